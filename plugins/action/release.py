@@ -1,0 +1,52 @@
+"""Resolve the declared services to a release, and refuse what the host can't run before anything changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.sse.platform.plugins.module_utils import preflight
+from ansible_collections.sse.platform.plugins.module_utils.release import build
+from ansible_collections.sse.platform.plugins.module_utils.spec import SpecError
+
+
+class ActionModule(ActionBase):
+    """Runs on the controller only; the managed host is not touched."""
+
+    _supports_check_mode = True
+    _supports_diff = False
+    _requires_connection = False
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the facts ``releases``, ``release`` (the first) and ``notices`` (guarantees that this host lacks)."""
+        result = super().run(tmp, task_vars)
+        _, arguments = self.validate_argument_spec({"projects": {"type": "dict", "required": True}})
+        names = ("settings", "host", "images", "stack_declarations")
+        settings, host, images, declared = (self._templar.template((task_vars or {})[name]) for name in names)
+        claimed = {service for services in arguments["projects"].values() for service in services}
+        releases: list[dict[str, Any]] = []
+        for project, services in arguments["projects"].items():
+            wanted = services or [service for service in declared if service not in claimed]
+            try:
+                release = build(
+                    {service: declared[service] for service in wanted},
+                    stack=settings["stack_name"],
+                    project=project,
+                    network={"name": settings["network_name"], "subnet": settings["network_subnet"]},
+                    references=images["references"],
+                    unavailable=images["unavailable"],
+                )
+            except SpecError as error:
+                raise AnsibleActionFail(f"The declared services don't make a release. {error}") from error
+            releases.append(release)
+        problems = dict.fromkeys(one for release in releases for one in preflight.problems(settings, host, release))
+        if problems:
+            raise AnsibleActionFail(
+                "This host can't run the release; nothing was changed.\n" + "\n".join(f"- {one}" for one in problems)
+            )
+        notices = preflight.notices(settings, host)
+        result["ansible_facts"] = {"releases": releases, "release": releases[0], "notices": notices}
+        return result

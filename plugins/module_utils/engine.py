@@ -1,0 +1,229 @@
+"""The Docker Engine: the only file that talks to the SDK. Works from SDK 5.0.3 and API 1.41 on."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import resource
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.sse.platform.plugins.module_utils.observe import LABEL, Observed, from_listing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ansible_collections.sse.platform.plugins.module_utils.spec import Spec
+
+try:
+    import docker
+    from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+
+    SDK_ERROR = ""
+except ImportError as error:  # the module reports it; in check mode on a bare host it is expected
+    SDK_ERROR = str(error)
+
+LOG_ROTATION = {"max-size": "10m", "max-file": "3"}  # bounds what one container can write to the disk
+
+
+class EngineError(RuntimeError):
+    """The engine refused, or does not answer."""
+
+
+@contextlib.contextmanager
+def explained(doing: str) -> Iterator[None]:
+    """Turn the SDK's errors into one line that says what was being done."""
+    try:
+        yield
+    except APIError as error:
+        raise EngineError(f"{doing}: {error.explanation or error}") from error
+    except DockerException as error:
+        raise EngineError(f"{doing}: {error}") from error
+
+
+def open_files_limit() -> int:
+    """Return the engine's hard limit of open files: a container that asks for more does not start."""
+    for comm in Path("/proc").glob("[0-9]*/comm"):
+        with contextlib.suppress(OSError):
+            if comm.read_text().strip() == "dockerd":
+                line = next(one for one in (comm.parent / "limits").read_text().splitlines() if "open files" in one)
+                hard = line.split()[4]
+                return 1 << 20 if hard == "unlimited" else int(hard)
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+
+class Engine:
+    """A connection to the engine of this host."""
+
+    def __init__(self) -> None:
+        """Connect; raises EngineError where the engine or its SDK is missing."""
+        if SDK_ERROR:
+            raise EngineError(f"the Python Docker SDK is missing ({SDK_ERROR}); install python3-docker")
+        with explained("connect to the Docker Engine"):
+            # The SDK negotiates the API version: engine 29 refuses old ones, engine 20.10 new ones.
+            self.api: Any = docker.from_env(timeout=120).api
+            self.info: dict[str, Any] = self.api.info()
+        self.open_files = open_files_limit()
+
+    def containers(self) -> list[Observed]:
+        """List every container of the host, stopped ones included."""
+        with explained("list containers"):
+            return from_listing(self.api.containers(all=True))
+
+    def inspect(self, container: str) -> dict[str, Any]:
+        """Return what the engine knows of a container."""
+        with explained(f"inspect {container}"):
+            return self.api.inspect_container(container)
+
+    def image_id(self, reference: str) -> str | None:
+        """Return an image's id on this host, or None where the image is absent."""
+        try:
+            with explained(f"inspect image {reference}"):
+                return self.api.inspect_image(reference)["Id"]
+        except EngineError as error:
+            if isinstance(error.__cause__, ImageNotFound):
+                return None
+            raise
+
+    def has_network(self, name: str) -> bool:
+        """Tell whether a network of just this name exists."""
+        with explained("list networks"):
+            return any(one["Name"] == name for one in self.api.networks(names=[name]))
+
+    def create(self, name: str, spec: Spec, labels: dict[str, str], mounts: dict[str, tuple[str, bool]]) -> str:
+        """Create a container, hardened; return its id.
+
+        Every container gets the same policy here: no capabilities but the declared ones, no new privileges, a
+        read-only root, limits of memory (no swap), processes and open files, rotated logs, restart unless stopped.
+
+        :param labels: our labels, without prefix; keys with dots are taken as they are
+        :param mounts: container path -> (host path, read-only)
+        """
+        api = self.api
+        files = min(spec["open_files"], self.open_files)
+        host_config = api.create_host_config(
+            binds={source: {"bind": target, "mode": "ro" if ro else "rw"} for target, (source, ro) in mounts.items()},
+            cap_drop=["ALL"],
+            cap_add=spec["capabilities"] or None,
+            security_opt=["no-new-privileges:true"],
+            read_only=spec["read_only"],
+            tmpfs={path: f"size={size},mode=1777,noexec,nosuid,nodev" for path, size in spec["tmpfs"].items()},
+            mem_limit=spec["memory"],
+            memswap_limit=spec["memory"],
+            pids_limit=spec["pids"],
+            ulimits=[docker.types.Ulimit(name="nofile", soft=files, hard=files)],
+            log_config=docker.types.LogConfig(type="json-file", config=LOG_ROTATION),
+            restart_policy={"Name": "unless-stopped"},
+            init=spec["init"],
+            sysctls=spec["sysctls"] or None,
+            group_add=spec["group_add"] or None,
+            extra_hosts=spec["hosts"] or None,
+            port_bindings=port_bindings(spec),
+            network_mode=spec["network"],
+        )
+        endpoint = api.create_endpoint_config(ipv4_address=spec["address"] or None, aliases=spec["aliases"])
+        with explained(f"create {name}"):
+            return api.create_container(
+                spec["image"],
+                name=name,
+                hostname=spec["container"],
+                entrypoint=spec["entrypoint"],
+                command=spec["command"],
+                user=spec["user"],
+                environment=spec["environment"],
+                labels={key if "." in key else LABEL + key: value for key, value in labels.items()},
+                ports=[(one["container_port"], "tcp") for one in spec["ports"]],
+                stop_signal=spec["stop_signal"],
+                host_config=host_config,
+                healthcheck=engine_healthcheck(spec["healthcheck"]),
+                networking_config=api.create_networking_config({spec["network"]: endpoint}),
+            )["Id"]
+
+    def start(self, container: str) -> None:
+        """Start a container, or wake a paused one."""
+        with explained(f"start {container}"):
+            if self.api.inspect_container(container)["State"]["Paused"]:
+                self.api.unpause(container)
+            else:
+                self.api.start(container)
+
+    def stop(self, container: str, timeout: int) -> None:
+        """Stop a container: its stop signal, then, after ``timeout`` seconds, KILL."""
+        with explained(f"stop {container}"):
+            if self.api.inspect_container(container)["State"]["Paused"]:
+                self.api.unpause(container)
+            self.api.stop(container, timeout=timeout)
+
+    def rename(self, container: str, name: str) -> None:
+        """Rename a container."""
+        with explained(f"rename {container} to {name}"):
+            self.api.rename(container, name)
+
+    def remove(self, container: str) -> None:
+        """Remove a container; its data stands in host directories and stays."""
+        with explained(f"remove {container}"), contextlib.suppress(NotFound):
+            self.api.remove_container(container, v=True, force=True)
+
+    def last_lines(self, container: str, lines: int = 20) -> list[str]:
+        """Return the last lines that a container wrote."""
+        with explained(f"read the log of {container}"):
+            return self.api.logs(container, tail=lines).decode(errors="replace").splitlines()
+
+    def execute(self, container: str, command: list[str]) -> tuple[int, str]:
+        """Run a command in a container; return its exit code and output."""
+        with explained(f"run {command[0]} in {container}"):
+            made = self.api.exec_create(container, command)
+            output = self.api.exec_start(made["Id"])
+            code = self.api.exec_inspect(made["Id"])["ExitCode"]
+        return (1 if code is None else code), output.decode(errors="replace").strip()
+
+
+def port_bindings(spec: Spec) -> dict[int, list[tuple[str, int]]]:
+    """Group published ports by container port; one container port may stand behind several host ports."""
+    bindings: dict[int, list[tuple[str, int]]] = {}
+    for one in spec["ports"]:
+        bindings.setdefault(one["container_port"], []).append((one["host_ip"], one["host_port"]))
+    return bindings
+
+
+def engine_healthcheck(check: dict[str, Any]) -> dict[str, Any]:
+    """Translate our healthcheck; one that is probed from the host switches off what the image brings."""
+    if check["command"] is None:
+        return {"test": ["NONE"]}
+    second = 10**9  # the engine counts in nanoseconds
+    return {
+        "test": ["CMD", *check["command"]],
+        "interval": check["interval"] * second,
+        "timeout": check["timeout"] * second,
+        "retries": check["retries"],
+        "start_period": check["start"] * second,
+    }
+
+
+def http_probe(address: str, port: int, path: str, timeout: float) -> tuple[bool, str]:
+    """GET ``http://address:port/path``; any 2xx is healthy. The answer's first line tells why not."""
+    connection = http.client.HTTPConnection(address, port, timeout=timeout)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        body = response.read(200).decode(errors="replace").strip()
+        return 200 <= response.status < 300, f"GET {path} on port {port}: {response.status} {body}"
+    except (OSError, http.client.HTTPException) as error:
+        return False, f"GET {path} on port {port}: {error}"
+    finally:
+        connection.close()
+
+
+def probe(engine: Engine, container: str, spec: Spec) -> tuple[bool, str]:
+    """Ask a container once, now, whether it is healthy: just what its healthcheck would ask."""
+    check = spec["healthcheck"]
+    if check["command"] is not None:
+        code, output = engine.execute(container, check["command"])
+        return code == 0, output or f"exit code {code}"
+    networks = engine.inspect(container)["NetworkSettings"]["Networks"]
+    address = networks.get(spec["network"], {}).get("IPAddress", "")
+    if not address:
+        return False, f"has no address on {spec['network']}"
+    return http_probe(address, check["http"]["port"], check["http"]["path"], check["timeout"])
+
+

@@ -1,0 +1,81 @@
+"""A container's files on the host: config, secrets and data directories below the state directory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ansible_collections.sse.platform.plugins.module_utils.secrets import Store
+    from ansible_collections.sse.platform.plugins.module_utils.spec import Spec
+
+Mounts = dict[str, tuple[str, bool]]  # container path -> (host path, read-only)
+
+
+class Files:
+    """Writes what containers mount. Config is named by its hash, so that two versions stand side by side."""
+
+    def __init__(self, state_directory: str, store: Store) -> None:
+        """Keep everything below one directory."""
+        self.state = Path(state_directory)
+        self.store = store
+
+    def mounts(self, name: str, spec: Spec) -> Mounts:
+        """Write config and secrets of a container, make its data directories, and return all its mounts."""
+        mounts: Mounts = {target: (source, True) for target, source in spec["binds"].items()}
+        owner = tuple(int(part) for part in spec["user"].split(":"))
+        for index, (target, files) in enumerate(spec["config"].items()):
+            directory = self.version(name, spec) / f"config-{index}"
+            write_directory(directory, files, mode=0o444, owner=(0, 0))
+            mounts[target] = (str(directory), True)
+        for index, (target, secrets) in enumerate(spec["secrets"].items()):
+            directory = self.version(name, spec) / f"secrets-{index}"
+            rendered = {file: self.store.render(one["secret"], one["format"]) for file, one in secrets.items()}
+            write_directory(directory, rendered, mode=0o400, owner=owner)
+            mounts[target] = (str(directory), True)
+        for target, below in spec["data"].items():
+            directory = self.state / "data" / name / below
+            directory.mkdir(parents=True, exist_ok=True)
+            if (directory.stat().st_uid, directory.stat().st_gid) != owner:
+                os.chown(directory, *owner)
+            mounts[target] = (str(directory), False)
+        return mounts
+
+    def version(self, name: str, spec: Spec) -> Path:
+        """Return the directory of this version of a container's files."""
+        body = json.dumps([spec["config"], spec["secrets"], spec["user"], spec.get("fingerprints")], sort_keys=True)
+        return self.state / "files" / name / hashlib.sha256(body.encode()).hexdigest()[:16]
+
+    def prune(self, containers: dict[str, Any]) -> None:
+        """Drop versions that no container of this release mounts; files of other projects are not looked at."""
+        for name, spec in containers.items():
+            current = self.version(name, spec)
+            for path in (self.state / "files" / name).glob("*"):
+                if path != current:
+                    shutil.rmtree(path)
+
+    def forget(self, name: str) -> None:
+        """Drop config and secrets of a container that is gone; its data stays."""
+        shutil.rmtree(self.state / "files" / name, ignore_errors=True)
+
+
+def write_directory(directory: Path, files: dict[str, str], *, mode: int, owner: tuple[int, ...]) -> None:
+    """Write a directory of files, each in one step: a running container may have the directory mounted."""
+    for relative, content in files.items():
+        path = directory / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_name(f".{path.name}.new")
+        fresh.unlink(missing_ok=True)
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(content)
+            os.fchown(descriptor, owner[0], owner[1])
+            os.fchmod(descriptor, mode)
+        fresh.replace(path)
+    for path in [directory, *(one for one in directory.rglob("*") if one.is_dir())]:
+        path.chmod(0o500 if mode == 0o400 else 0o755)
+        os.chown(path, owner[0], owner[1])

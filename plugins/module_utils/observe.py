@@ -1,0 +1,55 @@
+"""What runs: the containers that carry our labels, and whoever holds a name that we need."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+LABEL = "sse.platform."
+LEFTOVERS = ("-next", "-previous")  # names that a container has only during its own replacement
+
+
+class Observed(NamedTuple):
+    """One container as the engine shows it."""
+
+    name: str
+    id: str
+    labels: dict[str, str]
+    status: str  # created, running, paused, restarting, exited, dead
+    health: str  # healthy, unhealthy, starting, or empty where the engine runs no check
+
+    def label(self, key: str) -> str:
+        """Return one of our labels, or an empty string."""
+        return self.labels.get(LABEL + key, "")
+
+    def belongs(self, stack: str, project: str) -> bool:
+        """Tell whether the container is ours."""
+        return self.label("stack") == stack and self.label("project") == project
+
+    @property
+    def release(self) -> int:
+        """The number of the release that created it; 0 where the label is missing."""
+        label = self.label("release")
+        return int(label) if label.isdigit() else 0
+
+
+def from_listing(listing: list[dict[str, Any]]) -> list[Observed]:
+    """Read the engine's container list (``GET /containers/json``), which costs one call for all of them."""
+    return [
+        Observed(
+            name=entry["Names"][0].lstrip("/"),
+            id=entry["Id"],
+            labels=entry.get("Labels") or {},
+            status=entry["State"],
+            health=health_of(entry.get("Status", "")),
+        )
+        for entry in listing
+        if entry.get("Names")
+    ]
+
+
+def health_of(status: str) -> str:
+    """Read the health from the list's status text, such as ``Up 3 minutes (healthy)``."""
+    for word, health in (("(healthy)", "healthy"), ("(unhealthy)", "unhealthy"), ("(health: starting)", "starting")):
+        if status.endswith(word):
+            return health
+    return ""

@@ -1,0 +1,221 @@
+"""From a release to containers: pin it to this host, plan, apply, record. The stack module is a thin shell of this."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import fcntl
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ansible_collections.sse.platform.plugins.module_utils.apply import Applier, ApplyError, clear_leftovers
+from ansible_collections.sse.platform.plugins.module_utils.engine import Engine, EngineError
+from ansible_collections.sse.platform.plugins.module_utils.files import Files
+from ansible_collections.sse.platform.plugins.module_utils.observe import Observed
+from ansible_collections.sse.platform.plugins.module_utils.plan import Action, leftovers, plan
+from ansible_collections.sse.platform.plugins.module_utils.release import History, limited
+from ansible_collections.sse.platform.plugins.module_utils.secrets import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ansible_collections.sse.platform.plugins.module_utils.release import Release
+
+
+class Request(NamedTuple):
+    """What is asked for."""
+
+    release: dict[str, Any]
+    state_directory: str
+    secrets: dict[str, str]
+    services: list[str]  # only these services; empty means all
+    parallel: int
+    meta: dict[str, str]  # who, when, commit: kept with the release, compared with nothing
+
+
+class Outcome(NamedTuple):
+    """What was planned, and done unless only asked for."""
+
+    number: int
+    actions: list[Action]
+    diff: str
+    seconds: dict[str, float]
+
+    @property
+    def changed(self) -> bool:
+        """Tell whether anything changes."""
+        return any(action.changes for action in self.actions)
+
+
+@contextlib.contextmanager
+def lock(state_directory: str) -> Iterator[None]:
+    """Let only one run change a stack at a time; the lock goes with the process that holds it."""
+    Path(state_directory).mkdir(parents=True, exist_ok=True, mode=0o711)
+    with (Path(state_directory) / "lock").open("a+") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            stream.seek(0)
+            holder = stream.read().strip() or "unknown"
+            raise ApplyError(f"another run (process {holder}) changes this stack; wait for its end") from error
+        stream.truncate(0)
+        stream.write(str(os.getpid()))
+        stream.flush()
+        yield
+
+
+def preview(request: Request) -> Outcome:
+    """Plan and touch nothing; works on a host with no engine, too."""
+    try:
+        engine = Engine()
+        observed = engine.containers()
+    except EngineError:
+        engine, observed = None, []
+    store = Store(request.state_directory, request.secrets)
+    history = History(request.state_directory, request.release["project"])
+    release = limited(request.release, history.latest(), request.services)
+    cleared = leftovers(observed, release["stack"], release["project"])
+    gone = {action.id for action in cleared}
+    pinned = pin(release, engine, store, make=False)
+    earlier = releases_of(observed, history)
+    adopt_unknown(pinned, observed, earlier)
+    actions = cleared + plan(pinned, earlier, [one for one in observed if one.id not in gone])
+    return Outcome(history.number_for(pinned), actions, diff_text(actions, pinned, earlier), {})
+
+
+def roll_out(request: Request) -> Outcome:
+    """Make the host run the release.
+
+    :raises ApplyError: a container failed; those it replaced are back
+    :raises EngineError: the engine refused, or an image or the network is missing
+    """
+    with lock(request.state_directory):
+        engine = Engine()
+        store = Store(request.state_directory, request.secrets)
+        files = Files(request.state_directory, store)
+        history = History(request.state_directory, request.release["project"])
+        release = limited(request.release, history.latest(), request.services)
+        observed = engine.containers()
+        cleared = leftovers(observed, release["stack"], release["project"])
+        if cleared:
+            clear_leftovers(engine, cleared)
+            observed = engine.containers()
+        pinned = pin(release, engine, store, make=True)
+        refuse_missing(pinned, engine)
+        earlier = releases_of(observed, history)
+        actions = plan(pinned, earlier, observed)
+        number = history.number_for(pinned)
+        applier = Applier(engine, files, {**pinned, "number": number})
+        changes = any(action.changes for action in actions)
+        if changes:
+            history.write({**pinned, "number": number, "meta": {**request.meta, "outcome": "applying"}})
+        try:
+            applier.run(actions, request.parallel)
+        except (ApplyError, EngineError):
+            if changes:
+                history.write({**pinned, "number": number, "meta": {**request.meta, "outcome": "failed"}})
+            raise
+        if changes:
+            history.write({**pinned, "number": number, "meta": {**request.meta, "outcome": "applied"}})
+            files.prune(pinned["containers"])
+        return Outcome(number, cleared + actions, diff_text(actions, pinned, earlier), applier.seconds)
+
+
+def pin(release: Release, engine: Engine | None, store: Store, *, make: bool) -> Release:
+    """Add to each spec what only this host knows: its image's id and its secrets' fingerprints."""
+    references = {one["image"] for one in release["containers"].values()}
+    ids = {reference: engine.image_id(reference) if engine else None for reference in references}
+
+    def secrets_of(spec: dict[str, Any]) -> list[str]:
+        return sorted({one["secret"] for files in spec["secrets"].values() for one in files.values()})
+
+    containers = {
+        name: {
+            **spec,
+            "image_id": ids[spec["image"]],
+            "fingerprints": {secret: store.fingerprint(secret, make=make) for secret in secrets_of(spec)},
+        }
+        for name, spec in release["containers"].items()
+    }
+    return {**release, "containers": containers}
+
+
+def adopt_unknown(release: Release, observed: list[Observed], earlier: dict[int, Release | None]) -> None:
+    """In a preview an image may not be built yet: with the same reference it counts as the one that runs."""
+    for one in observed:
+        old = ((earlier.get(one.release) or {}).get("containers") or {}).get(one.name)
+        wanted = release["containers"].get(one.name)
+        if old and wanted and wanted["image_id"] is None and old["image"] == wanted["image"]:
+            wanted["image_id"] = old["image_id"]
+
+
+def refuse_missing(release: Release, engine: Engine) -> None:
+    """Name every image and the network that the release needs and the host lacks, before anything changes."""
+    absent = sorted({one["image"] for one in release["containers"].values() if one["image_id"] is None})
+    if absent:
+        raise EngineError(f"images missing on the host: {', '.join(absent)}. Run `./sse up` without --tags to get them")
+    for network in sorted({one["network"] for one in release["containers"].values()}):
+        if not engine.has_network(network):
+            raise EngineError(f"network {network} does not exist: run `./sse up` first, which makes it")
+
+
+def releases_of(observed: list[Observed], history: History) -> dict[int, Release | None]:
+    """Read every release that a running container names."""
+    return {number: history.read(number) for number in {one.release for one in observed if one.release}}
+
+
+def diff_text(actions: list[Action], release: Release, earlier: dict[int, Release | None]) -> str:
+    """Write the plan for people: a line an action, its reasons, and the changed lines of its config files."""
+    lines: list[str] = []
+    for action in actions:
+        if not action.changes:
+            continue
+        lines.append(f"{action.kind} {action.container}")
+        lines += [f"    {reason}" for reason in action.reasons]
+        old = ((earlier.get(action.release) or {}).get("containers") or {}).get(action.container)
+        if old and action.kind == "replace":
+            new = release["containers"][action.container]
+            lines += [f"    {line}" for line in config_diff(old["config"], new["config"])]
+    return "\n".join(lines) + ("\n" if lines else "")
+
+
+def config_diff(old: dict[str, dict[str, str]], new: dict[str, dict[str, str]]) -> list[str]:
+    """Return the changed lines of config files. They hold no secrets: config refers to those by path."""
+    paths = sorted({(directory, file) for side in (old, new) for directory in side for file in side[directory]})
+    lines: list[str] = []
+    for directory, file in paths:
+        before = old.get(directory, {}).get(file, "").splitlines()
+        after = new.get(directory, {}).get(file, "").splitlines()
+        name = f"{directory}/{file}"
+        lines += difflib.unified_diff(before, after, name, name, lineterm="", n=1)
+    return lines
+
+
+def tear_down(stack: str, state_directory: str, parallel: int, *, delete_data: bool, check: bool) -> list[str]:
+    """Remove every container of a stack, whatever project it is of; return their names.
+
+    What others depend on goes last. Data, secrets and releases stay unless ``delete_data``.
+    """
+    engine = Engine()
+    ours = [one for one in engine.containers() if one.label("stack") == stack]
+    if check:
+        return [one.name for one in ours]
+    with lock(state_directory):
+        known: dict[str, Any] = {}
+        for project in {one.label("project") for one in ours}:
+            latest = History(state_directory, project).latest()
+            known |= latest["containers"] if latest else {}
+        files = Files(state_directory, Store(state_directory, {}))
+        applier = Applier(engine, files, {"containers": known})
+        names = {one.name for one in ours}
+        before: dict[str, set[str]] = {name: set() for name in names}
+        for name in names & set(known):
+            for needed in set(known[name]["after"]) & names:
+                before[needed].add(name)
+        steps = {one.name: applier.step(Action("remove", one.name, ["stack destroyed"], one.id)) for one in ours}
+        applier.graph(steps, before, parallel)
+    if delete_data:
+        shutil.rmtree(state_directory, ignore_errors=True)
+    return sorted(names)

@@ -1,0 +1,80 @@
+"""The state of a stack for people: one row a container, whether it runs or only should."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.sse.platform.plugins.module_utils.engine import Engine, EngineError, probe
+from ansible_collections.sse.platform.plugins.module_utils.release import History
+
+if TYPE_CHECKING:
+    from ansible_collections.sse.platform.plugins.module_utils.observe import Observed
+
+COLUMNS = ("container", "state", "address", "ports", "image", "restarts", "uptime", "release")
+
+
+def observe(engine: Engine, stack: str, state_directory: str) -> list[dict[str, Any]]:
+    """Return a row for each container of the newest releases, and for each that runs beside them."""
+    running = {one.name: one for one in engine.containers() if one.label("stack") == stack}
+    projects = sorted(path.name for path in (Path(state_directory) / "releases").glob("*"))
+    specs: dict[str, Any] = {}
+    for project in projects:
+        latest = History(state_directory, project).latest()
+        specs |= latest["containers"] if latest else {}
+    rows = [row(engine, name, running.get(name), spec) for name, spec in specs.items()]
+    return rows + [row(engine, name, one, None) for name, one in running.items() if name not in specs]
+
+
+def row(engine: Engine, name: str, found: Observed | None, spec: dict[str, Any] | None) -> dict[str, Any]:
+    """Describe one container."""
+    if found is None:
+        return {**dict.fromkeys(COLUMNS, ""), "container": name, "state": "missing"}
+    details = engine.inspect(found.id)
+    state = details["State"]
+    networks = details["NetworkSettings"]["Networks"].values()
+    ports = details["HostConfig"]["PortBindings"] or {}
+    return {
+        "container": name,
+        "state": health(engine, found, spec, state),
+        "address": " ".join(one["IPAddress"] for one in networks if one["IPAddress"]),
+        "ports": " ".join(
+            f"{one['HostIp']}:{one['HostPort']}->{inside.split('/')[0]}" for inside, many in ports.items() for one in many
+        ),
+        "image": details["Config"]["Image"],
+        "restarts": str(details["RestartCount"]),
+        "uptime": uptime(state["StartedAt"]) if state["Running"] else "",
+        "release": found.label("release"),
+    }
+
+
+def health(engine: Engine, found: Observed, spec: dict[str, Any] | None, state: dict[str, Any]) -> str:
+    """Say how a container is: what the engine's check found, or what ours finds now where the engine runs none."""
+    if found.status != "running":
+        return f"{found.status} ({state['ExitCode']})" if found.status == "exited" else found.status
+    if found.health or spec is None:
+        return found.health or "running"
+    try:
+        return "healthy" if probe(engine, found.id, spec)[0] else "unhealthy"
+    except EngineError:
+        return "unhealthy"
+
+
+def uptime(started: str, now: datetime.datetime | None = None) -> str:
+    """Return the time since a start (RFC 3339, as the engine gives it), in its largest unit."""
+    begun = datetime.datetime.strptime(started[:19] + "+0000", "%Y-%m-%dT%H:%M:%S%z")
+    seconds = int(((now or datetime.datetime.now(datetime.timezone.utc)) - begun).total_seconds())
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
+
+
+def table(rows: list[dict[str, Any]]) -> list[str]:
+    """Lay rows out in columns."""
+    if not rows:
+        return ["nothing runs: `./sse up` starts the stack"]
+    widths = {column: max(len(column), *(len(one[column]) for one in rows)) for column in COLUMNS}
+    header = "  ".join(column.upper().ljust(widths[column]) for column in COLUMNS)
+    return [header.rstrip()] + ["  ".join(one[column].ljust(widths[column]) for column in COLUMNS).rstrip() for one in rows]

@@ -1,0 +1,163 @@
+# Copyright: sse.platform maintainers
+# MIT License
+"""Make the containers of one project as its release says, or remove a whole stack."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: stack
+short_description: Run a release of containers
+description:
+  - Plans the way from what runs to the release, and carries the plan out in one process, in dependency order and in
+    parallel, each container gated on its health, replicas one at a time.
+  - Where a new container fails, the one that it replaced comes back.
+  - In check mode the plan is made and nothing is touched; with C(--diff) it is printed.
+options:
+  state:
+    description: Whether the release runs, or nothing of the stack is left (its data stays).
+    type: str
+    choices: [present, absent]
+    default: present
+  releases:
+    description: >-
+      One release a project, as M(sse.platform.release) built them, run one after the other. Required for
+      I(state=present).
+    type: list
+    elements: dict
+  stack:
+    description: Name of the stack to remove. Required for I(state=absent).
+    type: str
+  state_directory:
+    description: Directory on the host that keeps data, secrets and releases of the stack.
+    type: path
+    required: true
+  secrets:
+    description: Secrets of the user's own, by name; others are made on the host on first use.
+    type: dict
+    default: {}
+  services:
+    description: Limit the run to these services; everything else stays as it was. Empty means all.
+    type: list
+    elements: str
+    default: []
+  parallel:
+    description: How many containers are worked on at once.
+    type: int
+    default: 4
+  meta:
+    description: Who and which commit; kept with the release for the audit log.
+    type: dict
+    default: {}
+  delete_data:
+    description: With I(state=absent), also delete data, secrets and releases for good.
+    type: bool
+    default: false
+author:
+  - sse.platform maintainers (@sse-platform)
+"""
+
+EXAMPLES = r"""
+- name: Run the release
+  sse.platform.stack:
+    releases: "{{ releases }}"
+    state_directory: /var/lib/sse-platform
+"""
+
+RETURN = r"""
+outcomes:
+  description: For each project its release number, what was done (or would be) with reasons, and how long each took.
+  returned: state=present
+  type: list
+  elements: dict
+removed:
+  description: Names of the removed containers.
+  returned: state=absent
+  type: list
+  elements: str
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sse.platform.plugins.module_utils import rollout
+from ansible_collections.sse.platform.plugins.module_utils.apply import ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.engine import EngineError
+from ansible_collections.sse.platform.plugins.module_utils.plan import ForeignContainerError
+from ansible_collections.sse.platform.plugins.module_utils.secrets import SecretError
+
+
+def present(module: AnsibleModule) -> None:
+    """Plan, and apply unless in check mode, one project after the other."""
+    options = module.params
+    outcomes: list[rollout.Outcome] = []
+    for release in options["releases"]:
+        request = rollout.Request(
+            release=release,
+            state_directory=options["state_directory"],
+            secrets=options["secrets"],
+            services=options["services"],
+            parallel=options["parallel"],
+            meta=options["meta"],
+        )
+        outcomes.append(rollout.preview(request) if module.check_mode else rollout.roll_out(request))
+    module.exit_json(
+        changed=any(outcome.changed for outcome in outcomes),
+        outcomes=[summary(release["project"], outcome) for release, outcome in zip(options["releases"], outcomes)],
+        diff={"prepared": "".join(outcome.diff for outcome in outcomes)},
+    )
+
+
+def summary(project: str, outcome: rollout.Outcome) -> dict[str, Any]:
+    """Describe one project's outcome."""
+    return {
+        "project": project,
+        "number": outcome.number,
+        "containers": len(outcome.actions),
+        "actions": [
+            {"kind": one.kind, "container": one.container, "reasons": one.reasons}
+            for one in outcome.actions
+            if one.changes
+        ],
+        "seconds": outcome.seconds,
+    }
+
+
+def absent(module: AnsibleModule) -> None:
+    """Remove every container of the stack."""
+    options = module.params
+    removed = rollout.tear_down(
+        options["stack"],
+        options["state_directory"],
+        options["parallel"],
+        delete_data=options["delete_data"],
+        check=module.check_mode,
+    )
+    module.exit_json(changed=bool(removed), removed=removed)
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "releases": {"type": "list", "elements": "dict"},
+            "stack": {"type": "str"},
+            "state_directory": {"type": "path", "required": True},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "services": {"type": "list", "elements": "str", "default": []},
+            "parallel": {"type": "int", "default": 4},
+            "meta": {"type": "dict", "default": {}},
+            "delete_data": {"type": "bool", "default": False},
+        },
+        required_if=[("state", "present", ["releases"]), ("state", "absent", ["stack"])],
+        supports_check_mode=True,
+    )
+    try:
+        (present if module.params["state"] == "present" else absent)(module)
+    except (ApplyError, EngineError, ForeignContainerError, SecretError) as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+# Copyright: sse.platform maintainers
+# MIT License
+"""Show what runs of a stack, on one screen."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: status
+short_description: Show what runs of a stack
+description:
+  - Lists each container that runs or should run, with health, address, ports, image, restarts, uptime and release.
+    Changes nothing.
+options:
+  stack:
+    description: Name of the stack.
+    type: str
+    required: true
+  state_directory:
+    description: Directory on the host that keeps the releases of the stack.
+    type: path
+    required: true
+author:
+  - sse.platform maintainers (@sse-platform)
+"""
+
+EXAMPLES = r"""
+- name: Look at the stack
+  sse.platform.status:
+    stack: sse
+    state_directory: /var/lib/sse-platform
+"""
+
+RETURN = r"""
+containers:
+  description: One entry a container.
+  returned: always
+  type: list
+  elements: dict
+lines:
+  description: The same as a table for people.
+  returned: always
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sse.platform.plugins.module_utils.engine import Engine, EngineError
+from ansible_collections.sse.platform.plugins.module_utils.status import observe, table
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "stack": {"type": "str", "required": True},
+            "state_directory": {"type": "path", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        rows = observe(Engine(), module.params["stack"], module.params["state_directory"])
+    except EngineError as error:
+        module.fail_json(msg=f"{error}. Is the engine running? `./sse up` starts it.")
+    module.exit_json(changed=False, containers=rows, lines=table(rows))
+
+
+if __name__ == "__main__":
+    main()
