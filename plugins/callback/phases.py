@@ -1,0 +1,334 @@
+"""The screen of the platform's playbooks: phases, what is waited for, what changed, what failed."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from ansible import constants, context
+from ansible.playbook.task_include import TaskInclude
+from ansible.plugins.callback import CallbackBase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ansible.executor.stats import AggregateStats
+    from ansible.executor.task_result import CallbackTaskResult
+    from ansible.playbook.play import Play
+    from ansible.playbook.task import Task
+    from ansible.utils.display import Display
+
+DOCUMENTATION = """
+name: phases
+type: stdout
+short_description: Phases, what is waited for, what changed, what failed
+description:
+  - A phase is the outermost role of a task. Each is shown once, with what changed in it and how long its tasks take.
+  - Says nothing about what is as it should be. C(-v) names those tasks too, C(-vv) shows every result.
+  - A failure is shown in full, its C(msg) line by line, then its C(advice) if the result has one.
+  - The C(msg) list of a task named C(Summary) is the closing text.
+  - Changes that a result lists under C(changes) are shown one a line.
+extends_documentation_fragment:
+  - default_callback
+  - result_format_callback
+"""
+
+TICK = 10.0  # seconds between two lines about the same wait where the screen can't be rewritten
+REDRAW = 1.0  # seconds between two drawings of the waiting line on a terminal
+# Ansible makes these from its configuration, so that users' own colours hold here too.
+CHANGED, DEBUG, ERROR, HIGHLIGHT, OK, SKIP, WARN = (
+    getattr(constants, f"COLOR_{name}") for name in ("CHANGED", "DEBUG", "ERROR", "HIGHLIGHT", "OK", "SKIP", "WARN")
+)
+OUTPUT_LINES = 25  # last lines of a failed command: enough for its own error message, short enough for one screen
+
+
+def duration(seconds: float) -> str:
+    """A time as a person reads it: 0.4 s, 12 s, 3 min 05 s."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+def phase_of(task: Task, play: str) -> str:
+    """The outermost role a task belongs to, by its short name; the play's name for a task outside any role."""
+    roles = task.get_dep_chain() or []
+    role = roles[0] if roles else task._role
+    return str(role.get_name()).rsplit(".", 1)[-1] if role else play
+
+
+class Waiting:
+    """The line about what is being waited for, kept alive by a thread of its own."""
+
+    def __init__(self, display: Display) -> None:
+        """Starts silent; `on` begins a wait."""
+        self.display = display
+        self.terminal = sys.stdout.isatty()
+        self.what = ""
+        self.since = 0.0
+        self.drawn = False
+        self.changed = threading.Condition()
+        self.ended = False
+        self.thread: threading.Thread | None = None
+
+    def on(self, what: str) -> None:
+        """Begins a wait, replacing the one before."""
+        with self.changed:
+            self.what, self.since = what, time.monotonic()
+            if self.thread is None and not self.ended:
+                self.thread = threading.Thread(target=self._tick, name="phases", daemon=True)
+                self.thread.start()
+                atexit.register(self.end)
+            self.changed.notify()
+
+    def end(self) -> None:
+        """Stops the thread and clears the line; safe to call twice."""
+        with self.changed:
+            self.ended = True
+            self.changed.notify()
+        if self.thread is not None and self.thread is not threading.current_thread():
+            self.thread.join()
+            self.thread = None
+        self.clear()
+
+    def clear(self) -> None:
+        """Takes the line off the screen before something lasting is printed."""
+        if self.drawn:
+            self.display.display("\033[J", newline=False, screen_only=True)
+            self.drawn = False
+
+    def _tick(self) -> None:
+        with self.changed:
+            since, next_at = 0.0, 0.0
+            while not self.ended:
+                if since != self.since:
+                    since = self.since
+                    next_at = since + (REDRAW if self.terminal else TICK)
+                now = time.monotonic()
+                if now < next_at:
+                    self.changed.wait(next_at - now)
+                    continue
+                self._draw(now - since)
+                next_at = now + (REDRAW if self.terminal else TICK)
+
+    def _draw(self, seconds: float) -> None:
+        line = f"  ... {self.what}: {duration(round(seconds) if seconds >= 1 else seconds)}"
+        if self.terminal:
+            # Drawn below the cursor, which goes back: what others print lands on a clean line.
+            width = shutil.get_terminal_size().columns - 1
+            self.display.display(f"\033[J\n{line[:width]}\r\033[A", newline=False, screen_only=True)
+            self.drawn = True
+        else:
+            self.display.display(line, screen_only=True)
+
+
+class CallbackModule(CallbackBase):
+    """Prints phases rather than tasks."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "stdout"
+    CALLBACK_NAME = "sse.platform.phases"
+
+    def __init__(self) -> None:
+        """Starts outside any phase."""
+        super().__init__()
+        self._waiting = Waiting(self._display)
+        self._started = time.monotonic()
+        self._play = ""
+        self._several_hosts = False
+        self._phase = ""
+        self._phase_since = self._started
+        self._times: dict[str, float] = {}
+        self._changes: dict[str, int] = {}
+
+    # -- where we are
+
+    def v2_playbook_on_play_start(self, play: Play) -> None:
+        self._play = str(play.get_name()).strip()
+        manager = play.get_variable_manager()
+        inventory = manager._inventory if manager else None
+        self._several_hosts = bool(inventory) and len(inventory.get_hosts(play.hosts)) > 1
+
+    def v2_playbook_on_task_start(self, task: Task, is_conditional: bool) -> None:
+        self._enter(task)
+
+    def v2_playbook_on_handler_task_start(self, task: Task) -> None:
+        self._enter(task)
+
+    def v2_playbook_on_cleanup_task_start(self, task: Task) -> None:
+        self._enter(task)
+
+    def _enter(self, task: Task) -> None:
+        phase = phase_of(task, self._play)
+        if phase != self._phase:
+            self._leave()
+            self._phase = phase
+            self._print(phase, HIGHLIGHT)
+        self._waiting.on(task.name or task.action)
+
+    def _leave(self) -> None:
+        now = time.monotonic()
+        if self._phase:
+            self._times[self._phase] = self._times.get(self._phase, 0.0) + now - self._phase_since
+        self._phase_since = now
+
+    def _print(self, text: str, color: str | None = None) -> None:
+        self._waiting.clear()
+        self._display.display(text, color=color)
+
+    def _line(self, word: str, result: CallbackTaskResult, color: str, label: str = "") -> None:
+        where = f" [{self.host_label(result)}]" if self._several_hosts else ""
+        name = result.task.name or result.task.action
+        self._print(f"  {word}{where}: {name}" + (f": {label}" if label else ""), color)
+
+    # -- what happened
+
+    def v2_runner_on_ok(self, result: CallbackTaskResult) -> None:
+        data = result.result
+        self._handle_warnings_and_exception(result)
+        if isinstance(result.task, TaskInclude):
+            return
+        looped = result.task.loop and "results" in data
+        if data.get("changed") and not looped:
+            self._show_change(result)
+        elif data.get("_ansible_verbose_always") and not looped:
+            self._show_message(result)
+        elif self._display.verbosity and not looped:
+            self._line("ok", result, OK)
+        if self._display.verbosity > 1:
+            self._print(self._dump_results(data))
+
+    def v2_runner_item_on_ok(self, result: CallbackTaskResult) -> None:
+        self._handle_warnings_and_exception(result)
+        if result.result.get("changed"):
+            self._show_change(result, self._label(result))
+        elif result.result.get("_ansible_verbose_always"):
+            self._show_message(result)
+
+    def _label(self, result: CallbackTaskResult) -> str:
+        label = self._get_item_label(result.result)
+        return str(label if not isinstance(label, dict) else label.get("name", next(iter(label.values()), "")))
+
+    def _show_change(self, result: CallbackTaskResult, label: str = "") -> None:
+        self._changes[result.host.get_name()] = self._changes.get(result.host.get_name(), 0) + 1
+        word = "would change" if context.CLIARGS.get("check") else "changed"
+        self._line(word, result, CHANGED, label)
+        for change in _texts(result.result.get("changes")):
+            self._print(f"    {change}", CHANGED)
+
+    def _show_message(self, result: CallbackTaskResult) -> None:
+        data = dict(result.result)
+        self._clean_results(data, result.task.action)
+        if "msg" not in data:
+            self._print(self._dump_results(data))
+            return
+        closing = result.task.name == "Summary"
+        if closing:
+            self._print("")
+        for text in _texts(data["msg"]):
+            for line in text.splitlines() or [""]:
+                self._print(line if closing else f"  {line}")
+
+    def v2_on_file_diff(self, result: CallbackTaskResult) -> None:
+        results = result.result["results"] if result.task.loop and "results" in result.result else [result.result]
+        for one in results:
+            if one.get("diff") and one.get("changed") and (text := self._get_diff(one["diff"])):
+                self._line("diff", result, CHANGED)
+                self._print(text.rstrip("\n"))
+
+    def v2_runner_on_skipped(self, result: CallbackTaskResult) -> None:
+        self._handle_warnings_and_exception(result)
+        if self._display.verbosity:
+            self._line("skipped", result, SKIP)
+
+    def v2_runner_item_on_skipped(self, result: CallbackTaskResult) -> None:
+        self._handle_warnings_and_exception(result)
+
+    def v2_runner_retry(self, result: CallbackTaskResult) -> None:
+        data = result.result
+        name = result.task.name or result.task.action
+        since = self._waiting.since
+        self._waiting.on(f"{name} (attempt {data['attempts'] + 1} of {data['retries'] + 1})")
+        self._waiting.since = since
+
+    # -- what failed
+
+    def v2_runner_on_failed(self, result: CallbackTaskResult, ignore_errors: bool = False) -> None:
+        if ignore_errors:
+            self._handle_warnings(result.result)
+            self._line("failed, ignored", result, WARN, _first(result.result))
+            return
+        if result.task.loop and "results" in result.result:
+            self._handle_warnings_and_exception(result)
+            return
+        self._show_failure("FAILED", result)
+
+    def v2_runner_item_on_failed(self, result: CallbackTaskResult) -> None:
+        self._show_failure("FAILED", result, self._label(result))
+
+    def v2_runner_on_unreachable(self, result: CallbackTaskResult) -> None:
+        self._show_failure("UNREACHABLE", result)
+
+    def _show_failure(self, word: str, result: CallbackTaskResult, label: str = "") -> None:
+        data = result.result
+        self._handle_warnings(data)
+        self._print("")
+        name = result.task.name or result.task.action
+        what = f"{word} in {self._phase} on {self.host_label(result)}: {name}" + (f": {label}" if label else "")
+        self._print(what, ERROR)
+        shown = False
+        for text in _texts(data.get("msg")):
+            shown = True
+            for line in text.splitlines():
+                self._print(f"  {line}", ERROR)
+        for stream in ("stdout", "stderr", "module_stdout", "module_stderr"):
+            lines = str(data.get(stream) or "").strip().splitlines()
+            if lines:
+                shown = True
+                self._print(f"  its {stream.removeprefix('module_')}:", ERROR)
+                for line in lines[-OUTPUT_LINES:]:
+                    self._print(f"    {line}")
+        for text in _texts(data.get("advice")):
+            for line in text.splitlines():
+                self._print(f"  -> {line}", HIGHLIGHT)
+        if self._display.verbosity or not shown:
+            self._handle_exception(data)
+            self._print(self._dump_results(data))
+        if path := result.task.get_path():
+            self._print(f"  ({path})", DEBUG)
+
+    def v2_playbook_on_no_hosts_matched(self) -> None:
+        self._print("No host of the inventory matches: nothing was done.", WARN)
+
+    # -- the end
+
+    def v2_playbook_on_stats(self, stats: AggregateStats) -> None:
+        self._leave()
+        self._waiting.end()
+        failed = sorted({*stats.failures, *stats.dark})
+        parts = ", ".join(f"{phase} {duration(seconds)}" for phase, seconds in self._times.items())
+        total = duration(time.monotonic() - self._started)
+        self._print("")
+        if parts:
+            self._print(f"time: {parts}; {total} in all")
+        if failed:
+            hosts = f" on {', '.join(failed)}" if self._several_hosts else ""
+            self._print(f"failed in {self._phase or 'the start'}{hosts}", ERROR)
+            return
+        changes = sum(self._changes.values())
+        verb = "would change" if context.CLIARGS.get("check") else "changed"
+        self._print(f"{verb}: {changes}" if changes else f"nothing {verb}", CHANGED if changes else OK)
+
+
+def _texts(value: Any) -> Iterable[str]:
+    if value is None or value == "":
+        return []
+    return [str(one) for one in value] if isinstance(value, list) else [str(value)]
+
+
+def _first(data: Mapping[str, Any]) -> str:
+    return next((line for text in _texts(data.get("msg")) for line in text.splitlines()), "")
