@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest';
+import { checksOf, explain, flatten } from './api';
+
+describe('an answer that isn’t a success says what to do', () => {
+  it.each([200, 400, 401, 403, 404, 413, 422, 429, 500, 502, 503, 504])('%i', (status) => {
+    const { what, advice } = explain({ status, body: undefined });
+    expect(what).not.toBe('');
+    expect(advice).toMatch(/\.$/);
+  });
+  it('shows the service’s own words', () => {
+    const body = { title: 'Unavailable', detail: 'Kafka does not answer', outcome: 'unknown' };
+    expect(explain({ status: 503, body }).what).toBe('Unavailable: Kafka does not answer');
+  });
+});
+
+describe('health checks', () => {
+  it.each<[unknown, string, string]>([
+    ['ok', 'ok', 'ok'],
+    ['OK', 'ok', 'OK'],
+    [true, 'ok', 'true'],
+    ['down', 'failed', 'down'],
+    [false, 'failed', 'false'],
+    ['embedded', 'unknown', 'embedded'],
+    [{ status: 'ok', latency_ms: 2 }, 'ok', 'ok, 2'],
+    [{ status: 'failed', detail: 'refused' }, 'failed', 'failed, refused'],
+    [null, 'unknown', 'null'],
+  ])('%j is %s', (value, verdict, words) => {
+    expect(checksOf({ checks: { kafka: value } })).toEqual([{ name: 'kafka', verdict, words }]);
+  });
+  it.each([undefined, null, 'text', [], {}, { checks: 3 }])('%j has no checks', (body) =>
+    expect(checksOf(body)).toBeNull(),
+  );
+});
+
+describe('statistics', () => {
+  it('are shown with dotted names', () => {
+    expect(flatten({ a: 1, b: { c: 'x', d: [1] } }, 9)).toEqual([
+      ['a', '1'],
+      ['b.c', 'x'],
+      ['b.d', '[1]'],
+    ]);
+  });
+  it('are bounded', () => expect(flatten({ a: 1, b: 2, c: { d: 3 } }, 2)).toHaveLength(2));
+});

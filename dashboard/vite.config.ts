@@ -1,0 +1,22 @@
+import { defineConfig, type ProxyOptions } from 'vite';
+
+/** Where /api/ goes in `npm run dev` and `vite preview`; the container's nginx does this in a deployment. */
+const target = process.env['API_URL'] ?? 'http://127.0.0.1:8000';
+
+const api: ProxyOptions = {
+  target,
+  configure(proxy) {
+    // An upstream that dies in the middle of a stream must cut the client's stream too, as nginx does.
+    proxy.on('proxyRes', (upstream, _request, response) => {
+      upstream.on('close', () => {
+        if (!response.writableEnded) response.destroy();
+      });
+    });
+  },
+};
+
+export default defineConfig({
+  build: { assetsInlineLimit: 0, modulePreload: false },
+  server: { proxy: { '/api': api } },
+  preview: { proxy: { '/api': api } },
+});
