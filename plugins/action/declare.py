@@ -20,9 +20,13 @@ class ActionModule(ActionBase):
         """Return the fact ``stack_declarations`` widened by this service's declaration."""
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
-        _, arguments = self.validate_argument_spec({"service": {"type": "str", "required": True}})
+        _, arguments = self.validate_argument_spec(
+            {"service": {"type": "str", "required": True}, "declaration": {"type": "dict"}}
+        )
         service = arguments["service"]
         name = f"__{service}_service"
+        if arguments["declaration"] is not None:
+            variables[name] = arguments["declaration"]
         if name not in variables:
             msg = f"role {service} has no variable {name}: its declaration belongs in roles/{service}/vars/main.yml"
             raise AnsibleActionFail(msg)

@@ -6,7 +6,6 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-
 from ansible_collections.sse.platform.plugins.module_utils import preflight
 from ansible_collections.sse.platform.plugins.module_utils.release import build
 from ansible_collections.sse.platform.plugins.module_utils.spec import SpecError

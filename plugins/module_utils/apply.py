@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -50,14 +51,14 @@ class Applier:
         containers = self.release["containers"]
         after = {name: set(containers[name]["after"]) & set(wanted) for name in wanted}
         rows: dict[str, list[str]] = {}
-        for name in wanted:
-            if containers[name]["rolling"] and wanted[name].changes:
+        for name, action in wanted.items():
+            if containers[name]["rolling"] and action.changes:
                 rows.setdefault(containers[name]["service"], []).append(name)
         for row in rows.values():
             if any(wanted[name].kind in {"replace", "restart"} for name in row):
                 # Those that are down come up first, so that never more than one replica is missing.
                 row.sort(key=lambda name: wanted[name].kind in {"replace", "restart"})
-                for earlier, later in zip(row, row[1:]):
+                for earlier, later in itertools.pairwise(row):
                     after[later].add(earlier)
         return after
 
@@ -199,8 +200,9 @@ class Applier:
 
     def report(self, container: str, name: str, what: str) -> str:
         """Say what happened to a container, with its health log, its last lines, and what to do next."""
-        health = (self.engine.inspect(container)["State"].get("Health") or {}).get("Log") or []
-        checks = [f"  check: exit {one['ExitCode']}: {one['Output'].strip()[-200:]}" for one in health[-3:]]
+        health: dict[str, Any] = self.engine.inspect(container)["State"].get("Health") or {}
+        log: list[dict[str, Any]] = health.get("Log") or []
+        checks = [f"  check: exit {one['ExitCode']}: {one['Output'].strip()[-200:]}" for one in log[-3:]]
         lines = [f"  {line}" for line in self.engine.last_lines(container)]
         return "\n".join(
             [

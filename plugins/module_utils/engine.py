@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import importlib
 import resource
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,18 +12,11 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.sse.platform.plugins.module_utils.observe import LABEL, Observed, from_listing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from ansible_collections.sse.platform.plugins.module_utils.spec import Spec
 
-try:
-    import docker
-    from docker.errors import APIError, DockerException, ImageNotFound, NotFound
-
-    SDK_ERROR = ""
-except ImportError as error:  # the module reports it; in check mode on a bare host it is expected
-    SDK_ERROR = str(error)
-
+ENGINE_TIMEOUT = 120  # seconds; a busy engine answers late, and a stop answers only when the container ended
 LOG_ROTATION = {"max-size": "10m", "max-file": "3"}  # bounds what one container can write to the disk
 
 
@@ -30,15 +24,21 @@ class EngineError(RuntimeError):
     """The engine refused, or does not answer."""
 
 
+def sdk() -> Any:
+    """Return the Docker SDK, which the distribution installs with its own types, or none."""
+    try:
+        return importlib.import_module("docker")
+    except ImportError as error:
+        raise EngineError(f"the Python Docker SDK is missing ({error}); install python3-docker") from error
+
+
 @contextlib.contextmanager
-def explained(doing: str) -> Iterator[None]:
+def explained(doing: str) -> Generator[None]:
     """Turn the SDK's errors into one line that says what was being done."""
     try:
         yield
-    except APIError as error:
-        raise EngineError(f"{doing}: {error.explanation or error}") from error
-    except DockerException as error:
-        raise EngineError(f"{doing}: {error}") from error
+    except sdk().errors.DockerException as error:
+        raise EngineError(f"{doing}: {getattr(error, 'explanation', None) or error}") from error
 
 
 def open_files_limit() -> int:
@@ -57,11 +57,9 @@ class Engine:
 
     def __init__(self) -> None:
         """Connect; raises EngineError where the engine or its SDK is missing."""
-        if SDK_ERROR:
-            raise EngineError(f"the Python Docker SDK is missing ({SDK_ERROR}); install python3-docker")
         with explained("connect to the Docker Engine"):
             # The SDK negotiates the API version: engine 29 refuses old ones, engine 20.10 new ones.
-            self.api: Any = docker.from_env(timeout=120).api
+            self.api: Any = sdk().from_env(timeout=ENGINE_TIMEOUT).api
             self.info: dict[str, Any] = self.api.info()
         self.open_files = open_files_limit()
 
@@ -77,13 +75,11 @@ class Engine:
 
     def image_id(self, reference: str) -> str | None:
         """Return an image's id on this host, or None where the image is absent."""
-        try:
-            with explained(f"inspect image {reference}"):
+        with explained(f"inspect image {reference}"):
+            try:
                 return self.api.inspect_image(reference)["Id"]
-        except EngineError as error:
-            if isinstance(error.__cause__, ImageNotFound):
+            except sdk().errors.ImageNotFound:
                 return None
-            raise
 
     def has_network(self, name: str) -> bool:
         """Tell whether a network of just this name exists."""
@@ -111,8 +107,8 @@ class Engine:
             mem_limit=spec["memory"],
             memswap_limit=spec["memory"],
             pids_limit=spec["pids"],
-            ulimits=[docker.types.Ulimit(name="nofile", soft=files, hard=files)],
-            log_config=docker.types.LogConfig(type="json-file", config=LOG_ROTATION),
+            ulimits=[sdk().types.Ulimit(name="nofile", soft=files, hard=files)],
+            log_config=sdk().types.LogConfig(type="json-file", config=LOG_ROTATION),
             restart_policy={"Name": "unless-stopped"},
             init=spec["init"],
             sysctls=spec["sysctls"] or None,
@@ -161,7 +157,7 @@ class Engine:
 
     def remove(self, container: str) -> None:
         """Remove a container; its data stands in host directories and stays."""
-        with explained(f"remove {container}"), contextlib.suppress(NotFound):
+        with explained(f"remove {container}"), contextlib.suppress(sdk().errors.NotFound):
             self.api.remove_container(container, v=True, force=True)
 
     def last_lines(self, container: str, lines: int = 20) -> list[str]:
@@ -225,5 +221,3 @@ def probe(engine: Engine, container: str, spec: Spec) -> tuple[bool, str]:
     if not address:
         return False, f"has no address on {spec['network']}"
     return http_probe(address, check["http"]["port"], check["http"]["path"], check["timeout"])
-
-

@@ -19,7 +19,7 @@ from ansible_collections.sse.platform.plugins.module_utils.release import Histor
 from ansible_collections.sse.platform.plugins.module_utils.secrets import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from ansible_collections.sse.platform.plugins.module_utils.release import Release
 
@@ -50,7 +50,7 @@ class Outcome(NamedTuple):
 
 
 @contextlib.contextmanager
-def lock(state_directory: str) -> Iterator[None]:
+def lock(state_directory: str) -> Generator[None]:
     """Let only one run change a stack at a time; the lock goes with the process that holds it."""
     Path(state_directory).mkdir(parents=True, exist_ok=True, mode=0o711)
     with (Path(state_directory) / "lock").open("a+") as stream:
@@ -145,7 +145,7 @@ def pin(release: Release, engine: Engine | None, store: Store, *, make: bool) ->
 def adopt_unknown(release: Release, observed: list[Observed], earlier: dict[int, Release | None]) -> None:
     """In a preview an image may not be built yet: with the same reference it counts as the one that runs."""
     for one in observed:
-        old = ((earlier.get(one.release) or {}).get("containers") or {}).get(one.name)
+        old = spec_in(earlier, one.release, one.name)
         wanted = release["containers"].get(one.name)
         if old and wanted and wanted["image_id"] is None and old["image"] == wanted["image"]:
             wanted["image_id"] = old["image_id"]
@@ -166,6 +166,12 @@ def releases_of(observed: list[Observed], history: History) -> dict[int, Release
     return {number: history.read(number) for number in {one.release for one in observed if one.release}}
 
 
+def spec_in(earlier: dict[int, Release | None], number: int, name: str) -> dict[str, Any] | None:
+    """Return a container's spec in an earlier release, where the host still has it."""
+    release = earlier.get(number)
+    return release["containers"].get(name) if release else None
+
+
 def diff_text(actions: list[Action], release: Release, earlier: dict[int, Release | None]) -> str:
     """Write the plan for people: a line an action, its reasons, and the changed lines of its config files."""
     lines: list[str] = []
@@ -174,7 +180,7 @@ def diff_text(actions: list[Action], release: Release, earlier: dict[int, Releas
             continue
         lines.append(f"{action.kind} {action.container}")
         lines += [f"    {reason}" for reason in action.reasons]
-        old = ((earlier.get(action.release) or {}).get("containers") or {}).get(action.container)
+        old = spec_in(earlier, action.release, action.container)
         if old and action.kind == "replace":
             new = release["containers"][action.container]
             lines += [f"    {line}" for line in config_diff(old["config"], new["config"])]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,13 +116,20 @@ def scalar(value: Any, path: str) -> str:
     return str(value)
 
 
+def dictionary(value: Any, path: str) -> dict[str, Any]:
+    """Accept a dictionary."""
+    if not isinstance(value, dict):
+        raise refuse(path, value, "a dictionary")
+    return cast("dict[str, Any]", value)
+
+
 def list_of(item: Callable[[Any, str], Any]) -> Callable[[Any, str], list[Any]]:
     """Accept a list of ``item``."""
 
     def parse(value: Any, path: str) -> list[Any]:
         if not isinstance(value, (list, tuple)):
             raise refuse(path, value, "a list")
-        return [item(one, f"{path}[{index}]") for index, one in enumerate(value)]
+        return [item(one, f"{path}[{index}]") for index, one in enumerate(cast("list[Any]", value))]
 
     return parse
 
@@ -131,9 +138,7 @@ def dict_of(key: Callable[[Any, str], str], item: Callable[[Any, str], Any]) -> 
     """Accept a dictionary from ``key`` to ``item``."""
 
     def parse(value: Any, path: str) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            raise refuse(path, value, "a dictionary")
-        return {key(name, path): item(value[name], f"{path}.{name}") for name in value}
+        return {key(name, path): item(one, f"{path}.{name}") for name, one in dictionary(value, path).items()}
 
     return parse
 
@@ -142,17 +147,16 @@ def record(fields: dict[str, tuple[Callable[[Any, str], Any], Any]]) -> Callable
     """Accept a dictionary of just these fields, each ``(parser, default)``; the default ``...`` means required."""
 
     def parse(value: Any, path: str) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            raise refuse(path, value, "a dictionary")
-        unknown = sorted(set(value) - set(fields))
+        given = dictionary(value, path)
+        unknown = sorted(set(given) - set(fields))
         if unknown:
             known = ", ".join(sorted(fields))
             raise SpecError(f"{path}.{unknown[0]}: unknown key; known keys are {known}")
-        missing = sorted(name for name, (_, default) in fields.items() if default is ... and name not in value)
+        missing = sorted(name for name, (_, default) in fields.items() if default is ... and name not in given)
         if missing:
             raise SpecError(f"{path}.{missing[0]}: required, and missing")
         return {
-            name: parser(value[name], f"{path}.{name}") if value.get(name) is not None else default
+            name: parser(given[name], f"{path}.{name}") if given.get(name) is not None else default
             for name, (parser, default) in fields.items()
         }
 
@@ -232,16 +236,16 @@ def differences(old: Any, new: Any, path: str = "") -> list[str]:
     Texts of several lines are named, not printed: the diff shows them.
     """
     if isinstance(old, dict) and isinstance(new, dict):
-        keys = [*old, *(key for key in new if key not in old)]
+        before, after = cast("dict[str, Any]", old), cast("dict[str, Any]", new)
         return [
             reason
-            for key in keys
-            if not (path == "" and key in RELATIONS)
-            for reason in differences(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
+            for key in dict.fromkeys([*before, *after])
+            if path or key not in RELATIONS
+            for reason in differences(before.get(key), after.get(key), f"{path}.{key}" if path else key)
         ]
     if old == new:
         return []
-    if any(isinstance(side, str) and "\n" in side for side in (old, new)):
+    if "\n" in f"{old}{new}":
         return [f"{path}: content"]
     return [f"{path}: {show(old)} -> {show(new)}"]
 

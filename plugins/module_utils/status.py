@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,13 +34,15 @@ def row(engine: Engine, name: str, found: Observed | None, spec: dict[str, Any] 
     details = engine.inspect(found.id)
     state = details["State"]
     networks = details["NetworkSettings"]["Networks"].values()
-    ports = details["HostConfig"]["PortBindings"] or {}
+    ports: dict[str, list[dict[str, str]]] = details["HostConfig"]["PortBindings"] or {}
     return {
         "container": name,
         "state": health(engine, found, spec, state),
         "address": " ".join(one["IPAddress"] for one in networks if one["IPAddress"]),
         "ports": " ".join(
-            f"{one['HostIp']}:{one['HostPort']}->{inside.split('/')[0]}" for inside, many in ports.items() for one in many
+            f"{one['HostIp']}:{one['HostPort']}->{inside.split('/')[0]}"
+            for inside, published in ports.items()
+            for one in published
         ),
         "image": details["Config"]["Image"],
         "restarts": str(details["RestartCount"]),
@@ -61,10 +63,10 @@ def health(engine: Engine, found: Observed, spec: dict[str, Any] | None, state: 
         return "unhealthy"
 
 
-def uptime(started: str, now: datetime.datetime | None = None) -> str:
+def uptime(started: str, now: dt.datetime | None = None) -> str:
     """Return the time since a start (RFC 3339, as the engine gives it), in its largest unit."""
-    begun = datetime.datetime.strptime(started[:19] + "+0000", "%Y-%m-%dT%H:%M:%S%z")
-    seconds = int(((now or datetime.datetime.now(datetime.timezone.utc)) - begun).total_seconds())
+    begun = dt.datetime.strptime(started[:19] + "+0000", "%Y-%m-%dT%H:%M:%S%z")
+    seconds = int(((now or dt.datetime.now(dt.timezone.utc)) - begun).total_seconds())
     for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= 2 * length:
             return f"{seconds // length} {unit}"
@@ -77,4 +79,5 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
         return ["nothing runs: `./sse up` starts the stack"]
     widths = {column: max(len(column), *(len(one[column]) for one in rows)) for column in COLUMNS}
     header = "  ".join(column.upper().ljust(widths[column]) for column in COLUMNS)
-    return [header.rstrip()] + ["  ".join(one[column].ljust(widths[column]) for column in COLUMNS).rstrip() for one in rows]
+    body = ["  ".join(one[column].ljust(widths[column]) for column in COLUMNS) for one in rows]
+    return [line.rstrip() for line in [header, *body]]

@@ -1,4 +1,5 @@
-# Documentation only: the work is done on the controller by the action plugin of the same name.
+"""Documentation only: the work is done on the controller by the action plugin of the same name."""
+
 from __future__ import annotations
 
 DOCUMENTATION = r"""
@@ -13,6 +14,9 @@ options:
     description: Name of the service and of its role.
     type: str
     required: true
+  declaration:
+    description: The declaration itself, for a service that has no role.
+    type: dict
 author:
   - sse.platform maintainers (@sse-platform)
 """

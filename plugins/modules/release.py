@@ -1,4 +1,5 @@
-# Documentation only: the work is done on the controller by the action plugin of the same name.
+"""Documentation only: the work is done on the controller by the action plugin of the same name."""
+
 from __future__ import annotations
 
 DOCUMENTATION = r"""
@@ -29,7 +30,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ansible_facts:
-  description: The facts C(releases), C(release) (the first of them) and C(notices), a list of guarantees that this host does not give.
+  description: C(releases), C(release) (the first of them), and C(notices), guarantees that this host does not give.
   returned: always
   type: dict
 """

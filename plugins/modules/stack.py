@@ -103,7 +103,9 @@ def present(module: AnsibleModule) -> None:
         outcomes.append(rollout.preview(request) if module.check_mode else rollout.roll_out(request))
     module.exit_json(
         changed=any(outcome.changed for outcome in outcomes),
-        outcomes=[summary(release["project"], outcome) for release, outcome in zip(options["releases"], outcomes)],
+        outcomes=[
+            summary(release["project"], outcome) for release, outcome in zip(options["releases"], outcomes, strict=True)
+        ],
         diff={"prepared": "".join(outcome.diff for outcome in outcomes)},
     )
 

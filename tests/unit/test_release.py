@@ -1,0 +1,118 @@
+"""Properties of releases: how declarations resolve, and how releases are numbered and kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils import release
+from ansible_collections.sse.platform.plugins.module_utils.spec import SpecError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def container(**changes: Any) -> dict[str, Any]:
+    return {
+        "image": "bb",
+        "entrypoint": ["x"],
+        "user": "1:1",
+        "healthcheck": {"command": ["true"]},
+        **changes,
+    }
+
+
+def build(containers: dict[str, Any], **changes: Any) -> release.Release:
+    given: dict[str, Any] = {
+        "stack": "sse",
+        "project": "sse-platform",
+        "network": {"name": "sse-network", "subnet": "10.99.0.0/24"},
+        "references": {"bb": "sse-platform/bb:1"},
+        "unavailable": {},
+        **changes,
+    }
+    return release.build({"things": {"containers": containers}}, **given)
+
+
+def test_short_names_addresses_and_images_are_resolved() -> None:
+    built = build(
+        {
+            "app-1": container(address=21),
+            "nginx": container(address=10, hosts=["app-1"], after=["app-1"], aliases=["web"]),
+        }
+    )
+    nginx = built["containers"]["sse-nginx"]
+    assert nginx["address"] == "10.99.0.10"
+    assert nginx["hosts"] == {"app-1": "10.99.0.21"}
+    assert nginx["after"] == ["sse-app-1"]
+    assert nginx["aliases"] == ["nginx", "web"]
+    assert nginx["image"] == "sse-platform/bb:1"
+
+
+def test_a_stack_name_comes_before_every_name() -> None:
+    assert set(build({"a": container(), "b": container()}, stack="two")["containers"]) == {"two-a", "two-b"}
+
+
+def test_a_container_whose_image_is_unavailable_is_left_out_and_named() -> None:
+    built = build({"a": container(image="gone"), "b": container()}, unavailable={"gone": "no archive given"})
+    assert set(built["containers"]) == {"sse-b"}
+    assert built["unavailable"] == {"a": "no archive given"}
+
+
+@pytest.mark.parametrize(
+    ("containers", "message"),
+    [
+        ({"a": container(image="nope")}, "'nope' is not in the image catalogue"),
+        ({"a": container(after=["b"])}, "'b' is not a container of this project"),
+        ({"a": container(address=256)}, "'a' has no reserved address inside"),
+        ({"a": container(hosts=["b"]), "b": container()}, "'b' has no reserved address"),
+        ({"a": container(address=9), "b": container(address=9)}, "address 10.99.0.9 is claimed twice"),
+        ({"a": container(), "b": container(aliases=["a"])}, "alias a is claimed twice: by sse-a and by sse-b"),
+        (
+            {name: container(ports=[{"host_ip": "::", "host_port": 80, "container_port": 1}]) for name in "ab"},
+            "published port 80 is claimed twice",
+        ),
+        ({"A b": container()}, "'A b' is not accepted"),
+    ],
+)
+def test_declarations_that_do_not_fit_together_are_refused(containers: dict[str, Any], message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        build(containers)
+
+
+def test_limiting_takes_named_services_and_keeps_the_rest_as_it_was() -> None:
+    def two(image: str) -> release.Release:
+        declared = {
+            "app": {"containers": {"app": container(image=image)}},
+            "db": {"containers": {"db": container(image=image)}},
+        }
+        return release.build(
+            declared,
+            stack="s",
+            project="p",
+            network={"name": "n", "subnet": "10.0.0.0/24"},
+            references={"old": "old", "new": "new"},
+            unavailable={},
+        )
+
+    merged = release.limited(two("new"), two("old"), ["app"])
+    assert {name: one["image"] for name, one in merged["containers"].items()} == {"s-app": "new", "s-db": "old"}
+    assert release.limited(two("new"), None, ["app"]) == two("new")
+
+
+def test_a_number_grows_only_with_the_content(tmp_path: Path) -> None:
+    history = release.History(str(tmp_path), "p")
+    first = build({"a": container()})
+    assert history.number_for(first) == 1
+    history.write({**first, "number": 1, "meta": {"outcome": "applied"}})
+    assert history.number_for(first) == 1
+    assert history.number_for(build({"a": container(memory="1g")})) == 2
+
+
+def test_a_killed_write_leaves_the_earlier_release(tmp_path: Path) -> None:
+    history = release.History(str(tmp_path), "p")
+    history.write({**build({"a": container()}), "number": 1})
+    (history.directory / "0001.new").write_text("{ half")
+    assert history.numbers() == [1]
+    assert history.latest() is not None
+    assert (history.directory / "0001.json").stat().st_mode & 0o777 == 0o600
