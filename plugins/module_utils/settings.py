@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, cast
@@ -111,7 +111,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
         "kafka_external_host",
         matching(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", "a host name or an IPv4 address"),
     ),
-    ("exposure_bind", Rule("an IPv4 address such as 127.0.0.1", _is_address)),
+    ("exposure_*bind", Rule("an IPv4 address such as 127.0.0.1", _is_address)),
     ("exposure_trusted_proxies", Rule("a list of addresses and networks such as 10.0.0.0/8", _are_networks)),
     ("*_port", between(1, 65535)),
     ("*_seconds", between(1, 86400 * 365, " seconds")),
@@ -380,10 +380,18 @@ def _file_problems(settings: Mapping[str, Any], exists: Callable[[str], bool]) -
     return problems
 
 
-def _exposure_problems(settings: Mapping[str, Any]) -> list[str]:
-    bind = settings.get("exposure_bind", "")
-    if settings.get("exposure_profile") != "production" or not bind or not ipaddress.IPv4Address(bind).is_loopback:
-        return []
-    reason = "exposure_profile is production, which opens the public ports to the world"
-    accepted = "accepted is 0.0.0.0 or an address of the host (or exposure_profile development)"
-    return [f"exposure_bind is '{bind}': {reason}; {accepted}"]
+def _exposure_problems(settings: Mapping[str, Any]) -> Iterator[str]:
+    if settings.get("exposure_profile") != "production":
+        return
+    if settings.get("exposure_unauthenticated_publishing") is False:
+        yield (
+            "exposure_unauthenticated_publishing is false: exposure_profile is production, and publishing has no "
+            "authentication yet, so anybody who reaches the public ports could publish; accepted is true "
+            "(with a proxy in front that authenticates), or exposure_profile development"
+        )
+    bind = settings.get("exposure_admin_bind", "127.0.0.1")
+    if not ipaddress.IPv4Address(bind).is_loopback:
+        yield (
+            f"exposure_admin_bind is '{bind}': exposure_profile is production, and not every admin port asks for a password; "
+            "accepted is 127.0.0.1 (reach them through an SSH tunnel)"
+        )

@@ -1,0 +1,470 @@
+"""What a host is and what runs on it, observed without changing anything.
+
+Standard library only: it works before Docker is installed, and asking the engine's socket directly takes a tenth of
+the time that importing the Docker SDK does.
+"""
+
+from __future__ import annotations
+
+import http.client
+import importlib.util
+import ipaddress
+import json
+import os
+import platform
+import resource
+import socket
+import ssl
+import struct
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+SOCKET = "/var/run/docker.sock"
+DAEMON_JSON = "/etc/docker/daemon.json"
+ENGINE_ROOT = "/var/lib/docker"
+# Left by role docker where it installed the engine. Of the host, not of a stack: two stacks share one engine.
+MANAGED = "/var/lib/sse.platform/engine"
+# Long enough for an engine that is busy pulling, short enough to name a hung one.
+ENGINE_SECONDS = 10
+REGISTRY_SECONDS = 3
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+Json = dict[str, Any]
+
+
+def read(path: str | Path) -> str:
+    """The file's text, or '' where it can't be read."""
+    try:
+        return Path(path).read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+# --- the machine
+
+
+def distribution(os_release: str) -> dict[str, str]:
+    """Id, version and codename from the text of /etc/os-release (man 5 os-release)."""
+    pairs = dict(line.split("=", 1) for line in os_release.splitlines() if "=" in line and not line.startswith("#"))
+    values = {key: value.strip().strip("\"'") for key, value in pairs.items()}
+    return {
+        "id": values.get("ID", "unknown"),
+        "version": values.get("VERSION_ID", ""),
+        "codename": values.get("VERSION_CODENAME", ""),
+    }
+
+
+def service_manager() -> str:
+    """Which program starts services here: systemd, init (System V), or none (a container, WSL2 without systemd)."""
+    if Path("/run/systemd/system").is_dir():
+        return "systemd"
+    # WSL2's own PID 1 is called init as well, but has no inittab.
+    if read("/proc/1/comm").strip() == "init" and Path("/etc/inittab").exists():
+        return "init"
+    return "none"
+
+
+def memory_bytes(meminfo: str) -> int:
+    """The machine's memory from the text of /proc/meminfo."""
+    for line in meminfo.splitlines():
+        if line.startswith("MemTotal:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def disk_free_bytes(paths: list[str]) -> dict[str, int]:
+    """Free bytes at each path, or where its nearest existing parent is."""
+    free: dict[str, int] = {}
+    for text in paths:
+        path = Path(text)
+        while not path.exists():
+            path = path.parent
+        stat = os.statvfs(path)
+        free[text] = stat.f_bavail * stat.f_frsize
+    return free
+
+
+def open_files_limit(pid: int | None) -> int:
+    """The hard limit of open files, of the engine where it runs (containers can't have more), else our own."""
+    for line in read(f"/proc/{pid}/limits").splitlines() if pid else ():
+        if line.startswith("Max open files"):
+            hard = line.split()[4]
+            return int(hard) if hard.isdigit() else int(read("/proc/sys/fs/nr_open") or 0)
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+
+# --- the kernel's network, by rtnetlink(7): every table, without the ip command
+
+RTM_NEWADDR, RTM_GETADDR = 20, 22
+RTM_NEWROUTE, RTM_GETROUTE = 24, 26
+NLM_F_REQUEST_DUMP = 0x301
+NLMSG_ERROR, NLMSG_DONE = 2, 3
+IFA_ADDRESS, IFA_LOCAL = 1, 2
+RTA_DST, RTA_OIF = 1, 4
+RTN_UNICAST = 1
+
+
+def _attributes(data: bytes) -> dict[int, bytes]:
+    found: dict[int, bytes] = {}
+    while len(data) >= 4:
+        length, kind = struct.unpack_from("=HH", data)
+        if length < 4:
+            break
+        found[kind] = data[4:length]
+        data = data[(length + 3) & ~3 :]
+    return found
+
+
+def _dump(request: int, answer: int, header: int) -> Iterator[tuple[bytes, dict[int, bytes]]]:
+    """The kernel's IPv4 entries of one kind: fixed header and attributes of each."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as channel:
+        body = struct.pack("=B", socket.AF_INET).ljust(header, b"\0")
+        channel.send(struct.pack("=IHHII", 16 + len(body), request, NLM_F_REQUEST_DUMP, 1, 0) + body)
+        while True:
+            data = channel.recv(1 << 18)
+            while data:
+                length, kind = struct.unpack_from("=IH", data)
+                if kind in (NLMSG_DONE, NLMSG_ERROR):
+                    return
+                if kind == answer:
+                    yield data[16 : 16 + header], _attributes(data[16 + header : length])
+                data = data[(length + 3) & ~3 :]
+
+
+def _device(index: int) -> str:
+    try:
+        return socket.if_indextoname(index)
+    except OSError:
+        return f"#{index}"
+
+
+def interfaces() -> list[Json]:
+    """Every interface with an IPv4 address: name and addresses in CIDR notation."""
+    found: dict[str, list[str]] = {}
+    for header, attributes in _dump(RTM_GETADDR, RTM_NEWADDR, 8):
+        _, prefix, _, _, index = struct.unpack("=BBBBI", header)
+        address = attributes.get(IFA_LOCAL) or attributes.get(IFA_ADDRESS)
+        if address:
+            found.setdefault(_device(index), []).append(f"{socket.inet_ntoa(address)}/{prefix}")
+    return [{"name": name, "addresses": addresses} for name, addresses in found.items()]
+
+
+def routes() -> list[Json]:
+    """Every IPv4 route of every table that leads somewhere else: destination in CIDR notation, and device."""
+    found: list[Json] = []
+    for header, attributes in _dump(RTM_GETROUTE, RTM_NEWROUTE, 12):
+        prefix, kind = header[1], header[7]
+        if kind == RTN_UNICAST:
+            destination = socket.inet_ntoa(attributes.get(RTA_DST, b"\0\0\0\0"))
+            index = struct.unpack("=I", attributes[RTA_OIF])[0] if RTA_OIF in attributes else 0
+            found.append({"destination": f"{destination}/{prefix}", "device": _device(index) if index else ""})
+    return found
+
+
+# --- who listens (proc(5))
+
+LISTEN = "0A"
+
+
+def parse_sockets(protocol: str, table: str) -> list[tuple[str, str, int, str]]:
+    """Protocol, address, port and inode of what listens, from the text of /proc/net/{tcp,tcp6,udp,udp6}."""
+    found: list[tuple[str, str, int, str]] = []
+    for line in table.splitlines()[1:]:
+        fields = line.split()
+        address, port = fields[1].split(":")
+        # A UDP socket with a peer is a client's; an open one has none.
+        waits = fields[3] == LISTEN if protocol == "tcp" else fields[2].endswith(":0000")
+        if waits:
+            found.append((protocol, _address(address), int(port, 16), fields[9]))
+    return found
+
+
+def _address(text: str) -> str:
+    """An address as the kernel prints it: words of 32 bits in the machine's own byte order."""
+    words = [int(text[index : index + 8], 16) for index in range(0, len(text), 8)]
+    address = ipaddress.ip_address(struct.pack(f"={len(words)}I", *words))
+    # A socket of both families that is bound to an IPv4 address shows it as ::ffff:a.b.c.d.
+    return str((address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None) or address)
+
+
+def _owners(inodes: set[str]) -> dict[str, str]:
+    """Who holds each of these sockets: name and process id."""
+    wanted = {f"socket:[{inode}]": inode for inode in inodes}
+    owners: dict[str, str] = {}
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit():
+            continue
+        try:
+            links = [str(entry.readlink()) for entry in (process / "fd").iterdir()]
+        except OSError:
+            continue
+        for link in links:
+            if link in wanted:
+                owners.setdefault(wanted[link], f"{read(process / 'comm').strip()} (pid {process.name})")
+    return owners
+
+
+def listeners() -> list[Json]:
+    """Every listening TCP and open UDP socket, with the process that holds it ('' where it can't be seen)."""
+    sockets = [
+        entry
+        for protocol in ("tcp", "udp")
+        for table in (protocol, f"{protocol}6")
+        for entry in parse_sockets(protocol, read(f"/proc/net/{table}"))
+    ]
+    owners = _owners({inode for *_, inode in sockets})
+    return [
+        {"protocol": protocol, "address": address, "port": port, "process": owners.get(inode, "")}
+        for protocol, address, port, inode in sockets
+    ]
+
+
+# --- the engine
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=ENGINE_SECONDS)
+        self.path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(ENGINE_SECONDS)
+        self.sock.connect(self.path)
+
+
+class Engine:
+    """The engine behind a socket, asked over one connection."""
+
+    def __init__(self, path: str = SOCKET) -> None:
+        """Connect at the first question."""
+        self._connection = _UnixConnection(path)
+
+    def get(self, path: str) -> Any:
+        """The engine's answer; OSError where it gives none."""
+        try:
+            self._connection.request("GET", path)
+            answer = self._connection.getresponse()
+            body = answer.read()
+        except http.client.HTTPException as error:
+            raise OSError(f"the engine's answer to {path} is broken: {error}") from error
+        if answer.status != http.HTTPStatus.OK:
+            raise OSError(f"the engine answers {path} with {answer.status}: {body[:200].decode(errors='replace')}")
+        return json.loads(body)
+
+
+def _dict(value: Any) -> Json:
+    """The engine writes null for what is empty."""
+    return value or {}
+
+
+def _list(value: Any) -> list[Json]:
+    return value or []
+
+
+def daemon_json(path: str = DAEMON_JSON) -> Json | None:
+    """The engine's configuration file: {} where there is none, None where it is no JSON object."""
+    text = read(path)
+    try:
+        parsed: Any = json.loads(text) if text.strip() else {}
+    except ValueError:
+        return None
+    return cast("Json", parsed) if isinstance(parsed, dict) else None
+
+
+def engine_pid() -> int | None:
+    """The process id of dockerd."""
+    pid = read("/run/docker.pid").strip()
+    if pid.isdigit() and read(f"/proc/{pid}/comm").strip() == "dockerd":
+        return int(pid)
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit() and read(process / "comm").strip() == "dockerd":
+            return int(process.name)
+    return None
+
+
+def has_userland_proxy(configuration: Json, command_line: list[str], route_localnet: str) -> bool:
+    """Whether published ports need a helper process that dies with dockerd.
+
+    The engine does not say. Its flag or file does, but the file may be younger than the engine: an engine without the
+    helper also lets the kernel route loopback addresses of docker0 (sysctl route_localnet).
+    """
+    wanted = configuration.get("userland-proxy", True)
+    for flag in command_line:
+        if flag.startswith("--userland-proxy"):
+            wanted = flag.partition("=")[2] in ("", "true", "1")
+    return bool(wanted) or route_localnet.strip() == "0"
+
+
+def describe_engine(info: Json, version: Json, configuration: Json, pid: int | None) -> Json:
+    """The `engine` part of the host fact, from the engine's /info and /version."""
+    swarm = _dict(info.get("Swarm"))
+    command_line = read(f"/proc/{pid}/cmdline").split("\0") if pid else []
+    return {
+        "version": version["Version"],
+        "api_version": version["ApiVersion"],
+        "live_restore": bool(info.get("LiveRestoreEnabled")),
+        "userland_proxy": has_userland_proxy(
+            configuration, command_line, read("/proc/sys/net/ipv4/conf/docker0/route_localnet")
+        ),
+        "swarm": swarm.get("LocalNodeState") or "inactive",
+        "swarm_error": swarm.get("Error") or "",
+        "root_dir": info.get("DockerRootDir") or ENGINE_ROOT,
+        "log_driver": info.get("LoggingDriver") or "",
+        "log_options": configuration.get("log-opts") or {},
+        "managed": Path(MANAGED).exists(),
+        "sdk": importlib.util.find_spec("docker") is not None,
+    }
+
+
+def describe_networks(networks: list[Json], containers: list[Json]) -> list[Json]:
+    """The `networks` part of the host fact."""
+    found: list[Json] = []
+    for network in networks:
+        pools = _list(_dict(network.get("IPAM")).get("Config"))
+        options = _dict(network.get("Options"))
+        found.append(
+            {
+                "name": network["Name"],
+                "id": network["Id"],
+                "driver": network["Driver"],
+                "subnets": [pool["Subnet"] for pool in pools if pool.get("Subnet")],
+                "gateway": next((pool["Gateway"] for pool in pools if pool.get("Gateway")), ""),
+                "ip_range": next((pool["IPRange"] for pool in pools if pool.get("IPRange")), ""),
+                "labels": _dict(network.get("Labels")),
+                "device": options.get("com.docker.network.bridge.name") or f"br-{network['Id'][:12]}",
+                "containers": sorted(
+                    container["Names"][0].lstrip("/")
+                    for container in containers
+                    if network["Name"] in _dict(_dict(container.get("NetworkSettings")).get("Networks"))
+                ),
+            }
+        )
+    return found
+
+
+def describe_containers(containers: list[Json]) -> list[Json]:
+    """The `containers` part of the host fact; a stopped container has no ports here."""
+    return [
+        {
+            "name": container["Names"][0].lstrip("/"),
+            "labels": _dict(container.get("Labels")),
+            "ports": [
+                {"host_ip": port.get("IP", ""), "host_port": port["PublicPort"], "protocol": port["Type"]}
+                for port in _list(container.get("Ports"))
+                if port.get("PublicPort")
+            ],
+            "state": container["State"],
+        }
+        for container in containers
+        if container.get("Names")
+    ]
+
+
+def describe_images(images: list[Json]) -> dict[str, str]:
+    """Image id by every reference (tag or repo digest) that names it."""
+    return {
+        reference: image["Id"]
+        for image in images
+        for key in ("RepoTags", "RepoDigests")
+        for reference in cast("list[str]", image.get(key) or [])
+        if "<none>" not in reference
+    }
+
+
+# --- the registry, and Kafka's data
+
+
+def registry_answers(registry: str, authority: str | None) -> bool:
+    """Whether an OCI registry speaks here. 401 is an answer: it wants a login (distribution-spec, end-1)."""
+    host = registry.split("/", maxsplit=1)[0]
+    if "." not in host and ":" not in host and host != "localhost":
+        host = "docker.io"  # as Docker reads an image name without a registry
+    if host in ("docker.io", "index.docker.io"):
+        host = "registry-1.docker.io"
+    context = ssl.create_default_context(cafile=authority or None)
+    try:
+        with urllib.request.urlopen(f"https://{host}/v2/", timeout=REGISTRY_SECONDS, context=context):
+            return True
+    except urllib.error.HTTPError as error:
+        return error.code == http.HTTPStatus.UNAUTHORIZED
+    except (OSError, ValueError, http.client.HTTPException):
+        return False
+
+
+def is_complete(references: list[str], present: Mapping[str, str]) -> bool:
+    """Whether every one of these images is on the host."""
+    return bool(references) and all(reference in present for reference in references)
+
+
+def kafka_data(state_directory: str | None, stack: str) -> Json | None:
+    """Cluster id and format of the broker's data, from the meta.properties that Kafka keeps in it."""
+    if not state_directory:
+        return None
+    directory = Path(state_directory) / "data" / f"{stack}-kafka"
+    for path in sorted([*directory.glob("meta.properties"), *directory.glob("*/meta.properties")]):
+        lines = [line.partition("=") for line in read(path).splitlines()]
+        values = {key.strip(): value.strip() for key, _, value in lines}
+        if values.get("cluster.id"):
+            # KRaft writes version 1 and a node id, a ZooKeeper-mode broker version 0 and a broker id.
+            format_ = "kraft" if values.get("version") == "1" else "zookeeper"
+            return {"cluster_id": values["cluster.id"], "format": format_}
+    return None
+
+
+# --- all of it
+
+
+def observe(options: Json) -> Json:
+    """The host fact.
+
+    Options: `stack`, `state_directory`, `registry` (probed only where an image is missing), `registry_ca`, and
+    `images`, the references wanted of each source.
+    """
+    configuration = daemon_json()
+    pid = engine_pid()
+    fact: Json = {
+        "distribution": distribution(read("/etc/os-release")),
+        "architecture": ARCHITECTURES.get(platform.machine(), platform.machine()),
+        "service_manager": service_manager(),
+        "is_root": os.geteuid() == 0,
+        "memory_bytes": memory_bytes(read("/proc/meminfo")),
+        "open_files_limit": open_files_limit(pid),
+        "overcommit_memory": int(read("/proc/sys/vm/overcommit_memory") or 0),
+        "daemon_json": configuration,
+        "engine": None,
+        "engine_error": "",
+        "networks": [],
+        "interfaces": interfaces(),
+        "routes": routes(),
+        "listeners": listeners(),
+        "containers": [],
+        "images": {},
+        "registry_answers": None,
+        "kafka_data": kafka_data(options.get("state_directory"), options.get("stack") or "sse"),
+    }
+    try:
+        fact.update(_observe_engine(Engine(), configuration or {}, pid))
+    except OSError as error:
+        fact["engine_error"] = str(error)
+    root = fact["engine"]["root_dir"] if fact["engine"] else ENGINE_ROOT
+    fact["disk_free_bytes"] = disk_free_bytes([root, options.get("state_directory") or "/"])
+    wanted: dict[str, list[str]] = options.get("images") or {}
+    registry = options.get("registry")
+    if registry and not any(is_complete(references, fact["images"]) for references in wanted.values()):
+        fact["registry_answers"] = registry_answers(registry, options.get("registry_ca"))
+    return fact
+
+
+def _observe_engine(engine: Engine, configuration: Json, pid: int | None) -> Json:
+    version = engine.get("/version")
+    containers: list[Json] = engine.get("/containers/json?all=1")
+    return {
+        "engine": describe_engine(engine.get("/info"), version, configuration, pid),
+        "networks": describe_networks(engine.get("/networks"), containers),
+        "containers": describe_containers(containers),
+        "images": describe_images(engine.get("/images/json")),
+    }

@@ -1,0 +1,250 @@
+"""Whether a host can run a release, told before anything changes.
+
+Pure: settings, the host fact and the release in, sentences out.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from typing import Any
+
+from ansible_collections.sse.platform.plugins.module_utils import addresses
+
+Json = dict[str, Any]
+
+SUPPORTED = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04")}
+ARCHITECTURES = ("amd64", "arm64")
+ENGINE_ROOT = "/var/lib/docker"
+ENGINE_PROCESSES = ("dockerd ", "docker-proxy ")
+LABEL_STACK = "sse.platform.stack"
+
+MIB = 2**20
+GIB = 2**30
+# The host's own programs, dockerd and containerd among them (measured on a bare Debian 13: 180 MiB).
+SYSTEM_MEMORY = 256 * MIB
+# Limits are ceilings: at rest the containers use about a third of their sum, under load about a half.
+MEMORY_SHARE = 2
+# All images built from packages, with the builders' layers, take about 4 GiB.
+IMAGES_DISK = 6 * GIB
+# Kafka's segments, Redis' append-only file and Prometheus' blocks while they are still small.
+DATA_DISK = 1 * GIB
+# Routes as wide as half of the address space are a VPN's default route: Docker's own route is narrower and wins.
+HALF = 1
+
+
+def problems(settings: Json, host: Json, release: Json) -> list[str]:
+    """Every reason why the release must not be applied here, one sentence each."""
+    return [
+        *_host_problems(host),
+        *_swarm_problems(host),
+        *_network_problems(settings, host),
+        *_container_problems(settings, host, release),
+        *_port_problems(settings, host, release),
+        *_memory_problems(host, release),
+        *_disk_problems(settings, host, release),
+        *_kafka_problems(settings, host),
+    ]
+
+
+def notices(settings: Json, host: Json) -> list[str]:
+    """Guarantees that this host does not give, each with the way to turn it on."""
+    return [*_engine_notices(settings, host["engine"]), *_kernel_notices(host)]
+
+
+def _engine_notices(settings: Json, engine: Json | None) -> Iterator[str]:
+    # Where the role docker may configure the engine, what is missing is what this run turns on.
+    if engine is None or engine["managed"] or settings["docker_restart_allowed"]:
+        return
+    how = "set {} in /etc/docker/daemon.json and restart the engine, or run with docker_restart_allowed=true."
+    if not engine["live_restore"]:
+        off = "Containers stop while the engine restarts"
+        if engine["swarm"] == "inactive":
+            option = how.format('"live-restore": true')
+            yield f"{off}, because live-restore is off: {option}"
+        else:
+            yield f"{off}: live-restore can't be on while the engine is in a Swarm."
+    if engine["userland_proxy"]:
+        option = how.format('"userland-proxy": false')
+        yield f"Ports published on loopback die with the engine, because userland-proxy is on: {option}"
+
+
+def _kernel_notices(host: Json) -> Iterator[str]:
+    if host["overcommit_memory"] != 1:
+        yield (
+            "Redis can fail to save when memory is short: turn it on with sysctl -w vm.overcommit_memory=1 "
+            "and a file in /etc/sysctl.d."
+        )
+
+
+def _host_problems(host: Json) -> Iterator[str]:
+    distribution = host["distribution"]
+    if distribution["version"] not in SUPPORTED.get(distribution["id"], ()):
+        accepted = ", ".join(f"{name} {' and '.join(numbers)}" for name, numbers in SUPPORTED.items())
+        seen = f"{distribution['id']} {distribution['version']}".strip()
+        yield f"The host runs {seen}, which is not supported: supported are {accepted}."
+    if host["architecture"] not in ARCHITECTURES:
+        yield f"The host's architecture is {host['architecture']}: supported are {' and '.join(ARCHITECTURES)}."
+    if not host["is_root"]:
+        yield "Tasks don't run as root on the host: log in as root, or set ansible_become=true for a user with sudo."
+    if host["daemon_json"] is None:
+        yield "/etc/docker/daemon.json is not a JSON object: mend it or take it away, since it is never overwritten."
+
+
+def _swarm_problems(host: Json) -> Iterator[str]:
+    engine = host["engine"] or {"swarm": "inactive"}
+    if engine["swarm"] == "locked":
+        yield "The engine's Swarm is locked: unlock it with docker swarm unlock."
+    if engine["swarm"] == "error":
+        yield (
+            f"The engine's Swarm is in error state ({engine['swarm_error'] or 'no reason given'}): mend it, or take "
+            "this host out of it with docker swarm leave --force. On the last manager that forgets all its services; "
+            "it is your Swarm, so nothing here does it for you."
+        )
+
+
+def network_difference(settings: Json, network: Json) -> list[str]:
+    """How the stack's network differs from what the settings ask for; labels and containers don't matter."""
+    wanted = addresses.wanted_network(settings)
+    present = {**network, "subnet": ", ".join(network["subnets"])}
+    return [
+        f"{key} is {present[key] or 'not set'}, wanted {wanted[key]}" for key in wanted if present[key] != wanted[key]
+    ]
+
+
+def _network_problems(settings: Json, host: Json) -> Iterator[str]:
+    name = settings["network_name"]
+    present = next((network for network in host["networks"] if network["name"] == name), None)
+    difference = network_difference(settings, present) if present else []
+    if present and not difference:
+        return
+    if present:
+        what = f"Docker network {name} exists and differs: {'; '.join(difference)}."
+        if present["labels"].get(LABEL_STACK) != settings["stack_name"]:
+            yield f"{what} This stack did not make it, so it is never touched: choose another network_name."
+            return
+        if not settings["network_recreate_allowed"]:
+            yield (
+                f"{what} Docker can only remove it and create it anew, which detaches every container for that time: "
+                "allow it with network_recreate_allowed=true, or take the old values."
+            )
+            return
+    yield from _overlap_problems(settings["network_subnet"], host, present)
+
+
+def _overlap_problems(subnet: str, host: Json, own: Json | None) -> Iterator[str]:
+    wanted = ipaddress.IPv4Network(subnet)
+    own_device = own["device"] if own else None
+    owners: dict[str, str] = {}
+    for network in host["networks"]:
+        if own is None or network["name"] != own["name"]:
+            owners.update({taken: f"Docker network {network['name']} ({taken})" for taken in network["subnets"]})
+    for interface in host["interfaces"]:
+        for address in interface["addresses"] if interface["name"] != own_device else ():
+            taken = str(ipaddress.ip_interface(address).network)
+            owners.setdefault(taken, f"interface {interface['name']} ({address})")
+    for route in host["routes"]:
+        taken = route["destination"]
+        if route["device"] != own_device and int(taken.partition("/")[2]) > HALF:
+            owners.setdefault(taken, f"the route {taken} through {route['device'] or 'no device'}")
+    overlapping = [
+        owner for taken, owner in owners.items() if (other := addresses.parse_any(taken)) and other.overlaps(wanted)
+    ]
+    if overlapping:
+        free = addresses.free_subnet(owners, wanted.prefixlen)
+        proposal = f"{free} is free" if free else "no private network of this size is free"
+        yield f"network_subnet is '{wanted}': it overlaps {', '.join(overlapping)}; {proposal}."
+
+
+def _is_ours(container: Json, settings: Json) -> bool:
+    return container["labels"].get(LABEL_STACK) == settings["stack_name"]
+
+
+def _container_problems(settings: Json, host: Json, release: Json) -> Iterator[str]:
+    for container in host["containers"]:
+        if container["name"] in release["containers"] and not _is_ours(container, settings):
+            yield (
+                f"A container named {container['name']} exists that this stack did not make, and it is never touched: "
+                "remove or rename it, or choose another stack_name."
+            )
+
+
+def _port_problems(settings: Json, host: Json, release: Json) -> Iterator[str]:
+    variables = {value: name for name, value in settings.items() if name.endswith("_port")}
+    for name, container in release["containers"].items():
+        for port in container["ports"]:
+            owner = _port_owner(settings, host, port["host_ip"], port["host_port"])
+            if owner:
+                place = f"Port {port['host_port']} on {port['host_ip']}, which {name} publishes,"
+                variable = variables.get(port["host_port"], "port")
+                yield f"{place} is already bound by {owner}: stop that, or choose another {variable}."
+
+
+def _port_owner(settings: Json, host: Json, address: str, number: int) -> str:
+    """Who holds a TCP port of the host; '' where nobody does, or containers of this stack."""
+    ours: list[str] = []
+    for container in host["containers"]:
+        for port in container["ports"]:
+            if port["protocol"] == "tcp" and port["host_port"] == number and _conflicts(address, port["host_ip"]):
+                if not _is_ours(container, settings):
+                    return f"container {container['name']}"
+                ours.append(port["host_ip"])
+    for one in host["listeners"]:
+        if one["protocol"] == "tcp" and one["port"] == number and _conflicts(address, one["address"]):
+            # The engine itself listens for each port that it publishes.
+            published = one["process"].startswith(ENGINE_PROCESSES) and any(
+                _conflicts(at, one["address"]) for at in ours
+            )
+            if not published:
+                return one["process"] or "a process that can't be seen from here"
+    return ""
+
+
+def _conflicts(address: str, other: str) -> bool:
+    """Whether two sockets of one port exclude each other: the same address, or one of them is all addresses."""
+    return address == other or any(ipaddress.ip_address(one or "::").is_unspecified for one in (address, other))
+
+
+def _memory_problems(host: Json, release: Json) -> Iterator[str]:
+    limits = sum(container["memory"] for container in release["containers"].values())
+    needed = limits // MEMORY_SHARE + SYSTEM_MEMORY
+    if host["memory_bytes"] < needed:
+        yield (
+            f"The host has {_mib(host['memory_bytes'])} of memory, needed are {_mib(needed)}: half of the containers' "
+            f"limits ({_mib(limits)} in all), and {_mib(SYSTEM_MEMORY)} for the system. "
+            "Lower app_replicas or the *_memory variables, or take a larger host."
+        )
+
+
+def _disk_problems(settings: Json, host: Json, release: Json) -> Iterator[str]:
+    root = host["engine"]["root_dir"] if host["engine"] else ENGINE_ROOT
+    missing = any(container["image"] not in host["images"] for container in release["containers"].values())
+    needs = [(settings["stack_state_directory"], DATA_DISK, "the stack's data")]
+    if missing:
+        needs.append((root, IMAGES_DISK, "images and the layers that they are built from"))
+    for path, needed, purpose in needs:
+        free = host["disk_free_bytes"].get(path, needed)
+        if free < needed:
+            yield f"The disk of {path} has {_mib(free)} free, needed are {_mib(needed)} for {purpose}: make room there."
+
+
+def _kafka_problems(settings: Json, host: Json) -> Iterator[str]:
+    data = host["kafka_data"]
+    if data is None:
+        return
+    place = f"Kafka's data under {settings['stack_state_directory']}"
+    mode, identity = settings["kafka_coordination"], settings["kafka_cluster_id"]
+    if data["format"] != mode:
+        yield (
+            f"kafka_coordination is '{mode}', but {place} was written with {data['format']}: accepted is "
+            f"{data['format']}, or another stack_state_directory (nothing here migrates data)."
+        )
+    if identity and data["cluster_id"] != identity:
+        yield (
+            f"kafka_cluster_id is '{identity}', but {place} belongs to cluster {data['cluster_id']}: accepted is that "
+            "or '', or another stack_state_directory."
+        )
+
+
+def _mib(size: int) -> str:
+    return f"{size // MIB} MiB"

@@ -1,0 +1,147 @@
+# Copyright: sse.platform maintainers
+# MIT License
+"""Observe a host: what it is, what runs there, and what its engine holds."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: host_info
+short_description: Observe a host before anything is decided
+description:
+  - Reports distribution, memory, disk, interfaces, routes, listeners, and the engine with its networks, containers
+    and images, in one process. Changes nothing, and needs neither Docker nor its SDK.
+options:
+  stack:
+    description: Name of the stack, to find its data.
+    type: str
+    default: sse
+  state_directory:
+    description: Directory of the stack's state on this host. Its free space and Kafka's data in it are reported.
+    type: path
+  registry:
+    description: Container registry to probe where no source of I(images) is complete on the host.
+    type: str
+  registry_ca:
+    description: Certificate authority of the registry, a PEM file on this host.
+    type: path
+  images:
+    description: Wanted image references by source.
+    type: dict
+    default: {}
+author:
+  - sse.platform maintainers (@sse-platform)
+"""
+
+EXAMPLES = r"""
+- name: Observe the host
+  sse.platform.host_info:
+    state_directory: /var/lib/sse-platform
+  register: host
+"""
+
+RETURN = r"""
+distribution:
+  description: Id, version and codename.
+  returned: always
+  type: dict
+architecture:
+  description: The machine's, in Debian's words.
+  returned: always
+  type: str
+service_manager:
+  description: One of systemd, init and none.
+  returned: always
+  type: str
+is_root:
+  description: Whether the module ran as root.
+  returned: always
+  type: bool
+memory_bytes:
+  description: The machine's memory.
+  returned: always
+  type: int
+disk_free_bytes:
+  description: Free bytes of the engine's directory and of the state directory, by path.
+  returned: always
+  type: dict
+open_files_limit:
+  description: The hard limit of open files that a container can have.
+  returned: always
+  type: int
+overcommit_memory:
+  description: The kernel's vm.overcommit_memory.
+  returned: always
+  type: int
+daemon_json:
+  description: The engine's configuration file, null where it is not valid.
+  returned: always
+  type: dict
+engine:
+  description: The running engine, or null.
+  returned: always
+  type: dict
+engine_error:
+  description: Why no engine was found.
+  returned: always
+  type: str
+networks:
+  description: The engine's networks.
+  returned: always
+  type: list
+  elements: dict
+interfaces:
+  description: Interfaces with IPv4 addresses.
+  returned: always
+  type: list
+  elements: dict
+routes:
+  description: IPv4 routes of every table.
+  returned: always
+  type: list
+  elements: dict
+listeners:
+  description: Listening sockets with their processes.
+  returned: always
+  type: list
+  elements: dict
+containers:
+  description: The engine's containers, stopped ones too.
+  returned: always
+  type: list
+  elements: dict
+images:
+  description: Image ids by reference.
+  returned: always
+  type: dict
+registry_answers:
+  description: Whether the registry answers, null where it was not asked.
+  returned: always
+  type: bool
+kafka_data:
+  description: Cluster id and format of Kafka's data, or null.
+  returned: always
+  type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sse.platform.plugins.module_utils import host
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "stack": {"type": "str", "default": "sse"},
+            "state_directory": {"type": "path"},
+            "registry": {"type": "str"},
+            "registry_ca": {"type": "path"},
+            "images": {"type": "dict", "default": {}},
+        },
+        supports_check_mode=True,
+    )
+    module.exit_json(changed=False, **host.observe(module.params))
+
+
+if __name__ == "__main__":
+    main()
