@@ -1,0 +1,53 @@
+"""The closing words of a run: what runs, where to open it, and what is not available here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Json = dict[str, Any]
+
+
+def summary(releases: list[Json], outcomes: list[Json], images: Json, notices: list[str]) -> list[str]:
+    """Write the summary.
+
+    Args:
+        releases: the releases that run
+        outcomes: what the stack module did, one entry a release
+        images: the fact of the same name: where images came from, and which are unavailable
+        notices: guarantees that this host does not give
+
+    Returns:
+        Lines for people.
+    """
+    lines: list[str] = []
+    for release, outcome in zip(releases, outcomes, strict=True):
+        done = (
+            ", ".join(f"{kind} {count}" for kind, count in counted(outcome["actions"]).items()) or "nothing to change"
+        )
+        lines.append(
+            f"{release['project']}: release {outcome['number']}, {len(release['containers'])} containers on "
+            f"{release['network']['name']} ({done})"
+        )
+    endpoints = [endpoint for release in releases for endpoint in release["endpoints"]]
+    width = max((len(endpoint["name"]) for endpoint in endpoints), default=0)
+    lines += [f"  {endpoint['name'].ljust(width)}  {endpoint['url']}" for endpoint in endpoints]
+    lines.append(f"Images: {images['source']} ({images['reason']})")
+    for release in releases:
+        lines += [f"Not available: {name}, because {reason}" for name, reason in release["unavailable"].items()]
+    return lines + [f"Note: {notice}" for notice in notices]
+
+
+def counted(actions: list[Json]) -> dict[str, int]:
+    """Count actions by kind."""
+    counts: dict[str, int] = {}
+    for action in actions:
+        counts[action["kind"]] = counts.get(action["kind"], 0) + 1
+    return counts
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return filters by name."""
+        return {"summary": summary}
