@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 Json = dict[str, Any]
@@ -35,14 +36,6 @@ def summary(releases: list[Json], outcomes: list[Json], images: Json, notices: l
     for release in releases:
         lines += [f"Not available: {name}, because {reason}" for name, reason in release["unavailable"].items()]
     return lines + [f"Note: {notice}" for notice in notices]
-
-
-def counted(actions: list[Json]) -> dict[str, int]:
-    """Count actions by kind."""
-    counts: dict[str, int] = {}
-    for action in actions:
-        counts[action["kind"]] = counts.get(action["kind"], 0) + 1
-    return counts
 
 
 class FilterModule:

@@ -21,7 +21,7 @@ def replicas(**kinds: str) -> dict[str, Action]:
     return {name: Action(kind, name, []) for name, kind in kinds.items()}
 
 
-ROLLING = dict.fromkeys(("a1", "a2", "a3"), {"rolling": True, "service": "app"})
+ROLLING = {name: {"rolling": True, "service": "app"} for name in ("a1", "a2", "a3")}
 
 
 def test_replaced_replicas_wait_for_each_other() -> None:
