@@ -22,9 +22,8 @@ def summary(releases: list[Json], outcomes: list[Json], images: Json, notices: l
     """
     lines: list[str] = []
     for release, outcome in zip(releases, outcomes, strict=True):
-        done = (
-            ", ".join(f"{kind} {count}" for kind, count in counted(outcome["actions"]).items()) or "nothing to change"
-        )
+        kinds = Counter(action["kind"] for action in outcome["actions"])
+        done = ", ".join(f"{kind} {count}" for kind, count in kinds.items()) or "nothing to change"
         lines.append(
             f"{release['project']}: release {outcome['number']}, {len(release['containers'])} containers on "
             f"{release['network']['name']} ({done})"
