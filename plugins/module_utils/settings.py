@@ -392,6 +392,6 @@ def _exposure_problems(settings: Mapping[str, Any]) -> Iterator[str]:
     bind = settings.get("exposure_admin_bind", "127.0.0.1")
     if not ipaddress.IPv4Address(bind).is_loopback:
         yield (
-            f"exposure_admin_bind is '{bind}': exposure_profile is production, and not every admin port asks for a password; "
-            "accepted is 127.0.0.1 (reach them through an SSH tunnel)"
+            f"exposure_admin_bind is '{bind}': exposure_profile is production, and not every admin port asks for a "
+            "password; accepted is 127.0.0.1 (reach them through an SSH tunnel)"
         )
