@@ -1,0 +1,316 @@
+"""The proof of a stack: every check asks the running thing itself, side by side, and all faults are told at once."""
+
+from __future__ import annotations
+
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ansible_collections.sse.platform.plugins.module_utils import eventpath, exposed, grafana, namespace, targets
+from ansible_collections.sse.platform.plugins.module_utils.engine import Engine, EngineError, probe
+from ansible_collections.sse.platform.plugins.module_utils.eventpath import Door
+from ansible_collections.sse.platform.plugins.module_utils.fault import Fault
+from ansible_collections.sse.platform.plugins.module_utils.release import History
+from ansible_collections.sse.platform.plugins.module_utils.spec import fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ansible_collections.sse.platform.plugins.module_utils.observe import Observed
+    from ansible_collections.sse.platform.plugins.module_utils.spec import Spec
+
+THREADS = 32  # nearly all of them wait on sockets nearly all the time
+ANSWER_SECONDS = 5.0  # for one HTTP request inside the host
+CONNECT_SECONDS = 2.0  # for a TCP connection between two containers of one host
+REPLICA_PORT = 8000
+TLS_PORTS = {443, 8443}  # container ports of nginx that speak TLS
+REDIRECTS = {301, 302, 307, 308}
+
+
+class Subject(NamedTuple):
+    """One container under proof: what it should be, and what the engine says of it."""
+
+    name: str
+    spec: Spec
+    inspected: dict[str, Any]
+
+    @property
+    def pid(self) -> int:
+        """Its first process, as the host counts."""
+        return int(self.inspected["State"]["Pid"])
+
+    @property
+    def address(self) -> str:
+        """Its address on its network."""
+        networks = self.inspected["NetworkSettings"]["Networks"]
+        return str(networks.get(self.spec["network"], {}).get("IPAddress", ""))
+
+
+class Finding(NamedTuple):
+    """What one check found."""
+
+    faults: list[Fault]
+    proved: int = 1
+    notes: Sequence[str] = ()
+
+
+class Proof:
+    """What all checks found."""
+
+    def __init__(self) -> None:
+        """Start with nothing proved."""
+        self.faults: list[Fault] = []
+        self.counts: dict[str, int] = {}
+        self.seconds: dict[str, float] = {}
+        self.notes: list[str] = []
+
+    def add(self, what: str, finding: Finding, seconds: float) -> None:
+        """Take what a check found; what is at fault does not count as proved."""
+        self.faults += finding.faults
+        self.notes += finding.notes
+        self.counts[what] = self.counts.get(what, 0) + finding.proved
+        self.seconds[what] = max(self.seconds.get(what, 0.0), round(seconds, 2))
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        return "proved: " + ", ".join(f"{count} {what}" for what, count in self.counts.items())
+
+
+def newest_releases(state_directory: str) -> list[dict[str, Any]]:
+    """Return, of each project on this host, the newest release that was applied, or the newest where none was."""
+    found: list[dict[str, Any]] = []
+    for directory in sorted((Path(state_directory) / "releases").glob("*")):
+        history = History(state_directory, directory.name)
+        read = [one for number in reversed(history.numbers()) if (one := history.read(number))]
+        applied = [one for one in read if one.get("meta", {}).get("outcome") == "applied"]
+        found += (applied or read)[:1]
+    return found
+
+
+class Prover:
+    """Proves releases of one stack on this host."""
+
+    def __init__(self, engine: Engine, state_directory: str, releases: list[dict[str, Any]]) -> None:
+        """Look at what runs.
+
+        :raises EngineError: where the engine does not answer
+        """
+        self.engine = engine
+        self.state_directory = state_directory
+        self.releases = releases
+        self.proof = Proof()
+        self.observed = engine.containers()
+        self.subjects: dict[str, Subject] = {}
+        self.left_out = {short for release in releases for short in release["unavailable"]}
+
+    def run(self) -> Proof:
+        """Run every check that these releases give reason for."""
+        begun = time.monotonic()
+        self.proof.add("containers running", self.presence(), time.monotonic() - begun)
+        subjects = list(self.subjects.values())
+        checks: list[tuple[str, Callable[[], Finding]]] = [
+            *(("healthy", partial(self.health, one)) for one in subjects),
+            *(("connections between them", partial(self.reach, one)) for one in subjects),
+            ("published ports", self.ports),
+            *(("replica health endpoints", partial(self.endpoints, one)) for one in self.of("app")),
+            *(("dashboard's way to the API", partial(self.dashboard, one)) for one in self.of("dashboard")),
+            *(("metric targets", partial(self.targets, one)) for one in self.of("prometheus")),
+            *(("datasources", partial(self.datasources, one)) for one in self.of("grafana")),
+        ]
+        if self.of("nginx") and self.of("app"):
+            checks.insert(0, ("deliveries of events", self.events))
+
+        def timed(work: Callable[[], Finding]) -> tuple[Finding, float]:
+            begun = time.monotonic()
+            return work(), time.monotonic() - begun
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            futures = [(what, pool.submit(timed, work)) for what, work in checks]
+        for what, future in futures:
+            self.proof.add(what, *future.result())
+        return self.proof
+
+    def of(self, service: str) -> list[Subject]:
+        """Return the running containers of a service."""
+        return [one for one in self.subjects.values() if one.spec["service"] == service]
+
+    def presence(self) -> Finding:
+        """See that every declared container runs, and no other carries the stack's labels."""
+        faults: list[Fault] = []
+        by_name = {one.name: one for one in self.observed}
+        for release in self.releases:
+            ours = {one.name for one in self.observed if one.belongs(release["stack"], release["project"])}
+            faults += [
+                Fault(name, "find only declared containers", "it runs, and no release names it", f"docker rm -f {name}")
+                for name in sorted(ours - set(release["containers"]))
+            ]
+            for name in release["containers"]:
+                if name not in ours:
+                    faults.append(Fault(name, "find it on this host", "there is no such container", "./sse up"))
+                    continue
+                inspected = self.engine.inspect(by_name[name].id)
+                subject = Subject(name, self.spec_of(release, by_name[name]), inspected)
+                if inspected["State"]["Running"] and not inspected["State"]["Paused"]:
+                    self.subjects[name] = subject
+                else:
+                    faults.append(self.stopped(subject))
+        return Finding(faults, len(self.subjects))
+
+    def spec_of(self, release: dict[str, Any], observed: Observed) -> Spec:
+        """Return the spec that a container was made from, also where a failed run left one of another release."""
+        spec: Spec = release["containers"][observed.name]
+        if observed.label("spec") == fingerprint(spec):
+            return spec
+        made_from = History(self.state_directory, release["project"]).read(observed.release) or {}
+        return made_from.get("containers", {}).get(observed.name, spec)
+
+    def stopped(self, subject: Subject) -> Fault:
+        """Say how a container stands that should run."""
+        state = subject.inspected["State"]
+        lines = " | ".join(self.engine.last_lines(subject.name, 3))
+        got = f"{state['Status']}, exit code {state['ExitCode']}" + (f"; its last lines: {lines}" if lines else "")
+        return Fault(subject.name, "find it running", got, f"./sse logs {subject.name}; ./sse up starts it")
+
+    def health(self, subject: Subject) -> Finding:
+        """Ask what the container's own healthcheck asks, now."""
+        try:
+            healthy, got = probe(self.engine, subject.inspected["Id"], subject.spec)
+        except EngineError as error:
+            healthy, got = False, str(error)
+        if healthy:
+            return Finding([])
+        check = subject.spec["healthcheck"]
+        how = " ".join(check["command"]) if check["command"] else f"GET {check['http']['path']}"
+        advice = f"./sse logs {subject.name}"
+        return Finding([Fault(subject.name, f"pass its healthcheck ({how[:120]})", got[-300:], advice)], 0)
+
+    def endpoints(self, replica: Subject) -> Finding:
+        """Ask a replica's own health endpoints."""
+        door = Door(replica.name, replica.address, REPLICA_PORT)
+        paths = ("/health/live", "/health/ready")
+        faults = [fault for path in paths for fault in self.answers(door, path, {200})]
+        return Finding(faults, len(paths) - len(faults))
+
+    def dashboard(self, subject: Subject) -> Finding:
+        """Ask the API's health through the dashboard's own nginx."""
+        door = Door(subject.name, subject.address, 80)
+        faults = self.answers(door, "/api/v1/health/live", {200})
+        return Finding(faults, 1 - len(faults))
+
+    def answers(self, door: Door, path: str, accepted: set[int]) -> list[Fault]:
+        """GET one path."""
+        answer = eventpath.request(door, "GET", path, timeout=ANSWER_SECONDS)
+        if answer.status in accepted:
+            return []
+        advice = f"./sse logs {door.name}; the answer names the check that fails"
+        return [Fault(door.name, f"GET {door.url}{path}", answer.shown, advice)]
+
+    def reach(self, subject: Subject) -> Finding:
+        """Resolve and connect to every peer that a container uses, from its own network namespace."""
+        peers = [peer for peer in subject.spec["reaches"] if peer.partition(":")[0] not in self.left_out]
+        faults = [fault for peer in peers for fault in self.reach_peer(subject, peer)]
+        return Finding(faults, len(peers) - len(faults))
+
+    def reach_peer(self, subject: Subject, peer: str) -> list[Fault]:
+        """Try one peer."""
+        name, _, port = peer.partition(":")
+        try:
+            addresses = namespace.resolve(subject.pid, name)
+        except OSError as error:
+            advice = f"does the container behind {name!r} run on {subject.spec['network']} (./sse status)?"
+            return [Fault(subject.name, f"resolve {name} from inside", str(error), advice)]
+        owner = self.named(name)
+        if owner and owner.address not in addresses:
+            got = f"{', '.join(addresses)}, but {owner.name} is {owner.address or 'not there'}"
+            return [Fault(subject.name, f"resolve {name} from inside", got, "does another container carry this alias?")]
+
+        def connect() -> None:
+            socket.create_connection((addresses[0], int(port)), timeout=CONNECT_SECONDS).close()
+
+        try:
+            namespace.inside(subject.pid, connect)
+        except OSError as error:
+            advice = f"does {owner.name if owner else name} listen on {port} on all its addresses? ./sse logs {name}"
+            return [Fault(subject.name, f"connect to {peer} ({addresses[0]}) from inside", str(error), advice)]
+        return []
+
+    def named(self, alias: str) -> Subject | None:
+        """Return the running container of an alias."""
+        found = (one for one in self.subjects.values() if alias in (one.name, *one.spec["aliases"]))
+        return next(found, None)
+
+    def ports(self) -> Finding:
+        """See that the declared ports answer on the host, and only those."""
+        wanted = {name: exposed.declared(one.spec) for name, one in self.subjects.items()}
+        faults: list[Fault] = []
+        for name, one in self.subjects.items():
+            faults += exposed.undeclared(name, wanted[name], exposed.published(one.inspected))
+        others = [one for one in self.observed if one.name not in self.subjects and one.status == "running"]
+        by_others = {port for one in others for port in exposed.published(self.engine.inspect(one.id))}
+        listening = {
+            name: {
+                one.port
+                for one in namespace.sockets(subject.pid)
+                if one.state == namespace.LISTEN and not one.address.startswith("127.")
+            }
+            for name, subject in self.subjects.items()
+        }
+        gateways = {
+            network["Gateway"]
+            for one in self.subjects.values()
+            for network in one.inspected["NetworkSettings"]["Networks"].values()
+        }
+        addresses = sorted({exposed.LOOPBACK, exposed.host_address(), *gateways} - {""})
+        owned = exposed.owners(namespace.sockets("self"), by_others)
+        open_doors = [(name, one) for name in wanted for one in sorted(wanted[name])]
+        closed = exposed.closed_doors(listening, wanted, addresses)
+        with ThreadPoolExecutor(THREADS) as pool:
+            answered = list(pool.map(exposed.unanswered, open_doors))
+            leaked = list(pool.map(partial(exposed.leaking, owned), closed))
+        silent = [fault for found in answered for fault in found]
+        return Finding(faults + silent + [fault for found in leaked for fault in found], len(open_doors) - len(silent))
+
+    def targets(self, prometheus: Subject) -> Finding:
+        """See that Prometheus scrapes what it should."""
+        names = {alias: one.name for one in self.subjects.values() for alias in one.spec["aliases"]}
+        port = prometheus.spec["ports"][0]["container_port"] if prometheus.spec["ports"] else 9090
+        door = Door(prometheus.name, prometheus.address, port)
+        expected = [peer for peer in prometheus.spec["reaches"] if peer.partition(":")[0] not in self.left_out]
+        return Finding(*targets.check(door, prometheus.pid, expected, names))
+
+    def datasources(self, subject: Subject) -> Finding:
+        """See that Grafana's datasources answer."""
+        password = grafana.password_of(subject.spec, subject.inspected)
+        if password is None:
+            return Finding([], 0, [f"{subject.name} has no admin password file, so its datasources were not asked"])
+        port = subject.spec["ports"][0]["container_port"] if subject.spec["ports"] else 3000
+        return Finding(*grafana.check(Door(subject.name, subject.address, port), password))
+
+    def events(self) -> Finding:
+        """Publish through nginx, receive from every replica and through nginx, each event once."""
+        nginx = self.of("nginx")[0]
+        doors = [
+            Door(
+                nginx.name,
+                exposed.LOOPBACK if one["host_ip"] in exposed.EVERYWHERE else one["host_ip"],
+                one["host_port"],
+                one["container_port"] in TLS_PORTS,
+            )
+            for one in nginx.spec["ports"]
+        ]
+        path = "/api/v1/health/live"
+        faults = [fault for door in doors for fault in self.answers(door, path, {200, *REDIRECTS})]
+        serving = (one for one in doors if eventpath.request(one, "GET", path, timeout=ANSWER_SECONDS).status == 200)
+        door = next(serving, None)
+        if door is None:
+            if not faults:
+                got = "no published port serves /api/v1/"
+                faults.append(Fault(nginx.name, "find nginx' door", got, "./sse logs nginx"))
+            return Finding(faults, 0)
+        replicas = [Door(one.name, one.address, REPLICA_PORT) for one in self.of("app")]
+        passage = eventpath.travel(door, replicas)
+        return Finding(faults + passage.faults, passage.deliveries)

@@ -1,0 +1,106 @@
+# Copyright: sse.platform maintainers
+# MIT License
+"""Prove that what runs of a stack works, and name everything that does not."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: prove
+short_description: Prove that a stack works
+description:
+  - Publishes events through nginx and sees each arrive once at a subscriber of every replica and through nginx;
+    asks every healthcheck and health endpoint; asks Prometheus for its targets and Grafana for its datasources; sees
+    that the declared ports and only those answer on the host; resolves and connects, from inside each container's
+    network namespace, to everything that it declares to reach.
+  - Lists every fault with the container, what was tried, what came back and what to do. Changes nothing but a few
+    marker events on a channel of its own. In check mode it only says what it would look at.
+options:
+  state_directory:
+    description: Directory on the host that keeps the releases of the stack.
+    type: path
+    required: true
+  release:
+    description: The release to prove. Without it, the newest applied one of every project in I(state_directory).
+    type: dict
+  project:
+    description: Prove only this project. Without it, all of them.
+    type: str
+author:
+  - sse.platform maintainers (@sse-platform)
+"""
+
+EXAMPLES = r"""
+- name: Prove what runs
+  sse.platform.prove:
+    state_directory: /var/lib/sse-platform
+"""
+
+RETURN = r"""
+msg:
+  description: What was proved, or every fault, one a line.
+  returned: always
+  type: str
+faults:
+  description: Every fault.
+  returned: failure
+  type: list
+  elements: dict
+  contains:
+    container: {description: Who is concerned., type: str}
+    tried: {description: What was tried., type: str}
+    got: {description: What came back., type: str}
+    advice: {description: What to do., type: str}
+counts:
+  description: How many of what were proved.
+  returned: when something was looked at
+  type: dict
+seconds:
+  description: How long each kind of check took; they run side by side.
+  returned: when something was looked at
+  type: dict
+notes:
+  description: What could not be judged, and why.
+  returned: when something was looked at
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sse.platform.plugins.module_utils.engine import Engine, EngineError
+from ansible_collections.sse.platform.plugins.module_utils.prove import Prover, newest_releases
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "state_directory": {"type": "path", "required": True},
+            "release": {"type": "dict"},
+            "project": {"type": "str"},
+        },
+        mutually_exclusive=[("release", "project")],
+        supports_check_mode=True,
+    )
+    directory, project = module.params["state_directory"], module.params["project"]
+    given = module.params["release"]
+    releases = [given] if given else newest_releases(directory)
+    releases = [one for one in releases if project in (None, one["project"])]
+    if module.check_mode:
+        count = sum(len(one["containers"]) for one in releases)
+        module.exit_json(changed=False, msg=f"check mode: nothing is asked of the {count} containers")
+    if not releases:
+        of = f" of project {project}" if project else ""
+        module.fail_json(msg=f"There is no release{of} in {directory}: nothing was deployed here.", advice="./sse up")
+    try:
+        proof = Prover(Engine(), directory, releases).run()
+    except EngineError as error:
+        module.fail_json(msg=f"{error}. Is the engine running?", advice="./sse up starts it")
+    found = {"counts": proof.counts, "seconds": proof.seconds, "notes": proof.notes}
+    if proof.faults:
+        lines = [f"{len(proof.faults)} checks failed:", *(f"- {fault.line}" for fault in proof.faults)]
+        module.fail_json(msg="\n".join(lines), faults=[fault._asdict() for fault in proof.faults], **found)
+    module.exit_json(changed=False, msg=proof.summary, **found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""The whole proof against a stand-in engine: what it finds without touching a container."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils import exposed, namespace, prove
+from ansible_collections.sse.platform.plugins.module_utils.observe import Observed
+from ansible_collections.sse.platform.plugins.module_utils.release import History
+from ansible_collections.sse.platform.plugins.module_utils.spec import fingerprint
+
+
+def spec(**keys: Any) -> dict[str, Any]:
+    return {
+        "service": "redis",
+        "network": "sse-network",
+        "aliases": ["redis-master", "redis"],
+        "reaches": [],
+        "ports": [],
+        "healthcheck": {"command": ["true"], "http": None},
+        **keys,
+    }
+
+
+def release(containers: dict[str, Any], number: int = 1, outcome: str = "applied") -> dict[str, Any]:
+    return {
+        "stack": "sse",
+        "project": "sse-platform",
+        "containers": containers,
+        "unavailable": {},
+        "number": number,
+        "meta": {"outcome": outcome},
+    }
+
+
+class Engine:
+    """Containers by name; a state other than running is told as exited."""
+
+    def __init__(self, containers: dict[str, dict[str, Any]], **states: str) -> None:
+        self.specs = containers
+        self.states = states
+
+    def containers(self) -> list[Observed]:
+        return [
+            Observed(
+                name=name,
+                id=name,
+                labels={
+                    "sse.platform.stack": "sse",
+                    "sse.platform.project": "sse-platform",
+                    "sse.platform.release": "1",
+                    "sse.platform.spec": fingerprint(one),
+                },
+                status=self.states.get(name.replace("-", "_"), "running"),
+                health="",
+            )
+            for name, one in self.specs.items()
+        ]
+
+    def inspect(self, container: str) -> dict[str, Any]:
+        state = self.states.get(container.replace("-", "_"), "running")
+        return {
+            "Id": container,
+            "State": {"Pid": 1, "Status": state, "Running": state == "running", "Paused": False, "ExitCode": 137},
+            "NetworkSettings": {"Ports": {}, "Networks": {"sse-network": {"IPAddress": "10.99.0.11", "Gateway": ""}}},
+        }
+
+    def execute(self, container: str, command: list[str]) -> tuple[int, str]:
+        return (0, "") if command == ["true"] else (1, f"{container} says no")
+
+    def last_lines(self, container: str, lines: int = 20) -> list[str]:
+        return ["out of memory"][:lines]
+
+
+@pytest.fixture(autouse=True)
+def quiet_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(namespace, "sockets", lambda _: [])
+    monkeypatch.setattr(exposed, "host_address", lambda: "")
+
+
+def proved(engine: Engine, tmp_path: Path, containers: dict[str, Any]) -> prove.Proof:
+    return prove.Prover(engine, str(tmp_path), [release(containers)]).run()  # type: ignore[arg-type]
+
+
+def test_a_stack_as_declared_has_no_faults(tmp_path: Path) -> None:
+    proof = proved(Engine({"sse-redis": spec()}), tmp_path, {"sse-redis": spec()})
+    assert proof.faults == []
+    assert proof.summary.startswith("proved: 1 containers running, 1 healthy")
+
+
+def test_a_missing_container_is_told(tmp_path: Path) -> None:
+    [fault] = proved(Engine({}), tmp_path, {"sse-redis": spec()}).faults
+    assert fault.line == "sse-redis: tried to find it on this host; got: there is no such container. Next: ./sse up"
+
+
+def test_a_stopped_container_is_told_with_its_last_words_and_not_asked_further(tmp_path: Path) -> None:
+    engine = Engine({"sse-redis": spec()}, sse_redis="exited")
+    [fault] = proved(engine, tmp_path, {"sse-redis": spec()}).faults
+    assert fault.got == "exited, exit code 137; its last lines: out of memory"
+
+
+def test_a_container_of_ours_that_no_release_names_is_told(tmp_path: Path) -> None:
+    engine = Engine({"sse-redis": spec(), "sse-old": spec()})
+    [fault] = proved(engine, tmp_path, {"sse-redis": spec()}).faults
+    assert (fault.container, fault.got) == ("sse-old", "it runs, and no release names it")
+
+
+def test_a_failing_healthcheck_is_told_with_its_output(tmp_path: Path) -> None:
+    sick = spec(healthcheck={"command": ["false"], "http": None})
+    [fault] = proved(Engine({"sse-redis": sick}), tmp_path, {"sse-redis": sick}).faults
+    assert (fault.tried, fault.got) == ("pass its healthcheck (false)", "sse-redis says no")
+
+
+def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+    sick = spec(healthcheck={"command": ["false"], "http": None})
+    engine = Engine({"sse-redis": sick, "sse-kafka": sick})
+    faults = proved(engine, tmp_path, {"sse-redis": sick, "sse-kafka": sick, "sse-nginx": spec()}).faults
+    assert [fault.container for fault in faults] == ["sse-nginx", "sse-redis", "sse-kafka"]
+
+
+class Inside:
+    """What a container's namespace answers."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, resolves: list[str] | str, connects: str = "") -> None:
+        def resolve(*_: object) -> list[str]:
+            if isinstance(resolves, str):
+                raise OSError(resolves)
+            return resolves
+
+        def inside(*_: object) -> None:
+            if connects:
+                raise OSError(connects)
+
+        monkeypatch.setattr(namespace, "resolve", resolve)
+        monkeypatch.setattr(namespace, "inside", inside)
+
+
+@pytest.mark.parametrize(
+    ("resolves", "connects", "tried", "got"),
+    [
+        ("no such name", "", "resolve redis from inside", "no such name"),
+        (["10.99.0.99"], "", "resolve redis from inside", "10.99.0.99, but sse-redis is 10.99.0.11"),
+        (["10.99.0.11"], "timed out", "connect to redis:6379 (10.99.0.11) from inside", "timed out"),
+    ],
+)
+def test_a_peer_that_is_not_reached_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resolves: list[str] | str, connects: str, tried: str, got: str
+) -> None:
+    Inside(monkeypatch, resolves, connects)
+    one = spec(reaches=["redis:6379"])
+    [fault] = proved(Engine({"sse-redis": one}), tmp_path, {"sse-redis": one}).faults
+    assert (fault.container, fault.tried, fault.got) == ("sse-redis", tried, got)
+
+
+def test_peers_that_are_reached_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Inside(monkeypatch, ["10.99.0.11"])
+    one = spec(reaches=["redis:6379", "redis:9121"])
+    proof = proved(Engine({"sse-redis": one}), tmp_path, {"sse-redis": one})
+    assert (proof.faults, proof.counts["connections between them"]) == ([], 2)
+
+
+def test_the_newest_applied_release_is_the_one_to_prove(tmp_path: Path) -> None:
+    history = History(str(tmp_path), "sse-platform")
+    for number, outcome in ((1, "applied"), (2, "applied"), (3, "failed")):
+        history.write(release({}, number, outcome))
+    assert [one["number"] for one in prove.newest_releases(str(tmp_path))] == [2]
+
+
+def test_where_no_release_was_applied_the_newest_is_proved_and_fails_by_itself(tmp_path: Path) -> None:
+    History(str(tmp_path), "sse-platform").write(release({}, 1, "failed"))
+    assert [one["number"] for one in prove.newest_releases(str(tmp_path))] == [1]
+
+
+def test_a_container_of_another_release_is_judged_by_that_release(tmp_path: Path) -> None:
+    newer = spec(healthcheck={"command": ["false"], "http": None})
+    History(str(tmp_path), "sse-platform").write(release({"sse-redis": spec()}, 1))
+    assert proved(Engine({"sse-redis": spec()}), tmp_path, {"sse-redis": newer}).faults == []
