@@ -18,5 +18,6 @@ const api: ProxyOptions = {
 export default defineConfig({
   build: { assetsInlineLimit: 0, modulePreload: false },
   server: { proxy: { '/api': api } },
-  preview: { proxy: { '/api': api } },
+  // The page needs nothing but its own origin: whoever serves it may be as strict as this.
+  preview: { proxy: { '/api': api }, headers: { 'Content-Security-Policy': "default-src 'self'" } },
 });

@@ -1,3 +1,5 @@
+import { number } from './format';
+
 /** One request to the platform, and what to tell a person about it when it goes wrong. */
 
 export interface Answer {
@@ -131,7 +133,7 @@ export function flatten(body: unknown, limit: number): [name: string, value: str
   const visit = (value: unknown, path: string): void => {
     if (rows.length >= limit) return;
     if (isRecord(value)) for (const [key, inner] of Object.entries(value)) visit(inner, path ? `${path}.${key}` : key);
-    else rows.push([path, typeof value === 'string' ? value : JSON.stringify(value)]);
+    else rows.push([path, typeof value === 'number' ? number(value) : words(value)]);
   };
   visit(body, '');
   return rows;

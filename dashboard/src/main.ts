@@ -42,6 +42,7 @@ const latency = new LatencyCard(
 
 function streamChanged(state: StreamState, before: StreamState): void {
   if (state.phase === before.phase) return;
+  rate.setOpen(seconds(), state.phase === 'open');
   if (state.phase === 'open' && state.opened > 1)
     table.note(`Reconnected, from ${state.replica ?? 'a replica without a name'}.`);
   if (before.phase === 'open') table.note(`The stream ended: ${state.reason ?? 'no reason given'}.`);
@@ -49,15 +50,20 @@ function streamChanged(state: StreamState, before: StreamState): void {
   schedule();
 }
 
-/** At most one drawing per frame, and none while nobody looks: the browser gives hidden pages no frames. */
+/** Five drawings a second are as many as one can read; hidden pages get no frames, so nothing is drawn for nobody. */
+const DRAW_MS = 200;
 let scheduled = false;
+let drawnAt = Number.NEGATIVE_INFINITY;
 function schedule(): void {
   if (scheduled) return;
   scheduled = true;
-  requestAnimationFrame(() => {
-    scheduled = false;
-    draw();
-  });
+  const frame = () =>
+    requestAnimationFrame(() => {
+      scheduled = false;
+      drawnAt = performance.now();
+      draw();
+    });
+  setTimeout(frame, Math.max(0, drawnAt + DRAW_MS - performance.now()));
 }
 
 function draw(): void {
@@ -80,11 +86,9 @@ function draw(): void {
 }
 
 function everySecond(): void {
-  if (stream.state.phase === 'open') rate.connected(seconds());
-  if (!document.hidden) {
-    chart.draw(rate.history(seconds()));
-    schedule();
-  }
+  if (document.hidden) return;
+  chart.draw(rate.history(seconds()));
+  schedule();
 }
 
 let asking = false;
@@ -112,10 +116,10 @@ function pulse(): void {
   if (calm.matches || document.hidden || performance.now() - pulsed < 200) return;
   pulsed = performance.now();
   const ring = [
-    { boxShadow: '0 0 0 0 currentColor', opacity: 1 },
-    { boxShadow: '0 0 0 9px transparent', opacity: 1 },
+    { transform: 'scale(1)', opacity: 0.6 },
+    { transform: 'scale(2.6)', opacity: 0 },
   ];
-  element('pill').querySelector('i')?.animate(ring, { duration: 700, easing: 'ease-out' });
+  element('ring').animate(ring, { duration: 700, easing: 'ease-out' });
 }
 
 function poll(): void {

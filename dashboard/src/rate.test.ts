@@ -11,11 +11,17 @@ describe('the rate window', () => {
     expect(window.history(12)).toEqual([null, 2, 1]);
   });
   it('keeps seconds without a stream apart from seconds without events', () => {
-    const window = new RateWindow(4, 0);
-    window.connected(0);
-    window.connected(1);
-    window.event(3);
-    expect(window.history(4)).toEqual([0, 0, null, 1]);
+    const window = new RateWindow(6, 0);
+    window.setOpen(1.5, true);
+    window.event(2);
+    window.setOpen(3.5, false);
+    window.setOpen(5.5, true);
+    expect(window.history(6)).toEqual([null, 0, 1, 0, null, 0]);
+  });
+  it('knows the quiet seconds of a page that slept in the background', () => {
+    const window = new RateWindow(3, 0);
+    window.setOpen(0, true);
+    expect(window.history(1000)).toEqual([0, 0, 0]);
   });
   it('forgets what is older than the window, also after a long sleep', () => {
     const window = new RateWindow(3, 0);

@@ -5,6 +5,7 @@ export type Second = number | null;
 export class RateWindow {
   private readonly counts: Second[];
   private current: number;
+  private open = false;
 
   /** @param now seconds of a steady clock */
   constructor(
@@ -15,15 +16,15 @@ export class RateWindow {
     this.current = Math.floor(now);
   }
 
-  /** Says that the stream was open at `now`, so that a second without events counts as zero. */
-  connected(now: number): void {
+  /** Says that the stream is open, or isn't, from `now` on; a second in which it was open at all is known. */
+  setOpen(now: number, open: boolean): void {
     this.roll(now);
-    const slot = this.slot(this.current);
-    this.counts[slot] ??= 0;
+    this.open = open;
+    if (open) this.counts[this.slot(this.current)] ??= 0;
   }
 
   event(now: number): void {
-    this.connected(now);
+    this.roll(now);
     const slot = this.slot(this.current);
     this.counts[slot] = (this.counts[slot] ?? 0) + 1;
   }
@@ -45,7 +46,7 @@ export class RateWindow {
   private roll(now: number): void {
     const second = Math.floor(now);
     const from = Math.max(this.current + 1, second - this.seconds);
-    for (let passed = from; passed <= second; passed += 1) this.counts[this.slot(passed)] = null;
+    for (let passed = from; passed <= second; passed += 1) this.counts[this.slot(passed)] = this.open ? 0 : null;
     if (second > this.current) this.current = second;
   }
 }

@@ -1,7 +1,7 @@
 import { clock, counted } from '../format';
 import type { Block } from '../sse-parser';
 import { reasonOf } from '../stream-state';
-import { element, rows, show, write } from './dom';
+import { copy, element, show, write } from './dom';
 
 /** As many rows as one can look through; what is older is forgotten. */
 const ROWS = 100;
@@ -32,18 +32,16 @@ const BYE_REASONS: Record<string, string> = {
 export class EventTable {
   seen = 0;
   doubles = 0;
-  private log: Row[] = [];
+  /** Arrived, not drawn yet, oldest first. */
+  private waiting: Row[] = [];
   private readonly ids = new Set<string>();
   private frozen = false;
-  private dirty = true;
 
   constructor() {
     const button = element('freeze');
     button.addEventListener('click', () => {
       this.frozen = !this.frozen;
       button.setAttribute('aria-pressed', String(this.frozen));
-      write(button, this.frozen ? 'Go on' : 'Hold still');
-      this.dirty = true;
       this.draw();
     });
   }
@@ -66,34 +64,23 @@ export class EventTable {
   }
 
   draw(): void {
-    const last = this.log[this.log.length - 1];
+    const body = element('events');
     show(
       'events-note',
-      this.frozen ? `held still; ${counted(this.seen, 'event')} seen` : last ? `newest first, at most ${ROWS}` : '',
+      this.frozen ? `held still; ${counted(this.seen, 'event')} seen` : `newest first, at most ${ROWS}`,
     );
-    if (this.frozen || !this.dirty) return;
-    this.dirty = false;
-    element('empty').hidden = this.log.length > 0;
-    rows(element('events'), 'event-row', [...this.log].reverse(), (row, item) => {
-      row.className = item.kind;
-      const [arrived, event, data, id] = row.children;
-      if (!arrived || !event || !data || !id) return;
-      write(arrived, clock(item.arrived));
-      write(event, item.event);
-      write(
-        data,
-        item.data.length > LONGEST
-          ? `${item.data.slice(0, LONGEST)}… (${counted(item.data.length, 'character')})`
-          : item.data,
-      );
-      write(id, item.id);
-    });
+    if (this.frozen) return;
+    for (const row of this.waiting) {
+      const oldest = body.children.length < ROWS ? null : body.lastElementChild;
+      body.prepend(fill(oldest ?? copy('event-row'), row));
+    }
+    this.waiting = [];
+    element('empty').hidden = body.children.length > 0;
   }
 
   private add(row: Omit<Row, 'arrived'>): void {
-    this.log.push({ ...row, arrived: new Date() });
-    if (this.log.length > ROWS) this.log.shift();
-    this.dirty = true;
+    this.waiting.push({ ...row, arrived: new Date() });
+    if (this.waiting.length > ROWS) this.waiting.shift();
   }
 
   private remember(id: string): void {
@@ -105,4 +92,13 @@ export class EventTable {
         break;
       }
   }
+}
+
+function fill(node: Element, row: Row): Element {
+  const { length } = row.data;
+  const cut = length > LONGEST ? `${row.data.slice(0, LONGEST)}… (${counted(length, 'character')})` : row.data;
+  const cells = [clock(row.arrived), row.event, cut, row.id];
+  for (const [index, cell] of [...node.children].entries()) write(cell, cells[index] ?? '');
+  node.className = row.kind;
+  return node;
 }
