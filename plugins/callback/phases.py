@@ -27,7 +27,7 @@ name: phases
 type: stdout
 short_description: Phases, what is waited for, what changed, what failed
 description:
-  - A phase is the outermost role of a task. Each is shown once, with what changed in it and how long its tasks take.
+  - A phase is a role that acts on the host; tasks outside of these carry on with the phase they come after.
   - Says nothing about what is as it should be. C(-v) names those tasks too, C(-vv) shows every result.
   - A failure is shown in full, its C(msg) line by line, then its C(advice) if the result has one.
   - The C(msg) list of a task named C(Summary) is the closing text.
@@ -37,6 +37,8 @@ extends_documentation_fragment:
   - result_format_callback
 """
 
+# The roles that do something on the host; the others declare, on the controller and in no time.
+PHASES = ("docker", "network", "images", "stack", "verify")
 TICK = 10.0  # seconds between two lines about the same wait where the screen can't be rewritten
 REDRAW = 1.0  # seconds between two drawings of the waiting line on a terminal
 # Ansible makes these from its configuration, so that users' own colours hold here too.
@@ -54,11 +56,11 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
-def phase_of(task: Task, play: str) -> str:
-    """The outermost role a task belongs to, by its short name; the play's name for a task outside any role."""
-    roles = task.get_dep_chain() or []
-    role = roles[0] if roles else task._role
-    return str(role.get_name()).rsplit(".", 1)[-1] if role else play
+def phase_of(task: Task) -> str | None:
+    """The phase whose outermost role the task belongs to; None for a task that only carries on."""
+    roles = [*(task.get_dep_chain() or []), task._role]
+    name = str(roles[0].get_name()).rsplit(".", 1)[-1] if roles[0] else None
+    return name if name in PHASES else None
 
 
 class Waiting:
@@ -163,11 +165,11 @@ class CallbackModule(CallbackBase):
         self._enter(task)
 
     def _enter(self, task: Task) -> None:
-        phase = phase_of(task, self._play)
+        phase = phase_of(task) or self._phase or "prepare"
         if phase != self._phase:
             self._leave()
             self._phase = phase
-            self._print(phase, HIGHLIGHT)
+            self._print(phase if phase in PHASES else self._play, HIGHLIGHT)
         self._waiting.on(task.name or task.action)
 
     def _leave(self) -> None:
@@ -310,18 +312,18 @@ class CallbackModule(CallbackBase):
         self._leave()
         self._waiting.end()
         failed = sorted({*stats.failures, *stats.dark})
-        parts = ", ".join(f"{phase} {duration(seconds)}" for phase, seconds in self._times.items())
         total = duration(time.monotonic() - self._started)
         self._print("")
-        if parts:
-            self._print(f"time: {parts}; {total} in all")
+        if len(self._times) > 1:
+            self._print("time: " + ", ".join(f"{phase} {duration(seconds)}" for phase, seconds in self._times.items()))
         if failed:
             hosts = f" on {', '.join(failed)}" if self._several_hosts else ""
-            self._print(f"failed in {self._phase or 'the start'}{hosts}", ERROR)
+            self._print(f"failed in {self._phase}{hosts} after {total}", ERROR)
             return
         changes = sum(self._changes.values())
         verb = "would change" if context.CLIARGS.get("check") else "changed"
-        self._print(f"{verb}: {changes}" if changes else f"nothing {verb}", CHANGED if changes else OK)
+        text = f"{verb}: {changes}" if changes else f"nothing {verb}"
+        self._print(f"{text} (in {total})", CHANGED if changes else OK)
 
 
 def _texts(value: Any) -> Iterable[str]:
