@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import resource
+import shutil
 import socket
 import ssl
 import struct
@@ -24,6 +25,7 @@ from typing import Any, cast
 
 SOCKET = "/var/run/docker.sock"
 DAEMON_JSON = "/etc/docker/daemon.json"
+OVERCOMMIT = "/proc/sys/vm/overcommit_memory"
 ENGINE_ROOT = "/var/lib/docker"
 # Left by role docker where it installed the engine. Of the host, not of a stack: two stacks share one engine.
 MANAGED = "/var/lib/sse.platform/engine"
@@ -433,7 +435,9 @@ def observe(options: Json) -> Json:
         "is_root": os.geteuid() == 0,
         "memory_bytes": memory_bytes(read("/proc/meminfo")),
         "open_files_limit": open_files_limit(pid),
-        "overcommit_memory": int(read("/proc/sys/vm/overcommit_memory") or 0),
+        "overcommit_memory": int(read(OVERCOMMIT) or 0),
+        "overcommit_writable": os.access(OVERCOMMIT, os.W_OK),
+        "dockerd": shutil.which("dockerd", path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin") or "",
         "daemon_json": configuration,
         "engine": None,
         "engine_error": "",

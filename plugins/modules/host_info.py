@@ -73,6 +73,14 @@ overcommit_memory:
   description: The kernel's vm.overcommit_memory.
   returned: always
   type: int
+overcommit_writable:
+  description: Whether vm.overcommit_memory can be set here.
+  returned: always
+  type: bool
+dockerd:
+  description: Path of an installed engine, running or not; empty where there is none.
+  returned: always
+  type: str
 daemon_json:
   description: The engine's configuration file, null where it is not valid.
   returned: always
