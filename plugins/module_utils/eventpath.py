@@ -212,12 +212,14 @@ def publish_and_watch(nginx: Door, replicas: list[Door], subscribers: list[Subsc
     """Do the work of :func:`travel` on open streams."""
     faults: list[Fault] = []
     deadline = time.monotonic() + CONNECT_SECONDS
+    listening: list[Subscriber] = []
     for one in subscribers:
-        if not one.ready.wait(max(0, deadline - time.monotonic())) or one.error:
+        if one.ready.wait(max(0, deadline - time.monotonic())) and not one.error:
+            listening.append(one)  # should its stream end from here on, the fence tells
+        else:
             got = one.error or f"no first frame within {CONNECT_SECONDS:g} s"
             advice = f"./sse logs {one.door.name}: a stream must answer 200 and send its first frame at once"
             faults.append(Fault(one.door.name, f"subscribe at {one.door.url}", got, advice))
-    listening = [one for one in subscribers if one.ready.is_set() and not one.error]
     published, refused = publish_to_all(nginx, [one.name for one in replicas], run)
     faults += refused
     # Order is promised per channel: whatever was to arrive before the fence has arrived, doubles included.

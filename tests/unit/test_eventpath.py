@@ -104,7 +104,7 @@ def running(platform: Platform) -> Iterator[tuple[Door, list[Door]]]:
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(eventpath, "DELIVER_SECONDS", 0.3)
+    monkeypatch.setattr(eventpath, "DELIVER_SECONDS", 2.0)
     monkeypatch.setattr(eventpath, "PAUSES", (0.0, 0.05))
 
 
