@@ -7,6 +7,7 @@ import shutil
 import sys
 import threading
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from ansible import constants, context
@@ -42,8 +43,11 @@ PHASES = ("docker", "network", "images", "stack", "verify")
 TICK = 10.0  # seconds between two lines about the same wait where the screen can't be rewritten
 REDRAW = 1.0  # seconds between two drawings of the waiting line on a terminal
 # Ansible makes these from its configuration, so that users' own colours hold here too.
-CHANGED, DEBUG, ERROR, HIGHLIGHT, OK, SKIP, WARN = (
-    getattr(constants, f"COLOR_{name}") for name in ("CHANGED", "DEBUG", "ERROR", "HIGHLIGHT", "OK", "SKIP", "WARN")
+COLOR = SimpleNamespace(
+    **{
+        name: getattr(constants, f"COLOR_{name.upper()}")
+        for name in ["changed", "debug", "error", "highlight", "ok", "skip", "warn"]
+    }
 )
 OUTPUT_LINES = 25  # last lines of a failed command: enough for its own error message, short enough for one screen
 
@@ -169,7 +173,7 @@ class CallbackModule(CallbackBase):
         if phase != self._phase:
             self._leave()
             self._phase = phase
-            self._print(phase if phase in PHASES else self._play, HIGHLIGHT)
+            self._print(phase if phase in PHASES else self._play, COLOR.highlight)
         self._waiting.on(task.name or task.action)
 
     def _leave(self) -> None:
@@ -200,7 +204,7 @@ class CallbackModule(CallbackBase):
         elif data.get("_ansible_verbose_always") and not looped:
             self._show_message(result)
         elif self._display.verbosity and not looped:
-            self._line("ok", result, OK)
+            self._line("ok", result, COLOR.ok)
         if self._display.verbosity > 1:
             self._print(self._dump_results(data))
 
@@ -218,9 +222,9 @@ class CallbackModule(CallbackBase):
     def _show_change(self, result: CallbackTaskResult, label: str = "") -> None:
         self._changes[result.host.get_name()] = self._changes.get(result.host.get_name(), 0) + 1
         word = "would change" if context.CLIARGS.get("check") else "changed"
-        self._line(word, result, CHANGED, label)
+        self._line(word, result, COLOR.changed, label)
         for change in _texts(result.result.get("changes")):
-            self._print(f"    {change}", CHANGED)
+            self._print(f"    {change}", COLOR.changed)
 
     def _show_message(self, result: CallbackTaskResult) -> None:
         data = dict(result.result)
@@ -239,13 +243,13 @@ class CallbackModule(CallbackBase):
         results = result.result["results"] if result.task.loop and "results" in result.result else [result.result]
         for one in results:
             if one.get("diff") and one.get("changed") and (text := self._get_diff(one["diff"])):
-                self._line("diff", result, CHANGED)
+                self._line("diff", result, COLOR.changed)
                 self._print(text.rstrip("\n"))
 
     def v2_runner_on_skipped(self, result: CallbackTaskResult) -> None:
         self._handle_warnings_and_exception(result)
         if self._display.verbosity:
-            self._line("skipped", result, SKIP)
+            self._line("skipped", result, COLOR.skip)
 
     def v2_runner_item_on_skipped(self, result: CallbackTaskResult) -> None:
         self._handle_warnings_and_exception(result)
@@ -262,7 +266,7 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_failed(self, result: CallbackTaskResult, ignore_errors: bool = False) -> None:
         if ignore_errors:
             self._handle_warnings(result.result)
-            self._line("failed, ignored", result, WARN, _first(result.result))
+            self._line("failed, ignored", result, COLOR.warn, _first(result.result))
             return
         if result.task.loop and "results" in result.result:
             self._handle_warnings_and_exception(result)
@@ -281,30 +285,30 @@ class CallbackModule(CallbackBase):
         self._print("")
         name = result.task.name or result.task.action
         what = f"{word} in {self._phase} on {self.host_label(result)}: {name}" + (f": {label}" if label else "")
-        self._print(what, ERROR)
+        self._print(what, COLOR.error)
         shown = False
         for text in _texts(data.get("msg")):
             shown = True
             for line in text.splitlines():
-                self._print(f"  {line}", ERROR)
+                self._print(f"  {line}", COLOR.error)
         for stream in ("stdout", "stderr", "module_stdout", "module_stderr"):
             lines = str(data.get(stream) or "").strip().splitlines()
             if lines:
                 shown = True
-                self._print(f"  its {stream.removeprefix('module_')}:", ERROR)
+                self._print(f"  its {stream.removeprefix('module_')}:", COLOR.error)
                 for line in lines[-OUTPUT_LINES:]:
                     self._print(f"    {line}")
         for text in _texts(data.get("advice")):
             for line in text.splitlines():
-                self._print(f"  -> {line}", HIGHLIGHT)
+                self._print(f"  -> {line}", COLOR.highlight)
         if self._display.verbosity or not shown:
             self._handle_exception(data)
             self._print(self._dump_results(data))
         if path := result.task.get_path():
-            self._print(f"  ({path})", DEBUG)
+            self._print(f"  ({path})", COLOR.debug)
 
     def v2_playbook_on_no_hosts_matched(self) -> None:
-        self._print("No host of the inventory matches: nothing was done.", WARN)
+        self._print("No host of the inventory matches: nothing was done.", COLOR.warn)
 
     # -- the end
 
@@ -318,12 +322,12 @@ class CallbackModule(CallbackBase):
             self._print("time: " + ", ".join(f"{phase} {duration(seconds)}" for phase, seconds in self._times.items()))
         if failed:
             hosts = f" on {', '.join(failed)}" if self._several_hosts else ""
-            self._print(f"failed in {self._phase}{hosts} after {total}", ERROR)
+            self._print(f"failed in {self._phase}{hosts} after {total}", COLOR.error)
             return
         changes = sum(self._changes.values())
         verb = "would change" if context.CLIARGS.get("check") else "changed"
         text = f"{verb}: {changes}" if changes else f"nothing {verb}"
-        self._print(f"{text} (in {total})", CHANGED if changes else OK)
+        self._print(f"{text} (in {total})", COLOR.changed if changes else COLOR.ok)
 
 
 def _texts(value: Any) -> Iterable[str]:

@@ -1,0 +1,115 @@
+"""What logs, exec and restart share: the inventory's host, and the platform's containers on it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container of the platform, by its labels."""
+
+    name: str
+    service: str
+    short: str
+
+
+@dataclass(frozen=True)
+class Host:
+    """Where the containers run: this machine, or one reached over SSH."""
+
+    ssh: tuple[str, ...]
+    sudo: tuple[str, ...]
+    stack: str
+
+    def docker(self, *arguments: str, terminal: bool = False) -> list[str]:
+        """Return the command that runs ``docker ARGUMENTS`` there."""
+        command = [*self.sudo, "docker", *arguments]
+        if not self.ssh:
+            return command
+        program, *options, target = self.ssh
+        return [program, *options, *(["-t"] if terminal else []), target, shlex.join(command)]
+
+    def containers(self, wanted: list[str]) -> list[Container]:
+        """Return the containers of these services or names, or all; refuse a name that matches none."""
+        form = '{{.Names}}\t{{.Label "sse.platform.service"}}\t{{.Label "sse.platform.container"}}'
+        listed = output(self.docker("ps", "-a", "--filter", f"label=sse.platform.stack={self.stack}", "--format", form))
+        found = sorted((Container(*line.split("\t")) for line in listed.splitlines()), key=lambda one: one.name)
+        if not found:
+            raise SystemExit(f"no container of the stack '{self.stack}' here: ./sse up makes them")
+        unknown = [name for name in wanted if not any(matches(one, name) for one in found)]
+        if unknown:
+            names = ", ".join(one.short for one in found)
+            raise SystemExit(f"no service or container '{unknown[0]}': there are {names}")
+        return [one for one in found if not wanted or any(matches(one, name) for name in wanted)]
+
+
+def matches(container: Container, name: str) -> bool:
+    """Tell whether this name means the container: its service, its short name or its full name."""
+    return name in {container.service, container.short, container.name}
+
+
+def output(command: list[str]) -> str:
+    """Return what a command prints; end with its own words where it fails."""
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise SystemExit(f"{error.filename} isn't installed here: ./sse up installs the engine") from None
+    if run.returncode:
+        raise SystemExit(run.stderr.strip() or f"{shlex.join(command)} ended with {run.returncode}")
+    return run.stdout
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser with the options by which every tool finds its host."""
+    made = argparse.ArgumentParser(prog=f"./sse {Path(sys.argv[0]).stem}", description=description)
+    made.add_argument("-i", "--inventory", help="inventory (default: inventory/local, this machine)")
+    made.add_argument("-l", "--limit", help="the host, where the inventory has several")
+    made.add_argument(
+        "-e", "--extra-vars", action="append", default=[], help="as for ansible-playbook: -e stack_name=demo"
+    )
+    return made
+
+
+def host(options: argparse.Namespace) -> Host:
+    """Return the one host that these options choose, as Ansible's own inventory describes it."""
+    command = ["ansible-inventory", "--list", "-i", options.inventory or str(ROOT / "inventory" / "local")]
+    for variables in options.extra_vars:
+        command += ["-e", variables]
+    described = json.loads(output(command))
+    known: dict[str, dict[str, Any]] = described["_meta"]["hostvars"]
+    names = [name for name in known if options.limit in {None, name}]
+    if len(names) != 1:
+        raise SystemExit(f"choose one host with -l: {', '.join(known) or 'the inventory has none'}")
+    variables = known[names[0]]
+    local = variables.get("ansible_connection") == "local"
+    user = variables.get("ansible_user")
+    root = os.geteuid() == 0 if local else user == "root"
+    return Host(
+        ssh=() if local else ssh(names[0], variables),
+        sudo=() if root else ("sudo",),
+        stack=str(variables.get("stack_name", "sse")),
+    )
+
+
+def ssh(name: str, variables: dict[str, Any]) -> tuple[str, ...]:
+    """Return the ssh command that the inventory's connection variables describe, target last."""
+    command = ["ssh"]
+    if "ansible_port" in variables:
+        command += ["-p", str(variables["ansible_port"])]
+    if "ansible_ssh_private_key_file" in variables:
+        command += ["-i", str(Path(str(variables["ansible_ssh_private_key_file"])).expanduser())]
+    for key in ("ansible_ssh_common_args", "ansible_ssh_extra_args"):
+        command += shlex.split(str(variables.get(key, "")))
+    target = str(variables.get("ansible_host", name))
+    return (*command, f"{variables['ansible_user']}@{target}" if "ansible_user" in variables else target)
