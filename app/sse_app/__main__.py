@@ -1,0 +1,7 @@
+"""`python -m sse_app`."""
+
+import sys
+
+from sse_app.server import main
+
+sys.exit(main())

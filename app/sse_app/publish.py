@@ -1,0 +1,95 @@
+"""Publishing: an answer means that the log holds the events and that this replica has read them back."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+
+from sse_app import ids
+from sse_app.event import Event
+from sse_app.feed import Feed
+from sse_app.ids import Cursor
+from sse_app.log import Draft, Log, LogUnavailableError, TooLargeError
+from sse_app.metrics import Metrics
+from sse_app.problem import Problem
+from sse_app.settings import Settings
+
+
+class Publisher:
+    """Writes events to the log under a deadline."""
+
+    def __init__(self, settings: Settings, log: Log, feed: Feed, metrics: Metrics) -> None:
+        self._settings = settings
+        self._log = log
+        self._feed = feed
+        self._metrics = metrics
+        self._in_flight = 0
+
+    async def publish(self, events: Sequence[Event], principal: str, key: str) -> list[str]:
+        """Write all or none; the ids, of the first occurrence where the key was used before. Raises Problem."""
+        drafts = _drafts(events, principal, key)
+        if (
+            sum(len(draft.data) + len(draft.channel) + len(draft.event) for draft in drafts)
+            > self._settings.max_body_bytes
+        ):
+            raise Problem(413, f"the events take more than {self._settings.max_body_bytes} bytes as stored")
+        if self._conflicts(drafts[:1]):
+            raise self._problem("conflict", _CONFLICT)
+        if self._in_flight >= self._settings.max_publishes:
+            raise self._problem("overload", _unknown("too many publishes are in flight"))
+        self._in_flight += 1
+        try:
+            async with asyncio.timeout(self._settings.publish_deadline_seconds):
+                first = await self._log.append(drafts)
+                await self._feed.passed(first + len(drafts) - 1)
+        except TooLargeError as error:
+            raise self._problem("too_large", Problem(413, str(error))) from error
+        except TimeoutError as error:
+            seconds = self._settings.publish_deadline_seconds
+            raise self._problem("unknown", _unknown(f"the log did not answer within {seconds:g} s")) from error
+        except LogUnavailableError as error:
+            raise self._problem("unknown", _unknown("the log is not available")) from error
+        finally:
+            self._in_flight -= 1
+        if self._conflicts(drafts):
+            raise self._problem("conflict", _CONFLICT)
+        self._metrics.publishes["accepted"] += 1
+        return [str(self._cursor(draft, offset)) for offset, draft in enumerate(drafts, first)]
+
+    def _cursor(self, draft: Draft, offset: int) -> Cursor:
+        seen = self._feed.window.find(draft.key)
+        return Cursor(offset if seen is None else seen.first, ids.fingerprint(draft.key))
+
+    def _conflicts(self, drafts: Sequence[Draft]) -> bool:
+        found = ((draft, self._feed.window.find(draft.key)) for draft in drafts)
+        return any(seen is not None and seen.digest != draft.digest for draft, seen in found)
+
+    def _problem(self, outcome: str, problem: Problem) -> Problem:
+        self._metrics.publishes[outcome] += 1
+        return problem
+
+
+def _drafts(events: Sequence[Event], principal: str, key: str) -> list[Draft]:
+    payloads: list[bytes] = []
+    for index, event in enumerate(events):
+        try:
+            payloads.append(event.payload())
+        except (ValueError, RecursionError) as error:  # UnicodeEncodeError is a ValueError
+            raise Problem(422, f"event {index}: data is not valid JSON text: {error}") from error
+    digest = hashlib.blake2b(digest_size=8)
+    for event, payload in zip(events, payloads, strict=True):
+        for part in (event.channel.encode(), event.event.encode(), payload):
+            digest.update(len(part).to_bytes(8) + part)
+    return [
+        Draft(f"{principal}\0{key}\0{index}".encode(), event.channel, event.event, payload, digest.digest())
+        for index, (event, payload) in enumerate(zip(events, payloads, strict=True))
+    ]
+
+
+_CONFLICT = Problem(422, "this idempotency key was used before with another body")
+
+
+def _unknown(detail: str) -> Problem:
+    detail += ": the events may or may not have been stored; repeat the request with the same Idempotency-Key"
+    return Problem(503, detail, {"retry-after": "1"}, outcome="unknown")

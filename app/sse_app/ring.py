@@ -1,0 +1,97 @@
+"""The newest records, encoded once, shared by every subscriber of this replica."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sse_app import event
+from sse_app.channels import Filter
+from sse_app.ids import Cursor
+from sse_app.log import MARKER, Record
+
+
+class Entry(NamedTuple):
+    """A record as it goes out; no frame for what every subscriber skips (markers, duplicates, foreign nonsense)."""
+
+    cursor: Cursor
+    timestamp: int
+    channel: str
+    frame: bytes | None
+
+
+def entry(record: Record, duplicate: bool) -> Entry:
+    """Encode a record; a duplicate keeps its place in the sequence and no content."""
+    cursor, draft = Cursor(record.offset, record.fingerprint), record.draft
+    if duplicate or draft.channel == MARKER:
+        return Entry(cursor, record.timestamp, draft.channel, None)
+    return Entry(cursor, record.timestamp, draft.channel, event.frame(draft.event, draft.data, str(cursor)))
+
+
+class Ring:
+    """Consecutive offsets [start, end), bounded by number and bytes."""
+
+    def __init__(self, events: int, size: int) -> None:
+        self.max_events = events
+        self._max_bytes = size
+        self._entries: list[Entry] = []
+        self._dropped = 0  # entries at the head of the list that are gone already
+        self.end = 0
+        self.bytes = 0
+
+    @property
+    def start(self) -> int:
+        """First offset held."""
+        return self.end - len(self)
+
+    def __len__(self) -> int:
+        return len(self._entries) - self._dropped
+
+    def clear(self, end: int) -> None:
+        """Drop everything; `end` is the next offset to come."""
+        self._entries.clear()
+        self._dropped = self.bytes = 0
+        self.end = end
+
+    def append(self, new: Entry) -> None:
+        """Take the next entry; an offset that the log itself skips (end of a foreign transaction) gets an empty one."""
+        if not self._entries:
+            self.end = new.cursor.offset
+        while self.end < new.cursor.offset:
+            self._entries.append(Entry(Cursor(self.end, ""), new.timestamp, MARKER, None))
+            self.end += 1
+        self._entries.append(new)
+        self.end += 1
+        self.bytes += len(new.frame or b"")
+
+    def trim(self, keep_from: int) -> None:
+        """Come back within the bounds, but keep what subscribers have not been given yet."""
+        while (
+            len(self) > 1 and self.start < keep_from and (len(self) > self.max_events or self.bytes > self._max_bytes)
+        ):
+            self.bytes -= len(self._entries[self._dropped].frame or b"")
+            self._dropped += 1
+        if self._dropped > len(self):  # rarely, because moving a list costs its length
+            del self._entries[: self._dropped]
+            self._dropped = 0
+
+    def at(self, offset: int) -> Entry | None:
+        """The entry at an offset, if held."""
+        return self._entries[offset - self.end] if self.start <= offset < self.end else None
+
+    def slice(self, start: int, stop: int) -> Sequence[Entry]:
+        """Entries [start, stop), which must lie within the ring."""
+        base = self.end - len(self._entries)
+        return self._entries[start - base : stop - base]
+
+    def collect(self, start: int, stop: int, wanted: Filter, limit: int) -> tuple[bytes, int]:
+        """Frames for a filter from `start`, about `limit` bytes of them, and the offset to go on from."""
+        frames, size = list[bytes](), 0
+        for held in self.slice(start, min(stop, start + 1000)):  # 1000: some 0.2 ms before others get their turn
+            start += 1
+            if held.frame is not None and wanted.matches(held.channel):
+                frames.append(held.frame)
+                size += len(held.frame)
+                if size >= limit:
+                    break
+        return b"".join(frames), start

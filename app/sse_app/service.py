@@ -1,0 +1,118 @@
+"""One replica: what it is made of, in the order in which it depends on each other."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from sse_app import api
+from sse_app.embedded import EmbeddedLog
+from sse_app.feed import Feed
+from sse_app.history import History
+from sse_app.hub import Hub
+from sse_app.kafka import KafkaLog
+from sse_app.log import Log
+from sse_app.metrics import Metrics
+from sse_app.publish import Publisher
+from sse_app.resume import Resumer
+from sse_app.ring import Ring
+from sse_app.settings import Settings
+from sse_app.stream import Application, Streams
+from sse_app.window import Window
+
+logger = logging.getLogger(__name__)
+
+
+class Service:
+    """Builds, starts and stops everything; `application` is what the server runs."""
+
+    def __init__(self, settings: Settings, log: Log | None = None) -> None:
+        self.settings = settings
+        self.begun = time.monotonic()
+        self.on_failure: Callable[[], None] = lambda: None  # a background task has died: nothing can be trusted
+        self.metrics = Metrics()
+        self.log = log or _log(settings)
+        ring = Ring(settings.ring_events, settings.ring_bytes)
+        self.hub = Hub(ring, self.metrics, settings.heartbeat_seconds)
+        self.history = History(settings)
+        window = Window(settings.dedupe_window, settings.dedupe_seconds)
+        self.feed = Feed(self.log, ring, window, self.hub, self.metrics, self.history, settings.retention_seconds / 2)
+        self.publisher = Publisher(settings, self.log, self.feed, self.metrics)
+        resumer = Resumer(settings, self.log, self.feed, self.hub, self.metrics)
+        streams = Streams(settings, self.hub, resumer, self.metrics, api.build(self, self._lifespan))
+        self.application: Application = _with_cors(streams, settings.cors_origins)
+        self._gauges(ring)
+
+    def health(self) -> tuple[api.Health, int]:
+        """Readiness, and its HTTP status."""
+        error = self.feed.error or ("" if self.hub.open else "catching up")
+        checks = {"kafka" if self.log.kind == "kafka" else "log": error or "ok", "redis": self.history.state}
+        if error or self.hub.draining:
+            return api.Health(status="draining" if self.hub.draining else "unavailable", checks=checks), 503
+        return api.Health(status="degraded" if self.history.state == "unavailable" else "ok", checks=checks), 200
+
+    @asynccontextmanager
+    async def _lifespan(self, _: FastAPI) -> AsyncGenerator[None]:
+        tasks = [
+            self._supervised(name, routine())
+            for name, routine in (
+                ("feed", self.feed.run),
+                ("hub", self.hub.run),
+                ("heartbeats", self.hub.beat),
+                ("history", self.history.run),
+            )
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self.log.close()
+
+    def _supervised(self, name: str, routine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        def done(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                logger.critical("%s has failed, stopping", name, exc_info=error)
+                self.on_failure()
+
+        task = asyncio.create_task(routine, name=name)
+        task.add_done_callback(done)
+        return task
+
+    def _gauges(self, ring: Ring) -> None:
+        gauge = self.metrics.gauge
+        gauge("sse_subscribers", "Streams open now", lambda: len(self.hub.streams))
+        gauge("sse_ring_events", "Records held in memory for resumes", lambda: len(ring))
+        gauge("sse_ring_bytes", "Bytes of their frames", lambda: ring.bytes)
+        gauge("sse_log_lag", "Records in the log that this replica has not read", lambda: self.feed.lag)
+        gauge("sse_log_up", "1 while the log (Kafka) answers", lambda: float(not self.feed.error))
+        gauge("sse_redis_up", "1 while Redis answers", lambda: float(self.history.state == "ok"))
+        gauge("sse_ready", "1 while /health/ready says 200", lambda: float(self.health()[1] == 200))
+        gauge("sse_draining", "1 while streams are being ended", lambda: float(self.hub.draining))
+
+
+def _log(settings: Settings) -> Log:
+    if not settings.kafka_brokers:
+        return EmbeddedLog(settings.embedded_events)
+    return KafkaLog(settings)
+
+
+def _with_cors(streams: Streams, origins: str) -> Application:
+    if not origins:
+        return streams
+    middleware: Any = CORSMiddleware
+    return middleware(
+        streams,
+        allow_origins=origins.split(","),
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Idempotency-Key", "Last-Event-ID", "Content-Type"],
+        expose_headers=["X-Replica"],
+    )

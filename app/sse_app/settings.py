@@ -1,0 +1,116 @@
+"""Configuration by environment: every variable, its default, its bounds, and why it is bounded."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+UNPREFIXED = ("kafka_brokers", "redis_host", "redis_port", "redis_password_file")
+
+Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._-]+$")]
+
+
+class ConfigurationError(Exception):
+    """What is wrong with the environment, in one line that names the variable."""
+
+
+class Settings(BaseModel):
+    """Field `heartbeat_seconds` is the variable SSE_HEARTBEAT_SECONDS; those in UNPREFIXED have no prefix."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = Field("0.0.0.0", min_length=1)  # noqa: S104 - a container's own network namespace is the boundary
+    port: int = Field(8000, ge=0, le=65535, description="0 takes any free port")
+    replica: Name = Field(default_factory=lambda: re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname()) or "replica")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    cors_origins: str = Field("", description="comma-separated origins, or *")
+
+    kafka_brokers: str = Field("", description="host:port,...; empty: the embedded log of this process")
+    topic: Name = "sse-events"
+    topic_replication: int = Field(1, ge=1, le=10)
+    retention_seconds: int = Field(86_400, ge=60, le=10 * 365 * 86_400)
+    flush_messages: int = Field(1, ge=1, description="1: fsync before each acknowledgement, so a power cut loses none")
+    embedded_events: int = Field(100_000, ge=100, le=10_000_000)
+
+    redis_host: str = ""
+    redis_port: int = Field(6379, ge=1, le=65535)
+    redis_password_file: str = ""
+    history_events: int = Field(100, ge=1, le=10_000, description="kept per channel in Redis")
+
+    max_body_bytes: int = Field(262_144, ge=1024, le=8 * 2**20)
+    max_batch_events: int = Field(500, ge=1, le=10_000)
+    max_publishes: int = Field(1000, ge=1, le=100_000, description="in flight: each holds a body in memory")
+    publish_deadline_seconds: float = Field(5, ge=1, le=60)
+    dedupe_window: int = Field(20_000, ge=100, le=1_000_000, description="offsets; some 350 bytes of memory each")
+    dedupe_seconds: int = Field(600, ge=10, le=86_400)
+
+    max_streams: int = Field(15_000, ge=1, le=1_000_000, description="below the limit of open files")
+    max_channels_per_stream: int = Field(100, ge=1, le=1000)
+    heartbeat_seconds: int = Field(15, ge=1, le=300)
+    retry_milliseconds: int = Field(2000, ge=100, le=600_000)
+    ring_events: int = Field(20_000, ge=10, le=1_000_000)
+    ring_bytes: int = Field(32 * 2**20, ge=2**16, le=4 * 2**30)
+    write_buffer_bytes: int = Field(262_144, ge=4096, le=16 * 2**20, description="per stream, before it is slow")
+    send_buffer_bytes: int = Field(65_536, ge=4096, le=4 * 2**20, description="SO_SNDBUF: what the kernel may hide")
+    slow_reader_seconds: float = Field(30, ge=1, le=600)
+    hold_seconds: float = Field(10, ge=0.1, le=60, description="how long a cursor ahead of this replica waits")
+    drain_seconds: float = Field(5, ge=0, le=300)
+
+    @field_validator("kafka_brokers")
+    @classmethod
+    def _brokers(cls, value: str) -> str:
+        if value and not all(re.fullmatch(r"[^\s:,]+:\d{1,5}", broker) for broker in value.split(",")):
+            raise ValueError("expected host:port, separated by commas")
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: str) -> str:
+        if value and not all(re.fullmatch(r"\*|https?://[^\s/,]+", origin) for origin in value.split(",")):
+            raise ValueError("expected * or origins such as https://example.org, separated by commas")
+        return value
+
+    @model_validator(mode="after")
+    def _agree(self) -> Settings:
+        if self.redis_password_file and not os.access(self.redis_password_file, os.R_OK):
+            raise ValueError(f"REDIS_PASSWORD_FILE={self.redis_password_file!r}: not a readable file")
+        if self.ring_bytes < 8 * self.max_body_bytes:
+            raise ValueError(f"SSE_RING_BYTES={self.ring_bytes}: must be at least 8 x SSE_MAX_BODY_BYTES")
+        if self.retention_seconds < 2 * self.heartbeat_seconds:
+            raise ValueError(f"SSE_RETENTION_SECONDS={self.retention_seconds}: must be at least 2 heartbeats")
+        return self
+
+    def redis_password(self) -> str | None:
+        """The secret, read anew each time so that it can change without a restart."""
+        return Path(self.redis_password_file).read_text().strip() if self.redis_password_file else None
+
+
+def variable(field: str) -> str:
+    """The environment variable that sets a field."""
+    return field.upper() if field in UNPREFIXED else f"SSE_{field.upper()}"
+
+
+def load(environment: Mapping[str, str]) -> Settings:
+    """Read and check the environment; raise ConfigurationError for an unknown SSE_ variable or a senseless value."""
+    fields = {variable(field): field for field in Settings.model_fields}
+    for name in environment:
+        if name.startswith("SSE_") and name not in fields:
+            near = difflib.get_close_matches(name, fields, n=1)
+            raise ConfigurationError(f"{name}: unknown variable" + (f"; did you mean {near[0]}?" if near else ""))
+    try:
+        return Settings.model_validate(
+            {field: environment[name] for name, field in fields.items() if name in environment}
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        message = first["msg"].removeprefix("Value error, ")
+        if not first["loc"]:
+            raise ConfigurationError(message) from None
+        raise ConfigurationError(f"{variable(str(first['loc'][0]))}={first['input']!r}: {message}") from None

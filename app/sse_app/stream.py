@@ -1,0 +1,275 @@
+"""GET /api/v1/stream as pure ASGI, in front of the framework: headers and last chunk by send(), all else directly."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+from urllib.parse import parse_qs
+
+from sse_app import channels, event
+from sse_app.channels import Filter
+from sse_app.event import jittered
+from sse_app.hub import Hub, Subscriber, chunk
+from sse_app.log import LogUnavailableError, OutOfRangeError
+from sse_app.metrics import Metrics
+from sse_app.problem import Problem
+from sse_app.resume import LaterError, Resumer, Start
+from sse_app.settings import Settings
+
+PATH = "/api/v1/stream"
+EXTENSION = "sse_app.connection"  # in the scope's extensions, where the server offers direct writes
+_WRITE_BYTES = 65_536  # replayed at once: a fraction of what the transport may hold
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Connection(Protocol):
+    """What the server's protocol offers: its transport, and to tell the stream when it pauses, resumes or is gone."""
+
+    transport: asyncio.Transport
+    stream: Subscriber | None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A stream request that is valid."""
+
+    wanted: Filter
+    last_event_id: str
+    heartbeat: Literal["id", "event"]
+
+
+class Streams:
+    """ASGI application: serves streams itself and hands everything else on."""
+
+    def __init__(
+        self, settings: Settings, hub: Hub, resumer: Resumer, metrics: Metrics, otherwise: Application
+    ) -> None:
+        self._settings = settings
+        self._hub = hub
+        self._resumer = resumer
+        self._metrics = metrics
+        self._otherwise = otherwise
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Dispatch by path alone, so that this costs other routes nothing."""
+        if scope["type"] != "http" or scope["path"] != PATH:
+            await self._otherwise(scope, receive, send)
+            return
+        try:
+            request = self._parse(scope)
+        except Problem as problem:
+            await _answer(send, problem.status, problem.headers, problem.body())
+            return
+        if scope["method"] == "HEAD":
+            await _answer(send, 200, _HEADERS)
+            return
+        try:
+            start = await self._begin(request)
+        except LaterError:
+            # Never a 5xx: any answer but 200 ends a browser's EventSource for good.
+            body = event.retry_only(jittered(self._settings.retry_milliseconds))
+            await _answer(send, 200, {**_HEADERS, "connection": "close"}, body)
+            return
+        try:
+            await self._serve(scope, receive, send, request, start)
+        finally:
+            start.close()
+
+    async def _begin(self, request: Request) -> Start:
+        if self._hub.draining or not self._hub.open or len(self._hub.streams) >= self._settings.max_streams:
+            raise LaterError
+        return await self._resumer.start(request.last_event_id)
+
+    def _parse(self, scope: Scope) -> Request:
+        if scope["http_version"] == "1.0":  # no chunks there, and direct writes are chunks
+            raise Problem(505, "streams need HTTP/1.1", {"connection": "close"})
+        if scope["method"] not in ("GET", "HEAD"):
+            raise Problem(405, "streams are read by GET", {"allow": "GET, HEAD"})
+        try:
+            query = parse_qs(scope["query_string"].decode(), keep_blank_values=True, errors="strict")
+        except ValueError as error:
+            raise Problem(400, "the query is not UTF-8") from error
+        names = query.get("channel", [])
+        if not names:
+            raise Problem(400, "channel: at least one is needed, as in ?channel=orders&channel=stock.*")
+        if len(names) > self._settings.max_channels_per_stream:
+            raise Problem(
+                400, f"channel: {len(names)} given, at most {self._settings.max_channels_per_stream} are allowed"
+            )
+        try:
+            wanted = channels.parse(names)
+        except ValueError as error:
+            raise Problem(400, f"channel: {error}") from error
+        heartbeat = query.get("heartbeat", ["id"])[-1]
+        if heartbeat not in ("id", "event"):
+            raise Problem(400, "heartbeat: id or event")
+        last_event_id = query.get("last_event_id", [""])[-1]
+        for name, value in scope["headers"]:
+            if name == b"last-event-id" and value:
+                last_event_id = value.decode("utf-8", "replace")
+        return Request(wanted, last_event_id, "event" if heartbeat == "event" else "id")
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, request: Request, start: Start) -> None:
+        hub = self._hub
+        subscriber = Subscriber(request.wanted, start.cursor, request.heartbeat)
+        await send({"type": "http.response.start", "status": 200, "headers": _encoded(_HEADERS)})
+        connection: Connection | None = scope.get("extensions", {}).get(EXTENSION)
+        output: _Direct | _Fallback
+        if connection is not None:
+            self._metrics.streams["direct"] += 1
+            output = _Direct(connection, subscriber, self._settings)
+        else:
+            self._metrics.streams["send"] += 1
+            output = _Fallback(send, receive, subscriber, hub, self._settings.heartbeat_seconds)
+        hub.add(subscriber)
+        try:
+            async with output:
+                await output.write(start.first)
+                await self._pump(subscriber, output, start)
+                await self._finish(subscriber, output, send)
+        finally:
+            hub.remove(subscriber)
+
+    async def _pump(self, subscriber: Subscriber, output: _Direct | _Fallback, start: Start) -> None:
+        """Replay until live, be live until slow, and so on until the stream ends."""
+        hub, ring = self._hub, self._hub.ring
+        if start.backlog is not None:
+            try:
+                async for entries in start.backlog.entries(hub):
+                    frames = [held.frame for held in entries if held.frame and subscriber.wanted.matches(held.channel)]
+                    if not await self._writable(subscriber):
+                        return
+                    if frames:
+                        await output.write(b"".join(frames))
+                    if entries:
+                        subscriber.cursor = entries[-1].cursor.offset
+            except (LogUnavailableError, OutOfRangeError):
+                return
+            start.close()
+        while await self._writable(subscriber):
+            following = subscriber.cursor + 1
+            if following < ring.start or not hub.open:
+                return  # off the ring: it resumes by id
+            if following < hub.position:
+                frames, stop = ring.collect(following, hub.position, subscriber.wanted, _WRITE_BYTES)
+                if frames:
+                    await output.write(frames)
+                subscriber.cursor = stop - 1
+                await asyncio.sleep(0)
+            elif following > hub.position:
+                await asyncio.wait((hub.moved(),))  # read by this replica, and about to be swept
+            else:
+                await output.live(hub)
+
+    async def _writable(self, subscriber: Subscriber) -> bool:
+        """Wait while the reader is slow; False when the stream is to end."""
+        while not (subscriber.lost or subscriber.ending):
+            if not subscriber.paused:
+                return True
+            if not await subscriber.wait(self._settings.slow_reader_seconds):
+                break
+        return False
+
+    async def _finish(self, subscriber: Subscriber, output: _Direct | _Fallback, send: Send) -> None:
+        if subscriber.paused and not subscriber.lost:
+            # nothing more can be said to it, and waiting for it would hold up a drain
+            self._metrics.slow_readers += 1
+            output.abort()
+            while not subscriber.lost:
+                await subscriber.wait()
+        if subscriber.lost:
+            return
+        if subscriber.reason:
+            retry = jittered(self._settings.retry_milliseconds)
+            id_ = self._hub.id_at(subscriber.cursor)
+            await output.write(event.control("bye", {"reason": subscriber.reason}, id_, retry))
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class _Direct:
+    """Writes straight to the transport and is swept by the hub while live."""
+
+    def __init__(self, connection: Connection, subscriber: Subscriber, settings: Settings) -> None:
+        self._connection = connection
+        self._subscriber = subscriber
+        self._transport = connection.transport
+        self._transport.set_write_buffer_limits(high=settings.write_buffer_bytes)
+
+    async def __aenter__(self) -> None:
+        self._connection.stream = self._subscriber
+        self._subscriber.write = self._transport.write
+        self._subscriber.abort = self._transport.abort
+        if self._transport.is_closing():
+            self._subscriber.lost = True
+
+    async def __aexit__(self, *_: object) -> None:
+        self._connection.stream = None
+
+    async def write(self, frames: bytes) -> None:
+        self._transport.write(chunk(frames))
+
+    async def live(self, hub: Hub) -> None:
+        """Be swept until something happens that the stream itself must see to."""
+        hub.join(self._subscriber)
+        await self._subscriber.wait()
+        hub.leave(self._subscriber)
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+
+class _Fallback:
+    """Plain send(), for a server without the hook: follows the hub by itself, at a task switch per sweep."""
+
+    def __init__(
+        self, send: Send, receive: Receive, subscriber: Subscriber, hub: Hub, heartbeat_seconds: float
+    ) -> None:
+        self._send = send
+        self._receive = receive
+        self._subscriber = subscriber
+        self._hub = hub
+        self._heartbeat_seconds = heartbeat_seconds
+
+    async def __aenter__(self) -> None:
+        self._watch = asyncio.create_task(self._disconnected())
+
+    async def __aexit__(self, *_: object) -> None:
+        self._watch.cancel()
+
+    async def _disconnected(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._subscriber.lose()
+
+    async def write(self, frames: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": frames, "more_body": True})
+
+    async def live(self, hub: Hub) -> None:
+        """Wait for the next sweep, the end, or the time of a heartbeat."""
+        events = (hub.moved(), self._subscriber.notified())
+        done, _ = await asyncio.wait(events, timeout=self._heartbeat_seconds, return_when=asyncio.FIRST_COMPLETED)
+        id_ = hub.id_at(self._subscriber.cursor)
+        if not done and id_ is not None:
+            await self.write(event.heartbeat(self._subscriber.heartbeat, id_))
+
+    def abort(self) -> None:
+        """Never paused, hence never asked for: send() itself waits for a slow reader."""
+
+
+_HEADERS = {"content-type": "text/event-stream", "cache-control": "no-store, no-transform", "x-accel-buffering": "no"}
+
+
+def _encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
+
+
+async def _answer(send: Send, status: int, headers: dict[str, str], body: bytes = b"") -> None:
+    await send({"type": "http.response.start", "status": status, "headers": _encoded(headers)})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,0 +1,66 @@
+"""Duplicates are dropped by what the log itself says, so that every replica decides the same, with no shared state.
+
+A record is a duplicate if one of the `size` offsets before it, dropped ones included, carries its key and is no older
+than `seconds` by the log's own clock. The bound in time is what lets a log that retention has trimmed be trusted again:
+without it a quiet log, which never holds `size` records, would answer every resume with a gap.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import NamedTuple
+
+from sse_app.log import Record
+
+
+class Seen(NamedTuple):
+    """Where a key was first and last seen; times are the log's, in milliseconds."""
+
+    first: int
+    last: int
+    timestamp: int
+    digest: bytes
+
+
+class Window:
+    """Keys of the last `size` offsets, read in order from `begin`()."""
+
+    def __init__(self, size: int, seconds: int) -> None:
+        self.size = size
+        self._milliseconds = seconds * 1000
+        self._seen: OrderedDict[bytes, Seen] = OrderedDict()
+        self._begun: tuple[int, int] | None = None
+        self.complete = False  # whether the next record's window is known whole
+
+    def clear(self) -> None:
+        """Forget everything: the next record begins a new reading."""
+        self._seen.clear()
+        self._begun = None
+        self.complete = False
+
+    def admit(self, record: Record) -> int | None:
+        """Take the next record; return the offset of its first occurrence if it is a duplicate."""
+        offset, timestamp, key = record.offset, record.timestamp, record.draft.key
+        self._judge(offset, timestamp)
+        seen = self._seen
+        while seen and next(iter(seen.values())).last < offset - self.size:
+            seen.popitem(last=False)
+        if not key:
+            return None
+        earlier = seen.pop(key, None)
+        if earlier is not None and timestamp - earlier.timestamp <= self._milliseconds:
+            seen[key] = earlier._replace(last=offset, timestamp=timestamp)
+            return earlier.first
+        seen[key] = Seen(offset, offset, timestamp, record.draft.digest)
+        return None
+
+    def find(self, key: bytes) -> Seen | None:
+        """What is known of a key."""
+        return self._seen.get(key)
+
+    def _judge(self, offset: int, timestamp: int) -> None:
+        if self._begun is None:
+            self._begun = (offset, timestamp)
+        begun, since = self._begun
+        if not self.complete:
+            self.complete = begun == 0 or offset - begun >= self.size or timestamp - since > self._milliseconds
