@@ -151,6 +151,7 @@ describe('a dashboard in front of a platform that works', () => {
 
   it('holds the table still while somebody reads', async () => {
     await publishOne();
+    await expect.poll(async () => (await column(4)).length, WAIT).toBeGreaterThan(0);
     const rows = await column(4);
     await page.getByRole('button', { name: 'Hold still' }).click();
     await publish({ channel: 'dashboard.test', event: marker(), data: 1 });
@@ -174,7 +175,7 @@ describe('a dashboard in front of a platform that works', () => {
   });
 
   it('keeps a chosen theme for the next visit', async () => {
-    await page.getByRole('button', { name: /^Theme/ }).click();
+    await page.getByRole('button', { name: /Theme/ }).click();
     await page.reload();
     expect(await page.locator('html').getAttribute('data-theme')).toBe('light');
     for (const name of ['Theme: light', 'Theme: dark']) await page.getByRole('button', { name }).click();

@@ -3,10 +3,12 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { type PreviewServer, preview } from 'vite';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const START_MS = 30_000;
+const ASK_MS = 50;
 
 /** The real SSE service in embedded mode (no Kafka, no Redis), as a process of its own that can be killed. */
 export class Service {
@@ -43,10 +45,12 @@ export class Service {
         this.output = (this.output + text.toString()).slice(-4000);
       });
     }
+    const exited = once(child, 'exit');
     const deadline = Date.now() + START_MS;
     while (!(await this.ready())) {
       if (child.exitCode !== null) throw new Error(`python -m sse_app ended with ${child.exitCode}:\n${this.output}`);
       if (Date.now() > deadline) throw new Error(`python -m sse_app wasn't ready in ${START_MS} ms:\n${this.output}`);
+      await Promise.race([exited, setTimeout(ASK_MS)]);
     }
   }
 
@@ -62,9 +66,7 @@ export class Service {
     try {
       return (await fetch(`${this.url}/health/ready`)).ok;
     } catch {
-      // Nothing listens yet: wait for the child's next line or exit, or a moment where it is silent.
-      await Promise.race([new Promise((resolve) => setTimeout(resolve, 50)), once(this.process ?? process, 'exit')]);
-      return false;
+      return false; // nothing listens yet
     }
   }
 }

@@ -14,21 +14,23 @@ describe('an answer that isn’t a success says what to do', () => {
 });
 
 describe('health checks', () => {
-  it.each<[unknown, string, string]>([
-    ['ok', 'ok', 'ok'],
-    ['OK', 'ok', 'OK'],
-    [true, 'ok', 'true'],
-    ['down', 'failed', 'down'],
-    [false, 'failed', 'false'],
-    ['embedded', 'unknown', 'embedded'],
-    [{ status: 'ok', latency_ms: 2 }, 'ok', 'ok, 2'],
-    [{ status: 'failed', detail: 'refused' }, 'failed', 'failed, refused'],
-    [null, 'unknown', 'null'],
-  ])('%j is %s', (value, verdict, words) => {
-    expect(checksOf({ checks: { kafka: value } })).toEqual([{ name: 'kafka', verdict, words }]);
+  it.each<[unknown, boolean, string, string]>([
+    ['ok', true, 'ok', 'ok'],
+    [true, true, 'ok', 'true'],
+    ['unavailable', true, 'failed', 'unavailable'],
+    [false, true, 'failed', 'false'],
+    ['disabled', true, 'off', 'disabled'],
+    ['disabled', false, 'off', 'disabled'],
+    ['purple', true, 'unknown', 'purple'],
+    ['KafkaConnectionError: no broker', false, 'failed', 'KafkaConnectionError: no broker'],
+    [{ status: 'ok', latency_ms: 2 }, true, 'ok', 'ok, 2'],
+    [{ status: 'failed', detail: 'refused' }, true, 'failed', 'failed, refused'],
+    [null, true, 'unknown', 'null'],
+  ])('%j, ready %s: %s', (value, ready, verdict, words) => {
+    expect(checksOf({ checks: { kafka: value } }, ready)).toEqual([{ name: 'kafka', verdict, words }]);
   });
   it.each([undefined, null, 'text', [], {}, { checks: 3 }])('%j has no checks', (body) =>
-    expect(checksOf(body)).toBeNull(),
+    expect(checksOf(body, true)).toBeNull(),
   );
 });
 

@@ -100,23 +100,30 @@ function problemOf(body: unknown): string | null {
 
 export interface Check {
   name: string;
-  verdict: 'ok' | 'failed' | 'unknown';
+  verdict: 'ok' | 'failed' | 'off' | 'unknown';
   /** The service's own words, shown as they are. */
   words: string;
 }
 
-const GOOD = new Set(['ok', 'up', 'pass', 'ready', 'healthy', 'true', 'connected']);
-const BAD = new Set(['fail', 'failed', 'failing', 'down', 'error', 'unhealthy', 'false', 'unready', 'disconnected']);
+const GOOD = new Set(['ok', 'up', 'ready', 'healthy', 'true']);
+const BAD = new Set(['unavailable', 'down', 'failed', 'error', 'unhealthy', 'false']);
 
-/** The checks of /health/ready; null when the body has none. A word this page doesn't know is shown, not judged. */
-export function checksOf(body: unknown): Check[] | null {
+/**
+ * The checks of /health/ready; null when the body has none. A word this page doesn't know is an error's text where the
+ * service says that it isn't ready; otherwise it is shown, not judged.
+ */
+export function checksOf(body: unknown, ready: boolean): Check[] | null {
   if (!isRecord(body) || !isRecord(body['checks'])) return null;
   return Object.entries(body['checks']).map(([name, value]) => {
     const status = isRecord(value) ? (value['status'] ?? value['state'] ?? value['ok']) : value;
-    const key = String(status).toLowerCase();
-    const verdict = GOOD.has(key) ? 'ok' : BAD.has(key) ? 'failed' : 'unknown';
-    return { name, verdict, words: words(value) };
+    return { name, verdict: judge(String(status).toLowerCase(), ready), words: words(value) };
   });
+}
+
+function judge(status: string, ready: boolean): Check['verdict'] {
+  if (GOOD.has(status)) return 'ok';
+  if (status === 'disabled') return 'off';
+  return BAD.has(status) || !ready ? 'failed' : 'unknown';
 }
 
 function words(value: unknown): string {

@@ -31,10 +31,9 @@ function sentence(
   }
   if (stream.phase !== 'open') return `The stream is cut. ${next(stream, now)}`;
   if (health === null) return 'The stream is open.';
-  if (!health.ok) {
-    const failing = checks?.filter((check) => check.verdict === 'failed').map((check) => check.name) ?? [];
-    return failing.length > 0 ? `Live, but ${failing.join(' and ')} fails.` : 'Live, but the API isn’t healthy.';
-  }
+  const failing = checks?.filter((check) => check.verdict === 'failed').map((check) => check.name) ?? [];
+  if (failing.length > 0) return `Live, but not ${failing.join(', ')}.`;
+  if (!health.ok) return 'Live, but the API isn’t healthy.';
   if (rate === null || rate === 0) return 'Everything answers. All quiet.';
   return `Everything answers. ${number(rate)} events a second.`;
 }
@@ -53,9 +52,10 @@ function details(stream: StreamState, health: Outcome | null, checks: readonly C
     );
   } else if (stream.reason !== null) parts.push(`Stream: ${stream.reason}`);
   else parts.push('Asking the API and opening the stream');
-  if (health?.ok && checks !== null && checks.length > 0) {
-    const good = checks.filter((check) => check.verdict === 'ok').length;
-    parts.push(`${good} of ${counted(checks.length, 'check')} pass`);
+  if (checks !== null && checks.length > 0) {
+    const on = checks.filter((check) => check.verdict !== 'off');
+    parts.push(`${on.filter((check) => check.verdict === 'ok').length} of ${counted(on.length, 'check')} passed`);
+    for (const check of checks) if (check.verdict === 'off') parts.push(`${check.name} is switched off`);
   } else if (health !== null && !health.ok) parts.push(health.failure.what.replace(/\.$/, ''));
   return `${parts.join('. ')}.`;
 }

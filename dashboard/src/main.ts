@@ -79,7 +79,7 @@ function draw(): void {
   show('seen-unit', table.seen === 1 ? 'event' : 'events');
   show('doubles', table.doubles === 0 ? 'none twice' : `${counted(table.doubles, 'event')} came twice`);
   drawConnection(state, now);
-  drawTrouble(state, health.outcome);
+  drawTrouble(state, health.outcome, health.checks ?? []);
   health.draw(now);
   replicas.draw(state.phase === 'open' ? state.replica : null, now);
   table.draw();

@@ -1,4 +1,4 @@
-import type { Outcome } from '../api';
+import type { Check, Outcome } from '../api';
 import { age, counted } from '../format';
 import { reconnects, type StreamState } from '../stream-state';
 import { element, show } from './dom';
@@ -39,21 +39,27 @@ function streamNote(stream: StreamState, now: number): string {
 }
 
 /** The one thing that most needs a person, with what to do about it; hidden while there is none. */
-export function drawTrouble(stream: StreamState, health: Outcome | null): void {
-  const [what, advice] = trouble(stream, health);
+export function drawTrouble(stream: StreamState, health: Outcome | null, checks: readonly Check[]): void {
+  const [what, advice] = trouble(stream, health, checks);
   element('trouble').hidden = what === '';
   show('trouble-what', what);
   show('trouble-advice', advice);
   element('retry').hidden = stream.phase === 'open';
 }
 
-function trouble(stream: StreamState, health: Outcome | null): [what: string, advice: string] {
+function trouble(
+  stream: StreamState,
+  health: Outcome | null,
+  checks: readonly Check[],
+): [what: string, advice: string] {
   if (stream.phase === 'refused') {
     return [
       `The stream is refused: ${stream.reason ?? 'no reason given'}.`,
       'It isn’t asked again by itself. Check that /api/ leads to sse-nginx and that this page may subscribe, then try again.',
     ];
   }
+  const failed = checks.find((check) => check.verdict === 'failed');
+  if (failed) return [`${failed.name}: ${failed.words}.`, `See ./sse status, then ./sse logs ${failed.name}.`];
   if (health !== null && !health.ok) return [health.failure.what, health.failure.advice];
   if (stream.phase === 'waiting' && stream.failures > 0) {
     return [

@@ -1,8 +1,13 @@
 import { type Check, checksOf, flatten, type Outcome } from '../api';
 import { age, counted, number } from '../format';
+import { percentile, Recent } from '../latency';
 import { element, rows, show, write } from './dom';
 
 const STATS = 24;
+/** Answers shown as bars: five minutes at one every five seconds. */
+const STRIP = 60;
+/** A bar of full height; ready checks that are that slow need a look. */
+const TALL_MS = 1_000;
 /** Replicas remembered: the platform's own limit of app_replicas. */
 const REPLICAS = 64;
 
@@ -10,11 +15,14 @@ export class HealthCard {
   outcome: Outcome | null = null;
   checks: Check[] | null = null;
   private askedAt = 0;
+  private readonly history = new Recent<{ ok: boolean; milliseconds: number }>(STRIP);
 
   answered(outcome: Outcome, at: number): void {
     this.outcome = outcome;
-    this.checks = outcome.answer === null ? null : checksOf(outcome.answer.body);
+    this.checks = outcome.answer === null ? null : checksOf(outcome.answer.body, outcome.ok);
     this.askedAt = at;
+    this.history.add({ ok: outcome.ok, milliseconds: outcome.answer?.milliseconds ?? TALL_MS });
+    this.drawStrip();
   }
 
   draw(now: number): void {
@@ -30,6 +38,20 @@ export class HealthCard {
       }
     });
     show('health-note', this.note(this.outcome));
+  }
+
+  private drawStrip(): void {
+    const answers = this.history.all;
+    const ready = answers.filter(({ ok }) => ok).map(({ milliseconds }) => milliseconds);
+    rows(element('strip'), 'strip-bar', answers, (bar, { ok, milliseconds }) => {
+      bar.className = ok ? '' : 'failed';
+      // Logarithmic from 1 ms: a doubling looks the same wherever it happens.
+      const height = Math.log10(Math.max(1, milliseconds)) / Math.log10(TALL_MS);
+      if (bar instanceof HTMLElement) bar.style.height = `${Math.min(100, Math.max(12, height * 100))}%`;
+    });
+    const slowest =
+      ready.length > 0 ? `, p50 ${number(percentile(ready, 50))} ms, slowest ${number(Math.max(...ready))} ms` : '';
+    show('strip-note', `Ready ${ready.length} of the last ${counted(answers.length, 'time')}${slowest}.`);
   }
 
   private note({ answer, ok }: Outcome): string {

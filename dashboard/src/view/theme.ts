@@ -1,4 +1,4 @@
-import { element, write } from './dom';
+import { element, show } from './dom';
 
 const NEXT = { system: 'light', light: 'dark', dark: 'system' } as const;
 type Theme = keyof typeof NEXT;
@@ -8,7 +8,7 @@ export function themeButton(): void {
   const button = element('theme');
   const root = document.documentElement;
   const current = (): Theme => (root.dataset['theme'] as Theme | undefined) ?? 'system';
-  const label = () => write(button, `Theme: ${current()}`);
+  const label = () => show('theme-name', `Theme: ${current()}`);
   button.addEventListener('click', () => {
     const theme = NEXT[current()];
     if (theme === 'system') delete root.dataset['theme'];
