@@ -3,14 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type BrowserContext, type Page, chromium as playwright } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { chromium, Service, servePage } from './platform';
+import { chromium, Service, type Site, servePage } from './platform';
 
 /** A dashboard that already runs somewhere; without it the test starts the service and the page itself. */
 const deployed = process.env['DASHBOARD_URL'];
-const WAIT = { timeout: 20_000 };
+const WAIT = { timeout: 30_000 };
 
 let service: Service | null = null;
-let site: { url: string; close: () => Promise<void> } = { url: deployed ?? '', close: async () => {} };
+let site: Site = { url: deployed ?? '', cut: () => {}, close: async () => {} };
 let browser: BrowserContext;
 let page: Page;
 let profile = '';
@@ -68,8 +68,8 @@ const live = () => expect.poll(() => text('pill-text'), WAIT).toBe('live');
 const column = (number: number) => page.locator(`#events td:nth-child(${number})`).allTextContents();
 const marker = () => `browser-${process.pid}-${Math.random().toString(36).slice(2)}`;
 
-async function publish(events: unknown): Promise<string[]> {
-  const response = await fetch(`${site.url}/api/v1/events`, {
+async function publish(events: unknown, to = site.url): Promise<string[]> {
+  const response = await fetch(`${to}/api/v1/events`, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify(events),
@@ -194,6 +194,21 @@ describe('a stream that is refused', () => {
     await page.getByRole('button', { name: 'Try now' }).click();
     await live();
     await expect.poll(() => page.locator('#trouble').isVisible(), WAIT).toBe(false);
+  });
+});
+
+describe.skipIf(deployed)('a connection that breaks', () => {
+  it('loses nothing and doubles nothing', async () => {
+    const name = marker();
+    const event = (n: number) => ({ channel: 'dashboard.test', event: name, data: n });
+    await publish(event(0));
+    await expect.poll(() => column(2), WAIT).toContain(name);
+    site.cut();
+    await publish([event(1), event(2)], service?.url);
+    await expect.poll(() => text('reconnects'), WAIT).toBe('1');
+    await expect.poll(() => text('seen'), WAIT).toBe('3');
+    expect((await column(3)).filter((data) => /^[0-9]$/.test(data))).toEqual(['2', '1', '0']);
+    expect([await text('doubles'), await text('breaks-note')]).toEqual(['none twice', 'no gap, no goodbye']);
   });
 });
 

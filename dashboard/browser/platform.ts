@@ -71,8 +71,15 @@ export class Service {
   }
 }
 
+export interface Site {
+  url: string;
+  /** Breaks every connection; new ones are welcome. */
+  cut(): void;
+  close(): Promise<void>;
+}
+
 /** Serves the built page with /api/ sent to the service, as the container's nginx does. */
-export async function servePage(api: string): Promise<{ url: string; close: () => Promise<void> }> {
+export async function servePage(api: string): Promise<Site> {
   process.env['API_URL'] = api;
   const port = await freePort();
   const server: PreviewServer = await preview({
@@ -80,7 +87,11 @@ export async function servePage(api: string): Promise<{ url: string; close: () =
     logLevel: 'silent',
     preview: { host: '127.0.0.1', port, strictPort: true },
   });
-  return { url: `http://127.0.0.1:${port}`, close: () => server.close() };
+  return {
+    url: `http://127.0.0.1:${port}`,
+    cut: () => 'closeAllConnections' in server.httpServer && server.httpServer.closeAllConnections(),
+    close: () => server.close(),
+  };
 }
 
 export function chromium(): string {
