@@ -5,5 +5,5 @@ for jars in /opt/zookeeper/lib /apache-zookeeper-*/lib; do
     [ -d "$jars" ] && classpath="$jars/*"
 done
 exec java -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData \
-    -Dlog4j.configuration=file:/etc/zookeeper/log4j.properties \
+    -Dlogback.configurationFile=/etc/zookeeper/logback.xml \
     -cp "$classpath" org.apache.zookeeper.server.quorum.QuorumPeerMain /etc/zookeeper/zoo.cfg

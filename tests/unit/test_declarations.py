@@ -1,0 +1,355 @@
+"""Properties of the service roles: what they declare, rendered by Ansible itself, and their public variables."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import yaml
+from ansible_collections.sse.platform.plugins.module_utils import release
+from sse_app import settings as app_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+DECLARING = ["app", "dashboard", "exporters", "grafana", "kafka", "nginx", "prometheus", "redis"]
+ROLES = [*DECLARING, "exposure", "services"]
+LOOPBACK = "127.0.0.1"
+
+# One host of the rendering play each: its variables.
+HOSTS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "production": {
+        "exposure_profile": "production",
+        "exposure_unauthenticated_publishing": True,
+        "exposure_trusted_proxies": ["10.0.0.5", "192.168.0.0/16"],
+        "app_replicas": 5,
+    },
+    "zookeeper": {"kafka_coordination": "zookeeper"},
+    "no_grafana": {"images": {"unavailable": {"grafana": "in no package registry"}}},
+    "moved": {"stack_name": "two", "kafka_port": 19092, "kafka_external_port": 19094, "kafka_external_host": "vm.test"},
+    "bent": {
+        "redis_config_extra": {"maxmemory-policy": "noeviction"},
+        "kafka_config_extra": {"num.partitions": 3},
+        "nginx_config_extra": {"client_max_body_size": "8m"},
+        "prometheus_config_extra": {"scrape_configs": [{"job_name": "mine"}], "global": {"scrape_interval": "1s"}},
+        "grafana_config_extra": {"users": {"default_theme": "light"}},
+        "app_environment_extra": {"SSE_LOG_LEVEL": "debug"},
+        "services_extra": {
+            "echo": {
+                "containers": {
+                    "echo": {
+                        "image": "app",
+                        "entrypoint": ["python", "-m", "http.server"],
+                        "user": "1:1",
+                        "address": 100,
+                        "healthcheck": {"http": {"port": 8000}},
+                    }
+                },
+                "metrics": [{"job": "echo", "targets": ["echo:8000"], "path": "/metrics"}],
+                "routes": [{"path": "/echo/", "containers": ["echo"], "port": 8000}],
+            }
+        },
+    },
+}
+PLAY = """
+- hosts: all
+  connection: local
+  gather_facts: false
+  tasks:
+    - sse.platform.settings:
+    - ansible.builtin.import_role: {name: sse.platform.services}
+    - ansible.builtin.import_role: {name: sse.platform.dashboard, rolespec_validate: false}
+      vars: {__dashboard_bind: "{{ settings.exposure_admin_bind }}"}
+    - ansible.builtin.copy:
+        content: "{{ {'settings': settings, 'declared': stack_declarations} | to_json }}"
+        dest: "{{ out }}/{{ inventory_hostname }}.json"
+        mode: "0600"
+"""
+
+
+def images(settings: dict[str, Any]) -> dict[str, str]:
+    """References as roles/images would give them."""
+    catalogue = yaml.safe_load((ROOT / "roles/images/vars/main.yml").read_text())["__images_catalogue"]
+    return {
+        entry.get("name", name): f"test/{name}"
+        for name, entry in catalogue.items()
+        if not entry.get("internal") and all(settings[key] == value for key, value in entry.get("when", {}).items())
+    }
+
+
+class Rendered:
+    """What one host declared, and the releases that come of it."""
+
+    def __init__(self, path: Path, unavailable: dict[str, str]) -> None:
+        content = json.loads(path.read_text())
+        self.settings: dict[str, Any] = content["settings"]
+        self.declared: dict[str, Any] = content["declared"]
+        self.platform = self._release([name for name in self.declared if name != "dashboard"], unavailable)
+        self.dashboard = self._release(["dashboard"], {})
+
+    def _release(self, services: list[str], unavailable: dict[str, str]) -> dict[str, Any]:
+        return release.build(
+            {name: self.declared[name] for name in services},
+            stack=self.settings["stack_name"],
+            project="test",
+            network={"name": "test", "subnet": self.settings["network_subnet"]},
+            references=images(self.settings),
+            unavailable=unavailable,
+        )
+
+    @property
+    def containers(self) -> dict[str, dict[str, Any]]:
+        return {
+            one["container"]: one
+            for one in [*self.platform["containers"].values(), *self.dashboard["containers"].values()]
+        }
+
+    def config(self, container: str, path: str) -> str:
+        directories = self.containers[container]["config"]
+        (content,) = [
+            content
+            for directory, files in directories.items()
+            for name, content in files.items()
+            if f"{directory}/{name}" == path
+        ]
+        return content
+
+    @property
+    def nginx(self) -> str:
+        return self.config("nginx", "/etc/nginx/nginx.conf")
+
+    @property
+    def prometheus(self) -> dict[str, Any]:
+        return yaml.safe_load(self.config("prometheus", "/etc/prometheus/prometheus.yml"))
+
+    @property
+    def kafka(self) -> dict[str, str]:
+        lines = self.config("kafka", "/etc/kafka/server.properties").splitlines()
+        return dict(cast("tuple[str, str]", line.split("=", 1)) for line in lines)
+
+
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rendered]:
+    """Every host of HOSTS, rendered in one run."""
+    directory = tmp_path_factory.mktemp("declarations")
+    none: dict[str, Any] = {"images": {"unavailable": {}}, "ansible_python_interpreter": sys.executable}
+    inventory = {"all": {"hosts": {name: none | variables for name, variables in HOSTS.items()}}}
+    (directory / "hosts.yml").write_text(yaml.safe_dump(inventory))
+    (directory / "play.yml").write_text(PLAY)
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_STDOUT_CALLBACK": "default"}
+    run = subprocess.run(
+        [
+            *(Path(sys.executable).with_name("ansible-playbook"), "--forks", str(len(HOSTS))),
+            *("-i", directory / "hosts.yml", directory / "play.yml", "-e", f"out={directory}"),
+        ],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    return {
+        name: Rendered(directory / f"{name}.json", variables.get("images", none["images"])["unavailable"])
+        for name, variables in HOSTS.items()
+    }
+
+
+@pytest.fixture(params=HOSTS)
+def each(request: pytest.FixtureRequest, rendered: dict[str, Rendered]) -> Rendered:
+    """Every rendered host in turn."""
+    return rendered[request.param]
+
+
+def published(containers: dict[str, dict[str, Any]]) -> dict[int, str]:
+    return {port["host_port"]: port["host_ip"] for one in containers.values() for port in one["ports"]}
+
+
+def test_the_default_is_the_documented_topology(rendered: dict[str, Rendered]) -> None:
+    default = rendered["default"]
+    assert set(default.platform["containers"]) == {
+        *("sse-nginx", "sse-app-1", "sse-app-2", "sse-app-3", "sse-redis-master", "sse-kafka", "sse-prometheus"),
+        *("sse-grafana", "sse-redis-exporter", "sse-nginx-exporter", "sse-node-exporter"),
+    }
+    assert set(default.dashboard["containers"]) == {"performance-dashboard"}
+    aliases = {alias for one in default.containers.values() for alias in one["aliases"]}
+    assert aliases >= {"nginx", "redis", "redis-master", "kafka", "prometheus", "grafana", "dashboard", "app-3"}
+
+
+def test_development_publishes_on_loopback_only(rendered: dict[str, Rendered]) -> None:
+    ports = published(rendered["default"].containers)
+    assert ports == dict.fromkeys([80, 443, 3000, 3001, 6379, 9090, 9092, 9094], LOOPBACK)
+
+
+def test_production_opens_http_and_https_and_nothing_else(rendered: dict[str, Rendered]) -> None:
+    ports = published(rendered["production"].containers)
+    assert {port for port, address in ports.items() if address != LOOPBACK} == {80, 443}
+
+
+def test_no_replica_is_ever_published(each: Rendered) -> None:
+    assert not [name for name, one in each.containers.items() if name.startswith("app-") and one["ports"]]
+
+
+def test_every_name_that_a_container_reaches_is_one_that_exists(each: Rendered) -> None:
+    aliases = {alias for one in each.containers.values() for alias in one["aliases"]}
+    reached = {peer.split(":")[0] for one in each.containers.values() for peer in one["reaches"]}
+    absent = set(each.platform["unavailable"])
+    assert reached <= aliases | absent
+
+
+def test_nginx_starts_with_every_replica_down(each: Rendered) -> None:
+    replicas = {name for name in each.containers if name.startswith("app-")}
+    assert len(replicas) == each.settings["app_replicas"]
+    assert set(each.containers["nginx"]["hosts"]) >= replicas
+    for name in replicas:
+        assert f"server {name}:8000 " in each.nginx
+        assert each.containers["nginx"]["hosts"][name] == each.containers[name]["address"]
+
+
+def test_every_replica_knows_its_own_name(each: Rendered) -> None:
+    for name, spec in each.platform["containers"].items():
+        if spec["service"] == "app":
+            assert spec["environment"]["SSE_REPLICA"] == name
+
+
+def test_the_service_understands_every_variable_it_is_given(each: Rendered) -> None:
+    known = {app_settings.variable(field) for field in app_settings.Settings.model_fields}
+    for spec in each.platform["containers"].values():
+        if spec["service"] == "app":
+            assert set(spec["environment"]) <= known
+
+
+def test_nginx_waits_longer_than_three_heartbeats_and_than_a_publish(each: Rendered) -> None:
+    environment = each.containers["app-1"]["environment"]
+    stream = each.nginx.split("location = /api/v1/stream", 1)[1].split("}", 1)[0]
+    publish = each.nginx.split("location = /api/v1/events", 1)[1].split("}", 1)[0]
+    assert f"proxy_read_timeout {3 * int(environment['SSE_HEARTBEAT_SECONDS'])}s;" in stream
+    assert f"proxy_read_timeout {int(environment['SSE_PUBLISH_DEADLINE_SECONDS']) + 1}s;" in publish
+
+
+def test_trusted_proxies_are_believed_and_nobody_else(rendered: dict[str, Rendered]) -> None:
+    assert "set_real_ip_from" not in rendered["default"].nginx
+    assert "set_real_ip_from 10.0.0.5;" in rendered["production"].nginx
+    assert "192.168.0.0/16 1;" in rendered["production"].nginx
+
+
+def test_a_published_kafka_port_leads_to_the_listener_that_advertises_it(each: Rendered) -> None:
+    listeners = dict(one.split("://") for one in each.kafka["listeners"].split(","))
+    advertised = dict(one.split("://") for one in each.kafka["advertised.listeners"].split(","))
+    external = each.settings["kafka_external_port"]
+    hosts = {each.settings["kafka_port"]: LOOPBACK, external: each.settings["kafka_external_host"]}
+    for port in each.containers["kafka"]["ports"]:
+        (name,) = [name for name, at in listeners.items() if at == f"0.0.0.0:{port['container_port']}"]
+        assert advertised[name] == f"{hosts[port['host_port']]}:{port['host_port']}"
+    assert advertised["INTERNAL"] == "kafka:9092"
+    assert "CONTROLLER" not in advertised
+
+
+def test_zookeeper_comes_with_its_mode_only(rendered: dict[str, Rendered]) -> None:
+    assert "zookeeper" not in rendered["default"].containers
+    assert "process.roles" in rendered["default"].kafka
+    mode = rendered["zookeeper"]
+    assert mode.containers["kafka"]["after"] == ["sse-zookeeper"]
+    assert mode.kafka["zookeeper.connect"] == "zookeeper:2181"
+    assert "process.roles" not in mode.kafka
+
+
+def test_prometheus_scrapes_what_every_service_declares(each: Rendered) -> None:
+    wanted = {
+        target
+        for name, declaration in each.declared.items()
+        if name not in each.platform["unavailable"]
+        for metric in declaration.get("metrics", [])
+        for target in metric["targets"]
+    }
+    scraped = {
+        target
+        for job in each.prometheus["scrape_configs"]
+        for static in job.get("static_configs", [])
+        for target in static["targets"]
+    }
+    assert scraped == wanted | {"127.0.0.1:9090"}
+    assert set(each.containers["prometheus"]["reaches"]) == wanted
+
+
+def test_without_grafana_nothing_else_suffers(rendered: dict[str, Rendered]) -> None:
+    left = rendered["no_grafana"]
+    assert left.platform["unavailable"] == {"grafana": "in no package registry"}
+    assert set(rendered["default"].containers) - set(left.containers) == {"grafana"}
+    assert "grafana" not in json.dumps(left.prometheus)
+
+
+def test_a_service_of_the_users_is_routed_and_scraped(rendered: dict[str, Rendered]) -> None:
+    bent = rendered["bent"]
+    assert "server echo:8000 " in bent.nginx
+    assert "echo:8000" in bent.containers["prometheus"]["reaches"]
+
+
+def test_extra_configuration_wins(rendered: dict[str, Rendered]) -> None:
+    bent = rendered["bent"]
+    redis = bent.config("redis-master", "/etc/redis/redis.conf").splitlines()
+    assert [line for line in redis if line.startswith("maxmemory-policy")][-1] == "maxmemory-policy noeviction"
+    assert bent.kafka["num.partitions"] == "3"
+    assert bent.nginx.count("client_max_body_size") == 1
+    assert "client_max_body_size 8m;" in bent.nginx
+    assert bent.prometheus["global"]["scrape_interval"] == "1s"
+    assert bent.prometheus["scrape_configs"][-1] == {"job_name": "mine"}
+    assert len(bent.prometheus["scrape_configs"]) > 1
+    assert "default_theme = light" in bent.config("grafana", "/etc/grafana/grafana.ini")
+    assert bent.containers["app-2"]["environment"]["SSE_LOG_LEVEL"] == "debug"
+
+
+def test_no_container_has_a_capability_or_a_writable_root_or_runs_as_root(each: Rendered) -> None:
+    for one in each.containers.values():
+        assert one["capabilities"] == []
+        assert one["read_only"] is True
+        assert not one["user"].startswith("0:")
+
+
+def test_secrets_are_files_and_never_in_the_environment(each: Rendered) -> None:
+    for one in each.containers.values():
+        assert not [key for key in one["environment"] if "PASSWORD" in key and not key.endswith("_FILE")]
+    assert set(each.containers["redis-master"]["secrets"]["/run/secrets"]) == {"redis.conf", "redis_password"}
+
+
+def test_the_dashboard_of_grafana_asks_prometheus_only(each: Rendered) -> None:
+    if "grafana" not in each.containers:
+        pytest.skip("no Grafana on this host")
+    board = json.loads(each.config("grafana", "/etc/grafana/dashboards/overview.json"))
+    panels = [panel for panel in board["panels"] if panel["type"] != "row"]
+    assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
+    assert {panel["datasource"]["uid"] for panel in panels} == {"prometheus"}
+    assert all(target["expr"] for panel in panels for target in panel["targets"])
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_defaults_and_argument_specs_agree(role: str) -> None:
+    defaults = yaml.safe_load((ROOT / f"roles/{role}/defaults/main.yml").read_text())
+    specs = yaml.safe_load((ROOT / f"roles/{role}/meta/argument_specs.yml").read_text())
+    options = specs["argument_specs"]["main"]["options"]
+    assert set(options) == set(defaults)
+    for name, option in options.items():
+        assert name.startswith(f"{role}_")
+        assert option["description"]
+        assert option["type"]
+        computed = isinstance(defaults[name], str) and "{{" in defaults[name]
+        assert computed == ("default" not in option), name
+        if not computed:
+            assert option["default"] == defaults[name], name
+
+
+@pytest.mark.parametrize("inventory", ["local", "vm-example"])
+def test_inventories_hold_overrides_of_public_variables_only(inventory: str) -> None:
+    public = {
+        name
+        for path in ROOT.glob("roles/*/meta/argument_specs.yml")
+        for name in yaml.safe_load(path.read_text())["argument_specs"]["main"].get("options", {})
+    }
+    files = {path.stem: path for path in (ROOT / f"inventory/{inventory}/group_vars/all").iterdir()}
+    assert set(files) == {"network", "images", "services", "exposure"}
+    for path in files.values():
+        assert set(yaml.safe_load(path.read_text()) or {}) <= public
