@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,9 @@ class ActionModule(ActionBase):
         ignored = settings.get(IGNORED, [])
         misspelt, strangers = rules.unknown_names(self._given(variables), options, by_role, ignored)
         problems = [*misspelt, *problems, *rules.cross_problems(settings, _is_readable)]
+        pair = [settings.get(name) or "" for name in ("nginx_certificate", "nginx_certificate_key")]
+        if all(map(_is_readable, pair)):
+            problems += _certificate_problems(*pair)
         if problems:
             count = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
             lines = "".join(f"\n  - {problem}" for problem in problems)
@@ -107,7 +112,8 @@ class ActionModule(ActionBase):
                 self._settle(name, resolved, options[name], settings, problems)
             if settings == before:
                 break
-        return settings, list(problems.values())
+        # A default that is built from a refused value is refused only because of it.
+        return settings, [text for name, text in problems.items() if not _mentions(templates.get(name), problems, name)]
 
     @staticmethod
     def _settle(
@@ -121,7 +127,18 @@ class ActionModule(ActionBase):
 
 
 def _is_readable(path: str) -> bool:
-    return os.access(Path(path).expanduser(), os.R_OK)
+    return bool(path) and os.access(Path(path).expanduser(), os.R_OK)
+
+
+def _certificate_problems(certificate: str, key: str) -> list[str]:
+    # Costs 30 ms to load: only who brings a certificate pays.
+    from ansible_collections.sse.platform.plugins.module_utils import certificate as pair  # noqa: PLC0415
+
+    return pair.problems(certificate, key, dt.datetime.now(dt.timezone.utc))
+
+
+def _mentions(template: Any, names: Iterable[str], own: str) -> bool:
+    return template is not None and any(name in str(template) for name in names if name != own)
 
 
 def _has_template(value: Any) -> bool:

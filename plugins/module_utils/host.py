@@ -6,6 +6,7 @@ the time that importing the Docker SDK does.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import importlib.util
 import ipaddress
@@ -192,6 +193,14 @@ def _address(text: str) -> str:
     return str((address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None) or address)
 
 
+def _open_files(process: Path) -> Iterator[str]:
+    # Processes end and files are closed while we look.
+    with contextlib.suppress(OSError):
+        for entry in (process / "fd").iterdir():
+            with contextlib.suppress(OSError):
+                yield str(entry.readlink())
+
+
 def _owners(inodes: set[str]) -> dict[str, str]:
     """Who holds each of these sockets: name and process id."""
     wanted = {f"socket:[{inode}]": inode for inode in inodes}
@@ -199,11 +208,7 @@ def _owners(inodes: set[str]) -> dict[str, str]:
     for process in Path("/proc").iterdir():
         if not process.name.isdigit():
             continue
-        try:
-            links = [str(entry.readlink()) for entry in (process / "fd").iterdir()]
-        except OSError:
-            continue
-        for link in links:
+        for link in _open_files(process):
             if link in wanted:
                 owners.setdefault(wanted[link], f"{read(process / 'comm').strip()} (pid {process.name})")
     return owners
@@ -387,8 +392,8 @@ def registry_answers(registry: str, authority: str | None) -> bool:
         host = "docker.io"  # as Docker reads an image name without a registry
     if host in ("docker.io", "index.docker.io"):
         host = "registry-1.docker.io"
-    context = ssl.create_default_context(cafile=authority or None)
     try:
+        context = ssl.create_default_context(cafile=authority or None)
         with urllib.request.urlopen(f"https://{host}/v2/", timeout=REGISTRY_SECONDS, context=context):
             return True
     except urllib.error.HTTPError as error:

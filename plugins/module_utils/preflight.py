@@ -37,7 +37,6 @@ def problems(settings: Json, host: Json, release: Json) -> list[str]:
     """Every reason why the release must not be applied here, one sentence each."""
     return [
         *_host_problems(host),
-        *_swarm_problems(host),
         *_network_problems(settings, host),
         *_container_problems(settings, host, release),
         *_port_problems(settings, host, release),
@@ -49,7 +48,12 @@ def problems(settings: Json, host: Json, release: Json) -> list[str]:
 
 def notices(settings: Json, host: Json) -> list[str]:
     """Guarantees that this host does not give, each with the way to turn it on."""
-    return [*_engine_notices(settings, host["engine"]), *_kernel_notices(host)]
+    return [
+        *_engine_notices(settings, host["engine"]),
+        *_swarm_notices(host["engine"]),
+        *_supervision_notices(host),
+        *_kernel_notices(host),
+    ]
 
 
 def _engine_notices(settings: Json, engine: Json | None) -> Iterator[str]:
@@ -69,8 +73,30 @@ def _engine_notices(settings: Json, engine: Json | None) -> Iterator[str]:
         yield f"Ports published on loopback die with the engine, because userland-proxy is on: {option}"
 
 
+def _swarm_notices(engine: Json | None) -> Iterator[str]:
+    # Bridge networks and containers work in either state (measured with engine 26.1); only Swarm's own don't.
+    swarm = engine["swarm"] if engine else "inactive"
+    if engine and swarm == "error":
+        yield (
+            f"The engine's Swarm is in error state ({engine['swarm_error'] or 'no reason given'}). This stack does not "
+            "use it, and does nothing about it: mend it, or take the host out of it with docker swarm leave --force "
+            "(on the last manager that forgets all its services)."
+        )
+    if swarm == "locked":
+        yield "The engine's Swarm is locked. This stack does not use it; docker swarm unlock opens it."
+
+
+def _supervision_notices(host: Json) -> Iterator[str]:
+    if host["service_manager"] == "none":
+        yield (
+            "No service manager runs here, so nothing starts the engine after a reboot of the host: run the playbook "
+            "again, or have supervise-dockerd start run at boot (WSL2: the key command under [boot] in /etc/wsl.conf)."
+        )
+
+
 def _kernel_notices(host: Json) -> Iterator[str]:
-    if host["overcommit_memory"] != 1:
+    # 2 refuses overcommit by the administrator's own choice; 0 is set to 1 by the role docker where that is possible.
+    if host["overcommit_memory"] == 2 or (host["overcommit_memory"] == 0 and not host["overcommit_writable"]):
         yield (
             "Redis can fail to save when memory is short: turn it on with sysctl -w vm.overcommit_memory=1 "
             "and a file in /etc/sysctl.d."
@@ -89,18 +115,6 @@ def _host_problems(host: Json) -> Iterator[str]:
         yield "Tasks don't run as root on the host: log in as root, or set ansible_become=true for a user with sudo."
     if host["daemon_json"] is None:
         yield "/etc/docker/daemon.json is not a JSON object: mend it or take it away, since it is never overwritten."
-
-
-def _swarm_problems(host: Json) -> Iterator[str]:
-    engine = host["engine"] or {"swarm": "inactive"}
-    if engine["swarm"] == "locked":
-        yield "The engine's Swarm is locked: unlock it with docker swarm unlock."
-    if engine["swarm"] == "error":
-        yield (
-            f"The engine's Swarm is in error state ({engine['swarm_error'] or 'no reason given'}): mend it, or take "
-            "this host out of it with docker swarm leave --force. On the last manager that forgets all its services; "
-            "it is your Swarm, so nothing here does it for you."
-        )
 
 
 def network_difference(settings: Json, network: Json) -> list[str]:
@@ -129,6 +143,10 @@ def _network_problems(settings: Json, host: Json) -> Iterator[str]:
                 "allow it with network_recreate_allowed=true, or take the old values."
             )
             return
+        strangers = [one["name"] for one in host["containers"] if not _is_ours(one, settings)]
+        guests = [name for name in present["containers"] if name in strangers]
+        if guests:
+            yield f"{what} Containers that this stack did not make are on it, detach them first: {', '.join(guests)}."
     yield from _overlap_problems(settings["network_subnet"], host, present)
 
 
