@@ -141,6 +141,7 @@ describe('a dashboard in front of a platform that works', () => {
     const seen = async () => Number((await text('seen')).replaceAll(',', ''));
     const before = await seen();
     await publish(Array.from({ length: 100 }, (_, n) => ({ channel: 'dashboard.test', event: name, data: { n } })));
+    await expect.poll(() => page.locator('#events tr').count(), WAIT).toBe(100);
     await publish([{ channel: 'dashboard.test', event: `${name}-last`, data: 1 }]);
     await expect.poll(() => column(2), WAIT).toContain(`${name}-last`);
     expect(await seen()).toBeGreaterThanOrEqual(before + 101);
