@@ -177,7 +177,7 @@ async def _body(request: Request, limit: int) -> bytes:
 
 def _events(body: bytes, limit: int) -> list[Event]:
     try:
-        document: Any = json.loads(body, parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
+        document: Any = json.loads(body.decode(), parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
         events = _BATCH.validate_python(document if isinstance(document, list) else [document])
     except RecursionError as error:
         raise Problem(400, "the body is nested too deeply") from error

@@ -108,7 +108,6 @@ class Feed:
                     future.set_result(None)
             while self._ring.end - self._hub.position > _CHUNK:  # never faster than the fan-out
                 await asyncio.wait((self._hub.moved(),))
-            self._ring.trim(self._hub.position - 1)
 
     def _admit(self, record: Record, live: bool = True) -> None:
         duplicate = self.window.admit(record) is not None

@@ -261,6 +261,7 @@ class Hub:
                 if not writes % SWEEP_WRITES:
                     await asyncio.sleep(0)
             group.sweeping = None
+        self.ring.trim(self.position - 1)
         self._metrics.writes += writes
         now = time.time()
         for timestamp in timestamps:

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # importmode=importlib leaves it out
+
+from sse_harness import Replicas
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "kafka: needs a real broker, named by KAFKA_BROKERS")
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+@pytest.fixture(scope="session")
+def replica() -> Iterator[Replicas]:
+    """One replica for every test that does not bend it."""
+    with Replicas(
+        max_body_bytes=20_000, max_batch_events=50, max_channels_per_stream=5, replica="replica-1"
+    ) as started:
+        yield started
+
+
+@pytest.fixture
+def channel(request: pytest.FixtureRequest) -> str:
+    """A channel of the test's own."""
+    return "".join(character for character in request.node.name if character.isalnum() or character in "._-")[:150]

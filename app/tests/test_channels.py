@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sse_app import channels
+
+names = st.text("ab.:/", min_size=1, max_size=8)
+
+
+@given(names, st.lists(names.map(lambda name: name + ".*") | names | st.just("*"), max_size=4))
+def test_the_index_by_prefix_finds_what_the_filter_matches(name: str, wanted: list[str]) -> None:
+    asked = channels.parse(wanted)
+    by_index = name in asked.exact or any(prefix in asked.prefixes for prefix in channels.prefixes_of(name))
+    assert by_index == asked.matches(name)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "matches"),
+    [
+        ("stock.*", "stock.a", True), ("stock.*", "stock.a.b", True), ("stock.*", "stock", False),
+        ("stock.*", "stocks.a", False),
+        ("*", "anything:/at.all", True), ("stock", "stock.a", False), ("a:b/c", "a:b/c", True),
+    ],
+)  # fmt: skip
+def test_patterns_match_below_their_prefix(pattern: str, name: str, matches: bool) -> None:
+    assert channels.parse([pattern]).matches(name) == matches
+
+
+@pytest.mark.parametrize("name", ["", "a b", "é", "a*", "*.a", "a.*.b", "**", "x" * 201, "a\n", "a\0", "%", ".*" * 200])
+def test_what_is_no_channel_is_named(name: str) -> None:
+    with pytest.raises(ValueError, match="is no channel"):
+        channels.parse(["fine", name])

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from sse_harness import blocks
+
+from sse_app import event
+from sse_app.event import Event
+
+
+@pytest.mark.parametrize(
+    ("published", "golden"),
+    [
+        ({"data": "x"}, b"data: x\nid: 1-a\n\n"),
+        ({"event": "created",
+        "data": {"n": 1, "é": [None, True]}}, 'event: created\ndata: {"n":1,"é":[null,true]}\nid: 1-a\n\n'.encode()),
+        ({"data": ""}, b"data: \nid: 1-a\n\n"),
+        ({"data": None}, b"data: null\nid: 1-a\n\n"),
+        ({"data": "a\nb\r\nc\rd"}, b"data: a\ndata: b\ndata: c\ndata: d\nid: 1-a\n\n"),
+        ({"data": "\n"}, b"data: \ndata: \nid: 1-a\n\n"),
+        ({"data": " id: 9\u2028x\x0b\x0cy\x85z"}, "data:  id: 9\u2028x\x0b\x0cy\x85z\nid: 1-a\n\n".encode()),
+        ({"data": "\ufeff"}, "data: \ufeff\nid: 1-a\n\n".encode()),
+    ],
+)  # fmt: skip
+def test_frames_are_these_bytes(published: dict[str, Any], golden: bytes) -> None:
+    one = Event(channel="c", **published)
+    assert event.frame(one.event, one.payload(), "1-a") == golden
+
+
+hostile = st.one_of(
+    st.text(),
+    st.lists(st.sampled_from(["\r", "\n", "\0", ":", " ", "id:", "data: ", "event: gap", "retry: 1", "\ufeff", "\n\n",
+    "\u2028"])).map("".join),
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(hostile, hostile, hostile)
+def test_no_field_of_an_event_makes_another_frame(channel: str, name: str, data: str) -> None:
+    try:
+        one = Event(channel=channel or "c", event=name, data=data)
+        encoded = event.frame(one.event, one.payload(), "1-a")
+    except ValueError:
+        return  # refused, which is as good
+    [block] = blocks("retry: 1\nid: 0-a\n\n" + encoded.decode() + ":\n\n")[1:-1]
+    assert [name for name, _ in block.fields if name != "data"] == (
+        ["id"] if one.event == "message" else ["event", "id"]
+    )
+    assert (block.event, block.id) == (one.event, "1-a")
+    assert block.data == data.replace("\r\n", "\n").replace("\r", "\n")
+    assert event.parse(encoded) == (block.event, block.data)
+
+
+@given(hostile)
+def test_a_hostile_cursor_makes_no_frame_within_a_gap(requested: str) -> None:
+    [block] = blocks(event.gap("malformed", requested, "1-a", 1000).decode())
+    assert [name for name, _ in block.fields] == ["retry", "event", "data", "id"]
+    assert block.json == {"requested": requested[:100], "resumed_from": "1-a", "reason": "malformed"}
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "a\rb", "a\0b", "gap", "bye", "cursor", "x" * 201, "\u2028", "\ud800"])
+def test_event_names_that_break_a_stream_are_refused(name: str) -> None:
+    with pytest.raises(ValidationError):
+        Event(channel="c", event=name, data=1)
+
+
+@pytest.mark.parametrize("data", [float("nan"), [float("inf")], "\ud800", {"\udfff": 1}])
+def test_data_that_json_or_utf8_cannot_say_is_refused(data: Any) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        Event(channel="c", data=data).payload()
+
+
+def test_heartbeats_are_these_bytes() -> None:
+    assert event.heartbeat("id", "1-a") == b"id: 1-a\n\n"
+    assert event.heartbeat("event", "1-a") == b"event: cursor\ndata: {}\nid: 1-a\n\n"
+    assert event.opening(2000, "1-a") == b"retry: 2000\nid: 1-a\n\n"
+    bye = event.control("bye", {"reason": "draining"}, None, 100)
+    assert bye == b'retry: 100\nevent: bye\ndata: {"reason":"draining"}\n\n'
+    assert json.loads(bye.split(b"data: ")[1]) == {"reason": "draining"}

@@ -1,0 +1,107 @@
+"""What a broker may do to its log: lose its tail, be recreated, be trimmed, go away and come back."""
+
+from __future__ import annotations
+
+from sse_harness import Replicas, eventually
+
+
+def test_a_truncated_tail_is_told_in_the_live_stream_which_goes_on_at_the_first_difference(channel: str) -> None:
+    with Replicas() as replica, replica.stream(channel) as stream:
+        ids = replica.publish(*({"channel": channel, "data": str(n)} for n in range(5)))
+        assert len(stream.events(5)) == 5
+        replica.call(lambda: replica.log.truncate(4))  # the last two are lost
+        gap = stream.events(1)[0]
+        assert (gap.event, gap.id) == ("gap", ids[2])
+        assert gap.json == {"requested": ids[4], "resumed_from": ids[2], "reason": "truncated"}
+        reused = replica.publish(*({"channel": channel, "data": f"new {n}"} for n in range(3)))
+        assert [(block.data, block.id) for block in stream.events(3)] == [
+            (f"new {n}", id_) for n, id_ in enumerate(reused)
+        ]
+        assert reused[0].split("-")[0] == ids[3].split("-")[0]
+        for lost in ids[3:]:
+            with replica.stream(channel, lost) as resumed:
+                assert resumed.block().json["reason"] == "truncated"
+        with replica.stream(channel, ids[2]) as resumed:
+            assert [block.id for block in resumed.events(3)] == reused
+
+
+def test_offsets_reused_before_the_replica_looks_again_are_noticed_by_their_fingerprints(channel: str) -> None:
+    with Replicas() as replica, replica.stream(channel) as stream:
+        replica.publish(*({"channel": channel, "data": str(n)} for n in range(5)))
+        assert len(stream.events(5)) == 5
+
+        async def meanwhile() -> None:
+            other = [
+                record.draft._replace(key=b"other%d" % n, data=b"other")
+                for n, record in enumerate(await replica.log.read(2, 9))
+            ]
+            replica.log.truncate(2)
+            await replica.log.append(other + other[:2])
+
+        replica.wait(meanwhile())
+        assert stream.events(1)[0].event == "gap"
+        assert [block.data for block in stream.events(4)] == ["other"] * 4  # the last two are duplicates by key
+        assert stream.silent()
+
+
+def test_a_recreated_topic_gets_a_marker_and_every_old_cursor_a_gap(channel: str) -> None:
+    with Replicas() as replica, replica.stream(channel) as stream:
+        ids = replica.publish(*({"channel": channel, "data": str(n)} for n in range(5)))
+        assert len(stream.events(5)) == 5
+        replica.call(replica.log.recreate)
+        assert stream.events(1)[0].event == "gap"
+        eventually(lambda: replica.service.hub.open)
+        replica.publish({"channel": channel, "data": "new"})
+        assert stream.events(1)[0].data == "new"
+        with replica.stream(channel, ids[4]) as resumed:
+            assert resumed.block().json["reason"] == "truncated"
+
+
+def test_a_replica_that_missed_trimmed_records_ends_its_streams_so_that_each_gets_its_gap(channel: str) -> None:
+    with Replicas() as replica, replica.stream(channel) as stream:
+        [cursor] = replica.publish({"channel": channel, "data": "seen"})
+        assert stream.events(1)
+
+        async def meanwhile() -> None:
+            [seen] = await replica.log.read(1, 1)
+            await replica.log.append([seen.draft._replace(key=b"%d" % n) for n in range(10)])
+            replica.log.trim(8)
+            replica.log._history += 1
+
+        replica.wait(meanwhile())
+        assert stream.block() is None
+        with replica.stream(channel, cursor) as resumed:
+            assert resumed.block().json["reason"] == "expired"
+            replica.publish({"channel": channel, "data": "after"})
+            assert resumed.events(1)[0].data == "after"
+
+
+def test_a_log_that_goes_away_and_comes_back_loses_nothing_live(channel: str) -> None:
+    with Replicas(heartbeat_seconds=1) as replica, replica.stream(channel) as stream:
+        stream.block()
+        replica.log.available = False
+        eventually(lambda: replica.get("/health/ready").status == 503)
+        assert stream.block(3).fields[0][0] == "id"  # heartbeats go on
+        replica.log.available = True
+        eventually(lambda: replica.get("/health/ready").status == 200)
+        [id_] = replica.publish({"channel": channel, "data": 1})
+        assert stream.events(1)[0].id == id_
+        assert not replica.service.metrics.gaps
+
+
+def test_a_replica_that_starts_without_its_log_says_so_and_heals(channel: str) -> None:
+    with Replicas(2) as replica:
+        late = replica.services[1]
+        replica.call(lambda: setattr(late.hub, "open", False))
+        with replica.stream(channel, index=1) as stream:
+            assert stream.status == 200
+            assert [name for name, _ in stream.block().fields] == ["retry"]
+            assert stream.block() is None
+
+
+def test_a_quiet_log_gets_a_marker_before_retention_could_empty_it(channel: str) -> None:
+    with Replicas(retention_seconds=60) as replica:
+        end = replica.service.hub.ring.end
+        replica.call(lambda: setattr(replica.service.feed, "_marker_due", 0.0))
+        eventually(lambda: replica.service.hub.ring.end == end + 1)
+        assert replica.service.metrics.events == 0
