@@ -169,7 +169,9 @@ def vitest(script: str, npm: list[str]) -> Outcome:
     target = REPORTS / f"{script.replace(':', '-')}.xml"
     target.unlink(missing_ok=True)
     reporters = ["--reporter=dot", "--reporter=junit", f"--outputFile.junit={target}"]
-    run = subprocess.run([*npm, "run", "-s", script, "--", *reporters], cwd=DASHBOARD, stdin=subprocess.DEVNULL, check=False)
+    run = subprocess.run(
+        [*npm, "run", "-s", script, "--", *reporters], cwd=DASHBOARD, stdin=subprocess.DEVNULL, check=False
+    )
     return report(target, run.returncode)
 
 
