@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -91,6 +93,18 @@ def newest_releases(state_directory: str) -> list[dict[str, Any]]:
     return found
 
 
+def passed_lately(inspected: dict[str, Any], interval: int) -> bool:
+    """Tell whether the engine's last healthcheck passed, and ended no longer ago than one and a half intervals."""
+    health: dict[str, Any] = inspected["State"].get("Health") or {}
+    log: list[dict[str, Any]] = health.get("Log") or [{}]
+    last = log[-1]
+    if health.get("Status") != "healthy" or last.get("ExitCode") != 0:
+        return False
+    # Docker writes nanoseconds, which Python does not read.
+    ended = dt.datetime.strptime(re.sub(r"\.\d+", "", last["End"]), "%Y-%m-%dT%H:%M:%S%z")
+    return (dt.datetime.now(dt.timezone.utc) - ended).total_seconds() < 1.5 * interval
+
+
 class Prover:
     """Proves releases of one stack on this host."""
 
@@ -176,7 +190,9 @@ class Prover:
         return Fault(subject.name, "find it running", got, f"./sse logs {subject.name}; ./sse up starts it")
 
     def health(self, subject: Subject) -> Finding:
-        """Ask what the container's own healthcheck asks, now."""
+        """Take the engine's last check where it is fresh; else ask the same, now: an exec costs some 80 ms of CPU."""
+        if passed_lately(subject.inspected, subject.spec["healthcheck"]["interval"]):
+            return Finding([])
         try:
             healthy, got = probe(self.engine, subject.inspected["Id"], subject.spec)
         except EngineError as error:

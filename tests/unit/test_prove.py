@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ def spec(**keys: Any) -> dict[str, Any]:
         "aliases": ["redis-master", "redis"],
         "reaches": [],
         "ports": [],
-        "healthcheck": {"command": ["true"], "http": None},
+        "healthcheck": {"command": ["true"], "http": None, "interval": 10},
         **keys,
     }
 
@@ -108,16 +109,41 @@ def test_a_container_of_ours_that_no_release_names_is_told(tmp_path: Path) -> No
 
 
 def test_a_failing_healthcheck_is_told_with_its_output(tmp_path: Path) -> None:
-    sick = spec(healthcheck={"command": ["false"], "http": None})
+    sick = spec(healthcheck={"command": ["false"], "http": None, "interval": 10})
     [fault] = proved(Engine({"sse-redis": sick}), tmp_path, {"sse-redis": sick}).faults
     assert (fault.tried, fault.got) == ("pass its healthcheck (false)", "sse-redis says no")
 
 
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
-    sick = spec(healthcheck={"command": ["false"], "http": None})
+    sick = spec(healthcheck={"command": ["false"], "http": None, "interval": 10})
     engine = Engine({"sse-redis": sick, "sse-kafka": sick})
     faults = proved(engine, tmp_path, {"sse-redis": sick, "sse-kafka": sick, "sse-nginx": spec()}).faults
     assert [fault.container for fault in faults] == ["sse-nginx", "sse-redis", "sse-kafka"]
+
+
+def checked(seconds_ago: float, code: int = 0, status: str = "healthy") -> dict[str, Any]:
+    ended = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=seconds_ago)
+    local = ended.astimezone(dt.timezone(dt.timedelta(hours=2)))
+    text = local.strftime("%Y-%m-%dT%H:%M:%S.123456789+02:00")
+    return {
+        "State": {"Health": {"Status": status, "Log": [{"ExitCode": 1, "End": ""}, {"ExitCode": code, "End": text}]}}
+    }
+
+
+@pytest.mark.parametrize(
+    ("inspected", "lately"),
+    [
+        (checked(3), True),
+        (checked(20), False),
+        (checked(3, code=1), False),
+        (checked(3, status="starting"), False),
+        ({"State": {"Health": {"Status": "healthy", "Log": []}}}, False),
+        ({"State": {}}, False),
+    ],
+    ids=["passed", "too long ago", "failed last", "not healthy yet", "never ran", "no check"],
+)
+def test_the_engines_own_check_counts_only_while_it_is_fresh(inspected: dict[str, Any], lately: bool) -> None:
+    assert prove.passed_lately(inspected, 10) is lately
 
 
 class Inside:
@@ -174,6 +200,6 @@ def test_where_no_release_was_applied_the_newest_is_proved_and_fails_by_itself(t
 
 
 def test_a_container_of_another_release_is_judged_by_that_release(tmp_path: Path) -> None:
-    newer = spec(healthcheck={"command": ["false"], "http": None})
+    newer = spec(healthcheck={"command": ["false"], "http": None, "interval": 10})
     History(str(tmp_path), "sse-platform").write(release({"sse-redis": spec()}, 1))
     assert proved(Engine({"sse-redis": spec()}), tmp_path, {"sse-redis": newer}).faults == []

@@ -1,0 +1,296 @@
+"""How long a deployment takes, beside Compose on the same images; medians of one run, as a table and as JSON.
+
+    .venv/bin/python bench/deploy.py [--rounds N] [--build] [--json FILE]
+
+Deploys a stack of its own (``bench``) and removes it. ``--build`` first removes every image of ours that no container
+uses, and measures building them from nothing. Compose is measured where it is installed, else skipped by name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / ".ansible" / "collections"))
+
+from ansible_collections.sse.platform.tests.integration.stack import Stack, eventually  # noqa: E402
+
+EMPTY_PLAY = "- hosts: all\n  gather_facts: false\n  tasks: []\n"
+CHANGE = ("GOMAXPROCS", "1")  # read by Prometheus' Go runtime, and harmless
+REST_SECONDS = 20.0  # after which a fresh stack no longer starts anything
+
+
+class Figures:
+    """What was measured: every round, shown as it comes."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, list[float]] = {}
+        self.values: dict[str, Any] = {}
+        self.skipped: dict[str, str] = {}
+
+    def time(self, what: str, work: Callable[[], object]) -> None:
+        """Time one round."""
+        begun = time.monotonic()
+        work()
+        self.seconds.setdefault(what, []).append(round(time.monotonic() - begun, 2))
+        print(f"  {what}: {self.seconds[what][-1]:.2f} s", file=sys.stderr)
+
+    def median(self, what: str) -> float:
+        """Return the median of all rounds."""
+        return statistics.median(self.seconds[what])
+
+    def report(self) -> dict[str, Any]:
+        """Return everything, with the ratios that have a goal."""
+        empty = self.median("empty play")
+        ratios = {"up, nothing to change / empty play (goal: at most 5)": self.median("up, nothing to change") / empty}
+        if "compose up, fresh" in self.seconds:
+            over = self.median("up, fresh") - empty
+            ratios["(up, fresh - empty play) / compose up, fresh (goal: at most 1.2)"] = over / self.median(
+                "compose up, fresh"
+            )
+        return {
+            "medians_seconds": {what: round(self.median(what), 2) for what in self.seconds},
+            "rounds_seconds": self.seconds,
+            "ratios": {what: round(ratio, 2) for what, ratio in ratios.items()},
+            **self.values,
+            "skipped": self.skipped,
+        }
+
+
+def table(report: dict[str, Any]) -> str:
+    """Lay the report out for people."""
+    rows = [(what, f"{seconds:.2f} s") for what, seconds in report["medians_seconds"].items()]
+    rows += [(what, f"{ratio:.2f}") for what, ratio in report["ratios"].items()]
+    rows.append(("host tasks in a run with nothing to change", str(report["host_tasks"])))
+    rows += [(f"image {name}", megabytes(size)) for name, size in report["image_bytes"].items()]
+    rows.append(("all images, shared layers once", megabytes(report["images_once_bytes"])))
+    rows += [(f"memory of {name} at rest", megabytes(size)) for name, size in report["memory_bytes"].items()]
+    rows.append(("memory of the whole stack at rest", megabytes(sum(report["memory_bytes"].values()))))
+    rows += [(what, f"skipped: {why}") for what, why in report["skipped"].items()]
+    width = max(len(what) for what, _ in rows)
+    return "\n".join(f"{what.ljust(width)}  {value}" for what, value in rows)
+
+
+def megabytes(size: int) -> str:
+    """Show bytes as megabytes, as Docker does (10^6)."""
+    return f"{size / 1e6:.0f} MB"
+
+
+def expect(run: Any) -> None:
+    """Stop where a playbook failed: its time would mean nothing."""
+    if run.code:
+        sys.exit(run.output)
+
+
+def empty_play() -> None:
+    """Run a play without tasks."""
+    with tempfile.NamedTemporaryFile("w", suffix=".yml") as play:
+        play.write(EMPTY_PLAY)
+        play.flush()
+        command = [str(Path(sys.executable).with_name("ansible-playbook")), play.name]
+        environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+        subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+
+
+def host_tasks(stack: Stack) -> int:
+    """Count the modules that a run with nothing to change executes on the host."""
+    return len(re.findall(r"Using module file", stack.up("-vvv").output))
+
+
+def build_images(stack: Stack, figures: Figures) -> None:
+    """Build every image from nothing; layers that others still use stay, and are said."""
+    api = stack.engine.api
+    for image in stack.engine.images.list():
+        for tag in [tag for tag in image.tags if tag.startswith("sse-platform/")]:
+            api.remove_image(tag, force=True)
+    api.prune_builds()
+    left = [tag for image in stack.engine.images.list() for tag in image.tags if tag.startswith("sse-platform/")]
+    if left:
+        figures.skipped["building from nothing"] = f"in use: {', '.join(left)}"
+        return
+    figures.time("building all images from nothing, and a first up", stack.up)
+
+
+def image_sizes(stack: Stack) -> tuple[dict[str, int], int]:
+    """Return each image's size, and that of all of them with shared layers counted once."""
+    references = sorted({one.attrs["Config"]["Image"] for one in stack.containers().values()})
+    sizes = {name: int(stack.engine.images.get(name).attrs["Size"]) for name in references}
+    with (
+        subprocess.Popen(["docker", "save", *references], stdout=subprocess.PIPE) as saved,
+        tarfile.open(fileobj=saved.stdout, mode="r|") as archive,
+    ):
+        # A shared layer is one file in the archive (or a file and links to it).
+        once = {member.name: member.size for member in archive if member.isfile()}
+    return sizes, sum(once.values())
+
+
+def memory(stack: Stack) -> dict[str, int]:
+    """Return what each container holds, without page cache that the kernel may drop."""
+    held: dict[str, int] = {}
+    for name, one in sorted(stack.containers().items()):
+        found = one.stats(stream=False)["memory_stats"]
+        cache = found["stats"].get("total_inactive_file", found["stats"].get("inactive_file", 0))  # cgroup v1, v2
+        held[name] = found["usage"] - cache
+    return held
+
+
+def compose_command() -> list[str] | None:
+    """Find Compose, as a plugin or as a program."""
+    if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0:
+        return ["docker", "compose"]
+    return ["docker-compose"] if shutil.which("docker-compose") else None
+
+
+def compose_file(stack: Stack, directory: Path) -> dict[str, Any]:
+    """Say what runs in Compose's words: the same images, commands, limits, files and checks."""
+    services: dict[str, Any] = {}
+    for name, one in stack.containers().items():
+        spec = spec_of(stack, name)
+        volumes: list[str] = []
+        for mount in one.attrs["Mounts"]:
+            source = Path(mount["Source"])
+            if stack.state in source.parents:
+                copy = directory / name / source.relative_to(stack.state)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                if mount["RW"]:
+                    copy.mkdir()
+                    shutil.chown(copy, *map(int, spec["user"].split(":")))
+                else:
+                    subprocess.run(["cp", "-a", str(source), str(copy)], check=True)
+                source = copy
+            volumes.append(f"{source}:{mount['Destination']}" + ("" if mount["RW"] else ":ro"))
+        check = spec["healthcheck"]
+        services[spec["container"]] = {
+            "image": spec["image"],
+            "entrypoint": dollars(spec["entrypoint"]),
+            "command": dollars(spec["command"]),
+            "user": spec["user"],
+            "environment": {key: dollars(value) for key, value in spec["environment"].items()},
+            "networks": {"stack": {"ipv4_address": spec["address"], "aliases": spec["aliases"]}},
+            "volumes": volumes,
+            "tmpfs": [f"{path}:size={size}" for path, size in spec["tmpfs"].items()],
+            "ports": [f"{one['host_ip']}:{one['host_port']}:{one['container_port']}" for one in spec["ports"]],
+            "mem_limit": spec["memory"],
+            "pids_limit": spec["pids"],
+            "cap_drop": ["ALL"],
+            "cap_add": spec["capabilities"],
+            "security_opt": ["no-new-privileges:true"],
+            "read_only": spec["read_only"],
+            "stop_signal": spec["stop_signal"],
+            "stop_grace_period": f"{spec['stop_timeout']}s",
+            "sysctls": spec["sysctls"],
+            "extra_hosts": [f"{host}:{address}" for host, address in spec["hosts"].items()],
+            "restart": "unless-stopped",
+            "depends_on": {
+                spec_of(stack, needed)["container"]: {"condition": "service_healthy"} for needed in spec["after"]
+            },
+            "healthcheck": {
+                "test": ["CMD", *dollars(check["command"])],
+                "interval": "1s",  # Compose has no other way to see a start sooner
+                "timeout": f"{check['timeout']}s",
+                "retries": check["start"],
+            }
+            if check["command"]
+            else {"disable": True},
+        }
+    subnet = stack.variables["network_subnet"]
+    networks = {"stack": {"driver": "bridge", "ipam": {"config": [{"subnet": subnet}]}}}
+    return {"name": "bench-compose", "services": services, "networks": networks}
+
+
+def dollars(value: Any) -> Any:
+    """Keep Compose from reading $ as a variable of its own."""
+    return value.replace("$", "$$") if isinstance(value, str) else [dollars(one) for one in value]
+
+
+def spec_of(stack: Stack, name: str) -> dict[str, Any]:
+    """Return a container's spec from the newest release that names it."""
+    for path in sorted((stack.state / "releases").glob("*/*.json"), reverse=True):
+        containers = json.loads(path.read_text())["containers"]
+        if name in containers:
+            return containers[name]
+    sys.exit(f"no release names {name}")
+
+
+def measure_compose(command: list[str], file: dict[str, Any], directory: Path, figures: Figures) -> None:
+    """Do with Compose what was done with the playbook."""
+    path = directory / "compose.json"
+
+    def compose(*arguments: str) -> None:
+        run = subprocess.run([*command, "-f", str(path), *arguments], capture_output=True, text=True, check=False)
+        if run.returncode:
+            sys.exit(run.stderr)
+
+    path.write_text(json.dumps(file))
+    figures.time("compose up, fresh", lambda: compose("up", "-d", "--wait"))
+    figures.time("compose up, nothing to change", lambda: compose("up", "-d", "--wait"))
+    file["services"]["prometheus"]["environment"][CHANGE[0]] = CHANGE[1]
+    path.write_text(json.dumps(file))
+    figures.time("compose up, one variable of Prometheus changed", lambda: compose("up", "-d", "--wait"))
+    compose("down", "-v")
+
+
+def main() -> None:
+    """Measure everything in one run."""
+    parser = argparse.ArgumentParser(description="How long a deployment takes")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--build", action="store_true", help="also measure building all images from nothing")
+    parser.add_argument("--json", type=Path, default=ROOT / ".ansible" / "bench-deploy.json")
+    options = parser.parse_args()
+    figures = Figures()
+    stack = Stack("bench", "10.86.0.0/24", 18280)
+    command = compose_command()
+    if command is None:
+        figures.skipped["compose"] = "not installed"
+
+    def changed() -> None:
+        stack.up(prometheus_environment_extra=dict([CHANGE]))
+
+    stack.destroy()
+    try:
+        if options.build:
+            build_images(stack, figures)
+        else:
+            figures.skipped["building from nothing"] = "only with --build"
+            stack.up()
+        for _ in range(options.rounds):
+            stack.destroy()
+            figures.time("empty play", empty_play)
+            figures.time("up, fresh", stack.up)
+            figures.time("up, nothing to change", stack.up)
+            figures.time("up, one variable of Prometheus changed", changed)
+            if command:
+                with tempfile.TemporaryDirectory() as directory:
+                    file = compose_file(stack, Path(directory))
+                    file["services"]["prometheus"]["environment"].pop(CHANGE[0])
+                    stack.destroy()
+                    measure_compose(command, file, Path(directory), figures)
+                stack.up()
+        expect(stack.play("verify"))
+        figures.values["host_tasks"] = host_tasks(stack)
+        figures.values["image_bytes"], figures.values["images_once_bytes"] = image_sizes(stack)
+        started = time.monotonic()
+        eventually(lambda: time.monotonic() - started > REST_SECONDS, "rest", 2 * REST_SECONDS)
+        figures.values["memory_bytes"] = memory(stack)
+    finally:
+        stack.destroy()
+    report = figures.report()
+    options.json.write_text(json.dumps(report, indent=1) + "\n")
+    print(table(report))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""What a run changes, and what it leaves alone."""
+
+from __future__ import annotations
+
+import re
+import threading
+from typing import Any
+
+import pytest
+from ansible_collections.sse.platform.tests.integration.stack import Stack, eventually
+
+CACHE: dict[str, Any] = {
+    "image": "redis",
+    "entrypoint": ["redis-server"],
+    "command": ["--dir", "/data", "--save", "1 1", "--bind", "0.0.0.0", "--protected-mode", "no"],
+    "user": "6379:6379",
+    "data": {"/data": "cache"},
+    "memory": "64m",
+    "healthcheck": {"command": ["redis-cli", "-e", "ping"], "start": 10},
+}
+
+
+def extra(**changes: Any) -> dict[str, Any]:
+    return {"cache": {"containers": {"cache": {**CACHE, **changes}}}}
+
+
+def files(stack: Stack) -> dict[str, tuple[int, int]]:
+    """Every file that belongs to the stack, but for what services write themselves."""
+    return {
+        str(path): (path.stat().st_mtime_ns, path.stat().st_size)
+        for path in stack.state.rglob("*")
+        if path.is_file() and stack.state / "data" not in path.parents
+    }
+
+
+def test_a_second_up_changes_nothing_and_says_so(stack: Stack) -> None:
+    before = stack.ids()
+    run = stack.up()
+    assert run.unchanged, run.output
+    assert stack.ids() == before
+
+
+def test_a_changed_variable_touches_only_its_service_and_is_named(stack: Stack) -> None:
+    before = stack.ids()
+    run = stack.up(app_environment_extra={"SSE_MAX_BODY_BYTES": "200000"})
+    touched = {name for name, seen in stack.ids().items() if before.get(name) != seen}
+    assert touched == {"it-app-1", "it-app-2", "it-app-3"}
+    assert "environment.SSE_MAX_BODY_BYTES: absent -> 200000" in run.output
+
+
+def test_replicas_change_one_at_a_time_and_no_publish_fails(stack: Stack) -> None:
+    others_down: list[str] = []
+    stopped: list[int] = []
+    answers: list[int] = []
+    done = threading.Event()
+
+    def judge(event: dict[str, Any]) -> None:
+        if event["action"] == "kill" and event.get("sse.platform.service") == "app":
+            number = int(event["sse.platform.container"].removeprefix("app-"))
+            stopped.append(number)
+            others_down.extend(f"app-{one}" for one in {1, 2, 3} - {number} if not stack.ready(one))
+
+    def publish() -> None:
+        while not done.is_set():
+            answers.append(stack.publish("it.rolling", len(answers)).status_code)
+
+    publisher = threading.Thread(target=publish)
+    with stack.events() as events:
+        events.watch(judge)
+        publisher.start()
+        try:
+            stack.up(app_environment_extra={"SSE_MAX_BODY_BYTES": "300000"})
+        finally:
+            done.set()
+            publisher.join()
+    assert sorted(stopped) == [1, 2, 3]
+    assert others_down == []
+    assert len(answers) > 20
+    assert set(answers) == {202}
+
+
+def test_a_removed_service_disappears_and_its_data_comes_back_with_it(stack: Stack) -> None:
+    stack.up(services_extra=extra())
+    stack.container("cache").exec_run(["redis-cli", "set", "kept", "for-ever"])
+    stack.container("cache").exec_run(["redis-cli", "save"])
+    stack.up()
+    assert "it-cache" not in stack.containers()
+    assert (stack.state / "data/it-cache/cache/dump.rdb").exists()
+    stack.up(services_extra=extra())
+    assert b"for-ever" in stack.container("cache").exec_run(["redis-cli", "get", "kept"]).output
+
+
+def test_a_foreign_container_of_our_name_is_refused_and_never_touched(stack: Stack) -> None:
+    image = stack.container("redis-master").attrs["Image"]
+    foreign = stack.engine.containers.create(image, ["true"], name="it-cache")
+    try:
+        before = stack.ids()
+        output = stack.fail(services_extra=extra())
+        foreign.reload()
+        assert re.search(r"it-cache\b.*(not of stack|does not belong|foreign|somebody)", output)
+        assert (foreign.status, foreign.attrs["RestartCount"]) == ("created", 0)
+        assert stack.ids() == before
+    finally:
+        foreign.remove()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"command": ["--nonsense", "yes"]}, r"it-cache: stopped while starting[\s\S]*nonsense"),
+        (
+            {"healthcheck": {"command": ["redis-cli", "-e", "NOPE"], "start": 2}},
+            r"it-cache: not healthy after[\s\S]*NOPE",
+        ),
+    ],
+    ids=["it exits", "it never gets healthy"],
+)
+def test_a_replacement_that_fails_shows_its_log_and_the_old_one_keeps_serving(
+    stack: Stack, changes: dict[str, Any], said: str
+) -> None:
+    stack.up(services_extra=extra())
+    old = stack.container("cache")
+    output = stack.fail(services_extra=extra(**changes))
+    assert re.search(said, output), output
+    assert stack.container("cache").id == old.id
+    eventually(
+        lambda: b"PONG" in stack.container("cache").exec_run(["redis-cli", "ping"]).output, "the old one answers"
+    )
+    assert not [name for name in stack.containers() if name.endswith(("-next", "-previous"))]
+
+
+def test_a_replica_that_fails_stops_the_rollout_and_the_api_keeps_answering(stack: Stack) -> None:
+    before = {name: seen[0] for name, seen in stack.ids().items()}
+    failures: list[str] = []
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            if not stack.live_again():
+                failures.append("no answer")
+
+    asker = threading.Thread(target=ask)
+    asker.start()
+    try:
+        output = stack.fail(app_environment_extra={"SSE_MAX_BODY_BYTES": "nonsense"})
+    finally:
+        done.set()
+        asker.join()
+    assert "SSE_MAX_BODY_BYTES" in output
+    assert "is back and runs" in output
+    assert {name: seen[0] for name, seen in stack.ids().items()} == before
+    assert failures == []
+
+
+def test_check_touches_nothing_and_tells_what_up_then_does(stack: Stack) -> None:
+    change = {"exporters_environment_extra": {"GOMAXPROCS": "1"}}
+    containers, kept = stack.ids(), files(stack)
+    preview = stack.up("--check", "--diff", **change)
+    assert (stack.ids(), files(stack)) == (containers, kept)
+    told = set(re.findall(r"^\s*replace (\S+)$", preview.output, re.MULTILINE))
+    assert told == {"it-redis-exporter", "it-nginx-exporter", "it-node-exporter"}
+    assert "environment.GOMAXPROCS: absent -> 1" in preview.output
+    stack.up(**change)
+    assert {name for name, seen in stack.ids().items() if containers[name] != seen} == told
+
+
+def test_check_of_no_change_says_that_nothing_would_change(stack: Stack) -> None:
+    assert "nothing would change" in stack.up("--check", "--diff").output
+
+
+def test_check_on_a_host_without_the_stack_works_and_leaves_nothing(other: Stack) -> None:
+    preview = other.up("--check", "--diff")
+    assert re.search(r"create it2-nginx\b", preview.output)
+    assert other.containers() == {}
+    assert not other.state.exists()
+    assert other.engine.networks.list(names=["it2-network"]) == []

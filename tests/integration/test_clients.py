@@ -1,0 +1,33 @@
+"""Programs on the host use what is published."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from ansible_collections.sse.platform.tests.integration.stack import Stack
+
+
+@pytest.mark.parametrize("listener", [0, 1], ids=["kafka_port", "kafka_external_port"])
+async def test_a_client_on_the_host_produces_and_consumes_through_each_published_port(
+    stack: Stack, listener: int
+) -> None:
+    servers = f"127.0.0.1:{stack.kafka_ports[listener]}"
+    topic = f"it-{uuid.uuid4().hex[:8]}"
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(topic, 1, 1)])
+        async with AIOKafkaProducer(bootstrap_servers=servers, acks="all") as producer:
+            sent = await producer.send_and_wait(topic, b"hello", partition=0)
+        consumer = AIOKafkaConsumer(bootstrap_servers=servers, group_id=None)
+        async with consumer:
+            consumer.assign([TopicPartition(topic, 0)])
+            consumer.seek(TopicPartition(topic, 0), sent.offset)
+            record = await consumer.getone()
+        assert record.value == b"hello"
+    finally:
+        await admin.delete_topics([topic])
+        await admin.close()

@@ -1,0 +1,122 @@
+"""The proof passes on a stack that works, and names what was broken on one that does not."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import pytest
+from ansible_collections.sse.platform.tests.integration.stack import Stack, eventually
+
+Damage = Callable[[Stack], AbstractContextManager[None]]
+
+
+def rule(*arguments: str) -> Iterator[None]:
+    """An iptables rule for a while; arguments begin with table and chain."""
+    table, chain, *rest = arguments
+    subprocess.run(["iptables", "-w", "-t", table, "-I", chain, *rest], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["iptables", "-w", "-t", table, "-D", chain, *rest], check=True)
+
+
+@contextmanager
+def paused_redis(stack: Stack) -> Iterator[None]:
+    stack.container("redis-master").pause()
+    try:
+        yield
+    finally:
+        stack.container("redis-master").unpause()
+
+
+@contextmanager
+def refused_between(stack: Stack) -> Iterator[None]:
+    pair = ("-s", f"{stack.prefix}.21", "-d", f"{stack.prefix}.11", "-p", "tcp", "--dport", "6379")
+    yield from rule("filter", "DOCKER-USER", *pair, "-j", "REJECT")
+
+
+@contextmanager
+def lost_alias(stack: Stack) -> Iterator[None]:
+    network = stack.engine.networks.get("it-network")
+    address = f"{stack.prefix}.17"
+    network.disconnect("it-redis-exporter")
+    network.connect("it-redis-exporter", ipv4_address=address)
+    try:
+        yield
+    finally:
+        network.disconnect("it-redis-exporter")
+        network.connect("it-redis-exporter", ipv4_address=address, aliases=["redis-exporter"])
+
+
+@contextmanager
+def stray_forward(stack: Stack) -> Iterator[None]:
+    to = (
+        "-p",
+        "tcp",
+        "-d",
+        "127.0.0.1",
+        "--dport",
+        "8000",
+        "-j",
+        "DNAT",
+        "--to-destination",
+        f"{stack.prefix}.21:8000",
+    )
+    yield from rule("nat", "OUTPUT", *to)
+
+
+@contextmanager
+def blocked_port(stack: Stack) -> Iterator[None]:
+    yield from rule("raw", "OUTPUT", "-p", "tcp", "-d", "127.0.0.1", "--dport", str(stack.kafka_ports[1]), "-j", "DROP")
+
+
+@contextmanager
+def stranger(stack: Stack) -> Iterator[None]:
+    labels = {"sse.platform.stack": "it", "sse.platform.project": "it-platform"}
+    image = stack.container("redis-master").attrs["Image"]
+    made = stack.engine.containers.create(image, ["true"], name="it-stranger", labels=labels)
+    try:
+        yield
+    finally:
+        made.remove()
+
+
+@contextmanager
+def deaf_subscriber(stack: Stack) -> Iterator[None]:
+    """A replica that no longer hears of events: its packets from Kafka are dropped."""
+    yield from rule("filter", "DOCKER-USER", "-s", f"{stack.prefix}.12", "-d", f"{stack.prefix}.23", "-j", "DROP")
+
+
+def test_the_proof_passes_knowing_only_the_name_of_the_stack(stack: Stack) -> None:
+    run = stack.verify()
+    assert run.code == 0, run.output
+    counts = {what: int(count) for count, what in re.findall(r"(\d+) ([a-z' A-Z]+)", run.output.split("proved: ")[1])}
+    assert counts["containers running"] == counts["healthy"] == len(stack.containers())
+    # Each of at least three events and the fence, at each of three replicas and at nginx.
+    assert counts["deliveries of events"] >= 16
+    assert counts["metric targets"] >= 8
+    assert counts["published ports"] >= 7
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (paused_redis, r"it-redis-master: tried to find it running; got: paused"),
+        (refused_between, r"it-app-1: tried to connect to redis-master:6379 .* from inside; got: .*refused"),
+        (lost_alias, r"it-prometheus: tried to resolve redis-exporter from inside; got: no such name"),
+        (stray_forward, r"it-app-\d: tried to find 127\.0\.0\.1:8000 closed on the host; got: it answers"),
+        (blocked_port, r"it-kafka: tried to connect to 127\.0\.0\.1:18083 on the host; got: .*timed out"),
+        (stranger, r"it-stranger: tried to find only declared containers"),
+        (deaf_subscriber, r"it-app-3: tried to connect to kafka:9092 .* from inside; got: timed out"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_what_is_broken_is_named(stack: Stack, damage: Damage, said: str) -> None:
+    with damage(stack):
+        run = stack.verify()
+    assert run.code != 0
+    assert re.search(said, run.output), run.output
+    eventually(lambda: stack.verify().code == 0, "whole again", 60)
