@@ -70,6 +70,11 @@ outcomes:
   returned: state=present
   type: list
   elements: dict
+changes:
+  description: What was done, or would be, with reasons, one line each.
+  returned: state=present
+  type: list
+  elements: str
 removed:
   description: Names of the removed containers.
   returned: state=absent
@@ -83,7 +88,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils import rollout
 from ansible_collections.sse.platform.plugins.module_utils.apply import ApplyError
 from ansible_collections.sse.platform.plugins.module_utils.engine import EngineError
-from ansible_collections.sse.platform.plugins.module_utils.plan import ForeignContainerError
+from ansible_collections.sse.platform.plugins.module_utils.plan import Action, ForeignContainerError
 from ansible_collections.sse.platform.plugins.module_utils.secrets import SecretError
 
 
@@ -106,8 +111,14 @@ def present(module: AnsibleModule) -> None:
         outcomes=[
             summary(release["project"], outcome) for release, outcome in zip(options["releases"], outcomes, strict=True)
         ],
+        changes=[line_of(one) for outcome in outcomes for one in outcome.actions if one.changes],
         diff={"prepared": "".join(outcome.diff for outcome in outcomes)},
     )
+
+
+def line_of(action: Action) -> str:
+    """Write one action on one line."""
+    return f"{action.kind} {action.container}" + (f": {'; '.join(action.reasons)}" if action.reasons else "")
 
 
 def summary(project: str, outcome: rollout.Outcome) -> dict[str, Any]:
