@@ -313,7 +313,9 @@ def test_catalogue_and_dockerfile_agree_on_build_arguments(key: str, source: str
     arguments = re.findall(r"^ARG (\w+)", text, re.MULTILINE)
     bases = re.findall(r"^ARG (\w+)", before_stages, re.MULTILINE)
     assert sorted(bases) == sorted(recipe.get("from", {})), (key, source)
-    assert sorted(set(arguments) - set(bases)) == sorted(recipe.get("args", {})), (key, source)
+    # IMAGE is given to every build: the label by which builder stages are found again.
+    assert sorted(set(arguments) - set(bases) - {"IMAGE"}) == sorted(recipe.get("args", {})), (key, source)
+    assert ("LABEL sse.platform.builder=${IMAGE}" in text) == ("AS builder" in text), (key, source)
     assert set(recipe.get("from", {}).values()) <= set(CATALOGUE), (key, source)
 
 
