@@ -7,6 +7,18 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+# They hold every variable once more, and each template lookup copies deeply what it is given (0.1 s).
+COPIES = frozenset({"vars", "hostvars", "ansible_facts", "stack_declarations"})
+
+
+def collected(declared: dict[str, Any], images: dict[str, Any]) -> dict[str, list[Any]]:
+    """Gather what services say of themselves for others, of those whose image can be had."""
+    available = [one for service, one in declared.items() if service not in images["unavailable"]]
+    return {
+        f"stack_{key}": [item for declaration in available for item in declaration.get(key, [])]
+        for key in ("metrics", "routes")
+    }
+
 
 class ActionModule(ActionBase):
     """Runs on the controller only; the managed host is not touched."""
@@ -31,8 +43,9 @@ class ActionModule(ActionBase):
             msg = f"role {service} has no variable {name}: its declaration belongs in roles/{service}/vars/main.yml"
             raise AnsibleActionFail(msg)
         # Settings go over the raw variables: `-e app_replicas=3` is a string to Ansible, a number here.
-        overlaid = {**variables, **self._templar.template(variables["settings"])}
+        raw = {key: value for key, value in variables.items() if key not in COPIES}
+        declared = variables.get("stack_declarations", {})
+        overlaid = {**raw, **self._templar.template(variables["settings"]), **collected(declared, variables["images"])}
         declaration = self._templar.copy_with_new_env(available_variables=overlaid).template(variables[name])
-        declared = self._templar.template(variables.get("stack_declarations", {}))
         result["ansible_facts"] = {"stack_declarations": {**declared, service: declaration}}
         return result
