@@ -22,6 +22,11 @@ beforeAll(async () => {
     service = await Service.start();
     site = await servePage(service.url);
   }
+  const health = await fetch(`${site.url}/api/v1/health/ready`).catch((error: Error) => ({
+    ok: false,
+    status: error.message,
+  }));
+  if (!health.ok) throw new Error(`${site.url} has no healthy platform behind it (${health.status}): see ./sse status`);
   profile = mkdtempSync(join(tmpdir(), 'dashboard-browser-'));
   browser = await playwright.launchPersistentContext(profile, {
     executablePath,
@@ -100,11 +105,14 @@ describe('a dashboard in front of a platform that works', () => {
       /^From this browser, 1 sample; below 100 samples p99 is the slowest one\.$/,
     );
     await page.getByRole('button', { name: 'Publish 50' }).click();
-    await expect.poll(() => text('latency-note'), WAIT).toMatch(/^From this browser, 51 samples; below/);
+    // Fifty round trips, one after the other: a machine that is busy with other things may take a second for each.
+    await expect
+      .poll(() => text('latency-note'), { timeout: 100_000 })
+      .toMatch(/^From this browser, 51 samples; below/);
     expect(await page.locator('#dots i').count()).toBe(51);
     expect(Number(await text('p99'))).toBeGreaterThanOrEqual(Number(await text('p50')));
     expect(await text('doubles')).toBe('none twice');
-  });
+  }, 150_000);
 
   it('shows events of every name, and their data as text', async () => {
     const name = marker();

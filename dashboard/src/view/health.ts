@@ -97,7 +97,7 @@ export function drawStats(outcome: Outcome): void {
   rows(element('stats'), 'stat-row', found, (row, [name, value]) => {
     const [term, words] = row.children;
     if (!term || !words) return;
-    write(term, name.replaceAll('_', ' '));
+    write(term, name.replaceAll(/[_.]/g, ' '));
     write(words, value);
   });
   show('stats-note', statsNote(outcome));
