@@ -16,6 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from sse_app import event
 from sse_app.event import CHANNEL, Event
@@ -170,6 +171,8 @@ async def _body(request: Request, limit: int) -> bytes:
                 body += part
                 if len(body) > limit:
                     raise too_large
+    except ClientDisconnect as error:
+        raise Problem(400, "the body ended early") from error
     except TimeoutError as error:
         raise Problem(408, f"the body did not arrive within {_BODY_SECONDS:g} s", {"connection": "close"}) from error
     return bytes(body)

@@ -9,8 +9,8 @@ import random
 import time
 import uuid
 from collections.abc import Sequence
-from typing import Protocol
 
+from sse_app.history import History
 from sse_app.hub import Hub
 from sse_app.log import MARKER, Bounds, Draft, Log, LogUnavailableError, OutOfRangeError, Record
 from sse_app.metrics import Metrics
@@ -22,23 +22,11 @@ _RETRY_SECONDS = (0.2, 2.0)  # between attempts to reach the log, growing
 logger = logging.getLogger(__name__)
 
 
-class Recent(Protocol):
-    """Who wants each event for a history of its own."""
-
-    def offer(self, record: Record) -> None:
-        """Take an event, never waiting."""
-        ...
-
-    async def forget(self) -> None:
-        """The log's content has changed: drop everything."""
-        ...
-
-
 class Feed:
     """The one consumer of this replica; `ring.end` is its position."""
 
     def __init__(
-        self, log: Log, ring: Ring, window: Window, hub: Hub, metrics: Metrics, recent: Recent, marker_seconds: float
+        self, log: Log, ring: Ring, window: Window, hub: Hub, metrics: Metrics, history: History, marker_seconds: float
     ) -> None:
         self.error = "not connected yet"  # empty while the log answers
         self.end = 0  # the log's, as last heard
@@ -47,7 +35,7 @@ class Feed:
         self._ring = ring
         self._hub = hub
         self._metrics = metrics
-        self._recent = recent
+        self._history = history
         self._marker_seconds = marker_seconds
         self._marker_due = 0.0  # by the loop's clock
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
@@ -113,9 +101,9 @@ class Feed:
         duplicate = self.window.admit(record) is not None
         if live and not duplicate and record.draft.channel != MARKER:
             self._metrics.events += 1
-            self._recent.offer(record)
+            self._history.offer(record)
         elif live:
-            self._metrics.skipped["duplicate" if duplicate else "marker"] += 1
+            self._metrics.skipped["duplicate" if duplicate else "no_event"] += 1
         self._ring.append(entry(record, duplicate))
 
     async def _keep_alive(self, records: Sequence[Record]) -> None:
@@ -157,8 +145,7 @@ class Feed:
         elif position > bounds.end or not await self._same(last.cursor.offset, last.cursor.fingerprint):
             cut = await self._first_difference(bounds)
             logger.warning("the log has another content from offset %d on", cut)
-            self._fail_waiting()
-            await self._recent.forget()
+            self._history.forget()
             await self._hub.rewind(cut, lambda: self._load(bounds, cut))
         else:
             return True
@@ -186,6 +173,7 @@ class Feed:
 
     async def _load(self, bounds: Bounds, target: int) -> None:
         """Fill window and ring with the records before `target`; those whose window is incomplete are not served."""
+        self._fail_waiting()
         offset = max(bounds.start, target - self.window.size - self._ring.max_events)
         self.window.clear()
         self._ring.clear(offset)

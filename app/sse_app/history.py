@@ -22,6 +22,8 @@ from sse_app.settings import Settings
 _PENDING = 10_000  # events kept for Redis while it is slow or away, about 5 MB
 _BATCH = 200  # events per round trip
 _RETRY_SECONDS = 1.0
+_ANSWER_SECONDS = 2.0  # a Redis that takes longer is away
+_QUIET_SECONDS = 5.0  # how soon a Redis with nothing to write is asked whether it lives
 logger = logging.getLogger(__name__)
 
 
@@ -42,7 +44,7 @@ class History:
             self._pending.append(record)
             self._offered.set()
 
-    async def forget(self) -> None:
+    def forget(self) -> None:
         """Have everything dropped: the log's content has changed."""
         self._pending.clear()
         self._forget = True
@@ -64,22 +66,24 @@ class History:
             return
         while True:
             try:
-                self._client = Redis(
-                    host=self._settings.redis_host,
-                    port=self._settings.redis_port,
-                    password=self._settings.redis_password(),
-                    socket_timeout=2,
-                    socket_connect_timeout=2,
-                )
-                await self._client.ping()
-                self._set("ok")
-                while True:
-                    await self._write()
+                async with self._connection() as self._client:
+                    await self._client.ping()
+                    self._set("ok")
+                    while True:
+                        await self._write()
             except (RedisError, OSError) as error:
                 self._set("unavailable", str(error))
-            finally:
-                await self._client.aclose()
             await asyncio.sleep(_RETRY_SECONDS)
+
+    def _connection(self) -> Any:
+        settings = self._settings
+        return Redis(
+            host=settings.redis_host,
+            port=settings.redis_port,
+            password=settings.redis_password(),
+            socket_timeout=_ANSWER_SECONDS,
+            socket_connect_timeout=_ANSWER_SECONDS,
+        )
 
     def _set(self, state: str, detail: str = "") -> None:
         if state != self.state:
@@ -94,7 +98,7 @@ class History:
             self._forget = False
         if not self._pending:
             try:
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(_QUIET_SECONDS):
                     await self._offered.wait()
             except TimeoutError:
                 await self._client.ping()

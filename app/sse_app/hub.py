@@ -19,7 +19,8 @@ from sse_app.channels import Filter, prefixes_of
 from sse_app.metrics import Metrics
 from sse_app.ring import Entry, Ring
 
-SWEEP_RECORDS = 256  # per sweep, so that one write stays near the size of a socket buffer
+SWEEP_RECORDS = 256  # and SWEEP_BYTES bound what one sweep adds to a transport's buffer
+SWEEP_BYTES = 131_072
 SWEEP_WRITES = 500  # some 4 ms of writes before publishers and new streams get their turn
 
 
@@ -117,6 +118,7 @@ class Hub:
         self.position = 0  # everything below has been given to every live subscriber that wants it
         self.open = False  # streams are served: the ring stands, its head names a real record
         self.draining = False
+        self.history = 0  # changes whenever the ring is rebuilt: a cursor checked before means nothing after
         self.streams: set[Subscriber] = set()
         self._metrics = metrics
         self._groups: dict[Filter, Group] = {}
@@ -132,13 +134,15 @@ class Hub:
 
     # --- membership
 
-    def add(self, subscriber: Subscriber) -> None:
-        """Count a stream in; it gets heartbeats from now on."""
+    def add(self, subscriber: Subscriber, history: int) -> None:
+        """Count a stream in whose cursor was checked in `history`; it gets heartbeats from now on."""
         self.streams.add(subscriber)
         self._empty.clear()
         # one hand position behind now: the first heartbeat comes a whole turn later
         subscriber.slot = self._hand - 1 if self._hand else len(self._wheel) - 1
         self._wheel[subscriber.slot][subscriber] = None
+        if self.draining or history != self.history:  # meanwhile
+            subscriber.end("draining" if self.draining else "")
 
     def remove(self, subscriber: Subscriber) -> None:
         """Forget a stream."""
@@ -219,11 +223,12 @@ class Hub:
                 yield from self._by_prefix.get(prefix, ())
 
     async def _sweep(self) -> None:
-        begin, stop = self.position, min(self.ring.end, self.position + SWEEP_RECORDS)
-        entries = self.ring.slice(begin, stop)
+        begin = stop = self.position
         touched: list[Group] = []
         timestamps: list[int] = []  # of the events that somebody gets
-        for entry in entries:
+        size = 0
+        for entry in self.ring.slice(begin, min(self.ring.end, begin + SWEEP_RECORDS)):
+            stop += 1
             if entry.frame is None:
                 continue
             wanted = False
@@ -237,6 +242,9 @@ class Hub:
                 wanted = True
             if wanted:
                 timestamps.append(entry.timestamp)
+                size += len(entry.frame)
+                if size >= SWEEP_BYTES:
+                    break
         # Snapshot before the first pause: who joins from here on has considered everything below `stop` already.
         work = [(group, len(group.frames), chunk(b"".join(group.frames)), list(group.members)) for group in touched]
         for group in touched:
@@ -261,7 +269,7 @@ class Hub:
                 if not writes % SWEEP_WRITES:
                     await asyncio.sleep(0)
             group.sweeping = None
-        self.ring.trim(self.position - 1)
+        self.ring.trim(stop - 1)
         self._metrics.writes += writes
         now = time.time()
         for timestamp in timestamps:
@@ -323,11 +331,15 @@ class Hub:
 
     async def _reload(self, reload: Callable[[], Awaitable[None]]) -> None:
         self.open = False
+        self.history += 1
         try:
             await reload()
         except BaseException:
             self._end_all()
             raise
+        if self.position < self.ring.start:
+            self.position = self.ring.start
+            self._end_all()
         self.open = True
         self.notify()
 

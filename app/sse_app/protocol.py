@@ -11,7 +11,7 @@ from sse_app.hub import Subscriber
 from sse_app.stream import EXTENSION
 
 _HEAD_BYTES = 65_536  # request line and headers; NGINX allows 32 KB
-_HEAD_SECONDS = 20.0  # from the first byte of a connection to the end of its first head
+_HEAD_SECONDS = 20.0  # from a new connection, or the first byte of a later request, to the end of its head
 
 
 class StreamProtocol(HttpToolsProtocol):
@@ -24,7 +24,7 @@ class StreamProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Allow a bounded time for the first head."""
         super().connection_made(transport)
-        self._head_timer = self.loop.call_later(_HEAD_SECONDS, transport.abort)
+        self._start_head_timer()
 
     def data_received(self, data: bytes) -> None:
         """Refuse a head that does not end."""
@@ -38,6 +38,7 @@ class StreamProtocol(HttpToolsProtocol):
         super().on_message_begin()
         scope: Any = self.scope
         scope["extensions"] = {EXTENSION: self}
+        self._start_head_timer()
 
     def on_headers_complete(self) -> None:
         """What follows is a body, bounded by whoever reads it."""
@@ -68,6 +69,10 @@ class StreamProtocol(HttpToolsProtocol):
         super().resume_writing()
         if self.stream is not None:
             self.stream.resume()
+
+    def _start_head_timer(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(_HEAD_SECONDS, self.transport.abort)
 
     def _stop_head_timer(self) -> None:
         if self._head_timer is not None:

@@ -35,7 +35,7 @@ class Publisher:
         ):
             raise Problem(413, f"the events take more than {self._settings.max_body_bytes} bytes as stored")
         if self._conflicts(drafts[:1]):
-            raise self._problem("conflict", _CONFLICT)
+            raise self._problem("conflict", Problem(422, _CONFLICT))
         if self._in_flight >= self._settings.max_publishes:
             raise self._problem("overload", _unknown("too many publishes are in flight"))
         self._in_flight += 1
@@ -53,7 +53,7 @@ class Publisher:
         finally:
             self._in_flight -= 1
         if self._conflicts(drafts):
-            raise self._problem("conflict", _CONFLICT)
+            raise self._problem("conflict", Problem(422, _CONFLICT))
         self._metrics.publishes["accepted"] += 1
         return [str(self._cursor(draft, offset)) for offset, draft in enumerate(drafts, first)]
 
@@ -87,7 +87,7 @@ def _drafts(events: Sequence[Event], principal: str, key: str) -> list[Draft]:
     ]
 
 
-_CONFLICT = Problem(422, "this idempotency key was used before with another body")
+_CONFLICT = "this idempotency key was used before with another body"
 
 
 def _unknown(detail: str) -> Problem:

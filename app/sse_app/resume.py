@@ -36,6 +36,7 @@ class Start:
         self.first = first
         self.cursor = cursor
         self.backlog = backlog
+        self.history = -1  # of the hub, in which the cursor was checked
 
     def close(self) -> None:
         """Let go of the backlog, read or not."""
@@ -57,10 +58,10 @@ class Resumer:
 
     async def start(self, requested: str) -> Start:
         """Where to begin for a Last-Event-ID, empty for none; LaterError when that cannot be told now."""
-        retry = jittered(self._settings.retry_milliseconds)
+        retry, history = jittered(self._settings.retry_milliseconds), self._hub.history
         try:
             async with asyncio.timeout(self._settings.hold_seconds):
-                return await self._start(requested, retry)
+                start = await self._start(requested, retry)
         except (TimeoutError, LogUnavailableError) as error:
             raise LaterError from error
         except _GapError as error:
@@ -68,7 +69,9 @@ class Resumer:
             self._metrics.resumes["gap"] += 1
             head = self._head()
             # One block: were the cursor sent before the gap, a cut between the two would hide the loss.
-            return Start(event.gap(error.reason, requested, str(head), retry), head.offset)
+            start = Start(event.gap(error.reason, requested, str(head), retry), head.offset)
+        start.history = history
+        return start
 
     async def _start(self, requested: str, retry: int) -> Start:
         if not requested:

@@ -128,7 +128,7 @@ class Streams:
         else:
             self._metrics.streams["send"] += 1
             output = _Fallback(send, receive, subscriber, hub, self._settings.heartbeat_seconds)
-        hub.add(subscriber)
+        hub.add(subscriber, start.history)
         try:
             async with output:
                 await output.write(start.first)

@@ -126,6 +126,16 @@ def test_a_head_that_http_does_not_allow_ends_the_connection(replica: Replicas, 
         assert not client.receive()
 
 
+def test_a_publisher_that_goes_away_within_its_body_leaves_no_error(
+    replica: Replicas, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Client(replica.port) as client:
+        client.send("POST /api/v1/events HTTP/1.1\nHost: x\nContent-Length: 100", b"{")
+    assert replica.get("/health/live").status == 200
+    eventually(lambda: len(replica._servers[0].server_state.connections) <= 1)
+    assert not caplog.records
+
+
 def test_wrong_methods_and_paths_are_problems_too(replica: Replicas) -> None:
     for method, path, status in [
         ("PUT", "/api/v1/events", 405),

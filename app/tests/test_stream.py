@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 
 import pytest
 from sse_harness import Client, Replicas, Stream, blocks, eventually
 
+from sse_app.channels import parse
+from sse_app.event import Event
 from sse_app.hub import Subscriber
 
 
@@ -283,6 +286,32 @@ def test_what_a_reader_that_never_reads_can_hide_is_bounded(channel: str) -> Non
             replica.publish({"channel": "slow", "data": f"{n} {'x' * 10_000}"})
         assert not slow(replica).live
         assert slow(replica).cursor * 10_000 < 512 * 1024
+
+
+def test_a_stream_whose_cursor_was_checked_before_the_log_changed_is_ended(channel: str) -> None:
+    with Replicas() as replica:
+        resumer = replica.service.hub
+        start = resumer.history
+        replica.call(lambda: setattr(resumer, "history", start + 1))
+        late = Subscriber(parse([channel]), 0, "id")
+        replica.call(lambda: resumer.add(late, start))
+        assert late.ending
+        replica.call(lambda: resumer.remove(late))
+
+
+def test_one_sweep_is_bounded_in_bytes(replica: Replicas, channel: str) -> None:
+    with replica.stream(channel) as stream:
+        stream.block()
+        before = replica.service.metrics.writes
+        publish = replica.service.publisher.publish
+
+        async def many() -> None:
+            events = [Event(channel=channel, data="x" * 19_000)]
+            await asyncio.gather(*(publish(events, "test", f"{channel}{n}") for n in range(20)))
+
+        replica.wait(many())
+        assert len(stream.events(20)) == 20
+        assert 3 <= replica.service.metrics.writes - before <= 20
 
 
 def test_a_connection_that_is_gone_is_forgotten(replica: Replicas, channel: str) -> None:

@@ -1,0 +1,91 @@
+"""Redis serves the history, and nothing else waits for it."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sse_harness import Replicas, eventually
+
+PASSWORD = "canary-4711"
+pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
+
+
+class RedisServer:
+    def __init__(self, directory: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.password_file = directory / "password"
+        self.password_file.write_text(f"{PASSWORD}\n")
+        self.start()
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"redis_host": "127.0.0.1", "redis_port": self.port, "redis_password_file": str(self.password_file)}
+
+    def start(self) -> None:
+        options = {"port": str(self.port), "bind": "127.0.0.1", "save": "", "requirepass": PASSWORD}
+        command = ["redis-server", *(word for name, value in options.items() for word in (f"--{name}", value))]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path)
+    yield server
+    server.stop()
+
+
+def test_history_comes_from_redis_and_outlives_the_memory_of_a_replica(redis: RedisServer, channel: str) -> None:
+    with Replicas(2, **redis.settings) as replicas:
+        path = f"/api/v1/channels/{channel}/history?limit=100"
+        eventually(lambda: all(service.history.state == "ok" for service in replicas.services))
+        ids = replicas.publish(*({"channel": channel, "event": "e", "data": str(n)} for n in range(120)))
+        eventually(lambda: len(replicas.get(path).json["events"]) == 100)
+        found = replicas.get(path, 1).json
+        assert found["source"] == "redis"
+        assert [event["id"] for event in found["events"]] == ids[20:]  # written by both replicas, each once
+        assert found["events"][0] == {"id": ids[20], "event": "e", "data": "20"}
+        replicas.call(replicas.log.recreate)
+        eventually(lambda: replicas.get(path).json["events"] == [])
+
+
+def test_without_redis_events_flow_and_only_the_health_and_the_history_say_so(
+    redis: RedisServer, channel: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Replicas(**redis.settings) as replicas:
+        eventually(lambda: replicas.get("/health/ready").json["checks"]["redis"] == "ok")
+        with replicas.stream(channel) as stream:
+            redis.stop()
+            [first] = replicas.publish({"channel": channel, "data": 1})
+            assert stream.events(1)[0].id == first
+            eventually(lambda: replicas.service.history.state == "unavailable")
+            health = replicas.get("/health/ready")
+            assert (health.status, health.json["status"], health.json["checks"]["redis"]) == (
+                200,
+                "degraded",
+                "unavailable",
+            )
+            assert replicas.get(f"/api/v1/channels/{channel}/history").json["source"] == "memory"
+            redis.start()
+            eventually(lambda: replicas.get(f"/api/v1/channels/{channel}/history").json["source"] == "redis")
+            eventually(lambda: replicas.get(f"/api/v1/channels/{channel}/history").json["events"])
+    assert PASSWORD not in caplog.text
+
+
+def test_a_wrong_password_is_said_and_never_shown(redis: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
+    redis.password_file.write_text("canary-wrong")
+    with Replicas(**redis.settings) as replicas:
+        eventually(lambda: replicas.get("/health/ready").json["checks"]["redis"] == "unavailable")
+        assert "canary" not in replicas.get("/api/v1/stats").body.decode()
+    assert "canary" not in caplog.text
