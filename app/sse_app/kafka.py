@@ -25,6 +25,7 @@ from sse_app.settings import Settings
 
 _aiokafka: Any = importlib.import_module("aiokafka")  # untyped
 _admin: Any = importlib.import_module("aiokafka.admin")
+_config: Any = importlib.import_module("aiokafka.admin.config_resource")
 _errors: Any = importlib.import_module("aiokafka.errors")
 
 _ANSWER_SECONDS = 3.0  # a broker that takes longer is away
@@ -64,14 +65,14 @@ class KafkaLog:
 
     async def _prepare(self, admin: Any) -> None:
         name = self._settings.topic
+        configuration = {
+            "cleanup.policy": "delete",
+            "retention.ms": str(self._settings.retention_seconds * 1000),
+            "flush.messages": str(self._settings.flush_messages),
+            "max.message.bytes": str(self._max_batch),
+            "message.timestamp.type": "LogAppendTime",  # one clock: see window.py
+        }
         if name not in await admin.list_topics():
-            configuration = {
-                "cleanup.policy": "delete",
-                "retention.ms": str(self._settings.retention_seconds * 1000),
-                "flush.messages": str(self._settings.flush_messages),
-                "max.message.bytes": str(self._max_batch),
-                "message.timestamp.type": "LogAppendTime",  # one clock: see window.py
-            }
             topic = _admin.NewTopic(name, 1, self._settings.topic_replication, topic_configs=configuration)
             response = await admin.create_topics([topic])
             for _, code, *message in response.topic_errors:
@@ -83,6 +84,11 @@ class KafkaLog:
         partitions = len(described[0]["partitions"])
         if partitions > 1:
             raise LogUnavailableError(f"topic {name} has {partitions} partitions, and order needs exactly one")
+        resource = _config.ConfigResource(_config.ConfigResourceType.TOPIC, name, configs=configuration)
+        [answer] = await admin.describe_configs([resource])
+        present = {key: value for key, value, *_ in answer.resources[0][4]}
+        if present != configuration:  # settings have changed since the topic was made
+            await admin.alter_configs([resource])
 
     # --- reading
 

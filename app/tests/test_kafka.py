@@ -62,14 +62,16 @@ def test_what_one_replica_accepts_every_replica_delivers_under_the_same_id(topic
         assert later.service.metrics.resumes == {"log": 1}
 
 
-def test_the_topic_is_made_with_what_durability_needs(topic: str) -> None:
+def test_the_topic_has_what_durability_needs_and_the_settings_say(topic: str) -> None:
     described: list[Any] = []
 
     async def describe(admin: AIOKafkaAdminClient) -> None:
         described.extend(await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)]))
         described.extend(await admin.describe_topics([topic]))
 
-    with Replicas(kafka_brokers=BROKERS, topic=topic, retention_seconds=7200):
+    with Replicas(kafka_brokers=BROKERS, topic=topic, flush_messages=7):
+        pass
+    with Replicas(kafka_brokers=BROKERS, topic=topic, retention_seconds=7200):  # settings that changed since
         administer(describe)
     values = {entry[0]: entry[1] for entry in described[0].resources[0][4]}
     assert values["retention.ms"] == "7200000"

@@ -1,0 +1,96 @@
+"""The seam between replay and live, with every interleaving that a sweep allows."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+import time
+
+import pytest
+
+from sse_app import hub as hub_module
+from sse_app.channels import parse
+from sse_app.hub import Hub, Subscriber, chunk
+from sse_app.ids import Cursor
+from sse_app.metrics import Metrics
+from sse_app.ring import Entry, Ring
+
+FILTERS = [["a"], ["b", "x.*"], ["*"], ["a", "*"], ["nothing"]]
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_each_subscriber_gets_each_matching_event_once_and_in_order(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_module, "SWEEP_WRITES", 3)  # a pause after every third write
+    monkeypatch.setattr(hub_module, "SWEEP_RECORDS", 4)
+    chance = random.Random(seed)
+    ring = Ring(10_000, 2**30)
+    hub = Hub(ring, Metrics(), heartbeat_seconds=15)
+    hub.open = True
+    written: dict[Subscriber, list[bytes]] = {}
+
+    def subscribe() -> Subscriber:
+        subscriber = Subscriber(parse(chance.choice(FILTERS)), -1, "id")
+        written[subscriber] = []
+        subscriber.write = written[subscriber].append
+        hub.add(subscriber, hub.history)
+        return subscriber
+
+    def replay(subscriber: Subscriber) -> None:
+        """What a stream's own task does, up to being live again."""
+        hub.leave(subscriber)
+        while subscriber.cursor + 1 < hub.position:
+            frames, stop = ring.collect(
+                subscriber.cursor + 1, hub.position, subscriber.wanted, chance.randrange(1, 200)
+            )
+            subscriber.cursor = stop - 1
+            if frames:
+                written[subscriber].append(chunk(frames))
+        hub.join(subscriber)
+
+    async def disturb() -> None:
+        while True:
+            subscriber = chance.choice(list(written))
+            subscriber.paused = chance.random() < 0.3
+            if not subscriber.paused:
+                replay(subscriber)
+            if len(written) < 60 and chance.random() < 0.2:
+                replay(subscribe())
+            await asyncio.sleep(0)
+
+    for _ in range(30):
+        replay(subscribe())
+    tasks = [asyncio.create_task(hub.run()), asyncio.create_task(disturb())]
+    channels: list[str] = []
+    for _ in range(60):
+        for _ in range(chance.randrange(6)):
+            channels.append(chance.choice(["a", "b", "x.y", "c"]))
+            ring.append(Entry(Cursor(ring.end, "0" * 8), int(time.time() * 1000), channels[-1], b"<%d>" % ring.end))
+        hub.notify()
+        for _ in range(chance.randrange(12)):
+            await asyncio.sleep(0)
+    for _ in range(2000):  # turns of the loop: more than the last sweeps take
+        await asyncio.sleep(0)
+    assert hub.position == ring.end
+    async with hub._lock:
+        for task in tasks:
+            task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for subscriber, chunks in written.items():
+        subscriber.paused = False
+        replay(subscriber)
+        got = [int(number) for number in re.findall(rb"<(\d+)>", b"".join(chunks))]
+        assert got == [offset for offset, channel in enumerate(channels) if subscriber.wanted.matches(channel)]
+
+
+async def test_a_filter_without_subscribers_leaves_nothing_behind() -> None:
+    hub = Hub(Ring(10, 2**20), Metrics(), heartbeat_seconds=15)
+    for names in FILTERS:
+        subscriber = Subscriber(parse(names), -1, "id")
+        hub.add(subscriber, hub.history)
+        hub.join(subscriber)
+        hub.remove(subscriber)
+    assert (hub._groups, hub._by_exact, hub._by_prefix, hub.streams) == ({}, {}, {}, set())
+    assert not any(hub._wheel)
