@@ -13,14 +13,10 @@ import ipaddress
 import json
 import os
 import platform
-import resource
 import shutil
 import socket
-import ssl
 import struct
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,7 +28,6 @@ ENGINE_ROOT = "/var/lib/docker"
 MANAGED = "/var/lib/sse.platform/engine"
 # Long enough for an engine that is busy pulling, short enough to name a hung one.
 ENGINE_SECONDS = 10
-REGISTRY_SECONDS = 3
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 Json = dict[str, Any]
@@ -88,15 +83,6 @@ def disk_free_bytes(paths: list[str]) -> dict[str, int]:
         stat = os.statvfs(path)
         free[text] = stat.f_bavail * stat.f_frsize
     return free
-
-
-def open_files_limit(pid: int | None) -> int:
-    """The hard limit of open files, of the engine where it runs (containers can't have more), else our own."""
-    for line in read(f"/proc/{pid}/limits").splitlines() if pid else ():
-        if line.startswith("Max open files"):
-            hard = line.split()[4]
-            return int(hard) if hard.isdigit() else int(read("/proc/sys/fs/nr_open") or 0)
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
 
 # --- the kernel's network, by rtnetlink(7): every table, without the ip command
@@ -321,7 +307,6 @@ def describe_engine(info: Json, version: Json, configuration: Json, pid: int | N
         "swarm_error": swarm.get("Error") or "",
         "root_dir": info.get("DockerRootDir") or ENGINE_ROOT,
         "log_driver": info.get("LoggingDriver") or "",
-        "log_options": configuration.get("log-opts") or {},
         "managed": Path(MANAGED).exists(),
         "sdk": importlib.util.find_spec("docker") is not None,
     }
@@ -382,29 +367,7 @@ def describe_images(images: list[Json]) -> dict[str, str]:
     }
 
 
-# --- the registry, and Kafka's data
-
-
-def registry_answers(registry: str, authority: str | None) -> bool:
-    """Whether an OCI registry speaks here. 401 is an answer: it wants a login (distribution-spec, end-1)."""
-    host = registry.split("/", maxsplit=1)[0]
-    if "." not in host and ":" not in host and host != "localhost":
-        host = "docker.io"  # as Docker reads an image name without a registry
-    if host in ("docker.io", "index.docker.io"):
-        host = "registry-1.docker.io"
-    try:
-        context = ssl.create_default_context(cafile=authority or None)
-        with urllib.request.urlopen(f"https://{host}/v2/", timeout=REGISTRY_SECONDS, context=context):
-            return True
-    except urllib.error.HTTPError as error:
-        return error.code == http.HTTPStatus.UNAUTHORIZED
-    except (OSError, ValueError, http.client.HTTPException):
-        return False
-
-
-def is_complete(references: list[str], present: Mapping[str, str]) -> bool:
-    """Whether every one of these images is on the host."""
-    return bool(references) and all(reference in present for reference in references)
+# --- Kafka's data
 
 
 def kafka_data(state_directory: str | None, stack: str) -> Json | None:
@@ -426,11 +389,7 @@ def kafka_data(state_directory: str | None, stack: str) -> Json | None:
 
 
 def observe(options: Json) -> Json:
-    """The host fact.
-
-    Options: `stack`, `state_directory`, `registry` (probed only where an image is missing), `registry_ca`, and
-    `images`, the references wanted of each source.
-    """
+    """The host fact. Options: `stack` and `state_directory`, to find what an earlier run left there."""
     configuration = daemon_json()
     pid = engine_pid()
     fact: Json = {
@@ -439,10 +398,10 @@ def observe(options: Json) -> Json:
         "service_manager": service_manager(),
         "is_root": os.geteuid() == 0,
         "memory_bytes": memory_bytes(read("/proc/meminfo")),
-        "open_files_limit": open_files_limit(pid),
         "overcommit_memory": int(read(OVERCOMMIT) or 0),
         "overcommit_writable": os.access(OVERCOMMIT, os.W_OK),
         "dockerd": shutil.which("dockerd", path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin") or "",
+        "dockerd_pid": pid,
         "daemon_json": configuration,
         "engine": None,
         "engine_error": "",
@@ -452,7 +411,6 @@ def observe(options: Json) -> Json:
         "listeners": listeners(),
         "containers": [],
         "images": {},
-        "registry_answers": None,
         "kafka_data": kafka_data(options.get("state_directory"), options.get("stack") or "sse"),
     }
     try:
@@ -461,10 +419,6 @@ def observe(options: Json) -> Json:
         fact["engine_error"] = str(error)
     root = fact["engine"]["root_dir"] if fact["engine"] else ENGINE_ROOT
     fact["disk_free_bytes"] = disk_free_bytes([root, options.get("state_directory") or "/"])
-    wanted: dict[str, list[str]] = options.get("images") or {}
-    registry = options.get("registry")
-    if registry and not any(is_complete(references, fact["images"]) for references in wanted.values()):
-        fact["registry_answers"] = registry_answers(registry, options.get("registry_ca"))
     return fact
 
 

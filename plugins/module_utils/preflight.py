@@ -113,6 +113,11 @@ def _host_problems(host: Json) -> Iterator[str]:
         yield f"The host's architecture is {host['architecture']}: supported are {' and '.join(ARCHITECTURES)}."
     if not host["is_root"]:
         yield "Tasks don't run as root on the host: log in as root, or set ansible_become=true for a user with sudo."
+    if host["engine"] is None and host["dockerd_pid"]:
+        yield (
+            f"An engine runs (dockerd, pid {host['dockerd_pid']}) and does not answer on /var/run/docker.sock "
+            f"({host['engine_error']}): a second one is never started beside it; have it listen there."
+        )
     if host["daemon_json"] is None:
         yield "/etc/docker/daemon.json is not a JSON object: mend it or take it away, since it is never overwritten."
 

@@ -19,16 +19,6 @@ options:
   state_directory:
     description: Directory of the stack's state on this host. Its free space and Kafka's data in it are reported.
     type: path
-  registry:
-    description: Container registry to probe where no source of I(images) is complete on the host.
-    type: str
-  registry_ca:
-    description: Certificate authority of the registry, a PEM file on this host.
-    type: path
-  images:
-    description: Wanted image references by source.
-    type: dict
-    default: {}
 author:
   - sse.platform maintainers (@sse-platform)
 """
@@ -65,10 +55,6 @@ disk_free_bytes:
   description: Free bytes of the engine's directory and of the state directory, by path.
   returned: always
   type: dict
-open_files_limit:
-  description: The hard limit of open files that a container can have.
-  returned: always
-  type: int
 overcommit_memory:
   description: The kernel's vm.overcommit_memory.
   returned: always
@@ -81,6 +67,10 @@ dockerd:
   description: Path of an installed engine, running or not; empty where there is none.
   returned: always
   type: str
+dockerd_pid:
+  description: Process id of a running engine, whether it answers or not; null where there is none.
+  returned: always
+  type: int
 daemon_json:
   description: The engine's configuration file, null where it is not valid.
   returned: always
@@ -122,10 +112,6 @@ images:
   description: Image ids by reference.
   returned: always
   type: dict
-registry_answers:
-  description: Whether the registry answers, null where it was not asked.
-  returned: always
-  type: bool
 kafka_data:
   description: Cluster id and format of Kafka's data, or null.
   returned: always
@@ -142,9 +128,6 @@ def main() -> None:
         argument_spec={
             "stack": {"type": "str", "default": "sse"},
             "state_directory": {"type": "path"},
-            "registry": {"type": "str"},
-            "registry_ca": {"type": "path"},
-            "images": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )

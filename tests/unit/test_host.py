@@ -211,34 +211,3 @@ def test_an_engine_that_answers_with_errors_counts_as_none(
     fact = host.observe({})
     assert fact["engine"] is None
     assert "500" in fact["engine_error"]
-
-
-@pytest.mark.parametrize(
-    ("images", "asked"),
-    [
-        ({"registry": ["redis:8"], "packages": ["none:1"]}, False),
-        ({"registry": ["none:1"], "packages": ["redis:8"]}, False),
-        ({"registry": ["none:1"], "packages": ["none:2"]}, True),
-        ({}, True),
-    ],
-)
-def test_a_registry_is_asked_only_where_an_image_is_missing(
-    engine_socket: tuple[str, dict[str, Any]],
-    monkeypatch: pytest.MonkeyPatch,
-    images: dict[str, list[str]],
-    asked: bool,
-) -> None:
-    path, answers = engine_socket
-    answers |= {"/version": {"Version": "26.1", "ApiVersion": "1.45"}, "/info": {}, "/networks": []}
-    answers |= {"/containers/json?all=1": [], "/images/json": [{"Id": "sha256:1", "RepoTags": ["redis:8"]}]}
-    monkeypatch.setattr(host.Engine.__init__, "__defaults__", (path,))
-    questions: list[str] = []
-    monkeypatch.setattr(host, "registry_answers", lambda registry, _: bool(questions.append(registry)))
-    fact = host.observe({"registry": "registry.example.org", "images": images})
-    assert bool(questions) is asked
-    assert (fact["registry_answers"] is None) is not asked
-
-
-def test_a_registry_that_refuses_the_connection_does_not_answer() -> None:
-    assert host.registry_answers("127.0.0.1:1", None) is False
-    assert host.registry_answers("127.0.0.1:1", "/nowhere/ca.pem") is False
