@@ -276,6 +276,11 @@ def test_prometheus_scrapes_what_every_service_declares(each: Rendered) -> None:
     assert set(each.containers["prometheus"]["reaches"]) == wanted
 
 
+def test_every_part_of_the_platform_is_measured(rendered: dict[str, Rendered]) -> None:
+    jobs = {job["job_name"] for job in rendered["default"].prometheus["scrape_configs"]}
+    assert jobs == {"app", "redis", "kafka", "nginx", "host", "grafana", "prometheus"}
+
+
 def test_without_grafana_nothing_else_suffers(rendered: dict[str, Rendered]) -> None:
     left = rendered["no_grafana"]
     assert left.platform["unavailable"] == {"grafana": "in no package registry"}
