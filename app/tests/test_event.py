@@ -22,6 +22,7 @@ from sse_app.event import Event
         ({"data": ""}, b"data: \nid: 1-a\n\n"),
         ({"data": None}, b"data: null\nid: 1-a\n\n"),
         ({"data": "a\nb\r\nc\rd"}, b"data: a\ndata: b\ndata: c\ndata: d\nid: 1-a\n\n"),
+        ({"data": "a\rid: 9"}, b"data: a\ndata: id: 9\nid: 1-a\n\n"),
         ({"data": "\n"}, b"data: \ndata: \nid: 1-a\n\n"),
         ({"data": " id: 9\u2028x\x0b\x0cy\x85z"}, "data:  id: 9\u2028x\x0b\x0cy\x85z\nid: 1-a\n\n".encode()),
         ({"data": "\ufeff"}, "data: \ufeff\nid: 1-a\n\n".encode()),
@@ -40,13 +41,13 @@ hostile = st.one_of(
 
 
 @settings(max_examples=300, deadline=None)
-@given(hostile, hostile, hostile)
-def test_no_field_of_an_event_makes_another_frame(channel: str, name: str, data: str) -> None:
+@given(hostile, hostile)
+def test_no_field_of_an_event_makes_another_frame(name: str, data: str) -> None:
     try:
-        one = Event(channel=channel or "c", event=name, data=data)
-        encoded = event.frame(one.event, one.payload(), "1-a")
+        one = Event(channel="c", event=name, data=data)
     except ValueError:
-        return  # refused, which is as good
+        one = Event(channel="c", data=data)  # the name was refused, which is as good
+    encoded = event.frame(one.event, one.payload(), "1-a")
     [block] = blocks("retry: 1\nid: 0-a\n\n" + encoded.decode() + ":\n\n")[1:-1]
     assert [name for name, _ in block.fields if name != "data"] == (
         ["id"] if one.event == "message" else ["event", "id"]

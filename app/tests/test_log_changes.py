@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from sse_harness import Replicas, eventually
+
+from sse_app.embedded import EmbeddedLog
 
 
 def test_a_truncated_tail_is_told_in_the_live_stream_which_goes_on_at_the_first_difference(channel: str) -> None:
@@ -89,14 +92,26 @@ def test_a_log_that_goes_away_and_comes_back_loses_nothing_live(channel: str) ->
         assert not replica.service.metrics.gaps
 
 
-def test_a_replica_that_starts_without_its_log_says_so_and_heals(channel: str) -> None:
-    with Replicas(2) as replica:
-        late = replica.services[1]
-        replica.call(lambda: setattr(late.hub, "open", False))
-        with replica.stream(channel, index=1) as stream:
+@pytest.mark.parametrize("kind", ["embedded", "kafka"])
+def test_a_replica_that_starts_without_its_log_says_so_and_sends_streams_elsewhere(channel: str, kind: str) -> None:
+    log, brokers = EmbeddedLog(1000), ""
+    log.available = False
+    if kind == "kafka":
+        brokers = "127.0.0.1:1"  # nothing listens there
+    with Replicas(log=None if brokers else log, wait=False, kafka_brokers=brokers) as replica:
+        health = replica.get("/health/ready")
+        assert (health.status, health.json["status"]) == (503, "unavailable")
+        assert replica.get("/health/live").status == 200
+        with replica.stream(channel) as stream:
             assert stream.status == 200
             assert [name for name, _ in stream.block().fields] == ["retry"]
             assert stream.block() is None
+        answer = replica.post({"channel": channel, "data": 1})
+        assert (answer.status, answer.json["outcome"]) == (503, "unknown")
+        if not brokers:
+            log.available = True
+            eventually(lambda: replica.get("/health/ready").status == 200)
+            replica.publish({"channel": channel, "data": 1})
 
 
 def test_a_quiet_log_gets_a_marker_before_retention_could_empty_it(channel: str) -> None:
