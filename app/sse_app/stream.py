@@ -218,7 +218,7 @@ class _Direct:
     async def live(self, hub: Hub) -> None:
         """Be swept until something happens that the stream itself must see to."""
         hub.join(self._subscriber)
-        await self._subscriber.wait()
+        await self._subscriber.notified()
         hub.leave(self._subscriber)
 
     def abort(self) -> None:
