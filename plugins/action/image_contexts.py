@@ -29,7 +29,7 @@ class ActionModule(ActionBase):
         try:
             content = images.pack_contexts(COLLECTION, arguments["contexts"])
         except images.ImagesError as error:
-            raise AnsibleActionFail(str(error)) from error
+            raise AnsibleActionFail(str(error)) from None
         # Set at run time, so a type checker doesn't find it as an attribute.
         directory = vars(constants)["DEFAULT_LOCAL_TMP"]
         with tempfile.NamedTemporaryFile(dir=directory, suffix=".tar.gz", delete=False) as file:

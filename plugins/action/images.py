@@ -44,7 +44,7 @@ class ActionModule(ActionBase):
             chosen = images.choose(catalogue, settings, host, COLLECTION, only=() if "all" in tags else tags)
         except images.ImagesError as error:
             msg = f"{error}. Nothing was changed"
-            raise AnsibleActionFail(msg) from error
+            raise AnsibleActionFail(msg) from None
         result["ansible_facts"] = {"images": chosen}
         result["msg"] = f"Images: {chosen['source']} ({chosen['reason']}), {len(chosen['missing'])} missing"
         return result

@@ -10,6 +10,7 @@ import fnmatch
 import hashlib
 import io
 import json
+import os
 import re
 import tarfile
 from collections.abc import Callable, Iterable, Mapping
@@ -60,13 +61,11 @@ class Host:
 
 
 def _ignored(path: str, patterns: Iterable[str]) -> bool:
-    """Whether a pattern of .dockerignore names the path or a directory above it (no exceptions by '!')."""
-    parts = path.split("/")
-    above = ["/".join(parts[: length + 1]) for length in range(len(parts))]
+    """Whether a pattern of .dockerignore names the path (exceptions by '!' are not understood)."""
+    name = path.rpartition("/")[2]
     return any(
-        fnmatch.fnmatchcase(candidate, pattern.removeprefix("**/"))
+        fnmatch.fnmatchcase(name, pattern[3:]) if pattern.startswith("**/") else fnmatch.fnmatchcase(path, pattern)
         for pattern in patterns
-        for candidate in (parts if pattern.startswith("**/") else above)
     )
 
 
@@ -81,8 +80,16 @@ def context_files(directory: Path) -> dict[str, Path]:
     listing = directory / ".dockerignore"
     lines = listing.read_text().splitlines() if listing.is_file() else []
     patterns = [line.strip().rstrip("/") for line in lines if line.strip() and not line.startswith("#")]
-    found = {path.relative_to(directory).as_posix(): path for path in directory.rglob("*") if path.is_file()}
-    return {name: found[name] for name in sorted(found) if not _ignored(name, patterns)}
+    found: dict[str, Path] = {}
+    for parent, directories, files in os.walk(directory):
+        above = Path(parent).relative_to(directory)
+        # Ignored directories are not entered: node_modules has thousands of files.
+        directories[:] = [name for name in directories if not _ignored((above / name).as_posix(), patterns)]
+        for name in files:
+            path = (above / name).as_posix()
+            if not _ignored(path, patterns):
+                found[path] = directory / path
+    return dict(sorted(found.items()))
 
 
 def context_hash(directory: Path) -> str:
