@@ -140,7 +140,9 @@ def engine_socket(tmp_path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             pass
 
     path = str(tmp_path / "docker.sock")
-    with socketserver.UnixStreamServer(path, Handler) as server:
+    with socketserver.ThreadingUnixStreamServer(path, Handler) as server:
+        server.daemon_threads = True
+        server.block_on_close = False
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield path, answers
         server.shutdown()

@@ -63,6 +63,11 @@ def test_no_text_takes_what_yaml_made_of_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OPTIONS)
+def test_null_is_refused_with_the_way_to_the_default(name: str) -> None:
+    assert "leave the variable out for its default" in refuses(name, None)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
 def test_every_default_is_accepted(name: str) -> None:
     default = OPTIONS[name].get("default")
     if default is not None and "{{" not in str(default):
@@ -143,10 +148,10 @@ def test_a_misspelt_variable_is_refused_with_the_nearest_real_one() -> None:
 
 
 def test_a_strangers_variable_only_warns() -> None:
-    problems, warnings = settings.unknown_names(["redis_sentinel_quorum", "other"], OPTIONS, ["redis"])
+    problems, warnings = settings.unknown_names(["redis_porting", "redis_sentinel_quorum", "other"], OPTIONS, ["redis"])
     assert problems == []
     assert len(warnings) == 1
-    assert "redis_sentinel_quorum" in warnings[0]
+    assert warnings[0].endswith(": redis_porting, redis_sentinel_quorum")
     assert settings.unknown_names(["redis_ports"], OPTIONS, ["redis"], ignored=["redis_p*"]) == ([], [])
 
 
