@@ -35,6 +35,9 @@ HALF = 1
 
 def problems(settings: Json, host: Json, release: Json) -> list[str]:
     """Every reason why the release must not be applied here, one sentence each."""
+    if not host["is_root"]:
+        # Without root most of the host fact is a guess.
+        return ["Tasks don't run as root on the host: log in as root, or set ansible_become=true for a user with sudo."]
     return [
         *_host_problems(host),
         *_network_problems(settings, host),
@@ -111,8 +114,6 @@ def _host_problems(host: Json) -> Iterator[str]:
         yield f"The host runs {seen}, which is not supported: supported are {accepted}."
     if host["architecture"] not in ARCHITECTURES:
         yield f"The host's architecture is {host['architecture']}: supported are {' and '.join(ARCHITECTURES)}."
-    if not host["is_root"]:
-        yield "Tasks don't run as root on the host: log in as root, or set ansible_become=true for a user with sudo."
     if host["engine"] is None and host["dockerd_pid"]:
         yield (
             f"An engine runs (dockerd, pid {host['dockerd_pid']}) and does not answer on /var/run/docker.sock "

@@ -112,7 +112,7 @@ def test_a_bare_host_has_no_problems() -> None:
         ),
         ({"distribution": {"id": "fedora", "version": "43"}}, ["fedora 43"]),
         ({"architecture": "riscv64"}, ["riscv64", "amd64 and arm64"]),
-        ({"is_root": False}, ["ansible_become=true"]),
+        ({"is_root": False, "memory_bytes": 0, "distribution": {}}, ["ansible_become=true"]),
         ({"engine": None, "dockerd_pid": 7, "engine_error": "refused"}, ["pid 7", "refused", "docker.sock"]),
         ({"daemon_json": None}, ["daemon.json", "never overwritten"]),
         ({"memory_bytes": GIB // 2}, ["512 MiB", "768 MiB", "1024 MiB", "app_replicas"]),
