@@ -98,6 +98,18 @@ def build(service: Service, lifespan: Callable[[FastAPI], AbstractAsyncContextMa
         """Subscribe. Served before this application is asked (see stream.py); here for the documentation."""
         raise NotImplementedError((channel, last_event_id, heartbeat))
 
+    @app.get("/api/v1/")
+    async def index() -> dict[str, str]:
+        """Where to go from here."""
+        return {
+            "publish": "POST /api/v1/events",
+            "subscribe": f"GET {STREAM_PATH}?channel=NAME",
+            "channels": "GET /api/v1/channels",
+            "history": "GET /api/v1/channels/NAME/history",
+            "stats": "GET /api/v1/stats",
+            "health": "GET /api/v1/health/ready",
+        }
+
     @app.get("/api/v1/channels")
     async def channels() -> dict[str, dict[str, str]]:
         """Channels with events in this replica's memory, each with its newest id."""

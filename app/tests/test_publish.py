@@ -189,3 +189,9 @@ def test_metrics_history_channels_stats_and_documents_answer(replica: Replicas, 
     assert "process_resident_memory_bytes" in metrics
     assert "/api/v1/stream" in replica.get("/openapi.json").json["paths"]
     assert replica.get("/docs").status == 200
+
+
+def test_the_root_of_the_api_says_where_to_go(replica: Replicas) -> None:
+    answer = replica.get("/api/v1/")
+    assert answer.status == 200
+    assert answer.json["publish"] == "POST /api/v1/events"

@@ -84,6 +84,9 @@ SECRET = re.compile(r"[A-Za-z0-9_.~+/=@%^:,-]{16,256}")
 # First match wins; a pattern is a shell pattern over the variable's name.
 RULES: tuple[tuple[str, Rule], ...] = (
     ("app_replicas", between(1, 64)),
+    # As the service itself accepts them: else a container would fail what the settings let through.
+    ("app_heartbeat_seconds", between(1, 300, " seconds")),
+    ("app_retention_seconds", between(60, 86400 * 3650, " seconds")),
     ("stack_parallel", between(1, 32)),
     ("stack_name", matching(r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?", "1 to 20 of a-z, 0-9 and -, beginning with a letter")),
     (
