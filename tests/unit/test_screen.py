@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
-from ansible_collections.sse.platform.plugins.callback.phases import duration
+from ansible_collections.sse.platform.plugins.callback import phases
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAY = """
@@ -87,4 +89,42 @@ def test_a_diff_is_shown_with_its_task(play, tmp_path: Path) -> None:
     ("seconds", "text"), [(0.04, "0.0 s"), (9.96, "10.0 s"), (59.4, "59 s"), (60, "1 min 00 s"), (3725, "62 min 05 s")]
 )
 def test_durations_read_as_people_say_them(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
+    assert phases.duration(seconds) == text
+
+
+class Screen:
+    """Takes what would be displayed; tells when enough has come."""
+
+    def __init__(self, enough: int) -> None:
+        self.lines: list[str] = []
+        self.enough = enough
+        self.full = threading.Event()
+
+    def display(self, text: str, **_: object) -> None:
+        self.lines.append(text)
+        if len(self.lines) == self.enough:
+            self.full.set()
+
+
+def test_a_wait_is_named_again_and_again_until_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(phases, "TICK", 0.01)
+    screen = Screen(enough=3)
+    waiting = phases.Waiting(cast("Any", screen))
+    waiting.on("Build kafka")
+    assert screen.full.wait(5)
+    thread = waiting.thread
+    waiting.end()
+    assert thread is not None
+    assert not thread.is_alive()
+    assert all(line.startswith("  ... Build kafka: 0.") for line in screen.lines)
+
+
+def test_what_is_named_is_the_newest_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(phases, "TICK", 0.05)
+    screen = Screen(enough=1)
+    waiting = phases.Waiting(cast("Any", screen))
+    waiting.on("first")
+    waiting.on("second")
+    assert screen.full.wait(5)
+    waiting.end()
+    assert screen.lines[0].startswith("  ... second: ")
