@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils import spec
@@ -45,7 +46,9 @@ def leftovers(observed: list[Observed], stack: str, project: str) -> list[Action
     return actions
 
 
-def plan(release: dict[str, Any], earlier: dict[int, dict[str, Any] | None], observed: list[Observed]) -> list[Action]:
+def plan(
+    release: dict[str, Any], earlier: Mapping[int, dict[str, Any] | None], observed: list[Observed]
+) -> list[Action]:
     """Compare spec with spec, by the labels that each running container carries.
 
     :param release: the new release
@@ -80,7 +83,7 @@ def plan(release: dict[str, Any], earlier: dict[int, dict[str, Any] | None], obs
     return actions
 
 
-def reasons_to_replace(running: Observed, wanted: spec.Spec, earlier: dict[int, dict[str, Any] | None]) -> list[str]:
+def reasons_to_replace(running: Observed, wanted: spec.Spec, earlier: Mapping[int, dict[str, Any] | None]) -> list[str]:
     """Say why a container must be replaced; nothing to say means that it is as it should be."""
     if running.label("spec") == spec.fingerprint(wanted):
         return []
