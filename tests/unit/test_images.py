@@ -282,6 +282,9 @@ def test_a_given_grafana_archive_is_used_once_its_checksum_fits(collection: Path
     assert next(step for step in chosen["steps"] if step["image"] == "grafana")["file"] == str(archive)
     with pytest.raises(images.ImagesError, match=rf"grafana_archive_sha256 is '0{{64}}' but .* has {digest}"):
         choose(collection, **{**given, "grafana_archive_sha256": "0" * 64})
+    archive.write_bytes(b"newer")
+    newer = choose(collection, **{**given, "grafana_archive_sha256": hashlib.sha256(b"newer").hexdigest()})
+    assert newer["references"]["grafana"] != chosen["references"]["grafana"]
     archive.unlink()
     assert choose(collection, everything(chosen), **given)["missing"] == []
     with pytest.raises(images.ImagesError, match=r"can't be read: No such file"):
