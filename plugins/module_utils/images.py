@@ -299,7 +299,8 @@ def choose(
     if any(step.image == "base" and step.how == "build" for step in missing):
         _refuse_missing_mirror(settings, host)
     _refuse_wrong_file(catalogue, settings, missing)
-    kept = {step.reference for step in steps.values()}
+    # Of both sources: another stack on the host, or the next run, may use the other.
+    kept = {step.reference for each in (steps, *(one for one, _ in resolved.values())) for step in each.values()}
     return {
         "source": source,
         "reason": reason,

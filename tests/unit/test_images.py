@@ -301,9 +301,10 @@ def test_superseded_are_earlier_tags_of_our_repositories_and_nothing_else(collec
     assert choose(collection, present)["superseded"] == [before["references"]["app"]]
 
 
-def test_images_of_the_other_coordination_are_not_superseded(collection: Path) -> None:
+@pytest.mark.parametrize("source", images.SOURCES)
+def test_images_of_the_other_source_and_coordination_are_not_superseded(collection: Path, source: str) -> None:
     present = everything(choose(collection, images_source="packages", kafka_coordination="zookeeper"))
-    assert choose(collection, present, images_source="packages")["superseded"] == []
+    assert choose(collection, present, images_source=source)["superseded"] == []
 
 
 # --- the catalogue and the Dockerfiles
