@@ -249,8 +249,10 @@ PARTS: dict[str, Callable[[list[str]], Outcome]] = {
 def main() -> int:
     """Run the chosen parts in order, all of them even after a failure, and sum up."""
     parser = argparse.ArgumentParser(prog="./sse test", description=__doc__)
-    parser.add_argument("part", nargs="*", choices=[*PARTS, []], help="parts to run (default: all)")
+    parser.add_argument("part", nargs="*", help=f"{', '.join(PARTS)} (default: all)")
     options, more = parser.parse_known_args()
+    if unknown := set(options.part) - set(PARTS):
+        parser.error(f"no part {', '.join(sorted(unknown))}: there are {', '.join(PARTS)}")
     REPORTS.mkdir(parents=True, exist_ok=True)
     total, rows = Outcome(), []
     for name in options.part or PARTS:
