@@ -221,7 +221,7 @@ class Events:
             attributes = event.get("Actor", {}).get("Attributes", {})
             names = (attributes.get("sse.platform.stack"), attributes.get("name", "").removesuffix("-network"))
             if self.stack.name in names:
-                yield {"type": event["Type"], "action": event["Action"], **attributes}
+                yield {**attributes, "type": event["Type"], "action": event["Action"]}
 
     def watch(self, react: Callable[[dict[str, Any]], None]) -> None:
         """Call ``react`` for each event, from a thread, as soon as it happens."""
