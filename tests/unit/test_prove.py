@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -133,17 +134,19 @@ def checked(seconds_ago: float, code: int = 0, status: str = "healthy") -> dict[
 @pytest.mark.parametrize(
     ("inspected", "lately"),
     [
-        (checked(3), True),
-        (checked(20), False),
-        (checked(3, code=1), False),
-        (checked(3, status="starting"), False),
-        ({"State": {"Health": {"Status": "healthy", "Log": []}}}, False),
-        ({"State": {}}, False),
+        (lambda: checked(3), True),
+        (lambda: checked(20), False),
+        (lambda: checked(3, code=1), False),
+        (lambda: checked(3, status="starting"), False),
+        (lambda: {"State": {"Health": {"Status": "healthy", "Log": []}}}, False),
+        (lambda: {"State": {}}, False),
     ],
     ids=["passed", "too long ago", "failed last", "not healthy yet", "never ran", "no check"],
 )
-def test_the_engines_own_check_counts_only_while_it_is_fresh(inspected: dict[str, Any], lately: bool) -> None:
-    assert prove.passed_lately(inspected, 10) is lately
+def test_the_engines_own_check_counts_only_while_it_is_fresh(
+    inspected: Callable[[], dict[str, Any]], lately: bool
+) -> None:
+    assert prove.passed_lately(inspected(), 10) is lately
 
 
 class Inside:
