@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 API = "/api/v1/targets?state=active"
 ANSWER_SECONDS = 5.0
 WAIT_SECONDS = 30.0  # two of Prometheus' usual scrape intervals of 15 s: a target that came back is seen by then
+APPEAR_SECONDS = 10.0  # a Prometheus that just started learns of its targets within 5 s (discovery's update interval)
 PAUSE_SECONDS = 0.25  # Prometheus offers nothing to wait on
 
 
@@ -28,7 +29,7 @@ def check(door: Door, pid: int, expected: Iterable[str], names: dict[str, str]) 
     :param expected: ``name:port`` of what must be among its targets
     :param names: full container name by alias
     """
-    deadline = time.monotonic() + WAIT_SECONDS
+    begun = time.monotonic()
     while True:
         answer = request(door, "GET", API, timeout=ANSWER_SECONDS)
         active = active_targets(answer)
@@ -48,12 +49,14 @@ def check(door: Door, pid: int, expected: Iterable[str], names: dict[str, str]) 
                 waiting.append(target)
             else:
                 faults.append(down(target, own, names))
-        if not waiting or faults or time.monotonic() > deadline:
+        absent = missing(door.name, active, expected)
+        waited = time.monotonic() - begun
+        if faults or waited > WAIT_SECONDS or (not waiting and (not absent or waited > APPEAR_SECONDS)):
             break
         threading.Event().wait(PAUSE_SECONDS)
     faults += [down(target, Answer(0, f"still so after {WAIT_SECONDS:g} s"), names) for target in waiting]
     proved = len(active) - len(faults)
-    faults += missing(door.name, active, expected)
+    faults += absent
     notes = [f"{len(young)} of {len(active)} targets answer but wait for Prometheus' first scrape"] if young else []
     return faults, proved, notes
 

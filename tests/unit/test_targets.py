@@ -28,6 +28,7 @@ class Prometheus:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: Answer, own: int = 200) -> None:
         self.answers = list(answers)
         monkeypatch.setattr(targets, "WAIT_SECONDS", 0.2)
+        monkeypatch.setattr(targets, "APPEAR_SECONDS", 0.1)
         monkeypatch.setattr(targets, "PAUSE_SECONDS", 0.01)
         monkeypatch.setattr(targets, "request", lambda *_, **__: self.next())
         monkeypatch.setattr(
@@ -47,6 +48,11 @@ def test_a_target_that_prometheus_was_not_told_of_is_a_fault(monkeypatch: pytest
     Prometheus(monkeypatch, api(target("up")))
     [fault], proved, _ = targets.check(DOOR, 1, ["kafka:7071", "app-1:8000"], NAMES)
     assert (fault.container, fault.tried, proved) == ("sse-prometheus", "find app-1:8000 among its targets", 1)
+
+
+def test_a_prometheus_that_just_started_is_given_time_to_learn_of_its_targets(monkeypatch: pytest.MonkeyPatch) -> None:
+    Prometheus(monkeypatch, api(), api(), api(target("up")))
+    assert targets.check(DOOR, 1, ["kafka:7071"], NAMES) == ([], 1, [])
 
 
 def test_a_target_that_is_down_is_told_with_both_answers(monkeypatch: pytest.MonkeyPatch) -> None:
