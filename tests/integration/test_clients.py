@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import uuid
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from ansible_collections.sse.platform.tests.integration.stack import Stack
+from ansible_collections.sse.platform.tests.integration.stack import ROOT, Stack
 
 
 @pytest.mark.parametrize("listener", [0, 1], ids=["kafka_port", "kafka_external_port"])
@@ -31,3 +34,17 @@ async def test_a_client_on_the_host_produces_and_consumes_through_each_published
     finally:
         await admin.delete_topics([topic])
         await admin.close()
+
+
+def test_the_service_keeps_its_promise_on_this_broker(stack: Stack) -> None:
+    """The service's own tests that need a real broker, each on a topic that it makes and deletes."""
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "app/tests/test_kafka.py"],
+        cwd=ROOT,
+        env={**os.environ, "KAFKA_BROKERS": f"127.0.0.1:{stack.kafka_ports[0]}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout[-4000:]
+    assert "skipped" not in run.stdout
