@@ -197,15 +197,14 @@ def compose_file(stack: Stack, directory: Path) -> dict[str, Any]:
             "depends_on": {
                 spec_of(stack, needed)["container"]: {"condition": "service_healthy"} for needed in spec["after"]
             },
-            "healthcheck": {
+        }
+        if check["command"]:
+            services[spec["container"]]["healthcheck"] = {
                 "test": ["CMD", *dollars(check["command"])],
                 "interval": "1s",  # Compose has no other way to see a start sooner
                 "timeout": f"{check['timeout']}s",
                 "retries": check["start"],
             }
-            if check["command"]
-            else {"disable": True},
-        }
     subnet = stack.variables["network_subnet"]
     networks = {"stack": {"driver": "bridge", "ipam": {"config": [{"subnet": subnet}]}}}
     return {"name": "bench-compose", "services": services, "networks": networks}
@@ -232,15 +231,17 @@ def measure_compose(command: list[str], file: dict[str, Any], directory: Path, f
     def compose(*arguments: str) -> None:
         run = subprocess.run([*command, "-f", str(path), *arguments], capture_output=True, text=True, check=False)
         if run.returncode:
-            sys.exit(run.stderr)
+            sys.exit(run.stderr[-2000:])
 
     path.write_text(json.dumps(file))
-    figures.time("compose up, fresh", lambda: compose("up", "-d", "--wait"))
-    figures.time("compose up, nothing to change", lambda: compose("up", "-d", "--wait"))
-    file["services"]["prometheus"]["environment"][CHANGE[0]] = CHANGE[1]
-    path.write_text(json.dumps(file))
-    figures.time("compose up, one variable of Prometheus changed", lambda: compose("up", "-d", "--wait"))
-    compose("down", "-v")
+    try:
+        figures.time("compose up, fresh", lambda: compose("up", "-d", "--wait"))
+        figures.time("compose up, nothing to change", lambda: compose("up", "-d", "--wait"))
+        file["services"]["prometheus"]["environment"][CHANGE[0]] = CHANGE[1]
+        path.write_text(json.dumps(file))
+        figures.time("compose up, one variable of Prometheus changed", lambda: compose("up", "-d", "--wait"))
+    finally:
+        compose("down", "-v")
 
 
 def main() -> None:
