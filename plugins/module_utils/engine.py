@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import importlib
 import resource
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.sse.platform.plugins.module_utils import dockerd
 from ansible_collections.sse.platform.plugins.module_utils.observe import LABEL, Observed, from_listing
 
 if TYPE_CHECKING:
@@ -56,35 +58,52 @@ class Engine:
     """A connection to the engine of this host."""
 
     def __init__(self) -> None:
-        """Connect; raises EngineError where the engine or its SDK is missing."""
+        """Make sure that an engine answers; raises EngineError where none does."""
+        self.ask("/version")
+
+    @functools.cached_property
+    def api(self) -> Any:
+        """The SDK's client, for what changes something: a run that changes nothing never loads it."""
         with explained("connect to the Docker Engine"):
             # The SDK negotiates the API version: engine 29 refuses old ones, engine 20.10 new ones.
-            self.api: Any = sdk().from_env(timeout=ENGINE_TIMEOUT).api
-            self.info: dict[str, Any] = self.api.info()
-        self.open_files = open_files_limit()
+            return sdk().from_env(timeout=ENGINE_TIMEOUT).api
+
+    @functools.cached_property
+    def open_files(self) -> int:
+        """The most open files that a container may ask for."""
+        return open_files_limit()
+
+    def ask(self, path: str) -> Any:
+        """Return the engine's answer, or None where what was asked for does not exist."""
+        try:
+            return dockerd.get(path)
+        except dockerd.RefusedError as error:
+            if error.status == http.client.NOT_FOUND:
+                return None
+            raise EngineError(str(error)) from error
+        except OSError as error:
+            raise EngineError(f"no Docker Engine answers at {dockerd.SOCKET}: {error}") from error
 
     def containers(self) -> list[Observed]:
         """List every container of the host, stopped ones included."""
-        with explained("list containers"):
-            return from_listing(self.api.containers(all=True))
+        return from_listing(self.ask("/containers/json?all=1"))
 
     def inspect(self, container: str) -> dict[str, Any]:
         """Return what the engine knows of a container."""
-        with explained(f"inspect {container}"):
-            return self.api.inspect_container(container)
+        found = self.ask(f"/containers/{container}/json")
+        if found is None:
+            raise EngineError(f"container {container} is gone: somebody else removed it")
+        return found
 
     def image_id(self, reference: str) -> str | None:
         """Return an image's id on this host, or None where the image is absent."""
-        with explained(f"inspect image {reference}"):
-            try:
-                return self.api.inspect_image(reference)["Id"]
-            except sdk().errors.ImageNotFound:
-                return None
+        found = self.ask(f"/images/{reference}/json")
+        return found["Id"] if found else None
 
     def has_network(self, name: str) -> bool:
         """Tell whether a network of just this name exists."""
-        with explained("list networks"):
-            return any(one["Name"] == name for one in self.api.networks(names=[name]))
+        found = self.ask(f"/networks/{name}")
+        return bool(found) and found["Name"] == name
 
     def create(self, name: str, spec: Spec, labels: dict[str, str], mounts: dict[str, tuple[str, bool]]) -> str:
         """Create a container, hardened; return its id.
@@ -138,7 +157,7 @@ class Engine:
     def start(self, container: str) -> None:
         """Start a container, or wake a paused one."""
         with explained(f"start {container}"):
-            if self.api.inspect_container(container)["State"]["Paused"]:
+            if self.inspect(container)["State"]["Paused"]:
                 self.api.unpause(container)
             else:
                 self.api.start(container)
@@ -146,7 +165,7 @@ class Engine:
     def stop(self, container: str, timeout: int) -> None:
         """Stop a container: its stop signal, then, after ``timeout`` seconds, KILL."""
         with explained(f"stop {container}"):
-            if self.api.inspect_container(container)["State"]["Paused"]:
+            if self.inspect(container)["State"]["Paused"]:
                 self.api.unpause(container)
             self.api.stop(container, timeout=timeout)
 

@@ -7,7 +7,6 @@ the time that importing the Docker SDK does.
 from __future__ import annotations
 
 import contextlib
-import http.client
 import importlib.util
 import ipaddress
 import json
@@ -20,14 +19,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
-SOCKET = "/var/run/docker.sock"
+from ansible_collections.sse.platform.plugins.module_utils import dockerd
+
 DAEMON_JSON = "/etc/docker/daemon.json"
 OVERCOMMIT = "/proc/sys/vm/overcommit_memory"
 ENGINE_ROOT = "/var/lib/docker"
 # Left by role docker where it installed the engine. Of the host, not of a stack: two stacks share one engine.
 MANAGED = "/var/lib/sse.platform/engine"
-# Long enough for an engine that is busy pulling, short enough to name a hung one.
-ENGINE_SECONDS = 10
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 Json = dict[str, Any]
@@ -218,37 +216,6 @@ def listeners() -> list[Json]:
 # --- the engine
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=ENGINE_SECONDS)
-        self.path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(ENGINE_SECONDS)
-        self.sock.connect(self.path)
-
-
-class Engine:
-    """The engine behind a socket, asked over one connection."""
-
-    def __init__(self, path: str = SOCKET) -> None:
-        """Connect at the first question."""
-        self._connection = _UnixConnection(path)
-
-    def get(self, path: str) -> Any:
-        """The engine's answer; OSError where it gives none."""
-        try:
-            self._connection.request("GET", path)
-            answer = self._connection.getresponse()
-            body = answer.read()
-        except http.client.HTTPException as error:
-            raise OSError(f"the engine's answer to {path} is broken: {error}") from error
-        if answer.status != http.HTTPStatus.OK:
-            raise OSError(f"the engine answers {path} with {answer.status}: {body[:200].decode(errors='replace')}")
-        return json.loads(body)
-
-
 def _dict(value: Any) -> Json:
     """The engine writes null for what is empty."""
     return value or {}
@@ -414,7 +381,7 @@ def observe(options: Json) -> Json:
         "kafka_data": kafka_data(options.get("state_directory"), options.get("stack") or "sse"),
     }
     try:
-        fact.update(_observe_engine(Engine(), configuration or {}, pid))
+        fact.update(_observe_engine(configuration or {}, pid))
     except OSError as error:
         fact["engine_error"] = str(error)
     root = fact["engine"]["root_dir"] if fact["engine"] else ENGINE_ROOT
@@ -422,12 +389,12 @@ def observe(options: Json) -> Json:
     return fact
 
 
-def _observe_engine(engine: Engine, configuration: Json, pid: int | None) -> Json:
-    version = engine.get("/version")
-    containers: list[Json] = engine.get("/containers/json?all=1")
+def _observe_engine(configuration: Json, pid: int | None) -> Json:
+    version = dockerd.get("/version")
+    containers: list[Json] = dockerd.get("/containers/json?all=1")
     return {
-        "engine": describe_engine(engine.get("/info"), version, configuration, pid),
-        "networks": describe_networks(engine.get("/networks"), containers),
+        "engine": describe_engine(dockerd.get("/info"), version, configuration, pid),
+        "networks": describe_networks(dockerd.get("/networks"), containers),
         "containers": describe_containers(containers),
-        "images": describe_images(engine.get("/images/json")),
+        "images": describe_images(dockerd.get("/images/json")),
     }

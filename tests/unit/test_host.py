@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils import host
+from ansible_collections.sse.platform.plugins.module_utils import dockerd, host
 
 TCP = """\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -173,7 +173,7 @@ def test_an_engine_is_described_by_its_answers(
         ],
         "/images/json": [{"Id": "sha256:1", "RepoTags": ["redis:8", "<none>:<none>"], "RepoDigests": None}],
     }
-    monkeypatch.setattr(host.Engine.__init__, "__defaults__", (path,))
+    monkeypatch.setattr(dockerd, "SOCKET", path)
     fact = host.observe({})
     assert fact["engine"]["version"] == "26.1"
     assert fact["engine"]["live_restore"] is True
@@ -198,7 +198,7 @@ def test_an_engine_is_described_by_its_answers(
 
 
 def test_a_host_without_an_engine_is_observed_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host.Engine.__init__, "__defaults__", (str(tmp_path / "none.sock"),))
+    monkeypatch.setattr(dockerd, "SOCKET", str(tmp_path / "none.sock"))
     fact = host.observe({"state_directory": str(tmp_path / "state")})
     assert fact["engine"] is None
     assert fact["engine_error"]
@@ -209,7 +209,7 @@ def test_a_host_without_an_engine_is_observed_all_the_same(tmp_path: Path, monke
 def test_an_engine_that_answers_with_errors_counts_as_none(
     engine_socket: tuple[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(host.Engine.__init__, "__defaults__", (engine_socket[0],))
+    monkeypatch.setattr(dockerd, "SOCKET", engine_socket[0])
     fact = host.observe({})
     assert fact["engine"] is None
     assert "500" in fact["engine_error"]
