@@ -6,7 +6,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.sse.platform.plugins.module_utils import preflight
+from ansible_collections.sse.platform.plugins.module_utils import preflight, reach
 from ansible_collections.sse.platform.plugins.module_utils.release import build
 from ansible_collections.sse.platform.plugins.module_utils.spec import SpecError
 
@@ -39,8 +39,15 @@ class ActionModule(ActionBase):
                     unavailable=images["unavailable"],
                 )
             except SpecError as error:
-                raise AnsibleActionFail(f"The declared services don't make a release. {error}") from error
+                raise AnsibleActionFail(
+                    f"The declared services don't make a release; nothing was changed.\n- {error}"
+                ) from error
             releases.append(release)
+        # Where a project takes all that no other claims, these are all; else some may be another run's.
+        unreachable = reach.problems(releases, alone=all(arguments["projects"].values()))
+        if unreachable:
+            lines = "".join(f"\n- {one}" for one in unreachable)
+            raise AnsibleActionFail(f"The declared services don't reach each other; nothing was changed.{lines}")
         problems = dict.fromkeys(one for release in releases for one in preflight.problems(settings, host, release))
         if problems:
             raise AnsibleActionFail(

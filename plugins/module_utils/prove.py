@@ -15,7 +15,8 @@ from ansible_collections.sse.platform.plugins.module_utils import eventpath, exp
 from ansible_collections.sse.platform.plugins.module_utils.engine import Engine, EngineError, probe
 from ansible_collections.sse.platform.plugins.module_utils.eventpath import Door
 from ansible_collections.sse.platform.plugins.module_utils.fault import Fault
-from ansible_collections.sse.platform.plugins.module_utils.release import History
+from ansible_collections.sse.platform.plugins.module_utils.reach import split
+from ansible_collections.sse.platform.plugins.module_utils.release import FORMAT, History, refuse_other_format
 from ansible_collections.sse.platform.plugins.module_utils.spec import fingerprint
 
 if TYPE_CHECKING:
@@ -83,13 +84,18 @@ class Proof:
 
 
 def newest_releases(state_directory: str) -> list[dict[str, Any]]:
-    """Return, of each project on this host, the newest release that was applied, or the newest where none was."""
+    """Return, of each project on this host, the newest release that was applied, or the newest where none was.
+
+    :raises SpecError: for a release that another version of this collection wrote
+    """
     found: list[dict[str, Any]] = []
     for directory in sorted((Path(state_directory) / "releases").glob("*")):
         history = History(state_directory, directory.name)
         read = [one for number in reversed(history.numbers()) if (one := history.read(number))]
         applied = [one for one in read if one.get("meta", {}).get("outcome") == "applied"]
         found += (applied or read)[:1]
+    for one in found:
+        refuse_other_format(one)
     return found
 
 
@@ -179,8 +185,10 @@ class Prover:
         spec: Spec = release["containers"][observed.name]
         if observed.label("spec") == fingerprint(spec):
             return spec
-        made_from = History(self.state_directory, release["project"]).read(observed.release) or {}
-        return made_from.get("containers", {}).get(observed.name, spec)
+        made_from = History(self.state_directory, release["project"]).read(observed.release)
+        if made_from is None or made_from["format"] != FORMAT:
+            return spec
+        return made_from["containers"].get(observed.name, spec)
 
     def stopped(self, subject: Subject) -> Fault:
         """Say how a container stands that should run."""
@@ -227,13 +235,18 @@ class Prover:
 
     def reach(self, subject: Subject) -> Finding:
         """Resolve and connect to every peer that a container uses, from its own network namespace."""
-        peers = [peer for peer in subject.spec["reaches"] if peer.partition(":")[0] not in self.left_out]
+        peers = self.peers(subject)
         faults = [fault for peer in peers for fault in self.reach_peer(subject, peer)]
         return Finding(faults, len(peers) - len(faults))
 
+    def peers(self, subject: Subject) -> list[str]:
+        """Return ``name:port`` of all that a container reaches, but for what is not available here."""
+        peers: list[str] = [one["to"] for one in subject.spec["reaches"]]
+        return [peer for peer in peers if split(peer)[0] not in self.left_out]
+
     def reach_peer(self, subject: Subject, peer: str) -> list[Fault]:
         """Try one peer."""
-        name, _, port = peer.partition(":")
+        name, port = split(peer)
         try:
             addresses = namespace.resolve(subject.pid, name)
         except OSError as error:
@@ -245,7 +258,7 @@ class Prover:
             return [Fault(subject.name, f"resolve {name} from inside", got, "does another container carry this alias?")]
 
         def connect() -> None:
-            socket.create_connection((addresses[0], int(port)), timeout=CONNECT_SECONDS).close()
+            socket.create_connection((addresses[0], port), timeout=CONNECT_SECONDS).close()
 
         try:
             namespace.inside(subject.pid, connect)
@@ -295,8 +308,7 @@ class Prover:
         names = {alias: one.name for one in self.subjects.values() for alias in one.spec["aliases"]}
         port = prometheus.spec["ports"][0]["container_port"] if prometheus.spec["ports"] else 9090
         door = Door(prometheus.name, prometheus.address, port)
-        expected = [peer for peer in prometheus.spec["reaches"] if peer.partition(":")[0] not in self.left_out]
-        return Finding(*targets.check(door, prometheus.pid, expected, names))
+        return Finding(*targets.check(door, prometheus.pid, self.peers(prometheus), names))
 
     def datasources(self, subject: Subject) -> Finding:
         """See that Grafana's datasources answer."""

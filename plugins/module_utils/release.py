@@ -10,11 +10,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.sse.platform.plugins.module_utils import spec
+from ansible_collections.sse.platform.plugins.module_utils import reach, spec
 
 Release = dict[str, Any]
 
-FORMAT = 1
+FORMAT = 2
 
 
 def build(
@@ -52,6 +52,7 @@ def build(
         for short, (service, declared) in parsed.items()
     }
     refuse_collisions(containers)
+    refuse_cycle(containers)
     return {
         "format": FORMAT,
         "stack": stack,
@@ -108,6 +109,7 @@ def resolve(
         "address": names.address_of(short, path) if declared["address"] is not None else "",
         "hosts": {name: names.address_of(name, f"{path}.hosts") for name in declared["hosts"]},
         "after": [names.full[name] for name in declared["after"]],
+        "listens": reach.listens(declared),
     }
     return resolved
 
@@ -125,10 +127,33 @@ def refuse_collisions(containers: dict[str, spec.Spec]) -> None:
             owners[claim] = name
 
 
+def refuse_cycle(containers: dict[str, spec.Spec]) -> None:
+    """Refuse containers that each wait for the other: none of them would ever start."""
+    waiting = reach.cycle({name: one["after"] for name, one in containers.items()})
+    if waiting:
+        first = containers[waiting[0]]
+        raise spec.SpecError(
+            f"{first['service']}.containers.{first['container']}.after: {' waits for '.join(waiting)}; "
+            "take one of these names out"
+        )
+
+
 def content_hash(release: Release) -> str:
     """Hash of a release's content (not its number, nor who made it)."""
     body = {key: value for key, value in release.items() if key not in {"number", "meta"}}
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def refuse_other_format(release: Release) -> None:
+    """Refuse to read a release that another version of this collection wrote.
+
+    :raises spec.SpecError: naming the way out
+    """
+    if release["format"] != FORMAT:
+        raise spec.SpecError(
+            f"release {release['number']} of {release['project']} has format {release['format']}, and this version "
+            f"reads {FORMAT}: run `./sse up` without --tags once"
+        )
 
 
 def limited(release: Release, latest: Release | None, services: list[str]) -> Release:
@@ -138,6 +163,7 @@ def limited(release: Release, latest: Release | None, services: list[str]) -> Re
     """
     if not services or latest is None:
         return release
+    refuse_other_format(latest)
     kept = {name: one for name, one in latest["containers"].items() if one["service"] not in services}
     taken = {name: one for name, one in release["containers"].items() if one["service"] in services}
     merged = {**kept, **taken}
@@ -171,6 +197,11 @@ class History:
         """Return the newest release."""
         numbers = self.numbers()
         return self.read(numbers[-1]) if numbers else None
+
+    def has_applied(self, number: int) -> bool:
+        """Tell whether the release of this number is here, and ran."""
+        release = self.read(number)
+        return release is not None and release["meta"].get("outcome") == "applied"
 
     def number_for(self, release: Release) -> int:
         """Return the latest number where the content is the same, else the next one."""

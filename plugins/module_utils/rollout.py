@@ -108,16 +108,17 @@ def roll_out(request: Request) -> Outcome:
         actions = plan(pinned, earlier, observed)
         number = history.number_for(pinned)
         applier = Applier(engine, files, {**pinned, "number": number})
-        changes = any(action.changes for action in actions)
-        if changes:
+        # What containers are to each other may change while each stays as it is: that is a release, too.
+        news = any(action.changes for action in actions) or not history.has_applied(number)
+        if news:
             history.write({**pinned, "number": number, "meta": {**request.meta, "outcome": "applying"}})
         try:
             applier.run(actions, request.parallel)
         except (ApplyError, EngineError):
-            if changes:
+            if news:
                 history.write({**pinned, "number": number, "meta": {**request.meta, "outcome": "failed"}})
             raise
-        if changes:
+        if news:
             history.write({**pinned, "number": number, "meta": {**request.meta, "outcome": "applied"}})
             files.prune(pinned["containers"])
         return Outcome(number, cleared + actions, diff_text(actions, pinned, earlier), applier.seconds)

@@ -22,7 +22,7 @@ USER = re.compile(r"\d+:\d+\Z")
 PEER = re.compile(r"[a-z0-9][a-z0-9.-]*:\d{1,5}\Z")
 
 # Keys that say how containers relate, not what one of them is: a change of these recreates nothing.
-RELATIONS = frozenset({"after", "rolling", "reaches"})
+RELATIONS = frozenset({"after", "rolling", "reaches", "listens"})
 
 
 class SpecError(ValueError):
@@ -88,7 +88,7 @@ def short_name(value: Any, path: str) -> str:
 
 def peer(value: Any, path: str) -> str:
     """Accept name:port."""
-    if not PEER.match(text(value, path)):
+    if not PEER.match(text(value, path)) or not 1 <= int(value.rpartition(":")[2]) <= 65535:
         raise refuse(path, value, "name:port such as 'kafka:9092'")
     return str(value)
 
@@ -164,6 +164,7 @@ def record(fields: dict[str, tuple[Callable[[Any, str], Any], Any]]) -> Callable
 
 
 PORT = record({"host_ip": (text, ...), "host_port": (port, ...), "container_port": (port, ...)})
+REACH = record({"to": (peer, ...), "why": (text, ...)})
 SECRET_FILE = record({"secret": (text, ...), "format": (text, "{}")})
 HTTP_PROBE = record({"port": (port, ...), "path": (absolute, "/")})
 HEALTHCHECK = record(
@@ -206,7 +207,8 @@ DECLARATION: dict[str, tuple[Callable[[Any, str], Any], Any]] = {
     "group_add": (list_of(scalar), []),
     "after": (list_of(short_name), []),
     "rolling": (flag, False),
-    "reaches": (list_of(peer), []),
+    "listens": (list_of(port), []),
+    "reaches": (list_of(REACH), []),
 }
 PARSE_DECLARATION = record(DECLARATION)
 

@@ -69,6 +69,7 @@ notes:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.engine import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.prove import Prover, newest_releases
+from ansible_collections.sse.platform.plugins.module_utils.spec import SpecError
 
 
 def main() -> None:
@@ -83,7 +84,10 @@ def main() -> None:
     )
     directory, project = module.params["state_directory"], module.params["project"]
     given = module.params["release"]
-    releases = [given] if given else newest_releases(directory)
+    try:
+        releases = [given] if given else newest_releases(directory)
+    except SpecError as error:
+        module.fail_json(msg=str(error))
     releases = [one for one in releases if project in (None, one["project"])]
     if module.check_mode:
         count = sum(len(one["containers"]) for one in releases)

@@ -90,6 +90,7 @@ from ansible_collections.sse.platform.plugins.module_utils.apply import ApplyErr
 from ansible_collections.sse.platform.plugins.module_utils.engine import EngineError
 from ansible_collections.sse.platform.plugins.module_utils.plan import Action, ForeignContainerError
 from ansible_collections.sse.platform.plugins.module_utils.secrets import SecretError
+from ansible_collections.sse.platform.plugins.module_utils.spec import SpecError
 
 
 def present(module: AnsibleModule) -> None:
@@ -168,7 +169,7 @@ def main() -> None:
     )
     try:
         (present if module.params["state"] == "present" else absent)(module)
-    except (ApplyError, EngineError, ForeignContainerError, SecretError) as error:
+    except (ApplyError, EngineError, ForeignContainerError, SecretError, SpecError) as error:
         module.fail_json(msg=str(error))
 
 

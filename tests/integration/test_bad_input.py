@@ -112,6 +112,30 @@ def test_a_bad_subnet_is_refused(stack: Stack, subnet: str) -> None:
     assert f"network_subnet is '{subnet}'" in refusal(stack, f"network_subnet={subnet}")
 
 
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        (
+            {"reaches": [{"to": "kafak:9092", "why": "consume"}, {"to": "kafka:9093", "why": "control"}]},
+            [
+                "echo.containers.echo.reaches: kafak:9092 (consume): no container is called 'kafak'",
+                "echo.containers.echo.reaches: kafka:9093 (control): it-bad-kafka does not listen on 9093",
+            ],
+        ),
+        ({"reaches": ["kafka:9092"]}, ["echo.containers.echo.reaches[0]: 'kafka:9092' is not accepted"]),
+        (
+            {"after": ["echo"]},
+            ["echo.containers.echo.after: it-bad-echo waits for it-bad-echo; take one of these names out"],
+        ),
+    ],
+    ids=["reaches nobody", "without a reason", "a cycle"],
+)
+def test_services_that_do_not_fit_together_are_refused(stack: Stack, keys: dict[str, Any], said: list[str]) -> None:
+    echo = {"image": "app", "entrypoint": ["true"], "user": "1:1", "healthcheck": {"command": ["true"]}, **keys}
+    text = refusal(stack, json.dumps({"services_extra": {"echo": {"containers": {"echo": echo}}}}))
+    assert [part for part in said if part not in text] == [], text
+
+
 def test_all_that_the_host_lacks_is_told_at_once(stack: Stack, theirs: str, tmp_path: Path) -> None:
     kafka = tmp_path / "data" / f"{NAME}-kafka" / "kafka" / "meta.properties"
     kafka.parent.mkdir(parents=True)

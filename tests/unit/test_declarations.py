@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 import yaml
-from ansible_collections.sse.platform.plugins.module_utils import release
+from ansible_collections.sse.platform.plugins.module_utils import reach, release
 from sse_app import settings as app_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -194,11 +194,26 @@ def test_no_replica_is_ever_published(each: Rendered) -> None:
     assert not [name for name, one in each.containers.items() if name.startswith("app-") and one["ports"]]
 
 
-def test_every_name_that_a_container_reaches_is_one_that_exists(each: Rendered) -> None:
-    aliases = {alias for one in each.containers.values() for alias in one["aliases"]}
-    reached = {peer.split(":")[0] for one in each.containers.values() for peer in one["reaches"]}
-    absent = set(each.platform["unavailable"])
-    assert reached <= aliases | absent
+def test_every_name_and_port_that_a_container_reaches_exists(each: Rendered) -> None:
+    assert reach.problems([each.platform, each.dashboard]) == []
+
+
+def test_nothing_but_these_pairs_is_reached(rendered: dict[str, Rendered]) -> None:
+    mode = rendered["zookeeper"]
+    edges = [edge for edge in reach.matrix([mode.platform, mode.dashboard]) if edge.declared]
+    pairs = {(edge.source.removeprefix("sse-"), f"{edge.target.removeprefix('sse-')}:{edge.port}") for edge in edges}
+    replicas = ("app-1", "app-2", "app-3")
+    scraped = ("kafka:7071", "redis-exporter:9121", "nginx-exporter:9113", "node-exporter:9100", "grafana:3000")
+    assert pairs == {
+        *(("nginx", f"{name}:8000") for name in replicas),
+        *((name, peer) for name in replicas for peer in ("kafka:9092", "redis-master:6379")),
+        *(("prometheus", peer) for peer in (*scraped, *(f"{name}:8000" for name in replicas))),
+        ("kafka", "zookeeper:2181"),
+        ("redis-exporter", "redis-master:6379"),
+        ("nginx-exporter", "nginx:8080"),
+        ("grafana", "prometheus:9090"),
+        ("performance-dashboard", "nginx:80"),
+    }
 
 
 def test_nginx_starts_with_every_replica_down(each: Rendered) -> None:
@@ -273,7 +288,7 @@ def test_prometheus_scrapes_what_every_service_declares(each: Rendered) -> None:
         for target in static["targets"]
     }
     assert scraped == wanted | {"127.0.0.1:9090"}
-    assert set(each.containers["prometheus"]["reaches"]) == wanted
+    assert {one["to"] for one in each.containers["prometheus"]["reaches"]} == wanted
 
 
 def test_every_part_of_the_platform_is_measured(rendered: dict[str, Rendered]) -> None:
@@ -291,7 +306,7 @@ def test_without_grafana_nothing_else_suffers(rendered: dict[str, Rendered]) -> 
 def test_a_service_of_the_users_is_routed_and_scraped(rendered: dict[str, Rendered]) -> None:
     bent = rendered["bent"]
     assert "server echo:8000 " in bent.nginx
-    assert "echo:8000" in bent.containers["prometheus"]["reaches"]
+    assert "echo:8000" in [one["to"] for one in bent.containers["prometheus"]["reaches"]]
 
 
 def test_extra_configuration_wins(rendered: dict[str, Rendered]) -> None:

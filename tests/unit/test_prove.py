@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils import exposed, namespace, prove
 from ansible_collections.sse.platform.plugins.module_utils.observe import Observed
-from ansible_collections.sse.platform.plugins.module_utils.release import History
-from ansible_collections.sse.platform.plugins.module_utils.spec import fingerprint
+from ansible_collections.sse.platform.plugins.module_utils.release import FORMAT, History
+from ansible_collections.sse.platform.plugins.module_utils.spec import SpecError, fingerprint
 
 
 def spec(**keys: Any) -> dict[str, Any]:
@@ -20,6 +20,7 @@ def spec(**keys: Any) -> dict[str, Any]:
         "network": "sse-network",
         "aliases": ["redis-master", "redis"],
         "reaches": [],
+        "listens": [],
         "ports": [],
         "healthcheck": {"command": ["true"], "http": None, "interval": 10},
         **keys,
@@ -28,6 +29,7 @@ def spec(**keys: Any) -> dict[str, Any]:
 
 def release(containers: dict[str, Any], number: int = 1, outcome: str = "applied") -> dict[str, Any]:
     return {
+        "format": FORMAT,
         "stack": "sse",
         "project": "sse-platform",
         "containers": containers,
@@ -178,14 +180,14 @@ def test_a_peer_that_is_not_reached_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resolves: list[str] | str, connects: str, tried: str, got: str
 ) -> None:
     Inside(monkeypatch, resolves, connects)
-    one = spec(reaches=["redis:6379"])
+    one = spec(reaches=[{"to": "redis:6379", "why": "test"}])
     [fault] = proved(Engine({"sse-redis": one}), tmp_path, {"sse-redis": one}).faults
     assert (fault.container, fault.tried, fault.got) == ("sse-redis", tried, got)
 
 
 def test_peers_that_are_reached_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Inside(monkeypatch, ["10.99.0.11"])
-    one = spec(reaches=["redis:6379", "redis:9121"])
+    one = spec(reaches=[{"to": f"redis:{port}", "why": "test"} for port in (6379, 9121)])
     proof = proved(Engine({"sse-redis": one}), tmp_path, {"sse-redis": one})
     assert (proof.faults, proof.counts["connections between them"]) == ([], 2)
 
@@ -200,6 +202,12 @@ def test_the_newest_applied_release_is_the_one_to_prove(tmp_path: Path) -> None:
 def test_where_no_release_was_applied_the_newest_is_proved_and_fails_by_itself(tmp_path: Path) -> None:
     History(str(tmp_path), "sse-platform").write(release({}, 1, "failed"))
     assert [one["number"] for one in prove.newest_releases(str(tmp_path))] == [1]
+
+
+def test_a_release_of_another_version_is_not_read_but_named(tmp_path: Path) -> None:
+    History(str(tmp_path), "sse-platform").write({**release({}), "format": FORMAT - 1})
+    with pytest.raises(SpecError, match="release 1 of sse-platform has format 1"):
+        prove.newest_releases(str(tmp_path))
 
 
 def test_a_container_of_another_release_is_judged_by_that_release(tmp_path: Path) -> None:

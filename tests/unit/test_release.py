@@ -49,6 +49,17 @@ def test_short_names_addresses_and_images_are_resolved() -> None:
     assert nginx["image"] == "sse-platform/bb:1"
 
 
+def test_a_container_listens_on_published_ports_its_health_endpoint_and_what_it_names_beyond() -> None:
+    port = {"host_ip": "127.0.0.1", "host_port": 1080, "container_port": 80}
+    built = build({"a": container(listens=[8080], ports=[port], healthcheck={"http": {"port": 81}})})
+    assert built["containers"]["sse-a"]["listens"] == [80, 81, 8080]
+
+
+def test_containers_that_wait_for_each_other_are_refused_and_named() -> None:
+    with pytest.raises(SpecError, match=r"things.containers.[ab].after: sse-[ab] waits for sse-[ab] waits for sse-"):
+        build({"a": container(after=["b"]), "b": container(after=["a"]), "c": container(after=["a"])})
+
+
 def test_a_stack_name_comes_before_every_name() -> None:
     assert set(build({"a": container(), "b": container()}, stack="two")["containers"]) == {"two-a", "two-b"}
 

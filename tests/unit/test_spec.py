@@ -34,7 +34,13 @@ def test_sizes_become_bytes_as_docker_counts_them() -> None:
         ({"ports": [{"host_port": 1, "container_port": 1}]}, r"redis.ports\[0\].host_ip: required"),
         ({"config": {"etc": {}}}, "redis.config: 'etc' is not accepted; expected an absolute path"),
         ({"config": {"/etc": {"../shadow": "x"}}}, "redis.config./etc: '../shadow' is not accepted"),
-        ({"reaches": ["kafka"]}, r"redis.reaches\[0\]: 'kafka' is not accepted; expected name:port"),
+        (
+            {"reaches": [{"to": "kafka", "why": "x"}]},
+            r"redis.reaches\[0\].to: 'kafka' is not accepted; expected name:port",
+        ),
+        ({"reaches": [{"to": "kafka:0", "why": "x"}]}, r"redis.reaches\[0\].to: 'kafka:0' is not accepted"),
+        ({"reaches": [{"to": "kafka:9092"}]}, r"redis.reaches\[0\].why: required"),
+        ({"listens": [70000]}, r"redis.listens\[0\]: 70000 is not accepted; expected a port"),
         ({"healthcheck": {}}, "redis.healthcheck: give either command or http"),
         ({"healthcheck": {"command": ["x"], "http": {"port": 1}}}, "redis.healthcheck: give either command or http"),
         ({"environment": {"A": {"b": 1}}}, "redis.environment.A"),
@@ -48,7 +54,7 @@ def test_what_is_not_understood_is_refused_with_its_path(change: dict[str, objec
 
 def test_a_fingerprint_ignores_how_containers_relate_and_nothing_else() -> None:
     parsed = spec.parse(SMALLEST, "here")
-    assert spec.fingerprint(parsed) == spec.fingerprint({**parsed, "after": ["kafka"], "reaches": ["kafka:9092"]})
+    assert spec.fingerprint(parsed) == spec.fingerprint({**parsed, "after": ["kafka"], "listens": [1]})
     for key in set(spec.DECLARATION) - spec.RELATIONS:
         assert spec.fingerprint(parsed) != spec.fingerprint({**parsed, key: "other"}), key
 
