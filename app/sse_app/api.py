@@ -78,13 +78,17 @@ def build(service: Service, lifespan: Callable[[FastAPI], AbstractAsyncContextMa
     async def publish(request: Request, response: Response) -> Accepted:
         """Publish one event or a batch (all or none). Repeat after a 503 with the same Idempotency-Key."""
         if hub.draining:
+            metrics.publishes["draining"] += 1
             raise Problem(
                 503, "this replica is going away", {"connection": "close", "retry-after": "0"}, outcome="unknown"
             )
         key = request.headers.get("idempotency-key") or request.headers.get("x-request-id") or str(uuid.uuid4())
-        if not _KEY.fullmatch(key):
-            raise Problem(400, "Idempotency-Key: 1 to 200 visible ASCII characters")
-        events = _events(await _body(request, settings.max_body_bytes), settings.max_batch_events)
+        try:
+            _check_key(key)
+            events = _events(await _body(request, settings.max_body_bytes), settings.max_batch_events)
+        except Problem:
+            metrics.publishes["invalid"] += 1
+            raise
         ids = await service.publisher.publish(events, principal="anonymous", key=key)
         response.headers["idempotency-key"] = key
         return Accepted(ids=ids)
@@ -145,7 +149,7 @@ def build(service: Service, lifespan: Callable[[FastAPI], AbstractAsyncContextMa
             "publishes": dict(metrics.publishes),
             "gaps": dict(metrics.gaps),
             "resumes": dict(metrics.resumes),
-            "slow_readers_dropped": metrics.slow_readers,
+            "slow_readers_dropped": metrics.ends["slow"],
             "ring": {"events": len(hub.ring), "bytes": hub.ring.bytes, "newest": hub.id_at(hub.ring.end - 1)},
             "log": {"kind": service.log.kind, "state": service.feed.error or "ok", "lag": service.feed.lag},
             "redis": service.history.state,
@@ -170,6 +174,11 @@ def build(service: Service, lifespan: Callable[[FastAPI], AbstractAsyncContextMa
 
     _ = publish, channels, history, stats, scrape
     return app
+
+
+def _check_key(key: str) -> None:
+    if not _KEY.fullmatch(key):
+        raise Problem(400, "Idempotency-Key: 1 to 200 visible ASCII characters")
 
 
 async def _body(request: Request, limit: int) -> bytes:

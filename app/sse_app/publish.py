@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Sequence
 
 from sse_app import ids
@@ -11,7 +12,7 @@ from sse_app.event import Event
 from sse_app.feed import Feed
 from sse_app.ids import Cursor
 from sse_app.log import Draft, Log, LogUnavailableError, TooLargeError
-from sse_app.metrics import Metrics
+from sse_app.metrics import Metrics, Outcome
 from sse_app.problem import Problem
 from sse_app.settings import Settings
 
@@ -28,17 +29,22 @@ class Publisher:
 
     async def publish(self, events: Sequence[Event], principal: str, key: str) -> list[str]:
         """Write all or none; the ids, of the first occurrence where the key was used before. Raises Problem."""
-        drafts = _drafts(events, principal, key)
+        try:
+            drafts = _drafts(events, principal, key)
+        except Problem as problem:
+            raise self._problem("invalid", problem) from problem.__cause__
         if (
             sum(len(draft.data) + len(draft.channel) + len(draft.event) for draft in drafts)
             > self._settings.max_body_bytes
         ):
-            raise Problem(413, f"the events take more than {self._settings.max_body_bytes} bytes as stored")
+            detail = f"the events take more than {self._settings.max_body_bytes} bytes as stored"
+            raise self._problem("too_large", Problem(413, detail))
         if self._conflicts(drafts[:1]):
             raise self._problem("conflict", Problem(422, _CONFLICT))
         if self._in_flight >= self._settings.max_publishes:
             raise self._problem("overload", _unknown("too many publishes are in flight"))
         self._in_flight += 1
+        begun = time.perf_counter()
         try:
             async with asyncio.timeout(self._settings.publish_deadline_seconds):
                 first = await self._log.append(drafts)
@@ -52,6 +58,7 @@ class Publisher:
             raise self._problem("unknown", _unknown("the log is not available")) from error
         finally:
             self._in_flight -= 1
+            self._metrics.publish_seconds.observe(time.perf_counter() - begun)
         if self._conflicts(drafts):
             raise self._problem("conflict", Problem(422, _CONFLICT))
         self._metrics.publishes["accepted"] += 1
@@ -65,7 +72,7 @@ class Publisher:
         found = ((draft, self._feed.window.find(draft.key)) for draft in drafts)
         return any(seen is not None and seen.digest != draft.digest for draft, seen in found)
 
-    def _problem(self, outcome: str, problem: Problem) -> Problem:
+    def _problem(self, outcome: Outcome, problem: Problem) -> Problem:
         self._metrics.publishes[outcome] += 1
         return problem
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -43,6 +44,12 @@ class Ring:
     def start(self) -> int:
         """First offset held."""
         return self.end - len(self)
+
+    @property
+    def seconds(self) -> float:
+        """Age of the oldest record held, by the log's clock."""
+        oldest = self.at(self.start)
+        return 0.0 if oldest is None else max(0.0, time.time() - oldest.timestamp / 1000)
 
     def __len__(self) -> int:
         return len(self._entries) - self._dropped

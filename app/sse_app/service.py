@@ -92,9 +92,14 @@ class Service:
         gauge("sse_subscribers", "Streams open now", lambda: len(self.hub.streams))
         gauge("sse_ring_events", "Records held in memory for resumes", lambda: len(ring))
         gauge("sse_ring_bytes", "Bytes of their frames", lambda: ring.bytes)
-        gauge("sse_log_lag", "Records in the log that this replica has not read", lambda: self.feed.lag)
+        gauge("sse_ring_seconds", "Age of the oldest of them: how far back memory alone resumes", lambda: ring.seconds)
+        gauge("sse_log_lag_records", "Records in the log that this replica has not read", lambda: self.feed.lag)
         gauge("sse_log_up", "1 while the log (Kafka) answers", lambda: float(not self.feed.error))
-        gauge("sse_redis_up", "1 while Redis answers", lambda: float(self.history.state == "ok"))
+        gauge(
+            "sse_redis_up",
+            "1 while Redis answers; absent without a Redis",
+            lambda: None if self.history.state == "disabled" else float(self.history.state == "ok"),
+        )
         gauge("sse_ready", "1 while /health/ready says 200", lambda: float(self.health()[1] == 200))
         gauge("sse_draining", "1 while streams are being ended", lambda: float(self.hub.draining))
 

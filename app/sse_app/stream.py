@@ -13,7 +13,7 @@ from sse_app.channels import Filter
 from sse_app.event import jittered
 from sse_app.hub import Hub, Subscriber, chunk
 from sse_app.log import LogUnavailableError, OutOfRangeError
-from sse_app.metrics import Metrics
+from sse_app.metrics import End, Metrics
 from sse_app.problem import Problem
 from sse_app.resume import LaterError, Resumer, Start
 from sse_app.settings import Settings
@@ -129,34 +129,36 @@ class Streams:
             self._metrics.streams["send"] += 1
             output = _Fallback(send, receive, subscriber, hub, self._settings.heartbeat_seconds)
         hub.add(subscriber, start.history)
+        end: End = "error"
         try:
             async with output:
                 await output.write(start.first)
-                await self._pump(subscriber, output, start)
+                end = await self._pump(subscriber, output, start)
                 await self._finish(subscriber, output, send)
         finally:
             hub.remove(subscriber)
+            self._metrics.ends[end] += 1
 
-    async def _pump(self, subscriber: Subscriber, output: _Direct | _Fallback, start: Start) -> None:
-        """Replay until live, be live until slow, and so on until the stream ends."""
+    async def _pump(self, subscriber: Subscriber, output: _Direct | _Fallback, start: Start) -> End:
+        """Replay until live, be live until slow, and so on until the stream ends; say why it does."""
         hub, ring = self._hub, self._hub.ring
         if start.backlog is not None:
             try:
                 async for entries in start.backlog.entries(hub):
                     frames = [held.frame for held in entries if held.frame and subscriber.wanted.matches(held.channel)]
                     if not await self._writable(subscriber):
-                        return
+                        return _why(subscriber)
                     if frames:
                         await output.write(b"".join(frames))
                     if entries:
                         subscriber.cursor = entries[-1].cursor.offset
             except (LogUnavailableError, OutOfRangeError):
-                return
+                return "log"
             start.close()
         while await self._writable(subscriber):
             following = subscriber.cursor + 1
             if following < ring.start or not hub.open:
-                return  # off the ring: it resumes by id
+                return "behind"  # off the ring: it resumes by id
             if following < hub.position:
                 frames, stop = ring.collect(following, hub.position, subscriber.wanted, _WRITE_BYTES)
                 if frames:
@@ -167,6 +169,7 @@ class Streams:
                 await asyncio.wait((hub.moved(),))  # read by this replica, and about to be swept
             else:
                 await output.live(hub)
+        return _why(subscriber)
 
     async def _writable(self, subscriber: Subscriber) -> bool:
         """Wait while the reader is slow; False when the stream is to end."""
@@ -180,7 +183,6 @@ class Streams:
     async def _finish(self, subscriber: Subscriber, output: _Direct | _Fallback, send: Send) -> None:
         if subscriber.paused and not subscriber.lost:
             # nothing more can be said to it, and waiting for it would hold up a drain
-            self._metrics.slow_readers += 1
             output.abort()
             while not subscriber.lost:
                 await subscriber.wait()
@@ -191,6 +193,15 @@ class Streams:
             id_ = self._hub.id_at(subscriber.cursor)
             await output.write(event.control("bye", {"reason": subscriber.reason}, id_, retry))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _why(subscriber: Subscriber) -> End:
+    """Why a stream is over that may not be written to."""
+    if subscriber.lost:
+        return "client"
+    if subscriber.ending:
+        return "bye" if subscriber.reason else "log"
+    return "slow"
 
 
 class _Direct:

@@ -247,7 +247,7 @@ def test_a_reader_that_stays_slow_is_cut_and_resumes_by_its_id(channel: str) -> 
             for n in range(50):
                 replica.publish({"channel": "slow", "data": f"{n} {'x' * 10_000}"})
             eventually(lambda: not replica.service.hub.streams)
-            assert replica.service.metrics.slow_readers == 1
+            assert replica.service.metrics.ends == {"slow": 1}
             got: list[str] = []
             try:
                 while (block := stream.block()) is not None:
