@@ -1,40 +1,54 @@
-"""Everything but the stream itself: publishing, history, health, metrics, documentation."""
+"""Everything but the stream itself: publishing, history, statistics, health, metrics, documentation."""
 
 from __future__ import annotations
 
-import asyncio
-import json
 import re
-import time
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import FastAPI, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 
-from sse_app import event
-from sse_app.event import CHANNEL, Event
+from sse_app import body, docs, event, openapi
 from sse_app.problem import Problem
+from sse_app.stats import Stats
 from sse_app.stream import PATH as STREAM_PATH
 
 if TYPE_CHECKING:
     from sse_app.service import Service
 
-_BODY_SECONDS = 15.0  # for a whole body of at most SSE_MAX_BODY_BYTES
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
-_BATCH: TypeAdapter[list[Event]] = TypeAdapter(list[Event])
+_INDEX = {
+    "publish": "POST /api/v1/events",
+    "subscribe": f"GET {STREAM_PATH}?channel=NAME",
+    "channels": "GET /api/v1/channels",
+    "history": "GET /api/v1/channels/NAME/history",
+    "stats": "GET /api/v1/stats",
+    "watch": "GET /api/v1/stats/stream",
+    "health": "GET /api/v1/health/ready",
+}
 
 
 class Accepted(BaseModel):
     """The ids of the events, in their order."""
 
+    model_config = {"json_schema_extra": {"examples": [{"ids": [openapi.ID]}]}}
+
     ids: list[str]
+
+
+class Channels(BaseModel):
+    """The newest id of each channel."""
+
+    model_config = {"json_schema_extra": {"examples": [{"channels": {"orders": openapi.ID}}]}}
+
+    channels: dict[str, str]
 
 
 class HistoryEvent(BaseModel):
@@ -48,15 +62,31 @@ class HistoryEvent(BaseModel):
 class HistoryOf(BaseModel):
     """The newest events of a channel, oldest first, and whether Redis or this replica's memory gave them."""
 
+    model_config = {
+        "json_schema_extra": {
+            "examples": [
+                {
+                    "channel": "orders",
+                    "source": "redis",
+                    "events": [{"id": openapi.ID, "event": "created", "data": '{"n":1}'}],
+                }
+            ]
+        }
+    }
+
     channel: str
-    source: str
+    source: Literal["redis", "memory"]
     events: list[HistoryEvent]
 
 
 class Health(BaseModel):
-    """ok, degraded (works, but something is missing) or unavailable."""
+    """ok, degraded (works, but something is missing), draining or unavailable."""
 
-    status: str
+    model_config = {
+        "json_schema_extra": {"examples": [{"status": "degraded", "checks": {"kafka": "ok", "redis": "unavailable"}}]}
+    }
+
+    status: Literal["ok", "degraded", "draining", "unavailable"]
     checks: dict[str, str]
 
 
@@ -67,14 +97,27 @@ def build(service: Service, lifespan: Callable[[FastAPI], AbstractAsyncContextMa
         title="SSE service",
         version="1",
         lifespan=lifespan,
-        responses={"default": {"description": "RFC 9457 problem details", "content": {"application/problem+json": {}}}},
+        docs_url=None,  # the framework's pages load scripts from elsewhere: see docs.py
+        redoc_url=None,
+        redirect_slashes=False,  # a redirect repeats the Host that the client made up
+        generate_unique_id_function=lambda route: route.name,
+        responses={
+            "default": {
+                "description": "Any other error",
+                "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            }
+        },
     )
     _problems(app)
+    openapi.describe(app)
 
-    body = {"oneOf": [Event.model_json_schema(), {"type": "array", "items": Event.model_json_schema(), "minItems": 1}]}
-    publish_docs = {"requestBody": {"required": True, "content": {"application/json": {"schema": body}}}}
-
-    @app.post("/api/v1/events", status_code=202, openapi_extra=publish_docs)
+    @app.post(
+        "/api/v1/events",
+        status_code=202,
+        response_description="The log holds the events, and this replica has read them back.",
+        responses=openapi.problems(400, 408, 413, 422, 503),
+        openapi_extra=openapi.publish(settings.max_batch_events),
+    )
     async def publish(request: Request, response: Response) -> Accepted:
         """Publish one event or a batch (all or none). Repeat after a 503 with the same Idempotency-Key."""
         if hub.draining:
@@ -82,10 +125,9 @@ def build(service: Service, lifespan: Callable[[FastAPI], AbstractAsyncContextMa
             raise Problem(
                 503, "this replica is going away", {"connection": "close", "retry-after": "0"}, outcome="unknown"
             )
-        key = request.headers.get("idempotency-key") or request.headers.get("x-request-id") or str(uuid.uuid4())
         try:
-            _check_key(key)
-            events = _events(await _body(request, settings.max_body_bytes), settings.max_batch_events)
+            key = _key(request)
+            events = body.events(await body.read(request, settings.max_body_bytes), settings.max_batch_events)
         except Problem:
             metrics.publishes["invalid"] += 1
             raise
@@ -93,38 +135,34 @@ def build(service: Service, lifespan: Callable[[FastAPI], AbstractAsyncContextMa
         response.headers["idempotency-key"] = key
         return Accepted(ids=ids)
 
-    @app.get(STREAM_PATH, response_class=Response, responses={200: {"content": {"text/event-stream": {}}}})
-    async def stream(  # pyright: ignore[reportUnusedFunction]
-        channel: Annotated[list[str], Query(description="A name, prefix.* or *")],
-        last_event_id: str = "",
-        heartbeat: Annotated[str, Query(pattern="^(id|event)$")] = "id",
-    ) -> Response:
-        """Subscribe. Served before this application is asked (see stream.py); here for the documentation."""
-        raise NotImplementedError((channel, last_event_id, heartbeat))
+    @app.get(
+        STREAM_PATH,
+        response_class=Response,
+        responses=openapi.STREAM,
+        openapi_extra=openapi.stream(settings.max_channels_per_stream),
+    )
+    async def stream() -> Response:
+        """Subscribe to channels: live, or after the last id received."""
+        raise NotImplementedError("served before this application is asked; here for the documentation")
 
+    @app.get("/api/v1", include_in_schema=False)
     @app.get("/api/v1/")
     async def index() -> dict[str, str]:
         """Where to go from here."""
-        return {
-            "publish": "POST /api/v1/events",
-            "subscribe": f"GET {STREAM_PATH}?channel=NAME",
-            "channels": "GET /api/v1/channels",
-            "history": "GET /api/v1/channels/NAME/history",
-            "stats": "GET /api/v1/stats",
-            "health": "GET /api/v1/health/ready",
-        }
+        return _INDEX
 
     @app.get("/api/v1/channels")
-    async def channels() -> dict[str, dict[str, str]]:
+    async def channels() -> Channels:
         """Channels with events in this replica's memory, each with its newest id."""
         held = hub.ring.slice(hub.ring.start, hub.ring.end)
-        return {"channels": {entry.channel: str(entry.cursor) for entry in held if entry.frame is not None}}
+        return Channels(channels={entry.channel: str(entry.cursor) for entry in held if entry.frame is not None})
 
-    @app.get("/api/v1/channels/{channel:path}/history")
-    async def history(channel: str, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> HistoryOf:
+    @app.get("/api/v1/channels/{channel:path}/history", responses=openapi.problems(400))
+    async def history(
+        channel: Annotated[str, Path(pattern=openapi.CHANNEL_PATTERN, examples=["orders"])],
+        limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+    ) -> HistoryOf:
         """The newest events of a channel."""
-        if not CHANNEL.fullmatch(channel):
-            raise Problem(400, "channel: 1-200 of A-Z a-z 0-9 . _ : / -")
         events = await service.history.read(channel, limit)
         if events is not None:
             return HistoryOf.model_validate({"channel": channel, "source": "redis", "events": events})
@@ -138,22 +176,16 @@ def build(service: Service, lifespan: Callable[[FastAPI], AbstractAsyncContextMa
         )
 
     @app.get("/api/v1/stats")
-    async def stats() -> dict[str, Any]:
+    async def stats() -> Stats:
         """What this replica does now."""
-        return {
-            "replica": settings.replica,
-            "uptime_seconds": round(time.monotonic() - service.begun, 1),
-            "subscribers": len(hub.streams),
-            "events": metrics.events,
-            "deliveries": metrics.deliveries,
-            "publishes": dict(metrics.publishes),
-            "gaps": dict(metrics.gaps),
-            "resumes": dict(metrics.resumes),
-            "slow_readers_dropped": metrics.ends["slow"],
-            "ring": {"events": len(hub.ring), "bytes": hub.ring.bytes, "newest": hub.id_at(hub.ring.end - 1)},
-            "log": {"kind": service.log.kind, "state": service.feed.error or "ok", "lag": service.feed.lag},
-            "redis": service.history.state,
-        }
+        return service.statistics.now()
+
+    @app.get("/api/v1/stats/stream", response_class=Response, responses=openapi.STATS_STREAM)
+    async def watch(request: Request) -> Response:
+        """The same every second, as an event stream."""
+        if request.scope["http_version"] == "1.0":  # no chunks there
+            raise Problem(505, "streams need HTTP/1.1", {"connection": "close"})
+        return service.statistics.watch()
 
     for prefix in ("", "/api/v1"):
 
@@ -162,7 +194,11 @@ def build(service: Service, lifespan: Callable[[FastAPI], AbstractAsyncContextMa
             """Whether the process works."""
             return Health(status="ok", checks={})
 
-        @app.get(f"{prefix}/health/ready", include_in_schema=bool(prefix), responses={503: {"model": Health}})
+        @app.get(
+            f"{prefix}/health/ready",
+            include_in_schema=bool(prefix),
+            responses={503: {"model": Health, "description": "Not ready, and why"}},
+        )
         async def ready(response: Response) -> Health:  # pyright: ignore[reportUnusedFunction]
             """Whether this replica should be given traffic; Redis alone never decides it."""
             health, response.status_code = service.health()
@@ -172,58 +208,19 @@ def build(service: Service, lifespan: Callable[[FastAPI], AbstractAsyncContextMa
     async def scrape() -> Response:
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
-    _ = publish, channels, history, stats, scrape
+    @app.get("/docs", include_in_schema=False)
+    async def documentation() -> Response:
+        return HTMLResponse(docs.page(app.openapi()), headers={"content-security-policy": docs.POLICY})
+
+    _ = publish, stream, index, channels, history, stats, watch, scrape, documentation
     return app
 
 
-def _check_key(key: str) -> None:
+def _key(request: Request) -> str:
+    key = request.headers.get("idempotency-key") or request.headers.get("x-request-id") or str(uuid.uuid4())
     if not _KEY.fullmatch(key):
         raise Problem(400, "Idempotency-Key: 1 to 200 visible ASCII characters")
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    too_large = Problem(413, f"the body is over {limit} bytes", {"connection": "close"})
-    if int(request.headers.get("content-length", "0")) > limit:
-        raise too_large
-    body = bytearray()
-    try:
-        async with asyncio.timeout(_BODY_SECONDS):
-            async for part in request.stream():
-                body += part
-                if len(body) > limit:
-                    raise too_large
-    except ClientDisconnect as error:
-        raise Problem(400, "the body ended early") from error
-    except TimeoutError as error:
-        raise Problem(408, f"the body did not arrive within {_BODY_SECONDS:g} s", {"connection": "close"}) from error
-    return bytes(body)
-
-
-def _events(body: bytes, limit: int) -> list[Event]:
-    try:
-        document: Any = json.loads(body.decode(), parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
-        events = _BATCH.validate_python(document if isinstance(document, list) else [document])
-    except RecursionError as error:
-        raise Problem(400, "the body is nested too deeply") from error
-    except ValidationError as error:
-        fields = [{"field": ".".join(map(str, item["loc"])), "detail": item["msg"]} for item in error.errors()[:10]]
-        raise Problem(422, f"{fields[0]['field']}: {fields[0]['detail']}", errors=fields) from error
-    except ValueError as error:
-        raise Problem(400, f"the body is not JSON: {error}") from error
-    if not 1 <= len(events) <= limit:
-        raise Problem(422, f"a batch holds 1 to {limit} events, this one {len(events)}")
-    return events
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) < len(pairs):
-        raise ValueError("a name occurs twice in an object")
-    return document
+    return key
 
 
 def _problems(app: FastAPI) -> None:
@@ -241,7 +238,7 @@ def _problems(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
-        return answer(Problem(422, f"{first['loc'][-1]}: {first['msg']}"))
+        return answer(Problem(400, f"{first['loc'][-1]}: {first['msg']}"))  # path or query: see body.py for bodies
 
     @app.exception_handler(Exception)
     async def unexpected(_: Request, error: Exception) -> Response:

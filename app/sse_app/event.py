@@ -13,6 +13,8 @@ CHANNEL = re.compile(r"[A-Za-z0-9._:/-]{1,200}")
 RESERVED = frozenset({"gap", "bye", "cursor"})  # the stream's own events: nobody may forge them
 
 Reason = Literal["expired", "truncated", "malformed"]
+Heartbeat = Literal["id", "event", "comment"]
+COMMENT = b":\n\n"  # a heartbeat where no cursor can be told
 _LINE_END = re.compile(rb"\r\n|\r|\n")  # the three line ends of an event stream; str.splitlines knows more
 
 
@@ -81,9 +83,14 @@ def opening(retry: int, id_: str) -> bytes:
     return b"retry: %d\nid: %b\n\n" % (retry, id_.encode())
 
 
-def heartbeat(kind: Literal["id", "event"], id_: str) -> bytes:
-    """Advance the cursor of a quiet subscriber; `event` for clients that ignore a block with no data."""
-    return b"id: %b\n\n" % id_.encode() if kind == "id" else control("cursor", {}, id_)
+def heartbeat(kind: Heartbeat, id_: str) -> bytes:
+    """Advance the cursor of a quiet subscriber; `event` for clients that ignore a block with no data.
+
+    A comment advances nothing: for clients that choke on both, and resume from their last event.
+    """
+    if kind == "id":
+        return b"id: %b\n\n" % id_.encode()
+    return control("cursor", {}, id_) if kind == "event" else COMMENT
 
 
 def retry_only(retry: int) -> bytes:

@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
-from typing import Literal
+from typing import get_args
 
 from sse_app import event
 from sse_app.channels import Filter, prefixes_of
@@ -43,10 +43,10 @@ class Subscriber:
         "write",
     )
 
-    def __init__(self, wanted: Filter, cursor: int, heartbeat: Literal["id", "event"]) -> None:
+    def __init__(self, wanted: Filter, cursor: int, heartbeat: event.Heartbeat) -> None:
         self.wanted = wanted
         self.cursor = cursor  # last offset considered; while live see Hub.considered()
-        self.heartbeat: Literal["id", "event"] = heartbeat
+        self.heartbeat: event.Heartbeat = heartbeat
         self.write: Callable[[bytes], None] | None = None  # of its transport; None: never live, see stream.py
         self.abort: Callable[[], None] | None = None
         self.group: Group | None = None
@@ -290,8 +290,8 @@ class Hub:
         id_ = self.id_at(self.position - 1) if self.open else None
         if id_ is None:
             return
-        frames = {kind: chunk(event.heartbeat(kind, id_)) for kind in ("id", "event")}
-        comment = chunk(b":\n\n")
+        frames = {kind: chunk(event.heartbeat(kind, id_)) for kind in get_args(event.Heartbeat)}
+        comment = chunk(event.COMMENT)
         for done, subscriber in enumerate(subscribers, 1):
             if subscriber.lost or subscriber.ending or subscriber.write is None:
                 continue

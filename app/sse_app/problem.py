@@ -5,6 +5,29 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "description": "Problem details (RFC 9457)",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "const": "about:blank"},
+        "title": {"type": "string", "description": "The status in words"},
+        "status": {"type": "integer", "minimum": 400, "maximum": 599},
+        "detail": {"type": "string", "description": "What is wrong, and what is accepted"},
+        "outcome": {"const": "unknown", "description": "Whether the events were stored is not known"},
+        "errors": {
+            "type": "array",
+            "description": "The fields that are wrong, at most ten",
+            "items": {
+                "type": "object",
+                "required": ["field", "detail"],
+                "properties": {"field": {"type": "string"}, "detail": {"type": "string"}},
+            },
+        },
+    },
+}
 
 
 class Problem(Exception):  # noqa: N818 - the RFC's own word

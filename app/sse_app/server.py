@@ -54,7 +54,7 @@ class Server(uvicorn.Server):
             server.close()
         for listener in sockets or []:
             listener.close()
-        await self._service.hub.drain(self._service.settings.drain_seconds)
+        await self._service.drain()
         await super().shutdown(sockets)
 
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.middleware.cors import CORSMiddleware
 
-from sse_app import api
+from sse_app import api, cors
 from sse_app.embedded import EmbeddedLog
 from sse_app.feed import Feed
 from sse_app.history import History
@@ -24,6 +22,7 @@ from sse_app.publish import Publisher
 from sse_app.resume import Resumer
 from sse_app.ring import Ring
 from sse_app.settings import Settings
+from sse_app.stats import Statistics
 from sse_app.stream import Application, Streams
 from sse_app.window import Window
 
@@ -35,7 +34,6 @@ class Service:
 
     def __init__(self, settings: Settings, log: Log | None = None) -> None:
         self.settings = settings
-        self.begun = time.monotonic()
         self.on_failure: Callable[[], None] = lambda: None  # a background task has died: nothing can be trusted
         self.metrics = Metrics()
         self.log = log or _log(settings)
@@ -44,10 +42,11 @@ class Service:
         self.history = History(settings)
         window = Window(settings.dedupe_window, settings.dedupe_seconds)
         self.feed = Feed(self.log, ring, window, self.hub, self.metrics, self.history, settings.retention_seconds / 2)
+        self.statistics = Statistics(settings, self.hub, self.feed, self.log, self.history, self.metrics)
         self.publisher = Publisher(settings, self.log, self.feed, self.metrics)
         resumer = Resumer(settings, self.log, self.feed, self.hub, self.metrics)
         streams = Streams(settings, self.hub, resumer, self.metrics, api.build(self, self._lifespan))
-        self.application: Application = _with_cors(streams, settings.cors_origins)
+        self.application: Application = cors.allow(streams, settings.cors_origins)
         self._gauges(ring)
 
     def health(self) -> tuple[api.Health, int]:
@@ -58,6 +57,12 @@ class Service:
             return api.Health(status="draining" if self.hub.draining else "unavailable", checks=checks), 503
         return api.Health(status="degraded" if self.history.state == "unavailable" else "ok", checks=checks), 200
 
+    async def drain(self) -> None:
+        """End every stream within SSE_DRAIN_SECONDS."""
+        self.hub.draining = True
+        self.statistics.close()
+        await self.hub.drain(self.settings.drain_seconds)
+
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncGenerator[None]:
         tasks = [
@@ -67,6 +72,7 @@ class Service:
                 ("hub", self.hub.run),
                 ("heartbeats", self.hub.beat),
                 ("history", self.history.run),
+                ("statistics", self.statistics.run),
             )
         ]
         try:
@@ -108,16 +114,3 @@ def _log(settings: Settings) -> Log:
     if not settings.kafka_brokers:
         return EmbeddedLog(settings.embedded_events)
     return KafkaLog(settings)
-
-
-def _with_cors(streams: Streams, origins: str) -> Application:
-    if not origins:
-        return streams
-    middleware: Any = CORSMiddleware
-    return middleware(
-        streams,
-        allow_origins=origins.split(","),
-        allow_methods=["GET", "POST"],
-        allow_headers=["Authorization", "Idempotency-Key", "Last-Event-ID", "Content-Type"],
-        expose_headers=["X-Replica"],
-    )

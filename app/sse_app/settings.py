@@ -52,6 +52,7 @@ class Settings(BaseModel):
     dedupe_seconds: int = Field(600, ge=10, le=86_400)
 
     max_streams: int = Field(15_000, ge=1, le=1_000_000, description="below the limit of open files")
+    max_stats_streams: int = Field(100, ge=1, le=10_000, description="each is a write and a task switch a second")
     max_channels_per_stream: int = Field(100, ge=1, le=1000)
     heartbeat_seconds: int = Field(15, ge=1, le=300)
     retry_milliseconds: int = Field(2000, ge=100, le=600_000)

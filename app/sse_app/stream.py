@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol, get_args
 from urllib.parse import parse_qs
 
 from sse_app import channels, event
 from sse_app.channels import Filter
-from sse_app.event import jittered
+from sse_app.event import Heartbeat, jittered
 from sse_app.hub import Hub, Subscriber, chunk
 from sse_app.log import LogUnavailableError, OutOfRangeError
 from sse_app.metrics import End, Metrics
@@ -42,7 +42,7 @@ class Request:
 
     wanted: Filter
     last_event_id: str
-    heartbeat: Literal["id", "event"]
+    heartbeat: Heartbeat
 
 
 class Streams:
@@ -68,14 +68,14 @@ class Streams:
             await _answer(send, problem.status, problem.headers, problem.body())
             return
         if scope["method"] == "HEAD":
-            await _answer(send, 200, _HEADERS)
+            await _answer(send, 200, HEADERS)
             return
         try:
             start = await self._begin(request)
         except LaterError:
             # Never a 5xx: any answer but 200 ends a browser's EventSource for good.
             body = event.retry_only(jittered(self._settings.retry_milliseconds))
-            await _answer(send, 200, {**_HEADERS, "connection": "close"}, body)
+            await _answer(send, 200, {**HEADERS, "connection": "close"}, body)
             return
         try:
             await self._serve(scope, receive, send, request, start)
@@ -107,19 +107,19 @@ class Streams:
             wanted = channels.parse(names)
         except ValueError as error:
             raise Problem(400, f"channel: {error}") from error
-        heartbeat = query.get("heartbeat", ["id"])[-1]
-        if heartbeat not in ("id", "event"):
-            raise Problem(400, "heartbeat: id or event")
+        heartbeat: Any = query.get("heartbeat", ["id"])[-1]
+        if heartbeat not in get_args(Heartbeat):
+            raise Problem(400, "heartbeat: id, event or comment")
         last_event_id = query.get("last_event_id", [""])[-1]
         for name, value in scope["headers"]:
             if name == b"last-event-id" and value:
                 last_event_id = value.decode("utf-8", "replace")
-        return Request(wanted, last_event_id, "event" if heartbeat == "event" else "id")
+        return Request(wanted, last_event_id, heartbeat)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, request: Request, start: Start) -> None:
         hub = self._hub
         subscriber = Subscriber(request.wanted, start.cursor, request.heartbeat)
-        await send({"type": "http.response.start", "status": 200, "headers": _encoded(_HEADERS)})
+        await send({"type": "http.response.start", "status": 200, "headers": _encoded(HEADERS)})
         connection: Connection | None = scope.get("extensions", {}).get(EXTENSION)
         output: _Direct | _Fallback
         if connection is not None:
@@ -274,7 +274,7 @@ class _Fallback:
         """Never paused, hence never asked for: send() itself waits for a slow reader."""
 
 
-_HEADERS = {"content-type": "text/event-stream", "cache-control": "no-store, no-transform", "x-accel-buffering": "no"}
+HEADERS = {"content-type": "text/event-stream", "cache-control": "no-store, no-transform", "x-accel-buffering": "no"}
 
 
 def _encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:

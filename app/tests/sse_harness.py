@@ -146,6 +146,8 @@ class Client:
 class Stream(Client):
     """An open stream; blocks in order."""
 
+    path = "/api/v1/stream"
+
     def __init__(
         self,
         port: int,
@@ -158,7 +160,7 @@ class Stream(Client):
         names = [channels] if isinstance(channels, str) else channels
         target = urlencode([*(("channel", name) for name in names), *query.items()])
         header = "" if cursor is None else f"\nLast-Event-ID: {cursor}"
-        self.send(f"GET /api/v1/stream?{target} HTTP/1.1\nHost: test{header}")
+        self.send(f"GET {self.path}?{target} HTTP/1.1\nHost: test{header}")
         self.status, self.headers, _ = self.head()
         self.text = ""
         self.last_event_id = cursor or ""

@@ -181,7 +181,7 @@ def test_metrics_history_channels_stats_and_documents_answer(replica: Replicas, 
         {"id": second, "event": "x", "data": "[1]"},
     ]
     assert replica.get(f"/api/v1/channels/{channel}/history?limit=1").json["events"] == history["events"][1:]
-    assert replica.get(f"/api/v1/channels/{channel}/history?limit=0").status == 422
+    assert replica.get(f"/api/v1/channels/{channel}/history?limit=0").status == 400
     assert replica.get("/api/v1/channels").json["channels"][channel] == second
     assert replica.get("/api/v1/stats").json["log"] == {"kind": "embedded", "state": "ok", "lag": 0}
     metrics = replica.get("/metrics").body.decode()

@@ -1,0 +1,63 @@
+"""The body of a publish: read within bounds, then JSON as RFC 8259 has it, without what readers disagree about."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any, NoReturn
+
+from pydantic import TypeAdapter, ValidationError
+from starlette.requests import ClientDisconnect, Request
+
+from sse_app.event import Event
+from sse_app.problem import Problem
+
+_BODY_SECONDS = 15.0  # for a whole body of at most SSE_MAX_BODY_BYTES
+_BATCH: TypeAdapter[list[Event]] = TypeAdapter(list[Event])
+
+
+async def read(request: Request, limit: int) -> bytes:
+    """At most `limit` bytes; raises Problem for more, for a body that ends early, and for one that takes too long."""
+    too_large = Problem(413, f"the body is over {limit} bytes", {"connection": "close"})
+    if int(request.headers.get("content-length", "0")) > limit:
+        raise too_large
+    body = bytearray()
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            async for part in request.stream():
+                body += part
+                if len(body) > limit:
+                    raise too_large
+    except ClientDisconnect as error:
+        raise Problem(400, "the body ended early") from error
+    except TimeoutError as error:
+        raise Problem(408, f"the body did not arrive within {_BODY_SECONDS:g} s", {"connection": "close"}) from error
+    return bytes(body)
+
+
+def events(body: bytes, limit: int) -> list[Event]:
+    """The events of a body that holds one or a list; raises Problem with the fields that are wrong."""
+    try:
+        document: Any = json.loads(body.decode(), parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
+        found = _BATCH.validate_python(document if isinstance(document, list) else [document])
+    except RecursionError as error:
+        raise Problem(400, "the body is nested too deeply") from error
+    except ValidationError as error:
+        fields = [{"field": ".".join(map(str, item["loc"])), "detail": item["msg"]} for item in error.errors()[:10]]
+        raise Problem(422, f"{fields[0]['field']}: {fields[0]['detail']}", errors=fields) from error
+    except ValueError as error:
+        raise Problem(400, f"the body is not JSON: {error}") from error
+    if not 1 <= len(found) <= limit:
+        raise Problem(422, f"a batch holds 1 to {limit} events, this one {len(found)}")
+    return found
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        raise ValueError("a name occurs twice in an object")
+    return document
