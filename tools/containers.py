@@ -1,4 +1,4 @@
-"""What logs, exec and restart share: the inventory's host, and the platform's containers on it."""
+"""What the tools share: the inventory's host, and the platform's containers on it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,11 @@ class Host:
 
     def docker(self, *arguments: str, terminal: bool = False) -> list[str]:
         """Return the command that runs ``docker ARGUMENTS`` there."""
-        command = [*self.sudo, "docker", *arguments]
+        return self.root("docker", *arguments, terminal=terminal)
+
+    def root(self, *arguments: str, terminal: bool = False) -> list[str]:
+        """Return the command that runs these arguments there, as root."""
+        command = [*self.sudo, *arguments]
         if not self.ssh:
             return command
         program, *options, target = self.ssh

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 import yaml
-from ansible_collections.sse.platform.plugins.module_utils import reach, release
+from ansible_collections.sse.platform.plugins.module_utils import audit, project, reach, release
 from sse_app import settings as app_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -163,6 +163,10 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rendered]:
 def each(request: pytest.FixtureRequest, rendered: dict[str, Rendered]) -> Rendered:
     """Every rendered host in turn."""
     return rendered[request.param]
+
+
+def test_our_own_declarations_keep_every_practice(each: Rendered) -> None:
+    assert [audit.audit(project.from_release(one)) for one in (each.platform, each.dashboard)] == [[], []]
 
 
 def published(containers: dict[str, dict[str, Any]]) -> dict[int, str]:

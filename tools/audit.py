@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""Check networking practices: of the platform, or of [FILE.yml | PROJECT], a Compose file or a running project."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import containers
+import yaml
+
+sys.path.insert(0, str(containers.ROOT / ".ansible" / "collections"))
+
+from ansible_collections.sse.platform.plugins.module_utils import audit, project
+
+LABEL = "com.docker.compose.project"
+NEWEST = 'cd "$1" && for project in releases/*/; do cat "$project$(ls "$project" | tail -n 1)"; echo; done'
+
+
+def main() -> int:
+    """Print every finding; 1 where there is one, 2 where there is nothing to check."""
+    parser = containers.parser(__doc__)
+    parser.add_argument("target", nargs="?", help="a Compose file, or a running project (default: the platform)")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.add_argument("--list", action="store_true", help="print the practices, and check nothing")
+    options = parser.parse_args()
+    if options.list:
+        sys.stdout.writelines(f"{rule.id}  {rule.severity:6}  {rule.practice}: {rule.reason}\n" for rule in audit.RULES)
+        return 0
+    try:
+        projects = find(options)
+    except (OSError, yaml.YAMLError, project.ProjectError) as error:
+        sys.stderr.write(f"sse: {options.target}: {error}\n")
+        return 2
+    found = {one.name: audit.audit(one) for one in projects}
+    if options.json:
+        document = {name: [one._asdict() for one in findings] for name, findings in found.items()}
+        sys.stdout.write(json.dumps(document, indent=2) + "\n")
+    else:
+        sys.stdout.write("\n".join(report(one, found[one.name]) for one in projects) + "\n")
+    return int(any(found.values()))
+
+
+def find(options: argparse.Namespace) -> list[project.Project]:
+    """Return what to check."""
+    target = options.target or ""
+    if target.endswith((".yml", ".yaml")) or Path(target).is_file():
+        path = Path(target)
+        return [project.from_compose(yaml.safe_load(path.read_text()), path.resolve().parent.name)]
+    host = containers.host(options)
+    if not target:
+        return platform(host)
+    named = ("--filter", f"label={LABEL}={target}")
+    ids = containers.output(host.docker("ps", "-aq", *named)).split()
+    if not ids:
+        known = containers.output(host.docker("ps", "-a", "--format", f'{{{{.Label "{LABEL}"}}}}')).split()
+        raise project.ProjectError(
+            f"no such file, and no such project runs; there are: {', '.join(sorted(set(known)))}"
+        )
+    networks = containers.output(host.docker("network", "ls", "-q", *named)).split()
+    return [project.from_engine(target, inspect(host, "container", ids), inspect(host, "network", networks))]
+
+
+def platform(host: containers.Host) -> list[project.Project]:
+    """Return what the newest release of each project of the stack declares."""
+    written = containers.output(host.root("sh", "-c", NEWEST, "sh", f"/var/lib/{host.stack}-platform"))
+    return [project.from_release(release) for release in json_lines(written)]
+
+
+def json_lines(text: str) -> list[dict[str, Any]]:
+    """Read JSON documents that stand one after the other."""
+    decoder, found, rest = json.JSONDecoder(), list[dict[str, Any]](), text.strip()
+    while rest:
+        document, end = decoder.raw_decode(rest)
+        found.append(document)
+        rest = rest[end:].lstrip()
+    return found
+
+
+def inspect(host: containers.Host, kind: str, ids: list[str]) -> list[dict[str, Any]]:
+    """Return what the engine knows of these."""
+    return json.loads(containers.output(host.docker(kind, "inspect", *ids))) if ids else []
+
+
+def report(one: project.Project, findings: list[audit.Finding]) -> str:
+    """Write the findings of one project for people: each practice once, with the places that do not keep it."""
+    if not findings:
+        return f"{one.name}: {len(one.services)} services keep all {len(audit.RULES)} practices"
+    lines = [f"{one.name}: {len(findings)} findings in {len(one.services)} services"]
+    for rule in audit.RULES:
+        places = [finding for finding in findings if finding.id == rule.id]
+        if places:
+            lines += [f"  {rule.id} {rule.severity}: {rule.practice}"]
+            lines += [f"    {finding.subject}: {finding.found}" for finding in places]
+            lines += [f"    why:  {rule.reason}", f"    mend: {rule.mend}"]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
