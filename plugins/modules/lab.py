@@ -1,0 +1,100 @@
+# Copyright: sse.platform maintainers
+# MIT License
+"""Show with throwaway containers what each kind of network does."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: lab
+short_description: Show what Docker's networks do
+description:
+  - Runs throwaway containers on each kind of network, and measures who resolves and reaches whom. Removes all of it,
+    also what an interrupted run left. Touches nothing of others, and never makes a Swarm on the host's engine.
+options:
+  stack:
+    description: Name of the stack; every name of the lab begins with it.
+    type: str
+    required: true
+  state_directory:
+    description: Directory on the host that keeps the releases of the stack, whose images can serve.
+    type: path
+    required: true
+  image:
+    description: Image of the containers, on the host already. Empty means one of the newest release.
+    type: str
+    default: ""
+  engine_image:
+    description: Image with an engine, for the lesson on overlay networks; empty leaves it out.
+    type: str
+    default: ""
+author:
+  - sse.platform maintainers (@sse-platform)
+"""
+
+EXAMPLES = r"""
+- name: Show what Docker's networks do
+  sse.platform.lab:
+    stack: sse
+    state_directory: /var/lib/sse-platform
+"""
+
+RETURN = r"""
+seen:
+  description: Every measurement.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    network: {description: Kind of network., type: str}
+    question: {description: What was tried., type: str}
+    answer: {description: What came of it., type: str}
+skipped:
+  description: Reasons by lesson that this host could not show.
+  returned: success
+  type: dict
+lines:
+  description: All of it, written for people.
+  returned: success
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sse.platform.plugins.module_utils.engine import Engine, EngineError
+from ansible_collections.sse.platform.plugins.module_utils.lab import Lab, default_image, namespaces, teach, written
+from ansible_collections.sse.platform.plugins.module_utils.prove import newest_releases
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "stack": {"type": "str", "required": True},
+            "state_directory": {"type": "path", "required": True},
+            "image": {"type": "str", "default": ""},
+            "engine_image": {"type": "str", "default": ""},
+        },
+        supports_check_mode=True,
+    )
+    options = module.params
+    if module.check_mode:
+        module.exit_json(changed=False, seen=[], skipped={}, lines=["check mode: no container is run"])
+    try:
+        engine = Engine()
+        image = options["image"] or default_image(engine, newest_releases(options["state_directory"]))
+        with Lab(engine, options["stack"], image, options["engine_image"]) as lab:
+            lessons = list(teach(lab))
+            kinds = namespaces(lab)
+    except (EngineError, OSError) as error:
+        module.fail_json(msg=str(error), advice="./sse up starts the engine and brings images")
+    module.exit_json(
+        changed=False,
+        seen=[one._asdict() for lesson in lessons for one in lesson.seen],
+        skipped={lesson.title: lesson.skipped for lesson in lessons if lesson.skipped},
+        lines=written(lessons, kinds),
+    )
+
+
+if __name__ == "__main__":
+    main()
