@@ -144,7 +144,7 @@ class Lab:
         self.ip("link", "set", near, "up")
 
     def ip(self, *arguments: str) -> None:
-        """Run the program of ip(8)."""
+        """Configure the network of the host, by iproute2."""
         run = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
         if run.returncode:
             raise SkippedError(f"ip {' '.join(arguments)}: {run.stderr.strip()}")
