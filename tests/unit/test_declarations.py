@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -196,6 +197,12 @@ def test_production_opens_http_and_https_and_nothing_else(rendered: dict[str, Re
 
 def test_no_replica_is_ever_published(each: Rendered) -> None:
     assert not [name for name, one in each.containers.items() if name.startswith("app-") and one["ports"]]
+
+
+def test_every_upstream_that_nginx_passes_on_to_is_defined(each: Rendered) -> None:
+    defined = re.findall(r"^ *upstream (\S+) {", each.nginx, re.MULTILINE)
+    used = re.findall(r"proxy_pass http://([^;/]+);", each.nginx)
+    assert set(used) == set(defined)
 
 
 def test_every_name_and_port_that_a_container_reaches_exists(each: Rendered) -> None:
