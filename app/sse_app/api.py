@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import re
-import uuid
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -15,7 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from sse_app import body, docs, event, openapi
+from sse_app import body, context, docs, event, openapi
 from sse_app.problem import Problem
 from sse_app.stats import Stats
 from sse_app.stream import PATH as STREAM_PATH
@@ -23,6 +23,7 @@ from sse_app.stream import PATH as STREAM_PATH
 if TYPE_CHECKING:
     from sse_app.service import Service
 
+logger = logging.getLogger(__name__)
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 _INDEX = {
     "publish": "POST /api/v1/events",
@@ -217,31 +218,34 @@ def build(service: Service, lifespan: Callable[[FastAPI], AbstractAsyncContextMa
 
 
 def _key(request: Request) -> str:
-    key = request.headers.get("idempotency-key") or request.headers.get("x-request-id") or str(uuid.uuid4())
+    key = request.headers.get("idempotency-key") or context.request_id()
     if not _KEY.fullmatch(key):
         raise Problem(400, "Idempotency-Key: 1 to 200 visible ASCII characters")
     return key
 
 
 def _problems(app: FastAPI) -> None:
-    def answer(problem: Problem) -> Response:
+    def answer(request: Request, problem: Problem) -> Response:
+        level = logging.WARNING if problem.status >= 500 else logging.INFO
+        logger.log(level, "%d to %s %s: %s", problem.status, request.method, request.scope["path"], problem)
         return Response(problem.body(), problem.status, problem.headers)
 
     @app.exception_handler(Problem)
-    async def known(_: Request, error: Problem) -> Response:
-        return answer(error)
+    async def known(request: Request, error: Problem) -> Response:
+        return answer(request, error)
 
     @app.exception_handler(HTTPException)
-    async def http(_: Request, error: HTTPException) -> Response:
-        return answer(Problem(error.status_code, error.detail, error.headers))
+    async def http(request: Request, error: HTTPException) -> Response:
+        return answer(request, Problem(error.status_code, error.detail, error.headers))
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> Response:
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
-        return answer(Problem(400, f"{first['loc'][-1]}: {first['msg']}"))  # path or query: see body.py for bodies
+        # path or query: see body.py for bodies
+        return answer(request, Problem(400, f"{first['loc'][-1]}: {first['msg']}"))
 
     @app.exception_handler(Exception)
-    async def unexpected(_: Request, error: Exception) -> Response:
-        return answer(Problem(500, "an unexpected error; the log of this replica has it"))
+    async def unexpected(request: Request, error: Exception) -> Response:
+        return answer(request, Problem(500, "an unexpected error; the log of this replica has it"))
 
     _ = known, http, invalid, unexpected

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from sse_app.stream import Application
 
 # EventSource sends Last-Event-ID without asking, fetch asks first.
-_REQUEST_HEADERS = ("Authorization", "Idempotency-Key", "Last-Event-ID", "Content-Type")
-_RESPONSE_HEADERS = ("X-Replica", "Idempotency-Key", "Retry-After")
+_REQUEST_HEADERS = ("Authorization", "Idempotency-Key", "Last-Event-ID", "Content-Type", "traceparent")
+_RESPONSE_HEADERS = ("X-Replica", "X-Request-ID", "Idempotency-Key", "Retry-After")
 
 
 class _Cors(CORSMiddleware):

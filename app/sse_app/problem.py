@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+from sse_app import context
+
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "description": "Problem details (RFC 9457)",
@@ -16,6 +18,7 @@ SCHEMA: dict[str, Any] = {
         "title": {"type": "string", "description": "The status in words"},
         "status": {"type": "integer", "minimum": 400, "maximum": 599},
         "detail": {"type": "string", "description": "What is wrong, and what is accepted"},
+        "request_id": {"type": "string", "description": "By which the log of the replica knows the request"},
         "outcome": {"const": "unknown", "description": "Whether the events were stored is not known"},
         "errors": {
             "type": "array",
@@ -46,5 +49,6 @@ class Problem(Exception):  # noqa: N818 - the RFC's own word
         }
 
     def body(self) -> bytes:
-        """The document."""
-        return json.dumps(self.document).encode()
+        """The document, with the id by which the log knows the request."""
+        id_ = context.request_id()
+        return json.dumps({**self.document, "request_id": id_} if id_ else self.document).encode()

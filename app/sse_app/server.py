@@ -11,6 +11,7 @@ from types import FrameType
 
 import uvicorn
 
+from sse_app import logline
 from sse_app.protocol import StreamProtocol
 from sse_app.service import Service
 from sse_app.settings import ConfigurationError, Settings, load
@@ -82,8 +83,7 @@ def main() -> int:
     except OSError as error:
         print(f"sse_app: cannot listen on SSE_HOST, SSE_PORT: {error}", file=sys.stderr)
         return 2
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the feed reports the log's state, once per change
+    logline.configure(settings)
     logger.info("%s listens on %s:%d", settings.replica, *made.getsockname()[:2])
     if not settings.kafka_brokers:
         logger.warning("KAFKA_BROKERS is not set: events live in this process alone and end with it")

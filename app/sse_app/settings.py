@@ -30,6 +30,7 @@ class Settings(BaseModel):
     port: int = Field(8000, ge=0, le=65535, description="0 takes any free port")
     replica: Name = Field(default_factory=lambda: re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname()) or "replica")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "text"] = "text"
     cors_origins: str = Field("", description="comma-separated origins, or *")
 
     kafka_brokers: str = Field("", description="host:port,...; empty: the embedded log of this process")

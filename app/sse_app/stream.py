@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Protocol, get_args
 from urllib.parse import parse_qs
 
-from sse_app import channels, event
+from sse_app import channels, context, event
 from sse_app.channels import Filter
 from sse_app.event import Heartbeat, jittered
 from sse_app.hub import Hub, Subscriber, chunk
@@ -18,6 +19,7 @@ from sse_app.problem import Problem
 from sse_app.resume import LaterError, Resumer, Start
 from sse_app.settings import Settings
 
+logger = logging.getLogger(__name__)
 PATH = "/api/v1/stream"
 EXTENSION = "sse_app.connection"  # in the scope's extensions, where the server offers direct writes
 _WRITE_BYTES = 65_536  # replayed at once: a fraction of what the transport may hold
@@ -59,8 +61,12 @@ class Streams:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Dispatch by path alone, so that this costs other routes nothing."""
-        if scope["type"] != "http" or scope["path"] != PATH:
+        if scope["type"] != "http":
             await self._otherwise(scope, receive, send)
+            return
+        context.begin(scope["headers"])
+        if scope["path"] != PATH:
+            await self._otherwise(scope, receive, context.answering(send))
             return
         try:
             request = self._parse(scope)
@@ -137,7 +143,12 @@ class Streams:
                 await self._finish(subscriber, output, send)
         finally:
             hub.remove(subscriber)
-            self._metrics.ends[end] += 1
+            self._ended(end, subscriber)
+
+    def _ended(self, end: End, subscriber: Subscriber) -> None:
+        self._metrics.ends[end] += 1
+        if end not in ("client", "bye"):
+            logger.info("stream ended (%s) at offset %d of %d", end, subscriber.cursor, self._hub.position - 1)
 
     async def _pump(self, subscriber: Subscriber, output: _Direct | _Fallback, start: Start) -> End:
         """Replay until live, be live until slow, and so on until the stream ends; say why it does."""
@@ -278,7 +289,7 @@ HEADERS = {"content-type": "text/event-stream", "cache-control": "no-store, no-t
 
 
 def _encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
-    return [(name.encode(), value.encode()) for name, value in headers.items()]
+    return [*((name.encode(), value.encode()) for name, value in headers.items()), context.header()]
 
 
 async def _answer(send: Send, status: int, headers: dict[str, str], body: bytes = b"") -> None:
