@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ansible_collections.sse.platform.plugins.module_utils import eventpath, exposed, grafana, namespace, targets
+from ansible_collections.sse.platform.plugins.module_utils import eventpath, exposed, grafana, link, namespace, targets
 from ansible_collections.sse.platform.plugins.module_utils.engine import Engine, EngineError, probe
 from ansible_collections.sse.platform.plugins.module_utils.eventpath import Door
 from ansible_collections.sse.platform.plugins.module_utils.fault import Fault
@@ -143,6 +143,8 @@ class Prover:
         ]
         if self.of("nginx") and self.of("app"):
             checks.insert(0, ("deliveries of events", self.events))
+            if self.sockets():
+                checks.insert(1, ("streams over a Unix socket", self.link))
 
         def timed(work: Callable[[], Finding]) -> tuple[Finding, float]:
             begun = time.monotonic()
@@ -318,10 +320,23 @@ class Prover:
         port = subject.spec["ports"][0]["container_port"] if subject.spec["ports"] else 3000
         return Finding(*grafana.check(Door(subject.name, subject.address, port), password))
 
-    def events(self) -> Finding:
-        """Publish through nginx, receive from every replica and through nginx, each event once."""
+    def sockets(self) -> dict[str, tuple[int, str]]:
+        """Return process and path of every replica that listens on a Unix socket, too."""
+        paths = {one.name: (one.pid, link.socket_path(one.spec)) for one in self.of("app")}
+        return {name: (pid, path) for name, (pid, path) in paths.items() if path}
+
+    def link(self) -> Finding:
+        """See that nginx takes the socket, where replicas have one."""
+        serving = [door for door in self.doors() if not self.answers(door, "/api/v1/health/live", {200})]
+        if not serving:
+            return Finding([], 0)  # events() says so
+        paths = {name: path for name, (_, path) in self.sockets().items()}
+        return Finding(*link.check(serving[0], self.of("nginx")[0].pid, paths))
+
+    def doors(self) -> list[Door]:
+        """Return nginx' published ports."""
         nginx = self.of("nginx")[0]
-        doors = [
+        return [
             Door(
                 nginx.name,
                 exposed.LOOPBACK if one["host_ip"] in exposed.EVERYWHERE else one["host_ip"],
@@ -330,6 +345,10 @@ class Prover:
             )
             for one in nginx.spec["ports"]
         ]
+
+    def events(self) -> Finding:
+        """Publish through nginx, receive from every replica and through nginx, each event once."""
+        nginx, doors = self.of("nginx")[0], self.doors()
         path = "/api/v1/health/live"
         faults = [fault for door in doors for fault in self.answers(door, path, {200, *REDIRECTS})]
         serving = (one for one in doors if eventpath.request(one, "GET", path, timeout=ANSWER_SECONDS).status == 200)
@@ -340,5 +359,5 @@ class Prover:
                 faults.append(Fault(nginx.name, "find nginx' door", got, "./sse logs nginx"))
             return Finding(faults, 0)
         replicas = [Door(one.name, one.address, REPLICA_PORT) for one in self.of("app")]
-        passage = eventpath.travel(door, replicas)
+        passage = eventpath.travel(door, [*replicas, *link.doors(self.sockets())])
         return Finding(faults + passage.faults, passage.deliveries)
