@@ -53,11 +53,12 @@ class Channels(BaseModel):
 
 
 class HistoryEvent(BaseModel):
-    """One event as delivered."""
+    """One event as delivered, with its publisher's traceparent where it had one."""
 
     id: str
     event: str
     data: str
+    traceparent: str | None = None
 
 
 class HistoryOf(BaseModel):
@@ -158,7 +159,9 @@ def build(service: Service, lifespan: Callable[[FastAPI], AbstractAsyncContextMa
         held = hub.ring.slice(hub.ring.start, hub.ring.end)
         return Channels(channels={entry.channel: str(entry.cursor) for entry in held if entry.frame is not None})
 
-    @app.get("/api/v1/channels/{channel:path}/history", responses=openapi.problems(400))
+    @app.get(
+        "/api/v1/channels/{channel:path}/history", responses=openapi.problems(400), response_model_exclude_none=True
+    )
     async def history(
         channel: Annotated[str, Path(pattern=openapi.CHANNEL_PATTERN, examples=["orders"])],
         limit: Annotated[int, Query(ge=1, le=1000)] = 50,
@@ -169,11 +172,14 @@ def build(service: Service, lifespan: Callable[[FastAPI], AbstractAsyncContextMa
             return HistoryOf.model_validate({"channel": channel, "source": "redis", "events": events})
         held = hub.ring.slice(hub.ring.start, hub.ring.end)
         newest = [entry for entry in held if entry.frame is not None and entry.channel == channel][-limit:]
-        parsed = [(str(entry.cursor), *event.parse(entry.frame or b"")) for entry in newest]
+        parsed = [(entry, *event.parse(entry.frame or b"")) for entry in newest]
         return HistoryOf(
             channel=channel,
             source="memory",
-            events=[HistoryEvent(id=id_, event=name, data=data) for id_, name, data in parsed],
+            events=[
+                HistoryEvent(id=str(entry.cursor), event=name, data=data, traceparent=entry.traceparent or None)
+                for entry, name, data in parsed
+            ],
         )
 
     @app.get("/api/v1/stats")

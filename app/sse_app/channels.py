@@ -14,13 +14,14 @@ class Filter:
 
     exact: frozenset[str]
     prefixes: frozenset[str]  # "stock." for the pattern stock.*, "" for *
+    traced: bool = False  # each event's traceparent before it
 
     def matches(self, channel: str) -> bool:
         """Whether an event of this channel is for this filter."""
         return channel in self.exact or any(channel.startswith(prefix) for prefix in self.prefixes)
 
 
-def parse(names: Iterable[str]) -> Filter:
+def parse(names: Iterable[str], traced: bool = False) -> Filter:
     """The filter of a request; ValueError names the channel that is none."""
     exact, prefixes = set[str](), set[str]()
     for name in names:
@@ -34,7 +35,7 @@ def parse(names: Iterable[str]) -> Filter:
             raise ValueError(
                 f"{name[:200]!r} is no channel: 1-200 of A-Z a-z 0-9 . _ : / - , or a pattern prefix.* or *"
             )
-    return Filter(frozenset(exact), frozenset(prefixes))
+    return Filter(frozenset(exact), frozenset(prefixes), traced)
 
 
 def prefixes_of(channel: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 CHANNEL = re.compile(r"[A-Za-z0-9._:/-]{1,200}")
-RESERVED = frozenset({"gap", "bye", "cursor"})  # the stream's own events: nobody may forge them
+RESERVED = frozenset({"gap", "bye", "cursor", "traceparent"})  # the stream's own events: nobody may forge them
 
 Reason = Literal["expired", "truncated", "malformed"]
 Heartbeat = Literal["id", "event", "comment"]
@@ -52,6 +52,11 @@ def frame(event: str, data: bytes, id_: str) -> bytes:
     if b"\n" in data or b"\r" in data:
         data = _LINE_END.sub(b"\ndata: ", data)
     return b"%bdata: %b\nid: %b\n\n" % (head, data, id_.encode())
+
+
+def traced(encoded: bytes, traceparent: str) -> bytes:
+    """A frame after its publisher's traceparent: an event, so that any client can read it, which moves no cursor."""
+    return b"event: traceparent\ndata: %b\n\n%b" % (traceparent.encode(), encoded) if traceparent else encoded
 
 
 def parse(encoded: bytes) -> tuple[str, str]:

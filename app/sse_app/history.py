@@ -122,4 +122,7 @@ class History:
 def _member(record: Record) -> str:
     draft = record.draft
     cursor = Cursor(record.offset, record.fingerprint)
-    return json.dumps({"id": str(cursor), "event": draft.event, "data": draft.data.decode()}, ensure_ascii=False)
+    member = {"id": str(cursor), "event": draft.event, "data": draft.data.decode()}
+    if draft.traceparent:
+        member["traceparent"] = draft.traceparent
+    return json.dumps(member, ensure_ascii=False)

@@ -238,7 +238,7 @@ class Hub:
                 group.last = entry
                 if not group.frames:
                     touched.append(group)
-                group.frames.append(entry.frame)
+                group.frames.append(entry.traced() if group.wanted.traced else entry.frame)
                 wanted = True
             if wanted:
                 timestamps.append(entry.timestamp)

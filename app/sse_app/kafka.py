@@ -8,7 +8,8 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from sse_app.event import CHANNEL
+from sse_app import trace
+from sse_app.event import CHANNEL, RESERVED
 from sse_app.ids import fingerprint
 from sse_app.log import (
     MARKER,
@@ -30,7 +31,7 @@ _errors: Any = importlib.import_module("aiokafka.errors")
 
 _ANSWER_SECONDS = 3.0  # a broker that takes longer is away
 _IDLE_MILLISECONDS = 1000  # how soon a silent broker is asked whether it lives
-_BATCH_OVERHEAD = 256  # bytes of a record's framing, key, header names and digest, generously
+_BATCH_OVERHEAD = 320  # bytes of a record's framing, key, header names, digest and traceparent, generously
 _TOPIC_EXISTS = 36  # protocol error code
 
 
@@ -304,18 +305,22 @@ class _KafkaTail:
 
 
 def _headers(draft: Draft) -> list[tuple[str, bytes]]:
-    return [("key", draft.key), ("event", draft.event.encode()), ("digest", draft.digest)]
+    headers = [("key", draft.key), ("event", draft.event.encode()), ("digest", draft.digest)]
+    if draft.traceparent:  # under the name by which OpenTelemetry's Kafka clients write and read it
+        headers.append(("traceparent", draft.traceparent.encode()))
+    return headers
 
 
 def _record(message: Any) -> Record:
     """A record of any producer: one without our headers is an event if its key is a channel and its value text."""
-    headers: dict[str, bytes] = dict(message.headers)
+    headers: dict[str, bytes] = {name: value or b"" for name, value in message.headers}  # Kafka knows null values
     key, value, channel = headers.get("key", b""), message.value or b"", (message.key or b"").decode("latin-1")
     name = headers.get("event", b"message").decode("utf-8", "replace")
     unique = key or b"%d\0%b\0%b" % (message.timestamp, message.key or b"", value)
-    if not CHANNEL.fullmatch(channel) or not name.isprintable() or not _is_text(value):
+    if not CHANNEL.fullmatch(channel) or not name.isprintable() or name in RESERVED or not _is_text(value):
         channel = MARKER
-    draft = Draft(key, channel, name or "message", value, headers.get("digest", b""))
+    traceparent = trace.parse(headers.get("traceparent", b""))
+    draft = Draft(key, channel, name or "message", value, headers.get("digest", b""), traceparent)
     return Record(message.offset, message.timestamp, fingerprint(unique), draft)
 
 

@@ -17,6 +17,7 @@ class Draft(NamedTuple):
     event: str
     data: bytes
     digest: bytes  # of the whole publish: the same key with another body is a mistake
+    traceparent: str = ""  # of its publisher, where it had one
 
 
 class Record(NamedTuple):

@@ -118,6 +118,13 @@ _KEY = {
     "schema": {"type": "string", "pattern": "^[!-~]{1,200}$"},
     "example": "7d3c6f1a-order-1",
 }
+_TRACEPARENT = {
+    "name": "traceparent",
+    "in": "header",
+    "description": "The publisher's trace (W3C Trace Context), kept with the events; one that is not valid is ignored.",
+    "schema": {"type": "string"},
+    "example": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+}
 
 
 def publish(max_batch_events: int) -> dict[str, Any]:
@@ -132,7 +139,7 @@ def publish(max_batch_events: int) -> dict[str, Any]:
         "batch": {"summary": "All or none", "value": [order, {"channel": "stock.eu", "data": 7}]},
     }
     content = {"application/json": {"schema": schema, "examples": examples}}
-    return {"parameters": [_KEY], "requestBody": {"required": True, "content": content}}
+    return {"parameters": [_KEY, _TRACEPARENT], "requestBody": {"required": True, "content": content}}
 
 
 def stream(max_channels: int) -> dict[str, Any]:
@@ -164,6 +171,11 @@ def stream(max_channels: int) -> dict[str, Any]:
                 {"type": "string", "enum": ["id", "event", "comment"], "default": "id"},
                 "`id`: a block with nothing but the cursor; `event`: an event `cursor` with data `{}`, for clients that"
                 " ignore such a block; `comment`: a comment, which moves no cursor",
+            ),
+            query(
+                "trace",
+                {"type": "string", "enum": ["0", "1"], "default": "0"},
+                "`1`: an event `traceparent` comes before each event that was published with one, with it as data",
             ),
             {
                 "name": "Last-Event-ID",

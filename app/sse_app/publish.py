@@ -7,7 +7,7 @@ import hashlib
 import time
 from collections.abc import Sequence
 
-from sse_app import ids
+from sse_app import context, ids
 from sse_app.event import Event
 from sse_app.feed import Feed
 from sse_app.ids import Cursor
@@ -88,8 +88,11 @@ def _drafts(events: Sequence[Event], principal: str, key: str) -> list[Draft]:
     for event, payload in zip(events, payloads, strict=True):
         for part in (event.channel.encode(), event.event.encode(), payload):
             digest.update(len(part).to_bytes(8) + part)
+    traceparent = context.traceparent()
     return [
-        Draft(f"{principal}\0{key}\0{index}".encode(), event.channel, event.event, payload, digest.digest())
+        Draft(
+            f"{principal}\0{key}\0{index}".encode(), event.channel, event.event, payload, digest.digest(), traceparent
+        )
         for index, (event, payload) in enumerate(zip(events, payloads, strict=True))
     ]
 

@@ -19,6 +19,11 @@ class Entry(NamedTuple):
     timestamp: int
     channel: str
     frame: bytes | None
+    traceparent: str = ""
+
+    def traced(self) -> bytes:
+        """The frame for who asked for traces; one with nothing to add is the same bytes."""
+        return event.traced(self.frame or b"", self.traceparent)
 
 
 def entry(record: Record, duplicate: bool) -> Entry:
@@ -26,7 +31,8 @@ def entry(record: Record, duplicate: bool) -> Entry:
     cursor, draft = Cursor(record.offset, record.fingerprint), record.draft
     if duplicate or draft.channel == MARKER:
         return Entry(cursor, record.timestamp, draft.channel, None)
-    return Entry(cursor, record.timestamp, draft.channel, event.frame(draft.event, draft.data, str(cursor)))
+    frame = event.frame(draft.event, draft.data, str(cursor))
+    return Entry(cursor, record.timestamp, draft.channel, frame, draft.traceparent)
 
 
 class Ring:
@@ -97,7 +103,7 @@ class Ring:
         for held in self.slice(start, min(stop, start + 1000)):  # 1000: some 0.2 ms before others get their turn
             start += 1
             if held.frame is not None and wanted.matches(held.channel):
-                frames.append(held.frame)
+                frames.append(held.traced() if wanted.traced else held.frame)
                 size += len(held.frame)
                 if size >= limit:
                     break

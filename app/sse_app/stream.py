@@ -110,8 +110,11 @@ class Streams:
             raise Problem(
                 400, f"channel: {len(names)} given, at most {self._settings.max_channels_per_stream} are allowed"
             )
+        traced = query.get("trace", ["0"])[-1]
+        if traced not in ("0", "1"):
+            raise Problem(400, "trace: 0 or 1")
         try:
-            wanted = channels.parse(names)
+            wanted = channels.parse(names, traced == "1")
         except ValueError as error:
             raise Problem(400, f"channel: {error}") from error
         heartbeat: Any = query.get("heartbeat", ["id"])[-1]
@@ -157,11 +160,14 @@ class Streams:
         if start.backlog is not None:
             try:
                 async for entries in start.backlog.entries(hub):
-                    frames = [held.frame for held in entries if held.frame and subscriber.wanted.matches(held.channel)]
+                    matching = [held for held in entries if held.frame and subscriber.wanted.matches(held.channel)]
                     if not await self._writable(subscriber):
                         return _why(subscriber)
-                    if frames:
-                        await output.write(b"".join(frames))
+                    if matching:
+                        traced = subscriber.wanted.traced
+                        await output.write(
+                            b"".join(held.traced() if traced else held.frame or b"" for held in matching)
+                        )
                     if entries:
                         subscriber.cursor = entries[-1].cursor.offset
             except (LogUnavailableError, OutOfRangeError):

@@ -99,20 +99,3 @@ def test_the_log_names_the_request_of_a_stream_that_ends_abnormally(
     [line] = lines
     assert '"message": "stream ended (slow) at offset ' in line
     assert f'"request_id": "{client.headers["x-request-id"]}"' in line
-
-
-@pytest.mark.parametrize("given", [TRACE, "cc-" + TRACE[3:], "cc-" + TRACE[3:] + "-more"])
-def test_a_traceparent_that_is_valid_is_taken_as_version_00(given: str) -> None:
-    assert trace.parse(given.encode()) == TRACE
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        "", TRACE[:-1], TRACE + "0", TRACE + "-more", "ff" + TRACE[2:], TRACE.upper(), TRACE.replace("-", "_"),
-        "00-" + "0" * 32 + TRACE[35:], TRACE[:36] + "0" * 16 + "-01", "cc" + TRACE[2:] + "more", TRACE + "\n",
-        " " + TRACE,
-    ],
-)  # fmt: skip
-def test_a_traceparent_that_is_not_valid_is_none(given: str) -> None:
-    assert trace.parse(given.encode()) == ""

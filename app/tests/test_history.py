@@ -56,6 +56,10 @@ def test_history_comes_from_redis_and_outlives_the_memory_of_a_replica(redis: Re
         assert found["source"] == "redis"
         assert [event["id"] for event in found["events"]] == ids[20:]  # written by both replicas, each once
         assert found["events"][0] == {"id": ids[20], "event": "e", "data": "20"}
+        traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        replicas.post({"channel": channel, "data": "traced"}, traceparent=traceparent)
+        eventually(lambda: replicas.get(path).json["events"][-1]["data"] == "traced")
+        assert replicas.get(path).json["events"][-1]["traceparent"] == traceparent
         replicas.call(replicas.log.recreate)
         eventually(lambda: replicas.get(path).json["events"] == [])
 

@@ -19,6 +19,7 @@ from sse_harness import Replicas, Stream, eventually
 
 from sse_app.feed import marker
 
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 BROKERS = os.environ.get("KAFKA_BROKERS", "")
 pytestmark = [pytest.mark.kafka, pytest.mark.skipif(not BROKERS, reason="KAFKA_BROKERS names no broker")]
 
@@ -60,6 +61,19 @@ def test_what_one_replica_accepts_every_replica_delivers_under_the_same_id(topic
         with later.stream(channel, ids[5]) as resumed:
             assert [block.id for block in resumed.events(115)] == [*ids[6:], *again[0]["ids"]]
         assert later.service.metrics.resumes == {"log": 1}
+
+
+def test_a_traceparent_given_to_one_replica_reaches_who_asks_at_another(topic: str, channel: str) -> None:
+    with Replicas(2, kafka_brokers=BROKERS, topic=topic) as replicas:
+        with replicas.stream(channel, index=1, trace="1") as traced, replicas.stream(channel, index=1) as plain:
+            assert traced.block().id == plain.block().id
+            [id_] = replicas.post({"channel": channel, "data": 1}, traceparent=TRACE).json["ids"]
+            context, event = traced.events(2)
+            assert (context.event, context.data, context.id) == ("traceparent", TRACE, None)
+            assert (event.event, event.id) == ("message", id_)
+            assert [block.id for block in plain.events(1)] == [id_]
+        history = replicas.get(f"/api/v1/channels/{channel}/history", 1).json["events"]
+        assert history == [{"id": id_, "event": "message", "data": "1", "traceparent": TRACE}]
 
 
 def test_the_topic_has_what_durability_needs_and_the_settings_say(topic: str) -> None:
@@ -119,14 +133,17 @@ def test_a_record_of_another_producer_is_an_event_if_it_can_be_one(topic: str, c
                 (channel.encode(), b"\xff", []),
                 (channel.encode(), None, []),
                 (channel.encode(), b"x", [("event", b"a\nb")]),
-                (channel.encode(), b"plain\nid: 0", [("event", b"made")]),
+                (channel.encode(), b"x", [("event", b"gap")]),
+                (channel.encode(), b"null", [("event", None), ("traceparent", None)]),
+                (channel.encode(), b"plain\nid: 0", [("event", b"made"), ("traceparent", TRACE.encode())]),
             ]:
                 await producer.send_and_wait(topic, value, key, partition=0, headers=headers)
 
-    with Replicas(kafka_brokers=BROKERS, topic=topic) as replicas, replicas.stream(channel) as stream:
+    with Replicas(kafka_brokers=BROKERS, topic=topic) as replicas, replicas.stream(channel, trace="1") as stream:
         asyncio.run(produce())
-        empty, [block] = stream.events(1), stream.events(1)
-        assert empty[0].data == ""
+        empty, null, traced, block = stream.events(4)
+        assert (empty.data, null.event, null.data) == ("", "message", "null")
+        assert (traced.event, traced.data) == ("traceparent", TRACE)
         assert (block.event, block.data) == ("made", "plain\nid: 0")
         with replicas.stream(channel, block.id) as resumed:
             assert resumed.block().id == block.id
