@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sse_app.hub import Subscriber
+from sse_app.problem import Problem
 from sse_app.stream import EXTENSION
 
 _HEAD_BYTES = 65_536  # request line and headers; NGINX allows 32 KB
 _HEAD_SECONDS = 20.0  # from a new connection, or the first byte of a later request, to the end of its head
+_PIPELINED = 100  # requests that wait for the answers to earlier ones: some 3 KB each, and browsers send none
+_FRAMING = 8  # bytes on the wire for a byte of body, if each comes as a chunk of its own
 
 
 class StreamProtocol(HttpToolsProtocol):
@@ -27,14 +31,21 @@ class StreamProtocol(HttpToolsProtocol):
         self._start_head_timer()
 
     def data_received(self, data: bytes) -> None:
-        """Refuse a head that does not end."""
+        """Refuse a head, or trailers and chunk extensions, that do not end: the parser keeps what it is given."""
         self._head_bytes += len(data)
         super().data_received(data)
-        if self._head_bytes > _HEAD_BYTES and not self.transport.is_closing():
-            self.send_400_response("Request head too large.")
+        if self._head_bytes > _HEAD_BYTES:
+            self._refuse(Problem(431, f"the request's head, or what frames its body, is over {_HEAD_BYTES} bytes"))
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no request (the name is uvicorn's)."""
+        self._refuse(Problem(400, msg))
 
     def on_message_begin(self) -> None:
-        """Offer this connection to the application."""
+        """Offer this connection to the application; cut one that has sent more requests than it can wait for."""
+        if len(self.pipeline) >= _PIPELINED:
+            self.transport.abort()
+            raise ConnectionAbortedError  # ends the parser's work on what was read
         super().on_message_begin()
         scope: Any = self.scope
         scope["extensions"] = {EXTENSION: self}
@@ -44,7 +55,12 @@ class StreamProtocol(HttpToolsProtocol):
         """What follows is a body, bounded by whoever reads it."""
         super().on_headers_complete()
         self._stop_head_timer()
-        self._head_bytes = -(2**62)
+        self._head_bytes = 0
+
+    def on_body(self, body: bytes) -> None:
+        """Whoever reads the body bounds it."""
+        super().on_body(body)
+        self._head_bytes -= _FRAMING * len(body)
 
     def on_message_complete(self) -> None:
         """Count the next head."""
@@ -69,6 +85,22 @@ class StreamProtocol(HttpToolsProtocol):
         super().resume_writing()
         if self.stream is not None:
             self.stream.resume()
+
+    def _refuse(self, problem: Problem) -> None:
+        cycle: Any = self.cycle
+        if self.transport.is_closing():
+            return
+        if self.stream is not None or (cycle and cycle.response_started and not cycle.response_complete):
+            self.transport.abort()  # another answer within this one would be read as a part of it
+            return
+        headers = [*self.server_state.default_headers, (b"connection", b"close")]
+        headers += [(name.encode(), value.encode()) for name, value in problem.headers.items()]
+        body = problem.body()
+        headers.append((b"content-length", b"%d" % len(body)))
+        head = b"".join(b"%b: %b\r\n" % header for header in headers)
+        status = b"HTTP/1.1 %d %b\r\n" % (problem.status, HTTPStatus(problem.status).phrase.encode())
+        self.transport.write(b"%b%b\r\n%b" % (status, head, body))
+        self.transport.close()
 
     def _start_head_timer(self) -> None:
         if self._head_timer is None:

@@ -148,21 +148,20 @@ class Client:
 class Stream(Client):
     """An open stream; blocks in order."""
 
-    path = "/api/v1/stream"
-
     def __init__(
         self,
         door: int | Path,
         channels: str | list[str] = "*",
         cursor: str | None = None,
         receive_buffer: int | None = None,
+        path: str = "/api/v1/stream",
         **query: str,
     ) -> None:
         super().__init__(door, receive_buffer=receive_buffer)
         names = [channels] if isinstance(channels, str) else channels
         target = urlencode([*(("channel", name) for name in names), *query.items()])
         header = "" if cursor is None else f"\nLast-Event-ID: {cursor}"
-        self.send(f"GET {self.path}?{target} HTTP/1.1\nHost: test{header}")
+        self.send(f"GET {path}?{target} HTTP/1.1\nHost: test{header}")
         self.status, self.headers, _ = self.head()
         self.text = ""
         self.last_event_id = cursor or ""

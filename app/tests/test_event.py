@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import pytest
@@ -57,6 +58,31 @@ def test_no_field_of_an_event_makes_another_frame(name: str, data: str) -> None:
     assert event.parse(encoded) == (block.event, block.data)
 
 
+PIECES = ["", "\r", "\n", "\r\n", "\n\n", "\0", ":", " ", "id: 9-0", "data: ", "event: gap", "retry: 1", "\ufeff",
+    "\u2028", "\x85", "\x0b", "é", "\U0001f600", "x", "{}"]  # fmt: skip
+
+
+def test_a_hundred_thousand_hostile_events_are_as_many_frames_each_with_its_own_fields() -> None:
+    source = random.Random(20261124)
+
+    def text(pieces: int) -> str:
+        return "".join(source.choices(PIECES, k=source.randrange(pieces)))
+
+    for _ in range(100):  # streams of a thousand frames each
+        frames: list[bytes] = []
+        expected: list[tuple[str, str, str]] = []
+        for number in range(1000):
+            name, data = text(3), text(6)
+            try:
+                one = Event(channel="c", event=name, data=data)
+            except ValueError:
+                one = Event(channel="c", data=data)
+            frames.append(event.frame(one.event, one.payload(), f"{number}-a"))
+            expected.append((one.event, data.replace("\r\n", "\n").replace("\r", "\n"), f"{number}-a"))
+        read = blocks(b"".join(frames).decode())
+        assert [(block.event, block.data, block.id) for block in read] == expected
+
+
 @given(hostile)
 def test_a_hostile_cursor_makes_no_frame_within_a_gap(requested: str) -> None:
     [block] = blocks(event.gap("malformed", requested, "1-a", 1000).decode())
@@ -78,6 +104,7 @@ def test_data_that_json_or_utf8_cannot_say_is_refused(data: Any) -> None:
 
 def test_heartbeats_are_these_bytes() -> None:
     assert event.heartbeat("id", "1-a") == b"id: 1-a\n\n"
+    assert event.heartbeat("comment", "1-a") == b":\n\n"
     assert event.heartbeat("event", "1-a") == b"event: cursor\ndata: {}\nid: 1-a\n\n"
     assert event.opening(2000, "1-a") == b"retry: 2000\nid: 1-a\n\n"
     bye = event.control("bye", {"reason": "draining"}, None, 100)

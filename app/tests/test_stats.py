@@ -17,14 +17,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sse_app.stats._TICK_SECONDS", 0.05)
 
 
-class Watch(Stream):
+def watching(replica: Replicas, receive_buffer: int | None = None) -> Stream:
     """An open stream of statistics."""
-
-    path = PATH
+    return Stream(replica.port, path=PATH, receive_buffer=receive_buffer)
 
 
 def test_a_watcher_gets_what_the_statistics_are_and_then_every_tick(replica: Replicas, channel: str) -> None:
-    with Watch(replica.port) as watch:
+    with watching(replica) as watch:
         assert (watch.status, watch.headers["content-type"]) == (200, "text/event-stream")
         assert watch.headers["cache-control"].startswith("no-store")
         assert [name for name, _ in watch.block().fields] == ["retry"]
@@ -41,7 +40,7 @@ def test_all_watchers_share_one_encoding_of_a_tick(replica: Replicas, monkeypatc
     now = statistics.now
     monkeypatch.setattr(statistics, "now", lambda: encoded.append(1) or now())
     with ExitStack() as stack:
-        watches = [stack.enter_context(Watch(replica.port)) for _ in range(10)]
+        watches = [stack.enter_context(watching(replica)) for _ in range(10)]
         for watch in watches:
             watch.events(11)  # its own first, and ten ticks
     assert 20 <= len(encoded) < 60  # encoded for each, they were 110
@@ -49,7 +48,8 @@ def test_all_watchers_share_one_encoding_of_a_tick(replica: Replicas, monkeypatc
 
 def test_nobody_watching_costs_no_ticks_and_a_watcher_that_goes_is_forgotten(replica: Replicas) -> None:
     statistics = replica.service.statistics
-    with Watch(replica.port) as watch:
+    eventually(lambda: statistics.watchers == 0)  # those of other tests
+    with watching(replica) as watch:
         watch.block()
         assert statistics.watchers == 1
         assert statistics._watched.is_set()
@@ -58,7 +58,7 @@ def test_nobody_watching_costs_no_ticks_and_a_watcher_that_goes_is_forgotten(rep
 
 
 def test_one_watcher_too_many_is_sent_elsewhere_by_200_and_retry() -> None:
-    with Replicas(max_stats_streams=1) as replica, Watch(replica.port) as first:
+    with Replicas(max_stats_streams=1) as replica, watching(replica) as first:
         first.block()
         answer = fetch(f"http://127.0.0.1:{replica.port}{PATH}")
         assert (answer.status, answer.headers["connection"]) == (200, "close")
@@ -67,7 +67,7 @@ def test_one_watcher_too_many_is_sent_elsewhere_by_200_and_retry() -> None:
 
 
 def test_a_drain_says_bye_to_watchers_and_ends_their_streams() -> None:
-    with Replicas() as replica, Watch(replica.port) as watch:
+    with Replicas() as replica, watching(replica) as watch:
         watch.block()
         stop = threading.Thread(target=replica.__exit__)
         stop.start()
@@ -83,7 +83,7 @@ def test_a_watcher_that_reads_nothing_is_cut(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("sse_app.stats._TICK_SECONDS", 0.001)
     with (
         Replicas(slow_reader_seconds=1, send_buffer_bytes=4096) as replica,
-        Watch(replica.port, receive_buffer=2048) as watch,
+        watching(replica, 2048) as watch,
     ):
         watch.block()
         eventually(lambda: replica.service.statistics.watchers == 0, 20)

@@ -73,27 +73,6 @@ def test_a_stream_resumes_after_its_cursor_with_nothing_lost_or_doubled(
         assert data(stream, 4) == ["2", "3", "4", "5"]
 
 
-@pytest.mark.parametrize(
-    ("cursor", "reason"),
-    [
-        ("nonsense", "malformed"), ("-1", "malformed"), (str(2**64), "malformed"), ("9" * 8000, "malformed"),
-        ("é".encode().decode("latin-1"), "malformed"), ("1-0123abcd: x", "malformed"),
-        (f"{2**62}-0123abcd", "truncated"), ("0-00000000", "truncated"),
-    ],
-)  # fmt: skip
-def test_a_cursor_that_is_not_of_this_history_gets_a_gap_and_then_goes_on_live(
-    replica: Replicas, channel: str, cursor: str, reason: str
-) -> None:
-    [newest] = replica.publish({"channel": channel, "data": "before"})
-    with replica.stream(channel, cursor) as stream:
-        gap = stream.block()
-        assert [name for name, _ in gap.fields] == ["retry", "event", "data", "id"]  # one block: see resume.py
-        assert (gap.event, gap.id, gap.json["reason"], gap.json["resumed_from"]) == ("gap", newest, reason, newest)
-        assert gap.json["requested"] == cursor.encode("latin-1").decode("utf-8", "replace")[:100]
-        replica.publish({"channel": channel, "data": "after"})
-        assert data(stream, 1) == ["after"]
-
-
 def test_a_cursor_older_than_the_ring_is_resumed_from_the_log_with_duplicates_dropped(channel: str) -> None:
     with Replicas(ring_events=10) as replica:
         [cursor] = replica.publish({"channel": channel, "data": "first"})
@@ -144,41 +123,6 @@ def test_a_cursor_ahead_of_a_lagging_replica_is_held_until_it_has_caught_up(chan
             text += patient.chunk() or b""
         assert [block.data for block in blocks(text.decode())] == [None, "2"]
         patient.__exit__()
-
-
-@pytest.mark.parametrize(("kind", "fields"), [("id", ["id"]), ("event", ["event", "data", "id"])])
-def test_heartbeats_advance_the_cursor_of_a_quiet_subscriber(channel: str, kind: str, fields: list[str]) -> None:
-    with Replicas(heartbeat_seconds=1) as replica, replica.stream("quiet", heartbeat=kind) as stream:
-        stream.block()
-        [id_] = replica.publish({"channel": channel, "data": 1})
-        beat = stream.block(3)
-        assert ([name for name, _ in beat.fields], beat.id) == (fields, id_)
-        if kind == "event":
-            assert (beat.event, beat.data) == ("cursor", "{}")
-
-
-@pytest.mark.parametrize(
-    ("request_line", "status"),
-    [
-        ("GET /api/v1/stream HTTP/1.1", 400), ("GET /api/v1/stream?channel= HTTP/1.1", 400),
-        ("GET /api/v1/stream?chanel=a HTTP/1.1", 400),
-        ("GET /api/v1/stream?channel=a%0Ab HTTP/1.1", 400), ("GET /api/v1/stream?channel=%ff HTTP/1.1", 400),
-        ("GET /api/v1/stream?channel=a%00 HTTP/1.1", 400), ("GET /api/v1/stream?channel=a.*.b HTTP/1.1", 400),
-        (f"GET /api/v1/stream?{'&'.join(['channel=a'] * 6)} HTTP/1.1", 400),
-        (f"GET /api/v1/stream?{'&'.join(['channel=a'] * 10_000)} HTTP/1.1", 400),
-        ("GET /api/v1/stream?channel=a&heartbeat=no HTTP/1.1", 400),
-        ("POST /api/v1/stream?channel=a HTTP/1.1", 405), ("OPTIONS /api/v1/stream?channel=a HTTP/1.1", 405),
-        ("GET /api/v1/stream?channel=a HTTP/1.0", 505),
-    ],
-)  # fmt: skip
-def test_a_stream_request_that_is_none_is_a_problem(replica: Replicas, request_line: str, status: int) -> None:
-    with Client(replica.port) as client:
-        client.send(f"{request_line}\nHost: x")
-        answer = client.answer()
-    assert answer.status == status
-    if len(request_line) < 60_000:
-        assert answer.headers["content-type"] == "application/problem+json"
-        assert answer.json["status"] == status
 
 
 def test_head_gets_the_headers_alone(replica: Replicas) -> None:
