@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 import yaml
-from ansible_collections.sse.platform.plugins.module_utils import audit, project, reach, release
+from ansible_collections.sse.platform.plugins.module_utils import audit, diagram, project, reach, release
 from sse_app import settings as app_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,7 +98,7 @@ class Rendered:
             {name: self.declared[name] for name in services},
             stack=self.settings["stack_name"],
             project="test",
-            network={"name": "test", "subnet": self.settings["network_subnet"]},
+            network={"name": self.settings["network_name"], "subnet": self.settings["network_subnet"]},
             references=images(self.settings),
             unavailable=unavailable,
         )
@@ -165,6 +165,12 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rendered]:
 def each(request: pytest.FixtureRequest, rendered: dict[str, Rendered]) -> Rendered:
     """Every rendered host in turn."""
     return rendered[request.param]
+
+
+def test_the_readmes_picture_is_the_topology_as_declared(rendered: dict[str, Rendered]) -> None:
+    default = rendered["default"]
+    picture = diagram.mermaid(diagram.topology([default.platform, default.dashboard]))
+    assert f"```mermaid\n{picture}```" in (ROOT / "README.md").read_text(), f"README.md should hold:\n{picture}"
 
 
 def test_our_own_declarations_keep_every_practice(each: Rendered) -> None:
