@@ -17,7 +17,7 @@ from sse_app import settings as app_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DECLARING = ["app", "dashboard", "exporters", "grafana", "kafka", "nginx", "prometheus", "redis"]
-ROLES = [*DECLARING, "exposure", "services"]
+ROLES = [*DECLARING, "exposure", "services", "verify"]
 LOOPBACK = "127.0.0.1"
 
 # One host of the rendering play each: its variables.
