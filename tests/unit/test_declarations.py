@@ -264,8 +264,8 @@ def test_streams_take_the_sockets_of_the_replicas_where_asked_and_tcp_where_ther
     assert "proxy_pass http://route_1_stream;" in one.nginx.split("location = /api/v1/stream", 1)[1].split("}", 1)[0]
     for name in ("app-1", "app-2"):
         replica = one.containers[name]
-        assert f"server unix:/run/link/{name}/{name}.sock " in upstream
-        assert f"server {name}:8000 max_fails=1 fail_timeout=2s backup;" in upstream
+        assert f"server unix:/run/link/{name}/{name}.sock max_fails=0;" in upstream
+        assert f"server {name}:8000 max_fails=0 backup;" in upstream
         assert (
             nginx["binds"][f"/run/link/{name}"]
             == f"/var/lib/sse-platform/data/sse-{name}/{replica['data']['/run/sse']}"
