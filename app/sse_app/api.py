@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import FastAPI, Path, Query, Request, Response
@@ -15,7 +16,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from sse_app import body, context, docs, event, openapi
+from sse_app import body, context, docs, event, openapi, sessions
+from sse_app.channels import exactly
+from sse_app.metrics import Outcome
 from sse_app.problem import Problem
 from sse_app.stats import Stats
 from sse_app.stream import PATH as STREAM_PATH
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
+_REFUSED: dict[int, Outcome] = {401: "unauthorized", 403: "forbidden", 429: "limited"}
 _INDEX = {
     "publish": "POST /api/v1/events",
     "subscribe": f"GET {STREAM_PATH}?channel=NAME",
@@ -32,6 +36,8 @@ _INDEX = {
     "history": "GET /api/v1/channels/NAME/history",
     "stats": "GET /api/v1/stats",
     "watch": "GET /api/v1/stats/stream",
+    "ticket": "POST /api/v1/tickets",
+    "session": "POST /api/v1/session",
     "health": "GET /api/v1/health/ready",
 }
 
@@ -117,7 +123,7 @@ def build(service: Service, lifespan: Callable[[FastAPI], AbstractAsyncContextMa
         "/api/v1/events",
         status_code=202,
         response_description="The log holds the events, and this replica has read them back.",
-        responses=openapi.problems(400, 408, 413, 422, 503),
+        responses=openapi.problems(400, 401, 403, 408, 413, 422, 429, 503),
         openapi_extra=openapi.publish(settings.max_batch_events),
     )
     async def publish(request: Request, response: Response) -> Accepted:
@@ -128,12 +134,15 @@ def build(service: Service, lifespan: Callable[[FastAPI], AbstractAsyncContextMa
                 503, "this replica is going away", {"connection": "close", "retry-after": "0"}, outcome="unknown"
             )
         try:
+            access = service.authority.access(request.scope)
             key = _key(request)
             events = body.events(await body.read(request, settings.max_body_bytes), settings.max_batch_events)
-        except Problem:
-            metrics.publishes["invalid"] += 1
+            access.require("publish", exactly(one.channel for one in events))
+            await service.limits.publish(access.publisher, len(events))
+        except Problem as problem:
+            metrics.publishes[_REFUSED.get(problem.status, "invalid")] += 1
             raise
-        ids = await service.publisher.publish(events, principal="anonymous", key=key)
+        ids = await service.publisher.publish(events, principal=access.principal.name, key=key)
         response.headers["idempotency-key"] = key
         return Accepted(ids=ids)
 
@@ -153,20 +162,25 @@ def build(service: Service, lifespan: Callable[[FastAPI], AbstractAsyncContextMa
         """Where to go from here."""
         return _INDEX
 
-    @app.get("/api/v1/channels")
-    async def channels() -> Channels:
-        """Channels with events in this replica's memory, each with its newest id."""
-        held = hub.ring.slice(hub.ring.start, hub.ring.end)
-        return Channels(channels={entry.channel: str(entry.cursor) for entry in held if entry.frame is not None})
+    @app.get("/api/v1/channels", responses=openapi.problems(401))
+    async def channels(request: Request) -> Channels:
+        """Channels with events in this replica's memory that the asker may read, each with its newest id."""
+        readable = service.authority.access(request.scope).principal.subscribe.matches
+        held = (entry for entry in hub.ring.slice(hub.ring.start, hub.ring.end) if entry.frame is not None)
+        return Channels(channels={entry.channel: str(entry.cursor) for entry in held if readable(entry.channel)})
 
     @app.get(
-        "/api/v1/channels/{channel:path}/history", responses=openapi.problems(400), response_model_exclude_none=True
+        "/api/v1/channels/{channel:path}/history",
+        responses=openapi.problems(400, 401, 403),
+        response_model_exclude_none=True,
     )
     async def history(
+        request: Request,
         channel: Annotated[str, Path(pattern=openapi.CHANNEL_PATTERN, examples=["orders"])],
         limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     ) -> HistoryOf:
         """The newest events of a channel."""
+        service.authority.access(request.scope).require("subscribe", exactly([channel]))
         events = await service.history.read(channel, limit)
         if events is not None:
             return HistoryOf.model_validate({"channel": channel, "source": "redis", "events": events})
@@ -182,9 +196,10 @@ def build(service: Service, lifespan: Callable[[FastAPI], AbstractAsyncContextMa
             ],
         )
 
-    @app.get("/api/v1/stats")
-    async def stats() -> Stats:
+    @app.get("/api/v1/stats", responses=openapi.problems(401, 403))
+    async def stats(request: Request) -> Stats:
         """What this replica does now."""
+        service.authority.access(request.scope).require_reader()
         return service.statistics.now()
 
     @app.get("/api/v1/stats/stream", response_class=Response, responses=openapi.STATS_STREAM)
@@ -192,7 +207,11 @@ def build(service: Service, lifespan: Callable[[FastAPI], AbstractAsyncContextMa
         """The same every second, as an event stream."""
         if request.scope["http_version"] == "1.0":  # no chunks there
             raise Problem(505, "streams need HTTP/1.1", {"connection": "close"})
-        return service.statistics.watch()
+        access = service.authority.access(request.scope)
+        access.require_reader()
+        return service.statistics.watch(partial(service.authority.lapse, access.principal))
+
+    app.include_router(sessions.router(service.authority))
 
     for prefix in ("", "/api/v1"):
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sse_app.event import CHANNEL
+CHANNEL = re.compile(r"[A-Za-z0-9._:/-]{1,200}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,25 @@ class Filter:
     def matches(self, channel: str) -> bool:
         """Whether an event of this channel is for this filter."""
         return channel in self.exact or any(channel.startswith(prefix) for prefix in self.prefixes)
+
+    def lacks(self, other: Filter) -> str | None:
+        """A name or pattern of another filter that this one does not cover; None where it covers all."""
+        names = (name for name in sorted(other.exact) if not self.matches(name))
+        patterns = (
+            f"{prefix}*"
+            for prefix in sorted(other.prefixes)
+            if not any(prefix.startswith(own) for own in self.prefixes)
+        )
+        return next(itertools.chain(names, patterns), None)
+
+    def names(self) -> list[str]:
+        """What parse() makes this filter of."""
+        return [*sorted(self.exact), *(f"{prefix}*" for prefix in sorted(self.prefixes))]
+
+
+def exactly(names: Iterable[str]) -> Filter:
+    """The filter of these channels and no other."""
+    return Filter(frozenset(names), frozenset())
 
 
 def parse(names: Iterable[str], traced: bool = False) -> Filter:

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
-CHANNEL = re.compile(r"[A-Za-z0-9._:/-]{1,200}")
+from sse_app.channels import CHANNEL
+
 _NAME = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"  # no control character, no line end in any reading of it
 RESERVED = frozenset({"gap", "bye", "cursor", "traceparent"})  # the stream's own events: nobody may forge them
 

@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from sse_app import trace
-from sse_app.event import CHANNEL, RESERVED
+from sse_app.channels import CHANNEL
+from sse_app.event import RESERVED
 from sse_app.ids import fingerprint
 from sse_app.log import (
     MARKER,

@@ -20,10 +20,26 @@ from prometheus_client.registry import Collector
 
 from sse_app.event import Reason
 
-Outcome = Literal["accepted", "invalid", "conflict", "too_large", "overload", "draining", "unknown"]
+Outcome = Literal[
+    "accepted",
+    "invalid",
+    "unauthorized",
+    "forbidden",
+    "limited",
+    "conflict",
+    "too_large",
+    "overload",
+    "draining",
+    "unknown",
+]
 Source = Literal["new", "ring", "log", "gap"]
 Skipped = Literal["duplicate", "no_event"]
 Path = Literal["direct", "send"]
+Refusal = Literal[
+    "missing", "malformed", "unknown_key", "signature", "expired", "immature", "claims", "revoked", "stale"
+]
+Lapse = Literal["expired", "revoked"]
+Limit = Literal["publish", "streams"]
 End = Literal["client", "bye", "slow", "behind", "log", "error"]
 
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)  # a publish takes some 5 ms, a fan-out 10
@@ -84,6 +100,20 @@ class Metrics:
     ends: Annotated[Counter[End], _Family("sse_streams_ended", "Streams ended, by why", "reason", End)] = field(
         default_factory=Counter[End]
     )
+
+    unauthorized: Annotated[
+        Counter[Refusal], _Family("sse_unauthorized", "Requests answered by 401, by why", "reason", Refusal)
+    ] = field(default_factory=Counter[Refusal])
+    lapses: Annotated[
+        Counter[Lapse], _Family("sse_streams_lapsed", "Streams ended because their credential was", "reason", Lapse)
+    ] = field(default_factory=Counter[Lapse])
+    limited: Annotated[Counter[Limit], _Family("sse_limited", "Requests over a limit", "limit", Limit)] = field(
+        default_factory=Counter[Limit]
+    )
+    unshared: Annotated[
+        Counter[Limit],
+        _Family("sse_limits_unshared", "Requests judged by this replica alone: Redis did not answer", "limit", Limit),
+    ] = field(default_factory=Counter[Limit])
 
     def __post_init__(self) -> None:
         self._gauges: dict[str, tuple[str, Callable[[], float | None]]] = {}

@@ -23,11 +23,14 @@ An id is opaque. A stream that ends is resumed at any replica with the last id a
 
 _WHY = {
     400: Problem(400, "channel: at least one is needed, as in ?channel=orders&channel=stock.*"),
+    401: Problem(401, "a credential is needed: Authorization: Bearer, a ticket or a session"),
+    403: Problem(403, "channel orders: this credential may not publish there", channel="orders"),
     408: Problem(408, "the body did not arrive within 15 s"),
     413: Problem(413, "the body is over 262144 bytes"),
     422: Problem(
         422, "0.data: Field required", errors=[{"field": "0.data", "detail": "Field required"}]
     ),
+    429: Problem(429, "over 100 events per second (bursts of 1000); try again in 2 s"),
     503: Problem(
         503,
         "the log is not available: the events may or may not have been stored; repeat the request with the same"
@@ -37,9 +40,12 @@ _WHY = {
 }  # fmt: skip
 _SAID = {
     400: "The request makes no sense: the field is named.",
+    401: "No credential that is accepted. Final for an EventSource. Never answered where authorization is off.",
+    403: "The credential is accepted and does not allow this: the channel is named. Final for an EventSource.",
     408: "The body took too long.",
     413: "The body, or what would be stored, is over the limit.",
     422: "JSON, but no event; or the key was used before with another body. Nothing was stored.",
+    429: "Over the publisher's rate; Retry-After says when to come back. Nothing was stored.",
     503: "The outcome is unknown: repeat with the same Idempotency-Key.",
 }
 
@@ -103,13 +109,16 @@ STREAM: dict[int | str, dict[str, Any]] = {
         bye=_BYE,
         later=_LATER,
     ),
-    **problems(400),
+    **problems(400, 401, 403),
 }
-STATS_STREAM = _event_stream(
-    "An event `stats` a second, with what GET /api/v1/stats answers; no ids, since there is nothing to resume.",
-    stats=_STATS,
-    later=_LATER,
-)
+STATS_STREAM: dict[int | str, dict[str, Any]] = {
+    **_event_stream(
+        "An event `stats` a second, with what GET /api/v1/stats answers; no ids, since there is nothing to resume.",
+        stats=_STATS,
+        later=_LATER,
+    ),
+    **problems(401, 403),
+}
 
 _KEY = {
     "name": "Idempotency-Key",
@@ -151,6 +160,7 @@ def stream(max_channels: int) -> dict[str, Any]:
 
     channels = {"type": "array", "minItems": 1, "maxItems": max_channels}
     resume = "The last id received"
+    ticket = "From POST /api/v1/tickets, for clients that can set no header"
     return {
         "parameters": [
             query(
@@ -178,6 +188,7 @@ def stream(max_channels: int) -> dict[str, Any]:
                 {"type": "string", "enum": ["0", "1"], "default": "0"},
                 "`1`: an event `traceparent` comes before each event that was published with one, with it as data",
             ),
+            query("ticket", {"type": "string"}, ticket, example="WyJ0aWNrZXQi..."),
             {
                 "name": "Last-Event-ID",
                 "in": "header",

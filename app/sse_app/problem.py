@@ -20,6 +20,7 @@ SCHEMA: dict[str, Any] = {
         "detail": {"type": "string", "description": "What is wrong, and what is accepted"},
         "request_id": {"type": "string", "description": "By which the log of the replica knows the request"},
         "outcome": {"const": "unknown", "description": "Whether the events were stored is not known"},
+        "channel": {"type": "string", "description": "The channel that the credential does not cover"},
         "errors": {
             "type": "array",
             "description": "The fields that are wrong, at most ten",

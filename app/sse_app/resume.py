@@ -32,10 +32,11 @@ class _GapError(Exception):
 class Start:
     """A stream's first frame, its cursor, and what it has to read from the log before the ring holds the rest."""
 
-    def __init__(self, first: bytes, cursor: int, backlog: Backlog | None = None) -> None:
+    def __init__(self, first: bytes, cursor: int, backlog: Backlog | None = None, *, proven: bool = False) -> None:
         self.first = first
         self.cursor = cursor
         self.backlog = backlog
+        self.proven = proven  # the client named a record of this log: it has read a stream before
         self.history = -1  # of the hub, in which the cursor was checked
 
     def close(self) -> None:
@@ -92,7 +93,7 @@ class Resumer:
             if held.cursor != cursor:
                 raise _GapError("truncated")
             self._metrics.resumes["ring"] += 1
-            return Start(first, cursor.offset)
+            return Start(first, cursor.offset, proven=True)
         await self._cold.acquire()
         try:
             backlog = await self._backlog(cursor)
@@ -100,7 +101,7 @@ class Resumer:
             self._cold.release()
             raise
         self._metrics.resumes["log"] += 1
-        return Start(first, cursor.offset, backlog)
+        return Start(first, cursor.offset, backlog, proven=True)
 
     async def _backlog(self, cursor: Cursor) -> Backlog:
         bounds = await self._log.bounds()

@@ -11,11 +11,13 @@ from typing import Any
 from fastapi import FastAPI
 
 from sse_app import api, cors
+from sse_app.authority import Authority
 from sse_app.embedded import EmbeddedLog
 from sse_app.feed import Feed
 from sse_app.history import History
 from sse_app.hub import Hub
 from sse_app.kafka import KafkaLog
+from sse_app.limits import Limits
 from sse_app.log import Log
 from sse_app.metrics import Metrics
 from sse_app.publish import Publisher
@@ -43,9 +45,12 @@ class Service:
         window = Window(settings.dedupe_window, settings.dedupe_seconds)
         self.feed = Feed(self.log, ring, window, self.hub, self.metrics, self.history, settings.retention_seconds / 2)
         self.statistics = Statistics(settings, self.hub, self.feed, self.log, self.history, self.metrics)
+        self.authority = Authority(settings, self.metrics)
+        self.limits = Limits(settings, self.metrics)
         self.publisher = Publisher(settings, self.log, self.feed, self.metrics)
         resumer = Resumer(settings, self.log, self.feed, self.hub, self.metrics)
-        streams = Streams(settings, self.hub, resumer, self.metrics, api.build(self, self._lifespan))
+        framework = api.build(self, self._lifespan)
+        streams = Streams(settings, self.authority, self.limits, self.hub, resumer, self.metrics, framework)
         self.application: Application = cors.allow(streams, settings.cors_origins)
         self._gauges(ring)
 
@@ -53,9 +58,12 @@ class Service:
         """Readiness, and its HTTP status."""
         error = self.feed.error or ("" if self.hub.open else "catching up")
         checks = {"kafka" if self.log.kind == "kafka" else "log": error or "ok", "redis": self.history.state}
+        if self.settings.auth:
+            checks["credentials"] = self.authority.state
         if error or self.hub.draining:
             return api.Health(status="draining" if self.hub.draining else "unavailable", checks=checks), 503
-        return api.Health(status="degraded" if self.history.state == "unavailable" else "ok", checks=checks), 200
+        degraded = self.history.state == "unavailable" or bool(self.authority.broken)
+        return api.Health(status="degraded" if degraded else "ok", checks=checks), 200
 
     async def drain(self) -> None:
         """End every stream within SSE_DRAIN_SECONDS."""
@@ -73,6 +81,8 @@ class Service:
                 ("heartbeats", self.hub.beat),
                 ("history", self.history.run),
                 ("statistics", self.statistics.run),
+                ("authority", self.authority.run),
+                ("limits", self.limits.run),
             )
         ]
         try:
@@ -81,6 +91,7 @@ class Service:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await self.limits.close()
             await self.log.close()
 
     def _supervised(self, name: str, routine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -107,6 +118,11 @@ class Service:
             lambda: None if self.history.state == "disabled" else float(self.history.state == "ok"),
         )
         gauge("sse_ready", "1 while /health/ready says 200", lambda: float(self.health()[1] == 200))
+        gauge(
+            "sse_credential_files_refused",
+            "Files of keys whose present content is refused, so that their previous one stays in force",
+            lambda: float(self.authority.broken),
+        )
         gauge("sse_draining", "1 while streams are being ended", lambda: float(self.hub.draining))
 
 

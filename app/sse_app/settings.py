@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from sse_app import addresses
+
 UNPREFIXED = ("kafka_brokers", "redis_host", "redis_port", "redis_password_file")
 
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._-]+$")]
@@ -28,11 +30,27 @@ class Settings(BaseModel):
 
     host: str = Field("0.0.0.0", min_length=1)  # noqa: S104 - a container's own network namespace is the boundary
     port: int = Field(8000, ge=0, le=65535, description="0 takes any free port")
-    socket_path: str = Field("", max_length=107, pattern=r"^(/.+)?$", description="a Unix socket to listen on besides")
     replica: Name = Field(default_factory=lambda: re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname()) or "replica")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "text"
     cors_origins: str = Field("", description="comma-separated origins, or *")
+
+    auth: bool = Field(False, description="on: a credential is needed; its kinds follow from the files below")
+    keys_files: str = Field("", description="comma-separated files of hashed API keys, see keys.py")
+    jwt_secret_file: str = Field("", description="HS256: secrets of at least 32 bytes, one a line, the newest first")
+    jwks_file: str = Field("", description="RS256, ES256: a JWK set")
+    jwt_audience: str = Field("", description="empty: a token with an audience is refused")
+    jwt_issuer: str = ""
+    jwt_leeway_seconds: int = Field(30, ge=0, le=300, description="for clocks that differ, on exp, nbf and iat")
+    ticket_key_file: str = Field("", description="shared by the replicas: secrets of at least 32 bytes, one a line")
+    ticket_seconds: int = Field(60, ge=1, le=3600, description="how long a ticket begins streams; it resumes longer")
+    session_seconds: int = Field(43_200, ge=60, le=30 * 86_400, description="at most: never longer than the token")
+    auth_check_seconds: float = Field(2, ge=0.05, le=60, description="how soon a changed file counts")
+
+    trusted_proxies: str = Field("", description="addresses and networks whose X-Forwarded-For is believed")
+    publish_rate: float = Field(0, ge=0, le=1e6, description="events per second and publisher; 0: no limit")
+    publish_burst: int = Field(1000, ge=1, le=1_000_000, description="events at once; a batch must fit")
+    max_streams_per_address: int = Field(0, ge=0, le=1_000_000, description="0: no limit")
 
     kafka_brokers: str = Field("", description="host:port,...; empty: the embedded log of this process")
     topic: Name = "sse-events"
@@ -80,8 +98,24 @@ class Settings(BaseModel):
             raise ValueError("expected * or origins such as https://example.org, separated by commas")
         return value
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies(cls, value: str) -> str:
+        try:
+            addresses.networks(value)
+        except ValueError:
+            raise ValueError("expected addresses and networks such as 10.0.0.0/8, separated by commas") from None
+        return value
+
     @model_validator(mode="after")
     def _agree(self) -> Settings:
+        given = self.keys_files or self.jwt_secret_file or self.jwks_file
+        if self.auth and not given:
+            raise ValueError("SSE_AUTH=on: needs SSE_KEYS_FILES, SSE_JWT_SECRET_FILE or SSE_JWKS_FILE")
+        if given and not self.auth:
+            raise ValueError(f"SSE_AUTH is off, so nobody would be asked for what {given!r} holds: set SSE_AUTH=on")
+        if self.publish_rate and self.publish_burst < self.max_batch_events:
+            raise ValueError(f"SSE_PUBLISH_BURST={self.publish_burst}: must be at least SSE_MAX_BATCH_EVENTS")
         if self.redis_password_file and not os.access(self.redis_password_file, os.R_OK):
             raise ValueError(f"REDIS_PASSWORD_FILE={self.redis_password_file!r}: not a readable file")
         if self.ring_bytes < 8 * self.max_body_bytes:
@@ -89,6 +123,10 @@ class Settings(BaseModel):
         if self.retention_seconds < 2 * self.heartbeat_seconds:
             raise ValueError(f"SSE_RETENTION_SECONDS={self.retention_seconds}: must be at least 2 heartbeats")
         return self
+
+    def key_files(self) -> list[str]:
+        """The files of API keys."""
+        return [path for path in self.keys_files.split(",") if path]
 
     def redis_password(self) -> str | None:
         """The secret, read anew each time so that it can change without a restart."""

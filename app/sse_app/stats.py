@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from pydantic import BaseModel
 from starlette.responses import Response, StreamingResponse
@@ -15,7 +15,7 @@ from sse_app.feed import Feed
 from sse_app.history import History
 from sse_app.hub import Hub
 from sse_app.log import Log
-from sse_app.metrics import Metrics, Outcome, Source
+from sse_app.metrics import Lapse, Metrics, Outcome, Source
 from sse_app.settings import Settings
 from sse_app.stream import EXTENSION, HEADERS, Connection, Message, Receive, Scope, Send
 
@@ -96,11 +96,14 @@ class Statistics:
             await asyncio.sleep(_TICK_SECONDS)
             self._tick()
 
-    def watch(self) -> Response:
-        """An event stream; where none can be had now, what a stream of events answers then."""
+    def watch(self, lapse: Callable[[], Lapse | None]) -> Response:
+        """An event stream; where none can be had now, what a stream of events answers then.
+
+        :param lapse: why the watcher's credential counts no more, once it does not
+        """
         if self._hub.draining or self.watchers >= self.settings.max_stats_streams:
             return Response(event.retry_only(self._retry()), headers={**HEADERS, "connection": "close"})
-        return _Watching(self)
+        return _Watching(self, lapse)
 
     def count(self, change: int) -> None:
         """A watcher has come or gone."""
@@ -114,15 +117,15 @@ class Statistics:
         """End every stream, now that the hub drains."""
         self._tick()
 
-    async def frames(self) -> AsyncIterator[bytes]:
+    async def frames(self, lapse: Callable[[], Lapse | None]) -> AsyncIterator[bytes]:
         """What one watcher gets; a slow one misses ticks, since nothing waits for it."""
         yield event.retry_only(self._retry()) + self._encoded()
-        while not self._hub.draining:
+        while not (self._hub.draining or lapse()):
             if self._moved is None:
                 self._moved = asyncio.get_running_loop().create_future()
             await asyncio.wait((self._moved,))
             yield self._frame
-        yield event.control("bye", {"reason": "draining"}, None, self._retry())
+        yield event.control("bye", {"reason": lapse() or "draining"}, None, self._retry())
 
     def _retry(self) -> int:
         return jittered(self.settings.retry_milliseconds)
@@ -140,8 +143,8 @@ class Statistics:
 class _Watching(StreamingResponse):
     """One watcher; cut when it reads nothing for SSE_SLOW_READER_SECONDS."""
 
-    def __init__(self, statistics: Statistics) -> None:
-        super().__init__(statistics.frames(), headers=HEADERS)
+    def __init__(self, statistics: Statistics, lapse: Callable[[], Lapse | None]) -> None:
+        super().__init__(statistics.frames(lapse), headers=HEADERS)
         self._statistics = statistics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

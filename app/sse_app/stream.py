@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Protocol, get_args
 from urllib.parse import parse_qs
 
 from sse_app import channels, context, event
+from sse_app.authority import Access, Authority
 from sse_app.channels import Filter
 from sse_app.event import Heartbeat, jittered
 from sse_app.hub import Hub, Subscriber, chunk
+from sse_app.limits import Limits
 from sse_app.log import LogUnavailableError, OutOfRangeError
 from sse_app.metrics import End, Metrics
 from sse_app.problem import Problem
@@ -23,6 +24,7 @@ from sse_app.settings import Settings
 logger = logging.getLogger(__name__)
 PATH = "/api/v1/stream"
 EXTENSION = "sse_app.connection"  # in the scope's extensions, where the server offers direct writes
+_LIMITED_RETRIES = 10  # times the usual wait: an address that holds too many streams comes back seldom
 _WRITE_BYTES = 65_536  # replayed at once: a fraction of what the transport may hold
 
 Scope = MutableMapping[str, Any]
@@ -52,9 +54,18 @@ class Streams:
     """ASGI application: serves streams itself and hands everything else on."""
 
     def __init__(
-        self, settings: Settings, hub: Hub, resumer: Resumer, metrics: Metrics, otherwise: Application
+        self,
+        settings: Settings,
+        authority: Authority,
+        limits: Limits,
+        hub: Hub,
+        resumer: Resumer,
+        metrics: Metrics,
+        otherwise: Application,
     ) -> None:
         self._settings = settings
+        self._authority = authority
+        self._limits = limits
         self._hub = hub
         self._resumer = resumer
         self._metrics = metrics
@@ -71,21 +82,38 @@ class Streams:
             return
         try:
             request = self._parse(scope)
+            access = self._authority.access(scope, ticket=True)
+            access.require("subscribe", request.wanted)
         except Problem as problem:
             await _answer(send, problem.status, problem.headers, problem.body())
             return
         if scope["method"] == "HEAD":
             await _answer(send, 200, HEADERS)
             return
+        # Never a 5xx, nor a 429: any answer but 200 ends a browser's EventSource for good.
+        if not await self._limits.enter(access.address):
+            retry = jittered(_LIMITED_RETRIES * self._settings.retry_milliseconds)
+            body = event.control("bye", {"reason": "limit"}, None, retry)
+            await _answer(send, 200, {**HEADERS, "connection": "close"}, body)
+            return
+        try:
+            await self._admitted(scope, receive, send, request, access)
+        finally:
+            self._limits.leave(access.address)
+
+    async def _admitted(self, scope: Scope, receive: Receive, send: Send, request: Request, access: Access) -> None:
         try:
             start = await self._begin(request)
         except LaterError:
-            # Never a 5xx: any answer but 200 ends a browser's EventSource for good.
             body = event.retry_only(jittered(self._settings.retry_milliseconds))
             await _answer(send, 200, {**HEADERS, "connection": "close"}, body)
             return
         try:
-            await self._serve(scope, receive, send, request, start)
+            if access.resumes_only and not start.proven:
+                problem = self._authority.stale()
+                await _answer(send, problem.status, problem.headers, problem.body())
+                return
+            await self._serve(scope, receive, send, request, start, access)
         finally:
             start.close()
 
@@ -126,7 +154,9 @@ class Streams:
                 last_event_id = value.decode("utf-8", "replace")
         return Request(wanted, last_event_id, heartbeat)
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send, request: Request, start: Start) -> None:
+    async def _serve(
+        self, scope: Scope, receive: Receive, send: Send, request: Request, start: Start, access: Access
+    ) -> None:
         hub = self._hub
         subscriber = Subscriber(request.wanted, start.cursor, request.heartbeat)
         await send({"type": "http.response.start", "status": 200, "headers": _encoded(HEADERS)})
@@ -139,6 +169,7 @@ class Streams:
             self._metrics.streams["send"] += 1
             output = _Fallback(send, receive, subscriber, hub, self._settings.heartbeat_seconds)
         hub.add(subscriber, start.history)
+        self._authority.enter(subscriber, access.principal)
         end: End = "error"
         try:
             async with output:
@@ -147,6 +178,7 @@ class Streams:
                 await self._finish(subscriber, output, send)
         finally:
             hub.remove(subscriber)
+            self._authority.leave(subscriber)
             self._ended(end, subscriber)
 
     def _ended(self, end: End, subscriber: Subscriber) -> None:
@@ -230,9 +262,6 @@ class _Direct:
         self._subscriber = subscriber
         self._transport = connection.transport
         self._transport.set_write_buffer_limits(high=settings.write_buffer_bytes)
-        made: socket.socket = self._transport.get_extra_info("socket")
-        if made.family == socket.AF_UNIX:  # inherits nothing from its listener
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.send_buffer_bytes)
 
     async def __aenter__(self) -> None:
         self._connection.stream = self._subscriber

@@ -10,7 +10,6 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 from urllib.error import HTTPError
 from urllib.parse import urlencode
@@ -78,13 +77,12 @@ class Answer(NamedTuple):
 class Client:
     """One connection, by hand: nothing between the test and the bytes."""
 
-    def __init__(self, door: int | Path, *, receive_buffer: int | None = None) -> None:
-        """`door` is a port of this host or the path of a socket."""
-        self.socket = socket.socket(socket.AF_INET if isinstance(door, int) else socket.AF_UNIX)
+    def __init__(self, port: int, *, receive_buffer: int | None = None) -> None:
+        self.socket = socket.socket()
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(5)
-        self.socket.connect(("127.0.0.1", door) if isinstance(door, int) else str(door))
+        self.socket.connect(("127.0.0.1", port))
         self.raw = bytearray()
 
     def __enter__(self) -> Self:
@@ -150,18 +148,20 @@ class Stream(Client):
 
     def __init__(
         self,
-        door: int | Path,
+        port: int,
         channels: str | list[str] = "*",
         cursor: str | None = None,
         receive_buffer: int | None = None,
         path: str = "/api/v1/stream",
+        headers: dict[str, str] | None = None,
         **query: str,
     ) -> None:
-        super().__init__(door, receive_buffer=receive_buffer)
+        super().__init__(port, receive_buffer=receive_buffer)
         names = [channels] if isinstance(channels, str) else channels
         target = urlencode([*(("channel", name) for name in names), *query.items()])
-        header = "" if cursor is None else f"\nLast-Event-ID: {cursor}"
-        self.send(f"GET {path}?{target} HTTP/1.1\nHost: test{header}")
+        sent = {**(headers or {}), **({} if cursor is None else {"Last-Event-ID": cursor})}
+        lines = "".join(f"\n{name}: {value}" for name, value in sent.items())
+        self.send(f"GET {path}?{target} HTTP/1.1\nHost: test{lines}")
         self.status, self.headers, _ = self.head()
         self.text = ""
         self.last_event_id = cursor or ""

@@ -2,41 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+import redis_server
+from redis_server import RedisServer
 from sse_harness import Replicas, eventually
 
-PASSWORD = "canary-4711"
-pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
-
-
-class RedisServer:
-    def __init__(self, directory: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.password_file = directory / "password"
-        self.password_file.write_text(f"{PASSWORD}\n")
-        self.start()
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        return {"redis_host": "127.0.0.1", "redis_port": self.port, "redis_password_file": str(self.password_file)}
-
-    def start(self) -> None:
-        options = {"port": str(self.port), "bind": "127.0.0.1", "save": "", "requirepass": PASSWORD}
-        command = ["redis-server", *(word for name, value in options.items() for word in (f"--{name}", value))]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
+pytestmark = redis_server.needed
 
 
 @pytest.fixture
@@ -84,7 +58,7 @@ def test_without_redis_events_flow_and_only_the_health_and_the_history_say_so(
             redis.start()
             eventually(lambda: replicas.get(f"/api/v1/channels/{channel}/history").json["source"] == "redis")
             eventually(lambda: replicas.get(f"/api/v1/channels/{channel}/history").json["events"])
-    assert PASSWORD not in caplog.text
+    assert redis_server.PASSWORD not in caplog.text
 
 
 def test_a_wrong_password_is_said_and_never_shown(redis: RedisServer, caplog: pytest.LogCaptureFixture) -> None:

@@ -10,7 +10,7 @@ from sse_harness import Replicas, Stream, eventually
 from sse_app import metrics
 from sse_app.metrics import Metrics
 
-LABELS = {"outcome", "source", "reason", "path", "le"}
+LABELS = {"outcome", "source", "reason", "path", "le", "limit"}
 
 
 def scraped(replica: Replicas) -> dict[tuple[str, ...], float]:

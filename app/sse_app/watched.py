@@ -1,0 +1,66 @@
+"""A file that may change while the service runs: what was last read well stays in force."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+_MOST_BYTES = 8 * 2**20  # read at once on the event loop, some 10 ms to parse
+logger = logging.getLogger(__name__)
+
+
+class Watched(Generic[T]):
+    """One file and what its parser made of it."""
+
+    def __init__(self, path: str, parse: Callable[[bytes], T]) -> None:
+        """Read it for the first time; OSError or ValueError when that fails."""
+        self.path = path
+        self._parse = parse
+        self._seen = _stamp(path)
+        self.value = parse(_read(path))
+        self.error = ""
+
+    def changed(self) -> bool:
+        """Read the file anew if it is another one since; whether `value` changed. Never raises: see `error`."""
+        try:
+            stamp = _stamp(self.path)
+            if stamp == self._seen:
+                return False
+            self._seen = stamp
+            value = self._parse(_read(self.path))
+        except (OSError, ValueError) as error:
+            self._seen = None
+            message = str(error)
+            if message != self.error:
+                logger.warning("%s is not accepted, so what it held before stays in force: %s", self.path, message)
+            self.error = message
+            return False
+        self.value, self.error = value, ""
+        logger.info("%s was read anew", self.path)
+        return True
+
+
+def _stamp(path: str) -> tuple[int, int, int] | None:
+    found = Path(path).stat()
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _read(path: str) -> bytes:
+    with Path(path).open("rb") as stream:
+        content = stream.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise ValueError(f"over {_MOST_BYTES} bytes")
+    return content
+
+
+def lines(text: bytes, shortest: int) -> list[bytes]:
+    """Secrets, one a line, the newest first: the first signs, all of them verify, so that they can be rotated."""
+    found = [line.strip() for line in text.splitlines() if line.strip()]
+    if not found or any(len(line) < shortest for line in found):
+        raise ValueError(f"expected secrets of at least {shortest} bytes, one a line")
+    if found[0].startswith(b"-----BEGIN"):
+        raise ValueError("expected secrets, not a PEM file")
+    return found

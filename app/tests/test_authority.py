@@ -1,0 +1,627 @@
+"""Who is let in, what they may do there, and when that ends: through a real listener, on every route."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from sse_harness import Answer, Client, Replicas, Stream, eventually, fetch
+
+from sse_app import keys
+from sse_app.authority import Authority
+from sse_app.metrics import Metrics
+from sse_app.settings import ConfigurationError, Settings, load
+
+SECRET = "canary-secret-of-more-than-32-bytes"
+RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+EC = ec.generate_private_key(ec.SECP256R1())
+STRANGER = ec.generate_private_key(ec.SECP256R1())
+
+
+class Files:
+    """The files that a service judges by, and the credentials that fit them."""
+
+    def __init__(self, directory: Path) -> None:
+        self.keys, self.jwks = directory / "keys.json", directory / "jwks.json"
+        self.secret, self.tickets = directory / "secret", directory / "tickets"
+        self.api_keys: dict[str, str] = {}
+        for name, publish, subscribe in (
+            ("both", ["orders.*"], ["orders.*", "news"]),
+            ("reader", [], ["orders.*"]),
+            ("writer", ["orders.*"], []),
+            ("all", ["*"], ["*"]),
+        ):
+            self.add(name, publish, subscribe)
+        self.write_jwks(r1=RSA, e1=EC)
+        self.secret.write_text(SECRET)
+        self.tickets.write_text("t" * 32)
+
+    def add(self, name: str, publish: list[str], subscribe: list[str]) -> str:
+        held = json.loads(self.keys.read_text())["keys"] if self.keys.exists() else []
+        key, entry = keys.make(name, publish, subscribe)
+        self.replace(self.keys, json.dumps({"keys": [*held, entry]}))
+        self.api_keys[name] = key
+        return key
+
+    def remove(self, name: str) -> None:
+        assert keys.main([str(self.keys), name, "--remove"]) == 0
+
+    def write_jwks(self, **private: Any) -> None:
+        algorithms: dict[type, Any] = {
+            rsa.RSAPrivateKey: jwt.algorithms.RSAAlgorithm,
+            ec.EllipticCurvePrivateKey: jwt.algorithms.ECAlgorithm,
+        }
+        made: list[dict[str, Any]] = []
+        for id_, key in private.items():
+            [algorithm] = [found for kind, found in algorithms.items() if isinstance(key, kind)]
+            made.append({**algorithm.to_jwk(key.public_key(), as_dict=True), "kid": id_, "use": "sig"})
+        self.replace(self.jwks, json.dumps({"keys": made}))
+
+    @staticmethod
+    def replace(path: Path, text: str) -> None:
+        fresh = path.with_suffix(".new")
+        fresh.write_text(text)
+        fresh.replace(path)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {
+            "auth": True,
+            "auth_check_seconds": 0.05,
+            "keys_files": str(self.keys),
+            "jwks_file": str(self.jwks),
+            "jwt_secret_file": str(self.secret),
+            "ticket_key_file": str(self.tickets),
+        }
+
+
+def token(key: Any = SECRET, algorithm: str = "HS256", headers: dict[str, Any] | None = None, **claims: Any) -> str:
+    """A token that is good but for what is given; a claim of None is left out."""
+    whole = {"sub": "alice", "exp": time.time() + 60, "publish": ["orders.*"], "subscribe": ["orders.*"], **claims}
+    kept = {name: value for name, value in whole.items() if value is not None}
+    return jwt.encode(kept, key, algorithm, headers)
+
+
+def forged(header: dict[str, Any], key: bytes, **claims: Any) -> str:
+    """A token as no library would make it, signed with HMAC-SHA256."""
+
+    def part(document: Any) -> bytes:
+        return base64.urlsafe_b64encode(json.dumps(document).encode()).rstrip(b"=")
+
+    body = part(header) + b"." + part({"sub": "alice", "exp": time.time() + 60, "publish": ["*"], **claims})
+    mac = hmac.new(key, body, hashlib.sha256).digest()
+    return (body + b"." + base64.urlsafe_b64encode(mac).rstrip(b"=")).decode()
+
+
+def public_pem(key: Any) -> bytes:
+    kind = serialization.PublicFormat.SubjectPublicKeyInfo
+    return key.public_key().public_bytes(serialization.Encoding.PEM, kind)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    return Files(tmp_path_factory.mktemp("auth"))
+
+
+@pytest.fixture(scope="module")
+def guarded(files: Files) -> Iterator[Replicas]:
+    """Two replicas for every test that changes no file."""
+    with Replicas(2, **files.settings) as started:
+        yield started
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Files:
+    """Files for a test that changes them."""
+    return Files(tmp_path)
+
+
+def bearer(value: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {value}"}
+
+
+def publish(replicas: Replicas, headers: dict[str, str], channel: str = "orders.eu", index: int = 0) -> Answer:
+    return replicas.post({"channel": channel, "data": 1}, index, **headers)
+
+
+def subscribe(replicas: Replicas, headers: dict[str, str], query: str = "channel=orders.eu", index: int = 0) -> Answer:
+    """The head of a stream's answer."""
+    with Client(replicas.ports[index]) as client:
+        lines = "".join(f"\n{name}: {value}" for name, value in headers.items())
+        client.send(f"HEAD /api/v1/stream?{query} HTTP/1.1\nHost: test{lines}")
+        return client.head()
+
+
+def open_stream(replicas: Replicas, value: str, channel: str = "orders.eu", index: int = 0, **query: str) -> Stream:
+    stream = Stream(replicas.ports[index], channel, headers=bearer(value) if value else {}, **query)
+    assert stream.status == 200
+    assert stream.block() is not None
+    return stream
+
+
+GOOD: dict[str, Callable[[], str]] = {
+    "HS256": token,
+    "RS256": lambda: token(RSA, "RS256", {"kid": "r1"}),
+    "ES256": lambda: token(EC, "ES256", {"kid": "e1"}),
+    "ES256 without a kid": lambda: token(EC, "ES256"),
+    "expired within the leeway": lambda: token(exp=time.time() - 5),
+    "not yet valid within the leeway": lambda: token(nbf=time.time() + 5),
+}
+
+
+@pytest.mark.parametrize("make", GOOD.values(), ids=GOOD)
+def test_a_token_of_a_known_key_publishes_and_subscribes(guarded: Replicas, make: Callable[[], str]) -> None:
+    value = make()
+    assert publish(guarded, bearer(value)).status == 202
+    assert subscribe(guarded, bearer(value)).status == 200
+
+
+BAD: dict[str, tuple[Callable[[], str], str]] = {
+    "expired": (lambda: token(exp=time.time() - 40), "expired"),
+    "nbf in the future": (lambda: token(nbf=time.time() + 40), "immature"),
+    "iat in the future": (lambda: token(iat=time.time() + 40), "immature"),
+    "no exp": (lambda: token(exp=None), "claims"),
+    "no sub": (lambda: token(sub=None), "claims"),
+    "empty sub": (lambda: token(sub=""), "claims"),
+    "sub with NUL": (lambda: token(sub="a\0b"), "claims"),
+    "huge sub": (lambda: token(sub="a" * 201), "claims"),
+    "exp infinite": (lambda: token(exp=float("inf")), "malformed"),
+    "exp a list": (lambda: token(exp=[]), "malformed"),
+    "exp a text": (lambda: token(exp="tomorrow"), "malformed"),
+    "audience that nobody is": (lambda: token(aud="others"), "claims"),
+    "publish not a list": (lambda: token(publish="orders.*"), "claims"),
+    "publish with a number": (lambda: token(publish=[1]), "claims"),
+    "subscribe with a bad pattern": (lambda: token(subscribe=["*.orders"]), "claims"),
+    "too many patterns": (lambda: token(subscribe=["a"] * 101), "claims"),
+    "another secret": (lambda: token("another-secret-of-more-than-32-bytes"), "signature"),
+    "another key of the same kid": (lambda: token(STRANGER, "ES256", {"kid": "e1"}), "signature"),
+    "a kid that is not there": (lambda: token(EC, "ES256", {"kid": "e2"}), "unknown_key"),
+    "algorithm none": (lambda: jwt.encode({"sub": "alice", "exp": time.time() + 60}, None, "none"), "unknown_key"),
+    "an algorithm of the same secret": (lambda: token(SECRET * 2, "HS512"), "unknown_key"),
+    "HS256 by the RSA public key": (lambda: forged({"alg": "HS256", "kid": "r1"}, public_pem(RSA)), "signature"),
+    "HS256 by the EC public key": (lambda: forged({"alg": "HS256"}, public_pem(EC)), "signature"),
+    "RS256 claimed, HMAC made": (lambda: forged({"alg": "RS256", "kid": "r1"}, public_pem(RSA)), "signature"),
+    "a key of its own in the header": (
+        lambda: forged({"alg": "HS256", "jwk": {"kty": "oct", "k": "eA"}}, b"x"),
+        "signature",
+    ),
+    "a critical extension": (lambda: forged({"alg": "HS256", "crit": ["b64"], "b64": False}, b"x"), "malformed"),
+    "not base64": (lambda: "ey.ey.ey", "malformed"),
+    "huge": (lambda: token(more="x" * 9000), "malformed"),
+    "an API key of nobody": (lambda: "nobody." + "x" * 43, "unknown_key"),
+    "a name without its secret": (lambda: "both", "unknown_key"),
+    "another's secret": (lambda: "reader." + "x" * 43, "unknown_key"),
+}
+
+
+@pytest.mark.parametrize(("make", "reason"), BAD.values(), ids=BAD)
+def test_any_other_is_refused_on_every_route_with_a_reason_and_a_challenge(
+    guarded: Replicas, make: Callable[[], str], reason: str
+) -> None:
+    before = guarded.service.metrics.unauthorized.copy()
+    answers = [
+        publish(guarded, bearer(make())),
+        subscribe(guarded, bearer(make())),
+        *(
+            fetch(f"http://127.0.0.1:{guarded.port}/api/v1/{path}", headers=bearer(make()))
+            for path in ("channels", "channels/orders.eu/history", "stats", "stats/stream")
+        ),
+        fetch(f"http://127.0.0.1:{guarded.port}/api/v1/tickets", b"", bearer(make())),
+        fetch(f"http://127.0.0.1:{guarded.port}/api/v1/session", b"", bearer(make())),
+    ]
+    for answer in answers:
+        assert (answer.status, answer.headers["content-type"]) == (401, "application/problem+json")
+        assert answer.headers["www-authenticate"] == 'Bearer realm="sse", error="invalid_token"'
+        assert "canary" not in answer.body.decode()
+    assert guarded.service.metrics.unauthorized - before == {reason: len(answers)}
+
+
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [
+        ("", 401),
+        ("Basic YTpi", 401),
+        ("Bearer", 401),
+        ("Bearer a b", 401),
+        ("Bearer \xff", 401),
+        ("Bearer ,", 401),
+    ],
+)
+def test_a_malformed_header_is_refused(guarded: Replicas, value: str, status: int) -> None:
+    assert subscribe(guarded, {"Authorization": value}).status == status
+
+
+def test_without_a_credential_the_challenge_names_no_error(guarded: Replicas) -> None:
+    answer = publish(guarded, {})
+    assert (answer.status, answer.headers["www-authenticate"]) == (401, 'Bearer realm="sse"')
+
+
+def test_two_credentials_at_once_are_refused(guarded: Replicas, files: Files) -> None:
+    with Client(guarded.port) as client:
+        line = f"\nAuthorization: Bearer {files.api_keys['all']}"
+        client.send(f"GET /api/v1/channels HTTP/1.1\nHost: test{line}{line}")
+        assert client.answer().status == 400
+    assert subscribe(guarded, bearer(files.api_keys["all"]), "channel=orders.eu&ticket=x").status == 400
+    assert subscribe(guarded, {}, "channel=orders.eu&ticket=x&ticket=y").status == 400
+
+
+def test_health_and_metrics_stay_open(guarded: Replicas) -> None:
+    assert guarded.get("/health/ready").json["checks"]["credentials"] == "ok"
+    assert guarded.get("/api/v1/health/live").status == 200
+    assert 'sse_unauthorized_total{reason="missing"}' in guarded.get("/metrics").body.decode()
+
+
+def test_rights_hold_by_channel_and_by_kind(guarded: Replicas, files: Files) -> None:
+    reader, writer, both = (bearer(files.api_keys[name]) for name in ("reader", "writer", "both"))
+    for headers, channel, status in (
+        (reader, "orders.eu", 403),
+        (writer, "orders.eu", 202),
+        (writer, "orders", 403),
+        (writer, "news", 403),
+        (both, "orders.eu.de", 202),
+    ):
+        answer = publish(guarded, headers, channel)
+        assert answer.status == status
+        assert status == 202 or answer.json["channel"] == channel
+    batch = [{"channel": "orders.eu", "data": 1}, {"channel": "other", "data": 2}]
+    refused = guarded.post(batch, **both)
+    assert (refused.status, refused.json["channel"]) == (403, "other")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "lacking"),
+    [
+        (["orders.eu", "orders.*"], None),
+        (["orders.eu.*", "news"], None),
+        (["orders.eu", "stock"], "stock"),
+        (["orders.*", "news.*"], "news.*"),
+        (["orders"], "orders"),
+        (["o.*"], "o.*"),
+        (["*"], "*"),
+    ],
+)
+def test_a_stream_is_refused_by_the_channel_that_its_credential_does_not_cover(
+    guarded: Replicas, files: Files, wanted: list[str], lacking: str | None
+) -> None:
+    allowed = bearer(files.api_keys["both"])
+    if lacking is None:
+        with Stream(guarded.port, wanted, headers=allowed) as stream:
+            assert stream.status == 200
+    else:
+        query = "&".join(f"channel={name}" for name in wanted)
+        refused = fetch(f"http://127.0.0.1:{guarded.port}/api/v1/stream?{query}", headers=allowed)
+        assert (refused.status, refused.json["channel"]) == (403, lacking)
+
+
+def test_what_is_listed_and_remembered_is_for_those_who_may_subscribe(guarded: Replicas, files: Files) -> None:
+    everybody = bearer(files.api_keys["all"])
+    assert publish(guarded, everybody, "orders.listed").status == 202
+    assert publish(guarded, everybody, "secret.listed").status == 202
+
+    def get(path: str, name: str) -> Answer:
+        return fetch(f"http://127.0.0.1:{guarded.port}/api/v1/{path}", headers=bearer(files.api_keys[name]))
+
+    assert {"orders.listed", "secret.listed"} <= set(get("channels", "all").json["channels"])
+    assert "secret.listed" not in get("channels", "reader").json["channels"]
+    assert "orders.listed" in get("channels", "reader").json["channels"]
+    assert get("channels", "writer").json["channels"] == {}
+    assert get("channels/orders.listed/history", "reader").status == 200
+    assert get("channels/secret.listed/history", "reader").status == 403
+    assert get("stats", "reader").status == 200
+    assert get("stats", "writer").status == 403
+
+
+def test_the_same_key_of_two_publishers_is_two_events(guarded: Replicas, files: Files) -> None:
+    event = {"channel": "orders.dedupe", "data": 1}
+    as_key = guarded.post(event, Idempotency_Key="k", **bearer(files.api_keys["both"]))
+    as_token = guarded.post(event, Idempotency_Key="k", **bearer(token(sub="both")))
+    again = guarded.post(event, 1, Idempotency_Key="k", **bearer(token(sub="both")))
+    assert as_key.json["ids"] != as_token.json["ids"] == again.json["ids"]
+
+
+# --- what browsers get
+
+
+def ticket_of(replicas: Replicas, value: str, index: int = 0) -> dict[str, Any]:
+    answer = fetch(f"http://127.0.0.1:{replicas.ports[index]}/api/v1/tickets", b"", bearer(value))
+    assert (answer.status, answer.headers["cache-control"]) == (200, "no-store")
+    return answer.json
+
+
+@pytest.mark.parametrize("source", ["key", "token"])
+def test_a_ticket_opens_a_stream_and_resumes_it_on_another_replica(
+    guarded: Replicas, files: Files, source: str
+) -> None:
+    value = files.api_keys["both"] if source == "key" else token()
+    ticket = ticket_of(guarded, value)["ticket"]
+    with open_stream(guarded, "", ticket=ticket) as stream:
+        cursor = stream.last_event_id
+    assert publish(guarded, bearer(files.api_keys["all"])).status == 202
+    with Stream(guarded.ports[1], "orders.eu", cursor, ticket=ticket) as resumed:
+        assert len(resumed.events(1)) == 1
+
+
+def test_a_ticket_subscribes_and_does_nothing_else(guarded: Replicas, files: Files) -> None:
+    ticket = ticket_of(guarded, files.api_keys["all"])["ticket"]
+    url = f"http://127.0.0.1:{guarded.port}/api/v1/"
+    assert fetch(f"{url}events?ticket={ticket}", b'{"channel": "orders.eu", "data": 1}').status == 401
+    assert fetch(f"{url}channels?ticket={ticket}").status == 401
+    assert publish(guarded, bearer(ticket)).status == 401
+    assert publish(guarded, {"Cookie": f"__Host-sse={ticket}", "Sec-Fetch-Site": "same-origin"}).status == 401
+
+
+def test_a_ticket_that_is_no_longer_fresh_only_resumes(own: Files) -> None:
+    with Replicas(2, **{**own.settings, "ticket_seconds": 1}) as replicas:
+        made = ticket_of(replicas, own.api_keys["reader"])
+        with open_stream(replicas, "", ticket=made["ticket"]) as stream:
+            cursor = stream.last_event_id
+        eventually(lambda: time.time() > made["begins_until"])
+        for claimed in (None, "", "0-00000000", "999999-00000000", "nonsense"):
+            with Stream(replicas.ports[1], "orders.eu", claimed, ticket=made["ticket"]) as late:
+                assert late.status == 401, claimed
+        with Stream(replicas.ports[1], "orders.eu", cursor, ticket=made["ticket"]) as resumed:
+            assert resumed.status == 200
+        assert replicas.services[1].metrics.unauthorized["stale"] == 5
+
+
+def test_a_ticket_falls_with_the_key_that_it_was_given_for(own: Files) -> None:
+    with Replicas(**own.settings) as replicas:
+        by_key, by_token = (ticket_of(replicas, value)["ticket"] for value in (own.api_keys["reader"], token()))
+        own.remove("reader")
+        own.replace(own.secret, "x" * 32)
+        for ticket in (by_key, by_token):
+            query = f"channel=orders.eu&ticket={ticket}"
+            eventually(lambda query=query: subscribe(replicas, {}, query).status == 401)
+        assert replicas.service.metrics.unauthorized["revoked"] >= 2
+
+
+def test_a_forged_ticket_is_refused(guarded: Replicas, files: Files) -> None:
+    body, _, mac = ticket_of(guarded, files.api_keys["reader"])["ticket"].partition(".")
+    raw = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))
+    wider = base64.urlsafe_b64encode(raw.replace(b"reader", b"writer")).decode().rstrip("=")
+    for forgery in (f"{wider}.{mac}", f"{body}.{mac[:-2]}", body, f"{body}.", f".{mac}", f"{body}.{mac}.{mac}"):
+        assert subscribe(guarded, {}, f"channel=orders.eu&ticket={forgery}").status == 401, forgery
+
+
+def session_of(replicas: Replicas, value: str) -> tuple[str, str]:
+    answer = fetch(f"http://127.0.0.1:{replicas.port}/api/v1/session", b"", bearer(value))
+    assert answer.status == 204
+    cookie, _, attributes = answer.headers["set-cookie"].partition("; ")
+    return cookie, attributes
+
+
+def test_a_session_is_a_cookie_that_no_script_and_no_other_site_can_use(guarded: Replicas, files: Files) -> None:
+    cookie, attributes = session_of(guarded, files.api_keys["both"])
+    assert cookie.startswith("__Host-sse=")
+    assert attributes == "Max-Age=43200; Path=/; Secure; HttpOnly; SameSite=Strict"
+    theirs = {"Cookie": f"a=b; {cookie}; c=d"}
+    assert subscribe(guarded, theirs, index=1).status == 200
+    for site, status in ((None, 403), ("cross-site", 403), ("same-site", 403), ("none", 403), ("same-origin", 202)):
+        sent = theirs if site is None else {**theirs, "Sec-Fetch-Site": site}
+        assert publish(guarded, sent).status == status
+    gone = fetch(f"http://127.0.0.1:{guarded.port}/api/v1/session/end", b"")
+    assert (gone.status, gone.headers["set-cookie"].split("; ")[:2]) == (204, ["__Host-sse=", "Max-Age=0"])
+
+
+def test_a_session_ends_no_later_than_its_token(guarded: Replicas) -> None:
+    _, attributes = session_of(guarded, token())
+    assert 60 <= int(attributes.partition(";")[0].removeprefix("Max-Age=")) <= 90
+
+
+def test_an_explicit_credential_counts_before_the_cookie_that_a_browser_adds(guarded: Replicas, files: Files) -> None:
+    cookie, _ = session_of(guarded, files.api_keys["reader"])
+    assert publish(guarded, {"Cookie": cookie, **bearer(files.api_keys["writer"])}).status == 202
+
+
+def test_rights_that_no_address_can_carry_get_no_ticket(guarded: Replicas) -> None:
+    many = token(subscribe=[f"{'x' * 60}.{n}" for n in range(80)])
+    answer = fetch(f"http://127.0.0.1:{guarded.port}/api/v1/tickets", b"", bearer(many))
+    assert answer.status == 422
+
+
+# --- time and files
+
+
+def ended(stream: Stream) -> str:
+    """The reason that a stream's last event gives."""
+    while (block := stream.block()) is not None:
+        if block.event == "bye":
+            assert stream.block() is None
+            return block.json["reason"]
+    raise AssertionError("no bye")
+
+
+def test_a_token_that_expires_ends_its_streams(own: Files) -> None:
+    with Replicas(**{**own.settings, "jwt_leeway_seconds": 0}) as replicas:
+        value = token(exp=time.time() + 1)
+        with open_stream(replicas, value) as stream, Client(replicas.port) as watcher:
+            watcher.send(f"GET /api/v1/stats/stream HTTP/1.1\nHost: test\nAuthorization: Bearer {value}")
+            assert ended(stream) == "expired"
+            assert b'{"reason":"expired"}' in watcher.answer().body
+        assert replicas.service.metrics.lapses == {"expired": 1}
+
+
+def test_a_revoked_key_ends_its_streams_and_no_others(own: Files) -> None:
+    with Replicas(2, **own.settings) as replicas:
+        stays = open_stream(replicas, own.api_keys["all"])
+        leaves = [open_stream(replicas, own.api_keys["reader"], index=index) for index in (0, 1)]
+        ticket = open_stream(replicas, "", ticket=ticket_of(replicas, own.api_keys["reader"])["ticket"])
+        own.remove("reader")
+        assert [ended(stream) for stream in (*leaves, ticket)] == ["revoked"] * 3
+        assert subscribe(replicas, bearer(own.api_keys["reader"])).status == 401
+        assert publish(replicas, bearer(own.api_keys["all"])).status == 202
+        assert len(stays.events(1)) == 1
+        for stream in (*leaves, ticket, stays):
+            stream.socket.close()
+
+
+def test_a_signing_key_that_is_gone_ends_the_streams_of_its_tokens(own: Files) -> None:
+    with Replicas(**own.settings) as replicas:
+        leaves = open_stream(replicas, token(RSA, "RS256"))
+        stays = open_stream(replicas, token(EC, "ES256"))
+        own.write_jwks(e1=EC)
+        assert ended(leaves) == "revoked"
+        assert publish(replicas, bearer(own.api_keys["all"])).status == 202
+        assert len(stays.events(1)) == 1
+        for stream in (leaves, stays):
+            stream.socket.close()
+
+
+def test_a_right_that_is_taken_away_ends_the_streams_that_use_it(own: Files) -> None:
+    with Replicas(**own.settings) as replicas:
+        uses = open_stream(replicas, own.api_keys["both"], "news")
+        does_not = open_stream(replicas, own.api_keys["both"], "orders.eu")
+        document = json.loads(own.keys.read_text())
+        document["keys"][0]["subscribe"].remove("news")
+        own.replace(own.keys, json.dumps(document))
+        assert ended(uses) == "revoked"
+        assert publish(replicas, bearer(own.api_keys["all"])).status == 202
+        assert len(does_not.events(1)) == 1
+        for stream in (uses, does_not):
+            stream.socket.close()
+
+
+def test_a_new_key_and_a_new_secret_count_without_a_restart(own: Files) -> None:
+    with Replicas(**own.settings) as replicas:
+        key = own.add("later", ["orders.*"], [])
+        eventually(lambda: publish(replicas, bearer(key)).status == 202)
+        own.replace(own.secret, f"{'n' * 32}\n{SECRET}\n")
+        eventually(lambda: publish(replicas, bearer(token("n" * 32))).status == 202)
+        assert publish(replicas, bearer(token())).status == 202  # the old one is still in the file
+        own.replace(own.tickets, "u" * 32 + "\n" + "t" * 32)
+        old = ticket_of(replicas, own.api_keys["reader"])["ticket"]
+        assert subscribe(replicas, {}, f"channel=orders.eu&ticket={old}").status == 200
+
+
+@pytest.mark.parametrize("broken", ["{", '{"keys": [{"name": "canary"}]}', "", None])
+def test_a_broken_file_leaves_the_old_keys_in_force_and_says_so(
+    own: Files, broken: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    good = own.keys.read_text()
+    with Replicas(**own.settings) as replicas, caplog.at_level(logging.WARNING):
+        if broken is None:
+            own.keys.unlink()
+        else:
+            own.replace(own.keys, broken)
+        health = replicas.get
+        eventually(lambda: health("/health/ready").json["status"] == "degraded")
+        assert health("/health/ready").json["checks"]["credentials"] == "1 of 4 files refused, the log says why"
+        assert "sse_credential_files_refused 1.0" in replicas.get("/metrics").body.decode()
+        assert publish(replicas, bearer(own.api_keys["both"])).status == 202
+        assert caplog.text.count("stays in force") == 1
+        assert "canary" not in caplog.text
+        own.replace(own.keys, good)
+        eventually(lambda: health("/health/ready").json["status"] == "ok")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("keys", "[]", 'expected {"keys": [...]}'),
+        ("keys", '{"keys": [{"name": "a b", "sha256": "' + "0" * 64 + '"}]}', "keys[0].name"),
+        ("keys", '{"keys": [{"name": "a", "sha256": "canary"}]}', "keys[0].sha256"),
+        ("keys", '{"keys": [{"name": "a", "sha256": "' + "0" * 64 + '", "publsh": []}]}', "keys[0]: expected name"),
+        ("keys", '{"keys": [{"name": "a", "sha256": "' + "0" * 64 + '", "publish": ["a*"]}]}', "keys[0].publish"),
+        ("secret", "canary", "at least 32 bytes"),
+        ("secret", "-----BEGIN PUBLIC KEY-----" + "x" * 32, "not a PEM file"),
+        ("tickets", "canary", "at least 32 bytes"),
+        ("jwks", "{}", "expected a JWK set"),
+        ("jwks", '{"keys": []}', "no RSA, P-256 or secret"),
+        ("jwks", json.dumps({"keys": [{"kty": "oct", "k": "Y2FuYXJ5"}]}), "keys[0]: a secret needs at least 32"),
+        ("jwks", json.dumps({"keys": [{"kty": "RSA", "n": "canary", "e": "AQAB"}]}), "keys[0]"),
+        ("jwks", json.dumps({"keys": [jwt.algorithms.ECAlgorithm.to_jwk(EC, as_dict=True)]}), "a private key"),
+    ],
+)
+def test_a_service_does_not_start_on_a_file_that_makes_no_sense(own: Files, file: str, content: str, said: str) -> None:
+    path: Path = getattr(own, file)
+    path.write_text(content)
+    with pytest.raises(ConfigurationError) as error:
+        Authority(Settings(**own.settings), Metrics())
+    assert said in str(error.value)
+    assert str(path) in str(error.value)
+    assert "canary" not in str(error.value).replace(str(path), "")
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"SSE_AUTH": "on"}, "SSE_KEYS_FILES"),
+        ({"SSE_KEYS_FILES": "/etc/keys"}, "set SSE_AUTH=on"),
+        ({"SSE_AUTH": "maybe"}, "SSE_AUTH"),
+        ({"SSE_TRUSTED_PROXIES": "10.0.0.1/8"}, "SSE_TRUSTED_PROXIES"),
+        ({"SSE_PUBLISH_RATE": "5", "SSE_PUBLISH_BURST": "10"}, "SSE_MAX_BATCH_EVENTS"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(environment: dict[str, str], said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        load(environment)
+
+
+def test_no_credential_reaches_a_log(own: Files, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG), Replicas(**own.settings) as replicas:
+        values = [own.api_keys["all"], token(), token(exp=1), "all.canary", own.api_keys["reader"]]
+        ticket = ticket_of(replicas, values[0])["ticket"]
+        for value in values:
+            publish(replicas, bearer(value))
+            subscribe(replicas, bearer(value))
+        with open_stream(replicas, "", ticket=ticket):
+            pass
+    assert not [value for value in (*values, ticket, SECRET) if value in caplog.text]
+
+
+# --- the command
+
+
+def test_one_command_makes_a_key_and_one_removes_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "keys.json"
+    assert keys.main([str(path), "orders", "--publish", "orders.*", "--subscribe", "news"]) == 0
+    key = capsys.readouterr().out.strip()
+    assert key.partition(".")[2] not in path.read_text()
+    assert path.stat().st_mode & 0o777 == 0o600
+    found = keys.KeyRing(keys.parse(path.read_bytes())).find(key)
+    assert found is not None
+    assert (found.name, found.publish.names(), found.subscribe.names()) == ("key:orders", ["orders.*"], ["news"])
+    assert keys.main([str(path), "orders", "--publish", "orders.*"]) == 0
+    second = capsys.readouterr().out.strip()
+    ring = keys.KeyRing(keys.parse(path.read_bytes()))
+    assert ring.find(key)  # both hold, so that clients can move
+    assert ring.find(second)
+    assert keys.main([str(path)]) == 0
+    assert keys.main([str(path), "orders", "--remove"]) == 0
+    assert keys.KeyRing(keys.parse(path.read_bytes())).find(second) is None
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["orders"], ["or ders", "--publish", "*"], ["orders", "--publish", "a*"], []],
+    ids=["no right", "bad name", "bad pattern", "no file"],
+)
+def test_the_command_refuses_what_the_service_would_and_changes_nothing(
+    tmp_path: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "keys.json"
+    assert keys.main([str(path), *arguments]) == 1
+    assert not path.exists()
+    assert capsys.readouterr().err.startswith(str(path))
+
+
+def test_cryptography_is_not_loaded_where_no_token_is_configured(own: Files) -> None:
+    code = (
+        "import sys; from sse_app.service import Service; from sse_app.settings import Settings;"
+        f"Service(Settings(auth=True, keys_files={str(own.keys)!r}));"
+        "sys.exit(any(name in sys.modules for name in ('jwt', 'cryptography.hazmat')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(keys.__file__).parents[1], check=False).returncode == 0

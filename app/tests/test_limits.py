@@ -1,0 +1,278 @@
+"""Limits hold over all replicas while Redis answers, and over each one alone while it does not."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis_server
+from redis_server import RedisServer
+from sse_harness import Answer, Replicas, Stream, eventually, fetch
+
+from sse_app import addresses, limits
+from sse_app.settings import Settings, variable
+
+# A whole process, to be killed; its lease is short.
+REPLICA = """
+import sys
+from sse_app import limits
+from sse_app.server import main
+limits._LEASE_SECONDS, limits._RENEW_SECONDS = 1, 0.2
+sys.exit(main())
+"""
+# Refills so slowly that nothing of it is seen within a test.
+SLOW: dict[str, Any] = {
+    "publish_rate": 0.01,
+    "publish_burst": 10,
+    "max_batch_events": 10,
+    "trusted_proxies": "127.0.0.1",
+}
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path)
+    yield server
+    server.stop()
+
+
+def publish(replicas: Replicas, count: int = 1, index: int = 0, address: str = "198.51.100.1") -> Answer:
+    return replicas.post([{"channel": "c", "data": 1}] * count, index, X_Forwarded_For=address)
+
+
+def open_stream(replicas: Replicas, address: str = "198.51.100.1", index: int = 0) -> Stream:
+    return Stream(replicas.ports[index], "c", headers={"X-Forwarded-For": address})
+
+
+def admitted(replicas: Replicas, address: str = "198.51.100.1", index: int = 0) -> bool:
+    with open_stream(replicas, address, index) as stream:
+        first = stream.block()
+        return first is not None and first.event != "bye"
+
+
+def redis_knows(replicas: Replicas) -> bool:
+    """Whether every replica has its lease, and has told what it had to tell."""
+    return all(one.limits.settled for one in replicas.services)
+
+
+def test_over_the_rate_is_a_429_that_says_when_to_come_back_and_stores_nothing() -> None:
+    with Replicas(publish_rate=2, publish_burst=10, max_batch_events=10) as replicas:
+        assert publish(replicas, 10).status == 202
+        events = replicas.service.metrics.events
+        refused = publish(replicas, 5)
+        assert (refused.status, refused.headers["content-type"]) == (429, "application/problem+json")
+        assert refused.headers["retry-after"] == "3"
+        assert replicas.service.metrics.events == events
+        assert replicas.service.metrics.limited == {"publish": 1}
+        assert replicas.service.metrics.publishes["limited"] == 1
+
+
+def test_a_bucket_fills_again_at_its_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(limits.time, "monotonic", lambda: now)
+    bucket = limits.Buckets(rate=2, burst=4)
+    assert [bucket.take("p", 1) for _ in range(4)] == [0, 0, 0, 0]
+    assert bucket.take("p", 1) == 0.5
+    assert bucket.take("other", 4) == 0
+    now += 0.5
+    assert bucket.take("p", 1) == 0
+    assert bucket.take("p", 1) == 0.5
+    now += 1000
+    assert bucket.take("p", 4) == 0
+    assert bucket.take("p", 1) == 0.5
+
+
+def test_publishers_that_are_forgotten_bound_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "_PUBLISHERS", 3)
+    bucket = limits.Buckets(rate=0.001, burst=1)
+    for publisher in ("a", "b", "c", "d"):
+        assert bucket.take(publisher, 1) == 0
+    assert len(bucket) == 3
+    assert bucket.take("d", 1) > 0
+
+
+@redis_server.needed
+def test_replicas_share_a_publishers_rate(redis: RedisServer) -> None:
+    with Replicas(2, **SLOW, **redis.settings) as replicas:
+        statuses = [publish(replicas, 2, index % 2).status for index in range(7)]
+        assert statuses == [202] * 5 + [429] * 2
+        assert publish(replicas, 2, 0, "198.51.100.2").status == 202  # another publisher
+        assert all(not one.metrics.unshared for one in replicas.services)
+
+
+@redis_server.needed
+@pytest.mark.parametrize("how", ["killed", "paused"])
+def test_without_redis_each_replica_grants_the_whole_rate_and_a_metric_counts_it(
+    redis: RedisServer, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Replicas(2, **SLOW, **redis.settings) as replicas:
+        assert publish(replicas, 10).status == 202
+        assert publish(replicas, 1, 1).status == 429
+        if how == "killed":
+            redis.stop()
+            assert publish(replicas, 5, 1).status == 202
+        else:
+            with redis.paused():
+                assert publish(replicas, 5, 1).status == 202
+        assert publish(replicas, 6, 1).status == 429  # its own bucket still counts
+        assert replicas.services[1].metrics.unshared["publish"] >= 1
+        assert redis_server.PASSWORD not in caplog.text
+
+
+@redis_server.needed
+def test_the_shared_rate_counts_again_when_redis_is_back(redis: RedisServer) -> None:
+    with Replicas(2, **SLOW, **redis.settings) as replicas:
+        with redis.paused():
+            assert publish(replicas, 1, 1).status == 202
+        eventually(lambda: publish(replicas, 1, 1, f"198.51.100.{time.monotonic_ns() % 250}").status == 202)
+        before = replicas.services[1].metrics.unshared["publish"]
+        eventually(lambda: publish(replicas, 10, 0, "203.0.113.1").status == 202)
+
+        def refused_by_redis() -> bool:
+            return publish(replicas, 1, 1, "203.0.113.1").status == 429
+
+        eventually(refused_by_redis)
+        assert before >= 1
+
+
+def test_over_the_streams_of_an_address_is_a_200_that_has_an_eventsource_come_back_late() -> None:
+    with Replicas(max_streams_per_address=2, trusted_proxies="127.0.0.1", retry_milliseconds=1000) as replicas:
+        first, second = open_stream(replicas), open_stream(replicas)
+        third = open_stream(replicas)
+        assert (third.status, third.headers["content-type"]) == (200, "text/event-stream")
+        body = third.raw.decode()
+        while third.receive():
+            body = third.raw.decode()
+        assert 'event: bye\ndata: {"reason":"limit"}\n' in body
+        assert 5000 <= int(body.partition("retry: ")[2].partition("\n")[0]) <= 15_000
+        assert "id:" not in body  # the cursor of a client that resumes stays as it was
+        assert admitted(replicas, "198.51.100.2")
+        assert replicas.service.metrics.limited == {"streams": 1}
+        first.socket.close()
+        eventually(lambda: admitted(replicas))
+        second.socket.close()
+
+
+@redis_server.needed
+def test_replicas_share_the_streams_of_an_address(redis: RedisServer) -> None:
+    with Replicas(2, max_streams_per_address=3, trusted_proxies="127.0.0.1", **redis.settings) as replicas:
+        eventually(lambda: redis_knows(replicas))
+        held = [open_stream(replicas, index=index) for index in (0, 1, 0)]
+        assert all(stream.block() for stream in held)
+        assert not admitted(replicas, index=1)
+        assert not admitted(replicas, index=0)
+        assert admitted(replicas, "198.51.100.9", 1)
+        held.pop().socket.close()
+        eventually(lambda: admitted(replicas, index=1))
+        for stream in held:
+            stream.socket.close()
+
+
+@redis_server.needed
+def test_the_streams_of_a_killed_replica_count_no_more_when_its_lease_ends(redis: RedisServer) -> None:
+    limited = {"max_streams_per_address": 1, "trusted_proxies": "127.0.0.1", **redis.settings}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {variable(name): str(value) for name, value in {"host": "127.0.0.1", "port": port, **limited}.items()}
+    doomed = subprocess.Popen(
+        [sys.executable, "-c", REPLICA], cwd=Path(limits.__file__).parents[1], env={**os.environ, **environment}
+    )
+    try:
+        with Replicas(**limited) as replicas:
+            eventually(lambda: ready(port), 30)
+            eventually(lambda: redis_knows(replicas))
+            with Stream(port, "c", headers={"X-Forwarded-For": "198.51.100.1"}) as held:
+                first = held.block()
+                assert first is not None
+                assert first.event != "bye"
+                assert not admitted(replicas)
+                doomed.kill()
+                eventually(lambda: admitted(replicas))
+                assert not replicas.service.metrics.unshared
+    finally:
+        doomed.kill()
+        doomed.wait()
+
+
+def ready(port: int) -> bool:
+    try:
+        return fetch(f"http://127.0.0.1:{port}/health/ready").status == 200
+    except OSError:
+        return False
+
+
+@redis_server.needed
+def test_a_redis_that_lost_its_memory_is_told_every_number_anew(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "_RENEW_SECONDS", 0.1)
+    settings = {"max_streams_per_address": 1, "trusted_proxies": "127.0.0.1", **redis.settings}
+    with Replicas(2, **settings) as replicas:
+        eventually(lambda: redis_knows(replicas))
+        held = open_stream(replicas, index=0)
+        assert held.block() is not None
+        redis.stop()
+        assert admitted(replicas, index=1)  # failing open
+        assert not admitted(replicas, index=0)  # what this replica knows by itself still counts
+        redis.start()
+        eventually(lambda: not admitted(replicas, index=1))
+        assert replicas.services[1].metrics.unshared["streams"] >= 1
+        held.socket.close()
+
+
+@redis_server.needed
+def test_publishes_and_streams_do_not_wait_for_a_redis_that_hangs(redis: RedisServer) -> None:
+    """Bounded by what is counted: after the first question, none is asked for a while."""
+    with Replicas(max_streams_per_address=50, **{**SLOW, "publish_burst": 1000}, **redis.settings) as replicas:
+        eventually(lambda: redis_knows(replicas))
+        with redis.paused(), open_stream(replicas) as live:
+            assert live.block() is not None
+            for number in range(20):
+                assert publish(replicas).status == 202
+                assert len(live.events(1)) == 1, number
+        assert replicas.service.metrics.unshared["publish"] == 20
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "expected"),
+    [
+        ("10.0.0.5", [], "10.0.0.5"),
+        ("10.0.0.5", ["198.51.100.1"], "198.51.100.1"),
+        ("10.0.0.5", ["1.1.1.1, 198.51.100.1"], "198.51.100.1"),
+        ("10.0.0.5", ["1.1.1.1", "198.51.100.1"], "198.51.100.1"),
+        ("10.0.0.5", ["nonsense"], "10.0.0.5"),
+        ("10.0.0.5", [""], "10.0.0.5"),
+        ("192.0.2.1", ["198.51.100.1"], "192.0.2.1"),
+        (None, ["198.51.100.1"], "198.51.100.1"),
+        (None, [], "unknown"),
+        ("2001:db8:1:2:3::4", [], "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.1", [], "192.0.2.1"),
+        ("10.0.0.5", ["2001:db8:1:2:ffff::1"], "2001:db8:1:2::/64"),
+    ],
+)
+def test_the_client_is_the_peer_or_what_a_trusted_proxy_says(
+    peer: str | None, forwarded: list[str], expected: str
+) -> None:
+    scope = {
+        "client": None if peer is None else (peer, 1),
+        "headers": [(b"x-forwarded-for", value.encode()) for value in forwarded],
+    }
+    assert addresses.client(scope, addresses.networks("10.0.0.0/8")) == expected
+
+
+def test_without_limits_redis_is_never_asked(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG), Replicas(redis_host="127.0.0.1", redis_port=1) as replicas:
+        assert publish(replicas).status == 202
+        assert admitted(replicas)
+        assert not replicas.service.metrics.unshared
+        assert "limits" not in caplog.text
+    assert Settings().publish_rate == Settings().max_streams_per_address == 0
