@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import socket
+import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -22,6 +25,7 @@ from sse_app.server import Server, listener
 from sse_app.service import Service
 from sse_app.settings import Settings
 
+APP = Path(__file__).parents[1]
 T = TypeVar("T")
 
 
@@ -40,7 +44,7 @@ class Block(NamedTuple):
 
 def blocks(text: str) -> list[Block]:
     """The event stream interpretation of WHATWG HTML 9.2.6; an unfinished block at the end is not given."""
-    lines = re.split(r"\r\n|\r|\n", text.removeprefix("\ufeff"))
+    lines = re.split(r"\r\n|\r|\n", text.removeprefix("\ufeff"))[:-1]
     found: list[Block] = []
     fields: list[tuple[str, str]] = []
     for line in lines:
@@ -51,11 +55,11 @@ def blocks(text: str) -> list[Block]:
         if fields:
             data = [value for name, value in fields if name == "data"]
             ids = [value for name, value in fields if name == "id" and "\0" not in value]
-            events = [value for name, value in fields if name == "event" and value]
+            events = [value for name, value in fields if name == "event"]
             found.append(
                 Block(
                     fields,
-                    events[-1] if events else "message",
+                    (events or [""])[-1] or "message",
                     "\n".join(data) if data else None,
                     ids[-1] if ids else None,
                 )
@@ -257,6 +261,18 @@ class Replicas:
         self._started.set()
         await asyncio.gather(*serving)
 
+    def kill(self, index: int) -> None:
+        """Cut every connection of a replica and let nobody in, as the end of its process does."""
+
+        def cut() -> None:
+            server = self._servers[index]
+            for listening in server.servers:
+                listening.close()
+            for connection in list(server.server_state.connections):
+                connection.transport.abort()
+
+        self.call(cut)
+
     def call(self, function: Callable[[], T]) -> T:
         """Run something in the servers' own thread."""
 
@@ -285,6 +301,33 @@ class Replicas:
         self, channels: str | list[str] = "*", cursor: str | None = None, index: int = 0, **query: Any
     ) -> Stream:
         return Stream(self.ports[index], channels, cursor, **query)
+
+
+class Process:
+    """A replica as a process of its own, with a log of its own, that can be killed."""
+
+    def __init__(self, **environment: str) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.environment = {**os.environ, "SSE_HOST": "127.0.0.1", "SSE_PORT": str(self.port), **environment}
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "sse_app"], cwd=APP, env=self.environment, stderr=subprocess.PIPE, text=True
+        )
+        eventually(self.ready)
+
+    def restart(self) -> None:
+        self.process.communicate()
+        self.start()
+
+    def ready(self) -> bool:
+        try:
+            return fetch(f"http://127.0.0.1:{self.port}/health/ready").status == 200
+        except OSError:  # nothing listens yet
+            return False
 
 
 def fetch(url: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:

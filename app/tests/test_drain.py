@@ -7,28 +7,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from sse_harness import Client, Replicas, Stream, eventually, fetch
-
-APP = Path(__file__).parents[1]
-
-
-class Process:
-    def __init__(self, **environment: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.environment = {**os.environ, "SSE_HOST": "127.0.0.1", "SSE_PORT": str(self.port), **environment}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "sse_app"], cwd=APP, env=self.environment, stderr=subprocess.PIPE, text=True
-        )
-        eventually(lambda: self.healthy() == 0)
-
-    def healthy(self) -> int:
-        command = [sys.executable, "-S", "-m", "sse_app.health"]  # -S: it needs the standard library alone
-        return subprocess.run(command, cwd=APP, env=self.environment, capture_output=True, check=False).returncode
+from sse_harness import APP, Client, Process, Replicas, Stream, eventually, fetch
 
 
 @pytest.fixture
