@@ -13,6 +13,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 from urllib.error import HTTPError
 from urllib.parse import urlencode
