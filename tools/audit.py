@@ -17,7 +17,6 @@ sys.path.insert(0, str(containers.ROOT / ".ansible" / "collections"))
 from ansible_collections.sse.platform.plugins.module_utils import audit, project
 
 LABEL = "com.docker.compose.project"
-NEWEST = 'cd "$1" && for project in releases/*/; do cat "$project$(ls "$project" | tail -n 1)"; echo; done'
 
 
 def main() -> int:
@@ -52,7 +51,7 @@ def find(options: argparse.Namespace) -> list[project.Project]:
         return [project.from_compose(yaml.safe_load(path.read_text()), path.resolve().parent.name)]
     host = containers.host(options)
     if not target:
-        return platform(host)
+        return [project.from_release(release) for release in host.releases()]
     named = ("--filter", f"label={LABEL}={target}")
     ids = containers.output(host.docker("ps", "-aq", *named)).split()
     if not ids:
@@ -62,22 +61,6 @@ def find(options: argparse.Namespace) -> list[project.Project]:
         )
     networks = containers.output(host.docker("network", "ls", "-q", *named)).split()
     return [project.from_engine(target, inspect(host, "container", ids), inspect(host, "network", networks))]
-
-
-def platform(host: containers.Host) -> list[project.Project]:
-    """Return what the newest release of each project of the stack declares."""
-    written = containers.output(host.root("sh", "-c", NEWEST, "sh", f"/var/lib/{host.stack}-platform"))
-    return [project.from_release(release) for release in json_lines(written)]
-
-
-def json_lines(text: str) -> list[dict[str, Any]]:
-    """Read JSON documents that stand one after the other."""
-    decoder, found, rest = json.JSONDecoder(), list[dict[str, Any]](), text.strip()
-    while rest:
-        document, end = decoder.raw_decode(rest)
-        found.append(document)
-        rest = rest[end:].lstrip()
-    return found
 
 
 def inspect(host: containers.Host, kind: str, ids: list[str]) -> list[dict[str, Any]]:

@@ -13,6 +13,14 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+# Prints the newest release of each project of a state directory that was applied, one a line.
+NEWEST = """
+cd "$1" 2>/dev/null || { echo "nothing was deployed here: there is no $1" >&2; exit 1; }
+for project in releases/*/; do
+    newest=$(grep -l '"outcome": "applied"' "$project"*.json | tail -n 1)
+    [ -z "$newest" ] || { tr -d '\\n' <"$newest"; echo; }
+done
+"""
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,11 @@ class Host:
             return command
         program, *options, target = self.ssh
         return [program, *options, *(["-t"] if terminal else []), target, shlex.join(command)]
+
+    def releases(self) -> list[dict[str, Any]]:
+        """Return the newest release of each project of the stack."""
+        written = output(self.root("sh", "-c", NEWEST, "sh", f"/var/lib/{self.stack}-platform"))
+        return [json.loads(line) for line in written.splitlines()]
 
     def containers(self, wanted: list[str]) -> list[Container]:
         """Return the containers of these services or names, or all; refuse a name that matches none."""

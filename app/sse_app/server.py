@@ -1,12 +1,15 @@
-"""The process: configuration, listener, uvicorn, and a drain that comes before uvicorn waits for its connections."""
+"""The process: configuration, listeners, uvicorn, and a drain that comes before uvicorn waits for its connections."""
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
 import socket
+import stat
 import sys
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -51,6 +54,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close the listeners first, so that nobody comes back to this replica; then end the streams; then the rest."""
+        _unlink(sockets or [])
         for server in self.servers:
             server.close()
         for listener in sockets or []:
@@ -71,20 +75,57 @@ def listener(settings: Settings) -> socket.socket:
     return made
 
 
+def unix_listener(path: str) -> socket.socket:
+    """The listening socket in the file system, for its owner and group alone; what a killed process left there goes.
+
+    OSError where somebody listens there, or where the path is something else than a socket.
+    """
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    _clear(Path(path))
+    made.bind(path)
+    Path(path).chmod(0o660)  # nobody can have connected: it does not listen yet
+    made.listen(_BACKLOG)
+    made.setblocking(False)
+    return made
+
+
+def _clear(path: Path) -> None:
+    if not path.exists():
+        return
+    if not stat.S_ISSOCK(path.stat().st_mode):
+        raise FileExistsError(errno.EEXIST, "exists, and is not a socket", str(path))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        if probe.connect_ex(str(path)) == 0:
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), str(path))
+    path.unlink()
+
+
+def _unlink(listeners: list[socket.socket]) -> None:
+    for made in listeners:
+        if made.family == socket.AF_UNIX:
+            Path(made.getsockname()).unlink(missing_ok=True)
+
+
 def main() -> int:
     """Run until told to stop; 2 for a configuration that makes no sense, 1 for a failure."""
     signal.signal(signal.SIGTERM, _stop)  # before uvicorn's own handler is there, and after it is gone
     try:
         settings = load(os.environ)
-        made = listener(settings)
     except ConfigurationError as error:
         print(f"sse_app: {error}", file=sys.stderr)
         return 2
+    where = "SSE_HOST, SSE_PORT"
+    try:
+        listeners = [listener(settings)]
+        if settings.socket_path:
+            where = "SSE_SOCKET_PATH"
+            listeners.append(unix_listener(settings.socket_path))
     except OSError as error:
-        print(f"sse_app: cannot listen on SSE_HOST, SSE_PORT: {error}", file=sys.stderr)
+        print(f"sse_app: cannot listen on {where}: {error}", file=sys.stderr)
         return 2
     logline.configure(settings)
-    logger.info("%s listens on %s:%d", settings.replica, *made.getsockname()[:2])
+    for made in listeners:
+        logger.info("%s listens on %s", settings.replica, made.getsockname())
     if not settings.kafka_brokers:
         logger.warning("KAFKA_BROKERS is not set: events live in this process alone and end with it")
     try:
@@ -93,7 +134,7 @@ def main() -> int:
         print(f"sse_app: {error}", file=sys.stderr)
         return 2
     server = Server(service)
-    server.run(sockets=[made])
+    server.run(sockets=listeners)
     return 1 if server.failed or not server.started else 0
 
 

@@ -30,6 +30,7 @@ class Settings(BaseModel):
 
     host: str = Field("0.0.0.0", min_length=1)  # noqa: S104 - a container's own network namespace is the boundary
     port: int = Field(8000, ge=0, le=65535, description="0 takes any free port")
+    socket_path: str = Field("", max_length=107, pattern=r"^(/.+)?$", description="a Unix socket to listen on besides")
     replica: Name = Field(default_factory=lambda: re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname()) or "replica")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "text"

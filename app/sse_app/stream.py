@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Protocol, get_args
@@ -262,6 +263,9 @@ class _Direct:
         self._subscriber = subscriber
         self._transport = connection.transport
         self._transport.set_write_buffer_limits(high=settings.write_buffer_bytes)
+        made: socket.socket = self._transport.get_extra_info("socket")
+        if made.family == socket.AF_UNIX:  # inherits nothing from its listener
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.send_buffer_bytes)
 
     async def __aenter__(self) -> None:
         self._connection.stream = self._subscriber

@@ -82,12 +82,13 @@ class Answer(NamedTuple):
 class Client:
     """One connection, by hand: nothing between the test and the bytes."""
 
-    def __init__(self, port: int, *, receive_buffer: int | None = None) -> None:
-        self.socket = socket.socket()
+    def __init__(self, door: int | Path, *, receive_buffer: int | None = None) -> None:
+        """`door` is a port of this host or the path of a socket."""
+        self.socket = socket.socket(socket.AF_INET if isinstance(door, int) else socket.AF_UNIX)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(5)
-        self.socket.connect(("127.0.0.1", port))
+        self.socket.connect(("127.0.0.1", door) if isinstance(door, int) else str(door))
         self.raw = bytearray()
 
     def __enter__(self) -> Self:
@@ -153,7 +154,7 @@ class Stream(Client):
 
     def __init__(
         self,
-        port: int,
+        door: int | Path,
         channels: str | list[str] = "*",
         cursor: str | None = None,
         receive_buffer: int | None = None,
@@ -161,7 +162,7 @@ class Stream(Client):
         headers: dict[str, str] | None = None,
         **query: str,
     ) -> None:
-        super().__init__(port, receive_buffer=receive_buffer)
+        super().__init__(door, receive_buffer=receive_buffer)
         names = [channels] if isinstance(channels, str) else channels
         target = urlencode([*(("channel", name) for name in names), *query.items()])
         sent = {**(headers or {}), **({} if cursor is None else {"Last-Event-ID": cursor})}

@@ -26,8 +26,23 @@ PAUSES = (0.0, 0.1, 0.4, 1.0, 1.5, 2.0)  # seconds before each round: nginx avoi
 HTTP_ERRORS = (OSError, http.client.HTTPException, ValueError)
 
 
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        """Prepare; the first request connects."""
+        super().__init__("localhost", timeout=timeout)
+        self.path = path
+
+    def connect(self) -> None:
+        """Connect to the path."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
 class Door(NamedTuple):
-    """An HTTP server to reach: nginx on a published port, or a replica on its own address."""
+    """An HTTP server to reach: nginx on a published port, a replica on its own address, or a socket's path as host."""
 
     name: str
     host: str
@@ -37,10 +52,14 @@ class Door(NamedTuple):
     @property
     def url(self) -> str:
         """The address as a person would type it."""
+        if self.host.startswith("/"):
+            return f"unix:{self.host}"
         return f"{'https' if self.tls else 'http'}://{self.host}:{self.port}"
 
     def connect(self, timeout: float) -> http.client.HTTPConnection:
         """Make a connection (opened by its first request)."""
+        if self.host.startswith("/"):
+            return UnixConnection(self.host, timeout)
         if self.tls:
             # The certificate may be the host's own; that the right nginx answers is what X-Replica proves.
             context = ssl.create_default_context()
@@ -220,7 +239,7 @@ def publish_and_watch(nginx: Door, replicas: list[Door], subscribers: list[Subsc
             got = one.error or f"no first frame within {CONNECT_SECONDS:g} s"
             advice = f"./sse logs {one.door.name}: a stream must answer 200 and send its first frame at once"
             faults.append(Fault(one.door.name, f"subscribe at {one.door.url}", got, advice))
-    published, refused = publish_to_all(nginx, [one.name for one in replicas], run)
+    published, refused = publish_to_all(nginx, list(dict.fromkeys(one.name for one in replicas)), run)
     faults += refused
     # Order is promised per channel: whatever was to arrive before the fence has arrived, doubles included.
     fence = publish(nginx, run, FENCE)

@@ -9,11 +9,12 @@ import secrets
 import socket
 import struct
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 CLONE_NEWNET = 0x40000000  # linux/sched.h
 EMBEDDED_DNS = "127.0.0.11"  # the engine's resolver, in every container on a user-defined network
@@ -117,19 +118,40 @@ def resolve(pid: int, name: str) -> list[str]:
 
 
 def ask(name: str) -> list[str]:
-    """Ask the embedded DNS for a name's IPv4 addresses, from the namespace of the calling thread."""
-    number = secrets.randbelow(1 << 16)
+    """Ask the embedded DNS for a name's IPv4 addresses, from the namespace of the calling thread.
+
+    :raises OSError: with what came back where the name does not resolve
+    """
+    answer = ask_all([name])[name]
+    if isinstance(answer, OSError):
+        raise answer
+    return answer
+
+
+def ask_all(names: Iterable[str], attempts: int = DNS_ATTEMPTS) -> dict[str, list[str] | OSError]:
+    """Ask the embedded DNS for several names at once; where one does not resolve, its answer is the reason."""
+    waiting = dict(enumerate(dict.fromkeys(names), secrets.randbelow(1 << 15)))
+    found: dict[str, list[str] | OSError] = {}
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(DNS_SECONDS)
         sock.connect((EMBEDDED_DNS, 53))
-        for attempt in range(DNS_ATTEMPTS):
-            sock.send(dns_query(name, number))
-            try:
-                return dns_answer(sock.recv(512), number)
-            except TimeoutError:
-                if attempt + 1 == DNS_ATTEMPTS:
-                    raise
-    return []
+        for _ in range(attempts):
+            begun = time.monotonic()
+            for number, name in waiting.items():
+                sock.send(dns_query(name, number))
+            while waiting and (left := begun + DNS_SECONDS - time.monotonic()) > 0:
+                sock.settimeout(left)
+                try:
+                    message = sock.recv(512)
+                except TimeoutError:
+                    break
+                number = int.from_bytes(message[:2], "big")
+                name = waiting.pop(number, None)  # a late answer to a question that was asked twice
+                if name is not None:
+                    try:
+                        found[name] = dns_answer(message, number)
+                    except OSError as error:
+                        found[name] = error
+    return found | {name: TimeoutError("timed out") for name in waiting.values()}
 
 
 def dns_query(name: str, number: int) -> bytes:

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ansible_collections.sse.platform.plugins.module_utils import eventpath, exposed, grafana, namespace, targets
+from ansible_collections.sse.platform.plugins.module_utils import (
+    eventpath,
+    exposed,
+    grafana,
+    link,
+    matrix,
+    namespace,
+    reach,
+    targets,
+)
 from ansible_collections.sse.platform.plugins.module_utils.engine import Engine, EngineError, probe
 from ansible_collections.sse.platform.plugins.module_utils.eventpath import Door
 from ansible_collections.sse.platform.plugins.module_utils.fault import Fault
-from ansible_collections.sse.platform.plugins.module_utils.reach import split
+from ansible_collections.sse.platform.plugins.module_utils.matrix import Cell, Place
+from ansible_collections.sse.platform.plugins.module_utils.reach import Edge
 from ansible_collections.sse.platform.plugins.module_utils.release import FORMAT, History, refuse_other_format
 from ansible_collections.sse.platform.plugins.module_utils.spec import fingerprint
 
@@ -27,7 +36,6 @@ if TYPE_CHECKING:
 
 THREADS = 32  # nearly all of them wait on sockets nearly all the time
 ANSWER_SECONDS = 5.0  # for one HTTP request inside the host
-CONNECT_SECONDS = 2.0  # for a TCP connection between two containers of one host
 REPLICA_PORT = 8000
 TLS_PORTS = {443, 8443}  # container ports of nginx that speak TLS
 REDIRECTS = {301, 302, 307, 308}
@@ -46,10 +54,14 @@ class Subject(NamedTuple):
         return int(self.inspected["State"]["Pid"])
 
     @property
+    def addresses(self) -> dict[str, str]:
+        """Its address on each of its networks."""
+        return reach.addresses(self.inspected)
+
+    @property
     def address(self) -> str:
-        """Its address on its network."""
-        networks = self.inspected["NetworkSettings"]["Networks"]
-        return str(networks.get(self.spec["network"], {}).get("IPAddress", ""))
+        """Its address on its first network."""
+        return self.addresses.get(self.spec["network"], "")
 
 
 class Finding(NamedTuple):
@@ -125,6 +137,8 @@ class Prover:
         self.proof = Proof()
         self.observed = engine.containers()
         self.subjects: dict[str, Subject] = {}
+        self.enforced = False
+        self.cells: list[Cell] = []
         self.left_out = {short for release in releases for short in release["unavailable"]}
 
     def run(self) -> Proof:
@@ -132,9 +146,11 @@ class Prover:
         begun = time.monotonic()
         self.proof.add("containers running", self.presence(), time.monotonic() - begun)
         subjects = list(self.subjects.values())
+        edges = reach.matrix(self.releases)
         checks: list[tuple[str, Callable[[], Finding]]] = [
             *(("healthy", partial(self.health, one)) for one in subjects),
-            *(("connections between them", partial(self.reach, one)) for one in subjects),
+            *(("connections between them", partial(self.reach, one, edges)) for one in subjects),
+            *(("ports listened on", partial(self.listens, one)) for one in subjects),
             ("published ports", self.ports),
             *(("replica health endpoints", partial(self.endpoints, one)) for one in self.of("app")),
             *(("dashboard's way to the API", partial(self.dashboard, one)) for one in self.of("dashboard")),
@@ -143,6 +159,8 @@ class Prover:
         ]
         if self.of("nginx") and self.of("app"):
             checks.insert(0, ("deliveries of events", self.events))
+            if self.sockets():
+                checks.insert(1, ("streams over a Unix socket", self.link))
 
         def timed(work: Callable[[], Finding]) -> tuple[Finding, float]:
             begun = time.monotonic()
@@ -152,6 +170,8 @@ class Prover:
             futures = [(what, pool.submit(timed, work)) for what, work in checks]
         for what, future in futures:
             self.proof.add(what, *future.result())
+        measured = {cell.edge: cell for cell in self.cells}
+        self.cells = [measured.get(edge) or Cell(edge, "unmeasured") for edge in edges]
         return self.proof
 
     def of(self, service: str) -> list[Subject]:
@@ -233,44 +253,41 @@ class Prover:
         advice = f"./sse logs {door.name}; the answer names the check that fails"
         return [Fault(door.name, f"GET {door.url}{path}", answer.shown, advice)]
 
-    def reach(self, subject: Subject) -> Finding:
-        """Resolve and connect to every peer that a container uses, from its own network namespace."""
-        peers = self.peers(subject)
-        faults = [fault for peer in peers for fault in self.reach_peer(subject, peer)]
-        return Finding(faults, len(peers) - len(faults))
+    def reach(self, subject: Subject, edges: list[Edge]) -> Finding:
+        """Try, from a container's own network namespace, every port of every other one."""
+        edges = [edge for edge in edges if edge.source == subject.name]
+        places = {one.name: Place(one.pid, one.addresses) for one in self.subjects.values()}
+        try:
+            cells = matrix.measure(places[subject.name], edges, places, enforced=self.enforced)
+        except OSError as error:
+            fault = Fault(subject.name, "look from inside its network namespace", str(error), "run ./sse verify again")
+            return Finding([fault], 0)
+        self.cells += cells
+        return Finding(matrix.faults(cells), sum(cell.verdict == "reached" for cell in cells))
+
+    def listens(self, subject: Subject) -> Finding:
+        """See that a container listens on declared ports only: the matrix is no more than these."""
+        listening = self.listening(subject)
+        advice = f"name the port in `listens` of its declaration, or have {subject.name} bind it to 127.0.0.1"
+        faults = [
+            Fault(subject.name, "find it listening on declared ports only", f"it listens on {port}", advice)
+            for port in sorted(listening - set(subject.spec["listens"]))
+        ]
+        return Finding(faults, len(listening) - len(faults))
+
+    @staticmethod
+    def listening(subject: Subject) -> set[int]:
+        """Return the ports that a container listens on for others."""
+        return {
+            one.port
+            for one in namespace.sockets(subject.pid)
+            if one.state == namespace.LISTEN and not one.address.startswith("127.")
+        }
 
     def peers(self, subject: Subject) -> list[str]:
         """Return ``name:port`` of all that a container reaches, but for what is not available here."""
         peers: list[str] = [one["to"] for one in subject.spec["reaches"]]
-        return [peer for peer in peers if split(peer)[0] not in self.left_out]
-
-    def reach_peer(self, subject: Subject, peer: str) -> list[Fault]:
-        """Try one peer."""
-        name, port = split(peer)
-        try:
-            addresses = namespace.resolve(subject.pid, name)
-        except OSError as error:
-            advice = f"does the container behind {name!r} run on {subject.spec['network']} (./sse status)?"
-            return [Fault(subject.name, f"resolve {name} from inside", str(error), advice)]
-        owner = self.named(name)
-        if owner and owner.address not in addresses:
-            got = f"{', '.join(addresses)}, but {owner.name} is {owner.address or 'not there'}"
-            return [Fault(subject.name, f"resolve {name} from inside", got, "does another container carry this alias?")]
-
-        def connect() -> None:
-            socket.create_connection((addresses[0], port), timeout=CONNECT_SECONDS).close()
-
-        try:
-            namespace.inside(subject.pid, connect)
-        except OSError as error:
-            advice = f"does {owner.name if owner else name} listen on {port} on all its addresses? ./sse logs {name}"
-            return [Fault(subject.name, f"connect to {peer} ({addresses[0]}) from inside", str(error), advice)]
-        return []
-
-    def named(self, alias: str) -> Subject | None:
-        """Return the running container of an alias."""
-        found = (one for one in self.subjects.values() if alias in (one.name, *one.spec["aliases"]))
-        return next(found, None)
+        return [peer for peer in peers if reach.split(peer)[0] not in self.left_out]
 
     def ports(self) -> Finding:
         """See that the declared ports answer on the host, and only those."""
@@ -280,14 +297,7 @@ class Prover:
             faults += exposed.undeclared(name, wanted[name], exposed.published(one.inspected))
         others = [one for one in self.observed if one.name not in self.subjects and one.status == "running"]
         by_others = {port for one in others for port in exposed.published(self.engine.inspect(one.id))}
-        listening = {
-            name: {
-                one.port
-                for one in namespace.sockets(subject.pid)
-                if one.state == namespace.LISTEN and not one.address.startswith("127.")
-            }
-            for name, subject in self.subjects.items()
-        }
+        listening = {name: self.listening(subject) for name, subject in self.subjects.items()}
         gateways = {
             network["Gateway"]
             for one in self.subjects.values()
@@ -318,10 +328,23 @@ class Prover:
         port = subject.spec["ports"][0]["container_port"] if subject.spec["ports"] else 3000
         return Finding(*grafana.check(Door(subject.name, subject.address, port), password))
 
-    def events(self) -> Finding:
-        """Publish through nginx, receive from every replica and through nginx, each event once."""
+    def sockets(self) -> dict[str, tuple[int, str]]:
+        """Return process and path of every replica that listens on a Unix socket, too."""
+        paths = {one.name: (one.pid, link.socket_path(one.spec)) for one in self.of("app")}
+        return {name: (pid, path) for name, (pid, path) in paths.items() if path}
+
+    def link(self) -> Finding:
+        """See that nginx takes the socket, where replicas have one."""
+        serving = [door for door in self.doors() if not self.answers(door, "/api/v1/health/live", {200})]
+        if not serving:
+            return Finding([], 0)  # events() says so
+        paths = {name: path for name, (_, path) in self.sockets().items()}
+        return Finding(*link.check(serving[0], self.of("nginx")[0].pid, paths))
+
+    def doors(self) -> list[Door]:
+        """Return nginx' published ports."""
         nginx = self.of("nginx")[0]
-        doors = [
+        return [
             Door(
                 nginx.name,
                 exposed.LOOPBACK if one["host_ip"] in exposed.EVERYWHERE else one["host_ip"],
@@ -330,6 +353,10 @@ class Prover:
             )
             for one in nginx.spec["ports"]
         ]
+
+    def events(self) -> Finding:
+        """Publish through nginx, receive from every replica and through nginx, each event once."""
+        nginx, doors = self.of("nginx")[0], self.doors()
         path = "/api/v1/health/live"
         faults = [fault for door in doors for fault in self.answers(door, path, {200, *REDIRECTS})]
         serving = (one for one in doors if eventpath.request(one, "GET", path, timeout=ANSWER_SECONDS).status == 200)
@@ -340,5 +367,5 @@ class Prover:
                 faults.append(Fault(nginx.name, "find nginx' door", got, "./sse logs nginx"))
             return Finding(faults, 0)
         replicas = [Door(one.name, one.address, REPLICA_PORT) for one in self.of("app")]
-        passage = eventpath.travel(door, replicas)
+        passage = eventpath.travel(door, [*replicas, *link.doors(self.sockets())])
         return Finding(faults + passage.faults, passage.deliveries)

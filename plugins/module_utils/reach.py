@@ -112,6 +112,12 @@ def cycle(after: dict[str, list[str]]) -> list[str]:
     return []
 
 
+def addresses(inspected: dict[str, Any]) -> dict[str, str]:
+    """Return a running container's address on each of its networks, by the network's name."""
+    networks: dict[str, dict[str, Any]] = inspected["NetworkSettings"]["Networks"] or {}
+    return {name: str(one["IPAddress"]) for name, one in networks.items() if one["IPAddress"]}
+
+
 def listens(spec: dict[str, Any]) -> list[int]:
     """List the ports of a declared container: published ones, its health endpoint's, and what it names beyond them."""
     check = spec["healthcheck"]["http"]

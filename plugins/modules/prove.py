@@ -11,10 +11,11 @@ short_description: Prove that a stack works
 description:
   - Publishes events through nginx and sees each arrive once at a subscriber of every replica and through nginx;
     asks every healthcheck and health endpoint; asks Prometheus for its targets and Grafana for its datasources; sees
-    that the declared ports and only those answer on the host; resolves and connects, from inside each container's
-    network namespace, to everything that it declares to reach.
-  - Lists every fault with the container, what was tried, what came back and what to do. Changes nothing but a few
-    marker events on a channel of its own. In check mode it only says what it would look at.
+    that the declared ports and only those answer on the host.
+  - Tries every port of every container from inside every other one, declared or not, and keeps the result below
+    I(state_directory) as C(matrix/matrix.json) and, for Prometheus, C(matrix/reach.prom).
+  - Lists every fault with the container, what was tried, what came back and what to do. Changes nothing else but a
+    few marker events on a channel of its own. In check mode it only says what it would look at.
 options:
   state_directory:
     description: Directory on the host that keeps the releases of the stack.
@@ -26,6 +27,10 @@ options:
   project:
     description: Prove only this project. Without it, all of them.
     type: str
+  grid:
+    description: Also return the matrix of connections as a drawing.
+    type: bool
+    default: false
 author:
   - sse.platform maintainers (@sse-platform)
 """
@@ -59,6 +64,15 @@ seconds:
   description: How long each kind of check took; they run side by side.
   returned: when something was looked at
   type: dict
+matrix:
+  description: How many edges of the matrix there are, how many were measured, and how many of each verdict.
+  returned: when something was looked at
+  type: dict
+grid:
+  description: The matrix as a drawing, one line each.
+  returned: with I(grid)
+  type: list
+  elements: str
 notes:
   description: What could not be judged, and why.
   returned: when something was looked at
@@ -66,7 +80,10 @@ notes:
   elements: str
 """
 
+from pathlib import Path
+
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sse.platform.plugins.module_utils import matrix
 from ansible_collections.sse.platform.plugins.module_utils.engine import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.prove import Prover, newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.spec import SpecError
@@ -78,6 +95,7 @@ def main() -> None:
             "state_directory": {"type": "path", "required": True},
             "release": {"type": "dict"},
             "project": {"type": "str"},
+            "grid": {"type": "bool", "default": False},
         },
         mutually_exclusive=[("release", "project")],
         supports_check_mode=True,
@@ -96,10 +114,19 @@ def main() -> None:
         of = f" of project {project}" if project else ""
         module.fail_json(msg=f"There is no release{of} in {directory}: nothing was deployed here.", advice="./sse up")
     try:
-        proof = Prover(Engine(), directory, releases).run()
+        prover = Prover(Engine(), directory, releases)
+        proof = prover.run()
     except EngineError as error:
         module.fail_json(msg=f"{error}. Is the engine running?", advice="./sse up starts it")
-    found = {"counts": proof.counts, "seconds": proof.seconds, "notes": proof.notes}
+    if not given and not project:  # a part of the stack is no news of the whole
+        matrix.keep(Path(directory), prover.cells, enforced=prover.enforced)
+    found = {
+        "counts": proof.counts,
+        "seconds": proof.seconds,
+        "matrix": matrix.totals(prover.cells),
+        "grid": matrix.grid(prover.cells) if module.params["grid"] else [],
+        "notes": [*proof.notes, matrix.note(prover.cells)],
+    }
     if proof.faults:
         lines = [f"{len(proof.faults)} checks failed:", *(f"- {fault.line}" for fault in proof.faults)]
         module.fail_json(msg="\n".join(lines), faults=[fault._asdict() for fault in proof.faults], **found)

@@ -146,9 +146,9 @@ class Stack:
         assert run.code != 0, run.output
         return run.output
 
-    def verify(self) -> Run:
+    def verify(self, **variables: Any) -> Run:
         """Prove the stack, knowing no more than its name."""
-        return Running("verify", {"stack_name": self.name}, ()).end()
+        return Running("verify", {"stack_name": self.name, **variables}, ()).end()
 
     def destroy(self) -> Run:
         """Remove the stack and its data."""

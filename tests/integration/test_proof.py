@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+from urllib.parse import quote
 
+import httpx
 import pytest
 from ansible_collections.sse.platform.tests.integration.stack import Stack, eventually
 
@@ -100,6 +104,49 @@ def test_the_proof_passes_knowing_only_the_name_of_the_stack(stack: Stack) -> No
     assert counts["deliveries of events"] >= 16
     assert counts["metric targets"] >= 8
     assert counts["published ports"] >= 7
+
+
+def test_the_whole_matrix_is_measured_and_shown_and_kept(stack: Stack) -> None:
+    run = stack.verify(verify_matrix=True)
+    assert run.code == 0, run.output
+    containers = stack.containers()
+    kept = json.loads((stack.state / "matrix" / "matrix.json").read_text())
+    pairs = {(one["source"], one["target"]) for one in kept["edges"]}
+    assert pairs == {(one, other) for one in containers for other in containers if one != other}
+    assert f"matrix: {len(kept['edges'])} of {len(kept['edges'])} edges measured" in run.output
+    # All on one network, so whatever is not needed is open, and said to be so.
+    assert set(kept["counts"]) == {"reached", "open"}
+    assert (
+        f"o open, not needed: nothing declares it, and network_layout single lets it connect ({kept['counts']['open']})"
+        in (run.output)
+    )
+    needed = {(one["source"], one["target"], one["port"]) for one in kept["edges"] if one["verdict"] == "reached"}
+    assert ("it-app-1", "it-kafka", 9092) in needed
+    assert ("it-nginx", "it-kafka", 9092) not in needed
+
+
+def prometheus(stack: Stack, path: str) -> Any:
+    return httpx.get(f"http://127.0.0.1:{stack.variables['prometheus_port']}/api/v1/{path}", timeout=5).json()["data"]
+
+
+def test_a_broken_edge_is_a_metric_and_an_alert(stack: Stack) -> None:
+    edge = 'sse_reach_connects{source="it-app-1",target="it-redis-master",port="6379"}'
+
+    def value() -> str:
+        found = prometheus(stack, f"query?query={quote(edge)}")["result"]
+        return found[0]["value"][1] if found else ""
+
+    def alerts() -> list[str]:
+        return [one["labels"]["alertname"] for one in prometheus(stack, "alerts")["alerts"] if one["state"] == "firing"]
+
+    assert stack.verify().code == 0
+    eventually(lambda: value() == "1", "the edge as a metric", 60)
+    with refused_between(stack):
+        assert stack.verify().code != 0
+    eventually(lambda: value() == "0", "the broken edge as a metric", 60)
+    eventually(lambda: "NetworkNotAsDeclared" in alerts(), "the alert", 60)
+    assert stack.verify().code == 0
+    eventually(lambda: "NetworkNotAsDeclared" not in alerts(), "the alert's end", 60)
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,12 @@ from typing import Any, cast
 
 import pytest
 import yaml
-from ansible_collections.sse.platform.plugins.module_utils import audit, project, reach, release
+from ansible_collections.sse.platform.plugins.module_utils import audit, diagram, project, reach, release
 from sse_app import settings as app_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DECLARING = ["app", "dashboard", "exporters", "grafana", "kafka", "nginx", "prometheus", "redis"]
-ROLES = [*DECLARING, "exposure", "services"]
+ROLES = [*DECLARING, "exposure", "services", "verify"]
 LOOPBACK = "127.0.0.1"
 
 # One host of the rendering play each: its variables.
@@ -29,6 +29,7 @@ HOSTS: dict[str, dict[str, Any]] = {
         "exposure_trusted_proxies": ["10.0.0.5", "192.168.0.0/16"],
         "app_replicas": 5,
     },
+    "socket": {"app_link": "socket", "app_replicas": 2},
     "zookeeper": {"kafka_coordination": "zookeeper"},
     "no_grafana": {"images": {"unavailable": {"grafana": "in no package registry"}}},
     "moved": {"stack_name": "two", "kafka_port": 19092, "kafka_external_port": 19094, "kafka_external_host": "vm.test"},
@@ -97,7 +98,7 @@ class Rendered:
             {name: self.declared[name] for name in services},
             stack=self.settings["stack_name"],
             project="test",
-            network={"name": "test", "subnet": self.settings["network_subnet"]},
+            network={"name": self.settings["network_name"], "subnet": self.settings["network_subnet"]},
             references=images(self.settings),
             unavailable=unavailable,
         )
@@ -164,6 +165,12 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rendered]:
 def each(request: pytest.FixtureRequest, rendered: dict[str, Rendered]) -> Rendered:
     """Every rendered host in turn."""
     return rendered[request.param]
+
+
+def test_the_readmes_picture_is_the_topology_as_declared(rendered: dict[str, Rendered]) -> None:
+    default = rendered["default"]
+    picture = diagram.mermaid(diagram.topology([default.platform, default.dashboard]))
+    assert f"```mermaid\n{picture}```" in (ROOT / "README.md").read_text(), f"README.md should hold:\n{picture}"
 
 
 def test_our_own_declarations_keep_every_practice(each: Rendered) -> None:
@@ -247,6 +254,29 @@ def test_the_service_understands_every_variable_it_is_given(each: Rendered) -> N
     for spec in each.platform["containers"].values():
         if spec["service"] == "app":
             assert set(spec["environment"]) <= known
+
+
+def test_streams_take_the_sockets_of_the_replicas_where_asked_and_tcp_where_there_is_none(
+    rendered: dict[str, Rendered],
+) -> None:
+    one, nginx = rendered["socket"], rendered["socket"].containers["nginx"]
+    upstream = one.nginx.split("upstream route_1_stream {", 1)[1].split("}", 1)[0]
+    assert "proxy_pass http://route_1_stream;" in one.nginx.split("location = /api/v1/stream", 1)[1].split("}", 1)[0]
+    for name in ("app-1", "app-2"):
+        replica = one.containers[name]
+        assert f"server unix:/run/link/{name}/{name}.sock max_fails=0;" in upstream
+        assert f"server {name}:8000 max_fails=0 backup;" in upstream
+        assert (
+            nginx["binds"][f"/run/link/{name}"]
+            == f"/var/lib/sse-platform/data/sse-{name}/{replica['data']['/run/sse']}"
+        )
+        assert replica["environment"]["SSE_SOCKET_PATH"] == f"/run/sse/{name}.sock"
+        assert nginx["group_add"] == [replica["user"].split(":")[1]]
+    default = rendered["default"]
+    assert "unix:" not in default.nginx
+    assert (default.containers["nginx"]["binds"], default.containers["nginx"]["group_add"]) == ({}, [])
+    assert default.containers["app-1"]["data"] == {}
+    assert "SSE_SOCKET_PATH" not in default.containers["app-1"]["environment"]
 
 
 def test_nginx_waits_longer_than_three_heartbeats_and_than_a_publish(each: Rendered) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils import exposed, namespace, prove
+from ansible_collections.sse.platform.plugins.module_utils import exposed, matrix, namespace, prove
 from ansible_collections.sse.platform.plugins.module_utils.observe import Observed
+from ansible_collections.sse.platform.plugins.module_utils.reach import Edge
 from ansible_collections.sse.platform.plugins.module_utils.release import FORMAT, History
 from ansible_collections.sse.platform.plugins.module_utils.spec import SpecError, fingerprint
 
@@ -18,6 +19,7 @@ def spec(**keys: Any) -> dict[str, Any]:
     return {
         "service": "redis",
         "network": "sse-network",
+        "container": "redis-master",
         "aliases": ["redis-master", "redis"],
         "reaches": [],
         "listens": [],
@@ -151,45 +153,32 @@ def test_the_engines_own_check_counts_only_while_it_is_fresh(
     assert prove.passed_lately(inspected(), 10) is lately
 
 
-class Inside:
-    """What a container's namespace answers."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, resolves: list[str] | str, connects: str = "") -> None:
-        def resolve(*_: object) -> list[str]:
-            if isinstance(resolves, str):
-                raise OSError(resolves)
-            return resolves
-
-        def inside(*_: object) -> None:
-            if connects:
-                raise OSError(connects)
-
-        monkeypatch.setattr(namespace, "resolve", resolve)
-        monkeypatch.setattr(namespace, "inside", inside)
-
-
-@pytest.mark.parametrize(
-    ("resolves", "connects", "tried", "got"),
-    [
-        ("no such name", "", "resolve redis from inside", "no such name"),
-        (["10.99.0.99"], "", "resolve redis from inside", "10.99.0.99, but sse-redis is 10.99.0.11"),
-        (["10.99.0.11"], "timed out", "connect to redis:6379 (10.99.0.11) from inside", "timed out"),
-    ],
-)
-def test_a_peer_that_is_not_reached_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resolves: list[str] | str, connects: str, tried: str, got: str
+def test_every_edge_of_the_matrix_is_measured_and_what_is_broken_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Inside(monkeypatch, resolves, connects)
-    one = spec(reaches=[{"to": "redis:6379", "why": "test"}])
+    def measure(_: object, edges: list[Edge], *__: object, enforced: bool) -> list[matrix.Cell]:
+        return [matrix.Cell(edge, "broken" if edge.declared else "open", got="refused") for edge in edges]
+
+    monkeypatch.setattr(matrix, "measure", measure)
+    app = spec(container="app", aliases=["app"], reaches=[{"to": "redis:6379", "why": "test"}])
+    there = {"sse-app": app, "sse-redis": spec(listens=[6379, 9121]), "sse-gone": spec(container="gone", aliases=[])}
+    prover = prove.Prover(Engine(there, sse_gone="exited"), str(tmp_path), [release(there)])  # type: ignore[arg-type]
+    faults = prover.run().faults
+    assert [(one.container, one.tried) for one in faults] == [
+        ("sse-gone", "find it running"),
+        ("sse-app", "connect to redis:6379 () from inside"),
+    ]
+    assert matrix.totals(prover.cells) == {"edges": 4, "measured": 2, "broken": 1, "open": 1, "unmeasured": 2}
+
+
+def test_a_port_that_is_listened_on_and_not_declared_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ports = [("0.0.0.0", 6379), ("0.0.0.0", 9999), ("127.0.0.1", 9093)]
+    monkeypatch.setattr(
+        namespace, "sockets", lambda _: [namespace.Socket(at, port, "", namespace.LISTEN) for at, port in ports]
+    )
+    one = spec(listens=[6379])
     [fault] = proved(Engine({"sse-redis": one}), tmp_path, {"sse-redis": one}).faults
-    assert (fault.container, fault.tried, fault.got) == ("sse-redis", tried, got)
-
-
-def test_peers_that_are_reached_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Inside(monkeypatch, ["10.99.0.11"])
-    one = spec(reaches=[{"to": f"redis:{port}", "why": "test"} for port in (6379, 9121)])
-    proof = proved(Engine({"sse-redis": one}), tmp_path, {"sse-redis": one})
-    assert (proof.faults, proof.counts["connections between them"]) == ([], 2)
+    assert (fault.container, fault.got) == ("sse-redis", "it listens on 9999")
 
 
 def test_the_newest_applied_release_is_the_one_to_prove(tmp_path: Path) -> None:

@@ -1,0 +1,102 @@
+"""From A to B: resolve, connect, ask over HTTP and time each step, from inside a container's network namespace."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import selectors
+import socket
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from ansible_collections.sse.platform.plugins.module_utils import namespace
+from ansible_collections.sse.platform.plugins.module_utils.eventpath import Door, request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+CONNECT_SECONDS = 1.0  # within one host a connection takes microseconds; only a dropped packet takes this long
+HTTP_SECONDS = 5.0
+
+Target = tuple[str, int]  # address and port
+
+
+class Attempt(NamedTuple):
+    """One TCP connection that was tried."""
+
+    error: str  # empty where it came about
+    seconds: float
+
+
+class Probe(NamedTuple):
+    """What the way from A to B showed, step by step; a step that was not taken has no time."""
+
+    addresses: list[str]
+    failed: str = ""  # resolve, connect or http; empty where every step asked for went well
+    error: str = ""
+    resolve_seconds: float | None = None
+    connect_seconds: float | None = None
+    http_seconds: float | None = None
+    status: int | None = None
+    answer: str = ""  # the first words of the HTTP answer
+
+
+def connect_all(targets: Iterable[Target], seconds: float = CONNECT_SECONDS) -> dict[Target, Attempt]:
+    """Connect to every target at once, from the namespace of the calling thread, and hang up.
+
+    :param seconds: until a target that says nothing counts as timed out
+    """
+    found: dict[Target, Attempt] = {}
+    sockets: dict[Target, socket.socket] = {}
+    begun = time.monotonic()
+
+    def ended(target: Target, code: int) -> None:
+        found[target] = Attempt(os.strerror(code) if code else "", time.monotonic() - begun)
+
+    with contextlib.ExitStack() as stack, selectors.DefaultSelector() as selector:
+        for target in dict.fromkeys(targets):
+            sockets[target] = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+            sockets[target].setblocking(False)
+            code = sockets[target].connect_ex(target)
+            if code == errno.EINPROGRESS:
+                selector.register(sockets[target], selectors.EVENT_WRITE, target)
+            else:
+                ended(target, code)
+        while selector.get_map() and (left := begun + seconds - time.monotonic()) > 0:
+            for key, _ in selector.select(left):
+                selector.unregister(key.fileobj)
+                ended(key.data, sockets[key.data].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+    return {target: found.get(target, Attempt("timed out", seconds)) for target in sockets}
+
+
+def measure(pid: int, name: str, port: int | None = None, path: str = "", *, tls: bool = False) -> Probe:
+    """Take the way that a program of the container would, as far as asked: resolve, connect, GET.
+
+    :param pid: a process in the network namespace to start from
+    :param name: what it calls its target, or an address
+    :param port: TCP port; without it only the name is resolved
+    :param path: HTTP path; without it nothing is asked
+    """
+    begun = time.monotonic()
+    try:
+        addresses = [name] if name.replace(".", "").isdigit() else namespace.resolve(pid, name)
+    except OSError as error:
+        return Probe([], "resolve", str(error), time.monotonic() - begun)
+    probe = Probe(addresses, resolve_seconds=time.monotonic() - begun)
+    if port is None:
+        return probe
+    target = (addresses[0], port)
+    tried = namespace.inside(pid, lambda: connect_all([target]))[target]
+    probe = probe._replace(connect_seconds=tried.seconds)
+    if tried.error:
+        return probe._replace(failed="connect", error=tried.error)
+    if not path:
+        return probe
+    begun = time.monotonic()
+    door = Door(name, addresses[0], port, tls)
+    answer = namespace.inside(pid, lambda: request(door, "GET", path, timeout=HTTP_SECONDS))
+    probe = probe._replace(http_seconds=time.monotonic() - begun, answer=answer.shown)
+    if not answer.status:
+        return probe._replace(failed="http", error=answer.body)
+    return probe._replace(status=answer.status)
