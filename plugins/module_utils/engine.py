@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.sse.platform.plugins.module_utils import dockerd
+from ansible_collections.sse.platform.plugins.module_utils.hostservice import GATEWAY, HOST
 from ansible_collections.sse.platform.plugins.module_utils.observe import LABEL, Observed, from_listing
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class Engine:
             init=spec["init"],
             sysctls=spec["sysctls"] or None,
             group_add=spec["group_add"] or None,
-            extra_hosts=spec["hosts"] or None,
+            extra_hosts=spec["hosts"] | ({HOST: GATEWAY} if spec["reaches_host"] else {}) or None,
             port_bindings=port_bindings(spec),
             network_mode=spec["network"],
         )

@@ -14,6 +14,7 @@ from ansible_collections.sse.platform.plugins.module_utils import (
     eventpath,
     exposed,
     grafana,
+    hostservice,
     link,
     matrix,
     namespace,
@@ -153,6 +154,11 @@ class Prover:
             *(("ports listened on", partial(self.listens, one)) for one in subjects),
             ("published ports", self.ports),
             *(("replica health endpoints", partial(self.endpoints, one)) for one in self.of("app")),
+            *(
+                ("services on the host", partial(self.host_services, one))
+                for one in subjects
+                if one.spec["reaches_host"]
+            ),
             *(("dashboard's way to the API", partial(self.dashboard, one)) for one in self.of("dashboard")),
             *(("metric targets", partial(self.targets, one)) for one in self.of("prometheus")),
             *(("datasources", partial(self.datasources, one)) for one in self.of("grafana")),
@@ -244,6 +250,11 @@ class Prover:
         door = Door(subject.name, subject.address, 80)
         faults = self.answers(door, "/api/v1/health/live", {200})
         return Finding(faults, 1 - len(faults))
+
+    @staticmethod
+    def host_services(subject: Subject) -> Finding:
+        """Connect to what a container uses on the host itself."""
+        return Finding(*hostservice.check(subject.name, subject.pid, subject.spec["reaches_host"]))
 
     def answers(self, door: Door, path: str, accepted: set[int]) -> list[Fault]:
         """GET one path."""

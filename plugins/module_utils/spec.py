@@ -209,6 +209,7 @@ DECLARATION: dict[str, tuple[Callable[[Any, str], Any], Any]] = {
     "rolling": (flag, False),
     "listens": (list_of(port), []),
     "reaches": (list_of(REACH), []),
+    "reaches_host": (list_of(port), []),  # ports of services on the host itself: see hostservice.py
 }
 PARSE_DECLARATION = record(DECLARATION)
 

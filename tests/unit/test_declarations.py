@@ -31,6 +31,7 @@ HOSTS: dict[str, dict[str, Any]] = {
     },
     "socket": {"app_link": "socket", "app_replicas": 2},
     "zookeeper": {"kafka_coordination": "zookeeper"},
+    "host_api": {"dashboard_api": "host", "dashboard_api_port": 8123},
     "no_grafana": {"images": {"unavailable": {"grafana": "in no package registry"}}},
     "moved": {"stack_name": "two", "kafka_port": 19092, "kafka_external_port": 19094, "kafka_external_host": "vm.test"},
     "bent": {
@@ -190,6 +191,14 @@ def test_the_default_is_the_documented_topology(rendered: dict[str, Rendered]) -
     assert set(default.dashboard["containers"]) == {"performance-dashboard"}
     aliases = {alias for one in default.containers.values() for alias in one["aliases"]}
     assert aliases >= {"nginx", "redis", "redis-master", "kafka", "prometheus", "grafana", "dashboard", "app-3"}
+
+
+def test_the_dashboard_shows_the_platform_s_api_or_that_of_a_service_on_the_host(rendered: dict[str, Rendered]) -> None:
+    default, host = (rendered[name].containers["performance-dashboard"] for name in ("default", "host_api"))
+    assert ([one["to"] for one in default["reaches"]], default["reaches_host"]) == (["nginx:80"], [])
+    assert ([one["to"] for one in host["reaches"]], host["reaches_host"]) == ([], [8123])
+    config = rendered["host_api"].config("performance-dashboard", "/etc/nginx/nginx.conf")
+    assert "proxy_pass http://host.docker.internal:8123;" in config
 
 
 def test_development_publishes_on_loopback_only(rendered: dict[str, Rendered]) -> None:

@@ -1,0 +1,59 @@
+"""A service that runs on the host itself, outside any container, as containers see it: by the name HOST."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+from ansible_collections.sse.platform.plugins.module_utils import namespace
+from ansible_collections.sse.platform.plugins.module_utils.fault import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ansible_collections.sse.platform.plugins.module_utils.namespace import Socket
+
+# The engine's word for docker0's address, not for that of the gateway of the container's own network
+# (https://docs.docker.com/reference/cli/docker/container/run/#add-host).
+GATEWAY = "host-gateway"
+HOST = "host.docker.internal"
+CONNECT_SECONDS = 2.0  # within the host: what takes longer is dropped on the way
+
+
+def check(name: str, pid: int, ports: Iterable[int]) -> tuple[list[Fault], int]:
+    """Connect from a container to ports of the host; return faults, and how many answered."""
+    address = namespace.hosts_file(pid, HOST)
+    ports = list(ports)
+    if not address:
+        advice = f"recreate it: docker rm -f {name}, then ./sse up"
+        return [Fault(name, f"find {HOST} in its /etc/hosts", "it is not there", advice)], 0
+    faults = [fault for port in ports for fault in reach(name, pid, address, port)]
+    return faults, len(ports) - len(faults)
+
+
+def reach(name: str, pid: int, address: str, port: int) -> list[Fault]:
+    """Try one port."""
+
+    def connect() -> None:
+        socket.create_connection((address, port), CONNECT_SECONDS).close()
+
+    try:
+        namespace.inside(pid, connect)
+    except OSError as error:
+        why, advice = diagnose(namespace.sockets("self"), address, port)
+        return [Fault(name, f"connect to {HOST}:{port} ({address})", f"{error}; {why}", advice)]
+    return []
+
+
+def diagnose(sockets: Iterable[Socket], address: str, port: int) -> tuple[str, str]:
+    """Say why nobody answers at an address of the host, and what to do, by who listens there."""
+    listening = {one.address for one in sockets if one.state == namespace.LISTEN and one.port == port}
+    start = f"let it listen there, and nowhere else: SSE_HOST={address} SSE_PORT={port} python -m sse_app"
+    if not listening:
+        return f"nothing listens on port {port} of the host", start
+    if listening <= {"127.0.0.1", "::1"}:
+        return f"on the host, port {port} listens on loopback only, where no container is", start
+    if address not in listening and not listening & {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
+        return f"on the host, port {port} listens on {', '.join(sorted(listening))} only", start
+    firewall = f"allow it: iptables -I INPUT -d {address} -p tcp --dport {port} -j ACCEPT"
+    return f"the host listens on port {port}, so a firewall of the host drops it", firewall

@@ -1,0 +1,29 @@
+"""Why a container does not reach a service on the host: the cases are told apart."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils import hostservice
+from ansible_collections.sse.platform.plugins.module_utils.namespace import ESTABLISHED, LISTEN, Socket
+
+DOCKER0 = "172.17.0.1"
+
+
+@pytest.mark.parametrize(
+    ("listening", "why", "mend"),
+    [
+        ([], "nothing listens", f"SSE_HOST={DOCKER0}"),
+        ([Socket(DOCKER0, 8000, "172.17.0.9", ESTABLISHED)], "nothing listens", f"SSE_HOST={DOCKER0}"),
+        ([Socket(DOCKER0, 8001, "", LISTEN)], "nothing listens", f"SSE_HOST={DOCKER0}"),
+        ([Socket("127.0.0.1", 8000, "", LISTEN)], "loopback only", f"SSE_HOST={DOCKER0}"),
+        ([Socket("127.0.0.1", 8000, "", LISTEN), Socket("::1", 8000, "", LISTEN)], "loopback only", "SSE_HOST="),
+        ([Socket("192.0.2.7", 8000, "", LISTEN)], "listens on 192.0.2.7 only", f"SSE_HOST={DOCKER0}"),
+        ([Socket(DOCKER0, 8000, "", LISTEN)], "a firewall", "iptables -I INPUT"),
+        ([Socket("0.0.0.0", 8000, "", LISTEN)], "a firewall", "iptables -I INPUT"),
+        ([Socket("::", 8000, "", LISTEN)], "a firewall", "iptables -I INPUT"),
+    ],
+)
+def test_who_listens_where_tells_why_nobody_answers(listening: list[Socket], why: str, mend: str) -> None:
+    told, advice = hostservice.diagnose(listening, DOCKER0, 8000)
+    assert why in told
+    assert mend in advice
