@@ -68,10 +68,10 @@ def measure(source: Place, edges: list[Edge], places: dict[str, Place], *, enfor
         answers = namespace.ask_all(declared) | namespace.ask_all(hidden - declared, attempts=1)
         answers |= {name: [address] for name, address in pinned.items() if address}
         targets = {(address, edge.port) for edge in there for address in places[edge.target].addresses.values()}
-        targets |= {
+        needed = {
             (found[0], edge.port) for edge in there if edge.declared and isinstance(found := answers[edge.name], list)
         }
-        return answers, probe.connect_all(targets)
+        return answers, probe.connect_patiently(targets | needed, needed)
 
     answers, attempts = namespace.inside(source.pid, work)
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 CONNECT_SECONDS = 1.0  # within one host a connection takes microseconds; only a dropped packet takes this long
+PATIENT_SECONDS = 4.0  # the same where a busy server may be the reason: time for two more tries of TCP's own
 HTTP_SECONDS = 5.0
+TIMED_OUT = "timed out"
 
 Target = tuple[str, int]  # address and port
 
@@ -67,7 +69,18 @@ def connect_all(targets: Iterable[Target], seconds: float = CONNECT_SECONDS) -> 
             for key, _ in selector.select(left):
                 selector.unregister(key.fileobj)
                 ended(key.data, sockets[key.data].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
-    return {target: found.get(target, Attempt("timed out", seconds)) for target in sockets}
+    return {target: found.get(target, Attempt(TIMED_OUT, seconds)) for target in sockets}
+
+
+def connect_patiently(targets: Iterable[Target], needed: set[Target]) -> dict[Target, Attempt]:
+    """Connect to every target at once; what is needed and says nothing gets a second chance, with more time.
+
+    A server whose queue of new connections is full is silent like a firewall, and a whole matrix at once fills a short
+    one (Kafka's metrics agent lets three wait); TCP itself tries again after one second, and after three.
+    """
+    found = connect_all(targets)
+    silent = {target for target in needed if found[target].error == TIMED_OUT}
+    return found | connect_all(silent, PATIENT_SECONDS)
 
 
 def measure(pid: int, name: str, port: int | None = None, path: str = "", *, tls: bool = False) -> Probe:

@@ -37,13 +37,13 @@ def measured(
     def ask_all(names: Any, attempts: int = 2) -> dict[str, Any]:
         return {name: OSError(answers) if isinstance(answers, str) else answers for name in names}
 
-    def connect_all(targets: Any) -> dict[Any, Attempt]:
+    def connect_patiently(targets: Any, _: Any) -> dict[Any, Attempt]:
         return {target: Attempt(error, 0.001) for target in targets}
 
     monkeypatch.setattr(namespace, "inside", inside)
     monkeypatch.setattr(namespace, "hosts_file", lambda *_: "")
     monkeypatch.setattr(namespace, "ask_all", ask_all)
-    monkeypatch.setattr(probe, "connect_all", connect_all)
+    monkeypatch.setattr(probe, "connect_patiently", connect_patiently)
     places = {"sse-redis": Place(2, DATA)}
     [cell] = matrix.measure(Place(1, source), [edge], places, enforced=enforced)
     return cell
