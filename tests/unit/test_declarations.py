@@ -14,11 +14,14 @@ import pytest
 import yaml
 from ansible_collections.sse.platform.plugins.module_utils import audit, diagram, project, reach, release
 from sse_app import settings as app_settings
+from sse_app.service import Service
 
 ROOT = Path(__file__).resolve().parents[2]
 DECLARING = ["app", "dashboard", "exporters", "grafana", "kafka", "nginx", "prometheus", "redis"]
 ROLES = [*DECLARING, "exposure", "services", "verify"]
 LOOPBACK = "127.0.0.1"
+OURS = re.compile(r"\b(sse_\w+)(?:\{([^}]*)\})?")  # a metric of the service's in PromQL, and its matchers
+MATCHER = re.compile(r'(\w+)[!=]=?~?"([^"]*)"')
 
 # One host of the rendering play each: its variables.
 HOSTS: dict[str, dict[str, Any]] = {
@@ -394,6 +397,39 @@ def test_the_dashboard_of_grafana_asks_prometheus_only(each: Rendered) -> None:
     assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
     assert {panel["datasource"]["uid"] for panel in panels} == {"prometheus"}
     assert all(target["expr"] for panel in panels for target in panel["targets"])
+
+
+def queries(each: Rendered) -> list[str]:
+    """Every query of the dashboard and the alerts."""
+    rules = yaml.safe_load(each.config("prometheus", "/etc/prometheus/alerts.yml"))
+    board = json.loads(each.config("grafana", "/etc/grafana/dashboards/overview.json"))
+    return [
+        *(rule["expr"] for group in rules["groups"] for rule in group["rules"]),
+        *(target["expr"] for panel in board["panels"] for target in panel.get("targets", [])),
+    ]
+
+
+def test_dashboard_and_alerts_ask_for_series_that_the_service_exposes(rendered: dict[str, Rendered]) -> None:
+    settings = app_settings.Settings(redis_host="redis")  # so that every gauge is there
+    samples = [sample for family in Service(settings).metrics.families() for sample in family.samples]
+    asked = [(name, rest) for query in queries(rendered["default"]) for name, rest in OURS.findall(query)]
+    assert len({name for name, _ in asked}) > 15
+    for name, matchers in asked:
+        series = [sample.labels for sample in samples if sample.name == name]
+        assert series, f"{name} is not exposed"
+        for label, values in MATCHER.findall(matchers):
+            for value in values.split("|"):
+                assert value in {labels[label] for labels in series}, f"{name} has no {label}={value}"
+
+
+def test_alerts_are_about_every_kind_of_trouble_and_each_says_what_it_means(each: Rendered) -> None:
+    rules = yaml.safe_load(each.config("prometheus", "/etc/prometheus/alerts.yml"))
+    alerts = {rule["alert"]: rule for group in rules["groups"] for rule in group["rules"]}
+    assert set(alerts) >= {"TargetDown", "ReplicaNotReady", "KafkaUnreachable", "RedisUnreachable", "ConsumerLag"}
+    assert set(alerts) >= {"Gaps", "SlowReaders", "PublishesFail", "DeliveryLatency"}
+    assert all(rule["labels"]["severity"] in ("critical", "warning") for rule in alerts.values())
+    assert "{{ $labels.instance }}" in alerts["ReplicaNotReady"]["annotations"]["summary"]  # Prometheus' own template
+    assert each.prometheus["rule_files"] == ["alerts.yml"]
 
 
 @pytest.mark.parametrize("role", ROLES)
