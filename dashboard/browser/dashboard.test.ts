@@ -1,9 +1,6 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { type BrowserContext, type Page, chromium as playwright } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { chromium, Service, type Site, servePage } from './platform';
+import { openBrowser, publish as publishTo, Service, type Site, servePage } from './platform';
 
 /** A dashboard that already runs somewhere; without it the test starts the service and the page itself. */
 const deployed = process.env['DASHBOARD_URL'];
@@ -11,13 +8,11 @@ const WAIT = { timeout: 30_000 };
 
 let service: Service | null = null;
 let site: Site = { url: deployed ?? '', cut: () => {}, close: async () => {} };
-let browser: BrowserContext;
+let browser: Awaited<ReturnType<typeof openBrowser>>;
 let page: Page;
-let profile = '';
 let complaints: string[] = [];
 
 beforeAll(async () => {
-  const executablePath = chromium();
   if (!deployed) {
     service = await Service.start();
     site = await servePage(service.url);
@@ -27,32 +22,18 @@ beforeAll(async () => {
     status: error.message,
   }));
   if (!health.ok) throw new Error(`${site.url} has no healthy platform behind it (${health.status}): see ./sse status`);
-  profile = mkdtempSync(join(tmpdir(), 'dashboard-browser-'));
-  browser = await playwright.launchPersistentContext(profile, {
-    executablePath,
-    headless: true,
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  });
+  browser = await openBrowser();
 });
 
 afterAll(async () => {
   await browser?.close();
   await site.close();
   await service?.stop('SIGKILL');
-  if (profile) rmSync(profile, { recursive: true, force: true });
 });
 
 beforeEach(async () => {
   complaints = [];
-  page = await browser.newPage();
+  page = await browser.context.newPage();
   page.on('pageerror', (error) => complaints.push(String(error)));
   page.on('console', (message) => {
     // The browser itself logs every answer that isn't a success, and the page shows those.
@@ -73,15 +54,7 @@ const live = () => expect.poll(() => text('pill-text'), WAIT).toBe('live');
 const column = (number: number) => page.locator(`#events td:nth-child(${number})`).allTextContents();
 const marker = () => `browser-${process.pid}-${Math.random().toString(36).slice(2)}`;
 
-async function publish(events: unknown, to = site.url): Promise<string[]> {
-  const response = await fetch(`${to}/api/v1/events`, {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify(events),
-  });
-  expect(response.status).toBe(202);
-  return ((await response.json()) as { ids: string[] }).ids;
-}
+const publish = (events: unknown, to = site.url) => publishTo(to, events);
 
 async function publishOne(): Promise<void> {
   await page.getByRole('button', { name: 'Publish a test event' }).click();

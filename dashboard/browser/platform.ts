@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { type BrowserContext, chromium as playwright } from 'playwright-core';
 import { type PreviewServer, preview } from 'vite';
 
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -15,10 +17,13 @@ export class Service {
   private process: ChildProcess | null = null;
   private output = '';
 
-  private constructor(readonly port: number) {}
+  private constructor(
+    readonly port: number,
+    private readonly settings: Record<string, string>,
+  ) {}
 
-  static async start(): Promise<Service> {
-    const service = new Service(await freePort());
+  static async start(settings: Record<string, string> = {}): Promise<Service> {
+    const service = new Service(await freePort(), settings);
     await service.start();
     return service;
   }
@@ -36,6 +41,7 @@ export class Service {
       SSE_REPLICA: 'sse-app-1',
       SSE_RETRY_MILLISECONDS: '500',
       SSE_DRAIN_SECONDS: '1',
+      ...this.settings,
     };
     const child = spawn(python(), ['-m', 'sse_app'], { cwd: join(ROOT, 'app'), env: environment });
     this.process = child;
@@ -71,6 +77,58 @@ export class Service {
   }
 }
 
+/** A door to the service whose connections can be cut, as a network does. */
+export class Link {
+  /** The Last-Event-ID of each connection's first request, empty where it has none. */
+  readonly cursors: string[] = [];
+  /** What the service has sent over it. */
+  sent = '';
+  private readonly sockets = new Set<Socket>();
+  private readonly server: Server;
+  private port = 0;
+
+  private constructor(to: number) {
+    this.server = createServer((near) => {
+      const far = connect(to, '127.0.0.1');
+      near.once('data', (head: Buffer) =>
+        this.cursors.push(/^last-event-id: (.*)$/im.exec(head.toString())?.[1]?.trim() ?? ''),
+      );
+      far.on('data', (part: Buffer) => (this.sent += part.toString()));
+      for (const [socket, other] of [
+        [near, far],
+        [far, near],
+      ] as const) {
+        this.sockets.add(socket);
+        socket.pipe(other);
+        socket.on('error', () => other.destroy());
+        socket.on('close', () => {
+          this.sockets.delete(socket);
+          other.destroy();
+        });
+      }
+    });
+  }
+
+  static async to(service: Service): Promise<Link> {
+    const link = new Link(service.port);
+    link.port = await listening(link.server);
+    return link;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  cut(): void {
+    for (const socket of this.sockets) socket.resetAndDestroy();
+  }
+
+  close(): void {
+    this.server.close();
+    this.cut();
+  }
+}
+
 export interface Site {
   url: string;
   /** Breaks every connection; new ones are welcome. */
@@ -94,7 +152,40 @@ export async function servePage(api: string): Promise<Site> {
   };
 }
 
-export function chromium(): string {
+/** A headless Chromium with a profile of its own. */
+export async function openBrowser(): Promise<{ context: BrowserContext; close(): Promise<void> }> {
+  const profile = mkdtempSync(join(tmpdir(), 'dashboard-browser-'));
+  const context = await playwright.launchPersistentContext(profile, {
+    executablePath: chromium(),
+    headless: true,
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  });
+  const close = async () => {
+    await context.close();
+    rmSync(profile, { recursive: true, force: true });
+  };
+  return { context, close };
+}
+
+export async function publish(to: string, events: unknown): Promise<string[]> {
+  const response = await fetch(`${to}/api/v1/events`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify(events),
+  });
+  if (response.status !== 202) throw new Error(`${response.status}: ${await response.text()}`);
+  return ((await response.json()) as { ids: string[] }).ids;
+}
+
+function chromium(): string {
   const path = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
   if (existsSync(path)) return path;
   throw new Error(
@@ -109,11 +200,17 @@ function python(): string {
 
 async function freePort(): Promise<number> {
   const server = createServer();
+  const port = await listening(server);
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** Has a server listen on any free port of this machine alone, and gives the port. */
+export async function listening(server: Server): Promise<number> {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('no port');
-  server.close();
-  await once(server, 'close');
   return address.port;
 }
