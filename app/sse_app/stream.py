@@ -24,6 +24,7 @@ from sse_app.settings import Settings
 
 logger = logging.getLogger(__name__)
 PATH = "/api/v1/stream"
+NEXT = b"sse-later"  # a request header: "503" where NGINX, told so, asks the next replica
 EXTENSION = "sse_app.connection"  # in the scope's extensions, where the server offers direct writes
 _LIMITED_RETRIES = 10  # times the usual wait: an address that holds too many streams comes back seldom
 _WRITE_BYTES = 65_536  # replayed at once: a fraction of what the transport may hold
@@ -106,6 +107,9 @@ class Streams:
         try:
             start = await self._begin(request)
         except LaterError:
+            if (NEXT, b"503") in scope["headers"]:
+                await _answer(send, 503, {"connection": "close"})
+                return
             body = event.retry_only(jittered(self._settings.retry_milliseconds))
             await _answer(send, 200, {**HEADERS, "connection": "close"}, body)
             return
