@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -15,8 +16,9 @@ from ansible_collections.sse.platform.tests.integration.stack import ROOT, Stack
 REPLICA = "on-the-host"
 
 
-def docker0(stack: Stack) -> str:
-    return str(stack.engine.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"])
+def docker0() -> str:
+    shown = subprocess.run(["ip", "-json", "-4", "address", "show", "docker0"], capture_output=True, check=True).stdout
+    return str(json.loads(shown)[0]["addr_info"][0]["local"])
 
 
 def free_port(address: str) -> int:
@@ -49,7 +51,7 @@ def shown_by_the_dashboard(stack: Stack) -> str:
 
 def test_the_dashboard_shows_a_service_on_the_host_and_the_proof_tells_where_it_must_listen(stack: Stack) -> None:
     assert shown_by_the_dashboard(stack).startswith(f"{stack.name}-app-")
-    address = docker0(stack)
+    address = docker0()
     port = free_port(address)
     variables = {"dashboard_api": "host", "dashboard_api_port": port}
     assert f"nothing listens on port {port} of the host" in stack.fail(**variables)
