@@ -139,6 +139,8 @@ def build(service: Service, lifespan: Callable[[FastAPI], AbstractAsyncContextMa
             events = body.events(await body.read(request, settings.max_body_bytes), settings.max_batch_events)
             access.require("publish", exactly(one.channel for one in events))
             await service.limits.publish(access.publisher, len(events))
+            if service.schemas is not None:
+                await service.schemas.check(events)
         except Problem as problem:
             metrics.publishes[_REFUSED.get(problem.status, "invalid")] += 1
             raise

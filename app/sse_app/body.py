@@ -38,7 +38,7 @@ async def read(request: Request, limit: int) -> bytes:
 def events(body: bytes, limit: int) -> list[Event]:
     """The events of a body that holds one or a list; raises Problem with the fields that are wrong."""
     try:
-        document: Any = json.loads(body.decode(), parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
+        document: Any = json.loads(body.decode(), parse_constant=_no_constant, object_pairs_hook=no_duplicates)
         found = _BATCH.validate_python(document if isinstance(document, list) else [document])
     except RecursionError as error:
         raise Problem(400, "the body is nested too deeply") from error
@@ -56,7 +56,8 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of json.loads; ValueError where a name occurs twice: readers disagree about which one counts."""
     document = dict(pairs)
     if len(document) < len(pairs):
         raise ValueError("a name occurs twice in an object")

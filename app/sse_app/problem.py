@@ -27,7 +27,14 @@ SCHEMA: dict[str, Any] = {
             "items": {
                 "type": "object",
                 "required": ["field", "detail"],
-                "properties": {"field": {"type": "string"}, "detail": {"type": "string"}},
+                "properties": {
+                    "field": {"type": "string"},
+                    "pointer": {
+                        "type": "string",
+                        "description": "Into the event (RFC 6901), where a schema is violated",
+                    },
+                    "detail": {"type": "string"},
+                },
             },
         },
     },

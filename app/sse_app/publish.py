@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 
 from sse_app import context, ids
-from sse_app.event import Event
+from sse_app.event import Event, frame_size
 from sse_app.feed import Feed
 from sse_app.ids import Cursor
 from sse_app.log import Draft, Log, LogUnavailableError, TooLargeError
@@ -39,6 +39,11 @@ class Publisher:
         ):
             detail = f"the events take more than {self._settings.max_body_bytes} bytes as stored"
             raise self._problem("too_large", Problem(413, detail))
+        for index, draft in enumerate(drafts):
+            size = frame_size(draft.event, draft.data)
+            if size > self._settings.max_event_bytes:
+                detail = f"event {index} takes {size} bytes of a stream, at most {self._settings.max_event_bytes}"
+                raise self._problem("too_large", Problem(413, detail))
         if self._conflicts(drafts[:1]):
             raise self._problem("conflict", Problem(422, _CONFLICT))
         if self._in_flight >= self._settings.max_publishes:

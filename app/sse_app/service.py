@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 
@@ -28,6 +29,9 @@ from sse_app.stats import Statistics
 from sse_app.stream import Application, Streams
 from sse_app.window import Window
 
+if TYPE_CHECKING:
+    from sse_app.schemas import Schemas
+
 logger = logging.getLogger(__name__)
 
 
@@ -47,6 +51,7 @@ class Service:
         self.statistics = Statistics(settings, self.hub, self.feed, self.log, self.history, self.metrics)
         self.authority = Authority(settings, self.metrics)
         self.limits = Limits(settings, self.metrics)
+        self.schemas = _schemas(settings)
         self.publisher = Publisher(settings, self.log, self.feed, self.metrics)
         resumer = Resumer(settings, self.log, self.feed, self.hub, self.metrics)
         framework = api.build(self, self._lifespan)
@@ -124,6 +129,10 @@ class Service:
             lambda: float(self.authority.broken),
         )
         gauge("sse_draining", "1 while streams are being ended", lambda: float(self.hub.draining))
+
+
+def _schemas(settings: Settings) -> Schemas | None:
+    return importlib.import_module("sse_app.schemas").Schemas(settings.schemas_dir) if settings.schemas_dir else None
 
 
 def _log(settings: Settings) -> Log:

@@ -66,7 +66,11 @@ class Settings(BaseModel):
     history_events: int = Field(100, ge=1, le=10_000, description="kept per channel in Redis")
 
     max_body_bytes: int = Field(262_144, ge=1024, le=8 * 2**20)
+    max_event_bytes: int = Field(
+        131_072, ge=1024, le=8 * 2**20, description="of one event as a frame: what a sweep adds to a transport's buffer"
+    )
     max_batch_events: int = Field(500, ge=1, le=10_000)
+    schemas_dir: str = Field("", description="of JSON files, see schemas.py; empty: any data will do")
     max_publishes: int = Field(1000, ge=1, le=100_000, description="in flight: each holds a body in memory")
     publish_deadline_seconds: float = Field(5, ge=1, le=60)
     dedupe_window: int = Field(20_000, ge=100, le=1_000_000, description="offsets; some 350 bytes of memory each")

@@ -101,3 +101,18 @@ def test_metrics_history_channels_stats_and_documents_answer(replica: Replicas, 
     assert "process_resident_memory_bytes" in metrics
     assert "/api/v1/stream" in replica.get("/openapi.json").json["paths"]
     assert replica.get("/docs").status == 200
+
+
+def test_one_event_is_bounded_by_what_it_takes_of_a_stream(channel: str) -> None:
+    """Each line of the data is a field of its own: a body of line ends is seven times itself on the wire."""
+    with Replicas(max_event_bytes=2000) as replica, replica.stream(channel) as stream:
+        stream.block()
+        fits = "x" * (2000 - len("event: message\ndata: "))
+        assert replica.post({"channel": channel, "data": fits}).status == 202
+        for data in (fits + "x", "\n" * 300, "\r\n" * 300, "\r" * 300, ["\n" * 2000]):
+            answer = replica.post([{"channel": channel, "data": 1}, {"channel": channel, "data": data}])
+            assert answer.status == 413
+            assert "event 1 takes" in answer.json["detail"]
+        replica.publish({"channel": channel, "data": "\r\n" * 200})
+        assert [len(block.data or "") for block in stream.events(2)] == [len(fits), 200]
+        assert replica.service.metrics.publishes["too_large"] == 5

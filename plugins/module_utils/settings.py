@@ -78,6 +78,15 @@ def _are_secrets(value: dict[Any, Any]) -> bool:
     return all(isinstance(text, str) and SECRET.fullmatch(text) for text in value.values())
 
 
+def _are_schemas(value: dict[Any, Any]) -> bool:
+    return all(
+        isinstance(channel, str) and CHANNELS.fullmatch(channel) and isinstance(schema, (dict, bool))
+        for channel, schema in value.items()
+    )
+
+
+# As the service itself has it: a name, a prefix or all. The schemas are checked by the service when it starts.
+CHANNELS = re.compile(r"[A-Za-z0-9._:/-]{1,200}|[A-Za-z0-9._:/-]{0,199}\.\*|\*")
 # Secrets land in files of several programs: nothing that any of them would quote, expand or split.
 SECRET = re.compile(r"[A-Za-z0-9_.~+/=@%^:,-]{16,256}")
 
@@ -87,6 +96,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     # As the service itself accepts them: else a container would fail what the settings let through.
     ("app_heartbeat_seconds", between(1, 300, " seconds")),
     ("app_retention_seconds", between(60, 86400 * 3650, " seconds")),
+    ("app_schemas", Rule("channels (a name, prefix.* or *) and a JSON Schema for each", _are_schemas)),
     ("stack_parallel", between(1, 32)),
     ("stack_name", matching(r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?", "1 to 20 of a-z, 0-9 and -, beginning with a letter")),
     (

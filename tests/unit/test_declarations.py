@@ -12,8 +12,12 @@ from typing import Any, cast
 
 import pytest
 import yaml
-from ansible_collections.sse.platform.plugins.module_utils import audit, diagram, project, reach, release
+from ansible_collections.sse.platform.plugins.module_utils import audit, diagram, project, reach, release, settings
+from sse_app import channels
 from sse_app import settings as app_settings
+from sse_app.event import Event
+from sse_app.problem import Problem
+from sse_app.schemas import Schemas
 from sse_app.service import Service
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,6 +49,7 @@ HOSTS: dict[str, dict[str, Any]] = {
         "prometheus_config_extra": {"scrape_configs": [{"job_name": "mine"}], "global": {"scrape_interval": "1s"}},
         "grafana_config_extra": {"users": {"default_theme": "light"}},
         "app_environment_extra": {"SSE_LOG_LEVEL": "debug"},
+        "app_schemas": {"orders": {"type": "object", "required": ["n"]}, "stock.*": True},
         "services_extra": {
             "echo": {
                 "containers": {
@@ -398,6 +403,35 @@ def test_the_dashboard_of_grafana_asks_prometheus_only(each: Rendered) -> None:
     assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
     assert {panel["datasource"]["uid"] for panel in panels} == {"prometheus"}
     assert all(target["expr"] for panel in panels for target in panel["targets"])
+
+
+async def test_schemas_reach_every_replica_as_the_service_reads_them(
+    rendered: dict[str, Rendered], tmp_path: Path
+) -> None:
+    bent = rendered["bent"]
+    for name in ("app-1", "app-3"):
+        directory = bent.containers[name]["environment"]["SSE_SCHEMAS_DIR"]
+        (tmp_path / "schemas.json").write_text(bent.config(name, f"{directory}/schemas.json"))
+        schemas = Schemas(str(tmp_path))
+        await schemas.check([Event(channel="orders", data={"n": 1}), Event(channel="stock.eu", data=1)])
+        with pytest.raises(Problem, match="'n' is a required property"):
+            await schemas.check([Event(channel="orders", data={})])
+    default = rendered["default"].containers["app-1"]
+    assert "SSE_SCHEMAS_DIR" not in default["environment"]
+    assert not default["config"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a", "a.b", "a.*", "*", ".*", "a..*", "x" * 200, "x" * 199 + ".*", "x" * 200 + ".*", "a*", "", "a.*.*", "a b"],
+)
+def test_the_collection_and_the_service_take_the_same_channels(name: str) -> None:
+    try:
+        channels.parse([name])
+        taken = True
+    except ValueError:
+        taken = False
+    assert bool(settings.CHANNELS.fullmatch(name)) == taken
 
 
 def queries(each: Rendered) -> list[str]:

@@ -1,0 +1,168 @@
+"""The data of a channel is as its schema says, or the publisher is told where it is not and nothing is stored."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sse_harness import Process, Replicas, fetch
+
+from sse_app.event import Event
+from sse_app.problem import Problem
+from sse_app.schemas import Schemas
+from sse_app.settings import ConfigurationError
+
+APP = Path(__file__).parents[1]
+ORDER = {
+    "type": "object",
+    "required": ["n"],
+    "properties": {"n": {"type": "integer"}, "a/b~c": {"type": "array", "items": {"$ref": "#/$defs/price"}}},
+    "$defs": {"price": {"type": "number", "minimum": 0}},
+}
+
+
+def directory(tmp_path: Path, **files: Any) -> str:
+    for name, document in files.items():
+        text = document if isinstance(document, str) else json.dumps(document)
+        (tmp_path / f"{name}.json").write_text(text)
+    return str(tmp_path)
+
+
+def test_a_violation_is_a_problem_that_points_to_the_place_and_stores_nothing(tmp_path: Path) -> None:
+    schemas = directory(tmp_path, orders={"orders": ORDER}, closed={"closed.*": False})
+    with Replicas(schemas_dir=schemas) as replica:
+        end = replica.service.hub.ring.end
+        for data, pointer in [
+            ({}, "/data"),
+            ({"n": "1"}, "/data/n"),
+            ({"n": 1, "a/b~c": [1, -1]}, "/data/a~1b~0c/1"),
+            ("text", "/data"),
+            (None, "/data"),
+        ]:
+            events = [{"channel": "orders", "data": {"n": 1}}, {"channel": "orders", "data": data}]
+            answer = replica.post(events)
+            assert answer.status == 422
+            [error] = answer.json["errors"]
+            assert (error["field"], error["pointer"]) == ("1.data", pointer)
+            assert error["detail"] in answer.json["detail"]
+        assert replica.post({"channel": "closed.door", "data": 1}).status == 422
+        assert replica.post({"channel": "orders", "data": {"n": "x" * 10_000}}).json["detail"].__len__() < 400
+        assert replica.service.hub.ring.end == end
+        assert replica.service.metrics.publishes["invalid"] == 7
+        assert replica.post({"channel": "orders", "data": {"n": 1, "a/b~c": [0.5]}}).status == 202
+        assert replica.post({"channel": "elsewhere", "data": "anything"}).status == 202
+
+
+async def test_the_most_specific_pattern_decides_alone(tmp_path: Path) -> None:
+    def only(value: str) -> dict[str, Any]:
+        return {"const": value}
+
+    schemas = Schemas(
+        directory(
+            tmp_path, all={"*": only("*"), "a.*": only("a.*")}, more={"a.b.*": only("a.b.*"), "a.b.c": only("a.b.c")}
+        )
+    )
+    for channel, pattern in {
+        "x": "*",
+        "a": "*",
+        "a.x": "a.*",
+        "a.b": "a.*",
+        "a.b.x": "a.b.*",
+        "a.b.c": "a.b.c",
+    }.items():
+        await schemas.check([Event(channel=channel, data=pattern)])
+        with pytest.raises(Problem):
+            await schemas.check([Event(channel=channel, data="other")])
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ("{", "bad.json: Expecting"),
+        ("[]", "expected an object"),
+        ('{"a": true, "a": true}', "a name occurs twice"),
+        ({"a b": {}}, "'a b': 'a b' is no channel"),
+        ({"a.*.b": {}}, "is no channel"),
+        ({"a": 1}, "'a': the schema: 1 is not of type 'object', 'boolean'"),
+        ({"a": {"type": "strin"}}, "'a': /type: 'strin' is not valid"),
+        ({"a": {"properties": {"n": {"pattern": "("}}}}, "/properties/n/pattern: '(' is not a 'regex'"),
+        ({"a": {"$ref": "https://example.org/schema.json"}}, "nothing is fetched"),
+        ({"a": {"items": {"$ref": "file:///etc/passwd"}}}, "nothing is fetched"),
+        ({"a": {"$ref": "#/$defs/absent"}}, "'/$defs/absent' is not in this schema"),
+        ({"a": {"$ref": "#/x", "x": {"$ref": "other.json"}}}, "'other.json' is not in this schema"),
+        (
+            {"a": {"$schema": "http://json-schema.org/draft-07/schema#"}},
+            "$schema: expected https://json-schema.org/draft/2020-12/schema",
+        ),
+        ({"a": {"$ref": "#"}}, "without end"),
+    ],
+)
+def test_a_bad_schema_stops_the_start_with_one_line_that_names_the_place(
+    tmp_path: Path, document: Any, said: str
+) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        Schemas(directory(tmp_path, bad=document))
+    assert said in str(refused.value)
+    assert str(refused.value).startswith("SSE_SCHEMAS_DIR: bad.json: ")
+    assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) < 600
+
+
+def test_the_process_says_so_and_ends_with_status_2(tmp_path: Path) -> None:
+    for directory_, said in [
+        (directory(tmp_path, a={"a": {"type": 1}}), "SSE_SCHEMAS_DIR: a.json: 'a': /type: "),
+        ("/nowhere/at/all", "SSE_SCHEMAS_DIR='/nowhere/at/all': not a directory"),
+    ]:
+        environment = {**os.environ, "SSE_PORT": "0", "SSE_SCHEMAS_DIR": directory_}
+        ended = subprocess.run(
+            [sys.executable, "-m", "sse_app"], cwd=APP, env=environment, capture_output=True, text=True, check=False
+        )
+        assert ended.returncode == 2
+        assert ended.stderr.splitlines()[-1].startswith(f"sse_app: {said}")
+
+
+def test_two_files_with_a_schema_for_one_pattern_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="another file"):
+        Schemas(directory(tmp_path, a={"x.*": {}}, b={"x.*": {}}))
+
+
+async def test_a_pattern_that_takes_for_ever_is_cut_off(tmp_path: Path) -> None:
+    schemas = Schemas(directory(tmp_path, a={"a": {"pattern": "^(a+)+$"}}))
+    await schemas.check([Event(channel="a", data="aaa")])
+    begun = time.process_time()
+    with pytest.raises(Problem, match=r"took more than 0\.05 s"):
+        await schemas.check([Event(channel="a", data="a" * 60 + "b")])
+    assert time.process_time() - begun < 5  # it would be years
+    await schemas.check([Event(channel="a", data="aaa")])
+
+
+def test_the_process_goes_on_after_it_has_cut_off_a_check(tmp_path: Path) -> None:
+    """In the thread and under the loop that the service really runs with."""
+    process = Process(SSE_SCHEMAS_DIR=directory(tmp_path, a={"a": {"pattern": "^(a+)+$"}}))
+    try:
+        url = f"http://127.0.0.1:{process.port}/api/v1/events"
+        for data, status in [("aaa", 202), ("a" * 60 + "b", 422), ("aaa", 202)]:
+            assert fetch(url, json.dumps({"channel": "a", "data": data}).encode()).status == status
+    finally:
+        process.process.kill()
+        process.process.communicate()
+
+
+async def test_data_nested_too_deeply_for_a_recursive_schema_is_refused(tmp_path: Path) -> None:
+    schemas = Schemas(directory(tmp_path, a={"a": {"items": {"$ref": "#"}}}))
+    data: list[Any] = []
+    for _ in range(900):
+        data = [data]
+    with pytest.raises(Problem, match="nested too deeply"):
+        await schemas.check([Event(channel="a", data=data)])
+
+
+def test_without_schemas_the_library_is_not_loaded() -> None:
+    code = "import sys, sse_app.server; assert not {'jsonschema', 'referencing'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=APP, check=True)
