@@ -37,6 +37,7 @@ class Server(uvicorn.Server):
                 ws="none",
                 lifespan="on",
                 backlog=_BACKLOG,
+                proxy_headers=False,  # NGINX is not at a fixed address; and it is one coroutine less in every stream
                 access_log=False,
                 log_config=None,
                 server_header=False,

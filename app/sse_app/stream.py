@@ -39,10 +39,17 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Connection(Protocol):
-    """What the server's protocol offers: its transport, and to tell the stream when it pauses, resumes or is gone."""
+    """What the server's protocol offers: its transport, and to tell a stream when it pauses, resumes or is gone."""
 
     transport: asyncio.Transport
-    stream: Subscriber | None
+
+    def begin_stream(self, scope: Scope, subscriber: Subscriber) -> None:
+        """From now on the subscriber writes, and the request's scope is empty."""
+        ...
+
+    def end_stream(self) -> None:
+        """The subscriber writes no more."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +175,7 @@ class Streams:
         output: _Direct | _Fallback
         if connection is not None:
             self._metrics.streams["direct"] += 1
-            output = _Direct(connection, subscriber, self._settings)
+            output = _Direct(connection, scope, subscriber, self._settings)
         else:
             self._metrics.streams["send"] += 1
             output = _Fallback(send, receive, subscriber, hub, self._settings.heartbeat_seconds)
@@ -264,8 +271,9 @@ def _why(subscriber: Subscriber) -> End:
 class _Direct:
     """Writes straight to the transport and is swept by the hub while live."""
 
-    def __init__(self, connection: Connection, subscriber: Subscriber, settings: Settings) -> None:
+    def __init__(self, connection: Connection, scope: Scope, subscriber: Subscriber, settings: Settings) -> None:
         self._connection = connection
+        self._scope = scope
         self._subscriber = subscriber
         self._transport = connection.transport
         self._transport.set_write_buffer_limits(high=settings.write_buffer_bytes)
@@ -274,14 +282,10 @@ class _Direct:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.send_buffer_bytes)
 
     async def __aenter__(self) -> None:
-        self._connection.stream = self._subscriber
-        self._subscriber.write = self._transport.write
-        self._subscriber.abort = self._transport.abort
-        if self._transport.is_closing():
-            self._subscriber.lost = True
+        self._connection.begin_stream(self._scope, self._subscriber)
 
     async def __aexit__(self, *_: object) -> None:
-        self._connection.stream = None
+        self._connection.end_stream()
 
     async def write(self, frames: bytes) -> None:
         self._transport.write(chunk(frames))

@@ -1,0 +1,400 @@
+"""The load of fanout.py in a process of its own: subscribers that count by sequence number, and an open-loop publisher.
+
+    python bench/load.py CORE < job.json > result.json
+
+Streams are read by reader.c, so that the client is never what limits a hub written in C. Latency is from just before
+the publisher's send() to just after the subscriber's recv().
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import os
+import re
+import select
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+PAYLOAD_BYTES = 190
+CONNECTS = 100  # opened before their answers are read: below every peer's listen backlog
+PUBLISHERS = 64  # connections; more publishes than this at once are held back, and counted
+STEPS, STEP_MS = 1_000_000, 0.1  # of the histogram of latencies, as in reader.c
+DATA_SEGMENTS_IN = 152  # offset of tcpi_data_segs_in in struct tcp_info (linux/tcp.h)
+
+
+def payload(number: int) -> bytes:
+    """One event's data: JSON of PAYLOAD_BYTES, its number at a fixed place."""
+    text = b'{"n":"%010d","symbol":"ACME","price":"101.25","note":"' % number
+    return text + b"x" * (PAYLOAD_BYTES - len(text) - 2) + b'"}'
+
+
+class Counters(ctypes.Structure):
+    """The head of struct reader in reader.c."""
+
+    _fields_ = [
+        ("delivered", ctypes.c_uint64),
+        ("doubled", ctypes.c_uint64),
+        ("reads", ctypes.c_uint64),
+        ("closed", ctypes.c_uint64),
+        ("overlong", ctypes.c_uint64),
+        ("last_read", ctypes.c_double),
+        ("histogram", ctypes.c_uint32 * STEPS),
+    ]
+
+
+class Reader:
+    """reader.c: subscribers' sockets, read and counted."""
+
+    def __init__(self, library: Path, limit: int) -> None:
+        self._library = ctypes.CDLL(str(library))
+        self._library.reader_new.restype = ctypes.POINTER(Counters)
+        self._library.reader_poll.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_double, ctypes.c_void_p]
+        self._library.reader_expect.argtypes = [ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_void_p]
+        self._reader = self._library.reader_new(limit)
+        self._others = (ctypes.c_int * 256)()
+        self._sent: Any = None  # kept alive: reader.c holds its address
+        self.counters: Counters = self._reader.contents
+
+    def add(self, descriptor: int, rest: bytes) -> None:
+        """Count a subscriber in, with what came after its answer's head."""
+        self._library.reader_add(self._reader, descriptor, rest, len(rest))
+
+    def expect(self, base: int, total: int, sent: Any = None) -> None:
+        """Count the numbers [base, base + total) from now on, published at the times in `sent`, by CLOCK_MONOTONIC."""
+        self._sent = sent
+        self._library.reader_expect(self._reader, base, total, sent)
+
+    def poll(self, epoll: int, deadline: float) -> list[int]:
+        """Read until the deadline or until other descriptors are ready; which."""
+        found = self._library.reader_poll(self._reader, epoll, deadline, self._others)
+        return self._others[:found]
+
+
+def build(directory: Path) -> Path:
+    """Compile reader.c."""
+    library = directory / "reader.so"
+    source = Path(__file__).with_name("reader.c")
+    subprocess.run(["cc", "-O2", "-Wall", "-Werror", "-shared", "-fPIC", str(source), "-o", str(library)], check=True)
+    return library
+
+
+def percentile(histogram: Sequence[int], share: float) -> int:
+    """The lowest step at or below which at least that share of the counts lies; 0 for none."""
+    needed = share * sum(histogram)
+    passed = 0
+    for step, count in enumerate(histogram):
+        passed += count
+        if passed >= needed:
+            return step
+    return 0
+
+
+def processor_seconds(pids: list[int]) -> float:
+    """User and system time of processes, by their own clocks (clock_getcpuclockid(3)): exact, not in ticks."""
+    return sum(time.clock_gettime((~pid << 3) | 2) for pid in pids)
+
+
+def resident_bytes(pids: list[int]) -> int:
+    """Resident memory of processes."""
+    pages = 0
+    for pid in pids:
+        with open(f"/proc/{pid}/statm") as statm:  # noqa: PTH123 - read in a loop that is being timed
+            pages += int(statm.read().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def segments(stream: socket.socket) -> int:
+    """Data segments that came: on loopback, where one takes 64 KB, the hub's writes."""
+    information = stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 192)
+    return struct.unpack_from("I", information, DATA_SEGMENTS_IN)[0]
+
+
+class Publisher:
+    """One kept-alive connection with at most one request under way."""
+
+    def __init__(self, address: tuple[str, int] | str) -> None:
+        self.socket = connected(address)
+        self.socket.setblocking(False)
+        self.busy = False
+        self._answer = bytearray()
+
+    def send(self, request: bytes) -> None:
+        """Send one request; they are far smaller than a socket's buffer."""
+        self.busy = True
+        if self.socket.send(request) != len(request):
+            raise ConnectionError("a publish did not fit into an empty socket buffer")
+
+    def receive(self) -> int:
+        """Read; the status of an answer that is complete, else 0."""
+        part = self.socket.recv(65536)
+        if not part:
+            raise ConnectionError("the hub has closed a publisher's connection")
+        self._answer += part
+        head, found, body = bytes(self._answer).partition(b"\r\n\r\n")
+        if not found:
+            return 0
+        length = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
+        if length is not None and len(body) < int(length[1]):
+            return 0
+        if length is None and b"chunked" in head.lower() and not body.endswith(b"0\r\n\r\n"):
+            return 0
+        self._answer.clear()
+        self.busy = False
+        return int(head.split(b" ", 2)[1])
+
+
+def connected(address: tuple[str, int] | str) -> socket.socket:
+    """A connection to a port of this machine or to a Unix socket."""
+    made = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
+    made.settimeout(20)
+    made.connect(address)
+    if not isinstance(address, str):
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return made
+
+
+class Load:
+    """Everything that one job does to one hub."""
+
+    def __init__(self, job: dict[str, Any]) -> None:
+        self.job = job
+        self.address: tuple[str, int] | str = job["socket"] if "socket" in job else ("127.0.0.1", job["port"])
+        self.publish_head, self.publish_tail = job["publish_head"].encode(), job["publish_tail"].encode()
+        self.escape = job["escape"]
+        self.subscribers: list[socket.socket] = []
+        self.publishers: dict[int, Publisher] = {}
+        self.idle: deque[Publisher] = deque()
+        self.epoll = select.epoll()
+        self.reader = Reader(Path(job["reader"]), 65536)
+        self.next_number = 0
+
+    def pids(self) -> list[int]:
+        """All processes of the hub."""
+        return [pid for pids in self.job["processes"].values() for pid in pids]
+
+    def spent(self) -> dict[str, float]:
+        """Processor seconds so far, by kind of process."""
+        return {name: processor_seconds(pids) for name, pids in self.job["processes"].items()}
+
+    def request(self, number: int) -> bytes:
+        """One publish."""
+        body = payload(number)
+        if self.escape:  # application/x-www-form-urlencoded
+            body = body.replace(b'"', b"%22").replace(b"{", b"%7B").replace(b"}", b"%7D")
+        return self._request(self.publish_tail.replace(b"PAYLOAD", body))
+
+    def _request(self, body: bytes) -> bytes:
+        return self.publish_head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+    def subscribe(self, count: int, request: bytes) -> None:
+        """Open streams and read each answer's head."""
+        for begin in range(0, count, CONNECTS):
+            opened = [connected(self.address) for _ in range(min(CONNECTS, count - begin))]
+            for one in opened:
+                one.sendall(request)
+            for one in opened:
+                data = b""
+                while b"\r\n\r\n" not in data:
+                    part = one.recv(4096)  # little enough for the reader to take over what follows the head
+                    if not part:
+                        raise ConnectionError(f"closed before the head's end: {data[:200]!r}")
+                    data += part
+                if data.split(b" ", 2)[1] != b"200":
+                    raise ConnectionError(f"not a stream: {data[:200]!r}")
+                self.subscribers.append(one)
+                # its line end belongs to the first chunk's boundary
+                self.reader.add(one.fileno(), data[data.index(b"\r\n\r\n") + 2 :])
+                self.epoll.register(one.fileno(), select.EPOLLIN)
+
+    def idle_seconds(self, seconds: float) -> None:
+        """Read whatever comes for so long."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self.reader.poll(self.epoll.fileno(), until)
+
+    def _free(self) -> Publisher | None:
+        if self.idle:
+            return self.idle.popleft()
+        return self._open() if len(self.publishers) < PUBLISHERS else None
+
+    def _open(self) -> Publisher:
+        publisher = Publisher(self.address)
+        self.publishers[publisher.socket.fileno()] = publisher
+        self.epoll.register(publisher.socket.fileno(), select.EPOLLIN)
+        return publisher
+
+    def _answers(self, deadline: float) -> Iterator[tuple[Publisher, int]]:
+        """Read streams until the deadline or an answer to a publish; those that are complete, with their status."""
+        for descriptor in self.reader.poll(self.epoll.fileno(), deadline):
+            publisher = self.publishers[descriptor]
+            if status := publisher.receive():
+                yield publisher, status
+
+    def window(self, rate: float, seconds: float, grace: float) -> dict[str, Any]:
+        """Publish at a fixed rate and wait for the rest; all that was measured."""
+        total, base = round(rate * seconds), self.next_number
+        self.next_number += total
+        wanted = total * len(self.subscribers)
+        sent = (ctypes.c_double * total)()
+        self.reader.expect(base, total, sent)
+        counters = self.reader.counters
+        errors = held_back = done = 0
+        before = sum(map(segments, self.subscribers))
+        spent, own = self.spent(), time.process_time()
+        begun = time.monotonic()
+        due = begun
+        while True:
+            now = time.monotonic()
+            if done < total:
+                if now >= due:
+                    if publisher := self._free():
+                        request = self.request(base + done)
+                        sent[done] = time.monotonic()
+                        publisher.send(request)
+                        done += 1
+                        due = begun + done / rate
+                        continue
+                    held_back += 1
+                    due = now + 0.001
+                deadline = due
+            elif counters.delivered >= wanted or now > sent[total - 1] + grace:
+                break
+            else:
+                deadline = now + 0.005
+            for publisher, status in self._answers(deadline):
+                self.idle.append(publisher)
+                errors += not 200 <= status < 300
+        elapsed = time.monotonic() - begun
+        own = time.process_time() - own
+        used = {name: seconds - spent[name] for name, seconds in self.spent().items()}
+        delivered = counters.delivered
+        written = sum(map(segments, self.subscribers)) - before
+        histogram = counters.histogram[:]
+        return {
+            "rate": rate,
+            "published": total,
+            "publish_errors": errors,
+            "held_back": held_back,
+            "deliveries": delivered,
+            "lost": wanted - delivered,
+            "doubled": counters.doubled,
+            "streams_cut": counters.closed,
+            "p50_ms": percentile(histogram, 0.5) * STEP_MS,
+            "p99_ms": percentile(histogram, 0.99) * STEP_MS,
+            "late_seconds": max(0.0, counters.last_read - sent[total - 1]) if delivered else grace,
+            "cpu_us": {name: seconds / max(1, delivered) * 1e6 for name, seconds in used.items()},
+            "cpu_share": {name: seconds / elapsed for name, seconds in used.items()},
+            "client_share": own / elapsed,
+            "events_per_write": delivered / max(1, written),
+        }
+
+    def resume(self, count: int, request: bytes, events: int, base: int, grace: float) -> dict[str, Any]:
+        """Open streams that each replay `events`, and time it from the first connection to the last event."""
+        spent, own, begun = sum(self.spent().values()), time.process_time(), time.monotonic()
+        counters = self.reader.counters
+        self.subscribe(count, request)
+        self.reader.expect(base, events)
+        while counters.delivered < count * events and time.monotonic() < max(begun, counters.last_read) + grace:
+            self.reader.poll(self.epoll.fileno(), time.monotonic() + 0.1)
+        seconds = counters.last_read - begun
+        return {
+            "subscribers": count,
+            "events_each": events,
+            "seconds": seconds,
+            "lost": count * events - counters.delivered,
+            "doubled": counters.doubled,
+            "cpu_us_per_event": (sum(self.spent().values()) - spent) / max(1, counters.delivered) * 1e6,
+            "client_share": (time.process_time() - own) / seconds,
+        }
+
+    def flood(self, concurrency: int, batch: int, seconds: float) -> dict[str, Any]:
+        """Publish as fast as answers come, a fixed number of requests under way."""
+        spent, begun = self.spent(), time.monotonic()
+        accepted = refused = 0
+
+        def request() -> bytes:
+            numbers = range(self.next_number, self.next_number + batch)
+            self.next_number += batch
+            events = b",".join(self.publish_tail.replace(b"PAYLOAD", payload(number)) for number in numbers)
+            return self._request(b"[" + events + b"]" if batch > 1 else events)
+
+        under_way = [self._free() or self._open() for _ in range(concurrency)]
+        for publisher in under_way:
+            publisher.send(request())
+        while under_way:
+            for publisher, status in self._answers(time.monotonic() + 1):
+                accepted += 200 <= status < 300
+                refused += not 200 <= status < 300
+                if time.monotonic() < begun + seconds:
+                    publisher.send(request())
+                else:
+                    under_way.remove(publisher)
+                    self.idle.append(publisher)
+        events, elapsed = accepted * batch, time.monotonic() - begun
+        used = {name: after - spent[name] for name, after in self.spent().items()}
+        return {
+            "concurrency": concurrency,
+            "batch": batch,
+            "events_per_second": events / elapsed,
+            "refused": refused,
+            "cpu_us_per_event": {name: seconds / max(1, events) * 1e6 for name, seconds in used.items()},
+        }
+
+    def close(self) -> None:
+        """Leave."""
+        for one in (*self.subscribers, *(publisher.socket for publisher in self.publishers.values())):
+            one.close()
+
+
+def run(job: dict[str, Any]) -> dict[str, Any]:
+    """Do a job's steps in their order and return each one's result under its name."""
+    load, results = Load(job), dict[str, Any]()
+    for step in job["steps"]:
+        name, kind = step["name"], step["kind"]
+        if kind == "subscribe":
+            before = resident_bytes(load.pids())
+            load.subscribe(step["count"], step["request"].encode())
+            load.idle_seconds(step["settle"])
+            kilobytes = (resident_bytes(load.pids()) - before) / 1024 / step["count"]
+            results[name] = {"count": step["count"], "kb_per_connection": kilobytes}
+        elif kind == "window":
+            results[name] = load.window(step["rate"], step["seconds"], step["grace"])
+        elif kind == "idle":
+            spent, begun = processor_seconds(load.pids()), time.monotonic()
+            load.idle_seconds(step["seconds"])
+            used = processor_seconds(load.pids()) - spent
+            results[name] = {
+                "share_of_core": used / (time.monotonic() - begun),
+                "streams_cut": load.reader.counters.closed,
+            }
+        elif kind == "resume":
+            results[name] = load.resume(
+                step["count"], step["request"].encode(), step["events"], step["base"], step["grace"]
+            )
+        elif kind == "flood":
+            results[name] = load.flood(step["concurrency"], step["batch"], step["seconds"])
+        else:
+            raise ValueError(f"a step of unknown kind: {kind}")
+    load.close()
+    return results
+
+
+def main() -> None:
+    """Run the job on standard input, on the core given."""
+    os.sched_setaffinity(0, {int(sys.argv[1])})
+    job = json.load(sys.stdin)
+    gc.disable()  # a collection would look like the hub's latency
+    json.dump(run(job), sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

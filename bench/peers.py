@@ -1,0 +1,463 @@
+"""The hubs that fanout.py compares, each started on one core: ours, nchan, Mercure's library, sse-starlette, fastapi.
+
+A peer is installed below .ansible/bench without touching the system: Debian packages unpacked, not installed; a virtual
+environment of its own; a binary built from pinned modules. One that cannot be had raises SkippedError, which says why.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import hmac
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import load
+
+ROOT = Path(__file__).resolve().parents[1]
+CACHE = ROOT / ".ansible" / "bench"
+HUBS = ROOT / "bench" / "hubs"
+HUB_CORE, CLIENT_CORE = 0, 1
+JWT_KEY = "the benchmark's own key, of at least 32 bytes"
+
+
+class SkippedError(Exception):
+    """Why a peer cannot be measured here."""
+
+
+@dataclass
+class Hub:
+    """A hub that runs: what load.py has to know of it."""
+
+    port: int
+    subscribe: str  # the request of a subscriber
+    publish_head: str  # of a publisher's request, up to Content-Length
+    publish_tail: str = "PAYLOAD"  # its body
+    escape: bool = False  # the body is form-encoded
+    processes: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+    socket: str = ""
+
+    def job(self, steps: list[dict[str, Any]]) -> dict[str, Any]:
+        """What load.py reads."""
+        where = {"socket": self.socket} if self.socket else {"port": self.port}
+        return {
+            **where,
+            "publish_head": self.publish_head,
+            "publish_tail": self.publish_tail,
+            "escape": self.escape,
+            "processes": self.processes,
+            "reader": str(reader()),
+            "steps": [{"request": self.subscribe, **step} for step in steps],
+        }
+
+
+class Workplace:
+    """Processes, ports and files of one measurement; gone at its end, by process id."""
+
+    def __init__(self, first_port: int, versions: dict[str, str]) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="sse-fanout-"))
+        self.directory.chmod(0o755)  # a broker's user reads its configuration here
+        self.versions = versions
+        self._first_port = first_port
+        self._children: list[subprocess.Popen[bytes]] = []
+        self._closing = contextlib.ExitStack()
+
+    def port(self) -> int:
+        """A port of this machine that nobody listens on."""
+        for port in range(self._first_port, self._first_port + 100):
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError:
+                    continue
+            self._first_port = port + 1
+            return port
+        raise SkippedError(f"no free port from {self._first_port} on")
+
+    def start(self, command: list[str], ready: int | str, core: int = HUB_CORE, **environment: str) -> int:
+        """Start a server on one core and wait until it accepts connections on a port or a Unix socket."""
+        log = self.directory / f"{len(self._children)}.log"
+        with log.open("wb") as output:
+            child = subprocess.Popen(
+                command,
+                cwd=self.directory,
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                preexec_fn=lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509 - nothing else runs a thread here
+            )
+        self._children.append(child)
+        until = time.monotonic() + 30
+        while not accepts(ready):
+            if child.poll() is not None or time.monotonic() > until:
+                raise SkippedError(f"{command[0]} does not start: {log.read_text(errors='replace')[-300:]}")
+            time.sleep(0.05)
+        return child.pid
+
+    def at_end(self, undo: Callable[[], object]) -> None:
+        """Have something undone."""
+        self._closing.callback(undo)
+
+    def stop(self) -> None:
+        """End every server, each with what it started."""
+        for child in reversed(self._children):
+            if child.poll() is None:
+                child.terminate()
+        for child in self._children:
+            try:
+                child.wait(3)
+            except subprocess.TimeoutExpired:
+                for pid in family(child.pid):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, 9)
+                child.wait(10)
+        self._children.clear()
+        self._closing.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def workplace(first_port: int, versions: dict[str, str]) -> Iterator[Workplace]:
+    """A place for one measurement."""
+    place = Workplace(first_port, versions)
+    try:
+        yield place
+    finally:
+        place.stop()
+
+
+def accepts(where: int | str) -> bool:
+    """Whether somebody listens there."""
+    with socket.socket(socket.AF_UNIX if isinstance(where, str) else socket.AF_INET) as probe:
+        probe.settimeout(2)
+        return probe.connect_ex(where if isinstance(where, str) else ("127.0.0.1", where)) == 0
+
+
+def family(pid: int) -> list[int]:
+    """A process and everything that it started."""
+    found = [pid]
+    for one in found:
+        with contextlib.suppress(OSError):
+            found += map(int, Path(f"/proc/{one}/task/{one}/children").read_text().split())
+    return found
+
+
+def call(*command: str, cwd: Path | None = None, **environment: str) -> str:
+    """Run an installer; SkippedError with its last words where it fails."""
+    try:
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=600,
+        )
+    except FileNotFoundError as error:
+        raise SkippedError(f"{command[0]} is not here") from error
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        said = (error.stderr or b"") if isinstance(error.stderr, bytes) else (error.stderr or "").encode()
+        raise SkippedError(f"{command[0]} fails: {said.decode(errors='replace').strip()[-200:]}") from error
+    return done.stdout
+
+
+def once(name: str, key: str, install: Callable[[Path], object]) -> Path:
+    """A directory of the cache, made by `install` where it is missing or of another key."""
+    place = CACHE / name
+    stamp = place / ".installed"
+    if not stamp.is_file() or stamp.read_text() != key:
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        install(place)
+        stamp.write_text(key)
+    return place
+
+
+def digest(*paths: Path) -> str:
+    """Of what a cached directory was made from."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
+
+
+def reader() -> Path:
+    """The client's inner loop, compiled."""
+    source = Path(load.__file__).with_name("reader.c")
+    return once("reader", digest(source), load.build) / "reader.so"
+
+
+# --- ours
+
+
+def ours(place: Workplace, core: int = HUB_CORE, **settings: str) -> Hub:
+    """One replica with the embedded log (or Kafka, by settings) and every promise on: filters, cursors, metrics."""
+    port = place.port()
+    environment = {"SSE_HOST": "127.0.0.1", "SSE_PORT": str(port), "SSE_REPLICA": "bench", "SSE_LOG_LEVEL": "warning"}
+    pid = place.start(
+        [sys.executable, "-m", "sse_app"], port, core, PYTHONPATH=str(ROOT / "app"), **{**environment, **settings}
+    )
+    until = time.monotonic() + 30
+    while not ready(port):
+        if time.monotonic() > until:
+            raise SkippedError("the service does not become ready")
+        time.sleep(0.05)
+    place.versions["ours"] = f"Python {sys.version.split()[0]}"
+    return Hub(
+        port,
+        "GET /api/v1/stream?channel=bench HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n",
+        "POST /api/v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n",
+        '{"channel":"bench","data":PAYLOAD}',
+        processes={"ours": [pid]},
+    )
+
+
+def ready(port: int) -> bool:
+    """Whether a replica says that it can be given traffic."""
+    with socket.create_connection(("127.0.0.1", port), 5) as connection:
+        connection.sendall(b"GET /health/ready HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        return connection.recv(65536).split(b" ", 2)[1] == b"200"
+
+
+# --- peers
+
+
+def debian_nginx() -> Path:
+    """The unpacked Debian packages nginx and libnginx-mod-nchan, at the versions that apt offers here."""
+    packages = ("nginx", "libnginx-mod-nchan")
+    offered = call("apt-cache", "policy", *packages, LANG="C")
+    if offered.count("Candidate:") != len(packages) or "(none)\n  Version" in offered:
+        raise SkippedError("apt offers no libnginx-mod-nchan")
+
+    def install(directory: Path) -> None:
+        call("apt-get", "download", *packages, cwd=directory)
+        for package in directory.glob("*.deb"):
+            call("dpkg-deb", "--extract", str(package), str(directory))
+
+    candidates = "".join(line for line in offered.splitlines() if "Candidate:" in line)
+    return once("nginx", candidates, install)
+
+
+def start_nginx(place: Workplace, port: int, http: str, core: int, modules: str = "") -> list[int]:
+    """Run one worker of NGINX with the given http block, as this user."""
+    root = debian_nginx()
+    program = str(root / "usr/sbin/nginx")
+    configuration = place.directory / f"nginx-{port}.conf"
+    paths = "".join(
+        f"    {name}_temp_path {place.directory}/{name}-{port};\n"
+        for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    configuration.write_text(
+        f"{modules}\ndaemon off;\nworker_processes 1;\nworker_rlimit_nofile 20000;\nuser root;\n"
+        f"pid {place.directory}/nginx-{port}.pid;\nerror_log stderr crit;\nevents {{ worker_connections 16384; }}\n"
+        f"http {{\n{paths}    access_log off;\n{http}\n}}\n"
+    )
+    # With nchan loaded, Debian's binary also makes its compiled-in directories: give it a /var/lib of its own.
+    private = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"]), "sh", "-c"]
+    script = 'mount -t tmpfs none /var/lib && mkdir /var/lib/nginx && exec "$@"'
+    command = [*private, script, "sh", program, "-e", "stderr", "-p", str(place.directory), "-c", str(configuration)]
+    pid = place.start(command, port, core)
+    place.versions["NGINX"] = (
+        subprocess.run([program, "-v"], capture_output=True, text=True, check=True).stderr.strip().rpartition("/")[2]
+    )
+    until = time.monotonic() + 10
+    while len(found := family(pid)) < 2:  # it listens before its worker is there
+        if time.monotonic() > until:
+            raise SkippedError("NGINX has no worker")
+        time.sleep(0.01)
+    return found
+
+
+def nchan(place: Workplace) -> Hub:
+    """nchan, one worker."""
+    port = place.port()
+    root = debian_nginx()
+    module = root / "usr/lib/nginx/modules/ngx_nchan_module.so"
+    pids = start_nginx(
+        place,
+        port,
+        f"""
+    nchan_shared_memory_size 256M;
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        keepalive_requests 1000000;
+        location = /publish {{ nchan_publisher; nchan_channel_id bench; nchan_message_buffer_length 1000; }}
+        location = /stream {{ nchan_subscriber eventsource; nchan_channel_id bench;
+            nchan_subscriber_first_message newest; }}
+    }}""",
+        HUB_CORE,
+        f"load_module {module};",
+    )
+    [package] = root.glob("libnginx-mod-nchan_*.deb")
+    place.versions["nchan"] = package.name.split("_")[1].replace("%3a", ":")
+    return Hub(
+        port,
+        "GET /stream HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n",
+        "POST /publish HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n",
+        processes={"nchan": pids},
+    )
+
+
+def mercure(place: Workplace) -> Hub:
+    """Mercure's library in a ten-line hub (hubs/mercure/main.go)."""
+    source = HUBS / "mercure"
+
+    def install(directory: Path) -> None:
+        call("go", "build", "-mod=readonly", "-o", str(directory / "hub"), ".", cwd=source, CGO_ENABLED="0")
+
+    program = once("mercure", digest(*sorted(source.iterdir())), install) / "hub"
+    port = place.port()
+    pid = place.start([str(program), f"127.0.0.1:{port}", JWT_KEY], port)
+    [line] = [one for one in (source / "go.mod").read_text().splitlines() if "dunglas/mercure v" in one]
+    place.versions["Mercure"] = line.split("/mercure v")[1].split()[0]
+    return Hub(
+        port,
+        "GET /.well-known/mercure?topic=bench HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n",
+        "POST /.well-known/mercure HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        f"Authorization: Bearer {token({'mercure': {'publish': ['*']}})}\r\n",
+        "topic=bench&data=PAYLOAD",
+        escape=True,
+        processes={"Mercure": [pid]},
+    )
+
+
+def token(claims: dict[str, Any]) -> str:
+    """A JWT (RFC 7519) of claims, HS256."""
+
+    def encoded(raw: bytes) -> str:
+        return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+    text = ".".join(encoded(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims))
+    return f"{text}.{encoded(hmac.digest(JWT_KEY.encode(), text.encode(), 'sha256'))}"
+
+
+def python_hub(place: Workplace, kind: str) -> Hub:
+    """A hub on a Python library (hubs/python/hub.py)."""
+    requirements = HUBS / "python" / "requirements.txt"
+
+    def install(directory: Path) -> None:
+        call(sys.executable, "-m", "venv", str(directory))
+        call(str(directory / "bin/pip"), "install", "--quiet", "--require-hashes", "-r", str(requirements))
+
+    python = once("python", digest(requirements) + sys.version, install) / "bin/python"
+    port = place.port()
+    pid = place.start([str(python), str(HUBS / "python" / "hub.py"), str(port)], port)
+    pins = dict(line.split()[0].split("==") for line in requirements.read_text().splitlines() if "==" in line)
+    place.versions[kind] = pins[kind]
+    return Hub(
+        port,
+        f"GET /{kind} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n",
+        "POST /publish HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n",
+        processes={kind: [pid]},
+    )
+
+
+PEERS: dict[str, Callable[[Workplace], Hub]] = {
+    "ours": ours,
+    "nchan": nchan,
+    "Mercure": mercure,
+    "sse-starlette": lambda place: python_hub(place, "sse-starlette"),
+    "fastapi": lambda place: python_hub(place, "fastapi"),
+}
+
+
+# --- what our service is deployed with
+
+
+def behind_nginx(place: Workplace, link: str) -> Hub:
+    """Ours behind NGINX, with the proxy's settings as the nginx role renders them, over TCP or a Unix socket."""
+    path = str(place.directory / "app.sock")
+    hub = ours(place, SSE_SOCKET_PATH=path if link == "socket" else "")
+    port = place.port()
+    server = f"unix:{path}" if link == "socket" else f"127.0.0.1:{hub.port}"
+    pids = start_nginx(
+        place,
+        port,
+        f"""
+    proxy_buffering off;
+    proxy_buffer_size 16k;
+    proxy_buffers 4 16k;
+    proxy_http_version 1.1;
+    proxy_socket_keepalive on;
+    proxy_read_timeout 45s;
+    send_timeout 60s;
+    reset_timedout_connection on;
+    proxy_set_header Connection "";
+    proxy_set_header Host $host;
+    proxy_set_header X-Forwarded-For $remote_addr;
+    proxy_set_header X-Request-ID $request_id;
+    proxy_set_header Idempotency-Key $request_id;
+    upstream app {{ zone app 128k; least_conn; server {server}; keepalive 32; }}
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        keepalive_requests 1000000;
+        location / {{ proxy_pass http://app; }}
+    }}""",
+        HUB_CORE,
+    )
+    hub.port = port
+    hub.processes["NGINX"] = pids
+    return hub
+
+
+def kafka(place: Workplace) -> tuple[str, list[int]]:
+    """A broker of the platform's own image in a container of its own; its address and process ids on this host."""
+    images = call("docker", "images", "--format", "{{.Repository}}:{{.Tag}}").split()
+    image = next((one for one in images if one.startswith("sse-platform/kafka:")), None)
+    if image is None:
+        raise SkippedError("there is no image sse-platform/kafka; ./sse up builds it")
+    port = place.port()
+    name = f"sse-fanout-{port}"
+    directories = {target: place.directory / target for target in ("config", "secrets", "data", "tmp")}
+    for directory in directories.values():
+        directory.mkdir()
+    for writable in ("data", "tmp"):
+        shutil.chown(directories[writable], 9092, 9092)
+    for file in (ROOT / "roles/kafka/files").iterdir():
+        shutil.copy(file, directories["config"])
+    (directories["secrets"] / "cluster_id").write_text(base64.urlsafe_b64encode(uuid.uuid4().bytes)[:22].decode())
+    (directories["config"] / "server.properties").write_text(
+        "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@127.0.0.1:9093\n"
+        "controller.listener.names=CONTROLLER\ninter.broker.listener.name=INTERNAL\n"
+        "listeners=INTERNAL://0.0.0.0:9092,HOST://0.0.0.0:19092,CONTROLLER://127.0.0.1:9093\n"
+        f"advertised.listeners=INTERNAL://localhost:9092,HOST://127.0.0.1:{port}\n"
+        "listener.security.protocol.map=INTERNAL:PLAINTEXT,HOST:PLAINTEXT,CONTROLLER:PLAINTEXT\n"
+        "log.dirs=/var/lib/kafka\nnum.partitions=1\nauto.create.topics.enable=false\n"
+        "default.replication.factor=1\noffsets.topic.replication.factor=1\n"
+    )
+    options = (
+        "-Xms512m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData -Djava.io.tmpdir=/var/tmp/kafka"
+    )
+    targets = {
+        "config": "/etc/kafka:ro",
+        "secrets": "/run/secrets:ro",
+        "data": "/var/lib/kafka",
+        "tmp": "/var/tmp/kafka",
+    }
+    mounts = [part for key, target in targets.items() for part in ("-v", f"{directories[key]}:{target}")]
+    place.at_end(lambda: subprocess.run(["docker", "rm", "-f", name], capture_output=True, check=False))
+    call(
+        "docker", "run", "-d", "--name", name, "--user", "9092:9092", "--cpuset-cpus", str(CLIENT_CORE),
+        "-e", "KAFKA_COORDINATION=kraft", "-e", f"KAFKA_JVM_OPTIONS={options}", "-p", f"127.0.0.1:{port}:19092",
+        *mounts, "--entrypoint", "sh", image, "/etc/kafka/start-kafka.sh",
+    )  # fmt: skip
+    until = time.monotonic() + 60
+    while not accepts(port):
+        if time.monotonic() > until:
+            raise SkippedError(f"the broker does not start: {call('docker', 'logs', '--tail', '5', name)[-300:]}")
+        time.sleep(0.2)
+    pid = int(call("docker", "inspect", "--format", "{{.State.Pid}}", name))
+    place.versions["Kafka"] = image
+    return f"127.0.0.1:{port}", family(pid)

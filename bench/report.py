@@ -1,0 +1,287 @@
+"""What fanout.py found, for people: medians, tables, and each goal beside the figure. Pure: reads and returns data."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+Result = dict[str, Any]
+LATE_SECONDS = 0.5  # from the last publish to the last delivery: more is a queue that grows
+LATE_MS = 250  # p99: what people still take for at once
+
+
+class Goal(NamedTuple):
+    """What was to be reached (issue 4), and what was measured."""
+
+    what: str
+    measured: str
+    met: bool
+
+
+def keeps_up(window: Result) -> bool:
+    """Whether a hub followed the rate: nothing lost, refused or held back, and every event soon there."""
+    return not (
+        window["lost"]
+        or window["publish_errors"]
+        or window["streams_cut"]
+        or window["held_back"] > window["published"]  # waits of 1 ms for a free connection of the publisher
+        or window["late_seconds"] > LATE_SECONDS
+        or window["p99_ms"] > LATE_MS
+    )
+
+
+def total(by_process: dict[str, float]) -> float:
+    """Of all server processes."""
+    return sum(by_process.values())
+
+
+def median(rounds: list[Result], read: Callable[[Result], float]) -> float:
+    """The middle of all rounds."""
+    return statistics.median(read(one) for one in rounds)
+
+
+class Row(NamedTuple):
+    """One hub's medians."""
+
+    kilobytes: float
+    low_us: float
+    low_p50: float
+    low_p99: float
+    high_us: float
+    high_p50: float
+    high_p99: float
+    high_lost: int  # the most of any round
+    high_kept: bool  # in every round
+    low_shared: float  # events per write
+    high_shared: float
+    client: float  # the client's share of its core at the high rate
+
+
+def row(rounds: list[Result]) -> Row:
+    """The medians of a hub's rounds."""
+    return Row(
+        median(rounds, lambda one: one["subscribed"]["kb_per_connection"]),
+        median(rounds, lambda one: total(one["low"]["cpu_us"])),
+        median(rounds, lambda one: one["low"]["p50_ms"]),
+        median(rounds, lambda one: one["low"]["p99_ms"]),
+        median(rounds, lambda one: total(one["high"]["cpu_us"])),
+        median(rounds, lambda one: one["high"]["p50_ms"]),
+        median(rounds, lambda one: one["high"]["p99_ms"]),
+        max(one["high"]["lost"] for one in rounds),
+        all(keeps_up(one["high"]) for one in rounds),
+        median(rounds, lambda one: one["low"]["events_per_write"]),
+        median(rounds, lambda one: one["high"]["events_per_write"]),
+        median(rounds, lambda one: one["high"]["client_share"]),
+    )
+
+
+def line(found: Result) -> str:
+    """One round in a line, shown as it comes."""
+    parts = [f"{found['subscribed']['kb_per_connection']:.1f} KB"]
+    for name in ("low", "high"):
+        one = found[name]
+        parts.append(
+            f"{one['rate']:g}/s {total(one['cpu_us']):.2f} us p50 {one['p50_ms']:.1f} p99 {one['p99_ms']:.1f} ms"
+            f" lost {one['lost']} late {one['late_seconds']:.2f} s x{one['events_per_write']:.1f}"
+            f" client {one['client_share']:.0%}"
+        )
+    return " | ".join(parts)
+
+
+def grid(head: list[str], rows: list[list[str]]) -> str:
+    """A table in Markdown."""
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows))
+
+
+def fan_out_table(result: Result) -> str:
+    """Row 1."""
+    found = result["fan_out"]
+    head = ["hub", "20 events/s: CPU per delivery, p50 / p99", "200 events/s: CPU per delivery, p50 / p99"]
+    head += ["events a write at 20 / 200", "holds, events/s", "KB per idle connection"]
+    rows: list[list[str]] = []
+    for name, rounds in found["rounds"].items():
+        one = row(rounds)
+        high = f"{one.high_us:.1f} us, {one.high_p50:.0f} / {one.high_p99:.0f} ms"
+        if not one.high_kept:
+            high = f"falls behind: {high}, {one.high_lost} of {rounds[0]['high']['published'] * 1000} missing"
+        version = result["versions"].get(name, "")
+        rows.append(
+            [
+                f"{name} ({version})" if version else name,
+                f"{one.low_us:.1f} us, {one.low_p50:.1f} / {one.low_p99:.1f} ms",
+                high,
+                f"{one.low_shared:.1f} / {one.high_shared:.1f}",
+                str(found["holds"].get(name, "not searched")),
+                f"{one.kilobytes:.1f}",
+            ]
+        )
+    return grid(head, rows)
+
+
+def short_table(result: Result) -> str:
+    """Row 1 for the README."""
+    found = result["fan_out"]
+    head = ["hub", "CPU per delivery at 20 events/s", "p99", "200 events/s", "holds", "KB per connection"]
+    rows: list[list[str]] = []
+    for name, rounds in found["rounds"].items():
+        one = row(rounds)
+        high = f"nothing lost, p99 {one.high_p99:.0f} ms" if one.high_kept else "falls behind"
+        holds = found["holds"].get(name)
+        rows.append(
+            [
+                "**sse.platform**" if name == "ours" else name,
+                f"{one.low_us:.1f} us",
+                f"{one.low_p99:.0f} ms",
+                high,
+                f"{holds} events/s" if holds else "-",
+                f"{one.kilobytes:.1f}",
+            ]
+        )
+    return grid(head, rows)
+
+
+def nginx_table(result: Result) -> str:
+    """Ours behind NGINX."""
+    head = ["link", "20 events/s: CPU per delivery (of which NGINX), p50 / p99", "200 events/s"]
+    rows: list[list[str]] = []
+    for link, rounds in result["nginx"]["rounds"].items():
+        one = row(rounds)
+        low, high = (
+            median(rounds, lambda found, name=name: found[name]["cpu_us"]["NGINX"]) for name in ("low", "high")
+        )
+        rows.append(
+            [
+                link,
+                f"{one.low_us:.1f} us ({low:.1f}), {one.low_p50:.1f} / {one.low_p99:.1f} ms",
+                f"{one.high_us:.1f} us ({high:.1f}), {one.high_p50:.0f} / {one.high_p99:.0f} ms, {one.high_lost} lost",
+            ]
+        )
+    return grid(head, rows)
+
+
+def kafka_table(result: Result) -> str:
+    """Row 2."""
+    found = result["kafka"]
+    low, single, batch, resume = found["low"], found["single"], found["batch"], found["resume"]
+    events = low["deliveries"] / low["published"]
+    used = {name: us * events / 1000 for name, us in low["cpu_us"].items()}
+    latency = f"p50 {low['p50_ms']:.1f}, p99 {low['p99_ms']:.1f} ms"
+    rows = [
+        ["publish to receive at 20 events/s, 1,000 subscribers", latency],
+        ["the same, CPU of the service", f"{used['ours']:.1f} ms an event, {low['cpu_us']['ours']:.1f} us a delivery"],
+        ["the same, CPU of the broker", f"{used['broker']:.1f} ms an event"],
+    ]
+    for flood in (single, batch):
+        kind = f"batches of {flood['batch']}" if flood["batch"] > 1 else "single events"
+        cpu = ", ".join(f"{name} {us:.0f} us" for name, us in flood["cpu_us_per_event"].items())
+        rows.append(
+            [
+                f"publishing {kind}, {flood['concurrency']} at once, acks=all and flushed",
+                f"{flood['events_per_second']:,.0f} events/s; CPU an event: {cpu}",
+            ]
+        )
+    counts = f"{resume['lost']} lost, {resume['doubled']} doubled"
+    rows.append(
+        [
+            f"resume of {resume['subscribers']:,} subscribers by {resume['events_each']:,} events each",
+            f"{resume['seconds']:.1f} s, {resume['cpu_us_per_event']:.2f} us of CPU an event, {counts}",
+        ]
+    )
+    return grid(["end to end through Kafka", "measured"], rows)
+
+
+def idle_table(result: Result) -> str:
+    """Ten thousand subscribers at rest."""
+    found = result["idle"]
+    rows = [[f"{found['count']:,}", f"{found['share_of_core']:.1%}", f"{found['kb_per_connection']:.1f}"]]
+    return grid(["idle subscribers, heartbeats on", "share of a core", "KB per connection"], rows)
+
+
+def goals(result: Result) -> list[Goal]:
+    """Each goal of issue 4 whose figures were measured."""
+    made: list[Goal] = []
+
+    def at_most(what: str, limit: float, measured: float, unit: str = "") -> None:
+        digits = 2 if limit <= 1 else 1
+        made.append(Goal(f"{what}: at most {limit:g}{unit}", f"{measured:.{digits}f}{unit}", measured <= limit))
+
+    rows = {name: row(rounds) for name, rounds in result.get("fan_out", {}).get("rounds", {}).items()}
+    ours = rows.get("ours")
+    if ours:
+        for peer, ratio in (("nchan", 0.9), ("Mercure", 0.5), ("sse-starlette", 0.28)):
+            if peer in rows:
+                at_most(f"CPU per delivery at 20 events/s, of {peer}'s", ratio, ours.low_us / rows[peer].low_us, " x")
+        if "nchan" in rows:
+            at_most("p99 at 20 events/s, of nchan's", 1, ours.low_p99 / rows["nchan"].low_p99, " x")
+        at_most("lost at 200 events/s", 0, ours.high_lost)
+        at_most("CPU per delivery at 200 events/s", 4.5, ours.high_us, " us")
+        at_most("p99 at 200 events/s", 30, ours.high_p99, " ms")
+        at_most("memory per idle connection", 10.5, ours.kilobytes, " KB")
+        holds = result["fan_out"]["holds"]
+        if holds.get("nchan"):
+            ratio = holds.get("ours", 0) / holds["nchan"]
+            made.append(Goal("event rate held, of nchan's: at least 4 x", f"{ratio:.1f} x", ratio >= 4))
+    links = {name: row(rounds) for name, rounds in result.get("nginx", {}).get("rounds", {}).items()}
+    if "socket" in links and "tcp" in links:
+        ratio = links["socket"].low_us / links["tcp"].low_us
+        at_most("behind NGINX by socket, CPU at 20 events/s, of TCP's", 0.75, ratio, " x")
+        at_most("behind NGINX by socket, p99 at 200 events/s", 60, links["socket"].high_p99, " ms")
+    if idle := result.get("idle"):
+        at_most(f"{idle['count']:,} idle subscribers, share of a core", 3, idle["share_of_core"] * 100, " %")
+        at_most(f"{idle['count']:,} idle subscribers, memory each", 10.5, idle["kb_per_connection"], " KB")
+    if kafka := result.get("kafka"):
+        at_most("through Kafka at 20 events/s, p50", 8, kafka["low"]["p50_ms"], " ms")
+        at_most("through Kafka at 20 events/s, p99", 20, kafka["low"]["p99_ms"], " ms")
+    return made
+
+
+def goal_table(result: Result) -> str:
+    """Goals beside figures."""
+    rows = [[goal.what, goal.measured, "met" if goal.met else "**missed**"] for goal in goals(result)]
+    return grid(["goal", "measured", ""], rows)
+
+
+def machine_line(result: Result) -> str:
+    """Where and how it was measured."""
+    machine = result["machine"]
+    kind = "one short round" if result["quick"] else f"medians of {result['rounds']} interleaved rounds"
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(result["versions"].items()))
+    return (
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB, Linux {machine['kernel']},"
+        f" {machine['system']}; {kind}, {result['minutes']:g} minutes in all. {versions}."
+    )
+
+
+def skipped_lines(result: Result) -> str:
+    """What could not be measured, by name."""
+    return "\n".join(f"Skipped: {name}: {why}" for name, why in result["skipped"].items())
+
+
+def sections(result: Result) -> dict[str, str]:
+    """Every generated part, by the name of its markers; only those that were measured."""
+    made = {"machine": machine_line(result)}
+    tables = {"fan_out": fan_out_table, "nginx": nginx_table, "idle": idle_table, "kafka": kafka_table}
+    for name, table in tables.items():
+        if result.get(name):
+            made[name] = table(result)
+    if "fan_out" in made:
+        made["short"] = short_table(result)
+    made["goals"] = goal_table(result)
+    made["skipped"] = skipped_lines(result)
+    return made
+
+
+def markdown(result: Result) -> str:
+    """Everything, for the terminal."""
+    return "\n\n".join(text for name, text in sections(result).items() if text and name != "short")
+
+
+def filled(document: str, result: Result) -> str:
+    """A document with its parts between `<!-- fanout:NAME -->` and `<!-- /fanout:NAME -->` replaced."""
+    for name, text in sections(result).items():
+        block = "\n".join(part for part in (f"<!-- fanout:{name} -->", text, f"<!-- /fanout:{name} -->") if part)
+        pattern = re.compile(rf"<!-- fanout:{name} -->\n.*?<!-- /fanout:{name} -->", re.DOTALL)
+        document = pattern.sub(lambda _, block=block: block, document)
+    return document

@@ -1,0 +1,160 @@
+"""The parts of bench/fanout.py that decide what its figures mean."""
+
+from __future__ import annotations
+
+import json
+import random
+import select
+import shutil
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import load
+import pytest
+import report
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if shutil.which("cc") is None:
+        pytest.skip("no C compiler here")
+    return load.build(tmp_path_factory.mktemp("reader"))
+
+
+def chunked(body: bytes, cuts: list[int]) -> bytes:
+    """A body in chunks that end at these places, as a proxy cuts them."""
+    parts = [body[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(body)], strict=True) if end > begin]
+    return b"\r\n" + b"\r\n".join(b"%x\r\n%b" % (len(part), part) for part in parts) + b"\r\n"
+
+
+def events(numbers: list[int]) -> bytes:
+    return b"".join(b"id: %d-abc\ndata: %b\n\n" % (number, load.payload(number)) for number in numbers)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_reader_counts_exactly_wherever_chunks_and_reads_are_cut(library: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    numbers = [100, 101, 103, 103, 102, 99, 106, 105]  # doubled: 103; lost: 104, 107; of another window: 99
+    body = b"retry: 1\nid: 5-abc\n\n" + events(numbers[:4]) + b":\n\n" + events(numbers[4:])
+    stream = chunked(body, sorted(chance.sample(range(1, len(body)), chance.randrange(12))))
+    mine, its = socket.socketpair()
+    reader, epoll = load.Reader(library, 1024), select.epoll()
+    epoll.register(mine.fileno(), select.EPOLLIN)
+    with mine, its, epoll:
+        kept = chance.randrange(3)  # bytes that came with the answer's head
+        reader.add(mine.fileno(), stream[:kept])
+        reader.expect(100, 8)
+        cuts = sorted(chance.sample(range(kept + 1, len(stream)), 4))
+        for begin, end in zip([kept, *cuts], [*cuts, len(stream)], strict=True):
+            its.sendall(stream[begin:end])
+            reader.poll(epoll.fileno(), 0.0)
+        counters = reader.counters
+        assert (counters.delivered, counters.doubled, counters.overlong, counters.closed) == (6, 1, 0, 0)
+        its.close()
+        reader.poll(epoll.fileno(), 0.0)
+        assert counters.closed == 1
+
+
+def test_latency_is_from_the_time_of_the_publish(library: Path) -> None:
+    mine, its = socket.socketpair()
+    reader, epoll = load.Reader(library, 1024), select.epoll()
+    with mine, its, epoll:
+        epoll.register(mine.fileno(), select.EPOLLIN)
+        reader.add(mine.fileno(), b"")
+        sent = (load.ctypes.c_double * 2)(time.monotonic() - 1.5, time.monotonic() - 40)
+        reader.expect(7, 2, sent)
+        its.sendall(chunked(events([7, 8]), []))
+        reader.poll(epoll.fileno(), 0.0)
+        steps = [step for step, count in enumerate(reader.counters.histogram[:]) if count]
+        assert len(steps) == 2
+        assert 15_000 <= steps[0] < 65_000  # 1.5 s, and what a busy machine adds
+        assert 400_000 <= steps[1] < 450_000
+
+
+@pytest.mark.parametrize(
+    ("counts", "share", "step"),
+    [([0, 10], 0.5, 1), ([1, 1, 1, 1], 0.5, 1), ([99, 0, 1], 0.99, 0), ([98, 0, 2], 0.99, 2), ([0, 0], 0.5, 0)],
+)
+def test_a_percentile_is_the_lowest_step_that_covers_its_share(counts: list[int], share: float, step: int) -> None:
+    assert load.percentile(counts, share) == step
+
+
+def test_a_payload_has_its_size_and_is_json_with_its_number() -> None:
+    body = load.payload(42)
+    assert len(body) == load.PAYLOAD_BYTES
+    assert json.loads(body)["n"] == "0000000042"
+
+
+def window(**changed: Any) -> dict[str, Any]:
+    return {
+        "rate": 20, "published": 100, "publish_errors": 0, "held_back": 0, "deliveries": 100_000, "lost": 0,
+        "doubled": 0, "streams_cut": 0, "p50_ms": 5.0, "p99_ms": 20.0, "late_seconds": 0.01, "cpu_us": {"hub": 4.0},
+        "cpu_share": {"hub": 0.1}, "client_share": 0.1, "events_per_write": 1.0, **changed,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("what", "value", "kept"),
+    [
+        ("rate", 20, True), ("lost", 1, False), ("publish_errors", 1, False), ("streams_cut", 1, False),
+        ("late_seconds", 0.6, False), ("p99_ms", 251.0, False), ("held_back", 101, False), ("held_back", 3, True),
+    ],
+)  # fmt: skip
+def test_a_hub_keeps_up_if_all_arrives_and_soon(what: str, value: float, kept: bool) -> None:
+    assert report.keeps_up(window(**{what: value})) is kept
+
+
+def result() -> dict[str, Any]:
+    def rounds(us: float, **high: Any) -> list[dict[str, Any]]:
+        return [
+            {
+                "subscribed": {"kb_per_connection": 9.0 + noise},
+                "low": window(cpu_us={"hub": us * (1 + noise), "NGINX": 0.0}),
+                "high": window(rate=200, cpu_us={"hub": us / 2, "NGINX": 0.0}, **high),
+            }
+            for noise in (0.0, 0.5, -0.1)
+        ]
+
+    return {
+        "fan_out": {
+            "rounds": {"ours": rounds(4.0), "nchan": rounds(5.0, lost=7), "Mercure": rounds(7.0)},
+            "holds": {"ours": 800, "nchan": 200},
+        },
+        "machine": {"cpu": "a CPU", "cores": 2, "memory_gb": 8, "kernel": "6.1", "system": "Debian"},
+        "versions": {"nchan": "1.3.6"},
+        "skipped": {"fastapi": "pip is not here"},
+        "rounds": 3,
+        "quick": False,
+        "minutes": 11.0,
+    }
+
+
+def test_goals_stand_beside_the_medians_and_say_what_was_missed() -> None:
+    found = {goal.what.partition(":")[0]: (goal.measured, goal.met) for goal in report.goals(result())}
+    assert found["CPU per delivery at 20 events/s, of nchan's"] == ("0.80 x", True)
+    assert found["CPU per delivery at 20 events/s, of Mercure's"] == ("0.57 x", False)  # goal 0.5
+    assert found["event rate held, of nchan's"] == ("4.0 x", True)
+    assert found["memory per idle connection"] == ("9.0 KB", True)
+
+
+def test_a_hub_that_lost_something_in_any_round_is_shown_to_fall_behind() -> None:
+    [_, _, ours, nchan, mercure] = report.fan_out_table(result()).splitlines()
+    assert ("falls behind" in ours, "falls behind" in nchan, "falls behind" in mercure) == (False, True, False)
+    assert "nchan (1.3.6)" in nchan
+
+
+def test_tables_land_between_their_markers_and_nowhere_else() -> None:
+    document = "a\n<!-- fanout:short -->\nstale\n<!-- /fanout:short -->\nb\n"
+    document += "<!-- fanout:kafka -->\nkept\n<!-- /fanout:kafka -->\n"
+    filled = report.filled(document, result())
+    assert "stale" not in filled
+    assert "kept" in filled  # not measured this time
+    assert "**sse.platform**" in filled
+    assert (filled[:2], filled[-len("<!-- /fanout:kafka -->\n") :]) == ("a\n", "<!-- /fanout:kafka -->\n")
+    assert report.filled(filled, result()) == filled
+
+
+def test_what_was_skipped_is_said_by_name() -> None:
+    assert "fastapi: pip is not here" in report.markdown(result())
