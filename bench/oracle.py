@@ -6,9 +6,10 @@ subscribers and the publisher get the same id for it; a stream is never refused.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
+_TRAIL = 12
 _EXAMPLES = 20  # a broken run breaks for everybody: a few tell what is wrong
 
 
@@ -59,6 +60,7 @@ class Reader:
         self.name = name
         self.next = dict.fromkeys(channels, 0)
         self.gaps = 0
+        self.trail: deque[str] = deque(maxlen=_TRAIL)  # what it was told last, for the examples
         self._ledger = ledger
         self._told = set[int]()  # channels in which a gap event excuses the next jump
         self._offset = -1
@@ -77,7 +79,7 @@ class Reader:
             verdict.add("doubled", f"{what} after {expected - 1}")
             return
         if number > expected and channel not in self._told:
-            verdict.add("lost without a gap", f"{what} after {expected - 1}")
+            verdict.add("lost without a gap", f"{what} after {expected - 1}; before: {', '.join(self.trail)}")
         offset = int(id_.partition("-")[0])
         if offset <= self._offset:
             verdict.add("out of order", f"{what} after offset {self._offset}")

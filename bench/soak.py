@@ -4,8 +4,8 @@
 
 Subscribers read through nginx and resume by Last-Event-ID as a browser does; publishers send numbered events under
 idempotency keys and retry until each is accepted. Meanwhile containers are killed (SIGKILL to their first process: a
-crash, so Docker's restart policy acts), paused, or restarted by `./sse restart`. Runs on the stack's own host, as root.
-Exit status 1 and the reasons where oracle.py finds the promise broken, or where a part does not come back.
+crash, so Docker's restart policy acts), paused, restarted by `./sse restart`, or a command of yours runs. On the
+stack's own host, as root. Exit status 1 and the reasons where oracle.py finds the promise broken or a part stays away.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import itertools
 import json
 import os
 import re
+import shlex
 import signal
 import sys
 import time
@@ -104,6 +105,7 @@ class Stream(asyncio.Protocol):
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.heard = time.monotonic()
         self.buffer = b""
+        self.replica = "nginx itself"
         self.transport: Any = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -114,8 +116,12 @@ class Stream(asyncio.Protocol):
         self.heard = time.monotonic()
         self.parser.feed_data(data)
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if name.lower() == b"x-replica":
+            self.replica = value.decode()
+
     def on_headers_complete(self) -> None:
-        self.subscriber.answered(self.parser.get_status_code())
+        self.subscriber.answered(self.parser.get_status_code(), self.replica)
 
     def on_body(self, body: bytes) -> None:
         *frames, self.buffer = (self.buffer + body).split(b"\n\n")
@@ -176,8 +182,9 @@ class Subscriber:
             if stream is not None:
                 stream.transport.abort()
 
-    def answered(self, status: int) -> None:
+    def answered(self, status: int, replica: str) -> None:
         """Anything but 200 would end a browser's EventSource for good."""
+        self.reader.trail.append(f"{status} of {replica} for {self._last_event_id or 'no id'}")
         if status != 200:
             self.soak.verdict.add("stream refused", f"{self.reader.name} got status {status}")
 
@@ -199,6 +206,7 @@ class Subscriber:
             self._last_event_id = id_
             self.connected = True
             self.begun.set()
+        self.reader.trail.append(f"{event} {data} {id_}" if data else f"id {id_}")
         if event == "soak":
             self.soak.delivered(self, json.loads(data), id_ or "")
         elif event == "gap":
@@ -367,6 +375,8 @@ class Soak:
             else:
                 for container in self.stack.of(SERVICES[fault]):
                     await self._suffer(fault, container.name, self._kill)
+        if self.options.command:
+            await self._suffer("command", "", lambda _: self._command(self.options.command))
 
     async def _suffer(self, fault: str, target: str, harm: Callable[[str], Awaitable[None]]) -> None:
         before = await asyncio.to_thread(self.stack.resumes)
@@ -403,14 +413,22 @@ class Soak:
             await asyncio.to_thread(found.unpause)
 
     async def _restart(self, service: str) -> None:
-        command = (sys.executable, str(ROOT / "tools" / "restart.py"), service, "-e", f"stack_name={self.stack.name}")
+        restart = (sys.executable, str(ROOT / "tools" / "restart.py"), service, "-e", f"stack_name={self.stack.name}")
+        await self._command(shlex.join(restart))
+
+    async def _command(self, command: str) -> None:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        run = await asyncio.create_subprocess_exec(
-            *command, cwd=ROOT, env={**os.environ, "PATH": path}, stdout=asyncio.subprocess.PIPE
+        run = await asyncio.create_subprocess_shell(
+            command,
+            cwd=ROOT,
+            env={**os.environ, "PATH": path},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
         )
         output, _ = await run.communicate()
         if run.returncode:
-            self.verdict.add("did not recover", f"./sse restart {service}: {output.decode()[-300:]}")
+            self.verdict.add("command failed", f"status {run.returncode}: {output.decode()[-1000:]}")
 
     # --- report
 
@@ -482,7 +500,7 @@ def table(record: dict[str, Any]) -> str:
 
 def faults(text: str) -> list[str]:
     """Parse --faults."""
-    chosen = text.split(",")
+    chosen = [one for one in text.split(",") if one]
     if unknown := [one for one in chosen if one not in FAULTS]:
         raise argparse.ArgumentTypeError(f"no fault {', '.join(unknown)}: there are {', '.join(FAULTS)}")
     return chosen
@@ -495,6 +513,7 @@ def main() -> int:
     parser.add_argument("--subscribers", type=int, default=200)
     parser.add_argument("--rate", type=float, default=20, help="events a second over all channels (default: 20)")
     parser.add_argument("--faults", type=faults, default=list(FAULTS), help=f"of {','.join(FAULTS)} (default: all)")
+    parser.add_argument("--command", help="last, run this in a shell, such as './sse up -e app_link=socket'")
     parser.add_argument("--pause", type=float, default=8, help="seconds that a paused container stands still")
     parser.add_argument("--token", help="bearer token, where the stack wants one to publish or subscribe")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there")

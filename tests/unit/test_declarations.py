@@ -305,6 +305,14 @@ def test_nginx_waits_longer_than_three_heartbeats_and_than_a_publish(each: Rende
     assert f"proxy_read_timeout {int(environment['SSE_PUBLISH_DEADLINE_SECONDS']) + 1}s;" in publish
 
 
+def test_connections_end_by_their_own_limits_before_descriptors_do(each: Rendered) -> None:
+    connections = each.settings["nginx_worker_connections"]
+    assert f"worker_connections {connections};" in each.nginx
+    assert each.containers["nginx"]["open_files"] >= connections + 1000
+    streams = app_settings.Settings.model_fields["max_streams"].default
+    assert each.containers["app-1"]["open_files"] >= streams + 1000
+
+
 def test_trusted_proxies_are_believed_and_nobody_else(rendered: dict[str, Rendered]) -> None:
     assert "set_real_ip_from" not in rendered["default"].nginx
     assert "set_real_ip_from 10.0.0.5;" in rendered["production"].nginx
