@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+# How Ansible's callback `minimal` begins a host's result.
+RESULT = re.compile(r"^(\S+) \| [A-Z!]+ => (?={)", re.MULTILINE)
 # Prints the newest release of each project of a state directory that was applied, one a line.
 NEWEST = """
 cd "$1" 2>/dev/null || { echo "nothing was deployed here: there is no $1" >&2; exit 1; }
@@ -130,3 +133,28 @@ def ssh(name: str, variables: dict[str, Any]) -> tuple[str, ...]:
         command += shlex.split(str(variables.get(key, "")))
     target = str(variables.get("ansible_host", name))
     return (*command, f"{variables['ansible_user']}@{target}" if "ansible_user" in variables else target)
+
+
+def asks_become(made: argparse.ArgumentParser) -> None:
+    """Add the option of tools that run a module: sudo there may want a password."""
+    made.add_argument("-K", "--ask-become-pass", action="store_true", help="ask for sudo's password")
+
+
+def module(options: argparse.Namespace, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Run a module of the collection as root on the one host that these options choose; return its result."""
+    given = {"stack": '{{ stack_name | default("sse") }}', **arguments}
+    inventory = options.inventory or str(ROOT / "inventory" / "local")
+    command = ["ansible", options.limit or "all", "-i", inventory, "--become", "-m", f"sse.platform.{name}"]
+    command += ["-a", json.dumps(given), *(["-K"] if options.ask_become_pass else [])]
+    for variables in options.extra_vars:
+        command += ["-e", variables]
+    shown = {"ANSIBLE_STDOUT_CALLBACK": "minimal", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_NOCOLOR": "1"}
+    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, env=os.environ | shown)
+    decoder = json.JSONDecoder()
+    found = {match[1]: decoder.raw_decode(run.stdout, match.end())[0] for match in RESULT.finditer(run.stdout)}
+    if len(found) != 1:
+        raise SystemExit(f"choose one host with -l: {', '.join(found)}" if found else run.stdout.strip())
+    (result,) = found.values()
+    if run.returncode or result.get("failed") or result.get("unreachable"):
+        raise SystemExit(result.get("msg") or run.stdout.strip())
+    return result

@@ -39,7 +39,7 @@ extends_documentation_fragment:
 """
 
 # The roles that do something on the host; the others declare, on the controller and in no time.
-PHASES = ("docker", "network", "images", "stack", "verify")
+PHASES = ("docker", "network", "images", "stack", "verify", "doctor")
 TICK = 10.0  # seconds between two lines about the same wait where the screen can't be rewritten
 REDRAW = 1.0  # seconds between two drawings of the waiting line on a terminal
 # Ansible makes these from its configuration, so that users' own colours hold here too.

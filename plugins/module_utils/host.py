@@ -7,6 +7,7 @@ the time that importing the Docker SDK does.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import importlib.util
 import ipaddress
 import json
@@ -71,16 +72,18 @@ def memory_bytes(meminfo: str) -> int:
     return 0
 
 
+def nearest(text: str) -> Path:
+    """The path, or its nearest parent that exists."""
+    path = Path(text)
+    while not path.exists():
+        path = path.parent
+    return path
+
+
 def disk_free_bytes(paths: list[str]) -> dict[str, int]:
     """Free bytes at each path, or where its nearest existing parent is."""
-    free: dict[str, int] = {}
-    for text in paths:
-        path = Path(text)
-        while not path.exists():
-            path = path.parent
-        stat = os.statvfs(path)
-        free[text] = stat.f_bavail * stat.f_frsize
-    return free
+    stats = {text: os.statvfs(nearest(text)) for text in paths}
+    return {text: stat.f_bavail * stat.f_frsize for text, stat in stats.items()}
 
 
 # --- the kernel's network, by rtnetlink(7): every table, without the ip command
@@ -92,6 +95,8 @@ NLMSG_ERROR, NLMSG_DONE = 2, 3
 IFA_ADDRESS, IFA_LOCAL = 1, 2
 RTA_DST, RTA_OIF = 1, 4
 RTN_UNICAST = 1
+SIOCGIFMTU = 0x8921  # netdevice(7)
+ETHERNET_MTU = 1500  # bytes; what the engine gives a network unless told otherwise
 
 
 def _attributes(data: bytes) -> dict[int, bytes]:
@@ -149,6 +154,24 @@ def routes() -> list[Json]:
             index = struct.unpack("=I", attributes[RTA_OIF])[0] if RTA_OIF in attributes else 0
             found.append({"destination": f"{destination}/{prefix}", "device": _device(index) if index else ""})
     return found
+
+
+def mtu(device: str) -> int:
+    """The largest packet that a device of the calling thread's namespace carries, in bytes."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        answer = fcntl.ioctl(sock, SIOCGIFMTU, struct.pack("16sI", device.encode()[:15], 0))
+    return struct.unpack("16xI", answer)[0]
+
+
+def uplink(table: list[Json]) -> str:
+    """The device of the default route; empty where there is none."""
+    return next((route["device"] for route in table if route["destination"] == "0.0.0.0/0"), "")
+
+
+def uplink_mtu() -> int:
+    """The largest packet that the way out carries; Ethernet's where there is none."""
+    device = uplink(routes())
+    return mtu(device) if device else ETHERNET_MTU
 
 
 # --- who listens (proc(5))
@@ -216,12 +239,13 @@ def listeners() -> list[Json]:
 # --- the engine
 
 
-def _dict(value: Any) -> Json:
+def as_dict(value: Any) -> Json:
     """The engine writes null for what is empty."""
     return value or {}
 
 
-def _list(value: Any) -> list[Json]:
+def as_list(value: Any) -> list[Json]:
+    """The same for lists."""
     return value or []
 
 
@@ -261,7 +285,7 @@ def has_userland_proxy(configuration: Json, command_line: list[str], route_local
 
 def describe_engine(info: Json, version: Json, configuration: Json, pid: int | None) -> Json:
     """The `engine` part of the host fact, from the engine's /info and /version."""
-    swarm = _dict(info.get("Swarm"))
+    swarm = as_dict(info.get("Swarm"))
     command_line = read(f"/proc/{pid}/cmdline").split("\0") if pid else []
     return {
         "version": version["Version"],
@@ -283,8 +307,8 @@ def describe_networks(networks: list[Json], containers: list[Json]) -> list[Json
     """The `networks` part of the host fact."""
     found: list[Json] = []
     for network in networks:
-        pools = _list(_dict(network.get("IPAM")).get("Config"))
-        options = _dict(network.get("Options"))
+        pools = as_list(as_dict(network.get("IPAM")).get("Config"))
+        options = as_dict(network.get("Options"))
         found.append(
             {
                 "name": network["Name"],
@@ -293,12 +317,12 @@ def describe_networks(networks: list[Json], containers: list[Json]) -> list[Json
                 "subnets": [pool["Subnet"] for pool in pools if pool.get("Subnet")],
                 "gateway": next((pool["Gateway"] for pool in pools if pool.get("Gateway")), ""),
                 "ip_range": next((pool["IPRange"] for pool in pools if pool.get("IPRange")), ""),
-                "labels": _dict(network.get("Labels")),
+                "labels": as_dict(network.get("Labels")),
                 "device": options.get("com.docker.network.bridge.name") or f"br-{network['Id'][:12]}",
                 "containers": sorted(
                     container["Names"][0].lstrip("/")
                     for container in containers
-                    if network["Name"] in _dict(_dict(container.get("NetworkSettings")).get("Networks"))
+                    if network["Name"] in as_dict(as_dict(container.get("NetworkSettings")).get("Networks"))
                 ),
             }
         )
@@ -310,10 +334,10 @@ def describe_containers(containers: list[Json]) -> list[Json]:
     return [
         {
             "name": container["Names"][0].lstrip("/"),
-            "labels": _dict(container.get("Labels")),
+            "labels": as_dict(container.get("Labels")),
             "ports": [
                 {"host_ip": port.get("IP", ""), "host_port": port["PublicPort"], "protocol": port["Type"]}
-                for port in _list(container.get("Ports"))
+                for port in as_list(container.get("Ports"))
                 if port.get("PublicPort")
             ],
             "state": container["State"],
@@ -375,6 +399,7 @@ def observe(options: Json) -> Json:
         "networks": [],
         "interfaces": interfaces(),
         "routes": routes(),
+        "uplink_mtu": uplink_mtu(),
         "listeners": listeners(),
         "containers": [],
         "images": {},

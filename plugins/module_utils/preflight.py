@@ -157,6 +157,17 @@ def _network_problems(settings: Json, host: Json) -> Iterator[str]:
 
 
 def _overlap_problems(subnet: str, host: Json, own: Json | None) -> Iterator[str]:
+    overlapping, free = overlaps(subnet, host, own)
+    if overlapping:
+        proposal = f"{free} is free" if free else "no private network of this size is free"
+        yield f"network_subnet is '{subnet}': it overlaps {', '.join(overlapping)}; {proposal}."
+
+
+def overlaps(subnet: str, host: Json, own: Json | None) -> tuple[list[str], str | None]:
+    """Who else on the host uses addresses of this subnet, each with its place, and a subnet of its size that is free.
+
+    :param own: the network of this subnet where it is there: it does not overlap itself
+    """
     wanted = ipaddress.IPv4Network(subnet)
     own_device = own["device"] if own else None
     owners: dict[str, str] = {}
@@ -174,10 +185,7 @@ def _overlap_problems(subnet: str, host: Json, own: Json | None) -> Iterator[str
     overlapping = [
         owner for taken, owner in owners.items() if (other := addresses.parse_any(taken)) and other.overlaps(wanted)
     ]
-    if overlapping:
-        free = addresses.free_subnet(owners, wanted.prefixlen)
-        proposal = f"{free} is free" if free else "no private network of this size is free"
-        yield f"network_subnet is '{wanted}': it overlaps {', '.join(overlapping)}; {proposal}."
+    return overlapping, addresses.free_subnet([*owners, subnet], wanted.prefixlen) if overlapping else None
 
 
 def _is_ours(container: Json, settings: Json) -> bool:
@@ -209,22 +217,22 @@ def _port_owner(settings: Json, host: Json, address: str, number: int) -> str:
     ours: list[str] = []
     for container in host["containers"]:
         for port in container["ports"]:
-            if port["protocol"] == "tcp" and port["host_port"] == number and _conflicts(address, port["host_ip"]):
+            if port["protocol"] == "tcp" and port["host_port"] == number and conflicts(address, port["host_ip"]):
                 if not _is_ours(container, settings):
                     return f"container {container['name']}"
                 ours.append(port["host_ip"])
     for one in host["listeners"]:
-        if one["protocol"] == "tcp" and one["port"] == number and _conflicts(address, one["address"]):
+        if one["protocol"] == "tcp" and one["port"] == number and conflicts(address, one["address"]):
             # The engine itself listens for each port that it publishes.
             published = one["process"].startswith(ENGINE_PROCESSES) and any(
-                _conflicts(at, one["address"]) for at in ours
+                conflicts(at, one["address"]) for at in ours
             )
             if not published:
                 return one["process"] or "a process that can't be seen from here"
     return ""
 
 
-def _conflicts(address: str, other: str) -> bool:
+def conflicts(address: str, other: str) -> bool:
     """Whether two sockets of one port exclude each other: the same address, or one of them is all addresses."""
     return address == other or any(ipaddress.ip_address(one or "::").is_unspecified for one in (address, other))
 

@@ -98,6 +98,10 @@ routes:
   returned: always
   type: list
   elements: dict
+uplink_mtu:
+  description: The largest packet, in bytes, that the device of the default route carries.
+  returned: always
+  type: int
 listeners:
   description: Listening sockets with their processes.
   returned: always

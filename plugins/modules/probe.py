@@ -1,6 +1,6 @@
 # Copyright: sse.platform maintainers
 # MIT License
-"""Take the way from a container to another, step by step, without a tool in its image."""
+"""Take the way from a container, or the host, to another, step by step, without a tool in any image."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ short_description: Resolve, connect and ask over HTTP from inside a container
 description:
   - Enters the network namespace of a running container and does what a program in it would do to reach another one.
     Nothing is started in the container, so its image needs no tool. Changes nothing.
+  - Where a step fails, the rules of M(sse.platform.doctor) tell why.
 options:
   source:
-    description: Name of the container to start from.
+    description: The container to start from, by full name, short name or service; or C(host).
     type: str
     required: true
   target:
@@ -21,7 +22,7 @@ options:
     type: str
     required: true
   port:
-    description: TCP port to connect to. Without it, the name is resolved and nothing more.
+    description: TCP port to connect to. Without it, every port that the target listens on.
     type: int
   path:
     description: Path to ask for by HTTP, once connected.
@@ -31,6 +32,10 @@ options:
     description: Ask by HTTPS; the certificate is not checked.
     type: bool
     default: false
+  stack:
+    description: Name of the stack whose short names are meant.
+    type: str
+    default: sse
 author:
   - sse.platform maintainers (@sse-platform)
 """
@@ -44,36 +49,44 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-addresses:
-  description: What the name resolves to.
+steps:
+  description: What each port showed.
   returned: always
   type: list
-  elements: str
-failed_step:
-  description: The step that failed (C(resolve), C(connect) or C(http)); empty where none did.
-  returned: always
-  type: str
-error:
-  description: What came back where a step failed.
-  returned: always
-  type: str
-status:
-  description: Status of the HTTP answer, or null.
-  returned: always
-  type: int
-answer:
-  description: The first words of the HTTP answer.
-  returned: always
-  type: str
-milliseconds:
-  description: How long each step took that was taken.
-  returned: always
-  type: dict
+  elements: dict
+  contains:
+    port: {description: The port, or null where only the name was resolved., type: int}
+    addresses: {description: What the name resolves to., type: list, elements: str}
+    failed_step:
+      description: The step that failed (C(resolve), C(connect) or C(http)); empty where none did.
+      type: str
+    error: {description: What came back where a step failed., type: str}
+    status: {description: "Status of the HTTP answer, or null.", type: int}
+    answer: {description: The first words of the HTTP answer., type: str}
+    milliseconds: {description: How long each step took that was taken., type: dict}
+    finding: {description: Why it failed, evidence and mend, one a line., type: list, elements: str}
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils import probe
-from ansible_collections.sse.platform.plugins.module_utils.engine import Engine, EngineError
+from ansible_collections.sse.platform.plugins.module_utils.doctor import facts, ways
+
+
+def described(step: ways.Step) -> dict[str, Any]:
+    """Return one step as plain data."""
+    found = step.found
+    times = {"resolve": found.resolve_seconds, "connect": found.connect_seconds, "http": found.http_seconds}
+    return {
+        "port": step.port,
+        "addresses": found.addresses,
+        "failed_step": found.failed,
+        "error": found.error,
+        "status": found.status,
+        "answer": found.answer,
+        "milliseconds": {name: round(seconds * 1000, 2) for name, seconds in times.items() if seconds is not None},
+        "finding": step.finding.lines if step.finding else [],
+    }
 
 
 def main() -> None:
@@ -85,29 +98,22 @@ def main() -> None:
             "port": {"type": "int"},
             "path": {"type": "str", "default": ""},
             "tls": {"type": "bool", "default": False},
+            "stack": {"type": "str", "default": "sse"},
         },
         supports_check_mode=True,
     )
-    options = module.params
-    try:
-        state = Engine().inspect(options["source"])["State"]
-        if not state["Running"]:
-            module.fail_json(msg=f"{options['source']} does not run ({state['Status']}), so nothing starts from it.")
-        found = probe.measure(
-            int(state["Pid"]), options["target"], options["port"], options["path"], tls=options["tls"]
+    asked = module.params
+    options = {"stack": asked["stack"], "state_directory": "/", "network": {}, "bind": "", "clock": ""}
+    observed = facts.observe(options)
+    if observed["host"]["engine"] is None:
+        module.fail_json(
+            msg=f"No Docker Engine answers here: {observed['host']['engine_error']}. ./sse doctor tells more."
         )
-    except (EngineError, OSError) as error:
+    try:
+        steps = ways.take(observed, asked["source"], asked["target"], asked["port"], asked["path"], tls=asked["tls"])
+    except ways.WayError as error:
         module.fail_json(msg=str(error))
-    steps = {"resolve": found.resolve_seconds, "connect": found.connect_seconds, "http": found.http_seconds}
-    module.exit_json(
-        changed=False,
-        addresses=found.addresses,
-        failed_step=found.failed,
-        error=found.error,
-        status=found.status,
-        answer=found.answer,
-        milliseconds={step: round(seconds * 1000, 2) for step, seconds in steps.items() if seconds is not None},
-    )
+    module.exit_json(changed=False, steps=[described(step) for step in steps])
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # A secret of every stack of these tests: whatever a playbook prints is searched for it.
 CANARY = "canary-5f1d7c0e9b3a"
 UP_SECONDS = 1200  # the first run may have to build every image; a hang must not outlive the session
+TOOL_SECONDS = 400  # above the longest that a tool may be asked to take
 SETTLE_SECONDS = 30.0
 
 
@@ -155,6 +156,24 @@ class Stack:
         run = self.play("destroy", stack_delete_data=True)
         assert run.code == 0, run.output
         return run
+
+    def tool(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a tool as ./sse does."""
+        return subprocess.run(
+            [sys.executable, str(ROOT / "tools" / f"{name}.py"), "-e", f"stack_name={self.name}", *arguments],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+                "LC_ALL": "C.UTF-8",
+                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=TOOL_SECONDS,
+        )
 
     # What runs.
 

@@ -1,0 +1,50 @@
+"""All rules over one set of facts."""
+
+from __future__ import annotations
+
+from ansible_collections.sse.platform.plugins.module_utils.doctor import (
+    connections,
+    engine,
+    kernel,
+    names,
+    networks,
+    ports,
+)
+from ansible_collections.sse.platform.plugins.module_utils.doctor.finding import Finding, Json, Rule
+
+RULES: tuple[Rule, ...] = (
+    *engine.RULES,
+    *kernel.RULES,
+    *networks.RULES,
+    *names.RULES,
+    *connections.RULES,
+    *ports.RULES,
+)
+
+
+def diagnose(facts: Json) -> list[Finding]:
+    """Everything that is wrong, each thing once."""
+    return list(dict.fromkeys(finding for rule in RULES for finding in rule(facts)))
+
+
+def report(findings: list[Finding]) -> str:
+    """The findings for people, numbered."""
+    count = "1 finding" if len(findings) == 1 else f"{len(findings)} findings"
+    lines = [f"{count}:"]
+    for number, finding in enumerate(findings, 1):
+        first, *rest = finding.lines
+        lines += [f"{number}. {first}", *rest]
+    return "\n".join(lines)
+
+
+def summary(facts: Json) -> str:
+    """One line for a host where nothing is wrong."""
+    if facts["host"]["engine"] is None:
+        return "all is well: no engine runs here, and none is installed"
+    looked = {
+        "networks": facts["networks"],
+        "containers": facts["containers"],
+        "connections": facts["edges"],
+        "ports": facts["doors"],
+    }
+    return "all is well: looked at " + ", ".join(f"{len(found)} {what}" for what, found in looked.items())

@@ -1,0 +1,426 @@
+"""Everything that the rules judge, gathered once and without changing anything.
+
+The facts are plain data: `host` as every playbook observes it, and beside it the kernel's switches, disks, clocks and
+rules, the networks and containers with what their namespaces show, and the connections that were tried.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import email.utils
+import http.client
+import os
+import platform
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from ansible_collections.sse.platform.plugins.module_utils import (
+    dockerd,
+    exposed,
+    host,
+    namespace,
+    netfilter,
+    probe,
+    reach,
+)
+from ansible_collections.sse.platform.plugins.module_utils.observe import LABEL, health_of
+from ansible_collections.sse.platform.plugins.module_utils.prove import newest_releases
+from ansible_collections.sse.platform.plugins.module_utils.spec import SpecError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Json = dict[str, Any]
+
+THREADS = 32  # nearly all of them wait on sockets
+EMBEDDED_DNS = namespace.EMBEDDED_DNS
+# Ports that speak HTTP by convention, on which a container's clock can be read; asked only of the stack's own.
+HTTP_PORTS = (80, 8080, 8000, 3000, 9090)
+DATE_SECONDS = 2.0
+LOG_LINES = 200  # of an nginx: its last minutes where it fails, hours where it does not
+LOG_SECONDS = 600  # what is older was mended since, or shows again
+UPSTREAM = re.compile(
+    r"(?:connect\(\) failed|upstream timed out) \((\d+: [^)]+)\) while connecting to upstream"
+    r'.* upstream: "\w+://([\d.]+):(\d+)'
+)
+SYSCTLS = {
+    "ip_forward": "net/ipv4/ip_forward",
+    "bridge_nf": "net/bridge/bridge-nf-call-iptables",
+}
+
+
+def gather(options: Json) -> Json:
+    """Observe a host and its engine, and try every connection and port that should work.
+
+    :param options: ``stack``, ``state_directory``, ``network`` (name, subnet, gateway, ip_range and bridge that the
+        settings ask for), ``bind`` (host address of the public ports) and ``clock`` (the controller's, RFC 3339)
+    """
+    facts = observe(options)
+    if facts["host"]["engine"]:
+        try_all(facts)
+    return facts
+
+
+def observe(options: Json) -> Json:
+    """Observe a host and its engine."""
+    now = time.time()
+    observed = host.observe({"stack": options["stack"], "state_directory": options["state_directory"]})
+    facts: Json = {
+        "stack": options["stack"],
+        "wanted": {**options["network"], "mtu": observed["uplink_mtu"]},
+        "bind": options["bind"],
+        "host": observed,
+        "now": now,
+        "controller": seconds_of(options["clock"]) if options["clock"] else None,
+        "kernel": {
+            "release": platform.release(),
+            **{name: host.read(f"/proc/sys/{path}").strip() for name, path in SYSCTLS.items()},
+        },
+        "disks": disks([*observed["disk_free_bytes"], "/"]),
+        "mtu": {path.name: int(host.read(path / "mtu") or 0) for path in Path("/sys/class/net").glob("*")},
+        "info": {},
+        "engine_started": started(observed["dockerd_pid"]) if observed["dockerd_pid"] else 0.0,
+        "daemon_json_changed": changed(host.DAEMON_JSON),
+        **dict.fromkeys(("releases_error", "rules_error", "rules"), ""),
+        **{
+            name: [] for name in ("releases", "networks", "containers", "edges", "doors", "clocks", "refused_upstreams")
+        },
+    }
+    if observed["engine"]:
+        facts["info"] = dockerd.get("/info")
+        facts["containers"] = containers()
+        known = {one["id"] for one in facts["containers"]}
+        facts["networks"] = [network_fact(one, known) for one in observed["networks"]]
+        running = [one for one in facts["containers"] if one["running"]]
+        with ThreadPoolExecutor(THREADS) as pool:
+            for one, inside in zip(running, pool.map(look_inside, running), strict=True):
+                one["inside"] = inside
+    # After the containers: the rules of one that comes meanwhile are too many, not too few.
+    try:
+        facts["rules"] = netfilter.save()
+    except OSError as error:
+        facts["rules_error"] = str(error)
+    try:
+        facts["releases"] = newest_releases(options["state_directory"])
+    except SpecError as error:
+        facts["releases_error"] = str(error)
+    return facts
+
+
+def known(stack: str) -> Json:
+    """Observe nothing but which containers there are."""
+    return {"stack": stack, "containers": containers()}
+
+
+def try_all(facts: Json) -> None:
+    """Try what should work: declared connections, published ports; read the clocks and logs that tell of the rest."""
+    running = [one for one in facts["containers"] if one["running"]]
+    ours = [one for one in running if one["labels"].get(f"{LABEL}stack") == facts["stack"]]
+    with ThreadPoolExecutor(THREADS) as pool:
+        edges = pool.map(partial(try_edge, facts["containers"]), declared_edges(facts["releases"]))
+        doors = pool.map(try_door, [(one, *port) for one in running for port in one["published"]])
+        clocks = pool.map(read_clock, ours)
+        upstreams = pool.map(refused_upstreams, [one for one in running if one["program"] == "nginx"])
+        facts["edges"] = [one for one in edges if one]
+        facts["doors"] = list(doors)
+        facts["clocks"] = [one for one in clocks if one]
+        facts["refused_upstreams"] = [one for found in upstreams for one in found]
+    for way in facts["edges"]:
+        look_at_rules_inside(facts, way)
+
+
+def look_at_rules_inside(facts: Json, way: Json) -> None:
+    """Add the rules of both ends' own namespaces where a connection failed: each costs a process."""
+    if way["failed"] == "connect":
+        for one in facts["containers"]:
+            if one["name"] in {way["source"], way["target"]} and one["inside"] and "rules" not in one["inside"]:
+                one["inside"]["rules"] = rules_inside(one["pid"])
+
+
+# --- the machine
+
+
+def seconds_of(clock: str) -> float:
+    """Seconds since the epoch of an RFC 3339 time in UTC."""
+    return dt.datetime.strptime(clock, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=dt.timezone.utc).timestamp()
+
+
+def disks(paths: Iterable[str]) -> list[Json]:
+    """Room on each file system that one of these paths is on, in bytes and in inodes (0 where it counts none)."""
+    found: dict[int, Json] = {}
+    for text in paths:
+        path = host.nearest(text)
+        stat = os.statvfs(path)
+        found.setdefault(
+            path.stat().st_dev,
+            {
+                "path": text,
+                "bytes": stat.f_blocks * stat.f_frsize,
+                "bytes_free": stat.f_bavail * stat.f_frsize,
+                "inodes": stat.f_files,
+                "inodes_free": stat.f_favail,
+            },
+        )
+    return list(found.values())
+
+
+def changed(path: str) -> float:
+    """When a file was last written, in seconds since the epoch; 0 where there is none."""
+    try:
+        return Path(path).stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def started(pid: int) -> float:
+    """When a process started, in seconds since the epoch (proc_pid_stat(5), field 22); 0 where it is gone."""
+    fields = host.read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    boot = next((int(line.split()[1]) for line in host.read("/proc/stat").splitlines() if line.startswith("btime ")), 0)
+    return boot + int(fields[19]) / os.sysconf("SC_CLK_TCK") if len(fields) > 19 else 0.0
+
+
+# --- networks and containers, as the engine tells
+
+
+def network_fact(network: Json, known: set[str]) -> Json:
+    """Widen the host fact's description of a network by its endpoints and options."""
+    inspected: Json = {}
+    # Asked again where an endpoint has no container: one may have gone between the two questions.
+    for _ in range(2):
+        with contextlib.suppress(dockerd.RefusedError):
+            inspected = dockerd.get(f"/networks/{network['id']}")
+        endpoints: Json = inspected.get("Containers") or {}
+        if set(endpoints) <= known:
+            break
+    options: Json = inspected.get("Options") or {}
+    return {
+        **network,
+        "scope": inspected.get("Scope") or "local",
+        "internal": bool(inspected.get("Internal")),
+        "mtu": int(options.get("com.docker.network.driver.mtu") or 0),
+        "masquerade": options.get("com.docker.network.bridge.enable_ip_masquerade") != "false",
+        "icc": options.get("com.docker.network.bridge.enable_icc") != "false",
+        "endpoints": {
+            container: {"name": one["Name"], "address": one["IPv4Address"].partition("/")[0]}
+            for container, one in host.as_dict(inspected.get("Containers")).items()
+        },
+    }
+
+
+def containers() -> list[Json]:
+    """Describe every container of the host."""
+    found: list[Json] = []
+    for entry in cast("list[Json]", dockerd.get("/containers/json?all=1")):
+        with contextlib.suppress(dockerd.RefusedError):  # it is gone meanwhile
+            found.append(container_fact(dockerd.get(f"/containers/{entry['Id']}/json"), health_of(entry["Status"])))
+    return found
+
+
+def container_fact(inspected: Json, health: str) -> Json:
+    """Take from what the engine knows of a container what rules ask for."""
+    state, config, wanted = inspected["State"], inspected["Config"], inspected["HostConfig"]
+    networks = host.as_dict(inspected["NetworkSettings"]["Networks"])
+    log = host.as_list(host.as_dict(state.get("Health")).get("Log"))
+    bindings: dict[str, list[dict[str, str]] | None] = wanted.get("PortBindings") or {}
+    environment = "\n".join(config.get("Env") or [])
+    return {
+        "name": inspected["Name"].lstrip("/"),
+        "id": inspected["Id"],
+        "labels": host.as_dict(config.get("Labels")),
+        "status": state["Status"],
+        "running": bool(state["Running"]) and not state["Paused"],
+        "pid": int(state["Pid"]),
+        "program": host.read(f"/proc/{state['Pid']}/comm").strip() if state["Pid"] else "",
+        "exit_code": state["ExitCode"],
+        "error": state.get("Error") or "",
+        "health": health,
+        "health_log": " ".join(str(log[-1].get("Output", "")).split())[-200:] if log else "",
+        "mode": wanted.get("NetworkMode") or "default",
+        "networks": {name: endpoint_fact(one) for name, one in networks.items()},
+        "wanted": [
+            [one["HostIp"] or exposed.ANY, int(one["HostPort"] or 0), int(inside.partition("/")[0])]
+            for inside, published in bindings.items()
+            for one in published or []
+            if inside.endswith("/tcp")
+        ],
+        "published": sorted(list(one) for one in exposed.published(inspected)),
+        "exposed": sorted(int(port.partition("/")[0]) for port in host.as_dict(config.get("ExposedPorts"))),
+        "host_ports": sorted(
+            {int(port) for port in re.findall(rf"{re.escape(exposed.HOST_GATEWAY)}:(\d+)", environment)}
+        ),
+        "inside": None,
+    }
+
+
+def endpoint_fact(endpoint: Json) -> Json:
+    """Take from an endpoint what rules ask for."""
+    return {
+        "id": endpoint.get("NetworkID") or "",
+        "address": endpoint.get("IPAddress") or "",
+        "wanted_address": host.as_dict(endpoint.get("IPAMConfig")).get("IPv4Address") or "",
+        "aliases": endpoint.get("Aliases") or [],
+    }
+
+
+# --- from inside
+
+
+def look_inside(container: Json) -> Json | None:
+    """Describe a running container's network namespace; None where it has none of its own or is gone."""
+    if container["mode"] == "host":
+        return {"listening": listening_of(container), "interfaces": [], "mtu": {}, "dns": "", "hosts": {}}
+    pid = container["pid"]
+    try:
+        resolver = nameserver(host.read(f"/proc/{pid}/root/etc/resolv.conf"))
+        return {
+            "listening": sorted(
+                {
+                    (one.address, one.port)
+                    for one in namespace.sockets(pid)
+                    if one.state == namespace.LISTEN and one.address != EMBEDDED_DNS
+                }
+            ),
+            "hosts": hosts_of(host.read(f"/proc/{pid}/root/etc/hosts")),
+            "dns": namespace.inside(pid, partial(dns_error, container["name"])) if resolver == EMBEDDED_DNS else "",
+            **namespace.inside(pid, links),
+        }
+    except OSError:
+        return None
+
+
+def links() -> Json:
+    """Interfaces and their MTU in the namespace of the calling thread."""
+    found = host.interfaces()
+    return {"interfaces": found, "mtu": {one["name"]: host.mtu(one["name"]) for one in found}}
+
+
+def dns_error(name: str) -> str:
+    """Why the engine's resolver does not answer; an answer that there is no such name is one."""
+    try:
+        namespace.ask(name)
+    except (TimeoutError, ConnectionError) as error:
+        return str(error) or type(error).__name__
+    except OSError as error:
+        return str(error) if error.errno else ""
+    return ""
+
+
+def nameserver(resolv_conf: str) -> str:
+    """The first name server of a resolv.conf."""
+    return next((line.split()[1] for line in resolv_conf.splitlines() if line.startswith("nameserver ")), "")
+
+
+def hosts_of(text: str) -> dict[str, str]:
+    """Names that an /etc/hosts pins to IPv4 addresses."""
+    lines = [line.split("#")[0].split() for line in text.splitlines()]
+    return {name: line[0] for line in lines if line and ":" not in line[0] for name in line[1:]}
+
+
+def listening_of(container: Json) -> list[tuple[str, int]]:
+    """What the processes of a container in the host's own namespace listen on, told by their control group."""
+
+    def belongs(process: str) -> bool:
+        pid = process.rpartition("pid ")[2].rstrip(")")
+        return pid.isdigit() and container["id"] in host.read(f"/proc/{pid}/cgroup")
+
+    return sorted(
+        {
+            (one["address"], one["port"])
+            for one in host.listeners()
+            if one["protocol"] == "tcp" and belongs(one["process"])
+        }
+    )
+
+
+def rules_inside(pid: int) -> str:
+    """The iptables rules of a container's own namespace; empty where they can't be read."""
+    try:
+        return namespace.inside(pid, netfilter.save)
+    except OSError:
+        return ""
+
+
+# --- what was tried
+
+
+def declared_edges(releases: list[Json]) -> list[reach.Edge]:
+    """Every connection that the newest releases declare."""
+    return reach.declared(reach.containers_of(releases))
+
+
+def try_edge(found: list[Json], edge: reach.Edge) -> Json | None:
+    """Resolve and connect as the source would; None where the source does not run."""
+    source = next((one for one in found if one["name"] == edge.source and one["running"]), None)
+    return try_way(source, edge.target, edge.name, edge.port) if source else None
+
+
+def try_way(source: Json, target: str, name: str, port: int) -> Json:
+    """Try one connection from a container's namespace.
+
+    :param target: full name of the container that should answer; empty where that is not known
+    """
+    try:
+        tried = probe.measure(source["pid"], name, port)
+    except OSError as error:
+        tried = probe.Probe([], "resolve", str(error))
+    return {
+        "source": source["name"],
+        "target": target,
+        "name": name,
+        "port": port,
+        "addresses": tried.addresses,
+        "failed": tried.failed,
+        "error": tried.error,
+    }
+
+
+def try_door(door: tuple[Json, str, int, int]) -> Json:
+    """Connect to a published port on the host."""
+    container, address, port, inside = door
+    there = exposed.LOOPBACK if address in exposed.EVERYWHERE else address
+    got = exposed.answers(there, port, exposed.ANSWER_SECONDS) if ":" not in there else ""
+    return {"container": container["name"], "address": address, "port": port, "inside": inside, "got": got}
+
+
+def read_clock(container: Json) -> Json | None:
+    """How far a container's clock is ahead of the host's, by the Date of an HTTP answer; None where none is had."""
+    listening: list[tuple[str, int]] = host.as_dict(container["inside"]).get("listening", [])
+    open_ports = {port for address, port in listening if address != exposed.LOOPBACK}
+    port = next((one for one in HTTP_PORTS if one in open_ports), None)
+    address = next((one["address"] for one in container["networks"].values() if one["address"]), "")
+    if port is None or not address:
+        return None
+    connection = http.client.HTTPConnection(address, port, timeout=DATE_SECONDS)
+    try:
+        connection.request("HEAD", "/")
+        date = connection.getresponse().getheader("Date")
+        ahead = email.utils.parsedate_to_datetime(date).timestamp() - time.time() if date else 0.0
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()
+    return {"container": container["name"], "port": port, "ahead": ahead}
+
+
+def refused_upstreams(container: Json) -> list[Json]:
+    """Addresses that an nginx failed to connect to lately, since its workers started: from its own error log."""
+    since = max([time.time() - LOG_SECONDS, *(started(pid) for pid in children(container["pid"]))])
+    try:
+        log = dockerd.log(container["id"], LOG_LINES, since)
+    except OSError:
+        return []
+    found = {match.groups()[1:]: match[1] for line in log if (match := UPSTREAM.search(line))}
+    return [
+        {"container": container["name"], "address": address, "port": int(port), "error": error}
+        for (address, port), error in found.items()
+    ]
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process started and that still run."""
+    return [int(one) for one in host.read(f"/proc/{pid}/task/{pid}/children").split()]

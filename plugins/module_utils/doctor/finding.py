@@ -1,0 +1,37 @@
+"""A finding: one thing that is wrong on a host, told so that a person can mend it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+Json = dict[str, Any]
+
+
+class Finding(NamedTuple):
+    """What is wrong, what shows it, and the commands that mend it."""
+
+    rule: str  # which rule found it, such as address-pools
+    subject: str  # the container, network, path or program that is concerned
+    wrong: str
+    evidence: str
+    mend: tuple[str, ...]  # commands; a line that begins with # is advice
+    fixable: bool = False  # the commands touch nothing but what carries the stack's label
+
+    @property
+    def lines(self) -> list[str]:
+        """The finding for people."""
+        return [
+            f"{self.subject}: {self.wrong} [{self.rule}]",
+            f"  evidence: {self.evidence}",
+            *(f"  mend: {one}" for one in self.mend),
+        ]
+
+
+Rule = Callable[[Json], Iterator[Finding]]
+
+
+def docker(*words: str) -> str:
+    """A command line of docker for a shell; empty words are left out."""
+    return shlex.join(["docker", *(one for one in words if one)])

@@ -1,0 +1,303 @@
+"""Throwaway containers, networks, rules and interfaces, each sick in one way, around a release of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import docker
+from ansible_collections.sse.platform.plugins.module_utils.release import FORMAT
+from ansible_collections.sse.platform.tests.integration.stack import Run, Running, eventually
+from docker.errors import APIError, NotFound
+from docker.types import IPAMConfig, IPAMPool
+
+PREFIX = "10.68.101"
+MTU = 1400  # at most what any uplink of these tests carries
+PORTS = range(21790, 21800)
+FINDING = re.compile(r"^\s*\d+\. (\S+): (.*) \[([a-z-]+)\]$")
+
+
+class Told(NamedTuple):
+    """A finding as doctor printed it."""
+
+    subject: str
+    wrong: str
+    rule: str
+    evidence: str
+    mend: tuple[str, ...]
+
+
+def findings(output: str) -> list[Told]:
+    """Read findings back from the screen."""
+    found: list[Told] = []
+    for line in output.splitlines():
+        if match := FINDING.match(line):
+            found.append(Told(match[1], match[2], match[3], "", ()))
+        elif found and line.strip().startswith("evidence: "):
+            found[-1] = found[-1]._replace(evidence=line.strip().removeprefix("evidence: "))
+        elif found and line.strip().startswith("mend: "):
+            found[-1] = found[-1]._replace(mend=(*found[-1].mend, line.strip().removeprefix("mend: ")))
+    return found
+
+
+def shell(*command: str) -> None:
+    """Run a command that must succeed."""
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+
+
+def serve(port: int, bind: str = "0.0.0.0") -> list[str]:
+    return ["-m", "http.server", str(port), "--bind", bind]
+
+
+SLEEP = ["-c", "import signal; signal.pause()"]
+LATE = """
+import email.utils, http.server, time
+class Late(http.server.SimpleHTTPRequestHandler):
+    def date_time_string(self, timestamp=None):
+        return email.utils.formatdate(time.time() - 3600, usegmt=True)
+http.server.HTTPServer(("", 8000), Late).serve_forever()
+"""
+NGINX = """
+events {}
+error_log stderr;
+http { server { listen 8000; location / { proxy_connect_timeout 1s; proxy_pass http://dr-backend:8000; } } }
+"""
+
+
+class Sickroom:
+    """The host's sick part. Everything is called dr-something, and goes at the end."""
+
+    stack = "dr"
+
+    def __init__(self, state: Path, python: str, nginx: str) -> None:
+        self.engine = docker.from_env()
+        self.images = {"python": python, "nginx": nginx}
+        self.state = state
+        self.undo = contextlib.ExitStack()
+        self.specs: dict[str, dict[str, Any]] = {}
+
+    def doctor(self, **variables: Any) -> Run:
+        """Run the verb, with settings of a stack called dr."""
+        known: dict[str, Any] = {
+            "stack_name": self.stack,
+            "stack_state_directory": str(self.state),
+            "network_subnet": f"{PREFIX}.0/24",
+            "exposure_profile": "production",
+            "exposure_unauthenticated_publishing": True,
+        }
+        return Running("doctor", {**known, **variables}, ()).end()
+
+    # Making.
+
+    def network(self, name: str, subnet: str, mtu: int = MTU, **options: Any) -> Any:
+        """Make a network, once what a killed run left of it is gone."""
+        with contextlib.suppress(NotFound):
+            self.engine.networks.get(name).remove()
+        made = self.engine.networks.create(
+            name,
+            driver="bridge",
+            options={"com.docker.network.driver.mtu": str(mtu)},
+            ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)]),
+            **options,
+        )
+        self.undo.callback(self.remove_network, name)
+        return made
+
+    def remove_network(self, name: str) -> None:
+        with contextlib.suppress(NotFound):
+            self.engine.networks.get(name).remove()
+
+    def container(
+        self, short: str, command: list[str], *, reaches: tuple[str, ...] = (), start: bool = True, **options: Any
+    ) -> Any:
+        """Make a container of the stack dr, and declare it in its release."""
+        name = f"dr-{short}"
+        aliases = options.pop("aliases", [])
+        self.specs[name] = {
+            "container": short,
+            "service": short,
+            "aliases": [short, *aliases],
+            "ports": [],
+            "reaches": [{"to": peer, "why": "the test"} for peer in reaches],
+        }
+        with contextlib.suppress(NotFound):
+            self.engine.containers.get(name).remove(force=True)
+        options = {"network": "dr-network", "entrypoint": ["python", "-u"], "image": self.images["python"], **options}
+        made = self.engine.containers.create(
+            command=command,
+            name=name,
+            hostname=short,
+            stop_signal="SIGKILL",  # Python as the first process heeds no other
+            labels={"sse.platform.stack": "dr", **options.pop("labels", {})},
+            **options,
+        )
+        self.undo.callback(self.remove_container, name)
+        if start:
+            made.start()
+            made.reload()
+        return made
+
+    def remove_container(self, name: str) -> None:
+        with contextlib.suppress(NotFound):
+            self.engine.containers.get(name).remove(force=True)
+
+    def inside(self, container: Any, *command: str) -> None:
+        """Run a command of the host in a container's network namespace."""
+        container.reload()
+        shell("nsenter", "-t", str(container.attrs["State"]["Pid"]), "-n", *command)
+
+    def rule(self, table: str, chain: str, *rest: str) -> None:
+        """Add a rule of the host's; gone at the end, or earlier by the command that doctor tells."""
+        shell("iptables", "-w", "-t", table, "-I", chain, *rest)
+        self.undo.callback(
+            subprocess.run, ["iptables", "-w", "-t", table, "-D", chain, *rest], check=False, capture_output=True
+        )
+
+    def listen(self, port: int) -> None:
+        """Have a process of the host listen on loopback."""
+        process = subprocess.Popen(
+            [sys.executable, *serve(port, "127.0.0.1")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        self.undo.callback(process.wait, 30)
+        self.undo.callback(process.kill)
+        eventually(lambda: f":{port:04X} " in Path("/proc/net/tcp").read_text(), f"port {port} is open")
+
+    def write_release(self) -> None:
+        """Write what the containers declare as the stack's newest release."""
+        path = self.state / "releases" / "dr" / "0001.json"
+        path.parent.mkdir(parents=True)
+        body = {"format": FORMAT, "number": 1, "stack": "dr", "project": "dr", "unavailable": {}}
+        path.write_text(json.dumps({**body, "containers": self.specs, "meta": {"outcome": "applied"}}))
+
+    # The faults.
+
+    def fall_sick(self) -> None:
+        """Inject every fault."""
+        self.networks()
+        self.connections()
+        self.names()
+        self.ports()
+        self.rest()
+        self.write_release()
+        self.fill_disk()
+
+    def networks(self) -> None:
+        self.network("dr-network", f"{PREFIX}.0/24")  # without the stack's label: not made by it
+        self.network("dr-conflict", "10.68.102.0/24")
+        self.network("dr-needed", "10.68.103.0/24")
+        self.container("needing", SLEEP, network="dr-needed", start=False)
+        shell("ip", "tuntap", "add", "dev", "drtun0", "mode", "tun")
+        self.undo.callback(shell, "ip", "link", "del", "drtun0")
+        shell("ip", "address", "add", "10.68.102.5/24", "dev", "drtun0")
+        shell("ip", "link", "set", "drtun0", "up")
+        gone = self.network("dr-gone", "10.68.104.0/24")
+        self.container("orphan", SLEEP, network="dr-gone").kill()
+        gone.remove()
+        self.network("dr-jumbo", "10.68.105.0/24", mtu=9000)
+        self.container("jumbo", SLEEP, network="dr-jumbo")
+        self.inside(self.container("small", SLEEP), "ip", "link", "set", "eth0", "mtu", "1200")
+        self.inside(self.container("stale", SLEEP), "ip", "link", "del", "eth0")
+
+    def connections(self) -> None:
+        peers = ("loopback:8000", "deaf:8000", "sick:8000", "apart:8000", "stopped:8000", "walled:8000", "db:8000")
+        self.container("client", SLEEP, reaches=(*peers, "inner:8000"))
+        server = self.container("server", serve(8000))
+        self.container("loopback", serve(8000, "127.0.0.1"), ports={"8000/tcp": ("127.0.0.1", PORTS[1])})
+        self.container("deaf", SLEEP, ports={"8000/tcp": ("127.0.0.1", PORTS[2])})
+        check = {"test": ["CMD", "false"], "interval": 10**9, "retries": 1}
+        sick = self.container("sick", SLEEP, healthcheck=check)
+        self.network("dr-other", "10.68.106.0/24")
+        self.container("apart", serve(8000), network="dr-other")
+        self.container("stopped", ["-c", "raise SystemExit(3)"])
+        walled = self.container("walled", serve(8000))
+        address = walled.attrs["NetworkSettings"]["Networks"]["dr-network"]["IPAddress"]
+        self.rule("filter", "DOCKER-USER", "-d", address, "-p", "tcp", "--dport", "8000", "-j", "DROP")
+        inner = self.container("inner", serve(8000))
+        self.inside(inner, "iptables", "-A", "INPUT", "-p", "tcp", "--dport", "8000", "-j", "REJECT")
+        eventually(lambda: health_of(sick) == "unhealthy", "unhealthy")
+        eventually(lambda: server.exec_run(["python", "-c", CONNECT]).exit_code == 0, "the server listens")
+
+    def names(self) -> None:
+        self.container("aliasless", serve(8000), aliases=["db"])  # declared, and unknown to the engine
+        self.container("bridged", SLEEP, network="bridge", reaches=("server:8000",))
+        mute = self.container("mute", SLEEP, reaches=("server:8000",))
+        self.inside(mute, "iptables", "-t", "nat", "-F")
+        self.container("pinned", SLEEP, extra_hosts={"dr-server": f"{PREFIX}.250"})
+        backend = self.container("backend", serve(8000))
+        network = self.engine.networks.get("dr-network")
+        network.disconnect(backend)
+        network.connect(backend, ipv4_address=f"{PREFIX}.239", aliases=["backend"])
+        config = self.state.parent / "nginx"
+        config.mkdir()
+        (config / "nginx.conf").write_text(NGINX)
+        nginx = self.container(
+            "nginx",
+            ["-g", "daemon off;", "-c", "/etc/dr/nginx.conf"],
+            image=self.images["nginx"],
+            entrypoint=["nginx", "-e", "stderr"],
+            volumes={str(config): {"bind": "/etc/dr", "mode": "ro"}},
+            ports={"8000/tcp": ("127.0.0.1", PORTS[3])},
+        )
+        self.request(nginx)
+        network.disconnect(backend)
+        network.connect(backend, ipv4_address=f"{PREFIX}.240", aliases=["backend"])
+        self.request(nginx)
+
+    def request(self, nginx: Any) -> None:
+        """Have nginx ask its upstream once."""
+        script = "exec 3<>/dev/tcp/127.0.0.1/8000 && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3"
+        eventually(lambda: nginx.exec_run(["bash", "-c", script]).exit_code == 0, "nginx answers")
+
+    def ports(self) -> None:
+        self.network("dr-internal", "10.68.107.0/24", internal=True)
+        self.container("internal", SLEEP, network="dr-internal", ports={"8000/tcp": ("127.0.0.1", PORTS[4])})
+        self.listen(PORTS[0])
+        bound = self.container("bound", SLEEP, ports={"8000/tcp": ("127.0.0.1", PORTS[0])}, start=False)
+        with contextlib.suppress(APIError):
+            bound.start()
+        self.container("shut", serve(8000), ports={"8000/tcp": ("127.0.0.1", PORTS[5])})
+        self.rule("raw", "OUTPUT", "-p", "tcp", "-d", "127.0.0.1", "--dport", str(PORTS[5]), "-j", "DROP")
+        labels = {"sse.platform.service": "nginx"}
+        self.container("door", serve(8000), labels=labels, ports={"8000/tcp": ("127.0.0.1", PORTS[6])})
+
+    def rest(self) -> None:
+        self.container("late", ["-c", LATE])
+        self.container("hostmode", serve(PORTS[7], "127.0.0.1"), network="host")
+        self.listen(PORTS[8])
+        self.container(
+            "guest",
+            SLEEP,
+            extra_hosts={"host.docker.internal": "host-gateway"},
+            environment={"API": f"http://host.docker.internal:{PORTS[8]}/"},
+        )
+
+    def fill_disk(self) -> None:
+        """Leave the state directory's file system neither inodes nor bytes."""
+        with contextlib.suppress(OSError):
+            for number in range(1000):
+                (self.state / f"file-{number}").touch()
+        with contextlib.suppress(OSError), (self.state / "file-0").open("wb", buffering=0) as file:
+            for _ in range(1000):
+                file.write(bytes(1 << 16))
+
+    def __enter__(self) -> Sickroom:
+        self.state.mkdir()
+        shell("mount", "-t", "tmpfs", "-o", "size=2m,nr_inodes=40", "tmpfs", str(self.state))
+        self.undo.callback(shell, "umount", str(self.state))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.undo.close()
+
+
+CONNECT = "import socket; socket.create_connection(('127.0.0.1', 8000))"
+
+
+def health_of(container: Any) -> str:
+    container.reload()
+    return container.attrs["State"]["Health"]["Status"]

@@ -1,0 +1,164 @@
+"""Doctor names every fault that is really there and the command that mends it, and nothing on a healthy host."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ansible_collections.sse.platform.tests.integration.sickroom import PORTS, Sickroom, Told, findings
+from ansible_collections.sse.platform.tests.integration.stack import Stack
+
+# subject, rule, and what the finding must say
+FAULTS = [
+    ("dr-network", "network-foreign", "did not make it"),
+    ("dr-conflict", "subnet-conflict", "interface drtun0 (10.68.102.5/24)"),
+    ("dr-conflict", "unused-network", "no container is on it"),
+    ("dr-needed", "unused-network", "dr-needing"),
+    ("dr-gone", "network-missing", "dr-orphan"),
+    ("dr-jumbo", "mtu", "9000"),
+    ("dr-small", "mtu", "1200"),
+    ("dr-stale", "stale-endpoint", "its interface is gone"),
+    ("dr-client", "listens-on-loopback", "dr-loopback listens on 127.0.0.1 only"),
+    ("dr-client", "not-listening", "dr-deaf does not listen on 8000"),
+    ("dr-client", "unhealthy", "dr-sick is unhealthy"),
+    ("dr-client", "name-not-attached", "dr-apart is not on its network"),
+    ("dr-client", "name-stopped", "dr-stopped does not run"),
+    ("dr-client", "firewall", "DOCKER-USER"),
+    ("dr-client", "firewall", "a firewall rule inside dr-inner"),
+    ("dr-client", "name-alias", "dr-aliasless lacks that name"),
+    ("dr-bridged", "name-default-bridge", "the default bridge has no names"),
+    ("dr-mute", "name-dns-silent", "127.0.0.11"),
+    ("dr-pinned", "old-address", "/etc/hosts"),
+    ("dr-nginx", "old-address", "no container has that address now"),
+    ("dr-internal", "not-published", "internal networks only"),
+    ("dr-bound", "port-bound", f"127.0.0.1:{PORTS[0]}"),
+    ("dr-loopback", "listens-on-loopback", f"port {PORTS[1]} of the host"),
+    ("dr-deaf", "not-listening", f"port {PORTS[2]} of the host"),
+    ("dr-shut", "firewall", "raw OUTPUT"),
+    ("dr-door", "port-on-loopback", "the settings ask for 0.0.0.0"),
+    ("dr-late", "clock-skew", "behind the host's clock"),
+    ("dr-hostmode", "host-mode-on-loopback", f"127.0.0.1:{PORTS[7]}"),
+    ("dr-guest", "host-service", f"host.docker.internal:{PORTS[8]}"),
+    ("STATE", "disk-full", "0 MiB of 2 MiB"),
+    ("STATE", "inodes-full", "0 of 40 inodes"),
+]
+# Their commands show where to look.
+ONLY_SHOWN = {"not-listening", "unhealthy", "name-stopped"}
+# Subjects that are of no stack: others may use this engine, too.
+HOST = ("engine", "kernel", "host", "iptables", "releases", "/")
+
+
+@pytest.fixture(scope="module")
+def sick(deployed: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sickroom]:
+    """A host with every fault at once; what is healthy on it is the session's stack."""
+    images = [deployed.container(one).attrs["Image"] for one in ("app-1", "nginx")]
+    with Sickroom(tmp_path_factory.mktemp("dr") / "state", *images) as room:
+        room.fall_sick()
+        yield room
+
+
+@pytest.fixture(scope="module")
+def told(sick: Sickroom) -> list[Told]:
+    """What doctor says of it."""
+    run = sick.doctor()
+    assert run.code != 0, run.output
+    return findings(run.output)
+
+
+@pytest.mark.parametrize(("subject", "rule", "said"), FAULTS)
+def test_a_fault_is_named_with_its_evidence(
+    sick: Sickroom, told: list[Told], subject: str, rule: str, said: str
+) -> None:
+    subject = str(sick.state) if subject == "STATE" else subject
+    found = [one for one in told if (one.subject, one.rule) == (subject, rule)]
+    assert any(said in f"{one.wrong} {one.evidence}" for one in found), "\n".join(map(str, told))
+    assert all(one.evidence and one.mend for one in found)
+
+
+def test_nothing_else_is_found_in_the_sick_part(sick: Sickroom, told: list[Told]) -> None:
+    expected = {(str(sick.state) if subject == "STATE" else subject, rule) for subject, rule, _ in FAULTS}
+    extra = [one for one in told if one.subject.startswith("dr-") and (one.subject, one.rule) not in expected]
+    assert extra == []
+
+
+def test_the_commands_that_doctor_tells_mend_what_they_are_told_for(sick: Sickroom, told: list[Told]) -> None:
+    ours = [one for one in told if one.subject.startswith("dr-") and one.rule not in ONLY_SHOWN]
+    mended = [
+        one for one in ours if not any(line.startswith("#") or "./sse" in line or "..." in line for line in one.mend)
+    ]
+    assert len({one.rule for one in mended}) >= 9
+    for one in mended:
+        for line in one.mend:
+            ran = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False, timeout=120)
+            assert ran.returncode == 0, f"{one}: {line}: {ran.stderr}"
+    left = {one[:3] for one in findings(sick.doctor().output)}
+    assert {one[:3] for one in mended} & left == set()
+
+
+def test_a_healthy_stack_has_no_finding(deployed: Stack) -> None:
+    found = findings(deployed.play("doctor").output)
+    assert [one for one in found if one.subject.startswith(("it-", *HOST))] == []
+
+
+def test_without_a_release_the_stack_has_no_finding_either(deployed: Stack, tmp_path: Path) -> None:
+    found = findings(deployed.play("doctor", stack_state_directory=str(tmp_path / "none" / "state")).output)
+    assert [one for one in found if one.subject.startswith("it-")] == []
+
+
+WAYS = [
+    ("app-1", "app-2:8000/health/live", 0, ["resolve", "10.88.0.22", "connect", "ok", "http", "200"]),
+    ("host", "127.0.0.1:18080", 0, ["ok"]),
+    ("app-1", "redis", 0, ["redis:6379", "ok"]),
+    ("app-1", "kafak:9092", 1, ["did you mean kafka?"]),
+    ("app-1", "it-kafka:9093", 1, ["it-kafka listens on 127.0.0.1 only"]),
+    ("host", "127.0.0.1:8000", 1, ["it-app-", "does not publish it"]),
+    ("nobody", "kafka:9092", 1, ["no container is called nobody", "it-app-1"]),
+    ("app-1", "kafka:70000", 1, ["'kafka:70000' is not accepted"]),
+]
+
+
+@pytest.mark.parametrize(("source", "target", "code", "said"), WAYS)
+def test_a_way_is_taken_step_by_step_and_explained_where_it_fails(
+    deployed: Stack, source: str, target: str, code: int, said: list[str]
+) -> None:
+    run = deployed.tool("probe", source, target)
+    assert run.returncode == code, run.stdout + run.stderr
+    assert all(part in run.stdout + run.stderr for part in said), run.stdout + run.stderr
+
+
+def test_a_capture_is_bounded_and_tells_who_talked_to_whom(deployed: Stack, tmp_path: Path) -> None:
+    path = tmp_path / "nginx.pcap"
+    done = threading.Event()
+
+    def talk() -> None:
+        while not done.is_set():
+            deployed.api("/health/live")
+
+    talker = threading.Thread(target=talk)
+    talker.start()
+    try:
+        run = deployed.tool(
+            "capture", "nginx", "--port", "80", "--seconds", "60", "--size", "20000", "--write", str(path)
+        )
+    finally:
+        done.set()
+        talker.join()
+    assert run.returncode == 0, run.stderr
+    talked = r"tcp +10\.88\.0\.1 -> 10\.88\.0\.10:80: \d+ packets, .* opened, \d+ accepted"
+    assert re.search(talked, run.stdout), run.stdout
+    assert re.search(r"\d+ packets, ended by its size: ", run.stdout), run.stdout
+    assert path.stat().st_mode & 0o777 == 0o600
+    body = path.read_bytes()
+    assert len(body) <= 20000
+    assert body[:4] == bytes.fromhex("4d3cb2a1")  # pcap with nanoseconds, little-endian
+    assert b"GET /api/v1/health/live" in body
+
+
+def test_what_a_capture_is_not_given_is_refused_by_name(deployed: Stack) -> None:
+    run = deployed.tool("capture", "nginx", "--seconds", "3000")
+    assert run.returncode == 1
+    assert "seconds is 3000: accepted is 1 to 300" in run.stderr
