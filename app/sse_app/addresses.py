@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+import socket
 from collections.abc import MutableMapping
 from typing import Any
 
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9.-]*")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def networks(text: str) -> list[Network]:
-    """Addresses and networks, separated by commas; ValueError for anything else."""
-    return [ipaddress.ip_network(part) for part in text.split(",") if part]
+    """Addresses, networks and the addresses of names, separated by commas; ValueError for anything else."""
+    return [network for part in text.split(",") if part for network in _networks(part)]
+
+
+def _networks(part: str) -> list[Network]:
+    if not _NAME.fullmatch(part):
+        return [ipaddress.ip_network(part)]
+    try:
+        found = socket.getaddrinfo(part, None, type=socket.SOCK_STREAM)
+    except OSError:
+        raise ValueError(f"{part}: no such name") from None
+    return [ipaddress.ip_network(address[0]) for *_, address in found]
 
 
 def client(scope: MutableMapping[str, Any], trusted: list[Network]) -> str:

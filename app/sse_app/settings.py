@@ -48,7 +48,7 @@ class Settings(BaseModel):
     session_seconds: int = Field(43_200, ge=60, le=30 * 86_400, description="at most: never longer than the token")
     auth_check_seconds: float = Field(2, ge=0.05, le=60, description="how soon a changed file counts")
 
-    trusted_proxies: str = Field("", description="addresses and networks whose X-Forwarded-For is believed")
+    trusted_proxies: str = Field("", description="addresses, networks and names whose X-Forwarded-For counts")
     publish_rate: float = Field(0, ge=0, le=1e6, description="events per second and publisher; 0: no limit")
     publish_burst: int = Field(1000, ge=1, le=1_000_000, description="events at once; a batch must fit")
     max_streams_per_address: int = Field(0, ge=0, le=1_000_000, description="0: no limit")
@@ -109,7 +109,7 @@ class Settings(BaseModel):
         try:
             addresses.networks(value)
         except ValueError:
-            raise ValueError("expected addresses and networks such as 10.0.0.0/8, separated by commas") from None
+            raise ValueError("expected addresses, networks and names that resolve, separated by commas") from None
         return value
 
     @model_validator(mode="after")

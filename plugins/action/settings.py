@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,9 @@ class ActionModule(ActionBase):
         pair = [settings.get(name) or "" for name in ("nginx_certificate", "nginx_certificate_key")]
         if all(map(_is_readable, pair)):
             problems += _certificate_problems(*pair)
+        keys = settings.get("app_keys_file")
+        if keys and _is_readable(keys):
+            problems += _keys_problems(keys, self._loader.get_real_file(keys))
         if problems:
             count = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
             lines = "".join(f"\n  - {problem}" for problem in problems)
@@ -135,6 +140,17 @@ def _certificate_problems(certificate: str, key: str) -> list[str]:
     from ansible_collections.sse.platform.plugins.module_utils import certificate as pair  # noqa: PLC0415
 
     return pair.problems(certificate, key, dt.datetime.now(dt.timezone.utc))
+
+
+def _keys_problems(name: str, path: str) -> list[str]:
+    """Have the program that will read the file say whether it can; `path` is the file, decrypted."""
+    command = [sys.executable, "-m", "sse_app.keys", path]
+    environment = {**os.environ, "PYTHONPATH": str(COLLECTION / "app")}
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if run.returncode == 0:
+        return []
+    reason = run.stderr.strip().removeprefix(f"{path}: ")
+    return [f"app_keys_file is '{name}': {reason}; accepted is a file of API keys (./sse key makes one)"]
 
 
 def _mentions(template: Any, names: Iterable[str], own: str) -> bool:

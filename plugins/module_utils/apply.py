@@ -112,6 +112,11 @@ class Applier:
         if action.health != "healthy":
             self.gate(action.id, action.container, patient=False)
 
+    def refresh(self, action: Action) -> None:
+        """Write the secrets that a running container reads anew."""
+        self.files.refresh(action.container, self.spec(action.container))
+        self.keep(action)
+
     def create(self, action: Action) -> None:
         """Create and start a container."""
         made = self.make(action.container, action.container)

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, cast
 from ansible_collections.sse.platform.plugins.module_utils.fault import Fault
 
 CHANNEL = "sse-platform.verify"  # a channel of our own: nobody else's subscribers see the markers
+KEY_NAME = "sse-platform-verify"  # of the API key that is good for it alone, where the service asks for one
 FENCE = "fence"
 CONNECT_SECONDS = 5.0  # until a stream's first frame
 DELIVER_SECONDS = 8.0  # from the last accepted publish to the last delivery; a healthy stack takes milliseconds
@@ -48,6 +49,7 @@ class Door(NamedTuple):
     host: str
     port: int
     tls: bool = False
+    key: str = ""  # an API key, where one is needed to publish or to subscribe
 
     @property
     def url(self) -> str:
@@ -55,6 +57,11 @@ class Door(NamedTuple):
         if self.host.startswith("/"):
             return f"unix:{self.host}"
         return f"{'https' if self.tls else 'http'}://{self.host}:{self.port}"
+
+    @property
+    def credential(self) -> dict[str, str]:
+        """The header that the key goes in."""
+        return {"Authorization": f"Bearer {self.key}"} if self.key else {}
 
     def connect(self, timeout: float) -> http.client.HTTPConnection:
         """Make a connection (opened by its first request)."""
@@ -109,7 +116,7 @@ def request(
     """Ask once; never raises for what the network or the server does."""
     connection = door.connect(timeout)
     try:
-        connection.request(method, path, body, headers or {})
+        connection.request(method, path, body, {**door.credential, **(headers or {})})
         response = connection.getresponse()
         text = response.read(1 << 22).decode(errors="replace")
         return Answer(response.status, text, response.getheader("X-Replica", ""))
@@ -174,7 +181,8 @@ class Subscriber(threading.Thread):
         try:
             connection.connect()
             self.sock = connection.sock  # the response takes it over, and forgets it in the connection
-            connection.request("GET", f"/api/v1/stream?channel={CHANNEL}", headers={"Accept": "text/event-stream"})
+            headers = {"Accept": "text/event-stream", **self.door.credential}
+            connection.request("GET", f"/api/v1/stream?channel={CHANNEL}", headers=headers)
             response = connection.getresponse()
             if response.status != 200:
                 self.error = Answer(response.status, response.read(1000).decode(errors="replace")).shown

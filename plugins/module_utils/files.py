@@ -37,6 +37,8 @@ class Files:
             rendered = {file: self.store.render(one["secret"], one["format"]) for file, one in secrets.items()}
             write_directory(directory, rendered, mode=0o400, owner=owner)
             mounts[target] = (str(directory), True)
+        self.refresh(name, spec)
+        mounts |= {target: (str(directory), True) for target, directory in self.live(name, spec).items()}
         for target, below in spec["data"].items():
             directory = self.state / "data" / name / below
             directory.mkdir(parents=True, exist_ok=True)
@@ -44,6 +46,35 @@ class Files:
                 os.chown(directory, *owner)
             mounts[target] = (str(directory), False)
         return mounts
+
+    def live(self, name: str, spec: Spec) -> dict[str, Path]:
+        """Return the directories of the secrets that a running container reads anew, by where it has them."""
+        return {
+            target: self.state / "files" / name / f"live-{index}"
+            for index, target in enumerate(spec.get("live_secrets", {}))  # a release of before has none
+        }
+
+    def stale(self, name: str, spec: Spec) -> list[str]:
+        """Name the live secrets that are not on the host as they should be."""
+        found: list[str] = []
+        for target, directory in self.live(name, spec).items():
+            for file, one in spec["live_secrets"][target].items():
+                path = directory / file
+                wanted = self.store.render(one["secret"], one["format"], make=False)
+                if not path.exists() or path.read_text() != wanted:
+                    found.append(f"{target}/{file}")
+        return found
+
+    def refresh(self, name: str, spec: Spec) -> None:
+        """Write the live secrets, in place."""
+        owner = tuple(int(part) for part in spec["user"].split(":"))
+        for target, directory in self.live(name, spec).items():
+            secrets = spec["live_secrets"][target]
+            rendered = {file: self.store.render(one["secret"], one["format"]) for file, one in secrets.items()}
+            write_directory(directory, rendered, mode=0o400, owner=owner)
+            for path in directory.iterdir():
+                if path.name not in rendered:
+                    path.unlink()
 
     def version(self, name: str, spec: Spec) -> Path:
         """Return the directory of this version of a container's files."""
@@ -53,9 +84,9 @@ class Files:
     def prune(self, containers: dict[str, Any]) -> None:
         """Drop versions that no container of this release mounts; files of other projects are not looked at."""
         for name, spec in containers.items():
-            current = self.version(name, spec)
+            current = {self.version(name, spec), *self.live(name, spec).values()}
             for path in (self.state / "files" / name).glob("*"):
-                if path != current:
+                if path not in current:
                     shutil.rmtree(path)
 
     def forget(self, name: str) -> None:

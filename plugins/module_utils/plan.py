@@ -10,7 +10,7 @@ from ansible_collections.sse.platform.plugins.module_utils.observe import LEFTOV
 
 
 class Action(NamedTuple):
-    """One step. ``kind`` is keep, create, replace, start, restart, remove, restore or clear."""
+    """One step. ``kind`` is keep, refresh, create, replace, start, restart, remove, restore or clear."""
 
     kind: str
     container: str

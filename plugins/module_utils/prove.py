@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 THREADS = 32  # nearly all of them wait on sockets nearly all the time
 ANSWER_SECONDS = 5.0  # for one HTTP request inside the host
 REPLICA_PORT = 8000
+PROOF_KEY = "app_proof_key"
 TLS_PORTS = {443, 8443}  # container ports of nginx that speak TLS
 REDIRECTS = {301, 302, 307, 308}
 
@@ -365,6 +366,13 @@ class Prover:
             for one in nginx.spec["ports"]
         ]
 
+    def key(self) -> str:
+        """Return the API key that the proof has on its own channel; empty where the service asks for none."""
+        directories = [files for app in self.of("app") for files in app.spec.get("live_secrets", {}).values()]
+        if not any(one["secret"] == PROOF_KEY for files in directories for one in files.values()):
+            return ""
+        return f"{eventpath.KEY_NAME}.{(Path(self.state_directory) / 'secrets' / PROOF_KEY).read_text()}"
+
     def events(self) -> Finding:
         """Publish through nginx, receive from every replica and through nginx, each event once."""
         nginx, doors = self.of("nginx")[0], self.doors()
@@ -378,5 +386,8 @@ class Prover:
                 faults.append(Fault(nginx.name, "find nginx' door", got, "./sse logs nginx"))
             return Finding(faults, 0)
         replicas = [Door(one.name, one.address, REPLICA_PORT) for one in self.of("app")]
-        passage = eventpath.travel(door, [*replicas, *link.doors(self.sockets())])
+        key = self.key()
+        passage = eventpath.travel(
+            door._replace(key=key), [one._replace(key=key) for one in (*replicas, *link.doors(self.sockets()))]
+        )
         return Finding(faults + passage.faults, passage.deliveries)

@@ -81,7 +81,9 @@ def preview(request: Request) -> Outcome:
     pinned = pin(release, engine, store, make=False)
     earlier = releases_of(observed, history)
     adopt_unknown(pinned, observed, earlier)
-    actions = cleared + plan(pinned, earlier, [one for one in observed if one.id not in gone])
+    kept = [one for one in observed if one.id not in gone]
+    files = Files(request.state_directory, store)
+    actions = cleared + refreshed(plan(pinned, earlier, kept), files, pinned)
     return Outcome(history.number_for(pinned), actions, diff_text(actions, pinned, earlier), {})
 
 
@@ -105,7 +107,7 @@ def roll_out(request: Request) -> Outcome:
         pinned = pin(release, engine, store, make=True)
         refuse_missing(pinned, engine)
         earlier = releases_of(observed, history)
-        actions = plan(pinned, earlier, observed)
+        actions = refreshed(plan(pinned, earlier, observed), files, pinned)
         number = history.number_for(pinned)
         applier = Applier(engine, files, {**pinned, "number": number})
         # What containers are to each other may change while each stays as it is: that is a release, too.
@@ -124,19 +126,33 @@ def roll_out(request: Request) -> Outcome:
         return Outcome(number, cleared + actions, diff_text(actions, pinned, earlier), applier.seconds)
 
 
+def refreshed(actions: list[Action], files: Files, release: Release) -> list[Action]:
+    """Have containers that stay as they are get those of their live secrets that changed."""
+    return [
+        action._replace(kind="refresh", reasons=[f"{file}: content" for file in stale])
+        if action.kind == "keep" and (stale := files.stale(action.container, release["containers"][action.container]))
+        else action
+        for action in actions
+    ]
+
+
 def pin(release: Release, engine: Engine | None, store: Store, *, make: bool) -> Release:
     """Add to each spec what only this host knows: its image's id and its secrets' fingerprints."""
     references = {one["image"] for one in release["containers"].values()}
     ids = {reference: engine.image_id(reference) if engine else None for reference in references}
 
-    def secrets_of(spec: dict[str, Any]) -> list[str]:
-        return sorted({one["secret"] for files in spec["secrets"].values() for one in files.values()})
+    def secrets_of(spec: dict[str, Any], key: str) -> list[str]:
+        return sorted({one["secret"] for files in spec[key].values() for one in files.values()})
+
+    for spec in release["containers"].values():
+        for secret in secrets_of(spec, "live_secrets"):
+            store.value(secret, make=make)  # once, here: the containers' files are written side by side
 
     containers = {
         name: {
             **spec,
             "image_id": ids[spec["image"]],
-            "fingerprints": {secret: store.fingerprint(secret, make=make) for secret in secrets_of(spec)},
+            "fingerprints": {secret: store.fingerprint(secret, make=make) for secret in secrets_of(spec, "secrets")},
         }
         for name, spec in release["containers"].items()
     }

@@ -39,8 +39,11 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "redis_password": generate_password,
     "grafana_admin_password": generate_password,
     "kafka_cluster_id": generate_cluster_id,
+    "app_ticket_key": generate_password,
+    "app_proof_key": generate_password,
 }
 CERTIFICATE, CERTIFICATE_KEY = "tls_certificate", "tls_key"
+GIVEN = ("app_keys", "app_jwks", "app_jwt_secret")  # nobody but the user can make these
 
 
 class SecretError(ValueError):
@@ -54,7 +57,7 @@ class Store:
         """Use the given values where there are any, made ones elsewhere."""
         self.directory = Path(state_directory) / "secrets"
         self.given = {name: value for name, value in given.items() if value}
-        unknown = sorted(set(self.given) - set(GENERATORS) - {CERTIFICATE, CERTIFICATE_KEY})
+        unknown = sorted(set(self.given) - set(GENERATORS) - {CERTIFICATE, CERTIFICATE_KEY, *GIVEN})
         if unknown:
             raise SecretError(f"secret {unknown[0]!r} is unknown; known are {', '.join(sorted(GENERATORS))}")
         if (CERTIFICATE in self.given) != (CERTIFICATE_KEY in self.given):
@@ -72,6 +75,8 @@ class Store:
         if name in (CERTIFICATE, CERTIFICATE_KEY):
             self.make_certificate()
             return path.read_text()
+        if name in GIVEN:
+            raise SecretError(f"secret {name!r} was not given")
         if name not in GENERATORS:
             raise SecretError(f"secret {name!r} is unknown; known are {', '.join(sorted(GENERATORS))}")
         return keep(path, GENERATORS[name]())
@@ -106,9 +111,10 @@ class Store:
         salt = salt_path.read_text() if salt_path.exists() else keep(salt_path, secrets.token_hex(32))
         return hmac.new(salt.encode(), value.encode(), hashlib.sha256).hexdigest()[:16]
 
-    def render(self, name: str, template: str) -> str:
-        """Put a secret into the line that its reader wants, such as ``requirepass {}``."""
-        return template.replace("{}", self.value(name) or "")
+    def render(self, name: str, template: str, *, make: bool = True) -> str:
+        """Put a secret into the line that its reader wants, such as ``requirepass {}``, or its hash as ``{sha256}``."""
+        value = self.value(name, make=make) or ""
+        return template.replace("{}", value).replace("{sha256}", hashlib.sha256(value.encode()).hexdigest())
 
 
 def keep(path: Path, value: str) -> str:

@@ -338,6 +338,7 @@ def cross_problems(settings: Mapping[str, Any], exists: Callable[[str], bool]) -
         *_address_problems(settings),
         *_port_problems(settings),
         *_file_problems(settings, exists),
+        *_auth_problems(settings),
         *_exposure_problems(settings),
     ]
 
@@ -372,6 +373,9 @@ FILES = (
     "grafana_archive",
     "nginx_certificate",
     "nginx_certificate_key",
+    "app_keys_file",
+    "app_jwks_file",
+    "app_jwt_secret_file",
 )
 PAIRS = (
     ("nginx_certificate", "nginx_certificate_key"),
@@ -396,14 +400,25 @@ def _file_problems(settings: Mapping[str, Any], exists: Callable[[str], bool]) -
     return problems
 
 
+CREDENTIALS = ("app_keys_file", "app_jwks_file", "app_jwt_secret_file")
+
+
+def _auth_problems(settings: Mapping[str, Any]) -> Iterator[str]:
+    given = [name for name in CREDENTIALS if settings.get(name)]
+    if settings.get("app_auth") is True and not given and all(name in settings for name in CREDENTIALS):
+        yield f"app_auth is true: {', '.join(CREDENTIALS)} are all '', so nobody could publish; accepted is one or more"
+    if settings.get("app_auth") is False and given:
+        yield f"app_auth is false: {given[0]} is given, and nobody would be asked for it; accepted is true"
+
+
 def _exposure_problems(settings: Mapping[str, Any]) -> Iterator[str]:
     if settings.get("exposure_profile") != "production":
         return
-    if settings.get("exposure_unauthenticated_publishing") is False:
+    if settings.get("exposure_unauthenticated_publishing") is False and settings.get("app_auth") is False:
         yield (
-            "exposure_unauthenticated_publishing is false: exposure_profile is production, and publishing has no "
-            "authentication yet, so anybody who reaches the public ports could publish; accepted is true "
-            "(with a proxy in front that authenticates), or exposure_profile development"
+            "exposure_unauthenticated_publishing is false: exposure_profile is production and app_auth is false, so "
+            "anybody who reaches the public ports could publish; accepted is app_auth true, true here (with a proxy "
+            "in front that authenticates), or exposure_profile development"
         )
     bind = settings.get("exposure_admin_bind", "127.0.0.1")
     if not ipaddress.IPv4Address(bind).is_loopback:

@@ -189,6 +189,8 @@ DECLARATION: dict[str, tuple[Callable[[Any, str], Any], Any]] = {
     "environment": (dict_of(text, scalar), {}),
     "config": (dict_of(absolute, dict_of(file_name, lambda value, _: str(value))), {}),
     "secrets": (dict_of(absolute, dict_of(file_name, SECRET_FILE)), {}),
+    # As secrets, for a service that reads its files anew when they change: a change of these recreates nothing.
+    "live_secrets": (dict_of(absolute, dict_of(file_name, SECRET_FILE)), {}),
     "data": (dict_of(absolute, file_name), {}),
     "binds": (dict_of(absolute, absolute), {}),
     "tmpfs": (dict_of(absolute, size), {}),

@@ -12,8 +12,17 @@ from typing import Any, cast
 
 import pytest
 import yaml
-from ansible_collections.sse.platform.plugins.module_utils import audit, diagram, project, reach, release, settings
-from sse_app import channels
+from ansible_collections.sse.platform.plugins.module_utils import (
+    audit,
+    diagram,
+    eventpath,
+    project,
+    reach,
+    release,
+    secrets,
+    settings,
+)
+from sse_app import channels, keys
 from sse_app import settings as app_settings
 from sse_app.event import Event
 from sse_app.problem import Problem
@@ -28,6 +37,8 @@ LOOPBACK = "127.0.0.1"
 OURS = re.compile(r"\b(sse_(?!reach_)\w+)(?:\{([^}]*)\})?")
 MATCHER = re.compile(r'(\w+)[!=]=?~?"([^"]*)"')
 
+KEYS = ROOT / "tests/unit/keys.json"
+
 # One host of the rendering play each: its variables.
 HOSTS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -37,6 +48,7 @@ HOSTS: dict[str, dict[str, Any]] = {
         "exposure_trusted_proxies": ["10.0.0.5", "192.168.0.0/16"],
         "app_replicas": 5,
     },
+    "guarded": {"app_auth": True, "app_keys_file": str(KEYS), "app_jwks_file": "/dev/null"},
     "socket": {"app_link": "socket", "app_replicas": 2},
     "zookeeper": {"kafka_coordination": "zookeeper"},
     "host_api": {"dashboard_api": "host", "dashboard_api_port": 8123},
@@ -272,6 +284,35 @@ def test_the_service_understands_every_variable_it_is_given(each: Rendered) -> N
     for spec in each.platform["containers"].values():
         if spec["service"] == "app":
             assert set(spec["environment"]) <= known
+
+
+def test_the_service_asks_for_credentials_only_where_it_is_to(rendered: dict[str, Rendered]) -> None:
+    for name, one in rendered.items():
+        replica = one.containers["app-1"]
+        assert ("SSE_AUTH" in replica["environment"]) == bool(replica["live_secrets"]) == (name == "guarded")
+
+
+def test_every_file_that_the_service_judges_by_is_mounted_and_read_anew(rendered: dict[str, Rendered]) -> None:
+    replica = rendered["guarded"].containers["app-1"]
+    mounted = {f"/run/auth/{file}": one["secret"] for file, one in replica["live_secrets"]["/run/auth"].items()}
+    named = [
+        path
+        for variable in ("SSE_KEYS_FILES", "SSE_JWKS_FILE", "SSE_TICKET_KEY_FILE")
+        for path in replica["environment"][variable].split(",")
+    ]
+    assert {path: mounted[path] for path in named} == mounted
+    assert set(mounted.values()) == {"app_keys", "app_jwks", "app_ticket_key", "app_proof_key"}
+    assert "app_" not in json.dumps(replica["secrets"])  # a change of those would recreate the replica
+
+
+def test_the_proofs_key_is_good_for_its_channel_alone(rendered: dict[str, Rendered], tmp_path: Path) -> None:
+    proof = rendered["guarded"].containers["app-1"]["live_secrets"]["/run/auth"]["proof.json"]
+    store = secrets.Store(str(tmp_path), {"app_proof_key": "the-proofs-secret"})
+    text = store.render(proof["secret"], proof["format"])
+    assert "the-proofs-secret" not in text
+    principal = keys.KeyRing(keys.parse(text.encode())).find(f"{eventpath.KEY_NAME}.the-proofs-secret")
+    assert principal is not None
+    assert principal.publish.names() == principal.subscribe.names() == [eventpath.CHANNEL]
 
 
 def test_streams_take_the_sockets_of_the_replicas_where_asked_and_tcp_where_there_is_none(

@@ -28,6 +28,7 @@ class Platform:
     no_stream: str = ""  # answers 503 to streams
     ends: str = ""  # says bye after the first frame
     streams: list[tuple[str, queue.Queue[str]]] = field(default_factory=list)
+    wants: str = ""  # the Authorization header without which nothing is answered
     turn: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -49,7 +50,15 @@ class Platform:
 
 def handler(platform: Platform, server: str) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
+        def refused(self) -> bool:
+            if not platform.wants or self.headers["Authorization"] == platform.wants:
+                return False
+            self.send_error(401)
+            return True
+
         def do_POST(self) -> None:
+            if self.refused():
+                return
             event = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             by = platform.next_replica()
             status = platform.refuses or 202
@@ -63,6 +72,8 @@ def handler(platform: Platform, server: str) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def do_GET(self) -> None:
+            if self.refused():
+                return
             if server == platform.no_stream:
                 self.send_error(503)
                 return
@@ -122,6 +133,14 @@ def test_a_platform_that_works_has_no_faults_and_every_delivery_is_counted() -> 
     assert passage.faults == []
     assert passage.published >= 3
     assert passage.deliveries == (passage.published + 1) * 4
+
+
+def test_where_a_key_is_needed_it_goes_with_every_publish_and_every_stream() -> None:
+    with running(Platform(REPLICAS, wants="Bearer sse-platform-verify.s")) as (nginx, replicas):
+        keyed = [door._replace(key="sse-platform-verify.s") for door in (nginx, *replicas)]
+        assert eventpath.travel(keyed[0], keyed[1:]).faults == []
+        without = eventpath.travel(nginx, replicas).faults
+    assert {fault.got[:3] for fault in without} == {"401"}
 
 
 def test_lost_events_are_told_with_who_accepted_them() -> None:

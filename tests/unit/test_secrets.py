@@ -52,6 +52,16 @@ def test_a_secret_is_put_into_the_line_that_its_reader_wants(tmp_path: Path) -> 
     )
 
 
+def test_a_secret_is_put_as_its_hash_where_that_is_enough(tmp_path: Path) -> None:
+    rendered = Store(str(tmp_path), {"app_proof_key": "abc"}).render("app_proof_key", "[{sha256}]")
+    assert rendered == "[ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad]"
+
+
+def test_what_only_the_user_can_give_is_asked_for_by_name(tmp_path: Path) -> None:
+    with pytest.raises(SecretError, match="'app_keys' was not given"):
+        Store(str(tmp_path), {}).value("app_keys")
+
+
 def test_the_certificate_names_this_host_and_its_key_fits(tmp_path: Path) -> None:
     store = Store(str(tmp_path), {})
     assert "BEGIN CERTIFICATE" in (store.value("tls_certificate") or "")

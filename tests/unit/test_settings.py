@@ -170,6 +170,14 @@ def nothing_exists(_path: str) -> bool:
     return False
 
 
+CREDENTIALS = dict.fromkeys(settings.CREDENTIALS, "")
+
+
+def test_production_with_authorization_needs_no_leave_to_publish_unauthenticated() -> None:
+    given = {"exposure_profile": "production", "exposure_unauthenticated_publishing": False, "app_auth": True}
+    assert settings.cross_problems({**given, "app_keys_file": "/keys"}, lambda _: True) == []
+
+
 @pytest.mark.parametrize(
     ("given_settings", "said"),
     [
@@ -179,9 +187,12 @@ def nothing_exists(_path: str) -> bool:
         ({"grafana_archive": "/g.tar", "grafana_archive_sha256": ""}, ["grafana_archive_sha256", "both or neither"]),
         ({"nginx_certificate": "/c.pem", "nginx_certificate_key": ""}, ["nginx_certificate_key", "both or neither"]),
         (
-            {"exposure_profile": "production", "exposure_unauthenticated_publishing": False},
-            ["exposure_unauthenticated_publishing", "no authentication"],
+            {"exposure_profile": "production", "exposure_unauthenticated_publishing": False, "app_auth": False},
+            ["exposure_unauthenticated_publishing", "app_auth true"],
         ),
+        ({"app_auth": True, **CREDENTIALS}, ["app_auth is true", "app_keys_file", "one or more"]),
+        ({"app_auth": True, **CREDENTIALS, "app_keys_file": "/k"}, ["app_keys_file", "no such file"]),
+        ({"app_auth": False, **CREDENTIALS, "app_jwks_file": "/j"}, ["app_auth is false", "app_jwks_file"]),
         ({"exposure_profile": "production", "exposure_admin_bind": "0.0.0.0"}, ["exposure_admin_bind", "127.0.0.1"]),
         ({"network_subnet": "10.0.0.0/28", "app_replicas": 3}, ["network_subnet", "/26"]),
     ],

@@ -52,6 +52,12 @@ function trouble(
   health: Outcome | null,
   checks: readonly Check[],
 ): [what: string, advice: string] {
+  if (stream.phase === 'refused' && ['HTTP 401', 'HTTP 403'].includes(stream.reason ?? '')) {
+    return [
+      `The stream is refused: ${stream.reason}.`,
+      'Authorization is on (app_auth), and this page holds no credential. Use a client with a key or a token: docs/authorization.md.',
+    ];
+  }
   if (stream.phase === 'refused') {
     return [
       `The stream is refused: ${stream.reason ?? 'no reason given'}.`,

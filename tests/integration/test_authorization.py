@@ -1,0 +1,108 @@
+"""A stack that asks for credentials: what a key opens, what its removal ends, and where it never shows."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import httpx
+from ansible_collections.sse.platform.tests.integration.stack import Stack
+from sse_app import keys
+
+
+def make(path: Path, name: str, *arguments: str) -> str:
+    """A key, as `./sse key` makes it."""
+    key, entry = keys.make(name, arguments, arguments)
+    held: list[Any] = json.loads(path.read_text())["keys"] if path.exists() else []
+    path.write_text(json.dumps({"keys": [*held, entry]}))
+    return key
+
+
+class Client:
+    """Asks through nginx with a key."""
+
+    def __init__(self, stack: Stack, key: str) -> None:
+        self.base = f"http://127.0.0.1:{stack.http_port}/api/v1"
+        self.headers = {"Authorization": f"Bearer {key}"} if key else {}
+
+    def publish(self, channel: str) -> int:
+        event = {"channel": channel, "data": 1}
+        return httpx.post(f"{self.base}/events", json=event, headers=self.headers, timeout=15).status_code
+
+    def ticket(self) -> str:
+        return str(httpx.post(f"{self.base}/tickets", headers=self.headers, timeout=5).json()["ticket"])
+
+    def until(self, wanted: str, query: str, *, cursor: str = "", react: Any = lambda: None) -> str:
+        """Read a stream until something is in it; `react` runs after the first block. Returns all that came."""
+        headers = {**self.headers, **({"Last-Event-ID": cursor} if cursor else {})}
+        text = ""
+        with httpx.stream("GET", f"{self.base}/stream?{query}", headers=headers, timeout=60) as response:
+            assert response.status_code == 200
+            for part in response.iter_text():
+                first, text = not text, text + part
+                if first:
+                    react()
+                if wanted in text:
+                    return text
+        raise AssertionError(f"the stream ended without {wanted}: {text}")
+
+
+def test_keys_open_rotate_and_close_without_a_container_being_recreated(stack: Stack, tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    first, second = Client(stack, make(path, "first", "it.*")), Client(stack, make(path, "second", "it.*"))
+    asked = {"app_auth": True, "app_keys_file": str(path)}
+    stack.up(**asked)  # its proof publishes and subscribes by a key of its own
+    assert stack.verify().code == 0
+    assert [Client(stack, "").publish("it.auth"), first.publish("it.auth"), first.publish("other")] == [401, 202, 403]
+
+    ticket = first.ticket()
+    query = f"channel=it.auth&ticket={ticket}"
+    anonymous = Client(stack, "")
+    seen = anonymous.until("data: 1", query, react=lambda: second.publish("it.auth"))
+    cursor = seen.rpartition("id: ")[2].strip()
+    second.publish("it.auth")
+    for _ in range(3):  # on whichever replica
+        assert "data: 1" in anonymous.until("data: 1", query, cursor=cursor)
+
+    before = stack.ids()
+    path.write_text(json.dumps({"keys": json.loads(path.read_text())["keys"][1:]}))
+    third = Client(stack, make(path, "third", "it.*"))
+    runs: list[Any] = []
+    gone = first.until('{"reason":"revoked"}', "channel=it.auth", react=lambda: runs.append(stack.up(**asked)))
+    assert "event: bye" in gone
+    assert "refresh it-app-1: /run/auth/keys.json: content" in runs[0].output
+    assert stack.ids() == before
+    assert [one.publish("it.auth") for one in (first, second, third)] == [401, 202, 202]
+    assert stack.up(**asked).unchanged
+
+    path.write_text('{"keys": [{"name": "x"}]}')
+    assert "keys[0]: expected name, sha256" in stack.fail(**asked)
+    assert second.publish("it.auth") == 202
+
+
+def test_neither_key_nor_ticket_shows_in_a_release_or_log_even_where_a_replica_dies(
+    stack: Stack, tmp_path: Path
+) -> None:
+    path = tmp_path / "keys.json"
+    client = Client(stack, make(path, "reader", "it.*"))
+    stack.up(app_auth=True, app_keys_file=str(path))
+    ticket = client.ticket()
+    anonymous = Client(stack, "")
+
+    def kill() -> None:
+        for replica in (1, 2, 3):
+            os.kill(stack.container(f"app-{replica}").attrs["State"]["Pid"], signal.SIGKILL)
+
+    with contextlib.suppress(AssertionError, httpx.HTTPError):
+        anonymous.until("never", f"channel=it.auth&ticket={ticket}", react=kill)
+    secrets = [ticket, client.headers["Authorization"], (stack.state / "secrets/app_proof_key").read_text()]
+    places = {str(one): one.read_bytes() for one in (stack.state / "releases").rglob("*.json")}
+    for name, one in stack.containers().items():
+        places[f"inspect of {name}"] = json.dumps(one.attrs).encode()
+        places[f"log of {name}"] = one.logs()
+    assert b"/api/v1/stream" in places["log of it-nginx"]
+    assert [where for where, content in places.items() for one in secrets if one.encode() in content] == []
