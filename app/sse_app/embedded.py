@@ -104,11 +104,11 @@ class _EmbeddedTail:
     def __init__(self, log: EmbeddedLog, offset: int) -> None:
         self._log = log
         self._offset = offset
-        self._history = log.history
+        self._history: int | None = None  # what came before is unknown, as with a new connection to a broker
 
     async def fetch(self) -> Fetched:
         records = await self._log.read(self._offset, 1000)
-        if not records and self._history == self._log.history:
+        if not records and self._history in (None, self._log.history):
             await self._log.grown()
             records = await self._log.read(self._offset, 1000)
         self._offset += len(records)

@@ -12,13 +12,15 @@ from collections.abc import Sequence
 
 from sse_app.history import History
 from sse_app.hub import Hub
+from sse_app.ids import Cursor
 from sse_app.log import MARKER, Bounds, Draft, Log, LogUnavailableError, OutOfRangeError, Record
 from sse_app.metrics import Metrics
 from sse_app.ring import Ring, entry
-from sse_app.window import Window
+from sse_app.window import Dropped, Window
 
 _CHUNK = 1000  # records per read: some 10 ms of work
 _RETRY_SECONDS = (0.2, 2.0)  # between attempts to reach the log, growing
+_MARK_SECONDS = 5.0  # an append without an answer must not keep a replica from reading
 logger = logging.getLogger(__name__)
 
 
@@ -31,6 +33,8 @@ class Feed:
         self.error = "not connected yet"  # empty while the log answers
         self.end = 0  # the log's, as last heard
         self.window = window
+        self.dropped = Dropped()
+        self._doubted = False  # somebody has found the log to be another one
         self._log = log
         self._ring = ring
         self._hub = hub
@@ -55,6 +59,20 @@ class Feed:
         heapq.heappush(self._waiting, (offset, self._count, future))
         await future
 
+    def holds(self, cursor: Cursor, key: bytes) -> bool:
+        """Whether this record, with this key, is among what has been read."""
+        held, seen = self._ring.at(cursor.offset), self.window.find(key)
+        if held is not None:
+            return held.cursor == cursor
+        return seen is not None and seen.first <= cursor.offset <= seen.last
+
+    async def prove(self) -> None:
+        """Make sure that the log still holds what was read last; if not, look into it and raise LogUnavailableError."""
+        last = self._ring.at(self._ring.end - 1)
+        if last is None or not await self._same(last.cursor):
+            self._doubted = True
+            raise LogUnavailableError("the log has changed")
+
     async def run(self) -> None:
         """Read for ever."""
         delay = _RETRY_SECONDS[0]
@@ -65,7 +83,7 @@ class Feed:
                 async with self._log.tail(self._ring.end) as tail:
                     while True:
                         fetched = await tail.fetch()
-                        if not fetched.unbroken and not await self._verify():
+                        if (self._doubted or not fetched.unbroken) and not await self._verify():
                             break
                         self.end = fetched.end
                         await self._take(fetched.records)
@@ -99,19 +117,31 @@ class Feed:
 
     def _admit(self, record: Record, live: bool = True) -> None:
         duplicate = self.window.admit(record) is not None
-        if live and not duplicate and record.draft.channel != MARKER:
-            self._metrics.events += 1
-            self._history.offer(record)
-        elif live:
-            self._metrics.skipped["duplicate" if duplicate else "no_event"] += 1
+        if duplicate:
+            self.dropped.add(record.offset)
+        before = self._ring.end if len(self._ring) else record.offset
         self._ring.append(entry(record, duplicate))
+        if not live:
+            return
+        if not duplicate and record.draft.channel != MARKER:
+            self._metrics.events += 1
+        else:
+            self._metrics.skipped["duplicate" if duplicate else "no_event"] += 1
+        self._history.offer(self._ring, before, record.draft)
 
     async def _keep_alive(self, records: Sequence[Record]) -> None:
         """Write a marker before retention can empty the log: every cursor names a real record."""
         if records:
             self._marker_due = asyncio.get_running_loop().time() + self._marker_seconds
         elif asyncio.get_running_loop().time() > self._marker_due:
-            await self._log.append([marker()])
+            await self._mark()
+
+    async def _mark(self) -> None:
+        try:
+            async with asyncio.timeout(_MARK_SECONDS):
+                await self._log.append([marker()])
+        except TimeoutError as error:
+            raise LogUnavailableError("the log did not take a marker") from error
 
     # --- trust
 
@@ -129,20 +159,19 @@ class Feed:
     async def _bounds(self) -> Bounds:
         bounds = await self._log.bounds()
         if bounds.start == bounds.end:
-            await self._log.append([marker()])
+            await self._mark()
             bounds = await self._log.bounds()
         return bounds
 
     async def _verify(self) -> bool:
         """Whether the log still holds what was read last; otherwise everything here is made to agree with it."""
+        self._doubted = False
         bounds, last = await self._bounds(), self._ring.at(self._ring.end - 1)
         position = self._ring.end
-        if position == bounds.start or last is None:  # all that was read is trimmed, and nothing was missed
-            return True
-        if position < bounds.start:
-            logger.warning("records %d to %d were trimmed before this replica read them", position, bounds.start - 1)
+        if position < bounds.start or (last is not None and last.cursor.offset < bounds.start):
+            logger.warning("the log begins at %d: what was read up to %d cannot be proved", bounds.start, position - 1)
             await self._hub.restart(lambda: self._load(bounds, bounds.end))
-        elif position > bounds.end or not await self._same(last.cursor.offset, last.cursor.fingerprint):
+        elif position > bounds.end or (last is not None and not await self._same(last.cursor)):
             cut = await self._first_difference(bounds)
             logger.warning("the log has another content from offset %d on", cut)
             self._history.forget()
@@ -151,16 +180,22 @@ class Feed:
             return True
         return False
 
-    async def _same(self, offset: int, fingerprint: str) -> bool:
-        records = await self._log.read(offset, 1)
-        return not fingerprint or (bool(records) and records[0].fingerprint == fingerprint)
+    async def _same(self, cursor: Cursor) -> bool:
+        try:
+            records = await self._log.read(cursor.offset, 1)
+        except OutOfRangeError:
+            return False
+        return any((record.offset, record.fingerprint) == cursor for record in records)
 
     async def _first_difference(self, bounds: Bounds) -> int:
         offset, stop = max(self._ring.start, bounds.start), min(self._ring.end, bounds.end)
         while offset < stop:
-            for record in await self._log.read(offset, min(_CHUNK, stop - offset)):
+            records = await self._log.read(offset, min(_CHUNK, stop - offset))
+            if not records:
+                break
+            for record in records:
                 held = self._ring.at(record.offset)
-                if held is not None and held.cursor.fingerprint not in ("", record.fingerprint):
+                if held is not None and held.cursor != (record.offset, record.fingerprint):
                     return record.offset
                 offset = record.offset + 1
         return min(offset, stop) if offset >= bounds.start else bounds.start
@@ -177,11 +212,13 @@ class Feed:
         offset = max(bounds.start, target - self.window.size - self._ring.max_events)
         self.window.clear()
         self._ring.clear(offset)
+        self.dropped.clear(offset)
         while offset < target:
             records = await self._log.read(offset, min(_CHUNK, target - offset))
             for record in records:
                 if not self.window.complete:
                     self._ring.clear(record.offset)  # keep one: a cursor at it is followed by whole windows
+                    self.dropped.clear(record.offset)
                 self._admit(record, live=False)
                 offset = record.offset + 1
             self._ring.trim(offset)

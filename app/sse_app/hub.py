@@ -79,7 +79,8 @@ class Subscriber:
 
     def end(self, reason: str = "") -> None:
         """Have the stream end itself, saying bye where a reason is given."""
-        self.ending, self.reason = True, reason
+        if not self.ending:  # the first reason stands: after a change of the log no id may be sent with a bye
+            self.ending, self.reason = True, reason
         self.notify()
 
     def pause(self) -> None:
@@ -310,12 +311,13 @@ class Hub:
         async with self._lock:
             requested = self.id_at(self.position - 1) or ""
             await self._reload(reload)
-            if self.position <= cut:
-                return
-            self.position = cut
+            told = self.position > cut
+            self.position = min(self.position, cut)
             frame = chunk(event.gap("truncated", requested, self.id_at(cut - 1)))
             for subscriber in self.streams:
                 if subscriber.live and not subscriber.paused and subscriber.write is not None:
+                    if not told:
+                        continue
                     subscriber.write(frame)
                     subscriber.cursor = cut - 1
                     self._metrics.gaps["truncated"] += 1

@@ -32,7 +32,7 @@ Outcome = Literal[
     "draining",
     "unknown",
 ]
-Source = Literal["new", "ring", "log", "gap"]
+Source = Literal["new", "ring", "redis", "log", "gap"]
 Skipped = Literal["duplicate", "no_event"]
 Path = Literal["direct", "send"]
 Refusal = Literal[

@@ -54,6 +54,7 @@ class Publisher:
             async with asyncio.timeout(self._settings.publish_deadline_seconds):
                 first = await self._log.append(drafts)
                 await self._feed.passed(first + len(drafts) - 1)
+                self._read_back(drafts, first)
         except TooLargeError as error:
             raise self._problem("too_large", Problem(413, str(error))) from error
         except TimeoutError as error:
@@ -68,6 +69,12 @@ class Publisher:
             raise self._problem("conflict", Problem(422, _CONFLICT))
         self._metrics.publishes["accepted"] += 1
         return [str(self._cursor(draft, offset)) for offset, draft in enumerate(drafts, first)]
+
+    def _read_back(self, drafts: Sequence[Draft], first: int) -> None:
+        """What has passed at these offsets may be of the history before a change that this replica has not seen yet."""
+        for offset, draft in enumerate(drafts, first):
+            if not self._feed.holds(Cursor(offset, ids.fingerprint(draft.key)), draft.key):
+                raise LogUnavailableError("the log has changed")
 
     def _cursor(self, draft: Draft, offset: int) -> Cursor:
         seen = self._feed.window.find(draft.key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -46,6 +47,11 @@ class Ring:
         self.end = 0
         self.bytes = 0
 
+    @classmethod
+    def unbounded(cls) -> Ring:
+        """For a reader that knows its own bounds."""
+        return cls(sys.maxsize, sys.maxsize)
+
     @property
     def start(self) -> int:
         """First offset held."""
@@ -67,11 +73,14 @@ class Ring:
         self.end = end
 
     def append(self, new: Entry) -> None:
-        """Take the next entry; an offset that the log itself skips (end of a foreign transaction) gets an empty one."""
+        """Take the next entry; an offset that the log itself skips (end of a foreign transaction) gets an empty one.
+
+        The empty one has the cursor of the record before it, since every id given to a client must name a real record.
+        """
         if not self._entries:
             self.end = new.cursor.offset
         while self.end < new.cursor.offset:
-            self._entries.append(Entry(Cursor(self.end, ""), new.timestamp, MARKER, None))
+            self._entries.append(Entry(self._entries[-1].cursor, new.timestamp, MARKER, None))
             self.end += 1
         self._entries.append(new)
         self.end += 1

@@ -21,6 +21,7 @@ from sse_app.kafka import KafkaLog
 from sse_app.limits import Limits
 from sse_app.log import Log
 from sse_app.metrics import Metrics
+from sse_app.past import Past
 from sse_app.publish import Publisher
 from sse_app.resume import Resumer
 from sse_app.ring import Ring
@@ -53,7 +54,8 @@ class Service:
         self.limits = Limits(settings, self.metrics)
         self.schemas = _schemas(settings)
         self.publisher = Publisher(settings, self.log, self.feed, self.metrics)
-        resumer = Resumer(settings, self.log, self.feed, self.hub, self.metrics)
+        past = Past(self.log, self.feed, self.hub, self.history)
+        resumer = Resumer(settings, self.log, self.feed, self.hub, past, self.metrics)
         framework = api.build(self, self._lifespan)
         streams = Streams(settings, self.authority, self.limits, self.hub, resumer, self.metrics, framework)
         self.application: Application = cors.allow(streams, settings.cors_origins)

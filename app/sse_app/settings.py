@@ -64,6 +64,10 @@ class Settings(BaseModel):
     redis_port: int = Field(6379, ge=1, le=65535)
     redis_password_file: str = ""
     history_events: int = Field(100, ge=1, le=10_000, description="kept per channel in Redis")
+    sequence_events: int = Field(
+        100_000, ge=1, le=10_000_000, description="kept in Redis for resumes, for the retention"
+    )
+    sequence_bytes: int = Field(48 * 2**20, ge=2**16, le=4 * 2**30, description="that they may take there")
 
     max_body_bytes: int = Field(262_144, ge=1024, le=8 * 2**20)
     max_event_bytes: int = Field(

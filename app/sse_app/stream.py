@@ -15,9 +15,11 @@ from sse_app.authority import Access, Authority
 from sse_app.channels import Filter
 from sse_app.event import Heartbeat, jittered
 from sse_app.hub import Hub, Subscriber, chunk
+from sse_app.ids import Cursor
 from sse_app.limits import Limits
-from sse_app.log import LogUnavailableError, OutOfRangeError
+from sse_app.log import LogUnavailableError
 from sse_app.metrics import End, Metrics
+from sse_app.past import GapError
 from sse_app.problem import Problem
 from sse_app.resume import LaterError, Resumer, Start
 from sse_app.settings import Settings
@@ -120,14 +122,11 @@ class Streams:
             body = event.retry_only(jittered(self._settings.retry_milliseconds))
             await _answer(send, 200, {**HEADERS, "connection": "close"}, body)
             return
-        try:
-            if access.resumes_only and not start.proven:
-                problem = self._authority.stale()
-                await _answer(send, problem.status, problem.headers, problem.body())
-                return
-            await self._serve(scope, receive, send, request, start, access)
-        finally:
-            start.close()
+        if access.resumes_only and not start.proven:
+            problem = self._authority.stale()
+            await _answer(send, problem.status, problem.headers, problem.body())
+            return
+        await self._serve(scope, receive, send, request, start, access)
 
     async def _begin(self, request: Request) -> Start:
         if self._hub.draining or not self._hub.open or len(self._hub.streams) >= self._settings.max_streams:
@@ -201,22 +200,8 @@ class Streams:
     async def _pump(self, subscriber: Subscriber, output: _Direct | _Fallback, start: Start) -> End:
         """Replay until live, be live until slow, and so on until the stream ends; say why it does."""
         hub, ring = self._hub, self._hub.ring
-        if start.backlog is not None:
-            try:
-                async for entries in start.backlog.entries(hub):
-                    matching = [held for held in entries if held.frame and subscriber.wanted.matches(held.channel)]
-                    if not await self._writable(subscriber):
-                        return _why(subscriber)
-                    if matching:
-                        traced = subscriber.wanted.traced
-                        await output.write(
-                            b"".join(held.traced() if traced else held.frame or b"" for held in matching)
-                        )
-                    if entries:
-                        subscriber.cursor = entries[-1].cursor.offset
-            except (LogUnavailableError, OutOfRangeError):
-                return "log"
-            start.close()
+        if start.past is not None and not await self._replay(subscriber, output, start.past):
+            return _why(subscriber) if subscriber.lost or subscriber.ending or subscriber.paused else "log"
         while await self._writable(subscriber):
             following = subscriber.cursor + 1
             if following < ring.start or not hub.open:
@@ -228,10 +213,27 @@ class Streams:
                 subscriber.cursor = stop - 1
                 await asyncio.sleep(0)
             elif following > hub.position:
-                await asyncio.wait((hub.moved(),))  # read by this replica, and about to be swept
+                # read by this replica, and about to be swept
+                await asyncio.wait((hub.moved(), subscriber.notified()), return_when=asyncio.FIRST_COMPLETED)
             else:
                 await output.live(hub)
         return _why(subscriber)
+
+    async def _replay(self, subscriber: Subscriber, output: _Direct | _Fallback, cursor: Cursor) -> bool:
+        """Write what the ring no longer holds; True once it holds the cursor, and still the same record there."""
+        while await self._writable(subscriber):
+            held = self._hub.ring.at(cursor.offset)
+            if held is not None:
+                return held.cursor == cursor
+            try:
+                frames, cursor = await self._resumer.past.collect(cursor, subscriber.wanted, _WRITE_BYTES)
+            except (GapError, LogUnavailableError):
+                break
+            if frames:
+                await output.write(frames)
+            subscriber.cursor = cursor.offset
+            await asyncio.sleep(0)
+        return False
 
     async def _writable(self, subscriber: Subscriber) -> bool:
         """Wait while the reader is slow; False when the stream is to end."""

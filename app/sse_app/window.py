@@ -7,10 +7,15 @@ without it a quiet log, which never holds `size` records, would answer every res
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_left
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from sse_app.log import Record
+
+_DROPPED = 1_000_000  # offsets of duplicates remembered, 8 bytes each; what is forgotten is read again
 
 
 class Seen(NamedTuple):
@@ -31,6 +36,10 @@ class Window:
         self._seen: OrderedDict[bytes, Seen] = OrderedDict()
         self._begun: tuple[int, int] | None = None
         self.complete = False  # whether the next record's window is known whole
+
+    def empty(self) -> Window:
+        """Another one of the same bounds, for a reading of its own."""
+        return Window(self.size, self._milliseconds // 1000)
 
     def clear(self) -> None:
         """Forget everything: the next record begins a new reading."""
@@ -64,3 +73,32 @@ class Window:
         begun, since = self._begun
         if not self.complete:
             self.complete = begun == 0 or offset - begun >= self.size or timestamp - since > self._milliseconds
+
+
+class Dropped:
+    """Offsets of the duplicates among the records [since, ...): what a reader of the past need not find out anew."""
+
+    def __init__(self) -> None:
+        self._offsets = array("q")
+        self.since = 0
+
+    def clear(self, since: int) -> None:
+        """Know nothing before `since`."""
+        self._offsets = array("q")
+        self.since = since
+
+    def add(self, offset: int) -> None:
+        """Take the next duplicate."""
+        self._offsets.append(offset)
+        if len(self._offsets) > _DROPPED:
+            self._offsets = self._offsets[_DROPPED // 2 :]
+            self.since = self._offsets[0]
+
+    def extend(self, since: int, offsets: Iterable[int]) -> None:
+        """Know more of the past: the duplicates of [since, self.since)."""
+        self._offsets = array("q", [*offsets, *self._offsets])
+        self.since = since
+
+    def __contains__(self, offset: int) -> bool:
+        index = bisect_left(self._offsets, offset)
+        return index < len(self._offsets) and self._offsets[index] == offset

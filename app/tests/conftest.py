@@ -9,6 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # importmode=importlib leaves it out
 
+from redis_server import RedisServer
 from sse_harness import Replicas
 
 
@@ -30,3 +31,11 @@ def replica() -> Iterator[Replicas]:
 def channel(request: pytest.FixtureRequest) -> str:
     """A channel of the test's own."""
     return "".join(character for character in request.node.name if character.isalnum() or character in "._-")[:150]
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis of the test's own."""
+    server = RedisServer(tmp_path)
+    yield server
+    server.stop()

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 import redis_server
 from redis_server import RedisServer
 from sse_harness import Replicas, eventually
 
 pytestmark = redis_server.needed
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path)
-    yield server
-    server.stop()
 
 
 def test_history_comes_from_redis_and_outlives_the_memory_of_a_replica(redis: RedisServer, channel: str) -> None:
