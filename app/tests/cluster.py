@@ -23,6 +23,7 @@ from sse_harness import Block, blocks
 
 from sse_app.embedded import EmbeddedLog
 from sse_app.event import Event
+from sse_app.hub import Subscriber
 from sse_app.log import MARKER, Bounds, Draft, Fetched, LogUnavailableError, Record, Tail
 from sse_app.problem import Problem
 from sse_app.sequence import _APPEND
@@ -451,6 +452,15 @@ class Connection:
                 self._subscription.fail(f"a valid stream was answered {message['status']}")
         elif message["body"]:
             self._hear(message["body"])
+
+    def begin_stream(self, _: object, subscriber: Subscriber) -> None:
+        self.stream = subscriber
+        subscriber.write, subscriber.abort, subscriber.lost = self.write, self.abort, self._closed
+        if self._held is not None:
+            subscriber.pause()
+
+    def end_stream(self) -> None:
+        self.stream = None
 
     def set_write_buffer_limits(self, high: int) -> None:
         pass

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # importmode=importlib leaves it out
 
+import broker
 from redis_server import RedisServer
 from sse_harness import Replicas
 
@@ -39,3 +41,11 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
     server = RedisServer(tmp_path)
     yield server
     server.stop()
+
+
+@pytest.fixture
+def topic() -> Iterator[str]:
+    """A topic of the test's own, on a real broker."""
+    name = f"test-{uuid.uuid4()}"
+    yield name
+    broker.administer(lambda admin: admin.delete_topics([name]))

@@ -1,46 +1,25 @@
-"""The promise on a real broker: KAFKA_BROKERS names one whose topics may be made and deleted."""
+"""The promise on a real broker: see broker.py."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import threading
-import uuid
-from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
+import broker
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.structs import TopicPartition
+from broker import BROKERS, administer
 from sse_harness import Replicas, Stream, eventually
 
 from sse_app.feed import marker
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-BROKERS = os.environ.get("KAFKA_BROKERS", "")
-pytestmark = [pytest.mark.kafka, pytest.mark.skipif(not BROKERS, reason="KAFKA_BROKERS names no broker")]
-
-
-def administer(work: Callable[[AIOKafkaAdminClient], Coroutine[Any, Any, object]]) -> None:
-    async def run() -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=BROKERS)
-        await admin.start()
-        try:
-            await work(admin)
-        finally:
-            await admin.close()
-
-    asyncio.run(run())
-
-
-@pytest.fixture
-def topic() -> Iterator[str]:
-    name = f"test-{uuid.uuid4()}"
-    yield name
-    administer(lambda admin: admin.delete_topics([name]))
+pytestmark = [pytest.mark.kafka, broker.needed]
 
 
 def test_what_one_replica_accepts_every_replica_delivers_under_the_same_id(topic: str, channel: str) -> None:

@@ -10,7 +10,7 @@ import uuid
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from ansible_collections.sse.platform.tests.integration.stack import ROOT, Stack
+from ansible_collections.sse.platform.tests.integration.stack import ROOT, Stack, eventually
 
 
 @pytest.mark.parametrize("listener", [0, 1], ids=["kafka_port", "kafka_external_port"])
@@ -36,15 +36,22 @@ async def test_a_client_on_the_host_produces_and_consumes_through_each_published
         await admin.close()
 
 
-def test_the_service_keeps_its_promise_on_this_broker(stack: Stack) -> None:
-    """The service's own tests that need a real broker, each on a topic that it makes and deletes."""
+def test_the_service_keeps_its_promise_on_this_broker_and_this_redis(stack: Stack) -> None:
+    """The service's own tests that need real ones: topics of their own, and a Redis each; the broker is killed, too."""
+    real = [f"app/tests/test_{name}.py" for name in ("kafka", "loss", "sequence", "history", "limits")]
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "app/tests/test_kafka.py"],
+        [sys.executable, "-m", "pytest", "-q", *real],
         cwd=ROOT,
-        env={**os.environ, "KAFKA_BROKERS": f"127.0.0.1:{stack.kafka_ports[0]}"},
+        env={
+            **os.environ,
+            "KAFKA_BROKERS": f"127.0.0.1:{stack.kafka_ports[0]}",
+            "KAFKA_CONTAINER": f"{stack.name}-kafka",
+            "REDIS_IMAGE": stack.container("redis-master").attrs["Image"],
+        },
         capture_output=True,
         text=True,
         check=False,
     )
     assert run.returncode == 0, run.stdout[-4000:]
     assert "skipped" not in run.stdout
+    eventually(stack.live_again, "the API is ready again", 60)
