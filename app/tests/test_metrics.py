@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import get_args
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -9,7 +10,10 @@ from sse_harness import Replicas, Stream, eventually
 
 from sse_app import metrics
 from sse_app.metrics import Metrics
+from sse_app.service import Service
+from sse_app.settings import Settings
 
+DOCUMENT = Path(__file__).parents[2] / "docs/observability.md"
 LABELS = {"outcome", "source", "reason", "path", "le", "limit"}
 
 
@@ -110,3 +114,19 @@ def test_a_log_that_is_away_shows(channel: str) -> None:
         found = scraped(replica)
         assert (found["sse_ready",], found["sse_publishes_total", "unknown"]) == (0, 1)
         assert found["sse_publish_duration_seconds_count",] == 1
+
+
+def test_the_documentation_lists_every_metric_as_it_is() -> None:
+    service = Service(Settings(redis_host="redis"))
+    rows = ["| metric | kind | labels | what |", "|---|---|---|---|"]
+    for family in service.metrics.families():
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        labels: dict[str, list[str]] = {}
+        for sample in family.samples:
+            for label, value in sample.labels.items():
+                if label != "le":
+                    labels.setdefault(label, []).append(value)
+        said = "; ".join(f"{label}: {', '.join(values)}" for label, values in labels.items())
+        rows.append(f"| `{name}` | {family.type} | {said} | {family.documentation} |")
+    written = [line for line in DOCUMENT.read_text().splitlines() if line.startswith("|")]
+    assert written == rows, "docs/observability.md: expected\n" + "\n".join(rows)
