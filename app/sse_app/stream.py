@@ -346,5 +346,7 @@ def _encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
 
 
 async def _answer(send: Send, status: int, headers: dict[str, str], body: bytes = b"") -> None:
+    if body:  # without it the server would send chunks, to HTTP/1.0 too
+        headers = {**headers, "content-length": str(len(body))}
     await send({"type": "http.response.start", "status": status, "headers": _encoded(headers)})
     await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -200,6 +200,7 @@ def test_it_is_refused_with_the_reason_and_changes_nothing(
     if answer.status >= 400:
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.headers["x-replica"] == "r-1"
+        assert int(answer.headers["content-length"]) == len(answer.body)
         assert answer.json["status"] == answer.status
         assert case.said in answer.json["detail"]
         assert b"Traceback" not in answer.body
