@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import random
 import socket
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from typing import Any, NamedTuple
@@ -244,6 +246,31 @@ def test_a_cursor_that_is_none_of_this_history_gets_a_gap_in_one_block_and_then_
         assert gap.json == {"requested": text[:100], "resumed_from": newest, "reason": reason}
         quiet.publish({"channel": "cursor", "data": "after"})
         assert stream.events(1)[0].data == "after"
+
+
+QUERY = ["channel", "last_event_id", "heartbeat", "trace", "ticket", "=", "=", "&", "&", "*", ".*", "a", "%2a", "%00",
+    "%0d%0a", "%ff", "%", "+", ";", "?", "id", "event", "0", "1", "-", "0123abcd", "[]", "\xe9", "x" * 300]  # fmt: skip
+CURSOR = ["0", "1", "9", "18446744073709551616", "-", "-", "0123abcd", "ABCDEF01", "~", ",", ".", " ", "\t", "%00",
+    "\xff", "\xc3", "id: 9", "x" * 900]  # fmt: skip
+
+
+def test_no_query_and_no_cursor_is_an_error_of_the_server(quiet: Replicas) -> None:
+    source = random.Random(20261124)
+    seen = Counter[int]()
+    for _ in range(1500):
+        query = "".join(source.choices(QUERY, k=source.randrange(12)))
+        if source.random() < 0.5:
+            query = f"channel=a&{query}"
+        cursor = "".join(source.choices(CURSOR, k=source.randrange(8)))
+        with Client(quiet.port) as client:
+            client.send(f"GET /api/v1/stream?{query} HTTP/1.1\nHost: x\nLast-Event-ID: {cursor}")
+            answer = client.head()
+            seen[answer.status] += 1
+            if answer.status == 200:
+                assert (client.chunk() or b"").startswith(b"retry: "), (query, cursor)
+    assert min(seen) == 200
+    assert max(seen) < 500
+    assert seen[200] > 50
 
 
 def test_an_empty_cursor_is_none(quiet: Replicas) -> None:
