@@ -33,7 +33,26 @@ Start = Callable[[Workplace], Hub]
 
 SUBSCRIBERS = 1000
 LOW, HIGH = 20, 200  # events per second, to each subscriber
-LADDER = [20, 30, 40, 60, 80, 100, 125, 150, 200, 250, 300, 400, 500, 600, 800, 1000]  # where "holds" is looked for
+LADDER = [
+    5,
+    10,
+    20,
+    30,
+    40,
+    60,
+    80,
+    100,
+    150,
+    200,
+    250,
+    300,
+    400,
+    600,
+    800,
+    1000,
+    1200,
+    1600,
+]  # where "holds" is looked for
 IDLE_SUBSCRIBERS = 10_000
 RESUMED_EVENTS = 10_000
 DOCUMENTS = [ROOT / "docs" / "performance.md", ROOT / "README.md"]
@@ -92,13 +111,17 @@ class Bench:
         low, high = -1, len(LADDER)
         while high - low > 1:
             middle = (low + high) // 2
-            with self.attempt(name) as place:
-                steps = (subscribe(SUBSCRIBERS), window("rate", LADDER[middle], 3.0))
-                found = measure(PEERS[name](place), *steps)["rate"]
-                kept = report.keeps_up(found)
-                say(f"{name}: {LADDER[middle]} events/s {'held' if kept else 'not held'}, p99 {found['p99_ms']:.0f} ms")
-                low, high = (middle, high) if kept else (low, middle)
+            # Twice, because one moment of somebody else's on this machine is no reason to call a rate too high.
+            low, high = (middle, high) if any(self._kept(name, LADDER[middle]) for _ in range(2)) else (low, middle)
         return LADDER[low] if low >= 0 else 0
+
+    def _kept(self, name: str, rate: int) -> bool:
+        with self.attempt(f"{name} at {rate} events/s") as place:
+            found = measure(PEERS[name](place), subscribe(SUBSCRIBERS), window("rate", rate, 3.0))["rate"]
+            kept = report.keeps_up(found)
+            say(f"{name}: {rate} events/s {'held' if kept else 'not held'}, p99 {found['p99_ms']:.0f} ms")
+            return kept
+        return False
 
     def nginx(self) -> dict[str, Any]:
         """Ours behind NGINX, both on the one core."""
@@ -126,6 +149,7 @@ class Bench:
             address, pids = peers.kafka(place)
             hub = peers.ours(place, KAFKA_BROKERS=address, SSE_MAX_BATCH_EVENTS="500")
             hub.processes["broker"] = pids
+            hub.spin = False  # the broker is on the client's core
             found = measure(
                 hub,
                 subscribe(SUBSCRIBERS),

@@ -48,6 +48,7 @@ class Hub:
     escape: bool = False  # the body is form-encoded
     processes: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
     socket: str = ""
+    spin: bool = True  # the client has its core for itself
 
     def job(self, steps: list[dict[str, Any]]) -> dict[str, Any]:
         """What load.py reads."""
@@ -59,6 +60,7 @@ class Hub:
             "escape": self.escape,
             "processes": self.processes,
             "reader": str(reader()),
+            "spin": self.spin,
             "steps": [{"request": self.subscribe, **step} for step in steps],
         }
 

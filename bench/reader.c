@@ -31,7 +31,7 @@ struct subscriber {
 struct reader {
     /* what load.py reads */
     uint64_t delivered, doubled, reads, closed, overlong;
-    double last_read;
+    double last_read, busy; /* by CLOCK_MONOTONIC; and the seconds spent on what was ready */
     uint32_t histogram[STEPS];
     /* what it gives */
     uint64_t base, total;
@@ -67,6 +67,7 @@ void reader_add(struct reader *reader, int fd, const char *rest, uint32_t size) 
 void reader_expect(struct reader *reader, uint64_t base, uint64_t total, const double *sent) {
     reader->base = base, reader->total = total, reader->sent = sent;
     reader->delivered = reader->doubled = reader->reads = 0;
+    reader->busy = 0;
     memset(reader->histogram, 0, sizeof reader->histogram);
     for (int fd = 0; fd < reader->limit; fd++)
         if (reader->subscribers[fd].open) {
@@ -144,14 +145,19 @@ static void read_one(struct reader *reader, struct subscriber *one, int fd) {
     count(reader, one, reader->buffer, unchunk(reader->buffer, end), at);
 }
 
-/* Read what is there until the deadline or until something else is ready; which, goes to `others`. */
-int reader_poll(struct reader *reader, int epoll, double deadline, int *others) {
+/*
+ * Read what is there until the deadline or until something else is ready; which, goes to `others`. A reader that spins
+ * never sleeps: a hub whose readers are on other machines does not pay for waking them either.
+ */
+int reader_poll(struct reader *reader, int epoll, double deadline, int spin, int *others) {
     struct epoll_event ready[READY];
     int found = 0;
+    double at = now();
     do {
-        double left = deadline - now();
-        int number = epoll_wait(epoll, ready, READY, left > 0 ? (int)(left * 1000) + 1 : 0);
-        if (number <= 0)
+        double left = deadline - at, begun;
+        int number = epoll_wait(epoll, ready, READY, left > 0 && !spin ? (int)(left * 1000) + 1 : 0);
+        begun = at = now();
+        if (number < 0)
             break;
         for (int index = 0; index < number; index++) {
             int fd = ready[index].data.fd;
@@ -164,6 +170,10 @@ int reader_poll(struct reader *reader, int epoll, double deadline, int *others) 
                     epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL);
             }
         }
-    } while (!found && now() < deadline);
+        if (number) {
+            at = now();
+            reader->busy += at - begun;
+        }
+    } while (!found && at < deadline);
     return found;
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import os
 import signal
@@ -135,6 +136,7 @@ def main() -> int:
         print(f"sse_app: {error}", file=sys.stderr)
         return 2
     server = Server(service)
+    gc.freeze()  # modules and application live to the end: walking them took 13 ms of each full collection
     server.run(sockets=listeners)
     return 1 if server.failed or not server.started else 0
 
