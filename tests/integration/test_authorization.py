@@ -6,20 +6,26 @@ import contextlib
 import json
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from ansible_collections.sse.platform.tests.integration.stack import Stack
 from sse_app import keys
 
 
-def make(path: Path, name: str, *arguments: str) -> str:
+def make(path: Path, name: str, *patterns: str) -> str:
     """A key, as `./sse key` makes it."""
-    key, entry = keys.make(name, arguments, arguments)
-    held: list[Any] = json.loads(path.read_text())["keys"] if path.exists() else []
-    path.write_text(json.dumps({"keys": [*held, entry]}))
+    key, entry = keys.make(name, patterns, patterns)
+    path.write_text(json.dumps({"keys": [*held(path), entry]}))
     return key
+
+
+def held(path: Path) -> list[dict[str, Any]]:
+    """What a file of keys holds."""
+    return json.loads(path.read_text())["keys"] if path.exists() else []
 
 
 class Client:
@@ -51,11 +57,22 @@ class Client:
         raise AssertionError(f"the stream ended without {wanted}: {text}")
 
 
-def test_keys_open_rotate_and_close_without_a_container_being_recreated(stack: Stack, tmp_path: Path) -> None:
-    path = tmp_path / "keys.json"
-    first, second = Client(stack, make(path, "first", "it.*")), Client(stack, make(path, "second", "it.*"))
+@pytest.fixture(scope="module")
+def guarded(deployed: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Path]]:
+    """The session's stack with authorization on, and its file of keys; put back afterwards."""
+    path = tmp_path_factory.mktemp("auth") / "keys.json"
+    make(path, "nobody", "it.nobody")
+    deployed.up(app_auth=True, app_keys_file=str(path))  # its proof publishes and subscribes by a key of its own
+    yield deployed, path
+    deployed.up()
+
+
+def test_keys_open_rotate_and_close_without_a_container_being_recreated(guarded: tuple[Stack, Path]) -> None:
+    stack, path = guarded
     asked = {"app_auth": True, "app_keys_file": str(path)}
-    stack.up(**asked)  # its proof publishes and subscribes by a key of its own
+    before = stack.ids()
+    first, second = Client(stack, make(path, "first", "it.*")), Client(stack, make(path, "second", "it.*"))
+    stack.up(**asked)
     assert stack.verify().code == 0
     assert [Client(stack, "").publish("it.auth"), first.publish("it.auth"), first.publish("other")] == [401, 202, 403]
 
@@ -68,26 +85,27 @@ def test_keys_open_rotate_and_close_without_a_container_being_recreated(stack: S
     for _ in range(3):  # on whichever replica
         assert "data: 1" in anonymous.until("data: 1", query, cursor=cursor)
 
-    before = stack.ids()
-    path.write_text(json.dumps({"keys": json.loads(path.read_text())["keys"][1:]}))
+    path.write_text(json.dumps({"keys": [one for one in held(path) if one["name"] != "first"]}))
     third = Client(stack, make(path, "third", "it.*"))
     runs: list[Any] = []
     gone = first.until('{"reason":"revoked"}', "channel=it.auth", react=lambda: runs.append(stack.up(**asked)))
     assert "event: bye" in gone
-    assert "refresh it-app-1: /run/auth/keys.json: content" in runs[0].output
+    assert f"refresh {stack.name}-app-1: /run/auth/keys.json: content" in runs[0].output
     assert stack.ids() == before
     assert [one.publish("it.auth") for one in (first, second, third)] == [401, 202, 202]
     assert stack.up(**asked).unchanged
 
+    good = path.read_text()
     path.write_text('{"keys": [{"name": "x"}]}')
     assert "keys[0]: expected name, sha256" in stack.fail(**asked)
+    path.write_text(good)
     assert second.publish("it.auth") == 202
 
 
 def test_neither_key_nor_ticket_shows_in_a_release_or_log_even_where_a_replica_dies(
-    stack: Stack, tmp_path: Path
+    guarded: tuple[Stack, Path],
 ) -> None:
-    path = tmp_path / "keys.json"
+    stack, path = guarded
     client = Client(stack, make(path, "reader", "it.*"))
     stack.up(app_auth=True, app_keys_file=str(path))
     ticket = client.ticket()
@@ -104,5 +122,5 @@ def test_neither_key_nor_ticket_shows_in_a_release_or_log_even_where_a_replica_d
     for name, one in stack.containers().items():
         places[f"inspect of {name}"] = json.dumps(one.attrs).encode()
         places[f"log of {name}"] = one.logs()
-    assert b"/api/v1/stream" in places["log of it-nginx"]
+    assert b"/api/v1/stream" in places[f"log of {stack.name}-nginx"]
     assert [where for where, content in places.items() for one in secrets if one.encode() in content] == []
