@@ -33,6 +33,7 @@ import docker
 import httptools
 import httpx
 import uvloop
+from docker.errors import APIError
 from oracle import Ledger, Reader, Verdict
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -406,7 +407,14 @@ class Soak:
 
     async def _pause(self, container: str) -> None:
         found = self.stack.engine.containers.get(container)
-        await asyncio.to_thread(found.pause)
+
+        def paused() -> bool:
+            with suppress(APIError):  # a busy host's freezer gives up now and then
+                found.pause()
+            found.reload()
+            return found.status == "paused"
+
+        await until(paused)
         try:
             await asyncio.sleep(self.options.pause)
         finally:

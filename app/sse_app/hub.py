@@ -196,6 +196,14 @@ class Hub:
         held = self.ring.at(offset)
         return None if held is None else str(held.cursor)
 
+    def _lose(self, subscriber: Subscriber) -> None:
+        """See to a write that raised: uvloop refuses a transport it has closed, before it tells of the lost connection.
+
+        Left to end the sweep, those behind would miss the event, and a heartbeat would tell them that they had it.
+        """
+        self.leave(subscriber)
+        subscriber.lose()
+
     # --- delivery
 
     def notify(self) -> None:
@@ -263,7 +271,11 @@ class Hub:
                     self.leave(subscriber)
                     subscriber.notify()
                     continue
-                subscriber.write(encoded)
+                try:
+                    subscriber.write(encoded)
+                except RuntimeError:
+                    self._lose(subscriber)
+                    continue
                 subscriber.cursor = stop - 1
                 writes += 1
                 self._metrics.deliveries += frames
@@ -300,7 +312,10 @@ class Hub:
                 self.leave(subscriber)  # its own task counts how long it stays slow
                 subscriber.notify()
             else:
-                subscriber.write(frames[subscriber.heartbeat] if subscriber.live else comment)
+                try:
+                    subscriber.write(frames[subscriber.heartbeat] if subscriber.live else comment)
+                except RuntimeError:
+                    self._lose(subscriber)
             if not done % SWEEP_WRITES:
                 await asyncio.sleep(0)
 
@@ -318,7 +333,11 @@ class Hub:
                 if subscriber.live and not subscriber.paused and subscriber.write is not None:
                     if not told:
                         continue
-                    subscriber.write(frame)
+                    try:
+                        subscriber.write(frame)
+                    except RuntimeError:
+                        self._lose(subscriber)
+                        continue
                     subscriber.cursor = cut - 1
                     self._metrics.gaps["truncated"] += 1
                 else:

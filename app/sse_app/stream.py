@@ -288,7 +288,10 @@ class _Direct:
         self._connection.end_stream()
 
     async def write(self, frames: bytes) -> None:
-        self._transport.write(chunk(frames))
+        try:
+            self._transport.write(chunk(frames))
+        except RuntimeError:  # closed, and connection_lost has not been told yet
+            self._subscriber.lose()
 
     async def live(self, hub: Hub) -> None:
         """Be swept until something happens that the stream itself must see to."""

@@ -94,3 +94,25 @@ async def test_a_filter_without_subscribers_leaves_nothing_behind() -> None:
         hub.remove(subscriber)
     assert (hub._groups, hub._by_exact, hub._by_prefix, hub.streams) == ({}, {}, {}, set())
     assert not any(hub._wheel)
+
+
+async def test_a_transport_that_refuses_a_write_costs_nobody_else_the_event() -> None:
+    ring = Ring(100, 2**20)
+    hub = Hub(ring, Metrics(), heartbeat_seconds=1)
+    hub.open = True
+    written: list[list[bytes]] = [[], [], []]
+
+    def refuse(_: bytes) -> None:
+        raise RuntimeError("the handler is closed")
+
+    subscribers = [Subscriber(parse(["a"]), -1, "id") for _ in written]
+    for subscriber, got in zip(subscribers, written, strict=True):
+        subscriber.write = got.append
+        hub.add(subscriber, hub.history)
+        hub.join(subscriber)
+    subscribers[1].write = refuse
+    ring.append(Entry(Cursor(0, "0"), 0, "a", b"first"))
+    await hub._sweep()
+    await hub._heartbeat(subscribers)
+    assert [chunk(b"first") in got for got in written] == [True, False, True]
+    assert [subscriber.lost for subscriber in subscribers] == [False, True, False]
