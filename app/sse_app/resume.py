@@ -50,9 +50,8 @@ class Resumer:
         except (TimeoutError, LogUnavailableError) as error:
             raise LaterError from error
         except GapError as error:
-            self._metrics.gaps[error.reason] += 1
             self._metrics.resumes["gap"] += 1
-            head = self._head()
+            head = self.head_after(error)
             # One block: were the cursor sent before the gap, a cut between the two would hide the loss.
             start = Start(event.gap(error.reason, requested, str(head), retry), head.offset)
         start.history = history
@@ -82,6 +81,12 @@ class Resumer:
         block = await self.past.block(cursor)
         self._metrics.resumes[block.source] += 1
         return Start(first, cursor.offset, cursor, proven=True)
+
+    def head_after(self, error: GapError) -> Cursor:
+        """Where a stream goes on after a gap, which is counted; LaterError when that cannot be told now."""
+        head = self._head()
+        self._metrics.gaps[error.reason] += 1
+        return head
 
     def _head(self) -> Cursor:
         held = self._hub.ring.at(self._hub.position - 1)

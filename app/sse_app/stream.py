@@ -227,7 +227,15 @@ class Streams:
                 return held.cursor == cursor
             try:
                 frames, cursor = await self._resumer.past.collect(cursor, subscriber.wanted, _WRITE_BYTES)
-            except (GapError, LogUnavailableError):
+            except GapError as error:  # said here, for a resume would find the same block and end again
+                try:
+                    head = self._resumer.head_after(error)
+                except LaterError:
+                    break
+                await output.write(event.gap(error.reason, str(cursor), str(head)))
+                subscriber.cursor = head.offset
+                return True
+            except LogUnavailableError:
                 break
             if frames:
                 await output.write(frames)
