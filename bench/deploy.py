@@ -179,7 +179,7 @@ def compose_file(stack: Stack, directory: Path) -> dict[str, Any]:
             "command": dollars(spec["command"]),
             "user": spec["user"],
             "environment": {key: dollars(value) for key, value in spec["environment"].items()},
-            "networks": {"stack": {"ipv4_address": spec["address"], "aliases": spec["aliases"]}},
+            "networks": {"stack": {"ipv4_address": next(iter(spec["networks"].values())), "aliases": spec["aliases"]}},
             "volumes": volumes,
             "tmpfs": [f"{path}:size={size}" for path, size in spec["tmpfs"].items()],
             "ports": [f"{one['host_ip']}:{one['host_port']}:{one['container_port']}" for one in spec["ports"]],

@@ -6,7 +6,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.sse.platform.plugins.module_utils import preflight, reach
+from ansible_collections.sse.platform.plugins.module_utils import layout, preflight, reach
 from ansible_collections.sse.platform.plugins.module_utils.release import build
 from ansible_collections.sse.platform.plugins.module_utils.spec import SpecError
 
@@ -20,7 +20,9 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return the facts ``releases``, ``release`` (the first) and ``notices`` (guarantees that this host lacks)."""
+        """Return the facts ``releases``, ``release`` (the first), ``notices`` (guarantees that this host lacks) and
+        ``network_steps`` (which networks to make, and to drop once nothing is on them).
+        """
         result = super().run(tmp, task_vars)
         _, arguments = self.validate_argument_spec({"projects": {"type": "dict", "required": True}})
         names = ("settings", "host", "images", "stack_declarations")
@@ -34,9 +36,10 @@ class ActionModule(ActionBase):
                     {service: declared[service] for service in wanted},
                     stack=settings["stack_name"],
                     project=project,
-                    network={"name": settings["network_name"], "subnet": settings["network_subnet"]},
+                    networks=layout.networks(settings),
                     references=images["references"],
                     unavailable=images["unavailable"],
+                    allow_from=settings["exposure_allow_from"],
                 )
             except SpecError as error:
                 raise AnsibleActionFail(
@@ -54,5 +57,10 @@ class ActionModule(ActionBase):
                 "This host can't run the release; nothing was changed.\n" + "\n".join(f"- {one}" for one in problems)
             )
         notices = preflight.notices(settings, host)
-        result["ansible_facts"] = {"releases": releases, "release": releases[0], "notices": notices}
+        result["ansible_facts"] = {
+            "releases": releases,
+            "release": releases[0],
+            "notices": notices,
+            "network_steps": preflight.network_steps(settings, host, releases),
+        }
         return result

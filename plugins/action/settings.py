@@ -19,7 +19,7 @@ COLLECTION = Path(__file__).resolve().parents[2]
 # A value may refer to variables that refer to others; each pass settles one level.
 PASSES = 5
 # Facts of our own flow that begin like a role's name.
-OWN_FACTS = ("stack_declarations", "stack_outcome")
+OWN_FACTS = ("stack_declarations", "stack_outcome", "network_steps")
 # Patterns of names that belong to somebody else.
 IGNORED = "stack_foreign_variables"
 

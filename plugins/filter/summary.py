@@ -26,7 +26,7 @@ def summary(releases: list[Json], outcomes: list[Json], images: Json, notices: l
         done = ", ".join(f"{kind} {count}" for kind, count in kinds.items()) or "nothing to change"
         lines.append(
             f"{release['project']}: release {outcome['number']}, {len(release['containers'])} containers on "
-            f"{release['network']['name']} ({done})"
+            f"{', '.join(release['networks'])} ({done})"
         )
     endpoints = [endpoint for release in releases for endpoint in release["endpoints"]]
     width = max((len(endpoint["name"]) for endpoint in endpoints), default=0)

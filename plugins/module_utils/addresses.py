@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
-from typing import Any
 
 # Host numbers in the subnet. 10 to 19 belong to single services, 20 + N to replica N of the application.
 SERVICE_NUMBERS = range(10, 20)
@@ -61,16 +60,23 @@ def smallest_prefix(replicas: int) -> int:
     return 32 - (highest.bit_length() + 1)
 
 
+def too_small(subnet: ipaddress.IPv4Network, replicas: int) -> str:
+    """Say why the subnet does not hold every reserved address in its lower half; empty where it does."""
+    if subnet.prefixlen <= smallest_prefix(replicas):
+        return ""
+    needed = f"{replicas} replicas need host numbers up to {reserved_numbers(replicas)[-1]} in its lower half"
+    return f"too small, because {needed}; accepted is /{smallest_prefix(replicas)} or larger"
+
+
 def problems(subnet_text: str, gateway: str, ip_range: str, replicas: int) -> list[str]:
     """What is wrong with the network's addresses, one sentence each. Empty gateway and range stand for the defaults."""
     try:
         subnet = parse_subnet(subnet_text)
     except ValueError as error:
         return [f"network_subnet is '{subnet_text}': {error}"]
-    if subnet.prefixlen > smallest_prefix(replicas):
-        needed = f"{replicas} replicas need host numbers up to {reserved_numbers(replicas)[-1]} in its lower half"
-        accepted = f"accepted is /{smallest_prefix(replicas)} or larger"
-        return [f"network_subnet is '{subnet_text}': too small, because {needed}; {accepted}"]
+    small = too_small(subnet, replicas)
+    if small:
+        return [f"network_subnet is '{subnet_text}': {small}"]
     reserved = {subnet.network_address + number for number in reserved_numbers(replicas)}
     return [*_gateway_problems(subnet, gateway, reserved), *_range_problems(subnet, ip_range, reserved)]
 
@@ -127,13 +133,3 @@ def free_subnet(taken: Iterable[str], prefix: int) -> str | None:
         if str(candidate.network_address) == base and not any(candidate.overlaps(network) for network in networks):
             return str(candidate)
     return None
-
-
-def wanted_network(settings: dict[str, Any]) -> dict[str, str]:
-    """What the stack's network must be, in the words of the `host` fact's networks."""
-    return {
-        "driver": "bridge",
-        "subnet": settings["network_subnet"],
-        "gateway": settings["network_gateway"],
-        "ip_range": settings["network_ip_range"],
-    }

@@ -111,7 +111,7 @@ def topology(releases: Iterable[Release]) -> Topology:
     ports: dict[tuple[str, str], set[int]] = defaultdict(set)
     for edge in edges:
         ports[home[edge.source], home[edge.target]].add(edge.port)
-    networks = {one["network"]["name"]: one["network"]["subnet"] for one in releases}
+    networks = {name: one["subnet"] for release in releases for name, one in release["networks"].items()}
     return Topology(networks, boxes, [Arrow(*ends, tuple(sorted(found))) for ends, found in ports.items()])
 
 
@@ -121,8 +121,8 @@ def box(names: list[str], specs: list[Spec]) -> Box:
     return Box(
         id=specs[0]["container"].replace("-", "_"),
         names=tuple(names),
-        addresses=tuple(spec["address"] for spec in specs if spec["address"]),
-        networks=(specs[0]["network"],),
+        addresses=tuple(address for spec in specs if (address := next(iter(spec["networks"].values())))),
+        networks=tuple(specs[0]["networks"]),
         published=tuple(sorted(ports)),
     )
 

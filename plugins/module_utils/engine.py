@@ -6,9 +6,11 @@ import contextlib
 import functools
 import http.client
 import importlib
+import json
 import resource
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from ansible_collections.sse.platform.plugins.module_utils import dockerd
 from ansible_collections.sse.platform.plugins.module_utils.hostservice import GATEWAY, HOST
@@ -106,6 +108,21 @@ class Engine:
         found = self.ask(f"/networks/{name}")
         return bool(found) and found["Name"] == name
 
+    def networks(self, stack: str) -> dict[str, list[str]]:
+        """List the networks that a stack made, each with the names of all containers on it, stopped ones too."""
+        label = f"{LABEL}stack={stack}"
+        made = self.ask(f"/networks?filters={quote(json.dumps({'label': [label]}))}")
+        found: dict[str, list[str]] = {one["Name"]: [] for one in made}
+        for one in self.ask("/containers/json?all=1"):
+            for name in set(found) & set(one["NetworkSettings"]["Networks"]):
+                found[name].append(one["Names"][0].lstrip("/"))
+        return found
+
+    def remove_network(self, name: str) -> None:
+        """Remove a network."""
+        with explained(f"remove network {name}"), contextlib.suppress(sdk().errors.NotFound):
+            self.api.remove_network(name)
+
     def create(self, name: str, spec: Spec, labels: dict[str, str], mounts: dict[str, tuple[str, bool]]) -> str:
         """Create a container, hardened; return its id.
 
@@ -135,11 +152,16 @@ class Engine:
             group_add=spec["group_add"] or None,
             extra_hosts=spec["hosts"] | ({HOST: GATEWAY} if spec["reaches_host"] else {}) or None,
             port_bindings=port_bindings(spec),
-            network_mode=spec["network"],
+            network_mode=next(iter(spec["networks"])),
         )
-        endpoint = api.create_endpoint_config(ipv4_address=spec["address"] or None, aliases=spec["aliases"])
+        endpoints = {
+            network: {"ipv4_address": address or None, "aliases": spec["aliases"]}
+            for network, address in spec["networks"].items()
+        }
+        # Before API 1.44 a container is created on one network; it joins the others before it starts.
+        (first, endpoint), *others = endpoints.items()
         with explained(f"create {name}"):
-            return api.create_container(
+            made: str = api.create_container(
                 spec["image"],
                 name=name,
                 hostname=spec["container"],
@@ -152,8 +174,16 @@ class Engine:
                 stop_signal=spec["stop_signal"],
                 host_config=host_config,
                 healthcheck=engine_healthcheck(spec["healthcheck"]),
-                networking_config=api.create_networking_config({spec["network"]: endpoint}),
+                networking_config=api.create_networking_config({first: api.create_endpoint_config(**endpoint)}),
             )["Id"]
+        try:
+            with explained(f"connect {name} to its networks"):
+                for network, endpoint in others:
+                    api.connect_container_to_network(made, network, **endpoint)
+        except EngineError:
+            self.remove(made)
+            raise
+        return made
 
     def start(self, container: str) -> None:
         """Start a container, or wake a paused one."""
@@ -237,7 +267,8 @@ def probe(engine: Engine, container: str, spec: Spec) -> tuple[bool, str]:
         code, output = engine.execute(container, check["command"])
         return code == 0, output or f"exit code {code}"
     networks = engine.inspect(container)["NetworkSettings"]["Networks"]
-    address = networks.get(spec["network"], {}).get("IPAddress", "")
+    network = next(iter(spec["networks"]))
+    address = networks.get(network, {}).get("IPAddress", "")
     if not address:
-        return False, f"has no address on {spec['network']}"
+        return False, f"has no address on {network}"
     return http_probe(address, check["http"]["port"], check["http"]["path"], check["timeout"])

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
-from ansible_collections.sse.platform.plugins.module_utils import dockerd
+from ansible_collections.sse.platform.plugins.module_utils import dockerd, firewall
 
 DAEMON_JSON = "/etc/docker/daemon.json"
 OVERCOMMIT = "/proc/sys/vm/overcommit_memory"
@@ -78,6 +78,31 @@ def nearest(text: str) -> Path:
     while not path.exists():
         path = path.parent
     return path
+
+
+def bridge_filter() -> str:
+    """Whether the firewall sees what passes between two containers of one bridge.
+
+    `on` or `off` (net.bridge.bridge-nf-call-iptables), `loadable` where the kernel module br_netfilter is not loaded
+    yet, `none` where the kernel has none.
+    """
+    value = read("/proc/sys/net/bridge/bridge-nf-call-iptables").strip()
+    if value:
+        return "off" if value == "0" else "on"
+    modules = Path("/lib/modules") / platform.release()
+    known = "".join(read(modules / name) for name in ("modules.dep", "modules.builtin"))
+    return "loadable" if "/br_netfilter.ko" in known else "none"
+
+
+def ssh_client() -> str:
+    """The address that this run comes from by SSH; '' where it does not. Privilege escalation hides it from a child."""
+    pid = os.getpid()
+    while pid > 1:
+        for entry in read(f"/proc/{pid}/environ").split("\0"):
+            if entry.startswith("SSH_CONNECTION="):
+                return entry.partition("=")[2].split()[0]
+        pid = int(read(f"/proc/{pid}/stat").rpartition(")")[2].split()[1] or 0)
+    return ""
 
 
 def disk_free_bytes(paths: list[str]) -> dict[str, int]:
@@ -317,6 +342,7 @@ def describe_networks(networks: list[Json], containers: list[Json]) -> list[Json
                 "subnets": [pool["Subnet"] for pool in pools if pool.get("Subnet")],
                 "gateway": next((pool["Gateway"] for pool in pools if pool.get("Gateway")), ""),
                 "ip_range": next((pool["IPRange"] for pool in pools if pool.get("IPRange")), ""),
+                "internal": bool(network.get("Internal")),
                 "labels": as_dict(network.get("Labels")),
                 "device": options.get("com.docker.network.bridge.name") or f"br-{network['Id'][:12]}",
                 "containers": sorted(
@@ -391,6 +417,9 @@ def observe(options: Json) -> Json:
         "memory_bytes": memory_bytes(read("/proc/meminfo")),
         "overcommit_memory": int(read(OVERCOMMIT) or 0),
         "overcommit_writable": os.access(OVERCOMMIT, os.W_OK),
+        "bridge_filter": bridge_filter(),
+        "firewall": firewall.program(),
+        "ssh_client": ssh_client(),
         "dockerd": shutil.which("dockerd", path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin") or "",
         "dockerd_pid": pid,
         "daemon_json": configuration,

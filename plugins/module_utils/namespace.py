@@ -128,8 +128,13 @@ def ask(name: str) -> list[str]:
     return answer
 
 
-def ask_all(names: Iterable[str], attempts: int = DNS_ATTEMPTS) -> dict[str, list[str] | OSError]:
-    """Ask the embedded DNS for several names at once; where one does not resolve, its answer is the reason."""
+def ask_all(
+    names: Iterable[str], attempts: int = DNS_ATTEMPTS, seconds: float = DNS_SECONDS
+) -> dict[str, list[str] | OSError]:
+    """Ask the embedded DNS for several names at once; where one does not resolve, its answer is the reason.
+
+    :param seconds: for each attempt
+    """
     waiting = dict(enumerate(dict.fromkeys(names), secrets.randbelow(1 << 15)))
     found: dict[str, list[str] | OSError] = {}
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -138,7 +143,7 @@ def ask_all(names: Iterable[str], attempts: int = DNS_ATTEMPTS) -> dict[str, lis
             begun = time.monotonic()
             for number, name in waiting.items():
                 sock.send(dns_query(name, number))
-            while waiting and (left := begun + DNS_SECONDS - time.monotonic()) > 0:
+            while waiting and (left := begun + seconds - time.monotonic()) > 0:
                 sock.settimeout(left)
                 try:
                     message = sock.recv(512)

@@ -9,7 +9,7 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.sse.platform.plugins.module_utils import addresses
+from ansible_collections.sse.platform.plugins.module_utils import addresses, layout
 
 Json = dict[str, Any]
 
@@ -40,7 +40,8 @@ def problems(settings: Json, host: Json, release: Json) -> list[str]:
         return ["Tasks don't run as root on the host: log in as root, or set ansible_become=true for a user with sudo."]
     return [
         *_host_problems(host),
-        *_network_problems(settings, host),
+        *_network_problems(settings, host, release),
+        *_exposure_problems(settings, host),
         *_container_problems(settings, host, release),
         *_port_problems(settings, host, release),
         *_memory_problems(host, release),
@@ -54,6 +55,7 @@ def notices(settings: Json, host: Json) -> list[str]:
     return [
         *_engine_notices(settings, host["engine"]),
         *_swarm_notices(host["engine"]),
+        *_firewall_notices(host),
         *_supervision_notices(host),
         *_kernel_notices(host),
     ]
@@ -74,6 +76,14 @@ def _engine_notices(settings: Json, engine: Json | None) -> Iterator[str]:
     if engine["userland_proxy"]:
         option = how.format('"userland-proxy": false')
         yield f"Ports published on loopback die with the engine, because userland-proxy is on: {option}"
+
+
+def _firewall_notices(host: Json) -> Iterator[str]:
+    if host["engine"] and not host["firewall"]:
+        yield (
+            "This engine's firewall has no chain DOCKER-USER, so no rule keeps ports that are published on loopback "
+            "from the host's own layer 2, and exposure_allow_from has no effect: use the firewall backend iptables."
+        )
 
 
 def _swarm_notices(engine: Json | None) -> Iterator[str]:
@@ -123,25 +133,76 @@ def _host_problems(host: Json) -> Iterator[str]:
         yield "/etc/docker/daemon.json is not a JSON object: mend it or take it away, since it is never overwritten."
 
 
-def network_difference(settings: Json, network: Json) -> list[str]:
-    """How the stack's network differs from what the settings ask for; labels and containers don't matter."""
-    wanted = addresses.wanted_network(settings)
+def network_difference(wanted: Json, network: Json) -> list[str]:
+    """How a network of the stack differs from what is wanted; labels and containers don't matter."""
     present = {**network, "subnet": ", ".join(network["subnets"])}
     return [
-        f"{key} is {present[key] or 'not set'}, wanted {wanted[key]}" for key in wanted if present[key] != wanted[key]
+        f"{key} is {present[key] or 'not set'}, wanted {wanted[key]}"
+        for key in ("driver", "subnet", "gateway", "ip_range", "internal")
+        if present[key] != wanted[key]
     ]
 
 
-def _network_problems(settings: Json, host: Json) -> Iterator[str]:
-    name = settings["network_name"]
+def network_steps(settings: Json, host: Json, releases: list[Json]) -> Json:
+    """What is to be done about the stack's networks: `make` and, once containers have moved, `drop`.
+
+    What `make` names exists and differs, or does not exist; `_network_problems` has refused what must not be remade.
+    """
+    present = {network["name"]: network for network in host["networks"]}
+    wanted = {name: one for release in releases for name, one in release["networks"].items()}
+    strangers = {one["name"] for one in host["containers"] if not _is_ours(one, settings)}
+    return {
+        "make": [
+            {**one, "containers": present.get(one["name"], {}).get("containers", [])}
+            for one in wanted.values()
+            if one["name"] not in present or network_difference(one, present[one["name"]])
+        ],
+        "drop": sorted(
+            name
+            for name, one in present.items()
+            if one["labels"].get(LABEL_STACK) == settings["stack_name"]
+            and name not in wanted
+            and not set(one["containers"]) & strangers
+        ),
+    }
+
+
+def _network_problems(settings: Json, host: Json, release: Json) -> Iterator[str]:
+    for wanted in release["networks"].values():
+        yield from _one_network_problems(wanted["segment"], wanted, settings, host)
+    if settings["network_layout"] == layout.SEGMENTED and host["bridge_filter"] == "none":
+        yield (
+            "network_layout is 'segmented', and this kernel has no br_netfilter, so no firewall sees what passes "
+            "within a segment: accepted is single, or a kernel with that module."
+        )
+    if settings["network_layout"] == layout.SEGMENTED and host["engine"] and not host["firewall"]:
+        yield (
+            "network_layout is 'segmented', and this engine's firewall has no chain DOCKER-USER to refuse connections "
+            "in: accepted is single, or an engine with the firewall backend iptables."
+        )
+
+
+def _exposure_problems(settings: Json, host: Json) -> Iterator[str]:
+    allowed: list[str] = settings["exposure_allow_from"]
+    client = host["ssh_client"]
+    if allowed and client and not any(ipaddress.ip_address(client) in ipaddress.ip_network(one) for one in allowed):
+        yield (
+            f"exposure_allow_from is {', '.join(allowed)}: that leaves out {client}, from where this run comes by SSH; "
+            f"accepted is a list that holds it, such as {client}/32."
+        )
+
+
+def _one_network_problems(segment: str, wanted: Json, settings: Json, host: Json) -> Iterator[str]:
+    name = wanted["name"]
     present = next((network for network in host["networks"] if network["name"] == name), None)
-    difference = network_difference(settings, present) if present else []
+    difference = network_difference(wanted, present) if present else []
     if present and not difference:
         return
     if present:
         what = f"Docker network {name} exists and differs: {'; '.join(difference)}."
         if present["labels"].get(LABEL_STACK) != settings["stack_name"]:
-            yield f"{what} This stack did not make it, so it is never touched: choose another network_name."
+            other = "network_name" if segment == "network" else "stack_name"
+            yield f"{what} This stack did not make it, so it is never touched: choose another {other}."
             return
         if not settings["network_recreate_allowed"]:
             yield (
@@ -153,14 +214,16 @@ def _network_problems(settings: Json, host: Json) -> Iterator[str]:
         guests = [name for name in present["containers"] if name in strangers]
         if guests:
             yield f"{what} Containers that this stack did not make are on it, detach them first: {', '.join(guests)}."
-    yield from _overlap_problems(settings["network_subnet"], host, present)
+    known = segment if segment in layout.SEGMENTS else layout.PORTS
+    variable = "network_subnet" if segment == "network" else f"network_segment_subnets.{known}"
+    yield from _overlap_problems(variable, wanted["subnet"], host, present)
 
 
-def _overlap_problems(subnet: str, host: Json, own: Json | None) -> Iterator[str]:
+def _overlap_problems(variable: str, subnet: str, host: Json, own: Json | None) -> Iterator[str]:
     overlapping, free = overlaps(subnet, host, own)
     if overlapping:
         proposal = f"{free} is free" if free else "no private network of this size is free"
-        yield f"network_subnet is '{subnet}': it overlaps {', '.join(overlapping)}; {proposal}."
+        yield f"{variable} is '{subnet}': it overlaps {', '.join(overlapping)}; {proposal}."
 
 
 def overlaps(subnet: str, host: Json, own: Json | None) -> tuple[list[str], str | None]:

@@ -210,7 +210,7 @@ def from_release(release: Json) -> Project:
     services = tuple(
         Service(
             name=name,
-            networks=(spec["network"],),
+            networks=tuple(spec["networks"]),
             ports=tuple(Port(one["host_ip"], one["container_port"]) for one in spec["ports"]),
             environment=spec["environment"],
             checked=True,  # a declaration without a healthcheck is refused
@@ -220,4 +220,4 @@ def from_release(release: Json) -> Project:
         )
         for name, spec in release["containers"].items()
     )
-    return Project(release["project"], services, (Network(release["network"]["name"]),))
+    return Project(release["project"], services, tuple(map(Network, release["networks"])))

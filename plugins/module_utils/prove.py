@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ansible_collections.sse.platform.plugins.module_utils import (
     eventpath,
     exposed,
+    firewall,
     grafana,
     hostservice,
+    layout,
     link,
     matrix,
     namespace,
@@ -26,7 +28,7 @@ from ansible_collections.sse.platform.plugins.module_utils.eventpath import Door
 from ansible_collections.sse.platform.plugins.module_utils.fault import Fault
 from ansible_collections.sse.platform.plugins.module_utils.matrix import Cell, Place
 from ansible_collections.sse.platform.plugins.module_utils.reach import Edge
-from ansible_collections.sse.platform.plugins.module_utils.release import FORMAT, History, refuse_other_format
+from ansible_collections.sse.platform.plugins.module_utils.release import FORMAT, History, newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.spec import fingerprint
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ class Subject(NamedTuple):
     @property
     def address(self) -> str:
         """Its address on its first network."""
-        return self.addresses.get(self.spec["network"], "")
+        return self.addresses.get(next(iter(self.spec["networks"])), "")
 
 
 class Finding(NamedTuple):
@@ -97,22 +99,6 @@ class Proof:
         return "proved: " + ", ".join(f"{count} {what}" for what, count in self.counts.items())
 
 
-def newest_releases(state_directory: str) -> list[dict[str, Any]]:
-    """Return, of each project on this host, the newest release that was applied, or the newest where none was.
-
-    :raises SpecError: for a release that another version of this collection wrote
-    """
-    found: list[dict[str, Any]] = []
-    for directory in sorted((Path(state_directory) / "releases").glob("*")):
-        history = History(state_directory, directory.name)
-        read = [one for number in reversed(history.numbers()) if (one := history.read(number))]
-        applied = [one for one in read if one.get("meta", {}).get("outcome") == "applied"]
-        found += (applied or read)[:1]
-    for one in found:
-        refuse_other_format(one)
-    return found
-
-
 def passed_lately(inspected: dict[str, Any], interval: int) -> bool:
     """Tell whether the engine's last healthcheck passed, and ended no longer ago than one and a half intervals."""
     health: dict[str, Any] = inspected["State"].get("Health") or {}
@@ -139,7 +125,7 @@ class Prover:
         self.proof = Proof()
         self.observed = engine.containers()
         self.subjects: dict[str, Subject] = {}
-        self.enforced = False
+        self.enforced = any(release["layout"] == layout.SEGMENTED for release in releases)
         self.cells: list[Cell] = []
         self.left_out = {short for release in releases for short in release["unavailable"]}
 
@@ -154,6 +140,7 @@ class Prover:
             *(("connections between them", partial(self.reach, one, edges)) for one in subjects),
             *(("ports listened on", partial(self.listens, one)) for one in subjects),
             ("published ports", self.ports),
+            ("firewall", self.firewall),
             *(("replica health endpoints", partial(self.endpoints, one)) for one in self.of("app")),
             *(
                 ("services on the host", partial(self.host_services, one))
@@ -324,6 +311,19 @@ class Prover:
             leaked = list(pool.map(partial(exposed.leaking, owned), closed))
         silent = [fault for found in answered for fault in found]
         return Finding(faults + silent + [fault for found in leaked for fault in found], len(open_doors) - len(silent))
+
+    def firewall(self) -> Finding:
+        """See that the stack's own chain holds the rules of these releases."""
+        stack = self.releases[0]["stack"]
+        found = firewall.Firewall(stack, self.state_directory)
+        if not found.program:
+            return Finding([], 0, [f"this engine has no chain {firewall.PARENT}, so no rule closes the stack"])
+        if found.stands(firewall.rules(newest_releases(self.state_directory))):
+            return Finding([])
+        got = "other rules, fewer, or none that are asked"
+        return Finding(
+            [Fault(found.chain, "find the stack's firewall rules in place", got, "./sse up puts them back")], 0
+        )
 
     def targets(self, prometheus: Subject) -> Finding:
         """See that Prometheus scrapes what it should."""

@@ -94,6 +94,9 @@ def problems(releases: Iterable[Release], *, alone: bool = False) -> list[str]:
                 continue
             if name not in names:
                 found.append(f"{entry}: no container is called {name!r}; there are {known}")
+            elif not shared(one, containers[names[name]]):
+                segments = f"{one['service']}.containers.{one['container']}.segments"
+                found.append(f"{entry}: it shares no network with {names[name]}; add one of its own to {segments}")
             elif port not in containers[names[name]]["listens"]:
                 ports = ", ".join(map(str, containers[names[name]]["listens"])) or "no port"
                 found.append(
@@ -101,6 +104,11 @@ def problems(releases: Iterable[Release], *, alone: bool = False) -> list[str]:
                     "name one of these, or add the port to its `listens`"
                 )
     return found
+
+
+def shared(one: Spec, other: Spec) -> list[str]:
+    """List the networks that two containers are both on."""
+    return [name for name in one["networks"] if name in other["networks"]]
 
 
 def cycle(after: dict[str, list[str]]) -> list[str]:

@@ -10,11 +10,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.sse.platform.plugins.module_utils import reach, spec
+from ansible_collections.sse.platform.plugins.module_utils import layout, reach, spec
 
 Release = dict[str, Any]
 
-FORMAT = 2
+FORMAT = 3
 
 
 def build(
@@ -22,14 +22,16 @@ def build(
     *,
     stack: str,
     project: str,
-    network: dict[str, str],
+    networks: dict[str, dict[str, Any]],
     references: dict[str, str],
     unavailable: dict[str, str],
+    allow_from: list[str] | None = None,
 ) -> Release:
     """Resolve all declarations of one project to a release.
 
-    :param network: ``name`` and ``subnet`` of the network that the containers join
+    :param networks: by segment, as `layout.networks` returns them; one alone is for every container
     :param references: image reference by catalogue name
+    :param allow_from: from where published ports may be reached, in CIDR notation; empty for everywhere
     :param unavailable: reason by catalogue name; a container of such an image is left out and named
     :raises spec.SpecError: for a declaration that is not understood, or names that don't fit together
     """
@@ -46,9 +48,9 @@ def build(
                 left_out[short] = unavailable[declared["image"]]
             else:
                 parsed[short] = (service, declared)
-    names = Names(stack, ipaddress.ip_network(network["subnet"]), {key: value for key, (_, value) in parsed.items()})
+    names = Names(stack, networks, parsed)
     containers = {
-        names.full[short]: resolve(short, service, declared, names, network["name"], references)
+        names.full[short]: resolve(short, service, declared, names, references)
         for short, (service, declared) in parsed.items()
     }
     refuse_collisions(containers)
@@ -57,7 +59,13 @@ def build(
         "format": FORMAT,
         "stack": stack,
         "project": project,
-        "network": network,
+        "layout": layout.SEGMENTED if len(networks) > 1 else layout.SINGLE,
+        "networks": {
+            one["name"]: {"segment": segment, **one}
+            for segment, one in names.all.items()
+            if any(one["name"] in container["networks"] for container in containers.values())
+        },
+        "allow_from": allow_from or [],
         "containers": containers,
         "unavailable": left_out,
         "endpoints": [
@@ -70,27 +78,63 @@ def build(
 
 
 class Names:
-    """Full names and reserved addresses of the containers of one project."""
+    """Full names, networks and reserved addresses of the containers of one project."""
 
-    def __init__(self, stack: str, subnet: Any, declared: dict[str, spec.Spec]) -> None:
-        """Resolve every short name once."""
-        self.full = {short: one["name"] or f"{stack}-{short}" for short, one in declared.items()}
-        self.address = {
-            short: str(subnet[one["address"]]) if one["address"] is not None else ""
-            for short, one in declared.items()
-            if one["address"] is None or one["address"] < subnet.num_addresses
-        }
+    def __init__(self, stack: str, networks: dict[str, Any], declared: dict[str, tuple[str, spec.Spec]]) -> None:
+        """Resolve every container once.
 
-    def address_of(self, short: str, path: str) -> str:
-        """Return the reserved address of a container."""
-        if not self.address.get(short):
-            raise spec.SpecError(f"{path}: {short!r} has no reserved address inside the network's subnet")
-        return self.address[short]
+        :raises spec.SpecError: for one on no network, one that would publish in vain, or an address out of range
+        """
+        self.full = {short: one["name"] or f"{stack}-{short}" for short, (_, one) in declared.items()}
+        self.all = {segment: one for segment, one in networks.items() if segment != layout.PORTS}
+        self.networks: dict[str, dict[str, str]] = {}
+        for short, (service, one) in declared.items():
+            path = f"{service}.containers.{short}"
+            segments = one["segments"] if len(networks) > 1 else list(networks)
+            joined = [networks[name] for name in segments if name != layout.PORTS]
+            if len(networks) > 1 and one["address"] is None:
+                raise spec.SpecError(
+                    f"{path}.address: missing; in segments, connections are judged by reserved address"
+                )
+            if not joined:
+                known = ", ".join(self.all)
+                raise spec.SpecError(f"{path}.segments: on no network; name at least one of {known}")
+            self.networks[short] = {
+                network["name"]: self.reserved(network, one["address"], f"{path}.address") for network in joined
+            }
+            if layout.PORTS in segments:
+                try:
+                    own = layout.own_bridge(networks[layout.PORTS], self.full[short], one["address"])
+                except ValueError as error:
+                    raise spec.SpecError(f"{path}.address: {error}") from error
+                self.all[own["name"]] = own
+                self.networks[short][own["name"]] = own["address"]
+            elif one["ports"] and all(network["internal"] for network in joined):
+                raise spec.SpecError(
+                    f"{path}.ports: {joined[0]['name']} is an internal network, where nothing is published; "
+                    f"add {layout.PORTS} to its segments"
+                )
+
+    @staticmethod
+    def reserved(network: dict[str, Any], number: int | None, path: str) -> str:
+        """Return the address of this host number; empty where the engine is to choose one."""
+        if number is None:
+            return ""
+        subnet = ipaddress.IPv4Network(network["subnet"])
+        if number >= subnet.num_addresses:
+            raise spec.SpecError(f"{path}: {number} is no host number inside the network's subnet {subnet}")
+        return str(subnet[number])
+
+    def address_of(self, short: str, user: str, path: str) -> str:
+        """Return the reserved address of a container on the first network that it shares with another."""
+        shared = [name for name in self.networks[user] if name in self.networks.get(short, {})]
+        address = self.networks[short][shared[0]] if shared else ""
+        if not address:
+            raise spec.SpecError(f"{path}: {short!r} has no reserved address on a network of {user!r}")
+        return address
 
 
-def resolve(
-    short: str, service: str, declared: spec.Spec, names: Names, network: str, references: dict[str, str]
-) -> spec.Spec:
+def resolve(short: str, service: str, declared: spec.Spec, names: Names, references: dict[str, str]) -> spec.Spec:
     """Turn a declaration into the spec that the engine is asked for."""
     path = f"{service}.containers.{short}"
     if declared["image"] not in references:
@@ -99,15 +143,16 @@ def resolve(
     unknown = [name for name in declared["after"] if name not in names.full]
     if unknown:
         raise spec.SpecError(f"{path}.after: {unknown[0]!r} is not a container of this project")
-    resolved = copy.deepcopy({key: value for key, value in declared.items() if key not in {"name", "address"}})
+    resolved = copy.deepcopy(
+        {key: value for key, value in declared.items() if key not in {"name", "address", "segments"}}
+    )
     resolved |= {
         "container": short,
         "service": service,
         "image": references[declared["image"]],
         "aliases": list(dict.fromkeys([short, *declared["aliases"]])),
-        "network": network,
-        "address": names.address_of(short, path) if declared["address"] is not None else "",
-        "hosts": {name: names.address_of(name, f"{path}.hosts") for name in declared["hosts"]},
+        "networks": names.networks[short],
+        "hosts": {name: names.address_of(name, short, f"{path}.hosts") for name in declared["hosts"]},
         "after": [names.full[name] for name in declared["after"]],
         "listens": reach.listens(declared),
     }
@@ -119,7 +164,7 @@ def refuse_collisions(containers: dict[str, spec.Spec]) -> None:
     owners: dict[tuple[str, Any], str] = {}
     for name, container in containers.items():
         claims: list[tuple[str, Any]] = [("alias", alias) for alias in container["aliases"]]
-        claims += [("address", container["address"])] if container["address"] else []
+        claims += [("address", address) for address in container["networks"].values() if address]
         claims += [("published port", one["host_port"]) for one in container["ports"]]
         for claim in claims:
             if claim in owners:
@@ -164,6 +209,8 @@ def limited(release: Release, latest: Release | None, services: list[str]) -> Re
     if not services or latest is None:
         return release
     refuse_other_format(latest)
+    if latest["layout"] != release["layout"]:
+        raise spec.SpecError("network_layout is another than what runs: run `./sse up` without --tags")
     kept = {name: one for name, one in latest["containers"].items() if one["service"] not in services}
     taken = {name: one for name, one in release["containers"].items() if one["service"] in services}
     merged = {**kept, **taken}
@@ -171,6 +218,22 @@ def limited(release: Release, latest: Release | None, services: list[str]) -> Re
         name for name in merged if name not in release["containers"]
     ]
     return {**release, "containers": {name: merged[name] for name in order}}
+
+
+def newest_releases(state_directory: str) -> list[Release]:
+    """Return, of each project on this host, the newest release that was applied, or the newest where none was.
+
+    :raises spec.SpecError: for a release that another version of this collection wrote
+    """
+    found: list[Release] = []
+    for directory in sorted((Path(state_directory) / "releases").glob("*")):
+        history = History(state_directory, directory.name)
+        read = [one for number in reversed(history.numbers()) if (one := history.read(number))]
+        applied = [one for one in read if one.get("meta", {}).get("outcome") == "applied"]
+        found += (applied or read)[:1]
+    for one in found:
+        refuse_other_format(one)
+    return found
 
 
 class History:

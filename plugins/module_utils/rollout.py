@@ -10,13 +10,15 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ansible_collections.sse.platform.plugins.module_utils import firewall
 from ansible_collections.sse.platform.plugins.module_utils.apply import Applier, ApplyError, clear_leftovers
 from ansible_collections.sse.platform.plugins.module_utils.engine import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.files import Files
 from ansible_collections.sse.platform.plugins.module_utils.observe import Observed
 from ansible_collections.sse.platform.plugins.module_utils.plan import Action, leftovers, plan
-from ansible_collections.sse.platform.plugins.module_utils.release import History, limited
+from ansible_collections.sse.platform.plugins.module_utils.release import History, limited, newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.secrets import Store
+from ansible_collections.sse.platform.plugins.module_utils.spec import SpecError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -136,6 +138,34 @@ def refreshed(actions: list[Action], files: Files, release: Release) -> list[Act
     ]
 
 
+def close(stack: str, state_directory: str, releases: list[Release], *, check: bool) -> list[str]:
+    """Put the stack's firewall rules in place before its containers change: what ran and what will run passes.
+
+    :param releases: those that are about to run
+    :returns: what was changed, or would be, one line each
+    :raises FirewallError: where the rules are refused
+    """
+    try:
+        standing = newest_releases(state_directory)
+    except SpecError:
+        standing = []  # of another version; its containers are about to be replaced
+    coming = {one["project"] for one in releases}
+    others = [one for one in standing if one["project"] not in coming]
+    wanted = firewall.rules([*releases, *others], [one for one in standing if one["project"] in coming])
+    return enforce(stack, state_directory, wanted, check=check)
+
+
+def settle(stack: str, state_directory: str) -> list[str]:
+    """Leave the firewall rules of what runs now, and no others."""
+    return enforce(stack, state_directory, firewall.rules(newest_releases(state_directory)), check=False)
+
+
+def enforce(stack: str, state_directory: str, wanted: list[firewall.Rule], *, check: bool) -> list[str]:
+    """Put rules in place."""
+    wall = firewall.Firewall(stack, state_directory)
+    return [f"firewall {wall.chain}: {len(wanted)} rules"] if wall.ensure(wanted, check=check) else []
+
+
 def pin(release: Release, engine: Engine | None, store: Store, *, make: bool) -> Release:
     """Add to each spec what only this host knows: its image's id and its secrets' fingerprints."""
     references = {one["image"] for one in release["containers"].values()}
@@ -173,7 +203,7 @@ def refuse_missing(release: Release, engine: Engine) -> None:
     absent = sorted({one["image"] for one in release["containers"].values() if one["image_id"] is None})
     if absent:
         raise EngineError(f"images missing on the host: {', '.join(absent)}. Run `./sse up` without --tags to get them")
-    for network in sorted({one["network"] for one in release["containers"].values()}):
+    for network in sorted({name for one in release["containers"].values() for name in one["networks"]}):
         if not engine.has_network(network):
             raise EngineError(f"network {network} does not exist: run `./sse up` first, which makes it")
 
@@ -216,15 +246,27 @@ def config_diff(old: dict[str, dict[str, str]], new: dict[str, dict[str, str]]) 
     return lines
 
 
-def tear_down(stack: str, state_directory: str, parallel: int, *, delete_data: bool, check: bool) -> list[str]:
-    """Remove every container of a stack, whatever project it is of; return their names.
+class Removed(NamedTuple):
+    """What a stack left."""
 
-    What others depend on goes last. Data, secrets and releases stay unless ``delete_data``.
+    containers: list[str]
+    networks: list[str]
+    kept: dict[str, list[str]]  # networks that somebody else's containers are on, with these
+
+
+def tear_down(stack: str, state_directory: str, parallel: int, *, delete_data: bool, check: bool) -> Removed:
+    """Remove every container of a stack, whatever project it is of, its networks and its firewall rules.
+
+    What others depend on goes last. Data, secrets and releases stay unless ``delete_data``; so does a network that
+    somebody else's containers are on.
     """
     engine = Engine()
     ours = [one for one in engine.containers() if one.label("stack") == stack]
+    networks = engine.networks(stack)
+    kept = {name: guests for name, on in networks.items() if (guests := sorted(set(on) - {one.name for one in ours}))}
+    gone = sorted(set(networks) - set(kept))
     if check:
-        return [one.name for one in ours]
+        return Removed([one.name for one in ours], gone, kept)
     with lock(state_directory):
         known: dict[str, Any] = {}
         for project in {one.label("project") for one in ours}:
@@ -239,6 +281,9 @@ def tear_down(stack: str, state_directory: str, parallel: int, *, delete_data: b
                 before[needed].add(name)
         steps = {one.name: applier.step(Action("remove", one.name, ["stack destroyed"], one.id)) for one in ours}
         applier.graph(steps, before, parallel)
+        for name in gone:
+            engine.remove_network(name)
+        firewall.Firewall(stack, state_directory).remove()
     if delete_data:
         shutil.rmtree(state_directory, ignore_errors=True)
-    return sorted(names)
+    return Removed(sorted(names), gone, kept)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, cast
 
-from ansible_collections.sse.platform.plugins.module_utils import addresses
+from ansible_collections.sse.platform.plugins.module_utils import addresses, layout
 
 TRUE = ("true", "yes", "on", "1")
 FALSE = ("false", "no", "off", "0")
@@ -54,6 +54,10 @@ def _is_address(value: str) -> bool:
 
 def _are_networks(values: list[Any]) -> bool:
     return all(isinstance(value, str) and _is_network(value) for value in values)
+
+
+def _are_ipv4_networks(values: list[Any]) -> bool:
+    return _are_networks(values) and all(ipaddress.ip_network(value).version == 4 for value in values)
 
 
 def _is_network(value: str) -> bool:
@@ -128,6 +132,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
         matching(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", "a host name or an IPv4 address"),
     ),
     ("exposure_*bind", Rule("an IPv4 address such as 127.0.0.1", _is_address)),
+    ("exposure_allow_from", Rule("a list of IPv4 networks such as 192.0.2.0/24", _are_ipv4_networks)),
     ("exposure_trusted_proxies", Rule("a list of addresses and networks such as 10.0.0.0/8", _are_networks)),
     ("*_port", between(1, 65535)),
     ("*_seconds", between(1, 86400 * 365, " seconds")),
@@ -326,6 +331,7 @@ def derived(settings: dict[str, Any]) -> dict[str, Any]:
     return {
         "network_gateway": settings.get("network_gateway") or addresses.first_address(subnet),
         "network_ip_range": settings.get("network_ip_range") or addresses.upper_half(subnet),
+        "network_segment_subnets": layout.subnets(settings),
     }
 
 
@@ -346,12 +352,13 @@ def cross_problems(settings: Mapping[str, Any], exists: Callable[[str], bool]) -
 def _address_problems(settings: Mapping[str, Any]) -> list[str]:
     if "network_subnet" not in settings:
         return []
-    return addresses.problems(
+    found = addresses.problems(
         settings["network_subnet"],
         settings.get("network_gateway", ""),
         settings.get("network_ip_range", ""),
         settings.get("app_replicas", 1),
     )
+    return found or list(layout.problems(settings))
 
 
 def _port_problems(settings: Mapping[str, Any]) -> list[str]:

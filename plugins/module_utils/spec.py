@@ -11,6 +11,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, cast
 
+from ansible_collections.sse.platform.plugins.module_utils.layout import SEGMENTS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -90,6 +92,13 @@ def peer(value: Any, path: str) -> str:
     """Accept name:port."""
     if not PEER.match(text(value, path)) or not 1 <= int(value.rpartition(":")[2]) <= 65535:
         raise refuse(path, value, "name:port such as 'kafka:9092'")
+    return str(value)
+
+
+def segment(value: Any, path: str) -> str:
+    """Accept a segment of the network layout."""
+    if value not in SEGMENTS:
+        raise refuse(path, value, f"one of {', '.join(SEGMENTS)}")
     return str(value)
 
 
@@ -182,6 +191,7 @@ DECLARATION: dict[str, tuple[Callable[[Any, str], Any], Any]] = {
     "name": (text, None),
     "image": (text, ...),
     "address": (count, None),
+    "segments": (list_of(segment), []),
     "aliases": (list_of(short_name), []),
     "entrypoint": (list_of(text), ...),
     "command": (list_of(scalar), []),

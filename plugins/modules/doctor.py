@@ -31,7 +31,6 @@ options:
       subnet: {description: Its subnet., type: str, required: true}
       gateway: {description: Its gateway., type: str, required: true}
       ip_range: {description: The range of its dynamic addresses., type: str, required: true}
-      bridge: {description: The name of its bridge on the host., type: str, required: true}
   bind:
     description: Host address that the settings want the public ports on.
     type: str
@@ -60,7 +59,6 @@ EXAMPLES = r"""
       subnet: 10.99.0.0/24
       gateway: 10.99.0.1
       ip_range: 10.99.0.128/25
-      bridge: br-sse
     bind: 127.0.0.1
 """
 
@@ -109,7 +107,7 @@ def main() -> None:
             "network": {
                 "type": "dict",
                 "required": True,
-                "options": dict.fromkeys(["name", "subnet", "gateway", "ip_range", "bridge"], text),
+                "options": dict.fromkeys(["name", "subnet", "gateway", "ip_range"], text),
             },
             "bind": text,
             "clock": {"type": "str", "default": ""},

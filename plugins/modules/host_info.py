@@ -63,6 +63,20 @@ overcommit_writable:
   description: Whether vm.overcommit_memory can be set here.
   returned: always
   type: bool
+bridge_filter:
+  description: >-
+    Whether the firewall sees what passes between two containers of one bridge: C(on), C(off), C(loadable) where the
+    module br_netfilter is not loaded yet, C(none) where the kernel has none.
+  returned: always
+  type: str
+firewall:
+  description: Path of the iptables that holds the chain DOCKER-USER; empty where none does.
+  returned: always
+  type: str
+ssh_client:
+  description: Address that this run comes from by SSH; empty where it does not.
+  returned: always
+  type: str
 dockerd:
   description: Path of an installed engine, running or not; empty where there is none.
   returned: always

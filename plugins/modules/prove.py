@@ -85,7 +85,8 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils import matrix
 from ansible_collections.sse.platform.plugins.module_utils.engine import Engine, EngineError
-from ansible_collections.sse.platform.plugins.module_utils.prove import Prover, newest_releases
+from ansible_collections.sse.platform.plugins.module_utils.prove import Prover
+from ansible_collections.sse.platform.plugins.module_utils.release import newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.spec import SpecError
 
 

@@ -12,6 +12,8 @@ description:
   - Plans the way from what runs to the release, and carries the plan out in one process, in dependency order and in
     parallel, each container gated on its health, replicas one at a time.
   - Where a new container fails, the one that it replaced comes back.
+  - New connections to the stack's networks are judged by a chain of its own, called from DOCKER-USER, which holds just
+    what the releases declare.
   - In check mode the plan is made and nothing is touched; with C(--diff) it is printed.
 options:
   state:
@@ -80,6 +82,15 @@ removed:
   returned: state=absent
   type: list
   elements: str
+removed_networks:
+  description: Names of the removed networks.
+  returned: state=absent
+  type: list
+  elements: str
+kept_networks:
+  description: Networks that stay because of containers that are not the stack's, with these.
+  returned: state=absent
+  type: dict
 """
 
 from typing import Any
@@ -88,6 +99,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils import rollout
 from ansible_collections.sse.platform.plugins.module_utils.apply import ApplyError
 from ansible_collections.sse.platform.plugins.module_utils.engine import EngineError
+from ansible_collections.sse.platform.plugins.module_utils.firewall import FirewallError
 from ansible_collections.sse.platform.plugins.module_utils.plan import Action, ForeignContainerError
 from ansible_collections.sse.platform.plugins.module_utils.secrets import SecretError
 from ansible_collections.sse.platform.plugins.module_utils.spec import SpecError
@@ -97,6 +109,8 @@ def present(module: AnsibleModule) -> None:
     """Plan, and apply unless in check mode, one project after the other."""
     options = module.params
     outcomes: list[rollout.Outcome] = []
+    stack, directory, check = options["releases"][0]["stack"], options["state_directory"], module.check_mode
+    walls = rollout.close(stack, directory, options["releases"], check=check)
     for release in options["releases"]:
         request = rollout.Request(
             release=release,
@@ -106,13 +120,14 @@ def present(module: AnsibleModule) -> None:
             parallel=options["parallel"],
             meta=options["meta"],
         )
-        outcomes.append(rollout.preview(request) if module.check_mode else rollout.roll_out(request))
+        outcomes.append(rollout.preview(request) if check else rollout.roll_out(request))
+    walls += [] if check else rollout.settle(stack, directory)
     module.exit_json(
-        changed=any(outcome.changed for outcome in outcomes),
+        changed=bool(walls) or any(outcome.changed for outcome in outcomes),
         outcomes=[
             summary(release["project"], outcome) for release, outcome in zip(options["releases"], outcomes, strict=True)
         ],
-        changes=[line_of(one) for outcome in outcomes for one in outcome.actions if one.changes],
+        changes=[*walls[-1:], *(line_of(one) for outcome in outcomes for one in outcome.actions if one.changes)],
         diff={"prepared": "".join(outcome.diff for outcome in outcomes)},
     )
 
@@ -147,7 +162,12 @@ def absent(module: AnsibleModule) -> None:
         delete_data=options["delete_data"],
         check=module.check_mode,
     )
-    module.exit_json(changed=bool(removed), removed=removed)
+    module.exit_json(
+        changed=bool(removed.containers or removed.networks),
+        removed=removed.containers,
+        removed_networks=removed.networks,
+        kept_networks=removed.kept,
+    )
 
 
 def main() -> None:
@@ -169,7 +189,7 @@ def main() -> None:
     )
     try:
         (present if module.params["state"] == "present" else absent)(module)
-    except (ApplyError, EngineError, ForeignContainerError, SecretError, SpecError) as error:
+    except (ApplyError, EngineError, FirewallError, ForeignContainerError, SecretError, SpecError) as error:
         module.fail_json(msg=str(error))
 
 

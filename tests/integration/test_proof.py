@@ -115,7 +115,7 @@ def test_the_whole_matrix_is_measured_and_shown_and_kept(stack: Stack) -> None:
     assert pairs == {(one, other) for one in containers for other in containers if one != other}
     assert f"matrix: {len(kept['edges'])} of {len(kept['edges'])} edges measured" in run.output
     # All on one network, so whatever is not needed is open, and said to be so.
-    assert set(kept["counts"]) == {"reached", "open"}
+    assert not set(kept["counts"]) & {"broken", "leak", "unmeasured"}
     assert (
         f"o open, not needed: nothing declares it, and network_layout single lets it connect ({kept['counts']['open']})"
         in (run.output)

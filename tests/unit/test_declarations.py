@@ -16,6 +16,7 @@ from ansible_collections.sse.platform.plugins.module_utils import (
     audit,
     diagram,
     eventpath,
+    layout,
     project,
     reach,
     release,
@@ -52,6 +53,7 @@ HOSTS: dict[str, dict[str, Any]] = {
     "socket": {"app_link": "socket", "app_replicas": 2},
     "zookeeper": {"kafka_coordination": "zookeeper"},
     "host_api": {"dashboard_api": "host", "dashboard_api_port": 8123},
+    "segmented": {"network_layout": "segmented", "kafka_coordination": "zookeeper"},
     "no_grafana": {"images": {"unavailable": {"grafana": "in no package registry"}}},
     "moved": {"stack_name": "two", "kafka_port": 19092, "kafka_external_port": 19094, "kafka_external_host": "vm.test"},
     "bent": {
@@ -120,7 +122,7 @@ class Rendered:
             {name: self.declared[name] for name in services},
             stack=self.settings["stack_name"],
             project="test",
-            network={"name": self.settings["network_name"], "subnet": self.settings["network_subnet"]},
+            networks=layout.networks(self.settings),
             references=images(self.settings),
             unavailable=unavailable,
         )
@@ -247,7 +249,7 @@ def test_every_name_and_port_that_a_container_reaches_exists(each: Rendered) -> 
 
 
 def test_nothing_but_these_pairs_is_reached(rendered: dict[str, Rendered]) -> None:
-    mode = rendered["zookeeper"]
+    mode = rendered["segmented"]
     edges = [edge for edge in reach.matrix([mode.platform, mode.dashboard]) if edge.declared]
     pairs = {(edge.source.removeprefix("sse-"), f"{edge.target.removeprefix('sse-')}:{edge.port}") for edge in edges}
     replicas = ("app-1", "app-2", "app-3")
@@ -264,13 +266,39 @@ def test_nothing_but_these_pairs_is_reached(rendered: dict[str, Rendered]) -> No
     }
 
 
+def test_segments_hold_who_needs_them_and_nobody_else(rendered: dict[str, Rendered]) -> None:
+    mode = rendered["segmented"]
+    on: dict[str, set[str]] = {}
+    for name, one in mode.containers.items():
+        for network in one["networks"]:
+            on.setdefault(network, set()).add(name)
+    replicas = {"app-1", "app-2", "app-3"}
+    assert on == {
+        "sse-network": {"nginx", "performance-dashboard", "nginx-exporter"},
+        "sse-app": {"nginx", *replicas},
+        "sse-data": {*replicas, "redis-master", "kafka", "zookeeper", "redis-exporter"},
+        "sse-monitoring": {
+            *("prometheus", "grafana", "redis-exporter", "nginx-exporter", "node-exporter", "kafka", *replicas)
+        },
+        **{f"sse-{name}-ports": {name} for name in ("redis-master", "kafka", "prometheus", "grafana")},
+    }
+    networks = mode.platform["networks"]
+    assert {name for name, one in networks.items() if one["internal"]} == {"sse-data", "sse-monitoring"}
+    assert not {"redis-master", "kafka", "zookeeper"} & (on["sse-network"] | on["sse-app"])
+
+
+def test_single_is_the_default_and_one_network_for_all(rendered: dict[str, Rendered]) -> None:
+    for one in rendered["default"].containers.values():
+        assert list(one["networks"]) == ["sse-network"]
+
+
 def test_nginx_starts_with_every_replica_down(each: Rendered) -> None:
     replicas = {name for name in each.containers if name.startswith("app-")}
     assert len(replicas) == each.settings["app_replicas"]
     assert set(each.containers["nginx"]["hosts"]) >= replicas
     for name in replicas:
         assert f"server {name}:8000 " in each.nginx
-        assert each.containers["nginx"]["hosts"][name] == each.containers[name]["address"]
+        assert each.containers["nginx"]["hosts"][name] in each.containers[name]["networks"].values()
 
 
 def test_every_replica_knows_its_own_name(each: Rendered) -> None:

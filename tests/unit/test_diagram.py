@@ -15,8 +15,7 @@ def container(service: str, short: str, reaches: tuple[str, ...] = (), **changes
         "service": service,
         "container": short,
         "aliases": [short],
-        "network": "sse-network",
-        "address": f"10.0.0.{len(short)}",
+        "networks": {"sse-network": f"10.0.0.{len(short)}"},
         "rolling": False,
         "ports": [],
         "reaches": [{"to": peer, "why": "test"} for peer in reaches],
@@ -26,7 +25,7 @@ def container(service: str, short: str, reaches: tuple[str, ...] = (), **changes
 
 def release(**containers: dict[str, Any]) -> dict[str, Any]:
     return {
-        "network": {"name": "sse-network", "subnet": "10.0.0.0/24"},
+        "networks": {"sse-network": {"subnet": "10.0.0.0/24"}},
         "containers": {f"sse-{one['container']}": one for one in containers.values()},
     }
 
@@ -73,7 +72,7 @@ def test_every_box_stands_right_of_all_that_reach_it_also_around_a_circle() -> N
 
 
 def test_the_svg_is_well_formed_and_has_every_name_and_arrow() -> None:
-    hostile = container("evil", "x", ("redis:6379",), address='"><script>')
+    hostile = container("evil", "x", ("redis:6379",), networks={"sse-network": '"><script>'})
     drawn = diagram.topology([SMALL, release(x=hostile)])
     root = ET.fromstring(diagram.svg(drawn))
     texts = [one.text for one in root.iter(f"{SVG}text")]

@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils import preflight
+from ansible_collections.sse.platform.plugins.module_utils import layout, preflight
 
 GIB = 2**30
 SETTINGS: dict[str, Any] = {
@@ -17,6 +17,8 @@ SETTINGS: dict[str, Any] = {
     "network_gateway": "10.99.0.1",
     "network_ip_range": "10.99.0.128/25",
     "network_recreate_allowed": False,
+    "network_layout": "single",
+    "exposure_allow_from": [],
     "docker_restart_allowed": False,
     "kafka_coordination": "kraft",
     "kafka_cluster_id": "",
@@ -38,6 +40,7 @@ NETWORK: dict[str, Any] = {
     "subnets": ["10.99.0.0/24"],
     "gateway": "10.99.0.1",
     "ip_range": "10.99.0.128/25",
+    "internal": False,
     "labels": OWN,
     "device": "br-sse",
     "containers": [],
@@ -58,6 +61,9 @@ HOST: dict[str, Any] = {
     "memory_bytes": 4 * GIB,
     "overcommit_memory": 1,
     "overcommit_writable": True,
+    "bridge_filter": "on",
+    "firewall": "/usr/sbin/iptables",
+    "ssh_client": "",
     "disk_free_bytes": {"/var/lib/docker": 20 * GIB, "/var/lib/sse-platform": 20 * GIB},
     "daemon_json": {},
     "dockerd_pid": None,
@@ -86,10 +92,17 @@ def network(**changes: Any) -> dict[str, Any]:
     return {**NETWORK, **changes}
 
 
+def with_networks(settings: dict[str, Any]) -> dict[str, Any]:
+    networks = layout.networks(settings)
+    return {**RELEASE, "networks": {one["name"]: {"segment": name, **one} for name, one in networks.items()}}
+
+
 def told(settings: dict[str, Any] | None = None, **host: Any) -> str:
     before = copy.deepcopy({**HOST, **host})
     given = copy.deepcopy(before)
-    problems = preflight.problems({**SETTINGS, **(settings or {})}, given, RELEASE)
+    problems = preflight.problems(
+        {**SETTINGS, **(settings or {})}, given, with_networks({**SETTINGS, **(settings or {})})
+    )
     assert given == before
     return "\n".join(problems)
 
@@ -166,12 +179,65 @@ def test_the_stacks_own_network_is_no_overlap() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"subnets": ["10.98.0.0/24"]}, {"gateway": "10.99.0.9"}, {"ip_range": ""}, {"driver": "ipvlan"}]
+    "change",
+    [
+        {"subnets": ["10.98.0.0/24"]},
+        {"gateway": "10.99.0.9"},
+        {"ip_range": ""},
+        {"driver": "ipvlan"},
+        {"internal": True},
+    ],
 )
 def test_a_network_is_made_anew_only_where_that_is_allowed(change: dict[str, Any]) -> None:
     text = told(networks=[network(**change)])
     assert "network_recreate_allowed=true" in text
     assert told({"network_recreate_allowed": True}, networks=[network(**change)]) == ""
+
+
+SEGMENTED = {"network_layout": "segmented", "network_segment_subnets": {"data": "10.50.0.0/24"}}
+
+
+def test_every_segment_is_looked_at_before_anything_changes() -> None:
+    assert told(SEGMENTED) == ""
+    text = told(SEGMENTED, routes=[{"destination": "10.50.0.0/16", "device": "tun0"}])
+    assert text.startswith("network_segment_subnets.data is '10.50.0.0/24': it overlaps the route 10.50.0.0/16")
+    theirs = network(name="sse-data", subnets=["10.1.0.0/24"], labels={})
+    assert "choose another stack_name" in told(SEGMENTED, networks=[theirs])
+    assert "br_netfilter" in told(SEGMENTED, bridge_filter="none")
+    assert "DOCKER-USER" in told(SEGMENTED, firewall="")
+    assert told(SEGMENTED, firewall="", engine=None, bridge_filter="loadable") == ""
+
+
+def test_networks_are_made_where_they_miss_or_differ_and_dropped_where_nobody_else_is_on_them() -> None:
+    settings = {**SETTINGS, **SEGMENTED}
+    old = [
+        network(),
+        network(name="sse-old"),
+        network(name="sse-shared", containers=["guest"]),
+        network(name="x", labels={}),
+    ]
+    host = {**HOST, "networks": old, "containers": [container("guest", {})]}
+    steps = preflight.network_steps(settings, host, [with_networks(settings)])
+    assert [one["name"] for one in steps["make"]] == ["sse-app", "sse-data", "sse-monitoring", "sse-ports"]
+    assert steps["drop"] == ["sse-old"]
+    assert preflight.network_steps(SETTINGS, host, [with_networks(SETTINGS)])["make"] == []
+
+
+@pytest.mark.parametrize(
+    ("allowed", "client", "refused"),
+    [
+        ([], "192.0.2.9", False),
+        (["192.0.2.0/24"], "192.0.2.9", False),
+        (["192.0.2.0/24"], "", False),
+        (["198.51.100.0/24"], "192.0.2.9", True),
+        (["198.51.100.0/24"], "2001:db8::1", True),
+    ],
+)
+def test_nobody_locks_out_the_address_that_they_come_from(allowed: list[str], client: str, refused: bool) -> None:
+    text = told({"exposure_allow_from": allowed}, ssh_client=client)
+    assert bool(text) == refused
+    if refused:
+        assert client in text
 
 
 def test_a_network_that_is_not_ours_is_never_made_anew() -> None:

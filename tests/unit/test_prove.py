@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils import exposed, matrix, namespace, prove
+from ansible_collections.sse.platform.plugins.module_utils import exposed, firewall, matrix, namespace, prove
 from ansible_collections.sse.platform.plugins.module_utils.observe import Observed
 from ansible_collections.sse.platform.plugins.module_utils.reach import Edge
 from ansible_collections.sse.platform.plugins.module_utils.release import FORMAT, History
@@ -18,11 +18,12 @@ from ansible_collections.sse.platform.plugins.module_utils.spec import SpecError
 def spec(**keys: Any) -> dict[str, Any]:
     return {
         "service": "redis",
-        "network": "sse-network",
+        "networks": {"sse-network": "10.99.0.11"},
         "container": "redis-master",
         "aliases": ["redis-master", "redis"],
         "reaches": [],
         "listens": [],
+        "reaches_host": [],
         "ports": [],
         "healthcheck": {"command": ["true"], "http": None, "interval": 10},
         **keys,
@@ -34,6 +35,9 @@ def release(containers: dict[str, Any], number: int = 1, outcome: str = "applied
         "format": FORMAT,
         "stack": "sse",
         "project": "sse-platform",
+        "layout": "single",
+        "networks": {},
+        "allow_from": [],
         "containers": containers,
         "unavailable": {},
         "number": number,
@@ -84,6 +88,7 @@ class Engine:
 def quiet_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(namespace, "sockets", lambda _: [])
     monkeypatch.setattr(exposed, "host_address", lambda: "")
+    monkeypatch.setattr(firewall, "program", lambda: "")
 
 
 def proved(engine: Engine, tmp_path: Path, containers: dict[str, Any]) -> prove.Proof:
@@ -195,7 +200,7 @@ def test_where_no_release_was_applied_the_newest_is_proved_and_fails_by_itself(t
 
 def test_a_release_of_another_version_is_not_read_but_named(tmp_path: Path) -> None:
     History(str(tmp_path), "sse-platform").write({**release({}), "format": FORMAT - 1})
-    with pytest.raises(SpecError, match="release 1 of sse-platform has format 1"):
+    with pytest.raises(SpecError, match="release 1 of sse-platform has format 2"):
         prove.newest_releases(str(tmp_path))
 
 

@@ -15,6 +15,7 @@ def spec(short: str, listens: list[int], **keys: Any) -> dict[str, Any]:
         "service": "things",
         "aliases": [short, f"{short}-alias"],
         "listens": listens,
+        "networks": {"sse-network": ""},
         "reaches": [],
         **keys,
     }
@@ -59,6 +60,12 @@ def test_what_leads_nowhere_is_named(peer: str, said: str) -> None:
     assert reach.problems([release(spec("app", [], **to(peer)), spec("kafka", [9092]))]) == [
         f"things.containers.app.reaches: {peer} (need {peer}): {said}"
     ]
+
+
+def test_a_container_that_shares_no_network_with_what_it_reaches_is_named() -> None:
+    one = {**spec("app", [], **to("kafka:9092")), "networks": {"sse-app": ""}}
+    [told] = reach.problems([release(one, spec("kafka", [9092]))])
+    assert told.endswith("it shares no network with sse-kafka; add one of its own to things.containers.app.segments")
 
 
 def test_what_is_not_available_here_is_no_mistake_and_no_edge() -> None:

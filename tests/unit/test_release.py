@@ -22,11 +22,23 @@ def container(**changes: Any) -> dict[str, Any]:
     }
 
 
+def network(name: str, subnet: str, *, internal: bool = False) -> dict[str, Any]:
+    return {"name": name, "subnet": subnet, "internal": internal}
+
+
+SEGMENTS = {
+    "network": network("sse-network", "10.99.0.0/24"),
+    "data": network("sse-data", "10.99.2.0/24", internal=True),
+    "ports": network("sse-ports", "10.99.4.0/24"),
+}
+PORT = {"host_ip": "127.0.0.1", "host_port": 6379, "container_port": 6379}
+
+
 def build(containers: dict[str, Any], **changes: Any) -> release.Release:
     given: dict[str, Any] = {
         "stack": "sse",
         "project": "sse-platform",
-        "network": {"name": "sse-network", "subnet": "10.99.0.0/24"},
+        "networks": {"network": network("sse-network", "10.99.0.0/24")},
         "references": {"bb": "sse-platform/bb:1"},
         "unavailable": {},
         **changes,
@@ -42,11 +54,55 @@ def test_short_names_addresses_and_images_are_resolved() -> None:
         }
     )
     nginx = built["containers"]["sse-nginx"]
-    assert nginx["address"] == "10.99.0.10"
+    assert nginx["networks"] == {"sse-network": "10.99.0.10"}
     assert nginx["hosts"] == {"app-1": "10.99.0.21"}
     assert nginx["after"] == ["sse-app-1"]
     assert nginx["aliases"] == ["nginx", "web"]
     assert nginx["image"] == "sse-platform/bb:1"
+
+
+def test_in_segments_a_container_joins_those_it_names_and_a_bridge_of_its_own_where_it_publishes() -> None:
+    one = container(address=11, segments=["data", "ports"], ports=[PORT])
+    two = container(address=12, segments=["network", "data"], hosts=["redis"])
+    built = build({"redis": one, "app": two}, networks=SEGMENTS)
+    assert built["layout"] == "segmented"
+    assert built["containers"]["sse-redis"]["networks"] == {"sse-data": "10.99.2.11", "sse-redis-ports": "10.99.4.6"}
+    assert built["containers"]["sse-app"]["networks"] == {"sse-network": "10.99.0.12", "sse-data": "10.99.2.12"}
+    assert built["containers"]["sse-app"]["hosts"] == {"redis": "10.99.2.11"}
+    assert list(built["networks"]) == ["sse-network", "sse-data", "sse-redis-ports"]
+    own = built["networks"]["sse-redis-ports"]
+    assert (own["subnet"], own["gateway"], own["internal"]) == ("10.99.4.4/30", "10.99.4.5", False)
+    single = build({"redis": one, "app": two})
+    assert (single["layout"], list(single["networks"])) == ("single", ["sse-network"])
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"address": 11}, "things.containers.a.segments: on no network; name at least one of network, data"),
+        ({"address": 11, "segments": ["ports"]}, "things.containers.a.segments: on no network"),
+        (
+            {"address": 11, "segments": ["data"], "ports": [PORT]},
+            "things.containers.a.ports: sse-data is an internal network, where nothing is published; add ports to its",
+        ),
+        ({"segments": ["data"]}, "things.containers.a.address: missing; in segments, connections are judged by"),
+        ({"address": 99, "segments": ["data", "ports"]}, "things.containers.a.address: .* an `address` from 10 to 73"),
+        ({"address": 300, "segments": ["data"]}, "things.containers.a.address: 300 is no host number inside"),
+        (
+            {"address": 11, "segments": ["dta"]},
+            r"things.containers.a.segments\[0\]: 'dta' is not accepted; expected one",
+        ),
+    ],
+)
+def test_what_does_not_fit_into_segments_is_refused_by_name(keys: dict[str, Any], said: str) -> None:
+    with pytest.raises(SpecError, match=said):
+        build({"a": container(**keys)}, networks=SEGMENTS)
+
+
+def test_containers_that_share_no_network_cannot_be_pinned() -> None:
+    one, two = container(address=11, segments=["data"]), container(address=12, segments=["network"], hosts=["a"])
+    with pytest.raises(SpecError, match=r"things.containers.b.hosts: 'a' has no reserved address on a network of 'b'"):
+        build({"a": one, "b": two}, networks=SEGMENTS)
 
 
 def test_a_container_listens_on_published_ports_its_health_endpoint_and_what_it_names_beyond() -> None:
@@ -75,7 +131,7 @@ def test_a_container_whose_image_is_unavailable_is_left_out_and_named() -> None:
     [
         ({"a": container(image="nope")}, "'nope' is not in the image catalogue"),
         ({"a": container(after=["b"])}, "'b' is not a container of this project"),
-        ({"a": container(address=256)}, "'a' has no reserved address inside"),
+        ({"a": container(address=256)}, "256 is no host number inside"),
         ({"a": container(hosts=["b"]), "b": container()}, "'b' has no reserved address"),
         ({"a": container(address=9), "b": container(address=9)}, "address 10.99.0.9 is claimed twice"),
         ({"a": container(), "b": container(aliases=["a"])}, "alias a is claimed twice: by sse-a and by sse-b"),
@@ -101,7 +157,7 @@ def test_limiting_takes_named_services_and_keeps_the_rest_as_it_was() -> None:
             declared,
             stack="s",
             project="p",
-            network={"name": "n", "subnet": "10.0.0.0/24"},
+            networks={"network": network("n", "10.0.0.0/24")},
             references={"old": "old", "new": "new"},
             unavailable={},
         )

@@ -213,4 +213,10 @@ def test_an_empty_gateway_stands_for_the_first_address() -> None:
     assert settings.derived({"network_subnet": "10.1.0.0/24", "network_gateway": "", "network_ip_range": ""}) == {
         "network_gateway": "10.1.0.1",
         "network_ip_range": "10.1.0.128/25",
+        "network_segment_subnets": {
+            "app": "10.1.1.0/24",
+            "data": "10.1.2.0/24",
+            "monitoring": "10.1.3.0/24",
+            "ports": "10.1.4.0/24",
+        },
     }

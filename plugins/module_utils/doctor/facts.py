@@ -23,13 +23,14 @@ from ansible_collections.sse.platform.plugins.module_utils import (
     dockerd,
     exposed,
     host,
+    layout,
     namespace,
     netfilter,
     probe,
     reach,
 )
 from ansible_collections.sse.platform.plugins.module_utils.observe import LABEL, health_of
-from ansible_collections.sse.platform.plugins.module_utils.prove import newest_releases
+from ansible_collections.sse.platform.plugins.module_utils.release import newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.spec import SpecError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ SYSCTLS = {
 def gather(options: Json) -> Json:
     """Observe a host and its engine, and try every connection and port that should work.
 
-    :param options: ``stack``, ``state_directory``, ``network`` (name, subnet, gateway, ip_range and bridge that the
+    :param options: ``stack``, ``state_directory``, ``network`` (name, subnet, gateway and ip_range that the
         settings ask for), ``bind`` (host address of the public ports) and ``clock`` (the controller's, RFC 3339)
     """
     facts = observe(options)
@@ -72,7 +73,7 @@ def observe(options: Json) -> Json:
     observed = host.observe({"stack": options["stack"], "state_directory": options["state_directory"]})
     facts: Json = {
         "stack": options["stack"],
-        "wanted": {**options["network"], "mtu": observed["uplink_mtu"]},
+        "wanted": {**options["network"], "bridge": layout.device(options["stack"]), "mtu": observed["uplink_mtu"]},
         "bind": options["bind"],
         "host": observed,
         "now": now,

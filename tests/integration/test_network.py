@@ -1,0 +1,230 @@
+"""The network in both layouts, looked at from inside, from a neighbour of the host, and by a stranger who joins it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import subprocess
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import docker.errors
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils import firewall, namespace, probe
+from ansible_collections.sse.platform.tests.integration.stack import Stack, eventually
+from sse_client.client import Bye, Client, Gap, Message
+
+CHANNEL = "it.network"
+DELIVER_SECONDS = 60.0
+NEIGHBOUR, ITS_GATEWAY = "10.251.90.2", "10.251.90.1"
+
+
+class Traffic:
+    """One subscriber that resumes and one publisher that repeats, for as long as something is done to the stack."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.stored: list[str] = []
+        self.heard: list[str] = []
+        self.gaps: list[Gap] = []
+        self.ending = threading.Event()
+
+    def __enter__(self) -> Traffic:
+        self.thread = threading.Thread(target=lambda: asyncio.run(self.run()), daemon=True)
+        self.thread.start()
+        eventually(lambda: len(self.heard) > 5, "events arrive")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ending.set()
+        self.thread.join(2 * DELIVER_SECONDS)
+
+    async def run(self) -> None:
+        self.level = asyncio.Event()
+        async with Client(self.url) as client:
+            listening = asyncio.create_task(self.listen(client))
+            while not self.ending.is_set():
+                self.stored += await client.publish({"channel": CHANNEL, "data": 0}, seconds=DELIVER_SECONDS)
+                await asyncio.sleep(0.02)  # some fifty events a second are enough
+            # What was published before the last event was given before it.
+            self.stored += await client.publish({"channel": CHANNEL, "data": 1}, seconds=DELIVER_SECONDS)
+            async with asyncio.timeout(DELIVER_SECONDS):
+                await self.level.wait()
+            listening.cancel()
+
+    async def listen(self, client: Client) -> None:
+        async with contextlib.aclosing(client.stream(CHANNEL)) as stream:
+            async for found in stream:
+                match found:
+                    case Message():
+                        self.heard.append(found.id)
+                        if found.data == "1":
+                            self.level.set()
+                    case Gap():
+                        self.gaps.append(found)
+                    case Bye():
+                        pass
+
+
+def kept(stack: Stack) -> dict[str, int]:
+    """How many edges of the matrix had which verdict when it was measured last."""
+    return json.loads((stack.state / "matrix" / "matrix.json").read_text())["counts"]
+
+
+def test_a_stack_moves_into_segments_and_back_and_no_acknowledged_event_is_lost(stack: Stack) -> None:
+    with Traffic(f"http://127.0.0.1:{stack.http_port}") as traffic:
+        run = stack.up(network_layout="segmented")
+        assert "replace it-kafka" in run.output
+        # Every declared pair connects, and every other is refused.
+        assert set(kept(stack)) == {"reached", "refused"}
+        moved = len(traffic.stored)
+        again = stack.up(network_layout="segmented")
+        assert again.unchanged, again.output
+        networks = {str(one.name) for one in stack.engine.networks.list(names=["it-"])}
+        assert networks >= {"it-network", "it-app", "it-data", "it-monitoring", "it-kafka-ports"}
+        subprocess.run(["iptables", "-w", "-F", firewall.chain(stack.name)], check=True)
+        broken = stack.verify()
+        assert broken.code != 0
+        assert "SSE-it: tried to find the stack's firewall rules in place" in broken.output
+        assert "it-redis-exporter: tried to connect to it-kafka:9092 from inside, and fail" in broken.output
+        assert kept(stack)["leak"] > 0
+        mended = stack.up(network_layout="segmented")
+        assert "firewall SSE-it" in mended.output
+        assert "replace" not in mended.output
+        stack.up()
+        assert kept(stack)["open"] > 0
+        left = {str(one.name) for one in stack.engine.networks.list(names=["it-"])}
+        assert {name for name in left if not name.startswith("it-bad")} == {"it-network"}
+        eventually(lambda: len(traffic.stored) > moved, "events after the move back")
+    assert traffic.gaps == []
+    assert traffic.heard == traffic.stored
+    assert len(traffic.stored) > moved > 5
+
+
+@pytest.fixture
+def neighbour() -> Iterator[int]:
+    """A machine beside this one: a network namespace with a cable to the host, which is its router."""
+    run = partial(subprocess.run, check=True)
+    run(["ip", "netns", "add", "it-net"])
+    holder = subprocess.Popen(["ip", "netns", "exec", "it-net", "sleep", "600"])
+    try:
+        run(["ip", "link", "add", "it-net0", "type", "veth", "peer", "name", "it-net1", "netns", "it-net"])
+        run(["ip", "addr", "add", f"{ITS_GATEWAY}/30", "dev", "it-net0"])
+        run(["ip", "link", "set", "it-net0", "up"])
+        run(["ip", "-n", "it-net", "addr", "add", f"{NEIGHBOUR}/30", "dev", "it-net1"])
+        run(["ip", "-n", "it-net", "link", "set", "it-net1", "up"])
+        run(["ip", "-n", "it-net", "route", "add", "default", "via", ITS_GATEWAY])
+        eventually(lambda: "sleep" in command_of(holder.pid), "the namespace's holder")
+        yield holder.pid
+    finally:
+        holder.kill()
+        holder.wait()
+        run(["ip", "netns", "del", "it-net"])
+        subprocess.run(["ip", "link", "del", "it-net0"], check=False, capture_output=True)
+
+
+def command_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text()
+
+
+def answering(stack: Stack, pid: int) -> set[tuple[str, int]]:
+    """Scan, from the neighbour, the host's published ports and every port of every container at its own address."""
+    containers = [*stack.containers().values()]
+    networks = {name for one in containers for name in one.attrs["NetworkSettings"]["Networks"]}
+    hosts = {ITS_GATEWAY, *(stack.engine.networks.get(name).attrs["IPAM"]["Config"][0]["Gateway"] for name in networks)}
+    published = range(stack.http_port, stack.http_port + 8)
+    targets = {(address, port) for address in hosts for port in published}
+    for one in containers:
+        inside = namespace.sockets(one.attrs["State"]["Pid"])
+        ports = {found.port for found in inside if found.state == namespace.LISTEN}
+        for network in one.attrs["NetworkSettings"]["Networks"].values():
+            targets |= {(network["IPAddress"], port) for port in ports}
+    found = namespace.inside(pid, lambda: probe.connect_all(targets))
+    return {target for target, attempt in found.items() if not attempt.error}
+
+
+def test_a_neighbour_reaches_what_is_declared_public_and_nothing_else(stack: Stack, neighbour: int) -> None:
+    assert answering(stack, neighbour) == set()
+    # Without the stack's chain a neighbour is at Redis, though it is published on loopback alone.
+    jump = ["-j", firewall.chain(stack.name)]
+    subprocess.run(["iptables", "-w", "-D", "DOCKER-USER", *jump], check=True)
+    assert (f"{stack.prefix}.11", 6379) in answering(stack, neighbour)
+    production: dict[str, Any] = {"exposure_profile": "production", "exposure_unauthenticated_publishing": True}
+    stack.up(**production)
+    doors = (stack.http_port, stack.http_port + 1)
+    public = {(address, port) for address in (ITS_GATEWAY, f"{stack.prefix}.1") for port in doors}
+    assert answering(stack, neighbour) == public
+    before = stack.ids()
+    stack.up(**production, exposure_allow_from=["192.0.2.0/24"])
+    assert answering(stack, neighbour) == set()
+    assert stack.live_again()  # this host itself always may
+    stack.up(**production, exposure_allow_from=[f"{NEIGHBOUR}/32"])
+    assert answering(stack, neighbour) == public
+    assert stack.ids() == before
+    stack.up(**production, network_layout="segmented")
+    assert answering(stack, neighbour) == {
+        (address, port)
+        for address in {ITS_GATEWAY, *(f"10.88.{number}.1" for number in (0, 1, 2, 3))}
+        for port in doors
+    } | {(f"10.88.4.{number}", port) for number in (5, 9, 17) for port in doors}
+
+
+@pytest.fixture
+def stranger(stack: Stack) -> Iterator[Any]:
+    """A container of somebody else's that joined the stack's network as an external one."""
+    image = stack.container("app-1").attrs["Image"]
+    made = stack.engine.containers.run(
+        image,
+        ["-c", "import time; time.sleep(600)"],
+        entrypoint="python",
+        name="guest-of-it",
+        network="it-network",
+        detach=True,
+    )
+    try:
+        made.reload()
+        yield made
+    finally:
+        made.remove(force=True)
+
+
+@pytest.mark.parametrize("layout", ["single", "segmented"])
+def test_a_stranger_on_the_network_reaches_nginx_and_is_left_alone(stack: Stack, stranger: Any, layout: str) -> None:
+    stack.up(network_layout=layout, app_environment_extra={"SSE_MAX_BODY_BYTES": "400000"})
+    seen = probe.measure(stranger.attrs["State"]["Pid"], "nginx", 80, "/api/v1/health/live")
+    assert (seen.failed, seen.status) == ("", 200)
+    before = dict(stranger.attrs["State"], Health=None)
+    stranger.reload()
+    assert dict(stranger.attrs["State"], Health=None) == before
+    assert list(stranger.attrs["NetworkSettings"]["Networks"]) == ["it-network"]
+    redis = probe.measure(stranger.attrs["State"]["Pid"], "redis-master", 6379)
+    assert redis.failed == ("" if layout == "single" else "resolve")
+
+
+def test_a_network_with_strangers_on_it_is_left_and_they_are_named(stack: Stack) -> None:
+    left = Stack("it-left", "10.251.91.0/24", 18380)
+    labels = {"sse.platform.stack": left.name}
+    network = stack.engine.networks.create("it-left-network", labels=labels)
+    image = stack.container("app-1").attrs["Image"]
+    guest = stack.engine.containers.create(image, name="guest-of-left", network="it-left-network")
+    try:
+        told = left.play("destroy")
+        assert told.code == 0
+        assert "guest-of-left" in told.output
+        network.reload()
+        guest.remove()
+        assert "it-left-network" in left.play("destroy").output
+        with pytest.raises(docker.errors.NotFound):
+            network.reload()
+        # What a stranger is told whose network is not there (any more).
+        with pytest.raises(docker.errors.NotFound, match="network it-left-network not found"):
+            stack.engine.containers.run(image, network="it-left-network", name="guest-of-left", remove=True)
+    finally:
+        with contextlib.suppress(docker.errors.NotFound):
+            stack.engine.containers.get("guest-of-left").remove(force=True)
+        with contextlib.suppress(docker.errors.NotFound):
+            network.remove()

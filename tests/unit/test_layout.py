@@ -1,0 +1,98 @@
+"""Properties of the network layouts: subnets follow one another, and what is wrong with one is told by its name."""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+from typing import Any
+
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils import layout
+
+SETTINGS: dict[str, Any] = {
+    "stack_name": "sse",
+    "network_layout": "segmented",
+    "network_name": "sse-network",
+    "network_subnet": "10.99.0.0/24",
+    "network_gateway": "10.99.0.1",
+    "network_ip_range": "10.99.0.128/25",
+    "network_segment_subnets": {},
+    "app_replicas": 3,
+}
+
+
+def test_segments_follow_the_first_subnet_in_its_size_unless_named() -> None:
+    assert layout.subnets({**SETTINGS, "network_subnet": "10.0.0.64/26"}) == {
+        "app": "10.0.0.128/26",
+        "data": "10.0.0.192/26",
+        "monitoring": "10.0.1.0/26",
+        "ports": "10.0.1.64/26",
+    }
+    given = {**SETTINGS, "network_segment_subnets": {"data": "10.50.0.0/24"}}
+    assert layout.networks(given)["data"]["subnet"] == "10.50.0.0/24"
+
+
+def test_single_has_one_network_and_segmented_five() -> None:
+    assert list(layout.networks({**SETTINGS, "network_layout": "single"})) == ["network"]
+    networks = layout.networks(SETTINGS)
+    assert [(name, one["name"], one["internal"]) for name, one in networks.items()] == [
+        ("network", "sse-network", False),
+        ("app", "sse-app", False),
+        ("data", "sse-data", True),
+        ("monitoring", "sse-monitoring", True),
+        ("ports", "sse-ports", False),
+    ]
+
+
+def test_bridges_of_their_own_overlap_nobody_else_s() -> None:
+    ports = layout.networks(SETTINGS)["ports"]
+    subnets = [ipaddress.IPv4Network(layout.own_bridge(ports, "x", number)["subnet"]) for number in range(10, 74)]
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(subnets, 2))
+    assert all(one.subnet_of(ipaddress.IPv4Network(ports["subnet"])) for one in subnets)
+    for number in (None, 9, 74):
+        with pytest.raises(ValueError, match="from 10 to 73"):
+            layout.own_bridge(ports, "x", number)
+
+
+@pytest.mark.parametrize("stack", ["s", "sse", "a-stack-of-20-letters"[:20]])
+def test_the_kernel_takes_every_bridge_s_name(stack: str) -> None:
+    networks = layout.networks({**SETTINGS, "stack_name": stack})
+    devices = [one["device"] for one in networks.values()]
+    assert len(set(devices)) == len(devices)
+    assert all(len(one) <= 15 and one.startswith("br-") for one in devices)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"network_segment_subnets": {"dta": "10.1.0.0/24"}}, "names 'dta': accepted are app, data, monitoring, ports"),
+        (
+            {"network_segment_subnets": {"data": "10.99.0.0/16"}},
+            "network_segment_subnets.data is '10.99.0.0/16': it overlaps",
+        ),
+        (
+            {"network_segment_subnets": {"data": "10.1.0.0/24", "app": "10.1.0.0/25"}},
+            "it overlaps network_segment_subnets.app",
+        ),
+        (
+            {"network_segment_subnets": {"data": "10.1.0.0/27"}},
+            "network_segment_subnets.data is '10.1.0.0/27': too small",
+        ),
+        (
+            {"network_segment_subnets": {"app": "8.8.8.0/24"}},
+            "network_segment_subnets.app is '8.8.8.0/24': it is not private",
+        ),
+        ({"network_segment_subnets": {"app": "x"}}, "network_segment_subnets.app is 'x': it has no prefix length"),
+        (
+            {"network_subnet": "192.168.255.0/24"},
+            "network_segment_subnets.app is '192.169.0.0/24' (after network_subnet)",
+        ),
+    ],
+)
+def test_a_bad_segment_is_told_by_its_name(changes: dict[str, Any], said: str) -> None:
+    text = "; ".join(layout.problems({**SETTINGS, **changes}))
+    assert said in text
+
+
+def test_in_single_further_subnets_are_not_looked_at() -> None:
+    assert list(layout.problems({**SETTINGS, "network_layout": "single", "network_subnet": "192.168.255.0/24"})) == []
