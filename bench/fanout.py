@@ -15,6 +15,7 @@ import contextlib
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -240,6 +241,7 @@ def main() -> None:
     else:
         if (os.cpu_count() or 1) < 2:
             sys.exit("fanout.py needs two cores: one for the hub, one for the client")
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # by way of what ends the servers
         bench, begun = Bench(options), time.monotonic()
         rows = options.only or ["fan_out", "nginx", "idle", "kafka"]
         result = {row: getattr(bench, row)() for row in rows}

@@ -21,12 +21,14 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 PAYLOAD_BYTES = 190
 CONNECTS = 100  # opened before their answers are read: below every peer's listen backlog
 PUBLISHERS = 64  # connections; more publishes than this at once are held back, and counted
+LOST = 599  # in the place of a status
 STEPS, STEP_MS = 1_000_000, 0.1  # of the histogram of latencies, as in reader.c
 DATA_SEGMENTS_IN = 152  # offset of tcpi_data_segs_in in struct tcp_info (linux/tcp.h)
 
@@ -132,20 +134,22 @@ class Publisher:
     def __init__(self, address: tuple[str, int] | str) -> None:
         self.socket = connected(address)
         self.socket.setblocking(False)
-        self.busy = False
+        self.lost = False
         self._answer = bytearray()
 
     def send(self, request: bytes) -> None:
         """Send one request; they are far smaller than a socket's buffer."""
-        self.busy = True
         if self.socket.send(request) != len(request):
             raise ConnectionError("a publish did not fit into an empty socket buffer")
 
     def receive(self) -> int:
-        """Read; the status of an answer that is complete, else 0."""
-        part = self.socket.recv(65536)
+        """Read; the status of an answer that is complete, LOST where the hub has closed the connection, else 0."""
+        part = b""
+        with suppress(ConnectionError):
+            part = self.socket.recv(65536)
         if not part:
-            raise ConnectionError("the hub has closed a publisher's connection")
+            self.lost = True
+            return LOST
         self._answer += part
         head, found, body = bytes(self._answer).partition(b"\r\n\r\n")
         if not found:
@@ -156,7 +160,6 @@ class Publisher:
         if length is None and b"chunked" in head.lower() and not body.endswith(b"0\r\n\r\n"):
             return 0
         self._answer.clear()
-        self.busy = False
         return int(head.split(b" ", 2)[1])
 
 
@@ -246,7 +249,11 @@ class Load:
         """Read streams until the deadline or an answer to a publish; those that are complete, with their status."""
         for descriptor in self.reader.poll(self.epoll.fileno(), deadline):
             publisher = self.publishers[descriptor]
-            if status := publisher.receive():
+            status = publisher.receive()
+            if publisher.lost:
+                self.epoll.unregister(descriptor)
+                self.publishers.pop(descriptor).socket.close()
+            if status:
                 yield publisher, status
 
     def window(self, rate: float, seconds: float, grace: float) -> dict[str, Any]:
@@ -281,7 +288,8 @@ class Load:
             else:
                 deadline = now + 0.005
             for publisher, status in self._answers(deadline):
-                self.idle.append(publisher)
+                if not publisher.lost:
+                    self.idle.append(publisher)
                 errors += not 200 <= status < 300
         elapsed = time.monotonic() - begun
         used = {name: seconds - spent[name] for name, seconds in self.spent().items()}
@@ -343,10 +351,11 @@ class Load:
             for publisher, status in self._answers(time.monotonic() + 1):
                 accepted += 200 <= status < 300
                 refused += not 200 <= status < 300
-                if time.monotonic() < begun + seconds:
+                if time.monotonic() < begun + seconds and not publisher.lost:
                     publisher.send(request())
-                else:
-                    under_way.remove(publisher)
+                    continue
+                under_way.remove(publisher)
+                if not publisher.lost:
                     self.idle.append(publisher)
         events, elapsed = accepted * batch, time.monotonic() - begun
         used = {name: after - spent[name] for name, after in self.spent().items()}
