@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 ANY = str(ipaddress.IPv4Address(0))
 EVERYWHERE = frozenset({ANY, "::"})
 LOOPBACK = "127.0.0.1"
-HOST_GATEWAY = "host.docker.internal"  # what containers call the host, by an extra host (docker run, --add-host)
 ANSWER_SECONDS = 3.0  # on the host itself; a packet that is dropped, not refused, takes this long to notice
 REFUSE_SECONDS = 0.5  # the same where no answer is expected
 HOLD_SECONDS = 0.1  # docker-proxy accepts for a dead container and hangs up at once; a server holds or greets

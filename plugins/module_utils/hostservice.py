@@ -48,12 +48,19 @@ def reach(name: str, pid: int, address: str, port: int) -> list[Fault]:
 def diagnose(sockets: Iterable[Socket], address: str, port: int) -> tuple[str, str]:
     """Say why nobody answers at an address of the host, and what to do, by who listens there."""
     listening = {one.address for one in sockets if one.state == namespace.LISTEN and one.port == port}
-    start = f"let it listen there, and nowhere else: SSE_HOST={address} SSE_PORT={port} python -m sse_app"
-    if not listening:
-        return f"nothing listens on port {port} of the host", start
-    if listening <= {"127.0.0.1", "::1"}:
-        return f"on the host, port {port} listens on loopback only, where no container is", start
-    if address not in listening and not listening & {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
-        return f"on the host, port {port} listens on {', '.join(sorted(listening))} only", start
+    why = unheard(listening, address, port)
+    if why:
+        return why, f"let it listen there, and nowhere else: SSE_HOST={address} SSE_PORT={port} python -m sse_app"
     firewall = f"allow it: iptables -I INPUT -d {address} -p tcp --dport {port} -j ACCEPT"
     return f"the host listens on port {port}, so a firewall of the host drops it", firewall
+
+
+def unheard(listening: set[str], address: str, port: int) -> str:
+    """Say why nobody hears what comes to an address of the host, by where its port is open; empty if one does."""
+    if not listening:
+        return f"nothing listens on port {port} of the host"
+    if listening <= {"127.0.0.1", "::1"}:
+        return f"on the host, port {port} listens on loopback only, where no container is"
+    if address not in listening and not listening & {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
+        return f"on the host, port {port} listens on {', '.join(sorted(listening))} only"
+    return ""

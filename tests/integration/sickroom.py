@@ -19,6 +19,8 @@ from docker.types import IPAMConfig, IPAMPool
 PREFIX = "10.68.101"
 MTU = 1400  # at most what any uplink of these tests carries
 PORTS = range(21790, 21800)
+# What a release says of networks, here none.
+NETWORKS: dict[str, Any] = {"layout": "single", "networks": {}, "allow_from": []}
 FINDING = re.compile(r"^\s*\d+\. (\S+): (.*) \[([a-z-]+)\]$")
 
 
@@ -123,6 +125,8 @@ class Sickroom:
             "service": short,
             "aliases": [short, *aliases],
             "ports": [],
+            "networks": {},
+            "listens": [],
             "reaches": [{"to": peer, "why": "the test"} for peer in reaches],
         }
         with contextlib.suppress(NotFound):
@@ -171,7 +175,7 @@ class Sickroom:
         """Write what the containers declare as the stack's newest release."""
         path = self.state / "releases" / "dr" / "0001.json"
         path.parent.mkdir(parents=True)
-        body = {"format": FORMAT, "number": 1, "stack": "dr", "project": "dr", "unavailable": {}}
+        body = {"format": FORMAT, "number": 1, "stack": "dr", "project": "dr", "unavailable": {}, **NETWORKS}
         path.write_text(json.dumps({**body, "containers": self.specs, "meta": {"outcome": "applied"}}))
 
     # The faults.

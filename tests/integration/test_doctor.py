@@ -15,6 +15,7 @@ from ansible_collections.sse.platform.tests.integration.stack import Stack
 # subject, rule, and what the finding must say
 FAULTS = [
     ("dr-network", "network-foreign", "did not make it"),
+    ("SSE-dr", "firewall-open", "chain SSE-dr is missing"),
     ("dr-conflict", "subnet-conflict", "interface drtun0 (10.68.102.5/24)"),
     ("dr-conflict", "unused-network", "no container is on it"),
     ("dr-needed", "unused-network", "dr-needing"),
@@ -27,6 +28,8 @@ FAULTS = [
     ("dr-client", "unhealthy", "dr-sick is unhealthy"),
     ("dr-client", "name-not-attached", "dr-apart is not on its network"),
     ("dr-client", "name-stopped", "dr-stopped does not run"),
+    ("dr-stopped", "not-running", "exited, exit code 3"),
+    ("dr-needing", "not-running", "created"),
     ("dr-client", "firewall", "DOCKER-USER"),
     ("dr-client", "firewall", "a firewall rule inside dr-inner"),
     ("dr-client", "name-alias", "dr-aliasless lacks that name"),
@@ -42,12 +45,12 @@ FAULTS = [
     ("dr-door", "port-on-loopback", "the settings ask for 0.0.0.0"),
     ("dr-late", "clock-skew", "behind the host's clock"),
     ("dr-hostmode", "host-mode-on-loopback", f"127.0.0.1:{PORTS[7]}"),
-    ("dr-guest", "host-service", f"host.docker.internal:{PORTS[8]}"),
+    ("dr-guest", "host-service", f"port {PORTS[8]} listens on loopback only"),
     ("STATE", "disk-full", "0 MiB of 2 MiB"),
     ("STATE", "inodes-full", "0 of 40 inodes"),
 ]
 # Their commands show where to look.
-ONLY_SHOWN = {"not-listening", "unhealthy", "name-stopped"}
+ONLY_SHOWN = {"not-listening", "unhealthy", "name-stopped", "not-running"}
 # Subjects that are of no stack: others may use this engine, too.
 HOST = ("engine", "kernel", "host", "iptables", "releases", "/")
 

@@ -32,6 +32,7 @@ COMMIT
 COMMIT
 """
 WHILE = 'while connecting to upstream, client: 192.0.2.1, request: "GET / HTTP/1.1", upstream: "'
+OWN = "*filter\n:SSE-sse - [0:0]\n-A SSE-sse -j REJECT"
 EMPTY = "*filter\n:FORWARD ACCEPT [0:0]\n*nat\n:PREROUTING ACCEPT [0:0]\n"
 
 
@@ -153,8 +154,9 @@ HEALTHY: Json = {
     "info": {"LiveRestoreEnabled": True},
     "engine_started": 500.0,
     "daemon_json_changed": 400.0,
-    "releases": [{}],
+    "releases": [{"containers": {"sse-kafka": {}}}],
     "releases_error": "",
+    "firewall": {"chain": "SSE-sse", "stands": True, "script": "/var/lib/sse-platform/firewall/restore"},
     "networks": [NETWORK, BRIDGE],
     "containers": [NGINX, APP, KAFKA],
     "edges": [WAY],
@@ -430,6 +432,20 @@ def test_a_host_without_an_engine_has_no_finding() -> None:
             "no ACCEPT",
             "restart docker",
         ),
+        ({"firewall": {"stands": False}}, "firewall-open", "SSE-sse", "not asked", "sh /var/lib/sse-platform/firewall"),
+        ({"firewall": {"stands": False, "script": ""}}, "firewall-open", "SSE-sse", "not asked", "./sse up"),
+        (
+            {
+                "edges": REFUSED,
+                "rules": forward("-j SSE-sse").replace(
+                    ":DOCKER-USER", ":SSE-sse - [0:0]\n-A SSE-sse -j REJECT\n:DOCKER-USER"
+                ),
+            },
+            "firewall",
+            "sse-app-1",
+            "filter SSE-sse: -j REJECT",
+            "add it to the `reaches` of its source",
+        ),
         ({"rules": EMPTY}, "rules-flushed", "iptables", "no chain nat DOCKER", "restart docker"),
         # names
         (
@@ -454,7 +470,11 @@ def test_a_host_without_an_engine_has_no_finding() -> None:
             "connect --alias=kafka sse-network sse-kafka",
         ),
         (
-            {"edges": UNKNOWN, "containers": with_kafka(running=False, status="exited", exit_code=1, inside=None)},
+            {
+                "releases": [],
+                "edges": UNKNOWN,
+                "containers": with_kafka(running=False, status="exited", exit_code=1, inside=None),
+            },
             "name-stopped",
             "sse-app-1",
             "exited (1)",
@@ -528,11 +548,11 @@ def test_a_host_without_an_engine_has_no_finding() -> None:
             "docker logs",
         ),
         (
-            {"edges": LOST, "containers": with_kafka(running=False, status="paused", inside=None)},
+            {"releases": [], "edges": LOST, "containers": with_kafka(running=False, status="paused", inside=None)},
             "stopped",
             "sse-app-1",
             "paused",
-            "docker start",
+            "docker unpause",
         ),
         (
             {
@@ -700,7 +720,7 @@ def test_a_host_without_an_engine_has_no_finding() -> None:
             {"containers": with_kafka(host_ports=[8000], inside={"hosts": {"host.docker.internal": "172.17.0.1"}})},
             "host-service",
             "sse-kafka",
-            "nothing listens there",
+            "nothing listens on port 8000",
             "172.17.0.1:8000",
         ),
     ],
@@ -712,6 +732,30 @@ def test_a_sick_host_is_told_apart(changes: Json, rule: str, subject: str, said:
     assert said in f"{found[0].wrong} {found[0].evidence}"
     assert mend in "\n".join(found[0].mend)
     assert "1 finding:" in report(found)
+
+
+@pytest.mark.parametrize(
+    ("containers", "said", "mend"),
+    [
+        ([NGINX, APP], "it is not there", "./sse up"),
+        (
+            with_kafka(running=False, status="exited", exit_code=137, inside=None),
+            "exited, exit code 137",
+            "docker start sse-kafka",
+        ),
+        (with_kafka(running=False, status="paused", inside=None), "paused", "docker unpause sse-kafka"),
+    ],
+)
+def test_a_declared_container_that_does_not_run_is_told(containers: list[Json], said: str, mend: str) -> None:
+    (finding,) = told({"containers": containers, "edges": [], "networks": [changed(NETWORK, endpoints={}), BRIDGE]})
+    assert (finding.rule, finding.subject) == ("not-running", "sse-kafka")
+    assert said in f"{finding.wrong} {finding.evidence}"
+    assert mend in finding.mend
+
+
+def test_an_engine_that_loses_live_restore_stops_what_runs_and_its_start_is_told() -> None:
+    (finding,) = told({"host": {"daemon_json": {"live-restore": False}}})
+    assert finding.mend == ("systemctl restart docker", "docker start sse-nginx sse-app-1 sse-kafka")
 
 
 def test_a_missing_network_is_made_as_the_stack_makes_it_and_its_containers_come_back() -> None:

@@ -29,6 +29,12 @@ def test_an_unknown_verb_is_refused_by_name() -> None:
     assert "'destory'" in refused.stderr
 
 
+def test_fix_is_the_verbs_own_variable_and_anything_else_is_ansibles() -> None:
+    """By ansible-playbook's own word, which knows no such option; without running a play."""
+    assert run(str(ROOT / "sse"), "doctor", "--fix", "--syntax-check").returncode == 0
+    assert run(str(ROOT / "sse"), "doctor", "--fixx", "--syntax-check").returncode == 2
+
+
 def test_the_launcher_stays_below_80_lines() -> None:
     assert len((ROOT / "sse").read_text().splitlines()) < 80
 

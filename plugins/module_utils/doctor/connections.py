@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.sse.platform.plugins.module_utils import netfilter
+from ansible_collections.sse.platform.plugins.module_utils import firewall, netfilter
 from ansible_collections.sse.platform.plugins.module_utils.doctor import names
 from ansible_collections.sse.platform.plugins.module_utils.doctor.engine import restart
 from ansible_collections.sse.platform.plugins.module_utils.doctor.finding import Finding, Json, docker
@@ -14,6 +14,7 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import (
     device_of,
     health,
     reconnect,
+    wake,
 )
 from ansible_collections.sse.platform.plugins.module_utils.host import as_dict
 
@@ -54,7 +55,7 @@ def unreached(facts: Json, way: Json) -> Finding:
         return found("no-such-address", "nobody has that address", "no running container has it", "docker ps -a")
     name = target["name"]
     if not target["running"]:
-        return found("stopped", f"{name} does not run", f"it is {target['status']}", docker("start", name))
+        return found("stopped", f"{name} does not run", f"it is {target['status']}", wake(target))
     source = container_of(facts, way["source"])
     own = set(source["networks"]) if source else set(target["networks"])
     shared = own & set(target["networks"])
@@ -68,8 +69,7 @@ def unreached(facts: Json, way: Json) -> Finding:
         return found(rule, why, health(target), *mend)
     rule = between(facts, source, target, port)
     if rule:
-        mend = restart(facts) if rule.policy else rule.removal
-        return found("firewall", "a firewall rule stops it", rule.shown, mend)
+        return found("firewall", "a firewall rule stops it", rule.shown, allow(facts, rule))
     for side in (one for one in (source, target) if one):
         rule = within(side, source, target, port)
         if rule:
@@ -89,6 +89,13 @@ def unreached(facts: Json, way: Json) -> Finding:
         return found("unhealthy", f"{name} is {target['health']}", health(target), docker("logs", "--tail=50", name))
     evidence = f"{name} listens on {port}, {health(target)}, and no rule is in the way"
     return found("unexplained", "it listens and does not answer", evidence, docker("logs", "--tail=50", name))
+
+
+def allow(facts: Json, rule: netfilter.Rule) -> str:
+    """What lets pass what a rule stops: a policy stops it only because the engine's own rules are gone."""
+    if rule.chain == firewall.chain(facts["stack"]):
+        return "# nothing declares this connection: add it to the `reaches` of its source, then ./sse up"
+    return restart(facts) if rule.policy else rule.removal
 
 
 def listening(target: Json, port: int) -> tuple[str, str, tuple[str, ...]] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ansible_collections.sse.platform.plugins.module_utils.doctor import (
     connections,
+    containers,
     engine,
     kernel,
     names,
@@ -16,6 +17,7 @@ RULES: tuple[Rule, ...] = (
     *engine.RULES,
     *kernel.RULES,
     *networks.RULES,
+    *containers.RULES,
     *names.RULES,
     *connections.RULES,
     *ports.RULES,

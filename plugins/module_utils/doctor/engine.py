@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.sse.platform.plugins.module_utils.doctor.finding import Finding, Json
+from ansible_collections.sse.platform.plugins.module_utils.doctor.finding import Finding, Json, docker
 from ansible_collections.sse.platform.plugins.module_utils.host import DAEMON_JSON, as_dict
 
 # Seconds. The controller's time is read before the module travels, which takes some on a busy machine; from here on
@@ -91,6 +91,10 @@ def not_loaded(facts: Json) -> Iterator[Finding]:
         mend = [restart(facts)]
         if not engine["live_restore"]:
             mend.insert(0, "# live-restore is off: every container stops while the engine restarts")
+        elif file.get("live-restore") is False:
+            # An engine that starts without it ends what it finds, as if by hand: no restart policy brings that back.
+            running = [one["name"] for one in facts["containers"] if one["running"]]
+            mend += [docker("start", *running)] if running else []
         yield Finding(
             "daemon-json-not-loaded", DAEMON_JSON, "it was edited and not loaded", "; ".join(told), tuple(mend)
         )

@@ -22,7 +22,9 @@ from typing import TYPE_CHECKING, Any, cast
 from ansible_collections.sse.platform.plugins.module_utils import (
     dockerd,
     exposed,
+    firewall,
     host,
+    hostservice,
     layout,
     namespace,
     netfilter,
@@ -87,6 +89,7 @@ def observe(options: Json) -> Json:
         "info": {},
         "engine_started": started(observed["dockerd_pid"]) if observed["dockerd_pid"] else 0.0,
         "daemon_json_changed": changed(host.DAEMON_JSON),
+        "firewall": None,
         **dict.fromkeys(("releases_error", "rules_error", "rules"), ""),
         **{
             name: [] for name in ("releases", "networks", "containers", "edges", "doors", "clocks", "refused_upstreams")
@@ -110,7 +113,22 @@ def observe(options: Json) -> Json:
         facts["releases"] = newest_releases(options["state_directory"])
     except SpecError as error:
         facts["releases_error"] = str(error)
+    if facts["releases"] and observed["engine"]:
+        facts["firewall"] = firewall_fact(options["stack"], options["state_directory"], facts["releases"])
     return facts
+
+
+def firewall_fact(stack: str, state_directory: str, releases: list[Json]) -> Json | None:
+    """Whether the stack's own chain is as its releases say; None where this engine's firewall has no place for it."""
+    wall = firewall.Firewall(stack, state_directory)
+    if not wall.program:
+        return None
+    script = wall.directory / "restore"
+    return {
+        "chain": wall.chain,
+        "stands": wall.stands(firewall.rules(releases)),
+        "script": str(script) if script.exists() else "",
+    }
 
 
 def known(stack: str) -> Json:
@@ -251,9 +269,7 @@ def container_fact(inspected: Json, health: str) -> Json:
         ],
         "published": sorted(list(one) for one in exposed.published(inspected)),
         "exposed": sorted(int(port.partition("/")[0]) for port in host.as_dict(config.get("ExposedPorts"))),
-        "host_ports": sorted(
-            {int(port) for port in re.findall(rf"{re.escape(exposed.HOST_GATEWAY)}:(\d+)", environment)}
-        ),
+        "host_ports": sorted({int(port) for port in re.findall(rf"{re.escape(hostservice.HOST)}:(\d+)", environment)}),
         "inside": None,
     }
 

@@ -10,6 +10,7 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import (
     container_of,
     is_ours,
     reconnect,
+    wake,
 )
 from ansible_collections.sse.platform.plugins.module_utils.settings import NEAR, edits
 
@@ -85,7 +86,7 @@ def unresolved(facts: Json, way: Json) -> Finding:
     if not target["running"]:
         evidence = f"{target['name']} is {target['status']} ({target['exit_code']}) {target['error']}".strip()
         why = f"{target['name']} does not run, and the engine answers for running containers only"
-        return found("stopped", why, evidence, docker("start", target["name"]))
+        return found("stopped", why, evidence, wake(target))
     shared = custom & set(target["networks"])
     if not shared:
         evidence = f"{shown}, {target['name']} on {', '.join(sorted(target['networks'])) or 'none'}"

@@ -288,4 +288,14 @@ def flushed(facts: Json) -> Iterator[Finding]:
             yield Finding("rules-flushed", network["name"], wrong, ", ".join(lost), mend, ours)
 
 
-RULES = (missing, foreign, conflicts, pools, mtu, stale, unused, flushed)
+def own_chain(facts: Json) -> Iterator[Finding]:
+    """See that the chain which closes the stack is in place: what flushes the engine's rules empties it, too."""
+    wall = facts["firewall"]
+    if wall and not wall["stands"]:
+        mend = f"sh {wall['script']}" if wall["script"] else "./sse up"
+        wrong = "the stack's own firewall rules are not in place: what nothing declares may connect"
+        evidence = f"chain {wall['chain']} is missing, not asked, or not as the newest releases say"
+        yield Finding("firewall-open", wall["chain"], wrong, evidence, (mend,), bool(wall["script"]))
+
+
+RULES = (missing, foreign, conflicts, pools, mtu, stale, unused, flushed, own_chain)

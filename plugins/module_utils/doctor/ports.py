@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.sse.platform.plugins.module_utils import netfilter, preflight
+from ansible_collections.sse.platform.plugins.module_utils import hostservice, netfilter, preflight
 from ansible_collections.sse.platform.plugins.module_utils.doctor import connections
 from ansible_collections.sse.platform.plugins.module_utils.doctor.engine import restart
 from ansible_collections.sse.platform.plugins.module_utils.doctor.finding import Finding, Json, docker
@@ -15,7 +15,8 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import (
     is_ours,
     network_of,
 )
-from ansible_collections.sse.platform.plugins.module_utils.exposed import ANY, EVERYWHERE, HOST_GATEWAY, LOOPBACK
+from ansible_collections.sse.platform.plugins.module_utils.exposed import ANY, EVERYWHERE, LOOPBACK
+from ansible_collections.sse.platform.plugins.module_utils.hostservice import HOST
 
 # What the engine says where it can't have a port.
 TAKEN = ("address already in use", "port is already allocated", "failed programming external connectivity")
@@ -49,7 +50,7 @@ def unanswered(facts: Json, door: Json) -> Finding:
     key = ("" if door["address"] == ANY else door["address"], port)
     rule = blocking(facts, rules, container, door)
     if rule:
-        return found("firewall", "a firewall rule stops it", rule.shown, rule.removal)
+        return found("firewall", "a firewall rule stops it", rule.shown, connections.allow(facts, rule))
     if facts["rules"] and key not in netfilter.published(rules):
         return found(
             "rules-flushed", "the engine's rule for it is gone", f"no DNAT of port {port} in nat DOCKER", restart(facts)
@@ -175,39 +176,37 @@ def narrow(facts: Json) -> Iterator[Finding]:
 
 def host_services(facts: Json) -> Iterator[Finding]:
     """See that a service on the host which containers are told to use listens where they can reach it."""
+    specs = {name: spec for release in facts["releases"] for name, spec in release["containers"].items()}
     for one in facts["containers"]:
         if not one["running"] or not one["inside"]:
             continue
         if one["mode"] == "host":
-            places = one["inside"]["listening"]
-            if places and all(address.startswith("127.") or address == "::1" for address, _ in places):
-                shown = ", ".join(f"{address}:{port}" for address, port in places)
-                wrong = "it is in host mode and listens on loopback only: no container reaches it"
-                mend = (
-                    f"# make it listen on the gateway's address, {gateway(facts)}; 0.0.0.0 would open it to the world",
-                )
-                yield Finding("host-mode-on-loopback", one["name"], wrong, f"it listens on {shown}", mend)
-            continue
-        address = one["inside"]["hosts"].get(HOST_GATEWAY, "")
-        ports: list[int] = one["host_ports"] if address else []
-        for port in ports:
-            yield from host_service(facts, one["name"], address, port)
+            yield from host_mode(facts, one)
+        elif address := one["inside"]["hosts"].get(HOST):
+            declared: list[int] = specs.get(one["name"], {}).get("reaches_host", [])
+            for port in sorted({*one["host_ports"], *declared}):
+                yield from host_service(facts, one["name"], address, port)
+
+
+def host_mode(facts: Json, container: Json) -> Iterator[Finding]:
+    """See that a container without a network of its own listens where others reach it."""
+    places: list[tuple[str, int]] = container["inside"]["listening"]
+    if places and all(address.startswith("127.") or address == "::1" for address, _ in places):
+        shown = ", ".join(f"{address}:{port}" for address, port in places)
+        wrong = "it is in host mode and listens on loopback only: no container reaches it"
+        mend = (f"# make it listen on the gateway's address, {gateway(facts)}; 0.0.0.0 would open it to the world",)
+        yield Finding("host-mode-on-loopback", container["name"], wrong, f"it listens on {shown}", mend)
 
 
 def host_service(facts: Json, name: str, address: str, port: int) -> Iterator[Finding]:
     """Judge one service on the host that a container is told to use."""
-    places = {one["address"] for one in facts["host"]["listeners"] if one["protocol"] == "tcp" and one["port"] == port}
-    if places & {address, ANY, "::"}:
-        return
-    wrong = f"it is told to use {HOST_GATEWAY}:{port}"
-    if places:
-        why, evidence = "that service listens on loopback only", f"on {port}: {', '.join(sorted(places))}"
-    else:
-        why, evidence = "nothing listens there on the host", f"no process has port {port}"
-    mend = (
-        f"# make the service listen on {address}:{port}, which {HOST_GATEWAY} is; 0.0.0.0 would open it to the world",
-    )
-    yield Finding("host-service", name, f"{wrong}, and {why}", evidence, mend)
+    there = [one for one in facts["host"]["listeners"] if one["protocol"] == "tcp" and one["port"] == port]
+    why = hostservice.unheard({one["address"] for one in there}, address, port)
+    if why:
+        found = ", ".join(f"{one['process'] or 'a process'} at {one['address']}" for one in there) or "nobody"
+        evidence = f"{HOST} is {address} in it; on the host {found} listens on {port}"
+        mend = (f"# make the service listen on {address}:{port}; 0.0.0.0 would open it to the world",)
+        yield Finding("host-service", name, f"it is told to use {HOST}:{port}, and {why}", evidence, mend)
 
 
 def gateway(facts: Json) -> str:

@@ -46,6 +46,11 @@ def reconnect(network: str, container: Json) -> list[str]:
     ]
 
 
+def wake(container: Json) -> str:
+    """The command that has a container run again."""
+    return docker("unpause" if container["status"] == "paused" else "start", container["name"])
+
+
 def health(container: Json) -> str:
     """What the engine says of a container's health."""
     said = f" ({container['health_log']})" if container["health_log"] and container["health"] != "healthy" else ""
