@@ -34,10 +34,11 @@ SIOCGIFADDR = 0x8915  # linux/sockios.h
 NESTED_ENGINE = {
     "cap_add": ["ALL"],
     "cap_drop": ["SYS_RESOURCE"],
-    "security_opt": ["seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined"],
+    "security_opt": ["seccomp=unconfined", "apparmor=unconfined"],
     "device_cgroup_rules": ["a *:* rwm"],
     "tmpfs": {"/run": ""},
 }
+UNMASKED: dict[str, list[str]] = {"MaskedPaths": [], "ReadonlyPaths": []}  # --security-opt systempaths=unconfined
 START_ENGINE = "for m in /sys /sys/fs/cgroup /sys/fs/cgroup/*; do mount -o remount,rw,bind $m; done; exec dockerd"
 
 
@@ -355,19 +356,19 @@ def overlay(lab: Lab) -> Iterator[tuple[str, str]]:
         raise SkippedError(
             "it needs a throwaway engine: name an image with one, such as docker:dind, as lab_engine_image"
         )
-    config = lab.api.create_host_config(**NESTED_ENGINE, mem_limit=2**30)
+    config = lab.api.create_host_config(**NESTED_ENGINE, mem_limit=2**30) | UNMASKED
     nested = lab.start("engine", ["sh", "-c", START_ENGINE], config, lab.engine_image, volumes=["/var/lib/docker"])
     inner = Nested(lab, nested)
     inner.wait()
     inner.load(lab.image)
     inner.docker("swarm", "init", "--advertise-addr", "127.0.0.1")
     inner.docker("network", "create", "--driver", "overlay", "--attachable", "wide")
-    for name in ("k", "l"):
+    for name in ("here", "there"):
         inner.docker("run", "-d", f"--name={name}", "--network=wide", "--entrypoint=sleep", lab.image, SLEEP_SECONDS)
-    yield "k asks for the name l", inner.docker("exec", "k", "getent", "ahostsv4", "l").split()[0]
-    address = inner.docker("inspect", "-f", "{{.NetworkSettings.Networks.wide.IPAddress}}", "l")
-    lab.listen(inner.process("l"), "")
-    yield "k connects to l", namespace.inside(inner.process("k"), lambda: connect(address))
+    yield "here asks for the name there", inner.docker("exec", "here", "getent", "ahostsv4", "there").split()[0]
+    address = inner.docker("inspect", "-f", "{{.NetworkSettings.Networks.wide.IPAddress}}", "there")
+    lab.listen(inner.process("there"), "")
+    yield "here connects to there", namespace.inside(inner.process("here"), lambda: connect(address))
 
 
 class Nested:
@@ -385,7 +386,7 @@ class Nested:
         """
         code, output = self.lab.engine.execute(self.container.id, ["docker", *arguments])
         if code:
-            raise SkippedError(f"the throwaway engine says to docker {arguments[0]}: {output.splitlines()[-1:]}")
+            raise SkippedError(f"the throwaway engine says to docker {arguments[0]}: {' '.join(output.split())[:300]}")
         return output
 
     def wait(self) -> None:
