@@ -138,13 +138,15 @@ def refreshed(actions: list[Action], files: Files, release: Release) -> list[Act
     ]
 
 
-def close(stack: str, state_directory: str, releases: list[Release], *, check: bool) -> list[str]:
+def close(stack: str, state_directory: str, releases: list[Release], services: list[str], *, check: bool) -> list[str]:
     """Put the stack's firewall rules in place before its containers change: what ran and what will run passes.
 
-    :param releases: those that are about to run
+    :param releases: those that are about to run, limited to these services
     :returns: what was changed, or would be, one line each
+    :raises SpecError: where they can't be limited
     :raises FirewallError: where the rules are refused
     """
+    releases = [limited(one, History(state_directory, one["project"]).latest(), services) for one in releases]
     try:
         standing = newest_releases(state_directory)
     except SpecError:

@@ -110,7 +110,7 @@ def present(module: AnsibleModule) -> None:
     options = module.params
     outcomes: list[rollout.Outcome] = []
     stack, directory, check = options["releases"][0]["stack"], options["state_directory"], module.check_mode
-    walls = rollout.close(stack, directory, options["releases"], check=check)
+    walls = rollout.close(stack, directory, options["releases"], options["services"], check=check)
     for release in options["releases"]:
         request = rollout.Request(
             release=release,

@@ -32,6 +32,8 @@ SETTINGS: list[tuple[str, list[str]]] = [
     ("docker_restart_allowed=maybe", ["'maybe'", "true or false"]),
     ("exposure_profile=staging", ["'staging'", "development, production"]),
     ("exposure_bind=localhost", ["'localhost'", "IPv4 address"]),
+    ("exposure_allow_from=10.0.0.1/8", ["IPv4 networks such as 192.0.2.0/24"]),
+    ("network_layout=open", ["'open'", "single, segmented"]),
     ("redis_memmory=1g", ["did you mean redis_memory?"]),
     ("nginx_certificate=/nowhere/chain.pem", ["/nowhere/chain.pem", "no such file"]),
     ('{"app_environment_extra": null}', ["null", "leave the variable out"]),
@@ -134,6 +136,26 @@ def test_services_that_do_not_fit_together_are_refused(stack: Stack, keys: dict[
     echo = {"image": "app", "entrypoint": ["true"], "user": "1:1", "healthcheck": {"command": ["true"]}, **keys}
     text = refusal(stack, json.dumps({"services_extra": {"echo": {"containers": {"echo": echo}}}}))
     assert [part for part in said if part not in text] == [], text
+
+
+def test_a_segment_that_overlaps_and_a_service_on_none_are_refused(stack: Stack) -> None:
+    text = refusal(
+        stack, json.dumps({"network_layout": "segmented", "network_segment_subnets": {"data": "10.251.87.0/25"}})
+    )
+    assert "network_segment_subnets.data is '10.251.87.0/25': it overlaps network_subnet" in text
+    echo = {"image": "app", "entrypoint": ["true"], "user": "1:1", "healthcheck": {"command": ["true"]}, "address": 60}
+    text = refusal(
+        stack,
+        json.dumps({"network_layout": "segmented", "services_extra": {"echo": {"containers": {"echo": echo}}}}),
+    )
+    assert "echo.containers.echo.segments: on no network; name at least one of network, app, data, monitoring" in text
+
+
+def test_nobody_locks_out_the_address_that_they_come_from_by_ssh(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSH_CONNECTION", "192.0.2.9 50000 192.0.2.1 22")
+    text = refusal(stack, json.dumps({"exposure_allow_from": ["198.51.100.0/24"]}))
+    assert "exposure_allow_from is 198.51.100.0/24: that leaves out 192.0.2.9" in text
+    assert "such as 192.0.2.9/32" in text
 
 
 def test_all_that_the_host_lacks_is_told_at_once(stack: Stack, theirs: str, tmp_path: Path) -> None:
