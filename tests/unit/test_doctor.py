@@ -154,7 +154,7 @@ HEALTHY: Json = {
     "info": {"LiveRestoreEnabled": True},
     "engine_started": 500.0,
     "daemon_json_changed": 400.0,
-    "releases": [{"containers": {"sse-kafka": {}}}],
+    "releases": [{"containers": {"sse-kafka": {}}, "networks": {}}],
     "releases_error": "",
     "firewall": {"chain": "SSE-sse", "stands": True, "script": "/var/lib/sse-platform/firewall/restore"},
     "networks": [NETWORK, BRIDGE],
@@ -215,6 +215,7 @@ OTHER = network(
     "other",
     "10.98.0.0/24",
     id="n2",
+    labels={},
     device="br-other",
     endpoints={KAFKA["id"]: {"name": "sse-kafka", "address": "10.98.0.2"}},
 )
@@ -773,6 +774,18 @@ def test_a_missing_network_is_made_as_the_stack_makes_it_and_its_containers_come
     ]
 
 
+def test_a_missing_segment_is_made_as_the_release_says() -> None:
+    data = {"subnet": "10.99.2.0/24", "gateway": "10.99.2.1", "ip_range": "10.99.2.128/25", "internal": True}
+    release = {"containers": {}, "networks": {"sse-data": {**data, "device": "br-sse-data"}}}
+    (finding,) = told({"releases": [release], "wanted": {"mtu": 1400}, "mtu": {"eth0": 1500}})
+    assert (finding.subject, finding.fixable) == ("sse-data", True)
+    assert " ".join(finding.mend) == (
+        "docker network create --driver=bridge --subnet=10.99.2.0/24 --gateway=10.99.2.1 --ip-range=10.99.2.128/25 "
+        "--internal --opt=com.docker.network.bridge.name=br-sse-data --opt=com.docker.network.driver.mtu=1400 "
+        "--label=sse.platform.stack=sse sse-data"
+    )
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -853,6 +866,15 @@ def test_a_source_is_meant_by_any_of_its_names_and_only_where_it_runs() -> None:
     facts["containers"][1]["running"] = False
     with pytest.raises(ways.WayError, match="does not run"):
         ways.meant(facts, "sse-nginx")
+
+
+def test_segments_are_apart_by_design_and_never_joined_by_hand() -> None:
+    facts = merged(HEALTHY, {"containers": [NGINX, APP, moved(KAFKA, ELSEWHERE)], **TWO})
+    facts["networks"] = [NETWORK, BRIDGE, {**OTHER, "labels": OURS}]
+    for way in (*UNKNOWN, failed("connect", "timed out", target="", addresses=["10.98.0.2"])):
+        finding = explain(facts, way)
+        assert finding
+        assert "nothing declares this connection" in finding.mend[0]
 
 
 def test_commands_run_once_and_advice_never() -> None:

@@ -9,7 +9,9 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor import names
 from ansible_collections.sse.platform.plugins.module_utils.doctor.engine import restart
 from ansible_collections.sse.platform.plugins.module_utils.doctor.finding import Finding, Json, docker
 from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import (
+    UNDECLARED,
     addresses_inside,
+    attach,
     container_of,
     device_of,
     health,
@@ -61,7 +63,7 @@ def unreached(facts: Json, way: Json) -> Finding:
     shared = own & set(target["networks"])
     if not shared:
         evidence = f"{way['source']} is on {', '.join(sorted(own))}, {name} on {', '.join(sorted(target['networks']))}"
-        mend = docker("network", "connect", min(own - names.WITHOUT_DNS, default="NETWORK"), name)
+        mend = attach(facts, min(own - names.WITHOUT_DNS, default="NETWORK"), target)
         return found("not-same-network", f"{name} is not on its network", evidence, mend)
     deaf = listening(target, port)
     if deaf:
@@ -94,7 +96,7 @@ def unreached(facts: Json, way: Json) -> Finding:
 def allow(facts: Json, rule: netfilter.Rule) -> str:
     """What lets pass what a rule stops: a policy stops it only because the engine's own rules are gone."""
     if rule.chain == firewall.chain(facts["stack"]):
-        return "# nothing declares this connection: add it to the `reaches` of its source, then ./sse up"
+        return UNDECLARED
     return restart(facts) if rule.policy else rule.removal
 
 

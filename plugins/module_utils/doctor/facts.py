@@ -149,8 +149,21 @@ def try_all(facts: Json) -> None:
         facts["doors"] = list(doors)
         facts["clocks"] = [one for one in clocks if one]
         facts["refused_upstreams"] = [one for found in upstreams for one in found]
+    forget_who_ended(facts)
     for way in facts["edges"]:
         look_at_rules_inside(facts, way)
+
+
+def forget_who_ended(facts: Json) -> None:
+    """Take what was seen of containers that ended meanwhile for what it is: nothing to judge them by."""
+    now = {entry["Id"]: entry["State"] for entry in cast("list[Json]", dockerd.get("/containers/json?all=1"))}
+    for one in facts["containers"]:
+        if one["running"] and now.get(one["id"]) != one["status"]:
+            one.update(running=False, status=now.get(one["id"], "removed"), inside=None)
+    running = {one["name"] for one in facts["containers"] if one["running"]}
+    facts["edges"] = [one for one in facts["edges"] if one["source"] in running]
+    for key in ("doors", "clocks", "refused_upstreams"):
+        facts[key] = [one for one in facts[key] if one["container"] in running]
 
 
 def look_at_rules_inside(facts: Json, way: Json) -> None:

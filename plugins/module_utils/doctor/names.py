@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from ansible_collections.sse.platform.plugins.module_utils.doctor.finding import Finding, Json, docker
 from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import (
+    attach,
     container_of,
     is_ours,
     reconnect,
@@ -90,13 +91,7 @@ def unresolved(facts: Json, way: Json) -> Finding:
     shared = custom & set(target["networks"])
     if not shared:
         evidence = f"{shown}, {target['name']} on {', '.join(sorted(target['networks'])) or 'none'}"
-        mend = docker(
-            "network",
-            "connect",
-            f"--alias={name}" if name != target["name"] else "",
-            min(custom),
-            target["name"],
-        )
+        mend = attach(facts, min(custom), target, name if name != target["name"] else "")
         return found("not-attached", f"{target['name']} is not on its network", evidence, mend)
     network = min(shared)
     there = {*target["networks"][network]["aliases"], target["name"]} - {target["id"][:12]}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.sse.platform.plugins.module_utils import addresses, netfilter, preflight
+from ansible_collections.sse.platform.plugins.module_utils import addresses, firewall, netfilter, preflight
 from ansible_collections.sse.platform.plugins.module_utils.doctor.engine import restart
 from ansible_collections.sse.platform.plugins.module_utils.doctor.finding import Finding, Json, docker
 from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import (
+    LABEL_STACK,
     addresses_inside,
     container_of,
     is_ours,
@@ -25,15 +26,23 @@ DEFAULT_POOLS = (
 )  # fmt: skip
 
 
-def create(facts: Json) -> str:
-    """The command that makes the stack's network just as the role network does."""
-    wanted = facts["wanted"]
+def asked(facts: Json) -> dict[str, Json]:
+    """The networks of the stack by name: what the newest releases say, and the one that the settings ask for."""
+    own: Json = {**facts["wanted"], "device": facts["wanted"]["bridge"], "internal": False}
+    return {own["name"]: own} | firewall.networks_of(facts["releases"])
+
+
+def create(facts: Json, name: str) -> str:
+    """The command that makes a network: one of the stack's just as the role network does."""
+    network, limit = asked(facts).get(name), facts["wanted"]["mtu"]
+    if network is None:
+        return docker("network", "create", name)
     return docker(
-        *("network", "create", "--driver=bridge", f"--subnet={wanted['subnet']}"),
-        *(f"--gateway={wanted['gateway']}", f"--ip-range={wanted['ip_range']}"),
-        f"--opt=com.docker.network.bridge.name={wanted['bridge']}",
-        *(f"--opt=com.docker.network.driver.mtu={wanted['mtu']}" if wanted["mtu"] < ETHERNET_MTU else "",),
-        *(f"--label=sse.platform.stack={facts['stack']}", wanted["name"]),
+        *("network", "create", "--driver=bridge", f"--subnet={network['subnet']}", f"--gateway={network['gateway']}"),
+        *(f"--ip-range={network['ip_range']}", "--internal" if network["internal"] else ""),
+        f"--opt=com.docker.network.bridge.name={network['device']}",
+        f"--opt=com.docker.network.driver.mtu={limit}" if limit < ETHERNET_MTU else "",
+        *(f"--label={LABEL_STACK}={facts['stack']}", name),
     )
 
 
@@ -41,31 +50,27 @@ def missing(facts: Json) -> Iterator[Finding]:
     """See that every network is there that a container, or the stack, needs."""
     if facts["host"]["engine"] is None:
         return
-    wanted, ids = facts["wanted"]["name"], {one["id"] for one in facts["networks"]}
+    ids, ours = {one["id"] for one in facts["networks"]}, asked(facts)
     orphans: dict[str, list[Json]] = {}
     for container in facts["containers"]:
         for name, endpoint in container["networks"].items():
             if endpoint["id"] and endpoint["id"] not in ids:
                 orphans.setdefault(name, []).append(container)
-    if (facts["releases"] or any(is_ours(facts, one["labels"]) for one in facts["containers"])) and not network_of(
-        facts, wanted
-    ):
-        orphans.setdefault(wanted, [])
+    if facts["releases"] or any(is_ours(facts, one["labels"]) for one in facts["containers"]):
+        for name in ours:
+            if not network_of(facts, name):
+                orphans.setdefault(name, [])
     for name, containers in orphans.items():
-        ours = name == wanted and all(is_ours(facts, one["labels"]) for one in containers)
-        mend = (
-            [] if network_of(facts, name) else [create(facts) if name == wanted else docker("network", "create", name)]
-        )
+        fixable = name in ours and all(is_ours(facts, one["labels"]) for one in containers)
+        mend = [] if network_of(facts, name) else [create(facts, name)]
         for container in containers:
             mend += [*reconnect(name, container), docker("start", container["name"])]
         names = ", ".join(one["name"] for one in containers)
-        evidence = (
-            f"no network of the engine has the id that {names} was made with"
-            if names
-            else "docker network ls does not list it"
-        )
+        evidence = "docker network ls does not list it"
+        if names:
+            evidence = f"no network of the engine has the id that {names} was made with"
         wrong = "it is gone, so its containers can't start ('network not found')"
-        yield Finding("network-missing", name, wrong, evidence, tuple(mend), ours)
+        yield Finding("network-missing", name, wrong, evidence, tuple(mend), fixable)
 
 
 def foreign(facts: Json) -> Iterator[Finding]:

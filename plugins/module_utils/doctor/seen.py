@@ -46,6 +46,17 @@ def reconnect(network: str, container: Json) -> list[str]:
     ]
 
 
+UNDECLARED = "# nothing declares this connection: add it to the `reaches` of its source, then ./sse up"
+
+
+def attach(facts: Json, network: str, container: Json, alias: str = "") -> str:
+    """What puts a container on a network; one that the stack keeps on networks of its own is apart by design."""
+    homes = [one for name in container["networks"] if (one := network_of(facts, name))]
+    if is_ours(facts, container["labels"]) and any(is_ours(facts, one["labels"]) for one in homes):
+        return UNDECLARED
+    return docker("network", "connect", f"--alias={alias}" if alias else "", network, container["name"])
+
+
 def wake(container: Json) -> str:
     """The command that has a container run again."""
     return docker("unpause" if container["status"] == "paused" else "start", container["name"])
