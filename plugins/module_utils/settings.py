@@ -361,10 +361,14 @@ def _address_problems(settings: Mapping[str, Any]) -> list[str]:
     return found or list(layout.problems(settings))
 
 
+# Where somebody else listens: on a port of the host that a container connects to.
+OTHERS_PORTS = frozenset({"dashboard_api_port"})
+
+
 def _port_problems(settings: Mapping[str, Any]) -> list[str]:
     owners: dict[int, list[str]] = {}
     for name in sorted(settings):
-        if name.endswith("_port") and isinstance(settings[name], int):
+        if name.endswith("_port") and name not in OTHERS_PORTS and isinstance(settings[name], int):
             owners.setdefault(settings[name], []).append(name)
     return [
         f"{' and '.join(names)} are both {port}: accepted is a port of its own for each"
