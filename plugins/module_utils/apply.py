@@ -192,7 +192,10 @@ class Applier:
             if not state["Running"] or found["RestartCount"] > restarts:
                 why = "ran out of memory" if state.get("OOMKilled") else f"exit code {state['ExitCode']}"
                 raise ApplyError(self.report(container, name, f"stopped while starting ({why})"))
-            healthy, answer = probe(self.engine, container, spec)
+            try:
+                healthy, answer = probe(self.engine, container, spec)
+            except EngineError as error:  # it ended between the two looks: the next one tells
+                healthy, answer = False, str(error)
             if healthy:
                 return
             waited = time.monotonic() - begun

@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.sse.platform.tests.integration.stack import Stack, eventually
 
 CACHE: dict[str, Any] = {
+    "listens": [6379],
     "image": "redis",
     "entrypoint": ["redis-server"],
     "command": ["--dir", "/data", "--save", "1 1", "--bind", "0.0.0.0", "--protected-mode", "no"],

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.apply import Applier, ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.engine import EngineError
 from ansible_collections.sse.platform.plugins.module_utils.plan import Action
 
 
@@ -70,3 +71,27 @@ def test_containers_that_wait_for_each_other_are_named_instead_of_waited_for() -
     steps = {"a": lambda: None, "b": lambda: None}
     with pytest.raises(ApplyError, match="these wait for each other: a, b"):
         applier({}).graph(steps, {"a": {"b"}, "b": {"a"}}, parallel=2)
+
+
+class Ending:
+    """An engine whose container runs at the first look, ends before it can be asked, and has ended at the next."""
+
+    def __init__(self) -> None:
+        self.states = iter([(True, 0), (True, 0), (False, 3), (False, 3)])
+
+    def inspect(self, _: str) -> dict[str, Any]:
+        running, code = next(self.states)
+        return {"RestartCount": 0, "State": {"Running": running, "ExitCode": code}}
+
+    def execute(self, *_: object) -> tuple[int, str]:
+        raise EngineError("the container is restarting")
+
+    def last_lines(self, _: str) -> list[str]:
+        return ["nonsense"]
+
+
+def test_a_container_that_ends_while_it_is_asked_is_told_by_its_end_and_its_last_lines() -> None:
+    check = {"command": ["true"], "http": None, "start": 10}
+    one = Applier(cast("Any", Ending()), cast("Any", None), {"containers": {"a": {"healthcheck": check}}})
+    with pytest.raises(ApplyError, match=r"a: stopped while starting \(exit code 3\)[\s\S]*nonsense"):
+        one.gate("id", "a", patient=True)
