@@ -31,5 +31,9 @@ async def scan() -> list[str]:
     return [one for one in found if one]
 
 
-subprocess.run(["ip", "route", "replace", f"{NETWORKS}0.0/16", "via", HOST], check=True)
-print(json.dumps(asyncio.run(scan())))
+route = (f"{NETWORKS}0.0/16", "via", HOST)
+subprocess.run(["ip", "route", "replace", *route], check=True)
+try:
+    print(json.dumps(asyncio.run(scan())))
+finally:  # the next scenario's host has no such route
+    subprocess.run(["ip", "route", "del", *route], check=True)
