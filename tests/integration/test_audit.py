@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.tests.integration.stack import ROOT, Stack
+from ansible_collections.sse.platform.tests.integration.stack import Stack
 
 PROJECT = "it-stranger"
 SECRET = "hunter2-5f1d"
-
-
-def audit(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "tools" / "audit.py"), *arguments]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # as ./sse sets it
-    return subprocess.run(
-        command, cwd=ROOT, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
-    )
 
 
 @pytest.fixture
@@ -40,14 +28,14 @@ def stranger(stack: Stack) -> Iterator[None]:
 
 
 def test_what_the_platform_declares_keeps_every_practice(stack: Stack) -> None:
-    run = audit("-e", f"stack_name={stack.name}")
+    run = stack.tool("audit")
     assert run.returncode == 0, run.stdout + run.stderr
     assert run.stdout.count("keep all") == 2  # the platform, and the dashboard
 
 
 @pytest.mark.usefixtures("stranger")
-def test_a_running_project_of_others_is_audited_by_its_name() -> None:
-    run = audit(PROJECT, "--json")
+def test_a_running_project_of_others_is_audited_by_its_name(stack: Stack) -> None:
+    run = stack.tool("audit", PROJECT, "--json")
     assert run.returncode == 1, run.stderr
     found: list[dict[str, Any]] = json.loads(run.stdout)[PROJECT]
     assert [(one["id"], one["subject"]) for one in found] == [
@@ -61,6 +49,6 @@ def test_a_running_project_of_others_is_audited_by_its_name() -> None:
 
 
 def test_a_name_that_is_neither_a_file_nor_a_project_is_refused_with_what_there_is(stack: Stack) -> None:
-    run = audit("no-such-project")
+    run = stack.tool("audit", "no-such-project")
     assert run.returncode == 2
     assert f"{stack.name}-platform" in run.stderr
