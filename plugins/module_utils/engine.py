@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ansible_collections.sse.platform.plugins.module_utils import dockerd
-from ansible_collections.sse.platform.plugins.module_utils.hostservice import GATEWAY, HOST
 from ansible_collections.sse.platform.plugins.module_utils.observe import LABEL, Observed, from_listing
 
 if TYPE_CHECKING:
@@ -150,7 +149,7 @@ class Engine:
             init=spec["init"],
             sysctls=spec["sysctls"] or None,
             group_add=spec["group_add"] or None,
-            extra_hosts=spec["hosts"] | ({HOST: GATEWAY} if spec["reaches_host"] else {}) or None,
+            extra_hosts=spec["hosts"] or None,
             port_bindings=port_bindings(spec),
             network_mode=next(iter(spec["networks"])),
         )

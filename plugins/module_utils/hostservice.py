@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils import namespace
 from ansible_collections.sse.platform.plugins.module_utils.fault import Fault
+from ansible_collections.sse.platform.plugins.module_utils.spec import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ansible_collections.sse.platform.plugins.module_utils.namespace import Socket
 
-# The engine's word for docker0's address, not for that of the gateway of the container's own network
-# (https://docs.docker.com/reference/cli/docker/container/run/#add-host).
-GATEWAY = "host-gateway"
-HOST = "host.docker.internal"
 CONNECT_SECONDS = 2.0  # within the host: what takes longer is dropped on the way
 
 

@@ -152,7 +152,8 @@ def resolve(short: str, service: str, declared: spec.Spec, names: Names, referen
         "image": references[declared["image"]],
         "aliases": list(dict.fromkeys([short, *declared["aliases"]])),
         "networks": names.networks[short],
-        "hosts": {name: names.address_of(name, short, f"{path}.hosts") for name in declared["hosts"]},
+        "hosts": {name: names.address_of(name, short, f"{path}.hosts") for name in declared["hosts"]}
+        | ({spec.HOST: spec.GATEWAY} if declared["reaches_host"] else {}),
         "after": [names.full[name] for name in declared["after"]],
         "listens": reach.listens(declared),
     }

@@ -23,6 +23,10 @@ SHORT_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")  # a DNS labe
 USER = re.compile(r"\d+:\d+\Z")
 PEER = re.compile(r"[a-z0-9][a-z0-9.-]*:\d{1,5}\Z")
 
+# What containers call their host, and the engine's word for docker0's address, which is not their own network's gateway
+# (https://docs.docker.com/reference/cli/docker/container/run/#add-host).
+HOST, GATEWAY = "host.docker.internal", "host-gateway"
+
 # Keys that say how containers relate, not what one of them is: a change of these recreates nothing.
 RELATIONS = frozenset({"after", "rolling", "reaches", "listens"})
 

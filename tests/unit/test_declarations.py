@@ -220,6 +220,7 @@ def test_the_dashboard_shows_the_platform_s_api_or_that_of_a_service_on_the_host
     default, host = (rendered[name].containers["performance-dashboard"] for name in ("default", "host_api"))
     assert ([one["to"] for one in default["reaches"]], default["reaches_host"]) == (["nginx:80"], [])
     assert ([one["to"] for one in host["reaches"]], host["reaches_host"]) == ([], [8123])
+    assert (default["hosts"], host["hosts"]) == ({}, {"host.docker.internal": "host-gateway"})
     config = rendered["host_api"].config("performance-dashboard", "/etc/nginx/nginx.conf")
     assert "proxy_pass http://host.docker.internal:8123;" in config
 

@@ -16,7 +16,7 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import (
     network_of,
 )
 from ansible_collections.sse.platform.plugins.module_utils.exposed import ANY, EVERYWHERE, LOOPBACK
-from ansible_collections.sse.platform.plugins.module_utils.hostservice import HOST
+from ansible_collections.sse.platform.plugins.module_utils.spec import HOST
 
 # What the engine says where it can't have a port.
 TAKEN = ("address already in use", "port is already allocated", "failed programming external connectivity")
