@@ -31,8 +31,9 @@ class Watched(Generic[T]):
                 return False
             self._seen = stamp
             value = self._parse(_read(self.path))
-        except (OSError, ValueError) as error:
-            self._seen = None
+        except (OSError, ValueError) as error:  # one that makes no sense is not read again before it changes
+            if isinstance(error, OSError):
+                self._seen = None
             message = str(error)
             if message != self.error:
                 logger.warning("%s is not accepted, so what it held before stays in force: %s", self.path, message)

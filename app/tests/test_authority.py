@@ -24,6 +24,7 @@ from sse_app import keys
 from sse_app.authority import Authority
 from sse_app.metrics import Metrics
 from sse_app.settings import ConfigurationError, Settings, load
+from sse_app.watched import Watched
 
 SECRET = "canary-secret-of-more-than-32-bytes"
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -504,6 +505,33 @@ def test_a_new_key_and_a_new_secret_count_without_a_restart(own: Files) -> None:
         own.replace(own.tickets, "u" * 32 + "\n" + "t" * 32)
         old = ticket_of(replicas, own.api_keys["reader"])["ticket"]
         assert subscribe(replicas, {}, f"channel=orders.eu&ticket={old}").status == 200
+
+
+def test_a_new_credential_counts_at_its_first_request(own: Files) -> None:
+    with Replicas(**{**own.settings, "auth_check_seconds": 60}) as replicas:
+        key = own.add("later", ["orders.*"], ["orders.*"])
+        assert publish(replicas, bearer(key)).status == 202
+        own.replace(own.secret, "n" * 32)
+        assert publish(replicas, bearer(token("n" * 32))).status == 202
+        assert publish(replicas, bearer(token())).status == 401
+        own.replace(own.keys, "{")
+        assert publish(replicas, bearer("unknown")).status == 401
+        assert publish(replicas, bearer(key)).status == 202  # what the file held before stays in force
+
+
+def test_a_file_that_makes_no_sense_is_read_once(own: Files) -> None:
+    parsed: list[bytes] = []
+
+    def parse(text: bytes) -> None:
+        parsed.append(text)
+        if text != b"good":
+            raise ValueError
+
+    own.keys.write_bytes(b"good")
+    file = Watched(str(own.keys), parse)
+    own.replace(own.keys, "bad")
+    assert [file.changed() for _ in range(3)] == [False] * 3
+    assert parsed == [b"good", b"bad"]
 
 
 @pytest.mark.parametrize("broken", ["{", '{"keys": [{"name": "canary"}]}', "", None])
