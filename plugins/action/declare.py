@@ -1,14 +1,17 @@
-"""Declare a service: evaluate its role's declaration with the converted settings, and keep it for the release."""
+"""Declare services: evaluate their roles' declarations with the converted settings, and keep them for the release."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-# They hold every variable once more, and each template lookup copies deeply what it is given (0.1 s).
-COPIES = frozenset({"vars", "hostvars", "ansible_facts", "stack_declarations"})
+ROLES = Path(__file__).resolve().parents[2] / "roles"
+# What a declaration may use of the host's variables beside the settings. Template lookups copy deeply what they are
+# given: with all variables, that took most of the time of a run with nothing to change.
+OF_THE_HOST = ("inventory_hostname", "ansible_host")
 
 
 def collected(declared: dict[str, Any], images: dict[str, Any]) -> dict[str, list[Any]]:
@@ -29,23 +32,26 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return the fact ``stack_declarations`` widened by this service's declaration."""
+        """Return the fact ``stack_declarations`` widened by these services, and what all of them say for others."""
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
         _, arguments = self.validate_argument_spec(
-            {"service": {"type": "str", "required": True}, "declaration": {"type": "dict"}}
+            {"roles": {"type": "dict", "default": {}}, "services": {"type": "dict", "default": {}}}
         )
-        service = arguments["service"]
-        name = f"__{service}_service"
-        if arguments["declaration"] is not None:
-            variables[name] = arguments["declaration"]
-        if name not in variables:
-            msg = f"role {service} has no variable {name}: its declaration belongs in roles/{service}/vars/main.yml"
-            raise AnsibleActionFail(msg)
-        # Settings go over the raw variables: `-e app_replicas=3` is a string to Ansible, a number here.
-        raw = {key: value for key, value in variables.items() if key not in COPIES}
-        declared = variables.get("stack_declarations", {})
-        overlaid = {**raw, **self._templar.template(variables["settings"]), **collected(declared, variables["images"])}
-        declaration = self._templar.copy_with_new_env(available_variables=overlaid).template(variables[name])
-        result["ansible_facts"] = {"stack_declarations": {**declared, service: declaration}}
+        given = {name: variables[name] for name in OF_THE_HOST if name in variables}
+        given |= self._templar.template(variables["settings"])
+        declared = dict(variables.get("stack_declarations", {}))
+        for role, wiring in arguments["roles"].items():
+            declared[role] = self._declaration(role, given | {f"__{role}_{name}": wiring[name] for name in wiring})
+        declared |= arguments["services"]
+        result["ansible_facts"] = {"stack_declarations": declared, **collected(declared, variables["images"])}
         return result
+
+    def _declaration(self, role: str, given: dict[str, Any]) -> dict[str, Any]:
+        """Evaluate ``__<role>_service`` of the role's vars as Ansible would within the role."""
+        path, name = ROLES / role / "vars/main.yml", f"__{role}_service"
+        own = self._loader.load_from_file(str(path), trusted_as_template=True) if path.exists() else {}
+        if name not in own:
+            raise AnsibleActionFail(f"roles/{role}/vars/main.yml holds no variable {name}: that is its declaration")
+        variables = {**own, **given, "ansible_search_path": [str(ROLES / role)]}
+        return self._templar.copy_with_new_env(available_variables=variables).template(own[name])

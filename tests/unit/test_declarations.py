@@ -88,8 +88,7 @@ PLAY = """
   tasks:
     - sse.platform.settings:
     - ansible.builtin.import_role: {name: sse.platform.services}
-    - ansible.builtin.import_role: {name: sse.platform.dashboard, rolespec_validate: false}
-      vars: {__dashboard_bind: "{{ settings.exposure_admin_bind }}"}
+    - sse.platform.declare: {roles: {dashboard: {bind: "{{ settings.exposure_admin_bind }}"}}}
     - ansible.builtin.copy:
         content: "{{ {'settings': settings, 'declared': stack_declarations} | to_json }}"
         dest: "{{ out }}/{{ inventory_hostname }}.json"
