@@ -53,5 +53,6 @@ class ActionModule(ActionBase):
         own = self._loader.load_from_file(str(path), trusted_as_template=True) if path.exists() else {}
         if name not in own:
             raise AnsibleActionFail(f"roles/{role}/vars/main.yml holds no variable {name}: that is its declaration")
-        variables = {**own, **given, "ansible_search_path": [str(ROLES / role)]}
+        variables = {key: value for key, value in own.items() if key != name} | given
+        variables["ansible_search_path"] = [str(ROLES / role)]
         return self._templar.copy_with_new_env(available_variables=variables).template(own[name])

@@ -287,6 +287,8 @@ class CallbackModule(CallbackBase):
         what = f"{word} in {self._phase} on {self.host_label(result)}: {name}" + (f": {label}" if label else "")
         self._print(what, COLOR.error)
         shown = False
+        for change in _texts(data.get("changes")):
+            self._print(f"    {change}", COLOR.changed)
         for text in _texts(data.get("msg")):
             shown = True
             for line in text.splitlines():

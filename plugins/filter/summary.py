@@ -8,12 +8,12 @@ from typing import Any
 Json = dict[str, Any]
 
 
-def summary(releases: list[Json], outcomes: list[Json], images: Json, notices: list[str]) -> list[str]:
+def summary(releases: list[Json], result: Json, images: Json, notices: list[str]) -> list[str]:
     """Write the summary.
 
     Args:
         releases: the releases that run
-        outcomes: what the stack module did, one entry a release
+        result: what the stack module did and proved
         images: the fact of the same name: where images came from, and which are unavailable
         notices: guarantees that this host does not give
 
@@ -21,13 +21,15 @@ def summary(releases: list[Json], outcomes: list[Json], images: Json, notices: l
         Lines for people.
     """
     lines: list[str] = []
-    for release, outcome in zip(releases, outcomes, strict=True):
+    for release, outcome in zip(releases, result["outcomes"], strict=True):
         kinds = Counter(action["kind"] for action in outcome["actions"])
         done = ", ".join(f"{kind} {count}" for kind, count in kinds.items()) or "nothing to change"
         lines.append(
             f"{release['project']}: release {outcome['number']}, {len(release['containers'])} containers on "
             f"{', '.join(release['networks'])} ({done})"
         )
+    if "proof" in result:
+        lines.append(f"{result['proof']['msg']} ({max(result['proof']['seconds'].values())} s)")
     endpoints = [endpoint for release in releases for endpoint in release["endpoints"]]
     width = max((len(endpoint["name"]) for endpoint in endpoints), default=0)
     lines += [f"  {endpoint['name'].ljust(width)}  {endpoint['url']}" for endpoint in endpoints]

@@ -7,12 +7,11 @@ import socket
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.fault import Fault
-from ansible_collections.sse.platform.plugins.module_utils.namespace import LISTEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ansible_collections.sse.platform.plugins.module_utils.namespace import Socket
+    from ansible_collections.sse.platform.plugins.module_utils.namespace import Listener
     from ansible_collections.sse.platform.plugins.module_utils.spec import Spec
 
 ANY = str(ipaddress.IPv4Address(0))
@@ -130,10 +129,9 @@ def closed_doors(
     return sorted(doors)
 
 
-def owners(sockets: Iterable[Socket], others: Iterable[Publication]) -> set[tuple[str, int]]:
+def owners(listeners: Iterable[Listener], others: Iterable[Publication]) -> set[tuple[str, int]]:
     """List (address, port) pairs that somebody else on the host answers on, by right."""
-    listeners = {(one.address, one.port) for one in sockets if one.state == LISTEN}
-    return listeners | {(one.host_ip, one.host_port) for one in others}
+    return {(one.address, one.port) for one in listeners} | {(one.host_ip, one.host_port) for one in others}
 
 
 def leaking(owned: set[tuple[str, int]], door: tuple[str, str, int]) -> list[Fault]:

@@ -12,7 +12,7 @@ from ansible_collections.sse.platform.plugins.module_utils.spec import HOST
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ansible_collections.sse.platform.plugins.module_utils.namespace import Socket
+    from ansible_collections.sse.platform.plugins.module_utils.namespace import Listener
 
 CONNECT_SECONDS = 2.0  # within the host: what takes longer is dropped on the way
 
@@ -37,14 +37,14 @@ def reach(name: str, pid: int, address: str, port: int) -> list[Fault]:
     try:
         namespace.inside(pid, connect)
     except OSError as error:
-        why, advice = diagnose(namespace.sockets("self"), address, port)
+        why, advice = diagnose(namespace.listeners("self"), address, port)
         return [Fault(name, f"connect to {HOST}:{port} ({address})", f"{error}; {why}", advice)]
     return []
 
 
-def diagnose(sockets: Iterable[Socket], address: str, port: int) -> tuple[str, str]:
+def diagnose(listeners: Iterable[Listener], address: str, port: int) -> tuple[str, str]:
     """Say why nobody answers at an address of the host, and what to do, by who listens there."""
-    listening = {one.address for one in sockets if one.state == namespace.LISTEN and one.port == port}
+    listening = {one.address for one in listeners if one.port == port}
     why = unheard(listening, address, port)
     if why:
         return why, f"let it listen there, and nowhere else: SSE_HOST={address} SSE_PORT={port} python -m sse_app"

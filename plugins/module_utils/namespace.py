@@ -21,18 +21,16 @@ EMBEDDED_DNS = "127.0.0.11"  # the engine's resolver, in every container on a us
 DNS_SECONDS = 2.0  # per attempt; the engine answers from memory, so only a lost packet or a dead engine takes longer
 DNS_ATTEMPTS = 2
 RESPONSE_CODES = {1: "format error", 2: "server failure", 3: "no such name", 5: "refused"}  # RFC 1035, section 4.1.1
-LISTEN, ESTABLISHED = "0A", "01"  # include/net/tcp_states.h
+LISTEN = "0A"  # include/net/tcp_states.h
 
 Result = TypeVar("Result")
 
 
-class Socket(NamedTuple):
-    """One TCP socket of a namespace, as /proc shows it."""
+class Listener(NamedTuple):
+    """Where a TCP socket of a namespace listens."""
 
     address: str
     port: int
-    peer: str
-    state: str
 
 
 def inside(pid: int, work: Callable[[], Result]) -> Result:
@@ -68,24 +66,25 @@ def enter(pid: int) -> None:
             raise OSError(number, f"setns: {os.strerror(number)}")
 
 
-def sockets(pid: int | str) -> list[Socket]:
-    """List the TCP sockets of a process's network namespace (``self`` for the host's)."""
-    found: list[Socket] = []
+def listeners(pid: int | str) -> list[Listener]:
+    """List who listens for TCP in a process's network namespace (``self`` for the host's)."""
+    found: list[Listener] = []
     for table in ("tcp", "tcp6"):
         try:
-            found += parse_sockets(Path(f"/proc/{pid}/net/{table}").read_text())
+            found += parse_listeners(Path(f"/proc/{pid}/net/{table}").read_text())
         except FileNotFoundError:  # IPv6 is off, or the process is gone
             continue
     return found
 
 
-def parse_sockets(table: str) -> list[Socket]:
-    """Read /proc/net/tcp or tcp6 (proc_pid_net(5))."""
-    found: list[Socket] = []
+def parse_listeners(table: str) -> list[Listener]:
+    """Read /proc/net/tcp or tcp6 (proc_pid_net(5)), of thousands of connections on a busy host only the listeners."""
+    found: list[Listener] = []
     for line in table.splitlines()[1:]:
-        _, local, remote, state = line.split()[:4]
-        address, port = local.split(":")
-        found.append(Socket(parse_address(address), int(port, 16), parse_address(remote.split(":")[0]), state))
+        _, local, _, state = line.split(maxsplit=4)[:4]
+        if state == LISTEN:
+            address, port = local.split(":")
+            found.append(Listener(parse_address(address), int(port, 16)))
     return found
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 CONNECT_SECONDS = 1.0  # within one host a connection takes microseconds; only a dropped packet takes this long
+BRIEF_SECONDS = 0.15  # then a busy server has taken in what came at once
 PATIENT_SECONDS = 4.0  # the same where a busy server may be the reason: time for two more tries of TCP's own
 HTTP_SECONDS = 5.0
 TIMED_OUT = "timed out"
@@ -73,14 +74,19 @@ def connect_all(targets: Iterable[Target], seconds: float = CONNECT_SECONDS) -> 
 
 
 def connect_patiently(targets: Iterable[Target], needed: set[Target]) -> dict[Target, Attempt]:
-    """Connect to every target at once; what is needed and says nothing gets a second chance, with more time.
+    """Connect to every target at once; what says nothing is tried again, and what is needed with more time.
 
     A server whose queue of new connections is full is silent like a firewall, and a whole matrix at once fills a short
-    one (Kafka's metrics agent lets three wait); TCP itself tries again after one second, and after three.
+    one for some milliseconds (Kafka's metrics agent lets three wait); TCP itself tries again only after one second.
     """
-    found = connect_all(targets)
-    silent = {target for target in needed if found[target].error == TIMED_OUT}
-    return found | connect_all(silent, PATIENT_SECONDS)
+    found: dict[Target, Attempt] = {}
+    wanted = set(targets)
+    for seconds in (BRIEF_SECONDS, CONNECT_SECONDS - BRIEF_SECONDS, PATIENT_SECONDS):
+        if seconds == PATIENT_SECONDS:
+            wanted &= needed
+        found |= connect_all(wanted, seconds)
+        wanted = {target for target in wanted if found[target].error == TIMED_OUT}
+    return found
 
 
 def measure(pid: int, name: str, port: int | None = None, path: str = "", *, tls: bool = False) -> Probe:

@@ -111,6 +111,18 @@ def passed_lately(inspected: dict[str, Any], interval: int) -> bool:
     return (dt.datetime.now(dt.timezone.utc) - ended).total_seconds() < 1.5 * interval
 
 
+def prove_stack(state_directory: str) -> Prover:
+    """Prove the newest releases of a whole stack, and keep the measured matrix for Prometheus.
+
+    :raises EngineError: where the engine does not answer
+    :raises spec.SpecError: for a release that another version of this collection wrote
+    """
+    prover = Prover(Engine(), state_directory, newest_releases(state_directory))
+    prover.run()
+    matrix.keep(Path(state_directory), prover.cells, enforced=prover.enforced)
+    return prover
+
+
 class Prover:
     """Proves releases of one stack on this host."""
 
@@ -167,6 +179,20 @@ class Prover:
         measured = {cell.edge: cell for cell in self.cells}
         self.cells = [measured.get(edge) or Cell(edge, "unmeasured") for edge in edges]
         return self.proof
+
+    def report(self, *, grid: bool = False) -> dict[str, Any]:
+        """Return everything that was found, as the modules give it."""
+        faults = self.proof.faults
+        told = [f"{len(faults)} checks failed:", *(f"- {fault.line}" for fault in faults)]
+        return {
+            "msg": "\n".join(told) if faults else self.proof.summary,
+            "faults": [fault._asdict() for fault in faults],
+            "counts": self.proof.counts,
+            "seconds": self.proof.seconds,
+            "matrix": matrix.totals(self.cells),
+            "grid": matrix.grid(self.cells) if grid else [],
+            "notes": [*self.proof.notes, matrix.note(self.cells)],
+        }
 
     def of(self, service: str) -> list[Subject]:
         """Return the running containers of a service."""
@@ -277,11 +303,7 @@ class Prover:
     @staticmethod
     def listening(subject: Subject) -> set[int]:
         """Return the ports that a container listens on for others."""
-        return {
-            one.port
-            for one in namespace.sockets(subject.pid)
-            if one.state == namespace.LISTEN and not one.address.startswith("127.")
-        }
+        return {one.port for one in namespace.listeners(subject.pid) if not one.address.startswith("127.")}
 
     def peers(self, subject: Subject) -> list[str]:
         """Return ``name:port`` of all that a container reaches, but for what is not available here."""
@@ -303,12 +325,12 @@ class Prover:
             for network in one.inspected["NetworkSettings"]["Networks"].values()
         }
         addresses = sorted({exposed.LOOPBACK, exposed.host_address(), *gateways} - {""})
-        owned = exposed.owners(namespace.sockets("self"), by_others)
+        owned = exposed.owners(namespace.listeners("self"), by_others)
         open_doors = [(name, one) for name in wanted for one in sorted(wanted[name])]
         closed = exposed.closed_doors(listening, wanted, addresses)
         with ThreadPoolExecutor(THREADS) as pool:
-            answered = list(pool.map(exposed.unanswered, open_doors))
-            leaked = list(pool.map(partial(exposed.leaking, owned), closed))
+            answered = pool.map(exposed.unanswered, open_doors)
+            leaked = pool.map(partial(exposed.leaking, owned), closed)
         silent = [fault for found in answered for fault in found]
         return Finding(faults + silent + [fault for found in leaked for fault in found], len(open_doors) - len(silent))
 

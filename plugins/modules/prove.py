@@ -80,12 +80,9 @@ notes:
   elements: str
 """
 
-from pathlib import Path
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils import matrix
 from ansible_collections.sse.platform.plugins.module_utils.engine import Engine, EngineError
-from ansible_collections.sse.platform.plugins.module_utils.prove import Prover
+from ansible_collections.sse.platform.plugins.module_utils.prove import Prover, prove_stack
 from ansible_collections.sse.platform.plugins.module_utils.release import newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.spec import SpecError
 
@@ -115,23 +112,17 @@ def main() -> None:
         of = f" of project {project}" if project else ""
         module.fail_json(msg=f"There is no release{of} in {directory}: nothing was deployed here.", advice="./sse up")
     try:
-        prover = Prover(Engine(), directory, releases)
-        proof = prover.run()
+        if given or project:  # a part of the stack is no news of the whole
+            prover = Prover(Engine(), directory, releases)
+            prover.run()
+        else:
+            prover = prove_stack(directory)
     except EngineError as error:
         module.fail_json(msg=f"{error}. Is the engine running?", advice="./sse up starts it")
-    if not given and not project:  # a part of the stack is no news of the whole
-        matrix.keep(Path(directory), prover.cells, enforced=prover.enforced)
-    found = {
-        "counts": proof.counts,
-        "seconds": proof.seconds,
-        "matrix": matrix.totals(prover.cells),
-        "grid": matrix.grid(prover.cells) if module.params["grid"] else [],
-        "notes": [*proof.notes, matrix.note(prover.cells)],
-    }
-    if proof.faults:
-        lines = [f"{len(proof.faults)} checks failed:", *(f"- {fault.line}" for fault in proof.faults)]
-        module.fail_json(msg="\n".join(lines), faults=[fault._asdict() for fault in proof.faults], **found)
-    module.exit_json(changed=False, msg=proof.summary, **found)
+    report = prover.report(grid=module.params["grid"])
+    if report["faults"]:
+        module.fail_json(**report)
+    module.exit_json(changed=False, **report)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ description:
   - Where a new container fails, the one that it replaced comes back.
   - New connections to the stack's networks are judged by a chain of its own, called from DOCKER-USER, which holds just
     what the releases declare.
+  - With I(prove) the whole stack is proved in the same process, as M(sse.platform.prove) does.
   - In check mode the plan is made and nothing is touched; with C(--diff) it is printed.
 options:
   state:
@@ -51,6 +52,10 @@ options:
     description: Who and which commit; kept with the release for the audit log.
     type: dict
     default: {}
+  prove:
+    description: With I(state=present), fail unless what runs afterwards is proved to work.
+    type: bool
+    default: false
   delete_data:
     description: With I(state=absent), also delete data, secrets and releases for good.
     type: bool
@@ -77,6 +82,10 @@ changes:
   returned: state=present
   type: list
   elements: str
+proof:
+  description: What M(sse.platform.prove) would return.
+  returned: with I(prove), outside of check mode
+  type: dict
 removed:
   description: Names of the removed containers.
   returned: state=absent
@@ -101,6 +110,7 @@ from ansible_collections.sse.platform.plugins.module_utils.apply import ApplyErr
 from ansible_collections.sse.platform.plugins.module_utils.engine import EngineError
 from ansible_collections.sse.platform.plugins.module_utils.firewall import FirewallError
 from ansible_collections.sse.platform.plugins.module_utils.plan import Action, ForeignContainerError
+from ansible_collections.sse.platform.plugins.module_utils.prove import prove_stack
 from ansible_collections.sse.platform.plugins.module_utils.secrets import SecretError
 from ansible_collections.sse.platform.plugins.module_utils.spec import SpecError
 
@@ -122,14 +132,19 @@ def present(module: AnsibleModule) -> None:
         )
         outcomes.append(rollout.preview(request) if check else rollout.roll_out(request))
     walls += [] if check else rollout.settle(stack, directory)
-    module.exit_json(
-        changed=bool(walls) or any(outcome.changed for outcome in outcomes),
-        outcomes=[
+    result = {
+        "changed": bool(walls) or any(outcome.changed for outcome in outcomes),
+        "outcomes": [
             summary(release["project"], outcome) for release, outcome in zip(options["releases"], outcomes, strict=True)
         ],
-        changes=[*walls[-1:], *(line_of(one) for outcome in outcomes for one in outcome.actions if one.changes)],
-        diff={"prepared": "".join(outcome.diff for outcome in outcomes)},
-    )
+        "changes": [*walls[-1:], *(line_of(one) for outcome in outcomes for one in outcome.actions if one.changes)],
+        "diff": {"prepared": "".join(outcome.diff for outcome in outcomes)},
+    }
+    if options["prove"] and not check:
+        result["proof"] = proof = prove_stack(directory).report()
+        if proof["faults"]:
+            module.fail_json(msg=f"The release runs, and is not proved to work: {proof['msg']}", **result)
+    module.exit_json(**result)
 
 
 def line_of(action: Action) -> str:
@@ -182,6 +197,7 @@ def main() -> None:
             "services": {"type": "list", "elements": "str", "default": []},
             "parallel": {"type": "int", "default": 4},
             "meta": {"type": "dict", "default": {}},
+            "prove": {"type": "bool", "default": False},
             "delete_data": {"type": "bool", "default": False},
         },
         required_if=[("state", "present", ["releases"]), ("state", "absent", ["stack"])],

@@ -141,8 +141,7 @@ def answering(stack: Stack, pid: int) -> set[tuple[str, int]]:
     published = range(stack.http_port, stack.http_port + 8)
     targets = {(address, port) for address in hosts for port in published}
     for one in containers:
-        inside = namespace.sockets(one.attrs["State"]["Pid"])
-        ports = {found.port for found in inside if found.state == namespace.LISTEN}
+        ports = {found.port for found in namespace.listeners(one.attrs["State"]["Pid"])}
         for network in one.attrs["NetworkSettings"]["Networks"].values():
             targets |= {(network["IPAddress"], port) for port in ports}
     found = namespace.inside(pid, lambda: probe.connect_all(targets))

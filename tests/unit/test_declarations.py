@@ -88,7 +88,6 @@ PLAY = """
   tasks:
     - sse.platform.settings:
     - ansible.builtin.import_role: {name: sse.platform.services}
-    - sse.platform.declare: {roles: {dashboard: {bind: "{{ settings.exposure_admin_bind }}"}}}
     - ansible.builtin.copy:
         content: "{{ {'settings': settings, 'declared': stack_declarations} | to_json }}"
         dest: "{{ out }}/{{ inventory_hostname }}.json"

@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible_collections.sse.platform.plugins.module_utils import exposed
 from ansible_collections.sse.platform.plugins.module_utils.exposed import Publication
-from ansible_collections.sse.platform.plugins.module_utils.namespace import Socket
+from ansible_collections.sse.platform.plugins.module_utils.namespace import Listener
 
 HTTP = Publication("127.0.0.1", 8081, 80)
 EVERYWHERE = Publication("0.0.0.0", 80, 80)
@@ -66,8 +66,7 @@ def test_a_port_that_another_container_of_the_stack_publishes_may_answer_there()
 
 
 def test_listeners_and_publications_of_others_are_theirs_by_right() -> None:
-    sockets = [Socket("127.0.0.1", 53, "0.0.0.0", "0A"), Socket("127.0.0.1", 5000, "127.0.0.1", "01")]
-    assert exposed.owners(sockets, [EVERYWHERE]) == {("127.0.0.1", 53), ("0.0.0.0", 80)}
+    assert exposed.owners([Listener("127.0.0.1", 53)], [EVERYWHERE]) == {("127.0.0.1", 53), ("0.0.0.0", 80)}
 
 
 def test_an_open_door_is_a_fault_unless_somebody_owns_it() -> None:

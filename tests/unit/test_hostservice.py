@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils import hostservice
-from ansible_collections.sse.platform.plugins.module_utils.namespace import ESTABLISHED, LISTEN, Socket
+from ansible_collections.sse.platform.plugins.module_utils.namespace import Listener
 
 DOCKER0 = "172.17.0.1"
 
@@ -13,17 +13,16 @@ DOCKER0 = "172.17.0.1"
     ("listening", "why", "mend"),
     [
         ([], "nothing listens", f"SSE_HOST={DOCKER0}"),
-        ([Socket(DOCKER0, 8000, "172.17.0.9", ESTABLISHED)], "nothing listens", f"SSE_HOST={DOCKER0}"),
-        ([Socket(DOCKER0, 8001, "", LISTEN)], "nothing listens", f"SSE_HOST={DOCKER0}"),
-        ([Socket("127.0.0.1", 8000, "", LISTEN)], "loopback only", f"SSE_HOST={DOCKER0}"),
-        ([Socket("127.0.0.1", 8000, "", LISTEN), Socket("::1", 8000, "", LISTEN)], "loopback only", "SSE_HOST="),
-        ([Socket("192.0.2.7", 8000, "", LISTEN)], "listens on 192.0.2.7 only", f"SSE_HOST={DOCKER0}"),
-        ([Socket(DOCKER0, 8000, "", LISTEN)], "a firewall", "iptables -I INPUT"),
-        ([Socket("0.0.0.0", 8000, "", LISTEN)], "a firewall", "iptables -I INPUT"),
-        ([Socket("::", 8000, "", LISTEN)], "a firewall", "iptables -I INPUT"),
+        ([Listener(DOCKER0, 8001)], "nothing listens", f"SSE_HOST={DOCKER0}"),
+        ([Listener("127.0.0.1", 8000)], "loopback only", f"SSE_HOST={DOCKER0}"),
+        ([Listener("127.0.0.1", 8000), Listener("::1", 8000)], "loopback only", "SSE_HOST="),
+        ([Listener("192.0.2.7", 8000)], "listens on 192.0.2.7 only", f"SSE_HOST={DOCKER0}"),
+        ([Listener(DOCKER0, 8000)], "a firewall", "iptables -I INPUT"),
+        ([Listener("0.0.0.0", 8000)], "a firewall", "iptables -I INPUT"),
+        ([Listener("::", 8000)], "a firewall", "iptables -I INPUT"),
     ],
 )
-def test_who_listens_where_tells_why_nobody_answers(listening: list[Socket], why: str, mend: str) -> None:
+def test_who_listens_where_tells_why_nobody_answers(listening: list[Listener], why: str, mend: str) -> None:
     told, advice = hostservice.diagnose(listening, DOCKER0, 8000)
     assert why in told
     assert mend in advice

@@ -15,22 +15,16 @@ TABLE = """\
 TABLE6 = """\
   sl  local_address                         remote_address                        st
    0: 00000000000000000000000000000000:2384 00000000000000000000000000000000:0000 0A
-   1: 0000000000000000FFFF00000100007F:2384 0000000000000000FFFF00000100007F:0050 01
+   1: 0000000000000000FFFF00000100007F:2385 00000000000000000000000000000000:0000 0A
 """
 
 
-def test_sockets_are_read_with_addresses_ports_and_states() -> None:
-    assert namespace.parse_sockets(TABLE) == [
-        namespace.Socket("127.0.0.1", 8000, "0.0.0.0", "0A"),
-        namespace.Socket("10.88.0.11", 50000, "10.88.0.10", "01"),
-    ]
+def test_who_listens_is_read_and_who_is_connected_is_not() -> None:
+    assert namespace.parse_listeners(TABLE) == [namespace.Listener("127.0.0.1", 8000)]
 
 
 def test_a_mapped_address_is_read_as_the_one_it_stands_for() -> None:
-    assert namespace.parse_sockets(TABLE6) == [
-        namespace.Socket("::", 9092, "::", "0A"),
-        namespace.Socket("127.0.0.1", 9092, "127.0.0.1", "01"),
-    ]
+    assert namespace.parse_listeners(TABLE6) == [namespace.Listener("::", 9092), namespace.Listener("127.0.0.1", 9093)]
 
 
 def answer(*records: tuple[int, bytes], code: int = 0, number: int = 7) -> bytes:

@@ -86,7 +86,7 @@ class Engine:
 
 @pytest.fixture(autouse=True)
 def quiet_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(namespace, "sockets", lambda _: [])
+    monkeypatch.setattr(namespace, "listeners", lambda _: [])
     monkeypatch.setattr(exposed, "host_address", lambda: "")
     monkeypatch.setattr(firewall, "program", lambda: "")
 
@@ -178,9 +178,7 @@ def test_every_edge_of_the_matrix_is_measured_and_what_is_broken_is_told(
 
 def test_a_port_that_is_listened_on_and_not_declared_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ports = [("0.0.0.0", 6379), ("0.0.0.0", 9999), ("127.0.0.1", 9093)]
-    monkeypatch.setattr(
-        namespace, "sockets", lambda _: [namespace.Socket(at, port, "", namespace.LISTEN) for at, port in ports]
-    )
+    monkeypatch.setattr(namespace, "listeners", lambda _: [namespace.Listener(at, port) for at, port in ports])
     one = spec(listens=[6379])
     [fault] = proved(Engine({"sse-redis": one}), tmp_path, {"sse-redis": one}).faults
     assert (fault.container, fault.got) == ("sse-redis", "it listens on 9999")

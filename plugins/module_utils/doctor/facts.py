@@ -309,11 +309,7 @@ def look_inside(container: Json) -> Json | None:
         resolver = nameserver(host.read(f"/proc/{pid}/root/etc/resolv.conf"))
         return {
             "listening": sorted(
-                {
-                    (one.address, one.port)
-                    for one in namespace.sockets(pid)
-                    if one.state == namespace.LISTEN and one.address != EMBEDDED_DNS
-                }
+                {(one.address, one.port) for one in namespace.listeners(pid) if one.address != EMBEDDED_DNS}
             ),
             "hosts": hosts_of(host.read(f"/proc/{pid}/root/etc/hosts")),
             "dns": namespace.inside(pid, partial(dns_error, container["name"])) if resolver == EMBEDDED_DNS else "",
