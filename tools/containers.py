@@ -14,6 +14,11 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+# What of an inventory says how a host is reached, and which stack is meant there.
+CONNECTION = (
+    *("ansible_connection", "ansible_host", "ansible_port", "ansible_user", "ansible_ssh_private_key_file"),
+    *("ansible_ssh_common_args", "ansible_ssh_extra_args", "stack_name"),
+)
 # How Ansible's callback `minimal` begins a host's result.
 RESULT = re.compile(r"^(\S+) \| [A-Z!]+ => (?={)", re.MULTILINE)
 # Prints the newest release of each project of a state directory that was applied, one a line.
@@ -102,21 +107,15 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 
 
 def host(options: argparse.Namespace) -> Host:
-    """Return the one host that these options choose, as Ansible's own inventory describes it."""
-    command = ["ansible-inventory", "--list", "-i", options.inventory or str(ROOT / "inventory" / "local")]
-    for variables in options.extra_vars:
-        command += ["-e", variables]
-    described = json.loads(output(command))
-    known: dict[str, dict[str, Any]] = described["_meta"]["hostvars"]
-    names = [name for name in known if options.limit in {None, name}]
-    if len(names) != 1:
-        raise SystemExit(f"choose one host with -l: {', '.join(known) or 'the inventory has none'}")
-    variables = known[names[0]]
+    """Return the one host that these options choose, as Ansible describes it: inventories may hold templates."""
+    chosen = "{{ hostvars[inventory_hostname] | dict2items | selectattr('key', 'in', %s) | items2dict }}"
+    name, result = ansible(options, "ansible.builtin.debug", {"msg": chosen % list(CONNECTION)})
+    variables: dict[str, Any] = result["msg"]
     local = variables.get("ansible_connection") == "local"
     user = variables.get("ansible_user")
     root = os.geteuid() == 0 if local else user == "root"
     return Host(
-        ssh=() if local else ssh(names[0], variables),
+        ssh=() if local else ssh(name, variables),
         sudo=() if root else ("sudo",),
         stack=str(variables.get("stack_name", "sse")),
     )
@@ -143,9 +142,16 @@ def asks_become(made: argparse.ArgumentParser) -> None:
 def module(options: argparse.Namespace, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """Run a module of the collection as root on the one host that these options choose; return its result."""
     given = {"stack": '{{ stack_name | default("sse") }}', **arguments}
+    more = ["--become", *(["-K"] if options.ask_become_pass else [])]
+    return ansible(options, f"sse.platform.{name}", given, *more)[1]
+
+
+def ansible(
+    options: argparse.Namespace, name: str, arguments: dict[str, Any], *more: str
+) -> tuple[str, dict[str, Any]]:
+    """Run any module on the one host that these options choose; return the host's name and the result."""
     inventory = options.inventory or str(ROOT / "inventory" / "local")
-    command = ["ansible", options.limit or "all", "-i", inventory, "--become", "-m", f"sse.platform.{name}"]
-    command += ["-a", json.dumps(given), *(["-K"] if options.ask_become_pass else [])]
+    command = ["ansible", options.limit or "all", "-i", inventory, "-m", name, "-a", json.dumps(arguments), *more]
     for variables in options.extra_vars:
         command += ["-e", variables]
     shown = {"ANSIBLE_STDOUT_CALLBACK": "minimal", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_NOCOLOR": "1"}
@@ -154,7 +160,7 @@ def module(options: argparse.Namespace, name: str, arguments: dict[str, Any]) ->
     found = {match[1]: decoder.raw_decode(run.stdout, match.end())[0] for match in RESULT.finditer(run.stdout)}
     if len(found) != 1:
         raise SystemExit(f"choose one host with -l: {', '.join(found)}" if found else run.stdout.strip())
-    (result,) = found.values()
+    ((host_name, result),) = found.items()
     if run.returncode or result.get("failed") or result.get("unreachable"):
         raise SystemExit(result.get("msg") or run.stdout.strip())
-    return result
+    return host_name, result

@@ -59,7 +59,8 @@ def connect_all(targets: Iterable[Target], seconds: float = CONNECT_SECONDS) -> 
 
     with contextlib.ExitStack() as stack, selectors.DefaultSelector() as selector:
         for target in dict.fromkeys(targets):
-            sockets[target] = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+            family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
+            sockets[target] = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
             sockets[target].setblocking(False)
             code = sockets[target].connect_ex(target)
             if code == errno.EINPROGRESS:

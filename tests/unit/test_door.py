@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import subprocess
 import tarfile
 from pathlib import Path
@@ -63,6 +64,20 @@ def test_the_built_collection_holds_the_repository_and_nothing_else(tmp_path: Pa
 )
 def test_ssh_follows_the_inventory(variables: dict[str, Any], expected: tuple[str, ...]) -> None:
     assert containers.ssh("vm", variables) == expected
+
+
+def test_connection_variables_may_be_templates(tmp_path: Path) -> None:
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(
+        "all: {hosts: {vm: {}, other: {}}, vars: {alias: real, stack_name: '{{ alias }}-stack',"
+        " ansible_ssh_common_args: '-o HostKeyAlias={{ inventory_hostname }}'}}\n"
+    )
+    options = argparse.Namespace(inventory=str(inventory), limit="vm", extra_vars=[])
+    found = containers.host(options)
+    assert (found.ssh, found.stack) == (("ssh", "-o", "HostKeyAlias=vm", "vm"), "real-stack")
+    options.limit = None
+    with pytest.raises(SystemExit, match="choose one host with -l: "):
+        containers.host(options)
 
 
 def test_a_remote_command_reaches_the_container_word_for_word() -> None:

@@ -1,0 +1,127 @@
+# Copyright: sse.platform maintainers
+# MIT License
+"""Look at a host as others see it, and set what answers beside what its stack declares."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: scan
+short_description: List what a host answers to others
+description:
+  - Makes a machine beside the host, a network namespace with a cable to it, and connects from there to every TCP port
+    of the host's addresses, by IPv4 and IPv6, and to what the stack's containers listen on at their own. Traffic goes
+    to this host alone, and nothing stays, also where the run is killed.
+  - Tells what answers without being declared by the newest releases, and what is declared and does not answer.
+options:
+  stack:
+    description: Name of the stack.
+    type: str
+    default: sse
+  state_directory:
+    description: Directory on the host that keeps the releases of the stack. Empty means the default of that stack.
+    type: str
+    default: ""
+  ports:
+    description: Ports and ranges to try, such as C(80,443,8000-9000).
+    type: str
+    default: 1-65535
+  allow:
+    description: Ports that something else on the host serves to others, and may.
+    type: list
+    elements: int
+    default: []
+author:
+  - sse.platform maintainers (@sse-platform)
+"""
+
+EXAMPLES = r"""
+- name: See what a host answers to others, beside its mail server
+  sse.platform.scan:
+    allow: [25]
+"""
+
+RETURN = r"""
+lines:
+  description: What answers, for people.
+  returned: success
+  type: list
+  elements: str
+answers:
+  description: What answers, with C(address), C(port), C(who) and C(right), which is empty for what is not declared.
+  returned: success
+  type: list
+  elements: dict
+faults:
+  description: What is open and should not be, and what should be and is not, each with what to do.
+  returned: success
+  type: list
+  elements: str
+known:
+  description: What an answer is judged by, for whoever looks from elsewhere.
+  returned: success
+  type: dict
+"""
+
+from functools import partial
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sse.platform.plugins.module_utils import host, namespace, neighbour, outside
+from ansible_collections.sse.platform.plugins.module_utils.doctor import facts
+from ansible_collections.sse.platform.plugins.module_utils.release import newest_releases
+from ansible_collections.sse.platform.plugins.module_utils.spec import SpecError
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "stack": {"type": "str", "default": "sse"},
+            "state_directory": {"type": "str", "default": ""},
+            "ports": {"type": "str", "default": outside.ALL_PORTS},
+            "allow": {"type": "list", "elements": "int", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    stack = module.params["stack"]
+    directory = module.params["state_directory"] or f"/var/lib/{stack}-platform"
+    try:
+        ports = outside.ports_of(module.params["ports"])
+        releases = newest_releases(directory)
+    except (ValueError, SpecError) as error:
+        module.fail_json(msg=str(error))
+    if not releases:
+        module.fail_json(msg=f"Nothing was deployed here, so nothing is declared: {directory} holds no release.")
+    seen = host.observe({"stack": stack, "state_directory": directory})
+    if seen["engine"] is None:
+        module.fail_json(msg=f"No Docker Engine answers here: {seen['engine_error']}. ./sse doctor tells more.")
+    table = host.read("/proc/net/if_inet6")
+    known = outside.knowledge(seen, table, releases, facts.known(stack)["containers"], module.params["allow"])
+    taken = [
+        *(one["destination"] for one in seen["routes"]),
+        *(each for one in seen["interfaces"] for each in one["addresses"]),
+        *(each for one in seen["networks"] for each in one["subnets"]),
+    ]
+    try:
+        with neighbour.beside(one for one in taken if not one.endswith("/0")) as beside:
+            # The host's end of the cable stands for a family in which others reach the host by no address of its own.
+            families = {":" in one for one in known["outer"]}
+            ends = [one for one in beside.host if (":" in one) not in families]
+            wanted = outside.targets(known, ports, ends)
+            required = [*known["outer"], *ends]
+            place = ("a machine beside it,", beside.own[0])
+            look = partial(outside.view, known, place, wanted, required, outside.BESIDE_SECONDS)
+            view = namespace.inside(beside.pid, look)
+    except (neighbour.NeighbourError, OSError) as error:
+        module.fail_json(msg=f"no machine beside this one can be made: {error}")
+    module.exit_json(
+        changed=False,
+        lines=view.lines,
+        answers=[one._asdict() for one in view.answers],
+        faults=[one.line for one in view.faults],
+        known=known,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""List what the host answers to others, and compare it with what is declared; exits 1 where the two differ."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from typing import Any
+
+import containers
+
+sys.path.insert(0, str(containers.ROOT / ".ansible" / "collections"))
+
+from ansible_collections.sse.platform.plugins.module_utils import outside
+
+
+def main() -> int:
+    """Look from a machine beside the host and, where that is another one, from here."""
+    parser = containers.parser(__doc__)
+    containers.asks_become(parser)
+    parser.add_argument("--ports", default=outside.ALL_PORTS, help="ports and ranges to try (default: all)")
+    parser.add_argument("--allow", default="", metavar="PORTS", help="what else on the host may answer to others")
+    parser.add_argument("--address", action="append", default=[], help="of a remote host (default: by its name)")
+    parser.add_argument("--json", action="store_true", help="print what answers as JSON")
+    options = parser.parse_args()
+    try:
+        ports, allowed = outside.ports_of(options.ports), outside.ports_of(options.allow) if options.allow else []
+    except ValueError as error:
+        parser.error(str(error))
+    host = containers.host(options)
+    say(f"connecting to {len(ports)} ports of the host from a machine beside it")
+    found = containers.module(options, "scan", {"ports": options.ports, "allow": allowed})
+    answers, lines, faults = {"beside": found["answers"]}, found["lines"], found["faults"]
+    addresses = reached_at(host, options.address, found["known"])
+    if addresses:
+        view = from_here(found["known"], addresses, ports)
+        answers["here"] = [one._asdict() for one in view.answers]
+        lines += view.lines
+        faults += [one.line for one in view.faults]
+    if options.json:
+        sys.stdout.write(json.dumps({"answers": answers, "faults": faults}, indent=2) + "\n")
+    else:
+        end = faults or ["what is declared answers, and nothing else does"]
+        sys.stdout.write("\n".join([*lines, *end]) + "\n")
+    return int(bool(faults))
+
+
+def say(text: str) -> None:
+    """Tell what is done meanwhile."""
+    sys.stderr.write(f"sse: {text}\n")
+
+
+def reached_at(host: containers.Host, asked: list[str], known: dict[str, Any]) -> list[str]:
+    """Return the host's addresses to try from here: those that its name means, or those asked for that it has."""
+    own = known["outer"]
+    for one in asked:
+        if one not in own:
+            raise SystemExit(f"{one} is no address of that host: it has {', '.join(own)}")
+    if asked or not host.ssh:
+        return asked
+    name = hostname(host.ssh)
+    try:
+        found = sorted({str(one[4][0]) for one in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)})
+    except OSError as error:
+        raise SystemExit(f"{name}: {error}; name its address with --address") from None
+    if any(one.startswith("127.") or one == "::1" for one in found):
+        say(f"nothing is tried from here: {name} is this machine, which forwards SSH; --address names the host's own")
+        return []
+    return found
+
+
+def hostname(ssh: tuple[str, ...]) -> str:
+    """Return where ssh would connect to, by its own configuration."""
+    lines = containers.output([ssh[0], "-G", *ssh[1:]]).splitlines()
+    return next(line.split()[1] for line in lines if line.startswith("hostname "))
+
+
+def from_here(known: dict[str, Any], addresses: list[str], ports: list[int]) -> outside.View:
+    """Look from this machine."""
+    wanted = [(address, port) for address in addresses for port in ports]
+    most = outside.longest(len(wanted), outside.AFAR_SECONDS)
+    say(f"connecting to {len(wanted)} ports of {', '.join(addresses)} from here: at most {most:.0f} s")
+
+    def told(tried: int, answering: int) -> None:
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r  {tried} of {len(wanted)} tried, {answering} answer" + "\n" * (tried == len(wanted)))
+
+    place = ("here,", known["client"])
+    return outside.view(known, place, wanted, addresses, outside.AFAR_SECONDS, told)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
