@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sse_app import addresses, channels, credentials, keys, tickets, watched
 from sse_app.channels import Filter
-from sse_app.credentials import Presented, RefusedError
+from sse_app.credentials import RefusedError
 from sse_app.hub import Subscriber
 from sse_app.keys import KeyRing
 from sse_app.metrics import Lapse, Metrics
@@ -105,20 +105,13 @@ class Authority:
             found = credentials.presented(scope, ticket=ticket)
             if found.kind == "session" and scope["method"] not in ("GET", "HEAD"):
                 _refuse_foreign_page(scope)
-            try:
-                return self._admit(found, address)
-            except RefusedError:
-                if not self.reload():  # a credential may be newer than what was last read
-                    raise
-                return self._admit(found, address)
+            self.reload()  # so what changed counts from the next request on, for a microsecond a file
+            if found.kind == "bearer":
+                return Access(self._bearer(found.value), address)
+            principal, fresh = self._signed(found.kind, found.value)
+            return Access(principal, address, resumes_only=found.kind == "ticket" and not fresh)
         except RefusedError as error:
             raise self._unauthorized(error) from None
-
-    def _admit(self, found: Presented, address: str) -> Access:
-        if found.kind == "bearer":
-            return Access(self._bearer(found.value), address)
-        principal, fresh = self._signed(found.kind, found.value)
-        return Access(principal, address, resumes_only=found.kind == "ticket" and not fresh)
 
     def stale(self) -> Problem:
         """The answer to a ticket that would begin a stream later than it may.
@@ -250,14 +243,14 @@ class Authority:
             await asyncio.sleep(self._settings.auth_check_seconds)
             self.reload()
 
-    def reload(self) -> bool:
-        """Read what changed, and end the streams whose credential is gone; whether anything changed."""
+    def reload(self) -> None:
+        """Read what changed, and end the streams whose credential is gone."""
         changed = [file for file in self._files if file.changed()]
-        if changed:
-            self._ring = self._key_ring()
-            for subscriber, (principal, _) in list(self._live.items()):
-                self._judge(subscriber, principal)
-        return bool(changed)
+        if not changed:
+            return
+        self._ring = self._key_ring()
+        for subscriber, (principal, _) in list(self._live.items()):
+            self._judge(subscriber, principal)
 
     def _watch(self, path: str, parse: Any) -> Watched[Any]:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -45,7 +46,7 @@ class Watched(Generic[T]):
 
 
 def _stamp(path: str) -> tuple[int, int, int] | None:
-    found = Path(path).stat()
+    found = os.stat(path)  # noqa: PTH116 - before every request: half the time of Path's
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 

@@ -507,10 +507,12 @@ def test_a_new_key_and_a_new_secret_count_without_a_restart(own: Files) -> None:
         assert subscribe(replicas, {}, f"channel=orders.eu&ticket={old}").status == 200
 
 
-def test_a_new_credential_counts_at_its_first_request(own: Files) -> None:
+def test_what_changed_in_a_file_counts_from_the_next_request_on(own: Files) -> None:
     with Replicas(**{**own.settings, "auth_check_seconds": 60}) as replicas:
         key = own.add("later", ["orders.*"], ["orders.*"])
         assert publish(replicas, bearer(key)).status == 202
+        own.remove("both")
+        assert publish(replicas, bearer(own.api_keys["both"])).status == 401
         own.replace(own.secret, "n" * 32)
         assert publish(replicas, bearer(token("n" * 32))).status == 202
         assert publish(replicas, bearer(token())).status == 401
