@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from array import array
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from typing import get_args
@@ -18,6 +19,7 @@ from sse_app import event
 from sse_app.channels import Filter, prefixes_of
 from sse_app.metrics import Metrics
 from sse_app.ring import Entry, Ring
+from sse_app.wire import CLOSED, Wire, send
 
 SWEEP_RECORDS = 256  # and SWEEP_BYTES bound what one sweep adds to a transport's buffer
 SWEEP_BYTES = 131_072
@@ -28,7 +30,6 @@ class Subscriber:
     """One stream: where to write, what it wants, and how far it has come."""
 
     __slots__ = (
-        "abort",
         "cursor",
         "ending",
         "group",
@@ -36,20 +37,21 @@ class Subscriber:
         "live",
         "lost",
         "paused",
+        "place",
         "reason",
         "slot",
         "waiter",
         "wanted",
-        "write",
+        "wire",
     )
 
     def __init__(self, wanted: Filter, cursor: int, heartbeat: event.Heartbeat) -> None:
         self.wanted = wanted
         self.cursor = cursor  # last offset considered; while live see Hub.considered()
         self.heartbeat: event.Heartbeat = heartbeat
-        self.write: Callable[[bytes], None] | None = None  # of its transport; None: never live, see stream.py
-        self.abort: Callable[[], None] | None = None
+        self.wire: Wire | None = None  # None: never live, see stream.py
         self.group: Group | None = None
+        self.place = -1  # in the group's order, see there
         self.slot = 0
         self.live = False
         self.paused = False  # the transport holds more than it should
@@ -95,20 +97,46 @@ class Subscriber:
     def lose(self) -> None:
         """The connection is gone."""
         self.lost = True
+        if self.wire is not None:
+            self.wire.close()
+        if self.group is not None:
+            self.group.note(self)
         self.notify()
 
 
 class Group:
     """Live subscribers with equal filters."""
 
-    __slots__ = ("frames", "last", "members", "sweeping", "wanted")
+    __slots__ = ("descriptors", "done", "frames", "last", "members", "order", "sweeping", "wanted")
 
     def __init__(self, wanted: Filter) -> None:
         self.wanted = wanted
         self.members: dict[Subscriber, None] = {}
+        self.order: list[Subscriber] | None = None  # as they are swept, each at its place; None: not made yet
+        self.descriptors = array("i")  # in that order: a sweep of these touches nothing else of a subscriber
         self.frames: list[bytes] = []
         self.last: Entry | None = None  # whose frame is the newest, so that two matching patterns give one copy
         self.sweeping: int | None = None  # where the running sweep began, if it touches this group
+        self.done = 0  # places that it has come past
+
+    def changed(self) -> None:
+        """A member has come or gone."""
+        self.order = None
+
+    def note(self, subscriber: Subscriber) -> None:
+        """See whether a member may still be written to by its descriptor."""
+        if self.order is not None and subscriber.wire is not None:
+            self.descriptors[subscriber.place] = subscriber.wire.direct
+
+    def ordered(self) -> list[Subscriber]:
+        """The members in the order of a sweep."""
+        if self.order is None:
+            self.order = list(self.members)
+            self.descriptors = array("i", [CLOSED]) * len(self.order)
+            for place, subscriber in enumerate(self.order):
+                subscriber.place = place
+                self.note(subscriber)
+        return self.order
 
 
 class Hub:
@@ -163,6 +191,8 @@ class Hub:
                 for key in keys:
                     index.setdefault(key, {})[group] = None
         group.members[subscriber] = None
+        group.changed()
+        subscriber.place = -1  # in no sweep that has begun
         subscriber.wanted = group.wanted  # one object for all equal filters
         subscriber.group, subscriber.live, subscriber.cursor = group, True, self.position - 1
 
@@ -172,8 +202,9 @@ class Hub:
         if group is None:
             return
         subscriber.cursor = self.considered(subscriber)
-        subscriber.live, subscriber.group = False, None
+        subscriber.live, subscriber.group, subscriber.place = False, None, -1
         del group.members[subscriber]
+        group.changed()
         if not group.members and self._groups.get(group.wanted) is group:
             del self._groups[group.wanted]
             for index, keys in ((self._by_exact, group.wanted.exact), (self._by_prefix, group.wanted.prefixes)):
@@ -187,7 +218,7 @@ class Hub:
         group = subscriber.group
         if group is None:
             return subscriber.cursor
-        if group.sweeping is not None and subscriber.cursor < group.sweeping:
+        if group.sweeping is not None and subscriber.place >= group.done:
             return group.sweeping - 1  # the running sweep has not come to it yet
         return self.position - 1
 
@@ -196,13 +227,20 @@ class Hub:
         held = self.ring.at(offset)
         return None if held is None else str(held.cursor)
 
-    def _lose(self, subscriber: Subscriber) -> None:
-        """See to a write that raised: uvloop refuses a transport it has closed, before it tells of the lost connection.
+    def _write(self, subscriber: Subscriber, wire: Wire, data: bytes) -> bool:
+        """Write to one, and see to a refusal: uvloop has closed the transport before it tells that it is lost.
 
-        Left to end the sweep, those behind would miss the event, and a heartbeat would tell them that they had it.
+        Left to end a sweep, those behind would miss the event, and a heartbeat would tell them that they had it.
         """
-        self.leave(subscriber)
-        subscriber.lose()
+        try:
+            wire.write(data)
+        except RuntimeError:
+            self.leave(subscriber)
+            subscriber.lose()
+            return False
+        if subscriber.group is not None:
+            subscriber.group.note(subscriber)
+        return True
 
     # --- delivery
 
@@ -254,39 +292,45 @@ class Hub:
                 size += len(entry.frame)
                 if size >= SWEEP_BYTES:
                     break
-        # Snapshot before the first pause: who joins from here on has considered everything below `stop` already.
-        work = [(group, len(group.frames), chunk(b"".join(group.frames)), list(group.members)) for group in touched]
+        # Orders before the first pause: who joins from here on has considered everything below `stop` already.
+        work = [(group, group.ordered(), len(group.frames), chunk(b"".join(group.frames))) for group in touched]
         for group in touched:
-            group.frames, group.last, group.sweeping = [], None, begin
+            group.frames, group.last, group.sweeping, group.done = [], None, begin, 0
         self.position = stop
         if self._moved is not None:
             self._moved.set_result(None)
             self._moved = None
-        writes = 0
-        for group, frames, encoded, members in work:
-            for subscriber in members:
-                if not subscriber.live or subscriber.cursor >= begin:
-                    continue
-                if subscriber.paused or subscriber.write is None:
-                    self.leave(subscriber)
-                    subscriber.notify()
-                    continue
-                try:
-                    subscriber.write(encoded)
-                except RuntimeError:
-                    self._lose(subscriber)
-                    continue
-                subscriber.cursor = stop - 1
-                writes += 1
-                self._metrics.deliveries += frames
-                if not writes % SWEEP_WRITES:
+        writes = turns = 0
+        for group, order, frames, encoded in work:
+            given = 0
+            for place, descriptor in enumerate(group.descriptors):
+                sent = 0
+                if descriptor != CLOSED and group.order is order:  # else somebody came or went during a pause
+                    sent = send(descriptor, encoded)
+                given += sent == len(encoded) or self._give(order[place], place, encoded, sent)
+                turns += 1
+                if not turns % SWEEP_WRITES:
+                    group.done = place + 1
                     await asyncio.sleep(0)
             group.sweeping = None
+            self._metrics.deliveries += frames * given
+            writes += given
         self.ring.trim(stop - 1)
         self._metrics.writes += writes
         now = time.time()
         for timestamp in timestamps:
             self._metrics.latency.observe(max(0.0, now - timestamp / 1000))
+
+    def _give(self, subscriber: Subscriber, place: int, data: bytes, sent: int) -> bool:
+        """Write what its socket did not take, or what only its wire may write; whether it was given."""
+        wire = subscriber.wire
+        if subscriber.place != place:
+            return False  # it has left, and has come anew perhaps
+        if wire is None or subscriber.paused:
+            self.leave(subscriber)
+            subscriber.notify()
+            return False
+        return self._write(subscriber, wire, data[sent:])
 
     async def beat(self) -> None:
         """Once a second, heartbeat one slot of the wheel."""
@@ -306,16 +350,13 @@ class Hub:
         frames = {kind: chunk(event.heartbeat(kind, id_)) for kind in get_args(event.Heartbeat)}
         comment = chunk(event.COMMENT)
         for done, subscriber in enumerate(subscribers, 1):
-            if subscriber.lost or subscriber.ending or subscriber.write is None:
+            if subscriber.lost or subscriber.ending or subscriber.wire is None:
                 continue
             if subscriber.paused:
                 self.leave(subscriber)  # its own task counts how long it stays slow
                 subscriber.notify()
             else:
-                try:
-                    subscriber.write(frames[subscriber.heartbeat] if subscriber.live else comment)
-                except RuntimeError:
-                    self._lose(subscriber)
+                self._write(subscriber, subscriber.wire, frames[subscriber.heartbeat] if subscriber.live else comment)
             if not done % SWEEP_WRITES:
                 await asyncio.sleep(0)
 
@@ -330,16 +371,11 @@ class Hub:
             self.position = min(self.position, cut)
             frame = chunk(event.gap("truncated", requested, self.id_at(cut - 1)))
             for subscriber in self.streams:
-                if subscriber.live and not subscriber.paused and subscriber.write is not None:
+                if subscriber.live and not subscriber.paused and subscriber.wire is not None:
                     if not told:
                         continue
-                    try:
-                        subscriber.write(frame)
-                    except RuntimeError:
-                        self._lose(subscriber)
-                        continue
-                    subscriber.cursor = cut - 1
-                    self._metrics.gaps["truncated"] += 1
+                    if self._write(subscriber, subscriber.wire, frame):
+                        self._metrics.gaps["truncated"] += 1
                 else:
                     subscriber.end()  # its resume is checked like any other
 
@@ -385,8 +421,8 @@ class Hub:
             async with asyncio.timeout_at(begun + seconds):
                 await self._empty.wait()
         for subscriber in self.streams:
-            if subscriber.abort is not None:
-                subscriber.abort()
+            if subscriber.wire is not None:
+                subscriber.wire.abort()
 
 
 def chunk(body: bytes) -> bytes:

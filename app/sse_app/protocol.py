@@ -79,8 +79,8 @@ class StreamProtocol(HttpToolsProtocol):
     def begin_stream(self, scope: MutableMapping[str, Any], subscriber: Subscriber) -> None:
         """Hand the transport to a stream whose head is sent, and let go of what only its request needed: 2 KB."""
         self.stream = subscriber
-        subscriber.write, subscriber.abort = self.transport.write, self.transport.abort
-        subscriber.lost = self.transport.is_closing()
+        if self.transport.is_closing():
+            subscriber.lose()
         method = scope["method"]
         scope.clear()
         scope["method"] = method  # all that the last send() asks for
@@ -131,11 +131,11 @@ class StreamProtocol(HttpToolsProtocol):
         self._head_bytes = 0
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the stream."""
-        super().connection_lost(exc)
-        self._stop_head_timer()
+        """Tell the stream, before all else: the transport closes its socket right after this."""
         if self.stream is not None:
             self.stream.lose()
+        super().connection_lost(exc)
+        self._stop_head_timer()
 
     def pause_writing(self) -> None:
         """Tell the stream that its reader is slow."""

@@ -23,6 +23,7 @@ from sse_app.past import GapError
 from sse_app.problem import Problem
 from sse_app.resume import LaterError, Resumer, Start
 from sse_app.settings import Settings
+from sse_app.wire import Wire
 
 logger = logging.getLogger(__name__)
 PATH = "/api/v1/stream"
@@ -44,7 +45,7 @@ class Connection(Protocol):
     transport: asyncio.Transport
 
     def begin_stream(self, scope: Scope, subscriber: Subscriber) -> None:
-        """From now on the subscriber writes, and the request's scope is empty."""
+        """From now on the subscriber's wire is written to, and the request's scope is empty."""
         ...
 
     def end_stream(self) -> None:
@@ -174,8 +175,11 @@ class Streams:
         connection: Connection | None = scope.get("extensions", {}).get(EXTENSION)
         output: _Direct | _Fallback
         if connection is not None:
+            try:
+                output = _Direct(connection, scope, subscriber, self._settings)
+            except RuntimeError:  # its client left while the cursor was looked up
+                return
             self._metrics.streams["direct"] += 1
-            output = _Direct(connection, scope, subscriber, self._settings)
         else:
             self._metrics.streams["send"] += 1
             output = _Fallback(send, receive, subscriber, hub, self._settings.heartbeat_seconds)
@@ -277,27 +281,30 @@ def _why(subscriber: Subscriber) -> End:
 
 
 class _Direct:
-    """Writes straight to the transport and is swept by the hub while live."""
+    """Writes by the connection's wire and is swept by the hub while live."""
 
     def __init__(self, connection: Connection, scope: Scope, subscriber: Subscriber, settings: Settings) -> None:
         self._connection = connection
         self._scope = scope
         self._subscriber = subscriber
-        self._transport = connection.transport
-        self._transport.set_write_buffer_limits(high=settings.write_buffer_bytes)
-        made: socket.socket = self._transport.get_extra_info("socket")
+        transport = connection.transport
+        transport.set_write_buffer_limits(high=settings.write_buffer_bytes)
+        self._wire = Wire(transport)
+        made: socket.socket = transport.get_extra_info("socket")
         if made.family == socket.AF_UNIX:  # inherits nothing from its listener
             made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.send_buffer_bytes)
 
     async def __aenter__(self) -> None:
+        self._subscriber.wire = self._wire
         self._connection.begin_stream(self._scope, self._subscriber)
 
     async def __aexit__(self, *_: object) -> None:
         self._connection.end_stream()
+        self._wire.close()
 
     async def write(self, frames: bytes) -> None:
         try:
-            self._transport.write(chunk(frames))
+            self._wire.write(chunk(frames))
         except RuntimeError:  # closed, and connection_lost has not been told yet
             self._subscriber.lose()
 
@@ -308,7 +315,7 @@ class _Direct:
         hub.leave(self._subscriber)
 
     def abort(self) -> None:
-        self._transport.abort()
+        self._wire.abort()
 
 
 class _Fallback:

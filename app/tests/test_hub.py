@@ -6,6 +6,9 @@ import asyncio
 import random
 import re
 import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -15,8 +18,13 @@ from sse_app.hub import Hub, Subscriber, chunk
 from sse_app.ids import Cursor
 from sse_app.metrics import Metrics
 from sse_app.ring import Entry, Ring
+from sse_app.wire import CLOSED
 
 FILTERS = [["a"], ["b", "x.*"], ["*"], ["a", "*"], ["nothing"]]
+
+
+def wire(write: Callable[[bytes], object]) -> Any:
+    return SimpleNamespace(write=write, close=lambda: None, direct=CLOSED)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -34,7 +42,7 @@ async def test_each_subscriber_gets_each_matching_event_once_and_in_order(
     def subscribe() -> Subscriber:
         subscriber = Subscriber(parse(chance.choice(FILTERS)), -1, "id")
         written[subscriber] = []
-        subscriber.write = written[subscriber].append
+        subscriber.wire = wire(written[subscriber].append)
         hub.add(subscriber, hub.history)
         return subscriber
 
@@ -107,10 +115,10 @@ async def test_a_transport_that_refuses_a_write_costs_nobody_else_the_event() ->
 
     subscribers = [Subscriber(parse(["a"]), -1, "id") for _ in written]
     for subscriber, got in zip(subscribers, written, strict=True):
-        subscriber.write = got.append
+        subscriber.wire = wire(got.append)
         hub.add(subscriber, hub.history)
         hub.join(subscriber)
-    subscribers[1].write = refuse
+    subscribers[1].wire = wire(refuse)
     ring.append(Entry(Cursor(0, "0"), 0, "a", b"first"))
     await hub._sweep()
     await hub._heartbeat(subscribers)
