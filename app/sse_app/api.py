@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import re
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -16,21 +14,19 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from sse_app import body, context, docs, event, openapi, sessions
+from sse_app import docs, event, openapi, sessions
 from sse_app.channels import exactly
-from sse_app.metrics import Outcome
-from sse_app.problem import Problem
+from sse_app.intake import PATH as PUBLISH_PATH
+from sse_app.problem import Problem, report
 from sse_app.stats import Stats
 from sse_app.stream import PATH as STREAM_PATH
 
 if TYPE_CHECKING:
     from sse_app.service import Service
 
-logger = logging.getLogger(__name__)
-_KEY = re.compile(r"[\x21-\x7e]{1,200}")
-_REFUSED: dict[int, Outcome] = {401: "unauthorized", 403: "forbidden", 429: "limited"}
+_ELSEWHERE = "served before this application is asked; here for the documentation"
 _INDEX = {
-    "publish": "POST /api/v1/events",
+    "publish": f"POST {PUBLISH_PATH}",
     "subscribe": f"GET {STREAM_PATH}?channel=NAME",
     "channels": "GET /api/v1/channels",
     "history": "GET /api/v1/channels/NAME/history",
@@ -120,33 +116,15 @@ def build(service: Service, lifespan: Callable[[FastAPI], AbstractAsyncContextMa
     openapi.describe(app)
 
     @app.post(
-        "/api/v1/events",
+        PUBLISH_PATH,
         status_code=202,
         response_description="The log holds the events, and this replica has read them back.",
         responses=openapi.problems(400, 401, 403, 408, 413, 422, 429, 503),
         openapi_extra=openapi.publish(settings.max_batch_events),
     )
-    async def publish(request: Request, response: Response) -> Accepted:
+    async def publish() -> Accepted:
         """Publish one event or a batch (all or none). Repeat after a 503 with the same Idempotency-Key."""
-        if hub.draining:
-            metrics.publishes["draining"] += 1
-            raise Problem(
-                503, "this replica is going away", {"connection": "close", "retry-after": "0"}, outcome="unknown"
-            )
-        try:
-            access = service.authority.access(request.scope)
-            key = _key(request)
-            events = body.events(await body.read(request, settings.max_body_bytes), settings.max_batch_events)
-            access.require("publish", exactly(one.channel for one in events))
-            await service.limits.publish(access.publisher, len(events))
-            if service.schemas is not None:
-                await service.schemas.check(events)
-        except Problem as problem:
-            metrics.publishes[_REFUSED.get(problem.status, "invalid")] += 1
-            raise
-        ids = await service.publisher.publish(events, principal=access.principal.name, key=key)
-        response.headers["idempotency-key"] = key
-        return Accepted(ids=ids)
+        raise NotImplementedError(_ELSEWHERE)
 
     @app.get(
         STREAM_PATH,
@@ -156,7 +134,7 @@ def build(service: Service, lifespan: Callable[[FastAPI], AbstractAsyncContextMa
     )
     async def stream() -> Response:
         """Subscribe to channels: live, or after the last id received."""
-        raise NotImplementedError("served before this application is asked; here for the documentation")
+        raise NotImplementedError(_ELSEWHERE)
 
     @app.get("/api/v1", include_in_schema=False)
     @app.get("/api/v1/")
@@ -244,17 +222,9 @@ def build(service: Service, lifespan: Callable[[FastAPI], AbstractAsyncContextMa
     return app
 
 
-def _key(request: Request) -> str:
-    key = request.headers.get("idempotency-key") or context.request_id()
-    if not _KEY.fullmatch(key):
-        raise Problem(400, "Idempotency-Key: 1 to 200 visible ASCII characters")
-    return key
-
-
 def _problems(app: FastAPI) -> None:
     def answer(request: Request, problem: Problem) -> Response:
-        level = logging.WARNING if problem.status >= 500 else logging.INFO
-        logger.log(level, "%d to %s %s: %s", problem.status, request.method, request.scope["path"], problem)
+        report(problem, request.scope)
         return Response(problem.body(), problem.status, problem.headers)
 
     @app.exception_handler(Problem)
@@ -273,6 +243,6 @@ def _problems(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> Response:
-        return answer(request, Problem(500, "an unexpected error; the log of this replica has it"))
+        return answer(request, Problem.unexpected())
 
     _ = known, http, invalid, unexpected

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, NoReturn
 
 from pydantic import TypeAdapter, ValidationError
-from starlette.requests import ClientDisconnect, Request
 
 from sse_app.event import Event
 from sse_app.problem import Problem
@@ -16,23 +16,25 @@ _BODY_SECONDS = 15.0  # for a whole body of at most SSE_MAX_BODY_BYTES
 _BATCH: TypeAdapter[list[Event]] = TypeAdapter(list[Event])
 
 
-async def read(request: Request, limit: int) -> bytes:
+async def read(scope: MutableMapping[str, Any], receive: Callable[[], Awaitable[Any]], limit: int) -> bytes:
     """At most `limit` bytes; raises Problem for more, for a body that ends early, and for one that takes too long."""
     too_large = Problem(413, f"the body is over {limit} bytes", {"connection": "close"})
-    if int(request.headers.get("content-length", "0")) > limit:
+    if any(name == b"content-length" and int(value) > limit for name, value in scope["headers"]):
         raise too_large
-    body = bytearray()
+    parts, size, more = list[bytes](), 0, True
     try:
         async with asyncio.timeout(_BODY_SECONDS):
-            async for part in request.stream():
-                body += part
-                if len(body) > limit:
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Problem(400, "the body ended early")
+                parts.append(message.get("body", b""))
+                size, more = size + len(parts[-1]), message.get("more_body", False)
+                if size > limit:
                     raise too_large
-    except ClientDisconnect as error:
-        raise Problem(400, "the body ended early") from error
     except TimeoutError as error:
         raise Problem(408, f"the body did not arrive within {_BODY_SECONDS:g} s", {"connection": "close"}) from error
-    return bytes(body)
+    return b"".join(parts)
 
 
 def events(body: bytes, limit: int) -> list[Event]:

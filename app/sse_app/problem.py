@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, MutableMapping
 from http import HTTPStatus
 from typing import Any
 
 from sse_app import context
 
+logger = logging.getLogger(__name__)
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "description": "Problem details (RFC 9457)",
@@ -56,7 +58,18 @@ class Problem(Exception):  # noqa: N818 - the RFC's own word
             **members,
         }
 
+    @classmethod
+    def unexpected(cls) -> Problem:
+        """What is said of an error of ours."""
+        return cls(500, "an unexpected error; the log of this replica has it")
+
     def body(self) -> bytes:
         """The document, with the id by which the log knows the request."""
         id_ = context.request_id()
         return json.dumps({**self.document, "request_id": id_} if id_ else self.document).encode()
+
+
+def report(problem: Problem, scope: MutableMapping[str, Any]) -> None:
+    """A line in the log for a request that gets one."""
+    level = logging.WARNING if problem.status >= 500 else logging.INFO
+    logger.log(level, "%d to %s %s: %s", problem.status, scope["method"], scope["path"], problem)

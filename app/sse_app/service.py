@@ -17,6 +17,7 @@ from sse_app.embedded import EmbeddedLog
 from sse_app.feed import Feed
 from sse_app.history import History
 from sse_app.hub import Hub
+from sse_app.intake import Intake
 from sse_app.kafka import KafkaLog
 from sse_app.limits import Limits
 from sse_app.log import Log
@@ -57,7 +58,8 @@ class Service:
         past = Past(self.log, self.feed, self.hub, self.history)
         resumer = Resumer(settings, self.log, self.feed, self.hub, past, self.metrics)
         framework = api.build(self, self._lifespan)
-        streams = Streams(settings, self.authority, self.limits, self.hub, resumer, self.metrics, framework)
+        intake = Intake(self, framework)
+        streams = Streams(settings, self.authority, self.limits, self.hub, resumer, self.metrics, intake)
         self.application: Application = cors.allow(streams, settings.cors_origins)
         self._gauges(ring)
 

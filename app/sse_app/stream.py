@@ -90,23 +90,23 @@ class Streams:
             return
         context.begin(scope["headers"])
         if scope["path"] != PATH:
-            await self._otherwise(scope, receive, context.answering(send))
+            await self._otherwise(scope, receive, send)
             return
         try:
             request = self._parse(scope)
             access = self._authority.access(scope, ticket=True)
             access.require("subscribe", request.wanted)
         except Problem as problem:
-            await _answer(send, problem.status, problem.headers, problem.body())
+            await answer(send, problem.status, problem.headers, problem.body())
             return
         if scope["method"] == "HEAD":
-            await _answer(send, 200, HEADERS)
+            await answer(send, 200, HEADERS)
             return
         # Never a 5xx, nor a 429: any answer but 200 ends a browser's EventSource for good.
         if not await self._limits.enter(access.address):
             retry = jittered(_LIMITED_RETRIES * self._settings.retry_milliseconds)
             body = event.control("bye", {"reason": "limit"}, None, retry)
-            await _answer(send, 200, {**HEADERS, "connection": "close"}, body)
+            await answer(send, 200, {**HEADERS, "connection": "close"}, body)
             return
         try:
             await self._admitted(scope, receive, send, request, access)
@@ -118,14 +118,14 @@ class Streams:
             start = await self._begin(request)
         except LaterError:
             if (NEXT, b"503") in scope["headers"]:
-                await _answer(send, 503, {"connection": "close"})
+                await answer(send, 503, {"connection": "close"})
                 return
             body = event.retry_only(jittered(self._settings.retry_milliseconds))
-            await _answer(send, 200, {**HEADERS, "connection": "close"}, body)
+            await answer(send, 200, {**HEADERS, "connection": "close"}, body)
             return
         if access.resumes_only and not start.proven:
             problem = self._authority.stale()
-            await _answer(send, problem.status, problem.headers, problem.body())
+            await answer(send, problem.status, problem.headers, problem.body())
             return
         await self._serve(scope, receive, send, request, start, access)
 
@@ -363,7 +363,8 @@ def _encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
     return [*((name.encode(), value.encode()) for name, value in headers.items()), context.header()]
 
 
-async def _answer(send: Send, status: int, headers: dict[str, str], body: bytes = b"") -> None:
+async def answer(send: Send, status: int, headers: dict[str, str], body: bytes = b"") -> None:
+    """A whole answer, with what every one carries."""
     if body:  # without it the server would send chunks, to HTTP/1.0 too
         headers = {**headers, "content-length": str(len(body))}
     await send({"type": "http.response.start", "status": status, "headers": _encoded(headers)})

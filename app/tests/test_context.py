@@ -63,12 +63,12 @@ def test_the_log_names_the_request_of_a_publish_that_fails(
     handler = logging.Handler()
     handler.emit = lambda record: seen.append((lines.format(record), text.format(record)))
     caplog.set_level(logging.INFO, "sse_app")
-    logging.getLogger("sse_app.api").addHandler(handler)
+    logging.getLogger("sse_app.problem").addHandler(handler)
     with Replicas(**settings) as replica:
         replica.log.available = not settings
         body = b"{" if not settings else {"channel": channel, "data": 1}
         answer = replica.post(body, x_request_id="request-1", traceparent=TRACE)
-    logging.getLogger("sse_app.api").removeHandler(handler)
+    logging.getLogger("sse_app.problem").removeHandler(handler)
     status, level = (400, "info") if not settings else (503, "warning")
     assert (answer.status, answer.json["request_id"]) == (status, "request-1")
     [(line, for_people)] = seen

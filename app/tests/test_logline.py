@@ -81,7 +81,7 @@ def test_everything_that_the_process_says_goes_one_way(kind: str) -> None:
         return
     documents = [json.loads(line) for line in lines]
     assert {one["replica"] for one in documents} == {"r-1"}
-    assert {one["logger"] for one in documents} >= {"uvicorn.error", "sse_app.server", "sse_app.api"}
+    assert {one["logger"] for one in documents} >= {"uvicorn.error", "sse_app.server", "sse_app.problem"}
     [refused] = [one for one in documents if one.get("request_id")]
     assert (refused["request_id"], refused["message"]) == ("id-1", "404 to GET /nowhere: Not Found")
 

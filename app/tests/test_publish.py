@@ -50,6 +50,18 @@ def test_the_same_key_with_another_body_is_refused(replica: Replicas, channel: s
     assert (other.status, other.headers["content-type"]) == (422, "application/problem+json")
 
 
+def test_an_error_of_ours_is_a_problem_and_in_the_log_and_the_next_publish_is_taken(
+    replica: Replicas, channel: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(replica.service.publisher, "publish", lambda *_, **__: 1 / 0)
+        answer = replica.post({"channel": channel, "data": 1}, x_request_id=channel)
+    assert (answer.status, answer.headers["content-type"]) == (500, "application/problem+json")
+    assert (answer.json["request_id"], "division" in answer.json["detail"]) == (channel, False)
+    eventually(lambda: "division by zero" in caplog.text)
+    assert replica.post({"channel": channel, "data": 1}).status == 202
+
+
 def test_a_publisher_that_goes_away_within_its_body_leaves_no_error(
     replica: Replicas, caplog: pytest.LogCaptureFixture
 ) -> None:
