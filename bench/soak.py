@@ -425,11 +425,9 @@ class Soak:
         await self._command(shlex.join(restart))
 
     async def _command(self, command: str) -> None:
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         run = await asyncio.create_subprocess_shell(
             command,
             cwd=ROOT,
-            env={**os.environ, "PATH": path},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

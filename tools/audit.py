@@ -25,6 +25,7 @@ def main() -> int:
     parser.add_argument("target", nargs="?", help="a Compose file, or a running project (default: the platform)")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     parser.add_argument("--list", action="store_true", help="print the practices, and check nothing")
+    containers.asks_become(parser)
     options = parser.parse_args()
     if options.list:
         sys.stdout.writelines(f"{rule.id}  {rule.severity:6}  {rule.practice}: {rule.reason}\n" for rule in audit.RULES)
@@ -49,9 +50,9 @@ def find(options: argparse.Namespace) -> list[project.Project]:
     if target.endswith((".yml", ".yaml")) or Path(target).is_file():
         path = Path(target)
         return [project.from_compose(yaml.safe_load(path.read_text()), path.resolve().parent.name)]
-    host = containers.host(options)
     if not target:
-        return [project.from_release(release) for release in host.releases()]
+        return [project.from_release(release) for release in containers.releases(options)]
+    host = containers.host(options)
     named = ("--filter", f"label={LABEL}={target}")
     ids = containers.output(host.docker("ps", "-aq", *named)).split()
     if not ids:

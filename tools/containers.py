@@ -21,14 +21,6 @@ CONNECTION = (
 )
 # How Ansible's callback `minimal` begins a host's result.
 RESULT = re.compile(r"^(\S+) \| [A-Z!]+ => (?={)", re.MULTILINE)
-# Prints the newest release of each project of a state directory that was applied, one a line.
-NEWEST = """
-cd "$1" 2>/dev/null || { echo "nothing was deployed here: there is no $1" >&2; exit 1; }
-for project in releases/*/; do
-    newest=$(grep -l '"outcome": "applied"' "$project"*.json | tail -n 1)
-    [ -z "$newest" ] || { tr -d '\\n' <"$newest"; echo; }
-done
-"""
 
 
 @dataclass(frozen=True)
@@ -59,11 +51,6 @@ class Host:
             return command
         program, *options, target = self.ssh
         return [program, *options, *(["-t"] if terminal else []), target, shlex.join(command)]
-
-    def releases(self) -> list[dict[str, Any]]:
-        """Return the newest release of each project of the stack."""
-        written = output(self.root("sh", "-c", NEWEST, "sh", f"/var/lib/{self.stack}-platform"))
-        return [json.loads(line) for line in written.splitlines()]
 
     def containers(self, wanted: list[str]) -> list[Container]:
         """Return the containers of these services or names, or all; refuse a name that matches none."""
@@ -151,7 +138,8 @@ def ansible(
 ) -> tuple[str, dict[str, Any]]:
     """Run any module on the one host that these options choose; return the host's name and the result."""
     inventory = options.inventory or str(ROOT / "inventory" / "local")
-    command = ["ansible", options.limit or "all", "-i", inventory, "-m", name, "-a", json.dumps(arguments), *more]
+    program = str(Path(sys.executable).with_name("ansible"))
+    command = [program, options.limit or "all", "-i", inventory, "-m", name, "-a", json.dumps(arguments), *more]
     for variables in options.extra_vars:
         command += ["-e", variables]
     shown = {"ANSIBLE_STDOUT_CALLBACK": "minimal", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_NOCOLOR": "1"}
@@ -164,3 +152,12 @@ def ansible(
     if run.returncode or result.get("failed") or result.get("unreachable"):
         raise SystemExit(result.get("msg") or run.stdout.strip())
     return host_name, result
+
+
+def releases(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return the newest release of each project of the stack."""
+    state = '{{ stack_state_directory | default("/var/lib/" ~ stack_name | default("sse") ~ "-platform") }}'
+    found = module(options, "status", {"state_directory": state})["releases"]
+    if not found:
+        raise SystemExit("nothing was deployed here: ./sse up does that")
+    return found

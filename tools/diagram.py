@@ -18,8 +18,9 @@ def main() -> int:
     parser = containers.parser(__doc__)
     parser.add_argument("--svg", action="store_true", help="an SVG instead of Mermaid")
     parser.add_argument("-o", "--output", help="write to this file")
+    containers.asks_become(parser)
     options = parser.parse_args()
-    drawn = diagram.topology(containers.host(options).releases())
+    drawn = diagram.topology(containers.releases(options))
     picture = diagram.svg(drawn) if options.svg else diagram.mermaid(drawn)
     if options.output:
         Path(options.output).write_text(picture)

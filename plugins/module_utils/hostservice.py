@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING
 
-from ansible_collections.sse.platform.plugins.module_utils import namespace
+from ansible_collections.sse.platform.plugins.module_utils import namespace, probe
 from ansible_collections.sse.platform.plugins.module_utils.fault import Fault
 from ansible_collections.sse.platform.plugins.module_utils.spec import HOST
 
@@ -20,26 +19,16 @@ CONNECT_SECONDS = 2.0  # within the host: what takes longer is dropped on the wa
 def check(name: str, pid: int, ports: Iterable[int]) -> tuple[list[Fault], int]:
     """Connect from a container to ports of the host; return faults, and how many answered."""
     address = namespace.hosts_file(pid, HOST)
-    ports = list(ports)
     if not address:
         advice = f"recreate it: docker rm -f {name}, then ./sse up"
         return [Fault(name, f"find {HOST} in its /etc/hosts", "it is not there", advice)], 0
-    faults = [fault for port in ports for fault in reach(name, pid, address, port)]
-    return faults, len(ports) - len(faults)
-
-
-def reach(name: str, pid: int, address: str, port: int) -> list[Fault]:
-    """Try one port."""
-
-    def connect() -> None:
-        socket.create_connection((address, port), CONNECT_SECONDS).close()
-
-    try:
-        namespace.inside(pid, connect)
-    except OSError as error:
-        why, advice = diagnose(namespace.listeners("self"), address, port)
-        return [Fault(name, f"connect to {HOST}:{port} ({address})", f"{error}; {why}", advice)]
-    return []
+    tried = namespace.inside(pid, lambda: probe.connect_all([(address, port) for port in ports], CONNECT_SECONDS))
+    faults: list[Fault] = []
+    for (_, port), attempt in tried.items():
+        if attempt.error:
+            why, advice = diagnose(namespace.listeners("self"), address, port)
+            faults.append(Fault(name, f"connect to {HOST}:{port} ({address})", f"{attempt.error}; {why}", advice))
+    return faults, len(tried) - len(faults)
 
 
 def diagnose(listeners: Iterable[Listener], address: str, port: int) -> tuple[str, str]:

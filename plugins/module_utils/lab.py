@@ -7,7 +7,9 @@ any image will do, and names are asked for by the container's own libc.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
+import os
 import socket
 import struct
 import subprocess
@@ -15,7 +17,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ansible_collections.sse.platform.plugins.module_utils import namespace
+from ansible_collections.sse.platform.plugins.module_utils import namespace, probe
 from ansible_collections.sse.platform.plugins.module_utils.engine import Engine, EngineError, explained
 
 if TYPE_CHECKING:
@@ -23,9 +25,13 @@ if TYPE_CHECKING:
 
 LABEL = "sse.platform.lab"
 SLEEP_SECONDS = "600"  # what an interrupted run leaves ends by itself
-CONNECT_SECONDS = 1.0  # everything is on this host: what takes longer is dropped on the way
 ENGINE_SECONDS = 40.0  # until a throwaway engine answers
 PORT = 8000
+ANSWERS = {
+    "": "connected",
+    os.strerror(errno.ECONNREFUSED): "refused: nobody listens there",
+    probe.TIMED_OUT: "no answer: dropped on the way",
+}
 WORLD, ROUTER = "198.51.100.2", "198.51.100.1"  # of a network for documentation (RFC 5737): nobody's
 MEMORY = 64 * 2**20
 SHOWN = 3  # interfaces of a namespace: a host has one for each of its networks
@@ -33,7 +39,6 @@ SIOCGIFADDR = 0x8915  # linux/sockios.h
 # A whole engine in a container, without --privileged, which not every host grants.
 NESTED_ENGINE = {
     "cap_add": ["ALL"],
-    "cap_drop": ["SYS_RESOURCE"],
     "security_opt": ["seccomp=unconfined", "apparmor=unconfined"],
     "device_cgroup_rules": ["a *:* rwm"],
     "tmpfs": {"/run": ""},
@@ -222,19 +227,8 @@ class Container(NamedTuple):
 
 def connect(address: str, port: int = PORT, device: str = "") -> str:
     """Connect from the calling thread's namespace, by one interface alone where it is named; say what came of it."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
-        sock.settimeout(CONNECT_SECONDS)
-        if device:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
-        try:
-            sock.connect((address, port))
-        except ConnectionRefusedError:
-            return "refused: nobody listens there"
-        except TimeoutError:
-            return "no answer: dropped on the way"
-        except OSError as error:
-            return f"no way: {(error.strerror or str(error)).lower()}"
-    return "connected"
+    error = probe.connect_all([(address, port)], device=device)[address, port].error
+    return ANSWERS.get(error) or f"no way: {error.lower()}"
 
 
 def interfaces() -> str:
@@ -356,9 +350,7 @@ def overlay(lab: Lab) -> Iterator[tuple[str, str]]:
         raise SkippedError(
             "it needs a throwaway engine: name an image with one, such as docker:dind, as lab_engine_image"
         )
-    config = lab.api.create_host_config(**NESTED_ENGINE, mem_limit=2**30) | UNMASKED
-    nested = lab.start("engine", ["sh", "-c", START_ENGINE], config, lab.engine_image, volumes=["/var/lib/docker"])
-    inner = Nested(lab, nested)
+    inner = Nested(lab, nested_engine(lab))
     inner.wait()
     inner.load(lab.image)
     inner.docker("swarm", "init", "--advertise-addr", "127.0.0.1")
@@ -369,6 +361,25 @@ def overlay(lab: Lab) -> Iterator[tuple[str, str]]:
     address = inner.docker("inspect", "-f", "{{.NetworkSettings.Networks.wide.IPAddress}}", "there")
     lab.listen(inner.process("there"), "")
     yield "here connects to there", namespace.inside(inner.process("here"), lambda: connect(address))
+
+
+def nested_engine(lab: Lab) -> Container:
+    """Start a throwaway engine.
+
+    On a machine without this capability an old engine gives it to whoever asks for all, in vain, and a new one refuses
+    to take away what it has not.
+    """
+
+    def start(*without: str) -> Container:
+        config = lab.api.create_host_config(**NESTED_ENGINE, cap_drop=list(without), mem_limit=2**30) | UNMASKED
+        return lab.start("engine", ["sh", "-c", START_ENGINE], config, lab.engine_image, volumes=["/var/lib/docker"])
+
+    try:
+        return start("SYS_RESOURCE")
+    except EngineError as error:
+        if "CapDrop" not in str(error):
+            raise
+        return start()
 
 
 class Nested:

@@ -45,10 +45,11 @@ class Probe(NamedTuple):
     answer: str = ""  # the first words of the HTTP answer
 
 
-def connect_all(targets: Iterable[Target], seconds: float = CONNECT_SECONDS) -> dict[Target, Attempt]:
+def connect_all(targets: Iterable[Target], seconds: float = CONNECT_SECONDS, device: str = "") -> dict[Target, Attempt]:
     """Connect to every target at once, from the namespace of the calling thread, and hang up.
 
     :param seconds: until a target that says nothing counts as timed out
+    :param device: the only interface to take, where it is named
     """
     found: dict[Target, Attempt] = {}
     sockets: dict[Target, socket.socket] = {}
@@ -62,6 +63,8 @@ def connect_all(targets: Iterable[Target], seconds: float = CONNECT_SECONDS) -> 
             family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
             sockets[target] = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
             sockets[target].setblocking(False)
+            if device:
+                sockets[target].setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
             code = sockets[target].connect_ex(target)
             if code == errno.EINPROGRESS:
                 selector.register(sockets[target], selectors.EVENT_WRITE, target)

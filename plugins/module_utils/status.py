@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.sse.platform.plugins.module_utils.engine import Engine, EngineError, probe
-from ansible_collections.sse.platform.plugins.module_utils.release import History
 
 if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.observe import Observed
+    from ansible_collections.sse.platform.plugins.module_utils.release import Release
 
 COLUMNS = ("container", "state", "address", "ports", "image", "restarts", "uptime", "release")
 
 
-def observe(engine: Engine, stack: str, state_directory: str) -> list[dict[str, Any]]:
+def observe(engine: Engine, stack: str, releases: list[Release]) -> list[dict[str, Any]]:
     """Return a row for each container of the newest releases, and for each that runs beside them."""
     running = {one.name: one for one in engine.containers() if one.label("stack") == stack}
-    projects = sorted(path.name for path in (Path(state_directory) / "releases").glob("*"))
-    specs: dict[str, Any] = {}
-    for project in projects:
-        latest = History(state_directory, project).latest()
-        specs |= latest["containers"] if latest else {}
+    specs: dict[str, Any] = {name: one for release in releases for name, one in release["containers"].items()}
     rows = [row(engine, name, running.get(name), spec) for name, spec in specs.items()]
     return rows + [row(engine, name, one, None) for name, one in running.items() if name not in specs]
 

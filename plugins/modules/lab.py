@@ -63,7 +63,7 @@ lines:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.engine import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.lab import Lab, default_image, namespaces, teach, written
-from ansible_collections.sse.platform.plugins.module_utils.prove import newest_releases
+from ansible_collections.sse.platform.plugins.module_utils.release import newest_releases
 
 
 def main() -> None:

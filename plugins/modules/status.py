@@ -37,6 +37,11 @@ containers:
   returned: always
   type: list
   elements: dict
+releases:
+  description: Of each project, the newest release that was applied, or the newest where none was.
+  returned: always
+  type: list
+  elements: dict
 lines:
   description: The same as a table for people.
   returned: always
@@ -46,6 +51,8 @@ lines:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.engine import Engine, EngineError
+from ansible_collections.sse.platform.plugins.module_utils.release import newest_releases
+from ansible_collections.sse.platform.plugins.module_utils.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.status import observe, table
 
 
@@ -59,10 +66,13 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        rows = observe(Engine(), module.params["stack"], module.params["state_directory"])
+        releases = newest_releases(module.params["state_directory"])
+        rows = observe(Engine(), module.params["stack"], releases)
+    except SpecError as error:
+        module.fail_json(msg=str(error))
     except EngineError as error:
         module.fail_json(msg=f"{error}. Is the engine running? `./sse up` starts it.")
-    module.exit_json(changed=False, containers=rows, lines=table(rows))
+    module.exit_json(changed=False, containers=rows, releases=releases, lines=table(rows))
 
 
 if __name__ == "__main__":

@@ -100,6 +100,24 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def tool(stack: str, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a tool as ./sse does, for a stack."""
+    return subprocess.run(
+        [sys.executable, str(ROOT / "tools" / f"{name}.py"), "-e", f"stack_name={stack}", *arguments],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "LC_ALL": "C.UTF-8",
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TOOL_SECONDS,
+    )
+
+
 class Stack:
     """A stack by name, with ports of its own, and the engine that it runs on."""
 
@@ -159,21 +177,7 @@ class Stack:
 
     def tool(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a tool as ./sse does."""
-        return subprocess.run(
-            [sys.executable, str(ROOT / "tools" / f"{name}.py"), "-e", f"stack_name={self.name}", *arguments],
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-                "LC_ALL": "C.UTF-8",
-                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            },
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=TOOL_SECONDS,
-        )
+        return tool(self.name, name, *arguments)
 
     # What runs.
 
