@@ -1,5 +1,8 @@
 """The kernel's iptables rules as data: what would become of a packet, and which of the engine's own rules are there.
 
+The kernel has two sets of them side by side, nft's and legacy's (xtables-nft(8)), and a packet passes both. Which of
+the two the command iptables means is one of the host's alternatives.
+
 Reads what iptables-save prints (iptables-extensions(8)). A condition that is not understood counts as met: the verdict
 explains a failure that was measured, it does not predict one.
 """
@@ -8,14 +11,21 @@ from __future__ import annotations
 
 import ipaddress
 import shlex
+import shutil
 import subprocess
+from pathlib import Path
 from typing import NamedTuple
+
+from ansible_collections.sse.platform.plugins.module_utils.firewall import PATH
 
 SECONDS = 10  # iptables-save reads memory; only a hung kernel takes longer
 TERMINAL = frozenset({"ACCEPT", "DROP", "REJECT"})
 HINDRANCES = frozenset({"DROP", "REJECT"})
 DEPTH = 16  # chains that call each other; the engine nests four
 INERT = frozenset({"-m", "--comment", "--reject-with", "--to-destination", "--random", "--log-prefix", "-j", "-g"})
+
+IPTABLES = "iptables"
+SETS = ("nft", "legacy")
 
 Chain = tuple[str, str]  # table and chain
 
@@ -37,20 +47,20 @@ class Rule(NamedTuple):
     target: str
     conditions: tuple[Condition, ...] = ()
     policy: bool = False
+    program: str = IPTABLES  # that shows it
 
     @property
     def shown(self) -> str:
         """The rule for people."""
-        if self.policy:
-            return f"policy of {self.table} {self.chain}: {self.target}"
-        return f"{self.table} {self.chain}: {self.text}"
+        place = f"{self.table} {self.chain}" + (f" of {self.program}" if self.program != IPTABLES else "")
+        return f"policy of {place}: {self.target}" if self.policy else f"{place}: {self.text}"
 
     @property
     def removal(self) -> str:
         """The command that takes it away."""
         if self.policy:
-            return f"iptables -t {self.table} -P {self.chain} ACCEPT"
-        return f"iptables -t {self.table} -D {self.chain} {self.text}"
+            return f"{self.program} -t {self.table} -P {self.chain} ACCEPT"
+        return f"{self.program} -t {self.table} -D {self.chain} {self.text}"
 
     def value(self, option: str) -> str:
         """Return what a condition compares with; empty where the rule has no such condition."""
@@ -84,39 +94,45 @@ class Packet(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """All rules of one network namespace, in order."""
+    """All rules of one network namespace, in order, and the policies of all chains, by the program that shows them."""
 
-    chains: dict[Chain, list[Rule]]
-    policies: dict[Chain, str]
+    chains: dict[str, dict[Chain, list[Rule]]]
+    policies: dict[str, dict[Chain, str]]
 
-    def has(self, table: str, chain: str) -> bool:
-        """Tell whether a chain exists."""
-        return (table, chain) in self.policies
+    def programs(self, table: str, chain: str) -> list[str]:
+        """Tell which programs show a chain."""
+        return [program for program, known in self.policies.items() if (table, chain) in known]
+
+    def only(self, program: str) -> Rules:
+        """Return what one program shows."""
+        return Rules({program: self.chains.get(program, {})}, {program: self.policies.get(program, {})})
 
     def of(self, table: str, chain: str) -> list[Rule]:
         """List the rules of a chain."""
-        return self.chains.get((table, chain), [])
+        return [rule for known in self.chains.values() for rule in known.get((table, chain), [])]
 
     def hindrance(self, path: list[Chain], packet: Packet) -> Rule | None:
         """Return the rule or policy that stops a packet on its way through these chains, or None."""
-        for table, chain in path:
-            rule = self._verdict(table, chain, packet, DEPTH)
-            if rule is None and self.policies.get((table, chain)) in HINDRANCES:
-                return Rule(table, chain, "", self.policies[table, chain], policy=True)
-            if rule is not None and rule.target in HINDRANCES:
-                return rule
+        for program, policies in self.policies.items():
+            for table, chain in path:
+                rule = self._verdict(program, (table, chain), packet, DEPTH)
+                if rule is None and policies.get((table, chain)) in HINDRANCES:
+                    return Rule(table, chain, "", policies[table, chain], policy=True, program=program)
+                if rule is not None and rule.target in HINDRANCES:
+                    return rule
         return None
 
-    def _verdict(self, table: str, chain: str, packet: Packet, depth: int) -> Rule | None:
-        for rule in self.of(table, chain):
+    def _verdict(self, program: str, where: Chain, packet: Packet, depth: int) -> Rule | None:
+        for rule in self.chains[program].get(where, []):
             if not all(met(one, packet) for one in rule.conditions):
                 continue
             if rule.target in TERMINAL:
                 return rule
             if rule.target == "RETURN":
                 return None
-            if (table, rule.target) in self.policies and depth:
-                inner = self._verdict(table, rule.target, packet, depth - 1)
+            called = (where[0], rule.target)
+            if called in self.policies[program] and depth:
+                inner = self._verdict(program, called, packet, depth - 1)
                 if inner is not None:
                     return inner
         return None
@@ -165,20 +181,22 @@ def _in_ports(port: int, text: str) -> bool:
 
 
 def parse(text: str) -> Rules:
-    """Read what iptables-save printed."""
-    chains: dict[Chain, list[Rule]] = {}
-    policies: dict[Chain, str] = {}
-    table = ""
+    """Read what iptables-save printed, or `save`."""
+    rules = Rules({}, {})
+    program, table = IPTABLES, ""
     for line in text.splitlines():
+        if line.startswith(f"#{IPTABLES}"):
+            program = line[1:]
+        chains, policies = rules.chains.setdefault(program, {}), rules.policies.setdefault(program, {})
         if line.startswith("*"):
             table = line[1:].strip()
         elif line.startswith(":"):
             chain, policy = line[1:].split()[:2]
             policies[table, chain] = policy
         elif line.startswith("-A "):
-            rule = parse_rule(table, line)
+            rule = parse_rule(table, line)._replace(program=program)
             chains.setdefault((table, rule.chain), []).append(rule)
-    return Rules(chains, policies)
+    return rules
 
 
 def parse_rule(table: str, line: str) -> Rule:
@@ -218,17 +236,25 @@ def masqueraded(rules: Rules) -> set[str]:
 
 
 def save() -> str:
-    """Return what iptables-save prints in the network namespace of the calling thread.
+    """Return all rules of the network namespace of the calling thread, each set after a line that names its program.
 
-    :raises OSError: where it is missing or fails
+    :raises OSError: where they can't be read
     """
-    environment = {"PATH": "/usr/sbin:/sbin:/usr/bin:/bin"}
+    usual = Path(shutil.which(IPTABLES, path=PATH) or IPTABLES).resolve().name  # xtables-nft-multi, or -legacy-
+    others = [f"{IPTABLES}-{one}" for one in SETS if one not in usual] if "xtables" in usual else []
+    programs = [IPTABLES, *(one for one in others if shutil.which(one, path=PATH))]
+    return "".join(f"#{program}\n{saved(program)}" for program in programs)
+
+
+def saved(program: str) -> str:
+    """Return what one program saves."""
+    command = f"{program}-save"
     try:
         run = subprocess.run(
-            ["iptables-save"], capture_output=True, text=True, check=False, timeout=SECONDS, env=environment
+            [command], capture_output=True, text=True, check=False, timeout=SECONDS, env={"PATH": PATH}
         )
     except subprocess.TimeoutExpired as error:
-        raise OSError(f"iptables-save does not answer within {SECONDS} s") from error
+        raise OSError(f"{command} does not answer within {SECONDS} s") from error
     if run.returncode:
-        raise OSError(f"iptables-save: {run.stderr.strip()}")
+        raise OSError(f"{command}: {run.stderr.strip()}")
     return run.stdout

@@ -251,11 +251,19 @@ class History:
         return sorted(int(path.stem) for path in self.directory.glob("*.json") if path.stem.isdigit())
 
     def read(self, number: int) -> Release | None:
-        """Return a release, or None where its file is gone."""
+        """Return a release, or None where its file is gone.
+
+        :raises spec.SpecError: where it was damaged
+        """
+        path = self.directory / f"{number:04d}.json"
         try:
-            return json.loads((self.directory / f"{number:04d}.json").read_text())
+            return json.loads(path.read_text())
         except FileNotFoundError:
             return None
+        except ValueError as error:
+            raise spec.SpecError(
+                f"{path} is damaged ({error}): move it away, the release before it counts then"
+            ) from None
 
     def latest(self) -> Release | None:
         """Return the newest release."""

@@ -121,12 +121,13 @@ def main() -> None:
     if module.params["fix"] and module.check_mode:
         steps = mending.commands(findings)
     elif module.params["fix"] and mending.commands(findings):
+        stays = {(one.rule, one.subject) for one in findings if not one.fixable}
         steps = [step.line for step in mending.mend(findings)]
         deadline = time.monotonic() + SETTLE_SECONDS
         while True:
             facts = gather({**module.params, "clock": ""})
             findings = diagnose(facts)
-            if not findings or time.monotonic() > deadline:
+            if {(one.rule, one.subject) for one in findings} <= stays or time.monotonic() > deadline:
                 break
             threading.Event().wait(PAUSE_SECONDS)
     result = {"changed": bool(steps), "changes": steps, "findings": [one._asdict() for one in findings]}

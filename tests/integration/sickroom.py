@@ -57,12 +57,15 @@ def serve(port: int, bind: str = "0.0.0.0") -> list[str]:
 
 
 SLEEP = ["-c", "import signal; signal.pause()"]
-LATE = """
-import email.utils, http.server, time
-class Late(http.server.SimpleHTTPRequestHandler):
-    def date_time_string(self, timestamp=None):
-        return email.utils.formatdate(time.time() - 3600, usegmt=True)
-http.server.HTTPServer(("", 8000), Late).serve_forever()
+# Listens, and never takes up what comes: its queue of connections is full.
+HUNG = """
+import signal, socket
+server = socket.create_server(("", 8000), backlog=0)
+kept = [socket.socket() for _ in range(4)]
+for one in kept:
+    one.setblocking(False)
+    one.connect_ex(("127.0.0.1", 8000))
+signal.pause()
 """
 NGINX = """
 events {}
@@ -82,6 +85,7 @@ class Sickroom:
         self.state = state
         self.undo = contextlib.ExitStack()
         self.specs: dict[str, dict[str, Any]] = {}
+        self.listeners: dict[int, int] = {}  # process by port of the host
 
     def doctor(self, **variables: Any) -> Run:
         """Run the verb, with settings of a stack called dr."""
@@ -93,6 +97,12 @@ class Sickroom:
             "exposure_unauthenticated_publishing": True,
         }
         return Running("doctor", {**known, **variables}, ()).end()
+
+    def seen(self) -> list[Any]:
+        """What the engine has of this part: networks, and when each container was started."""
+        networks, containers = self.engine.networks.list(names=["dr-"]), self.engine.containers.list(all=True)
+        started = {str(one.name): one.attrs["State"]["StartedAt"] for one in containers if "dr-" in str(one.name)}
+        return [sorted(str(one.id) for one in networks), started]
 
     # Making.
 
@@ -169,6 +179,7 @@ class Sickroom:
         )
         self.undo.callback(process.wait, 30)
         self.undo.callback(process.kill)
+        self.listeners[port] = process.pid
         eventually(lambda: f":{port:04X} " in Path("/proc/net/tcp").read_text(), f"port {port} is open")
 
     def write_release(self) -> None:
@@ -199,6 +210,7 @@ class Sickroom:
         self.undo.callback(shell, "ip", "link", "del", "drtun0")
         shell("ip", "address", "add", "10.68.102.5/24", "dev", "drtun0")
         shell("ip", "link", "set", "drtun0", "up")
+        shell("ip", "route", "add", "10.68.105.128/25", "dev", "drtun0")
         gone = self.network("dr-gone", "10.68.104.0/24")
         self.container("orphan", SLEEP, network="dr-gone").kill()
         gone.remove()
@@ -208,8 +220,9 @@ class Sickroom:
         self.inside(self.container("stale", SLEEP), "ip", "link", "del", "eth0")
 
     def connections(self) -> None:
-        peers = ("loopback:8000", "deaf:8000", "sick:8000", "apart:8000", "stopped:8000", "walled:8000", "db:8000")
-        self.container("client", SLEEP, reaches=(*peers, "inner:8000"))
+        peers = ("loopback", "deaf", "sick", "apart", "stopped", "walled", "db", "inner", "hung", "halted", "cache")
+        pinned = {"halted": f"{PREFIX}.251"}
+        self.container("client", SLEEP, reaches=tuple(f"{one}:8000" for one in peers), extra_hosts=pinned)
         server = self.container("server", serve(8000))
         self.container("loopback", serve(8000, "127.0.0.1"), ports={"8000/tcp": ("127.0.0.1", PORTS[1])})
         self.container("deaf", SLEEP, ports={"8000/tcp": ("127.0.0.1", PORTS[2])})
@@ -218,6 +231,8 @@ class Sickroom:
         self.network("dr-other", "10.68.106.0/24")
         self.container("apart", serve(8000), network="dr-other")
         self.container("stopped", ["-c", "raise SystemExit(3)"])
+        self.container("halted", SLEEP, start=False)
+        self.container("hung", ["-c", HUNG])
         walled = self.container("walled", serve(8000))
         address = walled.attrs["NetworkSettings"]["Networks"]["dr-network"]["IPAddress"]
         self.rule("filter", "DOCKER-USER", "-d", address, "-p", "tcp", "--dport", "8000", "-j", "DROP")
@@ -228,6 +243,10 @@ class Sickroom:
 
     def names(self) -> None:
         self.container("aliasless", serve(8000), aliases=["db"])  # declared, and unknown to the engine
+        self.container("owner", serve(8000), aliases=["cache"])
+        thief = self.container("thief", SLEEP, network=None)
+        self.engine.networks.get("dr-network").connect(thief, aliases=["cache"])
+        self.specs["dr-absent"] = {**self.specs["dr-owner"], "container": "absent", "aliases": ["absent"]}
         self.container("bridged", SLEEP, network="bridge", reaches=("server:8000",))
         mute = self.container("mute", SLEEP, reaches=("server:8000",))
         self.inside(mute, "iptables", "-t", "nat", "-F")
@@ -264,20 +283,23 @@ class Sickroom:
         bound = self.container("bound", SLEEP, ports={"8000/tcp": ("127.0.0.1", PORTS[0])}, start=False)
         with contextlib.suppress(APIError):
             bound.start()
+        self.container("second", SLEEP, ports={"8000/tcp": ("127.0.0.1", PORTS[1])}, start=False)
+        with contextlib.suppress(APIError):
+            self.engine.containers.get("dr-second").start()
+        self.container("unplugged", SLEEP, network="none", ports={"8000/tcp": ("127.0.0.1", PORTS[4])})
         self.container("shut", serve(8000), ports={"8000/tcp": ("127.0.0.1", PORTS[5])})
         self.rule("raw", "OUTPUT", "-p", "tcp", "-d", "127.0.0.1", "--dport", str(PORTS[5]), "-j", "DROP")
         labels = {"sse.platform.service": "nginx"}
         self.container("door", serve(8000), labels=labels, ports={"8000/tcp": ("127.0.0.1", PORTS[6])})
 
     def rest(self) -> None:
-        self.container("late", ["-c", LATE])
         self.container("hostmode", serve(PORTS[7], "127.0.0.1"), network="host")
         self.listen(PORTS[8])
         self.container(
             "guest",
             SLEEP,
             extra_hosts={"host.docker.internal": "host-gateway"},
-            environment={"API": f"http://host.docker.internal:{PORTS[8]}/"},
+            environment={"API": " ".join(f"http://host.docker.internal:{port}/" for port in PORTS[8:10])},
         )
 
     def fill_disk(self) -> None:

@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.sse.platform.tests.integration.sickroom import PORTS, Sickroom, Told, findings
-from ansible_collections.sse.platform.tests.integration.stack import Stack
+from ansible_collections.sse.platform.tests.integration.sickroom import PORTS, PREFIX, Sickroom, Told, findings
+from ansible_collections.sse.platform.tests.integration.stack import Stack, tool
 
 # subject, rule, and what the finding must say
 FAULTS = [
     ("dr-network", "network-foreign", "did not make it"),
     ("SSE-dr", "firewall-open", "chain SSE-dr is missing"),
     ("dr-conflict", "subnet-conflict", "interface drtun0 (10.68.102.5/24)"),
+    ("dr-jumbo", "subnet-conflict", "through drtun0"),
     ("dr-conflict", "unused-network", "no container is on it"),
     ("dr-needed", "unused-network", "dr-needing"),
     ("dr-gone", "network-missing", "dr-orphan"),
@@ -26,31 +27,38 @@ FAULTS = [
     ("dr-client", "listens-on-loopback", "dr-loopback listens on 127.0.0.1 only"),
     ("dr-client", "not-listening", "dr-deaf does not listen on 8000"),
     ("dr-client", "unhealthy", "dr-sick is unhealthy"),
+    ("dr-client", "unexplained", "dr-hung listens on 8000"),
+    ("dr-client", "stopped", "dr-halted does not run"),
     ("dr-client", "name-not-attached", "dr-apart is not on its network"),
     ("dr-client", "name-stopped", "dr-stopped does not run"),
     ("dr-stopped", "not-running", "exited, exit code 3"),
     ("dr-needing", "not-running", "created"),
+    ("dr-halted", "not-running", "created"),
+    ("dr-absent", "not-running", "it is not there"),
     ("dr-client", "firewall", "DOCKER-USER"),
     ("dr-client", "firewall", "a firewall rule inside dr-inner"),
     ("dr-client", "name-alias", "dr-aliasless lacks that name"),
+    ("dr-client", "name-stolen", "dr-thief has"),
     ("dr-bridged", "name-default-bridge", "the default bridge has no names"),
     ("dr-mute", "name-dns-silent", "127.0.0.11"),
     ("dr-pinned", "old-address", "/etc/hosts"),
     ("dr-nginx", "old-address", "no container has that address now"),
     ("dr-internal", "not-published", "internal networks only"),
-    ("dr-bound", "port-bound", f"127.0.0.1:{PORTS[0]}"),
+    ("dr-unplugged", "not-published", "the engine publishes it nowhere"),
+    ("dr-bound", "port-bound", f"(pid LISTENER) holds 127.0.0.1:{PORTS[0]}"),
+    ("dr-second", "port-bound", f"container dr-loopback holds 127.0.0.1:{PORTS[1]}"),
     ("dr-loopback", "listens-on-loopback", f"port {PORTS[1]} of the host"),
     ("dr-deaf", "not-listening", f"port {PORTS[2]} of the host"),
     ("dr-shut", "firewall", "raw OUTPUT"),
     ("dr-door", "port-on-loopback", "the settings ask for 0.0.0.0"),
-    ("dr-late", "clock-skew", "behind the host's clock"),
     ("dr-hostmode", "host-mode-on-loopback", f"127.0.0.1:{PORTS[7]}"),
     ("dr-guest", "host-service", f"port {PORTS[8]} listens on loopback only"),
+    ("dr-guest", "host-service", f"nothing listens on port {PORTS[9]}"),
     ("STATE", "disk-full", "0 MiB of 2 MiB"),
     ("STATE", "inodes-full", "0 of 40 inodes"),
 ]
 # Their commands show where to look.
-ONLY_SHOWN = {"not-listening", "unhealthy", "name-stopped", "not-running"}
+ONLY_SHOWN = {"not-listening", "unhealthy", "unexplained", "name-stolen", "name-stopped", "not-running"}
 # Subjects that are of no stack: others may use this engine, too.
 HOST = ("engine", "kernel", "host", "iptables", "releases", "/")
 
@@ -77,6 +85,7 @@ def test_a_fault_is_named_with_its_evidence(
     sick: Sickroom, told: list[Told], subject: str, rule: str, said: str
 ) -> None:
     subject = str(sick.state) if subject == "STATE" else subject
+    said = said.replace("LISTENER", str(sick.listeners[PORTS[0]]))
     found = [one for one in told if (one.subject, one.rule) == (subject, rule)]
     assert any(said in f"{one.wrong} {one.evidence}" for one in found), "\n".join(map(str, told))
     assert all(one.evidence and one.mend for one in found)
@@ -86,6 +95,49 @@ def test_nothing_else_is_found_in_the_sick_part(sick: Sickroom, told: list[Told]
     expected = {(str(sick.state) if subject == "STATE" else subject, rule) for subject, rule, _ in FAULTS}
     extra = [one for one in told if one.subject.startswith("dr-") and (one.subject, one.rule) not in expected]
     assert extra == []
+
+
+def test_what_carries_the_stacks_label_is_mended_by_fix_and_nothing_else_is_touched(
+    sick: Sickroom, told: list[Told]
+) -> None:
+    def ends(one: Told) -> tuple[str, str]:
+        return one.subject, one.rule
+
+    before = sick.seen()
+    run = sick.doctor(doctor_fix=True)
+    ran = [line.strip() for line in run.output.splitlines() if line.strip().startswith("ran: ")]
+    network, stale = "dr-network", "dr-stale"
+    assert [line.split()[5:] for line in ran] == [[network, stale], [network, stale]], run.output
+    assert {ends(one) for one in told} - {ends(one) for one in findings(run.output)} == {(stale, "stale-endpoint")}
+    assert sick.seen() == before
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "said"),
+    [
+        ("dr-client", "10.68.106.2:8000", "dr-apart is not on its network [not-same-network]"),
+        ("dr-client", f"{PREFIX}.252:8000", "nobody has that address [no-such-address]"),
+        ("dr-client", "elsewhere:8000", "nobody has that name [name-unknown]"),
+        ("dr-client", "sever:8000", "did you mean server? [name-typo]"),
+    ],
+)
+def test_a_way_that_nothing_declares_is_explained_too(sick: Sickroom, source: str, target: str, said: str) -> None:
+    run = tool(sick.stack, "probe", source, target)
+    assert run.returncode == 1
+    assert said in run.stdout, run.stdout + run.stderr
+
+
+def test_a_damaged_release_and_a_subnet_that_another_network_has_are_told(deployed: Stack, tmp_path: Path) -> None:
+    release = tmp_path / "releases" / "dr" / "0001.json"
+    release.parent.mkdir(parents=True)
+    release.write_text('{"format": ')
+    asked = {"stack_name": "dr", "network_name": "dr-none", "network_subnet": f"{deployed.prefix}.0/24"}
+    output = deployed.play("doctor", stack_state_directory=str(tmp_path), **asked).output
+    told = {(one.subject, one.rule): one for one in findings(output)}
+    assert f"{release} is damaged" in told["releases", "releases"].evidence
+    conflict = told["dr-none", "subnet-conflict"]
+    assert f"overlaps Docker network {deployed.name}-network" in conflict.evidence
+    assert "-e network_subnet=" in conflict.mend[1]
 
 
 def test_the_commands_that_doctor_tells_mend_what_they_are_told_for(sick: Sickroom, told: list[Told]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -177,9 +179,13 @@ def merged(base: Any, changes: Any) -> Any:
 
 
 def told(changes: Json) -> list[Finding]:
-    given = merged(HEALTHY, changes)
+    given = copy.deepcopy(merged(HEALTHY, changes))
     given["host"]["networks"] = given["networks"]
     devices = {one["device"] for one in given["networks"]}
+    moved_away = {one["id"] for one in given["containers"] if "sse-network" not in one["networks"]}
+    for network in given["networks"]:
+        if network["name"] == "sse-network":
+            network["endpoints"] = {key: one for key, one in network["endpoints"].items() if key not in moved_away}
     for key, name in (("interfaces", "name"), ("routes", "device")):
         seen = given["host"][key]
         given["host"][key] = [one for one in seen if not one[name].startswith("br-") or one[name] in devices]
@@ -389,6 +395,13 @@ def test_a_host_without_an_engine_has_no_finding() -> None:
             "disconnect --force sse-network old",
         ),
         (
+            {**TWO, "networks": [NETWORK, BRIDGE, OTHER]},
+            "stale-endpoint",
+            "other",
+            "sse-kafka (10.98.0.2) belongs to sse-kafka, which knows nothing of it",
+            "disconnect --force other sse-kafka",
+        ),
+        (
             {"containers": with_kafka(inside={"interfaces": [{"name": "lo", "addresses": ["127.0.0.1/8"]}]})},
             "stale-endpoint",
             "sse-kafka",
@@ -448,6 +461,27 @@ def test_a_host_without_an_engine_has_no_finding() -> None:
             "add it to the `reaches` of its source",
         ),
         ({"rules": EMPTY}, "rules-flushed", "iptables", "no chain nat DOCKER", "restart docker"),
+        (
+            {"rules": f"#iptables\n{EMPTY}#iptables-nft\n{RULES}"},
+            "iptables-mix",
+            "iptables",
+            "shown by iptables-nft",
+            "update-alternatives --set iptables /usr/sbin/iptables-nft",
+        ),
+        (
+            {"rules": f"#iptables\n{RULES}#iptables-legacy\n{RULES.replace('br-sse', 'br-old')}"},
+            "iptables-mix",
+            "iptables",
+            "shown by iptables and by iptables-legacy",
+            "iptables-legacy -P FORWARD ACCEPT",
+        ),
+        (
+            {"edges": LOST, "rules": f"#iptables\n{RULES}#iptables-legacy\n*filter\n:FORWARD DROP [0:0]\n"},
+            "firewall",
+            "sse-app-1",
+            "policy of filter FORWARD of iptables-legacy",
+            "iptables-legacy -t filter -P FORWARD ACCEPT",
+        ),
         # names
         (
             {"edges": UNKNOWN, "containers": [NGINX, changed(APP, inside={"dns": "timed out"}), KAFKA]},
@@ -907,3 +941,22 @@ def test_what_a_container_pins_and_asks_is_read() -> None:
     }
     assert gathering.nameserver("search lan\nnameserver 127.0.0.11\nnameserver 1.1.1.1\n") == "127.0.0.11"
     assert gathering.seconds_of("1970-01-01T00:01:00.500000Z") == 60.5
+
+
+def test_every_rule_has_a_fault_that_is_injected_for_real() -> None:
+    """On this machine's engine (integration) or on a whole host (Molecule); only what Windows needs has words alone."""
+    root = Path(gathering.__file__).resolve().parents[3]
+    sources = {path.stem: path.read_text() for path in Path(gathering.__file__).parent.glob("*.py")}
+    rules = {rule for text in sources.values() for rule in re.findall(r'Finding\(\s*"([a-z-]+)"', text)}
+    for name in ("connections", "ports", "names"):
+        prefix = "name-" if name == "names" else ""
+        rules |= {prefix + rule for rule in re.findall(r'\bfound\(\s*"([a-z-]+)"', sources[name])}
+    rules |= set(re.findall(r'return "([a-z-]+)", f"', sources["connections"]))
+    stages = (root / "molecule" / "doctor" / "vars" / "stages.yml").read_text()
+    tested = {
+        rule for listed in re.findall(r"^    rules: \[(.*)\]$", stages, re.MULTILINE) for rule in listed.split(", ")
+    }
+    told = (root / "tests" / "integration" / "test_doctor.py").read_text()
+    tested |= set(re.findall(r'["[]([a-z-]+)["\]]', told))
+    assert len(rules) > 40
+    assert rules - tested == set()

@@ -116,5 +116,5 @@ def test_a_chain_that_calls_itself_ends() -> None:
 def test_what_is_published_and_what_leaves_under_the_hosts_address_is_read() -> None:
     assert netfilter.published(rules()) == {("127.0.0.1", 8080): "10.99.0.10:80", ("", 443): "10.99.0.10:443"}
     assert netfilter.masqueraded(rules()) == {"10.99.0.0/24"}
-    assert rules().has("nat", "DOCKER")
-    assert not rules().has("mangle", "DOCKER")
+    assert rules().programs("nat", "DOCKER") == ["iptables"]
+    assert not rules().programs("mangle", "DOCKER")

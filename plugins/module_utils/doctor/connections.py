@@ -94,10 +94,10 @@ def unreached(facts: Json, way: Json) -> Finding:
 
 
 def allow(facts: Json, rule: netfilter.Rule) -> str:
-    """What lets pass what a rule stops: a policy stops it only because the engine's own rules are gone."""
+    """What lets pass what a rule stops: a policy among the engine's rules stops it only because those are gone."""
     if rule.chain == firewall.chain(facts["stack"]):
         return UNDECLARED
-    return restart(facts) if rule.policy else rule.removal
+    return restart(facts) if rule.policy and rule.program == netfilter.IPTABLES else rule.removal
 
 
 def listening(target: Json, port: int) -> tuple[str, str, tuple[str, ...]] | None:

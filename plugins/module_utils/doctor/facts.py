@@ -31,6 +31,7 @@ from ansible_collections.sse.platform.plugins.module_utils import (
     probe,
     reach,
 )
+from ansible_collections.sse.platform.plugins.module_utils.doctor import seen
 from ansible_collections.sse.platform.plugins.module_utils.observe import LABEL, health_of
 from ansible_collections.sse.platform.plugins.module_utils.release import newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.spec import SpecError
@@ -51,6 +52,9 @@ UPSTREAM = re.compile(
     r"(?:connect\(\) failed|upstream timed out) \((\d+: [^)]+)\) while connecting to upstream"
     r'.* upstream: "\w+://([\d.]+):(\d+)'
 )
+# What Swarm keeps for itself: a bridge on which no container knows to be, and endpoints of no container.
+SWARMS_BRIDGE = "docker_gwbridge"
+SWARMS_OWN = re.compile(r"ingress-sbox|lb-.*")
 SYSCTLS = {
     "ip_forward": "net/ipv4/ip_forward",
     "bridge_nf": "net/bridge/bridge-nf-call-iptables",
@@ -97,9 +101,11 @@ def observe(options: Json) -> Json:
     }
     if observed["engine"]:
         facts["info"] = dockerd.get("/info")
-        facts["containers"] = containers()
-        known = {one["id"] for one in facts["containers"]}
-        facts["networks"] = [network_fact(one, known) for one in observed["networks"]]
+        for _ in range(2):  # again where they disagree: a container may have come or gone between the two questions
+            facts["containers"] = containers()
+            facts["networks"] = [network_fact(one) for one in observed["networks"]]
+            if next(seen.ghosts(facts), None) is None:
+                break
         running = [one for one in facts["containers"] if one["running"]]
         with ThreadPoolExecutor(THREADS) as pool:
             for one, inside in zip(running, pool.map(look_inside, running), strict=True):
@@ -219,16 +225,11 @@ def started(pid: int) -> float:
 # --- networks and containers, as the engine tells
 
 
-def network_fact(network: Json, known: set[str]) -> Json:
+def network_fact(network: Json) -> Json:
     """Widen the host fact's description of a network by its endpoints and options."""
     inspected: Json = {}
-    # Asked again where an endpoint has no container: one may have gone between the two questions.
-    for _ in range(2):
-        with contextlib.suppress(dockerd.RefusedError):
-            inspected = dockerd.get(f"/networks/{network['id']}")
-        endpoints: Json = inspected.get("Containers") or {}
-        if set(endpoints) <= known:
-            break
+    with contextlib.suppress(dockerd.RefusedError):  # it is gone meanwhile
+        inspected = dockerd.get(f"/networks/{network['id']}")
     options: Json = inspected.get("Options") or {}
     return {
         **network,
@@ -240,6 +241,7 @@ def network_fact(network: Json, known: set[str]) -> Json:
         "endpoints": {
             container: {"name": one["Name"], "address": one["IPv4Address"].partition("/")[0]}
             for container, one in host.as_dict(inspected.get("Containers")).items()
+            if network["name"] != SWARMS_BRIDGE and not SWARMS_OWN.fullmatch(container)
         },
     }
 

@@ -11,6 +11,7 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import (
     LABEL_STACK,
     addresses_inside,
     container_of,
+    ghosts,
     is_ours,
     network_of,
     reconnect,
@@ -183,28 +184,33 @@ def odd_mtu(facts: Json, network: Json, name: str, expected: int) -> Iterator[Fi
 
 def stale(facts: Json) -> Iterator[Finding]:
     """See that every endpoint which the engine lists is there in fact: crashes leave some that are not."""
-    known = {one["id"]: one for one in facts["containers"]}
-    for network in facts["networks"]:
-        if network["driver"] == "bridge" and network["device"] not in facts["mtu"] and network["name"] not in BUILT_IN:
-            yield lost_bridge(facts, network)
+    lost = [
+        one
+        for one in facts["networks"]
+        if one["driver"] == "bridge" and one["device"] not in facts["mtu"] and one["name"] not in BUILT_IN
+    ]
+    yield from (lost_bridge(facts, one) for one in lost)
+    for network, endpoint, container in ghosts(facts):
+        if network not in lost:
+            name = endpoint["name"]
+            whose = f"{name}, which knows nothing of it" if container else "no container"
+            evidence = f"endpoint {name} ({endpoint['address']}) belongs to {whose}"
+            mend = docker("network", "disconnect", "--force", network["name"], name)
+            wrong = "it keeps an address for a container that is gone, and can't be removed"
+            ours = all(is_ours(facts, one["labels"]) for one in (network, container) if one)
+            yield Finding("stale-endpoint", network["name"], wrong, evidence, (mend,), ours)
+    for container in facts["containers"]:
+        has = addresses_inside(container)
+        if has is None:
             continue
-        for identity, endpoint in network["endpoints"].items():
-            container = known.get(identity)
-            if container is None:
-                evidence = f"endpoint {endpoint['name']} ({endpoint['address']}) belongs to no container"
-                mend = docker("network", "disconnect", "--force", network["name"], endpoint["name"])
-                wrong = "it keeps an address for a container that is gone"
-                yield Finding(
-                    "stale-endpoint", network["name"], wrong, evidence, (mend,), is_ours(facts, network["labels"])
-                )
-                continue
-            has = addresses_inside(container) if network["name"] in container["networks"] else None
-            if has is not None and endpoint["address"] and endpoint["address"] not in has:
-                mend = tuple(reconnect(network["name"], container))
-                evidence = f"on {network['name']} the engine says {endpoint['address']}; it has {', '.join(has)}"
+        for network in facts["networks"]:
+            told = network["endpoints"].get(container["id"], {"address": ""})["address"]
+            if told and told not in has and network not in lost and network["name"] in container["networks"]:
+                evidence = f"on {network['name']} the engine says {told}; it has {', '.join(has) or 'none'}"
                 ours = is_ours(facts, container["labels"])
                 wrong = "its interface is gone: nobody reaches it there"
-                yield Finding("stale-endpoint", container["name"], wrong, evidence, mend, ours)
+                mends = tuple(reconnect(network["name"], container))
+                yield Finding("stale-endpoint", container["name"], wrong, evidence, mends, ours)
 
 
 def lost_bridge(facts: Json, network: Json) -> Finding:
@@ -255,6 +261,9 @@ def flushed(facts: Json) -> Iterator[Finding]:
     ):
         return
     rules = netfilter.parse(facts["rules"])
+    holders = rules.programs("nat", "DOCKER")
+    # Where the engine's rules are in both sets, those of the command are its newest.
+    rules = rules.only(min(holders, key=len, default=netfilter.IPTABLES))
     mend = (restart(facts),) if engine["live_restore"] else (
         "# live-restore is off: every container stops while the engine restarts", restart(facts),
     )  # fmt: skip
@@ -263,7 +272,7 @@ def flushed(facts: Json) -> Iterator[Finding]:
     chains = [
         f"{table} {chain}"
         for table, chain in (("nat", "DOCKER"), ("filter", "DOCKER"), ("filter", "DOCKER-USER"))
-        if not rules.has(table, chain)
+        if not rules.programs(table, chain)
     ]
     jumps = [
         chain for chain in ("PREROUTING", "OUTPUT") if not any(one.target == "DOCKER" for one in rules.of("nat", chain))
@@ -293,6 +302,26 @@ def flushed(facts: Json) -> Iterator[Finding]:
             yield Finding("rules-flushed", network["name"], wrong, ", ".join(lost), mend, ours)
 
 
+def two_sets(facts: Json) -> Iterator[Finding]:
+    """See that the engine's rules are in that set of the kernel's iptables which the command means, and only there."""
+    holders = netfilter.parse(facts["rules"]).programs("nat", "DOCKER")
+    for other in holders if facts["host"]["engine"] else ():
+        if other == netfilter.IPTABLES:
+            continue
+        evidence = f"chain nat DOCKER is shown by {' and by '.join(holders)}"
+        if len(holders) == 1:
+            wrong = "it was exchanged below the engine, which publishes no port now, and starts with all rules anew"
+            mend = (f"update-alternatives --set iptables /usr/sbin/{other}",)
+        else:
+            wrong = "the engine's rules are in both of the kernel's sets: what the old ones don't know of is stopped"
+            mend = (
+                f"{other}-save >/root/{other}.rules  # all rules of that set go, also those of others",
+                f"{other} -P FORWARD ACCEPT",
+                *(f"{other} -t {table} {option}" for table in ("filter", "nat") for option in ("-F", "-X")),
+            )
+        yield Finding("iptables-mix", "iptables", wrong, evidence, mend)
+
+
 def own_chain(facts: Json) -> Iterator[Finding]:
     """See that the chain which closes the stack is in place: what flushes the engine's rules empties it, too."""
     wall = facts["firewall"]
@@ -303,4 +332,4 @@ def own_chain(facts: Json) -> Iterator[Finding]:
         yield Finding("firewall-open", wall["chain"], wrong, evidence, (mend,), bool(wall["script"]))
 
 
-RULES = (missing, foreign, conflicts, pools, mtu, stale, unused, flushed, own_chain)
+RULES = (missing, foreign, conflicts, pools, mtu, stale, unused, flushed, two_sets, own_chain)

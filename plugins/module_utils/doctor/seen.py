@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ansible_collections.sse.platform.plugins.module_utils.doctor.finding import Json, docker
 from ansible_collections.sse.platform.plugins.module_utils.observe import LABEL
 
@@ -33,6 +35,16 @@ def addresses_inside(container: Json) -> list[str] | None:
     if container["inside"] is None or container["mode"] == "host":
         return None
     return [one.partition("/")[0] for each in container["inside"]["interfaces"] for one in each["addresses"]]
+
+
+def ghosts(facts: Json) -> Iterator[tuple[Json, Json, Json | None]]:
+    """Endpoints that no container knows of: network, endpoint, and the container that the network lists it for."""
+    known = {one["id"]: one for one in facts["containers"]}
+    for network in facts["networks"]:
+        for identity, endpoint in network["endpoints"].items():
+            container = known.get(identity)
+            if container is None or network["name"] not in container["networks"]:
+                yield network, endpoint, container
 
 
 def reconnect(network: str, container: Json) -> list[str]:
