@@ -7,7 +7,10 @@ import functools
 import http.client
 import importlib
 import json
+import os
 import resource
+import signal
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -214,12 +217,31 @@ class Engine:
         with explained(f"read the log of {container}"):
             return self.api.logs(container, tail=lines).decode(errors="replace").splitlines()
 
-    def execute(self, container: str, command: list[str]) -> tuple[int, str]:
-        """Run a command in a container; return its exit code and output."""
+    def execute(self, container: str, command: list[str], timeout: float = ENGINE_TIMEOUT) -> tuple[int, str]:
+        """Run a command in a container; return its exit code and output.
+
+        :param timeout: seconds after which it is killed, as the engine does with a check
+        """
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            with contextlib.suppress(sdk().errors.DockerException, ProcessLookupError):
+                pid = self.api.exec_inspect(made["Id"])["Pid"]  # as this host counts
+                if pid:
+                    os.kill(pid, signal.SIGKILL)
+
         with explained(f"run {command[0]} in {container}"):
             made = self.api.exec_create(container, command)
-            output = self.api.exec_start(made["Id"])
+            timer = threading.Timer(timeout, end)
+            timer.start()
+            try:
+                output = self.api.exec_start(made["Id"])
+            finally:
+                timer.cancel()
             code = self.api.exec_inspect(made["Id"])["ExitCode"]
+        if late.is_set():
+            return 1, f"no answer within {timeout:g} s"
         return (1 if code is None else code), output.decode(errors="replace").strip()
 
 
@@ -263,7 +285,7 @@ def probe(engine: Engine, container: str, spec: Spec) -> tuple[bool, str]:
     """Ask a container once, now, whether it is healthy: just what its healthcheck would ask."""
     check = spec["healthcheck"]
     if check["command"] is not None:
-        code, output = engine.execute(container, check["command"])
+        code, output = engine.execute(container, check["command"], check["timeout"])
         return code == 0, output or f"exit code {code}"
     networks = engine.inspect(container)["NetworkSettings"]["Networks"]
     network = next(iter(spec["networks"]))

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils import firewall
 from ansible_collections.sse.platform.plugins.module_utils.apply import Applier, ApplyError, clear_leftovers
-from ansible_collections.sse.platform.plugins.module_utils.engine import Engine, EngineError
+from ansible_collections.sse.platform.plugins.module_utils.engine import Engine, EngineError, probe
 from ansible_collections.sse.platform.plugins.module_utils.files import Files
 from ansible_collections.sse.platform.plugins.module_utils.observe import Observed
 from ansible_collections.sse.platform.plugins.module_utils.plan import Action, leftovers, plan
 from ansible_collections.sse.platform.plugins.module_utils.release import History, limited, newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.secrets import Store
-from ansible_collections.sse.platform.plugins.module_utils.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.spec import SpecError, fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -85,7 +85,7 @@ def preview(request: Request) -> Outcome:
     adopt_unknown(pinned, observed, earlier)
     kept = [one for one in observed if one.id not in gone]
     files = Files(request.state_directory, store)
-    actions = cleared + refreshed(plan(pinned, earlier, kept), files, pinned)
+    actions = cleared + refreshed(plan(pinned, earlier, recovered(engine, pinned, kept)), files, pinned)
     return Outcome(history.number_for(pinned), actions, diff_text(actions, pinned, earlier), {})
 
 
@@ -109,7 +109,7 @@ def roll_out(request: Request) -> Outcome:
         pinned = pin(release, engine, store, make=True)
         refuse_missing(pinned, engine)
         earlier = releases_of(observed, history)
-        actions = refreshed(plan(pinned, earlier, observed), files, pinned)
+        actions = refreshed(plan(pinned, earlier, recovered(engine, pinned, observed)), files, pinned)
         number = history.number_for(pinned)
         applier = Applier(engine, files, {**pinned, "number": number})
         # What containers are to each other may change while each stays as it is: that is a release, too.
@@ -126,6 +126,25 @@ def roll_out(request: Request) -> Outcome:
             history.write({**pinned, "number": number, "meta": {**request.meta, "outcome": "applied"}})
             files.prune(pinned["containers"])
         return Outcome(number, cleared + actions, diff_text(actions, pinned, earlier), applier.seconds)
+
+
+def recovered(engine: Engine | None, release: Release, observed: list[Observed]) -> list[Observed]:
+    """Ask those that the engine calls unhealthy themselves: its last check may be old, and a restart cuts streams."""
+
+    def answers(one: Observed) -> bool:
+        spec = release["containers"].get(one.name)
+        if engine is None or spec is None or one.label("spec") != fingerprint(spec):
+            return False
+        with contextlib.suppress(EngineError):
+            return probe(engine, one.id, spec)[0]
+        return False
+
+    return [
+        one._replace(health="healthy")
+        if one.health == "unhealthy" and one.status == "running" and answers(one)
+        else one
+        for one in observed
+    ]
 
 
 def refreshed(actions: list[Action], files: Files, release: Release) -> list[Action]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import threading
 from typing import Any
 
@@ -89,6 +91,19 @@ def test_a_removed_service_disappears_and_its_data_comes_back_with_it(stack: Sta
     assert (stack.state / "data/it-cache/cache/dump.rdb").exists()
     stack.up(services_extra=extra())
     assert b"for-ever" in stack.container("cache").exec_run(["redis-cli", "get", "kept"]).output
+
+
+def test_a_container_that_answers_again_is_not_restarted_for_its_last_check(stack: Stack) -> None:
+    services = extra(healthcheck={**CACHE["healthcheck"], "interval": 5, "timeout": 1, "retries": 1})
+    stack.up(services_extra=services)
+    process = stack.container("cache").attrs["State"]["Pid"]
+    os.kill(process, signal.SIGSTOP)
+    try:
+        eventually(lambda: stack.container("cache").health == "unhealthy", "cache is unhealthy")
+        assert "restart it-cache: is unhealthy" in stack.play("site", "--check", services_extra=services).output
+    finally:
+        os.kill(process, signal.SIGCONT)
+    assert stack.up(services_extra=services).unchanged
 
 
 def test_a_foreign_container_of_our_name_is_refused_and_never_touched(stack: Stack) -> None:
