@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 
 from redis import RedisError
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from sse_app.log import Draft
 from sse_app.ring import Entry, Ring
@@ -116,6 +118,8 @@ class History:
             password=settings.redis_password(),
             socket_timeout=_ANSWER_SECONDS,
             socket_connect_timeout=_ANSWER_SECONDS,
+            # By default it tries again and again, for half a minute; a connection from before a restart fails once.
+            retry=Retry(NoBackoff(), 1),
         )
 
     def _set(self, state: str, detail: str = "") -> None:

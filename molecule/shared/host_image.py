@@ -80,7 +80,9 @@ def image_of(suite: str, archive: str, packages: list[str]) -> dict[str, str | b
         return {"image": reference, "built": False}
     build(reference, suite, keyring, packages, sources)
     for superseded in present:
-        output("docker", "rmi", superseded)
+        subprocess.run(
+            ["docker", "rmi", superseded], check=False, capture_output=True, timeout=60
+        )  # another may use it
     return {"image": reference, "built": True}
 
 
