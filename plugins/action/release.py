@@ -40,6 +40,7 @@ class ActionModule(ActionBase):
                     references=images["references"],
                     unavailable=images["unavailable"],
                     allow_from=settings["exposure_allow_from"],
+                    twins=preflight.twins(settings, host),
                 )
             except SpecError as error:
                 raise AnsibleActionFail(

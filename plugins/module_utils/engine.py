@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ansible_collections.sse.platform.plugins.module_utils import dockerd
+from ansible_collections.sse.platform.plugins.module_utils.family import IPV6, addresses_of
 from ansible_collections.sse.platform.plugins.module_utils.observe import LABEL, Observed, from_listing
 
 if TYPE_CHECKING:
@@ -157,7 +158,11 @@ class Engine:
             network_mode=next(iter(spec["networks"])),
         )
         endpoints = {
-            network: {"ipv4_address": address or None, "aliases": spec["aliases"]}
+            network: {
+                "ipv4_address": address or None,
+                "ipv6_address": addresses_of(spec, IPV6).get(network) or None,
+                "aliases": spec["aliases"],
+            }
             for network, address in spec["networks"].items()
         }
         # Before API 1.44 a container is created on one network; it joins the others before it starts.

@@ -15,6 +15,7 @@ from collections import Counter
 from functools import partial
 from typing import Any, NamedTuple, cast
 
+from ansible_collections.sse.platform.plugins.module_utils.family import url_host
 from ansible_collections.sse.platform.plugins.module_utils.fault import Fault
 
 CHANNEL = "sse-platform.verify"  # a channel of our own: nobody else's subscribers see the markers
@@ -56,7 +57,7 @@ class Door(NamedTuple):
         """The address as a person would type it."""
         if self.host.startswith("/"):
             return f"unix:{self.host}"
-        return f"{'https' if self.tls else 'http'}://{self.host}:{self.port}"
+        return f"{'https' if self.tls else 'http'}://{url_host(self.host)}:{self.port}"
 
     @property
     def credential(self) -> dict[str, str]:

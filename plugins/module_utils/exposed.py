@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ansible_collections.sse.platform.plugins.module_utils.family import EVERYWHERE, IPV4, Family, of, url_host
 from ansible_collections.sse.platform.plugins.module_utils.fault import Fault
 
 if TYPE_CHECKING:
@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.namespace import Listener
     from ansible_collections.sse.platform.plugins.module_utils.spec import Spec
 
-ANY = str(ipaddress.IPv4Address(0))
-EVERYWHERE = frozenset({ANY, "::"})
-LOOPBACK = "127.0.0.1"
+ANY = IPV4.anywhere
+LOOPBACK = IPV4.loopback
 ANSWER_SECONDS = 3.0  # on the host itself; a packet that is dropped, not refused, takes this long to notice
 REFUSE_SECONDS = 0.5  # the same where no answer is expected
 HOLD_SECONDS = 0.1  # docker-proxy accepts for a dead container and hangs up at once; a server holds or greets
@@ -32,7 +31,7 @@ class Publication(NamedTuple):
     @property
     def shown(self) -> str:
         """As docker prints it."""
-        return f"{self.host_ip}:{self.host_port}->{self.container_port}"
+        return f"{url_host(self.host_ip)}:{self.host_port}->{self.container_port}"
 
 
 def declared(spec: Spec) -> set[Publication]:
@@ -73,14 +72,14 @@ def undeclared(name: str, wanted: set[Publication], actual: set[Publication]) ->
     return faults
 
 
-def host_address() -> str:
+def host_address(family: Family) -> str:
     """Return the address that this host uses towards others, or an empty string. Sends nothing."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        try:
-            sock.connect(("192.0.2.1", 9))  # TEST-NET-1 (RFC 5737): a route is looked up, no packet leaves
-        except OSError:
-            return ""
-        return str(sock.getsockname()[0])
+    try:
+        with socket.socket(family.domain, socket.SOCK_DGRAM) as sock:
+            sock.connect((family.documentation, 9))  # a route is looked up, no packet leaves
+            return str(sock.getsockname()[0])
+    except OSError:
+        return ""
 
 
 def answers(address: str, port: int, timeout: float) -> str:
@@ -96,15 +95,18 @@ def answers(address: str, port: int, timeout: float) -> str:
         return f"{type(error).__name__}: {error.strerror or error}"
 
 
-def unanswered(door: tuple[str, Publication]) -> list[Fault]:
-    """See that a declared port of a container answers on its address."""
+def unanswered(own: dict[str, str], door: tuple[str, Publication]) -> list[Fault]:
+    """See that a declared port of a container answers on its address.
+
+    :param own: an address of the host for each one that stands for all of a family
+    """
     name, one = door
-    address = LOOPBACK if one.host_ip in EVERYWHERE else one.host_ip
+    address = own.get(one.host_ip, one.host_ip)
     got = answers(address, one.host_port, ANSWER_SECONDS)
     if not got:
         return []
     advice = f"does {name} listen on {one.container_port} (./sse logs {name})? does a firewall stand between?"
-    return [Fault(name, f"connect to {address}:{one.host_port} on the host", got, advice)]
+    return [Fault(name, f"connect to {url_host(address)}:{one.host_port} on the host", got, advice)]
 
 
 def closed_doors(
@@ -124,7 +126,7 @@ def closed_doors(
         for name, ports in listening.items()
         for port in ports | {one.host_port for one in wanted.get(name, set())}
         for address in addresses
-        if not any((ip, port) in open_doors for ip in (address, *EVERYWHERE))
+        if not any((ip, port) in open_doors for ip in (address, of(address).anywhere))
     }
     return sorted(doors)
 
@@ -139,5 +141,7 @@ def leaking(owned: set[tuple[str, int]], door: tuple[str, str, int]) -> list[Fau
     name, address, port = door
     if any((ip, port) in owned for ip in (address, *EVERYWHERE)) or answers(address, port, REFUSE_SECONDS):
         return []
-    advice = f"nobody declares it or listens there: look for a stray rule (iptables -t nat -S | grep {port})"
-    return [Fault(name, f"find {address}:{port} closed on the host", "it answers", advice)]
+    advice = (
+        f"nobody declares it or listens there: look for a stray rule ({of(address).iptables} -t nat -S | grep {port})"
+    )
+    return [Fault(name, f"find {url_host(address)}:{port} closed on the host", "it answers", advice)]

@@ -1,7 +1,10 @@
-"""The firewall of a stack: one chain of its own, called from DOCKER-USER, judges every new connection to its networks.
+"""The firewall of a stack: one chain of its own for each family judges every new connection to its networks.
 
 Published ports bypass ufw, and before Engine 28 one published on loopback can be reached from the same layer 2. Both
 pass DOCKER-USER (https://docs.docker.com/engine/network/packet-filtering-firewalls/), so a stack is closed there.
+
+Engine 20.10 has no DOCKER-USER for IPv6, and at each start puts its own rules before whatever FORWARD holds. There the
+chain is in the table mangle, which comes before: only that it can drop a connection, not refuse it.
 """
 
 from __future__ import annotations
@@ -10,9 +13,11 @@ import hashlib
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ansible_collections.sse.platform.plugins.module_utils import family as families
 from ansible_collections.sse.platform.plugins.module_utils import layout, reach
+from ansible_collections.sse.platform.plugins.module_utils.family import FAMILIES, IPV4, IPV6, Family
 from ansible_collections.sse.platform.plugins.module_utils.files import write_directory
 
 if TYPE_CHECKING:
@@ -21,19 +26,21 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.release import Release
 
 Rule = tuple[str, ...]  # as iptables takes it, without the chain
+Walls = dict[Family, list[Rule]]
 
-PARENT = "DOCKER-USER"
-# Which of the kernel's two tables the engine uses depends on the host's alternatives: the one that has DOCKER-USER.
-PROGRAMS = ("iptables", "iptables-nft", "iptables-legacy")
+FILTER, PARENT = "filter", "DOCKER-USER"
+ENGINES_OWN = "DOCKER"  # where there is none, the engine leaves this family alone
+# Which of the kernel's two tables the engine uses depends on the host's alternatives: the one that has its chains.
+VARIANTS = ("", "-nft", "-legacy")
 PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
-LOOPBACK = "127."
 WAIT = ("-w", "10")  # seconds for another program that holds the table's lock
 SECONDS = 30.0  # for one program
 PASS = ("-j", "RETURN")  # the engine's own rules come next
-# Told at once; a drop looks like a dead host. The kernel limits how many ICMP errors it sends, not how many resets.
-REFUSALS: tuple[Rule, ...] = (
-    ("-p", "tcp", "-j", "REJECT", "--reject-with", "tcp-reset"),
-    ("-j", "REJECT", "--reject-with", "icmp-port-unreachable"),
+DROP = ("-j", "DROP")
+# IPv6's ARP (RFC 4861): within a bridge it passes here as well, and conntrack knows nothing of it.
+NEIGHBOURS: tuple[Rule, ...] = tuple(
+    ("-p", "ipv6-icmp", "-m", "icmp6", "--icmpv6-type", kind, *PASS)
+    for kind in ("neighbour-solicitation", "neighbour-advertisement")
 )
 # Read by supervise-dockerd before it starts the engine: one link for each stack.
 HOOKS = Path("/var/lib/sse.platform/before-engine.d")
@@ -55,9 +62,16 @@ SCRIPT = """\
 #!/bin/sh
 # Written by sse.platform: puts the rules of stack {stack} in place, all at once. Safe to run at any time.
 set -eu
-{program} {wait} -N {parent} 2>/dev/null || :
+"""
+PART = """\
+{program} {wait} -t {table} -N {parent} 2>/dev/null || :
 {program}-restore {wait} --noflush <{rules}
-{program} {wait} -C {parent} -j {chain} 2>/dev/null || {program} {wait} -I {parent} -j {chain}
+{program} {wait} -t {table} -C {parent} -j {chain} 2>/dev/null || {program} {wait} -t {table} -I {parent} -j {chain}
+"""
+
+
+LOOPBACK_PART = """\
+{program} {wait} -C {rule} 2>/dev/null || {program} {wait} -I {rule}
 """
 
 
@@ -88,7 +102,7 @@ def passes(releases: Iterable[Release]) -> list[Rule]:
     for name, one in containers.items():
         for network, address in one["networks"].items():
             for port in one["ports"] if address and not networks[network]["internal"] else ():
-                if not port["host_ip"].startswith(LOOPBACK):
+                if not families.is_loopback(port["host_ip"]):
                     found += from_outside(releases, name, address, port)
     return found
 
@@ -112,10 +126,11 @@ def guests(containers: dict[str, Any], networks: dict[str, Any]) -> list[Rule]:
 def from_outside(releases: list[Release], name: str, address: str, port: dict[str, Any]) -> list[Rule]:
     """Let connections to a published port in, if they came to that port of the host, from the addresses allowed."""
     allowed: list[str] = list(dict.fromkeys(one for release in releases for one in release["allow_from"]))
+    sources = [("-s", one) for one in allowed if families.of(one) is families.of(address)] if allowed else [()]
     rule = ("-d", address, "-p", "tcp", "-m", "conntrack", "--ctstate", "DNAT")
     rule += ("--ctorigdstport", str(port["host_port"]))
     rule += ("-m", "tcp", "--dport", str(port["container_port"]), *remark(f"published by {name}"), *PASS)
-    return [("-s", source, *rule) for source in allowed] or [rule]
+    return [(*source, *rule) for source in sources]
 
 
 def remark(text: str) -> Rule:
@@ -128,25 +143,52 @@ def networks_of(releases: Iterable[Release]) -> dict[str, Any]:
     return {name: one for release in releases for name, one in release["networks"].items()}
 
 
-def rules(releases: Sequence[Release], standing: Sequence[Release] = ()) -> list[Rule]:
-    """Return the rules of the chain, in order; new connections only.
+def walls(releases: Sequence[Release], standing: Sequence[Release] = ()) -> Walls:
+    """Return the rules of each family's chain; none of a family that the stack has no addresses of."""
+    return {one: rules(releases, standing, one) for one in FAMILIES}
+
+
+def refusals(family: Family) -> tuple[Rule, ...]:
+    """Refuse, and say so: a drop looks like a dead host. The kernel limits ICMP errors, but not resets."""
+    return (
+        ("-p", "tcp", "-j", "REJECT", "--reject-with", "tcp-reset"),
+        ("-j", "REJECT", "--reject-with", family.unreachable),
+    )
+
+
+def rules(releases: Sequence[Release], standing: Sequence[Release] = (), family: Family = IPV4) -> list[Rule]:
+    """Return the rules of one family's chain, in order; new connections only.
 
     :param releases: of every project of the stack
     :param standing: what ran so far, while containers are being replaced: what either declares passes
     """
-    releases = sorted(releases, key=lambda one: str(one["project"]))
+    releases = [families.view(one, family) for one in sorted(releases, key=lambda one: str(one["project"]))]
+    standing = [families.view(one, family) for one in standing]
     everything = [*releases, *standing]
     networks = networks_of(everything)
+    if not networks and family is IPV6:
+        return []
     subnets = [one["subnet"] for one in networks.values()]
     ranges = [one["ip_range"] for one in networks.values() if one["segment"] == "network"]
     found: list[Rule] = [("-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED", *PASS)]
+    found += NEIGHBOURS if family is IPV6 else ()
     found += [*passes(releases), *passes(standing)]
     # What guests listen on is theirs to open.
     found += [("-d", one, *PASS) for one in ranges]
     if any(release["layout"] == layout.SINGLE for release in everything):
         found += [("-s", subnet, *PASS) for subnet in subnets]
-    found += [("-d", subnet, *refusal) for subnet in subnets for refusal in REFUSALS]
+    found += [("-d", subnet, *refusal) for subnet in subnets for refusal in refusals(family)]
     return list(dict.fromkeys(found))
+
+
+def dead_end(name: str) -> Rule:
+    """Refuse what a program of the host's own asks of ``::1`` and the engine sends on to a container.
+
+    The kernel lets no answer come back there: it would wait for ever. The interface tells nothing, it is lo still.
+    """
+    itself = f"{IPV6.loopback}/128"
+    sent_on = ("-s", itself, "!", "-d", itself, "-p", "tcp", "-m", "conntrack", "--ctstate", "DNAT")
+    return ("OUTPUT", *sent_on, *remark(name), "-j", "REJECT", "--reject-with", "tcp-reset")
 
 
 def fingerprint(wanted: list[Rule]) -> str:
@@ -154,11 +196,11 @@ def fingerprint(wanted: list[Rule]) -> str:
     return hashlib.sha256(repr(wanted).encode()).hexdigest()[:16]
 
 
-def restore_text(name: str, wanted: list[Rule]) -> str:
+def restore_text(name: str, wanted: list[Rule], table: str = FILTER) -> str:
     """Write rules for iptables-restore, which replaces the chain in one step; the last one never matches, and signs."""
     lines = [" ".join(f'"{part}"' if " " in part else part for part in rule) for rule in wanted]
     lines.append(f'-m comment --comment "{name} {fingerprint(wanted)}" {" ".join(PASS)}')
-    return "\n".join(["*filter", f":{name} - [0:0]", *(f"-A {name} {line}" for line in lines), "COMMIT"]) + "\n"
+    return "\n".join([f"*{table}", f":{name} - [0:0]", *(f"-A {name} {line}" for line in lines), "COMMIT"]) + "\n"
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
@@ -166,64 +208,124 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
 
 
-def listing(program: str, name: str) -> list[str] | None:
+def listing(program: str, name: str, table: str = FILTER) -> list[str] | None:
     """List the rules of a chain; None where there is no such chain."""
-    found = run(program, *WAIT, "-S", name)
+    found = run(program, *WAIT, "-t", table, "-S", name)
     return [line for line in found.stdout.splitlines() if line.startswith("-A ")] if found.returncode == 0 else None
 
 
-def program() -> str:
-    """Return the iptables that the engine uses; empty where none has its chain."""
-    for name in PROGRAMS:
-        path = shutil.which(name, path=PATH)
-        if path and listing(path, PARENT) is not None:
-            return path
-    return ""
+class Place(NamedTuple):
+    """Where in one family's rules a stack's chain is called from."""
+
+    program: str
+    table: str
+    parent: str
+
+    def listing(self, name: str) -> list[str]:
+        """List the rules of a chain."""
+        return listing(self.program, name, self.table) or []
+
+    def stands(self, name: str, wanted: list[Rule]) -> bool:
+        """Tell whether just these rules are in place, and asked; where there are to be none, whether it is gone."""
+        present = self.listing(name)
+        called = any(line.endswith(f"-j {name}") for line in self.listing(self.parent))
+        if not wanted:
+            return not present and not called
+        signed = bool(present) and f'"{name} {fingerprint(self.able(wanted))}"' in present[-1]
+        return called and signed and len(present) == len(wanted) + 1
+
+    def able(self, wanted: list[Rule]) -> list[Rule]:
+        """Return the rules as this table can carry them out: only the table filter refuses."""
+        if self.table == FILTER:
+            return wanted
+        dropped = [(*rule[: rule.index("-j")], *DROP) if "REJECT" in rule else rule for rule in wanted]
+        return list(dict.fromkeys(dropped))
+
+    def drop(self, name: str) -> None:
+        """Take a chain away."""
+        for arguments in (("-D", self.parent, "-j", name), ("-F", name), ("-X", name)):
+            run(self.program, *WAIT, "-t", self.table, *arguments)
+
+
+def place(family: Family = IPV4) -> Place | None:
+    """Return where a chain is called from; None where the engine's firewall has no place for one."""
+    found = [path for variant in VARIANTS if (path := shutil.which(f"{family.iptables}{variant}", path=PATH))]
+    for path in found:
+        if listing(path, PARENT) is not None:
+            return Place(path, FILTER, PARENT)
+    for path in found if family is IPV6 else ():
+        if listing(path, ENGINES_OWN) is not None:
+            return Place(path, "mangle", "FORWARD")
+    return None
+
+
+def program(family: Family = IPV4) -> str:
+    """Return the iptables that the engine uses; empty where it leaves no place for a chain."""
+    found = place(family)
+    return found.program if found else ""
 
 
 class Firewall:
-    """The chain of one stack on this host."""
+    """The chains of one stack on this host, one for each family."""
 
     def __init__(self, stack: str, state_directory: str) -> None:
         """Look which iptables the engine uses."""
         self.stack = stack
         self.chain = chain(stack)
         self.directory = Path(state_directory) / "firewall"
-        self.program = program()
+        self.places = {one: found for one in FAMILIES if (found := place(one))}
         self.unit = UNITS / f"sse-platform-firewall-{stack}.service"
         self.hook = HOOKS / stack
 
-    def stands(self, wanted: list[Rule]) -> bool:
+    def stands(self, wanted: Walls) -> bool:
         """Tell whether just these rules are in place, and asked."""
-        present = listing(self.program, self.chain)
-        called = any(line.endswith(f"-j {self.chain}") for line in listing(self.program, PARENT) or [])
-        signed = bool(present) and f'"{self.chain} {fingerprint(wanted)}"' in present[-1]
-        return called and signed and len(present or []) == len(wanted) + 1
+        chains = all(
+            self.places[family].stands(self.chain, rules) if family in self.places else not rules
+            for family, rules in wanted.items()
+        )
+        return chains and self.has_dead_end() == bool(wanted[IPV6])
 
-    def ensure(self, wanted: list[Rule], *, check: bool) -> bool:
+    def has_dead_end(self) -> bool:
+        """Tell whether ``::1`` is refused."""
+        found = self.places.get(IPV6)
+        return bool(found) and run(found.program, *WAIT, "-C", *dead_end(self.chain)).returncode == 0
+
+    def ensure(self, wanted: Walls, *, check: bool) -> bool:
         """Put the rules in place, now and for every start of the host; tell whether anything had to change.
 
         :raises FirewallError: where iptables refuses them
         """
-        if not self.program:
+        if IPV4 not in self.places:
             return False  # preflight has said so
         if self.stands(wanted) and self.survives(wanted):
             return False
         if not check:
+            if wanted[IPV6] and IPV6 not in self.places:
+                raise FirewallError("the engine does not manage ip6tables, so nothing would close the stack's IPv6")
             write_directory(self.directory, self.files(wanted), mode=0o444, owner=(0, 0))
             done = run("/bin/sh", str(self.directory / "restore"))
             if done.returncode:
                 raise FirewallError(f"the firewall rules of {self.chain} are refused: {done.stderr.strip()}")
+            for family in self.places:
+                if not wanted[family]:
+                    self.drop(family)
             self.enable()
         return True
 
-    def files(self, wanted: list[Rule]) -> dict[str, str]:
+    def files(self, wanted: Walls) -> dict[str, str]:
         """Return the files that put the rules in place."""
-        values = {"program": self.program, "wait": " ".join(WAIT), "parent": PARENT, "chain": self.chain}
-        script = SCRIPT.format(stack=self.stack, rules=self.directory / "rules", **values)
-        return {"rules": restore_text(self.chain, wanted), "restore": script}
+        files = {"restore": SCRIPT.format(stack=self.stack)}
+        for family, one in self.places.items():
+            if wanted[family]:
+                name = f"rules{family.version}"
+                values = {**one._asdict(), "wait": " ".join(WAIT), "chain": self.chain}
+                files[name] = restore_text(self.chain, one.able(wanted[family]), one.table)
+                files["restore"] += PART.format(**values, rules=self.directory / name)
+                if family is IPV6:
+                    files["restore"] += LOOPBACK_PART.format(**values, rule=" ".join(dead_end(self.chain)))
+        return files
 
-    def survives(self, wanted: list[Rule]) -> bool:
+    def survives(self, wanted: Walls) -> bool:
         """Tell whether the rules will be there after the host's next start."""
         files = self.files(wanted)
         kept = all(
@@ -243,12 +345,16 @@ class Firewall:
             self.hook.unlink(missing_ok=True)
             self.hook.symlink_to(self.directory / "restore")
 
+    def drop(self, family: Family) -> None:
+        """Take what is of one family away."""
+        self.places[family].drop(self.chain)
+        if family is IPV6:
+            run(self.places[family].program, *WAIT, "-D", *dead_end(self.chain))
+
     def remove(self) -> None:
-        """Take the chain and everything that puts it back away."""
-        if self.program:
-            run(self.program, *WAIT, "-D", PARENT, "-j", self.chain)
-            run(self.program, *WAIT, "-F", self.chain)
-            run(self.program, *WAIT, "-X", self.chain)
+        """Take the chains and everything that puts them back away."""
+        for family in self.places:
+            self.drop(family)
         if self.unit.exists():
             run("systemctl", "disable", self.unit.name)
             self.unit.unlink()

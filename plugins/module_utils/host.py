@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ansible_collections.sse.platform.plugins.module_utils import dockerd, firewall
+from ansible_collections.sse.platform.plugins.module_utils.family import FAMILIES, IPV4, IPV6, Family, of
 
 DAEMON_JSON = "/etc/docker/daemon.json"
 OVERCOMMIT = "/proc/sys/vm/overcommit_memory"
@@ -83,15 +84,29 @@ def nearest(text: str) -> Path:
 def bridge_filter() -> str:
     """Whether the firewall sees what passes between two containers of one bridge.
 
-    `on` or `off` (net.bridge.bridge-nf-call-iptables), `loadable` where the kernel module br_netfilter is not loaded
-    yet, `none` where the kernel has none.
+    `on` or `off` (net.bridge.bridge-nf-call-iptables and -ip6tables), `loadable` where the kernel module br_netfilter
+    is not loaded yet, `none` where the kernel has none.
     """
-    value = read("/proc/sys/net/bridge/bridge-nf-call-iptables").strip()
-    if value:
-        return "off" if value == "0" else "on"
+    values = [read(f"/proc/sys/net/bridge/bridge-nf-call-{one.iptables}").strip() for one in FAMILIES]
+    if values[0]:
+        return "off" if "0" in values else "on"
     modules = Path("/lib/modules") / platform.release()
     known = "".join(read(modules / name) for name in ("modules.dep", "modules.builtin"))
     return "loadable" if "/br_netfilter.ko" in known else "none"
+
+
+def has_ipv6() -> bool:
+    """Whether the kernel has IPv6, and nobody switched it off."""
+    return read("/proc/sys/net/ipv6/conf/all/disable_ipv6").strip() == "0"
+
+
+def loses_route6() -> list[str]:
+    """Devices whose default route comes from router advertisements that the kernel ignores once it forwards.
+
+    `accept_ra` 2 overrules that (Linux, ip-sysctl); 0 is where somebody else listens to them, such as systemd-networkd.
+    """
+    learnt = {one["device"] for one in routes(IPV6) if one["destination"] == "::/0" and one["protocol"] == RTPROT_RA}
+    return sorted(one for one in learnt if read(f"/proc/sys/net/ipv6/conf/{one}/accept_ra").strip() == "1")
 
 
 def ssh_client() -> str:
@@ -120,6 +135,7 @@ NLMSG_ERROR, NLMSG_DONE = 2, 3
 IFA_ADDRESS, IFA_LOCAL = 1, 2
 RTA_DST, RTA_OIF = 1, 4
 RTN_UNICAST = 1
+RTPROT_RA = 9
 SIOCGIFMTU = 0x8921  # netdevice(7)
 ETHERNET_MTU = 1500  # bytes; what the engine gives a network unless told otherwise
 
@@ -135,10 +151,10 @@ def _attributes(data: bytes) -> dict[int, bytes]:
     return found
 
 
-def _dump(request: int, answer: int, header: int) -> Iterator[tuple[bytes, dict[int, bytes]]]:
-    """The kernel's IPv4 entries of one kind: fixed header and attributes of each."""
+def _dump(domain: int, request: int, answer: int, header: int) -> Iterator[tuple[bytes, dict[int, bytes]]]:
+    """The kernel's entries of one kind and family: fixed header and attributes of each."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as channel:
-        body = struct.pack("=B", socket.AF_INET).ljust(header, b"\0")
+        body = struct.pack("=B", domain).ljust(header, b"\0")
         channel.send(struct.pack("=IHHII", 16 + len(body), request, NLM_F_REQUEST_DUMP, 1, 0) + body)
         while True:
             data = channel.recv(1 << 18)
@@ -158,26 +174,37 @@ def _device(index: int) -> str:
         return f"#{index}"
 
 
-def interfaces() -> list[Json]:
-    """Every interface with an IPv4 address: name and addresses in CIDR notation."""
+def interfaces(family: Family = IPV4) -> list[Json]:
+    """Every interface with an address: name and addresses in CIDR notation. Link-local ones are no network's."""
     found: dict[str, list[str]] = {}
-    for header, attributes in _dump(RTM_GETADDR, RTM_NEWADDR, 8):
+    for header, attributes in _dump(family.domain, RTM_GETADDR, RTM_NEWADDR, 8):
         _, prefix, _, _, index = struct.unpack("=BBBBI", header)
         address = attributes.get(IFA_LOCAL) or attributes.get(IFA_ADDRESS)
-        if address:
-            found.setdefault(_device(index), []).append(f"{socket.inet_ntoa(address)}/{prefix}")
+        if address and not (family is IPV6 and ipaddress.IPv6Address(address).is_link_local):
+            found.setdefault(_device(index), []).append(f"{socket.inet_ntop(family.domain, address)}/{prefix}")
     return [{"name": name, "addresses": addresses} for name, addresses in found.items()]
 
 
-def routes() -> list[Json]:
-    """Every IPv4 route of every table that leads somewhere else: destination in CIDR notation, and device."""
+def routes(family: Family = IPV4) -> list[Json]:
+    """Every route of every table that leads somewhere else: destination in CIDR notation, device, and who made it."""
     found: list[Json] = []
-    for header, attributes in _dump(RTM_GETROUTE, RTM_NEWROUTE, 12):
-        prefix, kind = header[1], header[7]
-        if kind == RTN_UNICAST:
-            destination = socket.inet_ntoa(attributes.get(RTA_DST, b"\0\0\0\0"))
+    for header, attributes in _dump(family.domain, RTM_GETROUTE, RTM_NEWROUTE, 12):
+        prefix, protocol, kind = header[1], header[5], header[7]
+        destination = attributes.get(RTA_DST, bytes(len(socket.inet_pton(family.domain, family.anywhere))))
+        local = (
+            family is IPV6
+            and (address := ipaddress.IPv6Address(destination))
+            and (address.is_link_local or address.is_multicast)
+        )
+        if kind == RTN_UNICAST and not local:
             index = struct.unpack("=I", attributes[RTA_OIF])[0] if RTA_OIF in attributes else 0
-            found.append({"destination": f"{destination}/{prefix}", "device": _device(index) if index else ""})
+            found.append(
+                {
+                    "destination": f"{socket.inet_ntop(family.domain, destination)}/{prefix}",
+                    "device": _device(index) if index else "",
+                    "protocol": protocol,
+                }
+            )
     return found
 
 
@@ -328,20 +355,30 @@ def describe_engine(info: Json, version: Json, configuration: Json, pid: int | N
     }
 
 
+def pool_fact(pool: Json) -> dict[str, str]:
+    """Subnet, gateway and range of one of a network's address pools; empty where nobody named it."""
+    return {
+        "subnet": pool.get("Subnet") or "",
+        "gateway": pool.get("Gateway") or "",
+        "ip_range": pool.get("IPRange") or "",
+    }
+
+
 def describe_networks(networks: list[Json], containers: list[Json]) -> list[Json]:
     """The `networks` part of the host fact."""
     found: list[Json] = []
     for network in networks:
-        pools = as_list(as_dict(network.get("IPAM")).get("Config"))
+        pools = [one for one in as_list(as_dict(network.get("IPAM")).get("Config")) if one.get("Subnet")]
+        first = {of(one["Subnet"]): one for one in reversed(pools)}
         options = as_dict(network.get("Options"))
         found.append(
             {
                 "name": network["Name"],
                 "id": network["Id"],
                 "driver": network["Driver"],
-                "subnets": [pool["Subnet"] for pool in pools if pool.get("Subnet")],
-                "gateway": next((pool["Gateway"] for pool in pools if pool.get("Gateway")), ""),
-                "ip_range": next((pool["IPRange"] for pool in pools if pool.get("IPRange")), ""),
+                "subnets": [pool["Subnet"] for pool in pools],
+                **pool_fact(first.get(IPV4, {})),
+                "ipv6": pool_fact(first[IPV6]) if IPV6 in first else None,
                 "internal": bool(network.get("Internal")),
                 "labels": as_dict(network.get("Labels")),
                 "device": options.get("com.docker.network.bridge.name") or f"br-{network['Id'][:12]}",
@@ -419,6 +456,9 @@ def observe(options: Json) -> Json:
         "overcommit_writable": os.access(OVERCOMMIT, os.W_OK),
         "bridge_filter": bridge_filter(),
         "firewall": firewall.program(),
+        "firewall6": firewall.program(IPV6),
+        "ipv6": has_ipv6(),
+        "ipv6_routes_lost": loses_route6(),
         "ssh_client": ssh_client(),
         "dockerd": shutil.which("dockerd", path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin") or "",
         "dockerd_pid": pid,
@@ -426,8 +466,8 @@ def observe(options: Json) -> Json:
         "engine": None,
         "engine_error": "",
         "networks": [],
-        "interfaces": interfaces(),
-        "routes": routes(),
+        "interfaces": [one for family in FAMILIES for one in interfaces(family)],
+        "routes": [one for family in FAMILIES for one in routes(family)],
         "uplink_mtu": uplink_mtu(),
         "listeners": listeners(),
         "containers": [],

@@ -27,6 +27,7 @@ FURTHER = tuple(SEGMENTS)[1:]
 # its own, cut from the subnet of `ports`; of one that several share, a name could resolve to an address without a way.
 PORTS = "ports"
 OWN_PREFIX = 30  # the host's address and the container's
+OWN_BITS6 = 16  # of IPv6 there is enough for a range of its own as well
 DEVICE_LENGTH = 12  # the kernel takes 15 characters, three of them `br-`
 
 
@@ -42,6 +43,17 @@ def subnets(settings: Mapping[str, Any]) -> dict[str, str]:
     given: dict[str, str] = settings.get("network_segment_subnets") or {}
     starts = {name: int(first.network_address) + index * first.num_addresses for index, name in enumerate(FURTHER, 1)}
     return {name: given.get(name) or f"{ipaddress.IPv4Address(starts[name])}/{first.prefixlen}" for name in FURTHER}
+
+
+def subnets6(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return the IPv6 subnet of every segment, one after the other; none where the networks have no IPv6."""
+    if not settings.get("network_ipv6"):
+        return {}
+    first = ipaddress.IPv6Network(settings["network_ipv6_subnet"])
+    return {
+        name: str(ipaddress.IPv6Network((int(first.network_address) + index * first.num_addresses, first.prefixlen)))
+        for index, name in enumerate(SEGMENTS)
+    }
 
 
 def networks(settings: Mapping[str, Any]) -> dict[str, Json]:
@@ -63,6 +75,9 @@ def networks(settings: Mapping[str, Any]) -> dict[str, Json]:
             name: bridge(f"{stack}-{name}", subnet, internal=SEGMENTS[name])
             for name, subnet in subnets(settings).items()
         }
+    for name, subnet in subnets6(settings).items():
+        if name in found:
+            found[name]["ipv6"] = addresses.pool6(ipaddress.IPv6Network(subnet))
     return found
 
 
@@ -81,7 +96,7 @@ def bridge(name: str, text: str, *, internal: bool) -> Json:
 
 
 def own_bridge(ports: Json, name: str, number: int | None) -> Json:
-    """Return the bridge of one container that publishes, with the container's own `address`.
+    """Return the bridge of one container that publishes, with the container's own `address` (and `address6`).
 
     :param ports: the network of segment `ports`, which is cut into these
     :param name: the container's full name
@@ -96,7 +111,12 @@ def own_bridge(ports: Json, name: str, number: int | None) -> Json:
         raise ValueError(msg)
     piece = int(subnet.network_address) + (number - lowest) * 2 ** (32 - OWN_PREFIX)
     own = bridge(f"{name}-{PORTS}", f"{ipaddress.IPv4Address(piece)}/{OWN_PREFIX}", internal=False)
-    return {**own, "segment": PORTS, "address": str(ipaddress.IPv4Address(piece + 2))}
+    own |= {"segment": PORTS, "address": str(ipaddress.IPv4Address(piece + 2))}
+    if "ipv6" in ports:
+        first = int(ipaddress.IPv6Network(ports["ipv6"]["subnet"]).network_address) + (number << OWN_BITS6)
+        subnet6 = ipaddress.IPv6Network((first, 128 - OWN_BITS6))
+        own |= {"ipv6": addresses.pool6(subnet6), "address6": str(subnet6[2])}
+    return own
 
 
 def problems(settings: Mapping[str, Any]) -> Iterator[str]:
@@ -104,6 +124,7 @@ def problems(settings: Mapping[str, Any]) -> Iterator[str]:
     given: dict[str, Any] = settings.get("network_segment_subnets") or {}
     for name in sorted(set(given) - set(FURTHER)):
         yield f"network_segment_subnets names '{name}': accepted are {', '.join(FURTHER)}"
+    yield from problems6(settings)
     if settings.get("network_layout") != SEGMENTED:
         return
     taken = {"network_subnet": ipaddress.IPv4Network(settings["network_subnet"])}
@@ -121,3 +142,21 @@ def problems(settings: Mapping[str, Any]) -> Iterator[str]:
             if subnet.overlaps(network):
                 yield f"{place}: it overlaps {other} ({network}); accepted is a subnet of its own for each"
         taken[f"network_segment_subnets.{name}"] = subnet
+
+
+def problems6(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Say what is wrong with a given IPv6 subnet; where the networks have none, it is not looked at."""
+    text = settings.get("network_ipv6_subnet", "")
+    if not settings.get("network_ipv6") or not text:
+        return
+    try:
+        first = addresses.parse_subnet6(text)
+    except ValueError as error:
+        yield f"network_ipv6_subnet is '{text}': {error}"
+        return
+    last = int(first.network_address) + (len(SEGMENTS) - 1) * first.num_addresses
+    if last >> 80 != int(first.network_address) >> 80:
+        yield (
+            f"network_ipv6_subnet is '{text}': a stack's {len(SEGMENTS)} networks follow one another, and the last "
+            "would be in another /48; accepted is a lower one"
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections import Counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils import namespace, probe
@@ -12,6 +13,7 @@ from ansible_collections.sse.platform.plugins.module_utils.fault import Fault
 from ansible_collections.sse.platform.plugins.module_utils.files import write_directory
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from ansible_collections.sse.platform.plugins.module_utils.reach import Edge
@@ -49,10 +51,22 @@ class Place(NamedTuple):
 
     pid: int
     addresses: dict[str, str]  # by network
+    addresses6: Mapping[str, str] = MappingProxyType({})  # the same of IPv6
+
+    @property
+    def every(self) -> list[str]:
+        """Every address of it."""
+        return [*self.addresses.values(), *self.addresses6.values()]
+
+    def shared6(self, other: Place) -> list[str]:
+        """The IPv6 addresses of another on networks that the two share."""
+        return [address for name, address in other.addresses6.items() if name in self.addresses6]
 
 
 def measure(source: Place, edges: list[Edge], places: dict[str, Place], *, enforced: bool) -> list[Cell]:
     """Try all edges of one source, side by side: a declared one by its name, any other at every address of its target.
+
+    A name gives an IPv4 address here; over IPv6, a declared edge is tried at each address on a shared network.
 
     :param enforced: what nothing declares must not connect, and must not resolve where no network is shared
     """
@@ -69,9 +83,12 @@ def measure(source: Place, edges: list[Edge], places: dict[str, Place], *, enfor
         answers = namespace.ask_all(declared)
         answers |= namespace.ask_all(hidden - declared, attempts=1, seconds=HIDDEN_SECONDS)
         answers |= {name: [address] for name, address in pinned.items() if address}
-        targets = {(address, edge.port) for edge in there for address in places[edge.target].addresses.values()}
+        targets = {(address, edge.port) for edge in there for address in places[edge.target].every}
         needed = {
             (found[0], edge.port) for edge in there if edge.declared and isinstance(found := answers[edge.name], list)
+        }
+        needed |= {
+            (address, edge.port) for edge in there if edge.declared for address in source.shared6(places[edge.target])
         }
         return answers, probe.connect_patiently(targets | needed, needed)
 
@@ -80,7 +97,7 @@ def measure(source: Place, edges: list[Edge], places: dict[str, Place], *, enfor
     def cell(edge: Edge) -> Cell:
         if edge.target not in places:
             return Cell(edge, "unmeasured")
-        own = list(places[edge.target].addresses.values())
+        own = places[edge.target].every
         answer = answers.get(edge.name)
         if edge.declared:
             if not isinstance(answer, list):
@@ -88,8 +105,10 @@ def measure(source: Place, edges: list[Edge], places: dict[str, Place], *, enfor
             if answer[0] not in own:
                 got = f"{', '.join(answer)}, but {edge.target} is {', '.join(own) or 'not there'}"
                 return Cell(edge, "broken", answer[0], got, unresolved=True)
-            tried = attempts[answer[0], edge.port]
-            return Cell(edge, "broken" if tried.error else "reached", answer[0], tried.error, seconds=tried.seconds)
+            ways = [answer[0], *source.shared6(places[edge.target])]
+            address = next((one for one in ways if attempts[one, edge.port].error), answer[0])
+            tried = attempts[address, edge.port]
+            return Cell(edge, "broken" if tried.error else "reached", address, tried.error, seconds=tried.seconds)
         if edge.name in hidden and isinstance(answer, list):
             return Cell(edge, "leak", answer[0], f"it resolves to {answer[0]}", unresolved=True)
         tried = {address: attempts[address, edge.port] for address in own}

@@ -9,7 +9,7 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.sse.platform.plugins.module_utils import addresses, layout
+from ansible_collections.sse.platform.plugins.module_utils import addresses, family, layout
 
 Json = dict[str, Any]
 
@@ -29,6 +29,10 @@ MEMORY_SHARE = 2
 IMAGES_DISK = 6 * GIB
 # Kafka's segments, Redis' append-only file and Prometheus' blocks while they are still small.
 DATA_DISK = 1 * GIB
+# ip6tables is an experiment of the engine before, and on by itself since (its release notes, 27.0).
+IP6TABLES_STABLE = 27
+# From here on neighbour discovery passes on internal networks (moby/moby#45649; 20.10 and 26.1 measured).
+INTERNAL_IPV6 = 25
 # Routes as wide as half of the address space are a VPN's default route: Docker's own route is narrower and wins.
 HALF = 1
 
@@ -58,6 +62,7 @@ def notices(settings: Json, host: Json) -> list[str]:
         *_firewall_notices(host),
         *_supervision_notices(host),
         *_kernel_notices(host),
+        *_ipv6_notices(settings, host),
     ]
 
 
@@ -73,7 +78,7 @@ def _engine_notices(settings: Json, engine: Json | None) -> Iterator[str]:
             yield f"{off}, because live-restore is off: {option}"
         else:
             yield f"{off}: live-restore can't be on while the engine is in a Swarm."
-    if engine["userland_proxy"]:
+    if engine["userland_proxy"] and not settings["docker_userland_proxy"]:
         option = how.format('"userland-proxy": false')
         yield f"Ports published on loopback die with the engine, because userland-proxy is on: {option}"
 
@@ -116,6 +121,14 @@ def _kernel_notices(host: Json) -> Iterator[str]:
         )
 
 
+def _ipv6_notices(settings: Json, host: Json) -> Iterator[str]:
+    if settings["network_ipv6"] and family.IPV4.loopback not in twins(settings, host):
+        yield (
+            f"Nothing answers on [{family.IPV6.loopback}], because userland-proxy is off, and without it the kernel "
+            "brings no answer back there: use 127.0.0.1, or docker_userland_proxy=true where `up` installed the engine."
+        )
+
+
 def _host_problems(host: Json) -> Iterator[str]:
     distribution = host["distribution"]
     if distribution["version"] not in SUPPORTED.get(distribution["id"], ()):
@@ -135,11 +148,18 @@ def _host_problems(host: Json) -> Iterator[str]:
 
 def network_difference(wanted: Json, network: Json) -> list[str]:
     """How a network of the stack differs from what is wanted; labels and containers don't matter."""
-    present = {**network, "subnet": ", ".join(network["subnets"])}
-    return [
+    present = {**network, "subnet": ", ".join(one for one in network["subnets"] if family.of(one) is family.IPV4)}
+    found = [
         f"{key} is {present[key] or 'not set'}, wanted {wanted[key]}"
         for key in ("driver", "subnet", "gateway", "ip_range", "internal")
         if present[key] != wanted[key]
+    ]
+    has: Json = network.get("ipv6") or {}
+    needs: Json = wanted.get("ipv6") or {}
+    return found + [
+        f"IPv6 {key} is {has.get(key) or 'not set'}, wanted {needs.get(key) or 'none'}"
+        for key in ("subnet", "gateway", "ip_range")
+        if has.get(key, "") != needs.get(key, "")
     ]
 
 
@@ -153,7 +173,7 @@ def network_steps(settings: Json, host: Json, releases: list[Json]) -> Json:
     strangers = {one["name"] for one in host["containers"] if not _is_ours(one, settings)}
     return {
         "make": [
-            {**one, "containers": present.get(one["name"], {}).get("containers", [])}
+            {**one, "pools": family.ipam(one), "containers": present.get(one["name"], {}).get("containers", [])}
             for one in wanted.values()
             if one["name"] not in present or network_difference(one, present[one["name"]])
         ],
@@ -167,7 +187,59 @@ def network_steps(settings: Json, host: Json, releases: list[Json]) -> Json:
     }
 
 
+def twins(settings: Json, host: Json) -> dict[str, str]:
+    """On which IPv6 addresses ports are published as well, by IPv4 address; whether networks have IPv6 is theirs."""
+    ours = _may_configure(settings, host)
+    return family.twins(loopback=bool(settings["docker_userland_proxy"] if ours else host["engine"]["userland_proxy"]))
+
+
+def _may_configure(settings: Json, host: Json) -> bool:
+    # As role docker has it: an engine of somebody else's that nothing starts again is never restarted.
+    allowed = settings["docker_restart_allowed"] and host["service_manager"] != "none"
+    return host["engine"] is None or host["engine"]["managed"] or allowed
+
+
+def _engine_to_be(settings: Json, host: Json) -> int:
+    """The major version of the engine, or of the one to be installed where that is known to be old."""
+    if host["engine"]:
+        return int(host["engine"]["version"].partition(".")[0])
+    old = settings["docker_package_source"] == "distribution" and host["distribution"]["codename"] == "bookworm"
+    return 20 if old else INTERNAL_IPV6
+
+
+def _ipv6_problems(settings: Json, host: Json) -> Iterator[str]:
+    if not settings["network_ipv6"]:
+        return
+    if not host["ipv6"]:
+        yield (
+            "network_ipv6 is true, and IPv6 is off on this host: turn it on with sysctl -w "
+            "net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.default.disable_ipv6=0 and a file in /etc/sysctl.d (where "
+            "the kernel was started with ipv6.disable=1, without that); accepted is false."
+        )
+    if not host["firewall6"] and not _may_configure(settings, host):
+        stable = _engine_to_be(settings, host) >= IP6TABLES_STABLE
+        keys = '"ip6tables": true' if stable else '"experimental": true and "ip6tables": true'
+        yield (
+            f"network_ipv6 is true, and this engine ({host['engine']['version']}) does not manage ip6tables, so over "
+            f"IPv6 no port would be published and nothing refused: set {keys} in /etc/docker/daemon.json and restart "
+            "the engine, or run with docker_restart_allowed=true; accepted is false."
+        )
+    if settings["network_layout"] == layout.SEGMENTED and _engine_to_be(settings, host) < INTERNAL_IPV6:
+        yield (
+            f"network_ipv6 is true and network_layout is 'segmented': on an internal network this engine drops what "
+            f"IPv6 finds its neighbours by, so no two containers would reach each other there; accepted is single, "
+            f"network_ipv6 false, or Engine {INTERNAL_IPV6} and newer (docker_package_source=docker)."
+        )
+    for device in host["ipv6_routes_lost"]:
+        yield (
+            f"network_ipv6 is true, so the engine has this host forward IPv6, and with that it would lose its own way "
+            f"out: the default route through {device} is learnt from router advertisements, which a router ignores. "
+            f"Keep it with sysctl -w net.ipv6.conf.{device}.accept_ra=2 and a file in /etc/sysctl.d; accepted is false."
+        )
+
+
 def _network_problems(settings: Json, host: Json, release: Json) -> Iterator[str]:
+    yield from _ipv6_problems(settings, host)
     for wanted in release["networks"].values():
         yield from _one_network_problems(wanted["segment"], wanted, settings, host)
     if settings["network_layout"] == layout.SEGMENTED and host["bridge_filter"] == "none":
@@ -185,10 +257,15 @@ def _network_problems(settings: Json, host: Json, release: Json) -> Iterator[str
 def _exposure_problems(settings: Json, host: Json) -> Iterator[str]:
     allowed: list[str] = settings["exposure_allow_from"]
     client = host["ssh_client"]
-    if allowed and client and not any(ipaddress.ip_address(client) in ipaddress.ip_network(one) for one in allowed):
+    if not allowed or not client:
+        return
+    address = ipaddress.ip_address(client.partition("%")[0])
+    if address.version == family.IPV6.version and not settings["network_ipv6"]:
+        return  # nothing of the stack answers over IPv6, whoever asks
+    if not any(address in ipaddress.ip_network(one) for one in allowed):
         yield (
-            f"exposure_allow_from is {', '.join(allowed)}: that leaves out {client}, from where this run comes by SSH; "
-            f"accepted is a list that holds it, such as {client}/32."
+            f"exposure_allow_from is {', '.join(allowed)}: that leaves out {address}, from where this run comes by SSH;"
+            f" accepted is a list that holds it, such as {address}/{address.max_prefixlen}."
         )
 
 
@@ -217,6 +294,8 @@ def _one_network_problems(segment: str, wanted: Json, settings: Json, host: Json
     known = segment if segment in layout.SEGMENTS else layout.PORTS
     variable = "network_subnet" if segment == "network" else f"network_segment_subnets.{known}"
     yield from _overlap_problems(variable, wanted["subnet"], host, present)
+    if wanted.get("ipv6"):
+        yield from _overlap_problems("network_ipv6_subnet", wanted["ipv6"]["subnet"], host, present)
 
 
 def _overlap_problems(variable: str, subnet: str, host: Json, own: Json | None) -> Iterator[str]:
@@ -231,7 +310,6 @@ def overlaps(subnet: str, host: Json, own: Json | None) -> tuple[list[str], str 
 
     :param own: the network of this subnet where it is there: it does not overlap itself
     """
-    wanted = ipaddress.IPv4Network(subnet)
     own_device = own["device"] if own else None
     owners: dict[str, str] = {}
     for network in host["networks"]:
@@ -245,10 +323,12 @@ def overlaps(subnet: str, host: Json, own: Json | None) -> tuple[list[str], str 
         taken = route["destination"]
         if route["device"] != own_device and int(taken.partition("/")[2]) > HALF:
             owners.setdefault(taken, f"the route {taken} through {route['device'] or 'no device'}")
-    overlapping = [
-        owner for taken, owner in owners.items() if (other := addresses.parse_any(taken)) and other.overlaps(wanted)
-    ]
-    return overlapping, addresses.free_subnet([*owners, subnet], wanted.prefixlen) if overlapping else None
+    overlapping = [owner for taken, owner in owners.items() if addresses.overlap(taken, subnet)]
+    if not overlapping:
+        return [], None
+    if family.of(subnet) is family.IPV6:
+        return overlapping, addresses.free_subnet6([*owners, subnet], subnet)
+    return overlapping, addresses.free_subnet([*owners, subnet], ipaddress.IPv4Network(subnet).prefixlen)
 
 
 def _is_ours(container: Json, settings: Json) -> bool:

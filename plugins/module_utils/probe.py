@@ -10,7 +10,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from ansible_collections.sse.platform.plugins.module_utils import namespace
+from ansible_collections.sse.platform.plugins.module_utils import family, namespace
 from ansible_collections.sse.platform.plugins.module_utils.eventpath import Door, request
 
 if TYPE_CHECKING:
@@ -60,8 +60,7 @@ def connect_all(targets: Iterable[Target], seconds: float = CONNECT_SECONDS, dev
 
     with contextlib.ExitStack() as stack, selectors.DefaultSelector() as selector:
         for target in dict.fromkeys(targets):
-            family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
-            sockets[target] = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            sockets[target] = stack.enter_context(socket.socket(family.of(target[0]).domain, socket.SOCK_STREAM))
             sockets[target].setblocking(False)
             if device:
                 sockets[target].setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
@@ -103,7 +102,7 @@ def measure(pid: int, name: str, port: int | None = None, path: str = "", *, tls
     """
     begun = time.monotonic()
     try:
-        addresses = [name] if name.replace(".", "").isdigit() else namespace.resolve(pid, name)
+        addresses = [name] if family.is_address(name) else namespace.resolve(pid, name)
     except OSError as error:
         return Probe([], "resolve", str(error), time.monotonic() - begun)
     probe = Probe(addresses, resolve_seconds=time.monotonic() - begun)

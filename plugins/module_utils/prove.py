@@ -25,6 +25,7 @@ from ansible_collections.sse.platform.plugins.module_utils import (
 )
 from ansible_collections.sse.platform.plugins.module_utils.engine import Engine, EngineError, probe
 from ansible_collections.sse.platform.plugins.module_utils.eventpath import Door
+from ansible_collections.sse.platform.plugins.module_utils.family import FAMILIES, IPV4, IPV6, is_loopback
 from ansible_collections.sse.platform.plugins.module_utils.fault import Fault
 from ansible_collections.sse.platform.plugins.module_utils.matrix import Cell, Place
 from ansible_collections.sse.platform.plugins.module_utils.reach import Edge
@@ -61,6 +62,11 @@ class Subject(NamedTuple):
     def addresses(self) -> dict[str, str]:
         """Its address on each of its networks."""
         return reach.addresses(self.inspected)
+
+    @property
+    def addresses6(self) -> dict[str, str]:
+        """Its IPv6 address on each of its networks."""
+        return reach.addresses6(self.inspected)
 
     @property
     def address(self) -> str:
@@ -281,7 +287,7 @@ class Prover:
     def reach(self, subject: Subject, edges: list[Edge]) -> Finding:
         """Try, from a container's own network namespace, every port of every other one."""
         edges = [edge for edge in edges if edge.source == subject.name]
-        places = {one.name: Place(one.pid, one.addresses) for one in self.subjects.values()}
+        places = {one.name: Place(one.pid, one.addresses, one.addresses6) for one in self.subjects.values()}
         try:
             cells = matrix.measure(places[subject.name], edges, places, enforced=self.enforced)
         except OSError as error:
@@ -303,7 +309,7 @@ class Prover:
     @staticmethod
     def listening(subject: Subject) -> set[int]:
         """Return the ports that a container listens on for others."""
-        return {one.port for one in namespace.listeners(subject.pid) if not one.address.startswith("127.")}
+        return {one.port for one in namespace.listeners(subject.pid) if not is_loopback(one.address)}
 
     def peers(self, subject: Subject) -> list[str]:
         """Return ``name:port`` of all that a container reaches, but for what is not available here."""
@@ -320,27 +326,43 @@ class Prover:
         by_others = {port for one in others for port in exposed.published(self.engine.inspect(one.id))}
         listening = {name: self.listening(subject) for name, subject in self.subjects.items()}
         gateways = {
-            network["Gateway"]
+            network[key]
             for one in self.subjects.values()
             for network in one.inspected["NetworkSettings"]["Networks"].values()
+            for key in ("Gateway", "IPv6Gateway")
+            if network.get(key)
         }
-        addresses = sorted({exposed.LOOPBACK, exposed.host_address(), *gateways} - {""})
+        own = [address for one in FAMILIES for address in (one.loopback, exposed.host_address(one))]
+        addresses = sorted({*own, *gateways} - {""})
         owned = exposed.owners(namespace.listeners("self"), by_others)
         open_doors = [(name, one) for name in wanted for one in sorted(wanted[name])]
         closed = exposed.closed_doors(listening, wanted, addresses)
         with ThreadPoolExecutor(THREADS) as pool:
-            answered = pool.map(exposed.unanswered, open_doors)
+            answered = pool.map(partial(exposed.unanswered, self.own_addresses()), open_doors)
             leaked = pool.map(partial(exposed.leaking, owned), closed)
         silent = [fault for found in answered for fault in found]
         return Finding(faults + silent + [fault for found in leaked for fault in found], len(open_doors) - len(silent))
+
+    def own_addresses(self) -> dict[str, str]:
+        """Return, by what stands for all addresses of a family, the one of the host that is asked.
+
+        Not ``::1``, where nothing published on ``::`` answers without docker-proxy.
+        """
+        gateways: list[str] = [
+            network["IPv6Gateway"]
+            for one in self.subjects.values()
+            for network in one.inspected["NetworkSettings"]["Networks"].values()
+            if network.get("IPv6Gateway")
+        ]
+        return {IPV4.anywhere: IPV4.loopback, IPV6.anywhere: [*gateways, IPV6.loopback][0]}
 
     def firewall(self) -> Finding:
         """See that the stack's own chain holds the rules of these releases."""
         stack = self.releases[0]["stack"]
         found = firewall.Firewall(stack, self.state_directory)
-        if not found.program:
+        if not found.places:
             return Finding([], 0, [f"this engine has no chain {firewall.PARENT}, so no rule closes the stack"])
-        if found.stands(firewall.rules(newest_releases(self.state_directory))):
+        if found.stands(firewall.walls(newest_releases(self.state_directory))):
             return Finding([])
         got = "other rules, fewer, or none that are asked"
         return Finding(
@@ -377,11 +399,11 @@ class Prover:
 
     def doors(self) -> list[Door]:
         """Return nginx' published ports."""
-        nginx = self.of("nginx")[0]
+        nginx, own = self.of("nginx")[0], self.own_addresses()
         return [
             Door(
                 nginx.name,
-                exposed.LOOPBACK if one["host_ip"] in exposed.EVERYWHERE else one["host_ip"],
+                own.get(one["host_ip"]) or one["host_ip"],
                 one["host_port"],
                 one["container_port"] in TLS_PORTS,
             )

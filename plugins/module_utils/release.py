@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.sse.platform.plugins.module_utils import layout, reach, spec
+from ansible_collections.sse.platform.plugins.module_utils import family, layout, reach, spec
 
 Release = dict[str, Any]
 
@@ -26,12 +26,14 @@ def build(
     references: dict[str, str],
     unavailable: dict[str, str],
     allow_from: list[str] | None = None,
+    twins: dict[str, str] | None = None,
 ) -> Release:
     """Resolve all declarations of one project to a release.
 
     :param networks: by segment, as `layout.networks` returns them; one alone is for every container
     :param references: image reference by catalogue name
     :param allow_from: from where published ports may be reached, in CIDR notation; empty for everywhere
+    :param twins: the IPv6 address that a port is published on as well, by its IPv4 one; for networks that have IPv6
     :param unavailable: reason by catalogue name; a container of such an image is left out and named
     :raises spec.SpecError: for a declaration that is not understood, or names that don't fit together
     """
@@ -55,6 +57,9 @@ def build(
     }
     refuse_collisions(containers)
     refuse_cycle(containers)
+    for container in containers.values():
+        if "networks6" in container:
+            container["ports"] = family.with_twins(container["ports"], twins or {})
     return {
         "format": FORMAT,
         "stack": stack,
@@ -88,6 +93,7 @@ class Names:
         self.full = {short: one["name"] or f"{stack}-{short}" for short, (_, one) in declared.items()}
         self.all = {segment: one for segment, one in networks.items() if segment != layout.PORTS}
         self.networks: dict[str, dict[str, str]] = {}
+        self.networks6: dict[str, dict[str, str]] = {}
         for short, (service, one) in declared.items():
             path = f"{service}.containers.{short}"
             segments = one["segments"] if len(networks) > 1 else list(networks)
@@ -102,6 +108,11 @@ class Names:
             self.networks[short] = {
                 network["name"]: self.reserved(network, one["address"], f"{path}.address") for network in joined
             }
+            self.networks6[short] = {
+                network["name"]: self.reserved(pool, one["address"], f"{path}.address")
+                for network in joined
+                if (pool := family.pool_of(network, family.IPV6))
+            }
             if layout.PORTS in segments:
                 try:
                     own = layout.own_bridge(networks[layout.PORTS], self.full[short], one["address"])
@@ -109,6 +120,8 @@ class Names:
                     raise spec.SpecError(f"{path}.address: {error}") from error
                 self.all[own["name"]] = own
                 self.networks[short][own["name"]] = own["address"]
+                if "address6" in own:
+                    self.networks6[short][own["name"]] = own["address6"]
             elif one["ports"] and all(network["internal"] for network in joined):
                 raise spec.SpecError(
                     f"{path}.ports: {joined[0]['name']} is an internal network, where nothing is published; "
@@ -120,7 +133,7 @@ class Names:
         """Return the address of this host number; empty where the engine is to choose one."""
         if number is None:
             return ""
-        subnet = ipaddress.IPv4Network(network["subnet"])
+        subnet = ipaddress.ip_network(network["subnet"])
         if number >= subnet.num_addresses:
             raise spec.SpecError(f"{path}: {number} is no host number inside the network's subnet {subnet}")
         return str(subnet[number])
@@ -140,6 +153,10 @@ def resolve(short: str, service: str, declared: spec.Spec, names: Names, referen
     if declared["image"] not in references:
         known = ", ".join(sorted(references))
         raise spec.SpecError(f"{path}.image: {declared['image']!r} is not in the image catalogue ({known})")
+    for index, port in enumerate(declared["ports"]):
+        if family.of(port["host_ip"]) is family.IPV6 and not names.networks6[short]:
+            place = f"{path}.ports[{index}].host_ip"
+            raise spec.SpecError(f"{place}: {port['host_ip']} is an IPv6 address, and network_ipv6 is false")
     unknown = [name for name in declared["after"] if name not in names.full]
     if unknown:
         raise spec.SpecError(f"{path}.after: {unknown[0]!r} is not a container of this project")
@@ -152,6 +169,7 @@ def resolve(short: str, service: str, declared: spec.Spec, names: Names, referen
         "image": references[declared["image"]],
         "aliases": list(dict.fromkeys([short, *declared["aliases"]])),
         "networks": names.networks[short],
+        **({"networks6": names.networks6[short]} if names.networks6[short] else {}),
         "hosts": {name: names.address_of(name, short, f"{path}.hosts") for name in declared["hosts"]}
         | ({spec.HOST: spec.GATEWAY} if declared["reaches_host"] else {}),
         "after": [names.full[name] for name in declared["after"]],
@@ -212,6 +230,8 @@ def limited(release: Release, latest: Release | None, services: list[str]) -> Re
     refuse_other_format(latest)
     if latest["layout"] != release["layout"]:
         raise spec.SpecError("network_layout is another than what runs: run `./sse up` without --tags")
+    if has_ipv6(latest) != has_ipv6(release):
+        raise spec.SpecError("network_ipv6 is another than what runs: run `./sse up` without --tags")
     kept = {name: one for name, one in latest["containers"].items() if one["service"] not in services}
     taken = {name: one for name, one in release["containers"].items() if one["service"] in services}
     merged = {**kept, **taken}
@@ -219,6 +239,11 @@ def limited(release: Release, latest: Release | None, services: list[str]) -> Re
         name for name in merged if name not in release["containers"]
     ]
     return {**release, "containers": {name: merged[name] for name in order}}
+
+
+def has_ipv6(release: Release) -> bool:
+    """Tell whether a release's networks have IPv6."""
+    return any("ipv6" in one for one in release["networks"].values())
 
 
 def newest_releases(state_directory: str) -> list[Release]:

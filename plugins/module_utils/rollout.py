@@ -172,19 +172,20 @@ def close(stack: str, state_directory: str, releases: list[Release], services: l
         standing = []  # of another version; its containers are about to be replaced
     coming = {one["project"] for one in releases}
     others = [one for one in standing if one["project"] not in coming]
-    wanted = firewall.rules([*releases, *others], [one for one in standing if one["project"] in coming])
+    wanted = firewall.walls([*releases, *others], [one for one in standing if one["project"] in coming])
     return enforce(stack, state_directory, wanted, check=check)
 
 
 def settle(stack: str, state_directory: str) -> list[str]:
     """Leave the firewall rules of what runs now, and no others."""
-    return enforce(stack, state_directory, firewall.rules(newest_releases(state_directory)), check=False)
+    return enforce(stack, state_directory, firewall.walls(newest_releases(state_directory)), check=False)
 
 
-def enforce(stack: str, state_directory: str, wanted: list[firewall.Rule], *, check: bool) -> list[str]:
+def enforce(stack: str, state_directory: str, wanted: firewall.Walls, *, check: bool) -> list[str]:
     """Put rules in place."""
     wall = firewall.Firewall(stack, state_directory)
-    return [f"firewall {wall.chain}: {len(wanted)} rules"] if wall.ensure(wanted, check=check) else []
+    count = sum(map(len, wanted.values()))
+    return [f"firewall {wall.chain}: {count} rules"] if wall.ensure(wanted, check=check) else []
 
 
 def pin(release: Release, engine: Engine | None, store: Store, *, make: bool) -> Release:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, cast
 
-from ansible_collections.sse.platform.plugins.module_utils import addresses, layout
+from ansible_collections.sse.platform.plugins.module_utils import addresses, family, layout
 
 TRUE = ("true", "yes", "on", "1")
 FALSE = ("false", "no", "off", "0")
@@ -54,10 +54,6 @@ def _is_address(value: str) -> bool:
 
 def _are_networks(values: list[Any]) -> bool:
     return all(isinstance(value, str) and _is_network(value) for value in values)
-
-
-def _are_ipv4_networks(values: list[Any]) -> bool:
-    return _are_networks(values) and all(ipaddress.ip_network(value).version == 4 for value in values)
 
 
 def _is_network(value: str) -> bool:
@@ -132,7 +128,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
         matching(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", "a host name or an IPv4 address"),
     ),
     ("exposure_*bind", Rule("an IPv4 address such as 127.0.0.1", _is_address)),
-    ("exposure_allow_from", Rule("a list of IPv4 networks such as 192.0.2.0/24", _are_ipv4_networks)),
+    ("exposure_allow_from", Rule("a list of networks such as 192.0.2.0/24 and 2001:db8::/32", _are_networks)),
     ("exposure_trusted_proxies", Rule("a list of addresses and networks such as 10.0.0.0/8", _are_networks)),
     ("*_port", between(1, 65535)),
     ("*_seconds", between(1, 86400 * 365, " seconds")),
@@ -332,7 +328,11 @@ def derived(settings: dict[str, Any]) -> dict[str, Any]:
         "network_gateway": settings.get("network_gateway") or addresses.first_address(subnet),
         "network_ip_range": settings.get("network_ip_range") or addresses.upper_half(subnet),
         "network_segment_subnets": layout.subnets(settings),
-    }
+    } | (
+        {"network_ipv6_subnet": settings["network_ipv6_subnet"] or addresses.own_subnet6(settings["stack_name"])}
+        if {"network_ipv6_subnet", "stack_name"} <= set(settings)
+        else {}
+    )
 
 
 def cross_problems(settings: Mapping[str, Any], exists: Callable[[str], bool]) -> list[str]:
@@ -423,6 +423,12 @@ def _auth_problems(settings: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _exposure_problems(settings: Mapping[str, Any]) -> Iterator[str]:
+    unheard = [one for one in settings.get("exposure_allow_from", []) if family.of(one) is family.IPV6]
+    if unheard and settings.get("network_ipv6") is False:
+        yield (
+            f"exposure_allow_from holds {unheard[0]}: network_ipv6 is false, so nothing answers over IPv6; accepted "
+            "are IPv4 networks, or network_ipv6 true"
+        )
     if settings.get("exposure_profile") != "production":
         return
     if settings.get("exposure_unauthenticated_publishing") is False and settings.get("app_auth") is False:

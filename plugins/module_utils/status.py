@@ -6,6 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.sse.platform.plugins.module_utils.engine import Engine, EngineError, probe
+from ansible_collections.sse.platform.plugins.module_utils.family import url_host
 
 if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.observe import Observed
@@ -35,7 +36,7 @@ def row(engine: Engine, name: str, found: Observed | None, spec: dict[str, Any] 
         "state": health(engine, found, spec, state),
         "address": " ".join(one["IPAddress"] for one in networks if one["IPAddress"]),
         "ports": " ".join(
-            f"{one['HostIp']}:{one['HostPort']}->{inside.split('/')[0]}"
+            f"{url_host(one['HostIp'])}:{one['HostPort']}->{inside.split('/')[0]}"
             for inside, published in ports.items()
             for one in published
         ),

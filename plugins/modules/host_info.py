@@ -73,6 +73,19 @@ firewall:
   description: Path of the iptables that holds the chain DOCKER-USER; empty where none does.
   returned: always
   type: str
+firewall6:
+  description: The same for IPv6, of the ip6tables that the engine manages; empty where it does not.
+  returned: always
+  type: str
+ipv6:
+  description: Whether the kernel has IPv6, and it is not switched off.
+  returned: always
+  type: bool
+ipv6_routes_lost:
+  description: Devices whose IPv6 default route is lost once the host forwards IPv6.
+  returned: always
+  type: list
+  elements: str
 ssh_client:
   description: Address that this run comes from by SSH; empty where it does not.
   returned: always
@@ -103,12 +116,12 @@ networks:
   type: list
   elements: dict
 interfaces:
-  description: Interfaces with IPv4 addresses.
+  description: Interfaces with addresses, by family; link-local ones are left out.
   returned: always
   type: list
   elements: dict
 routes:
-  description: IPv4 routes of every table.
+  description: Routes of every table, by family.
   returned: always
   type: list
   elements: dict

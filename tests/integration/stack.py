@@ -43,10 +43,13 @@ class Run(NamedTuple):
 class Running:
     """A playbook that runs."""
 
-    def __init__(self, playbook: str, variables: dict[str, Any], arguments: tuple[str, ...]) -> None:
+    def __init__(
+        self, playbook: str, variables: dict[str, Any], arguments: tuple[str, ...], enter: tuple[str, ...] = ()
+    ) -> None:
         self.begun = time.monotonic()
         self.process = subprocess.Popen(
             [
+                *enter,
                 *(str(Path(sys.executable).with_name("ansible-playbook")), str(ROOT / "playbooks" / f"{playbook}.yml")),
                 *("--extra-vars", json.dumps(variables), *arguments),
             ],
@@ -142,12 +145,13 @@ class Stack:
         self.state = Path(f"/var/lib/{name}-platform")
         self.prefix = ".".join(subnet.split(".")[:3])
         self.engine = docker.from_env()
+        self.enter: tuple[str, ...] = ()  # the command that takes a playbook to the host, where that is another
 
     # Playbooks.
 
     def begin(self, playbook: str = "site", *arguments: str, **variables: Any) -> Running:
         """Start a playbook with the stack's variables, overridden by the given ones."""
-        return Running(playbook, {**self.variables, **variables}, arguments)
+        return Running(playbook, {**self.variables, **variables}, arguments, self.enter)
 
     def play(self, playbook: str, *arguments: str, **variables: Any) -> Run:
         """Run a playbook."""
@@ -167,7 +171,7 @@ class Stack:
 
     def verify(self, **variables: Any) -> Run:
         """Prove the stack, knowing no more than its name."""
-        return Running("verify", {"stack_name": self.name, **variables}, ()).end()
+        return Running("verify", {"stack_name": self.name, **variables}, (), self.enter).end()
 
     def destroy(self) -> Run:
         """Remove the stack and its data."""

@@ -54,6 +54,7 @@ HOSTS: dict[str, dict[str, Any]] = {
     "zookeeper": {"kafka_coordination": "zookeeper"},
     "host_api": {"dashboard_api": "host", "dashboard_api_port": 8123},
     "segmented": {"network_layout": "segmented", "kafka_coordination": "zookeeper"},
+    "dual": {"network_ipv6": True, "network_layout": "segmented"},
     "no_grafana": {"images": {"unavailable": {"grafana": "in no package registry"}}},
     "moved": {"stack_name": "two", "kafka_port": 19092, "kafka_external_port": 19094, "kafka_external_host": "vm.test"},
     "bent": {

@@ -82,9 +82,9 @@ def test_an_open_door_is_a_fault_unless_somebody_owns_it() -> None:
 def test_a_declared_port_must_be_answered_by_somebody_who_stays() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        assert exposed.unanswered(("sse-redis", Publication("127.0.0.1", port, 6379))) == []
+        assert exposed.unanswered({}, ("sse-redis", Publication("127.0.0.1", port, 6379))) == []
         server.accept()[0].close()
-    [fault] = exposed.unanswered(("sse-redis", Publication("127.0.0.1", port, 6379)))
+    [fault] = exposed.unanswered({}, ("sse-redis", Publication("127.0.0.1", port, 6379)))
     assert "refused" in fault.got
 
 
@@ -96,3 +96,21 @@ def test_a_proxy_that_hangs_up_at_once_is_no_answer() -> None:
 
         threading.Thread(target=hang_up, daemon=True).start()
         assert exposed.answers("127.0.0.1", server.getsockname()[1], 3) == "the connection is closed at once"
+
+
+def test_a_port_published_on_every_address_of_one_family_must_be_closed_on_the_other() -> None:
+    doors = exposed.closed_doors({"sse-nginx": {80}}, {"sse-nginx": {EVERYWHERE}}, ["127.0.0.1", "::1", "2001:db8::7"])
+    assert doors == [("sse-nginx", "2001:db8::7", 80), ("sse-nginx", "::1", 80)]
+    both = {EVERYWHERE, Publication("::", 80, 80)}
+    assert exposed.closed_doors({"sse-nginx": {80}}, {"sse-nginx": both}, ["127.0.0.1", "::1"]) == []
+
+
+def test_a_port_on_every_address_of_ipv6_is_asked_where_the_host_is_reached() -> None:
+    with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as server:
+        server.bind(("::1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        door = ("sse-nginx", Publication("::", port, 80))
+        assert exposed.unanswered({"::": "::1"}, door) == []
+    [fault] = exposed.unanswered({"::": "::1"}, door)
+    assert fault.tried == f"connect to [::1]:{port} on the host"

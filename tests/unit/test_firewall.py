@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils import firewall
+from ansible_collections.sse.platform.plugins.module_utils.family import FAMILIES, IPV4, IPV6
 
 FRONT = {"name": "sse-network", "subnet": "10.99.0.0/24", "ip_range": "10.99.0.128/25", "segment": "network"}
 DATA = {"name": "sse-data", "subnet": "10.99.2.0/24", "ip_range": "10.99.2.128/25", "segment": "data"}
@@ -126,6 +127,66 @@ def test_the_same_releases_in_any_order_make_the_same_rules() -> None:
     assert firewall.rules([one, other]) == firewall.rules([other, one]) == firewall.rules([one, other], [one, other])
 
 
+SIX = {
+    "10.99.0": "fd99", "10.99.2": "fd99:0:0:2", "198.51.100": "2001:db8:1", "203.0.113": "2001:db8:2",
+}  # fmt: skip
+
+
+def in_six(address: str) -> str:
+    """The address of IPv6 that stands for one of IPv4 in these tests."""
+    start, _, last = address.rpartition(".")
+    return f"{SIX[start]}::{int(last):x}"
+
+
+def dual(layout: str = "segmented", **changes: Any) -> dict[str, Any]:
+    """The same release, with IPv6 beside IPv4."""
+    found = release(layout, **changes)
+    for name, subnet in (("sse-network", "fd99::/64"), ("sse-data", "fd99:0:0:2::/64")):
+        start = subnet.removesuffix("::/64")
+        found["networks"][name]["ipv6"] = {"subnet": subnet, "gateway": "", "ip_range": f"{start}::80/121"}
+    for one in found["containers"].values():
+        one["networks6"] = {name: in_six(address) for name, address in one["networks"].items()}
+        one["ports"] += [{**port, "host_ip": "::"} for port in one["ports"] if port["host_ip"] == "0.0.0.0"]
+        one["ports"] += [{**port, "host_ip": "::1"} for port in one["ports"] if port["host_ip"] == "127.0.0.1"]
+    return found
+
+
+@pytest.mark.parametrize("layout", ["single", "segmented"])
+def test_both_families_are_judged_alike(layout: str) -> None:
+    four, six = (firewall.rules([dual(layout)], (), family) for family in FAMILIES)
+    addresses = (APP, "10.99.2.21", REDIS, NGINX, GUEST, WORLD)
+    verdicts: list[str] = []
+    for source in addresses:
+        for target in addresses:
+            for number, came_to in ((443, None), (443, 8443), (80, 8080), (8000, None), (6379, None)):
+                verdict = judge(four, source, target, number, came_to)
+                assert judge(six, in_six(source), in_six(target), number, came_to) == verdict, (source, target, number)
+                verdicts.append(verdict)
+    assert set(verdicts) == {"RETURN", "REJECT"}
+
+
+def test_without_ipv6_it_has_no_rules() -> None:
+    assert firewall.walls([release()])[IPV6] == []
+    # While it is switched off, what ran is closed until it is gone.
+    assert firewall.walls([release()], [dual()])[IPV6] != []
+
+
+def test_sources_are_allowed_per_family_and_a_family_without_any_is_closed() -> None:
+    only_four = firewall.walls([dual(allow_from=("203.0.113.0/24",))])
+    assert judge(only_four[IPV4], WORLD, NGINX, 443, came_to=8443) == "RETURN"
+    assert judge(only_four[IPV6], in_six(WORLD), in_six(NGINX), 443, came_to=8443) == "REJECT"
+    assert not any("203.0.113.0/24" in rule for rule in only_four[IPV6])  # ip6tables would refuse all of them
+    both = firewall.walls([dual(allow_from=("198.51.100.0/24", "2001:db8:2::/48"))])
+    assert judge(both[IPV4], WORLD, NGINX, 443, came_to=8443) == "REJECT"
+    assert judge(both[IPV6], in_six(WORLD), in_six(NGINX), 443, came_to=8443) == "RETURN"
+    assert judge(both[IPV6], "2001:db8:3::7", in_six(NGINX), 443, came_to=8443) == "REJECT"
+
+
+def test_neighbours_are_found_within_a_segment_before_anything_is_refused() -> None:
+    kinds = [rule[rule.index("--icmpv6-type") + 1] for rule in firewall.rules([dual()], (), IPV6)[1:3]]
+    assert kinds == ["neighbour-solicitation", "neighbour-advertisement"]
+
+
 class Kernel:
     """What iptables lists, and what was run."""
 
@@ -137,8 +198,11 @@ class Kernel:
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         self.ran.append(command)
-        lines = self.lists.get(command[0].rpartition("/")[2] if command[-1] == firewall.PARENT else command[-1])
-        code = 1 if command[3:4] == ("-S",) and lines is None else 0
+        if "-C" in command:
+            return subprocess.CompletedProcess(command, 0 if "OUTPUT" in self.lists else 1, "", "")
+        chain = command[-1]
+        lines = self.lists.get(command[0].rpartition("/")[2] if chain in (firewall.PARENT, "FORWARD") else chain)
+        code = 1 if command[5:6] == ("-S",) and lines is None else 0
         return subprocess.CompletedProcess(command, code, "\n".join(lines or []), "")
 
 
@@ -156,13 +220,55 @@ def test_rules_stand_when_all_of_them_are_there_and_asked(monkeypatch: pytest.Mo
 
     def stands(chain: list[str], parent: list[str]) -> bool:
         Kernel(monkeypatch, {"iptables": parent, "SSE-sse": chain})
-        return firewall.Firewall("sse", str(tmp_path)).stands(rules)
+        return firewall.Firewall("sse", str(tmp_path)).stands({IPV4: rules, IPV6: []})
 
     assert stands(listed, asked)
     assert not stands(listed, asked[:1])
     assert not stands([], asked)
     assert not stands(listed[1:], asked)
     assert not stands([*listed[:-1], listed[-1].replace(firewall.fingerprint(rules), "0" * 16)], asked)
+
+
+def test_an_engine_without_a_place_for_rules_of_ipv6_has_them_where_they_come_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rules = firewall.walls([dual()])
+    Kernel(monkeypatch, {"iptables": [], "DOCKER": []})
+    monkeypatch.setattr(firewall.shutil, "which", lambda name, **_: f"/usr/sbin/{name}" if "-" not in name else None)
+    wall = firewall.Firewall("sse", str(tmp_path))
+    assert wall.places[IPV4] == firewall.Place("/usr/sbin/iptables", "filter", "DOCKER-USER")
+    # 20.10 manages ip6tables without DOCKER-USER; the double has that chain of IPv4 alone.
+    Kernel(monkeypatch, {"DOCKER": []})
+    monkeypatch.setattr(firewall.shutil, "which", lambda name, **_: f"/usr/sbin/{name}" if "-" not in name else None)
+    mangle = firewall.place(IPV6)
+    assert mangle is not None
+    assert mangle == firewall.Place("/usr/sbin/ip6tables", "mangle", "FORWARD")
+    text = firewall.restore_text("SSE-sse", mangle.able(rules[IPV6]), mangle.table)
+    assert text.startswith("*mangle\n")
+    assert "REJECT" not in text
+    assert "-d fd99::/64 -p tcp -j DROP" in text
+    assert firewall.place(IPV4) is None
+
+
+def test_what_asks_for_a_port_at_loopback_of_ipv6_is_refused_as_long_as_there_is_ipv6(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kernel = Kernel(monkeypatch, {"iptables": [], "ip6tables": [], "OUTPUT": []})
+    wall = firewall.Firewall("sse", str(tmp_path))
+    sent_on = "-s ::1/128 ! -d ::1/128 -p tcp -m conntrack --ctstate DNAT -m comment --comment SSE-sse -j REJECT"
+    assert f"-I OUTPUT {sent_on} --reject-with tcp-reset" in wall.files(firewall.walls([dual()]))["restore"]
+    assert "OUTPUT" not in wall.files(firewall.walls([release()]))["restore"]
+    # It is there, and should not be.
+    assert not wall.stands({IPV4: [], IPV6: []})
+    wall.drop(IPV6)
+    assert ("-D", "OUTPUT", "-s", "::1/128") in [command[3:7] for command in kernel.ran]
+
+
+def test_rules_of_ipv6_with_no_place_for_them_are_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    Kernel(monkeypatch, {"iptables": []})
+    wall = firewall.Firewall("sse", str(tmp_path))
+    with pytest.raises(firewall.FirewallError, match="does not manage ip6tables"):
+        wall.ensure(firewall.walls([dual()]), check=False)
 
 
 def test_rules_are_replaced_in_one_step_and_signed() -> None:

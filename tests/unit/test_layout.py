@@ -96,3 +96,48 @@ def test_a_bad_segment_is_told_by_its_name(changes: dict[str, Any], said: str) -
 
 def test_in_single_further_subnets_are_not_looked_at() -> None:
     assert list(layout.problems({**SETTINGS, "network_layout": "single", "network_subnet": "192.168.255.0/24"})) == []
+
+
+DUAL = {**SETTINGS, "network_ipv6": True, "network_ipv6_subnet": "fd12:3456:789a::/64"}
+
+
+def test_with_ipv6_every_network_has_a_64_of_its_own_and_without_none() -> None:
+    pools = {name: one["ipv6"] for name, one in layout.networks(DUAL).items()}
+    assert [one["subnet"] for one in pools.values()] == [
+        "fd12:3456:789a::/64", *(f"fd12:3456:789a:{number}::/64" for number in range(1, 5))
+    ]  # fmt: skip
+    assert pools["network"] == {
+        "subnet": "fd12:3456:789a::/64",
+        "gateway": "fd12:3456:789a::1",
+        "ip_range": "fd12:3456:789a::8000/113",
+    }
+    assert not any("ipv6" in one for one in layout.networks({**DUAL, "network_ipv6": False}).values())
+
+
+def test_bridges_of_their_own_overlap_nobody_else_s_in_ipv6_either() -> None:
+    ports = layout.networks(DUAL)["ports"]
+    own = [layout.own_bridge(ports, "x", number) for number in range(10, 74)]
+    subnets = [ipaddress.IPv6Network(one["ipv6"]["subnet"]) for one in own]
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(subnets, 2))
+    for one, subnet in zip(own, subnets, strict=True):
+        assert subnet.subnet_of(ipaddress.IPv6Network(ports["ipv6"]["subnet"]))
+        assert ipaddress.IPv6Address(one["address6"]) in subnet
+        assert ipaddress.IPv6Address(one["address6"]) not in ipaddress.IPv6Network(one["ipv6"]["ip_range"])
+        assert one["address6"] != one["ipv6"]["gateway"]
+
+
+@pytest.mark.parametrize(
+    ("subnet", "said"),
+    [
+        ("x", "network_ipv6_subnet is 'x': it is not an IPv6 network"),
+        ("10.0.0.0/24", "it is not an IPv6 network"),
+        ("fd12::/48", "its prefix is not 64 bits long"),
+        ("fd12::5/64", "it has host bits set; accepted is fd12::/64"),
+        ("2001:db8::/64", "it is not a unique local network"),
+        ("fd12:3456:789a:ffff::/64", "the last would be in another /48"),
+    ],
+)
+def test_a_bad_ipv6_subnet_is_told_where_networks_have_ipv6(subnet: str, said: str) -> None:
+    bad = {**DUAL, "network_ipv6_subnet": subnet}
+    assert said in "; ".join(layout.problems(bad))
+    assert list(layout.problems({**bad, "network_ipv6": False})) == []

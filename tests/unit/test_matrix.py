@@ -28,6 +28,8 @@ def measured(
     answers: list[str] | str = "no such name",
     error: str = "",
     enforced: bool = False,
+    six: dict[str, str] | None = None,
+    error6: str = "",
 ) -> Cell:
     """One edge, where the engine's DNS answers so, and every connection ends in this error, or well."""
 
@@ -38,14 +40,14 @@ def measured(
         return {name: OSError(answers) if isinstance(answers, str) else answers for name in names}
 
     def connect_patiently(targets: Any, _: Any) -> dict[Any, Attempt]:
-        return {target: Attempt(error, 0.001) for target in targets}
+        return {target: Attempt(error6 if ":" in target[0] else error, 0.001) for target in targets}
 
     monkeypatch.setattr(namespace, "inside", inside)
     monkeypatch.setattr(namespace, "hosts_file", lambda *_: "")
     monkeypatch.setattr(namespace, "ask_all", ask_all)
     monkeypatch.setattr(probe, "connect_patiently", connect_patiently)
-    places = {"sse-redis": Place(2, DATA)}
-    [cell] = matrix.measure(Place(1, source), [edge], places, enforced=enforced)
+    places = {"sse-redis": Place(2, DATA, six or {})}
+    [cell] = matrix.measure(Place(1, source, six or {}), [edge], places, enforced=enforced)
     return cell
 
 
@@ -139,3 +141,22 @@ def test_what_is_kept_is_json_for_programs_and_text_for_prometheus(tmp_path: Pat
     assert 'sse_reach_edges{verdict="leak"} 1' in text
     assert 'sse_reach_edges{verdict="broken"} 0' in text
     assert f"sse_reach_measured_timestamp_seconds {NOW.timestamp():.0f}" in text
+
+
+SIX = {"sse-data": "fd99:0:0:2::b"}
+
+
+@pytest.mark.parametrize(
+    ("edge", "error", "error6", "verdict", "address"),
+    [
+        (NEEDED, "", "", "reached", "10.99.2.11"),
+        (NEEDED, "", "timed out", "broken", "fd99:0:0:2::b"),
+        (NOT_NEEDED, "timed out", "timed out", "refused", "10.99.2.11, fd99:0:0:2::b"),
+        (NOT_NEEDED, "timed out", "", "leak", "fd99:0:0:2::b"),
+    ],
+)
+def test_an_edge_is_as_declared_only_if_it_is_so_in_both_families(
+    monkeypatch: pytest.MonkeyPatch, edge: Edge, error: str, error6: str, verdict: str, address: str
+) -> None:
+    cell = measured(monkeypatch, edge, answers=["10.99.2.11"], error=error, enforced=True, six=SIX, error6=error6)
+    assert (cell.verdict, cell.address) == (verdict, address)

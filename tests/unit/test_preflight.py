@@ -18,7 +18,10 @@ SETTINGS: dict[str, Any] = {
     "network_ip_range": "10.99.0.128/25",
     "network_recreate_allowed": False,
     "network_layout": "single",
+    "network_ipv6": False,
     "exposure_allow_from": [],
+    "docker_userland_proxy": False,
+    "docker_package_source": "distribution",
     "docker_restart_allowed": False,
     "kafka_coordination": "kraft",
     "kafka_cluster_id": "",
@@ -46,6 +49,7 @@ NETWORK: dict[str, Any] = {
     "containers": [],
 }
 ENGINE: dict[str, Any] = {
+    "version": "26.1.5",
     "live_restore": True,
     "userland_proxy": False,
     "swarm": "inactive",
@@ -63,6 +67,9 @@ HOST: dict[str, Any] = {
     "overcommit_writable": True,
     "bridge_filter": "on",
     "firewall": "/usr/sbin/iptables",
+    "firewall6": "/usr/sbin/ip6tables",
+    "ipv6": True,
+    "ipv6_routes_lost": [],
     "ssh_client": "",
     "disk_free_bytes": {"/var/lib/docker": 20 * GIB, "/var/lib/sse-platform": 20 * GIB},
     "daemon_json": {},
@@ -230,7 +237,6 @@ def test_networks_are_made_where_they_miss_or_differ_and_dropped_where_nobody_el
         (["192.0.2.0/24"], "192.0.2.9", False),
         (["192.0.2.0/24"], "", False),
         (["198.51.100.0/24"], "192.0.2.9", True),
-        (["198.51.100.0/24"], "2001:db8::1", True),
     ],
 )
 def test_nobody_locks_out_the_address_that_they_come_from(allowed: list[str], client: str, refused: bool) -> None:
@@ -340,3 +346,99 @@ def test_a_guarantee_that_is_off_is_a_notice_and_no_problem(host: dict[str, Any]
 )
 def test_what_this_run_turns_on_is_no_notice(settings: dict[str, Any], engine: Any) -> None:
     assert preflight.notices({**SETTINGS, **settings}, {**HOST, "engine": engine}) == []
+
+
+DUAL = {**SETTINGS, "network_ipv6": True, "network_ipv6_subnet": "fd12:3456:789a::/64"}
+OLD = {**ENGINE, "version": "20.10.24"}
+
+
+def problems6(settings: dict[str, Any] = DUAL, **facts: Any) -> str:
+    networks = layout.networks(settings)
+    release = {**RELEASE, "networks": {one["name"]: {**one, "segment": name} for name, one in networks.items()}}
+    return "\n".join(preflight.problems(settings, {**HOST, **facts}, release))
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({}, ""),
+        ({"ipv6": False}, "IPv6 is off on this host: turn it on with sysctl -w net.ipv6.conf.all.disable_ipv6=0"),
+        ({"firewall6": ""}, 'this engine (26.1.5) does not manage ip6tables'),
+        ({"firewall6": ""}, 'set "experimental": true and "ip6tables": true in /etc/docker/daemon.json'),
+        ({"firewall6": "", "engine": {**ENGINE, "version": "28.2.2"}}, 'set "ip6tables": true in /etc/docker'),
+        ({"firewall6": "", "engine": {**ENGINE, "managed": True}}, ""),
+        ({"firewall6": "", "engine": None}, ""),
+        ({"ipv6_routes_lost": ["ens3"]}, "Keep it with sysctl -w net.ipv6.conf.ens3.accept_ra=2"),
+        (
+            {"interfaces": [{"name": "wg0", "addresses": ["fd12:3456:789a::7/64"]}]},
+            "it overlaps interface wg0 (fd12:3456:789a::7/64); fd12:3456:789a:1::/64 is free",
+        ),
+        (
+            {"routes": [{"destination": "fd12:3456::/32", "device": "tun0"}]},
+            "it overlaps the route fd12:3456::/32 through tun0",
+        ),
+        ({"routes": [{"destination": "::/0", "device": "eth0"}, {"destination": "8000::/1", "device": "tun0"}]}, ""),
+        ({"networks": [{**NETWORK, "name": "x", "subnets": ["fd12:3456:789a::/64"]}]}, "it overlaps Docker network x"),
+    ],
+)  # fmt: skip
+def test_a_host_that_can_not_give_ipv6_is_told_how_it_could(facts: dict[str, Any], said: str) -> None:
+    assert (said in problems6(**facts)) if said else problems6(**facts) == ""
+    # Where nobody asks for IPv6, none of it matters.
+    assert problems6(SETTINGS, **facts) == ""
+
+
+def test_segments_with_ipv6_want_an_engine_that_lets_neighbours_find_each_other() -> None:
+    segmented = {**DUAL, "network_layout": "segmented", "network_segment_subnets": {}, "app_replicas": 1}
+    assert "accepted is single, network_ipv6 false, or Engine 25" in problems6(segmented, engine=OLD)
+    assert problems6(segmented) == ""
+    bookworm = {"engine": None, "distribution": {"id": "debian", "version": "12", "codename": "bookworm"}}
+    assert "Engine 25" in problems6(segmented, **bookworm)
+    assert problems6({**segmented, "docker_package_source": "docker"}, **bookworm) == ""
+    assert problems6(engine=OLD) == ""
+
+
+@pytest.mark.parametrize("wanted", [True, False], ids=["on", "off"])
+def test_switching_ipv6_on_or_off_makes_networks_anew_and_so_is_refused_without_leave(wanted: bool) -> None:
+    pool = layout.networks(DUAL)["network"]["ipv6"]
+    there = NETWORK if wanted else {**NETWORK, "subnets": ["10.99.0.0/24", pool["subnet"]], "ipv6": pool}
+    settings = DUAL if wanted else SETTINGS
+    said = problems6(settings, networks=[there])
+    assert "allow it with network_recreate_allowed=true" in said
+    assert "IPv6 subnet is" in said
+    assert problems6({**settings, "network_recreate_allowed": True}, networks=[there]) == ""
+
+
+@pytest.mark.parametrize(
+    ("client", "allowed", "ipv6", "said"),
+    [
+        ("2001:db8::5", ["192.0.2.0/24"], True, "such as 2001:db8::5/128"),
+        ("2001:db8::5", ["192.0.2.0/24", "2001:db8::/32"], True, ""),
+        ("2001:db8::5", ["192.0.2.0/24"], False, ""),
+        ("192.0.2.9", ["2001:db8::/32"], True, "such as 192.0.2.9/32"),
+        ("fe80::1%eth0", ["fe80::/10"], True, ""),
+    ],
+)
+def test_a_list_that_locks_the_session_out_is_told_in_both_families(
+    client: str, allowed: list[str], ipv6: bool, said: str
+) -> None:
+    found = problems6({**DUAL, "network_ipv6": ipv6, "exposure_allow_from": allowed}, ssh_client=client)
+    assert (said in found) if said else found == ""
+
+
+@pytest.mark.parametrize(
+    ("engine", "changes", "loopback"),
+    [
+        (ENGINE, {}, False),
+        ({**ENGINE, "userland_proxy": True}, {}, True),
+        ({**ENGINE, "userland_proxy": True, "managed": True}, {}, False),
+        ({**ENGINE, "managed": True}, {"docker_userland_proxy": True}, True),
+        (None, {"docker_userland_proxy": True}, True),
+    ],
+    ids=["off", "on", "about to be off", "about to be on", "a new engine"],
+)
+def test_loopback_of_ipv6_is_published_where_the_engine_serves_it(
+    engine: Any, changes: dict[str, Any], loopback: bool
+) -> None:
+    settings, host = {**DUAL, **changes}, {**HOST, "engine": engine}
+    assert ("127.0.0.1" in preflight.twins(settings, host)) == loopback
+    assert any("[::1]" in one for one in preflight.notices(settings, host)) != loopback

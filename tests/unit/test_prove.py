@@ -87,8 +87,8 @@ class Engine:
 @pytest.fixture(autouse=True)
 def quiet_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(namespace, "listeners", lambda _: [])
-    monkeypatch.setattr(exposed, "host_address", lambda: "")
-    monkeypatch.setattr(firewall, "program", lambda: "")
+    monkeypatch.setattr(exposed, "host_address", lambda _: "")
+    monkeypatch.setattr(firewall, "place", lambda _: None)
 
 
 def proved(engine: Engine, tmp_path: Path, containers: dict[str, Any]) -> prove.Proof:

@@ -136,7 +136,7 @@ def test_a_container_whose_image_is_unavailable_is_left_out_and_named() -> None:
         ({"a": container(address=9), "b": container(address=9)}, "address 10.99.0.9 is claimed twice"),
         ({"a": container(), "b": container(aliases=["a"])}, "alias a is claimed twice: by sse-a and by sse-b"),
         (
-            {name: container(ports=[{"host_ip": "::", "host_port": 80, "container_port": 1}]) for name in "ab"},
+            {name: container(ports=[{"host_ip": "0.0.0.0", "host_port": 80, "container_port": 1}]) for name in "ab"},
             "published port 80 is claimed twice",
         ),
         ({"A b": container()}, "'A b' is not accepted"),
@@ -183,3 +183,45 @@ def test_a_killed_write_leaves_the_earlier_release(tmp_path: Path) -> None:
     assert history.numbers() == [1]
     assert history.latest() is not None
     assert (history.directory / "0001.json").stat().st_mode & 0o777 == 0o600
+
+
+def dual(name: str, subnet: str, subnet6: str, *, internal: bool = False) -> dict[str, Any]:
+    pool = {"subnet": subnet6, "gateway": "", "ip_range": ""}
+    return {**network(name, subnet, internal=internal), "ipv6": pool}
+
+
+DUAL = {
+    "network": dual("sse-network", "10.99.0.0/24", "fd99::/64"),
+    "data": dual("sse-data", "10.99.2.0/24", "fd99:0:0:2::/64", internal=True),
+    "ports": dual("sse-ports", "10.99.4.0/24", "fd99:0:0:4::/64"),
+}
+
+
+def test_with_ipv6_a_container_has_the_same_host_number_there_and_its_ports_have_twins() -> None:
+    built = build(
+        {"redis": container(address=11, segments=["data", "ports"], ports=[PORT])},
+        networks=DUAL,
+        twins={"127.0.0.1": "::1"},
+    )
+    redis = built["containers"]["sse-redis"]
+    assert redis["networks6"] == {"sse-data": "fd99:0:0:2::b", "sse-redis-ports": "fd99::4:0:0:b:2"}
+    assert redis["ports"] == [PORT, {**PORT, "host_ip": "::1"}]
+    assert built["networks"]["sse-redis-ports"]["ipv6"]["subnet"] == "fd99::4:0:0:b:0/112"
+    assert release.has_ipv6(built)
+
+
+def test_without_ipv6_nothing_of_it_is_in_a_release_and_a_port_on_it_is_refused() -> None:
+    built = build({"redis": container(ports=[PORT])}, twins={"127.0.0.1": "::1"})
+    assert "networks6" not in built["containers"]["sse-redis"]
+    assert built["containers"]["sse-redis"]["ports"] == [PORT]
+    with pytest.raises(SpecError, match=r"things.containers.redis.ports\[0\].host_ip: :: is an IPv6 address, and"):
+        build({"redis": container(ports=[{**PORT, "host_ip": "::"}])})
+
+
+def test_a_run_of_some_services_does_not_switch_ipv6() -> None:
+    latest, wanted = (
+        build({"a": container(address=9)}),
+        build({"a": container(address=9)}, networks={"network": DUAL["network"]}),
+    )
+    with pytest.raises(SpecError, match="network_ipv6 is another than what runs"):
+        release.limited(wanted, {**latest, "number": 1}, ["things"])

@@ -127,12 +127,12 @@ def observe(options: Json) -> Json:
 def firewall_fact(stack: str, state_directory: str, releases: list[Json]) -> Json | None:
     """Whether the stack's own chain is as its releases say; None where this engine's firewall has no place for it."""
     wall = firewall.Firewall(stack, state_directory)
-    if not wall.program:
+    if not wall.places:
         return None
     script = wall.directory / "restore"
     return {
         "chain": wall.chain,
-        "stands": wall.stands(firewall.rules(releases)),
+        "stands": wall.stands(firewall.walls(releases)),
         "script": str(script) if script.exists() else "",
     }
 

@@ -41,10 +41,17 @@ def create(facts: Json, name: str) -> str:
     return docker(
         *("network", "create", "--driver=bridge", f"--subnet={network['subnet']}", f"--gateway={network['gateway']}"),
         *(f"--ip-range={network['ip_range']}", "--internal" if network["internal"] else ""),
+        *ipv6(network.get("ipv6")),
         f"--opt=com.docker.network.bridge.name={network['device']}",
         f"--opt=com.docker.network.driver.mtu={limit}" if limit < ETHERNET_MTU else "",
         *(f"--label={LABEL_STACK}={facts['stack']}", name),
     )
+
+
+def ipv6(pool: Json | None) -> tuple[str, ...]:
+    """The options that give a network its IPv6."""
+    named = (("--subnet", "subnet"), ("--gateway", "gateway"), ("--ip-range", "ip_range"))
+    return ("--ipv6", *(f"{option}={pool[key]}" for option, key in named)) if pool else ()
 
 
 def missing(facts: Json) -> Iterator[Finding]:

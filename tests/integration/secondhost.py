@@ -1,0 +1,147 @@
+"""A second host on this kernel: mounts and a network of its own, with an engine, and a neighbour that scans it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import docker
+from ansible_collections.sse.platform.plugins.module_utils import firewall, namespace, probe
+from ansible_collections.sse.platform.plugins.module_utils.family import IPV6
+from ansible_collections.sse.platform.tests.integration.stack import ROOT, Stack, eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SUPERVISE = ROOT / "roles/docker/files/supervise-dockerd"
+ENGINE = "/var/lib/sse.platform/engine"  # left by the role docker where it installed the engine
+HOST4, NEIGHBOUR4 = "10.251.91.1", "10.251.91.2"
+# Stand for global addresses: unique local ones, on a cable of this test's own.
+HOST6, NEIGHBOUR6 = "fd5e:7e57:0:91::1", "fd5e:7e57:0:91::2"
+# What an engine and the platform write, and where the host has the same for its own.
+HIDDEN = ("/etc/docker", "/var/lib/docker", "/var/lib/sse.platform", "/var/log")
+
+
+def shell(*command: str, **options: Any) -> str:
+    """Run a command that must succeed; return what it printed."""
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120, **options).stdout
+
+
+class SecondHost:
+    """The host, its engine, and the neighbour on the other end of its cable."""
+
+    def __init__(self, name: str) -> None:
+        """Boot it, with an engine that nothing is configured of."""
+        self.name = name
+        self.directory = Path(tempfile.mkdtemp(prefix=f"{name}-"))
+        for space in (name, f"{name}-out"):
+            shell("ip", "netns", "add", space)
+        mounts = [f"mount --bind {self.directory}{path} {path}" for path in HIDDEN]
+        for path in HIDDEN:
+            Path(f"{self.directory}{path}").mkdir(parents=True)
+        script = "; ".join(
+            ["set -e", "mkdir -p " + " ".join(HIDDEN), *mounts, "mount -t tmpfs tmpfs /run", "exec sleep inf"]
+        )
+        # Not `ip netns exec`, which mounts another /sys, without its cgroups.
+        net = f"--net=/run/netns/{name}"
+        self.holder = subprocess.Popen(["nsenter", net, "unshare", "-m", "sh", "-c", script], stdout=subprocess.DEVNULL)
+        self.neighbour = subprocess.Popen(["nsenter", f"{net}-out", "sleep", "inf"], stdout=subprocess.DEVNULL)
+        for holder in (self.holder, self.neighbour):
+            eventually(
+                lambda pid=holder.pid: Path(f"/proc/{pid}/comm").read_text() == "sleep\n", "a namespace's holder"
+            )
+        self.enter = ("nsenter", "-t", str(self.holder.pid), "-m", "-n")
+        self.lay_cable()
+        self.run("sh", str(SUPERVISE), "start")
+        eventually(self.answers, "the engine")
+        self.engine = docker.DockerClient(f"unix:///proc/{self.holder.pid}/root/run/docker.sock", timeout=120)
+
+    def lay_cable(self) -> None:
+        """Join the two, each the other's way to everywhere: the neighbour may try any address behind the host."""
+        out = f"{self.name}-out"
+        shell("ip", "-n", self.name, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", out)
+        for space in (self.name, out):
+            for device in ("lo", "eth0"):
+                shell("ip", "-n", space, "link", "set", device, "up")
+        for space, own, other in ((self.name, HOST4, NEIGHBOUR4), (out, NEIGHBOUR4, HOST4)):
+            shell("ip", "-n", space, "addr", "add", f"{own}/30", "dev", "eth0")
+            shell("ip", "-n", space, "route", "add", "default", "via", other)
+        self.lay_ipv6()
+
+    def lay_ipv6(self) -> None:
+        """The same for IPv6, which the host loses where it is switched off."""
+        for space, own, other in ((self.name, HOST6, NEIGHBOUR6), (f"{self.name}-out", NEIGHBOUR6, HOST6)):
+            shell("ip", "-n", space, "addr", "replace", "::1/128", "dev", "lo")
+            shell("ip", "-n", space, "addr", "replace", f"{own}/64", "dev", "eth0", "nodad")
+            shell("ip", "-n", space, "-6", "route", "replace", "default", "via", other)
+
+    def run(self, *command: str) -> str:
+        """Run a command there."""
+        return shell(*self.enter, *command)
+
+    def answers(self) -> bool:
+        """Ask the engine."""
+        with contextlib.suppress(subprocess.CalledProcessError):
+            return bool(self.run("docker", "version"))
+        return False
+
+    def load(self, images: Iterable[str]) -> None:
+        """Give its engine images of the host's."""
+        save = subprocess.Popen(["docker", "save", *images], stdout=subprocess.PIPE)
+        subprocess.run([*self.enter, "docker", "load", "-q"], stdin=save.stdout, check=True, capture_output=True)
+        assert save.wait() == 0
+
+    def configure(self, **keys: Any) -> None:
+        """Configure the engine just as the role docker would, which needs a way out for its packages; restart it."""
+        options = {"max-file": "3", "max-size": "10m"}
+        keys = {"live-restore": True, "log-driver": "json-file", "log-opts": options, "userland-proxy": False, **keys}
+        Path(f"{self.directory}/etc/docker/daemon.json").write_text(json.dumps(keys))
+        self.run("mkdir", "-p", ENGINE)
+        self.restart_engine()
+
+    def place6(self) -> firewall.Place:
+        """Where the chain of IPv6 is called from there."""
+        found = namespace.inside(self.holder.pid, lambda: firewall.place(IPV6))
+        assert found
+        return found
+
+    def restart_engine(self) -> None:
+        """Restart the engine; with live-restore its containers run on."""
+        pid = self.run("cat", "/run/docker.pid").strip()
+        self.run("kill", "-TERM", pid)
+        eventually(lambda: not Path(f"/proc/{pid}").exists(), "the engine's end")
+        eventually(self.answers, "the engine")
+
+    def answering(self, pid: int, targets: Iterable[probe.Target]) -> set[probe.Target]:
+        """Connect to all targets from a process's network; return those that answer."""
+        found = namespace.inside(pid, lambda: probe.connect_all(targets))
+        return {target for target, attempt in found.items() if not attempt.error}
+
+    def listening(self) -> set[tuple[str, int]]:
+        """List the addresses and ports of the host itself that somebody listens on."""
+        return {(one.address, one.port) for one in namespace.listeners(self.holder.pid)}
+
+    def shut_down(self) -> None:
+        """End everything of it."""
+        for container in self.engine.containers.list(all=True):
+            container.remove(force=True)
+        self.run("sh", str(SUPERVISE), "stop")
+        for holder in (self.holder, self.neighbour):
+            holder.kill()
+            holder.wait()
+        for space in (self.name, f"{self.name}-out"):
+            shell("ip", "netns", "del", space)
+        shutil.rmtree(self.directory)
+
+
+class SecondStack(Stack):
+    """A stack there."""
+
+    def __init__(self, host: SecondHost, name: str, subnet: str, **variables: Any) -> None:
+        super().__init__(name, subnet, 18280, **variables)
+        self.engine, self.enter = host.engine, host.enter
