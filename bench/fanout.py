@@ -21,7 +21,6 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +33,7 @@ Start = Callable[[Workplace], Hub]
 
 SUBSCRIBERS = 1000
 LOW, HIGH = 20, 200  # events per second, to each subscriber
+PAIRS = 3  # of windows for each link of NGINX, in every round
 LADDER = [
     5,
     10,
@@ -125,12 +125,23 @@ class Bench:
         return False
 
     def nginx(self) -> dict[str, Any]:
-        """Ours behind NGINX, both on the one core."""
-        rounds: dict[str, list[dict[str, Any]]] = {}
-        for _ in range(self.rounds):
-            for link in ("tcp", "socket"):
-                self.round(rounds, link, f"behind NGINX, {link}", partial(peers.behind_nginx, link=link))
-        return {"rounds": rounds}
+        """Ours behind NGINX, both on the one core; the same processes serve both links in turn, window by window."""
+        rounds: dict[str, list[dict[str, Any]]] = {link: [] for link in peers.LINKS}
+        for number in range(self.rounds):
+            with self.attempt("behind NGINX") as place:
+                hub = peers.behind_nginx(place)
+                # In turn forwards and backwards, so that neither link always comes first.
+                links = peers.LINKS if number % 2 else tuple(reversed(peers.LINKS))
+                steps = [subscribe(SUBSCRIBERS), window("warm-up", LOW, 1)]
+                for pair in range(1 if self.quick else PAIRS):
+                    steps += [window(f"low {pair}", LOW, self.seconds), window(f"high {pair}", HIGH, self.seconds)]
+                found = measure(hub, *(peers.by_link(hub, link, step) for step in steps for link in links))
+                for pair in range(1 if self.quick else PAIRS):
+                    for link in peers.LINKS:
+                        names = {"subscribed": "subscribed", "low": f"low {pair}", "high": f"high {pair}"}
+                        rounds[link].append({short: found[f"{link} {name}"] for short, name in names.items()})
+                        say(f"behind NGINX, {link}: {report.line(rounds[link][-1])}")
+        return {"rounds": rounds} if all(rounds.values()) else {}
 
     def idle(self) -> dict[str, Any]:
         """Ten thousand subscribers to whom nothing comes but heartbeats."""

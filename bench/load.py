@@ -181,7 +181,7 @@ class Load:
         self.address: tuple[str, int] | str = job["socket"] if "socket" in job else ("127.0.0.1", job["port"])
         self.publish_head, self.publish_tail = job["publish_head"].encode(), job["publish_tail"].encode()
         self.escape = job["escape"]
-        self.subscribers: list[socket.socket] = []
+        self.subscribers: dict[str, list[socket.socket]] = {}  # by the name of their set
         self.publishers: dict[int, Publisher] = {}
         self.idle: deque[Publisher] = deque()
         self.epoll = select.epoll()
@@ -196,18 +196,18 @@ class Load:
         """Processor seconds so far, by kind of process."""
         return {name: processor_seconds(pids) for name, pids in self.job["processes"].items()}
 
-    def request(self, number: int) -> bytes:
+    def request(self, number: int, tail: bytes) -> bytes:
         """One publish."""
         body = payload(number)
         if self.escape:  # application/x-www-form-urlencoded
             body = body.replace(b'"', b"%22").replace(b"{", b"%7B").replace(b"}", b"%7D")
-        return self._request(self.publish_tail.replace(b"PAYLOAD", body))
+        return self._request(tail.replace(b"PAYLOAD", body))
 
     def _request(self, body: bytes) -> bytes:
         return self.publish_head + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
-    def subscribe(self, count: int, request: bytes) -> None:
-        """Open streams and read each answer's head."""
+    def subscribe(self, count: int, request: bytes, name: str = "") -> None:
+        """Open streams of a set and read each answer's head."""
         for begin in range(0, count, CONNECTS):
             opened = [connected(self.address) for _ in range(min(CONNECTS, count - begin))]
             for one in opened:
@@ -221,7 +221,7 @@ class Load:
                     data += part
                 if data.split(b" ", 2)[1] != b"200":
                     raise ConnectionError(f"not a stream: {data[:200]!r}")
-                self.subscribers.append(one)
+                self.subscribers.setdefault(name, []).append(one)
                 # its line end belongs to the first chunk's boundary
                 self.reader.add(one.fileno(), data[data.index(b"\r\n\r\n") + 2 :])
                 self.epoll.register(one.fileno(), select.EPOLLIN)
@@ -256,16 +256,17 @@ class Load:
             if status:
                 yield publisher, status
 
-    def window(self, rate: float, seconds: float, grace: float) -> dict[str, Any]:
-        """Publish at a fixed rate and wait for the rest; all that was measured."""
+    def window(self, rate: float, seconds: float, grace: float, name: str = "", tail: str = "") -> dict[str, Any]:
+        """Publish at a fixed rate, to one set of subscribers, and wait for the rest; all that was measured."""
+        subscribers, body = self.subscribers[name], tail.encode() or self.publish_tail
         total, base = round(rate * seconds), self.next_number
         self.next_number += total
-        wanted = total * len(self.subscribers)
+        wanted = total * len(subscribers)
         sent = (ctypes.c_double * total)()
         self.reader.expect(base, total, sent)
         counters = self.reader.counters
         errors = held_back = done = 0
-        before = sum(map(segments, self.subscribers))
+        before = sum(map(segments, subscribers))
         spent = self.spent()
         begun = time.monotonic()
         due = begun
@@ -274,7 +275,7 @@ class Load:
             if done < total:
                 if now >= due:
                     if publisher := self._free():
-                        request = self.request(base + done)
+                        request = self.request(base + done, body)
                         sent[done] = time.monotonic()
                         publisher.send(request)
                         done += 1
@@ -294,7 +295,7 @@ class Load:
         elapsed = time.monotonic() - begun
         used = {name: seconds - spent[name] for name, seconds in self.spent().items()}
         delivered = counters.delivered
-        written = sum(map(segments, self.subscribers)) - before
+        written = sum(map(segments, subscribers)) - before
         histogram = counters.histogram[:]
         return {
             "rate": rate,
@@ -369,7 +370,8 @@ class Load:
 
     def close(self) -> None:
         """Leave."""
-        for one in (*self.subscribers, *(publisher.socket for publisher in self.publishers.values())):
+        opened = (one for subscribers in self.subscribers.values() for one in subscribers)
+        for one in (*opened, *(publisher.socket for publisher in self.publishers.values())):
             one.close()
 
 
@@ -380,12 +382,14 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
         name, kind = step["name"], step["kind"]
         if kind == "subscribe":
             before = resident_bytes(load.pids())
-            load.subscribe(step["count"], step["request"].encode())
+            load.subscribe(step["count"], step["request"].encode(), step.get("set", ""))
             load.idle_seconds(step["settle"])
             kilobytes = (resident_bytes(load.pids()) - before) / 1024 / step["count"]
             results[name] = {"count": step["count"], "kb_per_connection": kilobytes}
         elif kind == "window":
-            results[name] = load.window(step["rate"], step["seconds"], step["grace"])
+            results[name] = load.window(
+                step["rate"], step["seconds"], step["grace"], step.get("set", ""), step.get("tail", "")
+            )
         elif kind == "idle":
             spent, begun = processor_seconds(load.pids()), time.monotonic()
             load.idle_seconds(step["seconds"])

@@ -378,12 +378,20 @@ PEERS: dict[str, Callable[[Workplace], Hub]] = {
 # --- what our service is deployed with
 
 
-def behind_nginx(place: Workplace, link: str) -> Hub:
-    """Ours behind NGINX, with the proxy's settings as the nginx role renders them, over TCP or a Unix socket."""
+LINKS = ("tcp", "socket")
+
+
+def behind_nginx(place: Workplace) -> Hub:
+    """Ours behind NGINX, with the proxy's settings as the nginx role renders them; /tcp/ and /socket/ lead to it."""
     path = str(place.directory / "app.sock")
-    hub = ours(place, SSE_SOCKET_PATH=path if link == "socket" else "")
+    hub = ours(place, SSE_SOCKET_PATH=path)
     port = place.port()
-    server = f"unix:{path}" if link == "socket" else f"127.0.0.1:{hub.port}"
+    servers = {"tcp": f"127.0.0.1:{hub.port}", "socket": f"unix:{path}"}
+    upstreams = "".join(
+        f"    upstream {link} {{ zone {link} 128k; least_conn; server {servers[link]}; keepalive 32; }}\n"
+        for link in LINKS
+    )
+    locations = "".join(f"        location /{link}/ {{ proxy_pass http://{link}/; }}\n" for link in LINKS)
     pids = start_nginx(
         place,
         port,
@@ -401,17 +409,24 @@ def behind_nginx(place: Workplace, link: str) -> Hub:
     proxy_set_header X-Forwarded-For $remote_addr;
     proxy_set_header X-Request-ID $request_id;
     proxy_set_header Idempotency-Key $request_id;
-    upstream app {{ zone app 128k; least_conn; server {server}; keepalive 32; }}
+{upstreams}
     server {{
         listen 127.0.0.1:{port} backlog=4096;
         keepalive_requests 1000000;
-        location / {{ proxy_pass http://app; }}
+{locations}
     }}""",
         HUB_CORE,
     )
-    hub.port = port
+    hub.port, hub.publish_head = port, hub.publish_head.replace(" /", " /tcp/", 1)
     hub.processes["NGINX"] = pids
     return hub
+
+
+def by_link(hub: Hub, link: str, step: dict[str, Any]) -> dict[str, Any]:
+    """A step for the subscribers of one link, each of which has a channel of its own."""
+    request = hub.subscribe.replace(" /", f" /{link}/", 1).replace("channel=bench", f"channel={link}")
+    tail = hub.publish_tail.replace('"bench"', f'"{link}"')
+    return {**step, "name": f"{link} {step['name']}", "set": link, "request": request, "tail": tail}
 
 
 def kafka(place: Workplace) -> tuple[str, list[int]]:

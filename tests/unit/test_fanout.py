@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import select
+import selectors
 import shutil
 import socket
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -137,6 +140,77 @@ def test_goals_stand_beside_the_medians_and_say_what_was_missed() -> None:
     assert found["CPU per delivery at 20 events/s, of Mercure's"] == ("0.57 x", False)  # goal 0.5
     assert found["event rate held, of nchan's"] == ("4.0 x", True)
     assert found["memory per idle connection"] == ("9.0 KB", True)
+
+
+def test_a_ratio_is_of_rounds_measured_together_so_that_a_machine_that_slows_down_changes_none() -> None:
+    def low(us: float) -> dict[str, Any]:
+        return {"low": window(cpu_us={"hub": us})}
+
+    ours, other = [low(4.0), low(9.0), low(4.2)], [low(5.0), low(11.0), low(10.5)]  # slower in the second and third
+    assert report.paired(ours, other, report.low_us) == pytest.approx(0.8)
+
+
+def test_a_window_is_of_one_set_of_subscribers_and_counts_what_another_misses_as_nothing(
+    library: Path,
+) -> None:
+    with Hub() as port:
+        job = {
+            "port": port, "publish_head": "POST / HTTP/1.1\r\n", "publish_tail": "PAYLOAD", "escape": False,
+            "processes": {"hub": [os.getpid()]}, "reader": str(library), "spin": False,
+            "steps": [
+                *({"name": f"{name} subscribed", "kind": "subscribe", "count": count, "settle": 0, "set": name,
+                   "request": f"GET /{name} HTTP/1.1\r\n\r\n"} for name, count in (("a", 3), ("b", 2))),
+                *({"name": name, "kind": "window", "rate": 100, "seconds": 0.1, "grace": 5, "set": name,
+                   "tail": f"{name} PAYLOAD"} for name in ("a", "b")),
+            ],
+        }  # fmt: skip
+        found = load.run(job)
+    assert {name: (found[name]["deliveries"], found[name]["lost"]) for name in ("a", "b")} == {
+        "a": (30, 0),
+        "b": (20, 0),
+    }
+
+
+class Hub(threading.Thread):
+    """Gives what is published as `NAME PAYLOAD` to who asked for /NAME."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.ended, self.end = socket.socketpair()
+
+    def __enter__(self) -> int:
+        self.start()
+        return self.listener.getsockname()[1]
+
+    def __exit__(self, *_: object) -> None:
+        self.end.close()
+        self.join(10)
+
+    def run(self) -> None:
+        streams: dict[bytes, list[socket.socket]] = {}
+        with self.listener, self.ended, selectors.DefaultSelector() as selector:
+            for waiting in (self.listener, self.ended):
+                selector.register(waiting, selectors.EVENT_READ)
+            while True:
+                for key, _ in selector.select():
+                    ready: Any = key.fileobj
+                    if ready is self.ended:
+                        return
+                    if ready is self.listener:
+                        selector.register(ready.accept()[0], selectors.EVENT_READ)
+                    elif not (request := ready.recv(65536)):
+                        selector.unregister(ready)
+                        ready.close()
+                    elif request.startswith(b"GET /"):
+                        streams.setdefault(request[5:6], []).append(ready)
+                        ready.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                    else:
+                        name, _, data = request.partition(b"\r\n\r\n")[2].partition(b" ")
+                        frame = b"data: %b\n\n" % data
+                        for stream in streams[name]:
+                            stream.sendall(b"%x\r\n%b\r\n" % (len(frame), frame))
+                        ready.sendall(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n")
 
 
 def test_a_hub_that_lost_something_in_any_round_is_shown_to_fall_behind() -> None:
