@@ -48,7 +48,7 @@ class Service:
         ring = Ring(settings.ring_events, settings.ring_bytes)
         self.hub = Hub(ring, self.metrics, settings.heartbeat_seconds)
         self.history = History(settings)
-        window = Window(settings.dedupe_window, settings.dedupe_seconds)
+        window = Window(settings.dedupe_window, settings.window_seconds)
         self.feed = Feed(self.log, ring, window, self.hub, self.metrics, self.history, settings.retention_seconds / 2)
         self.statistics = Statistics(settings, self.hub, self.feed, self.log, self.history, self.metrics)
         self.authority = Authority(settings, self.metrics)

@@ -78,7 +78,7 @@ class Settings(BaseModel):
     max_publishes: int = Field(1000, ge=1, le=100_000, description="in flight: each holds a body in memory")
     publish_deadline_seconds: float = Field(5, ge=1, le=60)
     dedupe_window: int = Field(20_000, ge=100, le=1_000_000, description="offsets; some 350 bytes of memory each")
-    dedupe_seconds: int = Field(600, ge=10, le=86_400)
+    dedupe_seconds: int = Field(600, ge=10, le=86_400, description="not given: at most the retention")
 
     max_streams: int = Field(15_000, ge=1, le=1_000_000, description="below the limit of open files")
     max_stats_streams: int = Field(100, ge=1, le=10_000, description="each is a write and a task switch a second")
@@ -131,7 +131,14 @@ class Settings(BaseModel):
             raise ValueError(f"SSE_RING_BYTES={self.ring_bytes}: must be at least 8 x SSE_MAX_BODY_BYTES")
         if self.retention_seconds < 2 * self.heartbeat_seconds:
             raise ValueError(f"SSE_RETENTION_SECONDS={self.retention_seconds}: must be at least 2 heartbeats")
+        if "dedupe_seconds" in self.model_fields_set and self.dedupe_seconds > self.retention_seconds:
+            raise ValueError(f"SSE_DEDUPE_SECONDS={self.dedupe_seconds}: must be at most SSE_RETENTION_SECONDS")
         return self
+
+    @property
+    def window_seconds(self) -> int:
+        """How long a key counts: a log that is trimmed sooner never holds a whole window, and proves no resume."""
+        return min(self.dedupe_seconds, self.retention_seconds)
 
     def key_files(self) -> list[str]:
         """The files of API keys."""

@@ -46,6 +46,10 @@ def test_every_field_is_set_by_its_variable() -> None:
         ({"REDIS_PASSWORD_FILE": "/nowhere/at/all"}, "REDIS_PASSWORD_FILE='/nowhere/at/all'"),
         ({"SSE_RING_BYTES": "65536"}, "SSE_RING_BYTES=65536"),
         ({"SSE_RETENTION_SECONDS": "60", "SSE_HEARTBEAT_SECONDS": "60"}, "SSE_RETENTION_SECONDS=60"),
+        (
+            {"SSE_RETENTION_SECONDS": "60", "SSE_DEDUPE_SECONDS": "61"},
+            "SSE_DEDUPE_SECONDS=61: must be at most SSE_RETE",
+        ),
     ],
 )
 def test_senseless_configuration_is_refused_in_one_line_that_names_the_variable(
@@ -55,6 +59,12 @@ def test_senseless_configuration_is_refused_in_one_line_that_names_the_variable(
         load(environment)
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_key_counts_no_longer_than_the_log_keeps_its_record() -> None:
+    assert load({}).window_seconds == 600
+    assert load({"SSE_RETENTION_SECONDS": "60"}).window_seconds == 60
+    assert load({"SSE_RETENTION_SECONDS": "600", "SSE_DEDUPE_SECONDS": "60"}).window_seconds == 60
 
 
 def test_the_process_refuses_to_start_with_one_line_and_status_2() -> None:
