@@ -6,6 +6,7 @@ import asyncio
 import importlib
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
+from itertools import chain
 from typing import Any
 
 from sse_app import trace
@@ -235,7 +236,10 @@ class KafkaLog:
         self._producer = None
         sender = producer._sender
         sender.sender_task.cancel()
-        producer._message_accumulator.fail_all(_errors.KafkaConnectionError("given up"))
+        held = producer._message_accumulator
+        held.fail_all(_errors.KafkaConnectionError("given up"))
+        for batch in (*chain(*held._batches.values()), *held._pending_batches):
+            batch._drain_waiter.exception()  # else asyncio logs, at level error, that nobody has looked at it
         self._dispose(producer.client.close)
         self._dispose(producer.stop)
 
