@@ -2,72 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import subprocess
-import threading
 from collections.abc import Iterator
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import docker.errors
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils import firewall, namespace, probe
+from ansible_collections.sse.platform.plugins.module_utils import firewall, host, namespace, outside, probe
+from ansible_collections.sse.platform.plugins.module_utils.neighbour import Neighbour, beside
 from ansible_collections.sse.platform.tests.integration.stack import Stack, eventually
-from sse_client.client import Bye, Client, Gap, Message
-
-CHANNEL = "it.network"
-DELIVER_SECONDS = 60.0
-NEIGHBOUR, ITS_GATEWAY = "10.251.90.2", "10.251.90.1"
-
-
-class Traffic:
-    """One subscriber that resumes and one publisher that repeats, for as long as something is done to the stack."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.stored: list[str] = []
-        self.heard: list[str] = []
-        self.gaps: list[Gap] = []
-        self.ending = threading.Event()
-
-    def __enter__(self) -> Traffic:
-        self.thread = threading.Thread(target=lambda: asyncio.run(self.run()), daemon=True)
-        self.thread.start()
-        eventually(lambda: len(self.heard) > 5, "events arrive")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.ending.set()
-        self.thread.join(2 * DELIVER_SECONDS)
-
-    async def run(self) -> None:
-        self.level = asyncio.Event()
-        async with Client(self.url) as client:
-            listening = asyncio.create_task(self.listen(client))
-            while not self.ending.is_set():
-                self.stored += await client.publish({"channel": CHANNEL, "data": 0}, seconds=DELIVER_SECONDS)
-                await asyncio.sleep(0.02)  # some fifty events a second are enough
-            # What was published before the last event was given before it.
-            self.stored += await client.publish({"channel": CHANNEL, "data": 1}, seconds=DELIVER_SECONDS)
-            async with asyncio.timeout(DELIVER_SECONDS):
-                await self.level.wait()
-            listening.cancel()
-
-    async def listen(self, client: Client) -> None:
-        async with contextlib.aclosing(client.stream(CHANNEL)) as stream:
-            async for found in stream:
-                match found:
-                    case Message():
-                        self.heard.append(found.id)
-                        if found.data == "1":
-                            self.level.set()
-                    case Gap():
-                        self.gaps.append(found)
-                    case Bye():
-                        pass
+from ansible_collections.sse.platform.tests.integration.traffic import Traffic
 
 
 def kept(stack: Stack) -> dict[str, int]:
@@ -102,53 +48,36 @@ def test_a_stack_moves_into_segments_and_back_and_no_acknowledged_event_is_lost(
         left = {str(one.name) for one in stack.engine.networks.list(names=["it-"])}
         assert {name for name in left if not name.startswith("it-bad")} == {"it-network"}
         eventually(lambda: len(traffic.stored) > moved, "events after the move back")
-    assert traffic.gaps == []
-    assert traffic.heard == traffic.stored
+    assert not traffic.broken
     assert len(traffic.stored) > moved > 5
 
 
 @pytest.fixture
-def neighbour() -> Iterator[int]:
-    """A machine beside this one: a network namespace with a cable to the host, which is its router."""
-    run = partial(subprocess.run, check=True)
-    run(["ip", "netns", "add", "it-net"])
-    holder = subprocess.Popen(["ip", "netns", "exec", "it-net", "sleep", "600"])
-    try:
-        run(["ip", "link", "add", "it-net0", "type", "veth", "peer", "name", "it-net1", "netns", "it-net"])
-        run(["ip", "addr", "add", f"{ITS_GATEWAY}/30", "dev", "it-net0"])
-        run(["ip", "link", "set", "it-net0", "up"])
-        run(["ip", "-n", "it-net", "addr", "add", f"{NEIGHBOUR}/30", "dev", "it-net1"])
-        run(["ip", "-n", "it-net", "link", "set", "it-net1", "up"])
-        run(["ip", "-n", "it-net", "route", "add", "default", "via", ITS_GATEWAY])
-        eventually(lambda: "sleep" in command_of(holder.pid), "the namespace's holder")
-        yield holder.pid
-    finally:
-        holder.kill()
-        holder.wait()
-        run(["ip", "netns", "del", "it-net"])
-        subprocess.run(["ip", "link", "del", "it-net0"], check=False, capture_output=True)
+def neighbour() -> Iterator[Neighbour]:
+    """A machine beside this one, which is its router."""
+    facts = host.observe({})
+    with beside(one["destination"] for one in facts["routes"] if one["destination"] != "0.0.0.0/0") as made:
+        yield made
 
 
-def command_of(pid: int) -> str:
-    return Path(f"/proc/{pid}/comm").read_text()
-
-
-def answering(stack: Stack, pid: int) -> set[tuple[str, int]]:
+def answering(stack: Stack, neighbour: Neighbour) -> set[tuple[str, int]]:
     """Scan, from the neighbour, the host's published ports and every port of every container at its own address."""
     containers = [*stack.containers().values()]
     networks = {name for one in containers for name in one.attrs["NetworkSettings"]["Networks"]}
-    hosts = {ITS_GATEWAY, *(stack.engine.networks.get(name).attrs["IPAM"]["Config"][0]["Gateway"] for name in networks)}
+    hosts = {
+        neighbour.host[0],
+        *(stack.engine.networks.get(name).attrs["IPAM"]["Config"][0]["Gateway"] for name in networks),
+    }
     published = range(stack.http_port, stack.http_port + 8)
     targets = {(address, port) for address in hosts for port in published}
     for one in containers:
         ports = {found.port for found in namespace.listeners(one.attrs["State"]["Pid"])}
         for network in one.attrs["NetworkSettings"]["Networks"].values():
             targets |= {(network["IPAddress"], port) for port in ports}
-    found = namespace.inside(pid, lambda: probe.connect_all(targets))
-    return {target for target, attempt in found.items() if not attempt.error}
+    return namespace.inside(neighbour.pid, lambda: outside.look(sorted(targets), probe.CONNECT_SECONDS))
 
 
-def test_a_neighbour_reaches_what_is_declared_public_and_nothing_else(stack: Stack, neighbour: int) -> None:
+def test_a_neighbour_reaches_what_is_declared_public_and_nothing_else(stack: Stack, neighbour: Neighbour) -> None:
     assert answering(stack, neighbour) == set()
     # Without the stack's chain a neighbour is at Redis, though it is published on loopback alone.
     jump = ["-j", firewall.chain(stack.name)]
@@ -157,21 +86,45 @@ def test_a_neighbour_reaches_what_is_declared_public_and_nothing_else(stack: Sta
     production: dict[str, Any] = {"exposure_profile": "production", "exposure_unauthenticated_publishing": True}
     stack.up(**production)
     doors = (stack.http_port, stack.http_port + 1)
-    public = {(address, port) for address in (ITS_GATEWAY, f"{stack.prefix}.1") for port in doors}
+    public = {(address, port) for address in (neighbour.host[0], f"{stack.prefix}.1") for port in doors}
     assert answering(stack, neighbour) == public
     before = stack.ids()
     stack.up(**production, exposure_allow_from=["192.0.2.0/24"])
     assert answering(stack, neighbour) == set()
     assert stack.live_again()  # this host itself always may
-    stack.up(**production, exposure_allow_from=[f"{NEIGHBOUR}/32"])
+    stack.up(**production, exposure_allow_from=[f"{neighbour.own[0]}/32"])
     assert answering(stack, neighbour) == public
     assert stack.ids() == before
     stack.up(**production, network_layout="segmented")
     assert answering(stack, neighbour) == {
         (address, port)
-        for address in {ITS_GATEWAY, *(f"10.88.{number}.1" for number in (0, 1, 2, 3))}
+        for address in {neighbour.host[0], *(f"10.88.{number}.1" for number in (0, 1, 2, 3))}
         for port in doors
     } | {(f"10.88.4.{number}", port) for number in (5, 9, 17) for port in doors}
+
+
+def test_what_somebody_publishes_to_others_is_found_by_name(stack: Stack) -> None:
+    ports = f"{stack.http_port}-{stack.http_port + 9}"
+    clean = stack.tool("scan", "--ports", ports)
+    assert (clean.returncode, clean.stdout.splitlines()[1:]) == (0, ["what is declared answers, and nothing else does"])
+    published = stack.http_port + 9
+    made = stack.engine.containers.run(
+        stack.container("app-1").attrs["Image"],
+        ["-m", "http.server", "8000"],
+        entrypoint="python",
+        name="guest-of-it",
+        ports={"8000/tcp": published},
+        detach=True,
+    )
+    try:
+        eventually(lambda: stack.tool("scan", "--ports", ports).returncode == 1, "the guest's server listens")
+        found = json.loads(stack.tool("scan", "--ports", ports, "--json").stdout)
+        assert {(one["who"], one["port"], one["right"]) for one in found["answers"]["beside"]} == {
+            ("guest-of-it", published, "")
+        }
+        assert stack.tool("scan", "--ports", ports, "--allow", str(published)).returncode == 0
+    finally:
+        made.remove(force=True)
 
 
 @pytest.fixture
