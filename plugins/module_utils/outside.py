@@ -77,33 +77,27 @@ def ports_of(text: str) -> list[int]:
     return sorted(found)
 
 
-def six(table: str) -> list[tuple[str, str]]:
-    """Interface and global address of each line of /proc/net/if_inet6 (scope 00; a link's own need no listing)."""
-    rows = [line.split() for line in table.splitlines()]
-    return [(row[5], str(ipaddress.IPv6Address(bytes.fromhex(row[0])))) for row in rows if row[3] == "00"]
-
-
-def knowledge(host: Json, table: str, releases: Sequence[Json], containers: Sequence[Json], allowed: list[int]) -> Json:
+def knowledge(host: Json, releases: Sequence[Json], containers: Sequence[Json], allowed: list[int]) -> Json:
     """Gather what an answer is judged by, as plain data.
 
     :param host: the host fact
-    :param table: /proc/net/if_inet6
     :param containers: of the host, as doctor describes them
     :param allowed: ports that something else on the host serves to others, by the user's word
     """
     bridges = {one["device"] for one in host["networks"]}
     addresses = [(one["name"], each.partition("/")[0]) for one in host["interfaces"] for each in one["addresses"]]
-    own = dict.fromkeys(one for one in [*addresses, *six(table)] if one[0] != "lo")
+    own = dict.fromkeys(one for one in addresses if one[0] != "lo")
     ours = {name for release in releases for name in release["containers"]}
     return {
         "outer": [address for name, address in own if name not in bridges],
         "inner": [address for name, address in own if name in bridges],
         "inside": {
-            endpoint["address"]: one["name"]
+            address: one["name"]
             for one in containers
             if one["name"] in ours
             for endpoint in one["networks"].values()
-            if endpoint["address"]
+            for address in (endpoint["address"], endpoint["address6"])
+            if address
         },
         "listens": {name: one["listens"] for release in releases for name, one in release["containers"].items()},
         "declared": [

@@ -95,8 +95,7 @@ def main() -> None:
     seen = host.observe({"stack": stack, "state_directory": directory})
     if seen["engine"] is None:
         module.fail_json(msg=f"No Docker Engine answers here: {seen['engine_error']}. ./sse doctor tells more.")
-    table = host.read("/proc/net/if_inet6")
-    known = outside.knowledge(seen, table, releases, facts.known(stack)["containers"], module.params["allow"])
+    known = outside.knowledge(seen, releases, facts.known(stack)["containers"], module.params["allow"])
     taken = [
         *(one["destination"] for one in seen["routes"]),
         *(each for one in seen["interfaces"] for each in one["addresses"]),

@@ -19,7 +19,7 @@ from ansible_collections.sse.platform.plugins.module_utils import namespace, nei
 
 HOME = "127.0.0.1"
 OUTER, OUTER6, INNER, NGINX, REDIS = "192.0.2.5", "2001:db8::5", "10.99.0.1", "10.99.0.10", "10.99.0.11"
-CLIENT = "198.51.100.7"
+NGINX6, CLIENT = "fd00:99::a", "198.51.100.7"
 
 
 def known(**changes: Any) -> dict[str, Any]:
@@ -89,6 +89,8 @@ def test_knowledge_is_read_from_host_releases_and_containers() -> None:
             {"name": "lo", "addresses": ["127.0.0.1/8"]},
             {"name": "eth0", "addresses": [f"{OUTER}/24"]},
             {"name": "br-sse", "addresses": [f"{INNER}/24"]},
+            {"name": "lo", "addresses": ["::1/128"]},
+            {"name": "eth0", "addresses": [f"{OUTER6}/64"]},
         ],
         "listeners": [
             {"protocol": "udp", "address": "0.0.0.0", "port": 53, "process": "x"},
@@ -96,22 +98,20 @@ def test_knowledge_is_read_from_host_releases_and_containers() -> None:
         ],
         "ssh_client": CLIENT,
     }
-    table = (
-        "00000000000000000000000000000001 01 80 10 80       lo\n"
-        "fe800000000000000000000000000001 02 40 20 80     eth0\n"
-        "20010db8000000000000000000000005 02 40 00 80     eth0\n"
-    )
     nginx = {
         "listens": [80],
         "ports": [{"host_ip": "0.0.0.0", "host_port": 80}, {"host_ip": "127.0.0.1", "host_port": 81}],
     }
     release = {"containers": {"sse-nginx": nginx}, "allow_from": ["192.0.2.0/24"]}
+    endpoints = {"n": {"address": NGINX, "address6": NGINX6}, "m": {"address": "", "address6": ""}}
+    guest = {"n": {"address": "10.99.0.130", "address6": ""}}
     containers = [
-        {"name": "sse-nginx", "networks": {"n": {"address": NGINX}, "m": {"address": ""}}, "published": []},
-        {"name": "guest", "networks": {"n": {"address": "10.99.0.130"}}, "published": [["::", 8081, 80]]},
+        {"name": "sse-nginx", "networks": endpoints, "published": []},
+        {"name": "guest", "networks": guest, "published": [["::", 8081, 80]]},
     ]
-    found = outside.knowledge(host, table, [release], containers, [25])
-    assert (found["outer"], found["inner"], found["inside"]) == ([OUTER, OUTER6], [INNER], {NGINX: "sse-nginx"})
+    found = outside.knowledge(host, [release], containers, [25])
+    assert (found["outer"], found["inner"]) == ([OUTER, OUTER6], [INNER])
+    assert found["inside"] == {NGINX: "sse-nginx", NGINX6: "sse-nginx"}
     assert found["declared"] == [["0.0.0.0", 80, "sse-nginx"]]
     assert found["listeners"] == [["0.0.0.0", 22, "sshd (pid 1)"]]
     assert (found["allow_from"], found["client"], found["allowed"]) == (["192.0.2.0/24"], CLIENT, [25])

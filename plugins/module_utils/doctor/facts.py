@@ -294,6 +294,7 @@ def endpoint_fact(endpoint: Json) -> Json:
     return {
         "id": endpoint.get("NetworkID") or "",
         "address": endpoint.get("IPAddress") or "",
+        "address6": endpoint.get("GlobalIPv6Address") or "",
         "wanted_address": host.as_dict(endpoint.get("IPAMConfig")).get("IPv4Address") or "",
         "aliases": endpoint.get("Aliases") or [],
     }
