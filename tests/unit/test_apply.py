@@ -91,7 +91,7 @@ class Ending:
 
 
 def test_a_container_that_ends_while_it_is_asked_is_told_by_its_end_and_its_last_lines() -> None:
-    check = {"command": ["true"], "http": None, "start": 10}
+    check = {"command": ["true"], "http": None, "start": 10, "timeout": 5}
     one = Applier(cast("Any", Ending()), cast("Any", None), {"containers": {"a": {"healthcheck": check}}})
     with pytest.raises(ApplyError, match=r"a: stopped while starting \(exit code 3\)[\s\S]*nonsense"):
         one.gate("id", "a", patient=True)

@@ -25,7 +25,7 @@ def spec(**keys: Any) -> dict[str, Any]:
         "listens": [],
         "reaches_host": [],
         "ports": [],
-        "healthcheck": {"command": ["true"], "http": None, "interval": 10},
+        "healthcheck": {"command": ["true"], "http": None, "interval": 10, "timeout": 5},
         **keys,
     }
 
@@ -77,7 +77,7 @@ class Engine:
             "NetworkSettings": {"Ports": {}, "Networks": {"sse-network": {"IPAddress": "10.99.0.11", "Gateway": ""}}},
         }
 
-    def execute(self, container: str, command: list[str]) -> tuple[int, str]:
+    def execute(self, container: str, command: list[str], _: float) -> tuple[int, str]:
         return (0, "") if command == ["true"] else (1, f"{container} says no")
 
     def last_lines(self, container: str, lines: int = 20) -> list[str]:
@@ -119,13 +119,13 @@ def test_a_container_of_ours_that_no_release_names_is_told(tmp_path: Path) -> No
 
 
 def test_a_failing_healthcheck_is_told_with_its_output(tmp_path: Path) -> None:
-    sick = spec(healthcheck={"command": ["false"], "http": None, "interval": 10})
+    sick = spec(healthcheck={"command": ["false"], "http": None, "interval": 10, "timeout": 5})
     [fault] = proved(Engine({"sse-redis": sick}), tmp_path, {"sse-redis": sick}).faults
     assert (fault.tried, fault.got) == ("pass its healthcheck (false)", "sse-redis says no")
 
 
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
-    sick = spec(healthcheck={"command": ["false"], "http": None, "interval": 10})
+    sick = spec(healthcheck={"command": ["false"], "http": None, "interval": 10, "timeout": 5})
     engine = Engine({"sse-redis": sick, "sse-kafka": sick})
     faults = proved(engine, tmp_path, {"sse-redis": sick, "sse-kafka": sick, "sse-nginx": spec()}).faults
     assert [fault.container for fault in faults] == ["sse-nginx", "sse-redis", "sse-kafka"]
@@ -203,6 +203,6 @@ def test_a_release_of_another_version_is_not_read_but_named(tmp_path: Path) -> N
 
 
 def test_a_container_of_another_release_is_judged_by_that_release(tmp_path: Path) -> None:
-    newer = spec(healthcheck={"command": ["false"], "http": None, "interval": 10})
+    newer = spec(healthcheck={"command": ["false"], "http": None, "interval": 10, "timeout": 5})
     History(str(tmp_path), "sse-platform").write(release({"sse-redis": spec()}, 1))
     assert proved(Engine({"sse-redis": spec()}), tmp_path, {"sse-redis": newer}).faults == []
