@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 THREADS = 32  # nearly all of them wait on sockets nearly all the time
 ANSWER_SECONDS = 5.0  # for one HTTP request inside the host
+READY_PAUSE = 0.1  # seconds between two questions to a replica that is not ready
 REPLICA_PORT = 8000
 PROOF_KEY = "app_proof_key"
 TLS_PORTS = {443, 8443}  # container ports of nginx that speak TLS
@@ -117,14 +118,15 @@ def passed_lately(inspected: dict[str, Any], interval: int) -> bool:
     return (dt.datetime.now(dt.timezone.utc) - ended).total_seconds() < 1.5 * interval
 
 
-def prove_stack(state_directory: str) -> Prover:
+def prove_stack(state_directory: str, patience: float = 0.0) -> Prover:
     """Prove the newest releases of a whole stack, and keep the measured matrix for Prometheus.
 
+    :param patience: seconds that replicas have to become ready before they are proved
     :raises EngineError: where the engine does not answer
     :raises spec.SpecError: for a release that another version of this collection wrote
     """
     prover = Prover(Engine(), state_directory, newest_releases(state_directory))
-    prover.run()
+    prover.run(patience)
     matrix.keep(Path(state_directory), prover.cells, enforced=prover.enforced)
     return prover
 
@@ -147,10 +149,11 @@ class Prover:
         self.cells: list[Cell] = []
         self.left_out = {short for release in releases for short in release["unavailable"]}
 
-    def run(self) -> Proof:
+    def run(self, patience: float = 0.0) -> Proof:
         """Run every check that these releases give reason for."""
         begun = time.monotonic()
         self.proof.add("containers running", self.presence(), time.monotonic() - begun)
+        self.await_ready(begun + patience)
         subjects = list(self.subjects.values())
         edges = reach.matrix(self.releases)
         checks: list[tuple[str, Callable[[], Finding]]] = [
@@ -257,6 +260,14 @@ class Prover:
         how = " ".join(check["command"]) if check["command"] else f"GET {check['http']['path']}"
         advice = f"./sse logs {subject.name}"
         return Finding([Fault(subject.name, f"pass its healthcheck ({how[:120]})", got[-300:], advice)], 0)
+
+    def await_ready(self, deadline: float) -> None:
+        """Wait for replicas that are not ready: one that was kept has to find a broker that was replaced."""
+        waiting = [Door(one.name, one.address, REPLICA_PORT) for one in self.of("app")]
+        while waiting and time.monotonic() < deadline:
+            waiting = [door for door in waiting if self.answers(door, "/health/ready", {200})]
+            if waiting:
+                time.sleep(READY_PAUSE)
 
     def endpoints(self, replica: Subject) -> Finding:
         """Ask a replica's own health endpoints."""

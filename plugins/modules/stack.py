@@ -114,6 +114,8 @@ from ansible_collections.sse.platform.plugins.module_utils.prove import prove_st
 from ansible_collections.sse.platform.plugins.module_utils.secrets import SecretError
 from ansible_collections.sse.platform.plugins.module_utils.spec import SpecError
 
+READY_SECONDS = 30.0  # that replicas have after a change, before the proof
+
 
 def present(module: AnsibleModule) -> None:
     """Plan, and apply unless in check mode, one project after the other."""
@@ -141,7 +143,7 @@ def present(module: AnsibleModule) -> None:
         "diff": {"prepared": "".join(outcome.diff for outcome in outcomes)},
     }
     if options["prove"] and not check:
-        result["proof"] = proof = prove_stack(directory).report()
+        result["proof"] = proof = prove_stack(directory, READY_SECONDS if result["changed"] else 0).report()
         if proof["faults"]:
             module.fail_json(msg=f"The release runs, and is not proved to work: {proof['msg']}", **result)
     module.exit_json(**result)
