@@ -59,7 +59,6 @@ class Reader:
     def __init__(self, name: str, channels: tuple[int, ...], ledger: Ledger) -> None:
         self.name = name
         self.next = dict.fromkeys(channels, 0)
-        self.gaps = 0
         self.trail: deque[str] = deque(maxlen=_TRAIL)  # what it was told last, for the examples
         self._ledger = ledger
         self._told = set[int]()  # channels in which a gap event excuses the next jump
@@ -90,7 +89,6 @@ class Reader:
 
     def gap(self) -> None:
         """Take a gap event."""
-        self.gaps += 1
         self._told.update(self.next)
 
     def has(self, counts: list[int]) -> bool:

@@ -66,7 +66,6 @@ class Row(NamedTuple):
     high_kept: bool  # in every round
     low_shared: float  # events per write
     high_shared: float
-    client: float  # the client's share of its core at the high rate
 
 
 def row(rounds: list[Result]) -> Row:
@@ -83,7 +82,6 @@ def row(rounds: list[Result]) -> Row:
         all(keeps_up(one["high"]) for one in rounds),
         median(rounds, lambda one: one["low"]["events_per_write"]),
         median(rounds, lambda one: one["high"]["events_per_write"]),
-        median(rounds, lambda one: one["high"]["client_share"]),
     )
 
 

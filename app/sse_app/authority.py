@@ -68,7 +68,6 @@ class Authority:
         self._proxies = addresses.networks(settings.trusted_proxies)
         self._files: list[Watched[Any]] = []
         self._key_files = [self._watch(path, keys.parse) for path in settings.key_files()]
-        self._ring = self._key_ring()
         self._token_files: list[Watched[list[Key]]] = []
         if settings.jwt_secret_file or settings.jwks_file:
             from sse_app import tokens  # noqa: PLC0415 - cryptography costs 9 MB and 0.1 s: only who uses it pays
@@ -80,7 +79,7 @@ class Authority:
                 if path:
                     self._token_files.append(self._watch(path, parse))
             self._verifier = tokens.Verifier(
-                self._token_keys, settings.jwt_audience, settings.jwt_issuer, settings.jwt_leeway_seconds
+                lambda: self._tokens, settings.jwt_audience, settings.jwt_issuer, settings.jwt_leeway_seconds
             )
         own = [secrets.token_bytes(tickets.KEY_BYTES)]
         ticket_file = None
@@ -89,6 +88,7 @@ class Authority:
         elif settings.auth:
             logger.warning("SSE_TICKET_KEY_FILE is not set: tickets and sessions hold on this replica, until it ends")
         self._signer = Signer(lambda: own if ticket_file is None else ticket_file.value)
+        self._derive()
         self._live: dict[Subscriber, tuple[Principal, asyncio.TimerHandle | None]] = {}
 
     # --- requests
@@ -150,7 +150,7 @@ class Authority:
         if principal.source.startswith("key:"):
             key = self._ring.current(principal.source)
             return key and Principal(key.name, key.publish, key.subscribe, key.source, principal.expires)
-        return principal if any(key.source == principal.source for key in self._token_keys()) else None
+        return principal if any(key.source == principal.source for key in self._tokens) else None
 
     def _unauthorized(self, error: RefusedError) -> Problem:
         self._metrics.unauthorized[error.reason] += 1
@@ -248,7 +248,7 @@ class Authority:
         changed = [file for file in self._files if file.changed()]
         if not changed:
             return
-        self._ring = self._key_ring()
+        self._derive()
         for subscriber, (principal, _) in list(self._live.items()):
             self._judge(subscriber, principal)
 
@@ -259,11 +259,10 @@ class Authority:
             raise ConfigurationError(f"{path}: {error}") from None
         return self._files[-1]
 
-    def _key_ring(self) -> KeyRing:
-        return KeyRing([key for file in self._key_files for key in file.value])
-
-    def _token_keys(self) -> list[Key]:
-        return [key for file in self._token_files for key in file.value]
+    def _derive(self) -> None:
+        """Gather the keys of all files, so that no request has to."""
+        self._ring = KeyRing([key for file in self._key_files for key in file.value])
+        self._tokens: list[Key] = [key for file in self._token_files for key in file.value]
 
 
 def _refuse_foreign_page(scope: Scope) -> None:

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from sse_app import channels
+from sse_app import channels, watched
 from sse_app.principal import Principal
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -57,15 +57,8 @@ class KeyRing:
 
 def parse(text: bytes) -> list[tuple[str, str, Principal]]:
     """The keys of a file; ValueError names the place and what is accepted there, and never shows a value."""
-    try:
-        document: Any = json.loads(text)
-    except ValueError:
-        raise ValueError("not JSON") from None
-    entries: Any = cast("dict[str, Any]", document).get("keys") if isinstance(document, dict) else None
-    if not isinstance(entries, list) or len(cast("list[Any]", entries)) > _MOST:
-        raise ValueError(f'expected {{"keys": [...]}} with at most {_MOST} keys')
     found: dict[str, tuple[str, str, Principal]] = {}
-    for index, entry in enumerate(cast("list[Any]", entries)):
+    for index, entry in enumerate(watched.entries(text, _MOST, '{"keys": [...]}')):
         try:
             key = _entry(entry)
         except ValueError as error:

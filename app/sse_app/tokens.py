@@ -44,14 +44,8 @@ def from_secrets(text: bytes) -> list[Key]:
 
 def from_jwks(text: bytes) -> list[Key]:
     """The signing keys of a JWK set (RFC 7517); others in it are left out. ValueError for a set with none."""
-    try:
-        document: Any = json.loads(text)
-    except ValueError:
-        raise ValueError("not JSON") from None
-    listed: Any = cast("dict[str, Any]", document).get("keys") if isinstance(document, dict) else None
-    if not isinstance(listed, list) or len(cast("list[Any]", listed)) > _MOST_KEYS:
-        raise ValueError(f'expected a JWK set, {{"keys": [...]}}, with at most {_MOST_KEYS} keys')
-    found = [key for index, one in enumerate(cast("list[Any]", listed)) if (key := _jwk(one, f"keys[{index}]"))]
+    listed = watched.entries(text, _MOST_KEYS, 'a JWK set, {"keys": [...]},')
+    found = [key for index, one in enumerate(listed) if (key := _jwk(one, f"keys[{index}]"))]
     if not found:
         raise ValueError("no RSA, P-256 or secret (oct) key for signatures in it")
     return found

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 T = TypeVar("T")
 _MOST_BYTES = 8 * 2**20  # read at once on the event loop, some 10 ms to parse
@@ -56,6 +57,18 @@ def _read(path: str) -> bytes:
     if len(content) > _MOST_BYTES:
         raise ValueError(f"over {_MOST_BYTES} bytes")
     return content
+
+
+def entries(text: bytes, most: int, expected: str) -> list[Any]:
+    """The list under `keys` of a JSON object; ValueError says what was `expected`, and never shows a value."""
+    try:
+        document: Any = json.loads(text)
+    except ValueError:
+        raise ValueError("not JSON") from None
+    listed: Any = cast("dict[str, Any]", document).get("keys") if isinstance(document, dict) else None
+    if not isinstance(listed, list) or len(cast("list[Any]", listed)) > most:
+        raise ValueError(f"expected {expected} with at most {most} keys")
+    return cast("list[Any]", listed)
 
 
 def lines(text: bytes, shortest: int) -> list[bytes]:

@@ -37,12 +37,8 @@ class Wire:
             if not self.held:
                 return
             data = data[sent:]
-        self.hold(data)
-
-    def hold(self, rest: bytes) -> None:
-        """Have the transport write what the socket did not take."""
         self.held = True
-        self._transport.write(rest)
+        self._transport.write(data)
 
     def close(self) -> None:
         """Forget the socket: once the transport has told that it is lost, its number may be another connection's."""

@@ -123,7 +123,6 @@ class Client:
             reader = Reader(last_event_id)
             try:
                 async for found in self._connection(channels, reader):
-                    last_event_id = reader.last_event_id
                     yield found
             except httpx.TransportError:
                 pass  # cut, or nothing heard

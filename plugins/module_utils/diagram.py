@@ -10,6 +10,7 @@ from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils import reach
+from ansible_collections.sse.platform.plugins.module_utils.family import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.release import Release
     from ansible_collections.sse.platform.plugins.module_utils.spec import Spec
 
-LOOPBACK = ("127.", "::1")
 # Measures of the SVG, in its own units.
 BOX_WIDTH, BOX_HEIGHT, COLUMN_GAP, ROW_GAP, MARGIN, LINE = 200, 70, 110, 26, 30, 16
 # One a network; their lightness differs, for those who see no colour.
@@ -111,13 +111,13 @@ def topology(releases: Iterable[Release]) -> Topology:
     ports: dict[tuple[str, str], set[int]] = defaultdict(set)
     for edge in edges:
         ports[home[edge.source], home[edge.target]].add(edge.port)
-    networks = {name: one["subnet"] for release in releases for name, one in release["networks"].items()}
+    networks = {name: one["subnet"] for name, one in reach.networks_of(releases).items()}
     return Topology(networks, boxes, [Arrow(*ends, tuple(sorted(found))) for ends, found in ports.items()])
 
 
 def box(names: list[str], specs: list[Spec]) -> Box:
     """Describe containers that are alike."""
-    ports = {(one["host_ip"].startswith(LOOPBACK), one["host_port"]) for spec in specs for one in spec["ports"]}
+    ports = {(is_loopback(one["host_ip"]), one["host_port"]) for spec in specs for one in spec["ports"]}
     return Box(
         id=specs[0]["container"].replace("-", "_"),
         names=tuple(names),
@@ -147,9 +147,7 @@ def mermaid(drawn: Topology) -> str:
         lines.append(f"  subgraph net{index} [{network}, {subnet}]")
         for one in drawn.boxes:
             if one.networks[0] == network:
-                lines.append(
-                    f'    {one.id}["{"<br>".join((one.title, *([span(one.addresses)] if one.addresses else [])))}"]'
-                )
+                lines.append(f'    {one.id}["{"<br>".join((one.title, *one.where))}"]')
         lines.append("  end")
     lines += [f"  {one.source} -->|{numbers(one.ports)}| {one.target}" for one in drawn.arrows]
     return "\n".join(lines) + "\n"
@@ -245,7 +243,7 @@ def svg_box(one: Box, place: tuple[int, int], colour: dict[str, str]) -> str:
     ]
     lines = [
         (one.title, "name"),
-        (span(one.addresses) if one.addresses else "", "quiet"),
+        ("".join(one.where), "quiet"),
         (" ".join(published), "quiet"),
     ]
     marks = [

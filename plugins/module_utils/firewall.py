@@ -88,7 +88,7 @@ def passes(releases: Iterable[Release]) -> list[Rule]:
     """List the connections that are declared, by reserved address: between containers, of guests, and from outside."""
     releases = list(releases)
     containers = reach.containers_of(releases)
-    networks = networks_of(releases)
+    networks = reach.networks_of(releases)
     found: list[Rule] = []
     if any(release["layout"] == layout.SEGMENTED for release in releases):
         for edge in reach.declared(containers):
@@ -138,11 +138,6 @@ def remark(text: str) -> Rule:
     return ("-m", "comment", "--comment", text)
 
 
-def networks_of(releases: Iterable[Release]) -> dict[str, Any]:
-    """Return all networks by name."""
-    return {name: one for release in releases for name, one in release["networks"].items()}
-
-
 def walls(releases: Sequence[Release], standing: Sequence[Release] = ()) -> Walls:
     """Return the rules of each family's chain; none of a family that the stack has no addresses of."""
     return {one: rules(releases, standing, one) for one in FAMILIES}
@@ -165,7 +160,7 @@ def rules(releases: Sequence[Release], standing: Sequence[Release] = (), family:
     releases = [families.view(one, family) for one in sorted(releases, key=lambda one: str(one["project"]))]
     standing = [families.view(one, family) for one in standing]
     everything = [*releases, *standing]
-    networks = networks_of(everything)
+    networks = reach.networks_of(everything)
     if not networks and family is IPV6:
         return []
     subnets = [one["subnet"] for one in networks.values()]

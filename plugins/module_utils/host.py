@@ -100,12 +100,12 @@ def has_ipv6() -> bool:
     return read("/proc/sys/net/ipv6/conf/all/disable_ipv6").strip() == "0"
 
 
-def loses_route6() -> list[str]:
+def loses_route6(table: list[Json]) -> list[str]:
     """Devices whose default route comes from router advertisements that the kernel ignores once it forwards.
 
     `accept_ra` 2 overrules that (Linux, ip-sysctl); 0 is where somebody else listens to them, such as systemd-networkd.
     """
-    learnt = {one["device"] for one in routes(IPV6) if one["destination"] == "::/0" and one["protocol"] == RTPROT_RA}
+    learnt = {one["device"] for one in table if one["destination"] == "::/0" and one["protocol"] == RTPROT_RA}
     return sorted(one for one in learnt if read(f"/proc/sys/net/ipv6/conf/{one}/accept_ra").strip() == "1")
 
 
@@ -220,9 +220,9 @@ def uplink(table: list[Json]) -> str:
     return next((route["device"] for route in table if route["destination"] == "0.0.0.0/0"), "")
 
 
-def uplink_mtu() -> int:
+def uplink_mtu(table: list[Json]) -> int:
     """The largest packet that the way out carries; Ethernet's where there is none."""
-    device = uplink(routes())
+    device = uplink(table)
     return mtu(device) if device else ETHERNET_MTU
 
 
@@ -446,6 +446,7 @@ def observe(options: Json) -> Json:
     """The host fact. Options: `stack` and `state_directory`, to find what an earlier run left there."""
     configuration = daemon_json()
     pid = engine_pid()
+    table = [one for family in FAMILIES for one in routes(family)]
     fact: Json = {
         "distribution": distribution(read("/etc/os-release")),
         "architecture": ARCHITECTURES.get(platform.machine(), platform.machine()),
@@ -458,7 +459,7 @@ def observe(options: Json) -> Json:
         "firewall": firewall.program(),
         "firewall6": firewall.program(IPV6),
         "ipv6": has_ipv6(),
-        "ipv6_routes_lost": loses_route6(),
+        "ipv6_routes_lost": loses_route6(table),
         "ssh_client": ssh_client(),
         "dockerd": shutil.which("dockerd", path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin") or "",
         "dockerd_pid": pid,
@@ -467,8 +468,8 @@ def observe(options: Json) -> Json:
         "engine_error": "",
         "networks": [],
         "interfaces": [one for family in FAMILIES for one in interfaces(family)],
-        "routes": [one for family in FAMILIES for one in routes(family)],
-        "uplink_mtu": uplink_mtu(),
+        "routes": table,
+        "uplink_mtu": uplink_mtu(table),
         "listeners": listeners(),
         "containers": [],
         "images": {},

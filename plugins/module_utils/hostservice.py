@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils import namespace, probe
+from ansible_collections.sse.platform.plugins.module_utils.family import EVERYWHERE, FAMILIES
 from ansible_collections.sse.platform.plugins.module_utils.fault import Fault
 from ansible_collections.sse.platform.plugins.module_utils.spec import HOST
 
@@ -45,8 +46,8 @@ def unheard(listening: set[str], address: str, port: int) -> str:
     """Say why nobody hears what comes to an address of the host, by where its port is open; empty if one does."""
     if not listening:
         return f"nothing listens on port {port} of the host"
-    if listening <= {"127.0.0.1", "::1"}:
+    if listening <= {one.loopback for one in FAMILIES}:
         return f"on the host, port {port} listens on loopback only, where no container is"
-    if address not in listening and not listening & {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
+    if address not in listening and not listening & EVERYWHERE:
         return f"on the host, port {port} listens on {', '.join(sorted(listening))} only"
     return ""

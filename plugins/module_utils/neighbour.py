@@ -40,7 +40,7 @@ class Neighbour(NamedTuple):
 def beside(taken: Iterable[str]) -> Generator[Neighbour]:
     """Make a neighbour, by IPv4 and, where the host has it, by IPv6 (a unique local prefix, RFC 4193).
 
-    :param taken: IPv4 subnets that are somebody's
+    :param taken: subnets that are somebody's
     :raises NeighbourError: where the host can't
     """
     others = [one for one in map(addresses.parse_any, taken) if one]

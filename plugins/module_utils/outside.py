@@ -8,7 +8,8 @@ import resource
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ansible_collections.sse.platform.plugins.module_utils import exposed, probe
+from ansible_collections.sse.platform.plugins.module_utils import exposed, probe, reach
+from ansible_collections.sse.platform.plugins.module_utils.family import is_loopback, url_host
 from ansible_collections.sse.platform.plugins.module_utils.fault import Fault
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def knowledge(host: Json, releases: Sequence[Json], containers: Sequence[Json], 
     bridges = {one["device"] for one in host["networks"]}
     addresses = [(one["name"], each.partition("/")[0]) for one in host["interfaces"] for each in one["addresses"]]
     own = dict.fromkeys(one for one in addresses if one[0] != "lo")
-    ours = {name for release in releases for name in release["containers"]}
+    ours = reach.containers_of(releases)
     return {
         "outer": [address for name, address in own if name not in bridges],
         "inner": [address for name, address in own if name in bridges],
@@ -99,13 +100,12 @@ def knowledge(host: Json, releases: Sequence[Json], containers: Sequence[Json], 
             for address in (endpoint["address"], endpoint["address6"])
             if address
         },
-        "listens": {name: one["listens"] for release in releases for name, one in release["containers"].items()},
+        "listens": {name: one["listens"] for name, one in ours.items()},
         "declared": [
             [port["host_ip"], port["host_port"], name]
-            for release in releases
-            for name, one in release["containers"].items()
+            for name, one in ours.items()
             for port in one["ports"]
-            if not ipaddress.ip_address(port["host_ip"]).is_loopback
+            if not is_loopback(port["host_ip"])
         ],
         "allow_from": sorted({one for release in releases for one in release["allow_from"]}),
         "published": [[ip, port, one["name"]] for one in containers for ip, port, _ in one["published"]],
@@ -255,7 +255,7 @@ def undeclared(known: Json, one: Answer) -> Fault:
 
 def shown(address: str, port: int) -> str:
     """Write an address with its port (RFC 3986: IPv6 in brackets)."""
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    return f"{url_host(address)}:{port}"
 
 
 def view(

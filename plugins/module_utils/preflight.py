@@ -9,7 +9,7 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.sse.platform.plugins.module_utils import addresses, family, layout
+from ansible_collections.sse.platform.plugins.module_utils import addresses, family, layout, reach
 
 Json = dict[str, Any]
 
@@ -169,7 +169,7 @@ def network_steps(settings: Json, host: Json, releases: list[Json]) -> Json:
     What `make` names exists and differs, or does not exist; `_network_problems` has refused what must not be remade.
     """
     present = {network["name"]: network for network in host["networks"]}
-    wanted = {name: one for release in releases for name, one in release["networks"].items()}
+    wanted = reach.networks_of(releases)
     strangers = {one["name"] for one in host["containers"] if not _is_ours(one, settings)}
     return {
         "make": [

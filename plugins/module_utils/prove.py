@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.observe import Observed
+    from ansible_collections.sse.platform.plugins.module_utils.release import Release
     from ansible_collections.sse.platform.plugins.module_utils.spec import Spec
 
 THREADS = 32  # nearly all of them wait on sockets nearly all the time
@@ -118,14 +119,14 @@ def passed_lately(inspected: dict[str, Any], interval: int) -> bool:
     return (dt.datetime.now(dt.timezone.utc) - ended).total_seconds() < 1.5 * interval
 
 
-def prove_stack(state_directory: str, patience: float = 0.0) -> Prover:
-    """Prove the newest releases of a whole stack, and keep the measured matrix for Prometheus.
+def prove_stack(state_directory: str, releases: list[Release], patience: float = 0.0) -> Prover:
+    """Prove a whole stack, and keep the measured matrix for Prometheus.
 
+    :param releases: the newest of each project
     :param patience: seconds that replicas have to become ready before they are proved
     :raises EngineError: where the engine does not answer
-    :raises spec.SpecError: for a release that another version of this collection wrote
     """
-    prover = Prover(Engine(), state_directory, newest_releases(state_directory))
+    prover = Prover(Engine(), state_directory, releases)
     prover.run(patience)
     matrix.keep(Path(state_directory), prover.cells, enforced=prover.enforced)
     return prover
@@ -156,9 +157,10 @@ class Prover:
         self.await_ready(begun + patience)
         subjects = list(self.subjects.values())
         edges = reach.matrix(self.releases)
+        places = {one.name: Place(one.pid, one.addresses, one.addresses6) for one in subjects}
         checks: list[tuple[str, Callable[[], Finding]]] = [
             *(("healthy", partial(self.health, one)) for one in subjects),
-            *(("connections between them", partial(self.reach, one, edges)) for one in subjects),
+            *(("connections between them", partial(self.reach, one, edges, places)) for one in subjects),
             *(("ports listened on", partial(self.listens, one)) for one in subjects),
             ("published ports", self.ports),
             ("firewall", self.firewall),
@@ -295,10 +297,9 @@ class Prover:
         advice = f"./sse logs {door.name}; the answer names the check that fails"
         return [Fault(door.name, f"GET {door.url}{path}", answer.shown, advice)]
 
-    def reach(self, subject: Subject, edges: list[Edge]) -> Finding:
+    def reach(self, subject: Subject, edges: list[Edge], places: dict[str, Place]) -> Finding:
         """Try, from a container's own network namespace, every port of every other one."""
         edges = [edge for edge in edges if edge.source == subject.name]
-        places = {one.name: Place(one.pid, one.addresses, one.addresses6) for one in self.subjects.values()}
         try:
             cells = matrix.measure(places[subject.name], edges, places, enforced=self.enforced)
         except OSError as error:
@@ -336,15 +337,8 @@ class Prover:
         others = [one for one in self.observed if one.name not in self.subjects and one.status == "running"]
         by_others = {port for one in others for port in exposed.published(self.engine.inspect(one.id))}
         listening = {name: self.listening(subject) for name, subject in self.subjects.items()}
-        gateways = {
-            network[key]
-            for one in self.subjects.values()
-            for network in one.inspected["NetworkSettings"]["Networks"].values()
-            for key in ("Gateway", "IPv6Gateway")
-            if network.get(key)
-        }
         own = [address for one in FAMILIES for address in (one.loopback, exposed.host_address(one))]
-        addresses = sorted({*own, *gateways} - {""})
+        addresses = sorted({*own, *self.gateways("Gateway", "IPv6Gateway")} - {""})
         owned = exposed.owners(namespace.listeners("self"), by_others)
         open_doors = [(name, one) for name in wanted for one in sorted(wanted[name])]
         closed = exposed.closed_doors(listening, wanted, addresses)
@@ -359,13 +353,17 @@ class Prover:
 
         Not ``::1``, where nothing published on ``::`` answers without docker-proxy.
         """
-        gateways: list[str] = [
-            network["IPv6Gateway"]
+        return {IPV4.anywhere: IPV4.loopback, IPV6.anywhere: [*self.gateways("IPv6Gateway"), IPV6.loopback][0]}
+
+    def gateways(self, *keys: str) -> list[str]:
+        """Return the gateways of the containers' networks, by what the engine calls them in each family."""
+        return [
+            network[key]
             for one in self.subjects.values()
             for network in one.inspected["NetworkSettings"]["Networks"].values()
-            if network.get("IPv6Gateway")
+            for key in keys
+            if network.get(key)
         ]
-        return {IPV4.anywhere: IPV4.loopback, IPV6.anywhere: [*gateways, IPV6.loopback][0]}
 
     def firewall(self) -> Finding:
         """See that the stack's own chain holds the rules of these releases."""

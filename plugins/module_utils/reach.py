@@ -36,6 +36,11 @@ def containers_of(releases: Iterable[Release]) -> dict[str, Spec]:
     return {name: one for release in releases for name, one in release["containers"].items()}
 
 
+def networks_of(releases: Iterable[Release]) -> dict[str, Any]:
+    """Return every network of these releases by name."""
+    return {name: one for release in releases for name, one in release["networks"].items()}
+
+
 def owners(containers: dict[str, Spec]) -> dict[str, str]:
     """Return the full container name behind every name that resolves on the stack's networks."""
     return {alias: name for name, one in containers.items() for alias in (name, *one["aliases"])}

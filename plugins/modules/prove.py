@@ -116,7 +116,7 @@ def main() -> None:
             prover = Prover(Engine(), directory, releases)
             prover.run()
         else:
-            prover = prove_stack(directory)
+            prover = prove_stack(directory, releases)
     except EngineError as error:
         module.fail_json(msg=f"{error}. Is the engine running?", advice="./sse up starts it")
     report = prover.report(grid=module.params["grid"])

@@ -111,6 +111,7 @@ from ansible_collections.sse.platform.plugins.module_utils.engine import EngineE
 from ansible_collections.sse.platform.plugins.module_utils.firewall import FirewallError
 from ansible_collections.sse.platform.plugins.module_utils.plan import Action, ForeignContainerError
 from ansible_collections.sse.platform.plugins.module_utils.prove import prove_stack
+from ansible_collections.sse.platform.plugins.module_utils.release import newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.secrets import SecretError
 from ansible_collections.sse.platform.plugins.module_utils.spec import SpecError
 
@@ -143,7 +144,8 @@ def present(module: AnsibleModule) -> None:
         "diff": {"prepared": "".join(outcome.diff for outcome in outcomes)},
     }
     if options["prove"] and not check:
-        result["proof"] = proof = prove_stack(directory, READY_SECONDS if result["changed"] else 0).report()
+        patience = READY_SECONDS if result["changed"] else 0
+        result["proof"] = proof = prove_stack(directory, newest_releases(directory), patience).report()
         if proof["faults"]:
             module.fail_json(msg=f"The release runs, and is not proved to work: {proof['msg']}", **result)
     module.exit_json(**result)

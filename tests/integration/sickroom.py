@@ -108,8 +108,7 @@ class Sickroom:
 
     def network(self, name: str, subnet: str, mtu: int = MTU, **options: Any) -> Any:
         """Make a network, once what a killed run left of it is gone."""
-        with contextlib.suppress(NotFound):
-            self.engine.networks.get(name).remove()
+        self.remove_network(name)
         made = self.engine.networks.create(
             name,
             driver="bridge",
@@ -139,8 +138,7 @@ class Sickroom:
             "listens": [],
             "reaches": [{"to": peer, "why": "the test"} for peer in reaches],
         }
-        with contextlib.suppress(NotFound):
-            self.engine.containers.get(name).remove(force=True)
+        self.remove_container(name)
         options = {"network": "dr-network", "entrypoint": ["python", "-u"], "image": self.images["python"], **options}
         made = self.engine.containers.create(
             command=command,

@@ -18,6 +18,7 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import (
     reconnect,
     wake,
 )
+from ansible_collections.sse.platform.plugins.module_utils.family import is_loopback
 from ansible_collections.sse.platform.plugins.module_utils.host import as_dict
 
 HOST = "host"
@@ -106,7 +107,7 @@ def listening(target: Json, port: int) -> tuple[str, str, tuple[str, ...]] | Non
         return None
     name = target["name"]
     places = {address for address, number in target["inside"]["listening"] if number == port}
-    if places and all(one.startswith("127.") or one == "::1" for one in places):
+    if places and all(map(is_loopback, places)):
         mend = (f"# make {name} listen on 0.0.0.0:{port}; inside a container that is its own network only",)
         return "listens-on-loopback", f"{name} listens on {', '.join(sorted(places))} only", mend
     if places:

@@ -43,6 +43,12 @@ def restart(facts: Json) -> str:
     return commands.get(facts["host"]["service_manager"], 'kill -TERM "$(cat /run/docker.pid)"')
 
 
+def restarting(facts: Json) -> tuple[str, ...]:
+    """The same as a mend, after what it costs where it costs anything."""
+    warning = "# live-restore is off: every container stops while the engine restarts"
+    return (restart(facts),) if facts["host"]["engine"]["live_restore"] else (warning, restart(facts))
+
+
 def start(facts: Json) -> str:
     """The command that starts the engine here."""
     commands = {"systemd": "systemctl start docker", "init": "service docker start"}
@@ -88,10 +94,8 @@ def not_loaded(facts: Json) -> Iterator[Finding]:
             f"the file is {round(younger)} s younger than the engine, which does not tell its {', '.join(unseen)}"
         )
     if told:
-        mend = [restart(facts)]
-        if not engine["live_restore"]:
-            mend.insert(0, "# live-restore is off: every container stops while the engine restarts")
-        elif file.get("live-restore") is False:
+        mend = [*restarting(facts)]
+        if engine["live_restore"] and file.get("live-restore") is False:
             # An engine that starts without it ends what it finds, as if by hand: no restart policy brings that back.
             running = [one["name"] for one in facts["containers"] if one["running"]]
             mend += [docker("start", *running)] if running else []

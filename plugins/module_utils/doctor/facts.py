@@ -32,7 +32,7 @@ from ansible_collections.sse.platform.plugins.module_utils import (
     reach,
 )
 from ansible_collections.sse.platform.plugins.module_utils.doctor import seen
-from ansible_collections.sse.platform.plugins.module_utils.observe import LABEL, health_of
+from ansible_collections.sse.platform.plugins.module_utils.observe import health_of
 from ansible_collections.sse.platform.plugins.module_utils.release import newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.spec import SpecError
 
@@ -145,7 +145,7 @@ def known(stack: str) -> Json:
 def try_all(facts: Json) -> None:
     """Try what should work: declared connections, published ports; read the clocks and logs that tell of the rest."""
     running = [one for one in facts["containers"] if one["running"]]
-    ours = [one for one in running if one["labels"].get(f"{LABEL}stack") == facts["stack"]]
+    ours = [one for one in running if seen.is_ours(facts, one["labels"])]
     with ThreadPoolExecutor(THREADS) as pool:
         edges = pool.map(partial(try_edge, facts["containers"]), declared_edges(facts["releases"]))
         doors = pool.map(try_door, [(one, *port) for one in running for port in one["published"]])
@@ -385,26 +385,32 @@ def declared_edges(releases: list[Json]) -> list[reach.Edge]:
 def try_edge(found: list[Json], edge: reach.Edge) -> Json | None:
     """Resolve and connect as the source would; None where the source does not run."""
     source = next((one for one in found if one["name"] == edge.source and one["running"]), None)
-    return try_way(source, edge.target, edge.name, edge.port) if source else None
+    if source is None:
+        return None
+    return way_of(edge.source, edge.target, edge.name, edge.port, measured(source["pid"], edge.name, edge.port))
 
 
-def try_way(source: Json, target: str, name: str, port: int) -> Json:
-    """Try one connection from a container's namespace.
+def measured(pid: int, name: str, port: int | None, path: str = "", *, tls: bool = False) -> probe.Probe:
+    """Take a way as probe.measure() does; where its namespace can't be entered, that is why it fails."""
+    try:
+        return probe.measure(pid, name, port, path, tls=tls)
+    except OSError as error:
+        return probe.Probe([], "resolve", str(error))
+
+
+def way_of(source: str, target: str, name: str, port: int | None, found: probe.Probe) -> Json:
+    """Describe a way that was taken, for the rules.
 
     :param target: full name of the container that should answer; empty where that is not known
     """
-    try:
-        tried = probe.measure(source["pid"], name, port)
-    except OSError as error:
-        tried = probe.Probe([], "resolve", str(error))
     return {
-        "source": source["name"],
+        "source": source,
         "target": target,
         "name": name,
         "port": port,
-        "addresses": tried.addresses,
-        "failed": tried.failed,
-        "error": tried.error,
+        "addresses": found.addresses,
+        "failed": found.failed,
+        "error": found.error,
     }
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.sse.platform.plugins.module_utils import addresses, firewall, netfilter, preflight
-from ansible_collections.sse.platform.plugins.module_utils.doctor.engine import restart
+from ansible_collections.sse.platform.plugins.module_utils import addresses, netfilter, preflight, reach
+from ansible_collections.sse.platform.plugins.module_utils.doctor.engine import restart, restarting
 from ansible_collections.sse.platform.plugins.module_utils.doctor.finding import Finding, Json, docker
 from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import (
     LABEL_STACK,
@@ -30,7 +30,7 @@ DEFAULT_POOLS = (
 def asked(facts: Json) -> dict[str, Json]:
     """The networks of the stack by name: what the newest releases say, and the one that the settings ask for."""
     own: Json = {**facts["wanted"], "device": facts["wanted"]["bridge"], "internal": False}
-    return {own["name"]: own} | firewall.networks_of(facts["releases"])
+    return {own["name"]: own} | reach.networks_of(facts["releases"])
 
 
 def create(facts: Json, name: str) -> str:
@@ -271,9 +271,7 @@ def flushed(facts: Json) -> Iterator[Finding]:
     holders = rules.programs("nat", "DOCKER")
     # Where the engine's rules are in both sets, those of the command are its newest.
     rules = rules.only(min(holders, key=len, default=netfilter.IPTABLES))
-    mend = (restart(facts),) if engine["live_restore"] else (
-        "# live-restore is off: every container stops while the engine restarts", restart(facts),
-    )  # fmt: skip
+    mend = restarting(facts)
     ours = engine["managed"] and engine["live_restore"]
     wrong = "the engine's rules are gone from the kernel: its ports and ways out are dead"
     chains = [

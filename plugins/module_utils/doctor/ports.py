@@ -16,6 +16,7 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import (
     network_of,
 )
 from ansible_collections.sse.platform.plugins.module_utils.exposed import ANY, EVERYWHERE, LOOPBACK
+from ansible_collections.sse.platform.plugins.module_utils.family import is_loopback
 from ansible_collections.sse.platform.plugins.module_utils.spec import HOST
 
 # What the engine says where it can't have a port.
@@ -191,7 +192,7 @@ def host_services(facts: Json) -> Iterator[Finding]:
 def host_mode(facts: Json, container: Json) -> Iterator[Finding]:
     """See that a container without a network of its own listens where others reach it."""
     places: list[tuple[str, int]] = container["inside"]["listening"]
-    if places and all(address.startswith("127.") or address == "::1" for address, _ in places):
+    if places and all(is_loopback(address) for address, _ in places):
         shown = ", ".join(f"{address}:{port}" for address, port in places)
         wrong = "it is in host mode and listens on loopback only: no container reaches it"
         mend = (f"# make it listen on the gateway's address, {gateway(facts)}; 0.0.0.0 would open it to the world",)

@@ -6,9 +6,8 @@ import os
 import socket
 from typing import NamedTuple
 
-from ansible_collections.sse.platform.plugins.module_utils import probe
 from ansible_collections.sse.platform.plugins.module_utils.doctor import connections, names, ports
-from ansible_collections.sse.platform.plugins.module_utils.doctor.facts import look_at_rules_inside
+from ansible_collections.sse.platform.plugins.module_utils.doctor.facts import look_at_rules_inside, measured, way_of
 from ansible_collections.sse.platform.plugins.module_utils.doctor.finding import Finding, Json
 from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import container_of, is_ours
 from ansible_collections.sse.platform.plugins.module_utils.probe import Probe
@@ -70,19 +69,8 @@ def step(
 ) -> Step:
     """Take the way to one port, and judge it where it fails."""
     asked = name if start else from_host(target, name)
-    try:
-        found = probe.measure(start["pid"] if start else os.getpid(), asked, port, path, tls=tls)
-    except OSError as error:
-        found = Probe([], "resolve", str(error))
-    way = {
-        "source": start["name"] if start else HOST,
-        "target": target["name"] if target else "",
-        "name": name,
-        "port": port,
-        "addresses": found.addresses,
-        "failed": found.failed,
-        "error": found.error,
-    }
+    found = measured(start["pid"] if start else os.getpid(), asked, port, path, tls=tls)
+    way = way_of(start["name"] if start else HOST, target["name"] if target else "", name, port, found)
     look_at_rules_inside(facts, way)
     return Step(port, found, judge(facts, way))
 
