@@ -40,6 +40,8 @@ class SecondHost:
         self.name = name
         self.directory = Path(tempfile.mkdtemp(prefix=f"{name}-"))
         for space in (name, f"{name}-out"):
+            with contextlib.suppress(subprocess.CalledProcessError):  # there, where a run before this one was killed
+                shell("ip", "netns", "del", space)
             shell("ip", "netns", "add", space)
         mounts = [f"mount --bind {self.directory}{path} {path}" for path in HIDDEN]
         for path in HIDDEN:
