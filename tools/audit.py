@@ -14,7 +14,7 @@ import yaml
 
 sys.path.insert(0, str(containers.ROOT / ".ansible" / "collections"))
 
-from ansible_collections.sse.platform.plugins.module_utils import audit, project
+from ansible_collections.sse.platform.plugins.module_utils.views import audit, project
 
 LABEL = "com.docker.compose.project"
 

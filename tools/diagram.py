@@ -10,7 +10,7 @@ import containers
 
 sys.path.insert(0, str(containers.ROOT / ".ansible" / "collections"))
 
-from ansible_collections.sse.platform.plugins.module_utils import diagram
+from ansible_collections.sse.platform.plugins.module_utils.views import diagram
 
 
 def main() -> int:

@@ -12,7 +12,7 @@ import containers
 
 sys.path.insert(0, str(containers.ROOT / ".ansible" / "collections"))
 
-from ansible_collections.sse.platform.plugins.module_utils import outside
+from ansible_collections.sse.platform.plugins.module_utils.verify import outside
 
 
 def main() -> int:

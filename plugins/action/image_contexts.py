@@ -9,7 +9,7 @@ from typing import Any
 from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.sse.platform.plugins.module_utils import images
+from ansible_collections.sse.platform.plugins.module_utils.deploy import images
 
 COLLECTION = Path(__file__).resolve().parents[2]
 

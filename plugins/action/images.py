@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.sse.platform.plugins.module_utils import images
+from ansible_collections.sse.platform.plugins.module_utils.deploy import images
 
 COLLECTION = Path(__file__).resolve().parents[2]
 CATALOGUE = COLLECTION / "roles" / "images" / "vars" / "main.yml"

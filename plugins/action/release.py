@@ -6,9 +6,10 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.sse.platform.plugins.module_utils import layout, preflight, reach
-from ansible_collections.sse.platform.plugins.module_utils.release import build
-from ansible_collections.sse.platform.plugins.module_utils.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.deploy import network_steps, preflight
+from ansible_collections.sse.platform.plugins.module_utils.model import connections, segments
+from ansible_collections.sse.platform.plugins.module_utils.model.release import build
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 
 
 class ActionModule(ActionBase):
@@ -36,7 +37,7 @@ class ActionModule(ActionBase):
                     {service: declared[service] for service in wanted},
                     stack=settings["stack_name"],
                     project=project,
-                    networks=layout.networks(settings),
+                    networks=segments.networks(settings),
                     references=images["references"],
                     unavailable=images["unavailable"],
                     allow_from=settings["exposure_allow_from"],
@@ -48,7 +49,7 @@ class ActionModule(ActionBase):
                 ) from error
             releases.append(release)
         # Where a project takes all that no other claims, these are all; else some may be another run's.
-        unreachable = reach.problems(releases, alone=all(arguments["projects"].values()))
+        unreachable = connections.problems(releases, alone=all(arguments["projects"].values()))
         if unreachable:
             lines = "".join(f"\n- {one}" for one in unreachable)
             raise AnsibleActionFail(f"The declared services don't reach each other; nothing was changed.{lines}")
@@ -62,6 +63,6 @@ class ActionModule(ActionBase):
             "releases": releases,
             "release": releases[0],
             "notices": notices,
-            "network_steps": preflight.network_steps(settings, host, releases),
+            "network_steps": network_steps.network_steps(settings, host, releases),
         }
         return result

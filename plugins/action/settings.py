@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.sse.platform.plugins.module_utils import settings as rules
+from ansible_collections.sse.platform.plugins.module_utils.settings import conversion as rules
+from ansible_collections.sse.platform.plugins.module_utils.settings import cross_rules, names
 
 COLLECTION = Path(__file__).resolve().parents[2]
 # A value may refer to variables that refer to others; each pass settles one level.
@@ -53,8 +54,8 @@ class ActionModule(ActionBase):
 
         settings, problems = self._convert(options, variables)
         ignored = settings.get(IGNORED, [])
-        misspelt, strangers = rules.unknown_names(self._given(variables), options, by_role, ignored)
-        problems = [*misspelt, *problems, *rules.cross_problems(settings, _is_readable)]
+        misspelt, strangers = names.unknown_names(self._given(variables), options, by_role, ignored)
+        problems = [*misspelt, *problems, *cross_rules.cross_problems(settings, _is_readable)]
         pair = [settings.get(name) or "" for name in ("nginx_certificate", "nginx_certificate_key")]
         if all(map(_is_readable, pair)):
             problems += _certificate_problems(*pair)
@@ -67,7 +68,7 @@ class ActionModule(ActionBase):
             msg = f"{count} not accepted, and nothing was changed:{lines}"
             raise AnsibleActionFail(msg)
 
-        settings.update(rules.derived(settings))
+        settings.update(cross_rules.derived(settings))
         result["warnings"] = strangers
         result["ansible_facts"] = {"settings": settings}
         # With a secret among them, -v prints no result at all.
@@ -137,7 +138,7 @@ def _is_readable(path: str) -> bool:
 
 def _certificate_problems(certificate: str, key: str) -> list[str]:
     # Costs 30 ms to load: only who brings a certificate pays.
-    from ansible_collections.sse.platform.plugins.module_utils import certificate as pair  # noqa: PLC0415
+    from ansible_collections.sse.platform.plugins.module_utils.settings import certificate as pair  # noqa: PLC0415
 
     return pair.problems(certificate, key, dt.datetime.now(dt.timezone.utc))
 

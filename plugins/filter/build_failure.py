@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ansible_collections.sse.platform.plugins.module_utils.images import build_failure
+from ansible_collections.sse.platform.plugins.module_utils.deploy.images import build_failure
 
 
 class FilterModule:

@@ -76,8 +76,8 @@ import zlib
 from functools import partial
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils import capture, namespace
 from ansible_collections.sse.platform.plugins.module_utils.doctor import facts, ways
+from ansible_collections.sse.platform.plugins.module_utils.host import capture, namespace
 
 MOST = 20  # conversations that are told: one screen
 BOUNDS = {"port": (1, 65535), "seconds": (1, 300), "size": (1024, 32 << 20), "snap": (64, 65535)}

@@ -150,7 +150,7 @@ kafka_data:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils import host
+from ansible_collections.sse.platform.plugins.module_utils.host import machine
 
 
 def main() -> None:
@@ -162,7 +162,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    module.exit_json(changed=False, **host.observe(module.params))
+    module.exit_json(changed=False, **machine.observe(module.params))
 
 
 if __name__ == "__main__":

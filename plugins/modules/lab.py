@@ -61,9 +61,9 @@ lines:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils.engine import Engine, EngineError
-from ansible_collections.sse.platform.plugins.module_utils.lab import Lab, default_image, namespaces, teach, written
-from ansible_collections.sse.platform.plugins.module_utils.release import newest_releases
+from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
+from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
+from ansible_collections.sse.platform.plugins.module_utils.lab.kit import Lab, default_image, namespaces, teach, written
 
 
 def main() -> None:

@@ -81,10 +81,10 @@ notes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils.engine import Engine, EngineError
-from ansible_collections.sse.platform.plugins.module_utils.prove import Prover, prove_stack
-from ansible_collections.sse.platform.plugins.module_utils.release import newest_releases
-from ansible_collections.sse.platform.plugins.module_utils.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
+from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.verify.prover import Prover, prove_stack
 
 
 def main() -> None:

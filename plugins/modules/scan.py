@@ -66,10 +66,11 @@ known:
 from functools import partial
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils import host, namespace, neighbour, outside
+from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.doctor import facts
-from ansible_collections.sse.platform.plugins.module_utils.release import newest_releases
-from ansible_collections.sse.platform.plugins.module_utils.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.host import machine, namespace, neighbour
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.verify import outside
 
 
 def main() -> None:
@@ -92,7 +93,7 @@ def main() -> None:
         module.fail_json(msg=str(error))
     if not releases:
         module.fail_json(msg=f"Nothing was deployed here, so nothing is declared: {directory} holds no release.")
-    seen = host.observe({"stack": stack, "state_directory": directory})
+    seen = machine.observe({"stack": stack, "state_directory": directory})
     if seen["engine"] is None:
         module.fail_json(msg=f"No Docker Engine answers here: {seen['engine_error']}. ./sse doctor tells more.")
     known = outside.knowledge(seen, releases, facts.known(stack)["containers"], module.params["allow"])

@@ -105,15 +105,15 @@ kept_networks:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils import rollout
-from ansible_collections.sse.platform.plugins.module_utils.apply import ApplyError
-from ansible_collections.sse.platform.plugins.module_utils.engine import EngineError
-from ansible_collections.sse.platform.plugins.module_utils.firewall import FirewallError
-from ansible_collections.sse.platform.plugins.module_utils.plan import Action, ForeignContainerError
-from ansible_collections.sse.platform.plugins.module_utils.prove import prove_stack
-from ansible_collections.sse.platform.plugins.module_utils.release import newest_releases
-from ansible_collections.sse.platform.plugins.module_utils.secrets import SecretError
-from ansible_collections.sse.platform.plugins.module_utils.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.deploy import rollout
+from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.firewall import FirewallError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
+from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SecretError
+from ansible_collections.sse.platform.plugins.module_utils.engine.client import EngineError
+from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action, ForeignContainerError
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.verify.prover import prove_stack
 
 READY_SECONDS = 30.0  # that replicas have after a change, before the proof
 

@@ -50,10 +50,10 @@ lines:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils.engine import Engine, EngineError
-from ansible_collections.sse.platform.plugins.module_utils.release import newest_releases
-from ansible_collections.sse.platform.plugins.module_utils.spec import SpecError
-from ansible_collections.sse.platform.plugins.module_utils.status import observe, table
+from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
+from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.views.status import observe, table
 
 
 def main() -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import docker
-from ansible_collections.sse.platform.plugins.module_utils import firewall, namespace, probe
-from ansible_collections.sse.platform.plugins.module_utils.family import IPV6
+from ansible_collections.sse.platform.plugins.module_utils.host import iptables, listeners, namespace, tcp
+from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV6
 from ansible_collections.sse.platform.tests.integration.stack import ROOT, Stack, eventually
 
 if TYPE_CHECKING:
@@ -106,9 +106,9 @@ class SecondHost:
         self.run("mkdir", "-p", ENGINE)
         self.restart_engine()
 
-    def place6(self) -> firewall.Place:
+    def place6(self) -> iptables.Place:
         """Where the chain of IPv6 is called from there."""
-        found = namespace.inside(self.holder.pid, lambda: firewall.place(IPV6))
+        found = namespace.inside(self.holder.pid, lambda: iptables.place(IPV6))
         assert found
         return found
 
@@ -119,14 +119,14 @@ class SecondHost:
         eventually(lambda: not Path(f"/proc/{pid}").exists(), "the engine's end")
         eventually(self.answers, "the engine")
 
-    def answering(self, pid: int, targets: Iterable[probe.Target]) -> set[probe.Target]:
+    def answering(self, pid: int, targets: Iterable[tcp.Target]) -> set[tcp.Target]:
         """Connect to all targets from a process's network; return those that answer."""
-        found = namespace.inside(pid, lambda: probe.connect_all(targets))
+        found = namespace.inside(pid, lambda: tcp.connect_all(targets))
         return {target for target, attempt in found.items() if not attempt.error}
 
     def listening(self) -> set[tuple[str, int]]:
         """List the addresses and ports of the host itself that somebody listens on."""
-        return {(one.address, one.port) for one in namespace.listeners(self.holder.pid)}
+        return {(one.address, one.port) for one in listeners.listeners(self.holder.pid)}
 
     def shut_down(self) -> None:
         """End everything of it."""

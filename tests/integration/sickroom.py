@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import docker
-from ansible_collections.sse.platform.plugins.module_utils.release import FORMAT
+from ansible_collections.sse.platform.plugins.module_utils.model.release import FORMAT
 from ansible_collections.sse.platform.tests.integration.stack import Run, Running, eventually
 from docker.errors import APIError, NotFound
 from docker.types import IPAMConfig, IPAMPool

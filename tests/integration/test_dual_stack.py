@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils import firewall, namespace, preflight, probe
-from ansible_collections.sse.platform.plugins.module_utils.eventpath import Door, request
+from ansible_collections.sse.platform.plugins.module_utils.deploy import firewall, preflight
+from ansible_collections.sse.platform.plugins.module_utils.host import listeners, namespace, tcp
+from ansible_collections.sse.platform.plugins.module_utils.host.http import Door, request
 from ansible_collections.sse.platform.tests.integration.secondhost import (
     HOST4,
     HOST6,
@@ -48,7 +49,7 @@ def scan(host: SecondHost, stack: Stack) -> set[tuple[str, int]]:
     published = range(stack.http_port, stack.http_port + 8)
     doors = {(address, port) for address in (HOST4, HOST6, GATEWAY4, GATEWAY6) for port in published}
     for one in stack.containers().values():
-        ports = {found.port for found in namespace.listeners(one.attrs["State"]["Pid"])}
+        ports = {found.port for found in listeners.listeners(one.attrs["State"]["Pid"])}
         for network in one.attrs["NetworkSettings"]["Networks"].values():
             addresses = {network["IPAddress"], network["GlobalIPv6Address"]} - {""}
             doors |= {(address, port) for address in addresses for port in ports}
@@ -94,7 +95,7 @@ def test_ipv6_is_open_where_ipv4_is_and_closed_where_ipv4_is(host: SecondHost, d
     assert scan(host, dual) == everywhere
     assert served(host, dual, HOST6) == served(host, dual, "127.0.0.1") == 200
     # The one address where no answer would come back to: refused, so that `localhost` goes on to 127.0.0.1 at once.
-    loopback = namespace.inside(host.holder.pid, lambda: probe.connect_all([("::1", dual.http_port)]))
+    loopback = namespace.inside(host.holder.pid, lambda: tcp.connect_all([("::1", dual.http_port)]))
     assert [one.error for one in loopback.values()] == ["Connection refused"]
     assert dual.up(**IPV6, **PRODUCTION).unchanged
     # Reserved, and by the same host number.

@@ -10,8 +10,10 @@ from typing import Any
 
 import docker.errors
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils import firewall, host, namespace, outside, probe
-from ansible_collections.sse.platform.plugins.module_utils.neighbour import Neighbour, beside
+from ansible_collections.sse.platform.plugins.module_utils.deploy import firewall
+from ansible_collections.sse.platform.plugins.module_utils.host import listeners, machine, namespace, probe, tcp
+from ansible_collections.sse.platform.plugins.module_utils.host.neighbour import Neighbour, beside
+from ansible_collections.sse.platform.plugins.module_utils.verify import outside
 from ansible_collections.sse.platform.tests.integration.stack import Stack, eventually
 from ansible_collections.sse.platform.tests.integration.traffic import Traffic
 
@@ -58,7 +60,7 @@ def test_a_stack_moves_into_segments_and_back_and_no_acknowledged_event_is_lost(
 @pytest.fixture
 def neighbour() -> Iterator[Neighbour]:
     """A machine beside this one, which is its router."""
-    facts = host.observe({})
+    facts = machine.observe({})
     with beside(one["destination"] for one in facts["routes"] if one["destination"] != "0.0.0.0/0") as made:
         yield made
 
@@ -74,10 +76,10 @@ def answering(stack: Stack, neighbour: Neighbour) -> set[tuple[str, int]]:
     published = range(stack.http_port, stack.http_port + 8)
     targets = {(address, port) for address in hosts for port in published}
     for one in containers:
-        ports = {found.port for found in namespace.listeners(one.attrs["State"]["Pid"])}
+        ports = {found.port for found in listeners.listeners(one.attrs["State"]["Pid"])}
         for network in one.attrs["NetworkSettings"]["Networks"].values():
             targets |= {(network["IPAddress"], port) for port in ports}
-    return namespace.inside(neighbour.pid, lambda: outside.look(sorted(targets), probe.CONNECT_SECONDS))
+    return namespace.inside(neighbour.pid, lambda: outside.look(sorted(targets), tcp.CONNECT_SECONDS))
 
 
 def test_a_neighbour_reaches_what_is_declared_public_and_nothing_else(stack: Stack, neighbour: Neighbour) -> None:

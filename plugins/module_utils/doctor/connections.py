@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.sse.platform.plugins.module_utils import firewall, netfilter
+from ansible_collections.sse.platform.plugins.module_utils.deploy import firewall
 from ansible_collections.sse.platform.plugins.module_utils.doctor import names
 from ansible_collections.sse.platform.plugins.module_utils.doctor.engine import restart
 from ansible_collections.sse.platform.plugins.module_utils.doctor.finding import Finding, Json, docker
@@ -18,8 +18,9 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import (
     reconnect,
     wake,
 )
-from ansible_collections.sse.platform.plugins.module_utils.family import is_loopback
-from ansible_collections.sse.platform.plugins.module_utils.host import as_dict
+from ansible_collections.sse.platform.plugins.module_utils.host import iptables_rules
+from ansible_collections.sse.platform.plugins.module_utils.host.machine import as_dict
+from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import is_loopback
 
 HOST = "host"
 BRIDGE_PATH = [("raw", "PREROUTING"), ("mangle", "PREROUTING"), ("mangle", "FORWARD"), ("filter", "FORWARD")]
@@ -94,11 +95,11 @@ def unreached(facts: Json, way: Json) -> Finding:
     return found("unexplained", "it listens and does not answer", evidence, docker("logs", "--tail=50", name))
 
 
-def allow(facts: Json, rule: netfilter.Rule) -> str:
+def allow(facts: Json, rule: iptables_rules.Rule) -> str:
     """What lets pass what a rule stops: a policy among the engine's rules stops it only because those are gone."""
     if rule.chain == firewall.chain(facts["stack"]):
         return UNDECLARED
-    return restart(facts) if rule.policy and rule.program == netfilter.IPTABLES else rule.removal
+    return restart(facts) if rule.policy and rule.program == iptables_rules.IPTABLES else rule.removal
 
 
 def listening(target: Json, port: int) -> tuple[str, str, tuple[str, ...]] | None:
@@ -120,19 +121,19 @@ def listening(target: Json, port: int) -> tuple[str, str, tuple[str, ...]] | Non
     return "not-listening", f"{name} does not listen on {port}; {instead}", (logs,)
 
 
-def between(facts: Json, source: Json | None, target: Json, port: int) -> netfilter.Rule | None:
+def between(facts: Json, source: Json | None, target: Json, port: int) -> iptables_rules.Rule | None:
     """The host's rule that stops packets, or their answers, between two containers or from the host."""
     if not facts["rules"]:
         return None
-    rules = netfilter.parse(facts["rules"])
+    rules = iptables_rules.parse(facts["rules"])
     for network, endpoint in target["networks"].items():
         device = device_of(facts, network)
         if source is None:
-            packet = netfilter.Packet("", endpoint["address"], port, leaves=device)
+            packet = iptables_rules.Packet("", endpoint["address"], port, leaves=device)
             there, back = LEAVING, ENTERING
         elif network in source["networks"]:
             own = source["networks"][network]["address"]
-            packet = netfilter.Packet(own, endpoint["address"], port, enters=device, leaves=device)
+            packet = iptables_rules.Packet(own, endpoint["address"], port, enters=device, leaves=device)
             there = back = BRIDGE_PATH
         else:
             continue
@@ -142,15 +143,15 @@ def between(facts: Json, source: Json | None, target: Json, port: int) -> netfil
     return None
 
 
-def within(side: Json, source: Json | None, target: Json, port: int) -> netfilter.Rule | None:
+def within(side: Json, source: Json | None, target: Json, port: int) -> iptables_rules.Rule | None:
     """The rule in a container's own namespace that stops packets or their answers."""
     text: str = as_dict(side["inside"]).get("rules", "")
     if not text:
         return None
-    rules = netfilter.parse(text)
+    rules = iptables_rules.parse(text)
     for network, endpoint in target["networks"].items():
         own = source["networks"][network]["address"] if source and network in source["networks"] else ""
-        packet = netfilter.Packet(own, endpoint["address"], port)
+        packet = iptables_rules.Packet(own, endpoint["address"], port)
         there, back = (LEAVING, ENTERING) if side is source else (ENTERING, LEAVING)
         rule = rules.hindrance(there, packet) or rules.hindrance(back, packet.answer())
         if rule:

@@ -19,22 +19,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from ansible_collections.sse.platform.plugins.module_utils import (
-    dockerd,
-    exposed,
-    firewall,
-    host,
-    hostservice,
-    layout,
-    namespace,
-    netfilter,
-    probe,
-    reach,
-)
+from ansible_collections.sse.platform.plugins.module_utils.deploy import firewall
+from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.doctor import seen
-from ansible_collections.sse.platform.plugins.module_utils.observe import health_of
-from ansible_collections.sse.platform.plugins.module_utils.release import newest_releases
-from ansible_collections.sse.platform.plugins.module_utils.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.engine import api
+from ansible_collections.sse.platform.plugins.module_utils.host import (
+    iptables_rules,
+    listeners,
+    machine,
+    namespace,
+    netlink,
+    probe,
+)
+from ansible_collections.sse.platform.plugins.module_utils.model import connections, segments
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import health_of
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.verify.checks import host_service, published_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,23 +76,23 @@ def gather(options: Json) -> Json:
 def observe(options: Json) -> Json:
     """Observe a host and its engine."""
     now = time.time()
-    observed = host.observe({"stack": options["stack"], "state_directory": options["state_directory"]})
+    observed = machine.observe({"stack": options["stack"], "state_directory": options["state_directory"]})
     facts: Json = {
         "stack": options["stack"],
-        "wanted": {**options["network"], "bridge": layout.device(options["stack"]), "mtu": observed["uplink_mtu"]},
+        "wanted": {**options["network"], "bridge": segments.device(options["stack"]), "mtu": observed["uplink_mtu"]},
         "bind": options["bind"],
         "host": observed,
         "now": now,
         "controller": seconds_of(options["clock"]) if options["clock"] else None,
         "kernel": {
             "release": platform.release(),
-            **{name: host.read(f"/proc/sys/{path}").strip() for name, path in SYSCTLS.items()},
+            **{name: machine.read(f"/proc/sys/{path}").strip() for name, path in SYSCTLS.items()},
         },
         "disks": disks([*observed["disk_free_bytes"], "/"]),
-        "mtu": {path.name: int(host.read(path / "mtu") or 0) for path in Path("/sys/class/net").glob("*")},
+        "mtu": {path.name: int(machine.read(path / "mtu") or 0) for path in Path("/sys/class/net").glob("*")},
         "info": {},
         "engine_started": started(observed["dockerd_pid"]) if observed["dockerd_pid"] else 0.0,
-        "daemon_json_changed": changed(host.DAEMON_JSON),
+        "daemon_json_changed": changed(machine.DAEMON_JSON),
         "firewall": None,
         **dict.fromkeys(("releases_error", "rules_error", "rules"), ""),
         **{
@@ -100,7 +100,7 @@ def observe(options: Json) -> Json:
         },
     }
     if observed["engine"]:
-        facts["info"] = dockerd.get("/info")
+        facts["info"] = api.get("/info")
         for _ in range(2):  # again where they disagree: a container may have come or gone between the two questions
             facts["containers"] = containers()
             facts["networks"] = [network_fact(one) for one in observed["networks"]]
@@ -112,7 +112,7 @@ def observe(options: Json) -> Json:
                 one["inside"] = inside
     # After the containers: the rules of one that comes meanwhile are too many, not too few.
     try:
-        facts["rules"] = netfilter.save()
+        facts["rules"] = iptables_rules.save()
     except OSError as error:
         facts["rules_error"] = str(error)
     try:
@@ -162,7 +162,7 @@ def try_all(facts: Json) -> None:
 
 def forget_who_ended(facts: Json) -> None:
     """Take what was seen of containers that ended meanwhile for what it is: nothing to judge them by."""
-    now = {entry["Id"]: entry["State"] for entry in cast("list[Json]", dockerd.get("/containers/json?all=1"))}
+    now = {entry["Id"]: entry["State"] for entry in cast("list[Json]", api.get("/containers/json?all=1"))}
     for one in facts["containers"]:
         if one["running"] and now.get(one["id"]) != one["status"]:
             one.update(running=False, status=now.get(one["id"], "removed"), inside=None)
@@ -192,7 +192,7 @@ def disks(paths: Iterable[str]) -> list[Json]:
     """Room on each file system that one of these paths is on, in bytes and in inodes (0 where it counts none)."""
     found: dict[int, Json] = {}
     for text in paths:
-        path = host.nearest(text)
+        path = machine.nearest(text)
         stat = os.statvfs(path)
         found.setdefault(
             path.stat().st_dev,
@@ -217,8 +217,10 @@ def changed(path: str) -> float:
 
 def started(pid: int) -> float:
     """When a process started, in seconds since the epoch (proc_pid_stat(5), field 22); 0 where it is gone."""
-    fields = host.read(f"/proc/{pid}/stat").rpartition(")")[2].split()
-    boot = next((int(line.split()[1]) for line in host.read("/proc/stat").splitlines() if line.startswith("btime ")), 0)
+    fields = machine.read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    boot = next(
+        (int(line.split()[1]) for line in machine.read("/proc/stat").splitlines() if line.startswith("btime ")), 0
+    )
     return boot + int(fields[19]) / os.sysconf("SC_CLK_TCK") if len(fields) > 19 else 0.0
 
 
@@ -228,8 +230,8 @@ def started(pid: int) -> float:
 def network_fact(network: Json) -> Json:
     """Widen the host fact's description of a network by its endpoints and options."""
     inspected: Json = {}
-    with contextlib.suppress(dockerd.RefusedError):  # it is gone meanwhile
-        inspected = dockerd.get(f"/networks/{network['id']}")
+    with contextlib.suppress(api.RefusedError):  # it is gone meanwhile
+        inspected = api.get(f"/networks/{network['id']}")
     options: Json = inspected.get("Options") or {}
     return {
         **network,
@@ -240,7 +242,7 @@ def network_fact(network: Json) -> Json:
         "icc": options.get("com.docker.network.bridge.enable_icc") != "false",
         "endpoints": {
             container: {"name": one["Name"], "address": one["IPv4Address"].partition("/")[0]}
-            for container, one in host.as_dict(inspected.get("Containers")).items()
+            for container, one in machine.as_dict(inspected.get("Containers")).items()
             if network["name"] != SWARMS_BRIDGE and not SWARMS_OWN.fullmatch(container)
         },
     }
@@ -249,27 +251,27 @@ def network_fact(network: Json) -> Json:
 def containers() -> list[Json]:
     """Describe every container of the host."""
     found: list[Json] = []
-    for entry in cast("list[Json]", dockerd.get("/containers/json?all=1")):
-        with contextlib.suppress(dockerd.RefusedError):  # it is gone meanwhile
-            found.append(container_fact(dockerd.get(f"/containers/{entry['Id']}/json"), health_of(entry["Status"])))
+    for entry in cast("list[Json]", api.get("/containers/json?all=1")):
+        with contextlib.suppress(api.RefusedError):  # it is gone meanwhile
+            found.append(container_fact(api.get(f"/containers/{entry['Id']}/json"), health_of(entry["Status"])))
     return found
 
 
 def container_fact(inspected: Json, health: str) -> Json:
     """Take from what the engine knows of a container what rules ask for."""
     state, config, wanted = inspected["State"], inspected["Config"], inspected["HostConfig"]
-    networks = host.as_dict(inspected["NetworkSettings"]["Networks"])
-    log = host.as_list(host.as_dict(state.get("Health")).get("Log"))
+    networks = machine.as_dict(inspected["NetworkSettings"]["Networks"])
+    log = machine.as_list(machine.as_dict(state.get("Health")).get("Log"))
     bindings: dict[str, list[dict[str, str]] | None] = wanted.get("PortBindings") or {}
     environment = "\n".join(config.get("Env") or [])
     return {
         "name": inspected["Name"].lstrip("/"),
         "id": inspected["Id"],
-        "labels": host.as_dict(config.get("Labels")),
+        "labels": machine.as_dict(config.get("Labels")),
         "status": state["Status"],
         "running": bool(state["Running"]) and not state["Paused"],
         "pid": int(state["Pid"]),
-        "program": host.read(f"/proc/{state['Pid']}/comm").strip() if state["Pid"] else "",
+        "program": machine.read(f"/proc/{state['Pid']}/comm").strip() if state["Pid"] else "",
         "exit_code": state["ExitCode"],
         "error": state.get("Error") or "",
         "health": health,
@@ -277,14 +279,14 @@ def container_fact(inspected: Json, health: str) -> Json:
         "mode": wanted.get("NetworkMode") or "default",
         "networks": {name: endpoint_fact(one) for name, one in networks.items()},
         "wanted": [
-            [one["HostIp"] or exposed.ANY, int(one["HostPort"] or 0), int(inside.partition("/")[0])]
+            [one["HostIp"] or published_ports.ANY, int(one["HostPort"] or 0), int(inside.partition("/")[0])]
             for inside, published in bindings.items()
             for one in published or []
             if inside.endswith("/tcp")
         ],
-        "published": sorted(list(one) for one in exposed.published(inspected)),
-        "exposed": sorted(int(port.partition("/")[0]) for port in host.as_dict(config.get("ExposedPorts"))),
-        "host_ports": sorted({int(port) for port in re.findall(rf"{re.escape(hostservice.HOST)}:(\d+)", environment)}),
+        "published": sorted(list(one) for one in published_ports.published(inspected)),
+        "exposed": sorted(int(port.partition("/")[0]) for port in machine.as_dict(config.get("ExposedPorts"))),
+        "host_ports": sorted({int(port) for port in re.findall(rf"{re.escape(host_service.HOST)}:(\d+)", environment)}),
         "inside": None,
     }
 
@@ -295,7 +297,7 @@ def endpoint_fact(endpoint: Json) -> Json:
         "id": endpoint.get("NetworkID") or "",
         "address": endpoint.get("IPAddress") or "",
         "address6": endpoint.get("GlobalIPv6Address") or "",
-        "wanted_address": host.as_dict(endpoint.get("IPAMConfig")).get("IPv4Address") or "",
+        "wanted_address": machine.as_dict(endpoint.get("IPAMConfig")).get("IPv4Address") or "",
         "aliases": endpoint.get("Aliases") or [],
     }
 
@@ -309,12 +311,12 @@ def look_inside(container: Json) -> Json | None:
         return {"listening": listening_of(container), "interfaces": [], "mtu": {}, "dns": "", "hosts": {}}
     pid = container["pid"]
     try:
-        resolver = nameserver(host.read(f"/proc/{pid}/root/etc/resolv.conf"))
+        resolver = nameserver(machine.read(f"/proc/{pid}/root/etc/resolv.conf"))
         return {
             "listening": sorted(
-                {(one.address, one.port) for one in namespace.listeners(pid) if one.address != EMBEDDED_DNS}
+                {(one.address, one.port) for one in listeners.listeners(pid) if one.address != EMBEDDED_DNS}
             ),
-            "hosts": hosts_of(host.read(f"/proc/{pid}/root/etc/hosts")),
+            "hosts": hosts_of(machine.read(f"/proc/{pid}/root/etc/hosts")),
             "dns": namespace.inside(pid, partial(dns_error, container["name"])) if resolver == EMBEDDED_DNS else "",
             **namespace.inside(pid, links),
         }
@@ -324,8 +326,8 @@ def look_inside(container: Json) -> Json | None:
 
 def links() -> Json:
     """Interfaces and their MTU in the namespace of the calling thread."""
-    found = host.interfaces()
-    return {"interfaces": found, "mtu": {one["name"]: host.mtu(one["name"]) for one in found}}
+    found = netlink.interfaces()
+    return {"interfaces": found, "mtu": {one["name"]: netlink.mtu(one["name"]) for one in found}}
 
 
 def dns_error(name: str) -> str:
@@ -355,12 +357,12 @@ def listening_of(container: Json) -> list[tuple[str, int]]:
 
     def belongs(process: str) -> bool:
         pid = process.rpartition("pid ")[2].rstrip(")")
-        return pid.isdigit() and container["id"] in host.read(f"/proc/{pid}/cgroup")
+        return pid.isdigit() and container["id"] in machine.read(f"/proc/{pid}/cgroup")
 
     return sorted(
         {
             (one["address"], one["port"])
-            for one in host.listeners()
+            for one in machine.listeners()
             if one["protocol"] == "tcp" and belongs(one["process"])
         }
     )
@@ -369,7 +371,7 @@ def listening_of(container: Json) -> list[tuple[str, int]]:
 def rules_inside(pid: int) -> str:
     """The iptables rules of a container's own namespace; empty where they can't be read."""
     try:
-        return namespace.inside(pid, netfilter.save)
+        return namespace.inside(pid, iptables_rules.save)
     except OSError:
         return ""
 
@@ -377,12 +379,12 @@ def rules_inside(pid: int) -> str:
 # --- what was tried
 
 
-def declared_edges(releases: list[Json]) -> list[reach.Edge]:
+def declared_edges(releases: list[Json]) -> list[connections.Edge]:
     """Every connection that the newest releases declare."""
-    return reach.declared(reach.containers_of(releases))
+    return connections.declared(connections.containers_of(releases))
 
 
-def try_edge(found: list[Json], edge: reach.Edge) -> Json | None:
+def try_edge(found: list[Json], edge: connections.Edge) -> Json | None:
     """Resolve and connect as the source would; None where the source does not run."""
     source = next((one for one in found if one["name"] == edge.source and one["running"]), None)
     if source is None:
@@ -417,15 +419,15 @@ def way_of(source: str, target: str, name: str, port: int | None, found: probe.P
 def try_door(door: tuple[Json, str, int, int]) -> Json:
     """Connect to a published port on the host."""
     container, address, port, inside = door
-    there = exposed.LOOPBACK if address in exposed.EVERYWHERE else address
-    got = exposed.answers(there, port, exposed.ANSWER_SECONDS) if ":" not in there else ""
+    there = published_ports.LOOPBACK if address in published_ports.EVERYWHERE else address
+    got = published_ports.answers(there, port, published_ports.ANSWER_SECONDS) if ":" not in there else ""
     return {"container": container["name"], "address": address, "port": port, "inside": inside, "got": got}
 
 
 def read_clock(container: Json) -> Json | None:
     """How far a container's clock is ahead of the host's, by the Date of an HTTP answer; None where none is had."""
-    listening: list[tuple[str, int]] = host.as_dict(container["inside"]).get("listening", [])
-    open_ports = {port for address, port in listening if address != exposed.LOOPBACK}
+    listening: list[tuple[str, int]] = machine.as_dict(container["inside"]).get("listening", [])
+    open_ports = {port for address, port in listening if address != published_ports.LOOPBACK}
     port = next((one for one in HTTP_PORTS if one in open_ports), None)
     address = next((one["address"] for one in container["networks"].values() if one["address"]), "")
     if port is None or not address:
@@ -446,7 +448,7 @@ def refused_upstreams(container: Json) -> list[Json]:
     """Addresses that an nginx failed to connect to lately, since its workers started: from its own error log."""
     since = max([time.time() - LOG_SECONDS, *(started(pid) for pid in children(container["pid"]))])
     try:
-        log = dockerd.log(container["id"], LOG_LINES, since)
+        log = api.log(container["id"], LOG_LINES, since)
     except OSError:
         return []
     found = {match.groups()[1:]: match[1] for line in log if (match := UPSTREAM.search(line))}
@@ -458,4 +460,4 @@ def refused_upstreams(container: Json) -> list[Json]:
 
 def children(pid: int) -> list[int]:
     """The processes that a process started and that still run."""
-    return [int(one) for one in host.read(f"/proc/{pid}/task/{pid}/children").split()]
+    return [int(one) for one in machine.read(f"/proc/{pid}/task/{pid}/children").split()]

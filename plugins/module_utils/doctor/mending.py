@@ -7,8 +7,8 @@ import threading
 import time
 from typing import NamedTuple
 
-from ansible_collections.sse.platform.plugins.module_utils import dockerd
 from ansible_collections.sse.platform.plugins.module_utils.doctor.finding import Finding
+from ansible_collections.sse.platform.plugins.module_utils.engine import api
 
 COMMAND_SECONDS = 120  # a container that does not end by itself is killed well before
 ENGINE_SECONDS = 60  # until a restarted engine answers again
@@ -54,7 +54,7 @@ def await_engine() -> None:
     deadline = time.monotonic() + ENGINE_SECONDS
     while time.monotonic() < deadline:
         try:
-            dockerd.fetch("/_ping")
+            api.fetch("/_ping")
         except OSError:
             threading.Event().wait(PAUSE_SECONDS)
         else:

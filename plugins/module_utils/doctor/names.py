@@ -13,7 +13,7 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import (
     reconnect,
     wake,
 )
-from ansible_collections.sse.platform.plugins.module_utils.settings import NEAR, edits
+from ansible_collections.sse.platform.plugins.module_utils.settings.names import NEAR, edits
 
 WITHOUT_DNS = frozenset({"bridge", "host", "none"})  # the engine's own networks, where names don't resolve
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.sse.platform.plugins.module_utils import addresses, netfilter, preflight, reach
+from ansible_collections.sse.platform.plugins.module_utils.deploy import preflight
 from ansible_collections.sse.platform.plugins.module_utils.doctor.engine import restart, restarting
 from ansible_collections.sse.platform.plugins.module_utils.doctor.finding import Finding, Json, docker
 from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import (
@@ -16,7 +16,10 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import (
     network_of,
     reconnect,
 )
-from ansible_collections.sse.platform.plugins.module_utils.host import ETHERNET_MTU, as_dict, uplink
+from ansible_collections.sse.platform.plugins.module_utils.host import iptables_rules
+from ansible_collections.sse.platform.plugins.module_utils.host.machine import as_dict
+from ansible_collections.sse.platform.plugins.module_utils.host.netlink import ETHERNET_MTU, uplink
+from ansible_collections.sse.platform.plugins.module_utils.model import addresses, connections
 
 OUTSIDE = "198.51.100.1"  # TEST-NET-2 (RFC 5737): stands for whatever is not on this host
 BUILT_IN = frozenset({"bridge", "host", "none", "ingress", "docker_gwbridge"})
@@ -30,7 +33,7 @@ DEFAULT_POOLS = (
 def asked(facts: Json) -> dict[str, Json]:
     """The networks of the stack by name: what the newest releases say, and the one that the settings ask for."""
     own: Json = {**facts["wanted"], "device": facts["wanted"]["bridge"], "internal": False}
-    return {own["name"]: own} | reach.networks_of(facts["releases"])
+    return {own["name"]: own} | connections.networks_of(facts["releases"])
 
 
 def create(facts: Json, name: str) -> str:
@@ -267,10 +270,10 @@ def flushed(facts: Json) -> Iterator[Finding]:
         or as_dict(facts["host"]["daemon_json"]).get("iptables") is False
     ):
         return
-    rules = netfilter.parse(facts["rules"])
+    rules = iptables_rules.parse(facts["rules"])
     holders = rules.programs("nat", "DOCKER")
     # Where the engine's rules are in both sets, those of the command are its newest.
-    rules = rules.only(min(holders, key=len, default=netfilter.IPTABLES))
+    rules = rules.only(min(holders, key=len, default=iptables_rules.IPTABLES))
     mend = restarting(facts)
     ours = engine["managed"] and engine["live_restore"]
     wrong = "the engine's rules are gone from the kernel: its ports and ways out are dead"
@@ -286,13 +289,13 @@ def flushed(facts: Json) -> Iterator[Finding]:
     if lost:
         yield Finding("rules-flushed", "iptables", wrong, ", ".join(lost), mend, ours)
         return
-    written, leaving = netfilter.published(rules), netfilter.masqueraded(rules)
+    written, leaving = iptables_rules.published(rules), iptables_rules.masqueraded(rules)
     for network in facts["networks"]:
         if network["driver"] != "bridge" or network["internal"]:
             continue
         subnets = [one for one in network["subnets"] if ":" not in one]
         lost = [f"no MASQUERADE of {one}" for one in subnets if network["masquerade"] and one not in leaving]
-        out = netfilter.Packet("", OUTSIDE, enters=network["device"], leaves=uplink(facts["host"]["routes"]))
+        out = iptables_rules.Packet("", OUTSIDE, enters=network["device"], leaves=uplink(facts["host"]["routes"]))
         stopped = rules.hindrance([("filter", "FORWARD")], out)
         if stopped and stopped.policy:
             lost.append(f"no ACCEPT of what comes from {network['device']}")
@@ -309,9 +312,9 @@ def flushed(facts: Json) -> Iterator[Finding]:
 
 def two_sets(facts: Json) -> Iterator[Finding]:
     """See that the engine's rules are in that set of the kernel's iptables which the command means, and only there."""
-    holders = netfilter.parse(facts["rules"]).programs("nat", "DOCKER")
+    holders = iptables_rules.parse(facts["rules"]).programs("nat", "DOCKER")
     for other in holders if facts["host"]["engine"] else ():
-        if other == netfilter.IPTABLES:
+        if other == iptables_rules.IPTABLES:
             continue
         evidence = f"chain nat DOCKER is shown by {' and by '.join(holders)}"
         if len(holders) == 1:

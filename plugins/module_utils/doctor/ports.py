@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.sse.platform.plugins.module_utils import hostservice, netfilter, preflight
+from ansible_collections.sse.platform.plugins.module_utils.deploy import preflight
 from ansible_collections.sse.platform.plugins.module_utils.doctor import connections
 from ansible_collections.sse.platform.plugins.module_utils.doctor.engine import restart
 from ansible_collections.sse.platform.plugins.module_utils.doctor.finding import Finding, Json, docker
@@ -15,9 +15,15 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import (
     is_ours,
     network_of,
 )
-from ansible_collections.sse.platform.plugins.module_utils.exposed import ANY, EVERYWHERE, LOOPBACK
-from ansible_collections.sse.platform.plugins.module_utils.family import is_loopback
-from ansible_collections.sse.platform.plugins.module_utils.spec import HOST
+from ansible_collections.sse.platform.plugins.module_utils.host import iptables_rules
+from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import is_loopback
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import HOST
+from ansible_collections.sse.platform.plugins.module_utils.verify.checks import host_service as host_service_check
+from ansible_collections.sse.platform.plugins.module_utils.verify.checks.published_ports import (
+    ANY,
+    EVERYWHERE,
+    LOOPBACK,
+)
 
 # What the engine says where it can't have a port.
 TAKEN = ("address already in use", "port is already allocated", "failed programming external connectivity")
@@ -47,12 +53,12 @@ def unanswered(facts: Json, door: Json) -> Finding:
     if deaf:
         rule, why, mend = deaf
         return found(rule, why, health(container), *mend)
-    rules = netfilter.parse(facts["rules"])
+    rules = iptables_rules.parse(facts["rules"])
     key = ("" if door["address"] == ANY else door["address"], port)
     rule = blocking(facts, rules, container, door)
     if rule:
         return found("firewall", "a firewall rule stops it", rule.shown, connections.allow(facts, rule))
-    if facts["rules"] and key not in netfilter.published(rules):
+    if facts["rules"] and key not in iptables_rules.published(rules):
         return found(
             "rules-flushed", "the engine's rule for it is gone", f"no DNAT of port {port} in nat DOCKER", restart(facts)
         )
@@ -65,13 +71,13 @@ def unanswered(facts: Json, door: Json) -> Finding:
     return found("unexplained", "it listens and does not answer", evidence, docker("logs", "--tail=50", name))
 
 
-def blocking(facts: Json, rules: netfilter.Rules, container: Json, door: Json) -> netfilter.Rule | None:
+def blocking(facts: Json, rules: iptables_rules.Rules, container: Json, door: Json) -> iptables_rules.Rule | None:
     """The rule that stops what the host sends to a published port, before or after the engine rewrites its target."""
     there = LOOPBACK if door["address"] in EVERYWHERE else door["address"]
-    asked = netfilter.Packet("", there, door["port"])
+    asked = iptables_rules.Packet("", there, door["port"])
     rule = rules.hindrance([("raw", "OUTPUT"), ("mangle", "OUTPUT")], asked)
     for network, endpoint in container["networks"].items():
-        packet = netfilter.Packet(
+        packet = iptables_rules.Packet(
             "", endpoint["address"], door["inside"], leaves=device_of(facts, network), asked_port=door["port"]
         )
         rule = rule or rules.hindrance([("filter", "OUTPUT")], packet)
@@ -202,7 +208,7 @@ def host_mode(facts: Json, container: Json) -> Iterator[Finding]:
 def host_service(facts: Json, name: str, address: str, port: int) -> Iterator[Finding]:
     """Judge one service on the host that a container is told to use."""
     there = [one for one in facts["host"]["listeners"] if one["protocol"] == "tcp" and one["port"] == port]
-    why = hostservice.unheard({one["address"] for one in there}, address, port)
+    why = host_service_check.unheard({one["address"] for one in there}, address, port)
     if why:
         found = ", ".join(f"{one['process'] or 'a process'} at {one['address']}" for one in there) or "nobody"
         evidence = f"{HOST} is {address} in it; on the host {found} listens on {port}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ansible_collections.sse.platform.plugins.module_utils.doctor.finding import Json, docker
-from ansible_collections.sse.platform.plugins.module_utils.observe import LABEL
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
 
 LABEL_STACK = f"{LABEL}stack"
 

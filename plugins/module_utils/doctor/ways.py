@@ -10,7 +10,7 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor import connect
 from ansible_collections.sse.platform.plugins.module_utils.doctor.facts import look_at_rules_inside, measured, way_of
 from ansible_collections.sse.platform.plugins.module_utils.doctor.finding import Finding, Json
 from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import container_of, is_ours
-from ansible_collections.sse.platform.plugins.module_utils.probe import Probe
+from ansible_collections.sse.platform.plugins.module_utils.host.probe import Probe
 
 HOST = connections.HOST
 

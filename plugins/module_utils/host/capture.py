@@ -1,0 +1,76 @@
+"""Capturing packets in a network namespace, without tcpdump: a packet socket of the host's (packet(7))."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import struct
+import time
+from typing import NamedTuple
+
+from ansible_collections.sse.platform.plugins.module_utils.host import packets
+
+ETH_P_ALL = 0x0003
+SOL_PACKET, PACKET_STATISTICS = 263, 6
+PACKET_OUTGOING = 4
+ARPHRD_LOOPBACK = 772
+SO_RCVBUFFORCE, SO_TIMESTAMPNS = 33, 35
+BUFFER_BYTES = 8 << 20  # what may arrive while Python works on what came before
+LARGEST = 1 << 16  # bytes; segments that the card will cut are handed over whole
+
+
+class Captured(NamedTuple):
+    """What was captured."""
+
+    file: bytes
+    packets: int
+    dropped: int  # packets that the kernel had no room for
+    full: bool  # the size was reached before the time
+    lines: list[str]
+
+
+def capture(port: int | None, seconds: float, size: int, snap: int, most: int) -> Captured:
+    """Capture in the namespace of the calling thread, until the time or the size is reached.
+
+    :param port: only packets of this TCP or UDP port
+    :param size: bytes of the file
+    :param snap: bytes kept of each packet
+    :param most: conversations that are told
+    """
+    parts = [packets.file_header(snap)]
+    written, count, full = len(parts[0]), 0, False
+    summary = packets.Summary(port)
+    deadline = time.monotonic() + seconds
+    with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL)) as sock:
+        with contextlib.suppress(OSError):  # root of a container may not
+            sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES)
+        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        while (left := deadline - time.monotonic()) > 0 and not full:
+            if not select.select([sock], [], [], left)[0]:
+                break
+            body, extra, _, (_, kind, direction, hardware, address) = sock.recvmsg(LARGEST, 64)
+            if hardware == ARPHRD_LOOPBACK and direction == PACKET_OUTGOING:
+                continue  # it comes in again
+            packet = packets.read(kind, body)
+            if not packets.concerns(packet, port):
+                continue
+            part = packets.record(stamp(extra), direction, hardware, address, kind, body, snap)
+            if written + len(part) > size:
+                full = True
+                break
+            parts.append(part)
+            written, count = written + len(part), count + 1
+            if packet:
+                summary.add(packet, len(body))
+        _, dropped = struct.unpack("II", sock.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
+    return Captured(b"".join(parts), count, dropped, full, summary.lines(most))
+
+
+def stamp(extra: list[tuple[int, int, bytes]]) -> int:
+    """When the kernel got a packet, in nanoseconds since the epoch."""
+    for level, kind, data in extra:
+        if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
+            seconds, nanoseconds = struct.unpack("qq", data[:16])
+            return seconds * 10**9 + nanoseconds
+    return time.time_ns()

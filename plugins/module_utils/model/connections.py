@@ -1,0 +1,147 @@
+"""Who reaches whom: the matrix of every pair of containers and every port, from what the releases declare.
+
+Pure: releases in, edges and sentences out. The proof measures these edges, the firewall allows them, the diagram draws
+them, and doctor judges a failed connection by them.
+"""
+
+from __future__ import annotations
+
+import graphlib
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ansible_collections.sse.platform.plugins.module_utils.model.release import Release
+    from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spec
+
+
+class Edge(NamedTuple):
+    """One container, another, and a TCP port that the other listens on."""
+
+    source: str  # full names
+    target: str
+    port: int
+    name: str  # what the source calls the target; its short name where nothing is declared
+    why: str  # empty where nothing is declared
+
+    @property
+    def declared(self) -> bool:
+        """Tell whether the source has a declared reason to connect."""
+        return bool(self.why)
+
+
+def containers_of(releases: Iterable[Release]) -> dict[str, Spec]:
+    """Return every container of these releases by full name."""
+    return {name: one for release in releases for name, one in release["containers"].items()}
+
+
+def networks_of(releases: Iterable[Release]) -> dict[str, Any]:
+    """Return every network of these releases by name."""
+    return {name: one for release in releases for name, one in release["networks"].items()}
+
+
+def owners(containers: dict[str, Spec]) -> dict[str, str]:
+    """Return the full container name behind every name that resolves on the stack's networks."""
+    return {alias: name for name, one in containers.items() for alias in (name, *one["aliases"])}
+
+
+def split(peer: str) -> tuple[str, int]:
+    """Split ``name:port``."""
+    name, _, port = peer.rpartition(":")
+    return name, int(port)
+
+
+def declared(containers: dict[str, Spec]) -> list[Edge]:
+    """List what is declared, between containers that are there; `problems` names the rest."""
+    names = owners(containers)
+    found: list[Edge] = []
+    for source, one in containers.items():
+        for reach in one["reaches"]:
+            name, port = split(reach["to"])
+            if name in names:
+                found.append(Edge(source, names[name], port, name, reach["why"]))
+    return found
+
+
+def matrix(releases: Iterable[Release]) -> list[Edge]:
+    """List every ordered pair of containers with every port that the second listens on.
+
+    Releases of all projects of a stack belong together: the dashboard is one, and reaches nginx, which is another's.
+    """
+    containers = containers_of(releases)
+    reasons = {(edge.source, edge.target, edge.port): edge for edge in reversed(declared(containers))}
+    return [
+        reasons.get((source, target, port)) or Edge(source, target, port, other["container"], "")
+        for source in containers
+        for target, other in containers.items()
+        for port in other["listens"]
+        if source != target
+    ]
+
+
+def problems(releases: Iterable[Release], *, alone: bool = False) -> list[str]:
+    """Say which entries of `reaches` lead nowhere, one sentence each.
+
+    :param alone: these are not all projects of the stack, so a name that is not among them may be another's
+    """
+    releases = list(releases)
+    containers = containers_of(releases)
+    names = owners(containers)
+    absent = {short for release in releases for short in release["unavailable"]}
+    known = ", ".join(sorted({one["container"] for one in containers.values()}))
+    found: list[str] = []
+    for one in containers.values():
+        for reach in one["reaches"]:
+            name, port = split(reach["to"])
+            entry = f"{one['service']}.containers.{one['container']}.reaches: {reach['to']} ({reach['why']})"
+            if name in absent or (alone and name not in names):
+                continue
+            if name not in names:
+                found.append(f"{entry}: no container is called {name!r}; there are {known}")
+            elif not shared(one, containers[names[name]]):
+                segments = f"{one['service']}.containers.{one['container']}.segments"
+                found.append(f"{entry}: it shares no network with {names[name]}; add one of its own to {segments}")
+            elif port not in containers[names[name]]["listens"]:
+                ports = ", ".join(map(str, containers[names[name]]["listens"])) or "no port"
+                found.append(
+                    f"{entry}: {names[name]} does not listen on {port}, but on {ports}; "
+                    "name one of these, or add the port to its `listens`"
+                )
+    return found
+
+
+def shared(one: Spec, other: Spec) -> list[str]:
+    """List the networks that two containers are both on."""
+    return [name for name in one["networks"] if name in other["networks"]]
+
+
+def cycle(after: dict[str, list[str]]) -> list[str]:
+    """Return containers that wait for each other, the first one again at the end; empty where none do."""
+    try:
+        graphlib.TopologicalSorter(after).prepare()
+    except graphlib.CycleError as error:
+        return list(reversed(error.args[1]))
+    return []
+
+
+def addresses(inspected: dict[str, Any]) -> dict[str, str]:
+    """Return a running container's address on each of its networks, by the network's name."""
+    return _addresses(inspected, "IPAddress")
+
+
+def addresses6(inspected: dict[str, Any]) -> dict[str, str]:
+    """Return the same of IPv6."""
+    return _addresses(inspected, "GlobalIPv6Address")
+
+
+def _addresses(inspected: dict[str, Any], key: str) -> dict[str, str]:
+    networks: dict[str, dict[str, Any]] = inspected["NetworkSettings"]["Networks"] or {}
+    return {name: str(one[key]) for name, one in networks.items() if one.get(key)}
+
+
+def listens(spec: dict[str, Any]) -> list[int]:
+    """List the ports of a declared container: published ones, its health endpoint's, and what it names beyond them."""
+    check = spec["healthcheck"]["http"]
+    ports = {*spec["listens"], *(one["container_port"] for one in spec["ports"])}
+    return sorted(ports | ({check["port"]} if check else set()))

@@ -1,0 +1,95 @@
+"""The plan: a pure function from what should run and what runs to ordered actions, each with its reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ansible_collections.sse.platform.plugins.module_utils.model import spec
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import LEFTOVERS, Observed
+
+
+class Action(NamedTuple):
+    """One step. ``kind`` is keep, refresh, create, replace, start, restart, remove, restore or clear."""
+
+    kind: str
+    container: str
+    reasons: list[str]
+    id: str = ""  # the observed container that the action is about
+    health: str = ""  # its health, where the engine runs its check
+    release: int = 0  # the release that created it
+
+    @property
+    def changes(self) -> bool:
+        """Tell whether the action changes anything."""
+        return self.kind != "keep"
+
+
+class ForeignContainerError(ValueError):
+    """A container of a name that we need belongs to somebody else."""
+
+
+def leftovers(observed: list[Observed], stack: str, project: str) -> list[Action]:
+    """Undo what a killed run left: a half-made container goes; an old one comes back if nothing took its place."""
+    ours = [one for one in observed if one.belongs(stack, project)]
+    taken = {one.name for one in observed}
+    actions: list[Action] = []
+    for one in ours:
+        suffix = next((suffix for suffix in LEFTOVERS if one.name.endswith(suffix)), "")
+        if not suffix:
+            continue
+        name = one.name[: -len(suffix)]
+        if suffix == "-previous" and name not in taken:
+            actions.append(Action("restore", name, ["an interrupted run left it aside"], one.id))
+        else:
+            actions.append(Action("clear", one.name, ["left by an interrupted run"], one.id))
+    return actions
+
+
+def plan(
+    release: dict[str, Any], earlier: Mapping[int, dict[str, Any] | None], observed: list[Observed]
+) -> list[Action]:
+    """Compare spec with spec, by the labels that each running container carries.
+
+    :param release: the new release
+    :param earlier: releases by number, as far as running containers name them and the host still has them
+    :param observed: what runs, leftovers of interrupted runs already cleared
+    :raises ForeignContainerError: where somebody else's container holds one of our names
+    """
+    by_name = {one.name: one for one in observed}
+    actions: list[Action] = []
+    for one in observed:
+        if one.belongs(release["stack"], release["project"]) and one.name not in release["containers"]:
+            actions.append(Action("remove", one.name, ["no longer declared"], one.id))
+    for name, wanted in release["containers"].items():
+        running = by_name.get(name)
+        if running is None:
+            actions.append(Action("create", name, ["missing"]))
+            continue
+        if not running.belongs(release["stack"], release["project"]):
+            raise ForeignContainerError(
+                f"container {name} exists and is not of stack {release['stack']!r} (project {release['project']!r}); "
+                f"it is left alone. Remove or rename it, or choose another stack_name"
+            )
+        reasons = reasons_to_replace(running, wanted, earlier)
+        if reasons:
+            actions.append(Action("replace", name, reasons, running.id, release=running.release))
+        elif running.status != "running":
+            actions.append(Action("start", name, [f"is {running.status}"], running.id))
+        elif running.health == "unhealthy":
+            actions.append(Action("restart", name, ["is unhealthy"], running.id))
+        else:
+            actions.append(Action("keep", name, [], running.id, running.health))
+    return actions
+
+
+def reasons_to_replace(running: Observed, wanted: spec.Spec, earlier: Mapping[int, dict[str, Any] | None]) -> list[str]:
+    """Say why a container must be replaced; nothing to say means that it is as it should be."""
+    if running.label("spec") == spec.fingerprint(wanted):
+        return []
+    old = earlier.get(running.release)
+    old_spec = (old or {}).get("containers", {}).get(running.name)
+    if old_spec is None:
+        return [f"its release {running.release} is no longer on the host, so it can't be compared"]
+    found = spec.differences(old_spec, wanted)
+    return found or ["its labels do not match its release"]

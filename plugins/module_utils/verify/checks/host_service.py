@@ -1,0 +1,53 @@
+"""A service that runs on the host itself, outside any container, as containers see it: by the name HOST."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ansible_collections.sse.platform.plugins.module_utils.host import listeners, namespace, tcp
+from ansible_collections.sse.platform.plugins.module_utils.model.fault import Fault
+from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import EVERYWHERE, FAMILIES
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import HOST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ansible_collections.sse.platform.plugins.module_utils.host.listeners import Listener
+
+CONNECT_SECONDS = 2.0  # within the host: what takes longer is dropped on the way
+
+
+def check(name: str, pid: int, ports: Iterable[int]) -> tuple[list[Fault], int]:
+    """Connect from a container to ports of the host; return faults, and how many answered."""
+    address = namespace.hosts_file(pid, HOST)
+    if not address:
+        advice = f"recreate it: docker rm -f {name}, then ./sse up"
+        return [Fault(name, f"find {HOST} in its /etc/hosts", "it is not there", advice)], 0
+    tried = namespace.inside(pid, lambda: tcp.connect_all([(address, port) for port in ports], CONNECT_SECONDS))
+    faults: list[Fault] = []
+    for (_, port), attempt in tried.items():
+        if attempt.error:
+            why, advice = diagnose(listeners.listeners("self"), address, port)
+            faults.append(Fault(name, f"connect to {HOST}:{port} ({address})", f"{attempt.error}; {why}", advice))
+    return faults, len(tried) - len(faults)
+
+
+def diagnose(listening_sockets: Iterable[Listener], address: str, port: int) -> tuple[str, str]:
+    """Say why nobody answers at an address of the host, and what to do, by who listens there."""
+    listening = {one.address for one in listening_sockets if one.port == port}
+    why = unheard(listening, address, port)
+    if why:
+        return why, f"let it listen there, and nowhere else: SSE_HOST={address} SSE_PORT={port} python -m sse_app"
+    firewall = f"allow it: iptables -I INPUT -d {address} -p tcp --dport {port} -j ACCEPT"
+    return f"the host listens on port {port}, so a firewall of the host drops it", firewall
+
+
+def unheard(listening: set[str], address: str, port: int) -> str:
+    """Say why nobody hears what comes to an address of the host, by where its port is open; empty if one does."""
+    if not listening:
+        return f"nothing listens on port {port} of the host"
+    if listening <= {one.loopback for one in FAMILIES}:
+        return f"on the host, port {port} listens on loopback only, where no container is"
+    if address not in listening and not listening & EVERYWHERE:
+        return f"on the host, port {port} listens on {', '.join(sorted(listening))} only"
+    return ""

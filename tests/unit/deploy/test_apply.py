@@ -1,0 +1,97 @@
+"""How a plan is carried out: the order, and what stops it. The engine itself is for the integration tests."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, cast
+
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier, ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.engine.client import EngineError
+from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
+
+
+def applier(containers: dict[str, Any]) -> Applier:
+    defaults = {"after": [], "rolling": False, "service": "s"}
+    specs = {name: {**defaults, **one} for name, one in containers.items()}
+    nothing = cast("Any", None)
+    return Applier(nothing, nothing, {"containers": specs})
+
+
+def replicas(**kinds: str) -> dict[str, Action]:
+    return {name: Action(kind, name, []) for name, kind in kinds.items()}
+
+
+ROLLING = {name: {"rolling": True, "service": "app"} for name in ("a1", "a2", "a3")}
+
+
+def test_replaced_replicas_wait_for_each_other() -> None:
+    after = applier(ROLLING).order(replicas(a1="replace", a2="replace", a3="replace"))
+    assert after == {"a1": set(), "a2": {"a1"}, "a3": {"a2"}}
+
+
+def test_a_replica_that_is_down_comes_up_before_another_goes_down() -> None:
+    after = applier(ROLLING).order(replicas(a1="replace", a2="start", a3="keep"))
+    assert after == {"a1": {"a2"}, "a2": set(), "a3": set()}
+
+
+def test_new_replicas_start_together() -> None:
+    after = applier(ROLLING).order(replicas(a1="create", a2="create", a3="create"))
+    assert after == {"a1": set(), "a2": set(), "a3": set()}
+
+
+def test_a_step_starts_only_when_what_it_waits_for_is_done() -> None:
+    done: list[str] = []
+    steps = {name: (lambda name=name: done.append(name)) for name in "cba"}
+    applier({}).graph(steps, {"b": {"a"}, "c": {"b"}}, parallel=3)
+    assert done == ["a", "b", "c"]
+
+
+def test_independent_steps_run_at_the_same_time() -> None:
+    both = threading.Barrier(2, timeout=10)
+    applier({}).graph({"a": lambda: void(both.wait()), "b": lambda: void(both.wait())}, {}, parallel=2)
+
+
+def void(_: object) -> None:
+    """Drop a value."""
+
+
+def test_after_a_failure_nothing_new_starts_and_every_failure_is_named() -> None:
+    done: list[str] = []
+
+    def fail() -> None:
+        raise ApplyError("a: broken")
+
+    with pytest.raises(ApplyError, match="a: broken"):
+        applier({}).graph({"a": fail, "b": lambda: done.append("b")}, {"b": {"a"}}, parallel=2)
+    assert done == []
+
+
+def test_containers_that_wait_for_each_other_are_named_instead_of_waited_for() -> None:
+    steps = {"a": lambda: None, "b": lambda: None}
+    with pytest.raises(ApplyError, match="these wait for each other: a, b"):
+        applier({}).graph(steps, {"a": {"b"}, "b": {"a"}}, parallel=2)
+
+
+class Ending:
+    """An engine whose container runs at the first look, ends before it can be asked, and has ended at the next."""
+
+    def __init__(self) -> None:
+        self.states = iter([(True, 0), (True, 0), (False, 3), (False, 3)])
+
+    def inspect(self, _: str) -> dict[str, Any]:
+        running, code = next(self.states)
+        return {"RestartCount": 0, "State": {"Running": running, "ExitCode": code}}
+
+    def execute(self, *_: object) -> tuple[int, str]:
+        raise EngineError("the container is restarting")
+
+    def last_lines(self, _: str) -> list[str]:
+        return ["nonsense"]
+
+
+def test_a_container_that_ends_while_it_is_asked_is_told_by_its_end_and_its_last_lines() -> None:
+    check = {"command": ["true"], "http": None, "start": 10, "timeout": 5}
+    one = Applier(cast("Any", Ending()), cast("Any", None), {"containers": {"a": {"healthcheck": check}}})
+    with pytest.raises(ApplyError, match=r"a: stopped while starting \(exit code 3\)[\s\S]*nonsense"):
+        one.gate("id", "a", patient=True)

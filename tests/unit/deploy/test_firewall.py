@@ -1,0 +1,288 @@
+"""Properties of the firewall: what is declared passes, the rest is refused, and one listing tells whether it stands."""
+
+from __future__ import annotations
+
+import ipaddress
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils.deploy import firewall
+from ansible_collections.sse.platform.plugins.module_utils.host import iptables
+from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import FAMILIES, IPV4, IPV6
+
+FRONT = {"name": "sse-network", "subnet": "10.99.0.0/24", "ip_range": "10.99.0.128/25", "segment": "network"}
+DATA = {"name": "sse-data", "subnet": "10.99.2.0/24", "ip_range": "10.99.2.128/25", "segment": "data"}
+APP, REDIS, NGINX, GUEST, WORLD = "10.99.0.21", "10.99.2.11", "10.99.0.10", "10.99.0.200", "203.0.113.7"
+
+
+def spec(short: str, networks: dict[str, str], **keys: Any) -> dict[str, Any]:
+    return {"container": short, "service": short, "aliases": [short], "networks": networks, "ports": [], **keys}
+
+
+def port(host_ip: str, host_port: int, container_port: int) -> dict[str, Any]:
+    return {"host_ip": host_ip, "host_port": host_port, "container_port": container_port}
+
+
+def release(layout: str = "segmented", *, bind: str = "0.0.0.0", allow_from: tuple[str, ...] = ()) -> dict[str, Any]:
+    app = spec("app", {"sse-network": APP, "sse-data": "10.99.2.21"})
+    nginx = spec("nginx", {"sse-network": NGINX}, ports=[port(bind, 8443, 443), port("127.0.0.1", 8080, 80)])
+    redis = spec("redis", {"sse-data": REDIS}, reaches=[], listens=[6379])
+    app |= {"reaches": [{"to": "redis:6379", "why": "history"}], "listens": [8000]}
+    nginx |= {"reaches": [{"to": "app:8000", "why": "pass on"}], "listens": [80, 443]}
+    networks = [{**FRONT, "internal": False}, {**DATA, "internal": True}]
+    return {
+        "project": "sse-platform",
+        "layout": layout,
+        "networks": {one["name"]: one for one in networks},
+        "containers": {f"sse-{one['container']}": one for one in (app, nginx, redis)},
+        "allow_from": list(allow_from),
+    }
+
+
+def judge(rules: list[iptables.Rule], source: str, target: str, port: int, came_to: int | None = None) -> str:
+    """What the rules do with a new TCP connection; `came_to` is the host's port where it was published.
+
+    A reading of our own of the few matches that are used: the integration tests have the kernel's.
+    """
+
+    def inside(address: str, network: str) -> bool:
+        return ipaddress.ip_address(address) in ipaddress.ip_network(network)
+
+    def holds(flag: str, value: str) -> bool:
+        facts: dict[str, Callable[[], bool]] = {
+            "-s": lambda: inside(source, value),
+            "-d": lambda: inside(target, value),
+            "-p": lambda: value == "tcp",
+            "--dport": lambda: int(value) == port,
+            "--ctstate": lambda: value == "DNAT" and came_to is not None,
+            "--ctorigdstport": lambda: int(value) == came_to,
+        }
+        return facts.get(flag, lambda: True)()
+
+    for rule in rules:
+        pairs = list(zip(rule[::2], rule[1::2], strict=True))
+        if all(holds(flag, value) for flag, value in pairs):
+            return dict(pairs)["-j"]
+    return "RETURN"
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "port", "single", "segmented"),
+    [
+        (NGINX, APP, 8000, "RETURN", "RETURN"),
+        ("10.99.2.21", REDIS, 6379, "RETURN", "RETURN"),
+        ("10.99.2.21", REDIS, 6380, "RETURN", "REJECT"),
+        (APP, NGINX, 80, "RETURN", "REJECT"),
+        (NGINX, REDIS, 6379, "RETURN", "REJECT"),
+        (GUEST, NGINX, 443, "RETURN", "RETURN"),
+        (GUEST, NGINX, 8080, "RETURN", "REJECT"),
+        (GUEST, APP, 8000, "RETURN", "REJECT"),
+        (GUEST, REDIS, 6379, "RETURN", "REJECT"),
+        (NGINX, GUEST, 5000, "RETURN", "RETURN"),
+        (APP, WORLD, 443, "RETURN", "RETURN"),
+        (WORLD, REDIS, 6379, "REJECT", "REJECT"),
+        (WORLD, NGINX, 443, "REJECT", "REJECT"),
+        (WORLD, GUEST, 5000, "RETURN", "RETURN"),
+    ],
+)
+def test_who_passes_in_each_layout(source: str, target: str, port: int, single: str, segmented: str) -> None:
+    assert judge(firewall.rules([release("single")]), source, target, port) == single
+    assert judge(firewall.rules([release("segmented")]), source, target, port) == segmented
+
+
+@pytest.mark.parametrize("layout", ["single", "segmented"])
+def test_from_outside_only_a_port_published_to_the_world_answers_and_only_there(layout: str) -> None:
+    rules = firewall.rules([release(layout)])
+    assert judge(rules, WORLD, NGINX, 443, came_to=8443) == "RETURN"
+    # Published on loopback: before Engine 28 a neighbour gets this far.
+    assert judge(rules, WORLD, NGINX, 80, came_to=8080) == "REJECT"
+    # Not by the host's port but by a route to the container's own address.
+    assert judge(rules, WORLD, NGINX, 443) == "REJECT"
+    assert judge(firewall.rules([release(layout, bind="127.0.0.1")]), WORLD, NGINX, 443, came_to=8443) == "REJECT"
+
+
+def test_allowed_sources_are_let_in_and_nobody_else() -> None:
+    rules = firewall.rules([release(allow_from=("198.51.100.0/24", "203.0.113.7/32"))])
+    assert judge(rules, WORLD, NGINX, 443, came_to=8443) == "RETURN"
+    assert judge(rules, "198.51.100.9", NGINX, 443, came_to=8443) == "RETURN"
+    assert judge(rules, "203.0.113.8", NGINX, 443, came_to=8443) == "REJECT"
+
+
+def test_while_containers_are_replaced_what_either_release_declares_passes() -> None:
+    moved = release()
+    moved["containers"]["sse-redis"]["networks"] = {"sse-data": "10.99.2.12"}
+    both = firewall.rules([moved], [release()])
+    for address in (REDIS, "10.99.2.12"):
+        assert judge(both, "10.99.2.21", address, 6379) == "RETURN"
+        assert judge(both, "10.99.2.21", address, 6380) == "REJECT"
+    from_single = firewall.rules([release()], [release("single")])
+    assert judge(from_single, APP, NGINX, 80) == "RETURN"
+    assert judge(from_single, WORLD, REDIS, 6379) == "REJECT"
+
+
+def test_the_same_releases_in_any_order_make_the_same_rules() -> None:
+    one, other = release(), {**release(), "project": "board", "containers": {}}
+    assert firewall.rules([one, other]) == firewall.rules([other, one]) == firewall.rules([one, other], [one, other])
+
+
+SIX = {
+    "10.99.0": "fd99", "10.99.2": "fd99:0:0:2", "198.51.100": "2001:db8:1", "203.0.113": "2001:db8:2",
+}  # fmt: skip
+
+
+def in_six(address: str) -> str:
+    """The address of IPv6 that stands for one of IPv4 in these tests."""
+    start, _, last = address.rpartition(".")
+    return f"{SIX[start]}::{int(last):x}"
+
+
+def dual(layout: str = "segmented", **changes: Any) -> dict[str, Any]:
+    """The same release, with IPv6 beside IPv4."""
+    found = release(layout, **changes)
+    for name, subnet in (("sse-network", "fd99::/64"), ("sse-data", "fd99:0:0:2::/64")):
+        start = subnet.removesuffix("::/64")
+        found["networks"][name]["ipv6"] = {"subnet": subnet, "gateway": "", "ip_range": f"{start}::80/121"}
+    for one in found["containers"].values():
+        one["networks6"] = {name: in_six(address) for name, address in one["networks"].items()}
+        one["ports"] += [{**port, "host_ip": "::"} for port in one["ports"] if port["host_ip"] == "0.0.0.0"]
+        one["ports"] += [{**port, "host_ip": "::1"} for port in one["ports"] if port["host_ip"] == "127.0.0.1"]
+    return found
+
+
+@pytest.mark.parametrize("layout", ["single", "segmented"])
+def test_both_families_are_judged_alike(layout: str) -> None:
+    four, six = (firewall.rules([dual(layout)], (), family) for family in FAMILIES)
+    addresses = (APP, "10.99.2.21", REDIS, NGINX, GUEST, WORLD)
+    verdicts: list[str] = []
+    for source in addresses:
+        for target in addresses:
+            for number, came_to in ((443, None), (443, 8443), (80, 8080), (8000, None), (6379, None)):
+                verdict = judge(four, source, target, number, came_to)
+                assert judge(six, in_six(source), in_six(target), number, came_to) == verdict, (source, target, number)
+                verdicts.append(verdict)
+    assert set(verdicts) == {"RETURN", "REJECT"}
+
+
+def test_without_ipv6_it_has_no_rules() -> None:
+    assert firewall.walls([release()])[IPV6] == []
+    # While it is switched off, what ran is closed until it is gone.
+    assert firewall.walls([release()], [dual()])[IPV6] != []
+
+
+def test_sources_are_allowed_per_family_and_a_family_without_any_is_closed() -> None:
+    only_four = firewall.walls([dual(allow_from=("203.0.113.0/24",))])
+    assert judge(only_four[IPV4], WORLD, NGINX, 443, came_to=8443) == "RETURN"
+    assert judge(only_four[IPV6], in_six(WORLD), in_six(NGINX), 443, came_to=8443) == "REJECT"
+    assert not any("203.0.113.0/24" in rule for rule in only_four[IPV6])  # ip6tables would refuse all of them
+    both = firewall.walls([dual(allow_from=("198.51.100.0/24", "2001:db8:2::/48"))])
+    assert judge(both[IPV4], WORLD, NGINX, 443, came_to=8443) == "REJECT"
+    assert judge(both[IPV6], in_six(WORLD), in_six(NGINX), 443, came_to=8443) == "RETURN"
+    assert judge(both[IPV6], "2001:db8:3::7", in_six(NGINX), 443, came_to=8443) == "REJECT"
+
+
+def test_neighbours_are_found_within_a_segment_before_anything_is_refused() -> None:
+    kinds = [rule[rule.index("--icmpv6-type") + 1] for rule in firewall.rules([dual()], (), IPV6)[1:3]]
+    assert kinds == ["neighbour-solicitation", "neighbour-advertisement"]
+
+
+class Kernel:
+    """What iptables lists, and what was run."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, lists: dict[str, list[str]]) -> None:
+        self.lists = lists
+        self.ran: list[tuple[str, ...]] = []
+        monkeypatch.setattr(iptables, "run", self.run)
+        monkeypatch.setattr(firewall.shutil, "which", lambda name, **_: f"/usr/sbin/{name}" if name in lists else None)
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        self.ran.append(command)
+        if "-C" in command:
+            return subprocess.CompletedProcess(command, 0 if "OUTPUT" in self.lists else 1, "", "")
+        chain = command[-1]
+        lines = self.lists.get(command[0].rpartition("/")[2] if chain in (iptables.PARENT, "FORWARD") else chain)
+        code = 1 if command[5:6] == ("-S",) and lines is None else 0
+        return subprocess.CompletedProcess(command, code, "\n".join(lines or []), "")
+
+
+def test_the_table_that_the_engine_uses_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    Kernel(monkeypatch, {"iptables-legacy": ["-N DOCKER-USER"]})
+    assert iptables.program() == "/usr/sbin/iptables-legacy"
+    Kernel(monkeypatch, {})
+    assert iptables.program() == ""
+
+
+def test_rules_stand_when_all_of_them_are_there_and_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    rules = firewall.rules([release()])
+    listed = [line for line in firewall.restore_text("SSE-sse", rules).splitlines() if line.startswith("-A")]
+    asked = ["-N DOCKER-USER", "-A DOCKER-USER -j SSE-sse", "-A DOCKER-USER -j RETURN"]
+
+    def stands(chain: list[str], parent: list[str]) -> bool:
+        Kernel(monkeypatch, {"iptables": parent, "SSE-sse": chain})
+        return firewall.Firewall("sse", str(tmp_path)).stands({IPV4: rules, IPV6: []})
+
+    assert stands(listed, asked)
+    assert not stands(listed, asked[:1])
+    assert not stands([], asked)
+    assert not stands(listed[1:], asked)
+    assert not stands([*listed[:-1], listed[-1].replace(firewall.fingerprint(rules), "0" * 16)], asked)
+
+
+def test_an_engine_without_a_place_for_rules_of_ipv6_has_them_where_they_come_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rules = firewall.walls([dual()])
+    Kernel(monkeypatch, {"iptables": [], "DOCKER": []})
+    monkeypatch.setattr(firewall.shutil, "which", lambda name, **_: f"/usr/sbin/{name}" if "-" not in name else None)
+    wall = firewall.Firewall("sse", str(tmp_path))
+    assert wall.places[IPV4] == iptables.Place("/usr/sbin/iptables", "filter", "DOCKER-USER")
+    # 20.10 manages ip6tables without DOCKER-USER; the double has that chain of IPv4 alone.
+    Kernel(monkeypatch, {"DOCKER": []})
+    monkeypatch.setattr(firewall.shutil, "which", lambda name, **_: f"/usr/sbin/{name}" if "-" not in name else None)
+    mangle = iptables.place(IPV6)
+    assert mangle is not None
+    assert mangle == iptables.Place("/usr/sbin/ip6tables", "mangle", "FORWARD")
+    text = firewall.restore_text("SSE-sse", mangle.able(rules[IPV6]), mangle.table)
+    assert text.startswith("*mangle\n")
+    assert "REJECT" not in text
+    assert "-d fd99::/64 -p tcp -j DROP" in text
+    assert iptables.place(IPV4) is None
+
+
+def test_what_asks_for_a_port_at_loopback_of_ipv6_is_refused_as_long_as_there_is_ipv6(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kernel = Kernel(monkeypatch, {"iptables": [], "ip6tables": [], "OUTPUT": []})
+    wall = firewall.Firewall("sse", str(tmp_path))
+    sent_on = "-s ::1/128 ! -d ::1/128 -p tcp -m conntrack --ctstate DNAT -m comment --comment SSE-sse -j REJECT"
+    assert f"-I OUTPUT {sent_on} --reject-with tcp-reset" in wall.files(firewall.walls([dual()]))["restore"]
+    assert "OUTPUT" not in wall.files(firewall.walls([release()]))["restore"]
+    # It is there, and should not be.
+    assert not wall.stands({IPV4: [], IPV6: []})
+    wall.drop(IPV6)
+    assert ("-D", "OUTPUT", "-s", "::1/128") in [command[3:7] for command in kernel.ran]
+
+
+def test_rules_of_ipv6_with_no_place_for_them_are_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    Kernel(monkeypatch, {"iptables": []})
+    wall = firewall.Firewall("sse", str(tmp_path))
+    with pytest.raises(firewall.FirewallError, match="does not manage ip6tables"):
+        wall.ensure(firewall.walls([dual()]), check=False)
+
+
+def test_rules_are_replaced_in_one_step_and_signed() -> None:
+    text = firewall.restore_text("SSE-sse", [("-s", APP, *firewall.remark("a to b"), *firewall.PASS)])
+    lines = text.splitlines()
+    assert lines[:3] == [
+        "*filter",
+        ":SSE-sse - [0:0]",
+        f'-A SSE-sse -s {APP} -m comment --comment "a to b" -j RETURN',
+    ]
+    assert lines[3].startswith('-A SSE-sse -m comment --comment "SSE-sse ')
+    assert lines[4:] == ["COMMIT"]
+
+
+def test_the_longest_stack_name_has_a_chain_that_the_kernel_takes() -> None:
+    assert len(firewall.chain("s" * 20)) <= 28

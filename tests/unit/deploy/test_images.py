@@ -1,0 +1,372 @@
+"""Properties of the choice of images, their references, and the Dockerfiles they are built from."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.sse.platform.plugins.module_utils.deploy import images
+
+ROOT = Path(__file__).resolve().parents[3]
+CATALOGUE: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "roles/images/vars/main.yml").read_text())[
+    "__images_catalogue"
+]
+RECIPES = [
+    (key, source, entry[source]) for key, entry in CATALOGUE.items() for source in images.SOURCES if source in entry
+]
+BUILDS = [(key, source, recipe) for key, source, recipe in RECIPES if "build" in recipe]
+CONTEXTS = sorted({recipe["build"] for _, _, recipe in BUILDS})
+
+SETTINGS: dict[str, Any] = {
+    "images_source": "auto",
+    "images_registry_prefix": "",
+    "images_archive": "",
+    "images_debian_suite": "trixie",
+    "images_debian_mirror": "",
+    "kafka_coordination": "kraft",
+    "grafana_archive": "",
+    "grafana_archive_sha256": "",
+}
+
+
+@pytest.fixture
+def collection(tmp_path: Path) -> Path:
+    """A collection whose build contexts hold a Dockerfile and one more file."""
+    for context in CONTEXTS:
+        directory = tmp_path / "collection" / context
+        directory.mkdir(parents=True)
+        (directory / "Dockerfile").write_text(f"FROM {context}\n")
+        (directory / "input").write_text("1")
+    return tmp_path / "collection"
+
+
+def never(registry: str) -> bool:
+    raise AssertionError(f"{registry} was asked although its answer decides nothing")
+
+
+def choose(
+    collection: Path,
+    present: Any = (),
+    *,
+    answers: Any = lambda _: False,
+    distribution: str = "debian",
+    only: tuple[str, ...] = (),
+    **changes: Any,
+) -> dict[str, Any]:
+    host = images.Host(frozenset(present), distribution, answers)
+    return images.choose(CATALOGUE, {**SETTINGS, **changes}, host, collection, only=only)
+
+
+def everything(chosen: dict[str, Any]) -> set[str]:
+    return set(chosen["references"].values()) | {step["reference"] for step in chosen["steps"]}
+
+
+def save(path: Path, tags: list[str]) -> str:
+    """Write an archive as `docker save` does; returns its path."""
+    content = json.dumps([{"RepoTags": [tag]} for tag in tags]).encode()
+    with tarfile.open(path, "w") as archive:
+        member = tarfile.TarInfo("manifest.json")
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
+    return str(path)
+
+
+# --- references
+
+
+def test_a_reference_changes_with_its_own_inputs_and_with_those_of_its_base(collection: Path) -> None:
+    before = choose(collection, images_source="packages")["references"]
+    (collection / "roles/images/files/redis/input").write_text("2")
+    after = choose(collection, images_source="packages")["references"]
+    assert {name for name in before if before[name] != after[name]} == {"redis"}
+    (collection / "roles/images/files/base/input").write_text("2")
+    at_last = choose(collection, images_source="packages")["references"]
+    assert [name for name in after if after[name] == at_last[name]] == []
+
+
+def test_a_reference_changes_with_execute_permission_and_file_name(collection: Path) -> None:
+    script = collection / "app/input"
+    references = [choose(collection, images_source="packages")["references"]["app"]]
+    script.chmod(0o755)
+    references.append(choose(collection, images_source="packages")["references"]["app"])
+    script.rename(script.with_name("other"))
+    references.append(choose(collection, images_source="packages")["references"]["app"])
+    assert len(set(references)) == 3
+
+
+def test_the_suite_and_the_coordination_are_inputs(collection: Path) -> None:
+    plain = choose(collection, images_source="packages")["references"]
+    older = choose(collection, images_source="packages", images_debian_suite="bookworm")["references"]
+    assert not set(plain.values()) & set(older.values())
+    other = choose(collection, images_source="packages", kafka_coordination="zookeeper")["references"]
+    assert set(other) - set(plain) == {"zookeeper"}
+    assert {name for name in plain if plain[name] != other[name]} == {"kafka"}
+
+
+def test_what_dockerignore_names_is_neither_hashed_nor_packed(collection: Path) -> None:
+    app = collection / "app"
+    (app / ".dockerignore").write_text("# comment\ntests\n**/__pycache__\n*.log\n")
+    before = images.context_hash(app)
+    for name in ("tests/test_a.py", "pkg/__pycache__/a.pyc", "tests/deep/er.py", "a.log"):
+        (app / name).parent.mkdir(parents=True, exist_ok=True)
+        (app / name).write_text("x")
+    assert images.context_hash(app) == before
+    (app / "pkg/tests").mkdir()
+    (app / "pkg/tests/a.py").write_text("x")
+    assert images.context_hash(app) != before
+    with tarfile.open(fileobj=io.BytesIO(images.pack_contexts(collection, ["app"]))) as archive:
+        assert sorted(archive.getnames()) == [
+            "app/.dockerignore",
+            "app/Dockerfile",
+            "app/input",
+            "app/pkg/tests/a.py",
+        ]
+
+
+def test_a_context_without_dockerfile_is_refused(collection: Path) -> None:
+    (collection / "app/Dockerfile").unlink()
+    with pytest.raises(images.ImagesError, match=r"app has no Dockerfile"):
+        choose(collection)
+
+
+# --- steps
+
+
+@pytest.mark.parametrize("source", images.SOURCES)
+@pytest.mark.parametrize("coordination", ["kraft", "zookeeper"])
+def test_each_image_is_got_after_those_it_is_built_from(collection: Path, source: str, coordination: str) -> None:
+    chosen = choose(collection, images_source=source, kafka_coordination=coordination)
+    got: set[str] = set()
+    for step in chosen["steps"]:
+        assert set(step["needs"]) <= got, step
+        got.add(step["image"])
+    assert {step["reference"] for step in chosen["steps"]} >= set(chosen["references"].values())
+
+
+@pytest.mark.parametrize("source", images.SOURCES)
+def test_nothing_is_missing_when_every_image_is_present(collection: Path, source: str) -> None:
+    wanted = choose(collection, images_source=source)["references"].values()
+    again = choose(collection, wanted, images_source=source)
+    assert again["missing"] == []
+    assert again["steps"] == []
+
+
+def test_only_the_program_that_changed_is_built_again(collection: Path) -> None:
+    present = everything(choose(collection, images_source="packages"))
+    (collection / "app/input").write_text("2")
+    assert choose(collection, present)["missing"] == ["app"]
+
+
+def test_a_limited_run_gets_only_those_images_and_their_bases(collection: Path) -> None:
+    chosen = choose(collection, images_source="packages", only=("app", "some-other-tag"))
+    assert chosen["missing"] == ["base", "python", "app"]
+    assert set(chosen["references"]) >= {"redis", "nginx"}
+    assert len(choose(collection, images_source="packages", only=("network",))["missing"]) > 3
+
+
+def test_a_mirror_has_official_images_below_library(collection: Path) -> None:
+    chosen = choose(collection, images_source="registry", images_registry_prefix="registry.example:5000/mirror/")
+    assert (
+        chosen["references"]["redis"]
+        == f"registry.example:5000/mirror/library/{CATALOGUE['redis']['registry']['pull']}"
+    )
+    assert chosen["references"]["prometheus"].startswith("registry.example:5000/mirror/prom/prometheus:")
+
+
+# --- the source
+
+
+def test_images_on_the_host_are_taken_before_anything_is_asked(collection: Path, tmp_path: Path) -> None:
+    archive = save(tmp_path / "images.tar", ["redis:1"])
+    for source in images.SOURCES:
+        present = choose(collection, images_source=source)["references"].values()
+        assert choose(collection, present, answers=never, images_archive=archive)["source"] == source
+
+
+def test_our_own_program_s_change_does_not_move_the_source(collection: Path) -> None:
+    present = everything(choose(collection, images_source="packages"))
+    (collection / "dashboard/input").write_text("2")
+    chosen = choose(collection, present, answers=never)
+    assert (chosen["source"], chosen["missing"]) == ("packages", ["dashboard"])
+
+
+def test_a_given_archive_comes_before_the_registry(collection: Path, tmp_path: Path) -> None:
+    tags = [
+        reference
+        for name, reference in choose(collection, images_source="packages")["references"].items()
+        if name != "redis"
+    ]
+    archive = save(tmp_path / "images.tar", [*tags, "redis:7.0.1"])
+    chosen = choose(collection, answers=never, images_archive=archive)
+    assert chosen["source"] == "archive"
+    assert chosen["references"]["redis"] == "redis:7.0.1"
+    assert {step["how"] for step in chosen["steps"]} == {"load"}
+    assert set(chosen["unavailable"]) == {"grafana"}
+    assert choose(collection, everything(chosen), images_source="archive", images_archive=archive)["missing"] == []
+
+
+def test_the_registry_comes_before_packages_and_the_reason_names_it(collection: Path) -> None:
+    asked: list[str] = []
+
+    def answers(registry: str) -> bool:
+        asked.append(registry)
+        return len(asked) == 1
+
+    chosen = choose(collection, answers=answers, images_registry_prefix="registry.example:5000/x")
+    assert (chosen["source"], chosen["reason"]) == ("registry", "registry.example:5000 answers")
+    chosen = choose(collection, answers=answers)
+    assert chosen["source"] == "packages"
+    assert asked == ["registry.example:5000", images.DEFAULT_REGISTRY]
+    assert chosen["reason"] == f"the image registry {images.DEFAULT_REGISTRY} does not answer"
+
+
+def test_a_source_that_was_asked_for_is_taken_unasked(collection: Path) -> None:
+    present = choose(collection, images_source="packages")["references"].values()
+    chosen = choose(collection, present, answers=never, images_source="registry")
+    assert (chosen["source"], chosen["reason"]) == ("registry", "images_source is registry")
+
+
+# --- refusals
+
+
+def test_an_incomplete_archive_is_refused_by_the_names_it_lacks(collection: Path, tmp_path: Path) -> None:
+    archive = save(tmp_path / "images.tar", ["redis:8"])
+    with pytest.raises(images.ImagesError, match=r"lacks app, dashboard, kafka, nginx.*accepted is") as refused:
+        choose(collection, images_archive=archive)
+    assert "redis," not in str(refused.value)
+
+
+def test_what_is_no_archive_is_refused(collection: Path, tmp_path: Path) -> None:
+    (tmp_path / "images.tar").write_text("no archive")
+    for path in (tmp_path / "images.tar", tmp_path / "missing.tar"):
+        with pytest.raises(images.ImagesError, match=r"images_archive is '.*\.tar', which is no archive"):
+            choose(collection, images_archive=str(path))
+    with pytest.raises(images.ImagesError, match=r"images_archive is ''"):
+        choose(collection, images_source="archive")
+
+
+def test_a_host_that_is_no_debian_needs_a_mirror_only_to_build_the_base(collection: Path) -> None:
+    with pytest.raises(images.ImagesError, match=r"images_debian_mirror is '' and this host runs ubuntu"):
+        choose(collection, images_source="packages", distribution="ubuntu")
+    ready = choose(collection, images_source="packages", distribution="ubuntu", images_debian_mirror="http://d/debian")
+    base = next(step["reference"] for step in ready["steps"] if step["image"] == "base")
+    assert choose(collection, [base], images_source="packages", distribution="ubuntu")["missing"]
+    choose(collection, images_source="registry", distribution="ubuntu")
+
+
+def test_grafana_is_unavailable_without_an_archive_and_says_what_to_give(collection: Path) -> None:
+    chosen = choose(collection, images_source="packages")
+    assert "grafana" not in chosen["references"]
+    assert "grafana_archive" in chosen["unavailable"]["grafana"]
+
+
+@pytest.mark.parametrize("source", images.SOURCES)
+def test_a_given_grafana_archive_is_used_once_its_checksum_fits(collection: Path, tmp_path: Path, source: str) -> None:
+    archive = tmp_path / "grafana.tar.gz"
+    archive.write_bytes(b"grafana")
+    digest = hashlib.sha256(b"grafana").hexdigest()
+    given: dict[str, Any] = {
+        "images_source": source,
+        "grafana_archive": str(archive),
+        "grafana_archive_sha256": digest.upper(),
+    }
+    chosen = choose(collection, **given)
+    assert chosen["references"]["grafana"].startswith("sse-platform/grafana:")
+    assert next(step for step in chosen["steps"] if step["image"] == "grafana")["file"] == str(archive)
+    with pytest.raises(images.ImagesError, match=rf"grafana_archive_sha256 is '0{{64}}' but .* has {digest}"):
+        choose(collection, **{**given, "grafana_archive_sha256": "0" * 64})
+    archive.write_bytes(b"newer")
+    newer = choose(collection, **{**given, "grafana_archive_sha256": hashlib.sha256(b"newer").hexdigest()})
+    assert newer["references"]["grafana"] != chosen["references"]["grafana"]
+    archive.unlink()
+    assert choose(collection, everything(chosen), **given)["missing"] == []
+    with pytest.raises(images.ImagesError, match=r"can't be read: No such file"):
+        choose(collection, **given)
+
+
+# --- superseded
+
+
+def test_superseded_are_earlier_tags_of_our_repositories_and_nothing_else(collection: Path) -> None:
+    before = choose(collection, images_source="packages")
+    (collection / "app/input").write_text("2")
+    present = [*everything(before), "redis:7", "other/app:1", "sse-platform/app@sha256:0"]
+    assert choose(collection, present)["superseded"] == [before["references"]["app"]]
+
+
+@pytest.mark.parametrize("source", images.SOURCES)
+def test_images_of_the_other_source_and_coordination_are_not_superseded(collection: Path, source: str) -> None:
+    present = everything(choose(collection, images_source="packages", kafka_coordination="zookeeper"))
+    assert choose(collection, present, images_source=source)["superseded"] == []
+
+
+# --- the catalogue and the Dockerfiles
+
+
+@pytest.mark.parametrize(("key", "source", "recipe"), BUILDS, ids=lambda value: value if isinstance(value, str) else "")
+def test_catalogue_and_dockerfile_agree_on_build_arguments(key: str, source: str, recipe: dict[str, Any]) -> None:
+    text = (ROOT / recipe["build"] / "Dockerfile").read_text()
+    before_stages, *_ = re.split(r"^FROM ", text, maxsplit=1, flags=re.MULTILINE)
+    arguments = re.findall(r"^ARG (\w+)", text, re.MULTILINE)
+    bases = re.findall(r"^ARG (\w+)", before_stages, re.MULTILINE)
+    assert sorted(bases) == sorted(recipe.get("from", {})), (key, source)
+    # IMAGE is given to every build: the label by which builder stages are found again.
+    assert sorted(set(arguments) - set(bases) - {"IMAGE"}) == sorted(recipe.get("args", {})), (key, source)
+    assert ("LABEL sse.platform.builder=${IMAGE}" in text) == ("AS builder" in text), (key, source)
+    assert set(recipe.get("from", {}).values()) <= set(CATALOGUE), (key, source)
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_the_host_s_configuration_reaches_builder_stages_only(context: str) -> None:
+    *_, final = re.split(r"^FROM ", (ROOT / context / "Dockerfile").read_text(), flags=re.MULTILINE)
+    builder_only = {recipe["build"] for key, _, recipe in BUILDS if key == "node"}
+    if context not in builder_only:
+        assert ".host" not in final
+        assert not re.search(r"^(COPY|ADD) (--\S+ )*\.(/| )", final, re.MULTILINE), "a whole context holds .host"
+
+
+def test_an_image_with_the_host_s_configuration_is_never_run_nor_the_base_of_one() -> None:
+    for key, source, recipe in BUILDS:
+        final = re.findall(r"^FROM \$\{(\w+)\}", (ROOT / recipe["build"] / "Dockerfile").read_text(), re.MULTILINE)
+        if final:
+            assert recipe["from"][final[-1]] != "node", (key, source)
+    assert CATALOGUE["node"]["internal"]
+
+
+@pytest.mark.parametrize("context", ["roles/images", "app/Dockerfile", "dashboard/Dockerfile"])
+def test_no_file_names_a_mirror_or_a_package_registry(context: str) -> None:
+    path = ROOT / context
+    for file in [path] if path.is_file() else path.rglob("*"):
+        if file.is_file():
+            addresses = set(re.findall(r"https?://\w[^\s\"'<]+", file.read_text()))
+            assert addresses <= {"http://maven.apache.org/POM/4.0.0"}, file
+
+
+def test_every_upstream_reference_is_pinned_by_tag() -> None:
+    for key, source, recipe in RECIPES:
+        if "pull" in recipe:
+            assert re.fullmatch(r"[a-z0-9_./-]+:[A-Za-z0-9_.-]*\d[A-Za-z0-9_.-]*|debian:trixie-slim", recipe["pull"]), (
+                key,
+                source,
+            )
+
+
+# --- a failed build
+
+
+def test_of_a_failed_build_the_lines_that_tell_of_trouble_are_shown() -> None:
+    log = ["Step 1/2 : FROM x", " ---> Running in 1\nall well\nerror in an earlier step", " ---> Running in 2"]
+    log += ["\nGet:1 something\n", "\x1b[91mE: Unable to locate package nothing\x1b[0m\n"]
+    message = f"Error building sse-platform/x - code: 100, message: it returned 100, logs: {log!r}"
+    assert images.build_failure(message).splitlines() == [
+        "Error building sse-platform/x - code: 100, message: it returned 100",
+        "E: Unable to locate package nothing",
+    ]
+    assert images.build_failure("the engine is gone") == "the engine is gone"

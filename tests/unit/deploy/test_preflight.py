@@ -1,0 +1,445 @@
+"""What keeps a release from running on a host, and which guarantees a host does not give."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils.deploy import network_steps, preflight
+from ansible_collections.sse.platform.plugins.module_utils.model import segments
+
+GIB = 2**30
+SETTINGS: dict[str, Any] = {
+    "stack_name": "sse",
+    "stack_state_directory": "/var/lib/sse-platform",
+    "network_name": "sse-network",
+    "network_subnet": "10.99.0.0/24",
+    "network_gateway": "10.99.0.1",
+    "network_ip_range": "10.99.0.128/25",
+    "network_recreate_allowed": False,
+    "network_layout": "single",
+    "network_ipv6": False,
+    "exposure_allow_from": [],
+    "docker_userland_proxy": False,
+    "docker_package_source": "distribution",
+    "docker_restart_allowed": False,
+    "kafka_coordination": "kraft",
+    "kafka_cluster_id": "",
+    "redis_port": 6379,
+}
+RELEASE: dict[str, Any] = {
+    "containers": {
+        "sse-redis": {
+            "ports": [{"host_ip": "127.0.0.1", "host_port": 6379, "container_port": 6379}],
+            "memory": GIB,
+            "image": "redis:8",
+        }
+    }
+}
+OWN = {"sse.platform.stack": "sse"}
+NETWORK: dict[str, Any] = {
+    "name": "sse-network",
+    "driver": "bridge",
+    "subnets": ["10.99.0.0/24"],
+    "gateway": "10.99.0.1",
+    "ip_range": "10.99.0.128/25",
+    "internal": False,
+    "labels": OWN,
+    "device": "br-sse",
+    "containers": [],
+}
+ENGINE: dict[str, Any] = {
+    "version": "26.1.5",
+    "live_restore": True,
+    "userland_proxy": False,
+    "swarm": "inactive",
+    "swarm_error": "",
+    "root_dir": "/var/lib/docker",
+    "managed": False,
+}
+HOST: dict[str, Any] = {
+    "distribution": {"id": "debian", "version": "13", "codename": "trixie"},
+    "architecture": "amd64",
+    "is_root": True,
+    "service_manager": "systemd",
+    "memory_bytes": 4 * GIB,
+    "overcommit_memory": 1,
+    "overcommit_writable": True,
+    "bridge_filter": "on",
+    "firewall": "/usr/sbin/iptables",
+    "firewall6": "/usr/sbin/ip6tables",
+    "ipv6": True,
+    "ipv6_routes_lost": [],
+    "ssh_client": "",
+    "disk_free_bytes": {"/var/lib/docker": 20 * GIB, "/var/lib/sse-platform": 20 * GIB},
+    "daemon_json": {},
+    "dockerd_pid": None,
+    "engine_error": "",
+    "engine": ENGINE,
+    "networks": [],
+    "interfaces": [{"name": "lo", "addresses": ["127.0.0.1/8"]}, {"name": "eth0", "addresses": ["192.0.2.2/24"]}],
+    "routes": [{"destination": "0.0.0.0/0", "device": "eth0"}],
+    "listeners": [],
+    "containers": [],
+    "images": {"redis:8": "sha256:1"},
+    "kafka_data": None,
+}
+
+
+def listener(address: str, process: str = "other (pid 7)", protocol: str = "tcp") -> dict[str, Any]:
+    return {"protocol": protocol, "address": address, "port": 6379, "process": process}
+
+
+def container(name: str, labels: dict[str, str], *addresses: str) -> dict[str, Any]:
+    ports = [{"host_ip": address, "host_port": 6379, "protocol": "tcp"} for address in addresses]
+    return {"name": name, "labels": labels, "ports": ports, "state": "running"}
+
+
+def network(**changes: Any) -> dict[str, Any]:
+    return {**NETWORK, **changes}
+
+
+def with_networks(settings: dict[str, Any]) -> dict[str, Any]:
+    networks = segments.networks(settings)
+    return {**RELEASE, "networks": {one["name"]: {"segment": name, **one} for name, one in networks.items()}}
+
+
+def told(settings: dict[str, Any] | None = None, **host: Any) -> str:
+    before = copy.deepcopy({**HOST, **host})
+    given = copy.deepcopy(before)
+    problems = preflight.problems(
+        {**SETTINGS, **(settings or {})}, given, with_networks({**SETTINGS, **(settings or {})})
+    )
+    assert given == before
+    return "\n".join(problems)
+
+
+def test_a_good_host_has_no_problems() -> None:
+    assert told() == ""
+    assert preflight.notices(SETTINGS, HOST) == []
+
+
+def test_a_bare_host_has_no_problems() -> None:
+    assert told(engine=None, images={}) == ""
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        (
+            {"distribution": {"id": "debian", "version": "11"}},
+            ["debian 11", "debian 12 and 13, ubuntu 22.04 and 24.04"],
+        ),
+        ({"distribution": {"id": "fedora", "version": "43"}}, ["fedora 43"]),
+        ({"architecture": "riscv64"}, ["riscv64", "amd64 and arm64"]),
+        ({"is_root": False, "memory_bytes": 0, "distribution": {}}, ["ansible_become=true"]),
+        ({"engine": None, "dockerd_pid": 7, "engine_error": "refused"}, ["pid 7", "refused", "docker.sock"]),
+        ({"daemon_json": None}, ["daemon.json", "never overwritten"]),
+        ({"memory_bytes": GIB // 2}, ["512 MiB", "768 MiB", "1024 MiB", "app_replicas"]),
+        ({"disk_free_bytes": {"/var/lib/sse-platform": GIB // 2}}, ["/var/lib/sse-platform has 512 MiB", "1024 MiB"]),
+        ({"disk_free_bytes": {"/var/lib/docker": GIB}, "images": {}}, ["/var/lib/docker has 1024 MiB", "6144 MiB"]),
+        ({"containers": [container("sse-redis", {})]}, ["sse-redis", "never touched"]),
+        ({"containers": [container("sse-redis", {"sse.platform.stack": "other"})]}, ["sse-redis", "never touched"]),
+    ],
+)
+def test_what_the_host_lacks_is_told_with_what_is_needed(host: dict[str, Any], said: list[str]) -> None:
+    text = told(**host)
+    assert all(part in text for part in said), text
+    assert "\n" not in text
+
+
+def test_images_that_are_there_need_no_room() -> None:
+    assert told(disk_free_bytes={"/var/lib/docker": 0}) == ""
+
+
+@pytest.mark.parametrize(
+    ("host", "owner"),
+    [
+        ({"networks": [network(name="theirs")]}, "Docker network theirs (10.99.0.0/24)"),
+        ({"networks": [network(name="wide", subnets=["10.0.0.0/8"])]}, "Docker network wide (10.0.0.0/8)"),
+        ({"interfaces": [{"name": "wg0", "addresses": ["10.99.0.7/32"]}]}, "interface wg0 (10.99.0.7/32)"),
+        ({"routes": [{"destination": "10.96.0.0/12", "device": "tun0"}]}, "the route 10.96.0.0/12 through tun0"),
+    ],
+)
+def test_an_overlap_names_its_owner_and_a_free_subnet(host: dict[str, Any], owner: str) -> None:
+    text = told(**host)
+    assert text.startswith("network_subnet is '10.99.0.0/24': it overlaps ")
+    assert owner in text
+    free = text.rpartition("; ")[2].removesuffix(" is free.")
+    assert told({"network_subnet": free, "network_gateway": "", "network_ip_range": ""}, **host) == ""
+
+
+@pytest.mark.parametrize("destination", ["0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1"])
+def test_a_vpns_default_route_is_no_overlap(destination: str) -> None:
+    assert told(routes=[{"destination": destination, "device": "tun0"}]) == ""
+
+
+def test_the_stacks_own_network_is_no_overlap() -> None:
+    own = {
+        "networks": [NETWORK],
+        "interfaces": [{"name": "br-sse", "addresses": ["10.99.0.1/24"]}],
+        "routes": [{"destination": "10.99.0.0/24", "device": "br-sse"}],
+    }
+    assert told(**own) == ""
+    changed = {"network_subnet": "10.99.0.0/23", "network_recreate_allowed": True}
+    assert told(changed, **own) == ""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"subnets": ["10.98.0.0/24"]},
+        {"gateway": "10.99.0.9"},
+        {"ip_range": ""},
+        {"driver": "ipvlan"},
+        {"internal": True},
+    ],
+)
+def test_a_network_is_made_anew_only_where_that_is_allowed(change: dict[str, Any]) -> None:
+    text = told(networks=[network(**change)])
+    assert "network_recreate_allowed=true" in text
+    assert told({"network_recreate_allowed": True}, networks=[network(**change)]) == ""
+
+
+SEGMENTED = {"network_layout": "segmented", "network_segment_subnets": {"data": "10.50.0.0/24"}}
+
+
+def test_every_segment_is_looked_at_before_anything_changes() -> None:
+    assert told(SEGMENTED) == ""
+    text = told(SEGMENTED, routes=[{"destination": "10.50.0.0/16", "device": "tun0"}])
+    assert text.startswith("network_segment_subnets.data is '10.50.0.0/24': it overlaps the route 10.50.0.0/16")
+    theirs = network(name="sse-data", subnets=["10.1.0.0/24"], labels={})
+    assert "choose another stack_name" in told(SEGMENTED, networks=[theirs])
+    assert "br_netfilter" in told(SEGMENTED, bridge_filter="none")
+    assert "DOCKER-USER" in told(SEGMENTED, firewall="")
+    assert told(SEGMENTED, firewall="", engine=None, bridge_filter="loadable") == ""
+
+
+def test_networks_are_made_where_they_miss_or_differ_and_dropped_where_nobody_else_is_on_them() -> None:
+    settings = {**SETTINGS, **SEGMENTED}
+    old = [
+        network(),
+        network(name="sse-old"),
+        network(name="sse-shared", containers=["guest"]),
+        network(name="x", labels={}),
+    ]
+    host = {**HOST, "networks": old, "containers": [container("guest", {})]}
+    steps = network_steps.network_steps(settings, host, [with_networks(settings)])
+    assert [one["name"] for one in steps["make"]] == ["sse-app", "sse-data", "sse-monitoring", "sse-ports"]
+    assert steps["drop"] == ["sse-old"]
+    assert network_steps.network_steps(SETTINGS, host, [with_networks(SETTINGS)])["make"] == []
+
+
+@pytest.mark.parametrize(
+    ("allowed", "client", "refused"),
+    [
+        ([], "192.0.2.9", False),
+        (["192.0.2.0/24"], "192.0.2.9", False),
+        (["192.0.2.0/24"], "", False),
+        (["198.51.100.0/24"], "192.0.2.9", True),
+    ],
+)
+def test_nobody_locks_out_the_address_that_they_come_from(allowed: list[str], client: str, refused: bool) -> None:
+    text = told({"exposure_allow_from": allowed}, ssh_client=client)
+    assert bool(text) == refused
+    if refused:
+        assert client in text
+
+
+def test_a_network_that_is_not_ours_is_never_made_anew() -> None:
+    theirs = network(labels={}, gateway="10.99.0.9")
+    for allowed in (True, False):
+        text = told({"network_recreate_allowed": allowed}, networks=[theirs])
+        assert "choose another network_name" in text
+    assert told(networks=[network(labels={})]) == ""
+
+
+def test_strangers_on_a_network_that_is_made_anew_are_told() -> None:
+    changed = network(gateway="10.99.0.9", containers=["sse-redis", "guest"])
+    guests = [container("sse-redis", OWN), container("guest", {})]
+    text = told({"network_recreate_allowed": True}, networks=[changed], containers=guests)
+    assert "guest" in text
+    assert "sse-redis" not in text
+
+
+@pytest.mark.parametrize(
+    ("host", "owner"),
+    [
+        ({"listeners": [listener("127.0.0.1")]}, "other (pid 7)"),
+        ({"listeners": [listener("0.0.0.0")]}, "other (pid 7)"),
+        ({"listeners": [listener("::")]}, "other (pid 7)"),
+        ({"listeners": [listener("127.0.0.1", "")]}, "a process that can't be seen"),
+        ({"containers": [container("theirs", {}, "0.0.0.0")]}, "container theirs"),
+        ({"containers": [container("theirs", {}, "")]}, "container theirs"),
+        (
+            {
+                "containers": [container("theirs", {}, "127.0.0.1")],
+                "listeners": [listener("127.0.0.1", "dockerd (pid 1)")],
+            },
+            "container theirs",
+        ),
+        (
+            {"containers": [container("sse-redis", OWN, "127.0.0.1")], "listeners": [listener("0.0.0.0")]},
+            "other (pid 7)",
+        ),
+    ],
+)
+def test_a_bound_port_is_told_with_who_binds_it(host: dict[str, Any], owner: str) -> None:
+    text = told(**host)
+    assert "Port 6379 on 127.0.0.1, which sse-redis publishes, is already bound by " in text
+    assert owner in text
+    assert "redis_port" in text
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        {"listeners": [listener("127.0.0.53")]},
+        {"listeners": [listener("0.0.0.0", protocol="udp")]},
+        {"containers": [container("theirs", {}, "192.0.2.2")]},
+        {
+            "containers": [container("sse-redis", OWN, "127.0.0.1")],
+            "listeners": [listener("127.0.0.1", "dockerd (pid 1)")],
+        },
+        {"containers": [container("sse-redis", OWN, "0.0.0.0")], "listeners": [listener("::", "docker-proxy (pid 2)")]},
+        {"containers": [container("sse-old", OWN, "127.0.0.1")]},
+    ],
+)
+def test_what_does_not_collide_is_no_problem(host: dict[str, Any]) -> None:
+    assert told(**host) == ""
+
+
+def test_kafkas_data_of_another_format_or_cluster_is_refused() -> None:
+    data = {"cluster_id": "one", "format": "kraft"}
+    assert told(kafka_data=data) == ""
+    assert told({"kafka_cluster_id": "one"}, kafka_data=data) == ""
+    assert "kafka_cluster_id is 'two'" in told({"kafka_cluster_id": "two"}, kafka_data=data)
+    assert "kafka_coordination is 'zookeeper'" in told({"kafka_coordination": "zookeeper"}, kafka_data=data)
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ({"engine": {**ENGINE, "live_restore": False}}, ["live-restore", "docker_restart_allowed"]),
+        ({"engine": {**ENGINE, "live_restore": False, "swarm": "active"}}, ["live-restore", "Swarm"]),
+        ({"engine": {**ENGINE, "userland_proxy": True}}, ["userland-proxy", "docker_restart_allowed"]),
+        ({"engine": {**ENGINE, "swarm": "error", "swarm_error": "no key"}}, ["error state (no key)", "swarm leave"]),
+        ({"engine": {**ENGINE, "swarm": "locked"}}, ["swarm unlock"]),
+        ({"service_manager": "none"}, ["reboot"]),
+        ({"overcommit_memory": 0, "overcommit_writable": False}, ["vm.overcommit_memory=1"]),
+        ({"overcommit_memory": 2}, ["vm.overcommit_memory=1"]),
+    ],
+)
+def test_a_guarantee_that_is_off_is_a_notice_and_no_problem(host: dict[str, Any], said: list[str]) -> None:
+    assert told(**host) == ""
+    (notice,) = preflight.notices(SETTINGS, {**HOST, **host})
+    assert all(part in notice for part in said), notice
+
+
+@pytest.mark.parametrize(
+    ("settings", "engine"),
+    [
+        ({}, None),
+        ({}, {**ENGINE, "managed": True, "live_restore": False}),
+        ({"docker_restart_allowed": True}, {**ENGINE, "live_restore": False}),
+    ],
+)
+def test_what_this_run_turns_on_is_no_notice(settings: dict[str, Any], engine: Any) -> None:
+    assert preflight.notices({**SETTINGS, **settings}, {**HOST, "engine": engine}) == []
+
+
+DUAL = {**SETTINGS, "network_ipv6": True, "network_ipv6_subnet": "fd12:3456:789a::/64"}
+OLD = {**ENGINE, "version": "20.10.24"}
+
+
+def problems6(settings: dict[str, Any] = DUAL, **facts: Any) -> str:
+    networks = segments.networks(settings)
+    release = {**RELEASE, "networks": {one["name"]: {**one, "segment": name} for name, one in networks.items()}}
+    return "\n".join(preflight.problems(settings, {**HOST, **facts}, release))
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({}, ""),
+        ({"ipv6": False}, "IPv6 is off on this host: turn it on with sysctl -w net.ipv6.conf.all.disable_ipv6=0"),
+        ({"firewall6": ""}, 'this engine (26.1.5) does not manage ip6tables'),
+        ({"firewall6": ""}, 'set "experimental": true and "ip6tables": true in /etc/docker/daemon.json'),
+        ({"firewall6": "", "engine": {**ENGINE, "version": "28.2.2"}}, 'set "ip6tables": true in /etc/docker'),
+        ({"firewall6": "", "engine": {**ENGINE, "managed": True}}, ""),
+        ({"firewall6": "", "engine": None}, ""),
+        ({"ipv6_routes_lost": ["ens3"]}, "Keep it with sysctl -w net.ipv6.conf.ens3.accept_ra=2"),
+        (
+            {"interfaces": [{"name": "wg0", "addresses": ["fd12:3456:789a::7/64"]}]},
+            "it overlaps interface wg0 (fd12:3456:789a::7/64); fd12:3456:789a:1::/64 is free",
+        ),
+        (
+            {"routes": [{"destination": "fd12:3456::/32", "device": "tun0"}]},
+            "it overlaps the route fd12:3456::/32 through tun0",
+        ),
+        ({"routes": [{"destination": "::/0", "device": "eth0"}, {"destination": "8000::/1", "device": "tun0"}]}, ""),
+        ({"networks": [{**NETWORK, "name": "x", "subnets": ["fd12:3456:789a::/64"]}]}, "it overlaps Docker network x"),
+    ],
+)  # fmt: skip
+def test_a_host_that_can_not_give_ipv6_is_told_how_it_could(facts: dict[str, Any], said: str) -> None:
+    assert (said in problems6(**facts)) if said else problems6(**facts) == ""
+    # Where nobody asks for IPv6, none of it matters.
+    assert problems6(SETTINGS, **facts) == ""
+
+
+def test_segments_with_ipv6_want_an_engine_that_lets_neighbours_find_each_other() -> None:
+    segmented = {**DUAL, "network_layout": "segmented", "network_segment_subnets": {}, "app_replicas": 1}
+    assert "accepted is single, network_ipv6 false, or Engine 25" in problems6(segmented, engine=OLD)
+    assert problems6(segmented) == ""
+    bookworm = {"engine": None, "distribution": {"id": "debian", "version": "12", "codename": "bookworm"}}
+    assert "Engine 25" in problems6(segmented, **bookworm)
+    assert problems6({**segmented, "docker_package_source": "docker"}, **bookworm) == ""
+    assert problems6(engine=OLD) == ""
+
+
+@pytest.mark.parametrize("wanted", [True, False], ids=["on", "off"])
+def test_switching_ipv6_on_or_off_makes_networks_anew_and_so_is_refused_without_leave(wanted: bool) -> None:
+    pool = segments.networks(DUAL)["network"]["ipv6"]
+    there = NETWORK if wanted else {**NETWORK, "subnets": ["10.99.0.0/24", pool["subnet"]], "ipv6": pool}
+    settings = DUAL if wanted else SETTINGS
+    said = problems6(settings, networks=[there])
+    assert "allow it with network_recreate_allowed=true" in said
+    assert "IPv6 subnet is" in said
+    assert problems6({**settings, "network_recreate_allowed": True}, networks=[there]) == ""
+
+
+@pytest.mark.parametrize(
+    ("client", "allowed", "ipv6", "said"),
+    [
+        ("2001:db8::5", ["192.0.2.0/24"], True, "such as 2001:db8::5/128"),
+        ("2001:db8::5", ["192.0.2.0/24", "2001:db8::/32"], True, ""),
+        ("2001:db8::5", ["192.0.2.0/24"], False, ""),
+        ("192.0.2.9", ["2001:db8::/32"], True, "such as 192.0.2.9/32"),
+        ("fe80::1%eth0", ["fe80::/10"], True, ""),
+    ],
+)
+def test_a_list_that_locks_the_session_out_is_told_in_both_families(
+    client: str, allowed: list[str], ipv6: bool, said: str
+) -> None:
+    found = problems6({**DUAL, "network_ipv6": ipv6, "exposure_allow_from": allowed}, ssh_client=client)
+    assert (said in found) if said else found == ""
+
+
+@pytest.mark.parametrize(
+    ("engine", "changes", "loopback"),
+    [
+        (ENGINE, {}, False),
+        ({**ENGINE, "userland_proxy": True}, {}, True),
+        ({**ENGINE, "userland_proxy": True, "managed": True}, {}, False),
+        ({**ENGINE, "managed": True}, {"docker_userland_proxy": True}, True),
+        (None, {"docker_userland_proxy": True}, True),
+    ],
+    ids=["off", "on", "about to be off", "about to be on", "a new engine"],
+)
+def test_loopback_of_ipv6_is_published_where_the_engine_serves_it(
+    engine: Any, changes: dict[str, Any], loopback: bool
+) -> None:
+    settings, host = {**DUAL, **changes}, {**HOST, "engine": engine}
+    assert ("127.0.0.1" in preflight.twins(settings, host)) == loopback
+    assert any("[::1]" in one for one in preflight.notices(settings, host)) != loopback

@@ -1,0 +1,216 @@
+"""What is read from a host, from samples of what kernels and engines say."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import socketserver
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils.engine import api
+from ansible_collections.sse.platform.plugins.module_utils.host import machine, netlink
+
+TCP = """\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:18EB 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 71234 1 0 100 0 0 10 0
+   1: 00000000:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 71235 1 0 100 0 0 10 0
+   2: 0100007F:9C40 0100007F:18EB 01 00000000:00000000 00:00000000 00000000     0        0 71236 1 0 100 0 0 10 0
+"""
+TCP6 = """\
+  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retr
+   0: 00000000000000000000000000000000:0051 00000000000000000000000000000000:0000 0A 00000000:00000000 00:0 0 0 0 9 1
+   1: 0000000000000000FFFF00000100007F:0052 00000000000000000000000000000000:0000 0A 00000000:00000000 00:0 0 0 0 8 1
+"""
+UDP = """\
+   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
+   1: 3500007F:0035 00000000:0000 07 00000000:00000000 00:00000000 00000000   101        0 555 2 0 0
+   2: 0100007F:0036 0100007F:0035 01 00000000:00000000 00:00000000 00000000   101        0 556 2 0 0
+"""
+
+
+def test_only_what_listens_is_a_listener() -> None:
+    assert machine.parse_sockets("tcp", TCP) == [("tcp", "127.0.0.1", 6379, "71234"), ("tcp", "0.0.0.0", 80, "71235")]
+    assert machine.parse_sockets("tcp", TCP6) == [("tcp", "::", 81, "9"), ("tcp", "127.0.0.1", 82, "8")]
+    assert machine.parse_sockets("udp", UDP) == [("udp", "127.0.0.53", 53, "555")]
+    assert machine.parse_sockets("tcp", "") == []
+
+
+def test_a_listener_is_told_with_its_process() -> None:
+    with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
+        port = server.server_address[1]
+        (own,) = [one for one in machine.listeners() if one["port"] == port]
+    assert own["address"] == "127.0.0.1"
+    assert "(pid " in own["process"]
+
+
+def test_the_kernel_tells_its_addresses_and_routes() -> None:
+    loopback = next(one for one in netlink.interfaces() if one["name"] == "lo")
+    assert "127.0.0.1/8" in loopback["addresses"]
+    table = Path("/proc/net/route").read_text().splitlines()[1:]
+    assert {line.split()[0] for line in table} <= {route["device"] for route in netlink.routes()}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('ID=debian\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\n', ("debian", "12", "bookworm")),
+        ("# comment\nID=ubuntu\nVERSION_ID='24.04'\nVERSION_CODENAME=noble", ("ubuntu", "24.04", "noble")),
+        ("ID=debian\n", ("debian", "", "")),
+        ("", ("unknown", "", "")),
+    ],
+)
+def test_a_distribution_is_read_from_os_release(text: str, expected: tuple[str, str, str]) -> None:
+    assert tuple(machine.distribution(text).values()) == expected
+
+
+@pytest.mark.parametrize(
+    ("configuration", "flags", "route_localnet", "expected"),
+    [
+        ({}, [], "0", True),
+        ({"userland-proxy": False}, [], "1", False),
+        ({"userland-proxy": False}, [], "0", True),  # the file is younger than the engine
+        ({}, ["--userland-proxy=false"], "1", False),
+        ({"userland-proxy": True}, [], "1", True),
+        ({"userland-proxy": False}, [], "", False),  # docker0 is switched off
+    ],
+)
+def test_userland_proxy_is_off_only_where_the_kernel_shows_it(
+    configuration: dict[str, Any], flags: list[str], route_localnet: str, expected: bool
+) -> None:
+    assert machine.has_userland_proxy(configuration, flags, route_localnet) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("", {}), ('{"debug": true}', {"debug": True}), ("{,}", None), ("[1]", None), ("null", None)]
+)
+def test_a_broken_daemon_json_is_not_taken_for_an_empty_one(tmp_path: Path, text: str, expected: Any) -> None:
+    path = tmp_path / "daemon.json"
+    path.write_text(text)
+    assert machine.daemon_json(str(path)) == expected
+
+
+def test_a_missing_daemon_json_is_an_empty_one(tmp_path: Path) -> None:
+    assert machine.daemon_json(str(tmp_path / "none.json")) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("version=1\ncluster.id=abc\nnode.id=1\n", {"cluster_id": "abc", "format": "kraft"}),
+        ("#comment\nversion=0\ncluster.id=xyz\nbroker.id=0\n", {"cluster_id": "xyz", "format": "zookeeper"}),
+        ("version=1\n", None),
+    ],
+)
+@pytest.mark.parametrize("place", ["", "kafka"])
+def test_kafkas_data_tell_their_cluster_and_format(tmp_path: Path, place: str, text: str, expected: Any) -> None:
+    directory = tmp_path / "data" / "mine-kafka" / place
+    directory.mkdir(parents=True)
+    (directory / "meta.properties").write_text(text)
+    assert machine.kafka_data(str(tmp_path), "mine") == expected
+    assert machine.kafka_data(str(tmp_path), "other") is None
+
+
+def test_free_space_is_told_of_paths_that_do_not_exist_yet(tmp_path: Path) -> None:
+    path = str(tmp_path / "a" / "b")
+    assert machine.disk_free_bytes([path])[path] > 0
+
+
+@pytest.fixture
+def engine_socket(tmp_path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A stand-in engine on a socket, and its answers by path."""
+    answers: dict[str, Any] = {}
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            body = json.dumps(answers.get(self.path)).encode()
+            self.send_response(200 if self.path in answers else 500)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def address_string(self) -> str:
+            return "engine"
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            pass
+
+    path = str(tmp_path / "docker.sock")
+    with socketserver.ThreadingUnixStreamServer(path, Handler) as server:
+        server.daemon_threads = True
+        server.block_on_close = False
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield path, answers
+        server.shutdown()
+
+
+def test_an_engine_is_described_by_its_answers(
+    engine_socket: tuple[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, answers = engine_socket
+    bridge = {"Name": "sse-network", "Id": "0123456789abcdef", "Driver": "bridge", "Labels": None, "Options": None}
+    pools = [{"Subnet": "10.99.0.0/24", "Gateway": "10.99.0.1", "IPRange": "10.99.0.128/25"}]
+    ports = [
+        {"IP": "127.0.0.1", "PublicPort": 6379, "PrivatePort": 6379, "Type": "tcp"},
+        {"PrivatePort": 1, "Type": "tcp"},
+    ]
+    answers |= {
+        "/version": {"Version": "26.1", "ApiVersion": "1.45"},
+        "/info": {"LiveRestoreEnabled": True, "Swarm": {"LocalNodeState": "error", "Error": "no key"}},
+        "/networks": [{**bridge, "IPAM": {"Config": pools}}, {**bridge, "Name": "host", "IPAM": {"Config": None}}],
+        "/containers/json?all=1": [
+            {
+                "Names": ["/sse-redis"],
+                "Labels": {"a": "b"},
+                "State": "running",
+                "Ports": ports,
+                "NetworkSettings": {"Networks": {"sse-network": {}}},
+            }
+        ],
+        "/images/json": [{"Id": "sha256:1", "RepoTags": ["redis:8", "<none>:<none>"], "RepoDigests": None}],
+    }
+    monkeypatch.setattr(api, "SOCKET", path)
+    fact = machine.observe({})
+    assert fact["engine"]["version"] == "26.1"
+    assert fact["engine"]["live_restore"] is True
+    assert (fact["engine"]["swarm"], fact["engine"]["swarm_error"]) == ("error", "no key")
+    assert fact["images"] == {"redis:8": "sha256:1"}
+    assert fact["containers"] == [
+        {
+            "name": "sse-redis",
+            "labels": {"a": "b"},
+            "ports": [{"host_ip": "127.0.0.1", "host_port": 6379, "protocol": "tcp"}],
+            "state": "running",
+        }
+    ]
+    network = fact["networks"][0]
+    assert network["containers"] == ["sse-redis"]
+    assert (network["subnets"], network["gateway"], network["ip_range"]) == (
+        ["10.99.0.0/24"],
+        "10.99.0.1",
+        "10.99.0.128/25",
+    )
+    assert network["device"] == "br-0123456789ab"
+
+
+def test_a_host_without_an_engine_is_observed_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "SOCKET", str(tmp_path / "none.sock"))
+    fact = machine.observe({"state_directory": str(tmp_path / "state")})
+    assert fact["engine"] is None
+    assert fact["engine_error"]
+    assert fact["networks"] == fact["containers"] == []
+    assert fact["memory_bytes"] > 0
+
+
+def test_an_engine_that_answers_with_errors_counts_as_none(
+    engine_socket: tuple[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "SOCKET", engine_socket[0])
+    fact = machine.observe({})
+    assert fact["engine"] is None
+    assert "500" in fact["engine_error"]

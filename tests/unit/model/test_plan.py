@@ -1,0 +1,105 @@
+"""The plan as a table: what should run, what runs, what follows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils.model import spec
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL, Observed, from_listing
+from ansible_collections.sse.platform.plugins.module_utils.model.plan import (
+    Action,
+    ForeignContainerError,
+    leftovers,
+    plan,
+)
+
+OLD = {"environment": {"A": "1"}, "image": "x", "after": []}
+NEW = {"environment": {"A": "2"}, "image": "x", "after": []}
+
+
+def release(containers: dict[str, Any], number: int = 2) -> dict[str, Any]:
+    return {"stack": "sse", "project": "p", "containers": containers, "number": number}
+
+
+def observed(name: str = "sse-a", container: dict[str, Any] = NEW, **changes: Any) -> Observed:
+    labels = {"stack": "sse", "project": "p", "release": "1", "spec": spec.fingerprint(container)}
+    given: dict[str, Any] = {"labels": labels, "status": "running", "health": "healthy", **changes}
+    return Observed(name, f"id-{name}", {LABEL + key: value for key, value in given.pop("labels").items()}, **given)
+
+
+EARLIER = {1: release({"sse-a": OLD}, 1)}
+
+
+@pytest.mark.parametrize(
+    ("runs", "kind", "reasons"),
+    [
+        ([], "create", ["missing"]),
+        ([observed()], "keep", []),
+        ([observed(container=OLD)], "replace", ["environment.A: 1 -> 2"]),
+        ([observed(status="exited", health="")], "start", ["is exited"]),
+        ([observed(status="paused")], "start", ["is paused"]),
+        ([observed(health="unhealthy")], "restart", ["is unhealthy"]),
+        ([observed(health="starting")], "keep", []),
+        ([observed(container=OLD, status="exited")], "replace", ["environment.A: 1 -> 2"]),
+    ],
+)
+def test_each_state_leads_to_its_action_with_reasons(runs: list[Observed], kind: str, reasons: list[str]) -> None:
+    [action] = plan(release({"sse-a": NEW}), EARLIER, runs)
+    assert (action.kind, action.reasons) == (kind, reasons)
+
+
+def test_what_is_no_longer_declared_goes_and_others_containers_are_not_looked_at() -> None:
+    foreign = observed("somebodys", labels={"stack": "other", "project": "p"})
+    actions = plan(release({}), EARLIER, [observed("sse-gone"), foreign])
+    assert [(one.kind, one.container) for one in actions] == [("remove", "sse-gone")]
+
+
+@pytest.mark.parametrize("labels", [{}, {"stack": "other", "project": "p"}, {"stack": "sse", "project": "other"}])
+def test_a_foreign_container_of_our_name_is_refused(labels: dict[str, str]) -> None:
+    with pytest.raises(ForeignContainerError, match="container sse-a exists and is not of stack 'sse'"):
+        plan(release({"sse-a": NEW}), EARLIER, [observed(labels=labels)])
+
+
+def test_a_lost_release_file_is_said_instead_of_guessed() -> None:
+    [action] = plan(release({"sse-a": NEW}), {1: None}, [observed(container=OLD)])
+    assert action.reasons == ["its release 1 is no longer on the host, so it can't be compared"]
+
+
+def test_a_change_of_relations_alone_replaces_nothing() -> None:
+    [action] = plan(release({"sse-a": {**OLD, "after": ["sse-b"]}}), EARLIER, [observed(container=OLD)])
+    assert not action.changes
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["sse-a", "sse-a-next"], [("clear", "sse-a-next")]),
+        (["sse-a-previous", "sse-a-next"], [("restore", "sse-a"), ("clear", "sse-a-next")]),
+        (["sse-a", "sse-a-previous"], [("clear", "sse-a-previous")]),
+        (["sse-a"], []),
+    ],
+)
+def test_what_a_killed_run_left_is_undone(names: list[str], expected: list[tuple[str, str]]) -> None:
+    actions = leftovers([observed(name) for name in names], "sse", "p")
+    assert [(one.kind, one.container) for one in actions] == expected
+
+
+def test_only_keeping_changes_nothing() -> None:
+    kinds = ("keep", "create", "replace", "start", "restart", "remove", "restore", "clear")
+    assert [kind for kind in kinds if not Action(kind, "a", []).changes] == ["keep"]
+
+
+@pytest.mark.parametrize(
+    ("status", "health"),
+    [
+        ("Up 3 minutes (healthy)", "healthy"),
+        ("Up 1 second (health: starting)", "starting"),
+        ("Up 2 hours (unhealthy)", "unhealthy"),
+        ("Exited (137) 2 seconds ago", ""),
+        ("Up 2 hours (Paused)", ""),
+    ],
+)
+def test_health_is_read_from_the_engines_list(status: str, health: str) -> None:
+    [one] = from_listing([{"Names": ["/a"], "Id": "1", "Labels": None, "State": "running", "Status": status}])
+    assert (one.name, one.health) == ("a", health)

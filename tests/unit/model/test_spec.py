@@ -1,0 +1,71 @@
+"""Properties of declarations and specs."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils.model import spec
+
+SMALLEST = {"image": "redis", "entrypoint": ["redis-server"], "user": "1:1", "healthcheck": {"command": ["true"]}}
+
+
+def test_the_smallest_declaration_gets_every_default() -> None:
+    parsed = spec.parse(SMALLEST, "here")
+    assert set(parsed) == set(spec.DECLARATION)
+    assert parsed["read_only"] is True
+    assert parsed["capabilities"] == []
+
+
+def test_sizes_become_bytes_as_docker_counts_them() -> None:
+    parsed = spec.parse({**SMALLEST, "memory": "256m", "tmpfs": {"/tmp": "1g"}}, "here")
+    assert parsed["memory"] == 256 * 1024 * 1024
+    assert parsed["tmpfs"] == {"/tmp": 1024**3}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"memmory": "1g"}, "redis.memmory: unknown key; known keys are"),
+        ({"image": None}, "redis.image"),
+        ({"user": "redis"}, "redis.user: 'redis' is not accepted; expected numeric uid:gid"),
+        ({"memory": "lots"}, "redis.memory: 'lots' is not accepted; expected a size"),
+        ({"pids": True}, "redis.pids: True is not accepted"),
+        ({"aliases": ["a b"]}, r"redis.aliases\[0\]: 'a b' is not accepted"),
+        ({"ports": [{"host_ip": "::", "host_port": 0, "container_port": 1}]}, r"redis.ports\[0\].host_port: 0"),
+        ({"ports": [{"host_port": 1, "container_port": 1}]}, r"redis.ports\[0\].host_ip: required"),
+        ({"config": {"etc": {}}}, "redis.config: 'etc' is not accepted; expected an absolute path"),
+        ({"config": {"/etc": {"../shadow": "x"}}}, "redis.config./etc: '../shadow' is not accepted"),
+        (
+            {"reaches": [{"to": "kafka", "why": "x"}]},
+            r"redis.reaches\[0\].to: 'kafka' is not accepted; expected name:port",
+        ),
+        ({"reaches": [{"to": "kafka:0", "why": "x"}]}, r"redis.reaches\[0\].to: 'kafka:0' is not accepted"),
+        ({"reaches": [{"to": "kafka:9092"}]}, r"redis.reaches\[0\].why: required"),
+        ({"listens": [70000]}, r"redis.listens\[0\]: 70000 is not accepted; expected a port"),
+        ({"healthcheck": {}}, "redis.healthcheck: give either command or http"),
+        ({"healthcheck": {"command": ["x"], "http": {"port": 1}}}, "redis.healthcheck: give either command or http"),
+        ({"environment": {"A": {"b": 1}}}, "redis.environment.A"),
+    ],
+)
+def test_what_is_not_understood_is_refused_with_its_path(change: dict[str, object], message: str) -> None:
+    declaration = {key: value for key, value in {**SMALLEST, **change}.items() if value is not None}
+    with pytest.raises(spec.SpecError, match=message):
+        spec.parse(declaration, "redis")
+
+
+def test_a_fingerprint_ignores_how_containers_relate_and_nothing_else() -> None:
+    parsed = spec.parse(SMALLEST, "here")
+    assert spec.fingerprint(parsed) == spec.fingerprint({**parsed, "after": ["kafka"], "listens": [1]})
+    for key in set(spec.DECLARATION) - spec.RELATIONS:
+        assert spec.fingerprint(parsed) != spec.fingerprint({**parsed, key: "other"}), key
+
+
+def test_differences_name_the_place_and_both_values() -> None:
+    old = {"environment": {"A": "1", "B": "2"}, "memory": 1, "after": []}
+    new = {"environment": {"A": "3"}, "memory": 1, "after": ["x"]}
+    assert spec.differences(old, new) == ["environment.A: 1 -> 3", "environment.B: 2 -> absent"]
+
+
+def test_differences_of_long_texts_are_named_and_not_printed() -> None:
+    assert spec.differences({"config": {"/e": {"f": "a\nb"}}}, {"config": {"/e": {"f": "a\nc"}}}) == [
+        "config./e.f: content"
+    ]

@@ -1,0 +1,567 @@
+"""Properties of the service roles: what they declare, rendered by Ansible itself, and their public variables."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import yaml
+from ansible_collections.sse.platform.plugins.module_utils.deploy import secret_store
+from ansible_collections.sse.platform.plugins.module_utils.model import connections, release, segments
+from ansible_collections.sse.platform.plugins.module_utils.settings import ranges
+from ansible_collections.sse.platform.plugins.module_utils.verify.checks import deliveries
+from ansible_collections.sse.platform.plugins.module_utils.views import audit, diagram, project
+from sse_app import channels, keys
+from sse_app import settings as app_settings
+from sse_app.event import Event
+from sse_app.problem import Problem
+from sse_app.schemas import Schemas
+from sse_app.service import Service
+
+ROOT = Path(__file__).resolve().parents[3]
+DECLARING = ["app", "dashboard", "exporters", "grafana", "kafka", "nginx", "prometheus", "redis"]
+ROLES = [*DECLARING, "exposure", "services", "verify"]
+LOOPBACK = "127.0.0.1"
+# A metric of the service's in PromQL, and its matchers; sse_reach_ is what the proof measures.
+OURS = re.compile(r"\b(sse_(?!reach_)\w+)(?:\{([^}]*)\})?")
+MATCHER = re.compile(r'(\w+)[!=]=?~?"([^"]*)"')
+
+KEYS = ROOT / "tests/unit/roles/keys.json"
+
+# One host of the rendering play each: its variables.
+HOSTS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "production": {
+        "exposure_profile": "production",
+        "exposure_unauthenticated_publishing": True,
+        "exposure_trusted_proxies": ["10.0.0.5", "192.168.0.0/16"],
+        "app_replicas": 5,
+    },
+    "guarded": {"app_auth": True, "app_keys_file": str(KEYS), "app_jwks_file": "/dev/null"},
+    "socket": {"app_link": "socket", "app_replicas": 2},
+    "zookeeper": {"kafka_coordination": "zookeeper"},
+    "host_api": {"dashboard_api": "host", "dashboard_api_port": 8123},
+    "segmented": {"network_layout": "segmented", "kafka_coordination": "zookeeper"},
+    "dual": {"network_ipv6": True, "network_layout": "segmented"},
+    "no_grafana": {"images": {"unavailable": {"grafana": "in no package registry"}}},
+    "moved": {"stack_name": "two", "kafka_port": 19092, "kafka_external_port": 19094, "kafka_external_host": "vm.test"},
+    "bent": {
+        "redis_config_extra": {"maxmemory-policy": "noeviction"},
+        "kafka_config_extra": {"num.partitions": 3},
+        "nginx_config_extra": {"client_max_body_size": "8m"},
+        "prometheus_config_extra": {"scrape_configs": [{"job_name": "mine"}], "global": {"scrape_interval": "1s"}},
+        "grafana_config_extra": {"users": {"default_theme": "light"}},
+        "app_environment_extra": {"SSE_LOG_LEVEL": "debug"},
+        "app_schemas": {"orders": {"type": "object", "required": ["n"]}, "stock.*": True},
+        "services_extra": {
+            "echo": {
+                "containers": {
+                    "echo": {
+                        "image": "app",
+                        "entrypoint": ["python", "-m", "http.server"],
+                        "user": "1:1",
+                        "address": 100,
+                        "healthcheck": {"http": {"port": 8000}},
+                    }
+                },
+                "metrics": [{"job": "echo", "targets": ["echo:8000"], "path": "/metrics"}],
+                "routes": [{"path": "/echo/", "containers": ["echo"], "port": 8000}],
+            }
+        },
+    },
+}
+PLAY = """
+- hosts: all
+  connection: local
+  gather_facts: false
+  tasks:
+    - sse.platform.settings:
+    - ansible.builtin.import_role: {name: sse.platform.services}
+    - ansible.builtin.copy:
+        content: "{{ {'settings': settings, 'declared': stack_declarations} | to_json }}"
+        dest: "{{ out }}/{{ inventory_hostname }}.json"
+        mode: "0600"
+"""
+
+
+def images(settings: dict[str, Any]) -> dict[str, str]:
+    """References as roles/images would give them."""
+    catalogue = yaml.safe_load((ROOT / "roles/images/vars/main.yml").read_text())["__images_catalogue"]
+    return {
+        entry.get("name", name): f"test/{name}"
+        for name, entry in catalogue.items()
+        if not entry.get("internal") and all(settings[key] == value for key, value in entry.get("when", {}).items())
+    }
+
+
+class Rendered:
+    """What one host declared, and the releases that come of it."""
+
+    def __init__(self, path: Path, unavailable: dict[str, str]) -> None:
+        content = json.loads(path.read_text())
+        self.settings: dict[str, Any] = content["settings"]
+        self.declared: dict[str, Any] = content["declared"]
+        self.platform = self._release([name for name in self.declared if name != "dashboard"], unavailable)
+        self.dashboard = self._release(["dashboard"], {})
+
+    def _release(self, services: list[str], unavailable: dict[str, str]) -> dict[str, Any]:
+        return release.build(
+            {name: self.declared[name] for name in services},
+            stack=self.settings["stack_name"],
+            project="test",
+            networks=segments.networks(self.settings),
+            references=images(self.settings),
+            unavailable=unavailable,
+        )
+
+    @property
+    def containers(self) -> dict[str, dict[str, Any]]:
+        return {
+            one["container"]: one
+            for one in [*self.platform["containers"].values(), *self.dashboard["containers"].values()]
+        }
+
+    def config(self, container: str, path: str) -> str:
+        directories = self.containers[container]["config"]
+        (content,) = [
+            content
+            for directory, files in directories.items()
+            for name, content in files.items()
+            if f"{directory}/{name}" == path
+        ]
+        return content
+
+    @property
+    def nginx(self) -> str:
+        return self.config("nginx", "/etc/nginx/nginx.conf")
+
+    @property
+    def prometheus(self) -> dict[str, Any]:
+        return yaml.safe_load(self.config("prometheus", "/etc/prometheus/prometheus.yml"))
+
+    @property
+    def kafka(self) -> dict[str, str]:
+        lines = self.config("kafka", "/etc/kafka/server.properties").splitlines()
+        return dict(cast("tuple[str, str]", line.split("=", 1)) for line in lines)
+
+
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rendered]:
+    """Every host of HOSTS, rendered in one run."""
+    directory = tmp_path_factory.mktemp("declarations")
+    none: dict[str, Any] = {"images": {"unavailable": {}}, "ansible_python_interpreter": sys.executable}
+    inventory = {"all": {"hosts": {name: none | variables for name, variables in HOSTS.items()}}}
+    (directory / "hosts.yml").write_text(yaml.safe_dump(inventory))
+    (directory / "play.yml").write_text(PLAY)
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_STDOUT_CALLBACK": "default"}
+    run = subprocess.run(
+        [
+            *(Path(sys.executable).with_name("ansible-playbook"), "--forks", str(len(HOSTS))),
+            *("-i", directory / "hosts.yml", directory / "play.yml", "-e", f"out={directory}"),
+        ],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    return {
+        name: Rendered(directory / f"{name}.json", variables.get("images", none["images"])["unavailable"])
+        for name, variables in HOSTS.items()
+    }
+
+
+@pytest.fixture(params=HOSTS)
+def each(request: pytest.FixtureRequest, rendered: dict[str, Rendered]) -> Rendered:
+    """Every rendered host in turn."""
+    return rendered[request.param]
+
+
+def test_the_readmes_picture_is_the_topology_as_declared(rendered: dict[str, Rendered]) -> None:
+    default = rendered["default"]
+    picture = diagram.mermaid(diagram.topology([default.platform, default.dashboard]))
+    assert f"```mermaid\n{picture}```" in (ROOT / "README.md").read_text(), f"README.md should hold:\n{picture}"
+
+
+def test_our_own_declarations_keep_every_practice(each: Rendered) -> None:
+    assert [audit.audit(project.from_release(one)) for one in (each.platform, each.dashboard)] == [[], []]
+
+
+def published(containers: dict[str, dict[str, Any]]) -> dict[int, str]:
+    return {port["host_port"]: port["host_ip"] for one in containers.values() for port in one["ports"]}
+
+
+def test_the_default_is_the_documented_topology(rendered: dict[str, Rendered]) -> None:
+    default = rendered["default"]
+    assert set(default.platform["containers"]) == {
+        *("sse-nginx", "sse-app-1", "sse-app-2", "sse-app-3", "sse-redis-master", "sse-kafka", "sse-prometheus"),
+        *("sse-grafana", "sse-redis-exporter", "sse-nginx-exporter", "sse-node-exporter"),
+    }
+    assert set(default.dashboard["containers"]) == {"performance-dashboard"}
+    aliases = {alias for one in default.containers.values() for alias in one["aliases"]}
+    assert aliases >= {"nginx", "redis", "redis-master", "kafka", "prometheus", "grafana", "dashboard", "app-3"}
+
+
+def test_the_dashboard_shows_the_platform_s_api_or_that_of_a_service_on_the_host(rendered: dict[str, Rendered]) -> None:
+    default, host = (rendered[name].containers["performance-dashboard"] for name in ("default", "host_api"))
+    assert ([one["to"] for one in default["reaches"]], default["reaches_host"]) == (["nginx:80"], [])
+    assert ([one["to"] for one in host["reaches"]], host["reaches_host"]) == ([], [8123])
+    assert (default["hosts"], host["hosts"]) == ({}, {"host.docker.internal": "host-gateway"})
+    config = rendered["host_api"].config("performance-dashboard", "/etc/nginx/nginx.conf")
+    assert "proxy_pass http://host.docker.internal:8123;" in config
+
+
+def test_development_publishes_on_loopback_only(rendered: dict[str, Rendered]) -> None:
+    ports = published(rendered["default"].containers)
+    assert ports == dict.fromkeys([80, 443, 3000, 3001, 6379, 9090, 9092, 9094], LOOPBACK)
+
+
+def test_production_opens_http_and_https_and_nothing_else(rendered: dict[str, Rendered]) -> None:
+    ports = published(rendered["production"].containers)
+    assert {port for port, address in ports.items() if address != LOOPBACK} == {80, 443}
+
+
+def test_no_replica_is_ever_published(each: Rendered) -> None:
+    assert not [name for name, one in each.containers.items() if name.startswith("app-") and one["ports"]]
+
+
+def test_every_upstream_that_nginx_passes_on_to_is_defined(each: Rendered) -> None:
+    defined = re.findall(r"^ *upstream (\S+) {", each.nginx, re.MULTILINE)
+    used = re.findall(r"proxy_pass http://([^;/]+);", each.nginx)
+    assert set(used) == set(defined)
+
+
+def test_every_name_and_port_that_a_container_reaches_exists(each: Rendered) -> None:
+    assert connections.problems([each.platform, each.dashboard]) == []
+
+
+def test_nothing_but_these_pairs_is_reached(rendered: dict[str, Rendered]) -> None:
+    mode = rendered["segmented"]
+    edges = [edge for edge in connections.matrix([mode.platform, mode.dashboard]) if edge.declared]
+    pairs = {(edge.source.removeprefix("sse-"), f"{edge.target.removeprefix('sse-')}:{edge.port}") for edge in edges}
+    replicas = ("app-1", "app-2", "app-3")
+    scraped = ("kafka:7071", "redis-exporter:9121", "nginx-exporter:9113", "node-exporter:9100", "grafana:3000")
+    assert pairs == {
+        *(("nginx", f"{name}:8000") for name in replicas),
+        *((name, peer) for name in replicas for peer in ("kafka:9092", "redis-master:6379")),
+        *(("prometheus", peer) for peer in (*scraped, *(f"{name}:8000" for name in replicas))),
+        ("kafka", "zookeeper:2181"),
+        ("redis-exporter", "redis-master:6379"),
+        ("nginx-exporter", "nginx:8080"),
+        ("grafana", "prometheus:9090"),
+        ("performance-dashboard", "nginx:80"),
+    }
+
+
+def test_segments_hold_who_needs_them_and_nobody_else(rendered: dict[str, Rendered]) -> None:
+    mode = rendered["segmented"]
+    on: dict[str, set[str]] = {}
+    for name, one in mode.containers.items():
+        for network in one["networks"]:
+            on.setdefault(network, set()).add(name)
+    replicas = {"app-1", "app-2", "app-3"}
+    assert on == {
+        "sse-network": {"nginx", "performance-dashboard", "nginx-exporter"},
+        "sse-app": {"nginx", *replicas},
+        "sse-data": {*replicas, "redis-master", "kafka", "zookeeper", "redis-exporter"},
+        "sse-monitoring": {
+            *("prometheus", "grafana", "redis-exporter", "nginx-exporter", "node-exporter", "kafka", *replicas)
+        },
+        **{f"sse-{name}-ports": {name} for name in ("redis-master", "kafka", "prometheus", "grafana")},
+    }
+    networks = mode.platform["networks"]
+    assert {name for name, one in networks.items() if one["internal"]} == {"sse-data", "sse-monitoring"}
+    assert not {"redis-master", "kafka", "zookeeper"} & (on["sse-network"] | on["sse-app"])
+
+
+def test_single_is_the_default_and_one_network_for_all(rendered: dict[str, Rendered]) -> None:
+    for one in rendered["default"].containers.values():
+        assert list(one["networks"]) == ["sse-network"]
+
+
+def test_nginx_starts_with_every_replica_down(each: Rendered) -> None:
+    replicas = {name for name in each.containers if name.startswith("app-")}
+    assert len(replicas) == each.settings["app_replicas"]
+    assert set(each.containers["nginx"]["hosts"]) >= replicas
+    for name in replicas:
+        assert f"server {name}:8000 " in each.nginx
+        assert each.containers["nginx"]["hosts"][name] in each.containers[name]["networks"].values()
+
+
+def test_every_replica_knows_its_own_name(each: Rendered) -> None:
+    for name, spec in each.platform["containers"].items():
+        if spec["service"] == "app":
+            assert spec["environment"]["SSE_REPLICA"] == name
+
+
+def test_the_service_understands_every_variable_it_is_given(each: Rendered) -> None:
+    known = {app_settings.variable(field) for field in app_settings.Settings.model_fields}
+    for spec in each.platform["containers"].values():
+        if spec["service"] == "app":
+            assert set(spec["environment"]) <= known
+
+
+def test_the_service_asks_for_credentials_only_where_it_is_to(rendered: dict[str, Rendered]) -> None:
+    for name, one in rendered.items():
+        replica = one.containers["app-1"]
+        assert ("SSE_AUTH" in replica["environment"]) == bool(replica["live_secrets"]) == (name == "guarded")
+
+
+def test_every_file_that_the_service_judges_by_is_mounted_and_read_anew(rendered: dict[str, Rendered]) -> None:
+    replica = rendered["guarded"].containers["app-1"]
+    mounted = {f"/run/auth/{file}": one["secret"] for file, one in replica["live_secrets"]["/run/auth"].items()}
+    named = [
+        path
+        for variable in ("SSE_KEYS_FILES", "SSE_JWKS_FILE", "SSE_TICKET_KEY_FILE")
+        for path in replica["environment"][variable].split(",")
+    ]
+    assert {path: mounted[path] for path in named} == mounted
+    assert set(mounted.values()) == {"app_keys", "app_jwks", "app_ticket_key", "app_proof_key"}
+    assert "app_" not in json.dumps(replica["secrets"])  # a change of those would recreate the replica
+
+
+def test_the_proofs_key_is_good_for_its_channel_alone(rendered: dict[str, Rendered], tmp_path: Path) -> None:
+    proof = rendered["guarded"].containers["app-1"]["live_secrets"]["/run/auth"]["proof.json"]
+    store = secret_store.Store(str(tmp_path), {"app_proof_key": "the-proofs-secret"})
+    text = store.render(proof["secret"], proof["format"])
+    assert "the-proofs-secret" not in text
+    principal = keys.KeyRing(keys.parse(text.encode())).find(f"{deliveries.KEY_NAME}.the-proofs-secret")
+    assert principal is not None
+    assert principal.publish.names() == principal.subscribe.names() == [deliveries.CHANNEL]
+
+
+def test_streams_take_the_sockets_of_the_replicas_where_asked_and_tcp_where_there_is_none(
+    rendered: dict[str, Rendered],
+) -> None:
+    one, nginx = rendered["socket"], rendered["socket"].containers["nginx"]
+    upstream = one.nginx.split("upstream route_1_stream {", 1)[1].split("}", 1)[0]
+    assert "proxy_pass http://route_1_stream;" in one.nginx.split("location = /api/v1/stream", 1)[1].split("}", 1)[0]
+    for name in ("app-1", "app-2"):
+        replica = one.containers[name]
+        assert f"server unix:/run/link/{name}/{name}.sock max_fails=0;" in upstream
+        assert f"server {name}:8000 max_fails=0 backup;" in upstream
+        assert (
+            nginx["binds"][f"/run/link/{name}"]
+            == f"/var/lib/sse-platform/data/sse-{name}/{replica['data']['/run/sse']}"
+        )
+        assert replica["environment"]["SSE_SOCKET_PATH"] == f"/run/sse/{name}.sock"
+        assert nginx["group_add"] == [replica["user"].split(":")[1]]
+    default = rendered["default"]
+    assert "unix:" not in default.nginx
+    assert (default.containers["nginx"]["binds"], default.containers["nginx"]["group_add"]) == ({}, [])
+    assert default.containers["app-1"]["data"] == {}
+    assert "SSE_SOCKET_PATH" not in default.containers["app-1"]["environment"]
+
+
+def test_nginx_waits_longer_than_three_heartbeats_and_than_a_publish(each: Rendered) -> None:
+    environment = each.containers["app-1"]["environment"]
+    stream = each.nginx.split("location = /api/v1/stream", 1)[1].split("}", 1)[0]
+    publish = each.nginx.split("location = /api/v1/events", 1)[1].split("}", 1)[0]
+    assert f"proxy_read_timeout {3 * int(environment['SSE_HEARTBEAT_SECONDS'])}s;" in stream
+    assert f"proxy_read_timeout {int(environment['SSE_PUBLISH_DEADLINE_SECONDS']) + 1}s;" in publish
+
+
+def test_connections_end_by_their_own_limits_before_descriptors_do(each: Rendered) -> None:
+    connections = each.settings["nginx_worker_connections"]
+    assert f"worker_connections {connections};" in each.nginx
+    assert each.containers["nginx"]["open_files"] >= connections + 1000
+    streams = app_settings.Settings.model_fields["max_streams"].default
+    assert each.containers["app-1"]["open_files"] >= streams + 1000
+
+
+def test_trusted_proxies_are_believed_and_nobody_else(rendered: dict[str, Rendered]) -> None:
+    assert "set_real_ip_from" not in rendered["default"].nginx
+    assert "set_real_ip_from 10.0.0.5;" in rendered["production"].nginx
+    assert "192.168.0.0/16 1;" in rendered["production"].nginx
+
+
+def test_a_published_kafka_port_leads_to_the_listener_that_advertises_it(each: Rendered) -> None:
+    listeners = dict(one.split("://") for one in each.kafka["listeners"].split(","))
+    advertised = dict(one.split("://") for one in each.kafka["advertised.listeners"].split(","))
+    external = each.settings["kafka_external_port"]
+    hosts = {each.settings["kafka_port"]: LOOPBACK, external: each.settings["kafka_external_host"]}
+    for port in each.containers["kafka"]["ports"]:
+        (name,) = [name for name, at in listeners.items() if at == f"0.0.0.0:{port['container_port']}"]
+        assert advertised[name] == f"{hosts[port['host_port']]}:{port['host_port']}"
+    assert advertised["INTERNAL"] == "kafka:9092"
+    assert "CONTROLLER" not in advertised
+
+
+def test_zookeeper_comes_with_its_mode_only(rendered: dict[str, Rendered]) -> None:
+    assert "zookeeper" not in rendered["default"].containers
+    assert "process.roles" in rendered["default"].kafka
+    mode = rendered["zookeeper"]
+    assert mode.containers["kafka"]["after"] == ["sse-zookeeper"]
+    assert mode.kafka["zookeeper.connect"] == "zookeeper:2181"
+    assert "process.roles" not in mode.kafka
+
+
+def test_prometheus_scrapes_what_every_service_declares(each: Rendered) -> None:
+    wanted = {
+        target
+        for name, declaration in each.declared.items()
+        if name not in each.platform["unavailable"]
+        for metric in declaration.get("metrics", [])
+        for target in metric["targets"]
+    }
+    scraped = {
+        target
+        for job in each.prometheus["scrape_configs"]
+        for static in job.get("static_configs", [])
+        for target in static["targets"]
+    }
+    assert scraped == wanted | {"127.0.0.1:9090"}
+    assert {one["to"] for one in each.containers["prometheus"]["reaches"]} == wanted
+
+
+def test_every_part_of_the_platform_is_measured(rendered: dict[str, Rendered]) -> None:
+    jobs = {job["job_name"] for job in rendered["default"].prometheus["scrape_configs"]}
+    assert jobs == {"app", "redis", "kafka", "nginx", "host", "grafana", "prometheus"}
+
+
+def test_without_grafana_nothing_else_suffers(rendered: dict[str, Rendered]) -> None:
+    left = rendered["no_grafana"]
+    assert left.platform["unavailable"] == {"grafana": "in no package registry"}
+    assert set(rendered["default"].containers) - set(left.containers) == {"grafana"}
+    assert "grafana" not in json.dumps(left.prometheus)
+
+
+def test_a_service_of_the_users_is_routed_and_scraped(rendered: dict[str, Rendered]) -> None:
+    bent = rendered["bent"]
+    assert "server echo:8000 " in bent.nginx
+    assert "echo:8000" in [one["to"] for one in bent.containers["prometheus"]["reaches"]]
+
+
+def test_extra_configuration_wins(rendered: dict[str, Rendered]) -> None:
+    bent = rendered["bent"]
+    redis = bent.config("redis-master", "/etc/redis/redis.conf").splitlines()
+    assert [line for line in redis if line.startswith("maxmemory-policy")][-1] == "maxmemory-policy noeviction"
+    assert bent.kafka["num.partitions"] == "3"
+    assert bent.nginx.count("client_max_body_size") == 1
+    assert "client_max_body_size 8m;" in bent.nginx
+    assert bent.prometheus["global"]["scrape_interval"] == "1s"
+    assert bent.prometheus["scrape_configs"][-1] == {"job_name": "mine"}
+    assert len(bent.prometheus["scrape_configs"]) > 1
+    assert "default_theme = light" in bent.config("grafana", "/etc/grafana/grafana.ini")
+    assert bent.containers["app-2"]["environment"]["SSE_LOG_LEVEL"] == "debug"
+
+
+def test_no_container_has_a_capability_or_a_writable_root_or_runs_as_root(each: Rendered) -> None:
+    for one in each.containers.values():
+        assert one["capabilities"] == []
+        assert one["read_only"] is True
+        assert not one["user"].startswith("0:")
+
+
+def test_secrets_are_files_and_never_in_the_environment(each: Rendered) -> None:
+    for one in each.containers.values():
+        assert not [key for key in one["environment"] if "PASSWORD" in key and not key.endswith("_FILE")]
+    assert set(each.containers["redis-master"]["secrets"]["/run/secrets"]) == {"redis.conf", "redis_password"}
+
+
+def test_the_dashboard_of_grafana_asks_prometheus_only(each: Rendered) -> None:
+    if "grafana" not in each.containers:
+        pytest.skip("no Grafana on this host")
+    board = json.loads(each.config("grafana", "/etc/grafana/dashboards/overview.json"))
+    panels = [panel for panel in board["panels"] if panel["type"] != "row"]
+    assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
+    assert {panel["datasource"]["uid"] for panel in panels} == {"prometheus"}
+    assert all(target["expr"] for panel in panels for target in panel["targets"])
+
+
+async def test_schemas_reach_every_replica_as_the_service_reads_them(
+    rendered: dict[str, Rendered], tmp_path: Path
+) -> None:
+    bent = rendered["bent"]
+    for name in ("app-1", "app-3"):
+        directory = bent.containers[name]["environment"]["SSE_SCHEMAS_DIR"]
+        (tmp_path / "schemas.json").write_text(bent.config(name, f"{directory}/schemas.json"))
+        schemas = Schemas(str(tmp_path))
+        await schemas.check([Event(channel="orders", data={"n": 1}), Event(channel="stock.eu", data=1)])
+        with pytest.raises(Problem, match="'n' is a required property"):
+            await schemas.check([Event(channel="orders", data={})])
+    default = rendered["default"].containers["app-1"]
+    assert "SSE_SCHEMAS_DIR" not in default["environment"]
+    assert not default["config"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a", "a.b", "a.*", "*", ".*", "a..*", "x" * 200, "x" * 199 + ".*", "x" * 200 + ".*", "a*", "", "a.*.*", "a b"],
+)
+def test_the_collection_and_the_service_take_the_same_channels(name: str) -> None:
+    try:
+        channels.parse([name])
+        taken = True
+    except ValueError:
+        taken = False
+    assert bool(ranges.CHANNELS.fullmatch(name)) == taken
+
+
+def queries(each: Rendered) -> list[str]:
+    """Every query of the dashboard and the alerts."""
+    rules = yaml.safe_load(each.config("prometheus", "/etc/prometheus/alerts.yml"))
+    board = json.loads(each.config("grafana", "/etc/grafana/dashboards/overview.json"))
+    return [
+        *(rule["expr"] for group in rules["groups"] for rule in group["rules"]),
+        *(target["expr"] for panel in board["panels"] for target in panel.get("targets", [])),
+    ]
+
+
+def test_dashboard_and_alerts_ask_for_series_that_the_service_exposes(rendered: dict[str, Rendered]) -> None:
+    settings = app_settings.load({"REDIS_HOST": "redis"})  # so that every gauge is there
+    samples = [sample for family in Service(settings).metrics.families() for sample in family.samples]
+    asked = [(name, rest) for query in queries(rendered["default"]) for name, rest in OURS.findall(query)]
+    assert len({name for name, _ in asked}) > 15
+    for name, matchers in asked:
+        series = [sample.labels for sample in samples if sample.name == name]
+        assert series, f"{name} is not exposed"
+        for label, values in MATCHER.findall(matchers):
+            for value in values.split("|"):
+                assert value in {labels[label] for labels in series}, f"{name} has no {label}={value}"
+
+
+def test_alerts_are_about_every_kind_of_trouble_and_each_says_what_it_means(each: Rendered) -> None:
+    rules = yaml.safe_load(each.config("prometheus", "/etc/prometheus/alerts.yml"))
+    alerts = {rule["alert"]: rule for group in rules["groups"] for rule in group["rules"]}
+    assert set(alerts) >= {"TargetDown", "ReplicaNotReady", "KafkaUnreachable", "RedisUnreachable", "ConsumerLag"}
+    assert set(alerts) >= {"Gaps", "SlowReaders", "PublishesFail", "DeliveryLatency"}
+    assert all(rule["labels"]["severity"] in ("critical", "warning") for rule in alerts.values())
+    assert "{{ $labels.instance }}" in alerts["ReplicaNotReady"]["annotations"]["summary"]  # Prometheus' own template
+    assert each.prometheus["rule_files"] == ["alerts.yml"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_defaults_and_argument_specs_agree(role: str) -> None:
+    defaults = yaml.safe_load((ROOT / f"roles/{role}/defaults/main.yml").read_text())
+    specs = yaml.safe_load((ROOT / f"roles/{role}/meta/argument_specs.yml").read_text())
+    options = specs["argument_specs"]["main"]["options"]
+    assert set(options) == set(defaults)
+    for name, option in options.items():
+        assert name.startswith(f"{role}_")
+        assert option["description"]
+        assert option["type"]
+        computed = isinstance(defaults[name], str) and "{{" in defaults[name]
+        assert computed == ("default" not in option), name
+        if not computed:
+            assert option["default"] == defaults[name], name
+
+
+@pytest.mark.parametrize("inventory", ["local", "vm-example"])
+def test_inventories_hold_overrides_of_public_variables_only(inventory: str) -> None:
+    public = {
+        name
+        for path in ROOT.glob("roles/*/meta/argument_specs.yml")
+        for name in yaml.safe_load(path.read_text())["argument_specs"]["main"].get("options", {})
+    }
+    files = {path.stem: path for path in (ROOT / f"inventory/{inventory}/group_vars/all").iterdir()}
+    assert set(files) == {"network", "images", "services", "exposure"}
+    for path in files.values():
+        assert set(yaml.safe_load(path.read_text()) or {}) <= public

@@ -1,0 +1,44 @@
+"""What holds for every role's interface."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROLES = sorted(path for path in (Path(__file__).parents[3] / "roles").iterdir() if path.is_dir())
+
+
+def defaults_of(role: Path) -> dict[str, Any]:
+    path = role / "defaults/main.yml"
+    return (yaml.safe_load(path.read_text()) or {}) if path.exists() else {}
+
+
+def options_of(role: Path) -> dict[str, dict[str, Any]]:
+    path = role / "meta/argument_specs.yml"
+    return (yaml.safe_load(path.read_text())["argument_specs"]["main"].get("options") or {}) if path.exists() else {}
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_defaults_and_argument_specs_agree(role: Path) -> None:
+    defaults, options = defaults_of(role), options_of(role)
+    assert set(defaults) == set(options)
+    for name, option in options.items():
+        if "default" in option:
+            assert option["default"] == defaults[name], name
+        else:
+            assert "{{" in str(defaults[name]), f"{name} has a plain default that its argument_specs don't name"
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_variables_carry_their_roles_name(role: Path) -> None:
+    assert [name for name in defaults_of(role) if not name.startswith(f"{role.name}_")] == []
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_every_option_is_described(role: Path) -> None:
+    assert [
+        name for name, option in options_of(role).items() if not option.get("description") or not option.get("type")
+    ] == []

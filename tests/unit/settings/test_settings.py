@@ -1,0 +1,222 @@
+"""Public variables: conversion, ranges, misspelt names, and rules between variables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+import yaml
+from ansible_collections.sse.platform.plugins.module_utils.settings import conversion, cross_rules, names
+from hypothesis import given
+from hypothesis import strategies as st
+
+ROLES = Path(__file__).parents[3] / "roles"
+OPTIONS: dict[str, dict[str, Any]] = {
+    name: option
+    for path in sorted(ROLES.glob("*/meta/argument_specs.yml"))
+    for name, option in (yaml.safe_load(path.read_text())["argument_specs"]["main"].get("options") or {}).items()
+}
+
+
+def of_type(kind: str) -> list[str]:
+    return [name for name, option in OPTIONS.items() if option.get("type", "str") == kind]
+
+
+def accepts(name: str, value: Any) -> Any:
+    return conversion.convert(name, value, OPTIONS[name])
+
+
+def refuses(name: str, value: Any) -> str:
+    with pytest.raises(conversion.RefusedError) as refused:
+        conversion.convert(name, value, OPTIONS[name])
+    text = conversion.problem(name, value, OPTIONS[name], refused.value)
+    assert text.startswith(f"{name} is ")
+    assert "accepted is " in text
+    return text
+
+
+@pytest.mark.parametrize("name", of_type("int"))
+def test_every_integer_is_taken_as_text_and_as_number(name: str) -> None:
+    default = OPTIONS[name]["default"]
+    assert accepts(name, default) == default
+    assert accepts(name, str(default)) == default
+    for value in ("1.5", 1.5, "three", "", "0x10", "1e3", "٣", True, "true", [], {}, None, -1, "-1", 10**30):
+        refuses(name, value)
+
+
+@pytest.mark.parametrize("name", of_type("bool"))
+def test_every_boolean_is_taken_as_text_and_as_boolean(name: str) -> None:
+    for value in (True, "true", "yes", "True", "on", "1", 1):
+        assert accepts(name, value) is True
+    for value in (False, "false", "no", "False", "off", "0", 0):
+        assert accepts(name, value) is False
+    for value in ("", "maybe", 2, 1.0, None, [], {}):
+        refuses(name, value)
+
+
+@pytest.mark.parametrize("name", [*of_type("str"), *of_type("path")])
+def test_no_text_takes_what_yaml_made_of_it(name: str) -> None:
+    for value in (3, True, 1.1, None, [], {}):
+        refuses(name, value)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_null_is_refused_with_the_way_to_the_default(name: str) -> None:
+    assert "leave the variable out for its default" in refuses(name, None)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_default_is_accepted(name: str) -> None:
+    default = OPTIONS[name].get("default")
+    if default is not None and "{{" not in str(default):
+        assert accepts(name, default) == default
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("app_replicas", 0, "1 to 64"),
+        ("app_replicas", -1, "1 to 64"),
+        ("app_replicas", 1_000_000, "1 to 64"),
+        ("app_replicas", "three", "1 to 64"),
+        ("exposure_http_port", 0, "1 to 65535"),
+        ("exposure_http_port", "65536", "1 to 65535"),
+        ("images_source", "floppy", "auto, registry, archive, packages"),
+        ("exposure_profile", "staging", "development, production"),
+        ("kafka_coordination", "etcd", "kraft, zookeeper"),
+        ("exposure_bind", "localhost", "IPv4 address"),
+        ("exposure_trusted_proxies", ["10.0.0.1/8"], "list of addresses"),
+        ("redis_memory", "256", "256m"),
+        ("stack_name", "sse; rm -rf /", "a-z"),
+        ("stack_name", "Sse", "a-z"),
+        ("stack_name", "sse-", "a-z"),
+        ("stack_name", "s" * 21, "1 to 20"),
+        ("network_name", "a b", "2 to 63"),
+        ("stack_state_directory", "/", "absolute path"),
+        ("stack_state_directory", "/var/../etc", "absolute path"),
+        ("stack_state_directory", "var/lib", "absolute path"),
+        ("images_registry_prefix", "https://registry.example.org", "registry.example.org:5000"),
+        ("app_environment_extra", {"A B": "c"}, "variable names"),
+        ("app_schemas", {"a b": {}}, "prefix.*"),
+        ("app_schemas", {"a.*.b": {}}, "prefix.*"),
+        ("app_schemas", {"orders": "object"}, "JSON Schema"),
+        ("app_schemas", ["orders"], "JSON Schema"),
+        ("app_environment_extra", {"A": True}, "in quotes"),
+        ("app_environment_extra", "A=b", "variable names"),
+        ("kafka_cluster_id", "short", "22 characters"),
+    ],
+)
+def test_what_is_out_of_range_is_refused_with_the_range(name: str, value: Any, said: str) -> None:
+    assert said in refuses(name, value)
+
+
+def test_a_list_and_a_dictionary_come_from_the_command_line_too() -> None:
+    assert accepts("exposure_trusted_proxies", "10.0.0.0/8, 192.168.1.1") == ["10.0.0.0/8", "192.168.1.1"]
+    assert accepts("exposure_trusted_proxies", '["10.0.0.0/8"]') == ["10.0.0.0/8"]
+    assert accepts("exposure_trusted_proxies", "") == []
+    assert accepts("app_environment_extra", '{"A": "b"}') == {"A": "b"}
+
+
+@pytest.mark.parametrize(
+    "secret", ["", "short", "with space in it 1234", "quote'quote'quote'", "${HOME}-and-more-text", "a\nb" * 9]
+)
+def test_a_bad_secret_is_refused_and_never_shown(secret: str) -> None:
+    text = refuses("stack_secrets", {"redis_password": secret})
+    assert "a secret (not shown)" in text
+    assert not secret or secret not in text
+
+
+@hypothesis.settings(max_examples=30)
+@given(value=st.one_of(st.text(), st.integers(), st.floats(), st.booleans(), st.none(), st.lists(st.text())))
+def test_no_value_breaks_the_conversion(value: Any) -> None:
+    told: list[str] = []
+    for name, option in OPTIONS.items():
+        try:
+            conversion.convert(name, value, option)
+        except conversion.RefusedError as refused:
+            told.append(conversion.problem(name, value, option, refused))
+    assert all(len(text) < 500 for text in told)
+
+
+def test_a_misspelt_variable_is_refused_with_the_nearest_real_one() -> None:
+    given_names = ["redis_memmory", "app_replica", "reddis_port", "network_subnet", "ndis_port_speed"]
+    problems, warnings = names.unknown_names(given_names, OPTIONS, ["redis", "app", "network"])
+    assert problems == [
+        "app_replica is not a variable of this collection: did you mean app_replicas?",
+        "reddis_port is not a variable of this collection: did you mean redis_port?",
+        "redis_memmory is not a variable of this collection: did you mean redis_memory?",
+    ]
+    assert warnings == []
+
+
+def test_a_strangers_variable_only_warns() -> None:
+    problems, warnings = names.unknown_names(["redis_porting", "redis_sentinel_quorum", "other"], OPTIONS, ["redis"])
+    assert problems == []
+    assert len(warnings) == 1
+    assert warnings[0].endswith(": redis_porting, redis_sentinel_quorum")
+    assert names.unknown_names(["redis_ports"], OPTIONS, ["redis"], ignored=["redis_p*"]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "distance"), [("abc", "abc", 0), ("abc", "acb", 2), ("abc", "xyz", 3), ("a", "abcd", 3)]
+)
+def test_edit_distance_counts_up_to_its_limit(left: str, right: str, distance: int) -> None:
+    assert names.edits(left, right) == distance
+
+
+def nothing_exists(_path: str) -> bool:
+    return False
+
+
+CREDENTIALS = dict.fromkeys(cross_rules.CREDENTIALS, "")
+
+
+def test_production_with_authorization_needs_no_leave_to_publish_unauthenticated() -> None:
+    given = {"exposure_profile": "production", "exposure_unauthenticated_publishing": False, "app_auth": True}
+    assert cross_rules.cross_problems({**given, "app_keys_file": "/keys"}, lambda _: True) == []
+
+
+@pytest.mark.parametrize(
+    ("given_settings", "said"),
+    [
+        ({"redis_port": 80, "exposure_http_port": 80}, ["exposure_http_port and redis_port", "80"]),
+        ({"images_archive": "/nowhere.tar"}, ["images_archive", "/nowhere.tar", "no such file on the controller"]),
+        ({"images_archive": "", "images_source": "archive"}, ["images_archive", "path of a bundle"]),
+        ({"grafana_archive": "/g.tar", "grafana_archive_sha256": ""}, ["grafana_archive_sha256", "both or neither"]),
+        ({"nginx_certificate": "/c.pem", "nginx_certificate_key": ""}, ["nginx_certificate_key", "both or neither"]),
+        (
+            {"exposure_profile": "production", "exposure_unauthenticated_publishing": False, "app_auth": False},
+            ["exposure_unauthenticated_publishing", "app_auth true"],
+        ),
+        ({"app_auth": True, **CREDENTIALS}, ["app_auth is true", "app_keys_file", "one or more"]),
+        ({"app_auth": True, **CREDENTIALS, "app_keys_file": "/k"}, ["app_keys_file", "no such file"]),
+        ({"app_auth": False, **CREDENTIALS, "app_jwks_file": "/j"}, ["app_auth is false", "app_jwks_file"]),
+        ({"exposure_profile": "production", "exposure_admin_bind": "0.0.0.0"}, ["exposure_admin_bind", "127.0.0.1"]),
+        ({"network_subnet": "10.0.0.0/28", "app_replicas": 3}, ["network_subnet", "/26"]),
+    ],
+)
+def test_a_rule_between_variables_is_told_by_name(given_settings: dict[str, Any], said: list[str]) -> None:
+    problems = "\n".join(cross_rules.cross_problems(given_settings, nothing_exists))
+    assert all(part in problems for part in said), problems
+
+
+def test_good_settings_break_no_rule() -> None:
+    defaults = {
+        name: option["default"] for name, option in OPTIONS.items() if "{{" not in str(option.get("default", "{{"))
+    }
+    assert cross_rules.cross_problems(defaults, nothing_exists) == []
+
+
+def test_an_empty_gateway_stands_for_the_first_address() -> None:
+    assert cross_rules.derived({"network_subnet": "10.1.0.0/24", "network_gateway": "", "network_ip_range": ""}) == {
+        "network_gateway": "10.1.0.1",
+        "network_ip_range": "10.1.0.128/25",
+        "network_segment_subnets": {
+            "app": "10.1.1.0/24",
+            "data": "10.1.2.0/24",
+            "monitoring": "10.1.3.0/24",
+            "ports": "10.1.4.0/24",
+        },
+    }

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import argparse
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import containers
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def run(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+
+
+def test_every_playbook_and_tool_is_a_verb_with_a_help_text(tmp_path: Path) -> None:
+    lines = run(str(ROOT / "sse"), cwd=tmp_path).stdout.splitlines()[1:]
+    helped = {line.split()[0] for line in lines if len(line.split()) > 2}
+    playbooks = {path.stem for path in (ROOT / "playbooks").glob("*.yml")} - {"site"} | {"up"}
+    tools = {path.stem for path in (ROOT / "tools").glob("*.py")} - {"containers"}
+    assert helped == playbooks | tools
+
+
+def test_an_unknown_verb_is_refused_by_name() -> None:
+    refused = run(str(ROOT / "sse"), "destory")
+    assert refused.returncode == 1
+    assert "'destory'" in refused.stderr
+
+
+def test_fix_is_the_verbs_own_variable_and_anything_else_is_ansibles() -> None:
+    """By ansible-playbook's own word, which knows no such option; without running a play."""
+    assert run(str(ROOT / "sse"), "doctor", "--fix", "--syntax-check").returncode == 0
+    assert run(str(ROOT / "sse"), "doctor", "--fixx", "--syntax-check").returncode == 2
+
+
+def test_the_launcher_stays_below_80_lines() -> None:
+    assert len((ROOT / "sse").read_text().splitlines()) < 80
+
+
+def test_the_built_collection_holds_the_repository_and_nothing_else(tmp_path: Path) -> None:
+    listed = run("git", "ls-files", "--cached", "--others", "--exclude-standard")
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    assert run("ansible-galaxy", "collection", "build", "--output-path", str(tmp_path)).returncode == 0
+    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive:
+        built = {member.name for member in archive if not member.isdir()}
+    made = {"MANIFEST.json", "FILES.json"}
+    assert sorted(built - made - set(listed.stdout.splitlines())) == []
+    assert {"app/Dockerfile", "dashboard/Dockerfile", "playbooks/site.yml", "plugins/modules/stack.py"} <= built
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, ("ssh", "vm")),
+        ({"ansible_host": "10.0.0.2", "ansible_user": "debian"}, ("ssh", "debian@10.0.0.2")),
+        ({"ansible_port": 2222}, ("ssh", "-p", "2222", "vm")),
+        ({"ansible_ssh_private_key_file": "/k/id"}, ("ssh", "-i", "/k/id", "vm")),
+        ({"ansible_ssh_common_args": "-o ProxyJump='a b'"}, ("ssh", "-o", "ProxyJump=a b", "vm")),
+    ],
+)
+def test_ssh_follows_the_inventory(variables: dict[str, Any], expected: tuple[str, ...]) -> None:
+    assert containers.ssh("vm", variables) == expected
+
+
+def test_connection_variables_may_be_templates(tmp_path: Path) -> None:
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(
+        "all: {hosts: {vm: {}, other: {}}, vars: {alias: real, stack_name: '{{ alias }}-stack',"
+        " ansible_ssh_common_args: '-o HostKeyAlias={{ inventory_hostname }}'}}\n"
+    )
+    options = argparse.Namespace(inventory=str(inventory), limit="vm", extra_vars=[])
+    found = containers.host(options)
+    assert (found.ssh, found.stack) == (("ssh", "-o", "HostKeyAlias=vm", "vm"), "real-stack")
+    options.limit = None
+    with pytest.raises(SystemExit, match="choose one host with -l: "):
+        containers.host(options)
+
+
+def test_a_remote_command_reaches_the_container_word_for_word() -> None:
+    host = containers.Host(ssh=("ssh", "vm"), sudo=("sudo",), stack="sse")
+    command = host.docker("exec", "sse-redis-master", "sh", "-c", "echo 'a b' > /tmp/x; id", terminal=True)
+    assert command[:3] == ["ssh", "-t", "vm"]
+    assert run("sh", "-c", f"printf '%s|' {command[3]}").stdout.endswith("|sh|-c|echo 'a b' > /tmp/x; id|")

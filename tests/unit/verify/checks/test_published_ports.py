@@ -1,0 +1,118 @@
+"""What of a stack may answer on the host, and what may not."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import Any
+
+from ansible_collections.sse.platform.plugins.module_utils.host.listeners import Listener
+from ansible_collections.sse.platform.plugins.module_utils.verify.checks import published_ports
+from ansible_collections.sse.platform.plugins.module_utils.verify.checks.published_ports import Publication
+
+HTTP = Publication("127.0.0.1", 8081, 80)
+EVERYWHERE = Publication("0.0.0.0", 80, 80)
+
+
+def inspected(ports: dict[str, Any]) -> dict[str, Any]:
+    return {"NetworkSettings": {"Ports": ports}}
+
+
+def test_only_bound_ports_count_as_published() -> None:
+    found = published_ports.published(
+        inspected({"8000/tcp": None, "80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8081"}], "443/tcp": []})
+    )
+    assert found == {HTTP}
+
+
+def test_a_binding_without_an_address_stands_for_every_address() -> None:
+    assert published_ports.published(inspected({"80/tcp": [{"HostIp": "", "HostPort": "80"}]})) == {EVERYWHERE}
+
+
+def test_what_is_published_is_what_is_declared() -> None:
+    assert published_ports.undeclared("sse-nginx", {HTTP}, {HTTP}) == []
+
+
+def test_a_published_port_that_nobody_declared_is_a_fault() -> None:
+    [fault] = published_ports.undeclared("sse-nginx", {HTTP}, {HTTP, EVERYWHERE})
+    assert (fault.container, fault.got) == ("sse-nginx", "the engine publishes 0.0.0.0:80->80")
+
+
+def test_a_declared_port_that_is_not_published_is_a_fault() -> None:
+    [fault] = published_ports.undeclared("sse-nginx", {HTTP}, set())
+    assert fault.got == "the engine does not publish it"
+
+
+def test_an_unpublished_port_must_be_closed_on_every_address() -> None:
+    assert published_ports.closed_doors({"sse-app-1": {8000}}, {}, ["127.0.0.1", "192.0.2.7"]) == [
+        ("sse-app-1", "127.0.0.1", 8000),
+        ("sse-app-1", "192.0.2.7", 8000),
+    ]
+
+
+def test_a_port_published_on_loopback_must_be_closed_on_the_hosts_own_address() -> None:
+    doors = published_ports.closed_doors({"sse-nginx": {8081}}, {"sse-nginx": {HTTP}}, ["127.0.0.1", "192.0.2.7"])
+    assert doors == [("sse-nginx", "192.0.2.7", 8081)]
+
+
+def test_a_port_published_everywhere_may_answer_everywhere() -> None:
+    doors = published_ports.closed_doors({"sse-nginx": {80}}, {"sse-nginx": {EVERYWHERE}}, ["127.0.0.1", "192.0.2.7"])
+    assert doors == []
+
+
+def test_a_port_that_another_container_of_the_stack_publishes_may_answer_there() -> None:
+    kafka = Publication("127.0.0.1", 9092, 19092)
+    assert published_ports.closed_doors({"sse-kafka": {9092}}, {"sse-kafka": {kafka}}, ["127.0.0.1"]) == []
+
+
+def test_listeners_and_publications_of_others_are_theirs_by_right() -> None:
+    assert published_ports.owners([Listener("127.0.0.1", 53)], [EVERYWHERE]) == {("127.0.0.1", 53), ("0.0.0.0", 80)}
+
+
+def test_an_open_door_is_a_fault_unless_somebody_owns_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        door = ("sse-app-1", "127.0.0.1", port)
+        [fault] = published_ports.leaking(set(), door)
+        assert fault.tried == f"find 127.0.0.1:{port} closed on the host"
+        assert published_ports.leaking({("0.0.0.0", port)}, door) == []
+    assert published_ports.leaking(set(), door) == []
+
+
+def test_a_declared_port_must_be_answered_by_somebody_who_stays() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert published_ports.unanswered({}, ("sse-redis", Publication("127.0.0.1", port, 6379))) == []
+        server.accept()[0].close()
+    [fault] = published_ports.unanswered({}, ("sse-redis", Publication("127.0.0.1", port, 6379)))
+    assert "refused" in fault.got
+
+
+def test_a_proxy_that_hangs_up_at_once_is_no_answer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            server.accept()[0].close()
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        assert published_ports.answers("127.0.0.1", server.getsockname()[1], 3) == "the connection is closed at once"
+
+
+def test_a_port_published_on_every_address_of_one_family_must_be_closed_on_the_other() -> None:
+    doors = published_ports.closed_doors(
+        {"sse-nginx": {80}}, {"sse-nginx": {EVERYWHERE}}, ["127.0.0.1", "::1", "2001:db8::7"]
+    )
+    assert doors == [("sse-nginx", "2001:db8::7", 80), ("sse-nginx", "::1", 80)]
+    both = {EVERYWHERE, Publication("::", 80, 80)}
+    assert published_ports.closed_doors({"sse-nginx": {80}}, {"sse-nginx": both}, ["127.0.0.1", "::1"]) == []
+
+
+def test_a_port_on_every_address_of_ipv6_is_asked_where_the_host_is_reached() -> None:
+    with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as server:
+        server.bind(("::1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        door = ("sse-nginx", Publication("::", port, 80))
+        assert published_ports.unanswered({"::": "::1"}, door) == []
+    [fault] = published_ports.unanswered({"::": "::1"}, door)
+    assert fault.tried == f"connect to [::1]:{port} on the host"

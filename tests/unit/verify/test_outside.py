@@ -1,0 +1,224 @@
+"""What answers to others, and by what right: judged from plain data, and looked for at listeners of the test's own."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import containers
+import pytest
+import scan
+from ansible_collections.sse.platform.plugins.module_utils.host import namespace, neighbour
+from ansible_collections.sse.platform.plugins.module_utils.verify import outside
+
+HOME = "127.0.0.1"
+OUTER, OUTER6, INNER, NGINX, REDIS = "192.0.2.5", "2001:db8::5", "10.99.0.1", "10.99.0.10", "10.99.0.11"
+NGINX6, CLIENT = "fd00:99::a", "198.51.100.7"
+
+
+def known(**changes: Any) -> dict[str, Any]:
+    """A host in production: nginx on every IPv4 address, Redis on loopback, sshd, and somebody's container."""
+    return {
+        "outer": [OUTER, OUTER6],
+        "inner": [INNER],
+        "inside": {NGINX: "sse-nginx", REDIS: "sse-redis-master"},
+        "listens": {"sse-nginx": [80, 8080], "sse-redis-master": [6379]},
+        "declared": [["0.0.0.0", 80, "sse-nginx"]],
+        "allow_from": [],
+        "published": [["0.0.0.0", 80, "sse-nginx"], ["127.0.0.1", 6379, "sse-redis-master"], ["::", 8081, "guest"]],
+        "listeners": [["0.0.0.0", 22, "sshd (pid 1)"], ["::", 25, "master (pid 2)"], ["::", 8081, "proxy (pid 3)"]],
+        "client": CLIENT,
+        "allowed": [],
+        **changes,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("address", "port", "who", "right"),
+    [
+        (OUTER, 80, "sse-nginx", "declared"),
+        (INNER, 80, "sse-nginx", "declared"),
+        (OUTER6, 80, "nobody that can be seen from the host", ""),  # declared for IPv4 alone
+        (NGINX, 80, "sse-nginx", ""),  # published is the host's port, not the container's
+        (REDIS, 6379, "sse-redis-master", ""),
+        (OUTER, 6379, "nobody that can be seen from the host", ""),
+        (OUTER, 22, "sshd (pid 1)", "how this host is managed"),
+        (OUTER6, 8081, "guest", ""),
+        (OUTER, 25, "master (pid 2)", ""),  # :: takes IPv4 too
+    ],
+)
+def test_an_answer_has_the_right_that_is_declared_for_its_address_and_port(
+    address: str, port: int, who: str, right: str
+) -> None:
+    assert outside.right(known(), CLIENT, address, port) == (who, right)
+
+
+def test_what_is_allowed_is_no_fault_and_what_is_not_is_one_with_its_mend() -> None:
+    answers = {(OUTER, 25), (OUTER6, 8081)}
+    found, faults = outside.judge(known(allowed=[25]), CLIENT, answers)
+    assert [(one.port, one.right) for one in found] == [(25, "allowed by --allow"), (8081, "")]
+    [fault] = faults
+    assert fault.container == "guest"
+    assert f"[{OUTER6}]:8081 closed to others; got: it answers" in fault.line
+    assert "--allow 8081" in fault.advice
+
+
+@pytest.mark.parametrize(("source", "right"), [("203.0.113.9", "declared"), (CLIENT, ""), ("2001:db8::9", "")])
+def test_a_declared_port_has_no_right_to_answer_whom_allow_from_leaves_out(source: str, right: str) -> None:
+    assert outside.right(known(allow_from=["203.0.113.0/24"]), source, OUTER, 80)[1] == right
+
+
+def test_every_port_is_tried_where_others_are_and_what_could_answer_elsewhere() -> None:
+    tried = outside.targets(known(), [22, 80, 443, 6379, 8080], ["10.98.0.1"])
+    assert {port for address, port in tried if address == "10.98.0.1"} == {22, 80, 443, 6379, 8080}
+    assert {port for address, port in tried if address == OUTER6} == {22, 80, 443, 6379, 8080}
+    assert {port for address, port in tried if address == INNER} == {22, 80, 6379, 8080}
+    assert [one for one in tried if one[0] in {NGINX, REDIS}] == [(NGINX, 80), (NGINX, 8080), (REDIS, 6379)]
+
+
+def test_knowledge_is_read_from_host_releases_and_containers() -> None:
+    host = {
+        "networks": [{"device": "br-sse"}, {"device": "docker0"}],
+        "interfaces": [
+            {"name": "lo", "addresses": ["127.0.0.1/8"]},
+            {"name": "eth0", "addresses": [f"{OUTER}/24"]},
+            {"name": "br-sse", "addresses": [f"{INNER}/24"]},
+            {"name": "lo", "addresses": ["::1/128"]},
+            {"name": "eth0", "addresses": [f"{OUTER6}/64"]},
+        ],
+        "listeners": [
+            {"protocol": "udp", "address": "0.0.0.0", "port": 53, "process": "x"},
+            {"protocol": "tcp", "address": "0.0.0.0", "port": 22, "process": "sshd (pid 1)"},
+        ],
+        "ssh_client": CLIENT,
+    }
+    nginx = {
+        "listens": [80],
+        "ports": [{"host_ip": "0.0.0.0", "host_port": 80}, {"host_ip": "127.0.0.1", "host_port": 81}],
+    }
+    release = {"containers": {"sse-nginx": nginx}, "allow_from": ["192.0.2.0/24"]}
+    endpoints = {"n": {"address": NGINX, "address6": NGINX6}, "m": {"address": "", "address6": ""}}
+    guest = {"n": {"address": "10.99.0.130", "address6": ""}}
+    containers = [
+        {"name": "sse-nginx", "networks": endpoints, "published": []},
+        {"name": "guest", "networks": guest, "published": [["::", 8081, 80]]},
+    ]
+    found = outside.knowledge(host, [release], containers, [25])
+    assert (found["outer"], found["inner"]) == ([OUTER, OUTER6], [INNER])
+    assert found["inside"] == {NGINX: "sse-nginx", NGINX6: "sse-nginx"}
+    assert found["declared"] == [["0.0.0.0", 80, "sse-nginx"]]
+    assert found["listeners"] == [["0.0.0.0", 22, "sshd (pid 1)"]]
+    assert (found["allow_from"], found["client"], found["allowed"]) == (["192.0.2.0/24"], CLIENT, [25])
+    assert found["published"] == [["::", 8081, "guest"]]
+
+
+def test_ports_are_numbers_and_ranges_and_anything_else_is_refused_by_name() -> None:
+    assert outside.ports_of("443, 80,8000-8002") == [80, 443, 8000, 8001, 8002]
+    assert len(outside.ports_of(outside.ALL_PORTS)) == 65535
+    for text in ("", "0", "65536", "80-", "9-8", "http", "1-2-3"):
+        with pytest.raises(ValueError, match=r"accepted are numbers and ranges"):
+            outside.ports_of(text)
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.create_server((HOME, 0)) as server:
+        yield server
+
+
+def test_who_answers_is_found_among_more_than_one_batch(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outside, "AT_ONCE", 16)
+    port = listener.getsockname()[1]
+    told: list[tuple[int, int]] = []
+    wanted = [(HOME, number) for number in range(max(port - 40, 1), port + 1)]
+    assert (HOME, port) in outside.look(wanted, 0.5, lambda *one: told.append(one))
+    assert [tried for tried, _ in told] == [16, 32, 41]
+
+
+def test_a_declared_port_that_is_dead_is_a_fault_and_one_that_hangs_up_is_too(listener: socket.socket) -> None:
+    """docker-proxy accepts for a dead container and hangs up: the listener here is closed instead."""
+    alive, dead = listener.getsockname()[1], 9
+    declared = [[HOME, alive, "sse-nginx"], [HOME, dead, "sse-kafka"]]
+    view = outside.view(known(declared=declared, outer=[HOME]), ("here,", HOME), [], [HOME], 0.5)
+    assert [(one.port, one.right) for one in view.answers] == [(alive, "declared")]
+    assert [(one.container, one.tried) for one in view.faults] == [("sse-kafka", f"connect to {HOME}:9 from outside")]
+    left_out = outside.view(
+        known(declared=declared, outer=[HOME], allow_from=["203.0.113.0/24"]), ("here,", HOME), [], [HOME], 0.5
+    )
+    assert (left_out.answers, left_out.faults) == ([], [])
+
+
+def remote(name: str) -> containers.Host:
+    return containers.Host(ssh=("ssh", "-F", "none", f"root@{name}"), sudo=(), stack="sse")
+
+
+def test_a_remote_host_is_tried_where_its_name_leads_or_at_an_address_that_it_has() -> None:
+    host = remote(OUTER)
+    assert scan.reached_at(host, [], known()) == [OUTER]
+    assert scan.reached_at(host, [OUTER6], known()) == [OUTER6]
+    with pytest.raises(SystemExit, match=rf"203.0.113.1 is no address of that host: it has {OUTER}, {OUTER6}"):
+        scan.reached_at(host, ["203.0.113.1"], known())
+
+
+def test_a_name_that_is_this_machine_is_not_taken_for_the_host(capsys: pytest.CaptureFixture[str]) -> None:
+    assert scan.reached_at(remote(HOME), [], known()) == []
+    assert "--address names the host's own" in capsys.readouterr().err
+
+
+def test_this_machine_is_looked_at_from_beside_alone() -> None:
+    assert scan.reached_at(containers.Host(ssh=(), sudo=(), stack="sse"), [], known()) == []
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a network namespace wants root")
+
+
+@needs_root
+def test_a_neighbour_reaches_the_host_by_its_cable_on_both_families() -> None:
+    with neighbour.beside(["198.18.0.0/24", "fd00::/64"]) as beside:
+        assert beside.host[0] == "198.18.1.1"
+        for address in beside.host:
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            with socket.create_server((address, 0), family=family) as server:
+                port = server.getsockname()[1]
+                seen = namespace.inside(beside.pid, lambda a=address, p=port: outside.look([(a, p), (a, 9)], 1.0))
+                assert seen == {(address, port)}
+                peer = server.accept()[1][0]
+                assert peer in beside.own
+        link = Path(f"/sys/class/net/beside-{beside.pid}")
+        assert link.exists()
+    assert not link.exists()
+
+
+MAKER = """
+import sys, time
+from ansible_collections.sse.platform.plugins.module_utils.host import neighbour
+with neighbour.beside([]) as beside:
+    print(beside.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+@needs_root
+def test_nothing_stays_of_a_neighbour_whose_maker_is_killed() -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([sys.executable, "-c", MAKER], stdout=subprocess.PIPE, env=environment) as maker:
+        assert maker.stdout
+        holder = int(maker.stdout.readline())
+        link = Path(f"/sys/class/net/beside-{holder}")
+        assert link.exists()
+        with os.fdopen(os.pidfd_open(holder)) as ended:
+            maker.kill()
+            assert select.select([ended], [], [], 10)[0]
+    until = time.monotonic() + 10
+    while link.exists():  # the kernel removes a namespace in its own time, and tells nobody
+        assert time.monotonic() < until
+        time.sleep(0.05)

@@ -1,0 +1,211 @@
+"""The whole proof against a stand-in engine: what it finds without touching a container."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import History
+from ansible_collections.sse.platform.plugins.module_utils.host import iptables, listeners
+from ansible_collections.sse.platform.plugins.module_utils.model.connections import Edge
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
+from ansible_collections.sse.platform.plugins.module_utils.model.release import FORMAT
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError, fingerprint
+from ansible_collections.sse.platform.plugins.module_utils.verify import matrix, prover
+from ansible_collections.sse.platform.plugins.module_utils.verify.checks import published_ports
+
+
+def spec(**keys: Any) -> dict[str, Any]:
+    return {
+        "service": "redis",
+        "networks": {"sse-network": "10.99.0.11"},
+        "container": "redis-master",
+        "aliases": ["redis-master", "redis"],
+        "reaches": [],
+        "listens": [],
+        "reaches_host": [],
+        "ports": [],
+        "healthcheck": {"command": ["true"], "http": None, "interval": 10, "timeout": 5},
+        **keys,
+    }
+
+
+def release(containers: dict[str, Any], number: int = 1, outcome: str = "applied") -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "stack": "sse",
+        "project": "sse-platform",
+        "layout": "single",
+        "networks": {},
+        "allow_from": [],
+        "containers": containers,
+        "unavailable": {},
+        "number": number,
+        "meta": {"outcome": outcome},
+    }
+
+
+class Engine:
+    """Containers by name; a state other than running is told as exited."""
+
+    def __init__(self, containers: dict[str, dict[str, Any]], **states: str) -> None:
+        self.specs = containers
+        self.states = states
+
+    def containers(self) -> list[Observed]:
+        return [
+            Observed(
+                name=name,
+                id=name,
+                labels={
+                    "sse.platform.stack": "sse",
+                    "sse.platform.project": "sse-platform",
+                    "sse.platform.release": "1",
+                    "sse.platform.spec": fingerprint(one),
+                },
+                status=self.states.get(name.replace("-", "_"), "running"),
+                health="",
+            )
+            for name, one in self.specs.items()
+        ]
+
+    def inspect(self, container: str) -> dict[str, Any]:
+        state = self.states.get(container.replace("-", "_"), "running")
+        return {
+            "Id": container,
+            "State": {"Pid": 1, "Status": state, "Running": state == "running", "Paused": False, "ExitCode": 137},
+            "NetworkSettings": {"Ports": {}, "Networks": {"sse-network": {"IPAddress": "10.99.0.11", "Gateway": ""}}},
+        }
+
+    def execute(self, container: str, command: list[str], _: float) -> tuple[int, str]:
+        return (0, "") if command == ["true"] else (1, f"{container} says no")
+
+    def last_lines(self, container: str, lines: int = 20) -> list[str]:
+        return ["out of memory"][:lines]
+
+
+@pytest.fixture(autouse=True)
+def quiet_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listeners, "listeners", lambda _: [])
+    monkeypatch.setattr(published_ports, "host_address", lambda _: "")
+    monkeypatch.setattr(iptables, "place", lambda _: None)
+
+
+def proved(engine: Engine, tmp_path: Path, containers: dict[str, Any]) -> prover.Proof:
+    return prover.Prover(engine, str(tmp_path), [release(containers)]).run()  # type: ignore[arg-type]
+
+
+def test_a_stack_as_declared_has_no_faults(tmp_path: Path) -> None:
+    proof = proved(Engine({"sse-redis": spec()}), tmp_path, {"sse-redis": spec()})
+    assert proof.faults == []
+    assert proof.summary.startswith("proved: 1 containers running, 1 healthy")
+
+
+def test_a_missing_container_is_told(tmp_path: Path) -> None:
+    [fault] = proved(Engine({}), tmp_path, {"sse-redis": spec()}).faults
+    assert fault.line == "sse-redis: tried to find it on this host; got: there is no such container. Next: ./sse up"
+
+
+def test_a_stopped_container_is_told_with_its_last_words_and_not_asked_further(tmp_path: Path) -> None:
+    engine = Engine({"sse-redis": spec()}, sse_redis="exited")
+    [fault] = proved(engine, tmp_path, {"sse-redis": spec()}).faults
+    assert fault.got == "exited, exit code 137; its last lines: out of memory"
+
+
+def test_a_container_of_ours_that_no_release_names_is_told(tmp_path: Path) -> None:
+    engine = Engine({"sse-redis": spec(), "sse-old": spec()})
+    [fault] = proved(engine, tmp_path, {"sse-redis": spec()}).faults
+    assert (fault.container, fault.got) == ("sse-old", "it runs, and no release names it")
+
+
+def test_a_failing_healthcheck_is_told_with_its_output(tmp_path: Path) -> None:
+    sick = spec(healthcheck={"command": ["false"], "http": None, "interval": 10, "timeout": 5})
+    [fault] = proved(Engine({"sse-redis": sick}), tmp_path, {"sse-redis": sick}).faults
+    assert (fault.tried, fault.got) == ("pass its healthcheck (false)", "sse-redis says no")
+
+
+def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+    sick = spec(healthcheck={"command": ["false"], "http": None, "interval": 10, "timeout": 5})
+    engine = Engine({"sse-redis": sick, "sse-kafka": sick})
+    faults = proved(engine, tmp_path, {"sse-redis": sick, "sse-kafka": sick, "sse-nginx": spec()}).faults
+    assert [fault.container for fault in faults] == ["sse-nginx", "sse-redis", "sse-kafka"]
+
+
+def checked(seconds_ago: float, code: int = 0, status: str = "healthy") -> dict[str, Any]:
+    ended = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=seconds_ago)
+    local = ended.astimezone(dt.timezone(dt.timedelta(hours=2)))
+    text = local.strftime("%Y-%m-%dT%H:%M:%S.123456789+02:00")
+    return {
+        "State": {"Health": {"Status": status, "Log": [{"ExitCode": 1, "End": ""}, {"ExitCode": code, "End": text}]}}
+    }
+
+
+@pytest.mark.parametrize(
+    ("inspected", "lately"),
+    [
+        (lambda: checked(3), True),
+        (lambda: checked(20), False),
+        (lambda: checked(3, code=1), False),
+        (lambda: checked(3, status="starting"), False),
+        (lambda: {"State": {"Health": {"Status": "healthy", "Log": []}}}, False),
+        (lambda: {"State": {}}, False),
+    ],
+    ids=["passed", "too long ago", "failed last", "not healthy yet", "never ran", "no check"],
+)
+def test_the_engines_own_check_counts_only_while_it_is_fresh(
+    inspected: Callable[[], dict[str, Any]], lately: bool
+) -> None:
+    assert prover.passed_lately(inspected(), 10) is lately
+
+
+def test_every_edge_of_the_matrix_is_measured_and_what_is_broken_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measure(_: object, edges: list[Edge], *__: object, enforced: bool) -> list[matrix.Cell]:
+        return [matrix.Cell(edge, "broken" if edge.declared else "open", got="refused") for edge in edges]
+
+    monkeypatch.setattr(matrix, "measure", measure)
+    app = spec(container="app", aliases=["app"], reaches=[{"to": "redis:6379", "why": "test"}])
+    there = {"sse-app": app, "sse-redis": spec(listens=[6379, 9121]), "sse-gone": spec(container="gone", aliases=[])}
+    checked = prover.Prover(Engine(there, sse_gone="exited"), str(tmp_path), [release(there)])  # type: ignore[arg-type]
+    faults = checked.run().faults
+    assert [(one.container, one.tried) for one in faults] == [
+        ("sse-gone", "find it running"),
+        ("sse-app", "connect to redis:6379 () from inside"),
+    ]
+    assert matrix.totals(checked.cells) == {"edges": 4, "measured": 2, "broken": 1, "open": 1, "unmeasured": 2}
+
+
+def test_a_port_that_is_listened_on_and_not_declared_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ports = [("0.0.0.0", 6379), ("0.0.0.0", 9999), ("127.0.0.1", 9093)]
+    monkeypatch.setattr(listeners, "listeners", lambda _: [listeners.Listener(at, port) for at, port in ports])
+    one = spec(listens=[6379])
+    [fault] = proved(Engine({"sse-redis": one}), tmp_path, {"sse-redis": one}).faults
+    assert (fault.container, fault.got) == ("sse-redis", "it listens on 9999")
+
+
+def test_the_newest_applied_release_is_the_one_to_prove(tmp_path: Path) -> None:
+    history = History(str(tmp_path), "sse-platform")
+    for number, outcome in ((1, "applied"), (2, "applied"), (3, "failed")):
+        history.write(release({}, number, outcome))
+    assert [one["number"] for one in prover.newest_releases(str(tmp_path))] == [2]
+
+
+def test_where_no_release_was_applied_the_newest_is_proved_and_fails_by_itself(tmp_path: Path) -> None:
+    History(str(tmp_path), "sse-platform").write(release({}, 1, "failed"))
+    assert [one["number"] for one in prover.newest_releases(str(tmp_path))] == [1]
+
+
+def test_a_release_of_another_version_is_not_read_but_named(tmp_path: Path) -> None:
+    History(str(tmp_path), "sse-platform").write({**release({}), "format": FORMAT - 1})
+    with pytest.raises(SpecError, match="release 1 of sse-platform has format 2"):
+        prover.newest_releases(str(tmp_path))
+
+
+def test_a_container_of_another_release_is_judged_by_that_release(tmp_path: Path) -> None:
+    newer = spec(healthcheck={"command": ["false"], "http": None, "interval": 10, "timeout": 5})
+    History(str(tmp_path), "sse-platform").write(release({"sse-redis": spec()}, 1))
+    assert proved(Engine({"sse-redis": spec()}), tmp_path, {"sse-redis": newer}).faults == []

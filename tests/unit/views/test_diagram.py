@@ -1,0 +1,91 @@
+"""A picture shows just what the releases declare, and stays a picture whatever they hold."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from typing import Any
+
+from ansible_collections.sse.platform.plugins.module_utils.views import diagram
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def container(service: str, short: str, reaches: tuple[str, ...] = (), **changes: Any) -> dict[str, Any]:
+    return {
+        "service": service,
+        "container": short,
+        "aliases": [short],
+        "networks": {"sse-network": f"10.0.0.{len(short)}"},
+        "rolling": False,
+        "ports": [],
+        "reaches": [{"to": peer, "why": "test"} for peer in reaches],
+        **changes,
+    }
+
+
+def release(**containers: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "networks": {"sse-network": {"subnet": "10.0.0.0/24"}},
+        "containers": {f"sse-{one['container']}": one for one in containers.values()},
+    }
+
+
+PORTS = [{"host_ip": "0.0.0.0", "host_port": 80, "container_port": 80}]
+ADMIN = [{"host_ip": "127.0.0.1", "host_port": 6379, "container_port": 6379}]
+SMALL = release(
+    nginx=container("nginx", "nginx", ("app-1:8000", "app-2:8000"), ports=PORTS),
+    app1=container("app", "app-1", ("redis:6379",), rolling=True),
+    app2=container("app", "app-2", ("redis:6379",), rolling=True),
+    redis=container("redis", "redis", ports=ADMIN),
+)
+
+
+def test_mermaid_shows_doors_networks_boxes_and_arrows() -> None:
+    assert diagram.mermaid(diagram.topology([SMALL])) == (
+        "flowchart LR\n"
+        "  world([everybody]) -->|80| nginx\n"
+        "  host([this host]) -->|6379| redis\n"
+        "  subgraph net0 [sse-network, 10.0.0.0/24]\n"
+        '    nginx["sse-nginx<br>10.0.0.5"]\n'
+        '    app_1["sse-app-1 … sse-app-2<br>10.0.0.5 … 10.0.0.5"]\n'
+        '    redis["sse-redis<br>10.0.0.5"]\n'
+        "  end\n"
+        "  nginx -->|8000| app_1\n"
+        "  app_1 -->|6379| redis\n"
+    )
+
+
+def test_replicas_that_differ_are_boxes_of_their_own() -> None:
+    differ = release(
+        app1=container("app", "app-1", ("redis:6379",), rolling=True),
+        app2=container("app", "app-2", rolling=True),
+        redis=container("redis", "redis"),
+    )
+    assert [one.title for one in diagram.topology([differ]).boxes] == ["sse-app-1", "sse-app-2", "sse-redis"]
+
+
+def test_every_box_stands_right_of_all_that_reach_it_also_around_a_circle() -> None:
+    placed = diagram.columns(diagram.topology([SMALL]))
+    assert [[one.id for one in column] for column in placed] == [["nginx"], ["app_1"], ["redis"]]
+    circle = release(a=container("a", "a", ("b:1",)), b=container("b", "b", ("a:1",)))
+    assert sum(map(len, diagram.columns(diagram.topology([circle])))) == 2
+
+
+def test_the_svg_is_well_formed_and_has_every_name_and_arrow() -> None:
+    hostile = container("evil", "x", ("redis:6379",), networks={"sse-network": '"><script>'})
+    drawn = diagram.topology([SMALL, release(x=hostile)])
+    root = ET.fromstring(diagram.svg(drawn))
+    texts = [one.text for one in root.iter(f"{SVG}text")]
+    assert {"sse-nginx", "sse-app-1 … sse-app-2", "sse-redis", "sse-x", '"><script>', "*:80", "127.0.0.1:6379"} <= set(
+        texts
+    )
+    assert len([one for one in root.iter(f"{SVG}path") if one.get("class") == "edge"]) == len(drawn.arrows) == 3
+
+
+def test_boxes_do_not_overlap() -> None:
+    root = ET.fromstring(diagram.svg(diagram.topology([SMALL])))
+    places = [(float(one.get("x", 0)), float(one.get("y", 0))) for one in root.iter(f"{SVG}rect")]
+    assert len(places) == 3
+    for index, (x, y) in enumerate(places):
+        for other_x, other_y in places[:index]:
+            assert abs(x - other_x) >= diagram.BOX_WIDTH or abs(y - other_y) >= diagram.BOX_HEIGHT
