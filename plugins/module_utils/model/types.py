@@ -1,0 +1,333 @@
+"""The data that flows through the platform, from settings to releases to what a host shows.
+
+Plain dictionaries, because JSON and YAML carry them between the controller, the managed host and the release store. A
+key with a default in a class that is not total may be absent: older releases and other IP families do not have it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict
+
+Json = dict[str, Any]  # what JSON or YAML holds before a parser has read it
+
+NetworkLayout = Literal["single", "segmented"]
+Segment = Literal["network", "app", "data", "monitoring", "ports"]
+
+
+class _SettingsOfNetworks(TypedDict):
+    stack_name: str
+    stack_state_directory: str
+    network_name: str
+    network_layout: NetworkLayout
+    network_subnet: str
+    network_gateway: str
+    network_ip_range: str
+    network_ipv6: bool
+    network_ipv6_subnet: str
+    network_segment_subnets: dict[str, str]
+    network_recreate_allowed: bool
+
+
+class Settings(_SettingsOfNetworks):
+    """The public variables that Python code reads, converted by their argument_specs; roles read many more."""
+
+    app_replicas: int
+    docker_package_source: Literal["distribution", "docker"]
+    docker_restart_allowed: bool
+    docker_userland_proxy: bool
+    exposure_allow_from: list[str]
+    exposure_profile: Literal["development", "production"]
+
+
+# --- what a service declares
+
+
+class PublishedPort(TypedDict):
+    """One TCP port of a container that the host publishes on one of its addresses."""
+
+    host_ip: str
+    host_port: int
+    container_port: int
+
+
+class Reach(TypedDict):
+    """One connection that a container may make: ``name:port``, and the reason."""
+
+    to: str
+    why: str
+
+
+class SecretFile(TypedDict):
+    """A file that holds a secret: its name, and the text around it (``{}`` is the value, ``{sha256}`` its hash)."""
+
+    secret: str
+    format: str
+
+
+class HttpCheck(TypedDict):
+    """The request of a health check that the host makes: any answer of 2xx is healthy."""
+
+    port: int
+    path: str
+
+
+class HealthCheck(TypedDict):
+    """How a container is asked whether it is healthy: a command inside it, or an HTTP request. Times are in seconds."""
+
+    command: list[str] | None
+    http: HttpCheck | None
+    interval: int
+    timeout: int
+    retries: int
+    start: int
+
+
+class _Container(TypedDict):
+    image: str
+    aliases: list[str]
+    entrypoint: list[str]
+    command: list[str]
+    user: str  # uid:gid
+    environment: dict[str, str]
+    config: dict[str, dict[str, str]]  # directory -> file -> content
+    secrets: dict[str, dict[str, SecretFile]]  # directory -> file
+    data: dict[str, str]  # directory in the container -> directory below the container's data on the host
+    binds: dict[str, str]  # path in the container -> path on the host, read-only
+    tmpfs: dict[str, int]  # directory -> bytes
+    ports: list[PublishedPort]
+    memory: int  # bytes
+    pids: int
+    open_files: int
+    init: bool
+    healthcheck: HealthCheck
+    stop_signal: str
+    stop_timeout: int  # seconds
+    capabilities: list[str]
+    read_only: bool
+    sysctls: dict[str, str]
+    group_add: list[str]
+    after: list[str]
+    rolling: bool
+    listens: list[int]
+    reaches: list[Reach]
+    reaches_host: list[int]  # ports of services on the host itself
+
+
+class Declaration(_Container):
+    """One container as its role declares it, checked: short names, and the host number as its address."""
+
+    name: str | None
+    address: int | None
+    segments: list[Segment]
+    hosts: list[str]
+    live_secrets: dict[str, dict[str, SecretFile]]
+
+
+class _Spec(_Container):
+    container: str  # short name
+    service: str
+    networks: dict[str, str]  # network -> reserved IPv4 address; empty where the engine chooses one
+    hosts: dict[str, str]  # name -> address, for /etc/hosts
+
+
+class Spec(_Spec, total=False):
+    """One container as the engine is asked for it: full names, addresses, bytes."""
+
+    networks6: dict[str, str]  # network -> reserved IPv6 address, where the networks have IPv6
+    live_secrets: dict[str, dict[str, SecretFile]]
+    # Known on the host alone:
+    image_id: str | None
+    fingerprints: dict[str, str | None]  # of its secrets
+
+
+# --- networks and releases
+
+
+class Pool(TypedDict):
+    """The addresses of a network in one IP family, in CIDR notation; the engine chooses within ``ip_range``."""
+
+    subnet: str
+    gateway: str
+    ip_range: str
+
+
+class _Network(Pool):
+    name: str
+    driver: str
+    internal: bool
+    device: str  # the bridge on the host
+
+
+class Network(_Network, total=False):
+    """One bridge network that the stack needs."""
+
+    segment: Segment
+    ipv6: Pool
+    # Of a bridge that one publishing container has for itself: the container's addresses on it.
+    address: str
+    address6: str
+
+
+class Endpoint(TypedDict, total=False):
+    """A name and a URL that people open, and the container behind it."""
+
+    name: str
+    url: str
+    container: str
+
+
+class Meta(TypedDict, total=False):
+    """Who made a release, when, from which commit, and what came of it. Compared with nothing."""
+
+    who: str
+    when: str
+    commit: str
+    outcome: Literal["applying", "failed", "applied"]
+
+
+class _Release(TypedDict):
+    format: int
+    stack: str
+    project: str
+    layout: NetworkLayout
+    networks: dict[str, Network]  # by name
+    allow_from: list[str]
+    containers: dict[str, Spec]  # by full name
+    unavailable: dict[str, str]  # short name -> reason
+    endpoints: list[Endpoint]
+
+
+class Release(_Release, total=False):
+    """Every declaration of one project as plain data."""
+
+    number: int
+    meta: Meta
+
+
+# --- what a host shows
+
+
+class Distribution(TypedDict):
+    """The operating system, from /etc/os-release."""
+
+    id: str
+    version: str
+    codename: str
+
+
+class EngineFact(TypedDict):
+    """The Docker Engine that runs on the host."""
+
+    version: str
+    api_version: str
+    live_restore: bool
+    userland_proxy: bool
+    swarm: str  # inactive, active, locked, error, pending
+    swarm_error: str
+    root_dir: str
+    log_driver: str
+    managed: bool  # installed by role docker
+    sdk: bool
+
+
+class NetworkFact(Pool):
+    """One network of the engine."""
+
+    name: str
+    id: str
+    driver: str
+    subnets: list[str]
+    ipv6: Pool | None
+    internal: bool
+    labels: dict[str, str]
+    device: str
+    containers: list[str]
+
+
+class PortFact(TypedDict):
+    """One port that a running container publishes."""
+
+    host_ip: str
+    host_port: int
+    protocol: str
+
+
+class ContainerFact(TypedDict):
+    """One container of the engine."""
+
+    name: str
+    labels: dict[str, str]
+    ports: list[PortFact]
+    state: str
+
+
+class Interface(TypedDict):
+    """A network interface and its addresses in CIDR notation."""
+
+    name: str
+    addresses: list[str]
+
+
+class Route(TypedDict):
+    """A route: destination in CIDR notation, device, and the number of the protocol that made it."""
+
+    destination: str
+    device: str
+    protocol: int
+
+
+class ListenerFact(TypedDict):
+    """A listening socket of the host, and the process that holds it; empty where it cannot be seen."""
+
+    protocol: str
+    address: str
+    port: int
+    process: str
+
+
+class KafkaData(TypedDict):
+    """What Kafka's data on the host say of themselves."""
+
+    cluster_id: str
+    format: str
+
+
+class _HostFacts(TypedDict):
+    distribution: Distribution
+    architecture: str
+    service_manager: Literal["systemd", "init", "none"]
+    is_root: bool
+    memory_bytes: int
+    overcommit_memory: int
+    overcommit_writable: bool
+    bridge_filter: Literal["on", "off", "loadable", "none"]
+    firewall: str
+    firewall6: str
+    ipv6: bool
+    ipv6_routes_lost: list[str]
+    ssh_client: str
+    dockerd: str
+    dockerd_pid: int | None
+    daemon_json: Json | None
+    engine: EngineFact | None
+    engine_error: str
+    networks: list[NetworkFact]
+    interfaces: list[Interface]
+    routes: list[Route]
+    uplink_mtu: int
+    listeners: list[ListenerFact]
+    containers: list[ContainerFact]
+    images: dict[str, str]  # reference -> id
+    kafka_data: KafkaData | None
+    disk_free_bytes: dict[str, int]
+
+
+class HostFacts(_HostFacts, total=False):
+    """One look at a host, before anything changes."""
+
+    registry_answers: bool
+
+
+# --- a plan
+
+ActionKind = Literal["keep", "refresh", "create", "replace", "start", "restart", "remove", "restore", "clear"]
