@@ -28,8 +28,8 @@ def summary(releases: list[Json], result: Json, images: Json, notices: list[str]
             f"{release['project']}: release {outcome['number']}, {len(release['containers'])} containers on "
             f"{', '.join(release['networks'])} ({done})"
         )
-    if "proof" in result:
-        lines.append(f"{result['proof']['msg']} ({max(result['proof']['seconds'].values())} s)")
+    if "verified" in result:
+        lines.append(f"{result['verified']['msg']} ({max(result['verified']['seconds'].values())} s)")
     endpoints = [endpoint for release in releases for endpoint in release["endpoints"]]
     width = max((len(endpoint["name"]) for endpoint in endpoints), default=0)
     lines += [f"  {endpoint['name'].ljust(width)}  {endpoint['url']}" for endpoint in endpoints]

@@ -14,7 +14,7 @@ description:
   - Where a new container fails, the one that it replaced comes back.
   - New connections to the stack's networks are judged by a chain of its own, called from DOCKER-USER, which holds just
     what the releases declare.
-  - With I(prove) the whole stack is proved in the same process, as M(sse.platform.prove) does.
+  - With I(verify) the whole stack is proved in the same process, as M(sse.platform.verify) does.
   - In check mode the plan is made and nothing is touched; with C(--diff) it is printed.
 options:
   state:
@@ -52,7 +52,7 @@ options:
     description: Who and which commit; kept with the release for the audit log.
     type: dict
     default: {}
-  prove:
+  verify:
     description: With I(state=present), fail unless what runs afterwards is proved to work.
     type: bool
     default: false
@@ -82,9 +82,9 @@ changes:
   returned: state=present
   type: list
   elements: str
-proof:
-  description: What M(sse.platform.prove) would return.
-  returned: with I(prove), outside of check mode
+verified:
+  description: What M(sse.platform.verify) would return.
+  returned: with I(verify), outside of check mode
   type: dict
 removed:
   description: Names of the removed containers.
@@ -113,7 +113,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store i
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import EngineError
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action, ForeignContainerError
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
-from ansible_collections.sse.platform.plugins.module_utils.verify.prover import prove_stack
+from ansible_collections.sse.platform.plugins.module_utils.verify.verifier import verify_stack
 
 READY_SECONDS = 30.0  # that replicas have after a change, before the proof
 
@@ -143,11 +143,11 @@ def present(module: AnsibleModule) -> None:
         "changes": [*walls[-1:], *(line_of(one) for outcome in outcomes for one in outcome.actions if one.changes)],
         "diff": {"prepared": "".join(outcome.diff for outcome in outcomes)},
     }
-    if options["prove"] and not check:
+    if options["verify"] and not check:
         patience = READY_SECONDS if result["changed"] else 0
-        result["proof"] = proof = prove_stack(directory, newest_releases(directory), patience).report()
-        if proof["faults"]:
-            module.fail_json(msg=f"The release runs, and is not proved to work: {proof['msg']}", **result)
+        result["verified"] = report = verify_stack(directory, newest_releases(directory), patience).report()
+        if report["faults"]:
+            module.fail_json(msg=f"The release runs, and is not proved to work: {report['msg']}", **result)
     module.exit_json(**result)
 
 
@@ -201,7 +201,7 @@ def main() -> None:
             "services": {"type": "list", "elements": "str", "default": []},
             "parallel": {"type": "int", "default": 4},
             "meta": {"type": "dict", "default": {}},
-            "prove": {"type": "bool", "default": False},
+            "verify": {"type": "bool", "default": False},
             "delete_data": {"type": "bool", "default": False},
         },
         required_if=[("state", "present", ["releases"]), ("state", "absent", ["stack"])],

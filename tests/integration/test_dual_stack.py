@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.deploy import firewall, preflight
 from ansible_collections.sse.platform.plugins.module_utils.host import listeners, namespace, tcp
-from ansible_collections.sse.platform.plugins.module_utils.host.http import Door, request
+from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint, request
 from ansible_collections.sse.platform.tests.integration.secondhost import (
     HOST4,
     HOST6,
@@ -47,14 +47,14 @@ def dual(host: SecondHost) -> Iterator[SecondStack]:
 def scan(host: SecondHost, stack: Stack) -> set[tuple[str, int]]:
     """Try, from the neighbour, all that the stack publishes, and all that a container listens on, in both families."""
     published = range(stack.http_port, stack.http_port + 8)
-    doors = {(address, port) for address in (HOST4, HOST6, GATEWAY4, GATEWAY6) for port in published}
+    endpoints = {(address, port) for address in (HOST4, HOST6, GATEWAY4, GATEWAY6) for port in published}
     for one in stack.containers().values():
         ports = {found.port for found in listeners.listeners(one.attrs["State"]["Pid"])}
         for network in one.attrs["NetworkSettings"]["Networks"].values():
             addresses = {network["IPAddress"], network["GlobalIPv6Address"]} - {""}
-            doors |= {(address, port) for address in addresses for port in ports}
-    assert len(doors) > 40
-    return host.answering(host.neighbour.pid, doors)
+            endpoints |= {(address, port) for address in addresses for port in ports}
+    assert len(endpoints) > 40
+    return host.answering(host.neighbour.pid, endpoints)
 
 
 def public(stack: Stack, *addresses: str) -> set[tuple[str, int]]:
@@ -64,8 +64,8 @@ def public(stack: Stack, *addresses: str) -> set[tuple[str, int]]:
 
 def served(host: SecondHost, stack: Stack, address: str) -> int:
     """Ask the API from the host itself."""
-    door = Door("nginx", address, stack.http_port)
-    return namespace.inside(host.holder.pid, lambda: request(door, "GET", "/api/v1/health/ready", timeout=5)).status
+    endpoint = Endpoint("nginx", address, stack.http_port)
+    return namespace.inside(host.holder.pid, lambda: request(endpoint, "GET", "/api/v1/health/ready", timeout=5)).status
 
 
 def test_an_engine_without_ip6tables_is_refused_before_anything_changes_with_the_way_to_turn_it_on(

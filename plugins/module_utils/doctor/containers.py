@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.sse.platform.plugins.module_utils.doctor.finding import Finding, Json, docker
 from ansible_collections.sse.platform.plugins.module_utils.doctor.ports import TAKEN
 from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import container_of, is_ours, wake
+from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Json
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, docker
 
 
 def not_running(facts: Json) -> Iterator[Finding]:

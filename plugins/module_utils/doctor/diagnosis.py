@@ -11,7 +11,8 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor import (
     networks,
     ports,
 )
-from ansible_collections.sse.platform.plugins.module_utils.doctor.finding import Finding, Json, Rule
+from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Json, Rule
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 
 RULES: tuple[Rule, ...] = (
     *engine.RULES,

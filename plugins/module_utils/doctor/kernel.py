@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.sse.platform.plugins.module_utils.doctor.finding import Finding, Json
+from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Json
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 
 MIB = 2**20
 # Below both, services begin to fail: Kafka and Redis refuse writes, the engine can't unpack an image.

@@ -7,8 +7,8 @@ import threading
 import time
 from typing import NamedTuple
 
-from ansible_collections.sse.platform.plugins.module_utils.doctor.finding import Finding
 from ansible_collections.sse.platform.plugins.module_utils.engine import api
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 
 COMMAND_SECONDS = 120  # a container that does not end by itself is killed well before
 ENGINE_SECONDS = 60  # until a restarted engine answers again

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from ansible_collections.sse.platform.plugins.module_utils.doctor.finding import Finding, Json, docker
 from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import (
     attach,
     container_of,
@@ -13,6 +12,8 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import (
     reconnect,
     wake,
 )
+from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Json
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, docker
 from ansible_collections.sse.platform.plugins.module_utils.settings.names import NEAR, edits
 
 WITHOUT_DNS = frozenset({"bridge", "host", "none"})  # the engine's own networks, where names don't resolve

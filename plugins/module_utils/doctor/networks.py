@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import preflight
 from ansible_collections.sse.platform.plugins.module_utils.doctor.engine import restart, restarting
-from ansible_collections.sse.platform.plugins.module_utils.doctor.finding import Finding, Json, docker
 from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import (
     LABEL_STACK,
     addresses_inside,
@@ -16,10 +15,12 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import (
     network_of,
     reconnect,
 )
+from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Json
 from ansible_collections.sse.platform.plugins.module_utils.host import iptables_rules
 from ansible_collections.sse.platform.plugins.module_utils.host.machine import as_dict
 from ansible_collections.sse.platform.plugins.module_utils.host.netlink import ETHERNET_MTU, uplink
 from ansible_collections.sse.platform.plugins.module_utils.model import addresses, connections
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, docker
 
 OUTSIDE = "198.51.100.1"  # TEST-NET-2 (RFC 5737): stands for whatever is not on this host
 BUILT_IN = frozenset({"bridge", "host", "none", "ingress", "docker_gwbridge"})

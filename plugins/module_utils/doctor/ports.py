@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from ansible_collections.sse.platform.plugins.module_utils.deploy import preflight
 from ansible_collections.sse.platform.plugins.module_utils.doctor import connections
 from ansible_collections.sse.platform.plugins.module_utils.doctor.engine import restart
-from ansible_collections.sse.platform.plugins.module_utils.doctor.finding import Finding, Json, docker
 from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import (
     container_of,
     device_of,
@@ -15,7 +14,9 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import (
     is_ours,
     network_of,
 )
+from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Json
 from ansible_collections.sse.platform.plugins.module_utils.host import iptables_rules
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, docker
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import is_loopback
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import HOST
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks import host_service as host_service_check

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.sse.platform.plugins.module_utils.doctor.finding import Json, docker
+from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Json
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import docker
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
 
 LABEL_STACK = f"{LABEL}stack"

@@ -28,7 +28,7 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
 
-class Door(NamedTuple):
+class Endpoint(NamedTuple):
     """An HTTP server to reach: nginx on a published port, a replica on its own address, or a socket's path as host."""
 
     name: str
@@ -91,7 +91,7 @@ def json_object(text: str) -> dict[str, Any]:
 
 
 def request(
-    door: Door,
+    endpoint: Endpoint,
     method: str,
     path: str,
     body: str | None = None,
@@ -100,9 +100,9 @@ def request(
     timeout: float,
 ) -> Answer:
     """Ask once; never raises for what the network or the server does."""
-    connection = door.connect(timeout)
+    connection = endpoint.connect(timeout)
     try:
-        connection.request(method, path, body, {**door.credential, **(headers or {})})
+        connection.request(method, path, body, {**endpoint.credential, **(headers or {})})
         response = connection.getresponse()
         text = response.read(1 << 22).decode(errors="replace")
         return Answer(response.status, text, response.getheader("X-Replica", ""))

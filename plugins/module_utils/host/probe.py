@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.host import namespace
-from ansible_collections.sse.platform.plugins.module_utils.host.http import Door, request
+from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint, request
 from ansible_collections.sse.platform.plugins.module_utils.host.tcp import connect_all
 from ansible_collections.sse.platform.plugins.module_utils.model import ip_family
 
@@ -53,8 +53,8 @@ def measure(pid: int, name: str, port: int | None = None, path: str = "", *, tls
     if not path:
         return probe
     begun = time.monotonic()
-    door = Door(name, addresses[0], port, tls)
-    answer = namespace.inside(pid, lambda: request(door, "GET", path, timeout=HTTP_SECONDS))
+    endpoint = Endpoint(name, addresses[0], port, tls)
+    answer = namespace.inside(pid, lambda: request(endpoint, "GET", path, timeout=HTTP_SECONDS))
     probe = probe._replace(http_seconds=time.monotonic() - begun, answer=answer.shown)
     if not answer.status:
         return probe._replace(failed="http", error=answer.body)

@@ -12,7 +12,8 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor import facts a
 from ansible_collections.sse.platform.plugins.module_utils.doctor import mending, ways
 from ansible_collections.sse.platform.plugins.module_utils.doctor.connections import explain
 from ansible_collections.sse.platform.plugins.module_utils.doctor.diagnosis import diagnose, report, summary
-from ansible_collections.sse.platform.plugins.module_utils.doctor.finding import Finding, Json
+from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Json
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 
 GIB = 2**30
 OURS = {"sse.platform.stack": "sse"}

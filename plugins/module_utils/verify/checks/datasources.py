@@ -6,7 +6,7 @@ import base64
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from ansible_collections.sse.platform.plugins.module_utils.host.http import Answer, Door, json_object, request
+from ansible_collections.sse.platform.plugins.module_utils.host.http import Answer, Endpoint, json_object, request
 from ansible_collections.sse.platform.plugins.module_utils.model.fault import Fault
 
 if TYPE_CHECKING:
@@ -16,24 +16,30 @@ PASSWORD = "grafana_admin_password"  # noqa: S105
 ANSWER_SECONDS = 10.0  # Grafana asks Prometheus before it answers
 
 
-def check(door: Door, password: str) -> tuple[list[Fault], int, list[str]]:
+def check(endpoint: Endpoint, password: str) -> tuple[list[Fault], int, list[str]]:
     """Return faults, how many datasources answer, and notes."""
     token = base64.b64encode(f"admin:{password}".encode()).decode()
     headers = {"Authorization": f"Basic {token}"}
-    listed = request(door, "GET", "/api/datasources", headers=headers, timeout=ANSWER_SECONDS)
+    listed = request(endpoint, "GET", "/api/datasources", headers=headers, timeout=ANSWER_SECONDS)
     if listed.status == 401:
-        return [], 0, [f"{door.name}: its admin password was changed there, so its datasources were not asked"]
+        return [], 0, [f"{endpoint.name}: its admin password was changed there, so its datasources were not asked"]
     sources = datasources(listed)
     if not sources:
-        advice = f"is the datasource provisioned? ./sse logs {door.name}"
-        return [Fault(door.name, f"list datasources at {door.url}/api/datasources", listed.shown, advice)], 0, []
+        advice = f"is the datasource provisioned? ./sse logs {endpoint.name}"
+        return (
+            [Fault(endpoint.name, f"list datasources at {endpoint.url}/api/datasources", listed.shown, advice)],
+            0,
+            [],
+        )
     faults: list[Fault] = []
     for source in sources:
         path = f"/api/datasources/uid/{source.get('uid', '')}/health"
-        answer = request(door, "GET", path, headers=headers, timeout=ANSWER_SECONDS)
+        answer = request(endpoint, "GET", path, headers=headers, timeout=ANSWER_SECONDS)
         if not works(answer):
-            advice = f"does {source.get('url', 'its address')} answer from {door.name}? ./sse logs {door.name}"
-            faults.append(Fault(door.name, f"ask datasource {source.get('name')!r} at {path}", answer.shown, advice))
+            advice = f"does {source.get('url', 'its address')} answer from {endpoint.name}? ./sse logs {endpoint.name}"
+            faults.append(
+                Fault(endpoint.name, f"ask datasource {source.get('name')!r} at {path}", answer.shown, advice)
+            )
     return faults, len(sources) - len(faults), []
 
 

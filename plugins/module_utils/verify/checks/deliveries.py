@@ -17,7 +17,7 @@ from typing import NamedTuple
 from ansible_collections.sse.platform.plugins.module_utils.host.http import (
     HTTP_ERRORS,
     Answer,
-    Door,
+    Endpoint,
     json_object,
     request,
 )
@@ -71,10 +71,10 @@ class Frames:
 class Subscriber(threading.Thread):
     """One open stream; ``ready`` after its first frame, ``done`` when the fence arrived or the stream ended."""
 
-    def __init__(self, door: Door, run: str) -> None:
+    def __init__(self, endpoint: Endpoint, run: str) -> None:
         """Prepare; ``start`` connects."""
         super().__init__(daemon=True)
-        self.door = door
+        self.endpoint = endpoint
         self.frames = Frames(run)
         self.ready = threading.Event()
         self.done = threading.Event()
@@ -83,11 +83,11 @@ class Subscriber(threading.Thread):
 
     def run(self) -> None:
         """Read until the fence, the end of the stream, or ``close``."""
-        connection = self.door.connect(CONNECT_SECONDS)
+        connection = self.endpoint.connect(CONNECT_SECONDS)
         try:
             connection.connect()
             self.sock = connection.sock  # the response takes it over, and forgets it in the connection
-            headers = {"Accept": "text/event-stream", **self.door.credential}
+            headers = {"Accept": "text/event-stream", **self.endpoint.credential}
             connection.request("GET", f"/api/v1/stream?channel={CHANNEL}", headers=headers)
             response = connection.getresponse()
             if response.status != 200:
@@ -128,10 +128,10 @@ class Passage(NamedTuple):
     deliveries: int
 
 
-def travel(nginx: Door, replicas: list[Door]) -> Passage:
+def travel(nginx: Endpoint, replicas: list[Endpoint]) -> Passage:
     """Publish through nginx until every replica has served a publish; see each event arrive everywhere, once."""
     run = secrets.token_hex(8)
-    subscribers = [Subscriber(door, run) for door in [*replicas, nginx]]
+    subscribers = [Subscriber(endpoint, run) for endpoint in [*replicas, nginx]]
     for one in subscribers:
         one.start()
     try:
@@ -141,7 +141,7 @@ def travel(nginx: Door, replicas: list[Door]) -> Passage:
             one.close()
 
 
-def publish_and_watch(nginx: Door, replicas: list[Door], subscribers: list[Subscriber], run: str) -> Passage:
+def publish_and_watch(nginx: Endpoint, replicas: list[Endpoint], subscribers: list[Subscriber], run: str) -> Passage:
     """Do the work of :func:`travel` on open streams."""
     faults: list[Fault] = []
     deadline = time.monotonic() + CONNECT_SECONDS
@@ -151,8 +151,8 @@ def publish_and_watch(nginx: Door, replicas: list[Door], subscribers: list[Subsc
             listening.append(one)  # should its stream end from here on, the fence tells
         else:
             got = one.error or f"no first frame within {CONNECT_SECONDS:g} s"
-            advice = f"./sse logs {one.door.name}: a stream must answer 200 and send its first frame at once"
-            faults.append(Fault(one.door.name, f"subscribe at {one.door.url}", got, advice))
+            advice = f"./sse logs {one.endpoint.name}: a stream must answer 200 and send its first frame at once"
+            faults.append(Fault(one.endpoint.name, f"subscribe at {one.endpoint.url}", got, advice))
     published, refused = publish_to_all(nginx, list(dict.fromkeys(one.name for one in replicas)), run)
     faults += refused
     # Order is promised per channel: whatever was to arrive before the fence has arrived, doubles included.
@@ -168,14 +168,14 @@ def publish_and_watch(nginx: Door, replicas: list[Door], subscribers: list[Subsc
     return Passage(faults, len(published), sum(sum(one.frames.markers.values()) for one in listening))
 
 
-def publish(nginx: Door, run: str, marker: str) -> Answer:
+def publish(nginx: Endpoint, run: str, marker: str) -> Answer:
     """Publish one marker; the key makes nginx's own retry safe."""
     body = json.dumps({"channel": CHANNEL, "event": "verify", "data": {"run": run, "marker": marker}})
     headers = {"Content-Type": "application/json", "Idempotency-Key": f"{run}-{marker}"}
     return request(nginx, "POST", "/api/v1/events", body, headers, timeout=PUBLISH_SECONDS)
 
 
-def publish_to_all(nginx: Door, replicas: list[str], run: str) -> tuple[dict[str, str], list[Fault]]:
+def publish_to_all(nginx: Endpoint, replicas: list[str], run: str) -> tuple[dict[str, str], list[Fault]]:
     """Publish until every replica has served one; return who served which marker, and what went wrong."""
     served: dict[str, str] = {}
     for attempt, pause in enumerate(PAUSES):
@@ -195,7 +195,7 @@ def publish_to_all(nginx: Door, replicas: list[str], run: str) -> tuple[dict[str
     return served, [Fault(name, f"serve a publish through {nginx.url}", got, advice) for name in unserved]
 
 
-def refusal(nginx: Door, answer: Answer) -> Fault:
+def refusal(nginx: Endpoint, answer: Answer) -> Fault:
     """Say that a publish was not accepted."""
     advice = "503 and 502: look at Kafka and the replicas first (./sse status, ./sse logs app); 4xx: at nginx's routes"
     return Fault(answer.replica or nginx.name, f"publish at {nginx.url}/api/v1/events", answer.shown, advice)
@@ -203,8 +203,8 @@ def refusal(nginx: Door, answer: Answer) -> Fault:
 
 def misdelivered(subscriber: Subscriber, published: dict[str, str]) -> list[Fault]:
     """Compare what a subscriber received with what was published."""
-    name, seen = subscriber.door.name, subscriber.frames.markers
-    tried = f"receive every event of {CHANNEL} once, subscribed at {subscriber.door.url}"
+    name, seen = subscriber.endpoint.name, subscriber.frames.markers
+    tried = f"receive every event of {CHANNEL} once, subscribed at {subscriber.endpoint.url}"
     if not seen[FENCE]:
         got = subscriber.error or f"{len(seen)} of {len(published) + 1} within {DELIVER_SECONDS:g} s of publishing"
         advice = f"does {name} consume from Kafka? ./sse logs {name}; its /health/ready says what it lacks"

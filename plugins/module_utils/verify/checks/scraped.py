@@ -8,7 +8,7 @@ import urllib.parse
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.sse.platform.plugins.module_utils.host import namespace
-from ansible_collections.sse.platform.plugins.module_utils.host.http import Answer, Door, request
+from ansible_collections.sse.platform.plugins.module_utils.host.http import Answer, Endpoint, request
 from ansible_collections.sse.platform.plugins.module_utils.model.fault import Fault
 
 if TYPE_CHECKING:
@@ -21,21 +21,23 @@ APPEAR_SECONDS = 10.0  # a Prometheus that just started learns of its targets wi
 PAUSE_SECONDS = 0.25  # Prometheus offers nothing to wait on
 
 
-def check(door: Door, pid: int, expected: Iterable[str], names: dict[str, str]) -> tuple[list[Fault], int, list[str]]:
+def check(
+    endpoint: Endpoint, pid: int, expected: Iterable[str], names: dict[str, str]
+) -> tuple[list[Fault], int, list[str]]:
     """Return faults, how many targets answer, and notes.
 
-    :param door: Prometheus
+    :param endpoint: Prometheus
     :param pid: a process in Prometheus' network namespace
     :param expected: ``name:port`` of what must be among its targets
     :param names: full container name by alias
     """
     begun = time.monotonic()
     while True:
-        answer = request(door, "GET", API, timeout=ANSWER_SECONDS)
+        answer = request(endpoint, "GET", API, timeout=ANSWER_SECONDS)
         active = active_targets(answer)
         if active is None:
-            advice = f"./sse logs {door.name}"
-            return [Fault(door.name, f"read its targets at {door.url}{API}", answer.shown, advice)], 0, []
+            advice = f"./sse logs {endpoint.name}"
+            return [Fault(endpoint.name, f"read its targets at {endpoint.url}{API}", answer.shown, advice)], 0, []
         faults: list[Fault] = []
         young: list[dict[str, Any]] = []
         waiting: list[dict[str, Any]] = []
@@ -49,7 +51,7 @@ def check(door: Door, pid: int, expected: Iterable[str], names: dict[str, str]) 
                 waiting.append(target)
             else:
                 faults.append(down(target, own, names))
-        absent = missing(door.name, active, expected)
+        absent = missing(endpoint.name, active, expected)
         waited = time.monotonic() - begun
         if faults or waited > WAIT_SECONDS or (not waiting and (not absent or waited > APPEAR_SECONDS)):
             break
@@ -74,8 +76,8 @@ def scrape(pid: int, url: str) -> Answer:
     path = parts.path + (f"?{parts.query}" if parts.query else "")
     try:
         address = name if name.replace(".", "").isdigit() else namespace.resolve(pid, name)[0]
-        door = Door(name, address, parts.port or (443 if tls else 80), tls)
-        return namespace.inside(pid, lambda: request(door, "GET", path, timeout=ANSWER_SECONDS))
+        endpoint = Endpoint(name, address, parts.port or (443 if tls else 80), tls)
+        return namespace.inside(pid, lambda: request(endpoint, "GET", path, timeout=ANSWER_SECONDS))
     except OSError as error:
         return Answer(0, f"{name}: {error}")
 

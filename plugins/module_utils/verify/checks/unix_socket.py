@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ansible_collections.sse.platform.plugins.module_utils.host.http import HTTP_ERRORS, Door
+from ansible_collections.sse.platform.plugins.module_utils.host.http import HTTP_ERRORS, Endpoint
 from ansible_collections.sse.platform.plugins.module_utils.model.fault import Fault
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks.deliveries import CHANNEL, CONNECT_SECONDS
 
@@ -29,7 +29,7 @@ def connections(table: str, path: str) -> int:
     return sum(len(row) == 8 and row[5] == CONNECTED and row[7] == path for row in rows)
 
 
-def check(nginx: Door, pid: int, sockets: Mapping[str, str]) -> tuple[list[Fault], int]:
+def check(nginx: Endpoint, pid: int, sockets: Mapping[str, str]) -> tuple[list[Fault], int]:
     """Open a stream through nginx and see that it arrives at its replica over the replica's socket.
 
     A connection over a Unix socket belongs to the network namespace of whoever made it, so nginx' own table tells.
@@ -57,6 +57,6 @@ def check(nginx: Door, pid: int, sockets: Mapping[str, str]) -> tuple[list[Fault
     return [], 1
 
 
-def doors(replicas: Mapping[str, tuple[int, str]]) -> list[Door]:
+def endpoints(replicas: Mapping[str, tuple[int, str]]) -> list[Endpoint]:
     """Return each socket as the host reaches it, whatever is mounted where."""
-    return [Door(name, f"/proc/{pid}/root{path}", 0) for name, (pid, path) in replicas.items()]
+    return [Endpoint(name, f"/proc/{pid}/root{path}", 0) for name, (pid, path) in replicas.items()]

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.host.http import Door
+from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks import deliveries
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks.deliveries import Frames
 
@@ -98,16 +98,16 @@ def handler(platform: Platform, server: str) -> type[BaseHTTPRequestHandler]:
 
 
 @contextmanager
-def running(platform: Platform) -> Iterator[tuple[Door, list[Door]]]:
+def running(platform: Platform) -> Iterator[tuple[Endpoint, list[Endpoint]]]:
     servers = {
         name: ThreadingHTTPServer(("127.0.0.1", 0), handler(platform, name)) for name in ["nginx", *platform.names]
     }
     for server in servers.values():
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    doors = [Door(name, "127.0.0.1", server.server_address[1]) for name, server in servers.items()]
+    endpoints = [Endpoint(name, "127.0.0.1", server.server_address[1]) for name, server in servers.items()]
     try:
-        yield doors[0], doors[1:]
+        yield endpoints[0], endpoints[1:]
     finally:
         for server in servers.values():
             server.shutdown()
@@ -138,7 +138,7 @@ def test_a_platform_that_works_has_no_faults_and_every_delivery_is_counted() -> 
 
 def test_where_a_key_is_needed_it_goes_with_every_publish_and_every_stream() -> None:
     with running(Platform(REPLICAS, wants="Bearer sse-platform-verify.s")) as (nginx, replicas):
-        keyed = [door._replace(key="sse-platform-verify.s") for door in (nginx, *replicas)]
+        keyed = [endpoint._replace(key="sse-platform-verify.s") for endpoint in (nginx, *replicas)]
         assert deliveries.travel(keyed[0], keyed[1:]).faults == []
         without = deliveries.travel(nginx, replicas).faults
     assert {fault.got[:3] for fault in without} == {"401"}
@@ -174,7 +174,7 @@ def test_a_stream_that_ends_is_told_with_its_reason() -> None:
 
 def test_nobody_at_the_door_is_told() -> None:
     with running(Platform(REPLICAS)) as (_, replicas):
-        found = deliveries.travel(Door("nginx", "127.0.0.1", 1), replicas).faults
+        found = deliveries.travel(Endpoint("nginx", "127.0.0.1", 1), replicas).faults
     assert {fault.container for fault in found} == {"nginx"}
     assert all("refused" in fault.got for fault in found)
 

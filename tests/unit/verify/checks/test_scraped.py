@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.host.http import Answer, Door
+from ansible_collections.sse.platform.plugins.module_utils.host.http import Answer, Endpoint
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks import datasources, scraped
 
-DOOR = Door("sse-prometheus", "10.99.0.14", 9090)
+ENDPOINT = Endpoint("sse-prometheus", "10.99.0.14", 9090)
 NAMES = {"kafka": "sse-kafka"}
 
 
@@ -41,54 +41,54 @@ class Prometheus:
 
 def test_targets_that_are_up_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     Prometheus(monkeypatch, api(target("up")))
-    assert scraped.check(DOOR, 1, ["kafka:7071"], NAMES) == ([], 1, [])
+    assert scraped.check(ENDPOINT, 1, ["kafka:7071"], NAMES) == ([], 1, [])
 
 
 def test_a_target_that_prometheus_was_not_told_of_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     Prometheus(monkeypatch, api(target("up")))
-    [fault], proved, _ = scraped.check(DOOR, 1, ["kafka:7071", "app-1:8000"], NAMES)
+    [fault], proved, _ = scraped.check(ENDPOINT, 1, ["kafka:7071", "app-1:8000"], NAMES)
     assert (fault.container, fault.tried, proved) == ("sse-prometheus", "find app-1:8000 among its targets", 1)
 
 
 def test_a_prometheus_that_just_started_is_given_time_to_learn_of_its_targets(monkeypatch: pytest.MonkeyPatch) -> None:
     Prometheus(monkeypatch, api(), api(), api(target("up")))
-    assert scraped.check(DOOR, 1, ["kafka:7071"], NAMES) == ([], 1, [])
+    assert scraped.check(ENDPOINT, 1, ["kafka:7071"], NAMES) == ([], 1, [])
 
 
 def test_a_target_that_is_down_is_told_with_both_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     Prometheus(monkeypatch, api(target("down", error="timed out")), own=0)
-    [fault], proved, _ = scraped.check(DOOR, 1, [], NAMES)
+    [fault], proved, _ = scraped.check(ENDPOINT, 1, [], NAMES)
     assert (fault.container, fault.got, proved) == ("sse-kafka", "timed out; asked in its place: connection refused", 0)
 
 
 def test_a_target_that_came_back_is_waited_for_until_the_next_scrape(monkeypatch: pytest.MonkeyPatch) -> None:
     Prometheus(monkeypatch, api(target("down")), api(target("down")), api(target("up")))
-    assert scraped.check(DOOR, 1, [], NAMES) == ([], 1, [])
+    assert scraped.check(ENDPOINT, 1, [], NAMES) == ([], 1, [])
 
 
 def test_a_target_that_answers_us_but_never_prometheus_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     Prometheus(monkeypatch, api(target("down", error="401")))
-    [fault], _, _ = scraped.check(DOOR, 1, [], NAMES)
+    [fault], _, _ = scraped.check(ENDPOINT, 1, [], NAMES)
     assert fault.got.startswith("401; asked in its place: still so after")
 
 
 def test_before_the_first_scrape_an_answer_to_us_is_enough_and_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
     Prometheus(monkeypatch, api(target("unknown"), target("up")))
-    faults, proved, notes = scraped.check(DOOR, 1, [], NAMES)
+    faults, proved, notes = scraped.check(ENDPOINT, 1, [], NAMES)
     assert (faults, proved) == ([], 2)
     assert notes == ["1 of 2 targets answer but wait for Prometheus' first scrape"]
 
 
 def test_before_the_first_scrape_silence_is_a_fault_when_the_wait_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     Prometheus(monkeypatch, api(target("unknown")), own=0)
-    [fault], _, _ = scraped.check(DOOR, 1, [], NAMES)
+    [fault], _, _ = scraped.check(ENDPOINT, 1, [], NAMES)
     assert fault.container == "sse-kafka"
 
 
 @pytest.mark.parametrize("answer", [Answer(503, "starting"), Answer(200, "<html>"), Answer(0, "refused")])
 def test_a_prometheus_that_does_not_answer_is_a_fault(monkeypatch: pytest.MonkeyPatch, answer: Answer) -> None:
     Prometheus(monkeypatch, answer)
-    [fault], proved, _ = scraped.check(DOOR, 1, [], NAMES)
+    [fault], proved, _ = scraped.check(ENDPOINT, 1, [], NAMES)
     assert (fault.container, fault.got, proved) == ("sse-prometheus", answer.shown, 0)
 
 
@@ -97,7 +97,7 @@ SOURCES = Answer(200, json.dumps([{"uid": "p1", "name": "Prometheus", "url": "ht
 
 def judged(monkeypatch: pytest.MonkeyPatch, listed: Answer, health: Answer) -> tuple[list[str], int, list[str]]:
     monkeypatch.setattr(datasources, "request", lambda _, __, path, **___: health if "/uid/" in path else listed)
-    faults, proved, notes = datasources.check(Door("sse-grafana", "10.99.0.15", 3000), "secret")
+    faults, proved, notes = datasources.check(Endpoint("sse-grafana", "10.99.0.15", 3000), "secret")
     return [fault.got for fault in faults], proved, notes
 
 

@@ -11,7 +11,7 @@ from socketserver import ThreadingUnixStreamServer
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.host import http
-from ansible_collections.sse.platform.plugins.module_utils.host.http import Door
+from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks import unix_socket
 
 
@@ -65,7 +65,7 @@ def test_only_accepted_connections_of_the_path_count() -> None:
 
 
 def test_a_stream_over_the_socket_is_proved(path: str) -> None:
-    nginx = Door("sse-nginx", path, 0)  # as if nginx had handed the stream on
+    nginx = Endpoint("sse-nginx", path, 0)  # as if nginx had handed the stream on
     assert unix_socket.check(nginx, os.getpid(), {"sse-app-1": path}) == ([], 1)
 
 
@@ -74,7 +74,7 @@ def test_a_stream_that_went_over_tcp_is_told(path: str) -> None:
     stop = started(server)
     try:
         (fault,), proved = unix_socket.check(
-            Door("sse-nginx", "127.0.0.1", server.server_port), os.getpid(), {"sse-app-1": path}
+            Endpoint("sse-nginx", "127.0.0.1", server.server_port), os.getpid(), {"sse-app-1": path}
         )
     finally:
         stop()
@@ -82,15 +82,15 @@ def test_a_stream_that_went_over_tcp_is_told(path: str) -> None:
 
 
 def test_a_stream_of_no_such_replica_is_told(path: str) -> None:
-    (fault,), _ = unix_socket.check(Door("sse-nginx", path, 0), os.getpid(), {"sse-app-2": path})
+    (fault,), _ = unix_socket.check(Endpoint("sse-nginx", path, 0), os.getpid(), {"sse-app-2": path})
     assert fault.got == "200 of sse-app-1"
 
 
 def test_a_replica_is_reached_by_its_own_file_system(path: str) -> None:
-    (door,) = unix_socket.doors({"sse-app-1": (os.getpid(), path)})
-    connection = door.connect(5)
+    (endpoint,) = unix_socket.endpoints({"sse-app-1": (os.getpid(), path)})
+    connection = endpoint.connect(5)
     connection.request("GET", "/")
     assert connection.getresponse().getheader("X-Replica") == "sse-app-1"
     connection.close()
-    assert door.url.startswith("unix:/proc/")
-    assert http.request(Door("x", "/nowhere.sock", 0), "GET", "/", timeout=5).status == 0
+    assert endpoint.url.startswith("unix:/proc/")
+    assert http.request(Endpoint("x", "/nowhere.sock", 0), "GET", "/", timeout=5).status == 0

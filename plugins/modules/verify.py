@@ -37,7 +37,7 @@ author:
 
 EXAMPLES = r"""
 - name: Prove what runs
-  sse.platform.prove:
+  sse.platform.verify:
     state_directory: /var/lib/sse-platform
 """
 
@@ -84,7 +84,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
-from ansible_collections.sse.platform.plugins.module_utils.verify.prover import Prover, prove_stack
+from ansible_collections.sse.platform.plugins.module_utils.verify.verifier import Verifier, verify_stack
 
 
 def main() -> None:
@@ -113,13 +113,13 @@ def main() -> None:
         module.fail_json(msg=f"There is no release{of} in {directory}: nothing was deployed here.", advice="./sse up")
     try:
         if given or project:  # a part of the stack is no news of the whole
-            prover = Prover(Engine(), directory, releases)
-            prover.run()
+            verifier = Verifier(Engine(), directory, releases)
+            verifier.run()
         else:
-            prover = prove_stack(directory, releases)
+            verifier = verify_stack(directory, releases)
     except EngineError as error:
         module.fail_json(msg=f"{error}. Is the engine running?", advice="./sse up starts it")
-    report = prover.report(grid=module.params["grid"])
+    report = verifier.report(grid=module.params["grid"])
     if report["faults"]:
         module.fail_json(**report)
     module.exit_json(changed=False, **report)

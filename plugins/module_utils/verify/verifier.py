@@ -15,7 +15,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store 
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.engine.health import probe
 from ansible_collections.sse.platform.plugins.module_utils.host import http, iptables, listeners
-from ansible_collections.sse.platform.plugins.module_utils.host.http import Door
+from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, segments
 from ansible_collections.sse.platform.plugins.module_utils.model.connections import Edge
 from ansible_collections.sse.platform.plugins.module_utils.model.fault import Fault
@@ -77,15 +77,15 @@ class Subject(NamedTuple):
         return self.addresses.get(next(iter(self.spec["networks"])), "")
 
 
-class Finding(NamedTuple):
+class Checked(NamedTuple):
     """What one check found."""
 
     faults: list[Fault]
-    proved: int = 1
+    verified: int = 1
     notes: Sequence[str] = ()
 
 
-class Proof:
+class Verdict:
     """What all checks found."""
 
     def __init__(self) -> None:
@@ -95,17 +95,17 @@ class Proof:
         self.seconds: dict[str, float] = {}
         self.notes: list[str] = []
 
-    def add(self, what: str, finding: Finding, seconds: float) -> None:
+    def add(self, what: str, checked: Checked, seconds: float) -> None:
         """Take what a check found; what is at fault does not count as proved."""
-        self.faults += finding.faults
-        self.notes += finding.notes
-        self.counts[what] = self.counts.get(what, 0) + finding.proved
+        self.faults += checked.faults
+        self.notes += checked.notes
+        self.counts[what] = self.counts.get(what, 0) + checked.verified
         self.seconds[what] = max(self.seconds.get(what, 0.0), round(seconds, 2))
 
     @property
     def summary(self) -> str:
         """One line for people."""
-        return "proved: " + ", ".join(f"{count} {what}" for what, count in self.counts.items())
+        return "verified: " + ", ".join(f"{count} {what}" for what, count in self.counts.items())
 
 
 def passed_lately(inspected: dict[str, Any], interval: int) -> bool:
@@ -120,20 +120,20 @@ def passed_lately(inspected: dict[str, Any], interval: int) -> bool:
     return (dt.datetime.now(dt.timezone.utc) - ended).total_seconds() < 1.5 * interval
 
 
-def prove_stack(state_directory: str, releases: list[Release], patience: float = 0.0) -> Prover:
+def verify_stack(state_directory: str, releases: list[Release], patience: float = 0.0) -> Verifier:
     """Prove a whole stack, and keep the measured matrix for Prometheus.
 
     :param releases: the newest of each project
     :param patience: seconds that replicas have to become ready before they are proved
     :raises EngineError: where the engine does not answer
     """
-    prover = Prover(Engine(), state_directory, releases)
-    prover.run(patience)
-    matrix.keep(Path(state_directory), prover.cells, enforced=prover.enforced)
-    return prover
+    verifier = Verifier(Engine(), state_directory, releases)
+    verifier.run(patience)
+    matrix.keep(Path(state_directory), verifier.cells, enforced=verifier.enforced)
+    return verifier
 
 
-class Prover:
+class Verifier:
     """Proves releases of one stack on this host."""
 
     def __init__(self, engine: Engine, state_directory: str, releases: list[dict[str, Any]]) -> None:
@@ -144,28 +144,28 @@ class Prover:
         self.engine = engine
         self.state_directory = state_directory
         self.releases = releases
-        self.proof = Proof()
+        self.verdict = Verdict()
         self.observed = engine.containers()
         self.subjects: dict[str, Subject] = {}
         self.enforced = any(release["layout"] == segments.SEGMENTED for release in releases)
         self.cells: list[Cell] = []
         self.left_out = {short for release in releases for short in release["unavailable"]}
 
-    def run(self, patience: float = 0.0) -> Proof:
+    def run(self, patience: float = 0.0) -> Verdict:
         """Run every check that these releases give reason for."""
         begun = time.monotonic()
-        self.proof.add("containers running", self.presence(), time.monotonic() - begun)
+        self.verdict.add("containers running", self.presence(), time.monotonic() - begun)
         self.await_ready(begun + patience)
         subjects = list(self.subjects.values())
         edges = connections.matrix(self.releases)
         places = {one.name: Place(one.pid, one.addresses, one.addresses6) for one in subjects}
-        checks: list[tuple[str, Callable[[], Finding]]] = [
+        checks: list[tuple[str, Callable[[], Checked]]] = [
             *(("healthy", partial(self.health, one)) for one in subjects),
             *(("connections between them", partial(self.reach, one, edges, places)) for one in subjects),
             *(("ports listened on", partial(self.listens, one)) for one in subjects),
             ("published ports", self.ports),
             ("firewall", self.firewall),
-            *(("replica health endpoints", partial(self.endpoints, one)) for one in self.of("app")),
+            *(("replica health endpoints", partial(self.replica_health, one)) for one in self.of("app")),
             *(
                 ("services on the host", partial(self.host_services, one))
                 for one in subjects
@@ -180,37 +180,37 @@ class Prover:
             if self.sockets():
                 checks.insert(1, ("streams over a Unix socket", self.link))
 
-        def timed(work: Callable[[], Finding]) -> tuple[Finding, float]:
+        def timed(work: Callable[[], Checked]) -> tuple[Checked, float]:
             begun = time.monotonic()
             return work(), time.monotonic() - begun
 
         with ThreadPoolExecutor(THREADS) as pool:
             futures = [(what, pool.submit(timed, work)) for what, work in checks]
         for what, future in futures:
-            self.proof.add(what, *future.result())
+            self.verdict.add(what, *future.result())
         measured = {cell.edge: cell for cell in self.cells}
         self.cells = [measured.get(edge) or Cell(edge, "unmeasured") for edge in edges]
-        return self.proof
+        return self.verdict
 
     def report(self, *, grid: bool = False) -> dict[str, Any]:
         """Return everything that was found, as the modules give it."""
-        faults = self.proof.faults
+        faults = self.verdict.faults
         told = [f"{len(faults)} checks failed:", *(f"- {fault.line}" for fault in faults)]
         return {
-            "msg": "\n".join(told) if faults else self.proof.summary,
+            "msg": "\n".join(told) if faults else self.verdict.summary,
             "faults": [fault._asdict() for fault in faults],
-            "counts": self.proof.counts,
-            "seconds": self.proof.seconds,
+            "counts": self.verdict.counts,
+            "seconds": self.verdict.seconds,
             "matrix": matrix.totals(self.cells),
             "grid": matrix.grid(self.cells) if grid else [],
-            "notes": [*self.proof.notes, matrix.note(self.cells)],
+            "notes": [*self.verdict.notes, matrix.note(self.cells)],
         }
 
     def of(self, service: str) -> list[Subject]:
         """Return the running containers of a service."""
         return [one for one in self.subjects.values() if one.spec["service"] == service]
 
-    def presence(self) -> Finding:
+    def presence(self) -> Checked:
         """See that every declared container runs, and no other carries the stack's labels."""
         faults: list[Fault] = []
         by_name = {one.name: one for one in self.observed}
@@ -230,7 +230,7 @@ class Prover:
                     self.subjects[name] = subject
                 else:
                     faults.append(self.stopped(subject))
-        return Finding(faults, len(self.subjects))
+        return Checked(faults, len(self.subjects))
 
     def spec_of(self, release: dict[str, Any], observed: Observed) -> Spec:
         """Return the spec that a container was made from, also where a failed run left one of another release."""
@@ -249,67 +249,67 @@ class Prover:
         got = f"{state['Status']}, exit code {state['ExitCode']}" + (f"; its last lines: {lines}" if lines else "")
         return Fault(subject.name, "find it running", got, f"./sse logs {subject.name}; ./sse up starts it")
 
-    def health(self, subject: Subject) -> Finding:
+    def health(self, subject: Subject) -> Checked:
         """Take the engine's last check where it is fresh; else ask the same, now: an exec costs some 80 ms of CPU."""
         if passed_lately(subject.inspected, subject.spec["healthcheck"]["interval"]):
-            return Finding([])
+            return Checked([])
         try:
             healthy, got = probe(self.engine, subject.inspected["Id"], subject.spec)
         except EngineError as error:
             healthy, got = False, str(error)
         if healthy:
-            return Finding([])
+            return Checked([])
         check = subject.spec["healthcheck"]
         how = " ".join(check["command"]) if check["command"] else f"GET {check['http']['path']}"
         advice = f"./sse logs {subject.name}"
-        return Finding([Fault(subject.name, f"pass its healthcheck ({how[:120]})", got[-300:], advice)], 0)
+        return Checked([Fault(subject.name, f"pass its healthcheck ({how[:120]})", got[-300:], advice)], 0)
 
     def await_ready(self, deadline: float) -> None:
         """Wait for replicas that are not ready: one that was kept has to find a broker that was replaced."""
-        waiting = [Door(one.name, one.address, REPLICA_PORT) for one in self.of("app")]
+        waiting = [Endpoint(one.name, one.address, REPLICA_PORT) for one in self.of("app")]
         while waiting and time.monotonic() < deadline:
-            waiting = [door for door in waiting if self.answers(door, "/health/ready", {200})]
+            waiting = [endpoint for endpoint in waiting if self.answers(endpoint, "/health/ready", {200})]
             if waiting:
                 time.sleep(READY_PAUSE)
 
-    def endpoints(self, replica: Subject) -> Finding:
+    def replica_health(self, replica: Subject) -> Checked:
         """Ask a replica's own health endpoints."""
-        door = Door(replica.name, replica.address, REPLICA_PORT)
+        endpoint = Endpoint(replica.name, replica.address, REPLICA_PORT)
         paths = ("/health/live", "/health/ready")
-        faults = [fault for path in paths for fault in self.answers(door, path, {200})]
-        return Finding(faults, len(paths) - len(faults))
+        faults = [fault for path in paths for fault in self.answers(endpoint, path, {200})]
+        return Checked(faults, len(paths) - len(faults))
 
-    def dashboard(self, subject: Subject) -> Finding:
+    def dashboard(self, subject: Subject) -> Checked:
         """Ask the API's health through the dashboard's own nginx."""
-        door = Door(subject.name, subject.address, 80)
-        faults = self.answers(door, "/api/v1/health/live", {200})
-        return Finding(faults, 1 - len(faults))
+        endpoint = Endpoint(subject.name, subject.address, 80)
+        faults = self.answers(endpoint, "/api/v1/health/live", {200})
+        return Checked(faults, 1 - len(faults))
 
     @staticmethod
-    def host_services(subject: Subject) -> Finding:
+    def host_services(subject: Subject) -> Checked:
         """Connect to what a container uses on the host itself."""
-        return Finding(*host_service.check(subject.name, subject.pid, subject.spec["reaches_host"]))
+        return Checked(*host_service.check(subject.name, subject.pid, subject.spec["reaches_host"]))
 
-    def answers(self, door: Door, path: str, accepted: set[int]) -> list[Fault]:
+    def answers(self, endpoint: Endpoint, path: str, accepted: set[int]) -> list[Fault]:
         """GET one path."""
-        answer = http.request(door, "GET", path, timeout=ANSWER_SECONDS)
+        answer = http.request(endpoint, "GET", path, timeout=ANSWER_SECONDS)
         if answer.status in accepted:
             return []
-        advice = f"./sse logs {door.name}; the answer names the check that fails"
-        return [Fault(door.name, f"GET {door.url}{path}", answer.shown, advice)]
+        advice = f"./sse logs {endpoint.name}; the answer names the check that fails"
+        return [Fault(endpoint.name, f"GET {endpoint.url}{path}", answer.shown, advice)]
 
-    def reach(self, subject: Subject, edges: list[Edge], places: dict[str, Place]) -> Finding:
+    def reach(self, subject: Subject, edges: list[Edge], places: dict[str, Place]) -> Checked:
         """Try, from a container's own network namespace, every port of every other one."""
         edges = [edge for edge in edges if edge.source == subject.name]
         try:
             cells = matrix.measure(places[subject.name], edges, places, enforced=self.enforced)
         except OSError as error:
             fault = Fault(subject.name, "look from inside its network namespace", str(error), "run ./sse verify again")
-            return Finding([fault], 0)
+            return Checked([fault], 0)
         self.cells += cells
-        return Finding(matrix.faults(cells), sum(cell.verdict == "reached" for cell in cells))
+        return Checked(matrix.faults(cells), sum(cell.verdict == "reached" for cell in cells))
 
-    def listens(self, subject: Subject) -> Finding:
+    def listens(self, subject: Subject) -> Checked:
         """See that a container listens on declared ports only: the matrix is no more than these."""
         listening = self.listening(subject)
         advice = f"name the port in `listens` of its declaration, or have {subject.name} bind it to 127.0.0.1"
@@ -317,7 +317,7 @@ class Prover:
             Fault(subject.name, "find it listening on declared ports only", f"it listens on {port}", advice)
             for port in sorted(listening - set(subject.spec["listens"]))
         ]
-        return Finding(faults, len(listening) - len(faults))
+        return Checked(faults, len(listening) - len(faults))
 
     @staticmethod
     def listening(subject: Subject) -> set[int]:
@@ -329,7 +329,7 @@ class Prover:
         peers: list[str] = [one["to"] for one in subject.spec["reaches"]]
         return [peer for peer in peers if connections.split(peer)[0] not in self.left_out]
 
-    def ports(self) -> Finding:
+    def ports(self) -> Checked:
         """See that the declared ports answer on the host, and only those."""
         wanted = {name: published_ports.declared(one.spec) for name, one in self.subjects.items()}
         faults: list[Fault] = []
@@ -341,13 +341,15 @@ class Prover:
         own = [address for one in FAMILIES for address in (one.loopback, published_ports.host_address(one))]
         addresses = sorted({*own, *self.gateways("Gateway", "IPv6Gateway")} - {""})
         owned = published_ports.owners(listeners.listeners("self"), by_others)
-        open_doors = [(name, one) for name in wanted for one in sorted(wanted[name])]
+        open_endpoints = [(name, one) for name in wanted for one in sorted(wanted[name])]
         closed = published_ports.closed_doors(listening, wanted, addresses)
         with ThreadPoolExecutor(THREADS) as pool:
-            answered = pool.map(partial(published_ports.unanswered, self.own_addresses()), open_doors)
+            answered = pool.map(partial(published_ports.unanswered, self.own_addresses()), open_endpoints)
             leaked = pool.map(partial(published_ports.leaking, owned), closed)
         silent = [fault for found in answered for fault in found]
-        return Finding(faults + silent + [fault for found in leaked for fault in found], len(open_doors) - len(silent))
+        return Checked(
+            faults + silent + [fault for found in leaked for fault in found], len(open_endpoints) - len(silent)
+        )
 
     def own_addresses(self) -> dict[str, str]:
         """Return, by what stands for all addresses of a family, the one of the host that is asked.
@@ -366,52 +368,56 @@ class Prover:
             if network.get(key)
         ]
 
-    def firewall(self) -> Finding:
+    def firewall(self) -> Checked:
         """See that the stack's own chain holds the rules of these releases."""
         stack = self.releases[0]["stack"]
         found = firewall.Firewall(stack, self.state_directory)
         if not found.places:
-            return Finding([], 0, [f"this engine has no chain {iptables.PARENT}, so no rule closes the stack"])
+            return Checked([], 0, [f"this engine has no chain {iptables.PARENT}, so no rule closes the stack"])
         if found.stands(firewall.walls(newest_releases(self.state_directory))):
-            return Finding([])
+            return Checked([])
         got = "other rules, fewer, or none that are asked"
-        return Finding(
+        return Checked(
             [Fault(found.chain, "find the stack's firewall rules in place", got, "./sse up puts them back")], 0
         )
 
-    def targets(self, prometheus: Subject) -> Finding:
+    def targets(self, prometheus: Subject) -> Checked:
         """See that Prometheus scrapes what it should."""
         names = {alias: one.name for one in self.subjects.values() for alias in one.spec["aliases"]}
         port = prometheus.spec["ports"][0]["container_port"] if prometheus.spec["ports"] else 9090
-        door = Door(prometheus.name, prometheus.address, port)
-        return Finding(*scraped.check(door, prometheus.pid, self.peers(prometheus), names))
+        endpoint = Endpoint(prometheus.name, prometheus.address, port)
+        return Checked(*scraped.check(endpoint, prometheus.pid, self.peers(prometheus), names))
 
-    def datasources(self, subject: Subject) -> Finding:
+    def datasources(self, subject: Subject) -> Checked:
         """See that Grafana's datasources answer."""
         password = datasources.password_of(subject.spec, subject.inspected)
         if password is None:
-            return Finding([], 0, [f"{subject.name} has no admin password file, so its datasources were not asked"])
+            return Checked([], 0, [f"{subject.name} has no admin password file, so its datasources were not asked"])
         port = subject.spec["ports"][0]["container_port"] if subject.spec["ports"] else 3000
-        return Finding(*datasources.check(Door(subject.name, subject.address, port), password))
+        return Checked(*datasources.check(Endpoint(subject.name, subject.address, port), password))
 
     def sockets(self) -> dict[str, tuple[int, str]]:
         """Return process and path of every replica that listens on a Unix socket, too."""
         paths = {one.name: (one.pid, unix_socket.socket_path(one.spec)) for one in self.of("app")}
         return {name: (pid, path) for name, (pid, path) in paths.items() if path}
 
-    def link(self) -> Finding:
+    def link(self) -> Checked:
         """See that nginx takes the socket, where replicas have one."""
-        serving = [door for door in self.doors() if not self.answers(door, "/api/v1/health/live", {200})]
+        serving = [
+            endpoint
+            for endpoint in self.published_endpoints()
+            if not self.answers(endpoint, "/api/v1/health/live", {200})
+        ]
         if not serving:
-            return Finding([], 0)  # events() says so
+            return Checked([], 0)  # events() says so
         paths = {name: path for name, (_, path) in self.sockets().items()}
-        return Finding(*unix_socket.check(serving[0], self.of("nginx")[0].pid, paths))
+        return Checked(*unix_socket.check(serving[0], self.of("nginx")[0].pid, paths))
 
-    def doors(self) -> list[Door]:
+    def published_endpoints(self) -> list[Endpoint]:
         """Return nginx' published ports."""
         nginx, own = self.of("nginx")[0], self.own_addresses()
         return [
-            Door(
+            Endpoint(
                 nginx.name,
                 own.get(one["host_ip"]) or one["host_ip"],
                 one["host_port"],
@@ -427,21 +433,22 @@ class Prover:
             return ""
         return f"{deliveries.KEY_NAME}.{(Path(self.state_directory) / 'secrets' / PROOF_KEY).read_text()}"
 
-    def events(self) -> Finding:
+    def events(self) -> Checked:
         """Publish through nginx, receive from every replica and through nginx, each event once."""
-        nginx, doors = self.of("nginx")[0], self.doors()
+        nginx, endpoints = self.of("nginx")[0], self.published_endpoints()
         path = "/api/v1/health/live"
-        faults = [fault for door in doors for fault in self.answers(door, path, {200, *REDIRECTS})]
-        serving = (one for one in doors if http.request(one, "GET", path, timeout=ANSWER_SECONDS).status == 200)
-        door = next(serving, None)
-        if door is None:
+        faults = [fault for endpoint in endpoints for fault in self.answers(endpoint, path, {200, *REDIRECTS})]
+        serving = (one for one in endpoints if http.request(one, "GET", path, timeout=ANSWER_SECONDS).status == 200)
+        endpoint = next(serving, None)
+        if endpoint is None:
             if not faults:
                 got = "no published port serves /api/v1/"
-                faults.append(Fault(nginx.name, "find nginx' door", got, "./sse logs nginx"))
-            return Finding(faults, 0)
-        replicas = [Door(one.name, one.address, REPLICA_PORT) for one in self.of("app")]
+                faults.append(Fault(nginx.name, "find nginx' endpoint", got, "./sse logs nginx"))
+            return Checked(faults, 0)
+        replicas = [Endpoint(one.name, one.address, REPLICA_PORT) for one in self.of("app")]
         key = self.key()
         passage = deliveries.travel(
-            door._replace(key=key), [one._replace(key=key) for one in (*replicas, *unix_socket.doors(self.sockets()))]
+            endpoint._replace(key=key),
+            [one._replace(key=key) for one in (*replicas, *unix_socket.endpoints(self.sockets()))],
         )
-        return Finding(faults + passage.faults, passage.deliveries)
+        return Checked(faults + passage.faults, passage.deliveries)

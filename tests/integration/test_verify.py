@@ -98,7 +98,7 @@ def deaf_subscriber(stack: Stack) -> Iterator[None]:
 def test_the_proof_passes_knowing_only_the_name_of_the_stack(stack: Stack) -> None:
     run = stack.verify()
     assert run.code == 0, run.output
-    counts = {what: int(count) for count, what in re.findall(r"(\d+) ([a-z' A-Z]+)", run.output.split("proved: ")[1])}
+    counts = {what: int(count) for count, what in re.findall(r"(\d+) ([a-z' A-Z]+)", run.output.split("verified: ")[1])}
     assert counts["containers running"] == counts["healthy"] == len(stack.containers())
     # Each of at least three events and the fence, at each of three replicas and at nginx.
     assert counts["deliveries of events"] >= 16

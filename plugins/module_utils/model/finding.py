@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
-
-Json = dict[str, Any]
+from typing import NamedTuple
 
 
 class Finding(NamedTuple):
@@ -27,9 +24,6 @@ class Finding(NamedTuple):
             f"  evidence: {self.evidence}",
             *(f"  mend: {one}" for one in self.mend),
         ]
-
-
-Rule = Callable[[Json], Iterator[Finding]]
 
 
 def docker(*words: str) -> str:

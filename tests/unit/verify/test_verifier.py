@@ -14,7 +14,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.connections imp
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
 from ansible_collections.sse.platform.plugins.module_utils.model.release import FORMAT
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError, fingerprint
-from ansible_collections.sse.platform.plugins.module_utils.verify import matrix, prover
+from ansible_collections.sse.platform.plugins.module_utils.verify import matrix, verifier
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks import published_ports
 
 
@@ -94,14 +94,14 @@ def quiet_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(iptables, "place", lambda _: None)
 
 
-def proved(engine: Engine, tmp_path: Path, containers: dict[str, Any]) -> prover.Proof:
-    return prover.Prover(engine, str(tmp_path), [release(containers)]).run()  # type: ignore[arg-type]
+def proved(engine: Engine, tmp_path: Path, containers: dict[str, Any]) -> verifier.Verdict:
+    return verifier.Verifier(engine, str(tmp_path), [release(containers)]).run()  # type: ignore[arg-type]
 
 
 def test_a_stack_as_declared_has_no_faults(tmp_path: Path) -> None:
     proof = proved(Engine({"sse-redis": spec()}), tmp_path, {"sse-redis": spec()})
     assert proof.faults == []
-    assert proof.summary.startswith("proved: 1 containers running, 1 healthy")
+    assert proof.summary.startswith("verified: 1 containers running, 1 healthy")
 
 
 def test_a_missing_container_is_told(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def checked(seconds_ago: float, code: int = 0, status: str = "healthy") -> dict[
 def test_the_engines_own_check_counts_only_while_it_is_fresh(
     inspected: Callable[[], dict[str, Any]], lately: bool
 ) -> None:
-    assert prover.passed_lately(inspected(), 10) is lately
+    assert verifier.passed_lately(inspected(), 10) is lately
 
 
 def test_every_edge_of_the_matrix_is_measured_and_what_is_broken_is_told(
@@ -170,7 +170,7 @@ def test_every_edge_of_the_matrix_is_measured_and_what_is_broken_is_told(
     monkeypatch.setattr(matrix, "measure", measure)
     app = spec(container="app", aliases=["app"], reaches=[{"to": "redis:6379", "why": "test"}])
     there = {"sse-app": app, "sse-redis": spec(listens=[6379, 9121]), "sse-gone": spec(container="gone", aliases=[])}
-    checked = prover.Prover(Engine(there, sse_gone="exited"), str(tmp_path), [release(there)])  # type: ignore[arg-type]
+    checked = verifier.Verifier(Engine(there, sse_gone="exited"), str(tmp_path), [release(there)])  # type: ignore[arg-type]
     faults = checked.run().faults
     assert [(one.container, one.tried) for one in faults] == [
         ("sse-gone", "find it running"),
@@ -191,18 +191,18 @@ def test_the_newest_applied_release_is_the_one_to_prove(tmp_path: Path) -> None:
     history = History(str(tmp_path), "sse-platform")
     for number, outcome in ((1, "applied"), (2, "applied"), (3, "failed")):
         history.write(release({}, number, outcome))
-    assert [one["number"] for one in prover.newest_releases(str(tmp_path))] == [2]
+    assert [one["number"] for one in verifier.newest_releases(str(tmp_path))] == [2]
 
 
 def test_where_no_release_was_applied_the_newest_is_proved_and_fails_by_itself(tmp_path: Path) -> None:
     History(str(tmp_path), "sse-platform").write(release({}, 1, "failed"))
-    assert [one["number"] for one in prover.newest_releases(str(tmp_path))] == [1]
+    assert [one["number"] for one in verifier.newest_releases(str(tmp_path))] == [1]
 
 
 def test_a_release_of_another_version_is_not_read_but_named(tmp_path: Path) -> None:
     History(str(tmp_path), "sse-platform").write({**release({}), "format": FORMAT - 1})
     with pytest.raises(SpecError, match="release 1 of sse-platform has format 2"):
-        prover.newest_releases(str(tmp_path))
+        verifier.newest_releases(str(tmp_path))
 
 
 def test_a_container_of_another_release_is_judged_by_that_release(tmp_path: Path) -> None:
