@@ -1,0 +1,55 @@
+"""A stack that the first version of this collection deployed is taken over with nothing recreated.
+
+first_release/ holds what that version left on a host: its release files, and the engine's list of its containers.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import History
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed, from_listing
+from ansible_collections.sse.platform.plugins.module_utils.model.plan import plan
+
+LEFT = Path(__file__).with_name("first_release")
+PROJECTS = ("sse-platform", "performance-dashboard")
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> str:
+    """Lay the release files out as the first version did."""
+    for project in PROJECTS:
+        directory = tmp_path / "releases" / project
+        directory.mkdir(parents=True)
+        (directory / "0001.json").write_bytes((LEFT / f"{project}.json").read_bytes())
+    return str(tmp_path)
+
+
+def running() -> list[Observed]:
+    listing: list[dict[str, Any]] = json.loads((LEFT / "containers.json").read_text())
+    return from_listing(listing)
+
+
+@pytest.mark.parametrize("project", PROJECTS)
+def test_every_container_of_the_first_version_is_kept(state: str, project: str) -> None:
+    store = History(state, project)
+    release = store.latest()
+    assert release is not None
+    assert store.has_applied(1)
+    actions = plan(release, {1: release}, running())
+    assert {one.container: one.kind for one in actions} == dict.fromkeys(release["containers"], "keep")
+
+
+@pytest.mark.parametrize("project", PROJECTS)
+def test_a_changed_container_of_the_first_version_is_named_with_what_changed(state: str, project: str) -> None:
+    old, new = History(state, project).latest(), History(state, project).latest()
+    assert old is not None
+    assert new is not None
+    name = next(iter(new["containers"]))
+    new["containers"][name]["memory"] += 1
+    changed = [one for one in plan(new, {1: old}, running()) if one.kind != "keep"]
+    assert [(one.kind, one.container) for one in changed] == [("replace", name)]
+    assert changed[0].reasons[0].startswith("memory: ")
