@@ -148,8 +148,8 @@ def rules(releases: Sequence[Release], standing: Sequence[Release] = (), family:
     :param releases: of every project of the stack
     :param standing: what ran so far, while containers are being replaced: what either declares passes
     """
-    releases = [families.view(one, family) for one in sorted(releases, key=lambda one: str(one["project"]))]
-    standing = [families.view(one, family) for one in standing]
+    releases = [families.in_family(one, family) for one in sorted(releases, key=lambda one: str(one["project"]))]
+    standing = [families.in_family(one, family) for one in standing]
     everything = [*releases, *standing]
     networks = connections.networks_of(everything)
     if not networks and family is IPV6:

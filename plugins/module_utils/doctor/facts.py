@@ -419,7 +419,7 @@ def way_of(source: str, target: str, name: str, port: int | None, found: probe.P
 def try_door(door: tuple[Json, str, int, int]) -> Json:
     """Connect to a published port on the host."""
     container, address, port, inside = door
-    there = published_ports.LOOPBACK if address in published_ports.EVERYWHERE else address
+    there = published_ports.LOOPBACK if address in published_ports.WILDCARDS else address
     got = published_ports.answers(there, port, published_ports.ANSWER_SECONDS) if ":" not in there else ""
     return {"container": container["name"], "address": address, "port": port, "inside": inside, "got": got}
 

@@ -22,8 +22,8 @@ from ansible_collections.sse.platform.plugins.module_utils.model.spec import HOS
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks import host_service as host_service_check
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks.published_ports import (
     ANY,
-    EVERYWHERE,
     LOOPBACK,
+    WILDCARDS,
 )
 
 # What the engine says where it can't have a port.
@@ -74,7 +74,7 @@ def unanswered(facts: Json, door: Json) -> Finding:
 
 def blocking(facts: Json, rules: iptables_rules.Rules, container: Json, door: Json) -> iptables_rules.Rule | None:
     """The rule that stops what the host sends to a published port, before or after the engine rewrites its target."""
-    there = LOOPBACK if door["address"] in EVERYWHERE else door["address"]
+    there = LOOPBACK if door["address"] in WILDCARDS else door["address"]
     asked = iptables_rules.Packet("", there, door["port"])
     rule = rules.hindrance([("raw", "OUTPUT"), ("mangle", "OUTPUT")], asked)
     for network, endpoint in container["networks"].items():
@@ -93,7 +93,7 @@ def closed(facts: Json, address: str, port: int, error: str) -> Finding:
     for one in containers:
         ports: list[tuple[str, int, int]] = one["published"] if one["running"] else []
         for at, number, inside in ports:
-            if number == port and (at in EVERYWHERE or at == address):
+            if number == port and (at in WILDCARDS or at == address):
                 door = {"container": one["name"], "address": at, "port": port, "inside": inside, "got": error}
                 return unanswered(facts, door)
             if number == port:

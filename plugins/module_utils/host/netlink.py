@@ -93,7 +93,7 @@ def routes(family: Family = IPV4) -> list[Json]:
     found: list[Json] = []
     for header, attributes in _dump(family.domain, RTM_GETROUTE, RTM_NEWROUTE, 12):
         prefix, protocol, kind = header[1], header[5], header[7]
-        destination = attributes.get(RTA_DST, bytes(len(socket.inet_pton(family.domain, family.anywhere))))
+        destination = attributes.get(RTA_DST, bytes(len(socket.inet_pton(family.domain, family.wildcard))))
         local = (
             family is IPV6
             and (address := ipaddress.IPv6Address(destination))

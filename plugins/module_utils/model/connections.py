@@ -64,8 +64,8 @@ def declared(containers: dict[str, Spec]) -> list[Edge]:
     return found
 
 
-def matrix(releases: Iterable[Release]) -> list[Edge]:
-    """List every ordered pair of containers with every port that the second listens on.
+def reachability(releases: Iterable[Release]) -> list[Edge]:
+    """Return the reachability matrix: every ordered pair of containers with every port that the second listens on.
 
     Releases of all projects of a stack belong together: the dashboard is one, and reaches nginx, which is another's.
     """

@@ -1,7 +1,7 @@
 """The two families of IP addresses: what is written for one holds for the other.
 
-A release is looked at one family at a time: `view` shows its networks, addresses and ports as if there was no other,
-so the firewall's rules, for one, are written once.
+A release is looked at one IP family at a time: `in_family` projects its networks, addresses and ports onto one of them,
+so that code such as the firewall rules is written once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Family(NamedTuple):
     """What differs between them."""
 
     version: int
-    anywhere: str  # what a port that is published on all addresses is bound to
+    wildcard: str  # a port that is bound to it is served on every address of the family
     loopback: str
     domain: socket.AddressFamily
     documentation: str  # an address that is nobody's (RFC 5737, RFC 3849): to look a route up
@@ -33,7 +33,7 @@ IPV4 = Family(
 )
 IPV6 = Family(6, "::", "::1", socket.AF_INET6, "2001:db8::1", "ip6tables", "icmp6-port-unreachable")
 FAMILIES = (IPV4, IPV6)
-EVERYWHERE = frozenset(one.anywhere for one in FAMILIES)
+WILDCARDS = frozenset(one.wildcard for one in FAMILIES)
 
 
 def of(address: str) -> Family:
@@ -66,7 +66,7 @@ def twins(*, loopback: bool) -> dict[str, str]:
     :param loopback: whether this engine serves ``::1``: the kernel lets no rewritten packet come back to it, as
         ``route_localnet`` does for 127.0.0.1, so that takes docker-proxy
     """
-    return {IPV4.anywhere: IPV6.anywhere} | ({IPV4.loopback: IPV6.loopback} if loopback else {})
+    return {IPV4.wildcard: IPV6.wildcard} | ({IPV4.loopback: IPV6.loopback} if loopback else {})
 
 
 def with_twins(ports: Iterable[dict[str, Any]], others: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -94,8 +94,8 @@ def ipam(network: Mapping[str, Any]) -> list[dict[str, str]]:
     return [{"subnet": one["subnet"], "gateway": one["gateway"], "iprange": one["ip_range"]} for one in pools]
 
 
-def view(release: Release, family: Family) -> Release:
-    """Show a release as one family has it."""
+def in_family(release: Release, family: Family) -> Release:
+    """Project a release onto one IP family."""
     pools = {name: pool_of(one, family) for name, one in release["networks"].items()}
     return {
         **release,

@@ -157,7 +157,7 @@ class Verifier:
         self.verdict.add("containers running", self.presence(), time.monotonic() - begun)
         self.await_ready(begun + patience)
         subjects = list(self.subjects.values())
-        edges = connections.matrix(self.releases)
+        edges = connections.reachability(self.releases)
         places = {one.name: Place(one.pid, one.addresses, one.addresses6) for one in subjects}
         checks: list[tuple[str, Callable[[], Checked]]] = [
             *(("healthy", partial(self.health, one)) for one in subjects),
@@ -356,7 +356,7 @@ class Verifier:
 
         Not ``::1``, where nothing published on ``::`` answers without docker-proxy.
         """
-        return {IPV4.anywhere: IPV4.loopback, IPV6.anywhere: [*self.gateways("IPv6Gateway"), IPV6.loopback][0]}
+        return {IPV4.wildcard: IPV4.loopback, IPV6.wildcard: [*self.gateways("IPv6Gateway"), IPV6.loopback][0]}
 
     def gateways(self, *keys: str) -> list[str]:
         """Return the gateways of the containers' networks, by what the engine calls them in each family."""

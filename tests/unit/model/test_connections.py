@@ -32,7 +32,7 @@ def release(*specs: dict[str, Any], unavailable: dict[str, str] | None = None) -
 def test_the_matrix_holds_every_pair_and_port_of_all_projects_once() -> None:
     platform = release(spec("app", [8000], **to("redis-alias:6379")), spec("redis", [6379, 9121]))
     board = release(spec("board", [80], **to("app:8000")))
-    edges = connections.matrix([platform, board])
+    edges = connections.reachability([platform, board])
     assert [(one.source, one.target, one.port, one.name, one.why) for one in edges] == [
         ("sse-app", "sse-redis", 6379, "redis-alias", "need redis-alias:6379"),
         ("sse-app", "sse-redis", 9121, "redis", ""),
@@ -70,7 +70,7 @@ def test_a_container_that_shares_no_network_with_what_it_reaches_is_named() -> N
 
 def test_what_is_not_available_here_is_no_mistake_and_no_edge() -> None:
     releases = [release(spec("app", [], **to("grafana:3000")), unavailable={"grafana": "in no registry"})]
-    assert (connections.problems(releases), connections.matrix(releases)) == ([], [])
+    assert (connections.problems(releases), connections.reachability(releases)) == ([], [])
 
 
 def test_a_project_alone_may_reach_another_s_containers_but_no_wrong_port_of_its_own() -> None:

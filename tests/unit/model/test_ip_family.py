@@ -48,11 +48,11 @@ def test_a_release_is_seen_one_family_at_a_time() -> None:
         },
         "allow_from": ["192.0.2.0/24"],
     }
-    seen = ip_family.view(release, IPV6)
+    seen = ip_family.in_family(release, IPV6)
     assert {name: one["subnet"] for name, one in seen["networks"].items()} == {"dual": "fd00::/64"}
     assert {name: one["networks"] for name, one in seen["containers"].items()} == {"a": {"dual": "fd00::9"}, "b": {}}
     assert seen["containers"]["a"]["ports"] == [port("::")]
-    seen = ip_family.view(release, IPV4)
+    seen = ip_family.in_family(release, IPV4)
     assert {name: one["subnet"] for name, one in seen["networks"].items()} == dict.fromkeys(
         ["dual", "plain"], "10.0.0.0/24"
     )

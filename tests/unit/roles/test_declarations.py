@@ -244,7 +244,7 @@ def test_every_name_and_port_that_a_container_reaches_exists(each: Rendered) -> 
 
 def test_nothing_but_these_pairs_is_reached(rendered: dict[str, Rendered]) -> None:
     mode = rendered["segmented"]
-    edges = [edge for edge in connections.matrix([mode.platform, mode.dashboard]) if edge.declared]
+    edges = [edge for edge in connections.reachability([mode.platform, mode.dashboard]) if edge.declared]
     pairs = {(edge.source.removeprefix("sse-"), f"{edge.target.removeprefix('sse-')}:{edge.port}") for edge in edges}
     replicas = ("app-1", "app-2", "app-3")
     scraped = ("kafka:7071", "redis-exporter:9121", "nginx-exporter:9113", "node-exporter:9100", "grafana:3000")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.host import listeners, namespace, tcp
 from ansible_collections.sse.platform.plugins.module_utils.model.fault import Fault
-from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import EVERYWHERE, FAMILIES
+from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import FAMILIES, WILDCARDS
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import HOST
 
 if TYPE_CHECKING:
@@ -48,6 +48,6 @@ def unheard(listening: set[str], address: str, port: int) -> str:
         return f"nothing listens on port {port} of the host"
     if listening <= {one.loopback for one in FAMILIES}:
         return f"on the host, port {port} listens on loopback only, where no container is"
-    if address not in listening and not listening & EVERYWHERE:
+    if address not in listening and not listening & WILDCARDS:
         return f"on the host, port {port} listens on {', '.join(sorted(listening))} only"
     return ""

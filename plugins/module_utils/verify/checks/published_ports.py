@@ -6,7 +6,7 @@ import socket
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.model.fault import Fault
-from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import EVERYWHERE, IPV4, Family, of, url_host
+from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, WILDCARDS, Family, of, url_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.host.listeners import Listener
     from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spec
 
-ANY = IPV4.anywhere
+ANY = IPV4.wildcard
 LOOPBACK = IPV4.loopback
 ANSWER_SECONDS = 3.0  # on the host itself; a packet that is dropped, not refused, takes this long to notice
 REFUSE_SECONDS = 0.5  # the same where no answer is expected
@@ -126,7 +126,7 @@ def closed_doors(
         for name, ports in listening.items()
         for port in ports | {one.host_port for one in wanted.get(name, set())}
         for address in addresses
-        if not any((ip, port) in open_doors for ip in (address, of(address).anywhere))
+        if not any((ip, port) in open_doors for ip in (address, of(address).wildcard))
     }
     return sorted(doors)
 
@@ -139,7 +139,7 @@ def owners(listeners: Iterable[Listener], others: Iterable[Publication]) -> set[
 def leaking(owned: set[tuple[str, int]], door: tuple[str, str, int]) -> list[Fault]:
     """See that a door which must be closed does not answer, unless somebody owns it by right."""
     name, address, port = door
-    if any((ip, port) in owned for ip in (address, *EVERYWHERE)) or answers(address, port, REFUSE_SECONDS):
+    if any((ip, port) in owned for ip in (address, *WILDCARDS)) or answers(address, port, REFUSE_SECONDS):
         return []
     advice = (
         f"nobody declares it or listens there: look for a stray rule ({of(address).iptables} -t nat -S | grep {port})"
