@@ -63,7 +63,8 @@ lines:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
-from ansible_collections.sse.platform.plugins.module_utils.lab.kit import Lab, default_image, namespaces, teach, written
+from ansible_collections.sse.platform.plugins.module_utils.lab.kit import Lab, default_image
+from ansible_collections.sse.platform.plugins.module_utils.lab.lessons import namespaces, report, teach
 
 
 def main() -> None:
@@ -79,20 +80,20 @@ def main() -> None:
     )
     options = module.params
     if module.check_mode:
-        module.exit_json(changed=False, seen=[], skipped={}, lines=["check mode: no container is run"])
+        module.exit_json(changed=False, seen=[], skipped={}, lines=["Check mode: the lab runs no container."])
     try:
         engine = Engine()
         image = options["image"] or default_image(engine, newest_releases(options["state_directory"]))
         with Lab(engine, options["stack"], image, options["engine_image"]) as lab:
-            lessons = list(teach(lab))
+            taught = list(teach(lab))
             kinds = namespaces(lab)
     except (EngineError, OSError) as error:
-        module.fail_json(msg=str(error), advice="./sse up starts the engine and brings images")
+        module.fail_json(msg=str(error), advice="Run ./sse up: it starts the engine and brings images.")
     module.exit_json(
         changed=False,
-        seen=[one._asdict() for lesson in lessons for one in lesson.seen],
-        skipped={lesson.title: lesson.skipped for lesson in lessons if lesson.skipped},
-        lines=written(lessons, kinds),
+        seen=[seen._asdict() for one in taught for seen in one.seen],
+        skipped={one.lesson.title: one.skipped for one in taught if one.skipped},
+        lines=report(taught, kinds),
     )
 
 

@@ -55,7 +55,7 @@ def lab(deployed: Stack) -> dict[str, Any]:
         ("its interfaces are the host's", "yes"),
         ("its interfaces", "lo 127.0.0.1"),
         ("i connects to j", CONNECTED),
-        ("the host connects to j by that very wire", DROPPED),
+        ("the host connects to j over the same cable", DROPPED),
     ],
 )
 def test_what_each_kind_of_network_does(lab: dict[str, Any], question: str, answer: str) -> None:
