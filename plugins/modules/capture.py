@@ -76,7 +76,8 @@ import zlib
 from functools import partial
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils.doctor import facts, ways
+from ansible_collections.sse.platform.plugins.module_utils.doctor import asked_connection as ways
+from ansible_collections.sse.platform.plugins.module_utils.doctor.gather import facts
 from ansible_collections.sse.platform.plugins.module_utils.host import capture, namespace
 
 MOST = 20  # conversations that are told: one screen

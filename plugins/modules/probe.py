@@ -70,7 +70,8 @@ steps:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils.doctor import facts, ways
+from ansible_collections.sse.platform.plugins.module_utils.doctor import asked_connection as ways
+from ansible_collections.sse.platform.plugins.module_utils.doctor.gather import facts
 
 
 def described(step: ways.Step) -> dict[str, Any]:

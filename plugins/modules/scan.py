@@ -67,7 +67,7 @@ from functools import partial
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
-from ansible_collections.sse.platform.plugins.module_utils.doctor import facts
+from ansible_collections.sse.platform.plugins.module_utils.doctor.gather import facts
 from ansible_collections.sse.platform.plugins.module_utils.host import machine, namespace, neighbour
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.verify import outside

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.sse.platform.plugins.module_utils.doctor import (
+from ansible_collections.sse.platform.plugins.module_utils.doctor.rules import (
     connections,
     containers,
     engine,

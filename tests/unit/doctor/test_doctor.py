@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.doctor import facts as gathering
-from ansible_collections.sse.platform.plugins.module_utils.doctor import mending, ways
-from ansible_collections.sse.platform.plugins.module_utils.doctor.connections import explain
+from ansible_collections.sse.platform.plugins.module_utils.doctor import asked_connection as ways
+from ansible_collections.sse.platform.plugins.module_utils.doctor import mending
 from ansible_collections.sse.platform.plugins.module_utils.doctor.diagnosis import diagnose, report, summary
+from ansible_collections.sse.platform.plugins.module_utils.doctor.gather import facts as gathering
+from ansible_collections.sse.platform.plugins.module_utils.doctor.rules.connections import explain
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Json
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 
@@ -946,8 +947,8 @@ def test_what_a_container_pins_and_asks_is_read() -> None:
 
 def test_every_rule_has_a_fault_that_is_injected_for_real() -> None:
     """On this machine's engine (integration) or on a whole host (Molecule); only what Windows needs has words alone."""
-    root = Path(gathering.__file__).resolve().parents[3]
-    sources = {path.stem: path.read_text() for path in Path(gathering.__file__).parent.glob("*.py")}
+    root = Path(gathering.__file__).resolve().parents[4]
+    sources = {path.stem: path.read_text() for path in Path(gathering.__file__).parents[1].rglob("*.py")}
     rules = {rule for text in sources.values() for rule in re.findall(r'Finding\(\s*"([a-z-]+)"', text)}
     for name in ("connections", "ports", "names"):
         prefix = "name-" if name == "names" else ""

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import preflight
-from ansible_collections.sse.platform.plugins.module_utils.doctor import connections
-from ansible_collections.sse.platform.plugins.module_utils.doctor.engine import restart
-from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import (
+from ansible_collections.sse.platform.plugins.module_utils.doctor.lookup import (
     container_of,
     device_of,
     health,
     is_ours,
     network_of,
 )
+from ansible_collections.sse.platform.plugins.module_utils.doctor.rules import connections
+from ansible_collections.sse.platform.plugins.module_utils.doctor.rules.engine import restart
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Json
 from ansible_collections.sse.platform.plugins.module_utils.host import iptables_rules
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, docker

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import (
+from ansible_collections.sse.platform.plugins.module_utils.doctor.lookup import (
     attach,
     container_of,
     is_ours,

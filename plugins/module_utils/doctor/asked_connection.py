@@ -6,9 +6,13 @@ import os
 import socket
 from typing import NamedTuple
 
-from ansible_collections.sse.platform.plugins.module_utils.doctor import connections, names, ports
-from ansible_collections.sse.platform.plugins.module_utils.doctor.facts import look_at_rules_inside, measured, way_of
-from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import container_of, is_ours
+from ansible_collections.sse.platform.plugins.module_utils.doctor.gather.facts import (
+    look_at_rules_inside,
+    measured,
+    way_of,
+)
+from ansible_collections.sse.platform.plugins.module_utils.doctor.lookup import container_of, is_ours
+from ansible_collections.sse.platform.plugins.module_utils.doctor.rules import connections, names, ports
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Json
 from ansible_collections.sse.platform.plugins.module_utils.host.probe import Probe
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding

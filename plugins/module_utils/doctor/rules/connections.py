@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import firewall
-from ansible_collections.sse.platform.plugins.module_utils.doctor import names
-from ansible_collections.sse.platform.plugins.module_utils.doctor.engine import restart
-from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import (
+from ansible_collections.sse.platform.plugins.module_utils.doctor.lookup import (
     UNDECLARED,
     addresses_inside,
     attach,
@@ -17,6 +15,8 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import (
     reconnect,
     wake,
 )
+from ansible_collections.sse.platform.plugins.module_utils.doctor.rules import names
+from ansible_collections.sse.platform.plugins.module_utils.doctor.rules.engine import restart
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Json
 from ansible_collections.sse.platform.plugins.module_utils.host import iptables_rules
 from ansible_collections.sse.platform.plugins.module_utils.host.machine import as_dict

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import firewall
 from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
-from ansible_collections.sse.platform.plugins.module_utils.doctor import seen
+from ansible_collections.sse.platform.plugins.module_utils.doctor import lookup
 from ansible_collections.sse.platform.plugins.module_utils.engine import api
 from ansible_collections.sse.platform.plugins.module_utils.host import (
     iptables_rules,
@@ -104,7 +104,7 @@ def observe(options: Json) -> Json:
         for _ in range(2):  # again where they disagree: a container may have come or gone between the two questions
             facts["containers"] = containers()
             facts["networks"] = [network_fact(one) for one in observed["networks"]]
-            if next(seen.ghosts(facts), None) is None:
+            if next(lookup.ghosts(facts), None) is None:
                 break
         running = [one for one in facts["containers"] if one["running"]]
         with ThreadPoolExecutor(THREADS) as pool:
@@ -145,7 +145,7 @@ def known(stack: str) -> Json:
 def try_all(facts: Json) -> None:
     """Try what should work: declared connections, published ports; read the clocks and logs that tell of the rest."""
     running = [one for one in facts["containers"] if one["running"]]
-    ours = [one for one in running if seen.is_ours(facts, one["labels"])]
+    ours = [one for one in running if lookup.is_ours(facts, one["labels"])]
     with ThreadPoolExecutor(THREADS) as pool:
         edges = pool.map(partial(try_edge, facts["containers"]), declared_edges(facts["releases"]))
         doors = pool.map(try_door, [(one, *port) for one in running for port in one["published"]])

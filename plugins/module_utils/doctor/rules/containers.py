@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.sse.platform.plugins.module_utils.doctor.ports import TAKEN
-from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import container_of, is_ours, wake
+from ansible_collections.sse.platform.plugins.module_utils.doctor.lookup import container_of, is_ours, wake
+from ansible_collections.sse.platform.plugins.module_utils.doctor.rules.ports import TAKEN
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Json
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, docker
 

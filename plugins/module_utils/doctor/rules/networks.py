@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import preflight
-from ansible_collections.sse.platform.plugins.module_utils.doctor.engine import restart, restarting
-from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import (
+from ansible_collections.sse.platform.plugins.module_utils.doctor.lookup import (
     LABEL_STACK,
     addresses_inside,
     container_of,
@@ -15,6 +14,7 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor.seen import (
     network_of,
     reconnect,
 )
+from ansible_collections.sse.platform.plugins.module_utils.doctor.rules.engine import restart, restarting
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Json
 from ansible_collections.sse.platform.plugins.module_utils.host import iptables_rules
 from ansible_collections.sse.platform.plugins.module_utils.host.machine import as_dict
