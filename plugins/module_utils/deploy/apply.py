@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
-from ansible_collections.sse.platform.plugins.module_utils.engine.health import probe
+from ansible_collections.sse.platform.plugins.module_utils.engine.health import check_health
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spec, fingerprint
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ class Applier:
                 why = "ran out of memory" if state.get("OOMKilled") else f"exit code {state['ExitCode']}"
                 raise ApplyError(self.report(container, name, f"stopped while starting ({why})"))
             try:
-                healthy, answer = probe(self.engine, container, spec)
+                healthy, answer = check_health(self.engine, container, spec)
             except EngineError as error:  # it ended between the two looks: the next one tells
                 healthy, answer = False, str(error)
             if healthy:
@@ -209,8 +209,8 @@ class Applier:
 
     def report(self, container: str, name: str, what: str) -> str:
         """Say what happened to a container, with its health log, its last lines, and what to do next."""
-        health: dict[str, Any] = self.engine.inspect(container)["State"].get("Health") or {}
-        log: list[dict[str, Any]] = health.get("Log") or []
+        health = self.engine.inspect(container)["State"].get("Health")
+        log = (health and health["Log"]) or []
         checks = [f"  check: exit {one['ExitCode']}: {one['Output'].strip()[-200:]}" for one in log[-3:]]
         lines = [f"  {line}" for line in self.engine.last_lines(container)]
         return "\n".join(

@@ -16,7 +16,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.files import F
 from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import History, limited, newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
-from ansible_collections.sse.platform.plugins.module_utils.engine.health import probe
+from ansible_collections.sse.platform.plugins.module_utils.engine.health import check_health
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action, leftovers, plan
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError, fingerprint
@@ -137,7 +137,7 @@ def recovered(engine: Engine | None, release: Release, observed: list[Observed])
         if engine is None or spec is None or one.label("spec") != fingerprint(spec):
             return False
         with contextlib.suppress(EngineError):
-            return probe(engine, one.id, spec)[0]
+            return check_health(engine, one.id, spec)[0]
         return False
 
     return [

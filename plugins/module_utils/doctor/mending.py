@@ -7,7 +7,7 @@ import threading
 import time
 from typing import NamedTuple
 
-from ansible_collections.sse.platform.plugins.module_utils.engine import api
+from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 
 COMMAND_SECONDS = 120  # a container that does not end by itself is killed well before
@@ -54,7 +54,7 @@ def await_engine() -> None:
     deadline = time.monotonic() + ENGINE_SECONDS
     while time.monotonic() < deadline:
         try:
-            api.fetch("/_ping")
+            Api().ping()
         except OSError:
             threading.Event().wait(PAUSE_SECONDS)
         else:

@@ -1,75 +1,112 @@
-"""Questions to the engine over its socket, without the SDK: its import alone costs more than all of them together."""
+"""Questions to the Docker Engine over its socket, without the Docker SDK.
+
+Importing the SDK alone takes longer than all these questions together.
+"""
 
 from __future__ import annotations
 
 import http.client
 import json
-import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
+
+from ansible_collections.sse.platform.plugins.module_utils.engine.unix_http import UnixConnection
+
+if TYPE_CHECKING:
+    from ansible_collections.sse.platform.plugins.module_utils.engine.answers import (
+        Info,
+        Inspected,
+        InspectedNetwork,
+        ListedContainer,
+        ListedImage,
+        Version,
+    )
 
 SOCKET = "/var/run/docker.sock"
-# Long enough for an engine that is busy pulling, short enough to name a hung one.
-ANSWER_SECONDS = 10
+ANSWER_SECONDS = 10  # long enough for an engine that is busy pulling images, short enough to notice one that hangs
 
 
 class RefusedError(OSError):
-    """The engine answers, but not with what was asked for."""
+    """The engine answers with another status than 200."""
 
     def __init__(self, path: str, status: int, body: bytes) -> None:
-        """Keep the status: 404 is an answer, too."""
+        """Keep the status: 404 tells that something does not exist."""
         super().__init__(f"the engine answers {path} with {status}: {body[:200].decode(errors='replace').strip()}")
         self.status = status
 
 
-class Connection(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
+class Api(NamedTuple):
+    """The Docker Engine API behind one socket, in the newest version that the engine has.
 
-    def __init__(self) -> None:
-        """Connect at the first request."""
-        super().__init__("localhost", timeout=ANSWER_SECONDS)
-
-    def connect(self) -> None:
-        """Connect to the socket."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(ANSWER_SECONDS)
-        self.sock.connect(SOCKET)
-
-
-def get(path: str) -> Any:
-    """Return the engine's answer to ``GET path``, in the newest API version that it has.
-
-    :raises RefusedError: for any status but 200
-    :raises OSError: where no engine answers
+    Each question raises RefusedError for any status but 200, and OSError where no engine answers.
     """
-    return json.loads(fetch(path))
 
+    socket: str = SOCKET
 
-def log(container: str, lines: int, since: float) -> list[str]:
-    """Return the last lines that a container wrote since a time (seconds since the epoch).
+    def version(self) -> Version:
+        """Ask for the versions of the engine and of its API."""
+        return self._get("/version")
 
-    Without a terminal the engine puts 8 bytes before each piece, the last four of them its length (API, attach).
-    """
-    body = fetch(f"/containers/{container}/logs?stdout=1&stderr=1&tail={lines}&since={since:.9f}")
-    if body[:1] not in {b"\1", b"\2"}:
-        return body.decode(errors="replace").splitlines()
-    text = b""
-    while len(body) >= 8:
-        end = 8 + int.from_bytes(body[4:8], "big")
-        text, body = text + body[8:end], body[end:]
-    return text.decode(errors="replace").splitlines()
+    def info(self) -> Info:
+        """Ask for the engine's settings."""
+        return self._get("/info")
 
+    def containers(self) -> list[ListedContainer]:
+        """List all containers, also those that do not run."""
+        return self._get("/containers/json?all=1")
 
-def fetch(path: str) -> bytes:
-    """Return the body of the engine's answer to ``GET path``; raises as `get` does."""
-    connection = Connection()
-    try:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        body = answer.read()
-    except http.client.HTTPException as error:
-        raise OSError(f"the engine's answer to {path} is broken: {error}") from error
-    finally:
-        connection.close()
-    if answer.status != http.client.OK:
-        raise RefusedError(path, answer.status, body)
-    return body
+    def container(self, container: str) -> Inspected:
+        """Inspect a container, by name or id."""
+        return self._get(f"/containers/{container}/json")
+
+    def networks(self, label: str = "") -> list[InspectedNetwork]:
+        """List all networks, or those that have a label (``key=value``)."""
+        return self._get(f"/networks?filters={quote(json.dumps({'label': [label]}))}" if label else "/networks")
+
+    def network(self, network: str) -> InspectedNetwork:
+        """Inspect a network, by name or id (also by the beginning of one)."""
+        return self._get(f"/networks/{network}")
+
+    def images(self) -> list[ListedImage]:
+        """List all images."""
+        return self._get("/images/json")
+
+    def image(self, reference: str) -> ListedImage:
+        """Inspect an image, by reference or id."""
+        return self._get(f"/images/{reference}/json")
+
+    def ping(self) -> None:
+        """Ask only whether the engine answers."""
+        self._fetch("/_ping")
+
+    def log(self, container: str, lines: int, since: float) -> list[str]:
+        """Return the last lines that a container wrote since a time (seconds since the epoch).
+
+        Without a terminal, the engine puts 8 bytes before each piece; the last four of them are its length (Docker
+        Engine API, ContainerAttach).
+        """
+        body = self._fetch(f"/containers/{container}/logs?stdout=1&stderr=1&tail={lines}&since={since:.9f}")
+        if body[:1] not in {b"\1", b"\2"}:
+            return body.decode(errors="replace").splitlines()
+        text = b""
+        while len(body) >= 8:
+            end = 8 + int.from_bytes(body[4:8], "big")
+            text, body = text + body[8:end], body[end:]
+        return text.decode(errors="replace").splitlines()
+
+    def _get(self, path: str) -> Any:
+        return json.loads(self._fetch(path))
+
+    def _fetch(self, path: str) -> bytes:
+        connection = UnixConnection(self.socket, ANSWER_SECONDS)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            body = answer.read()
+        except http.client.HTTPException as error:
+            raise OSError(f"the engine's answer to {path} is broken: {error}") from error
+        finally:
+            connection.close()
+        if answer.status != http.client.OK:
+            raise RefusedError(path, answer.status, body)
+        return body

@@ -6,26 +6,29 @@ import contextlib
 import functools
 import http.client
 import importlib
-import json
 import os
 import resource
 import signal
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ansible_collections.sse.platform.plugins.module_utils.engine import api
+from ansible_collections.sse.platform.plugins.module_utils.engine import answers
+from ansible_collections.sse.platform.plugins.module_utils.engine.api import SOCKET, Api, RefusedError
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV6, addresses_of
-from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL, Observed, from_listing
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
+    from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Inspected
+    from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
     from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spec
 
 ENGINE_TIMEOUT = 120  # seconds; a busy engine answers late, and a stop answers only when the container ended
 LOG_ROTATION = {"max-size": "10m", "max-file": "3"}  # bounds what one container can write to the disk
+
+Answer = TypeVar("Answer")
 
 
 class EngineError(RuntimeError):
@@ -61,64 +64,63 @@ def open_files_limit() -> int:
 
 
 class Engine:
-    """A connection to the engine of this host."""
+    """A connection to the Docker Engine behind one socket."""
 
-    def __init__(self) -> None:
+    def __init__(self, socket: str = SOCKET) -> None:
         """Make sure that an engine answers; raises EngineError where none does."""
-        self.ask("/version")
+        self.questions = Api(socket)
+        self.ask(self.questions.version)
 
     @functools.cached_property
     def api(self) -> Any:
-        """The SDK's client, for what changes something: a run that changes nothing never loads it."""
+        """The SDK's client, for what changes something: a run that changes nothing never loads the SDK."""
         with explained("connect to the Docker Engine"):
-            # The SDK negotiates the API version: engine 29 refuses old ones, engine 20.10 new ones.
-            return sdk().from_env(timeout=ENGINE_TIMEOUT).api
+            return sdk().APIClient(base_url=f"unix://{self.questions.socket}", timeout=ENGINE_TIMEOUT)
 
     @functools.cached_property
     def open_files(self) -> int:
         """The most open files that a container may ask for."""
         return open_files_limit()
 
-    def ask(self, path: str) -> Any:
-        """Return the engine's answer, or None where what was asked for does not exist."""
+    def ask(self, question: Callable[[], Answer]) -> Answer | None:
+        """Return the engine's answer, or None where what was asked for does not exist; raises EngineError."""
         try:
-            return api.get(path)
-        except api.RefusedError as error:
+            return question()
+        except RefusedError as error:
             if error.status == http.client.NOT_FOUND:
                 return None
             raise EngineError(str(error)) from error
         except OSError as error:
-            raise EngineError(f"no Docker Engine answers at {api.SOCKET}: {error}") from error
+            raise EngineError(f"no Docker Engine answers at {self.questions.socket}: {error}") from error
 
     def containers(self) -> list[Observed]:
-        """List every container of the host, stopped ones included."""
-        return from_listing(self.ask("/containers/json?all=1"))
+        """List all containers of the host, also those that do not run."""
+        return answers.from_listing(self.ask(self.questions.containers) or [])
 
-    def inspect(self, container: str) -> dict[str, Any]:
-        """Return what the engine knows of a container."""
-        found = self.ask(f"/containers/{container}/json")
+    def inspect(self, container: str) -> Inspected:
+        """Return what the engine knows of a container; raises EngineError where it does not exist."""
+        found = self.ask(lambda: self.questions.container(container))
         if found is None:
             raise EngineError(f"container {container} is gone: somebody else removed it")
         return found
 
     def image_id(self, reference: str) -> str | None:
         """Return an image's id on this host, or None where the image is absent."""
-        found = self.ask(f"/images/{reference}/json")
+        found = self.ask(lambda: self.questions.image(reference))
         return found["Id"] if found else None
 
     def has_network(self, name: str) -> bool:
-        """Tell whether a network of just this name exists."""
-        found = self.ask(f"/networks/{name}")
-        return bool(found) and found["Name"] == name
+        """Tell whether a network of exactly this name exists."""
+        found = self.ask(lambda: self.questions.network(name))
+        return found is not None and found["Name"] == name
 
     def networks(self, stack: str) -> dict[str, list[str]]:
-        """List the networks that a stack made, each with the names of all containers on it, stopped ones too."""
-        label = f"{LABEL}stack={stack}"
-        made = self.ask(f"/networks?filters={quote(json.dumps({'label': [label]}))}")
+        """List the networks that a stack made, each with the names of all its containers, also of stopped ones."""
+        made = self.ask(lambda: self.questions.networks(f"{LABEL}stack={stack}")) or []
         found: dict[str, list[str]] = {one["Name"]: [] for one in made}
-        for one in self.ask("/containers/json?all=1"):
-            for name in set(found) & set(one["NetworkSettings"]["Networks"]):
-                found[name].append(one["Names"][0].lstrip("/"))
+        for one in self.ask(self.questions.containers) or []:
+            for name in found.keys() & (one["NetworkSettings"]["Networks"] or {}).keys():
+                found[name].append((one["Names"] or [""])[0].lstrip("/"))
         return found
 
     def remove_network(self, name: str) -> None:

@@ -1,18 +1,59 @@
-"""Ask a container once, now, whether it is healthy: the same question that its health check asks."""
+"""Whether a container is healthy: the engine's last health check, or the same question asked now."""
 
 from __future__ import annotations
 
+import datetime as dt
 import http.client
+import re
 from typing import TYPE_CHECKING
 
-from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine
-
 if TYPE_CHECKING:
+    from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Inspected
+    from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine
     from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spec
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import HealthCheck
 
 
-def http_probe(address: str, port: int, path: str, timeout: float) -> tuple[bool, str]:
-    """GET ``http://address:port/path``; any 2xx is healthy. The answer's first line tells why not."""
+def question(check: HealthCheck) -> str:
+    """Say what a health check asks: its command, or its HTTP request."""
+    return f"GET {check['http']['path']}" if check["http"] else " ".join(check["command"] or [])
+
+
+def passed_lately(inspected: Inspected, interval: int) -> bool:
+    """Tell whether the engine's last health check passed and ended less than one and a half intervals ago.
+
+    :param interval: seconds between two health checks
+    """
+    health = inspected["State"].get("Health")
+    log = health and health["Log"]
+    if not health or not log or health["Status"] != "healthy" or log[-1]["ExitCode"] != 0:
+        return False
+    # Docker writes nanoseconds, which strptime does not read.
+    ended = dt.datetime.strptime(re.sub(r"\.\d+", "", log[-1]["End"]), "%Y-%m-%dT%H:%M:%S%z")
+    return (dt.datetime.now(dt.timezone.utc) - ended).total_seconds() < 1.5 * interval
+
+
+def check_health(engine: Engine, container: str, spec: Spec) -> tuple[bool, str]:
+    """Ask a container now what its health check asks; return whether it is healthy, and the answer.
+
+    :raises EngineError: where the container can't be asked
+    """
+    check = spec["healthcheck"]
+    if check["http"] is None:
+        code, output = engine.execute(container, check["command"] or [], check["timeout"])
+        return code == 0, output or f"exit code {code}"
+    network = next(iter(spec["networks"]))
+    endpoint = (engine.inspect(container)["NetworkSettings"]["Networks"] or {}).get(network)
+    if not endpoint or not endpoint["IPAddress"]:
+        return False, f"has no address on {network}"
+    return http_check(endpoint["IPAddress"], check["http"]["port"], check["http"]["path"], check["timeout"])
+
+
+def http_check(address: str, port: int, path: str, timeout: float) -> tuple[bool, str]:
+    """GET ``http://address:port/path``; return whether the status is 2xx, and the beginning of the answer.
+
+    :param timeout: seconds for each step
+    """
     connection = http.client.HTTPConnection(address, port, timeout=timeout)
     try:
         connection.request("GET", path)
@@ -23,17 +64,3 @@ def http_probe(address: str, port: int, path: str, timeout: float) -> tuple[bool
         return False, f"GET {path} on port {port}: {error}"
     finally:
         connection.close()
-
-
-def probe(engine: Engine, container: str, spec: Spec) -> tuple[bool, str]:
-    """Ask a container once, now, whether it is healthy: just what its healthcheck would ask."""
-    check = spec["healthcheck"]
-    if check["command"] is not None:
-        code, output = engine.execute(container, check["command"], check["timeout"])
-        return code == 0, output or f"exit code {code}"
-    networks = engine.inspect(container)["NetworkSettings"]["Networks"]
-    network = next(iter(spec["networks"]))
-    address = networks.get(network, {}).get("IPAddress", "")
-    if not address:
-        return False, f"has no address on {network}"
-    return http_probe(address, check["http"]["port"], check["http"]["path"], check["timeout"])

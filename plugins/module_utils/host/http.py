@@ -4,28 +4,13 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
 import ssl
 from typing import Any, NamedTuple, cast
 
+from ansible_collections.sse.platform.plugins.module_utils.engine.unix_http import UnixConnection
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import url_host
 
 HTTP_ERRORS = (OSError, http.client.HTTPException, ValueError)
-
-
-class UnixConnection(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
-
-    def __init__(self, path: str, timeout: float) -> None:
-        """Prepare; the first request connects."""
-        super().__init__("localhost", timeout=timeout)
-        self.path = path
-
-    def connect(self) -> None:
-        """Connect to the path."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
 
 
 class Endpoint(NamedTuple):

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
-from ansible_collections.sse.platform.plugins.module_utils.engine import api
+from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
 from ansible_collections.sse.platform.plugins.module_utils.host import iptables
 from ansible_collections.sse.platform.plugins.module_utils.host.netlink import RTPROT_RA, interfaces, routes, uplink_mtu
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import FAMILIES, IPV4, IPV6, of
@@ -345,7 +345,7 @@ def kafka_data(state_directory: str | None, stack: str) -> Json | None:
 # --- all of it
 
 
-def observe(options: Json) -> Json:
+def observe(options: Json, api: Api = Api()) -> Json:  # noqa: B008 - it is a value that nobody can change
     """The host fact. Options: `stack` and `state_directory`, to find what an earlier run left there."""
     configuration = daemon_json()
     pid = engine_pid()
@@ -379,7 +379,7 @@ def observe(options: Json) -> Json:
         "kafka_data": kafka_data(options.get("state_directory"), options.get("stack") or "sse"),
     }
     try:
-        fact.update(_observe_engine(configuration or {}, pid))
+        fact.update(_observe_engine(api, configuration or {}, pid))
     except OSError as error:
         fact["engine_error"] = str(error)
     root = fact["engine"]["root_dir"] if fact["engine"] else ENGINE_ROOT
@@ -387,12 +387,12 @@ def observe(options: Json) -> Json:
     return fact
 
 
-def _observe_engine(configuration: Json, pid: int | None) -> Json:
-    version = api.get("/version")
-    containers: list[Json] = api.get("/containers/json?all=1")
+def _observe_engine(api: Api, configuration: Json, pid: int | None) -> Json:
+    version = cast("Json", api.version())
+    containers = cast("list[Json]", api.containers())
     return {
-        "engine": describe_engine(api.get("/info"), version, configuration, pid),
-        "networks": describe_networks(api.get("/networks"), containers),
+        "engine": describe_engine(cast("Json", api.info()), version, configuration, pid),
+        "networks": describe_networks(cast("list[Json]", api.networks()), containers),
         "containers": describe_containers(containers),
-        "images": describe_images(api.get("/images/json")),
+        "images": describe_images(cast("list[Json]", api.images())),
     }

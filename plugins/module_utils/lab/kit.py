@@ -149,11 +149,11 @@ class Container(NamedTuple):
     @property
     def pid(self) -> int:
         """The process id of its first process, as the host counts."""
-        return int(self.engine.inspect(self.id)["State"]["Pid"])
+        return self.engine.inspect(self.id)["State"]["Pid"]
 
     def address(self, network: str = "bridge") -> str:
         """Return its address on a network."""
-        return str(self.engine.inspect(self.id)["NetworkSettings"]["Networks"][network]["IPAddress"])
+        return (self.engine.inspect(self.id)["NetworkSettings"]["Networks"] or {})[network]["IPAddress"]
 
     def resolve(self, name: str) -> str:
         """Resolve a name as any program in it would."""

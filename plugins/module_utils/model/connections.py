@@ -125,21 +125,6 @@ def cycle(after: dict[str, list[str]]) -> list[str]:
     return []
 
 
-def addresses(inspected: dict[str, Any]) -> dict[str, str]:
-    """Return a running container's address on each of its networks, by the network's name."""
-    return _addresses(inspected, "IPAddress")
-
-
-def addresses6(inspected: dict[str, Any]) -> dict[str, str]:
-    """Return the same of IPv6."""
-    return _addresses(inspected, "GlobalIPv6Address")
-
-
-def _addresses(inspected: dict[str, Any], key: str) -> dict[str, str]:
-    networks: dict[str, dict[str, Any]] = inspected["NetworkSettings"]["Networks"] or {}
-    return {name: str(one[key]) for name, one in networks.items() if one.get(key)}
-
-
 def listens(spec: dict[str, Any]) -> list[int]:
     """List the ports of a declared container: published ones, its health endpoint's, and what it names beyond them."""
     check = spec["healthcheck"]["http"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 LABEL = "sse.platform."
 LEFTOVERS = ("-next", "-previous")  # names that a container has only during its own replacement
@@ -30,26 +30,3 @@ class Observed(NamedTuple):
         """The number of the release that created it; 0 where the label is missing."""
         label = self.label("release")
         return int(label) if label.isdigit() else 0
-
-
-def from_listing(listing: list[dict[str, Any]]) -> list[Observed]:
-    """Read the engine's container list (``GET /containers/json``), which costs one call for all of them."""
-    return [
-        Observed(
-            name=entry["Names"][0].lstrip("/"),
-            id=entry["Id"],
-            labels=entry.get("Labels") or {},
-            status=entry["State"],
-            health=health_of(entry.get("Status", "")),
-        )
-        for entry in listing
-        if entry.get("Names")
-    ]
-
-
-def health_of(status: str) -> str:
-    """Read the health from the list's status text, such as ``Up 3 minutes (healthy)``."""
-    for word, health in (("(healthy)", "healthy"), ("(unhealthy)", "unhealthy"), ("(health: starting)", "starting")):
-        if status.endswith(word):
-            return health
-    return ""

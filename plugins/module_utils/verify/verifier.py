@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -12,8 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import firewall
 from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import History, newest_releases
+from ansible_collections.sse.platform.plugins.module_utils.engine import answers
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
-from ansible_collections.sse.platform.plugins.module_utils.engine.health import probe
+from ansible_collections.sse.platform.plugins.module_utils.engine.health import check_health, passed_lately, question
 from ansible_collections.sse.platform.plugins.module_utils.host import http, iptables, listeners
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, segments
@@ -36,6 +35,7 @@ from ansible_collections.sse.platform.plugins.module_utils.verify.matrix import 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Inspected
     from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
     from ansible_collections.sse.platform.plugins.module_utils.model.release import Release
     from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spec
@@ -54,22 +54,22 @@ class Subject(NamedTuple):
 
     name: str
     spec: Spec
-    inspected: dict[str, Any]
+    inspected: Inspected
 
     @property
     def pid(self) -> int:
         """Its first process, as the host counts."""
-        return int(self.inspected["State"]["Pid"])
+        return self.inspected["State"]["Pid"]
 
     @property
     def addresses(self) -> dict[str, str]:
         """Its address on each of its networks."""
-        return connections.addresses(self.inspected)
+        return answers.addresses(self.inspected)
 
     @property
     def addresses6(self) -> dict[str, str]:
         """Its IPv6 address on each of its networks."""
-        return connections.addresses6(self.inspected)
+        return answers.addresses(self.inspected, "GlobalIPv6Address")
 
     @property
     def address(self) -> str:
@@ -106,18 +106,6 @@ class Verdict:
     def summary(self) -> str:
         """One line for people."""
         return "verified: " + ", ".join(f"{count} {what}" for what, count in self.counts.items())
-
-
-def passed_lately(inspected: dict[str, Any], interval: int) -> bool:
-    """Tell whether the engine's last healthcheck passed, and ended no longer ago than one and a half intervals."""
-    health: dict[str, Any] = inspected["State"].get("Health") or {}
-    log: list[dict[str, Any]] = health.get("Log") or [{}]
-    last = log[-1]
-    if health.get("Status") != "healthy" or last.get("ExitCode") != 0:
-        return False
-    # Docker writes nanoseconds, which Python does not read.
-    ended = dt.datetime.strptime(re.sub(r"\.\d+", "", last["End"]), "%Y-%m-%dT%H:%M:%S%z")
-    return (dt.datetime.now(dt.timezone.utc) - ended).total_seconds() < 1.5 * interval
 
 
 def verify_stack(state_directory: str, releases: list[Release], patience: float = 0.0) -> Verifier:
@@ -254,13 +242,12 @@ class Verifier:
         if passed_lately(subject.inspected, subject.spec["healthcheck"]["interval"]):
             return Checked([])
         try:
-            healthy, got = probe(self.engine, subject.inspected["Id"], subject.spec)
+            healthy, got = check_health(self.engine, subject.inspected["Id"], subject.spec)
         except EngineError as error:
             healthy, got = False, str(error)
         if healthy:
             return Checked([])
-        check = subject.spec["healthcheck"]
-        how = " ".join(check["command"]) if check["command"] else f"GET {check['http']['path']}"
+        how = question(subject.spec["healthcheck"])
         advice = f"./sse logs {subject.name}"
         return Checked([Fault(subject.name, f"pass its healthcheck ({how[:120]})", got[-300:], advice)], 0)
 
@@ -363,7 +350,7 @@ class Verifier:
         return [
             network[key]
             for one in self.subjects.values()
-            for network in one.inspected["NetworkSettings"]["Networks"].values()
+            for network in (one.inspected["NetworkSettings"]["Networks"] or {}).values()
             for key in keys
             if network.get(key)
         ]

@@ -6,10 +6,11 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
-from ansible_collections.sse.platform.plugins.module_utils.engine.health import probe
+from ansible_collections.sse.platform.plugins.module_utils.engine.health import check_health
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import url_host
 
 if TYPE_CHECKING:
+    from ansible_collections.sse.platform.plugins.module_utils.engine.answers import State
     from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
     from ansible_collections.sse.platform.plugins.module_utils.model.release import Release
 
@@ -30,8 +31,8 @@ def row(engine: Engine, name: str, found: Observed | None, spec: dict[str, Any] 
         return {**dict.fromkeys(COLUMNS, ""), "container": name, "state": "missing"}
     details = engine.inspect(found.id)
     state = details["State"]
-    networks = details["NetworkSettings"]["Networks"].values()
-    ports: dict[str, list[dict[str, str]]] = details["HostConfig"]["PortBindings"] or {}
+    networks = (details["NetworkSettings"]["Networks"] or {}).values()
+    ports = details["HostConfig"]["PortBindings"] or {}
     return {
         "container": name,
         "state": health(engine, found, spec, state),
@@ -39,7 +40,7 @@ def row(engine: Engine, name: str, found: Observed | None, spec: dict[str, Any] 
         "ports": " ".join(
             f"{url_host(one['HostIp'])}:{one['HostPort']}->{inside.split('/')[0]}"
             for inside, published in ports.items()
-            for one in published
+            for one in published or []
         ),
         "image": details["Config"]["Image"],
         "restarts": str(details["RestartCount"]),
@@ -48,14 +49,14 @@ def row(engine: Engine, name: str, found: Observed | None, spec: dict[str, Any] 
     }
 
 
-def health(engine: Engine, found: Observed, spec: dict[str, Any] | None, state: dict[str, Any]) -> str:
+def health(engine: Engine, found: Observed, spec: dict[str, Any] | None, state: State) -> str:
     """Say how a container is: what the engine's check found, or what ours finds now where the engine runs none."""
     if found.status != "running":
         return f"{found.status} ({state['ExitCode']})" if found.status == "exited" else found.status
     if found.health or spec is None:
         return found.health or "running"
     try:
-        return "healthy" if probe(engine, found.id, spec)[0] else "unhealthy"
+        return "healthy" if check_health(engine, found.id, spec)[0] else "unhealthy"
     except EngineError:
         return "unhealthy"
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import History
-from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed, from_listing
+from ansible_collections.sse.platform.plugins.module_utils.engine.answers import ListedContainer, from_listing
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import plan
 
 LEFT = Path(__file__).with_name("first_release")
@@ -29,7 +29,7 @@ def state(tmp_path: Path) -> str:
 
 
 def running() -> list[Observed]:
-    listing: list[dict[str, Any]] = json.loads((LEFT / "containers.json").read_text())
+    listing: list[ListedContainer] = json.loads((LEFT / "containers.json").read_text())
     return from_listing(listing)
 
 

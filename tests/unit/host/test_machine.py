@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.engine import api
+from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
 from ansible_collections.sse.platform.plugins.module_utils.host import machine, netlink
 
 TCP = """\
@@ -149,9 +149,7 @@ def engine_socket(tmp_path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         server.shutdown()
 
 
-def test_an_engine_is_described_by_its_answers(
-    engine_socket: tuple[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_engine_is_described_by_its_answers(engine_socket: tuple[str, dict[str, Any]]) -> None:
     path, answers = engine_socket
     bridge = {"Name": "sse-network", "Id": "0123456789abcdef", "Driver": "bridge", "Labels": None, "Options": None}
     pools = [{"Subnet": "10.99.0.0/24", "Gateway": "10.99.0.1", "IPRange": "10.99.0.128/25"}]
@@ -174,8 +172,7 @@ def test_an_engine_is_described_by_its_answers(
         ],
         "/images/json": [{"Id": "sha256:1", "RepoTags": ["redis:8", "<none>:<none>"], "RepoDigests": None}],
     }
-    monkeypatch.setattr(api, "SOCKET", path)
-    fact = machine.observe({})
+    fact = machine.observe({}, Api(path))
     assert fact["engine"]["version"] == "26.1"
     assert fact["engine"]["live_restore"] is True
     assert (fact["engine"]["swarm"], fact["engine"]["swarm_error"]) == ("error", "no key")
@@ -198,19 +195,15 @@ def test_an_engine_is_described_by_its_answers(
     assert network["device"] == "br-0123456789ab"
 
 
-def test_a_host_without_an_engine_is_observed_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "SOCKET", str(tmp_path / "none.sock"))
-    fact = machine.observe({"state_directory": str(tmp_path / "state")})
+def test_a_host_without_an_engine_is_observed_all_the_same(tmp_path: Path) -> None:
+    fact = machine.observe({"state_directory": str(tmp_path / "state")}, Api(str(tmp_path / "none.sock")))
     assert fact["engine"] is None
     assert fact["engine_error"]
     assert fact["networks"] == fact["containers"] == []
     assert fact["memory_bytes"] > 0
 
 
-def test_an_engine_that_answers_with_errors_counts_as_none(
-    engine_socket: tuple[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(api, "SOCKET", engine_socket[0])
-    fact = machine.observe({})
+def test_an_engine_that_answers_with_errors_counts_as_none(engine_socket: tuple[str, dict[str, Any]]) -> None:
+    fact = machine.observe({}, Api(engine_socket[0]))
     assert fact["engine"] is None
     assert "500" in fact["engine_error"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.model import spec
-from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL, Observed, from_listing
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL, Observed
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import (
     Action,
     ForeignContainerError,
@@ -88,18 +88,3 @@ def test_what_a_killed_run_left_is_undone(names: list[str], expected: list[tuple
 def test_only_keeping_changes_nothing() -> None:
     kinds = ("keep", "create", "replace", "start", "restart", "remove", "restore", "clear")
     assert [kind for kind in kinds if not Action(kind, "a", []).changes] == ["keep"]
-
-
-@pytest.mark.parametrize(
-    ("status", "health"),
-    [
-        ("Up 3 minutes (healthy)", "healthy"),
-        ("Up 1 second (health: starting)", "starting"),
-        ("Up 2 hours (unhealthy)", "unhealthy"),
-        ("Exited (137) 2 seconds ago", ""),
-        ("Up 2 hours (Paused)", ""),
-    ],
-)
-def test_health_is_read_from_the_engines_list(status: str, health: str) -> None:
-    [one] = from_listing([{"Names": ["/a"], "Id": "1", "Labels": None, "State": "running", "Status": status}])
-    assert (one.name, one.health) == ("a", health)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -132,33 +130,6 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     engine = Engine({"sse-redis": sick, "sse-kafka": sick})
     faults = proved(engine, tmp_path, {"sse-redis": sick, "sse-kafka": sick, "sse-nginx": spec()}).faults
     assert [fault.container for fault in faults] == ["sse-nginx", "sse-redis", "sse-kafka"]
-
-
-def checked(seconds_ago: float, code: int = 0, status: str = "healthy") -> dict[str, Any]:
-    ended = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=seconds_ago)
-    local = ended.astimezone(dt.timezone(dt.timedelta(hours=2)))
-    text = local.strftime("%Y-%m-%dT%H:%M:%S.123456789+02:00")
-    return {
-        "State": {"Health": {"Status": status, "Log": [{"ExitCode": 1, "End": ""}, {"ExitCode": code, "End": text}]}}
-    }
-
-
-@pytest.mark.parametrize(
-    ("inspected", "lately"),
-    [
-        (lambda: checked(3), True),
-        (lambda: checked(20), False),
-        (lambda: checked(3, code=1), False),
-        (lambda: checked(3, status="starting"), False),
-        (lambda: {"State": {"Health": {"Status": "healthy", "Log": []}}}, False),
-        (lambda: {"State": {}}, False),
-    ],
-    ids=["passed", "too long ago", "failed last", "not healthy yet", "never ran", "no check"],
-)
-def test_the_engines_own_check_counts_only_while_it_is_fresh(
-    inspected: Callable[[], dict[str, Any]], lately: bool
-) -> None:
-    assert verifier.passed_lately(inspected(), 10) is lately
 
 
 def test_every_edge_of_the_matrix_is_measured_and_what_is_broken_is_told(

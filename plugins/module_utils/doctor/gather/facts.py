@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any, cast
 from ansible_collections.sse.platform.plugins.module_utils.deploy import firewall
 from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.doctor import lookup
-from ansible_collections.sse.platform.plugins.module_utils.engine import api
+from ansible_collections.sse.platform.plugins.module_utils.engine.answers import health_of
+from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api, RefusedError
 from ansible_collections.sse.platform.plugins.module_utils.host import (
     iptables_rules,
     listeners,
@@ -32,12 +33,13 @@ from ansible_collections.sse.platform.plugins.module_utils.host import (
     probe,
 )
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, segments
-from ansible_collections.sse.platform.plugins.module_utils.model.observed import health_of
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks import host_service, published_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Inspected
 
 Json = dict[str, Any]
 
@@ -100,7 +102,7 @@ def observe(options: Json) -> Json:
         },
     }
     if observed["engine"]:
-        facts["info"] = api.get("/info")
+        facts["info"] = Api().info()
         for _ in range(2):  # again where they disagree: a container may have come or gone between the two questions
             facts["containers"] = containers()
             facts["networks"] = [network_fact(one) for one in observed["networks"]]
@@ -162,7 +164,7 @@ def try_all(facts: Json) -> None:
 
 def forget_who_ended(facts: Json) -> None:
     """Take what was seen of containers that ended meanwhile for what it is: nothing to judge them by."""
-    now = {entry["Id"]: entry["State"] for entry in cast("list[Json]", api.get("/containers/json?all=1"))}
+    now = {entry["Id"]: entry["State"] for entry in Api().containers()}
     for one in facts["containers"]:
         if one["running"] and now.get(one["id"]) != one["status"]:
             one.update(running=False, status=now.get(one["id"], "removed"), inside=None)
@@ -230,8 +232,8 @@ def started(pid: int) -> float:
 def network_fact(network: Json) -> Json:
     """Widen the host fact's description of a network by its endpoints and options."""
     inspected: Json = {}
-    with contextlib.suppress(api.RefusedError):  # it is gone meanwhile
-        inspected = api.get(f"/networks/{network['id']}")
+    with contextlib.suppress(RefusedError):  # it is gone meanwhile
+        inspected = cast("Json", Api().network(network["id"]))
     options: Json = inspected.get("Options") or {}
     return {
         **network,
@@ -251,18 +253,18 @@ def network_fact(network: Json) -> Json:
 def containers() -> list[Json]:
     """Describe every container of the host."""
     found: list[Json] = []
-    for entry in cast("list[Json]", api.get("/containers/json?all=1")):
-        with contextlib.suppress(api.RefusedError):  # it is gone meanwhile
-            found.append(container_fact(api.get(f"/containers/{entry['Id']}/json"), health_of(entry["Status"])))
+    for entry in Api().containers():
+        with contextlib.suppress(RefusedError):  # it is gone meanwhile
+            found.append(container_fact(Api().container(entry["Id"]), health_of(entry["Status"])))
     return found
 
 
-def container_fact(inspected: Json, health: str) -> Json:
+def container_fact(inspected: Inspected, health: str) -> Json:
     """Take from what the engine knows of a container what rules ask for."""
     state, config, wanted = inspected["State"], inspected["Config"], inspected["HostConfig"]
-    networks = machine.as_dict(inspected["NetworkSettings"]["Networks"])
+    networks = inspected["NetworkSettings"]["Networks"] or {}
     log = machine.as_list(machine.as_dict(state.get("Health")).get("Log"))
-    bindings: dict[str, list[dict[str, str]] | None] = wanted.get("PortBindings") or {}
+    bindings = wanted.get("PortBindings") or {}
     environment = "\n".join(config.get("Env") or [])
     return {
         "name": inspected["Name"].lstrip("/"),
@@ -277,7 +279,7 @@ def container_fact(inspected: Json, health: str) -> Json:
         "health": health,
         "health_log": " ".join(str(log[-1].get("Output", "")).split())[-200:] if log else "",
         "mode": wanted.get("NetworkMode") or "default",
-        "networks": {name: endpoint_fact(one) for name, one in networks.items()},
+        "networks": {name: endpoint_fact(cast("Json", one)) for name, one in networks.items()},
         "wanted": [
             [one["HostIp"] or published_ports.ANY, int(one["HostPort"] or 0), int(inside.partition("/")[0])]
             for inside, published in bindings.items()
@@ -448,7 +450,7 @@ def refused_upstreams(container: Json) -> list[Json]:
     """Addresses that an nginx failed to connect to lately, since its workers started: from its own error log."""
     since = max([time.time() - LOG_SECONDS, *(started(pid) for pid in children(container["pid"]))])
     try:
-        log = api.log(container["id"], LOG_LINES, since)
+        log = Api().log(container["id"], LOG_LINES, since)
     except OSError:
         return []
     found = {match.groups()[1:]: match[1] for line in log if (match := UPSTREAM.search(line))}

@@ -10,6 +10,7 @@ from ansible_collections.sse.platform.plugins.module_utils.host.http import Answ
 from ansible_collections.sse.platform.plugins.module_utils.model.fault import Fault
 
 if TYPE_CHECKING:
+    from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Inspected
     from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spec
 
 PASSWORD = "grafana_admin_password"  # noqa: S105
@@ -54,9 +55,9 @@ def works(answer: Answer) -> bool:
     return answer.status == 200 and answer.record.get("status") == "OK"
 
 
-def password_of(spec: Spec, inspected: dict[str, Any]) -> str | None:
+def password_of(spec: Spec, inspected: Inspected) -> str | None:
     """Read the admin's password from the file that the container itself was given; None where it has none."""
-    sources = {mount["Destination"]: mount["Source"] for mount in inspected.get("Mounts", [])}
+    sources = {mount["Destination"]: mount["Source"] for mount in inspected["Mounts"] or []}
     for target, files in spec["secrets"].items():
         for file, one in files.items():
             if one["secret"] == PASSWORD and target in sources:

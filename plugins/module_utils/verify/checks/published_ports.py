@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.model.fault import Fault
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, WILDCARDS, Family, of, url_host
@@ -11,6 +11,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.ip_family impor
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Inspected
     from ansible_collections.sse.platform.plugins.module_utils.host.listeners import Listener
     from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spec
 
@@ -39,9 +40,9 @@ def declared(spec: Spec) -> set[Publication]:
     return {Publication(one["host_ip"], one["host_port"], one["container_port"]) for one in spec["ports"]}
 
 
-def published(inspected: dict[str, Any]) -> set[Publication]:
+def published(inspected: Inspected) -> set[Publication]:
     """List what a container publishes in fact."""
-    ports: dict[str, list[dict[str, str]] | None] = inspected["NetworkSettings"]["Ports"] or {}
+    ports = inspected["NetworkSettings"]["Ports"] or {}
     return {
         Publication(one["HostIp"] or ANY, int(one["HostPort"]), int(inside.split("/")[0]))
         for inside, bindings in ports.items()

@@ -14,7 +14,7 @@ HTTP = Publication("127.0.0.1", 8081, 80)
 EVERYWHERE = Publication("0.0.0.0", 80, 80)
 
 
-def inspected(ports: dict[str, Any]) -> dict[str, Any]:
+def inspected(ports: dict[str, Any]) -> Any:
     return {"NetworkSettings": {"Ports": ports}}
 
 

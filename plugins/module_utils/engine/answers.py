@@ -1,0 +1,272 @@
+"""What the Docker Engine answers, as types: only the keys that this collection reads.
+
+The source is the Docker Engine API reference, from version 1.41 on. Where the engine may write null for an empty list
+or map, the type of the key is ``X | None``. Keys that the engine may omit are in a class that is not total.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
+
+Status = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
+
+
+# --- the engine itself
+
+
+class Version(TypedDict):
+    """``GET /version``."""
+
+    Version: str
+    ApiVersion: str
+
+
+class Swarm(TypedDict, total=False):
+    """What the engine says of the Swarm that it is in."""
+
+    LocalNodeState: str
+    Error: str
+
+
+class DefaultAddressPool(TypedDict):
+    """A pool that the engine takes the subnets of new networks from."""
+
+    Base: str
+    Size: int
+
+
+class Info(TypedDict, total=False):
+    """``GET /info``."""
+
+    DefaultAddressPools: list[DefaultAddressPool] | None
+    DockerRootDir: str
+    FirewallBackend: object
+    LiveRestoreEnabled: bool
+    LoggingDriver: str
+    Swarm: Swarm | None
+
+
+# --- containers
+
+
+class Binding(TypedDict):
+    """An address and a port of the host that a container's port is published on."""
+
+    HostIp: str
+    HostPort: str
+
+
+class WantedAddresses(TypedDict, total=False):
+    """The addresses that a container asked for on a network."""
+
+    IPv4Address: str
+    IPv6Address: str
+
+
+class Endpoint(TypedDict):
+    """A container's place on one network; an address is empty while the container does not run."""
+
+    NetworkID: str
+    IPAddress: str
+    GlobalIPv6Address: str
+    Gateway: str
+    IPv6Gateway: str
+    Aliases: list[str] | None
+    IPAMConfig: WantedAddresses | None
+
+
+class ListedPort(TypedDict, total=False):
+    """A port of a container in the list; without ``PublicPort`` it is not published."""
+
+    IP: str
+    PublicPort: int
+    Type: str
+
+
+class ListedNetworks(TypedDict):
+    """The networks of a container in the list."""
+
+    Networks: dict[str, Endpoint] | None
+
+
+class ListedContainer(TypedDict):
+    """One entry of ``GET /containers/json``."""
+
+    Id: str
+    Names: list[str] | None  # each begins with a slash
+    Labels: dict[str, str] | None
+    State: Status
+    Status: str  # for people, such as "Up 3 minutes (healthy)"
+    Ports: list[ListedPort] | None
+    NetworkSettings: ListedNetworks
+
+
+class HealthCheckRun(TypedDict):
+    """One run of a container's health check."""
+
+    End: str  # RFC 3339, with nanoseconds
+    ExitCode: int
+    Output: str
+
+
+class Health(TypedDict):
+    """What the engine's health check found lately."""
+
+    Status: Literal["none", "starting", "healthy", "unhealthy"]
+    Log: list[HealthCheckRun] | None  # the newest is the last
+
+
+class _State(TypedDict):
+    Status: Status
+    Running: bool  # true for a paused container, too
+    Paused: bool
+    OOMKilled: bool
+    Pid: int  # 0 where the container does not run
+    ExitCode: int
+    Error: str
+    StartedAt: str  # RFC 3339, with nanoseconds
+
+
+class State(_State, total=False):
+    """How a container is; ``Health`` is there only where the container has a health check."""
+
+    Health: Health | None
+
+
+class HealthCheckConfig(TypedDict, total=False):
+    """The health check that a container was created with."""
+
+    Test: list[str] | None
+
+
+class _Config(TypedDict):
+    Image: str
+    Labels: dict[str, str] | None
+    Env: list[str] | None  # NAME=value
+
+
+class Config(_Config, total=False):
+    """What a container was created with, apart from the host."""
+
+    ExposedPorts: dict[str, object] | None  # by port and protocol, such as "80/tcp"
+    Healthcheck: HealthCheckConfig | None
+
+
+class HostConfig(TypedDict):
+    """What a container was created with that concerns the host."""
+
+    NetworkMode: str
+    PortBindings: dict[str, list[Binding] | None] | None  # by port and protocol
+    Memory: int  # bytes; 0 is no limit
+    PidsLimit: int | None
+    Privileged: bool
+
+
+class Mount(TypedDict):
+    """A directory or file that a container has from the host."""
+
+    Source: str
+    Destination: str
+
+
+class NetworkSettings(TypedDict):
+    """The networks and the published ports of a container."""
+
+    Networks: dict[str, Endpoint] | None
+    Ports: dict[str, list[Binding] | None] | None  # by port and protocol
+
+
+class Inspected(TypedDict):
+    """``GET /containers/{id}/json``."""
+
+    Id: str
+    Name: str  # begins with a slash
+    RestartCount: int
+    State: State
+    Config: Config
+    HostConfig: HostConfig
+    Mounts: list[Mount] | None
+    NetworkSettings: NetworkSettings
+
+
+# --- networks and images
+
+
+class AddressPool(TypedDict, total=False):
+    """One address pool of a network, in CIDR notation."""
+
+    Subnet: str
+    Gateway: str
+    IPRange: str
+
+
+class Ipam(TypedDict, total=False):
+    """The addresses of a network."""
+
+    Config: list[AddressPool] | None
+
+
+class NetworkMember(TypedDict):
+    """A running container on a network."""
+
+    Name: str
+    IPv4Address: str  # CIDR notation
+
+
+class _InspectedNetwork(TypedDict):
+    Id: str
+    Name: str
+    Driver: str
+    Scope: str
+    Internal: bool
+    Labels: dict[str, str] | None
+    Options: dict[str, str] | None
+    IPAM: Ipam | None
+
+
+class InspectedNetwork(_InspectedNetwork, total=False):
+    """``GET /networks/{id}``, or one entry of ``GET /networks``, which tells no members."""
+
+    Containers: dict[str, NetworkMember] | None  # by the container's id
+
+
+class ListedImage(TypedDict):
+    """One entry of ``GET /images/json``, or ``GET /images/{name}/json``."""
+
+    Id: str
+    RepoTags: list[str] | None
+    RepoDigests: list[str] | None
+
+
+# --- what is read of them
+
+
+def from_listing(listing: list[ListedContainer]) -> list[Observed]:
+    """Read the engine's list of containers, which costs one question for all of them."""
+    return [
+        Observed(
+            name=entry["Names"][0].lstrip("/"),
+            id=entry["Id"],
+            labels=entry["Labels"] or {},
+            status=entry["State"],
+            health=health_of(entry["Status"]),
+        )
+        for entry in listing
+        if entry["Names"]
+    ]
+
+
+def health_of(status: str) -> str:
+    """Read a container's health from the status text of the list, such as ``Up 3 minutes (healthy)``."""
+    for word, health in (("(healthy)", "healthy"), ("(unhealthy)", "unhealthy"), ("(health: starting)", "starting")):
+        if status.endswith(word):
+            return health
+    return ""
+
+
+def addresses(inspected: Inspected, key: Literal["IPAddress", "GlobalIPv6Address"] = "IPAddress") -> dict[str, str]:
+    """Return a running container's address on each of its networks, by the network's name."""
+    networks = inspected["NetworkSettings"]["Networks"] or {}
+    return {name: one[key] for name, one in networks.items() if one.get(key)}
