@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 
+from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
 from ansible_collections.sse.platform.plugins.module_utils.model import spec
 from ansible_collections.sse.platform.plugins.module_utils.model.release import FORMAT, Release
 
@@ -120,11 +120,4 @@ class History:
     def write(self, release: Release) -> None:
         """Write a release in one step, so that a killed run leaves the old file or the new one."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        path = self.directory / f"{release['number']:04d}.json"
-        fresh = path.with_suffix(".new")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as stream:
-            json.dump(release, stream, indent=1)
-            stream.flush()
-            os.fsync(stream.fileno())
-        fresh.replace(path)
+        write_file(self.directory / f"{release['number']:04d}.json", json.dumps(release, indent=1), durable=True)

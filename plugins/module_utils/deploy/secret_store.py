@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import os
 import secrets
 import shutil
 import socket
@@ -16,6 +15,8 @@ import subprocess
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,11 +121,5 @@ class Store:
 def keep(path: Path, value: str) -> str:
     """Write a secret at mode 0600 in one step and return it."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fresh = path.with_name(path.name + ".new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as stream:
-        stream.write(value)
-        stream.flush()
-        os.fsync(stream.fileno())
-    fresh.replace(path)
+    write_file(path, value, durable=True)
     return value
