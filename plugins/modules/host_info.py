@@ -162,7 +162,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    module.exit_json(changed=False, **machine.observe(module.params))
+    module.exit_json(changed=False, **machine.observe(module.params["stack"], module.params["state_directory"]))
 
 
 if __name__ == "__main__":

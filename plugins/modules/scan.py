@@ -64,6 +64,7 @@ known:
 """
 
 from functools import partial
+from typing import Any, cast
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
@@ -93,10 +94,12 @@ def main() -> None:
         module.fail_json(msg=str(error))
     if not releases:
         module.fail_json(msg=f"Nothing was deployed here, so nothing is declared: {directory} holds no release.")
-    seen = machine.observe({"stack": stack, "state_directory": directory})
+    seen = machine.observe(stack, directory)
     if seen["engine"] is None:
         module.fail_json(msg=f"No Docker Engine answers here: {seen['engine_error']}. ./sse doctor tells more.")
-    known = outside.knowledge(seen, releases, facts.known(stack)["containers"], module.params["allow"])
+    known = outside.knowledge(
+        cast("dict[str, Any]", seen), releases, facts.known(stack)["containers"], module.params["allow"]
+    )
     taken = [
         *(one["destination"] for one in seen["routes"]),
         *(each for one in seen["interfaces"] for each in one["addresses"]),

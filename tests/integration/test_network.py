@@ -60,7 +60,7 @@ def test_a_stack_moves_into_segments_and_back_and_no_acknowledged_event_is_lost(
 @pytest.fixture
 def neighbour() -> Iterator[Neighbour]:
     """A machine beside this one, which is its router."""
-    facts = machine.observe({})
+    facts = machine.observe()
     with beside(one["destination"] for one in facts["routes"] if one["destination"] != "0.0.0.0/0") as made:
         yield made
 

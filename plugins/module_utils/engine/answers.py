@@ -77,12 +77,15 @@ class Endpoint(TypedDict):
     IPAMConfig: WantedAddresses | None
 
 
-class ListedPort(TypedDict, total=False):
+class _ListedPort(TypedDict):
+    Type: str  # the protocol
+
+
+class ListedPort(_ListedPort, total=False):
     """A port of a container in the list; without ``PublicPort`` it is not published."""
 
     IP: str
     PublicPort: int
-    Type: str
 
 
 class ListedNetworks(TypedDict):
@@ -243,11 +246,16 @@ class ListedImage(TypedDict):
 # --- what is read of them
 
 
+def name_of(container: ListedContainer) -> str:
+    """Return the name of a container in the list; empty while the engine removes it."""
+    return (container["Names"] or [""])[0].lstrip("/")
+
+
 def from_listing(listing: list[ListedContainer]) -> list[Observed]:
     """Read the engine's list of containers, which costs one question for all of them."""
     return [
         Observed(
-            name=entry["Names"][0].lstrip("/"),
+            name=name_of(entry),
             id=entry["Id"],
             labels=entry["Labels"] or {},
             status=entry["State"],

@@ -7,14 +7,13 @@ import functools
 import http.client
 import importlib
 import os
-import resource
 import signal
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ansible_collections.sse.platform.plugins.module_utils.engine import answers
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import SOCKET, Api, RefusedError
+from ansible_collections.sse.platform.plugins.module_utils.engine.daemon import open_files_limit
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV6, addresses_of
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
 
@@ -50,17 +49,6 @@ def explained(doing: str) -> Generator[None]:
         yield
     except sdk().errors.DockerException as error:
         raise EngineError(f"{doing}: {getattr(error, 'explanation', None) or error}") from error
-
-
-def open_files_limit() -> int:
-    """Return the engine's hard limit of open files: a container that asks for more does not start."""
-    for comm in Path("/proc").glob("[0-9]*/comm"):
-        with contextlib.suppress(OSError):
-            if comm.read_text().strip() == "dockerd":
-                line = next(one for one in (comm.parent / "limits").read_text().splitlines() if "open files" in one)
-                hard = line.split()[4]
-                return 1 << 20 if hard == "unlimited" else int(hard)
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
 
 class Engine:
@@ -120,7 +108,7 @@ class Engine:
         found: dict[str, list[str]] = {one["Name"]: [] for one in made}
         for one in self.ask(self.questions.containers) or []:
             for name in found.keys() & (one["NetworkSettings"]["Networks"] or {}).keys():
-                found[name].append((one["Names"] or [""])[0].lstrip("/"))
+                found[name].append(answers.name_of(one))
         return found
 
     def remove_network(self, name: str) -> None:

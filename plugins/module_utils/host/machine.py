@@ -1,51 +1,38 @@
-"""What a host is and what runs on it, observed without changing anything.
+"""What a host is, observed without changing anything.
 
-Standard library only: it works before Docker is installed, and asking the engine's socket directly takes a tenth of
-the time that importing the Docker SDK does.
+Uses the standard library only: it works before Docker is installed.
 """
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
-import ipaddress
-import json
 import os
 import platform
 import shutil
-import struct
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, Literal
 
-from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
-from ansible_collections.sse.platform.plugins.module_utils.host import iptables
+from ansible_collections.sse.platform.plugins.module_utils.engine import daemon
+from ansible_collections.sse.platform.plugins.module_utils.engine.api import SOCKET, Api
+from ansible_collections.sse.platform.plugins.module_utils.host import engine_facts, iptables
+from ansible_collections.sse.platform.plugins.module_utils.host.listeners import host_listeners
 from ansible_collections.sse.platform.plugins.module_utils.host.netlink import RTPROT_RA, interfaces, routes, uplink_mtu
-from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import FAMILIES, IPV4, IPV6, of
+from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
+from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import FAMILIES, IPV6
 
-DAEMON_JSON = "/etc/docker/daemon.json"
+if TYPE_CHECKING:
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import (
+        Distribution,
+        HostFacts,
+        KafkaData,
+        Route,
+    )
+
 OVERCOMMIT = "/proc/sys/vm/overcommit_memory"
-ENGINE_ROOT = "/var/lib/docker"
-# Left by role docker where it installed the engine. Of the host, not of a stack: two stacks share one engine.
-MANAGED = "/var/lib/sse.platform/engine"
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
-
-Json = dict[str, Any]
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # as the kernel calls them -> as Debian does
 
 
-def read(path: str | Path) -> str:
-    """The file's text, or '' where it can't be read."""
-    try:
-        return Path(path).read_text(errors="replace")
-    except OSError:
-        return ""
-
-
-# --- the machine
-
-
-def distribution(os_release: str) -> dict[str, str]:
-    """Id, version and codename from the text of /etc/os-release (man 5 os-release)."""
+def distribution(os_release: str) -> Distribution:
+    """Read id, version and codename from the text of /etc/os-release (os-release(5))."""
     pairs = dict(line.split("=", 1) for line in os_release.splitlines() if "=" in line and not line.startswith("#"))
     values = {key: value.strip().strip("\"'") for key, value in pairs.items()}
     return {
@@ -55,18 +42,18 @@ def distribution(os_release: str) -> dict[str, str]:
     }
 
 
-def service_manager() -> str:
-    """Which program starts services here: systemd, init (System V), or none (a container, WSL2 without systemd)."""
+def service_manager() -> Literal["systemd", "init", "none"]:
+    """Return what starts services here: systemd, init (System V), or none (a container, WSL2 without systemd)."""
     if Path("/run/systemd/system").is_dir():
         return "systemd"
-    # WSL2's own PID 1 is called init as well, but has no inittab.
+    # WSL2's own process 1 is called init, too, but WSL2 has no inittab.
     if read("/proc/1/comm").strip() == "init" and Path("/etc/inittab").exists():
         return "init"
     return "none"
 
 
 def memory_bytes(meminfo: str) -> int:
-    """The machine's memory from the text of /proc/meminfo."""
+    """Read the machine's memory, in bytes, from the text of /proc/meminfo."""
     for line in meminfo.splitlines():
         if line.startswith("MemTotal:"):
             return int(line.split()[1]) * 1024
@@ -74,18 +61,18 @@ def memory_bytes(meminfo: str) -> int:
 
 
 def nearest(text: str) -> Path:
-    """The path, or its nearest parent that exists."""
+    """Return a path, or its nearest parent that exists."""
     path = Path(text)
     while not path.exists():
         path = path.parent
     return path
 
 
-def bridge_filter() -> str:
-    """Whether the firewall sees what passes between two containers of one bridge.
+def bridge_filter() -> Literal["on", "off", "loadable", "none"]:
+    """Tell whether the firewall sees the packets between two containers on the same bridge.
 
-    `on` or `off` (net.bridge.bridge-nf-call-iptables and -ip6tables), `loadable` where the kernel module br_netfilter
-    is not loaded yet, `none` where the kernel has none.
+    ``on`` or ``off`` are the sysctls net.bridge.bridge-nf-call-iptables and -ip6tables; ``loadable`` means that the
+    kernel module br_netfilter is not loaded yet, ``none`` that the kernel does not have it.
     """
     values = [read(f"/proc/sys/net/bridge/bridge-nf-call-{one.iptables}").strip() for one in FAMILIES]
     if values[0]:
@@ -96,21 +83,25 @@ def bridge_filter() -> str:
 
 
 def has_ipv6() -> bool:
-    """Whether the kernel has IPv6, and nobody switched it off."""
+    """Tell whether the kernel has IPv6, and nobody switched it off."""
     return read("/proc/sys/net/ipv6/conf/all/disable_ipv6").strip() == "0"
 
 
-def loses_route6(table: list[Json]) -> list[str]:
-    """Devices whose default route comes from router advertisements that the kernel ignores once it forwards.
+def loses_route6(table: list[Route]) -> list[str]:
+    """List the devices that lose their default IPv6 route when the host begins to forward packets.
 
-    `accept_ra` 2 overrules that (Linux, ip-sysctl); 0 is where somebody else listens to them, such as systemd-networkd.
+    The route comes from router advertisements, which a router ignores unless ``accept_ra`` is 2 (Linux, ip-sysctl).
+    With ``accept_ra`` 0 another program listens to them, such as systemd-networkd, and the route stays.
     """
     learnt = {one["device"] for one in table if one["destination"] == "::/0" and one["protocol"] == RTPROT_RA}
     return sorted(one for one in learnt if read(f"/proc/sys/net/ipv6/conf/{one}/accept_ra").strip() == "1")
 
 
 def ssh_client() -> str:
-    """The address that this run comes from by SSH; '' where it does not. Privilege escalation hides it from a child."""
+    """Return the address that this run comes from by SSH; empty where it does not come by SSH.
+
+    Only the environment of a parent process has it, because privilege escalation (sudo) hides it from this process.
+    """
     pid = os.getpid()
     while pid > 1:
         for entry in read(f"/proc/{pid}/environ").split("\0"):
@@ -121,213 +112,25 @@ def ssh_client() -> str:
 
 
 def disk_free_bytes(paths: list[str]) -> dict[str, int]:
-    """Free bytes at each path, or where its nearest existing parent is."""
+    """Return the free bytes at each path, or at its nearest parent that exists."""
     stats = {text: os.statvfs(nearest(text)) for text in paths}
     return {text: stat.f_bavail * stat.f_frsize for text, stat in stats.items()}
 
 
-# --- the kernel's network, by rtnetlink(7): every table, without the ip command
-
-
-# --- who listens (proc(5))
-
-LISTEN = "0A"
-
-
-def parse_sockets(protocol: str, table: str) -> list[tuple[str, str, int, str]]:
-    """Protocol, address, port and inode of what listens, from the text of /proc/net/{tcp,tcp6,udp,udp6}."""
-    found: list[tuple[str, str, int, str]] = []
-    for line in table.splitlines()[1:]:
-        fields = line.split()
-        address, port = fields[1].split(":")
-        # A UDP socket with a peer is a client's; an open one has none.
-        waits = fields[3] == LISTEN if protocol == "tcp" else fields[2].endswith(":0000")
-        if waits:
-            found.append((protocol, _address(address), int(port, 16), fields[9]))
-    return found
-
-
-def _address(text: str) -> str:
-    """An address as the kernel prints it: words of 32 bits in the machine's own byte order."""
-    words = [int(text[index : index + 8], 16) for index in range(0, len(text), 8)]
-    address = ipaddress.ip_address(struct.pack(f"={len(words)}I", *words))
-    # A socket of both families that is bound to an IPv4 address shows it as ::ffff:a.b.c.d.
-    return str((address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None) or address)
-
-
-def _open_files(process: Path) -> Iterator[str]:
-    # Processes end and files are closed while we look.
-    with contextlib.suppress(OSError):
-        for entry in (process / "fd").iterdir():
-            with contextlib.suppress(OSError):
-                yield str(entry.readlink())
-
-
-def _owners(inodes: set[str]) -> dict[str, str]:
-    """Who holds each of these sockets: name and process id."""
-    wanted = {f"socket:[{inode}]": inode for inode in inodes}
-    owners: dict[str, str] = {}
-    for process in Path("/proc").iterdir():
-        if not process.name.isdigit():
-            continue
-        for link in _open_files(process):
-            if link in wanted:
-                owners.setdefault(wanted[link], f"{read(process / 'comm').strip()} (pid {process.name})")
-    return owners
-
-
-def listeners() -> list[Json]:
-    """Every listening TCP and open UDP socket, with the process that holds it ('' where it can't be seen)."""
-    sockets = [
-        entry
-        for protocol in ("tcp", "udp")
-        for table in (protocol, f"{protocol}6")
-        for entry in parse_sockets(protocol, read(f"/proc/net/{table}"))
-    ]
-    owners = _owners({inode for *_, inode in sockets})
-    return [
-        {"protocol": protocol, "address": address, "port": port, "process": owners.get(inode, "")}
-        for protocol, address, port, inode in sockets
-    ]
-
-
-# --- the engine
-
-
-def as_dict(value: Any) -> Json:
-    """The engine writes null for what is empty."""
+def as_dict(value: Any) -> dict[str, Any]:
+    """Return a JSON object; the engine writes null for an empty one."""
     return value or {}
 
 
-def as_list(value: Any) -> list[Json]:
-    """The same for lists."""
+def as_list(value: Any) -> list[dict[str, Any]]:
+    """Return a JSON list of objects; the engine writes null for an empty one."""
     return value or []
-
-
-def daemon_json(path: str = DAEMON_JSON) -> Json | None:
-    """The engine's configuration file: {} where there is none, None where it is no JSON object."""
-    text = read(path)
-    try:
-        parsed: Any = json.loads(text) if text.strip() else {}
-    except ValueError:
-        return None
-    return cast("Json", parsed) if isinstance(parsed, dict) else None
-
-
-def engine_pid() -> int | None:
-    """The process id of dockerd."""
-    pid = read("/run/docker.pid").strip()
-    if pid.isdigit() and read(f"/proc/{pid}/comm").strip() == "dockerd":
-        return int(pid)
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit() and read(process / "comm").strip() == "dockerd":
-            return int(process.name)
-    return None
-
-
-def has_userland_proxy(configuration: Json, command_line: list[str], route_localnet: str) -> bool:
-    """Whether published ports need a helper process that dies with dockerd.
-
-    The engine does not say. Its flag or file does, but the file may be younger than the engine: an engine without the
-    helper also lets the kernel route loopback addresses of docker0 (sysctl route_localnet).
-    """
-    wanted = configuration.get("userland-proxy", True)
-    for flag in command_line:
-        if flag.startswith("--userland-proxy"):
-            wanted = flag.partition("=")[2] in ("", "true", "1")
-    return bool(wanted) or route_localnet.strip() == "0"
-
-
-def describe_engine(info: Json, version: Json, configuration: Json, pid: int | None) -> Json:
-    """The `engine` part of the host fact, from the engine's /info and /version."""
-    swarm = as_dict(info.get("Swarm"))
-    command_line = read(f"/proc/{pid}/cmdline").split("\0") if pid else []
-    return {
-        "version": version["Version"],
-        "api_version": version["ApiVersion"],
-        "live_restore": bool(info.get("LiveRestoreEnabled")),
-        "userland_proxy": has_userland_proxy(
-            configuration, command_line, read("/proc/sys/net/ipv4/conf/docker0/route_localnet")
-        ),
-        "swarm": swarm.get("LocalNodeState") or "inactive",
-        "swarm_error": swarm.get("Error") or "",
-        "root_dir": info.get("DockerRootDir") or ENGINE_ROOT,
-        "log_driver": info.get("LoggingDriver") or "",
-        "managed": Path(MANAGED).exists(),
-        "sdk": importlib.util.find_spec("docker") is not None,
-    }
-
-
-def pool_fact(pool: Json) -> dict[str, str]:
-    """Subnet, gateway and range of one of a network's address pools; empty where nobody named it."""
-    return {
-        "subnet": pool.get("Subnet") or "",
-        "gateway": pool.get("Gateway") or "",
-        "ip_range": pool.get("IPRange") or "",
-    }
-
-
-def describe_networks(networks: list[Json], containers: list[Json]) -> list[Json]:
-    """The `networks` part of the host fact."""
-    found: list[Json] = []
-    for network in networks:
-        pools = [one for one in as_list(as_dict(network.get("IPAM")).get("Config")) if one.get("Subnet")]
-        first = {of(one["Subnet"]): one for one in reversed(pools)}
-        options = as_dict(network.get("Options"))
-        found.append(
-            {
-                "name": network["Name"],
-                "id": network["Id"],
-                "driver": network["Driver"],
-                "subnets": [pool["Subnet"] for pool in pools],
-                **pool_fact(first.get(IPV4, {})),
-                "ipv6": pool_fact(first[IPV6]) if IPV6 in first else None,
-                "internal": bool(network.get("Internal")),
-                "labels": as_dict(network.get("Labels")),
-                "device": options.get("com.docker.network.bridge.name") or f"br-{network['Id'][:12]}",
-                "containers": sorted(
-                    container["Names"][0].lstrip("/")
-                    for container in containers
-                    if network["Name"] in as_dict(as_dict(container.get("NetworkSettings")).get("Networks"))
-                ),
-            }
-        )
-    return found
-
-
-def describe_containers(containers: list[Json]) -> list[Json]:
-    """The `containers` part of the host fact; a stopped container has no ports here."""
-    return [
-        {
-            "name": container["Names"][0].lstrip("/"),
-            "labels": as_dict(container.get("Labels")),
-            "ports": [
-                {"host_ip": port.get("IP", ""), "host_port": port["PublicPort"], "protocol": port["Type"]}
-                for port in as_list(container.get("Ports"))
-                if port.get("PublicPort")
-            ],
-            "state": container["State"],
-        }
-        for container in containers
-        if container.get("Names")
-    ]
-
-
-def describe_images(images: list[Json]) -> dict[str, str]:
-    """Image id by every reference (tag or repo digest) that names it."""
-    return {
-        reference: image["Id"]
-        for image in images
-        for key in ("RepoTags", "RepoDigests")
-        for reference in cast("list[str]", image.get(key) or [])
-        if "<none>" not in reference
-    }
 
 
 # --- Kafka's data
 
 
-def kafka_data(state_directory: str | None, stack: str) -> Json | None:
+def kafka_data(state_directory: str | None, stack: str) -> KafkaData | None:
     """Cluster id and format of the broker's data, from the meta.properties that Kafka keeps in it."""
     if not state_directory:
         return None
@@ -345,12 +148,23 @@ def kafka_data(state_directory: str | None, stack: str) -> Json | None:
 # --- all of it
 
 
-def observe(options: Json, api: Api = Api()) -> Json:  # noqa: B008 - it is a value that nobody can change
-    """The host fact. Options: `stack` and `state_directory`, to find what an earlier run left there."""
-    configuration = daemon_json()
-    pid = engine_pid()
+def observe(stack: str = "sse", state_directory: str | None = None, socket: str = SOCKET) -> HostFacts:
+    """Return the host facts.
+
+    :param stack: whose data is looked for
+    :param state_directory: where the stack keeps its data on this host
+    :param socket: of the engine
+    """
+    configuration = daemon.configuration()
+    pid = daemon.dockerd_pid()
     table = [one for family in FAMILIES for one in routes(family)]
-    fact: Json = {
+    found, engine_error = None, ""
+    try:
+        found = engine_facts.observe(Api(socket), configuration or {}, pid)
+    except OSError as error:
+        engine_error = str(error)
+    root = found.engine["root_dir"] if found else engine_facts.ENGINE_ROOT
+    return {
         "distribution": distribution(read("/etc/os-release")),
         "architecture": ARCHITECTURES.get(platform.machine(), platform.machine()),
         "service_manager": service_manager(),
@@ -367,32 +181,15 @@ def observe(options: Json, api: Api = Api()) -> Json:  # noqa: B008 - it is a va
         "dockerd": shutil.which("dockerd", path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin") or "",
         "dockerd_pid": pid,
         "daemon_json": configuration,
-        "engine": None,
-        "engine_error": "",
-        "networks": [],
+        "engine": found.engine if found else None,
+        "engine_error": engine_error,
+        "networks": found.networks if found else [],
         "interfaces": [one for family in FAMILIES for one in interfaces(family)],
         "routes": table,
         "uplink_mtu": uplink_mtu(table),
-        "listeners": listeners(),
-        "containers": [],
-        "images": {},
-        "kafka_data": kafka_data(options.get("state_directory"), options.get("stack") or "sse"),
-    }
-    try:
-        fact.update(_observe_engine(api, configuration or {}, pid))
-    except OSError as error:
-        fact["engine_error"] = str(error)
-    root = fact["engine"]["root_dir"] if fact["engine"] else ENGINE_ROOT
-    fact["disk_free_bytes"] = disk_free_bytes([root, options.get("state_directory") or "/"])
-    return fact
-
-
-def _observe_engine(api: Api, configuration: Json, pid: int | None) -> Json:
-    version = cast("Json", api.version())
-    containers = cast("list[Json]", api.containers())
-    return {
-        "engine": describe_engine(cast("Json", api.info()), version, configuration, pid),
-        "networks": describe_networks(cast("list[Json]", api.networks()), containers),
-        "containers": describe_containers(containers),
-        "images": describe_images(cast("list[Json]", api.images())),
+        "listeners": host_listeners(),
+        "containers": found.containers if found else [],
+        "images": found.images if found else {},
+        "kafka_data": kafka_data(state_directory, stack),
+        "disk_free_bytes": disk_free_bytes([root, state_directory or "/"]),
     }

@@ -1,4 +1,4 @@
-"""The kernel's interfaces and routes, read by rtnetlink(7) from every table and without the ip command."""
+"""The kernel's interfaces and routes, read by rtnetlink(7) from every routing table, without the command ip."""
 
 from __future__ import annotations
 
@@ -6,40 +6,25 @@ import fcntl
 import ipaddress
 import socket
 import struct
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, IPV6, Family
 
-Json = dict[str, Any]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Interface, Route
+
+# linux/rtnetlink.h, linux/netlink.h, linux/if_addr.h
 RTM_NEWADDR, RTM_GETADDR = 20, 22
-
-
 RTM_NEWROUTE, RTM_GETROUTE = 24, 26
-
-
 NLM_F_REQUEST_DUMP = 0x301
-
-
 NLMSG_ERROR, NLMSG_DONE = 2, 3
-
-
 IFA_ADDRESS, IFA_LOCAL = 1, 2
-
-
 RTA_DST, RTA_OIF = 1, 4
-
-
 RTN_UNICAST = 1
-
-
-RTPROT_RA = 9
-
-
+RTPROT_RA = 9  # the route comes from a router advertisement
 SIOCGIFMTU = 0x8921  # netdevice(7)
-
-
 ETHERNET_MTU = 1500  # bytes; what the engine gives a network unless told otherwise
 
 
@@ -55,7 +40,7 @@ def _attributes(data: bytes) -> dict[int, bytes]:
 
 
 def _dump(domain: int, request: int, answer: int, header: int) -> Iterator[tuple[bytes, dict[int, bytes]]]:
-    """The kernel's entries of one kind and family: fixed header and attributes of each."""
+    """Ask for all entries of one kind and family; yield the fixed header and the attributes of each."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as channel:
         body = struct.pack("=B", domain).ljust(header, b"\0")
         channel.send(struct.pack("=IHHII", 16 + len(body), request, NLM_F_REQUEST_DUMP, 1, 0) + body)
@@ -77,8 +62,8 @@ def _device(index: int) -> str:
         return f"#{index}"
 
 
-def interfaces(family: Family = IPV4) -> list[Json]:
-    """Every interface with an address: name and addresses in CIDR notation. Link-local ones are no network's."""
+def interfaces(family: Family = IPV4) -> list[Interface]:
+    """List the interfaces of the calling thread's namespace that have an address, without link-local IPv6 addresses."""
     found: dict[str, list[str]] = {}
     for header, attributes in _dump(family.domain, RTM_GETADDR, RTM_NEWADDR, 8):
         _, prefix, _, _, index = struct.unpack("=BBBBI", header)
@@ -88,42 +73,37 @@ def interfaces(family: Family = IPV4) -> list[Json]:
     return [{"name": name, "addresses": addresses} for name, addresses in found.items()]
 
 
-def routes(family: Family = IPV4) -> list[Json]:
-    """Every route of every table that leads somewhere else: destination in CIDR notation, device, and who made it."""
-    found: list[Json] = []
+def routes(family: Family = IPV4) -> list[Route]:
+    """List the routes of the calling thread's namespace that lead to others, from every table.
+
+    Link-local and multicast IPv6 routes are left out: every interface has them.
+    """
+    found: list[Route] = []
     for header, attributes in _dump(family.domain, RTM_GETROUTE, RTM_NEWROUTE, 12):
         prefix, protocol, kind = header[1], header[5], header[7]
-        destination = attributes.get(RTA_DST, bytes(len(socket.inet_pton(family.domain, family.wildcard))))
-        local = (
-            family is IPV6
-            and (address := ipaddress.IPv6Address(destination))
-            and (address.is_link_local or address.is_multicast)
-        )
+        packed = attributes.get(RTA_DST, bytes(len(socket.inet_pton(family.domain, family.wildcard))))
+        destination = ipaddress.ip_address(packed)
+        local = family is IPV6 and (destination.is_link_local or destination.is_multicast)
         if kind == RTN_UNICAST and not local:
             index = struct.unpack("=I", attributes[RTA_OIF])[0] if RTA_OIF in attributes else 0
-            found.append(
-                {
-                    "destination": f"{socket.inet_ntop(family.domain, destination)}/{prefix}",
-                    "device": _device(index) if index else "",
-                    "protocol": protocol,
-                }
-            )
+            device = _device(index) if index else ""
+            found.append({"destination": f"{destination}/{prefix}", "device": device, "protocol": protocol})
     return found
 
 
 def mtu(device: str) -> int:
-    """The largest packet that a device of the calling thread's namespace carries, in bytes."""
+    """Return the largest packet, in bytes, that a device of the calling thread's namespace carries (netdevice(7))."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         answer = fcntl.ioctl(sock, SIOCGIFMTU, struct.pack("16sI", device.encode()[:15], 0))
     return struct.unpack("16xI", answer)[0]
 
 
-def uplink(table: list[Json]) -> str:
-    """The device of the default route; empty where there is none."""
+def uplink(table: list[Route]) -> str:
+    """Return the device of the default IPv4 route; empty where there is none."""
     return next((route["device"] for route in table if route["destination"] == "0.0.0.0/0"), "")
 
 
-def uplink_mtu(table: list[Json]) -> int:
-    """The largest packet that the way out carries; Ethernet's where there is none."""
+def uplink_mtu(table: list[Route]) -> int:
+    """Return the largest packet, in bytes, that the default route's device carries; Ethernet's where there is none."""
     device = uplink(table)
     return mtu(device) if device else ETHERNET_MTU

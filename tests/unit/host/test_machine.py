@@ -11,40 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
 from ansible_collections.sse.platform.plugins.module_utils.host import machine, netlink
-
-TCP = """\
-  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
-   0: 0100007F:18EB 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 71234 1 0 100 0 0 10 0
-   1: 00000000:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 71235 1 0 100 0 0 10 0
-   2: 0100007F:9C40 0100007F:18EB 01 00000000:00000000 00:00000000 00000000     0        0 71236 1 0 100 0 0 10 0
-"""
-TCP6 = """\
-  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retr
-   0: 00000000000000000000000000000000:0051 00000000000000000000000000000000:0000 0A 00000000:00000000 00:0 0 0 0 9 1
-   1: 0000000000000000FFFF00000100007F:0052 00000000000000000000000000000000:0000 0A 00000000:00000000 00:0 0 0 0 8 1
-"""
-UDP = """\
-   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
-   1: 3500007F:0035 00000000:0000 07 00000000:00000000 00:00000000 00000000   101        0 555 2 0 0
-   2: 0100007F:0036 0100007F:0035 01 00000000:00000000 00:00000000 00000000   101        0 556 2 0 0
-"""
-
-
-def test_only_what_listens_is_a_listener() -> None:
-    assert machine.parse_sockets("tcp", TCP) == [("tcp", "127.0.0.1", 6379, "71234"), ("tcp", "0.0.0.0", 80, "71235")]
-    assert machine.parse_sockets("tcp", TCP6) == [("tcp", "::", 81, "9"), ("tcp", "127.0.0.1", 82, "8")]
-    assert machine.parse_sockets("udp", UDP) == [("udp", "127.0.0.53", 53, "555")]
-    assert machine.parse_sockets("tcp", "") == []
-
-
-def test_a_listener_is_told_with_its_process() -> None:
-    with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
-        port = server.server_address[1]
-        (own,) = [one for one in machine.listeners() if one["port"] == port]
-    assert own["address"] == "127.0.0.1"
-    assert "(pid " in own["process"]
 
 
 def test_the_kernel_tells_its_addresses_and_routes() -> None:
@@ -65,36 +32,6 @@ def test_the_kernel_tells_its_addresses_and_routes() -> None:
 )
 def test_a_distribution_is_read_from_os_release(text: str, expected: tuple[str, str, str]) -> None:
     assert tuple(machine.distribution(text).values()) == expected
-
-
-@pytest.mark.parametrize(
-    ("configuration", "flags", "route_localnet", "expected"),
-    [
-        ({}, [], "0", True),
-        ({"userland-proxy": False}, [], "1", False),
-        ({"userland-proxy": False}, [], "0", True),  # the file is younger than the engine
-        ({}, ["--userland-proxy=false"], "1", False),
-        ({"userland-proxy": True}, [], "1", True),
-        ({"userland-proxy": False}, [], "", False),  # docker0 is switched off
-    ],
-)
-def test_userland_proxy_is_off_only_where_the_kernel_shows_it(
-    configuration: dict[str, Any], flags: list[str], route_localnet: str, expected: bool
-) -> None:
-    assert machine.has_userland_proxy(configuration, flags, route_localnet) is expected
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"), [("", {}), ('{"debug": true}', {"debug": True}), ("{,}", None), ("[1]", None), ("null", None)]
-)
-def test_a_broken_daemon_json_is_not_taken_for_an_empty_one(tmp_path: Path, text: str, expected: Any) -> None:
-    path = tmp_path / "daemon.json"
-    path.write_text(text)
-    assert machine.daemon_json(str(path)) == expected
-
-
-def test_a_missing_daemon_json_is_an_empty_one(tmp_path: Path) -> None:
-    assert machine.daemon_json(str(tmp_path / "none.json")) == {}
 
 
 @pytest.mark.parametrize(
@@ -151,7 +88,14 @@ def engine_socket(tmp_path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def test_an_engine_is_described_by_its_answers(engine_socket: tuple[str, dict[str, Any]]) -> None:
     path, answers = engine_socket
-    bridge = {"Name": "sse-network", "Id": "0123456789abcdef", "Driver": "bridge", "Labels": None, "Options": None}
+    bridge = {
+        "Name": "sse-network",
+        "Id": "0123456789abcdef",
+        "Driver": "bridge",
+        "Internal": False,
+        "Labels": None,
+        "Options": None,
+    }
     pools = [{"Subnet": "10.99.0.0/24", "Gateway": "10.99.0.1", "IPRange": "10.99.0.128/25"}]
     ports = [
         {"IP": "127.0.0.1", "PublicPort": 6379, "PrivatePort": 6379, "Type": "tcp"},
@@ -172,7 +116,8 @@ def test_an_engine_is_described_by_its_answers(engine_socket: tuple[str, dict[st
         ],
         "/images/json": [{"Id": "sha256:1", "RepoTags": ["redis:8", "<none>:<none>"], "RepoDigests": None}],
     }
-    fact = machine.observe({}, Api(path))
+    fact = machine.observe(socket=path)
+    assert fact["engine"] is not None
     assert fact["engine"]["version"] == "26.1"
     assert fact["engine"]["live_restore"] is True
     assert (fact["engine"]["swarm"], fact["engine"]["swarm_error"]) == ("error", "no key")
@@ -196,7 +141,7 @@ def test_an_engine_is_described_by_its_answers(engine_socket: tuple[str, dict[st
 
 
 def test_a_host_without_an_engine_is_observed_all_the_same(tmp_path: Path) -> None:
-    fact = machine.observe({"state_directory": str(tmp_path / "state")}, Api(str(tmp_path / "none.sock")))
+    fact = machine.observe(state_directory=str(tmp_path / "state"), socket=str(tmp_path / "none.sock"))
     assert fact["engine"] is None
     assert fact["engine_error"]
     assert fact["networks"] == fact["containers"] == []
@@ -204,6 +149,6 @@ def test_a_host_without_an_engine_is_observed_all_the_same(tmp_path: Path) -> No
 
 
 def test_an_engine_that_answers_with_errors_counts_as_none(engine_socket: tuple[str, dict[str, Any]]) -> None:
-    fact = machine.observe({}, Api(engine_socket[0]))
+    fact = machine.observe(socket=engine_socket[0])
     assert fact["engine"] is None
     assert "500" in fact["engine_error"]

@@ -5,26 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.host import listeners, namespace
-
-TABLE = """\
-  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
-   0: 0100007F:1F40 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1
-   1: 0B00580A:C350 0A00580A:1F90 01 00000000:00000000 00:00000000 00000000     0        0 2 1
-"""
-TABLE6 = """\
-  sl  local_address                         remote_address                        st
-   0: 00000000000000000000000000000000:2384 00000000000000000000000000000000:0000 0A
-   1: 0000000000000000FFFF00000100007F:2385 00000000000000000000000000000000:0000 0A
-"""
-
-
-def test_who_listens_is_read_and_who_is_connected_is_not() -> None:
-    assert listeners.parse_listeners(TABLE) == [listeners.Listener("127.0.0.1", 8000)]
-
-
-def test_a_mapped_address_is_read_as_the_one_it_stands_for() -> None:
-    assert listeners.parse_listeners(TABLE6) == [listeners.Listener("::", 9092), listeners.Listener("127.0.0.1", 9093)]
+from ansible_collections.sse.platform.plugins.module_utils.host import namespace
 
 
 def answer(*records: tuple[int, bytes], code: int = 0, number: int = 7) -> bytes:

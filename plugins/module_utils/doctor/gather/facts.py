@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ansible_collections.sse.platform.plugins.module_utils.deploy import firewall
 from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.doctor import lookup
+from ansible_collections.sse.platform.plugins.module_utils.engine import daemon
 from ansible_collections.sse.platform.plugins.module_utils.engine.answers import health_of
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api, RefusedError
 from ansible_collections.sse.platform.plugins.module_utils.host import (
@@ -78,7 +79,7 @@ def gather(options: Json) -> Json:
 def observe(options: Json) -> Json:
     """Observe a host and its engine."""
     now = time.time()
-    observed = machine.observe({"stack": options["stack"], "state_directory": options["state_directory"]})
+    observed = cast("Json", machine.observe(options["stack"], options["state_directory"]))
     facts: Json = {
         "stack": options["stack"],
         "wanted": {**options["network"], "bridge": segments.device(options["stack"]), "mtu": observed["uplink_mtu"]},
@@ -94,7 +95,7 @@ def observe(options: Json) -> Json:
         "mtu": {path.name: int(machine.read(path / "mtu") or 0) for path in Path("/sys/class/net").glob("*")},
         "info": {},
         "engine_started": started(observed["dockerd_pid"]) if observed["dockerd_pid"] else 0.0,
-        "daemon_json_changed": changed(machine.DAEMON_JSON),
+        "daemon_json_changed": changed(daemon.CONFIGURATION),
         "firewall": None,
         **dict.fromkeys(("releases_error", "rules_error", "rules"), ""),
         **{
@@ -364,7 +365,7 @@ def listening_of(container: Json) -> list[tuple[str, int]]:
     return sorted(
         {
             (one["address"], one["port"])
-            for one in machine.listeners()
+            for one in listeners.host_listeners()
             if one["protocol"] == "tcp" and belongs(one["process"])
         }
     )

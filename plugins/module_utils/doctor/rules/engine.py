@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Json
-from ansible_collections.sse.platform.plugins.module_utils.host.machine import DAEMON_JSON, as_dict
+from ansible_collections.sse.platform.plugins.module_utils.engine.daemon import CONFIGURATION as DAEMON_JSON
+from ansible_collections.sse.platform.plugins.module_utils.host.machine import as_dict
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, docker
 
 # Seconds. The controller's time is read before the module travels, which takes some on a busy machine; from here on

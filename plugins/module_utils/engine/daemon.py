@@ -1,0 +1,70 @@
+"""dockerd on this host: its process, its limits and its configuration file."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import resource
+from itertools import chain
+from pathlib import Path
+from typing import Any, cast
+
+CONFIGURATION = "/etc/docker/daemon.json"
+PID_FILE = "/run/docker.pid"
+UNLIMITED_FILES = 1 << 20  # the kernel's fs.nr_open, the most that a process can ask for, unless somebody changed it
+
+
+def dockerd_pid() -> int | None:
+    """Return the process id of dockerd, or None where it does not run.
+
+    The pid file is faster to read than all of /proc (proc(5)), but it may be absent, or of a process that ended.
+    """
+    told = Path("/proc")
+    with contextlib.suppress(OSError):
+        told /= Path(PID_FILE).read_text().strip()
+    for process in chain([told], Path("/proc").iterdir()):
+        with contextlib.suppress(OSError):  # it ended
+            if process.name.isdigit() and (process / "comm").read_text().strip() == "dockerd":
+                return int(process.name)
+    return None
+
+
+def open_files_limit() -> int:
+    """Return the most open files that a container may ask for: with more it does not start.
+
+    That is the hard limit of dockerd (proc_pid_limits(5)); where dockerd is not seen, the limit of this process.
+    """
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{dockerd_pid()}/limits").read_text().splitlines():
+            if line.startswith("Max open files"):
+                hard = line.split()[4]
+                return UNLIMITED_FILES if hard == "unlimited" else int(hard)
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+
+def configuration(path: str = CONFIGURATION) -> dict[str, Any] | None:
+    """Read dockerd's configuration file (dockerd(8)): empty where there is none, None where it holds no JSON object."""
+    try:
+        text = Path(path).read_text(errors="replace")
+    except OSError:
+        text = ""
+    try:
+        parsed: Any = json.loads(text) if text.strip() else {}
+    except ValueError:
+        return None
+    return cast("dict[str, Any]", parsed) if isinstance(parsed, dict) else None
+
+
+def has_userland_proxy(configuration: dict[str, Any], command_line: list[str], route_localnet: str) -> bool:
+    """Tell whether published ports need a helper process that ends with dockerd.
+
+    The engine does not tell. Its flag or its file does, but the file may be younger than the running engine. An engine
+    without the helper lets the kernel route loopback addresses of docker0, which shows.
+
+    :param route_localnet: text of the sysctl net.ipv4.conf.docker0.route_localnet; empty where there is no docker0
+    """
+    wanted = configuration.get("userland-proxy", True)
+    for flag in command_line:
+        if flag.startswith("--userland-proxy"):
+            wanted = flag.partition("=")[2] in ("", "true", "1")
+    return bool(wanted) or route_localnet.strip() == "0"
