@@ -1,4 +1,4 @@
-"""The Docker Engine: the only file that talks to the SDK. Works from SDK 5.0.3 and API 1.41 on."""
+"""The Docker Engine, asked and changed: the only file that uses the Docker SDK (5.0.3 or later; API 1.41 or later)."""
 
 from __future__ import annotations
 
@@ -23,19 +23,21 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Inspected
     from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
     from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spec
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import HealthCheck
 
-ENGINE_TIMEOUT = 120  # seconds; a busy engine answers late, and a stop answers only when the container ended
-LOG_ROTATION = {"max-size": "10m", "max-file": "3"}  # bounds what one container can write to the disk
+ENGINE_TIMEOUT = 120  # seconds; a busy engine answers late, and a stop is answered only when the container ended
+LOG_ROTATION = {"max-size": "10m", "max-file": "3"}  # a container's log takes at most 30 MB of the disk
 
 Answer = TypeVar("Answer")
+Mounts = dict[str, tuple[str, bool]]  # path in the container -> path on the host, and whether it is read-only
 
 
 class EngineError(RuntimeError):
-    """The engine refused, or does not answer."""
+    """The engine refused a request, or does not answer."""
 
 
 def sdk() -> Any:
-    """Return the Docker SDK, which the distribution installs with its own types, or none."""
+    """Import the Docker SDK; the distributions' versions of it have different types, or none."""
     try:
         return importlib.import_module("docker")
     except ImportError as error:
@@ -44,7 +46,7 @@ def sdk() -> Any:
 
 @contextlib.contextmanager
 def explained(doing: str) -> Generator[None]:
-    """Turn the SDK's errors into one line that says what was being done."""
+    """Turn an error of the SDK into an EngineError that says what was being done."""
     try:
         yield
     except sdk().errors.DockerException as error:
@@ -112,22 +114,53 @@ class Engine:
         return found
 
     def remove_network(self, name: str) -> None:
-        """Remove a network."""
+        """Remove a network, if it exists."""
         with explained(f"remove network {name}"), contextlib.suppress(sdk().errors.NotFound):
             self.api.remove_network(name)
 
-    def create(self, name: str, spec: Spec, labels: dict[str, str], mounts: dict[str, tuple[str, bool]]) -> str:
-        """Create a container, hardened; return its id.
+    def create(self, name: str, spec: Spec, labels: dict[str, str], mounts: Mounts) -> str:
+        """Create a container from its spec, with the limits of `host_config`; return its id.
 
-        Every container gets the same policy here: no capabilities but the declared ones, no new privileges, a
-        read-only root, limits of memory (no swap), processes and open files, rotated logs, restart unless stopped.
-
-        :param labels: our labels, without prefix; keys with dots are taken as they are
-        :param mounts: container path -> (host path, read-only)
+        :param labels: our labels without their prefix; a key with a dot is taken as it is
+        :raises EngineError: where the engine refuses it; nothing of it is left then
         """
-        api = self.api
+        # Before API 1.44 a container is created on one network. It joins the others before it starts.
+        (first, endpoint), *others = endpoints(spec).items()
+        with explained(f"create {name}"):
+            made: str = self.api.create_container(
+                spec["image"],
+                name=name,
+                hostname=spec["container"],
+                entrypoint=spec["entrypoint"],
+                command=spec["command"],
+                user=spec["user"],
+                environment=spec["environment"],
+                labels={key if "." in key else LABEL + key: value for key, value in labels.items()},
+                ports=[(one["container_port"], "tcp") for one in spec["ports"]],
+                stop_signal=spec["stop_signal"],
+                host_config=self.host_config(spec, mounts),
+                healthcheck=engine_healthcheck(spec["healthcheck"]),
+                networking_config=self.api.create_networking_config(
+                    {first: self.api.create_endpoint_config(**endpoint)}
+                ),
+            )["Id"]
+        try:
+            with explained(f"connect {name} to its networks"):
+                for network, endpoint in others:
+                    self.api.connect_container_to_network(made, network, **endpoint)
+        except EngineError:
+            self.remove(made)
+            raise
+        return made
+
+    def host_config(self, spec: Spec, mounts: Mounts) -> Any:
+        """Return what a container may use of the host; every container gets the same policy.
+
+        It has no capabilities but the declared ones, gains no privileges, and has a read-only root file system, limits
+        of memory (without swap), processes and open files, and a bounded log. It restarts unless somebody stopped it.
+        """
         files = min(spec["open_files"], self.open_files)
-        host_config = api.create_host_config(
+        return self.api.create_host_config(
             binds={source: {"bind": target, "mode": "ro" if ro else "rw"} for target, (source, ro) in mounts.items()},
             cap_drop=["ALL"],
             cap_add=spec["capabilities"] or None,
@@ -147,43 +180,9 @@ class Engine:
             port_bindings=port_bindings(spec),
             network_mode=next(iter(spec["networks"])),
         )
-        endpoints = {
-            network: {
-                "ipv4_address": address or None,
-                "ipv6_address": addresses_of(spec, IPV6).get(network) or None,
-                "aliases": spec["aliases"],
-            }
-            for network, address in spec["networks"].items()
-        }
-        # Before API 1.44 a container is created on one network; it joins the others before it starts.
-        (first, endpoint), *others = endpoints.items()
-        with explained(f"create {name}"):
-            made: str = api.create_container(
-                spec["image"],
-                name=name,
-                hostname=spec["container"],
-                entrypoint=spec["entrypoint"],
-                command=spec["command"],
-                user=spec["user"],
-                environment=spec["environment"],
-                labels={key if "." in key else LABEL + key: value for key, value in labels.items()},
-                ports=[(one["container_port"], "tcp") for one in spec["ports"]],
-                stop_signal=spec["stop_signal"],
-                host_config=host_config,
-                healthcheck=engine_healthcheck(spec["healthcheck"]),
-                networking_config=api.create_networking_config({first: api.create_endpoint_config(**endpoint)}),
-            )["Id"]
-        try:
-            with explained(f"connect {name} to its networks"):
-                for network, endpoint in others:
-                    api.connect_container_to_network(made, network, **endpoint)
-        except EngineError:
-            self.remove(made)
-            raise
-        return made
 
     def start(self, container: str) -> None:
-        """Start a container, or wake a paused one."""
+        """Start a container, or resume a paused one."""
         with explained(f"start {container}"):
             if self.inspect(container)["State"]["Paused"]:
                 self.api.unpause(container)
@@ -191,7 +190,7 @@ class Engine:
                 self.api.start(container)
 
     def stop(self, container: str, timeout: int) -> None:
-        """Stop a container: its stop signal, then, after ``timeout`` seconds, KILL."""
+        """Stop a container by its stop signal; kill it after ``timeout`` seconds."""
         with explained(f"stop {container}"):
             if self.inspect(container)["State"]["Paused"]:
                 self.api.unpause(container)
@@ -203,7 +202,7 @@ class Engine:
             self.api.rename(container, name)
 
     def remove(self, container: str) -> None:
-        """Remove a container; its data stands in host directories and stays."""
+        """Remove a container, if it exists. Its data stays: it is in directories of the host."""
         with explained(f"remove {container}"), contextlib.suppress(sdk().errors.NotFound):
             self.api.remove_container(container, v=True, force=True)
 
@@ -215,11 +214,11 @@ class Engine:
     def execute(self, container: str, command: list[str], timeout: float = ENGINE_TIMEOUT) -> tuple[int, str]:
         """Run a command in a container; return its exit code and output.
 
-        :param timeout: seconds after which it is killed, as the engine does with a check
+        :param timeout: seconds after which the command is killed, as the engine does with a health check
         """
         late = threading.Event()
 
-        def end() -> None:
+        def kill() -> None:
             late.set()
             with contextlib.suppress(sdk().errors.DockerException, ProcessLookupError):
                 pid = self.api.exec_inspect(made["Id"])["Pid"]  # as this host counts
@@ -228,7 +227,7 @@ class Engine:
 
         with explained(f"run {command[0]} in {container}"):
             made = self.api.exec_create(container, command)
-            timer = threading.Timer(timeout, end)
+            timer = threading.Timer(timeout, kill)
             timer.start()
             try:
                 output = self.api.exec_start(made["Id"])
@@ -240,16 +239,29 @@ class Engine:
         return (1 if code is None else code), output.decode(errors="replace").strip()
 
 
+def endpoints(spec: Spec) -> dict[str, dict[str, Any]]:
+    """Return a container's addresses and aliases on each of its networks, as the SDK takes them."""
+    addresses6 = addresses_of(spec, IPV6)
+    return {
+        network: {
+            "ipv4_address": address or None,
+            "ipv6_address": addresses6.get(network) or None,
+            "aliases": spec["aliases"],
+        }
+        for network, address in spec["networks"].items()
+    }
+
+
 def port_bindings(spec: Spec) -> dict[int, list[tuple[str, int]]]:
-    """Group published ports by container port; one container port may stand behind several host ports."""
+    """Group a container's published ports by container port; one of them may have several ports of the host."""
     bindings: dict[int, list[tuple[str, int]]] = {}
     for one in spec["ports"]:
         bindings.setdefault(one["container_port"], []).append((one["host_ip"], one["host_port"]))
     return bindings
 
 
-def engine_healthcheck(check: dict[str, Any]) -> dict[str, Any]:
-    """Translate our healthcheck; one that is probed from the host switches off what the image brings."""
+def engine_healthcheck(check: HealthCheck) -> dict[str, object]:
+    """Return a health check as the SDK takes it; the host makes HTTP checks, so the engine then makes none."""
     if check["command"] is None:
         return {"test": ["NONE"]}
     second = 10**9  # the engine counts in nanoseconds
