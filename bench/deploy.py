@@ -1,9 +1,9 @@
-"""How long a deployment takes, beside Compose on the same images; medians of one run, as a table and as JSON.
+"""Measure how long a deployment takes, and compare it with Compose on the same images; medians, as a table and JSON.
 
     .venv/bin/python bench/deploy.py [--rounds N] [--build] [--json FILE]
 
-Deploys a stack of its own (``bench``) and removes it. ``--build`` first removes every image of ours that no container
-uses, and measures building them from nothing. Compose is measured where it is installed, else skipped by name.
+It deploys its own stack (``bench``) and removes it. ``--build`` first removes every image of ours that no container
+uses, and measures how long it takes to build them from nothing. Where Compose is not installed, it is skipped by name.
 """
 
 from __future__ import annotations
@@ -21,28 +21,45 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / ".ansible" / "collections"))
 
-from ansible_collections.sse.platform.tests.integration.stack import Stack, eventually  # noqa: E402
+from ansible_collections.sse.platform.plugins.module_utils.model.types import Release, Spec  # noqa: E402
+from ansible_collections.sse.platform.tests.integration.stack import Run, Stack, eventually  # noqa: E402
 
 EMPTY_PLAY = "- hosts: all\n  gather_facts: false\n  tasks: []\n"
-CHANGE = ("GOMAXPROCS", "1")  # read by Prometheus' Go runtime, and harmless
-REST_SECONDS = 20.0  # after which a fresh stack no longer starts anything
+CHANGE = ("GOMAXPROCS", "1")  # the Go runtime of Prometheus reads it; it does no harm
+REST_SECONDS = 20.0  # after this time a fresh stack has started everything
+
+
+class Report(TypedDict):
+    """The figures of a run. Times are in seconds."""
+
+    medians_seconds: dict[str, float]
+    rounds_seconds: dict[str, list[float]]
+    ratios: dict[str, float]
+    host_tasks: int
+    image_bytes: dict[str, int]
+    images_once_bytes: int
+    memory_bytes: dict[str, int]
+    skipped: dict[str, str]
 
 
 class Figures:
-    """What was measured: every round, shown as it comes."""
+    """The figures of every round."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, list[float]] = {}
-        self.values: dict[str, Any] = {}
+        self.host_tasks = 0
+        self.image_bytes: dict[str, int] = {}
+        self.images_once_bytes = 0
+        self.memory_bytes: dict[str, int] = {}
         self.skipped: dict[str, str] = {}
 
     def time(self, what: str, work: Callable[[], object]) -> None:
-        """Time one round."""
+        """Time one round, and show it."""
         begun = time.monotonic()
         work()
         self.seconds.setdefault(what, []).append(round(time.monotonic() - begun, 2))
@@ -52,8 +69,8 @@ class Figures:
         """Return the median of all rounds."""
         return statistics.median(self.seconds[what])
 
-    def report(self) -> dict[str, Any]:
-        """Return everything, with the ratios that have a goal."""
+    def report(self) -> Report:
+        """Return all figures, and the ratios that have a goal."""
         empty = self.median("empty play")
         ratios = {"up, nothing to change / empty play (goal: at most 5)": self.median("up, nothing to change") / empty}
         if "compose up, fresh" in self.seconds:
@@ -65,13 +82,16 @@ class Figures:
             "medians_seconds": {what: round(self.median(what), 2) for what in self.seconds},
             "rounds_seconds": self.seconds,
             "ratios": {what: round(ratio, 2) for what, ratio in ratios.items()},
-            **self.values,
+            "host_tasks": self.host_tasks,
+            "image_bytes": self.image_bytes,
+            "images_once_bytes": self.images_once_bytes,
+            "memory_bytes": self.memory_bytes,
             "skipped": self.skipped,
         }
 
 
-def table(report: dict[str, Any]) -> str:
-    """Lay the report out for people."""
+def table(report: Report) -> str:
+    """Write the report as a table for people."""
     rows = [(what, f"{seconds:.2f} s") for what, seconds in report["medians_seconds"].items()]
     rows += [(what, f"{ratio:.2f}") for what, ratio in report["ratios"].items()]
     rows.append(("host tasks in a run with nothing to change", str(report["host_tasks"])))
@@ -85,12 +105,12 @@ def table(report: dict[str, Any]) -> str:
 
 
 def megabytes(size: int) -> str:
-    """Show bytes as megabytes, as Docker does (10^6)."""
+    """Write bytes as megabytes of 10^6 bytes, as Docker does."""
     return f"{size / 1e6:.0f} MB"
 
 
-def expect(run: Any) -> None:
-    """Stop where a playbook failed: its time would mean nothing."""
+def expect(run: Run) -> None:
+    """End where a playbook failed: its time would mean nothing."""
     if run.code:
         sys.exit(run.output)
 
@@ -106,13 +126,13 @@ def empty_play() -> None:
 
 
 def host_tasks(stack: Stack) -> int:
-    """Count the modules that a run with nothing to change executes on the host."""
+    """Count the modules that run on the host when there is nothing to change."""
     return len(re.findall(r"Using module file", stack.up("-vvv").output))
 
 
 def build_images(stack: Stack, figures: Figures) -> None:
-    """Build every image from nothing; layers that others still use stay, and are said."""
-    api = stack.engine.api
+    """Build every image from nothing. Images that a container uses stay, and the report names them."""
+    api: Any = stack.engine.api
     for image in stack.engine.images.list():
         for tag in [tag for tag in image.tags if tag.startswith("sse-platform/")]:
             api.remove_image(tag, force=True)
@@ -125,7 +145,7 @@ def build_images(stack: Stack, figures: Figures) -> None:
 
 
 def image_sizes(stack: Stack) -> tuple[dict[str, int], int]:
-    """Return each image's size, and that of all of them with shared layers counted once."""
+    """Return the size of each image, and the size of all images with shared layers counted once."""
     references = sorted({one.attrs["Config"]["Image"] for one in stack.containers().values()})
     sizes = {name: int(stack.engine.images.get(name).attrs["Size"]) for name in references}
     with (
@@ -138,7 +158,7 @@ def image_sizes(stack: Stack) -> tuple[dict[str, int], int]:
 
 
 def memory(stack: Stack) -> dict[str, int]:
-    """Return what each container holds, without page cache that the kernel may drop."""
+    """Return the memory of each container, without page cache that the kernel may drop."""
     held: dict[str, int] = {}
     for name, one in sorted(stack.containers().items()):
         found = one.stats(stream=False)["memory_stats"]
@@ -148,84 +168,95 @@ def memory(stack: Stack) -> dict[str, int]:
 
 
 def compose_command() -> list[str] | None:
-    """Find Compose, as a plugin or as a program."""
+    """Return the command of Compose, which is a plugin or a program; None where there is none."""
     if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0:
         return ["docker", "compose"]
     return ["docker-compose"] if shutil.which("docker-compose") else None
 
 
 def compose_file(stack: Stack, directory: Path) -> dict[str, Any]:
-    """Say what runs in Compose's words: the same images, commands, limits, files and checks."""
+    """Describe the running stack as a Compose file, with the same images, commands, limits, files and checks.
+
+    :param directory: where the files of the containers are copied to
+    """
     services: dict[str, Any] = {}
     for name, one in stack.containers().items():
         spec = spec_of(stack, name)
-        volumes: list[str] = []
-        for mount in one.attrs["Mounts"]:
-            source = Path(mount["Source"])
-            if stack.state in source.parents:
-                copy = directory / name / source.relative_to(stack.state)
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                if mount["RW"]:
-                    copy.mkdir()
-                    shutil.chown(copy, *map(int, spec["user"].split(":")))
-                else:
-                    subprocess.run(["cp", "-a", str(source), str(copy)], check=True)
-                source = copy
-            volumes.append(f"{source}:{mount['Destination']}" + ("" if mount["RW"] else ":ro"))
-        check = spec["healthcheck"]
-        services[spec["container"]] = {
-            "image": spec["image"],
-            "entrypoint": dollars(spec["entrypoint"]),
-            "command": dollars(spec["command"]),
-            "user": spec["user"],
-            "environment": {key: dollars(value) for key, value in spec["environment"].items()},
-            "networks": {"stack": {"ipv4_address": next(iter(spec["networks"].values())), "aliases": spec["aliases"]}},
-            "volumes": volumes,
-            "tmpfs": [f"{path}:size={size}" for path, size in spec["tmpfs"].items()],
-            "ports": [f"{one['host_ip']}:{one['host_port']}:{one['container_port']}" for one in spec["ports"]],
-            "mem_limit": spec["memory"],
-            "pids_limit": spec["pids"],
-            "cap_drop": ["ALL"],
-            "cap_add": spec["capabilities"],
-            "security_opt": ["no-new-privileges:true"],
-            "read_only": spec["read_only"],
-            "stop_signal": spec["stop_signal"],
-            "stop_grace_period": f"{spec['stop_timeout']}s",
-            "sysctls": spec["sysctls"],
-            "extra_hosts": [f"{host}:{address}" for host, address in spec["hosts"].items()],
-            "restart": "unless-stopped",
-            "depends_on": {
-                spec_of(stack, needed)["container"]: {"condition": "service_healthy"} for needed in spec["after"]
-            },
-        }
-        if check["command"]:
-            services[spec["container"]]["healthcheck"] = {
-                "test": ["CMD", *dollars(check["command"])],
-                "interval": "1s",  # Compose has no other way to see a start sooner
-                "timeout": f"{check['timeout']}s",
-                "retries": check["start"],
-            }
+        volumes = [volume(stack, mount, directory / name, spec["user"]) for mount in one.attrs["Mounts"]]
+        needed = [spec_of(stack, one)["container"] for one in spec["after"]]
+        services[spec["container"]] = compose_service(spec, volumes, needed)
     subnet = stack.variables["network_subnet"]
     networks = {"stack": {"driver": "bridge", "ipam": {"config": [{"subnet": subnet}]}}}
     return {"name": "bench-compose", "services": services, "networks": networks}
 
 
+def volume(stack: Stack, mount: dict[str, Any], directory: Path, user: str) -> str:
+    """Return a mount as Compose writes it. Files of the stack are copied, and its data directories begin empty."""
+    source = Path(mount["Source"])
+    if stack.state in source.parents:
+        copy = directory / source.relative_to(stack.state)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if mount["RW"]:
+            copy.mkdir()
+            shutil.chown(copy, *map(int, user.split(":")))
+        else:
+            subprocess.run(["cp", "-a", str(source), str(copy)], check=True)
+        source = copy
+    return f"{source}:{mount['Destination']}" + ("" if mount["RW"] else ":ro")
+
+
+def compose_service(spec: Spec, volumes: list[str], needed: list[str]) -> dict[str, Any]:
+    """Return a container as a service of a Compose file."""
+    check = spec["healthcheck"]
+    service: dict[str, Any] = {
+        "image": spec["image"],
+        "entrypoint": dollars(spec["entrypoint"]),
+        "command": dollars(spec["command"]),
+        "user": spec["user"],
+        "environment": {key: dollars(value) for key, value in spec["environment"].items()},
+        "networks": {"stack": {"ipv4_address": next(iter(spec["networks"].values())), "aliases": spec["aliases"]}},
+        "volumes": volumes,
+        "tmpfs": [f"{path}:size={size}" for path, size in spec["tmpfs"].items()],
+        "ports": [f"{one['host_ip']}:{one['host_port']}:{one['container_port']}" for one in spec["ports"]],
+        "mem_limit": spec["memory"],
+        "pids_limit": spec["pids"],
+        "cap_drop": ["ALL"],
+        "cap_add": spec["capabilities"],
+        "security_opt": ["no-new-privileges:true"],
+        "read_only": spec["read_only"],
+        "stop_signal": spec["stop_signal"],
+        "stop_grace_period": f"{spec['stop_timeout']}s",
+        "sysctls": spec["sysctls"],
+        "extra_hosts": [f"{host}:{address}" for host, address in spec["hosts"].items()],
+        "restart": "unless-stopped",
+        "depends_on": {name: {"condition": "service_healthy"} for name in needed},
+    }
+    if check["command"]:
+        service["healthcheck"] = {
+            "test": ["CMD", *dollars(check["command"])],
+            "interval": "1s",  # Compose has no other way to notice a start sooner
+            "timeout": f"{check['timeout']}s",
+            "retries": check["start"],
+        }
+    return service
+
+
 def dollars(value: Any) -> Any:
-    """Keep Compose from reading $ as a variable of its own."""
+    """Write $ so that Compose does not read it as one of its variables."""
     return value.replace("$", "$$") if isinstance(value, str) else [dollars(one) for one in value]
 
 
-def spec_of(stack: Stack, name: str) -> dict[str, Any]:
-    """Return a container's spec from the newest release that names it."""
+def spec_of(stack: Stack, name: str) -> Spec:
+    """Return the spec of a container from the newest release that has it."""
     for path in sorted((stack.state / "releases").glob("*/*.json"), reverse=True):
-        containers = json.loads(path.read_text())["containers"]
-        if name in containers:
-            return containers[name]
-    sys.exit(f"no release names {name}")
+        release: Release = json.loads(path.read_text())
+        if name in release["containers"]:
+            return release["containers"][name]
+    sys.exit(f"no release has the container {name}")
 
 
 def measure_compose(command: list[str], file: dict[str, Any], directory: Path, figures: Figures) -> None:
-    """Do with Compose what was done with the playbook."""
+    """Measure with Compose what was measured with the playbook."""
     path = directory / "compose.json"
 
     def compose(*arguments: str) -> None:
@@ -246,10 +277,12 @@ def measure_compose(command: list[str], file: dict[str, Any], directory: Path, f
 
 def main() -> None:
     """Measure everything in one run."""
-    parser = argparse.ArgumentParser(description="How long a deployment takes")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--build", action="store_true", help="also measure building all images from nothing")
-    parser.add_argument("--json", type=Path, default=ROOT / ".ansible" / "bench-deploy.json")
+    parser = argparse.ArgumentParser(description="Measure how long a deployment takes.")
+    parser.add_argument("--rounds", type=int, default=3, help="how often to deploy (default: 3)")
+    parser.add_argument("--build", action="store_true", help="also measure how long building all images takes")
+    parser.add_argument(
+        "--json", type=Path, default=ROOT / ".ansible" / "bench-deploy.json", help="write figures there"
+    )
     options = parser.parse_args()
     figures = Figures()
     stack = Stack("bench", "10.86.0.0/24", 18280)
@@ -281,11 +314,11 @@ def main() -> None:
                     measure_compose(command, file, Path(directory), figures)
                 stack.up()
         expect(stack.play("verify"))
-        figures.values["host_tasks"] = host_tasks(stack)
-        figures.values["image_bytes"], figures.values["images_once_bytes"] = image_sizes(stack)
+        figures.host_tasks = host_tasks(stack)
+        figures.image_bytes, figures.images_once_bytes = image_sizes(stack)
         started = time.monotonic()
         eventually(lambda: time.monotonic() - started > REST_SECONDS, "rest", 2 * REST_SECONDS)
-        figures.values["memory_bytes"] = memory(stack)
+        figures.memory_bytes = memory(stack)
     finally:
         stack.destroy()
     report = figures.report()

@@ -1,11 +1,11 @@
-"""What fan-out costs, beside other hubs on the same machine in one run; medians of interleaved rounds.
+"""Measure what fan-out costs, and compare it with other hubs on the same machine; medians of interleaved rounds.
 
     .venv/bin/python bench/fanout.py [--quick] [--json FILE] [--write-docs]
 
-Two kinds of rows, never mixed: fan-out alone (every hub with its log in memory), and end to end through Kafka. The hub
-has one core and the client another. Needs root and a C compiler; Go for Mercure's hub, apt for nchan, Docker and the
-platform's image for Kafka: what cannot be had is skipped by name. Every process it starts is ended by its id. Some 12
-minutes, with --quick 3.
+There are two kinds of rows, and they are never mixed: fan-out alone (every hub has its log in memory), and the whole
+way through Kafka. The hub has one core and the client another one. It needs root and a C compiler, Go for the hub of
+Mercure, apt for nchan, Docker and the platform's image for Kafka. What is missing is skipped by name. It ends every
+process that it starts by its id. It takes some 12 minutes, and 3 with --quick.
 """
 
 from __future__ import annotations
@@ -20,47 +20,46 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
 import load
 import peers
 import report
+from measurements import (
+    FanOut,
+    FloodStep,
+    Idle,
+    IdleStreams,
+    Links,
+    Machine,
+    Result,
+    Resume,
+    ResumeStep,
+    Round,
+    Step,
+    Subscribed,
+    SubscribeStep,
+    ThroughKafka,
+    WindowStep,
+)
 from peers import PEERS, ROOT, Hub, SkippedError, Workplace
 
 Start = Callable[[Workplace], Hub]
 
 SUBSCRIBERS = 1000
 LOW, HIGH = 20, 200  # events per second, to each subscriber
-PAIRS = 3  # of windows for each link of NGINX, in every round
-LADDER = [
-    5,
-    10,
-    20,
-    30,
-    40,
-    60,
-    80,
-    100,
-    150,
-    200,
-    250,
-    300,
-    400,
-    600,
-    800,
-    1000,
-    1200,
-    1600,
-]  # where "holds" is looked for
+PAIRS = 3  # windows at each rate for each link of NGINX, in every round
+# The rates among which the highest one is searched that a hub keeps up with.
+LADDER = (5, 10, 20, 30, 40, 60, 80, 100, 150, 200, 250, 300, 400, 600, 800, 1000, 1200, 1600)
 IDLE_SUBSCRIBERS = 10_000
 RESUMED_EVENTS = 10_000
 DOCUMENTS = [ROOT / "docs" / "performance.md", ROOT / "README.md"]
 
 
 class Bench:
-    """One run: its options, what was measured, and what was skipped."""
+    """One run: its options, the versions that it met, and what was skipped."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.quick: bool = options.quick
@@ -71,48 +70,45 @@ class Bench:
         self.skipped: dict[str, str] = {}
 
     @contextlib.contextmanager
-    def attempt(self, name: str) -> Iterator[Workplace]:
-        """Measure something; what cannot be had is skipped by name."""
+    def attempt(self, name: str) -> Generator[Workplace]:
+        """Measure something. Where that is not possible, remember the reason under this name."""
         try:
             with peers.workplace(self.first_port, self.versions) as place:
                 yield place
         except SkippedError as error:
             self.skipped[name] = str(error)
-            say(f"{name}: skipped, {error}")
+            say(f"{name}: skipped: {error}")
 
-    def standard(self, hub: Hub) -> dict[str, Any]:
-        """Memory of idle connections, the low rate and the high rate."""
-        return measure(
+    def standard(self, hub: Hub) -> Round:
+        """Measure the memory of idle connections, the low rate and the high rate."""
+        found = measure(
             hub,
             subscribe(SUBSCRIBERS),
             window("warm-up", LOW, 1),
             window("low", LOW, self.seconds),
             window("high", HIGH, self.seconds),
         )
+        return {"subscribed": found["subscribed"], "low": found["low"], "high": found["high"]}
 
-    def round(self, rounds: dict[str, list[dict[str, Any]]], name: str, title: str, start: Start) -> None:
-        """One peer's turn."""
-        if title in self.skipped:
-            return
-        with self.attempt(title) as place:
-            found = self.standard(start(place))
-            rounds.setdefault(name, []).append(found)
-            say(f"{title}: {report.line(found)}")
-
-    def fan_out(self) -> dict[str, Any]:
-        """Every hub with its log in memory."""
-        rounds: dict[str, list[dict[str, Any]]] = {}
+    def fan_out(self) -> FanOut:
+        """Measure every hub with its log in memory."""
+        rounds: dict[str, list[Round]] = {}
         for _ in range(self.rounds):
             for name, start in PEERS.items():
-                self.round(rounds, name, name, start)
+                if name in self.skipped:
+                    continue
+                with self.attempt(name) as place:
+                    found = self.standard(start(place))
+                    rounds.setdefault(name, []).append(found)
+                    say(f"{name}: {report.line(found)}")
         return {"rounds": rounds, "holds": {} if self.quick else {name: self.holds(name) for name in rounds}}
 
     def holds(self, name: str) -> int:
-        """The highest rate of the ladder that a hub keeps up with, by bisection; 0 for none."""
+        """Return the highest rate of the ladder that a hub keeps up with, found by bisection; 0 for none."""
         low, high = -1, len(LADDER)
         while high - low > 1:
             middle = (low + high) // 2
-            # Twice, because one moment of somebody else's on this machine is no reason to call a rate too high.
+            # Twice: a short load from somebody else on this machine does not make a rate too high.
             low, high = (middle, high) if any(self._kept(name, LADDER[middle]) for _ in range(2)) else (low, middle)
         return LADDER[low] if low >= 0 else 0
 
@@ -124,27 +120,33 @@ class Bench:
             return kept
         return False
 
-    def nginx(self) -> dict[str, Any]:
-        """Ours behind NGINX, both on the one core; the same processes serve both links in turn, window by window."""
-        rounds: dict[str, list[dict[str, Any]]] = {link: [] for link in peers.LINKS}
+    def nginx(self) -> Links | None:
+        """Measure our service behind NGINX, both on one core. The same processes serve both links, window by window."""
+        rounds: dict[str, list[Round]] = {link: [] for link in peers.LINKS}
+        pairs = 1 if self.quick else PAIRS
         for number in range(self.rounds):
             with self.attempt("behind NGINX") as place:
                 hub = peers.behind_nginx(place)
-                # In turn forwards and backwards, so that neither link always comes first.
+                # Every second round is in reverse order, so that neither link is always first.
                 links = peers.LINKS if number % 2 else tuple(reversed(peers.LINKS))
-                steps = [subscribe(SUBSCRIBERS), window("warm-up", LOW, 1)]
-                for pair in range(1 if self.quick else PAIRS):
+                steps: list[SubscribeStep | WindowStep] = [subscribe(SUBSCRIBERS), window("warm-up", LOW, 1)]
+                for pair in range(pairs):
                     steps += [window(f"low {pair}", LOW, self.seconds), window(f"high {pair}", HIGH, self.seconds)]
                 found = measure(hub, *(peers.by_link(hub, link, step) for step in steps for link in links))
-                for pair in range(1 if self.quick else PAIRS):
+                for pair in range(pairs):
                     for link in peers.LINKS:
-                        names = {"subscribed": "subscribed", "low": f"low {pair}", "high": f"high {pair}"}
-                        rounds[link].append({short: found[f"{link} {name}"] for short, name in names.items()})
+                        rounds[link].append(
+                            {
+                                "subscribed": found[f"{link} subscribed"],
+                                "low": found[f"{link} low {pair}"],
+                                "high": found[f"{link} high {pair}"],
+                            }
+                        )
                         say(f"behind NGINX, {link}: {report.line(rounds[link][-1])}")
-        return {"rounds": rounds} if all(rounds.values()) else {}
+        return {"rounds": rounds} if all(rounds.values()) else None
 
-    def idle(self) -> dict[str, Any]:
-        """Ten thousand subscribers to whom nothing comes but heartbeats."""
+    def idle(self) -> IdleStreams | None:
+        """Measure ten thousand subscribers that get nothing but heartbeats."""
         with self.attempt("idle subscribers") as place:
             found = measure(
                 peers.ours(place),
@@ -152,16 +154,18 @@ class Bench:
                 {"name": "idle", "kind": "idle", "seconds": 15.0 if self.quick else 30.0},
             )
             say(f"idle: {found}")
-            return {**found["subscribed"], **found["idle"]}
-        return {}
+            subscribed: Subscribed = found["subscribed"]
+            idle: Idle = found["idle"]
+            return {**subscribed, **idle}
+        return None
 
-    def kafka(self) -> dict[str, Any]:
-        """End to end: published with acks=all, read back, and fanned out."""
+    def kafka(self) -> ThroughKafka | None:
+        """Measure the whole way: published with acks=all, read back from Kafka, and fanned out."""
         with self.attempt("Kafka") as place:
             address, pids = peers.kafka(place)
             hub = peers.ours(place, KAFKA_BROKERS=address, SSE_MAX_BATCH_EVENTS="500")
             hub.processes["broker"] = pids
-            hub.spin = False  # the broker is on the client's core
+            hub.spin = False  # the broker shares the core of the client
             found = measure(
                 hub,
                 subscribe(SUBSCRIBERS),
@@ -171,37 +175,45 @@ class Bench:
             found |= measure(hub, flood("single", 32, 1, self.seconds), flood("batch", 8, 100, self.seconds))
             found["resume"] = self.resume(hub)
             say(f"Kafka: {found}")
-            return found
-        return {}
+            return {"low": found["low"], "single": found["single"], "batch": found["batch"], "resume": found["resume"]}
+        return None
 
-    def resume(self, hub: Hub) -> dict[str, Any]:
-        """Many subscribers that come back at once, each for many events."""
-        base = 9_000_000_000  # numbers of its own
+    def resume(self, hub: Hub) -> Resume:
+        """Measure many subscribers that come back at once, each for many events."""
+        base = 9_000_000_000  # numbers that nothing else uses
         cursor = post(hub.port, [base - 1])[0]
         for begin in range(base, base + RESUMED_EVENTS, 500):
             post(hub.port, list(range(begin, begin + 500)))
         request = hub.subscribe.replace("channel=bench", f"channel=bench&last_event_id={cursor}")
-        step = {"name": "resume", "kind": "resume", "count": SUBSCRIBERS, "events": RESUMED_EVENTS, "base": base}
-        return measure(hub, {**step, "request": request, "grace": 30.0})["resume"]
+        step: ResumeStep = {
+            "name": "resume",
+            "kind": "resume",
+            "count": SUBSCRIBERS,
+            "events": RESUMED_EVENTS,
+            "base": base,
+            "request": request,
+            "grace": 30.0,
+        }
+        return measure(hub, step)["resume"]
 
 
-def subscribe(count: int) -> dict[str, Any]:
-    """Open streams, and see what memory they take."""
+def subscribe(count: int) -> SubscribeStep:
+    """Return the step that opens streams, and shows the memory that they take."""
     return {"name": "subscribed", "kind": "subscribe", "count": count, "settle": 1.0}
 
 
-def window(name: str, rate: float, seconds: float) -> dict[str, Any]:
-    """Publish at a rate; 2 s more for what is late."""
+def window(name: str, rate: float, seconds: float) -> WindowStep:
+    """Return the step that publishes at a rate, and waits 2 s for events that are late."""
     return {"name": name, "kind": "window", "rate": rate, "seconds": seconds, "grace": 2.0}
 
 
-def flood(name: str, concurrency: int, batch: int, seconds: float) -> dict[str, Any]:
-    """Publish as fast as answers come."""
+def flood(name: str, concurrency: int, batch: int, seconds: float) -> FloodStep:
+    """Return the step that publishes as fast as answers come."""
     return {"name": name, "kind": "flood", "concurrency": concurrency, "batch": batch, "seconds": seconds}
 
 
-def measure(hub: Hub, *steps: dict[str, Any]) -> dict[str, Any]:
-    """Have the client do these steps; its results by their names."""
+def measure(hub: Hub, *steps: Step) -> dict[str, Any]:
+    """Let the client do these steps, and return the result of each by its name: what its kind of step measures."""
     command = [sys.executable, load.__file__, str(peers.CLIENT_CORE)]
     done = subprocess.run(command, input=json.dumps(hub.job(list(steps))).encode(), capture_output=True, check=False)
     if done.returncode:
@@ -210,7 +222,7 @@ def measure(hub: Hub, *steps: dict[str, Any]) -> dict[str, Any]:
 
 
 def post(port: int, numbers: list[int]) -> list[str]:
-    """Publish a batch to our service; the ids."""
+    """Publish a batch to our service, and return the ids."""
     events = b",".join(b'{"channel":"bench","data":%b}' % load.payload(number) for number in numbers)
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(f"http://127.0.0.1:{port}/api/v1/events", b"[" + events + b"]", headers)
@@ -218,8 +230,8 @@ def post(port: int, numbers: list[int]) -> list[str]:
         return json.load(answer)["ids"]
 
 
-def machine() -> dict[str, Any]:
-    """What it ran on, and nothing that names it."""
+def machine() -> Machine:
+    """Describe the machine, without anything that identifies it."""
     cpu = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
@@ -236,34 +248,51 @@ def say(text: str) -> None:
     print(f"  {text}", file=sys.stderr, flush=True)
 
 
+def run(options: argparse.Namespace) -> Result:
+    """Measure the rows that were asked for."""
+    bench, begun = Bench(options), time.monotonic()
+    rows: dict[str, Callable[[], object]] = {
+        "fan_out": bench.fan_out,
+        "nginx": bench.nginx,
+        "idle": bench.idle,
+        "kafka": bench.kafka,
+    }
+    found: Any = {name: measured() for name, measured in rows.items() if name in (options.only or rows)}
+    return found | {
+        "machine": machine(),
+        "versions": bench.versions,
+        "skipped": bench.skipped,
+        "rounds": bench.rounds,
+        "quick": bench.quick,
+        "minutes": round((time.monotonic() - begun) / 60, 1),
+    }
+
+
+def end(*_: object) -> None:
+    """End by SIGTERM as by an error, so that the servers are ended too."""
+    sys.exit("fanout.py was ended by a signal")
+
+
 def main() -> None:
     """Measure everything in one run."""
-    parser = argparse.ArgumentParser(description="What fan-out costs, beside other hubs")
-    parser.add_argument("--quick", action="store_true", help="one short round and no search for the highest rate")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--port", type=int, default=21400, help="the first of the ports to use")
-    parser.add_argument("--json", type=Path, default=ROOT / ".ansible" / "bench-fanout.json")
-    parser.add_argument("--write-docs", action="store_true", help="put the JSON's tables into README.md and docs")
-    parser.add_argument("--no-run", action="store_true", help="measure nothing: read the JSON file")
-    parser.add_argument("--only", choices=["fan_out", "nginx", "idle", "kafka"], nargs="*", help="these rows alone")
+    parser = argparse.ArgumentParser(description="Measure what fan-out costs, and compare it with other hubs.")
+    parser.add_argument("--quick", action="store_true", help="do one short round, and do not search the highest rate")
+    parser.add_argument("--rounds", type=int, default=3, help="how often to measure every hub (default: 3)")
+    parser.add_argument("--port", type=int, default=21400, help="use ports from this one on (default: 21400)")
+    parser.add_argument(
+        "--json", type=Path, default=ROOT / ".ansible" / "bench-fanout.json", help="write figures there"
+    )
+    parser.add_argument("--write-docs", action="store_true", help="put the tables into README.md and docs")
+    parser.add_argument("--no-run", action="store_true", help="measure nothing, and read the JSON file")
+    parser.add_argument("--only", choices=["fan_out", "nginx", "idle", "kafka"], nargs="*", help="measure only these")
     options = parser.parse_args()
     if options.no_run:
-        result = json.loads(options.json.read_text())
+        result: Result = json.loads(options.json.read_text())
     else:
         if (os.cpu_count() or 1) < 2:
             sys.exit("fanout.py needs two cores: one for the hub, one for the client")
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # by way of what ends the servers
-        bench, begun = Bench(options), time.monotonic()
-        rows = options.only or ["fan_out", "nginx", "idle", "kafka"]
-        result = {row: getattr(bench, row)() for row in rows}
-        result |= {
-            "machine": machine(),
-            "versions": bench.versions,
-            "skipped": bench.skipped,
-            "rounds": bench.rounds,
-            "quick": bench.quick,
-            "minutes": round((time.monotonic() - begun) / 60, 1),
-        }
+        signal.signal(signal.SIGTERM, end)
+        result = run(options)
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(result, indent=1) + "\n")
     print(report.markdown(result))

@@ -1,9 +1,9 @@
-"""The load of fanout.py in a process of its own: subscribers that count by sequence number, and an open-loop publisher.
+"""The load of fanout.py, in its own process: subscribers that count events, and a publisher with a fixed rate.
 
     python bench/load.py CORE < job.json > result.json
 
-Streams are read by reader.c, so that the client is never what limits a hub written in C. Latency is from just before
-the publisher's send() to just after the subscriber's recv().
+reader.c reads the streams, so that the client never limits a hub that is written in C. Latency is the time from just
+before the send() of the publisher to just after the recv() of the subscriber.
 """
 
 from __future__ import annotations
@@ -23,24 +23,39 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+
+from measurements import (
+    Flood,
+    FloodStep,
+    Idle,
+    IdleStep,
+    Job,
+    Measured,
+    Resume,
+    ResumeStep,
+    Step,
+    Subscribed,
+    SubscribeStep,
+    Window,
+    WindowStep,
+)
 
 PAYLOAD_BYTES = 190
-CONNECTS = 100  # opened before their answers are read: below every peer's listen backlog
-PUBLISHERS = 64  # connections; more publishes than this at once are held back, and counted
-LOST = 599  # in the place of a status
+CONNECTS = 100  # connections that are opened before their answers are read: below the listen backlog of every peer
+PUBLISHERS = 64  # connections; a publish that would need more is held back, and counted
+LOST = 599  # instead of a status
 STEPS, STEP_MS = 1_000_000, 0.1  # of the histogram of latencies, as in reader.c
 DATA_SEGMENTS_IN = 152  # offset of tcpi_data_segs_in in struct tcp_info (linux/tcp.h)
 
 
 def payload(number: int) -> bytes:
-    """One event's data: JSON of PAYLOAD_BYTES, its number at a fixed place."""
+    """Return the data of one event: JSON of PAYLOAD_BYTES, with the number at a fixed place."""
     text = b'{"n":"%010d","symbol":"ACME","price":"101.25","note":"' % number
     return text + b"x" * (PAYLOAD_BYTES - len(text) - 2) + b'"}'
 
 
 class Counters(ctypes.Structure):
-    """The head of struct reader in reader.c."""
+    """The first fields of struct reader in reader.c."""
 
     _fields_ = [
         ("delivered", ctypes.c_uint64),
@@ -55,7 +70,10 @@ class Counters(ctypes.Structure):
 
 
 class Reader:
-    """reader.c: subscribers' sockets, read and counted; spinning, so that no hub pays for waking it, or asleep."""
+    """reader.c: it reads the sockets of subscribers and counts events. It spins, or it sleeps until data come.
+
+    While it spins, no hub spends time to wake it.
+    """
 
     def __init__(self, library: Path, limit: int, spin: bool = False) -> None:
         self.spin = spin
@@ -71,20 +89,23 @@ class Reader:
         self._library.reader_expect.argtypes = [ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_void_p]
         self._reader = self._library.reader_new(limit)
         self._others = (ctypes.c_int * 256)()
-        self._sent: Any = None  # kept alive: reader.c holds its address
+        self._sent: object = None  # reader.c holds its address, so it must not be freed
         self.counters: Counters = self._reader.contents
 
     def add(self, descriptor: int, rest: bytes) -> None:
-        """Count a subscriber in, with what came after its answer's head."""
+        """Add a subscriber, with the bytes that came after the head of its answer."""
         self._library.reader_add(self._reader, descriptor, rest, len(rest))
 
-    def expect(self, base: int, total: int, sent: Any = None) -> None:
-        """Count the numbers [base, base + total) from now on, published at the times in `sent`, by CLOCK_MONOTONIC."""
+    def expect(self, base: int, total: int, sent: object = None) -> None:
+        """Count the numbers [base, base + total) from now on.
+
+        :param sent: a C array of the times at which they are published (CLOCK_MONOTONIC)
+        """
         self._sent = sent
         self._library.reader_expect(self._reader, base, total, sent)
 
     def poll(self, epoll: int, deadline: float) -> list[int]:
-        """Read until the deadline or until other descriptors are ready; which."""
+        """Read until the deadline or until other descriptors are ready; return these descriptors."""
         found = self._library.reader_poll(self._reader, epoll, deadline, self.spin, self._others)
         return self._others[:found]
 
@@ -98,7 +119,7 @@ def build(directory: Path) -> Path:
 
 
 def percentile(histogram: Sequence[int], share: float) -> int:
-    """The lowest step at or below which at least that share of the counts lies; 0 for none."""
+    """Return the lowest step so that at least this share of all counts lies at it or below; 0 without counts."""
     needed = share * sum(histogram)
     passed = 0
     for step, count in enumerate(histogram):
@@ -109,12 +130,12 @@ def percentile(histogram: Sequence[int], share: float) -> int:
 
 
 def processor_seconds(pids: list[int]) -> float:
-    """User and system time of processes, by their own clocks (clock_getcpuclockid(3)): exact, not in ticks."""
+    """Return user and system time of processes, by their own clocks (clock_getcpuclockid(3)): exact, not in ticks."""
     return sum(time.clock_gettime((~pid << 3) | 2) for pid in pids)
 
 
 def resident_bytes(pids: list[int]) -> int:
-    """Resident memory of processes."""
+    """Return the resident memory of processes."""
     pages = 0
     for pid in pids:
         with open(f"/proc/{pid}/statm") as statm:  # noqa: PTH123 - read in a loop that is being timed
@@ -123,27 +144,27 @@ def resident_bytes(pids: list[int]) -> int:
 
 
 def segments(stream: socket.socket) -> int:
-    """Data segments that came: on loopback, where one takes 64 KB, the hub's writes."""
+    """Return how many data segments came. On loopback, where one holds 64 KB, these are the writes of the hub."""
     information = stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 192)
     return struct.unpack_from("I", information, DATA_SEGMENTS_IN)[0]
 
 
 class Publisher:
-    """One kept-alive connection with at most one request under way."""
+    """One connection that is kept open, with at most one request at a time."""
 
-    def __init__(self, address: tuple[str, int] | str) -> None:
-        self.socket = connected(address)
+    def __init__(self, port: int) -> None:
+        self.socket = connected(port)
         self.socket.setblocking(False)
         self.lost = False
         self._answer = bytearray()
 
     def send(self, request: bytes) -> None:
-        """Send one request; they are far smaller than a socket's buffer."""
+        """Send one request. It is far smaller than the buffer of a socket."""
         if self.socket.send(request) != len(request):
             raise ConnectionError("a publish did not fit into an empty socket buffer")
 
     def receive(self) -> int:
-        """Read; the status of an answer that is complete, LOST where the hub has closed the connection, else 0."""
+        """Read, and return the status of a complete answer, 0 before it is complete, LOST after the hub hung up."""
         part = b""
         with suppress(ConnectionError):
             part = self.socket.recv(65536)
@@ -163,22 +184,18 @@ class Publisher:
         return int(head.split(b" ", 2)[1])
 
 
-def connected(address: tuple[str, int] | str) -> socket.socket:
-    """A connection to a port of this machine or to a Unix socket."""
-    made = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
-    made.settimeout(20)
-    made.connect(address)
-    if not isinstance(address, str):
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+def connected(port: int) -> socket.socket:
+    """Connect to a port of this machine."""
+    made = socket.create_connection(("127.0.0.1", port), 20)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return made
 
 
 class Load:
     """Everything that one job does to one hub."""
 
-    def __init__(self, job: dict[str, Any]) -> None:
+    def __init__(self, job: Job) -> None:
         self.job = job
-        self.address: tuple[str, int] | str = job["socket"] if "socket" in job else ("127.0.0.1", job["port"])
         self.publish_head, self.publish_tail = job["publish_head"].encode(), job["publish_tail"].encode()
         self.escape = job["escape"]
         self.subscribers: dict[str, list[socket.socket]] = {}  # by the name of their set
@@ -189,15 +206,15 @@ class Load:
         self.next_number = 0
 
     def pids(self) -> list[int]:
-        """All processes of the hub."""
+        """Return all processes of the hub."""
         return [pid for pids in self.job["processes"].values() for pid in pids]
 
     def spent(self) -> dict[str, float]:
-        """Processor seconds so far, by kind of process."""
+        """Return the processor seconds so far, by the name of the process."""
         return {name: processor_seconds(pids) for name, pids in self.job["processes"].items()}
 
     def request(self, number: int, tail: bytes) -> bytes:
-        """One publish."""
+        """Return the request that publishes one event."""
         body = payload(number)
         if self.escape:  # application/x-www-form-urlencoded
             body = body.replace(b'"', b"%22").replace(b"{", b"%7B").replace(b"}", b"%7D")
@@ -207,27 +224,27 @@ class Load:
         return self.publish_head + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
     def subscribe(self, count: int, request: bytes, name: str = "") -> None:
-        """Open streams of a set and read each answer's head."""
+        """Open the streams of a set, and read the head of each answer."""
         for begin in range(0, count, CONNECTS):
-            opened = [connected(self.address) for _ in range(min(CONNECTS, count - begin))]
+            opened = [connected(self.job["port"]) for _ in range(min(CONNECTS, count - begin))]
             for one in opened:
                 one.sendall(request)
             for one in opened:
                 data = b""
                 while b"\r\n\r\n" not in data:
-                    part = one.recv(4096)  # little enough for the reader to take over what follows the head
+                    part = one.recv(4096)  # so little that the reader has room for what follows the head
                     if not part:
-                        raise ConnectionError(f"closed before the head's end: {data[:200]!r}")
+                        raise ConnectionError(f"the hub hung up before the end of the head: {data[:200]!r}")
                     data += part
                 if data.split(b" ", 2)[1] != b"200":
-                    raise ConnectionError(f"not a stream: {data[:200]!r}")
+                    raise ConnectionError(f"expected a stream with status 200, found {data[:200]!r}")
                 self.subscribers.setdefault(name, []).append(one)
-                # its line end belongs to the first chunk's boundary
+                # The last line end of the head belongs to the boundary of the first chunk.
                 self.reader.add(one.fileno(), data[data.index(b"\r\n\r\n") + 2 :])
                 self.epoll.register(one.fileno(), select.EPOLLIN)
 
     def idle_seconds(self, seconds: float) -> None:
-        """Read whatever comes for so long."""
+        """Read whatever comes, for this time."""
         spin, self.reader.spin = self.reader.spin, False
         until = time.monotonic() + seconds
         while time.monotonic() < until:
@@ -240,13 +257,13 @@ class Load:
         return self._open() if len(self.publishers) < PUBLISHERS else None
 
     def _open(self) -> Publisher:
-        publisher = Publisher(self.address)
+        publisher = Publisher(self.job["port"])
         self.publishers[publisher.socket.fileno()] = publisher
         self.epoll.register(publisher.socket.fileno(), select.EPOLLIN)
         return publisher
 
     def _answers(self, deadline: float) -> Iterator[tuple[Publisher, int]]:
-        """Read streams until the deadline or an answer to a publish; those that are complete, with their status."""
+        """Read streams until the deadline or until publishes are answered; yield these publishers with the status."""
         for descriptor in self.reader.poll(self.epoll.fileno(), deadline):
             publisher = self.publishers[descriptor]
             status = publisher.receive()
@@ -256,10 +273,11 @@ class Load:
             if status:
                 yield publisher, status
 
-    def window(self, rate: float, seconds: float, grace: float, name: str = "", tail: str = "") -> dict[str, Any]:
-        """Publish at a fixed rate, to one set of subscribers, and wait for the rest; all that was measured."""
-        subscribers, body = self.subscribers[name], tail.encode() or self.publish_tail
-        total, base = round(rate * seconds), self.next_number
+    def window(self, step: WindowStep) -> Window:
+        """Publish at a fixed rate to one set of subscribers, wait for the late events, and return what was measured."""
+        subscribers = self.subscribers[step.get("set", "")]
+        rate, grace, body = step["rate"], step["grace"], step.get("tail", "").encode() or self.publish_tail
+        total, base = round(rate * step["seconds"]), self.next_number
         self.next_number += total
         wanted = total * len(subscribers)
         sent = (ctypes.c_double * total)()
@@ -311,17 +329,18 @@ class Load:
             "late_seconds": max(0.0, counters.last_read - sent[total - 1]) if delivered else grace,
             "cpu_us": {name: seconds / max(1, delivered) * 1e6 for name, seconds in used.items()},
             "cpu_share": {name: seconds / elapsed for name, seconds in used.items()},
-            "client_share": counters.busy / elapsed,  # reading; publishing is a fraction of it
+            "client_share": counters.busy / elapsed,  # reading; publishing takes a small part of that
             "events_per_write": delivered / max(1, written),
         }
 
-    def resume(self, count: int, request: bytes, events: int, base: int, grace: float) -> dict[str, Any]:
-        """Open streams that each replay `events`, and time it from the first connection to the last event."""
+    def resume(self, step: ResumeStep) -> Resume:
+        """Open streams that each replay events, and time them from the first connection to the last event."""
+        count, events = step["count"], step["events"]
         spent, begun = sum(self.spent().values()), time.monotonic()
         counters = self.reader.counters
-        self.subscribe(count, request)
-        self.reader.expect(base, events)
-        while counters.delivered < count * events and time.monotonic() < max(begun, counters.last_read) + grace:
+        self.subscribe(count, step["request"].encode())
+        self.reader.expect(step["base"], events)
+        while counters.delivered < count * events and time.monotonic() < max(begun, counters.last_read) + step["grace"]:
             self.reader.poll(self.epoll.fileno(), time.monotonic() + 0.1)
         seconds = counters.last_read - begun
         return {
@@ -334,8 +353,9 @@ class Load:
             "client_share": counters.busy / seconds,
         }
 
-    def flood(self, concurrency: int, batch: int, seconds: float) -> dict[str, Any]:
-        """Publish as fast as answers come, a fixed number of requests under way."""
+    def flood(self, step: FloodStep) -> Flood:
+        """Publish as fast as answers come, with a fixed number of requests at a time."""
+        concurrency, batch, seconds = step["concurrency"], step["batch"], step["seconds"]
         spent, begun = self.spent(), time.monotonic()
         accepted = refused = 0
 
@@ -345,17 +365,17 @@ class Load:
             events = b",".join(self.publish_tail.replace(b"PAYLOAD", payload(number)) for number in numbers)
             return self._request(b"[" + events + b"]" if batch > 1 else events)
 
-        under_way = [self._free() or self._open() for _ in range(concurrency)]
-        for publisher in under_way:
+        sending = [self._free() or self._open() for _ in range(concurrency)]
+        for publisher in sending:
             publisher.send(request())
-        while under_way:
+        while sending:
             for publisher, status in self._answers(time.monotonic() + 1):
                 accepted += 200 <= status < 300
                 refused += not 200 <= status < 300
                 if time.monotonic() < begun + seconds and not publisher.lost:
                     publisher.send(request())
                     continue
-                under_way.remove(publisher)
+                sending.remove(publisher)
                 if not publisher.lost:
                     self.idle.append(publisher)
         events, elapsed = accepted * batch, time.monotonic() - begun
@@ -368,53 +388,55 @@ class Load:
             "cpu_us_per_event": {name: seconds / max(1, events) * 1e6 for name, seconds in used.items()},
         }
 
+    def open_streams(self, step: SubscribeStep) -> Subscribed:
+        """Open streams, and return the memory that each of them takes in the hub."""
+        before = resident_bytes(self.pids())
+        self.subscribe(step["count"], step.get("request", self.job["subscribe"]).encode(), step.get("set", ""))
+        self.idle_seconds(step["settle"])
+        kilobytes = (resident_bytes(self.pids()) - before) / 1024 / step["count"]
+        return {"count": step["count"], "kb_per_connection": kilobytes}
+
+    def rest(self, step: IdleStep) -> Idle:
+        """Leave the streams alone, and return what they cost the hub meanwhile."""
+        spent, begun = processor_seconds(self.pids()), time.monotonic()
+        self.idle_seconds(step["seconds"])
+        used = processor_seconds(self.pids()) - spent
+        return {"share_of_core": used / (time.monotonic() - begun), "streams_cut": self.reader.counters.closed}
+
+    def do(self, step: Step) -> Measured:
+        """Do one step, and return what was measured."""
+        match step["kind"]:
+            case "subscribe":
+                return self.open_streams(step)
+            case "window":
+                return self.window(step)
+            case "idle":
+                return self.rest(step)
+            case "resume":
+                return self.resume(step)
+            case "flood":
+                return self.flood(step)
+
     def close(self) -> None:
-        """Leave."""
+        """Close every connection."""
         opened = (one for subscribers in self.subscribers.values() for one in subscribers)
         for one in (*opened, *(publisher.socket for publisher in self.publishers.values())):
             one.close()
 
 
-def run(job: dict[str, Any]) -> dict[str, Any]:
-    """Do a job's steps in their order and return each one's result under its name."""
-    load, results = Load(job), dict[str, Any]()
-    for step in job["steps"]:
-        name, kind = step["name"], step["kind"]
-        if kind == "subscribe":
-            before = resident_bytes(load.pids())
-            load.subscribe(step["count"], step["request"].encode(), step.get("set", ""))
-            load.idle_seconds(step["settle"])
-            kilobytes = (resident_bytes(load.pids()) - before) / 1024 / step["count"]
-            results[name] = {"count": step["count"], "kb_per_connection": kilobytes}
-        elif kind == "window":
-            results[name] = load.window(
-                step["rate"], step["seconds"], step["grace"], step.get("set", ""), step.get("tail", "")
-            )
-        elif kind == "idle":
-            spent, begun = processor_seconds(load.pids()), time.monotonic()
-            load.idle_seconds(step["seconds"])
-            used = processor_seconds(load.pids()) - spent
-            results[name] = {
-                "share_of_core": used / (time.monotonic() - begun),
-                "streams_cut": load.reader.counters.closed,
-            }
-        elif kind == "resume":
-            results[name] = load.resume(
-                step["count"], step["request"].encode(), step["events"], step["base"], step["grace"]
-            )
-        elif kind == "flood":
-            results[name] = load.flood(step["concurrency"], step["batch"], step["seconds"])
-        else:
-            raise ValueError(f"a step of unknown kind: {kind}")
+def run(job: Job) -> dict[str, Measured]:
+    """Do the steps of a job in order, and return the result of each under its name."""
+    load = Load(job)
+    results = {step["name"]: load.do(step) for step in job["steps"]}
     load.close()
     return results
 
 
 def main() -> None:
-    """Run the job on standard input, on the core given."""
+    """Run the job that comes on standard input, on the given core."""
     os.sched_setaffinity(0, {int(sys.argv[1])})
-    job = json.load(sys.stdin)
-    gc.disable()  # a collection would look like the hub's latency
+    job: Job = json.load(sys.stdin)
+    gc.disable()  # a collection would look like latency of the hub
     json.dump(run(job), sys.stdout)
 
 

@@ -1,7 +1,8 @@
-"""The hubs that fanout.py compares, each started on one core: ours, nchan, Mercure's library, sse-starlette, fastapi.
+"""The hubs that fanout.py compares, each on one core: ours, nchan, the library of Mercure, sse-starlette and fastapi.
 
-A peer is installed below .ansible/bench without touching the system: Debian packages unpacked, not installed; a virtual
-environment of its own; a binary built from pinned modules. One that cannot be had raises SkippedError, which says why.
+A peer is installed below .ansible/bench and changes nothing of the system: Debian packages are unpacked and not
+installed, Python packages go into a virtual environment, and a Go program is built from pinned modules. A peer that
+cannot be installed raises SkippedError with the reason.
 """
 
 from __future__ import annotations
@@ -19,14 +20,16 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import load
+from measurements import Job, Step, SubscribeStep, WindowStep
 
 ROOT = Path(__file__).resolve().parents[1]
+START_SECONDS = 30.0  # until a server is ready
+PAUSE_SECONDS = 0.05  # between two questions whether it is ready
 CACHE = ROOT / ".ansible" / "bench"
 HUBS = ROOT / "bench" / "hubs"
 HUB_CORE, CLIENT_CORE = 0, 1
@@ -34,50 +37,49 @@ JWT_KEY = "the benchmark's own key, of at least 32 bytes"
 
 
 class SkippedError(Exception):
-    """Why a peer cannot be measured here."""
+    """A peer cannot be measured here. The message gives the reason."""
 
 
 @dataclass
 class Hub:
-    """A hub that runs: what load.py has to know of it."""
+    """A hub that runs, as load.py needs to know it."""
 
     port: int
     subscribe: str  # the request of a subscriber
-    publish_head: str  # of a publisher's request, up to Content-Length
-    publish_tail: str = "PAYLOAD"  # its body
-    escape: bool = False  # the body is form-encoded
-    processes: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
-    socket: str = ""
-    spin: bool = True  # the client has its core for itself
+    publish_head: str  # the request of a publisher, up to Content-Length
+    publish_tail: str = "PAYLOAD"  # the body of that request
+    escape: bool = False  # whether the body is form-encoded
+    processes: dict[str, list[int]] = field(default_factory=dict[str, list[int]])  # process ids by name
+    spin: bool = True  # whether the client has its core for itself
 
-    def job(self, steps: list[dict[str, Any]]) -> dict[str, Any]:
-        """What load.py reads."""
-        where = {"socket": self.socket} if self.socket else {"port": self.port}
+    def job(self, steps: list[Step]) -> Job:
+        """Return what load.py reads."""
         return {
-            **where,
+            "port": self.port,
+            "subscribe": self.subscribe,
             "publish_head": self.publish_head,
             "publish_tail": self.publish_tail,
             "escape": self.escape,
             "processes": self.processes,
             "reader": str(reader()),
             "spin": self.spin,
-            "steps": [{"request": self.subscribe, **step} for step in steps],
+            "steps": steps,
         }
 
 
 class Workplace:
-    """Processes, ports and files of one measurement; gone at its end, by process id."""
+    """The processes, ports and files of one measurement. At its end all are removed, processes by their id."""
 
     def __init__(self, first_port: int, versions: dict[str, str]) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="sse-fanout-"))
-        self.directory.chmod(0o755)  # a broker's user reads its configuration here
+        self.directory.chmod(0o755)  # the user of a broker reads its configuration here
         self.versions = versions
         self._first_port = first_port
         self._children: list[subprocess.Popen[bytes]] = []
         self._closing = contextlib.ExitStack()
 
     def port(self) -> int:
-        """A port of this machine that nobody listens on."""
+        """Return a port of this machine on which nobody listens."""
         for port in range(self._first_port, self._first_port + 100):
             with socket.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -87,10 +89,10 @@ class Workplace:
                     continue
             self._first_port = port + 1
             return port
-        raise SkippedError(f"no free port from {self._first_port} on")
+        raise SkippedError(f"no port from {self._first_port} to {self._first_port + 99} is free")
 
     def start(self, command: list[str], ready: int | str, core: int = HUB_CORE, **environment: str) -> int:
-        """Start a server on one core and wait until it accepts connections on a port or a Unix socket."""
+        """Start a server on one core, and wait until it accepts connections on a port or a Unix socket."""
         log = self.directory / f"{len(self._children)}.log"
         with log.open("wb") as output:
             child = subprocess.Popen(
@@ -103,19 +105,19 @@ class Workplace:
                 preexec_fn=lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509 - nothing else runs a thread here
             )
         self._children.append(child)
-        until = time.monotonic() + 30
-        while not accepts(ready):
-            if child.poll() is not None or time.monotonic() > until:
-                raise SkippedError(f"{command[0]} does not start: {log.read_text(errors='replace')[-300:]}")
-            time.sleep(0.05)
+        wait_until(
+            lambda: accepts(ready),
+            lambda: f"{command[0]} does not start: {log.read_text(errors='replace')[-300:]}",
+            ended=lambda: child.poll() is not None,
+        )
         return child.pid
 
     def at_end(self, undo: Callable[[], object]) -> None:
-        """Have something undone."""
+        """Call a function when the measurement ends."""
         self._closing.callback(undo)
 
     def stop(self) -> None:
-        """End every server, each with what it started."""
+        """End every server with all processes that it started."""
         for child in reversed(self._children):
             if child.poll() is None:
                 child.terminate()
@@ -123,7 +125,7 @@ class Workplace:
             try:
                 child.wait(3)
             except subprocess.TimeoutExpired:
-                for pid in family(child.pid):
+                for pid in descendants(child.pid):
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, 9)
                 child.wait(10)
@@ -132,9 +134,28 @@ class Workplace:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
+def wait_until(
+    ready: Callable[[], bool],
+    problem: Callable[[], str],
+    seconds: float = START_SECONDS,
+    ended: Callable[[], bool] = lambda: False,
+) -> None:
+    """Wait until a server is ready.
+
+    :param problem: says what is wrong where it does not become ready in time
+    :param ended: tells whether it will never become ready
+    :raises SkippedError: with that problem
+    """
+    until = time.monotonic() + seconds
+    while not ready():
+        if ended() or time.monotonic() > until:
+            raise SkippedError(problem())
+        time.sleep(PAUSE_SECONDS)
+
+
 @contextlib.contextmanager
-def workplace(first_port: int, versions: dict[str, str]) -> Iterator[Workplace]:
-    """A place for one measurement."""
+def workplace(first_port: int, versions: dict[str, str]) -> Generator[Workplace]:
+    """Make a place for one measurement, and remove it afterwards."""
     place = Workplace(first_port, versions)
     try:
         yield place
@@ -143,14 +164,14 @@ def workplace(first_port: int, versions: dict[str, str]) -> Iterator[Workplace]:
 
 
 def accepts(where: int | str) -> bool:
-    """Whether somebody listens there."""
+    """Tell whether somebody listens on a port or a Unix socket."""
     with socket.socket(socket.AF_UNIX if isinstance(where, str) else socket.AF_INET) as probe:
         probe.settimeout(2)
         return probe.connect_ex(where if isinstance(where, str) else ("127.0.0.1", where)) == 0
 
 
-def family(pid: int) -> list[int]:
-    """A process and everything that it started."""
+def descendants(pid: int) -> list[int]:
+    """Return a process and all processes that it started, directly or not."""
     found = [pid]
     for one in found:
         with contextlib.suppress(OSError):
@@ -159,7 +180,10 @@ def family(pid: int) -> list[int]:
 
 
 def call(*command: str, cwd: Path | None = None, **environment: str) -> str:
-    """Run an installer; SkippedError with its last words where it fails."""
+    """Run an installer and return its output.
+
+    :raises SkippedError: where it fails, with the end of what it printed
+    """
     try:
         done = subprocess.run(
             command,
@@ -171,7 +195,7 @@ def call(*command: str, cwd: Path | None = None, **environment: str) -> str:
             timeout=600,
         )
     except FileNotFoundError as error:
-        raise SkippedError(f"{command[0]} is not here") from error
+        raise SkippedError(f"{command[0]} is not installed") from error
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         said = (error.stderr or b"") if isinstance(error.stderr, bytes) else (error.stderr or "").encode()
         raise SkippedError(f"{command[0]} fails: {said.decode(errors='replace').strip()[-200:]}") from error
@@ -179,7 +203,7 @@ def call(*command: str, cwd: Path | None = None, **environment: str) -> str:
 
 
 def once(name: str, key: str, install: Callable[[Path], object]) -> Path:
-    """A directory of the cache, made by `install` where it is missing or of another key."""
+    """Return a directory of the cache. `install` makes it where it is missing or was made for another key."""
     place = CACHE / name
     stamp = place / ".installed"
     if not stamp.is_file() or stamp.read_text() != key:
@@ -191,12 +215,12 @@ def once(name: str, key: str, install: Callable[[Path], object]) -> Path:
 
 
 def digest(*paths: Path) -> str:
-    """Of what a cached directory was made from."""
+    """Return a hash of the files that a directory of the cache was made from."""
     return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
 
 
 def reader() -> Path:
-    """The client's inner loop, compiled."""
+    """Return the compiled inner loop of the client."""
     source = Path(load.__file__).with_name("reader.c")
     return once("reader", digest(source), load.build) / "reader.so"
 
@@ -205,17 +229,13 @@ def reader() -> Path:
 
 
 def ours(place: Workplace, core: int = HUB_CORE, **settings: str) -> Hub:
-    """One replica with the embedded log (or Kafka, by settings) and every promise on: filters, cursors, metrics."""
+    """Start one replica with the embedded log (or Kafka, by settings), with filters, cursors and metrics as always."""
     port = place.port()
     environment = {"SSE_HOST": "127.0.0.1", "SSE_PORT": str(port), "SSE_REPLICA": "bench", "SSE_LOG_LEVEL": "warning"}
     pid = place.start(
         [sys.executable, "-m", "sse_app"], port, core, PYTHONPATH=str(ROOT / "app"), **{**environment, **settings}
     )
-    until = time.monotonic() + 30
-    while not ready(port):
-        if time.monotonic() > until:
-            raise SkippedError("the service does not become ready")
-        time.sleep(0.05)
+    wait_until(lambda: ready(port), lambda: "the service does not become ready")
     place.versions["ours"] = f"Python {sys.version.split()[0]}"
     return Hub(
         port,
@@ -227,7 +247,7 @@ def ours(place: Workplace, core: int = HUB_CORE, **settings: str) -> Hub:
 
 
 def ready(port: int) -> bool:
-    """Whether a replica says that it can be given traffic."""
+    """Tell whether a replica says that it is ready for traffic."""
     with socket.create_connection(("127.0.0.1", port), 5) as connection:
         connection.sendall(b"GET /health/ready HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
         return connection.recv(65536).split(b" ", 2)[1] == b"200"
@@ -237,7 +257,7 @@ def ready(port: int) -> bool:
 
 
 def debian_nginx() -> Path:
-    """The unpacked Debian packages nginx and libnginx-mod-nchan, at the versions that apt offers here."""
+    """Return the unpacked Debian packages nginx and libnginx-mod-nchan, in the versions that apt offers here."""
     packages = ("nginx", "libnginx-mod-nchan")
     offered = call("apt-cache", "policy", *packages, LANG="C")
     if offered.count("Candidate:") != len(packages) or "(none)\n  Version" in offered:
@@ -253,7 +273,7 @@ def debian_nginx() -> Path:
 
 
 def start_nginx(place: Workplace, port: int, http: str, core: int, modules: str = "") -> list[int]:
-    """Run one worker of NGINX with the given http block, as this user."""
+    """Run NGINX with one worker and the given http block as this user, and return its process ids."""
     root = debian_nginx()
     program = str(root / "usr/sbin/nginx")
     configuration = place.directory / f"nginx-{port}.conf"
@@ -266,7 +286,7 @@ def start_nginx(place: Workplace, port: int, http: str, core: int, modules: str 
         f"pid {place.directory}/nginx-{port}.pid;\nerror_log stderr crit;\nevents {{ worker_connections 16384; }}\n"
         f"http {{\n{paths}    access_log off;\n{http}\n}}\n"
     )
-    # With nchan loaded, Debian's binary also makes its compiled-in directories: give it a /var/lib of its own.
+    # With nchan, Debian's program also creates the directories that were compiled into it: give it its own /var/lib.
     private = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"]), "sh", "-c"]
     script = 'mount -t tmpfs none /var/lib && mkdir /var/lib/nginx && exec "$@"'
     command = [*private, script, "sh", program, "-e", "stderr", "-p", str(place.directory), "-c", str(configuration)]
@@ -274,16 +294,13 @@ def start_nginx(place: Workplace, port: int, http: str, core: int, modules: str 
     place.versions["NGINX"] = (
         subprocess.run([program, "-v"], capture_output=True, text=True, check=True).stderr.strip().rpartition("/")[2]
     )
-    until = time.monotonic() + 10
-    while len(found := family(pid)) < 2:  # it listens before its worker is there
-        if time.monotonic() > until:
-            raise SkippedError("NGINX has no worker")
-        time.sleep(0.01)
-    return found
+    # It listens before it has its worker.
+    wait_until(lambda: len(descendants(pid)) > 1, lambda: "NGINX has no worker")
+    return descendants(pid)
 
 
 def nchan(place: Workplace) -> Hub:
-    """nchan, one worker."""
+    """Start nchan with one worker."""
     port = place.port()
     root = debian_nginx()
     module = root / "usr/lib/nginx/modules/ngx_nchan_module.so"
@@ -313,7 +330,7 @@ def nchan(place: Workplace) -> Hub:
 
 
 def mercure(place: Workplace) -> Hub:
-    """Mercure's library in a ten-line hub (hubs/mercure/main.go)."""
+    """Start the library of Mercure in a hub of ten lines (hubs/mercure/main.go)."""
     source = HUBS / "mercure"
 
     def install(directory: Path) -> None:
@@ -335,8 +352,8 @@ def mercure(place: Workplace) -> Hub:
     )
 
 
-def token(claims: dict[str, Any]) -> str:
-    """A JWT (RFC 7519) of claims, HS256."""
+def token(claims: object) -> str:
+    """Return claims as a JWT (RFC 7519), signed with HS256."""
 
     def encoded(raw: bytes) -> str:
         return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
@@ -346,7 +363,7 @@ def token(claims: dict[str, Any]) -> str:
 
 
 def python_hub(place: Workplace, kind: str) -> Hub:
-    """A hub on a Python library (hubs/python/hub.py)."""
+    """Start a hub that uses a Python library (hubs/python/hub.py)."""
     requirements = HUBS / "python" / "requirements.txt"
 
     def install(directory: Path) -> None:
@@ -375,14 +392,14 @@ PEERS: dict[str, Callable[[Workplace], Hub]] = {
 }
 
 
-# --- what our service is deployed with
+# --- the programs that our service is deployed with
 
 
 LINKS = ("tcp", "socket")
 
 
 def behind_nginx(place: Workplace) -> Hub:
-    """Ours behind NGINX, with the proxy's settings as the nginx role renders them; /tcp/ and /socket/ lead to it."""
+    """Start our service behind NGINX, with the settings of the role nginx; /tcp/ and /socket/ lead to it."""
     path = str(place.directory / "app.sock")
     hub = ours(place, SSE_SOCKET_PATH=path)
     port = place.port()
@@ -422,19 +439,21 @@ def behind_nginx(place: Workplace) -> Hub:
     return hub
 
 
-def by_link(hub: Hub, link: str, step: dict[str, Any]) -> dict[str, Any]:
-    """A step for the subscribers of one link, each of which has a channel of its own."""
-    request = hub.subscribe.replace(" /", f" /{link}/", 1).replace("channel=bench", f"channel={link}")
-    tail = hub.publish_tail.replace('"bench"', f'"{link}"')
-    return {**step, "name": f"{link} {step['name']}", "set": link, "request": request, "tail": tail}
+def by_link(hub: Hub, link: str, step: SubscribeStep | WindowStep) -> Step:
+    """Return a step for the subscribers of one link. Each link has its own channel."""
+    name = f"{link} {step['name']}"
+    if step["kind"] == "subscribe":
+        request = hub.subscribe.replace(" /", f" /{link}/", 1).replace("channel=bench", f"channel={link}")
+        return {**step, "name": name, "set": link, "request": request}
+    return {**step, "name": name, "set": link, "tail": hub.publish_tail.replace('"bench"', f'"{link}"')}
 
 
 def kafka(place: Workplace) -> tuple[str, list[int]]:
-    """A broker of the platform's own image in a container of its own; its address and process ids on this host."""
+    """Start a broker from the platform's image in a container; return its address and its process ids on this host."""
     images = call("docker", "images", "--format", "{{.Repository}}:{{.Tag}}").split()
     image = next((one for one in images if one.startswith("sse-platform/kafka:")), None)
     if image is None:
-        raise SkippedError("there is no image sse-platform/kafka; ./sse up builds it")
+        raise SkippedError("there is no image sse-platform/kafka: ./sse up builds it")
     port = place.port()
     name = f"sse-fanout-{port}"
     directories = {target: place.directory / target for target in ("config", "secrets", "data", "tmp")}
@@ -470,11 +489,11 @@ def kafka(place: Workplace) -> tuple[str, list[int]]:
         "-e", "KAFKA_COORDINATION=kraft", "-e", f"KAFKA_JVM_OPTIONS={options}", "-p", f"127.0.0.1:{port}:19092",
         *mounts, "--entrypoint", "sh", image, "/etc/kafka/start-kafka.sh",
     )  # fmt: skip
-    until = time.monotonic() + 60
-    while not accepts(port):
-        if time.monotonic() > until:
-            raise SkippedError(f"the broker does not start: {call('docker', 'logs', '--tail', '5', name)[-300:]}")
-        time.sleep(0.2)
+    wait_until(
+        lambda: accepts(port),
+        lambda: f"the broker does not start: {call('docker', 'logs', '--tail', '5', name)[-300:]}",
+        2 * START_SECONDS,
+    )
     pid = int(call("docker", "inspect", "--format", "{{.State.Pid}}", name))
     place.versions["Kafka"] = image
-    return f"127.0.0.1:{port}", family(pid)
+    return f"127.0.0.1:{port}", descendants(pid)

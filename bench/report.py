@@ -1,27 +1,29 @@
-"""What fanout.py found, for people: medians, tables, and each goal beside the figure. Pure: reads and returns data."""
+"""The report of fanout.py: medians, tables, and each goal beside its figure. Pure: no I/O."""
 
 from __future__ import annotations
 
 import re
 import statistics
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-Result = dict[str, Any]
-LATE_SECONDS = 0.5  # from the last publish to the last delivery: more is a queue that grows
-LATE_MS = 250  # p99: what people still take for at once
+from measurements import FanOut, IdleStreams, Result, Round, ThroughKafka, Window
+
+EMPTY: FanOut = {"rounds": {}, "holds": {}}  # where nothing was measured
+LATE_SECONDS = 0.5  # from the last publish to the last delivery: more means a queue that grows
+LATE_MS = 250  # p99: people notice no delay below this
 
 
 class Goal(NamedTuple):
-    """What was to be reached (issue 4), and what was measured."""
+    """A figure that is to be reached (issue 4), and the measured one."""
 
     what: str
     measured: str
     met: bool
 
 
-def keeps_up(window: Result) -> bool:
-    """Whether a hub followed the rate: nothing lost, refused or held back, and every event soon there."""
+def keeps_up(window: Window) -> bool:
+    """Tell whether a hub kept up with the rate: nothing was lost, refused or held back, and every event came soon."""
     return not (
         window["lost"]
         or window["publish_errors"]
@@ -33,27 +35,27 @@ def keeps_up(window: Result) -> bool:
 
 
 def total(by_process: dict[str, float]) -> float:
-    """Of all server processes."""
+    """Return the sum over all server processes."""
     return sum(by_process.values())
 
 
-def paired(rounds: list[Result], others: list[Result], read: Callable[[Result], float]) -> float:
-    """The middle of the ratios of rounds that were measured one right after the other: what drifts, drifts for both."""
+def paired(rounds: Sequence[Round], others: Sequence[Round], read: Callable[[Round], float]) -> float:
+    """Return the median ratio of rounds that were measured in turn: a machine that slows down, slows both down."""
     return statistics.median(read(one) / read(other) for one, other in zip(rounds, others, strict=False))
 
 
-def low_us(found: Result) -> float:
-    """CPU per delivery at the low rate, of all processes."""
+def low_us(found: Round) -> float:
+    """Return the CPU time for each delivery at the low rate, of all processes."""
     return total(found["low"]["cpu_us"])
 
 
-def median(rounds: list[Result], read: Callable[[Result], float]) -> float:
-    """The middle of all rounds."""
+def median(rounds: Sequence[Round], read: Callable[[Round], float]) -> float:
+    """Return the median of all rounds."""
     return statistics.median(read(one) for one in rounds)
 
 
 class Row(NamedTuple):
-    """One hub's medians."""
+    """The medians of one hub."""
 
     kilobytes: float
     low_us: float
@@ -62,14 +64,14 @@ class Row(NamedTuple):
     high_us: float
     high_p50: float
     high_p99: float
-    high_lost: int  # the most of any round
-    high_kept: bool  # in every round
-    low_shared: float  # events per write
+    high_lost: int  # in the worst round
+    high_kept: bool  # it kept up in every round
+    low_shared: float  # events in each write
     high_shared: float
 
 
-def row(rounds: list[Result]) -> Row:
-    """The medians of a hub's rounds."""
+def row(rounds: Sequence[Round]) -> Row:
+    """Return the medians of the rounds of a hub."""
     return Row(
         median(rounds, lambda one: one["subscribed"]["kb_per_connection"]),
         median(rounds, low_us),
@@ -85,11 +87,10 @@ def row(rounds: list[Result]) -> Row:
     )
 
 
-def line(found: Result) -> str:
-    """One round in a line, shown as it comes."""
+def line(found: Round) -> str:
+    """Write one round as a line that is shown during the run."""
     parts = [f"{found['subscribed']['kb_per_connection']:.1f} KB"]
-    for name in ("low", "high"):
-        one = found[name]
+    for one in (found["low"], found["high"]):
         parts.append(
             f"{one['rate']:g}/s {total(one['cpu_us']):.2f} us p50 {one['p50_ms']:.1f} p99 {one['p99_ms']:.1f} ms"
             f" lost {one['lost']} late {one['late_seconds']:.2f} s x{one['events_per_write']:.1f}"
@@ -99,13 +100,13 @@ def line(found: Result) -> str:
 
 
 def grid(head: list[str], rows: list[list[str]]) -> str:
-    """A table in Markdown."""
+    """Write a table in Markdown."""
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows))
 
 
 def fan_out_table(result: Result) -> str:
-    """Row 1."""
-    found = result["fan_out"]
+    """Write the table of all hubs."""
+    found = result.get("fan_out", EMPTY)
     head = ["hub", "20 events/s: CPU per delivery, p50 / p99", "200 events/s: CPU per delivery, p50 / p99"]
     head += ["events a write at 20 / 200", "holds, events/s", "KB per idle connection"]
     rows: list[list[str]] = []
@@ -129,8 +130,8 @@ def fan_out_table(result: Result) -> str:
 
 
 def short_table(result: Result) -> str:
-    """Row 1 for the README."""
-    found = result["fan_out"]
+    """Write the table of all hubs for the README."""
+    found = result.get("fan_out", EMPTY)
     head = ["hub", "CPU per delivery at 20 events/s", "p99", "200 events/s", "holds", "KB per connection"]
     rows: list[list[str]] = []
     for name, rounds in found["rounds"].items():
@@ -151,14 +152,13 @@ def short_table(result: Result) -> str:
 
 
 def nginx_table(result: Result) -> str:
-    """Ours behind NGINX."""
+    """Write the table of our service behind NGINX."""
     head = ["link", "20 events/s: CPU per delivery (of which NGINX), p50 / p99", "200 events/s"]
     rows: list[list[str]] = []
-    for link, rounds in result["nginx"]["rounds"].items():
+    for link, rounds in (result.get("nginx") or EMPTY)["rounds"].items():
         one = row(rounds)
-        low, high = (
-            median(rounds, lambda found, name=name: found[name]["cpu_us"]["NGINX"]) for name in ("low", "high")
-        )
+        low = median(rounds, lambda found: found["low"]["cpu_us"]["NGINX"])
+        high = median(rounds, lambda found: found["high"]["cpu_us"]["NGINX"])
         rows.append(
             [
                 link,
@@ -169,9 +169,8 @@ def nginx_table(result: Result) -> str:
     return grid(head, rows)
 
 
-def kafka_table(result: Result) -> str:
-    """Row 2."""
-    found = result["kafka"]
+def kafka_table(found: ThroughKafka) -> str:
+    """Write the table of the whole way through Kafka."""
     low, single, batch, resume = found["low"], found["single"], found["batch"], found["resume"]
     events = low["deliveries"] / low["published"]
     used = {name: us * events / 1000 for name, us in low["cpu_us"].items()}
@@ -200,22 +199,22 @@ def kafka_table(result: Result) -> str:
     return grid(["end to end through Kafka", "measured"], rows)
 
 
-def idle_table(result: Result) -> str:
-    """Ten thousand subscribers at rest."""
-    found = result["idle"]
+def idle_table(found: IdleStreams) -> str:
+    """Write the table of ten thousand subscribers at rest."""
     rows = [[f"{found['count']:,}", f"{found['share_of_core']:.1%}", f"{found['kb_per_connection']:.1f}"]]
     return grid(["idle subscribers, heartbeats on", "share of a core", "KB per connection"], rows)
 
 
 def goals(result: Result) -> list[Goal]:
-    """Each goal of issue 4 whose figures were measured."""
+    """Return each goal of issue 4 whose figures were measured."""
     made: list[Goal] = []
 
     def at_most(what: str, limit: float, measured: float, unit: str = "") -> None:
         digits = 2 if limit <= 1 else 1
         made.append(Goal(f"{what}: at most {limit:g}{unit}", f"{measured:.{digits}f}{unit}", measured <= limit))
 
-    measured: dict[str, list[Result]] = result.get("fan_out", {}).get("rounds", {})
+    fan_out = result.get("fan_out", EMPTY)
+    measured, holds = fan_out["rounds"], fan_out["holds"]
     rows = {name: row(rounds) for name, rounds in measured.items()}
     ours = rows.get("ours")
     if ours:
@@ -229,11 +228,10 @@ def goals(result: Result) -> list[Goal]:
         at_most("CPU per delivery at 200 events/s", 4.5, ours.high_us, " us")
         at_most("p99 at 200 events/s", 30, ours.high_p99, " ms")
         at_most("memory per idle connection", 10.5, ours.kilobytes, " KB")
-        holds = result["fan_out"]["holds"]
         if holds.get("nchan"):
             ratio = holds.get("ours", 0) / holds["nchan"]
             made.append(Goal("event rate held, of nchan's: at least 4 x", f"{ratio:.1f} x", ratio >= 4))
-    links: dict[str, list[Result]] = result.get("nginx", {}).get("rounds", {})
+    links = (result.get("nginx") or EMPTY)["rounds"]
     if links.get("socket"):
         ratio = paired(links["socket"], links["tcp"], low_us)
         at_most("behind NGINX by socket, CPU at 20 events/s, of TCP's", 0.75, ratio, " x")
@@ -248,13 +246,13 @@ def goals(result: Result) -> list[Goal]:
 
 
 def goal_table(result: Result) -> str:
-    """Goals beside figures."""
+    """Write the table of goals beside their figures."""
     rows = [[goal.what, goal.measured, "met" if goal.met else "**missed**"] for goal in goals(result)]
     return grid(["goal", "measured", ""], rows)
 
 
 def machine_line(result: Result) -> str:
-    """Where and how it was measured."""
+    """Say where and how it was measured."""
     machine = result["machine"]
     kind = "one short round" if result["quick"] else f"medians of {result['rounds']} interleaved rounds"
     versions = ", ".join(f"{name} {version}" for name, version in sorted(result["versions"].items()))
@@ -265,31 +263,32 @@ def machine_line(result: Result) -> str:
 
 
 def skipped_lines(result: Result) -> str:
-    """What could not be measured, by name."""
+    """List what could not be measured, with the reason."""
     return "\n".join(f"Skipped: {name}: {why}" for name, why in result["skipped"].items())
 
 
 def sections(result: Result) -> dict[str, str]:
-    """Every generated part, by the name of its markers; only those that were measured."""
+    """Write every part that was measured, by the name in its markers."""
     made = {"machine": machine_line(result)}
-    tables = {"fan_out": fan_out_table, "nginx": nginx_table, "idle": idle_table, "kafka": kafka_table}
-    for name, table in tables.items():
-        if result.get(name):
-            made[name] = table(result)
-    if "fan_out" in made:
+    if result.get("fan_out"):
+        made["fan_out"] = fan_out_table(result)
         made["short"] = short_table(result)
-    made["goals"] = goal_table(result)
-    made["skipped"] = skipped_lines(result)
-    return made
+    if result.get("nginx"):
+        made["nginx"] = nginx_table(result)
+    if idle := result.get("idle"):
+        made["idle"] = idle_table(idle)
+    if kafka := result.get("kafka"):
+        made["kafka"] = kafka_table(kafka)
+    return made | {"goals": goal_table(result), "skipped": skipped_lines(result)}
 
 
 def markdown(result: Result) -> str:
-    """Everything, for the terminal."""
+    """Write everything for the terminal."""
     return "\n\n".join(text for name, text in sections(result).items() if text and name != "short")
 
 
 def filled(document: str, result: Result) -> str:
-    """A document with its parts between `<!-- fanout:NAME -->` and `<!-- /fanout:NAME -->` replaced."""
+    """Replace the parts of a document between `<!-- fanout:NAME -->` and `<!-- /fanout:NAME -->`."""
     for name, text in sections(result).items():
         block = "\n".join(part for part in (f"<!-- fanout:{name} -->", text, f"<!-- /fanout:{name} -->") if part)
         pattern = re.compile(rf"<!-- fanout:{name} -->\n.*?<!-- /fanout:{name} -->", re.DOTALL)

@@ -1,11 +1,12 @@
-"""Does a deployed stack keep its promise while its parts die? Subscribers, publishers, faults in turn, one verdict.
+"""Test whether a deployed stack keeps its promise while its parts die, one after the other.
 
     .venv/bin/python bench/soak.py [--stack NAME] [--subscribers N] [--faults replica,kafka,...] [--json FILE]
 
-Subscribers read through nginx and resume by Last-Event-ID as a browser does; publishers send numbered events under
-idempotency keys and retry until each is accepted. Meanwhile containers are killed (SIGKILL to their first process: a
-crash, so Docker's restart policy acts), paused, restarted by `./sse restart`, or a command of yours runs. On the
-stack's own host, as root. Exit status 1 and the reasons where oracle.py finds the promise broken or a part stays away.
+Subscribers read through NGINX and resume by Last-Event-ID as a browser does. Publishers send numbered events with
+idempotency keys and retry until each is accepted. Meanwhile containers are killed (SIGKILL to their first process, so
+that Docker's restart policy acts), paused or restarted by `./sse restart`, or your own command runs. Run it on the host
+of the stack, as root. The exit status is 1, with the reasons, where oracle.py finds the promise broken or where a part
+does not come back.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import docker
 import httptools
@@ -40,35 +41,99 @@ ROOT = Path(__file__).resolve().parents[1]
 FAULTS = ("replica", "redis", "kafka", "nginx", "rolling", "pause-replica", "pause-redis", "pause-kafka")
 SERVICES = {"replica": "app", "redis": "redis", "kafka": "kafka", "nginx": "nginx"}  # by fault
 CHANNELS = 4
-PUBLISH_SECONDS = 15.0  # above nginx' two tries of five seconds
+PUBLISH_SECONDS = 15.0  # more than the two tries of NGINX, of five seconds each
 RETRY_SECONDS = 0.25  # before a publish is tried again
-BACK_SECONDS = 120.0  # for a part to come back, and for everybody to have caught up
+BACK_SECONDS = 120.0  # until a part is back, and until every subscriber has every event
 CALM_SECONDS = 1.5  # after each fault
-SILENCE_SECONDS = 50.0  # three heartbeats, and then some: a stream that says nothing any more is left
+SILENCE_SECONDS = 50.0  # more than three heartbeats: a subscriber leaves a stream that is silent for so long
+
+
+HEAD = (
+    "fault",
+    "publishing",
+    "whole",
+    "slowest",
+    "retried",
+    "reconnects",
+    "resumed from",
+    "gaps",
+    "p50",
+    "p99",
+    "max ms",
+)
+
+
+class Latency(TypedDict):
+    """Milliseconds from the first attempt to publish to a subscriber; None without deliveries."""
+
+    p50: int | None
+    p99: int | None
+    max: int | None
+
+
+class PhaseRecord(TypedDict):
+    """A phase as JSON; see Phase for what each figure means."""
+
+    fault: str
+    target: str
+    accepted_after_seconds: float | None
+    whole_after_seconds: float | None
+    slowest_publish_seconds: float
+    retried: int
+    reconnects: int
+    byes: int
+    silent: int
+    gaps: int
+    events: int
+    deliveries: int
+    resumes: dict[str, int]
+    latency_ms: Latency
+
+
+class Record(TypedDict):
+    """A run as JSON."""
+
+    stack: str
+    replicas: int
+    subscribers: int
+    events_per_second: float
+    events: int
+    deliveries: int
+    violations: dict[str, int]
+    examples: list[str]
+    faults: list[PhaseRecord]
+
+
+class EventData(TypedDict):
+    """The data of an event: its channel, its number there, and when it was published (CLOCK_MONOTONIC, in seconds)."""
+
+    c: int
+    n: int
+    t: float
 
 
 @dataclass
 class Phase:
-    """What happened while one fault lasted and was recovered from."""
+    """What happened during one fault and the recovery from it."""
 
     fault: str
     target: str
     begun: float = field(default_factory=time.monotonic)
-    accepted_after: float | None = None  # seconds until a publish begun after the fault was accepted
-    whole_after: float | None = None  # seconds until the part was back and every subscriber had caught up
+    accepted_after: float | None = None  # seconds until a publish that began after the fault was accepted
+    whole_after: float | None = None  # seconds until the part was back and every subscriber had every event
     slowest_publish: float = 0.0  # seconds, retries included
-    retried: int = 0  # publishes that were refused or cut off, and accepted later
+    retried: int = 0  # publishes that were refused or cut off, and were accepted later
     reconnects: int = 0
     byes: int = 0
     silent: int = 0
     gaps: int = 0
     events: int = 0
     deliveries: int = 0
-    resumes: dict[str, int] = field(default_factory=dict)
-    latency: Counter[int] = field(default_factory=Counter)  # milliseconds from the first attempt to a subscriber
+    resumes: dict[str, int] = field(default_factory=dict[str, int])
+    latency: Counter[int] = field(default_factory=Counter[int])  # milliseconds from the first attempt to a subscriber
 
     def percentile(self, share: float) -> int | None:
-        """Milliseconds within which this share of deliveries came."""
+        """Return the milliseconds within which this share of deliveries came."""
         left = share * self.latency.total()
         for milliseconds in sorted(self.latency):
             left -= self.latency[milliseconds]
@@ -76,18 +141,21 @@ class Phase:
                 return milliseconds
         return None
 
-    def record(self) -> dict[str, Any]:
-        """The phase as plain data."""
-        times = ("accepted_after", "whole_after", "slowest_publish")
-        counts = ("retried", "reconnects", "byes", "silent", "gaps", "events", "deliveries")
+    def record(self) -> PhaseRecord:
+        """Return the phase as plain data."""
         return {
             "fault": self.fault,
             "target": self.target,
-            **{
-                f"{name}_seconds": None if getattr(self, name) is None else round(getattr(self, name), 2)
-                for name in times
-            },
-            **{name: getattr(self, name) for name in counts},
+            "accepted_after_seconds": rounded(self.accepted_after),
+            "whole_after_seconds": rounded(self.whole_after),
+            "slowest_publish_seconds": round(self.slowest_publish, 2),
+            "retried": self.retried,
+            "reconnects": self.reconnects,
+            "byes": self.byes,
+            "silent": self.silent,
+            "gaps": self.gaps,
+            "events": self.events,
+            "deliveries": self.deliveries,
             "resumes": self.resumes,
             "latency_ms": {
                 "p50": self.percentile(0.5),
@@ -97,8 +165,13 @@ class Phase:
         }
 
 
+def rounded(seconds: float | None) -> float | None:
+    """Round seconds to hundredths."""
+    return None if seconds is None else round(seconds, 2)
+
+
 class Stream(asyncio.Protocol):
-    """One answer to a stream request, as it comes."""
+    """The answer to one stream request, while it arrives."""
 
     def __init__(self, subscriber: Subscriber) -> None:
         self.subscriber = subscriber
@@ -106,7 +179,7 @@ class Stream(asyncio.Protocol):
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.heard = time.monotonic()
         self.buffer = b""
-        self.replica = "nginx itself"
+        self.replica = "NGINX itself"
         self.transport: Any = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -138,7 +211,7 @@ class Stream(asyncio.Protocol):
 
 
 class Subscriber:
-    """One EventSource (WHATWG HTML, section 9.2): it reconnects by itself, with the last id it has seen."""
+    """One EventSource (WHATWG HTML, section 9.2). It reconnects by itself, with the last id that it got."""
 
     def __init__(self, soak: Soak, number: int, channels: tuple[int, ...]) -> None:
         self.soak = soak
@@ -146,11 +219,11 @@ class Subscriber:
         self.connected = False
         self.begun = asyncio.Event()  # it has its first cursor
         self._channels = channels
-        self._retry = 2.0  # seconds, until the stream says something else
+        self._retry = 2.0  # seconds; the stream may set another value
         self._last_event_id = ""
 
     def request(self) -> bytes:
-        """The head of a request."""
+        """Return the head of a request."""
         query = "&".join(f"channel={self.soak.channel(one)}" for one in self._channels)
         if len(self._channels) == CHANNELS:
             query = f"channel={self.soak.channel('*')}"
@@ -161,7 +234,7 @@ class Subscriber:
         ).encode()
 
     async def run(self) -> None:
-        """Read until cancelled."""
+        """Read until the task is cancelled."""
         loop = asyncio.get_running_loop()
         stream: Stream | None = None
         try:
@@ -184,13 +257,13 @@ class Subscriber:
                 stream.transport.abort()
 
     def answered(self, status: int, replica: str) -> None:
-        """Anything but 200 would end a browser's EventSource for good."""
+        """Check the status: any other than 200 ends the EventSource of a browser for good."""
         self.reader.trail.append(f"{status} of {replica} for {self._last_event_id or 'no id'}")
         if status != 200:
             self.soak.verdict.add("stream refused", f"{self.reader.name} got status {status}")
 
     def frame(self, text: str) -> None:
-        """Take one block of the stream."""
+        """Read one block of the stream."""
         event, data = "message", ""
         id_ = None
         for line in text.split("\n"):
@@ -218,33 +291,33 @@ class Subscriber:
 
 
 class Stack:
-    """The containers of a stack, by the engine of this host."""
+    """The containers of a stack, on the engine of this host."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.engine = docker.from_env()
         nginx = self.of("nginx")
         if not nginx:
-            sys.exit(f"soak: no stack named {name} runs here (./sse status)")
+            sys.exit(f"soak: no stack named {name} runs here; ./sse status shows what runs")
         published = nginx[0].attrs["NetworkSettings"]["Ports"]["80/tcp"][0]
         self.host = published["HostIp"].replace("0.0.0.0", "127.0.0.1")
         self.port = int(published["HostPort"])
 
     def of(self, service: str) -> list[Any]:
-        """A service's containers, in the order of their names."""
+        """Return the containers of a service, in the order of their names."""
         labels = [f"sse.platform.stack={self.name}", f"sse.platform.service={service}"]
         return sorted(self.engine.containers.list(all=True, filters={"label": labels}), key=lambda one: one.name)
 
     def pid(self, name: str) -> int:
-        """The host's number for its first process; 0 while it does not run."""
+        """Return the process id of its first process, as the host counts; 0 while it does not run."""
         return int(self.engine.containers.get(name).attrs["State"]["Pid"])
 
     def whole(self) -> bool:
-        """Whether every replica says that it is ready."""
+        """Tell whether every replica says that it is ready."""
         return all(self._ready(one) for one in self.of("app"))
 
     def resumes(self) -> dict[str, Counter[str]]:
-        """Streams begun by source, of every replica that answers."""
+        """Return how many streams began, by the source of their first events, for every replica that answers."""
         found: dict[str, Counter[str]] = {}
         for one in self.of("app"):
             text = self._get(one, "/metrics")
@@ -279,7 +352,7 @@ class Soak:
         self.phase = Phase("none", "")
         self.phases: list[Phase] = []
         self.options = options
-        # Half of them read everything by a pattern, the others one channel each.
+        # Half of the subscribers read every channel by a pattern, the others one channel each.
         every = tuple(range(CHANNELS))
         self.subscribers = [
             Subscriber(self, number, every if number % 2 else (number // 2 % CHANNELS,))
@@ -288,17 +361,17 @@ class Soak:
         self._publishing = True
 
     def channel(self, suffix: object) -> str:
-        """A channel of this run's own."""
+        """Return a channel that only this run uses."""
         return f"soak.{self.run_id}.{suffix}"
 
-    def delivered(self, subscriber: Subscriber, data: dict[str, Any], id_: str) -> None:
-        """An event has reached a subscriber."""
+    def delivered(self, subscriber: Subscriber, data: EventData, id_: str) -> None:
+        """Record an event that reached a subscriber."""
         self.phase.deliveries += 1
         self.phase.latency[round((time.monotonic() - data["t"]) * 1000)] += 1
         subscriber.reader.event(data["c"], data["n"], id_)
 
     async def run(self) -> None:
-        """Everything, in order."""
+        """Do everything, in order."""
         readers = [asyncio.create_task(one.run()) for one in self.subscribers]
         async with asyncio.timeout(BACK_SECONDS):
             for one in self.subscribers:
@@ -318,7 +391,7 @@ class Soak:
                 self.verdict.add("publish not settled", f"within {BACK_SECONDS:g} s of the end")
                 task.cancel()
             await asyncio.gather(*publishers, return_exceptions=True)
-        with suppress(TimeoutError):  # end() tells who misses what
+        with suppress(TimeoutError):  # Reader.end says who misses which events
             async with asyncio.timeout(BACK_SECONDS):
                 await until(lambda: self._caught_up(self.ledger.accepted))
         for task in readers:
@@ -370,7 +443,7 @@ class Soak:
         for fault in self.options.faults:
             if fault == "rolling":
                 await self._suffer(fault, "app", self._restart)
-            elif fault.startswith("pause-"):  # one replica: the others would only be the same again
+            elif fault.startswith("pause-"):  # one replica: the others would show the same
                 container = self.stack.of(SERVICES[fault.removeprefix("pause-")])[0].name
                 await self._suffer(fault, container, self._pause)
             else:
@@ -386,12 +459,14 @@ class Soak:
         async with asyncio.timeout(BACK_SECONDS):
             await harm(target)
             await until(self.stack.whole)
-            begun = list(self.ledger.begun)  # published and received from here on: all of it works again
+            begun = list(self.ledger.begun)  # whoever gets an event published from now on works again
             await until(lambda: self._caught_up([one + 1 for one in begun]))
         phase.whole_after = time.monotonic() - phase.begun
         await asyncio.sleep(CALM_SECONDS)
         after = await asyncio.to_thread(self.stack.resumes)
-        phase.resumes = dict(sum((_since(before.get(name, Counter()), now) for name, now in after.items()), Counter()))
+        phase.resumes = dict(
+            sum((_since(before.get(name, Counter()), now) for name, now in after.items()), Counter[str]())
+        )
         progress(f"{fault} {target}: whole after {phase.whole_after:.1f} s")
 
     def _caught_up(self, counts: list[int]) -> bool:
@@ -409,7 +484,7 @@ class Soak:
         found = self.stack.engine.containers.get(container)
 
         def paused() -> bool:
-            with suppress(APIError):  # a busy host's freezer gives up now and then
+            with suppress(APIError):  # on a busy host the kernel sometimes fails to freeze a container
                 found.pause()
             found.reload()
             return found.status == "paused"
@@ -438,8 +513,8 @@ class Soak:
 
     # --- report
 
-    def record(self) -> dict[str, Any]:
-        """The run as plain data."""
+    def record(self) -> Record:
+        """Return the run as plain data."""
         return {
             "stack": self.stack.name,
             "replicas": len(self.stack.of("app")),
@@ -454,7 +529,7 @@ class Soak:
 
 
 async def until(true: Callable[[], bool]) -> None:
-    """Ask, on a thread, until it is so; the caller sets the time limit."""
+    """Ask in a thread until the answer is yes. The caller sets the time limit."""
     for pause in itertools.chain((0.02, 0.05, 0.1), itertools.repeat(0.2)):
         if await asyncio.to_thread(true):
             return
@@ -462,43 +537,30 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 def _since(before: Counter[str], now: Counter[str]) -> Counter[str]:
-    """What was counted between two looks; a replica that started anew counts from 0."""
+    """Return what was counted between two looks. A replica that was started again counts from 0."""
     return now if any(now[source] < count for source, count in before.items()) else now - before
 
 
 def progress(line: str) -> None:
-    """Say what has just happened."""
+    """Say what just happened."""
     print(f"  {time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)
 
 
-def table(record: dict[str, Any]) -> str:
-    """Lay the run out for people."""
-    head = (
-        "fault",
-        "publishing",
-        "whole",
-        "slowest",
-        "retried",
-        "reconnects",
-        "resumed from",
-        "gaps",
-        "p50",
-        "p99",
-        "max ms",
-    )
-    rows: list[tuple[str, ...]] = [head]
+def table(record: Record) -> str:
+    """Write the run as a table for people."""
+    rows: list[tuple[str, ...]] = [HEAD]
     for one in record["faults"]:
-        seconds = [one[f"{name}_seconds"] for name in ("accepted_after", "whole_after", "slowest_publish")]
+        seconds = (one["accepted_after_seconds"], one["whole_after_seconds"], one["slowest_publish_seconds"])
         resumed = ", ".join(f"{source} {count}" for source, count in sorted(one["resumes"].items()) if count)
         rows.append(
             (
                 f"{one['fault']} {one['target']}".strip(),
                 *("never" if value is None else f"{value:.1f} s" for value in seconds),
                 *map(str, (one["retried"], one["reconnects"], resumed or "-", one["gaps"])),
-                *map(str, one["latency_ms"].values()),
+                *map(str, (one["latency_ms"]["p50"], one["latency_ms"]["p99"], one["latency_ms"]["max"])),
             )
         )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
@@ -508,21 +570,23 @@ def faults(text: str) -> list[str]:
     """Parse --faults."""
     chosen = [one for one in text.split(",") if one]
     if unknown := [one for one in chosen if one not in FAULTS]:
-        raise argparse.ArgumentTypeError(f"no fault {', '.join(unknown)}: there are {', '.join(FAULTS)}")
+        raise argparse.ArgumentTypeError(f"unknown fault {', '.join(unknown)}: expected some of {', '.join(FAULTS)}")
     return chosen
 
 
 def main() -> int:
-    """Run, report, and judge."""
+    """Run, report, and return 1 where the promise was broken."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--stack", default="sse", help="stack_name of the stack (default: sse)")
-    parser.add_argument("--subscribers", type=int, default=200)
+    parser.add_argument("--stack", default="sse", help="the stack_name of the stack (default: sse)")
+    parser.add_argument("--subscribers", type=int, default=200, help="subscribers (default: 200)")
     parser.add_argument("--rate", type=float, default=20, help="events a second over all channels (default: 20)")
-    parser.add_argument("--faults", type=faults, default=list(FAULTS), help=f"of {','.join(FAULTS)} (default: all)")
-    parser.add_argument("--command", help="last, run this in a shell, such as './sse up -e app_link=socket'")
-    parser.add_argument("--pause", type=float, default=8, help="seconds that a paused container stands still")
-    parser.add_argument("--token", help="bearer token, where the stack wants one to publish or subscribe")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there")
+    parser.add_argument(
+        "--faults", type=faults, default=list(FAULTS), help=f"some of {','.join(FAULTS)} (default: all)"
+    )
+    parser.add_argument("--command", help="run this in a shell at the end, such as './sse up -e app_link=socket'")
+    parser.add_argument("--pause", type=float, default=8, help="pause a container for so many seconds (default: 8)")
+    parser.add_argument("--token", help="bearer token, where the stack requires one to publish or subscribe")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to this file")
     options = parser.parse_args()
     soak = Soak(Stack(options.stack), options)
     progress(f"{options.subscribers} subscribers at http://{soak.host}:{soak.port}, {options.rate:g} events a second")

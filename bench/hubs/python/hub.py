@@ -1,4 +1,4 @@
-"""The hub that the documentation of sse-starlette, or of fastapi, leads to: a queue per subscriber.
+"""A hub as the documentation of sse-starlette, or of fastapi, shows it: one queue for each subscriber.
 
 python hub.py PORT
 """

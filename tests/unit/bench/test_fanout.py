@@ -90,7 +90,7 @@ def test_a_payload_has_its_size_and_is_json_with_its_number() -> None:
     assert json.loads(body)["n"] == "0000000042"
 
 
-def window(**changed: Any) -> dict[str, Any]:
+def window(**changed: Any) -> Any:
     return {
         "rate": 20, "published": 100, "publish_errors": 0, "held_back": 0, "deliveries": 100_000, "lost": 0,
         "doubled": 0, "streams_cut": 0, "p50_ms": 5.0, "p99_ms": 20.0, "late_seconds": 0.01, "cpu_us": {"hub": 4.0},
@@ -109,8 +109,8 @@ def test_a_hub_keeps_up_if_all_arrives_and_soon(what: str, value: float, kept: b
     assert report.keeps_up(window(**{what: value})) is kept
 
 
-def result() -> dict[str, Any]:
-    def rounds(us: float, **high: Any) -> list[dict[str, Any]]:
+def result() -> Any:
+    def rounds(us: float, **high: Any) -> Any:
         return [
             {
                 "subscribed": {"kb_per_connection": 9.0 + noise},
@@ -143,7 +143,7 @@ def test_goals_stand_beside_the_medians_and_say_what_was_missed() -> None:
 
 
 def test_a_ratio_is_of_rounds_measured_together_so_that_a_machine_that_slows_down_changes_none() -> None:
-    def low(us: float) -> dict[str, Any]:
+    def low(us: float) -> Any:
         return {"low": window(cpu_us={"hub": us})}
 
     ours, other = [low(4.0), low(9.0), low(4.2)], [low(5.0), low(11.0), low(10.5)]  # slower in the second and third
@@ -154,9 +154,9 @@ def test_a_window_is_of_one_set_of_subscribers_and_counts_what_another_misses_as
     library: Path,
 ) -> None:
     with Hub() as port:
-        job = {
-            "port": port, "publish_head": "POST / HTTP/1.1\r\n", "publish_tail": "PAYLOAD", "escape": False,
-            "processes": {"hub": [os.getpid()]}, "reader": str(library), "spin": False,
+        job: Any = {
+            "port": port, "subscribe": "", "publish_head": "POST / HTTP/1.1\r\n", "publish_tail": "PAYLOAD",
+            "escape": False, "processes": {"hub": [os.getpid()]}, "reader": str(library), "spin": False,
             "steps": [
                 *({"name": f"{name} subscribed", "kind": "subscribe", "count": count, "settle": 0, "set": name,
                    "request": f"GET /{name} HTTP/1.1\r\n\r\n"} for name, count in (("a", 3), ("b", 2))),
@@ -164,7 +164,7 @@ def test_a_window_is_of_one_set_of_subscribers_and_counts_what_another_misses_as
                    "tail": f"{name} PAYLOAD"} for name in ("a", "b")),
             ],
         }  # fmt: skip
-        found = load.run(job)
+        found: Any = load.run(job)
     assert {name: (found[name]["deliveries"], found[name]["lost"]) for name in ("a", "b")} == {
         "a": (30, 0),
         "b": (20, 0),

@@ -1,0 +1,204 @@
+"""The data of fanout.py: what load.py is asked to do, and what it measures. All of it is written and read as JSON."""
+
+from __future__ import annotations
+
+from typing import Literal, NotRequired, TypedDict
+
+# --- what load.py is asked to do: steps, each with a name that its result has, too. Times are in seconds.
+
+
+class SubscribeStep(TypedDict):
+    """Open streams, and wait until the memory of the hub is steady."""
+
+    kind: Literal["subscribe"]
+    name: str
+    count: int
+    settle: float
+    set: NotRequired[str]  # the name of these subscribers
+    request: NotRequired[str]  # in place of the request in the job
+
+
+class WindowStep(TypedDict):
+    """Publish at a fixed rate, and wait for events that are late."""
+
+    kind: Literal["window"]
+    name: str
+    rate: float  # events per second
+    seconds: float
+    grace: float  # after the last publish
+    set: NotRequired[str]  # of subscribers
+    tail: NotRequired[str]  # in place of the body in the job
+
+
+class IdleStep(TypedDict):
+    """Publish nothing."""
+
+    kind: Literal["idle"]
+    name: str
+    seconds: float
+
+
+class ResumeStep(TypedDict):
+    """Open streams that each replay events."""
+
+    kind: Literal["resume"]
+    name: str
+    count: int  # streams
+    events: int  # for each stream
+    base: int  # the number of the first event
+    grace: float
+    request: str
+
+
+class FloodStep(TypedDict):
+    """Publish as fast as answers come."""
+
+    kind: Literal["flood"]
+    name: str
+    concurrency: int  # publishes at once
+    batch: int  # events in each publish
+    seconds: float
+
+
+Step = SubscribeStep | WindowStep | IdleStep | ResumeStep | FloodStep
+
+
+class Job(TypedDict):
+    """A hub, and the steps to do there."""
+
+    port: int
+    subscribe: str  # the request of a subscriber
+    publish_head: str
+    publish_tail: str
+    escape: bool
+    processes: dict[str, list[int]]
+    reader: str  # path of the compiled reader.c
+    spin: bool
+    steps: list[Step]
+
+
+# --- what load.py measures
+
+
+class Subscribed(TypedDict):
+    """Streams were opened."""
+
+    count: int
+    kb_per_connection: float
+
+
+class Window(TypedDict):
+    """Events were published at a fixed rate. CPU is given by the name of the process."""
+
+    rate: float
+    published: int
+    publish_errors: int
+    held_back: int
+    deliveries: int
+    lost: int
+    doubled: int
+    streams_cut: int
+    p50_ms: float
+    p99_ms: float
+    late_seconds: float
+    cpu_us: dict[str, float]  # for each delivery
+    cpu_share: dict[str, float]
+    client_share: float
+    events_per_write: float
+
+
+class Idle(TypedDict):
+    """Streams were left alone."""
+
+    share_of_core: float
+    streams_cut: int
+
+
+class Resume(TypedDict):
+    """Streams resumed at once."""
+
+    subscribers: int
+    events_each: int
+    seconds: float
+    lost: int
+    doubled: int
+    cpu_us_per_event: float
+    client_share: float
+
+
+class Flood(TypedDict):
+    """Events were published as fast as answers came."""
+
+    concurrency: int
+    batch: int
+    events_per_second: float
+    refused: int
+    cpu_us_per_event: dict[str, float]
+
+
+Measured = Subscribed | Window | Idle | Resume | Flood
+
+
+# --- what fanout.py makes of it
+
+
+class Round(TypedDict):
+    """One hub in one round."""
+
+    subscribed: Subscribed
+    low: Window
+    high: Window
+
+
+class FanOut(TypedDict):
+    """Every hub with its log in memory: its rounds, and the highest rate that it keeps up with."""
+
+    rounds: dict[str, list[Round]]
+    holds: dict[str, int]
+
+
+class Links(TypedDict):
+    """Our service behind NGINX, by the link between them."""
+
+    rounds: dict[str, list[Round]]
+
+
+class IdleStreams(Subscribed, Idle):
+    """Many streams at rest."""
+
+
+class ThroughKafka(TypedDict):
+    """From the publisher through Kafka to the subscribers."""
+
+    low: Window
+    single: Flood
+    batch: Flood
+    resume: Resume
+
+
+class Machine(TypedDict):
+    """What was measured on."""
+
+    cpu: str
+    cores: int | None
+    memory_gb: int
+    kernel: str
+    system: str
+
+
+class _Result(TypedDict):
+    machine: Machine
+    versions: dict[str, str]
+    skipped: dict[str, str]
+    rounds: int
+    quick: bool
+    minutes: float
+
+
+class Result(_Result, total=False):
+    """One run of fanout.py; a row that was not asked for or could not be measured is absent or None."""
+
+    fan_out: FanOut
+    nginx: Links | None
+    idle: IdleStreams | None
+    kafka: ThroughKafka | None
