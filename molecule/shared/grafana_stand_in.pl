@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# Stands in for bin/grafana, whose real archive no package registry has: it answers what health checks, Prometheus and
-# the proof ask, keeps its password, and says of its datasource what Prometheus itself answers.
+# Stands in for bin/grafana, because no package registry has the archive of Grafana. It answers health checks, Prometheus
+# and verify, knows its password, and answers for its data source what Prometheus itself answers.
 use strict;
 use warnings;
 use IO::Socket::INET;

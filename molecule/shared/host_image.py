@@ -1,10 +1,11 @@
-"""Build a test host's root filesystem with mmdebstrap, import it into the running engine, print the result as JSON.
+"""Build the root filesystem of a test host with mmdebstrap, and import it into the running engine as an image.
 
 Usage: host_image.py SUITE ARCHIVE PACKAGE...
 
-The packages come from where this machine gets its own (its apt sources with the suite exchanged) or from the mirror
-named by MOLECULE_DEBIAN_MIRROR or MOLECULE_UBUNTU_MIRROR. The image's tag is the hash of all that goes into it, so the
-next run finds it. Prints {"image": reference, "built": bool}, or {"skipped": reason} where the suite can't be had.
+The packages come from the apt sources of this machine, with another suite, or from the mirror that
+MOLECULE_DEBIAN_MIRROR or MOLECULE_UBUNTU_MIRROR names. The tag of the image is the hash of everything that goes into
+it, so the next run finds the image. It prints JSON: {"image": reference, "built": bool}, or {"skipped": reason} where
+this machine cannot get the suite.
 """
 
 from __future__ import annotations
@@ -19,21 +20,21 @@ import tempfile
 from pathlib import Path
 
 COMPONENTS = {"debian": "main", "ubuntu": "main universe"}
-# How this machine reaches its mirror; a host that it creates has to go the same way.
+# The apt options with which this machine reaches its mirror; a host that it creates has the same way.
 KEPT_OPTIONS = ("Acquire::http::", "Acquire::https::", "Acquire::Check-", "Acquire::Retries ")
 
 
 class CannotBuildError(Exception):
-    """This machine has no way to get the suite's packages."""
+    """This machine cannot get the packages of the suite. The message gives the reason."""
 
 
 def output(*command: str) -> str:
-    """Standard output of a command that must succeed within a minute."""
+    """Return the output of a command that must succeed within a minute."""
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
 
 
 def apt_sources(suite: str, archive: str) -> list[str]:
-    """Lines of sources.list for the suite."""
+    """Return the lines of sources.list for the suite."""
     variable = f"MOLECULE_{archive.upper()}_MIRROR"
     if mirror := os.environ.get(variable):
         return [f"deb {mirror} {suite} {COMPONENTS[archive]}"]
@@ -46,18 +47,18 @@ def apt_sources(suite: str, archive: str) -> list[str]:
         if release.split("-")[0] == codename:
             lines.append(f"deb {address.rstrip('/')} {suite}{release.removeprefix(codename)} {COMPONENTS[archive]}")
     if not lines:
-        raise CannotBuildError(f"this machine's apt knows no {archive} archive, and {variable} is not set")
+        raise CannotBuildError(f"apt on this machine has no archive of {archive}, and {variable} is not set")
     return list(dict.fromkeys(lines))
 
 
 def apt_options() -> list[str]:
-    """This machine's apt options that decide how a mirror is reached, such as a proxy."""
+    """Return the apt options of this machine that say how it reaches a mirror, such as a proxy."""
     dump = output("apt-config", "dump", "--no-empty", "Acquire").splitlines()
     return [line.rstrip(";") for line in dump if line.startswith(KEPT_OPTIONS)]
 
 
 def build(reference: str, suite: str, keyring: Path, packages: list[str], sources: list[str]) -> None:
-    """Make the root filesystem and import it as the image `reference`."""
+    """Build the root filesystem, and import it as the image `reference`."""
     with tempfile.TemporaryDirectory(prefix="mol-") as directory:
         root = f"{directory}/root.tar"
         command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(packages)}"]
@@ -67,10 +68,10 @@ def build(reference: str, suite: str, keyring: Path, packages: list[str], source
 
 
 def image_of(suite: str, archive: str, packages: list[str]) -> dict[str, str | bool]:
-    """Find or build the image; drop the ones that it supersedes."""
+    """Return the image, and build it where it is missing; then remove older images of the same host."""
     keyring = Path(f"/usr/share/keyrings/{archive}-archive-keyring.gpg")
     if not keyring.exists():
-        raise CannotBuildError(f"no {keyring} here")
+        raise CannotBuildError(f"the file {keyring} is missing")
     sources = apt_sources(suite, archive)
     inputs = json.dumps([Path(__file__).read_text(), suite, str(keyring), packages, sources, apt_options()])
     repository = f"mol/{suite}-{packages[0]}"
@@ -87,7 +88,7 @@ def image_of(suite: str, archive: str, packages: list[str]) -> dict[str, str | b
 
 
 def main() -> None:
-    """Print what became of the request."""
+    """Print the image, or why it is skipped."""
     suite, archive, *packages = sys.argv[1:]
     try:
         result = image_of(suite, archive, packages)

@@ -1,4 +1,4 @@
-"""A second host on this kernel: mounts and a network of its own, with an engine, and a neighbour that scans it."""
+"""A second host on this kernel, with its own mounts, network and engine, and a neighbour that scans it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SUPERVISE = ROOT / "roles/docker/files/supervise-dockerd"
-ENGINE = "/var/lib/sse.platform/engine"  # left by the role docker where it installed the engine
+ENGINE = "/var/lib/sse.platform/engine"  # the role docker makes it where it installed the engine
 HOST4, NEIGHBOUR4 = "10.251.91.1", "10.251.91.2"
-# Stand for global addresses: unique local ones, on a cable of this test's own.
+# Unique local addresses, in place of global ones, on a cable that only this test uses.
 HOST6, NEIGHBOUR6 = "fd5e:7e57:0:91::1", "fd5e:7e57:0:91::2"
-# What an engine and the platform write, and where the host has the same for its own.
+# The directories that an engine and the platform write, and that the host of this test has for itself.
 HIDDEN = ("/etc/docker", "/var/lib/docker", "/var/lib/sse.platform", "/var/log")
 
 
@@ -36,11 +36,11 @@ class SecondHost:
     """The host, its engine, and the neighbour on the other end of its cable."""
 
     def __init__(self, name: str) -> None:
-        """Boot it, with an engine that nothing is configured of."""
+        """Start it, with an engine that has no configuration."""
         self.name = name
         self.directory = Path(tempfile.mkdtemp(prefix=f"{name}-"))
         for space in (name, f"{name}-out"):
-            with contextlib.suppress(subprocess.CalledProcessError):  # there, where a run before this one was killed
+            with contextlib.suppress(subprocess.CalledProcessError):  # they exist where a run before was killed
                 shell("ip", "netns", "del", space)
             shell("ip", "netns", "add", space)
         mounts = [f"mount --bind {self.directory}{path} {path}" for path in HIDDEN]
@@ -49,7 +49,7 @@ class SecondHost:
         script = "; ".join(
             ["set -e", "mkdir -p " + " ".join(HIDDEN), *mounts, "mount -t tmpfs tmpfs /run", "exec sleep inf"]
         )
-        # Not `ip netns exec`, which mounts another /sys, without its cgroups.
+        # Not `ip netns exec`: that mounts another /sys, without cgroups.
         net = f"--net=/run/netns/{name}"
         self.holder = subprocess.Popen(["nsenter", net, "unshare", "-m", "sh", "-c", script], stdout=subprocess.DEVNULL)
         self.neighbour = subprocess.Popen(["nsenter", f"{net}-out", "sleep", "inf"], stdout=subprocess.DEVNULL)
@@ -64,7 +64,7 @@ class SecondHost:
         self.engine = docker.DockerClient(f"unix:///proc/{self.holder.pid}/root/run/docker.sock", timeout=120)
 
     def lay_cable(self) -> None:
-        """Join the two, each the other's way to everywhere: the neighbour may try any address behind the host."""
+        """Connect the two. Each is the default route of the other, so that the neighbour may try any address."""
         out = f"{self.name}-out"
         shell("ip", "-n", self.name, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", out)
         for space in (self.name, out):
@@ -76,30 +76,30 @@ class SecondHost:
         self.lay_ipv6()
 
     def lay_ipv6(self) -> None:
-        """The same for IPv6, which the host loses where it is switched off."""
+        """Do the same for IPv6, which the host loses where IPv6 is switched off."""
         for space, own, other in ((self.name, HOST6, NEIGHBOUR6), (f"{self.name}-out", NEIGHBOUR6, HOST6)):
             shell("ip", "-n", space, "addr", "replace", "::1/128", "dev", "lo")
             shell("ip", "-n", space, "addr", "replace", f"{own}/64", "dev", "eth0", "nodad")
             shell("ip", "-n", space, "-6", "route", "replace", "default", "via", other)
 
     def run(self, *command: str) -> str:
-        """Run a command there."""
+        """Run a command on the host."""
         return shell(*self.enter, *command)
 
     def answers(self) -> bool:
-        """Ask the engine."""
+        """Tell whether its engine answers."""
         with contextlib.suppress(subprocess.CalledProcessError):
             return bool(self.run("docker", "version"))
         return False
 
     def load(self, images: Iterable[str]) -> None:
-        """Give its engine images of the host's."""
+        """Copy images of this machine into its engine."""
         save = subprocess.Popen(["docker", "save", *images], stdout=subprocess.PIPE)
         subprocess.run([*self.enter, "docker", "load", "-q"], stdin=save.stdout, check=True, capture_output=True)
         assert save.wait() == 0
 
     def configure(self, **keys: Any) -> None:
-        """Configure the engine just as the role docker would, which needs a way out for its packages; restart it."""
+        """Configure the engine as the role docker does, and restart it. The role itself needs internet for packages."""
         options = {"max-file": "3", "max-size": "10m"}
         keys = {"live-restore": True, "log-driver": "json-file", "log-opts": options, "userland-proxy": False, **keys}
         Path(f"{self.directory}/etc/docker/daemon.json").write_text(json.dumps(keys))
@@ -107,29 +107,29 @@ class SecondHost:
         self.restart_engine()
 
     def place6(self) -> iptables.Place:
-        """Where the chain of IPv6 is called from there."""
+        """Return where the chain of IPv6 is called on the host."""
         found = namespace.inside(self.holder.pid, lambda: iptables.place(IPV6))
         assert found
         return found
 
     def restart_engine(self) -> None:
-        """Restart the engine; with live-restore its containers run on."""
+        """Restart the engine. With live-restore its containers keep running."""
         pid = self.run("cat", "/run/docker.pid").strip()
         self.run("kill", "-TERM", pid)
         eventually(lambda: not Path(f"/proc/{pid}").exists(), "the engine's end")
         eventually(self.answers, "the engine")
 
     def answering(self, pid: int, targets: Iterable[tcp.Target]) -> set[tcp.Target]:
-        """Connect to all targets from a process's network; return those that answer."""
+        """Connect to all targets from the network of a process, and return those that answer."""
         found = namespace.inside(pid, lambda: tcp.connect_all(targets))
         return {target for target, attempt in found.items() if not attempt.error}
 
     def listening(self) -> set[tuple[str, int]]:
-        """List the addresses and ports of the host itself that somebody listens on."""
+        """List the addresses and ports of the host on which somebody listens."""
         return {(one.address, one.port) for one in listeners.listeners(self.holder.pid)}
 
     def shut_down(self) -> None:
-        """End everything of it."""
+        """End the host and everything on it."""
         for container in self.engine.containers.list(all=True):
             container.remove(force=True)
         self.run("sh", str(SUPERVISE), "stop")
@@ -142,7 +142,7 @@ class SecondHost:
 
 
 class SecondStack(Stack):
-    """A stack there."""
+    """A stack on the second host."""
 
     def __init__(self, host: SecondHost, name: str, subnet: str, **variables: Any) -> None:
         super().__init__(name, subnet, 18280, **variables)

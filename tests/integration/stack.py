@@ -1,4 +1,4 @@
-"""A stack on the real engine of this machine, deployed by the playbooks just as a person would."""
+"""A stack on the real engine of this machine, deployed with the playbooks as a person does it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
-# A secret of every stack of these tests: whatever a playbook prints is searched for it.
+# A secret of every stack of these tests. Everything that a playbook prints is searched for it.
 CANARY = "canary-5f1d7c0e9b3a"
-UP_SECONDS = 1200  # the first run may have to build every image; a hang must not outlive the session
-TOOL_SECONDS = 400  # above the longest that a tool may be asked to take
+UP_SECONDS = 1200  # the first run may build every image; a run that hangs must end with the session
+TOOL_SECONDS = 400  # longer than any tool takes here
 SETTLE_SECONDS = 30.0
 
 
@@ -36,7 +36,7 @@ class Run(NamedTuple):
 
     @property
     def unchanged(self) -> bool:
-        """Whether it says that nothing changed."""
+        """Tell whether it says that nothing changed."""
         return self.code == 0 and "nothing changed" in self.output
 
 
@@ -77,8 +77,8 @@ class Running:
         return Run(self.process.returncode, output, time.monotonic() - self.begun)
 
     def kill(self) -> None:
-        """Kill it and everything that it started, at once, as a power cut would."""
-        self.process.send_signal(signal.SIGSTOP)  # it starts nothing more while its family is looked up
+        """Kill it and everything that it started at the same moment, as a power cut does."""
+        self.process.send_signal(signal.SIGSTOP)  # it must start nothing more while its processes are looked up
         for pid in [self.process.pid, *descendants(self.process.pid)]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -122,7 +122,7 @@ def tool(stack: str, name: str, *arguments: str) -> subprocess.CompletedProcess[
 
 
 class Stack:
-    """A stack by name, with ports of its own, and the engine that it runs on."""
+    """A stack by name, with its own ports, and the engine that it runs on."""
 
     def __init__(self, name: str, subnet: str, first_port: int, **variables: Any) -> None:
         self.name = name
@@ -145,7 +145,7 @@ class Stack:
         self.state = Path(f"/var/lib/{name}-platform")
         self.prefix = ".".join(subnet.split(".")[:3])
         self.engine = docker.from_env()
-        self.enter: tuple[str, ...] = ()  # the command that takes a playbook to the host, where that is another
+        self.enter: tuple[str, ...] = ()  # the command that runs a playbook on another host
 
     # Playbooks.
 
@@ -170,7 +170,7 @@ class Stack:
         return run.output
 
     def verify(self, **variables: Any) -> Run:
-        """Prove the stack, knowing no more than its name."""
+        """Verify the stack; only its name is given."""
         return Running("verify", {"stack_name": self.name, **variables}, (), self.enter).end()
 
     def destroy(self) -> Run:
@@ -195,15 +195,15 @@ class Stack:
         return self.engine.containers.get(f"{self.name}-{short}")
 
     def ids(self) -> dict[str, tuple[str, str]]:
-        """Return id and time of start by name: equal before and after means untouched."""
+        """Return id and time of start by name. Where they are the same before and after, nothing was touched."""
         return {name: (one.id, one.attrs["State"]["StartedAt"]) for name, one in self.containers().items()}
 
     def api(self, path: str, port: int | None = None) -> httpx.Response:
-        """GET a path of the API through nginx."""
+        """GET a path of the API through NGINX."""
         return httpx.get(f"http://127.0.0.1:{port or self.http_port}/api/v1{path}", timeout=5)
 
     def publish(self, channel: str, data: Any) -> httpx.Response:
-        """Publish an event through nginx."""
+        """Publish an event through NGINX."""
         event = {"channel": channel, "event": "test", "data": data}
         return httpx.post(f"http://127.0.0.1:{self.http_port}/api/v1/events", json=event, timeout=15)
 
@@ -215,7 +215,7 @@ class Stack:
             return False
 
     def live_again(self) -> bool:
-        """Whether the API answers through nginx."""
+        """Tell whether the API answers through NGINX."""
         try:
             return self.api("/health/ready").status_code == 200
         except httpx.HTTPError:
@@ -263,9 +263,9 @@ class Events:
 
 
 def eventually(true: Callable[[], bool], what: str, seconds: float = SETTLE_SECONDS) -> float:
-    """Ask until it is so, and return how long that took."""
+    """Ask until the answer is yes, and return how many seconds that took."""
     begun = time.monotonic()
     while not true():
-        assert time.monotonic() < begun + seconds, f"{what}: not within {seconds:g} s"
+        assert time.monotonic() < begun + seconds, f"{what}: did not happen within {seconds:g} s"
         threading.Event().wait(0.1)
     return time.monotonic() - begun

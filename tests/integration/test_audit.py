@@ -1,4 +1,4 @@
-"""The audit of what runs: the platform's own declarations, and a stranger's project on the same engine."""
+"""The audit of what runs: the declarations of the platform, and somebody else's project on the same engine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SECRET = "hunter2-5f1d"
 
 @pytest.fixture
 def stranger(stack: Stack) -> Iterator[None]:
-    """A container as Compose would label it, that breaks what it can; created, never started."""
+    """A container with the labels of Compose that breaks several practices; it is created and never started."""
     image = stack.container("app-1").attrs["Config"]["Image"]
     labels = {"com.docker.compose.project": PROJECT, "com.docker.compose.service": "db"}
     made = stack.engine.containers.create(

@@ -10,7 +10,7 @@ def test_the_picture_shows_every_container_that_runs_at_its_address(stack: Stack
     assert run.returncode == 0, run.stderr
     for name, one in stack.containers().items():
         if "-app-" in name:
-            continue  # replicas that are alike are one box, from the first to the last
+            continue  # replicas with the same connections are one box, from the first to the last
         [address] = {network["IPAddress"] for network in one.attrs["NetworkSettings"]["Networks"].values()}
         assert f'"{name}<br>{address}"' in run.stdout
     assert f"{stack.name}-app-1 … {stack.name}-app-3" in run.stdout

@@ -1,4 +1,4 @@
-"""The lab says what its users can then rely on: each answer is Docker's own, measured here."""
+"""Users rely on what the lab says: each answer is measured on the engine of this machine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def links() -> set[str]:
 
 @pytest.fixture(scope="module")
 def lab(deployed: Stack) -> dict[str, Any]:
-    """One run of the lab: what it printed, and what is there that was not before."""
+    """One run of the lab: what it printed, and what it left behind."""
     before = (networks(deployed), links())
     run = deployed.play("lab")
     assert run.code == 0, run.output

@@ -1,4 +1,4 @@
-"""Publish and listen while something is done to a stack, and see that nothing was lost: URL -- COMMAND [ARGUMENTS]."""
+"""Publish and listen while a command changes a stack, and check that nothing was lost: URL -- COMMAND [ARGUMENTS]."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from sse_client.client import Bye, Client, Gap, Message
 
 DELIVER_SECONDS = 60.0
 BEGIN_SECONDS = 30.0
-ENOUGH = 5  # events heard before it counts as begun
+ENOUGH = 5  # events that must arrive before the command starts
 
 
 class Traffic:
-    """One subscriber that resumes and one publisher that repeats, for as long as something is done to the stack."""
+    """One subscriber that resumes and one publisher that retries, while a command changes the stack."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -56,7 +56,7 @@ class Traffic:
             while not self.ending.is_set():
                 self.stored += await client.publish({"channel": self.channel, "data": 0}, seconds=DELIVER_SECONDS)
                 await asyncio.sleep(0.02)  # some fifty events a second are enough
-            # What was published before the last event was given before it.
+            # The last event arrives after everything that was published before it.
             self.stored += await client.publish({"channel": self.channel, "data": 1}, seconds=DELIVER_SECONDS)
             async with asyncio.timeout(DELIVER_SECONDS):
                 await self.level.wait()
@@ -77,7 +77,7 @@ class Traffic:
 
     @property
     def broken(self) -> str:
-        """What of the promise was not kept: each stored event once, in order, and no gap; empty where all of it was."""
+        """Say what broke the promise: each stored event once, in order, and no gap. Empty where nothing did."""
         if self.errors:
             return f"it ended: {self.errors[0]!r}"
         if self.thread.is_alive():
@@ -89,14 +89,14 @@ class Traffic:
 
 
 def wait(condition: Callable[[], bool], seconds: float) -> None:
-    """Wait for a condition, or for the time to end."""
+    """Wait for a condition, but no longer than this time."""
     until = time.monotonic() + seconds
     while not condition() and time.monotonic() < until:
         time.sleep(0.05)
 
 
 def main() -> int:
-    """Run the command meanwhile; its own status, or 1 where something was lost."""
+    """Run the command meanwhile, and return its status, or 1 where something was lost."""
     url, _, *command = sys.argv[1:]
     with Traffic(url) as traffic:
         ended = subprocess.run(command, check=False).returncode if len(traffic.heard) > ENOUGH else 1
