@@ -12,6 +12,7 @@ import containers
 
 sys.path.insert(0, str(containers.ROOT / ".ansible" / "collections"))
 
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, report
 from ansible_collections.sse.platform.plugins.module_utils.verify import outside
 
 
@@ -31,19 +32,22 @@ def main() -> int:
     host = containers.host(options)
     say(f"connecting to {len(ports)} ports of the host from a machine beside it")
     found = containers.module(options, "scan", {"ports": options.ports, "allow": allowed})
-    answers, lines, faults = {"beside": found["answers"]}, found["lines"], found["faults"]
+    answers, lines = {"beside": found["answers"]}, found["lines"]
+    findings = [Finding(**one) for one in found["findings"]]
     addresses = reached_at(host, options.address, found["known"])
     if addresses:
         view = from_here(found["known"], addresses, ports)
         answers["here"] = [one._asdict() for one in view.answers]
         lines += view.lines
-        faults += [one.line for one in view.faults]
+        findings += view.findings
     if options.json:
-        sys.stdout.write(json.dumps({"answers": answers, "faults": faults}, indent=2) + "\n")
+        sys.stdout.write(
+            json.dumps({"answers": answers, "findings": [one._asdict() for one in findings]}, indent=2) + "\n"
+        )
     else:
-        end = faults or ["what is declared answers, and nothing else does"]
-        sys.stdout.write("\n".join([*lines, *end]) + "\n")
-    return int(bool(faults))
+        end = report(findings) if findings else "what is declared answers, and nothing else does"
+        sys.stdout.write("\n".join([*lines, end]) + "\n")
+    return int(bool(findings))
 
 
 def say(text: str) -> None:

@@ -10,6 +10,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy import network
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, segments
 from ansible_collections.sse.platform.plugins.module_utils.model.release import build
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.verify import kinds
 
 
 class ActionModule(ActionBase):
@@ -43,6 +44,7 @@ class ActionModule(ActionBase):
                     allow_from=settings["exposure_allow_from"],
                     twins=preflight.twins(settings, host),
                 )
+                release["checks"] = kinds.declared({service: declared[service] for service in wanted})
             except SpecError as error:
                 raise AnsibleActionFail(
                     f"The declared services don't make a release; nothing was changed.\n- {error}"

@@ -91,8 +91,9 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.doctor import mending
-from ansible_collections.sse.platform.plugins.module_utils.doctor.diagnosis import diagnose, report, summary
+from ansible_collections.sse.platform.plugins.module_utils.doctor.diagnosis import diagnose, summary
 from ansible_collections.sse.platform.plugins.module_utils.doctor.gather.facts import gather
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import report
 
 SETTLE_SECONDS = 15  # until a container that was started listens; what is wrong then stays so
 PAUSE_SECONDS = 0.5  # containers tell nobody when they listen

@@ -52,11 +52,11 @@ answers:
   returned: success
   type: list
   elements: dict
-faults:
-  description: What is open and should not be, and what should be and is not, each with what to do.
+findings:
+  description: What is open and should be closed, and what is closed and should be open, as in M(sse.platform.verify).
   returned: success
   type: list
-  elements: str
+  elements: dict
 known:
   description: What an answer is judged by, for whoever looks from elsewhere.
   returned: success
@@ -121,7 +121,7 @@ def main() -> None:
         changed=False,
         lines=view.lines,
         answers=[one._asdict() for one in view.answers],
-        faults=[one.line for one in view.faults],
+        findings=[one._asdict() for one in view.findings],
         known=known,
     )
 

@@ -146,7 +146,7 @@ def present(module: AnsibleModule) -> None:
     if options["verify"] and not check:
         patience = READY_SECONDS if result["changed"] else 0
         result["verified"] = report = verify_stack(directory, newest_releases(directory), patience).report()
-        if report["faults"]:
+        if report["findings"]:
             module.fail_json(msg=f"The release runs, and is not proved to work: {report['msg']}", **result)
     module.exit_json(**result)
 

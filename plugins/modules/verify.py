@@ -14,7 +14,7 @@ description:
     that the declared ports and only those answer on the host.
   - Tries every port of every container from inside every other one, declared or not, and keeps the result below
     I(state_directory) as C(matrix/matrix.json) and, for Prometheus, C(matrix/reach.prom).
-  - Lists every fault with the container, what was tried, what came back and what to do. Changes nothing else but a
+  - Lists every finding with the container, what is wrong, what came back and what to do. Changes nothing else but a
     few marker events on a channel of its own. In check mode it only says what it would look at.
 options:
   state_directory:
@@ -43,19 +43,21 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: What was proved, or every fault, one a line.
+  description: What was proved, or every finding.
   returned: always
   type: str
-faults:
-  description: Every fault.
-  returned: failure
+findings:
+  description: Everything that does not work.
+  returned: when something was looked at
   type: list
   elements: dict
   contains:
-    container: {description: Who is concerned., type: str}
-    tried: {description: What was tried., type: str}
-    got: {description: What came back., type: str}
-    advice: {description: What to do., type: str}
+    rule: {description: The kind of check that found it., type: str}
+    subject: {description: The container or the firewall chain that is concerned., type: str}
+    wrong: {description: What is wrong., type: str}
+    evidence: {description: What came back., type: str}
+    mend: {description: "Commands that mend it, and advice, which begins with #.", type: list, elements: str}
+    fixable: {description: Always false; M(sse.platform.doctor) knows what it may mend by itself., type: bool}
 counts:
   description: How many of what were proved.
   returned: when something was looked at
@@ -120,7 +122,7 @@ def main() -> None:
     except EngineError as error:
         module.fail_json(msg=f"{error}. Is the engine running?", advice="./sse up starts it")
     report = verifier.report(grid=module.params["grid"])
-    if report["faults"]:
+    if report["findings"]:
         module.fail_json(**report)
     module.exit_json(changed=False, **report)
 

@@ -109,7 +109,7 @@ def test_ipv6_is_open_where_ipv4_is_and_closed_where_ipv4_is(host: SecondHost, d
     assert ("fd87:7e57::a", 80) in scan(host, dual)
     broken = dual.verify()
     assert broken.code != 0
-    assert "SSE-it6: tried to find the stack's firewall rules in place" in broken.output
+    assert "SSE-it6: the rules of the stack firewall are not in place" in broken.output
     dual.up(**IPV6, **PRODUCTION)
     assert scan(host, dual) == everywhere
 

@@ -152,13 +152,13 @@ def test_a_broken_edge_is_a_metric_and_an_alert(stack: Stack) -> None:
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (paused_redis, r"it-redis-master: tried to find it running; got: paused"),
-        (refused_between, r"it-app-1: tried to connect to redis-master:6379 .* from inside; got: .*refused"),
-        (lost_alias, r"it-redis-exporter: tried to resolve redis from inside; got: no such name"),
-        (stray_forward, r"it-app-\d: tried to find 127\.0\.0\.1:8000 closed on the host; got: it answers"),
-        (blocked_port, r"it-kafka: tried to connect to 127\.0\.0\.1:18083 on the host; got: .*timed out"),
-        (stranger, r"it-stranger: tried to find only declared containers"),
-        (deaf_subscriber, r"it-app-3: tried to connect to kafka:9092 .* from inside; got: timed out"),
+        (paused_redis, r"it-redis-master: does not run .*\n +evidence: paused"),
+        (refused_between, r"it-app-1: could not connect to redis-master:6379 .*\n +evidence: .*refused"),
+        (lost_alias, r"it-redis-exporter: could not resolve redis .*\n +evidence: no such name"),
+        (stray_forward, r"it-app-\d: 127\.0\.0\.1:8000 is open on the host.*\n +evidence: it answers"),
+        (blocked_port, r"it-kafka: could not connect to 127\.0\.0\.1:18083 on the host .*\n +evidence: .*timed out"),
+        (stranger, r"it-stranger: no release declares it"),
+        (deaf_subscriber, r"it-app-3: could not connect to kafka:9092 .*\n +evidence: timed out"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

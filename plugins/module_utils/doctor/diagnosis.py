@@ -30,16 +30,6 @@ def diagnose(facts: Json) -> list[Finding]:
     return list(dict.fromkeys(finding for rule in RULES for finding in rule(facts)))
 
 
-def report(findings: list[Finding]) -> str:
-    """The findings for people, numbered."""
-    count = "1 finding" if len(findings) == 1 else f"{len(findings)} findings"
-    lines = [f"{count}:"]
-    for number, finding in enumerate(findings, 1):
-        first, *rest = finding.lines
-        lines += [f"{number}. {first}", *rest]
-    return "\n".join(lines)
-
-
 def summary(facts: Json) -> str:
     """One line for a host where nothing is wrong."""
     if facts["host"]["engine"] is None:

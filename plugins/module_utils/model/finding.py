@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Finding(NamedTuple):
@@ -24,6 +27,16 @@ class Finding(NamedTuple):
             f"  evidence: {self.evidence}",
             *(f"  mend: {one}" for one in self.mend),
         ]
+
+
+def report(findings: Sequence[Finding]) -> str:
+    """Return all findings for people, numbered."""
+    count = "1 finding" if len(findings) == 1 else f"{len(findings)} findings"
+    lines = [f"{count}:"]
+    for number, finding in enumerate(findings, 1):
+        first, *rest = finding.lines
+        lines += [f"{number}. {first}", *rest]
+    return "\n".join(lines)
 
 
 def docker(*words: str) -> str:

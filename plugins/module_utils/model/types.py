@@ -176,6 +176,15 @@ class Endpoint(TypedDict, total=False):
     container: str
 
 
+class Check(TypedDict):
+    """One check that a service declares of its containers, by short name; its kind knows the parameters."""
+
+    service: str
+    kind: str
+    containers: list[str]
+    parameters: Json
+
+
 class Meta(TypedDict, total=False):
     """Who made a release, when, from which commit, and what came of it. Compared with nothing."""
 
@@ -202,6 +211,7 @@ class Release(_Release, total=False):
 
     number: int
     meta: Meta
+    checks: list[Check]  # absent in what older versions wrote
 
 
 # --- what a host shows

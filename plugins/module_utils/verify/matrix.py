@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.host import namespace, tcp
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_directory
-from ansible_collections.sse.platform.plugins.module_utils.model.fault import Fault
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,25 +121,24 @@ def measure(source: Place, edges: list[Edge], places: dict[str, Place], *, enfor
     return [cell(edge) for edge in edges]
 
 
-def faults(cells: list[Cell]) -> list[Fault]:
-    """Say what is not as declared; one fault for each thing that was tried."""
-    return list(dict.fromkeys(fault_of(cell) for cell in cells if cell.verdict in {"broken", "leak"}))
+def findings(cells: list[Cell]) -> list[Finding]:
+    """Say what is not as declared; one finding for each thing that was tried."""
+    return list(dict.fromkeys(finding(cell) for cell in cells if cell.verdict in {"broken", "leak"}))
 
 
-def fault_of(cell: Cell) -> Fault:
+def finding(cell: Cell) -> Finding:
     """Say what is wrong with one edge."""
     edge, peer = cell.edge, f"{cell.edge.name}:{cell.edge.port}"
     if cell.verdict == "leak":
-        tried = f"resolve {edge.name}" if cell.unresolved else f"connect to {edge.target}:{edge.port}"
-        advice = f"nothing declares that {edge.source} reaches it: ./sse up puts the firewall's rules back"
-        return Fault(edge.source, f"{tried} from inside, and fail", cell.got, advice)
+        could = f"resolve {edge.name}" if cell.unresolved else f"connect to {edge.target}:{edge.port}"
+        wrong = f"could {could}, which nothing declares"
+        return Finding("connection", edge.source, wrong, cell.got, ("# This puts the firewall rules back.", "./sse up"))
     if cell.unresolved:
-        advice = (
-            f"is {edge.target} on a network of {edge.source}'s (./sse status), and alone in being called {edge.name}?"
-        )
-        return Fault(edge.source, f"resolve {edge.name} from inside", cell.got, advice)
-    advice = f"does {edge.target} listen on {edge.port} on all its addresses? ./sse logs {edge.name}"
-    return Fault(edge.source, f"connect to {peer} ({cell.address}) from inside", cell.got, advice)
+        advice = f"# Is {edge.target} on a network of {edge.source}, and the only container called {edge.name}?"
+        mend = (advice, "./sse status")
+        return Finding("connection", edge.source, f"could not resolve {edge.name}", cell.got, mend)
+    mend = (f"# Does {edge.target} listen on {edge.port} on all its addresses?", f"./sse logs {edge.name}")
+    return Finding("connection", edge.source, f"could not connect to {peer} ({cell.address})", cell.got, mend)
 
 
 def counts(cells: list[Cell]) -> dict[str, int]:
@@ -212,7 +211,7 @@ def metrics(cells: list[Cell], when: dt.datetime) -> str:
         "# HELP sse_reach_connects Whether a TCP connection from source to target comes about (0 or 1).",
         "# TYPE sse_reach_connects gauge",
         *(f"sse_reach_connects{labels(one)} {int(one.connects)}" for one in measured),
-        "# HELP sse_reach_edges Edges of the matrix by verdict; broken and leak are faults.",
+        "# HELP sse_reach_edges Edges of the matrix by verdict; broken and leak are findings.",
         "# TYPE sse_reach_edges gauge",
         *(f'sse_reach_edges{{verdict="{one}"}} {sum(cell.verdict == one for cell in cells)}' for one in MARKS),
         "# HELP sse_reach_measured_timestamp_seconds When ./sse verify measured this.",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.host import tcp
 from ansible_collections.sse.platform.plugins.module_utils.model import connections
-from ansible_collections.sse.platform.plugins.module_utils.model.fault import Fault
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import is_loopback, url_host
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks import published_ports
 
@@ -47,7 +47,7 @@ class View(NamedTuple):
     tried: int
     seconds: float
     answers: list[Answer]
-    faults: list[Fault]
+    findings: list[Finding]
 
     @property
     def lines(self) -> list[str]:
@@ -175,7 +175,7 @@ def look(wanted: Sequence[Target], seconds: float, told: Callable[[int, int], No
     return found
 
 
-def silent(known: Json, source: str, required: Iterable[str], answering: set[Target]) -> list[Fault]:
+def silent(known: Json, source: str, required: Iterable[str], answering: set[Target]) -> list[Finding]:
     """Ask again, with patience, for each declared port that did not answer on an address where it must.
 
     A busy server's queue may have been full; and docker-proxy accepts for a dead container, and hangs up.
@@ -184,18 +184,19 @@ def silent(known: Json, source: str, required: Iterable[str], answering: set[Tar
     """
     if not admitted(known, source):
         return []
-    faults: list[Fault] = []
+    findings: list[Finding] = []
     for address in required:
         for host_ip, port, name in known["declared"]:
             if not covers(host_ip, address):
                 continue
             got = published_ports.answers(address, port, published_ports.ANSWER_SECONDS)
             if got:
-                advice = f"./sse verify tells whether {name} works; if so, a firewall stands between: ./sse doctor"
-                faults.append(Fault(name, f"connect to {shown(address, port)} from outside", got, advice))
+                wrong = f"could not connect to {shown(address, port)} from outside"
+                mend = ("./sse verify", f"# If {name} works, a firewall drops the connection.", "./sse doctor")
+                findings.append(Finding("declared-port", name, wrong, got, mend))
             else:
                 answering.add((address, port))
-    return faults
+    return findings
 
 
 # --- judging
@@ -234,25 +235,26 @@ def right(known: Json, source: str, address: str, port: int) -> tuple[str, str]:
     return who, ""
 
 
-def judge(known: Json, source: str, answering: Iterable[Target]) -> tuple[list[Answer], list[Fault]]:
+def judge(known: Json, source: str, answering: Iterable[Target]) -> tuple[list[Answer], list[Finding]]:
     """Set what answers beside what is declared."""
     found = sorted(answering, key=lambda one: (ipaddress.ip_address(one[0]).version, ipaddress.ip_address(one[0]), one))
     answers = [Answer(address, port, *right(known, source, address, port)) for address, port in found]
     return answers, [undeclared(known, one) for one in answers if not one.right]
 
 
-def undeclared(known: Json, one: Answer) -> Fault:
+def undeclared(known: Json, one: Answer) -> Finding:
     """Say that somebody answers without a right, and what to do."""
     publishers = {name for _, _, name in known["published"]}
     if one.address in known["inside"]:
-        advice = "the stack's firewall should refuse this: ./sse doctor"
+        mend = ("# The stack firewall should refuse this.", "./sse doctor")
     elif any(port == one.port for _, port, _ in known["declared"]) and known["allow_from"]:
-        advice = f"exposure_allow_from is {', '.join(known['allow_from'])}, and not in force: ./sse doctor"
+        mend = (f"# exposure_allow_from is {', '.join(known['allow_from'])}, and not in force.", "./sse doctor")
     elif one.who in publishers:
-        advice = f"publish it on loopback (-p 127.0.0.1:{one.port}:...), or have it meant: --allow {one.port}"
+        mend = (f"# Publish it on loopback (-p 127.0.0.1:{one.port}:...), or allow it with --allow {one.port}.",)
     else:
-        advice = f"stop it, bind it to 127.0.0.1, or have it meant: --allow {one.port}"
-    return Fault(one.who, f"find {shown(one.address, one.port)} closed to others", "it answers", advice)
+        mend = (f"# Stop it, bind it to 127.0.0.1, or allow it with --allow {one.port}.",)
+    wrong = f"{shown(one.address, one.port)} is open to others, and nothing declares it"
+    return Finding("open-port", one.who, wrong, "it answers", mend)
 
 
 def shown(address: str, port: int) -> str:

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.doctor import asked_connection as ways
 from ansible_collections.sse.platform.plugins.module_utils.doctor import mending
-from ansible_collections.sse.platform.plugins.module_utils.doctor.diagnosis import diagnose, report, summary
+from ansible_collections.sse.platform.plugins.module_utils.doctor.diagnosis import diagnose, summary
 from ansible_collections.sse.platform.plugins.module_utils.doctor.gather import facts as gathering
 from ansible_collections.sse.platform.plugins.module_utils.doctor.rules.connections import explain
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Json
-from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, report
 
 GIB = 2**30
 OURS = {"sse.platform.stack": "sse"}

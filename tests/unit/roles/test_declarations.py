@@ -15,7 +15,6 @@ import yaml
 from ansible_collections.sse.platform.plugins.module_utils.deploy import secret_store
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, release, segments
 from ansible_collections.sse.platform.plugins.module_utils.settings import ranges
-from ansible_collections.sse.platform.plugins.module_utils.verify.checks import deliveries
 from ansible_collections.sse.platform.plugins.module_utils.views import audit, diagram, project
 from sse_app import channels, keys
 from sse_app import settings as app_settings
@@ -332,9 +331,11 @@ def test_the_proofs_key_is_good_for_its_channel_alone(rendered: dict[str, Render
     store = secret_store.Store(str(tmp_path), {"app_proof_key": "the-proofs-secret"})
     text = store.render(proof["secret"], proof["format"])
     assert "the-proofs-secret" not in text
-    principal = keys.KeyRing(keys.parse(text.encode())).find(f"{deliveries.KEY_NAME}.the-proofs-secret")
+    [check] = [one for one in rendered["guarded"].declared["app"]["checks"] if one["kind"] == "deliveries"]
+    assert check["key"]["secret"] == proof["secret"]
+    principal = keys.KeyRing(keys.parse(text.encode())).find(f"{check['key']['name']}.the-proofs-secret")
     assert principal is not None
-    assert principal.publish.names() == principal.subscribe.names() == [deliveries.CHANNEL]
+    assert principal.publish.names() == principal.subscribe.names() == [check["channel"]]
 
 
 def test_streams_take_the_sockets_of_the_replicas_where_asked_and_tcp_where_there_is_none(

@@ -1,4 +1,4 @@
-"""Properties of the measured matrix: every edge has a verdict, and only what is not as declared is a fault."""
+"""Properties of the measured matrix: every edge has a verdict, and only what is not as declared is a finding."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_declared_edge_is_tried_by_its_name(
     for enforced in (False, True):
         cell = measured(monkeypatch, NEEDED, answers=answers, error=error, enforced=enforced)
         assert (cell.verdict, cell.got) == (verdict, got)
-        assert len(matrix.faults([cell])) == (verdict == "broken")
+        assert len(matrix.findings([cell])) == (verdict == "broken")
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_an_edge_that_nothing_declares_is_tried_by_address_and_by_name_where_it_
 ) -> None:
     cell = measured(monkeypatch, NOT_NEEDED, source=source, answers=answers, error=error, enforced=enforced)
     assert cell.verdict == verdict
-    assert len(matrix.faults([cell])) == (verdict == "leak")
+    assert len(matrix.findings([cell])) == (verdict == "leak")
 
 
 def test_a_target_that_does_not_run_is_not_measured_and_not_hidden() -> None:

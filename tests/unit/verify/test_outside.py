@@ -60,14 +60,14 @@ def test_an_answer_has_the_right_that_is_declared_for_its_address_and_port(
     assert outside.right(known(), CLIENT, address, port) == (who, right)
 
 
-def test_what_is_allowed_is_no_fault_and_what_is_not_is_one_with_its_mend() -> None:
+def test_what_is_allowed_is_no_finding_and_what_is_not_is_one_with_its_mend() -> None:
     answers = {(OUTER, 25), (OUTER6, 8081)}
-    found, faults = outside.judge(known(allowed=[25]), CLIENT, answers)
+    found, findings = outside.judge(known(allowed=[25]), CLIENT, answers)
     assert [(one.port, one.right) for one in found] == [(25, "allowed by --allow"), (8081, "")]
-    [fault] = faults
-    assert fault.container == "guest"
-    assert f"[{OUTER6}]:8081 closed to others; got: it answers" in fault.line
-    assert "--allow 8081" in fault.advice
+    [finding] = findings
+    assert (finding.subject, finding.evidence) == ("guest", "it answers")
+    assert f"[{OUTER6}]:8081 is open to others" in finding.wrong
+    assert "--allow 8081" in finding.mend[0]
 
 
 @pytest.mark.parametrize(("source", "right"), [("203.0.113.9", "declared"), (CLIENT, ""), ("2001:db8::9", "")])
@@ -144,17 +144,19 @@ def test_who_answers_is_found_among_more_than_one_batch(
     assert [tried for tried, _ in told] == [16, 32, 41]
 
 
-def test_a_declared_port_that_is_dead_is_a_fault_and_one_that_hangs_up_is_too(listener: socket.socket) -> None:
+def test_a_declared_port_that_is_dead_is_a_finding_and_one_that_hangs_up_is_too(listener: socket.socket) -> None:
     """docker-proxy accepts for a dead container and hangs up: the listener here is closed instead."""
     alive, dead = listener.getsockname()[1], 9
     declared = [[HOME, alive, "sse-nginx"], [HOME, dead, "sse-kafka"]]
     view = outside.view(known(declared=declared, outer=[HOME]), ("here,", HOME), [], [HOME], 0.5)
     assert [(one.port, one.right) for one in view.answers] == [(alive, "declared")]
-    assert [(one.container, one.tried) for one in view.faults] == [("sse-kafka", f"connect to {HOME}:9 from outside")]
+    assert [(one.subject, one.wrong) for one in view.findings] == [
+        ("sse-kafka", f"could not connect to {HOME}:9 from outside")
+    ]
     left_out = outside.view(
         known(declared=declared, outer=[HOME], allow_from=["203.0.113.0/24"]), ("here,", HOME), [], [HOME], 0.5
     )
-    assert (left_out.answers, left_out.faults) == ([], [])
+    assert (left_out.answers, left_out.findings) == ([], [])
 
 
 def remote(name: str) -> containers.Host:

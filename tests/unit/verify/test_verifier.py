@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import History
+from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import History, newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.host import iptables, listeners
 from ansible_collections.sse.platform.plugins.module_utils.model.connections import Edge
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
@@ -96,40 +96,44 @@ def proved(engine: Engine, tmp_path: Path, containers: dict[str, Any]) -> verifi
     return verifier.Verifier(engine, str(tmp_path), [release(containers)]).run()  # type: ignore[arg-type]
 
 
-def test_a_stack_as_declared_has_no_faults(tmp_path: Path) -> None:
+def test_a_stack_as_declared_has_no_findings(tmp_path: Path) -> None:
     proof = proved(Engine({"sse-redis": spec()}), tmp_path, {"sse-redis": spec()})
-    assert proof.faults == []
+    assert proof.findings == []
     assert proof.summary.startswith("verified: 1 containers running, 1 healthy")
 
 
 def test_a_missing_container_is_told(tmp_path: Path) -> None:
-    [fault] = proved(Engine({}), tmp_path, {"sse-redis": spec()}).faults
-    assert fault.line == "sse-redis: tried to find it on this host; got: there is no such container. Next: ./sse up"
+    [finding] = proved(Engine({}), tmp_path, {"sse-redis": spec()}).findings
+    assert finding.lines == [
+        "sse-redis: does not exist on this host [container]",
+        "  evidence: there is no such container",
+        "  mend: ./sse up",
+    ]
 
 
 def test_a_stopped_container_is_told_with_its_last_words_and_not_asked_further(tmp_path: Path) -> None:
     engine = Engine({"sse-redis": spec()}, sse_redis="exited")
-    [fault] = proved(engine, tmp_path, {"sse-redis": spec()}).faults
-    assert fault.got == "exited, exit code 137; its last lines: out of memory"
+    [finding] = proved(engine, tmp_path, {"sse-redis": spec()}).findings
+    assert finding.evidence == "exited, exit code 137; its last lines: out of memory"
 
 
 def test_a_container_of_ours_that_no_release_names_is_told(tmp_path: Path) -> None:
     engine = Engine({"sse-redis": spec(), "sse-old": spec()})
-    [fault] = proved(engine, tmp_path, {"sse-redis": spec()}).faults
-    assert (fault.container, fault.got) == ("sse-old", "it runs, and no release names it")
+    [finding] = proved(engine, tmp_path, {"sse-redis": spec()}).findings
+    assert (finding.subject, finding.wrong) == ("sse-old", "no release declares it")
 
 
 def test_a_failing_healthcheck_is_told_with_its_output(tmp_path: Path) -> None:
     sick = spec(healthcheck={"command": ["false"], "http": None, "interval": 10, "timeout": 5})
-    [fault] = proved(Engine({"sse-redis": sick}), tmp_path, {"sse-redis": sick}).faults
-    assert (fault.tried, fault.got) == ("pass its healthcheck (false)", "sse-redis says no")
+    [finding] = proved(Engine({"sse-redis": sick}), tmp_path, {"sse-redis": sick}).findings
+    assert (finding.wrong, finding.evidence) == ("its health check failed (false)", "sse-redis says no")
 
 
-def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+def test_all_findings_are_told_at_once(tmp_path: Path) -> None:
     sick = spec(healthcheck={"command": ["false"], "http": None, "interval": 10, "timeout": 5})
     engine = Engine({"sse-redis": sick, "sse-kafka": sick})
-    faults = proved(engine, tmp_path, {"sse-redis": sick, "sse-kafka": sick, "sse-nginx": spec()}).faults
-    assert [fault.container for fault in faults] == ["sse-nginx", "sse-redis", "sse-kafka"]
+    findings = proved(engine, tmp_path, {"sse-redis": sick, "sse-kafka": sick, "sse-nginx": spec()}).findings
+    assert [one.subject for one in findings] == ["sse-nginx", "sse-redis", "sse-kafka"]
 
 
 def test_every_edge_of_the_matrix_is_measured_and_what_is_broken_is_told(
@@ -142,10 +146,10 @@ def test_every_edge_of_the_matrix_is_measured_and_what_is_broken_is_told(
     app = spec(container="app", aliases=["app"], reaches=[{"to": "redis:6379", "why": "test"}])
     there = {"sse-app": app, "sse-redis": spec(listens=[6379, 9121]), "sse-gone": spec(container="gone", aliases=[])}
     checked = verifier.Verifier(Engine(there, sse_gone="exited"), str(tmp_path), [release(there)])  # type: ignore[arg-type]
-    faults = checked.run().faults
-    assert [(one.container, one.tried) for one in faults] == [
-        ("sse-gone", "find it running"),
-        ("sse-app", "connect to redis:6379 () from inside"),
+    findings = checked.run().findings
+    assert [(one.subject, one.wrong) for one in findings] == [
+        ("sse-gone", "does not run"),
+        ("sse-app", "could not connect to redis:6379 ()"),
     ]
     assert matrix.totals(checked.cells) == {"edges": 4, "measured": 2, "broken": 1, "open": 1, "unmeasured": 2}
 
@@ -154,29 +158,29 @@ def test_a_port_that_is_listened_on_and_not_declared_is_told(tmp_path: Path, mon
     ports = [("0.0.0.0", 6379), ("0.0.0.0", 9999), ("127.0.0.1", 9093)]
     monkeypatch.setattr(listeners, "listeners", lambda _: [listeners.Listener(at, port) for at, port in ports])
     one = spec(listens=[6379])
-    [fault] = proved(Engine({"sse-redis": one}), tmp_path, {"sse-redis": one}).faults
-    assert (fault.container, fault.got) == ("sse-redis", "it listens on 9999")
+    [finding] = proved(Engine({"sse-redis": one}), tmp_path, {"sse-redis": one}).findings
+    assert (finding.subject, finding.evidence) == ("sse-redis", "it listens on 9999")
 
 
 def test_the_newest_applied_release_is_the_one_to_prove(tmp_path: Path) -> None:
     history = History(str(tmp_path), "sse-platform")
     for number, outcome in ((1, "applied"), (2, "applied"), (3, "failed")):
         history.write(release({}, number, outcome))
-    assert [one["number"] for one in verifier.newest_releases(str(tmp_path))] == [2]
+    assert [one["number"] for one in newest_releases(str(tmp_path))] == [2]
 
 
 def test_where_no_release_was_applied_the_newest_is_proved_and_fails_by_itself(tmp_path: Path) -> None:
     History(str(tmp_path), "sse-platform").write(release({}, 1, "failed"))
-    assert [one["number"] for one in verifier.newest_releases(str(tmp_path))] == [1]
+    assert [one["number"] for one in newest_releases(str(tmp_path))] == [1]
 
 
 def test_a_release_of_another_version_is_not_read_but_named(tmp_path: Path) -> None:
     History(str(tmp_path), "sse-platform").write({**release({}), "format": FORMAT - 1})
     with pytest.raises(SpecError, match="release 1 of sse-platform has format 2"):
-        verifier.newest_releases(str(tmp_path))
+        newest_releases(str(tmp_path))
 
 
 def test_a_container_of_another_release_is_judged_by_that_release(tmp_path: Path) -> None:
     newer = spec(healthcheck={"command": ["false"], "http": None, "interval": 10, "timeout": 5})
     History(str(tmp_path), "sse-platform").write(release({"sse-redis": spec()}, 1))
-    assert proved(Engine({"sse-redis": spec()}), tmp_path, {"sse-redis": newer}).faults == []
+    assert proved(Engine({"sse-redis": spec()}), tmp_path, {"sse-redis": newer}).findings == []

@@ -3,45 +3,62 @@
 from __future__ import annotations
 
 import base64
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Answer, Endpoint, json_object, request
-from ansible_collections.sse.platform.plugins.module_utils.model.fault import Fault
+from ansible_collections.sse.platform.plugins.module_utils.model import spec
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
+from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Job, Kind
 
 if TYPE_CHECKING:
-    from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Inspected
-    from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spec
+    from collections.abc import Sequence
 
-PASSWORD = "grafana_admin_password"  # noqa: S105
+    from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
+
 ANSWER_SECONDS = 10.0  # Grafana asks Prometheus before it answers
 
 
-def check(endpoint: Endpoint, password: str) -> tuple[list[Fault], int, list[str]]:
-    """Return faults, how many datasources answer, and notes."""
-    token = base64.b64encode(f"admin:{password}".encode()).decode()
+class Parameters(TypedDict):
+    """The port, the user, and the secret that the container has as this user's password."""
+
+    port: int
+    user: str
+    password: str
+
+
+def jobs(_: Running, subjects: Sequence[Subject], asked: Parameters) -> list[Job]:
+    """Ask each Grafana."""
+    return [
+        partial(check, one.endpoint(asked["port"]), asked["user"], one.secret(asked["password"])) for one in subjects
+    ]
+
+
+def check(endpoint: Endpoint, user: str, password: str | None) -> Checked:
+    """Ask for the health of each datasource."""
+    if password is None:
+        return Checked([], 0, [f"{endpoint.name} has no file with its password, so its datasources were not asked"])
+    token = base64.b64encode(f"{user}:{password}".encode()).decode()
     headers = {"Authorization": f"Basic {token}"}
     listed = request(endpoint, "GET", "/api/datasources", headers=headers, timeout=ANSWER_SECONDS)
     if listed.status == 401:
-        return [], 0, [f"{endpoint.name}: its admin password was changed there, so its datasources were not asked"]
+        note = f"{endpoint.name}: the {user} password was changed there, so its datasources were not asked"
+        return Checked([], 0, [note])
     sources = datasources(listed)
     if not sources:
-        advice = f"is the datasource provisioned? ./sse logs {endpoint.name}"
-        return (
-            [Fault(endpoint.name, f"list datasources at {endpoint.url}/api/datasources", listed.shown, advice)],
-            0,
-            [],
-        )
-    faults: list[Fault] = []
+        mend = ("# Is a datasource provisioned?", f"./sse logs {endpoint.name}")
+        wrong = f"lists no datasource at {endpoint.url}/api/datasources"
+        return Checked([Finding("datasources", endpoint.name, wrong, listed.shown, mend)], 0)
+    findings: list[Finding] = []
     for source in sources:
         path = f"/api/datasources/uid/{source.get('uid', '')}/health"
         answer = request(endpoint, "GET", path, headers=headers, timeout=ANSWER_SECONDS)
         if not works(answer):
-            advice = f"does {source.get('url', 'its address')} answer from {endpoint.name}? ./sse logs {endpoint.name}"
-            faults.append(
-                Fault(endpoint.name, f"ask datasource {source.get('name')!r} at {path}", answer.shown, advice)
-            )
-    return faults, len(sources) - len(faults), []
+            place = source.get("url", "the address of the datasource")
+            mend = (f"# Does {place} answer from {endpoint.name}?", f"./sse logs {endpoint.name}")
+            wrong = f"datasource {source.get('name')!r} does not answer at {path}"
+            findings.append(Finding("datasources", endpoint.name, wrong, answer.shown, mend))
+    return Checked(findings, len(sources) - len(findings))
 
 
 def datasources(answer: Answer) -> list[dict[str, Any]]:
@@ -55,13 +72,9 @@ def works(answer: Answer) -> bool:
     return answer.status == 200 and answer.record.get("status") == "OK"
 
 
-def password_of(spec: Spec, inspected: Inspected) -> str | None:
-    """Read the admin's password from the file that the container itself was given; None where it has none."""
-    sources = {mount["Destination"]: mount["Source"] for mount in inspected["Mounts"] or []}
-    for target, files in spec["secrets"].items():
-        for file, one in files.items():
-            if one["secret"] == PASSWORD and target in sources:
-                before, _, after = one["format"].partition("{}")
-                text = (Path(sources[target]) / file).read_text()
-                return text[len(before) : len(text) - len(after)]
-    return None
+KIND = Kind(
+    "datasources",
+    "datasources",
+    jobs,
+    spec.record({"port": (spec.port, ...), "user": (spec.text, ...), "password": (spec.text, ...)}),
+)

@@ -1,4 +1,4 @@
-"""The way of an event: published through nginx, received from every replica and through nginx, once each."""
+"""An event published through a proxy arrives once at every container behind it and at the proxy itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from ansible_collections.sse.platform.plugins.module_utils.host.http import (
     HTTP_ERRORS,
@@ -21,15 +21,67 @@ from ansible_collections.sse.platform.plugins.module_utils.host.http import (
     json_object,
     request,
 )
-from ansible_collections.sse.platform.plugins.module_utils.model.fault import Fault
+from ansible_collections.sse.platform.plugins.module_utils.model import spec
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
+from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Job, Kind
+from ansible_collections.sse.platform.plugins.module_utils.verify.checks.http_answer import serving
 
-CHANNEL = "sse-platform.verify"  # a channel of our own: nobody else's subscribers see the markers
-KEY_NAME = "sse-platform-verify"  # of the API key that is good for it alone, where the service asks for one
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
+
 FENCE = "fence"
 CONNECT_SECONDS = 5.0  # until a stream's first frame
 DELIVER_SECONDS = 8.0  # from the last accepted publish to the last delivery; a healthy stack takes milliseconds
 PUBLISH_SECONDS = 10.0  # above the service's own publish deadline, so that its answer is seen, not our time-out
-PAUSES = (0.0, 0.1, 0.4, 1.0, 1.5, 2.0)  # seconds before each round: nginx avoids a replica that failed for two
+PAUSES = (0.0, 0.1, 0.4, 1.0, 1.5, 2.0)  # seconds before each round: NGINX avoids a replica that failed for two
+
+
+class Key(TypedDict):
+    """An API key that is good for the channel alone: its name, and the secret behind it."""
+
+    name: str
+    secret: str
+
+
+class Parameters(TypedDict):
+    """Where events are published and received."""
+
+    through: str  # the container whose published ports lead to all others
+    port: int  # of the others
+    sockets: dict[str, str]  # a Unix socket by container, where it has one besides its port
+    health: str  # a path that a port of the proxy answers with 200 if it leads to the API
+    publish: str
+    subscribe: str
+    channel: str  # of the check alone, so that no other subscriber sees its events
+    key: Key | None
+
+
+def jobs(running: Running, subjects: Sequence[Subject], asked: Parameters) -> list[Job]:
+    """Send all events in one job."""
+    return [partial(check, running, subjects, asked)] if running.named([asked["through"]]) else []
+
+
+def check(running: Running, subjects: Sequence[Subject], asked: Parameters) -> Checked:
+    """Find a port of the proxy that leads to the API, and send events through it."""
+    published = running.published(asked["through"])
+    proxy = serving(published, asked["health"])
+    if proxy is None:
+        name = running.named([asked["through"]])[0].name
+        evidence = f"none of {', '.join(one.url for one in published) or 'no port'} answers {asked['health']} with 200"
+        wrong = "serves the API at no published port"
+        return Checked([Finding("deliveries", name, wrong, evidence, (f"./sse logs {name}",))], 0)
+    key = f"{asked['key']['name']}.{running.secret(asked['key']['secret'])}" if asked["key"] else ""
+    # A socket is reached through the file system of its container, whatever is mounted where.
+    sockets = [
+        Endpoint(one.name, f"/proc/{one.pid}/root{path}", 0)
+        for one in subjects
+        if (path := asked["sockets"].get(one.spec["container"]))
+    ]
+    replicas = [*(one.endpoint(asked["port"]) for one in subjects), *sockets]
+    passage = travel(asked, proxy._replace(key=key), [one._replace(key=key) for one in replicas])
+    return Checked(passage.findings, passage.deliveries)
 
 
 class Frames:
@@ -71,10 +123,11 @@ class Frames:
 class Subscriber(threading.Thread):
     """One open stream; ``ready`` after its first frame, ``done`` when the fence arrived or the stream ended."""
 
-    def __init__(self, endpoint: Endpoint, run: str) -> None:
+    def __init__(self, endpoint: Endpoint, path: str, run: str) -> None:
         """Prepare; ``start`` connects."""
         super().__init__(daemon=True)
         self.endpoint = endpoint
+        self.path = path
         self.frames = Frames(run)
         self.ready = threading.Event()
         self.done = threading.Event()
@@ -88,7 +141,7 @@ class Subscriber(threading.Thread):
             connection.connect()
             self.sock = connection.sock  # the response takes it over, and forgets it in the connection
             headers = {"Accept": "text/event-stream", **self.endpoint.credential}
-            connection.request("GET", f"/api/v1/stream?channel={CHANNEL}", headers=headers)
+            connection.request("GET", self.path, headers=headers)
             response = connection.getresponse()
             if response.status != 200:
                 self.error = Answer(response.status, response.read(1000).decode(errors="replace")).shown
@@ -121,29 +174,32 @@ class Subscriber(threading.Thread):
 
 
 class Passage(NamedTuple):
-    """What the proof of the event path found."""
+    """What came of sending events."""
 
-    faults: list[Fault]
+    findings: list[Finding]
     published: int
     deliveries: int
 
 
-def travel(nginx: Endpoint, replicas: list[Endpoint]) -> Passage:
-    """Publish through nginx until every replica has served a publish; see each event arrive everywhere, once."""
+def travel(way: Parameters, proxy: Endpoint, replicas: list[Endpoint]) -> Passage:
+    """Publish through the proxy until every replica has served a publish, and count how often each event arrives."""
     run = secrets.token_hex(8)
-    subscribers = [Subscriber(endpoint, run) for endpoint in [*replicas, nginx]]
+    path = f"{way['subscribe']}?channel={way['channel']}"
+    subscribers = [Subscriber(endpoint, path, run) for endpoint in [*replicas, proxy]]
     for one in subscribers:
         one.start()
     try:
-        return publish_and_watch(nginx, replicas, subscribers, run)
+        return publish_and_watch(way, proxy, replicas, subscribers, run)
     finally:
         for one in subscribers:
             one.close()
 
 
-def publish_and_watch(nginx: Endpoint, replicas: list[Endpoint], subscribers: list[Subscriber], run: str) -> Passage:
+def publish_and_watch(
+    way: Parameters, proxy: Endpoint, replicas: list[Endpoint], subscribers: list[Subscriber], run: str
+) -> Passage:
     """Do the work of :func:`travel` on open streams."""
-    faults: list[Fault] = []
+    findings: list[Finding] = []
     deadline = time.monotonic() + CONNECT_SECONDS
     listening: list[Subscriber] = []
     for one in subscribers:
@@ -151,72 +207,102 @@ def publish_and_watch(nginx: Endpoint, replicas: list[Endpoint], subscribers: li
             listening.append(one)  # should its stream end from here on, the fence tells
         else:
             got = one.error or f"no first frame within {CONNECT_SECONDS:g} s"
-            advice = f"./sse logs {one.endpoint.name}: a stream must answer 200 and send its first frame at once"
-            faults.append(Fault(one.endpoint.name, f"subscribe at {one.endpoint.url}", got, advice))
-    published, refused = publish_to_all(nginx, list(dict.fromkeys(one.name for one in replicas)), run)
-    faults += refused
+            mend = (
+                "# A stream must answer 200 and send its first frame at once.",
+                f"./sse logs {one.endpoint.name}",
+            )
+            wrong = f"could not subscribe at {one.endpoint.url}"
+            findings.append(Finding("deliveries", one.endpoint.name, wrong, got, mend))
+    published, refused = publish_to_all(way, proxy, list(dict.fromkeys(one.name for one in replicas)), run)
+    findings += refused
     # Order is promised per channel: whatever was to arrive before the fence has arrived, doubles included.
-    fence = publish(nginx, run, FENCE)
+    fence = publish(way, proxy, run, FENCE)
     if fence.status == 202:
         deadline = time.monotonic() + DELIVER_SECONDS
         for one in listening:
             one.done.wait(max(0, deadline - time.monotonic()))
         for one in listening:
-            faults += misdelivered(one, published)
+            findings += misdelivered(way, one, published)
     elif not refused:
-        faults.append(refusal(nginx, fence))
-    return Passage(faults, len(published), sum(sum(one.frames.markers.values()) for one in listening))
+        findings.append(refusal(way, proxy, fence))
+    return Passage(findings, len(published), sum(sum(one.frames.markers.values()) for one in listening))
 
 
-def publish(nginx: Endpoint, run: str, marker: str) -> Answer:
-    """Publish one marker; the key makes nginx's own retry safe."""
-    body = json.dumps({"channel": CHANNEL, "event": "verify", "data": {"run": run, "marker": marker}})
+def publish(way: Parameters, proxy: Endpoint, run: str, marker: str) -> Answer:
+    """Publish one marker; the idempotency key makes a retry of the proxy safe."""
+    body = json.dumps({"channel": way["channel"], "event": "verify", "data": {"run": run, "marker": marker}})
     headers = {"Content-Type": "application/json", "Idempotency-Key": f"{run}-{marker}"}
-    return request(nginx, "POST", "/api/v1/events", body, headers, timeout=PUBLISH_SECONDS)
+    return request(proxy, "POST", way["publish"], body, headers, timeout=PUBLISH_SECONDS)
 
 
-def publish_to_all(nginx: Endpoint, replicas: list[str], run: str) -> tuple[dict[str, str], list[Fault]]:
+def publish_to_all(
+    way: Parameters, proxy: Endpoint, replicas: list[str], run: str
+) -> tuple[dict[str, str], list[Finding]]:
     """Publish until every replica has served one; return who served which marker, and what went wrong."""
     served: dict[str, str] = {}
     for attempt, pause in enumerate(PAUSES):
         threading.Event().wait(pause)
         markers = [f"{attempt}.{index}" for index in range(len(replicas))]
         with concurrent.futures.ThreadPoolExecutor(len(markers)) as pool:
-            answers = list(pool.map(partial(publish, nginx, run), markers))
+            answers = list(pool.map(partial(publish, way, proxy, run), markers))
         for marker, answer in zip(markers, answers, strict=True):
             if answer.status != 202:
-                return served, [refusal(nginx, answer)]
+                return served, [refusal(way, proxy, answer)]
             served[marker] = answer.replica
         if set(replicas) <= set(served.values()):
             return served, []
-    got = f"{len(served)} publishes, served by {', '.join(sorted(set(served.values())))}, and none by it"
-    advice = "does nginx' upstream name it? ./sse restart nginx"
+    evidence = f"{len(served)} publishes, served by {', '.join(sorted(set(served.values())))}, and none by it"
+    mend = (f"# Does an upstream of {proxy.name} name it?", f"./sse restart {proxy.name}")
+    wrong = f"serves no publish through {proxy.url}"
     unserved = sorted(set(replicas) - set(served.values()))
-    return served, [Fault(name, f"serve a publish through {nginx.url}", got, advice) for name in unserved]
+    return served, [Finding("deliveries", name, wrong, evidence, mend) for name in unserved]
 
 
-def refusal(nginx: Endpoint, answer: Answer) -> Fault:
+def refusal(way: Parameters, proxy: Endpoint, answer: Answer) -> Finding:
     """Say that a publish was not accepted."""
-    advice = "503 and 502: look at Kafka and the replicas first (./sse status, ./sse logs app); 4xx: at nginx's routes"
-    return Fault(answer.replica or nginx.name, f"publish at {nginx.url}/api/v1/events", answer.shown, advice)
+    mend = (
+        f"# 502 and 503: look at the replicas and at what they need. 4xx: look at the routes of {proxy.name}.",
+        "./sse status",
+        f"./sse logs {answer.replica or proxy.name}",
+    )
+    wrong = f"could not publish at {proxy.url}{way['publish']}"
+    return Finding("deliveries", answer.replica or proxy.name, wrong, answer.shown, mend)
 
 
-def misdelivered(subscriber: Subscriber, published: dict[str, str]) -> list[Fault]:
+def misdelivered(way: Parameters, subscriber: Subscriber, published: dict[str, str]) -> list[Finding]:
     """Compare what a subscriber received with what was published."""
     name, seen = subscriber.endpoint.name, subscriber.frames.markers
-    tried = f"receive every event of {CHANNEL} once, subscribed at {subscriber.endpoint.url}"
+    wrong = f"did not deliver every event of {way['channel']} once to a subscriber at {subscriber.endpoint.url}"
     if not seen[FENCE]:
         got = subscriber.error or f"{len(seen)} of {len(published) + 1} within {DELIVER_SECONDS:g} s of publishing"
-        advice = f"does {name} consume from Kafka? ./sse logs {name}; its /health/ready says what it lacks"
-        return [Fault(name, tried, got, advice)]
-    faults: list[Fault] = []
-    for trouble, wrong, advice in (
-        ("missing", {one for one in published if not seen[one]}, "events were lost on the way: ./sse logs"),
-        ("doubled", {one for one in published if seen[one] > 1}, "duplicates were not dropped: ./sse logs"),
+        mend = (f"# Does {name} receive events? Its /health/ready says what it lacks.", f"./sse logs {name}")
+        return [Finding("deliveries", name, wrong, got, mend)]
+    found: list[Finding] = []
+    for trouble, markers, advice in (
+        ("missing", {one for one in published if not seen[one]}, "# Events were lost on the way."),
+        ("doubled", {one for one in published if seen[one] > 1}, "# Duplicates were not dropped."),
     ):
-        if wrong:
-            by = ", ".join(sorted({published[one] or "unknown" for one in wrong}))
-            faults.append(
-                Fault(name, tried, f"{len(wrong)} of {len(published)} {trouble}, accepted by {by}", f"{advice} {name}")
-            )
-    return faults
+        if markers:
+            by = ", ".join(sorted({published[one] or "unknown" for one in markers}))
+            evidence = f"{len(markers)} of {len(published)} {trouble}, accepted by {by}"
+            found.append(Finding("deliveries", name, wrong, evidence, (advice, f"./sse logs {name}")))
+    return found
+
+
+KIND = Kind(
+    "deliveries",
+    "deliveries of events",
+    jobs,
+    spec.record(
+        {
+            "through": (spec.short_name, ...),
+            "port": (spec.port, ...),
+            "sockets": (spec.dict_of(spec.short_name, spec.absolute), {}),
+            "health": (spec.absolute, ...),
+            "publish": (spec.absolute, ...),
+            "subscribe": (spec.absolute, ...),
+            "channel": (spec.text, ...),
+            "key": (spec.record({"name": (spec.text, ...), "secret": (spec.text, ...)}), None),
+        }
+    ),
+)

@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.host import listeners, namespace, tcp
-from ansible_collections.sse.platform.plugins.module_utils.model.fault import Fault
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import FAMILIES, WILDCARDS
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import HOST
+from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Job, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.host.listeners import Listener
+    from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
 
 CONNECT_SECONDS = 2.0  # within the host: what takes longer is dropped on the way
 
 
-def check(name: str, pid: int, ports: Iterable[int]) -> tuple[list[Fault], int]:
-    """Connect from a container to ports of the host; return faults, and how many answered."""
+def jobs(_: Running, subjects: Sequence[Subject], __: None) -> list[Job]:
+    """Connect from each container that declares ports of the host."""
+    uses = [(one, one.spec["reaches_host"]) for one in subjects]
+    return [partial(check, one.name, one.pid, ports) for one, ports in uses if ports]
+
+
+def check(name: str, pid: int, ports: Iterable[int]) -> Checked:
+    """Connect from a container to ports of the host."""
     address = namespace.hosts_file(pid, HOST)
     if not address:
-        advice = f"recreate it: docker rm -f {name}, then ./sse up"
-        return [Fault(name, f"find {HOST} in its /etc/hosts", "it is not there", advice)], 0
+        wrong = f"{HOST} is missing in the /etc/hosts of the container"
+        mend = (f"docker rm -f {name}", "./sse up")
+        return Checked([Finding("host-service", name, wrong, "the file names other hosts, or none", mend)], 0)
     tried = namespace.inside(pid, lambda: tcp.connect_all([(address, port) for port in ports], CONNECT_SECONDS))
-    faults: list[Fault] = []
+    findings: list[Finding] = []
     for (_, port), attempt in tried.items():
         if attempt.error:
             why, advice = diagnose(listeners.listeners("self"), address, port)
-            faults.append(Fault(name, f"connect to {HOST}:{port} ({address})", f"{attempt.error}; {why}", advice))
-    return faults, len(tried) - len(faults)
+            wrong = f"could not connect to {HOST}:{port} ({address})"
+            findings.append(Finding("host-service", name, wrong, f"{attempt.error}; {why}", (f"# {advice}",)))
+    return Checked(findings, len(tried) - len(findings))
 
 
 def diagnose(listening_sockets: Iterable[Listener], address: str, port: int) -> tuple[str, str]:
@@ -51,3 +62,6 @@ def unheard(listening: set[str], address: str, port: int) -> str:
     if address not in listening and not listening & WILDCARDS:
         return f"on the host, port {port} listens on {', '.join(sorted(listening))} only"
     return ""
+
+
+KIND = Kind("host-service", "services on the host", jobs)

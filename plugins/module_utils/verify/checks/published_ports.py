@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import socket
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from ansible_collections.sse.platform.plugins.module_utils.model.fault import Fault
-from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, WILDCARDS, Family, of, url_host
+from ansible_collections.sse.platform.plugins.module_utils.host import listeners
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
+from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import (
+    FAMILIES,
+    IPV4,
+    WILDCARDS,
+    Family,
+    of,
+    url_host,
+)
+from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Job, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Inspected
     from ansible_collections.sse.platform.plugins.module_utils.host.listeners import Listener
     from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spec
+    from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
 
 ANY = IPV4.wildcard
 LOOPBACK = IPV4.loopback
 ANSWER_SECONDS = 3.0  # on the host itself; a packet that is dropped, not refused, takes this long to notice
 REFUSE_SECONDS = 0.5  # the same where no answer is expected
+THREADS = 32  # nearly all of them wait on sockets nearly all the time
 HOLD_SECONDS = 0.1  # docker-proxy accepts for a dead container and hangs up at once; a server holds or greets
 
 
@@ -33,6 +46,32 @@ class Publication(NamedTuple):
     def shown(self) -> str:
         """As docker prints it."""
         return f"{url_host(self.host_ip)}:{self.host_port}->{self.container_port}"
+
+
+def jobs(running: Running, _: Sequence[Subject], __: None) -> list[Job]:
+    """Try all ports of the host that concern the stack."""
+    return [partial(check, running)]
+
+
+def check(running: Running) -> Checked:
+    """Compare what is published with what is declared, and connect to what must answer and what must not."""
+    wanted = {one.name: declared(one.spec) for one in running.subjects}
+    findings = [
+        one for each in running.subjects for one in undeclared(each.name, wanted[each.name], published(each.inspected))
+    ]
+    others = [one for one in running.observed if one.name not in wanted and one.status == "running"]
+    by_others = {port for one in others for port in published(running.engine.inspect(one.id))}
+    own = [address for one in FAMILIES for address in (one.loopback, host_address(one))]
+    addresses = sorted({*own, *running.gateways("Gateway", "IPv6Gateway")} - {""})
+    owned = owners(listeners.listeners("self"), by_others)
+    must_answer = [(name, one) for name in wanted for one in sorted(wanted[name])]
+    must_not = closed_ports({one.name: one.listens() for one in running.subjects}, wanted, addresses)
+    with ThreadPoolExecutor(THREADS) as pool:
+        answered = pool.map(partial(unanswered, running.own_addresses()), must_answer)
+        leaked = pool.map(partial(leaking, owned), must_not)
+    silent = [one for found in answered for one in found]
+    findings += silent + [one for found in leaked for one in found]
+    return Checked(findings, len(must_answer) - len(silent))
 
 
 def declared(spec: Spec) -> set[Publication]:
@@ -50,27 +89,12 @@ def published(inspected: Inspected) -> set[Publication]:
     }
 
 
-def undeclared(name: str, wanted: set[Publication], actual: set[Publication]) -> list[Fault]:
+def undeclared(name: str, wanted: set[Publication], actual: set[Publication]) -> list[Finding]:
     """Compare what is declared with what the engine publishes."""
-    faults = [
-        Fault(
-            name,
-            "find only declared ports published",
-            f"the engine publishes {one.shown}",
-            f"nobody declared it: remove the container (docker rm -f {name}) and run `./sse up`",
-        )
-        for one in sorted(actual - wanted)
-    ]
-    faults += [
-        Fault(
-            name,
-            f"find {one.shown} published",
-            "the engine does not publish it",
-            f"recreate the container: docker rm -f {name}, then `./sse up`",
-        )
-        for one in sorted(wanted - actual)
-    ]
-    return faults
+    mend = (f"docker rm -f {name}", "./sse up")
+    found = [("publishes a port that is not declared", f"the engine publishes {one.shown}") for one in actual - wanted]
+    found += [(f"does not publish {one.shown}", "the engine does not publish it") for one in wanted - actual]
+    return [Finding("published-port", name, *one, mend) for one in sorted(found)]
 
 
 def host_address(family: Family) -> str:
@@ -96,21 +120,22 @@ def answers(address: str, port: int, timeout: float) -> str:
         return f"{type(error).__name__}: {error.strerror or error}"
 
 
-def unanswered(own: dict[str, str], door: tuple[str, Publication]) -> list[Fault]:
+def unanswered(own: dict[str, str], port: tuple[str, Publication]) -> list[Finding]:
     """See that a declared port of a container answers on its address.
 
     :param own: an address of the host for each one that stands for all of a family
     """
-    name, one = door
+    name, one = port
     address = own.get(one.host_ip, one.host_ip)
     got = answers(address, one.host_port, ANSWER_SECONDS)
     if not got:
         return []
-    advice = f"does {name} listen on {one.container_port} (./sse logs {name})? does a firewall stand between?"
-    return [Fault(name, f"connect to {url_host(address)}:{one.host_port} on the host", got, advice)]
+    wrong = f"could not connect to {url_host(address)}:{one.host_port} on the host"
+    advice = f"# Does {name} listen on {one.container_port}? Does a firewall of the host drop the connection?"
+    return [Finding("published-port", name, wrong, got, (advice, f"./sse logs {name}"))]
 
 
-def closed_doors(
+def closed_ports(
     listening: dict[str, set[int]], wanted: dict[str, set[Publication]], addresses: list[str]
 ) -> list[tuple[str, str, int]]:
     """List what must not answer: (container, host address, port).
@@ -121,15 +146,15 @@ def closed_doors(
     :param listening: ports by container, as its namespace shows them
     :param wanted: declared publications by container
     """
-    open_doors = {(one.host_ip, one.host_port) for each in wanted.values() for one in each}
-    doors = {
+    open_ports = {(one.host_ip, one.host_port) for each in wanted.values() for one in each}
+    must_close = {
         (name, address, port)
         for name, ports in listening.items()
         for port in ports | {one.host_port for one in wanted.get(name, set())}
         for address in addresses
-        if not any((ip, port) in open_doors for ip in (address, of(address).wildcard))
+        if not any((ip, port) in open_ports for ip in (address, of(address).wildcard))
     }
-    return sorted(doors)
+    return sorted(must_close)
 
 
 def owners(listeners: Iterable[Listener], others: Iterable[Publication]) -> set[tuple[str, int]]:
@@ -137,12 +162,17 @@ def owners(listeners: Iterable[Listener], others: Iterable[Publication]) -> set[
     return {(one.address, one.port) for one in listeners} | {(one.host_ip, one.host_port) for one in others}
 
 
-def leaking(owned: set[tuple[str, int]], door: tuple[str, str, int]) -> list[Fault]:
-    """See that a door which must be closed does not answer, unless somebody owns it by right."""
-    name, address, port = door
+def leaking(owned: set[tuple[str, int]], place: tuple[str, str, int]) -> list[Finding]:
+    """See that a port that must be closed does not answer, unless somebody owns it by right."""
+    name, address, port = place
     if any((ip, port) in owned for ip in (address, *WILDCARDS)) or answers(address, port, REFUSE_SECONDS):
         return []
-    advice = (
-        f"nobody declares it or listens there: look for a stray rule ({of(address).iptables} -t nat -S | grep {port})"
+    wrong = f"{url_host(address)}:{port} is open on the host, and nothing declares it"
+    mend = (
+        "# No process of the host listens there: look for a rule that forwards the port.",
+        f"{of(address).iptables} -t nat -S | grep {port}",
     )
-    return [Fault(name, f"find {url_host(address)}:{port} closed on the host", "it answers", advice)]
+    return [Finding("published-port", name, wrong, "it answers", mend)]
+
+
+KIND = Kind("published-port", "published ports", jobs)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import http.client
 import threading
 import time
 import urllib.parse
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from ansible_collections.sse.platform.plugins.module_utils.host import namespace
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Answer, Endpoint, request
-from ansible_collections.sse.platform.plugins.module_utils.model.fault import Fault
+from ansible_collections.sse.platform.plugins.module_utils.model import connections, spec
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
+from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Job, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
 
 API = "/api/v1/targets?state=active"
 ANSWER_SECONDS = 5.0
@@ -21,13 +27,32 @@ APPEAR_SECONDS = 10.0  # a Prometheus that just started learns of its targets wi
 PAUSE_SECONDS = 0.25  # Prometheus offers nothing to wait on
 
 
-def check(
-    endpoint: Endpoint, pid: int, expected: Iterable[str], names: dict[str, str]
-) -> tuple[list[Fault], int, list[str]]:
-    """Return faults, how many targets answer, and notes.
+class Parameters(TypedDict):
+    """The port of its API."""
+
+    port: int
+
+
+def jobs(running: Running, subjects: Sequence[Subject], asked: Parameters) -> list[Job]:
+    """Ask each Prometheus about all that it declares to reach, without what is not available on this host."""
+    names = {alias: one.name for one in running.subjects for alias in one.spec["aliases"]}
+    return [
+        partial(
+            check,
+            one.endpoint(asked["port"]),
+            one.pid,
+            [reach["to"] for reach in one.spec["reaches"] if connections.split(reach["to"])[0] not in running.left_out],
+            names,
+        )
+        for one in subjects
+    ]
+
+
+def check(endpoint: Endpoint, pid: int, expected: Iterable[str], names: dict[str, str]) -> Checked:
+    """Wait until every target is scraped, or until the wait is over.
 
     :param endpoint: Prometheus
-    :param pid: a process in Prometheus' network namespace
+    :param pid: a process in the network namespace of Prometheus
     :param expected: ``name:port`` of what must be among its targets
     :param names: full container name by alias
     """
@@ -36,9 +61,10 @@ def check(
         answer = request(endpoint, "GET", API, timeout=ANSWER_SECONDS)
         active = active_targets(answer)
         if active is None:
-            advice = f"./sse logs {endpoint.name}"
-            return [Fault(endpoint.name, f"read its targets at {endpoint.url}{API}", answer.shown, advice)], 0, []
-        faults: list[Fault] = []
+            wrong = f"its targets could not be read at {endpoint.url}{API}"
+            mend = (f"./sse logs {endpoint.name}",)
+            return Checked([Finding("scraped", endpoint.name, wrong, answer.shown, mend)], 0)
+        findings: list[Finding] = []
         young: list[dict[str, Any]] = []
         waiting: list[dict[str, Any]] = []
         for target in active:
@@ -50,17 +76,18 @@ def check(
             elif target["health"] == "unknown":
                 waiting.append(target)
             else:
-                faults.append(down(target, own, names))
+                findings.append(down(endpoint.name, target, own, names))
         absent = missing(endpoint.name, active, expected)
         waited = time.monotonic() - begun
-        if faults or waited > WAIT_SECONDS or (not waiting and (not absent or waited > APPEAR_SECONDS)):
+        if findings or waited > WAIT_SECONDS or (not waiting and (not absent or waited > APPEAR_SECONDS)):
             break
         threading.Event().wait(PAUSE_SECONDS)
-    faults += [down(target, Answer(0, f"still so after {WAIT_SECONDS:g} s"), names) for target in waiting]
-    proved = len(active) - len(faults)
-    faults += absent
+    late = Answer(0, f"still so after {WAIT_SECONDS:g} s")
+    findings += [down(endpoint.name, target, late, names) for target in waiting]
+    verified = len(active) - len(findings)
+    findings += absent
     notes = [f"{len(young)} of {len(active)} targets answer but wait for Prometheus' first scrape"] if young else []
-    return faults, proved, notes
+    return Checked(findings, verified, notes)
 
 
 def active_targets(answer: Answer) -> list[dict[str, Any]] | None:
@@ -76,32 +103,38 @@ def scrape(pid: int, url: str) -> Answer:
     path = parts.path + (f"?{parts.query}" if parts.query else "")
     try:
         address = name if name.replace(".", "").isdigit() else namespace.resolve(pid, name)[0]
-        endpoint = Endpoint(name, address, parts.port or (443 if tls else 80), tls)
+        port = parts.port or (http.client.HTTPS_PORT if tls else http.client.HTTP_PORT)
+        endpoint = Endpoint(name, address, port, tls)
         return namespace.inside(pid, lambda: request(endpoint, "GET", path, timeout=ANSWER_SECONDS))
     except OSError as error:
         return Answer(0, f"{name}: {error}")
 
 
-def missing(prometheus: str, active: list[dict[str, Any]], expected: Iterable[str]) -> list[Fault]:
+def missing(prometheus: str, active: list[dict[str, Any]], expected: Iterable[str]) -> list[Finding]:
     """Name what should be scraped and is no target at all: 'all targets up' of an empty list proves nothing."""
     known = {target["discoveredLabels"].get("__address__", "") for target in active}
     return [
-        Fault(
+        Finding(
+            "scraped",
             prometheus,
-            f"find {peer} among its targets",
+            f"{peer} is not among its targets",
             f"{len(active)} targets, and not this one",
-            "does prometheus.yml name it, and did Prometheus load it (./sse restart prometheus)?",
+            (f"# Does the configuration of {prometheus} name it, and was it loaded?", f"./sse restart {prometheus}"),
         )
         for peer in expected
         if peer not in known
     ]
 
 
-def down(target: dict[str, Any], own: Answer, names: dict[str, str]) -> Fault:
+def down(prometheus: str, target: dict[str, Any], own: Answer, names: dict[str, str]) -> Finding:
     """Say that a target does not answer."""
     url: str = target["scrapeUrl"]
     host = urllib.parse.urlsplit(url).hostname or url
     said = target.get("lastError") or target["health"]
     name = names.get(host, host)
-    advice = f"./sse logs {name}; does it serve metrics at that address?"
-    return Fault(name, f"have {url} scraped by Prometheus", f"{said}; asked in its place: {own.shown}", advice)
+    mend = ("# Does it serve metrics at that address?", f"./sse logs {name}")
+    evidence = f"{said}; asked in its place: {own.shown}"
+    return Finding("scraped", name, f"{prometheus} could not scrape {url}", evidence, mend)
+
+
+KIND = Kind("scraped", "metric targets", jobs, spec.record({"port": (spec.port, ...)}))

@@ -1,26 +1,77 @@
-"""The link between nginx and a replica: a Unix socket for streams where the replica declares one, else TCP."""
+"""A stream through a proxy arrives at the Unix socket of a container, which has one besides its port."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from ansible_collections.sse.platform.plugins.module_utils.host.http import HTTP_ERRORS, Endpoint
-from ansible_collections.sse.platform.plugins.module_utils.model.fault import Fault
-from ansible_collections.sse.platform.plugins.module_utils.verify.checks.deliveries import CHANNEL, CONNECT_SECONDS
+from ansible_collections.sse.platform.plugins.module_utils.model import spec
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
+from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Job, Kind
+from ansible_collections.sse.platform.plugins.module_utils.verify.checks.http_answer import serving
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spec
+    from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
 
-VARIABLE = "SSE_SOCKET_PATH"  # of the service: where it listens besides its port
+CONNECT_SECONDS = 5.0  # until the first frame of a stream
 CONNECTED = "03"  # SS_CONNECTED of linux/net.h
 
 
-def socket_path(spec: Spec) -> str:
-    """Return where a replica listens in its own file system, or an empty string for TCP alone."""
-    return str(spec["environment"].get(VARIABLE, ""))
+class Parameters(TypedDict):
+    """The stream, how to find a port of the proxy that serves it, and the socket's path in each container."""
+
+    through: str
+    health: str
+    stream: str
+    sockets: dict[str, str]
+
+
+def jobs(running: Running, subjects: Sequence[Subject], asked: Parameters) -> list[Job]:
+    """Open one stream through the proxy."""
+    by_name = {one.name: asked["sockets"].get(one.spec["container"], "") for one in subjects}
+    sockets = {name: path for name, path in by_name.items() if path}
+    return [partial(follow, running, one.pid, asked, sockets) for one in running.named([asked["through"]]) if sockets]
+
+
+def follow(running: Running, pid: int, asked: Parameters, sockets: Mapping[str, str]) -> Checked:
+    """Find a port of the proxy that leads to the API; where none does, the check of deliveries says so."""
+    proxy = serving(running.published(asked["through"]), asked["health"])
+    return check(proxy, pid, asked["stream"], sockets) if proxy else Checked([], 0)
+
+
+def check(proxy: Endpoint, pid: int, stream: str, sockets: Mapping[str, str]) -> Checked:
+    """Open a stream at the proxy, and look for its connection among those of the sockets.
+
+    A connection over a Unix socket belongs to the network namespace of the process that opened it: the proxy.
+
+    :param pid: a process of the proxy
+    :param sockets: path by container
+    """
+    wrong = f"a stream at {proxy.url} did not arrive at the Unix socket of its replica"
+    connection = proxy.connect(CONNECT_SECONDS)
+    try:
+        connection.request("GET", stream, headers={"Accept": "text/event-stream"})
+        response = connection.getresponse()
+        name = response.getheader("X-Replica", "")
+        response.readline(1000)
+        if name not in sockets:
+            evidence = f"{response.status} of {name or 'the proxy itself'}"
+            return Checked([Finding("unix-socket", proxy.name, wrong, evidence, ("./sse status",))], 0)
+        found = connections(Path(f"/proc/{pid}/net/unix").read_text(), sockets[name])
+    except HTTP_ERRORS as error:
+        evidence = f"{type(error).__name__}: {error}"
+        return Checked([Finding("unix-socket", proxy.name, wrong, evidence, (f"./sse logs {proxy.name}",))], 0)
+    finally:
+        connection.close()
+    if found:
+        return Checked([])
+    advice = f"# May the user and groups of {proxy.name} write {sockets[name]} of {name}? Its log names the error."
+    mend = (advice, f"./sse logs {proxy.name}")
+    return Checked([Finding("unix-socket", name, wrong, "the proxy used TCP", mend)], 0)
 
 
 def connections(table: str, path: str) -> int:
@@ -29,34 +80,16 @@ def connections(table: str, path: str) -> int:
     return sum(len(row) == 8 and row[5] == CONNECTED and row[7] == path for row in rows)
 
 
-def check(nginx: Endpoint, pid: int, sockets: Mapping[str, str]) -> tuple[list[Fault], int]:
-    """Open a stream through nginx and see that it arrives at its replica over the replica's socket.
-
-    A connection over a Unix socket belongs to the network namespace of whoever made it, so nginx' own table tells.
-
-    :param pid: a process of nginx
-    :param sockets: path by the replica's name, of those that have a socket
-    """
-    tried = f"subscribe at {nginx.url} and find the stream on its replica's Unix socket"
-    connection = nginx.connect(CONNECT_SECONDS)
-    try:
-        connection.request("GET", f"/api/v1/stream?channel={CHANNEL}", headers={"Accept": "text/event-stream"})
-        response = connection.getresponse()
-        name = response.getheader("X-Replica", "")
-        response.readline(1000)
-        if name not in sockets:
-            return [Fault(nginx.name, tried, f"{response.status} of {name or 'nginx itself'}", "./sse status")], 0
-        found = connections(Path(f"/proc/{pid}/net/unix").read_text(), sockets[name])
-    except HTTP_ERRORS as error:
-        return [Fault(nginx.name, tried, f"{type(error).__name__}: {error}", "./sse logs nginx")], 0
-    finally:
-        connection.close()
-    if not found:
-        advice = f"may nginx' user and groups write {sockets[name]} there? ./sse logs nginx names the error"
-        return [Fault(name, tried, "nginx went over TCP", advice)], 0
-    return [], 1
-
-
-def endpoints(replicas: Mapping[str, tuple[int, str]]) -> list[Endpoint]:
-    """Return each socket as the host reaches it, whatever is mounted where."""
-    return [Endpoint(name, f"/proc/{pid}/root{path}", 0) for name, (pid, path) in replicas.items()]
+KIND = Kind(
+    "unix-socket",
+    "streams over a Unix socket",
+    jobs,
+    spec.record(
+        {
+            "through": (spec.short_name, ...),
+            "health": (spec.absolute, ...),
+            "stream": (spec.absolute, ...),
+            "sockets": (spec.dict_of(spec.short_name, spec.absolute), ...),
+        }
+    ),
+)

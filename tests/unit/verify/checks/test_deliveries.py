@@ -121,17 +121,27 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 REPLICAS = ["app-1", "app-2", "app-3"]
+WAY: deliveries.Parameters = {
+    "through": "nginx",
+    "port": 8000,
+    "sockets": {},
+    "health": "/api/v1/health/live",
+    "publish": "/api/v1/events",
+    "subscribe": "/api/v1/stream",
+    "channel": "sse-platform.verify",
+    "key": None,
+}
 
 
-def faults(**habits: Any) -> list[tuple[str, str]]:
+def findings(**habits: Any) -> list[tuple[str, str]]:
     with running(Platform(REPLICAS, **habits)) as (nginx, replicas):
-        return [(fault.container, fault.got) for fault in deliveries.travel(nginx, replicas).faults]
+        return [(finding.subject, finding.evidence) for finding in deliveries.travel(WAY, nginx, replicas).findings]
 
 
-def test_a_platform_that_works_has_no_faults_and_every_delivery_is_counted() -> None:
+def test_a_platform_that_works_has_no_findings_and_every_delivery_is_counted() -> None:
     with running(Platform(REPLICAS)) as (nginx, replicas):
-        passage = deliveries.travel(nginx, replicas)
-    assert passage.faults == []
+        passage = deliveries.travel(WAY, nginx, replicas)
+    assert passage.findings == []
     assert passage.published >= 3
     assert passage.deliveries == (passage.published + 1) * 4
 
@@ -139,44 +149,44 @@ def test_a_platform_that_works_has_no_faults_and_every_delivery_is_counted() -> 
 def test_where_a_key_is_needed_it_goes_with_every_publish_and_every_stream() -> None:
     with running(Platform(REPLICAS, wants="Bearer sse-platform-verify.s")) as (nginx, replicas):
         keyed = [endpoint._replace(key="sse-platform-verify.s") for endpoint in (nginx, *replicas)]
-        assert deliveries.travel(keyed[0], keyed[1:]).faults == []
-        without = deliveries.travel(nginx, replicas).faults
-    assert {fault.got[:3] for fault in without} == {"401"}
+        assert deliveries.travel(WAY, keyed[0], keyed[1:]).findings == []
+        without = deliveries.travel(WAY, nginx, replicas).findings
+    assert {finding.evidence[:3] for finding in without} == {"401"}
 
 
 def test_lost_events_are_told_with_who_accepted_them() -> None:
-    assert faults(loses="app-2") == [("app-2", "2 of 3 missing, accepted by app-1, app-3")]
+    assert findings(loses="app-2") == [("app-2", "2 of 3 missing, accepted by app-1, app-3")]
 
 
 def test_doubled_events_are_told() -> None:
-    assert faults(doubles="nginx") == [("nginx", "3 of 3 doubled, accepted by app-1, app-2, app-3")]
+    assert findings(doubles="nginx") == [("nginx", "3 of 3 doubled, accepted by app-1, app-2, app-3")]
 
 
 def test_a_replica_that_nginx_never_picks_is_told() -> None:
-    assert faults(unused="app-3") == [("app-3", "6 publishes, served by app-1, app-2, and none by it")]
+    assert findings(unused="app-3") == [("app-3", "6 publishes, served by app-1, app-2, and none by it")]
 
 
 def test_a_refused_publish_is_told_once_with_the_answer() -> None:
-    [(replica, got)] = faults(refuses=503)
+    [(replica, got)] = findings(refuses=503)
     assert replica in REPLICAS
     assert got == '503 {"title": "Kafka is away"}'
 
 
 def test_a_stream_that_is_refused_is_told() -> None:
-    [(name, got)] = faults(no_stream="app-1")
+    [(name, got)] = findings(no_stream="app-1")
     assert name == "app-1"
     assert got.startswith("503")
 
 
 def test_a_stream_that_ends_is_told_with_its_reason() -> None:
-    assert ("app-1", 'event bye: {"reason": "draining"}') in faults(ends="app-1")
+    assert ("app-1", 'event bye: {"reason": "draining"}') in findings(ends="app-1")
 
 
 def test_nobody_at_the_door_is_told() -> None:
     with running(Platform(REPLICAS)) as (_, replicas):
-        found = deliveries.travel(Endpoint("nginx", "127.0.0.1", 1), replicas).faults
-    assert {fault.container for fault in found} == {"nginx"}
-    assert all("refused" in fault.got for fault in found)
+        found = deliveries.travel(WAY, Endpoint("nginx", "127.0.0.1", 1), replicas).findings
+    assert {finding.subject for finding in found} == {"nginx"}
+    assert all("refused" in finding.evidence for finding in found)
 
 
 @pytest.mark.parametrize(

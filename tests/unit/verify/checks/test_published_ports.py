@@ -33,50 +33,50 @@ def test_what_is_published_is_what_is_declared() -> None:
     assert published_ports.undeclared("sse-nginx", {HTTP}, {HTTP}) == []
 
 
-def test_a_published_port_that_nobody_declared_is_a_fault() -> None:
-    [fault] = published_ports.undeclared("sse-nginx", {HTTP}, {HTTP, EVERYWHERE})
-    assert (fault.container, fault.got) == ("sse-nginx", "the engine publishes 0.0.0.0:80->80")
+def test_a_published_port_that_nobody_declared_is_a_finding() -> None:
+    [finding] = published_ports.undeclared("sse-nginx", {HTTP}, {HTTP, EVERYWHERE})
+    assert (finding.subject, finding.evidence) == ("sse-nginx", "the engine publishes 0.0.0.0:80->80")
 
 
-def test_a_declared_port_that_is_not_published_is_a_fault() -> None:
-    [fault] = published_ports.undeclared("sse-nginx", {HTTP}, set())
-    assert fault.got == "the engine does not publish it"
+def test_a_declared_port_that_is_not_published_is_a_finding() -> None:
+    [finding] = published_ports.undeclared("sse-nginx", {HTTP}, set())
+    assert finding.evidence == "the engine does not publish it"
 
 
 def test_an_unpublished_port_must_be_closed_on_every_address() -> None:
-    assert published_ports.closed_doors({"sse-app-1": {8000}}, {}, ["127.0.0.1", "192.0.2.7"]) == [
+    assert published_ports.closed_ports({"sse-app-1": {8000}}, {}, ["127.0.0.1", "192.0.2.7"]) == [
         ("sse-app-1", "127.0.0.1", 8000),
         ("sse-app-1", "192.0.2.7", 8000),
     ]
 
 
 def test_a_port_published_on_loopback_must_be_closed_on_the_hosts_own_address() -> None:
-    doors = published_ports.closed_doors({"sse-nginx": {8081}}, {"sse-nginx": {HTTP}}, ["127.0.0.1", "192.0.2.7"])
-    assert doors == [("sse-nginx", "192.0.2.7", 8081)]
+    ports = published_ports.closed_ports({"sse-nginx": {8081}}, {"sse-nginx": {HTTP}}, ["127.0.0.1", "192.0.2.7"])
+    assert ports == [("sse-nginx", "192.0.2.7", 8081)]
 
 
 def test_a_port_published_everywhere_may_answer_everywhere() -> None:
-    doors = published_ports.closed_doors({"sse-nginx": {80}}, {"sse-nginx": {EVERYWHERE}}, ["127.0.0.1", "192.0.2.7"])
-    assert doors == []
+    ports = published_ports.closed_ports({"sse-nginx": {80}}, {"sse-nginx": {EVERYWHERE}}, ["127.0.0.1", "192.0.2.7"])
+    assert ports == []
 
 
 def test_a_port_that_another_container_of_the_stack_publishes_may_answer_there() -> None:
     kafka = Publication("127.0.0.1", 9092, 19092)
-    assert published_ports.closed_doors({"sse-kafka": {9092}}, {"sse-kafka": {kafka}}, ["127.0.0.1"]) == []
+    assert published_ports.closed_ports({"sse-kafka": {9092}}, {"sse-kafka": {kafka}}, ["127.0.0.1"]) == []
 
 
 def test_listeners_and_publications_of_others_are_theirs_by_right() -> None:
     assert published_ports.owners([Listener("127.0.0.1", 53)], [EVERYWHERE]) == {("127.0.0.1", 53), ("0.0.0.0", 80)}
 
 
-def test_an_open_door_is_a_fault_unless_somebody_owns_it() -> None:
+def test_an_open_port_is_a_finding_unless_somebody_owns_it() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        door = ("sse-app-1", "127.0.0.1", port)
-        [fault] = published_ports.leaking(set(), door)
-        assert fault.tried == f"find 127.0.0.1:{port} closed on the host"
-        assert published_ports.leaking({("0.0.0.0", port)}, door) == []
-    assert published_ports.leaking(set(), door) == []
+        place = ("sse-app-1", "127.0.0.1", port)
+        [finding] = published_ports.leaking(set(), place)
+        assert finding.wrong == f"127.0.0.1:{port} is open on the host, and nothing declares it"
+        assert published_ports.leaking({("0.0.0.0", port)}, place) == []
+    assert published_ports.leaking(set(), place) == []
 
 
 def test_a_declared_port_must_be_answered_by_somebody_who_stays() -> None:
@@ -84,8 +84,8 @@ def test_a_declared_port_must_be_answered_by_somebody_who_stays() -> None:
         port = server.getsockname()[1]
         assert published_ports.unanswered({}, ("sse-redis", Publication("127.0.0.1", port, 6379))) == []
         server.accept()[0].close()
-    [fault] = published_ports.unanswered({}, ("sse-redis", Publication("127.0.0.1", port, 6379)))
-    assert "refused" in fault.got
+    [finding] = published_ports.unanswered({}, ("sse-redis", Publication("127.0.0.1", port, 6379)))
+    assert "refused" in finding.evidence
 
 
 def test_a_proxy_that_hangs_up_at_once_is_no_answer() -> None:
@@ -99,12 +99,12 @@ def test_a_proxy_that_hangs_up_at_once_is_no_answer() -> None:
 
 
 def test_a_port_published_on_every_address_of_one_family_must_be_closed_on_the_other() -> None:
-    doors = published_ports.closed_doors(
+    ports = published_ports.closed_ports(
         {"sse-nginx": {80}}, {"sse-nginx": {EVERYWHERE}}, ["127.0.0.1", "::1", "2001:db8::7"]
     )
-    assert doors == [("sse-nginx", "2001:db8::7", 80), ("sse-nginx", "::1", 80)]
+    assert ports == [("sse-nginx", "2001:db8::7", 80), ("sse-nginx", "::1", 80)]
     both = {EVERYWHERE, Publication("::", 80, 80)}
-    assert published_ports.closed_doors({"sse-nginx": {80}}, {"sse-nginx": both}, ["127.0.0.1", "::1"]) == []
+    assert published_ports.closed_ports({"sse-nginx": {80}}, {"sse-nginx": both}, ["127.0.0.1", "::1"]) == []
 
 
 def test_a_port_on_every_address_of_ipv6_is_asked_where_the_host_is_reached() -> None:
@@ -112,7 +112,7 @@ def test_a_port_on_every_address_of_ipv6_is_asked_where_the_host_is_reached() ->
         server.bind(("::1", 0))
         server.listen()
         port = server.getsockname()[1]
-        door = ("sse-nginx", Publication("::", port, 80))
-        assert published_ports.unanswered({"::": "::1"}, door) == []
-    [fault] = published_ports.unanswered({"::": "::1"}, door)
-    assert fault.tried == f"connect to [::1]:{port} on the host"
+        place = ("sse-nginx", Publication("::", port, 80))
+        assert published_ports.unanswered({"::": "::1"}, place) == []
+    [finding] = published_ports.unanswered({"::": "::1"}, place)
+    assert finding.wrong == f"could not connect to [::1]:{port} on the host"

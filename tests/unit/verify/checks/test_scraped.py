@@ -44,10 +44,10 @@ def test_targets_that_are_up_are_counted(monkeypatch: pytest.MonkeyPatch) -> Non
     assert scraped.check(ENDPOINT, 1, ["kafka:7071"], NAMES) == ([], 1, [])
 
 
-def test_a_target_that_prometheus_was_not_told_of_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_target_that_prometheus_was_not_told_of_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     Prometheus(monkeypatch, api(target("up")))
-    [fault], proved, _ = scraped.check(ENDPOINT, 1, ["kafka:7071", "app-1:8000"], NAMES)
-    assert (fault.container, fault.tried, proved) == ("sse-prometheus", "find app-1:8000 among its targets", 1)
+    [finding], proved, _ = scraped.check(ENDPOINT, 1, ["kafka:7071", "app-1:8000"], NAMES)
+    assert (finding.subject, finding.wrong, proved) == ("sse-prometheus", "app-1:8000 is not among its targets", 1)
 
 
 def test_a_prometheus_that_just_started_is_given_time_to_learn_of_its_targets(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,8 +57,12 @@ def test_a_prometheus_that_just_started_is_given_time_to_learn_of_its_targets(mo
 
 def test_a_target_that_is_down_is_told_with_both_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     Prometheus(monkeypatch, api(target("down", error="timed out")), own=0)
-    [fault], proved, _ = scraped.check(ENDPOINT, 1, [], NAMES)
-    assert (fault.container, fault.got, proved) == ("sse-kafka", "timed out; asked in its place: connection refused", 0)
+    [finding], proved, _ = scraped.check(ENDPOINT, 1, [], NAMES)
+    assert (finding.subject, finding.evidence, proved) == (
+        "sse-kafka",
+        "timed out; asked in its place: connection refused",
+        0,
+    )
 
 
 def test_a_target_that_came_back_is_waited_for_until_the_next_scrape(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,30 +70,30 @@ def test_a_target_that_came_back_is_waited_for_until_the_next_scrape(monkeypatch
     assert scraped.check(ENDPOINT, 1, [], NAMES) == ([], 1, [])
 
 
-def test_a_target_that_answers_us_but_never_prometheus_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_target_that_answers_us_but_never_prometheus_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     Prometheus(monkeypatch, api(target("down", error="401")))
-    [fault], _, _ = scraped.check(ENDPOINT, 1, [], NAMES)
-    assert fault.got.startswith("401; asked in its place: still so after")
+    [finding], _, _ = scraped.check(ENDPOINT, 1, [], NAMES)
+    assert finding.evidence.startswith("401; asked in its place: still so after")
 
 
 def test_before_the_first_scrape_an_answer_to_us_is_enough_and_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
     Prometheus(monkeypatch, api(target("unknown"), target("up")))
-    faults, proved, notes = scraped.check(ENDPOINT, 1, [], NAMES)
-    assert (faults, proved) == ([], 2)
+    findings, proved, notes = scraped.check(ENDPOINT, 1, [], NAMES)
+    assert (findings, proved) == ([], 2)
     assert notes == ["1 of 2 targets answer but wait for Prometheus' first scrape"]
 
 
-def test_before_the_first_scrape_silence_is_a_fault_when_the_wait_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_before_the_first_scrape_silence_is_a_finding_when_the_wait_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     Prometheus(monkeypatch, api(target("unknown")), own=0)
-    [fault], _, _ = scraped.check(ENDPOINT, 1, [], NAMES)
-    assert fault.container == "sse-kafka"
+    [finding], _, _ = scraped.check(ENDPOINT, 1, [], NAMES)
+    assert finding.subject == "sse-kafka"
 
 
 @pytest.mark.parametrize("answer", [Answer(503, "starting"), Answer(200, "<html>"), Answer(0, "refused")])
-def test_a_prometheus_that_does_not_answer_is_a_fault(monkeypatch: pytest.MonkeyPatch, answer: Answer) -> None:
+def test_a_prometheus_that_does_not_answer_is_a_finding(monkeypatch: pytest.MonkeyPatch, answer: Answer) -> None:
     Prometheus(monkeypatch, answer)
-    [fault], proved, _ = scraped.check(ENDPOINT, 1, [], NAMES)
-    assert (fault.container, fault.got, proved) == ("sse-prometheus", answer.shown, 0)
+    [finding], proved, _ = scraped.check(ENDPOINT, 1, [], NAMES)
+    assert (finding.subject, finding.evidence, proved) == ("sse-prometheus", answer.shown, 0)
 
 
 SOURCES = Answer(200, json.dumps([{"uid": "p1", "name": "Prometheus", "url": "http://prometheus:9090"}]))
@@ -97,8 +101,8 @@ SOURCES = Answer(200, json.dumps([{"uid": "p1", "name": "Prometheus", "url": "ht
 
 def judged(monkeypatch: pytest.MonkeyPatch, listed: Answer, health: Answer) -> tuple[list[str], int, list[str]]:
     monkeypatch.setattr(datasources, "request", lambda _, __, path, **___: health if "/uid/" in path else listed)
-    faults, proved, notes = datasources.check(Endpoint("sse-grafana", "10.99.0.15", 3000), "secret")
-    return [fault.got for fault in faults], proved, notes
+    findings, proved, notes = datasources.check(Endpoint("sse-grafana", "10.99.0.15", 3000), "admin", "secret")
+    return [finding.evidence for finding in findings], proved, list(notes)
 
 
 def test_a_datasource_that_answers_grafana_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,16 +110,16 @@ def test_a_datasource_that_answers_grafana_is_counted(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("health", [Answer(200, '{"status": "ERROR"}'), Answer(404, "{}"), Answer(0, "timed out")])
-def test_a_datasource_that_does_not_answer_grafana_is_a_fault(monkeypatch: pytest.MonkeyPatch, health: Answer) -> None:
+def test_a_datasource_without_an_answer_is_a_finding(monkeypatch: pytest.MonkeyPatch, health: Answer) -> None:
     assert judged(monkeypatch, SOURCES, health) == ([health.shown], 0, [])
 
 
 @pytest.mark.parametrize("listed", [Answer(200, "[]"), Answer(200, "not json"), Answer(500, "[{}]"), Answer(200, "{}")])
-def test_a_grafana_without_datasources_is_a_fault(monkeypatch: pytest.MonkeyPatch, listed: Answer) -> None:
+def test_a_grafana_without_datasources_is_a_finding(monkeypatch: pytest.MonkeyPatch, listed: Answer) -> None:
     assert judged(monkeypatch, listed, Answer(200, '{"status": "OK"}')) == ([listed.shown], 0, [])
 
 
-def test_a_password_that_was_changed_in_grafana_is_a_note_not_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    faults, proved, [note] = judged(monkeypatch, Answer(401, "{}"), Answer(0, ""))
-    assert (faults, proved) == ([], 0)
+def test_a_password_that_was_changed_in_grafana_is_a_note_not_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    findings, proved, [note] = judged(monkeypatch, Answer(401, "{}"), Answer(0, ""))
+    assert (findings, proved) == ([], 0)
     assert "password was changed" in note

@@ -14,6 +14,8 @@ from ansible_collections.sse.platform.plugins.module_utils.host import http
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks import unix_socket
 
+STREAM = "/api/v1/stream?channel=sse-platform.verify"
+
 
 class Replica(BaseHTTPRequestHandler):
     """Answers a stream that stays open."""
@@ -66,28 +68,28 @@ def test_only_accepted_connections_of_the_path_count() -> None:
 
 def test_a_stream_over_the_socket_is_proved(path: str) -> None:
     nginx = Endpoint("sse-nginx", path, 0)  # as if nginx had handed the stream on
-    assert unix_socket.check(nginx, os.getpid(), {"sse-app-1": path}) == ([], 1)
+    assert unix_socket.check(nginx, os.getpid(), STREAM, {"sse-app-1": path}) == ([], 1, ())
 
 
 def test_a_stream_that_went_over_tcp_is_told(path: str) -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Replica)
     stop = started(server)
     try:
-        (fault,), proved = unix_socket.check(
-            Endpoint("sse-nginx", "127.0.0.1", server.server_port), os.getpid(), {"sse-app-1": path}
+        (finding,), verified, _ = unix_socket.check(
+            Endpoint("sse-nginx", "127.0.0.1", server.server_port), os.getpid(), STREAM, {"sse-app-1": path}
         )
     finally:
         stop()
-    assert (fault.container, fault.got, proved) == ("sse-app-1", "nginx went over TCP", 0)
+    assert (finding.subject, finding.evidence, verified) == ("sse-app-1", "the proxy used TCP", 0)
 
 
 def test_a_stream_of_no_such_replica_is_told(path: str) -> None:
-    (fault,), _ = unix_socket.check(Endpoint("sse-nginx", path, 0), os.getpid(), {"sse-app-2": path})
-    assert fault.got == "200 of sse-app-1"
+    (finding,), _, _ = unix_socket.check(Endpoint("sse-nginx", path, 0), os.getpid(), STREAM, {"sse-app-2": path})
+    assert finding.evidence == "200 of sse-app-1"
 
 
 def test_a_replica_is_reached_by_its_own_file_system(path: str) -> None:
-    (endpoint,) = unix_socket.endpoints({"sse-app-1": (os.getpid(), path)})
+    endpoint = Endpoint("sse-app-1", f"/proc/{os.getpid()}/root{path}", 0)
     connection = endpoint.connect(5)
     connection.request("GET", "/")
     assert connection.getresponse().getheader("X-Replica") == "sse-app-1"

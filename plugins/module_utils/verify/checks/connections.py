@@ -1,0 +1,56 @@
+"""Every container connects to what it declares and, in segments, to nothing else: the measured matrix."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
+from ansible_collections.sse.platform.plugins.module_utils.verify import matrix
+from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Job, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ansible_collections.sse.platform.plugins.module_utils.verify.matrix import Cell
+    from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
+
+
+def jobs(running: Running, subjects: Sequence[Subject], _: None) -> list[Job]:
+    """Measure from inside each container."""
+    return [partial(check, running, one.name) for one in subjects]
+
+
+def check(running: Running, name: str) -> Checked:
+    """Try every port of every other container from the network namespace of one."""
+    edges = [edge for edge in running.edges if edge.source == name]
+    try:
+        cells = matrix.measure(running.places[name], edges, running.places, enforced=running.enforced)
+    except OSError as error:
+        wrong = "its network namespace could not be entered"
+        return Checked([Finding("connection", name, wrong, str(error), ("./sse verify",))], 0)
+    running.cells += cells
+    return Checked(findings(cells), sum(cell.verdict == "reached" for cell in cells))
+
+
+def findings(cells: list[Cell]) -> list[Finding]:
+    """Name what is not as declared; one finding for each thing that was tried."""
+    return list(dict.fromkeys(finding(cell) for cell in cells if cell.verdict in {"broken", "leak"}))
+
+
+def finding(cell: Cell) -> Finding:
+    """Describe one edge that is not as declared."""
+    edge = cell.edge
+    if cell.verdict == "leak":
+        could = f"resolve {edge.name}" if cell.unresolved else f"connect to {edge.target}:{edge.port}"
+        wrong = f"could {could}, which nothing declares"
+        return Finding("connection", edge.source, wrong, cell.got, ("# This puts the firewall rules back.", "./sse up"))
+    if cell.unresolved:
+        advice = f"# Is {edge.target} on a network of {edge.source}, and the only container called {edge.name}?"
+        return Finding("connection", edge.source, f"could not resolve {edge.name}", cell.got, (advice, "./sse status"))
+    wrong = f"could not connect to {edge.name}:{edge.port} ({cell.address})"
+    mend = (f"# Does {edge.target} listen on {edge.port} on all its addresses?", f"./sse logs {edge.name}")
+    return Finding("connection", edge.source, wrong, cell.got, mend)
+
+
+KIND = Kind("connection", "connections between them", jobs)

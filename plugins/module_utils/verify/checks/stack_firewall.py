@@ -1,0 +1,37 @@
+"""The chain of the stack firewall holds the rules of the newest releases."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ansible_collections.sse.platform.plugins.module_utils.deploy import firewall
+from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
+from ansible_collections.sse.platform.plugins.module_utils.host import iptables
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
+from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Job, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
+
+
+def jobs(running: Running, _: Sequence[Subject], __: None) -> list[Job]:
+    """Read the rules of the kernel once."""
+    return [partial(check, running.releases[0]["stack"], running.state_directory)]
+
+
+def check(stack: str, state_directory: str) -> Checked:
+    """Compare the rules in the kernel with those of every project of the stack."""
+    found = firewall.Firewall(stack, state_directory)
+    if not found.places:
+        return Checked([], 0, [f"this engine has no chain {iptables.PARENT}, so no rule closes the stack"])
+    if found.stands(firewall.walls(newest_releases(state_directory))):
+        return Checked([])
+    evidence = "the chain holds other rules, too few rules, or is not called"
+    wrong = "the rules of the stack firewall are not in place"
+    return Checked([Finding("stack-firewall", found.chain, wrong, evidence, ("./sse up",))], 0)
+
+
+KIND = Kind("stack-firewall", "firewall", jobs)

@@ -1,0 +1,78 @@
+"""Every kind of check, and what services declare of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.sse.platform.plugins.module_utils.model import spec
+from ansible_collections.sse.platform.plugins.module_utils.model.types import Check
+from ansible_collections.sse.platform.plugins.module_utils.verify.checks import (
+    connections,
+    containers,
+    datasources,
+    deliveries,
+    health,
+    host_service,
+    http_answer,
+    listening,
+    published_ports,
+    scraped,
+    stack_firewall,
+    unix_socket,
+)
+
+if TYPE_CHECKING:
+    from ansible_collections.sse.platform.plugins.module_utils.verify.check import Kind
+
+# In the order of the summary.
+EVERYWHERE = (
+    containers.KIND,
+    health.KIND,
+    connections.KIND,
+    listening.KIND,
+    published_ports.KIND,
+    stack_firewall.KIND,
+    host_service.KIND,
+)
+DECLARED: dict[str, Kind] = {
+    kind.name: kind for kind in (deliveries.KIND, unix_socket.KIND, http_answer.KIND, scraped.KIND, datasources.KIND)
+}
+CHECKS = spec.list_of(spec.dictionary)
+
+
+def declared(services: dict[str, Any]) -> list[Check]:
+    """Check and normalise what the services of one project declare under ``checks``.
+
+    :param services: declarations by service
+    :raises SpecError: for an unknown kind, container or parameter, naming the place
+    """
+    every = [short for declaration in services.values() for short in declaration.get("containers", {})]
+    found: list[Check] = []
+    for service, declaration in services.items():
+        own = list(declaration.get("containers", {}))
+        for index, check in enumerate(CHECKS(declaration.get("checks", []), f"{service}.checks")):
+            path = f"{service}.checks[{index}]"
+            one = parse(service, own, check, path)
+            through = one["parameters"].get("through")
+            if through and through not in every:
+                raise spec.refuse(f"{path}.through", through, f"a container: {', '.join(every)}")
+            found.append(one)
+    return found
+
+
+def parse(service: str, own: list[str], check: dict[str, Any], path: str) -> Check:
+    """Check and normalise one check that a service with these containers declares."""
+    parameters = {key: value for key, value in check.items() if key not in {"kind", "containers"}}
+    kind = DECLARED.get(spec.text(check.get("kind"), f"{path}.kind"))
+    if kind is None or kind.parse is None:
+        raise spec.refuse(f"{path}.kind", check["kind"], f"one of {', '.join(sorted(DECLARED))}")
+    containers = spec.list_of(spec.short_name)(check.get("containers", own), f"{path}.containers")
+    for index, short in enumerate(containers):
+        if short not in own:
+            raise spec.refuse(f"{path}.containers[{index}]", short, f"a container of {service}: {', '.join(own)}")
+    return {
+        "service": service,
+        "kind": kind.name,
+        "containers": containers,
+        "parameters": kind.parse(parameters, path),
+    }
