@@ -15,10 +15,10 @@ from types import FrameType
 
 import uvicorn
 
-from sse_app import logline
-from sse_app.protocol import StreamProtocol
+from sse_app.base import log_lines
+from sse_app.base.settings import ConfigurationError, Settings, load
+from sse_app.http.uvicorn_protocol import StreamProtocol
 from sse_app.service import Service
-from sse_app.settings import ConfigurationError, Settings, load
 
 _BACKLOG = 4096  # connections that wait while a sweep runs, or while the process is paused
 _LAST_SECONDS = 3  # for what is left after a drain
@@ -125,7 +125,7 @@ def main() -> int:
     except OSError as error:
         print(f"sse_app: cannot listen on {where}: {error}", file=sys.stderr)
         return 2
-    logline.configure(settings)
+    log_lines.configure(settings)
     for made in listeners:
         logger.info("%s listens on %s", settings.replica, made.getsockname())
     if not settings.kafka_brokers:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -11,28 +10,28 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 
-from sse_app import api, cors
-from sse_app.authority import Authority
-from sse_app.embedded import EmbeddedLog
-from sse_app.feed import Feed
-from sse_app.history import History
-from sse_app.hub import Hub
-from sse_app.intake import Intake
-from sse_app.kafka import KafkaLog
-from sse_app.limits import Limits
-from sse_app.log import Log
-from sse_app.metrics import Metrics
-from sse_app.past import Past
-from sse_app.publish import Publisher
-from sse_app.resume import Resumer
-from sse_app.ring import Ring
-from sse_app.settings import Settings
-from sse_app.stats import Statistics
-from sse_app.stream import Application, Streams
-from sse_app.window import Window
+from sse_app.access.authority import Authority
+from sse_app.access.limits import Limits
+from sse_app.base.metrics import Metrics
+from sse_app.base.settings import Settings
+from sse_app.fanout.feed import Feed
+from sse_app.fanout.hub import Hub
+from sse_app.fanout.ring import Ring
+from sse_app.http import api, cors
+from sse_app.http.publish import Intake
+from sse_app.http.publisher import Publisher
+from sse_app.http.stats import Statistics
+from sse_app.http.stream import Application, Streams
+from sse_app.log.duplicates import Window
+from sse_app.log.embedded import EmbeddedLog
+from sse_app.log.interface import Log
+from sse_app.log.kafka import KafkaLog
+from sse_app.resume.blocks import Past
+from sse_app.resume.redis_history import History
+from sse_app.resume.resumer import Resumer
 
 if TYPE_CHECKING:
-    from sse_app.schemas import Schemas
+    from sse_app.access.schemas import Schemas
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +135,11 @@ class Service:
 
 
 def _schemas(settings: Settings) -> Schemas | None:
-    return importlib.import_module("sse_app.schemas").Schemas(settings.schemas_dir) if settings.schemas_dir else None
+    if not settings.schemas_dir:
+        return None
+    from sse_app.access.schemas import Schemas  # noqa: PLC0415 - the library takes 11 MB: only who uses it pays
+
+    return Schemas(settings.schemas_dir)
 
 
 def _log(settings: Settings) -> Log:

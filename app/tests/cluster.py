@@ -21,15 +21,15 @@ from redis import ConnectionError as RedisConnectionError
 from redis import ResponseError
 from sse_harness import Block, blocks
 
-from sse_app.embedded import EmbeddedLog
-from sse_app.event import Event
-from sse_app.hub import Subscriber
-from sse_app.log import MARKER, Bounds, Draft, Fetched, LogUnavailableError, Record, Tail
-from sse_app.problem import Problem
-from sse_app.sequence import _APPEND
+from sse_app.base.event import Event
+from sse_app.base.problem import Problem
+from sse_app.base.settings import Settings
+from sse_app.fanout.hub import Subscriber
+from sse_app.http.stream import EXTENSION, PATH
+from sse_app.log.embedded import EmbeddedLog
+from sse_app.log.interface import MARKER, Bounds, Draft, Fetched, LogUnavailableError, Record, Tail
+from sse_app.resume.redis_sequence import _APPEND
 from sse_app.service import Service
-from sse_app.settings import Settings
-from sse_app.stream import EXTENSION, PATH
 
 REPLICAS = 3
 WINDOW = 12  # of duplicates, in offsets

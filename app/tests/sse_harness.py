@@ -20,11 +20,11 @@ from urllib.parse import urlencode
 
 import uvloop
 
-from sse_app.embedded import EmbeddedLog
-from sse_app.log import Log
+from sse_app.base.settings import Settings
+from sse_app.log.embedded import EmbeddedLog
+from sse_app.log.interface import Log
 from sse_app.server import Server, listener
 from sse_app.service import Service
-from sse_app.settings import Settings
 
 APP = Path(__file__).parents[1]
 T = TypeVar("T")

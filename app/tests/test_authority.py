@@ -18,13 +18,14 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from sse_harness import Answer, Client, Replicas, Stream, eventually, fetch
+from sse_harness import APP, Answer, Client, Replicas, Stream, eventually, fetch
 
 from sse_app import keys
-from sse_app.authority import Authority
-from sse_app.metrics import Metrics
-from sse_app.settings import ConfigurationError, Settings, load
-from sse_app.watched import Watched
+from sse_app.access import api_keys
+from sse_app.access.authority import Authority
+from sse_app.access.watched_file import Watched
+from sse_app.base.metrics import Metrics
+from sse_app.base.settings import ConfigurationError, Settings, load
 
 SECRET = "canary-secret-of-more-than-32-bytes"
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -621,17 +622,17 @@ def test_one_command_makes_a_key_and_one_removes_it(tmp_path: Path, capsys: pyte
     key = capsys.readouterr().out.strip()
     assert key.partition(".")[2] not in path.read_text()
     assert path.stat().st_mode & 0o777 == 0o600
-    found = keys.KeyRing(keys.parse(path.read_bytes())).find(key)
+    found = api_keys.KeyRing(api_keys.parse(path.read_bytes())).find(key)
     assert found is not None
     assert (found.name, found.publish.names(), found.subscribe.names()) == ("key:orders", ["orders.*"], ["news"])
     assert keys.main([str(path), "orders", "--publish", "orders.*"]) == 0
     second = capsys.readouterr().out.strip()
-    ring = keys.KeyRing(keys.parse(path.read_bytes()))
+    ring = api_keys.KeyRing(api_keys.parse(path.read_bytes()))
     assert ring.find(key)  # both hold, so that clients can move
     assert ring.find(second)
     assert keys.main([str(path)]) == 0
     assert keys.main([str(path), "orders", "--remove"]) == 0
-    assert keys.KeyRing(keys.parse(path.read_bytes())).find(second) is None
+    assert api_keys.KeyRing(api_keys.parse(path.read_bytes())).find(second) is None
 
 
 @pytest.mark.parametrize(
@@ -650,8 +651,8 @@ def test_the_command_refuses_what_the_service_would_and_changes_nothing(
 
 def test_cryptography_is_not_loaded_where_no_token_is_configured(own: Files) -> None:
     code = (
-        "import sys; from sse_app.service import Service; from sse_app.settings import Settings;"
+        "import sys; from sse_app.service import Service; from sse_app.base.settings import Settings;"
         f"Service(Settings(auth=True, keys_files={str(own.keys)!r}));"
         "sys.exit(any(name in sys.modules for name in ('jwt', 'cryptography.hazmat')))"
     )
-    assert subprocess.run([sys.executable, "-c", code], cwd=Path(keys.__file__).parents[1], check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=APP, check=False).returncode == 0

@@ -283,7 +283,7 @@ def test_an_empty_cursor_is_none(quiet: Replicas) -> None:
     "sent", ["", "GET /api/v1/stream?channel=a HTTP/1.1\r\n", "POST /api/v1/events HTTP/1.1\r\nX: "]
 )
 def test_a_head_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, sent: str) -> None:
-    monkeypatch.setattr("sse_app.protocol._HEAD_SECONDS", 0.2)
+    monkeypatch.setattr("sse_app.http.uvicorn_protocol._HEAD_SECONDS", 0.2)
     with Replicas() as replica, Client(replica.port) as client:
         client.socket.sendall(sent.encode())
         with suppress(ConnectionError):
@@ -292,7 +292,7 @@ def test_a_head_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyP
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(quiet: Replicas, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sse_app.body._BODY_SECONDS", 0.2)
+    monkeypatch.setattr("sse_app.http.body._BODY_SECONDS", 0.2)
     with Client(quiet.port) as client:
         client.send("POST /api/v1/events HTTP/1.1\nHost: x\nContent-Length: 26", BODY[:-1])
         answer = client.answer()

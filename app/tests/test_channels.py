@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sse_app import channels
+from sse_app.base import channels
 
 names = st.text("ab.:/", min_size=1, max_size=8)
 

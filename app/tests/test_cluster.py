@@ -14,8 +14,10 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from sse_app import feed, history, hub, past, service
-from sse_app.feed import marker
+from sse_app import service
+from sse_app.fanout import feed, hub
+from sse_app.fanout.feed import marker
+from sse_app.resume import blocks, redis_history
 
 EXAMPLES = int(os.environ.get("SSE_CLUSTER_EXAMPLES", "0"))
 PROFILE = settings(
@@ -181,10 +183,10 @@ class Machine(RuleBasedStateMachine):
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every bound so small that it is met all the time, and no documentation to build."""
-    monkeypatch.setattr(past, "_BLOCK", 8)
-    monkeypatch.setattr(past, "_READ", 20)
-    monkeypatch.setattr(past, "_CACHE_BYTES", 8000)
-    monkeypatch.setattr(history, "_BATCH", 3)
+    monkeypatch.setattr(blocks, "_BLOCK", 8)
+    monkeypatch.setattr(blocks, "_READ", 20)
+    monkeypatch.setattr(blocks, "_CACHE_BYTES", 8000)
+    monkeypatch.setattr(redis_history, "_BATCH", 3)
     monkeypatch.setattr(feed, "_CHUNK", 5)
     monkeypatch.setattr(hub, "SWEEP_WRITES", 2)
     monkeypatch.setattr(hub, "SWEEP_RECORDS", 4)

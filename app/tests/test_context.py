@@ -8,8 +8,8 @@ import re
 import pytest
 from sse_harness import Client, Replicas, Stream, eventually
 
-from sse_app import trace
-from sse_app.logline import JsonLines, TextLines
+from sse_app.base import trace_context
+from sse_app.base.log_lines import JsonLines, TextLines
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 FRESH = re.compile(r"[0-9a-f]{32}")
@@ -63,26 +63,26 @@ def test_the_log_names_the_request_of_a_publish_that_fails(
     handler = logging.Handler()
     handler.emit = lambda record: seen.append((lines.format(record), text.format(record)))
     caplog.set_level(logging.INFO, "sse_app")
-    logging.getLogger("sse_app.problem").addHandler(handler)
+    logging.getLogger("sse_app.base.problem").addHandler(handler)
     with Replicas(**settings) as replica:
         replica.log.available = not settings
         body = b"{" if not settings else {"channel": channel, "data": 1}
         answer = replica.post(body, x_request_id="request-1", traceparent=TRACE)
-    logging.getLogger("sse_app.problem").removeHandler(handler)
+    logging.getLogger("sse_app.base.problem").removeHandler(handler)
     status, level = (400, "info") if not settings else (503, "warning")
     assert (answer.status, answer.json["request_id"]) == (status, "request-1")
     [(line, for_people)] = seen
     assert f'"level": "{level}"' in line
     assert f'"message": "{status} to POST /api/v1/events: ' in line
     assert '"replica": "replica-1", "request_id": "request-1"' in line
-    assert f'"trace_id": "{trace.trace_id(TRACE)}"' in line
+    assert f'"trace_id": "{trace_context.trace_id(TRACE)}"' in line
     assert for_people.endswith(" (request request-1)")
 
 
 def test_the_log_names_the_request_of_a_stream_that_ends_abnormally(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO, "sse_app.stream")
+    caplog.set_level(logging.INFO, "sse_app.http.stream")
     lines: list[str] = []
     caplog.handler.setFormatter(JsonLines("replica-1"))
     with Replicas(write_buffer_bytes=8192, send_buffer_bytes=4096, slow_reader_seconds=1) as replica:
@@ -95,7 +95,7 @@ def test_the_log_names_the_request_of_a_stream_that_ends_abnormally(
             for n in range(50):
                 replica.publish({"channel": "slow", "data": f"{n} {'x' * 10_000}"})
             eventually(lambda: not replica.service.hub.streams)
-        lines = [line for line in caplog.text.splitlines() if "sse_app.stream" in line]
+        lines = [line for line in caplog.text.splitlines() if "sse_app.http.stream" in line]
     [line] = lines
     assert '"message": "stream ended (slow) at offset ' in line
     assert f'"request_id": "{client.headers["x-request-id"]}"' in line

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from sse_harness import blocks
 
-from sse_app import event
-from sse_app.event import Event
+from sse_app.base import event
+from sse_app.base.event import Event
 
 
 @pytest.mark.parametrize(

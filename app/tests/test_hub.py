@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from sse_app import hub as hub_module
-from sse_app.channels import parse
-from sse_app.hub import Hub, Subscriber, chunk
-from sse_app.ids import Cursor
-from sse_app.metrics import Metrics
-from sse_app.ring import Entry, Ring
-from sse_app.wire import CLOSED
+from sse_app.base.channels import parse
+from sse_app.base.metrics import Metrics
+from sse_app.fanout import hub as hub_module
+from sse_app.fanout.hub import Hub, Subscriber, chunk
+from sse_app.fanout.ring import Entry, Ring
+from sse_app.fanout.socket_writer import CLOSED
+from sse_app.log.cursor import Cursor
 
 FILTERS = [["a"], ["b", "x.*"], ["*"], ["a", "*"], ["nothing"]]
 

@@ -4,18 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sse_app import ids
-from sse_app.ids import Cursor
+from sse_app.log.cursor import Cursor, fingerprint
 
 
 @given(st.integers(0, 2**63 - 1), st.binary())
 def test_an_id_is_read_back_as_it_was_made(offset: int, key: bytes) -> None:
-    cursor = Cursor(offset, ids.fingerprint(key))
-    assert ids.parse(str(cursor)) == cursor
+    cursor = Cursor(offset, fingerprint(key))
+    assert Cursor.parse(str(cursor)) == cursor
 
 
 def test_what_follows_a_tilde_is_ignored() -> None:
-    assert ids.parse("7-0123abcd~1-2,3") == Cursor(7, "0123abcd")
+    assert Cursor.parse("7-0123abcd~1-2,3") == Cursor(7, "0123abcd")
 
 
 @pytest.mark.parametrize(
@@ -27,10 +26,10 @@ def test_what_follows_a_tilde_is_ignored() -> None:
     ],
 )  # fmt: skip
 def test_nonsense_is_none_of_ours(text: str) -> None:
-    assert ids.parse(text) is None
+    assert Cursor.parse(text) is None
 
 
 @given(st.text())
 def test_any_text_is_parsed_without_an_error(text: str) -> None:
-    cursor = ids.parse(text)
+    cursor = Cursor.parse(text)
     assert cursor is None or text.startswith(str(cursor))

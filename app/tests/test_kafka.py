@@ -16,7 +16,7 @@ from aiokafka.structs import TopicPartition
 from broker import BROKERS, administer
 from sse_harness import Replicas, Stream, eventually
 
-from sse_app.feed import marker
+from sse_app.fanout.feed import marker
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 pytestmark = [pytest.mark.kafka, broker.needed]

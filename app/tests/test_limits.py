@@ -15,15 +15,16 @@ from typing import Any
 import pytest
 import redis_server
 from redis_server import RedisServer
-from sse_harness import Answer, Replicas, Stream, eventually, fetch
+from sse_harness import APP, Answer, Replicas, Stream, eventually, fetch
 
-from sse_app import addresses, limits
-from sse_app.settings import Settings, variable
+from sse_app.access import limits
+from sse_app.base import client_address
+from sse_app.base.settings import Settings, variable
 
 # A whole process, to be killed; its lease is short.
 REPLICA = """
 import sys
-from sse_app import limits
+from sse_app.access import limits
 from sse_app.server import main
 limits._LEASE_SECONDS, limits._RENEW_SECONDS = 1, 0.2
 sys.exit(main())
@@ -183,9 +184,7 @@ def test_the_streams_of_a_killed_replica_count_no_more_when_its_lease_ends(redis
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {variable(name): str(value) for name, value in {"host": "127.0.0.1", "port": port, **limited}.items()}
-    doomed = subprocess.Popen(
-        [sys.executable, "-c", REPLICA], cwd=Path(limits.__file__).parents[1], env={**os.environ, **environment}
-    )
+    doomed = subprocess.Popen([sys.executable, "-c", REPLICA], cwd=APP, env={**os.environ, **environment})
     try:
         with Replicas(**limited) as replicas:
             eventually(lambda: ready(port), 30)
@@ -266,7 +265,7 @@ def test_the_client_is_the_peer_or_what_a_trusted_proxy_says(
         "client": None if peer is None else (peer, 1),
         "headers": [(b"x-forwarded-for", value.encode()) for value in forwarded],
     }
-    assert addresses.client(scope, addresses.networks("10.0.0.0/8")) == expected
+    assert client_address.client(scope, client_address.networks("10.0.0.0/8")) == expected
 
 
 def test_without_limits_redis_is_never_asked(caplog: pytest.LogCaptureFixture) -> None:

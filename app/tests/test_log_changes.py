@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sse_harness import Replicas, eventually
 
-from sse_app.embedded import EmbeddedLog
+from sse_app.log.embedded import EmbeddedLog
 
 
 def test_a_truncated_tail_is_told_in_the_live_stream_which_goes_on_at_the_first_difference(channel: str) -> None:

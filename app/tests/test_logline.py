@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from sse_harness import eventually, fetch
 
-from sse_app.logline import JsonLines
+from sse_app.base.log_lines import JsonLines
 
 APP = Path(__file__).parents[1]
 
@@ -81,16 +81,16 @@ def test_everything_that_the_process_says_goes_one_way(kind: str) -> None:
         return
     documents = [json.loads(line) for line in lines]
     assert {one["replica"] for one in documents} == {"r-1"}
-    assert {one["logger"] for one in documents} >= {"uvicorn.error", "sse_app.server", "sse_app.problem"}
+    assert {one["logger"] for one in documents} >= {"uvicorn.error", "sse_app.server", "sse_app.base.problem"}
     [refused] = [one for one in documents if one.get("request_id")]
     assert (refused["request_id"], refused["message"]) == ("id-1", "404 to GET /nowhere: Not Found")
 
 
 def test_what_ends_the_process_is_a_line_too() -> None:
     code = """
-from sse_app import logline
-from sse_app.settings import Settings
-logline.configure(Settings(log_format="json"))
+from sse_app.base import log_lines
+from sse_app.base.settings import Settings
+log_lines.configure(Settings(log_format="json"))
 raise RuntimeError("the end")
 """
     ended = subprocess.run([sys.executable, "-c", code], cwd=APP, capture_output=True, text=True, check=False)

@@ -8,10 +8,10 @@ from typing import get_args
 from prometheus_client.parser import text_string_to_metric_families
 from sse_harness import Replicas, Stream, eventually
 
-from sse_app import metrics
-from sse_app.metrics import Metrics
+from sse_app.base import metrics
+from sse_app.base.metrics import Metrics
+from sse_app.base.settings import Settings
 from sse_app.service import Service
-from sse_app.settings import Settings
 
 DOCUMENT = Path(__file__).parents[2] / "docs/observability.md"
 LABELS = {"outcome", "source", "reason", "path", "le", "limit"}

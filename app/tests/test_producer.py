@@ -13,8 +13,8 @@ from aiokafka.cluster import ClusterMetadata
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.producer.message_accumulator import MessageAccumulator
 
-from sse_app.kafka import KafkaLog
-from sse_app.settings import Settings
+from sse_app.base.settings import Settings
+from sse_app.log.kafka import KafkaLog
 
 
 async def test_a_producer_that_is_given_up_fails_what_it_holds_and_leaves_nothing_for_the_log_to_complain_of() -> None:

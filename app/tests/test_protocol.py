@@ -9,7 +9,7 @@ from unittest.mock import Mock
 
 from sse_harness import Client, Replicas, eventually
 
-from sse_app.protocol import Flow, Pipeline
+from sse_app.http.uvicorn_protocol import Flow, Pipeline
 
 STREAMS = 100
 KILOBYTES = 10.5  # of Python objects, the test's own end included; with uvicorn's events, deques and scope it was 13.9

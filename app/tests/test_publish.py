@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from sse_harness import Client, Replicas, eventually
 
-from sse_app import ids
+from sse_app.log.cursor import Cursor
 
 
 def accepted(replica: Replicas) -> int:
@@ -14,7 +14,7 @@ def test_an_accepted_event_has_an_id_and_is_in_the_log_and_read_back(replica: Re
     answer = replica.post({"channel": channel, "event": "created", "data": {"n": 1}})
     assert answer.status == 202
     [id_] = answer.json["ids"]
-    cursor = ids.parse(id_)
+    cursor = Cursor.parse(id_)
     assert cursor is not None
     held = replica.service.hub.ring.at(cursor.offset)
     assert held is not None

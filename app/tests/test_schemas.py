@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from sse_harness import Process, Replicas, fetch
 
-from sse_app.event import Event
-from sse_app.problem import Problem
-from sse_app.schemas import Schemas
-from sse_app.settings import ConfigurationError
+from sse_app.access.schemas import Schemas
+from sse_app.base.event import Event
+from sse_app.base.problem import Problem
+from sse_app.base.settings import ConfigurationError
 
 APP = Path(__file__).parents[1]
 ORDER = {

@@ -13,10 +13,10 @@ from redis.asyncio import Redis
 from redis_server import PASSWORD, RedisServer
 from sse_harness import Replicas, eventually
 
-from sse_app import past
-from sse_app.ids import Cursor
-from sse_app.ring import Entry
-from sse_app.sequence import Bounds, RedisSequence, mark, pack, unpack
+from sse_app.fanout.ring import Entry
+from sse_app.log.cursor import Cursor
+from sse_app.resume import blocks as blocks_module
+from sse_app.resume.redis_sequence import Bounds, RedisSequence, mark, pack, unpack
 
 pytestmark = redis_server.needed
 
@@ -94,8 +94,8 @@ def test_what_does_not_prove_itself_is_not_taken(found: list[bytes]) -> None:
 
 @pytest.fixture
 def blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(past, "_CACHE_BYTES", 0)  # every resume asks anew
-    monkeypatch.setattr(past, "_BLOCK", 20)
+    monkeypatch.setattr(blocks_module, "_CACHE_BYTES", 0)  # every resume asks anew
+    monkeypatch.setattr(blocks_module, "_BLOCK", 20)
 
 
 @pytest.fixture

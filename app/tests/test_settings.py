@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sse_app.settings import ConfigurationError, Settings, load, variable
+from sse_app.base.settings import ConfigurationError, Settings, load, variable
 
 APP = Path(__file__).parents[1]
 

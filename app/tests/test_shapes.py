@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from sse_harness import Client, Replicas, Stream, eventually
 
-from sse_app import ids, settings
-from sse_app.embedded import EmbeddedLog
+from sse_app.base import settings
+from sse_app.log.cursor import Cursor
+from sse_app.log.embedded import EmbeddedLog
 
 FIRST = ["retry", "id"]
 
@@ -27,7 +28,7 @@ def test_a_publish_is_answered_by_202_and_nothing_but_ids(replica: Replicas, pub
     assert answer.status == 202
     assert answer.json.keys() == {"ids"}
     assert len(answer.json["ids"]) == count
-    assert all(ids.parse(id_) for id_ in answer.json["ids"])
+    assert all(Cursor.parse(id_) for id_ in answer.json["ids"])
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ import time
 import pytest
 from sse_harness import Client, Replicas, Stream, blocks, eventually
 
-from sse_app.channels import parse
-from sse_app.event import Event
-from sse_app.hub import Subscriber
-from sse_app.log import Bounds
+from sse_app.base.channels import parse
+from sse_app.base.event import Event
+from sse_app.fanout.hub import Subscriber
+from sse_app.log.interface import Bounds
 
 
 def data(stream: Stream, count: int) -> list[str | None]:
@@ -47,7 +47,7 @@ def test_the_writes_go_straight_to_the_transport(replica: Replicas, channel: str
 
 
 def test_without_the_hook_the_stream_falls_back_to_send(channel: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sse_app.stream.EXTENSION", "missing")
+    monkeypatch.setattr("sse_app.http.stream.EXTENSION", "missing")
     with Replicas(heartbeat_seconds=1) as replica, replica.stream(channel) as stream:
         [id_] = replica.publish({"channel": channel, "data": 1})
         assert stream.events(1)[0].id == id_

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sse_harness import Block, Client, Replicas, Stream
 
-from sse_app import trace
+from sse_app.base import trace_context
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 OTHER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
@@ -13,7 +13,7 @@ OTHER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
 
 @pytest.mark.parametrize("given", [TRACE, "cc-" + TRACE[3:], "cc-" + TRACE[3:] + "-more"])
 def test_a_traceparent_that_is_valid_is_taken_as_version_00(given: str) -> None:
-    assert trace.parse(given.encode()) == TRACE
+    assert trace_context.parse(given.encode()) == TRACE
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_a_traceparent_that_is_valid_is_taken_as_version_00(given: str) -> None:
     ],
 )  # fmt: skip
 def test_a_traceparent_that_is_not_valid_is_none(given: str) -> None:
-    assert trace.parse(given.encode()) == ""
+    assert trace_context.parse(given.encode()) == ""
 
 
 def shown(blocks: list[Block]) -> list[tuple[str, str | None, bool]]:
@@ -37,7 +37,7 @@ def test_who_asks_gets_it_before_the_event_and_who_does_not_gets_the_same_bytes_
     channel: str, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if way == "without the hook":
-        monkeypatch.setattr("sse_app.stream.EXTENSION", "missing")
+        monkeypatch.setattr("sse_app.http.stream.EXTENSION", "missing")
     live = way not in ("ring", "log")
     with Replicas(2, ring_events=10) as replicas:
         [cursor] = replicas.publish({"channel": channel, "data": "first"})

@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sse_app.log import Draft, Record
-from sse_app.window import Window
+from sse_app.log.duplicates import Window
+from sse_app.log.interface import Draft, Record
 
 
 def record(offset: int, timestamp: int, key: str) -> Record:

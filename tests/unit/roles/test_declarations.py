@@ -16,11 +16,12 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy import secret_
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, release, segments
 from ansible_collections.sse.platform.plugins.module_utils.settings import ranges
 from ansible_collections.sse.platform.plugins.module_utils.views import audit, diagram, project
-from sse_app import channels, keys
-from sse_app import settings as app_settings
-from sse_app.event import Event
-from sse_app.problem import Problem
-from sse_app.schemas import Schemas
+from sse_app.access import api_keys
+from sse_app.access.schemas import Schemas
+from sse_app.base import channels
+from sse_app.base import settings as app_settings
+from sse_app.base.event import Event
+from sse_app.base.problem import Problem
 from sse_app.service import Service
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -333,7 +334,7 @@ def test_the_proofs_key_is_good_for_its_channel_alone(rendered: dict[str, Render
     assert "the-proofs-secret" not in text
     [check] = [one for one in rendered["guarded"].declared["app"]["checks"] if one["kind"] == "deliveries"]
     assert check["key"]["secret"] == proof["secret"]
-    principal = keys.KeyRing(keys.parse(text.encode())).find(f"{check['key']['name']}.the-proofs-secret")
+    principal = api_keys.KeyRing(api_keys.parse(text.encode())).find(f"{check['key']['name']}.the-proofs-secret")
     assert principal is not None
     assert principal.publish.names() == principal.subscribe.names() == [check["channel"]]
 

@@ -1,0 +1,283 @@
+"""How much one publisher may publish and how many streams one address may hold, over all replicas through Redis.
+
+Every decision is made here first, from what this replica knows by itself; only what passes is asked of Redis, in one
+round trip under a short deadline. Without Redis (none configured, away, or slow) the replica's own decision stands:
+each of N replicas then grants the whole limit, so nothing is refused that was not before, and a metric counts it.
+
+Streams are counted without a counter that could drift: each replica writes its own absolute number for an address,
+and the numbers of a replica count while the lease that it renews is alive. A replica that was killed counts no more
+once its lease has ended; after a pause of a replica, or a Redis that lost its memory, every number is written anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import secrets
+import time
+from collections import Counter, OrderedDict
+from contextlib import suppress
+from typing import Any
+
+from redis import CredentialProvider, RedisError
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from sse_app.base.metrics import Limit, Metrics
+from sse_app.base.problem import Problem
+from sse_app.base.settings import Settings
+
+_ANSWER_SECONDS = 0.1  # a Redis that takes longer is not waited for
+_PAUSE_SECONDS = 1.0  # for which a Redis that failed is not asked
+_LEASE_SECONDS = 15  # how long the streams of a killed replica count
+_RENEW_SECONDS = 5.0
+_FLUSH_SECONDS = 0.2  # closed streams are told together
+_FLUSH_ADDRESSES = 1000  # per round trip
+_FORGET_SECONDS = 86_400  # an address that nothing is heard of; renewed whenever a stream of it begins or ends
+_ROUNDING_SECONDS = 0.001  # of times as floating-point numbers; a full burst must pass
+_PUBLISHERS = 10_000  # remembered by one replica, about 2 MB; a forgotten one starts with a full bucket
+
+# A token bucket as the one time at which it will be full (GCRA): KEYS[1]; events, events per second, burst.
+_TAKE = """
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
+local full = math.max(tonumber(redis.call('GET', KEYS[1]) or now), now) + ARGV[1] / ARGV[2]
+local wait = full - now - ARGV[3] / ARGV[2]
+if wait > 0.001 then return string.format('%.3f', wait) end
+redis.call('SET', KEYS[1], string.format('%.6f', full), 'PX', math.ceil((full - now) * 1000) + 1000)
+return '0'
+"""
+# KEYS[1]: streams of an address by replica; this replica, its number, the limit, the leases' prefix, forget after.
+_ADMIT = """
+local total = tonumber(ARGV[2])
+local held = redis.call('HGETALL', KEYS[1])
+for index = 1, #held, 2 do
+  if held[index] ~= ARGV[1] then
+    if redis.call('EXISTS', ARGV[4] .. held[index]) == 1 then
+      total = total + held[index + 1]
+    else
+      redis.call('HDEL', KEYS[1], held[index])
+    end
+  end
+end
+if total > tonumber(ARGV[3]) then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('EXPIRE', KEYS[1], ARGV[5])
+return 1
+"""
+logger = logging.getLogger(__name__)
+
+
+class _Password(CredentialProvider):
+    """Asked at every new connection, so that the password can change without a restart."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def get_credentials(self) -> tuple[str]:
+        return (self._settings.redis_password() or "",)
+
+    async def get_credentials_async(self) -> tuple[str]:
+        return self.get_credentials()
+
+
+class Buckets:
+    """The publishers of one replica: a bucket is the one time at which it will be full."""
+
+    def __init__(self, rate: float, burst: int) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._full: OrderedDict[str, float] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._full)
+
+    def take(self, publisher: str, events: int) -> float:
+        """Take this many, or none and return the seconds until there are as many."""
+        now = time.monotonic()
+        full = max(self._full.get(publisher, now), now) + events / self._rate
+        wait = full - now - self._burst / self._rate
+        if wait > _ROUNDING_SECONDS:
+            return wait
+        self._full[publisher] = full
+        self._full.move_to_end(publisher)
+        if len(self._full) > _PUBLISHERS:
+            self._full.popitem(last=False)
+        return 0.0
+
+
+class Limits:
+    """Both limits; each is off where its setting is 0."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._rate, self._burst = settings.publish_rate, settings.publish_burst
+        self._most = settings.max_streams_per_address
+        self._shared = bool(settings.redis_host) and bool(self._rate or self._most)
+        self._settings = settings
+        self._metrics = metrics
+        self._buckets = Buckets(self._rate, self._burst)
+        self._streams: Counter[str] = Counter()  # by address, of this replica
+        self._untold: set[str] = set()  # addresses whose number in Redis may be another
+        self._something = asyncio.Event()
+        self._replica = secrets.token_hex(8)  # of this process, not of the replica's name
+        self._lease = f"{settings.topic}:replica:"
+        self._client: Any = None  # redis-py types its commands as "awaitable or not"
+        self._paused_until = 0.0
+        self._alone = False
+        self._leased = False
+
+    # --- publishes
+
+    async def publish(self, publisher: str, events: int) -> None:
+        """Count events against a publisher's rate; Problem 429 says when to come back."""
+        if not self._rate:
+            return
+        wait = self._buckets.take(publisher, events)
+        if not wait and self._shared:
+            key = f"{self._settings.topic}:rate:{publisher}"
+            answer = await self._ask("publish", _TAKE, key, events, self._rate, self._burst)
+            wait = 0.0 if answer is None else float(answer)
+        if wait:
+            self._metrics.limited["publish"] += 1
+            seconds = math.ceil(wait)
+            detail = f"over {self._rate:g} events per second (bursts of {self._burst}); try again in {seconds} s"
+            raise Problem(429, detail, {"retry-after": str(seconds)})
+
+    # --- streams
+
+    async def enter(self, address: str) -> bool:
+        """Count a stream in; False where the address holds as many as it may. Each True needs a leave()."""
+        if not self._most:
+            return True
+        self._streams[address] += 1
+        number = self._streams[address]
+        granted = number <= self._most
+        if granted and self._shared:
+            try:
+                mine = (self._replica, number, self._most, self._lease, _FORGET_SECONDS)
+                answer = await self._ask("streams", _ADMIT, self._key(address), *mine)
+            except asyncio.CancelledError:
+                self.leave(address)
+                raise
+            granted = answer is None or int(answer) == 1
+            if answer is None or self._streams[address] != number:  # several at once: their answers may have crossed
+                self._untold.add(address)
+                self._something.set()
+        if not granted:
+            self._metrics.limited["streams"] += 1
+            self.leave(address)
+        return granted
+
+    def leave(self, address: str) -> None:
+        """Count a stream out."""
+        if not self._most:
+            return
+        self._streams[address] -= 1
+        if not self._streams[address]:
+            del self._streams[address]
+        if self._shared:
+            self._untold.add(address)
+            self._something.set()
+
+    @property
+    def settled(self) -> bool:
+        """Whether Redis knows of this replica and of every stream that it holds."""
+        return self._leased and not self._untold
+
+    def _key(self, address: str) -> str:
+        return f"{self._settings.topic}:streams:{address}"
+
+    # --- Redis
+
+    async def _ask(self, limit: Limit, script: str, key: str, *arguments: object) -> bytes | int | None:
+        """The answer of a script; None when Redis does not give one in time."""
+        if time.monotonic() >= self._paused_until:
+            try:
+                async with asyncio.timeout(_ANSWER_SECONDS):
+                    answer = await self._connected().register_script(script)([key], arguments)
+            except (RedisError, OSError) as error:  # TimeoutError is an OSError
+                self._answers(error)
+            else:
+                self._answers()
+                return answer
+        self._metrics.unshared[limit] += 1
+        return None
+
+    def _connected(self) -> Any:
+        if self._client is None:
+            settings = self._settings
+            self._client = Redis(
+                host=settings.redis_host,
+                port=settings.redis_port,
+                credential_provider=_Password(settings) if settings.redis_password_file else None,
+                retry=Retry(NoBackoff(), 1),  # a connection from before a restart of Redis fails once
+            )
+        return self._client
+
+    def _answers(self, error: Exception | None = None) -> None:
+        """Take note whether Redis answers; one line in the log for each change."""
+        if error is not None:
+            self._paused_until = time.monotonic() + _PAUSE_SECONDS
+        if self._alone != (error is not None):
+            self._alone = error is not None
+            what = f"not shared for now: Redis does not answer ({type(error).__name__})" if error else "shared again"
+            logger.log(logging.WARNING if error else logging.INFO, "limits are %s", what)
+
+    async def run(self) -> None:
+        """Renew this replica's lease and tell Redis the numbers of closed streams, for ever."""
+        due = 0.0
+        while self._shared and self._most:
+            try:
+                async with asyncio.timeout(1.0):
+                    client = self._connected()
+                    if time.monotonic() >= due:
+                        before = await client.set(self._lease + self._replica, 1, ex=_LEASE_SECONDS, get=True)
+                        due = time.monotonic() + _RENEW_SECONDS
+                        if self._leased and before is None:  # others have counted without this replica
+                            self._untold |= self._streams.keys()
+                        self._leased = True
+                    await self._tell(client)
+            except (RedisError, OSError) as error:
+                self._answers(error)
+                await asyncio.sleep(_PAUSE_SECONDS)
+                continue
+            await self._quiet(due)
+
+    async def _quiet(self, due: float) -> None:
+        """Until the lease is due, or streams have closed."""
+        if not self._untold:
+            self._something.clear()
+            try:
+                async with asyncio.timeout(max(0.0, due - time.monotonic())):
+                    await self._something.wait()
+            except TimeoutError:
+                return
+        await asyncio.sleep(_FLUSH_SECONDS)
+
+    async def _tell(self, client: Any) -> None:
+        batch = [address for _, address in zip(range(_FLUSH_ADDRESSES), self._untold, strict=False)]
+        if not batch:
+            return
+        pipeline = client.pipeline(transaction=False)
+        self._untold.difference_update(batch)  # what changes from here on is told again
+        try:
+            for address in batch:
+                key, number = self._key(address), self._streams.get(address, 0)
+                if number:
+                    pipeline.hset(key, self._replica, number)
+                    pipeline.expire(key, _FORGET_SECONDS)
+                else:
+                    pipeline.hdel(key, self._replica)
+            await pipeline.execute()
+        except BaseException:
+            self._untold.update(batch)
+            raise
+
+    async def close(self) -> None:
+        """Let go of every connection; what this replica counted ends with its lease."""
+        if self._client is not None:
+            with suppress(RedisError, OSError):
+                async with asyncio.timeout(_ANSWER_SECONDS):
+                    await self._client.aclose()

@@ -1,0 +1,23 @@
+"""Who asks, and what that credential allows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from sse_app.base.channels import Filter
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Rights are patterns of channels; they hold until `expires` (Unix seconds) and while `source` is in force."""
+
+    name: str  # of the publisher, as the keys of the log carry it: unique over all sources
+    publish: Filter
+    subscribe: Filter
+    source: str  # the API key or signing key that it rests on; empty: nothing can revoke it
+    expires: float = math.inf
+
+
+_ALL = Filter(frozenset(), frozenset({""}))
+ANONYMOUS = Principal("anonymous", _ALL, _ALL, "")

@@ -1,0 +1,1 @@
+"""What every other room uses: settings, the words of the service, and the tools of one HTTP answer."""

@@ -1,0 +1,68 @@
+"""What the process says of itself: one line a record on stderr, JSON for collectors or text for a terminal."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from types import TracebackType
+
+from sse_app.base import request_context, trace_context
+from sse_app.base.settings import Settings
+
+logger = logging.getLogger(__name__)
+_LONGEST = 4000  # characters of a message or an exception: Docker's log driver cuts lines at 16 KB
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line; what a client may have sent is inside its strings."""
+
+    def __init__(self, replica: str) -> None:
+        super().__init__()
+        self._replica = replica
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Time in UTC, level, logger, message, replica; request_id and trace_id in a request; exception."""
+        document = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage().strip()[:_LONGEST],
+            "replica": self._replica,
+        }
+        if request_context.request_id():
+            document["request_id"] = request_context.request_id()
+        if request_context.traceparent():
+            document["trace_id"] = trace_context.trace_id(request_context.traceparent())
+        if record.exc_info:
+            document["exception"] = self.formatException(record.exc_info)[-_LONGEST:]  # its end names the error
+        return json.dumps(document)
+
+
+class TextLines(logging.Formatter):
+    """For people."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s%(request)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, with the request's id after its message."""
+        record.request = f" (request {request_context.request_id()})" if request_context.request_id() else ""
+        return super().format(record)
+
+
+def configure(settings: Settings) -> None:
+    """Send every logger's lines, warnings and what ends the process one way."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines(settings.replica) if settings.log_format == "json" else TextLines())
+    level = settings.log_level.upper()
+    logging.basicConfig(level=level, handlers=[handler])
+    if level != "DEBUG":  # the feed reports the log's state, once per change; the client library at every attempt
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _uncaught
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    logger.critical("the process ends", exc_info=(kind, error, traceback))

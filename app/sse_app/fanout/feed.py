@@ -1,0 +1,232 @@
+"""From the log into the ring: read in order, drop duplicates, and trust nothing after the broker was away."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import logging
+import random
+import time
+import uuid
+from collections.abc import Sequence
+
+from sse_app.base.metrics import Metrics
+from sse_app.fanout.hub import Hub
+from sse_app.fanout.ring import Ring, entry
+from sse_app.log.cursor import Cursor
+from sse_app.log.duplicates import Dropped, Window
+from sse_app.log.interface import MARKER, Bounds, Draft, Log, LogUnavailableError, OutOfRangeError, Record
+from sse_app.resume.redis_history import History
+
+_CHUNK = 1000  # records per read: some 10 ms of work
+_RETRY_SECONDS = (0.2, 2.0)  # between attempts to reach the log, growing
+_MARK_SECONDS = 5.0  # an append without an answer must not keep a replica from reading
+logger = logging.getLogger(__name__)
+
+
+class Feed:
+    """The one consumer of this replica; `ring.end` is its position."""
+
+    def __init__(
+        self, log: Log, ring: Ring, window: Window, hub: Hub, metrics: Metrics, history: History, marker_seconds: float
+    ) -> None:
+        self.error = "not connected yet"  # empty while the log answers
+        self.end = 0  # the log's, as last heard
+        self.window = window
+        self.dropped = Dropped()
+        self._doubted = False  # somebody has found the log to be another one
+        self._log = log
+        self._ring = ring
+        self._hub = hub
+        self._metrics = metrics
+        self._history = history
+        self._marker_seconds = marker_seconds
+        self._marker_due = 0.0  # by the loop's clock
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._count = 0
+
+    @property
+    def lag(self) -> int:
+        """Records that the log holds and this replica has not read."""
+        return max(0, self.end - self._ring.end)
+
+    async def passed(self, offset: int) -> None:
+        """Wait until the record at `offset` has been read; LogUnavailableError if the log changes meanwhile."""
+        if offset < self._ring.end:
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._count += 1
+        heapq.heappush(self._waiting, (offset, self._count, future))
+        await future
+
+    def holds(self, cursor: Cursor, key: bytes) -> bool:
+        """Whether this record, with this key, is among what has been read."""
+        held, seen = self._ring.at(cursor.offset), self.window.find(key)
+        if held is not None:
+            return held.cursor == cursor
+        return seen is not None and seen.first <= cursor.offset <= seen.last
+
+    async def prove(self) -> None:
+        """Make sure that the log still holds what was read last; if not, look into it and raise LogUnavailableError."""
+        last = self._ring.at(self._ring.end - 1)
+        if last is None or not await self._same(last.cursor):
+            self._doubted = True
+            raise LogUnavailableError("the log has changed")
+
+    async def run(self) -> None:
+        """Read for ever."""
+        delay = _RETRY_SECONDS[0]
+        while True:
+            try:
+                await self._attach()
+                self._set(error="")
+                async with self._log.tail(self._ring.end) as tail:
+                    while True:
+                        fetched = await tail.fetch()
+                        if (self._doubted or not fetched.unbroken) and not await self._verify():
+                            break
+                        self.end = fetched.end
+                        await self._take(fetched.records)
+                        await self._keep_alive(fetched.records)
+                        delay = _RETRY_SECONDS[0]
+            except OutOfRangeError:
+                logger.warning("the log does not hold offset %d", self._ring.end)
+            except LogUnavailableError as error:
+                self._set(error=str(error) or type(error).__name__)
+            await asyncio.sleep(delay * random.uniform(0.5, 1))  # noqa: S311 - spreads load, guards nothing
+            delay = min(delay * 2, _RETRY_SECONDS[1])
+
+    def _set(self, error: str) -> None:
+        if bool(error) != bool(self.error):
+            logger.log(logging.WARNING if error else logging.INFO, "log %s: %s", self._log.kind, error or "connected")
+        self.error = error
+
+    # --- content
+
+    async def _take(self, records: Sequence[Record]) -> None:
+        for begin in range(0, len(records), _CHUNK):
+            for record in records[begin : begin + _CHUNK]:
+                self._admit(record)
+            self._hub.notify()
+            while self._waiting and self._waiting[0][0] < self._ring.end:
+                future = heapq.heappop(self._waiting)[2]
+                if not future.done():
+                    future.set_result(None)
+            while self._ring.end - self._hub.position > _CHUNK:  # never faster than the fan-out
+                await asyncio.wait((self._hub.moved(),))
+
+    def _admit(self, record: Record, live: bool = True) -> None:
+        duplicate = self.window.admit(record) is not None
+        if duplicate:
+            self.dropped.add(record.offset)
+        before = self._ring.end if len(self._ring) else record.offset
+        self._ring.append(entry(record, duplicate))
+        if not live:
+            return
+        if not duplicate and record.draft.channel != MARKER:
+            self._metrics.events += 1
+        else:
+            self._metrics.skipped["duplicate" if duplicate else "no_event"] += 1
+        self._history.offer(self._ring, before, record.draft)
+
+    async def _keep_alive(self, records: Sequence[Record]) -> None:
+        """Write a marker before retention can empty the log: every cursor names a real record."""
+        if records:
+            self._marker_due = asyncio.get_running_loop().time() + self._marker_seconds
+        elif asyncio.get_running_loop().time() > self._marker_due:
+            await self._mark()
+
+    async def _mark(self) -> None:
+        try:
+            async with asyncio.timeout(_MARK_SECONDS):
+                await self._log.append([marker()])
+        except TimeoutError as error:
+            raise LogUnavailableError("the log did not take a marker") from error
+
+    # --- trust
+
+    async def _attach(self) -> None:
+        await self._log.prepare()
+        bounds = await self._bounds()
+        if self._hub.open:
+            await self._verify()
+        else:
+            await self._hub.restart(lambda: self._load(bounds, bounds.end))
+            newest = self._ring.at(self._ring.end - 1)
+            age = time.time() - newest.timestamp / 1000 if newest else 0.0
+            self._marker_due = asyncio.get_running_loop().time() + self._marker_seconds - max(0.0, age)
+
+    async def _bounds(self) -> Bounds:
+        bounds = await self._log.bounds()
+        if bounds.start == bounds.end:
+            await self._mark()
+            bounds = await self._log.bounds()
+        return bounds
+
+    async def _verify(self) -> bool:
+        """Whether the log still holds what was read last; otherwise everything here is made to agree with it."""
+        self._doubted = False
+        bounds, last = await self._bounds(), self._ring.at(self._ring.end - 1)
+        position = self._ring.end
+        if position < bounds.start or (last is not None and last.cursor.offset < bounds.start):
+            logger.warning("the log begins at %d: what was read up to %d cannot be proved", bounds.start, position - 1)
+            await self._hub.restart(lambda: self._load(bounds, bounds.end))
+        elif position > bounds.end or (last is not None and not await self._same(last.cursor)):
+            cut = await self._first_difference(bounds)
+            logger.warning("the log has another content from offset %d on", cut)
+            self._history.forget()
+            await self._hub.rewind(cut, lambda: self._load(bounds, cut))
+        else:
+            return True
+        return False
+
+    async def _same(self, cursor: Cursor) -> bool:
+        try:
+            records = await self._log.read(cursor.offset, 1)
+        except OutOfRangeError:
+            return False
+        return any((record.offset, record.fingerprint) == cursor for record in records)
+
+    async def _first_difference(self, bounds: Bounds) -> int:
+        offset, stop = max(self._ring.start, bounds.start), min(self._ring.end, bounds.end)
+        while offset < stop:
+            records = await self._log.read(offset, min(_CHUNK, stop - offset))
+            if not records:
+                break
+            for record in records:
+                held = self._ring.at(record.offset)
+                if held is not None and held.cursor != (record.offset, record.fingerprint):
+                    return record.offset
+                offset = record.offset + 1
+        return min(offset, stop) if offset >= bounds.start else bounds.start
+
+    def _fail_waiting(self) -> None:
+        for _, _, future in self._waiting:
+            if not future.done():
+                future.set_exception(LogUnavailableError("the log changed"))
+        self._waiting.clear()
+
+    async def _load(self, bounds: Bounds, target: int) -> None:
+        """Fill window and ring with the records before `target`; those whose window is incomplete are not served."""
+        self._fail_waiting()
+        offset = max(bounds.start, target - self.window.size - self._ring.max_events)
+        self.window.clear()
+        self._ring.clear(offset)
+        self.dropped.clear(offset)
+        while offset < target:
+            records = await self._log.read(offset, min(_CHUNK, target - offset))
+            for record in records:
+                if not self.window.complete:
+                    self._ring.clear(record.offset)  # keep one: a cursor at it is followed by whole windows
+                    self.dropped.clear(record.offset)
+                self._admit(record, live=False)
+                offset = record.offset + 1
+            self._ring.trim(offset)
+            if not records:
+                break
+        self.end = max(self.end, self._ring.end)
+
+
+def marker() -> Draft:
+    """A record that everybody skips."""
+    return Draft(f"marker\0{uuid.uuid4()}".encode(), MARKER, "marker", b"", b"")

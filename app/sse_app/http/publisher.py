@@ -1,0 +1,117 @@
+"""Publishing: an answer means that the log holds the events and that this replica has read them back."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Sequence
+
+from sse_app.base import request_context
+from sse_app.base.event import Event, frame_size
+from sse_app.base.metrics import Metrics, Outcome
+from sse_app.base.problem import Problem
+from sse_app.base.settings import Settings
+from sse_app.fanout.feed import Feed
+from sse_app.log.cursor import Cursor, fingerprint
+from sse_app.log.interface import Draft, Log, LogUnavailableError, TooLargeError
+
+
+class Publisher:
+    """Writes events to the log under a deadline."""
+
+    def __init__(self, settings: Settings, log: Log, feed: Feed, metrics: Metrics) -> None:
+        self._settings = settings
+        self._log = log
+        self._feed = feed
+        self._metrics = metrics
+        self._in_flight = 0
+
+    async def publish(self, events: Sequence[Event], principal: str, key: str) -> list[str]:
+        """Write all or none; the ids, of the first occurrence where the key was used before. Raises Problem."""
+        try:
+            drafts = _drafts(events, principal, key)
+        except Problem as problem:
+            raise self._problem("invalid", problem) from problem.__cause__
+        if (
+            sum(len(draft.data) + len(draft.channel) + len(draft.event) for draft in drafts)
+            > self._settings.max_body_bytes
+        ):
+            detail = f"the events take more than {self._settings.max_body_bytes} bytes as stored"
+            raise self._problem("too_large", Problem(413, detail))
+        for index, draft in enumerate(drafts):
+            size = frame_size(draft.event, draft.data)
+            if size > self._settings.max_event_bytes:
+                detail = f"event {index} takes {size} bytes of a stream, at most {self._settings.max_event_bytes}"
+                raise self._problem("too_large", Problem(413, detail))
+        if self._conflicts(drafts[:1]):
+            raise self._problem("conflict", Problem(422, _CONFLICT))
+        if self._in_flight >= self._settings.max_publishes:
+            raise self._problem("overload", _unknown("too many publishes are in flight"))
+        self._in_flight += 1
+        begun = time.perf_counter()
+        try:
+            async with asyncio.timeout(self._settings.publish_deadline_seconds):
+                first = await self._log.append(drafts)
+                await self._feed.passed(first + len(drafts) - 1)
+                self._read_back(drafts, first)
+        except TooLargeError as error:
+            raise self._problem("too_large", Problem(413, str(error))) from error
+        except TimeoutError as error:
+            seconds = self._settings.publish_deadline_seconds
+            raise self._problem("unknown", _unknown(f"the log did not answer within {seconds:g} s")) from error
+        except LogUnavailableError as error:
+            raise self._problem("unknown", _unknown("the log is not available")) from error
+        finally:
+            self._in_flight -= 1
+            self._metrics.publish_seconds.observe(time.perf_counter() - begun)
+        if self._conflicts(drafts):
+            raise self._problem("conflict", Problem(422, _CONFLICT))
+        self._metrics.publishes["accepted"] += 1
+        return [str(self._cursor(draft, offset)) for offset, draft in enumerate(drafts, first)]
+
+    def _read_back(self, drafts: Sequence[Draft], first: int) -> None:
+        """What has passed at these offsets may be of the history before a change that this replica has not seen yet."""
+        for offset, draft in enumerate(drafts, first):
+            if not self._feed.holds(Cursor(offset, fingerprint(draft.key)), draft.key):
+                raise LogUnavailableError("the log has changed")
+
+    def _cursor(self, draft: Draft, offset: int) -> Cursor:
+        seen = self._feed.window.find(draft.key)
+        return Cursor(offset if seen is None else seen.first, fingerprint(draft.key))
+
+    def _conflicts(self, drafts: Sequence[Draft]) -> bool:
+        found = ((draft, self._feed.window.find(draft.key)) for draft in drafts)
+        return any(seen is not None and seen.digest != draft.digest for draft, seen in found)
+
+    def _problem(self, outcome: Outcome, problem: Problem) -> Problem:
+        self._metrics.publishes[outcome] += 1
+        return problem
+
+
+def _drafts(events: Sequence[Event], principal: str, key: str) -> list[Draft]:
+    payloads: list[bytes] = []
+    for index, event in enumerate(events):
+        try:
+            payloads.append(event.payload())
+        except (ValueError, RecursionError) as error:  # UnicodeEncodeError is a ValueError
+            raise Problem(422, f"event {index}: data is not valid JSON text: {error}") from error
+    digest = hashlib.blake2b(digest_size=8)
+    for event, payload in zip(events, payloads, strict=True):
+        for part in (event.channel.encode(), event.event.encode(), payload):
+            digest.update(len(part).to_bytes(8) + part)
+    traceparent = request_context.traceparent()
+    return [
+        Draft(
+            f"{principal}\0{key}\0{index}".encode(), event.channel, event.event, payload, digest.digest(), traceparent
+        )
+        for index, (event, payload) in enumerate(zip(events, payloads, strict=True))
+    ]
+
+
+_CONFLICT = "this idempotency key was used before with another body"
+
+
+def _unknown(detail: str) -> Problem:
+    detail += ": the events may or may not have been stored; repeat the request with the same Idempotency-Key"
+    return Problem(503, detail, {"retry-after": "1"}, outcome="unknown")

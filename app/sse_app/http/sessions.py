@@ -1,0 +1,63 @@
+"""What a browser asks for with its credential: a ticket for an EventSource's address, or a session in a cookie."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
+
+from sse_app.access.credentials import COOKIE
+from sse_app.http import openapi
+
+if TYPE_CHECKING:
+    from sse_app.access.authority import Authority
+
+# Strict: no other site's page makes a browser send it, not even by a link.
+_ATTRIBUTES = "Path=/; Secure; HttpOnly; SameSite=Strict"
+
+
+class Issued(BaseModel):
+    """A ticket; times are Unix seconds."""
+
+    model_config = {
+        "json_schema_extra": {
+            "examples": [{"ticket": "WyJ0aWNrZXQi...", "begins_until": 1790000060, "expires": 1790043200}]
+        }
+    }
+
+    ticket: str
+    begins_until: int
+    expires: int
+
+
+def router(authority: Authority) -> APIRouter:
+    """The routes."""
+    made = APIRouter(prefix="/api/v1")
+    refusals = openapi.problems(400, 401, 403)
+
+    @made.post("/tickets", responses=refusals)
+    async def ticket(request: Request, response: Response) -> Issued:
+        """A ticket for ?ticket=: it begins streams until `begins_until`, and resumes them until `expires`."""
+        text, given = authority.ticket(authority.access(request.scope))
+        response.headers["cache-control"] = "no-store"
+        return Issued(ticket=text, begins_until=int(given.fresh_until), expires=int(given.expires))
+
+    @made.post("/session", status_code=204, responses=refusals)
+    async def session(request: Request) -> Response:
+        """Put a session with the credential's rights into a cookie that no script can read."""
+        text, given = authority.session(authority.access(request.scope))
+        return _cookie(text, max(0, int(given.expires - given.given)))
+
+    @made.post("/session/end", status_code=204)
+    async def logout() -> Response:
+        """Have the browser forget the session."""
+        return _cookie("", 0)
+
+    _ = ticket, session, logout
+    return made
+
+
+def _cookie(value: str, seconds: int) -> Response:
+    cookie = f"{COOKIE}={value}; Max-Age={seconds}; {_ATTRIBUTES}"
+    return Response(status_code=204, headers={"set-cookie": cookie, "cache-control": "no-store"})

@@ -1,0 +1,175 @@
+"""uvicorn's HTTP protocol, with its transport within reach of a stream and bounds on a request's head."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import MutableMapping
+from functools import partialmethod
+from http import HTTPStatus
+from typing import Any
+
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from sse_app.base.problem import Problem
+from sse_app.fanout.hub import Subscriber
+from sse_app.http.stream import EXTENSION
+
+_HEAD_BYTES = 65_536  # request line and headers; NGINX allows 32 KB
+_HEAD_SECONDS = 20.0  # from a new connection, or the first byte of a later request, to the end of its head
+_PIPELINED = 100  # requests that wait for the answers to earlier ones: some 3 KB each, and browsers send none
+_FRAMING = 8  # bytes on the wire for a byte of body, if each comes as a chunk of its own
+
+
+class Flow(FlowControl):
+    """uvicorn's, with an event only while somebody may wait for it: the deque in each is 760 bytes."""
+
+    _writable: asyncio.Event | None = None
+
+    def __init__(self, transport: asyncio.Transport) -> None:  # the base's would make the event
+        self._transport = transport
+        self.read_paused = self.write_paused = False
+
+    async def drain(self) -> None:
+        """Wait until the transport takes more."""
+        if self._writable is not None:
+            await self._writable.wait()
+
+    def pause_writing(self) -> None:
+        """The transport's buffer is over its limit."""
+        if self._writable is None:
+            self.write_paused, self._writable = True, asyncio.Event()
+
+    def resume_writing(self) -> None:
+        """The transport's buffer is nearly empty again."""
+        if self._writable is not None:
+            self._writable.set()
+            self.write_paused, self._writable = False, None
+
+
+class Pipeline(list[Any]):
+    """What uvicorn asks of its deque, at 700 bytes less for a connection that pipelines nothing."""
+
+    appendleft = partialmethod(list[Any].insert, 0)
+
+
+class _Unheard:
+    """In the place of an event that nobody waits for."""
+
+    def set(self) -> None: ...
+
+
+_UNHEARD = _Unheard()
+
+
+class StreamProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    stream: Subscriber | None = None
+    _head_bytes = 0
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Allow a bounded time for the first head."""
+        super().connection_made(transport)
+        self.flow = Flow(transport)
+        self.pipeline = Pipeline()  # type: ignore[assignment]
+        self._start_head_timer()
+
+    def begin_stream(self, scope: MutableMapping[str, Any], subscriber: Subscriber) -> None:
+        """Hand the transport to a stream whose head is sent, and let go of what only its request needed: 2 KB."""
+        self.stream = subscriber
+        if self.transport.is_closing():
+            subscriber.lose()
+        method = scope["method"]
+        scope.clear()
+        scope["method"] = method  # all that the last send() asks for
+        cycle: Any = self.cycle
+        if cycle.scope is scope:  # no other request has come meanwhile
+            self.headers = []
+            cycle.message_event = _UNHEARD  # a stream never calls receive()
+
+    def end_stream(self) -> None:
+        """Take the transport back."""
+        self.stream = None
+
+    def data_received(self, data: bytes) -> None:
+        """Refuse a head, or trailers and chunk extensions, that do not end: the parser keeps what it is given."""
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if self._head_bytes > _HEAD_BYTES:
+            self._refuse(Problem(431, f"the request's head, or what frames its body, is over {_HEAD_BYTES} bytes"))
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no request (the name is uvicorn's)."""
+        self._refuse(Problem(400, msg))
+
+    def on_message_begin(self) -> None:
+        """Offer this connection to the application; cut one that has sent more requests than it can wait for."""
+        if len(self.pipeline) >= _PIPELINED:
+            self.transport.abort()
+            raise ConnectionAbortedError  # ends the parser's work on what was read
+        super().on_message_begin()
+        scope: Any = self.scope
+        scope["extensions"] = {EXTENSION: self}
+        self._start_head_timer()
+
+    def on_headers_complete(self) -> None:
+        """What follows is a body, bounded by whoever reads it."""
+        super().on_headers_complete()
+        self._stop_head_timer()
+        self._head_bytes = 0
+
+    def on_body(self, body: bytes) -> None:
+        """Whoever reads the body bounds it."""
+        super().on_body(body)
+        self._head_bytes -= _FRAMING * len(body)
+
+    def on_message_complete(self) -> None:
+        """Count the next head."""
+        super().on_message_complete()
+        self._head_bytes = 0
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the stream, before all else: the transport closes its socket right after this."""
+        if self.stream is not None:
+            self.stream.lose()
+        super().connection_lost(exc)
+        self._stop_head_timer()
+
+    def pause_writing(self) -> None:
+        """Tell the stream that its reader is slow."""
+        super().pause_writing()
+        if self.stream is not None:
+            self.stream.pause()
+
+    def resume_writing(self) -> None:
+        """Tell the stream that its reader has caught up."""
+        super().resume_writing()
+        if self.stream is not None:
+            self.stream.resume()
+
+    def _refuse(self, problem: Problem) -> None:
+        cycle: Any = self.cycle
+        if self.transport.is_closing():
+            return
+        if self.stream is not None or (cycle and cycle.response_started and not cycle.response_complete):
+            self.transport.abort()  # another answer within this one would be read as a part of it
+            return
+        headers = [*self.server_state.default_headers, (b"connection", b"close")]
+        headers += [(name.encode(), value.encode()) for name, value in problem.headers.items()]
+        body = problem.body()
+        headers.append((b"content-length", b"%d" % len(body)))
+        head = b"".join(b"%b: %b\r\n" % header for header in headers)
+        status = b"HTTP/1.1 %d %b\r\n" % (problem.status, HTTPStatus(problem.status).phrase.encode())
+        self.transport.write(b"%b%b\r\n%b" % (status, head, body))
+        self.transport.close()
+
+    def _start_head_timer(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(_HEAD_SECONDS, self.transport.abort)
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None

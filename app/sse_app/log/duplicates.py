@@ -1,0 +1,104 @@
+"""Duplicates are dropped by what the log itself says, so that every replica decides the same, with no shared state.
+
+A record is a duplicate if one of the `size` offsets before it, dropped ones included, carries its key and is no older
+than `seconds` by the log's own clock. The bound in time is what lets a log that retention has trimmed be trusted again:
+without it a quiet log, which never holds `size` records, would answer every resume with a gap.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from sse_app.log.interface import Record
+
+_DROPPED = 1_000_000  # offsets of duplicates remembered, 8 bytes each; what is forgotten is read again
+
+
+class Seen(NamedTuple):
+    """Where a key was first and last seen; times are the log's, in milliseconds."""
+
+    first: int
+    last: int
+    timestamp: int
+    digest: bytes
+
+
+class Window:
+    """Keys of the last `size` offsets, read in order from `begin`()."""
+
+    def __init__(self, size: int, seconds: int) -> None:
+        self.size = size
+        self._milliseconds = seconds * 1000
+        self._seen: OrderedDict[bytes, Seen] = OrderedDict()
+        self._begun: tuple[int, int] | None = None
+        self.complete = False  # whether the next record's window is known whole
+
+    def empty(self) -> Window:
+        """Another one of the same bounds, for a reading of its own."""
+        return Window(self.size, self._milliseconds // 1000)
+
+    def clear(self) -> None:
+        """Forget everything: the next record begins a new reading."""
+        self._seen.clear()
+        self._begun = None
+        self.complete = False
+
+    def admit(self, record: Record) -> int | None:
+        """Take the next record; return the offset of its first occurrence if it is a duplicate."""
+        offset, timestamp, key = record.offset, record.timestamp, record.draft.key
+        self._judge(offset, timestamp)
+        seen = self._seen
+        while seen and next(iter(seen.values())).last < offset - self.size:
+            seen.popitem(last=False)
+        if not key:
+            return None
+        earlier = seen.pop(key, None)
+        if earlier is not None and timestamp - earlier.timestamp <= self._milliseconds:
+            seen[key] = earlier._replace(last=offset, timestamp=timestamp)
+            return earlier.first
+        seen[key] = Seen(offset, offset, timestamp, record.draft.digest)
+        return None
+
+    def find(self, key: bytes) -> Seen | None:
+        """What is known of a key."""
+        return self._seen.get(key)
+
+    def _judge(self, offset: int, timestamp: int) -> None:
+        if self._begun is None:
+            self._begun = (offset, timestamp)
+        begun, since = self._begun
+        if not self.complete:
+            self.complete = begun == 0 or offset - begun >= self.size or timestamp - since > self._milliseconds
+
+
+class Dropped:
+    """Offsets of the duplicates among the records [since, ...): what a reader of the past need not find out anew."""
+
+    def __init__(self) -> None:
+        self._offsets = array("q")
+        self.since = 0
+
+    def clear(self, since: int) -> None:
+        """Know nothing before `since`."""
+        self._offsets = array("q")
+        self.since = since
+
+    def add(self, offset: int) -> None:
+        """Take the next duplicate."""
+        self._offsets.append(offset)
+        if len(self._offsets) > _DROPPED:
+            self._offsets = self._offsets[_DROPPED // 2 :]
+            self.since = self._offsets[0]
+
+    def extend(self, since: int, offsets: Iterable[int]) -> None:
+        """Know more of the past: the duplicates of [since, self.since)."""
+        self._offsets = array("q", [*offsets, *self._offsets])
+        self.since = since
+
+    def __contains__(self, offset: int) -> bool:
+        index = bisect_left(self._offsets, offset)
+        return index < len(self._offsets) and self._offsets[index] == offset

@@ -1,0 +1,116 @@
+"""The log kept in this process: for development on a laptop and for tests. It is lost with the process."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from sse_app.log.cursor import fingerprint
+from sse_app.log.interface import Bounds, Draft, Fetched, LogUnavailableError, OutOfRangeError, Record, Tail
+
+_IDLE_SECONDS = 1.0  # as long as the Kafka log waits
+
+
+class EmbeddedLog:
+    """A list with an offset; `available`, trim() and truncate() let tests do to it what befalls a broker."""
+
+    kind = "embedded"
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._start = 0
+        self._records: list[Record] = []
+        self._grown = asyncio.Event()
+        self._history = 0  # counts the times that another history may have begun
+        self.available = True
+
+    async def prepare(self) -> None:
+        """Nothing to make."""
+        self._check()
+
+    async def bounds(self) -> Bounds:
+        """What is kept now."""
+        self._check()
+        return Bounds(self._start, self._start + len(self._records))
+
+    async def read(self, offset: int, limit: int) -> Sequence[Record]:
+        """Up to `limit` records from `offset`."""
+        self._check()
+        index = offset - self._start
+        if not 0 <= index <= len(self._records):
+            raise OutOfRangeError(offset)
+        return self._records[index : index + limit]
+
+    async def append(self, drafts: Sequence[Draft]) -> int:
+        """Write all drafts at consecutive offsets."""
+        self._check()
+        first = self._start + len(self._records)
+        now = time.time_ns() // 1_000_000
+        self._records.extend(
+            Record(offset, now, fingerprint(draft.key), draft) for offset, draft in enumerate(drafts, first)
+        )
+        if len(self._records) > self._capacity * 5 // 4:  # in steps: shifting a list costs its length
+            self.trim(self._start + len(self._records) - self._capacity)
+        self._grown.set()
+        return first
+
+    @asynccontextmanager
+    async def tail(self, offset: int) -> AsyncGenerator[Tail]:
+        """Follow the log from an offset."""
+        self._check()
+        yield _EmbeddedTail(self, offset)
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    def trim(self, start: int) -> None:
+        """Drop what lies before `start`, as retention does."""
+        del self._records[: start - self._start]
+        self._start = start
+
+    def truncate(self, end: int) -> None:
+        """Lose the tail from `end` on, as a power cut may; its offsets are given again."""
+        del self._records[end - self._start :]
+        self._history += 1
+        self._grown.set()
+
+    def recreate(self) -> None:
+        """Begin again at offset 0, as a deleted and recreated topic does."""
+        self._start = 0
+        self._records.clear()
+        self._history += 1
+        self._grown.set()
+
+    @property
+    def history(self) -> int:
+        """Changes when the log may no longer be the one that was read before."""
+        return self._history
+
+    async def grown(self) -> None:
+        """Wait, about a second, for a change."""
+        self._grown.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_IDLE_SECONDS):
+                await self._grown.wait()
+
+    def _check(self) -> None:
+        if not self.available:
+            raise LogUnavailableError("the embedded log is switched off")
+
+
+class _EmbeddedTail:
+    def __init__(self, log: EmbeddedLog, offset: int) -> None:
+        self._log = log
+        self._offset = offset
+        self._history: int | None = None  # what came before is unknown, as with a new connection to a broker
+
+    async def fetch(self) -> Fetched:
+        records = await self._log.read(self._offset, 1000)
+        if not records and self._history in (None, self._log.history):
+            await self._log.grown()
+            records = await self._log.read(self._offset, 1000)
+        self._offset += len(records)
+        unbroken, self._history = self._history == self._log.history, self._log.history
+        return Fetched(records, unbroken, (await self._log.bounds()).end)

@@ -1,0 +1,341 @@
+"""The log kept by Kafka: one topic of one partition, acks=all, read without a consumer group."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
+from itertools import chain
+from typing import Any
+
+from sse_app.base import trace_context
+from sse_app.base.channels import CHANNEL
+from sse_app.base.event import RESERVED
+from sse_app.base.settings import Settings
+from sse_app.log.cursor import fingerprint
+from sse_app.log.interface import (
+    MARKER,
+    Bounds,
+    Draft,
+    Fetched,
+    LogUnavailableError,
+    OutOfRangeError,
+    Record,
+    Tail,
+    TooLargeError,
+)
+
+_aiokafka: Any = importlib.import_module("aiokafka")  # untyped
+_admin: Any = importlib.import_module("aiokafka.admin")
+_config: Any = importlib.import_module("aiokafka.admin.config_resource")
+_errors: Any = importlib.import_module("aiokafka.errors")
+
+_ANSWER_SECONDS = 3.0  # a broker that takes longer is away
+_IDLE_MILLISECONDS = 1000  # how soon a silent broker is asked whether it lives
+_BATCH_OVERHEAD = 320  # bytes of a record's framing, key, header names, digest and traceparent, generously
+_TOPIC_EXISTS = 36  # protocol error code
+
+
+class KafkaLog:
+    """One producer, one tail, and one reader for the past; each is made anew after any error."""
+
+    kind = "kafka"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._partition: Any = _aiokafka.TopicPartition(settings.topic, 0)
+        self._max_batch = settings.max_body_bytes + settings.max_batch_events * (_BATCH_OVERHEAD + 200) + 1024
+        self._producer: Any = None
+        self._producer_lock = asyncio.Lock()
+        self._reader: Any = None
+        self._reader_lock = asyncio.Lock()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    # --- the topic
+
+    async def prepare(self) -> None:
+        """Create the topic where it is missing; refuse one with several partitions, which would lose the order."""
+        admin = _admin.AIOKafkaAdminClient(**self._client_options())
+        try:
+            async with asyncio.timeout(2 * _ANSWER_SECONDS):
+                await admin.start()
+                await self._prepare(admin)
+        except (_errors.KafkaError, OSError, TimeoutError) as error:
+            raise LogUnavailableError(_said(error)) from error
+        finally:
+            self._dispose(admin.close)
+
+    async def _prepare(self, admin: Any) -> None:
+        name = self._settings.topic
+        configuration = {
+            "cleanup.policy": "delete",
+            "retention.ms": str(self._settings.retention_seconds * 1000),
+            "flush.messages": str(self._settings.flush_messages),
+            "max.message.bytes": str(self._max_batch),
+            "message.timestamp.type": "LogAppendTime",  # one clock: see window.py
+        }
+        if name not in await admin.list_topics():
+            topic = _admin.NewTopic(name, 1, self._settings.topic_replication, topic_configs=configuration)
+            response = await admin.create_topics([topic])
+            for _, code, *message in response.topic_errors:
+                if code not in (0, _TOPIC_EXISTS):
+                    raise LogUnavailableError(
+                        f"topic {name} cannot be created: {_errors.for_code(code).__name__} {message}"
+                    )
+        described = await admin.describe_topics([name])
+        partitions = len(described[0]["partitions"])
+        if partitions > 1:
+            raise LogUnavailableError(f"topic {name} has {partitions} partitions, and order needs exactly one")
+        resource = _config.ConfigResource(_config.ConfigResourceType.TOPIC, name, configs=configuration)
+        [answer] = await admin.describe_configs([resource])
+        present = {key: value for key, value, *_ in answer.resources[0][4]}
+        if present != configuration:  # settings have changed since the topic was made
+            await admin.alter_configs([resource])
+
+    # --- reading
+
+    async def bounds(self) -> Bounds:
+        """What is kept now."""
+        async with self._reading() as reader:
+            return await self._bounds(reader)
+
+    async def _bounds(self, consumer: Any) -> Bounds:
+        start = await consumer.beginning_offsets([self._partition])
+        end = await consumer.end_offsets([self._partition])
+        return Bounds(start[self._partition], end[self._partition])
+
+    async def read(self, offset: int, limit: int) -> Sequence[Record]:
+        """Up to `limit` records from `offset`."""
+        async with self._reading() as reader:
+            bounds = await self._bounds(reader)
+            if not bounds.start <= offset <= bounds.end:
+                raise OutOfRangeError(offset)
+            if offset == bounds.end:
+                return ()
+            reader.seek(self._partition, offset)  # drops what an earlier read has fetched ahead
+            reader.resume(self._partition)
+            try:
+                while True:
+                    found = await reader.getmany(self._partition, timeout_ms=_IDLE_MILLISECONDS, max_records=limit)
+                    if found:
+                        return [_record(message) for message in found[self._partition]]
+            finally:
+                reader.pause(self._partition)
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncGenerator[Any]:
+        async with self._reader_lock:
+            try:
+                async with asyncio.timeout(_ANSWER_SECONDS):
+                    if self._reader is None:
+                        self._reader = await self._consumer()
+                    yield self._reader
+            except BaseException as error:
+                reader, self._reader = self._reader, None
+                if reader is not None:
+                    self._dispose(reader.stop)
+                if isinstance(error, _errors.OffsetOutOfRangeError):
+                    raise OutOfRangeError(str(error)) from error
+                if isinstance(error, (_errors.KafkaError, OSError, TimeoutError)):
+                    raise LogUnavailableError(_said(error)) from error
+                raise
+
+    @asynccontextmanager
+    async def tail(self, offset: int) -> AsyncGenerator[Tail]:
+        """Follow the log from an offset."""
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                consumer = await self._consumer()
+        except (_errors.KafkaError, OSError, TimeoutError) as error:
+            raise LogUnavailableError(_said(error)) from error
+        try:
+            consumer.seek(self._partition, offset)
+            yield _KafkaTail(consumer, self._partition)
+        finally:
+            self._dispose(consumer.stop)
+
+    async def _consumer(self) -> Any:
+        consumer = _aiokafka.AIOKafkaConsumer(
+            **self._client_options(),
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="none",  # an offset that is gone must be noticed, never skipped
+            max_partition_fetch_bytes=max(2**20, 2 * self._max_batch),
+            fetch_max_bytes=max(2**20, 2 * self._max_batch),
+            retry_backoff_ms=50,
+        )
+        try:
+            await consumer.start()
+            consumer.assign([self._partition])
+        except BaseException:
+            self._dispose(consumer.stop)
+            raise
+        return consumer
+
+    # --- writing
+
+    async def append(self, drafts: Sequence[Draft]) -> int:
+        """Write all or none: several are one record batch. Cancelled or failed, the producer is discarded.
+
+        Not the idempotent producer: after a truncated tail it fails for good, and it never lets a batch expire, so that
+        a record refused by 503 could be written a minute later. Duplicates are the window's business.
+        """
+        producer = None
+        try:
+            producer = await self._producer_ready()
+            if len(drafts) == 1:
+                draft = drafts[0]
+                sent = await producer.send(
+                    self._settings.topic, draft.data, draft.channel.encode(), partition=0, headers=_headers(draft)
+                )
+            else:
+                batch = producer.create_batch()
+                for draft in drafts:
+                    key = draft.channel.encode()
+                    if batch.append(timestamp=None, key=key, value=draft.data, headers=_headers(draft)) is None:
+                        raise TooLargeError(f"the batch takes more than {self._max_batch} bytes")
+                batch.close()
+                sent = await producer.send_batch(batch, self._settings.topic, partition=0)
+            offset: int = (await sent).offset
+        except _errors.MessageSizeTooLargeError as error:
+            raise TooLargeError("Kafka refuses a batch of this size") from error
+        except (_errors.KafkaError, OSError) as error:
+            self._discard(producer)
+            raise LogUnavailableError(_said(error)) from error
+        except asyncio.CancelledError:
+            self._discard(producer)
+            raise
+        if offset < 0:
+            raise LogUnavailableError("Kafka has given no offset")
+        return offset
+
+    async def _producer_ready(self) -> Any:
+        async with self._producer_lock:
+            if self._producer is None:
+                producer = _aiokafka.AIOKafkaProducer(
+                    **self._client_options(),
+                    acks="all",
+                    enable_idempotence=False,
+                    max_batch_size=self._max_batch,
+                    max_request_size=self._max_batch,
+                    retry_backoff_ms=50,
+                )
+                try:
+                    await producer.start()
+                except BaseException:
+                    self._dispose(producer.stop)
+                    raise
+                self._producer = producer
+            return self._producer
+
+    def _discard(self, producer: Any) -> None:
+        """Drop a producer with what it holds: stop() would first send it."""
+        if producer is None or producer is not self._producer:
+            return
+        self._producer = None
+        sender = producer._sender
+        sender.sender_task.cancel()
+        held = producer._message_accumulator
+        held.fail_all(_errors.KafkaConnectionError("given up"))
+        for batch in (*chain(*held._batches.values()), *held._pending_batches):
+            batch._drain_waiter.exception()  # else asyncio logs, at level error, that nobody has looked at it
+        self._dispose(producer.client.close)
+        self._dispose(producer.stop)
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        for closable in (self._producer, self._reader):
+            if closable is not None:
+                self._dispose(closable.stop)
+        self._producer = self._reader = None
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=_ANSWER_SECONDS)
+
+    # --- common
+
+    def _client_options(self) -> dict[str, Any]:
+        # below the publish deadline, so that a batch expires before its publisher is told "unknown"
+        request = int(min(self._settings.publish_deadline_seconds * 0.8, _ANSWER_SECONDS) * 1000)
+        return {
+            "bootstrap_servers": self._settings.kafka_brokers,
+            "client_id": self._settings.replica,
+            "request_timeout_ms": request,
+        }
+
+    def _dispose(self, stop: Any) -> None:
+        """Close something in the background, however long the broker is away."""
+
+        async def quietly() -> None:
+            with suppress(Exception):
+                async with asyncio.timeout(_ANSWER_SECONDS):
+                    await stop()
+
+        task = asyncio.create_task(quietly())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+
+class _KafkaTail:
+    def __init__(self, consumer: Any, partition: Any) -> None:
+        self._consumer = consumer
+        self._partition = partition
+        self._connections: list[Any] | None = None
+
+    async def fetch(self) -> Fetched:
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                found = await self._consumer.getmany(self._partition, timeout_ms=_IDLE_MILLISECONDS)
+                if found:
+                    records = [_record(message) for message in found[self._partition]]
+                    end = self._consumer.highwater(self._partition) or 0
+                else:
+                    records = []
+                    end = (await self._consumer.end_offsets([self._partition]))[self._partition]
+        except _errors.OffsetOutOfRangeError as error:
+            raise OutOfRangeError(str(error)) from error
+        except (_errors.KafkaError, OSError, TimeoutError) as error:
+            raise LogUnavailableError(_said(error)) from error
+        return Fetched(records, self._unbroken(), end)
+
+    def _unbroken(self) -> bool:
+        """Whether everything came over the connections of the last time: a new one may be to another history.
+
+        aiokafka reconnects without telling (verified: it then skips new events at reused offsets). References to the
+        old connections are kept, so that a new one is never mistaken for one of them.
+        """
+        connections = list(self._consumer._client._conns.values())
+        known, self._connections = self._connections, connections
+        return known is not None and all(any(new is old for old in known) for new in connections)
+
+
+def _headers(draft: Draft) -> list[tuple[str, bytes]]:
+    headers = [("key", draft.key), ("event", draft.event.encode()), ("digest", draft.digest)]
+    if draft.traceparent:  # under the name by which OpenTelemetry's Kafka clients write and read it
+        headers.append(("traceparent", draft.traceparent.encode()))
+    return headers
+
+
+def _record(message: Any) -> Record:
+    """A record of any producer: one without our headers is an event if its key is a channel and its value text."""
+    headers: dict[str, bytes] = {name: value or b"" for name, value in message.headers}  # Kafka knows null values
+    key, value, channel = headers.get("key", b""), message.value or b"", (message.key or b"").decode("latin-1")
+    name = headers.get("event", b"message").decode("utf-8", "replace")
+    unique = key or b"%d\0%b\0%b" % (message.timestamp, message.key or b"", value)
+    if not CHANNEL.fullmatch(channel) or not name.isprintable() or name in RESERVED or not _is_text(value):
+        channel = MARKER
+    traceparent = trace_context.parse(headers.get("traceparent", b""))
+    draft = Draft(key, channel, name or "message", value, headers.get("digest", b""), traceparent)
+    return Record(message.offset, message.timestamp, fingerprint(unique), draft)
+
+
+def _is_text(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _said(error: BaseException) -> str:
+    return f"Kafka: {error}" if str(error) else f"Kafka: {type(error).__name__}"

@@ -1,0 +1,151 @@
+"""The newest records as one sequence in Redis, from which resumes are served before the log is asked; never the truth.
+
+Several replicas write the same sequence without speaking, so a range proves itself. The script appends a record only
+behind its own predecessor (offset and fingerprint) and starts the key anew on any jump: what stands between two records
+of the sequence is therefore one history, without holes. A reader takes a range only if it holds the cursor and, further
+on, the record with which the reader's own ring begins. Dropped duplicates are kept, empty: no offset is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+from sse_app.fanout.ring import Entry, Ring
+from sse_app.log.cursor import Cursor
+
+RANGE_BYTES = 2**20  # of one answer, some 2 ms of Redis' time
+_STEP = 50  # records between two looks at RANGE_BYTES
+
+_APPEND = """
+local function mark(record) return string.match(record, '^(%d+)(%-%x*) (%d+) ') end
+local first, size = tonumber((mark(ARGV[6]))), tonumber(redis.pcall('GET', KEYS[2]))
+local from = 6
+local newest = redis.call('TYPE', KEYS[1]).ok == 'list' and size and redis.call('LINDEX', KEYS[1], -1)
+local last, proof = mark(newest or '')
+local oldest = last and tonumber((mark(redis.call('LINDEX', KEYS[1], 0))))
+local fits = false
+if oldest and last - oldest + 1 == redis.call('LLEN', KEYS[1]) then
+    local index = 6 + last - first -- of the argument that the newest one held equals, if all is one history
+    if index > #ARGV then -- held already, or of another history
+        local behind = tonumber(last) - tonumber((mark(ARGV[#ARGV])))
+        local held = redis.call('LINDEX', KEYS[1], -1 - behind)
+        if not held then return 0 end -- older than all that is held
+        fits = held == ARGV[#ARGV]
+        from = #ARGV + 1
+    elseif index == 5 then
+        fits = last .. proof == ARGV[5]
+    elseif index > 5 then
+        fits = newest == ARGV[index]
+        from = index + 1
+    end
+end
+if not fits then
+    redis.call('DEL', KEYS[1], KEYS[2])
+    from, size = 6, 0
+end
+for index = from, #ARGV do
+    redis.call('RPUSH', KEYS[1], ARGV[index])
+    size = size + #ARGV[index]
+end
+local length = redis.call('LLEN', KEYS[1])
+while length > 1 do
+    local oldest = redis.call('LINDEX', KEYS[1], 0)
+    local _, _, time = mark(oldest)
+    local young = time and tonumber(time) >= tonumber(ARGV[4])
+    if young and length <= tonumber(ARGV[1]) and size <= tonumber(ARGV[2]) then break end
+    redis.call('LPOP', KEYS[1])
+    length, size = length - 1, size - #oldest
+end
+redis.call('SET', KEYS[2], size, 'EX', ARGV[3])
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+return #ARGV + 1 - from
+"""
+
+_RANGE = """
+local oldest = redis.call('LINDEX', KEYS[1], 0)
+local first = oldest and tonumber((string.match(oldest, '^%d+')))
+if not first or tonumber(ARGV[2]) < first then return {} end
+local found, size, last = {redis.call('LINDEX', KEYS[1], ARGV[4] - first) or ''}, 0, ARGV[3] - first
+for at = math.max(ARGV[1] - first, 0), last, tonumber(ARGV[6]) do
+    for _, record in ipairs(redis.call('LRANGE', KEYS[1], at, math.min(at + ARGV[6] - 1, last))) do
+        found[#found + 1], size = record, size + #record
+    end
+    if size >= tonumber(ARGV[5]) then break end
+end
+return found
+"""
+
+
+class Bounds(NamedTuple):
+    """What the sequence may take: records, bytes, seconds."""
+
+    events: int
+    bytes: int
+    seconds: int
+
+
+class Shared(Protocol):
+    """Where the sequence is kept: in Redis, and in tests in anything that misbehaves."""
+
+    async def append(self, previous: bytes, records: Sequence[bytes], bounds: Bounds, now: int) -> None:
+        """Take consecutive packed records; `previous` is the mark of the one before them, `now` in ms."""
+        ...
+
+    async def range(self, first: int, cursor: int, last: int, link: int) -> Sequence[bytes]:
+        """The record at `link`, then those from `first` on, or later, to `last`; nothing where `cursor` is not held."""
+        ...
+
+
+class RedisSequence:
+    """One list and, beside it, the number of its bytes."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        self._keys = (f"{name}:sequence", f"{name}:sequence:bytes")
+        self._append = client.register_script(_APPEND)
+        self._range = client.register_script(_RANGE)
+
+    async def append(self, previous: bytes, records: Sequence[bytes], bounds: Bounds, now: int) -> None:
+        """See Shared."""
+        oldest = now - bounds.seconds * 1000
+        await self._append(self._keys, (bounds.events, bounds.bytes, bounds.seconds, oldest, previous, *records))
+
+    async def range(self, first: int, cursor: int, last: int, link: int) -> Sequence[bytes]:
+        """See Shared."""
+        return await self._range(self._keys[:1], (first, cursor, last, link, RANGE_BYTES, _STEP))
+
+
+def mark(offset: int, entry: Entry) -> bytes:
+    """What a record is known by; an offset that the log skips has no fingerprint."""
+    return b"%d-%b" % (offset, entry.cursor.fingerprint.encode() if entry.cursor.offset == offset else b"")
+
+
+def pack(offset: int, entry: Entry) -> bytes:
+    """A record as it is kept."""
+    head = f"{entry.timestamp} {entry.channel} {entry.traceparent}".encode()
+    return b"%b %b\n%b" % (mark(offset, entry), head, entry.frame or b"")
+
+
+def unpack(found: Sequence[bytes], link: Cursor) -> Ring | None:
+    """The records of an answer, if they are consecutive and lead to the link; else None."""
+    ring, expected = Ring.unbounded(), -1
+    try:
+        if not found or _unpack(found[0]).cursor != link:
+            return None
+        for packed in found[1:]:
+            new = _unpack(packed)
+            if new.cursor.offset != expected and expected >= 0:
+                return None
+            expected = new.cursor.offset + 1
+            if new.cursor.fingerprint:
+                ring.append(new)
+    except ValueError:
+        return None
+    return ring
+
+
+def _unpack(packed: bytes) -> Entry:
+    head, _, frame = packed.partition(b"\n")
+    cursor, timestamp, channel, traceparent = head.decode().split(" ")
+    offset, fingerprint = cursor.split("-")
+    return Entry(Cursor(int(offset), fingerprint), int(timestamp), channel, frame or None, traceparent)
