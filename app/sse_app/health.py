@@ -1,4 +1,4 @@
-"""`python -m sse_app.health`: exit 0 when the replica on this host is ready. Imports little, to be cheap."""
+"""`python -m sse_app.health`: exits with 0 when the replica on this host is ready. It imports little, to be cheap."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import os
 import socket
 import sys
 
-_SECONDS = 3.0
+_SECONDS = 3.0  # for the connection and for each part of the answer
 
 
 def main() -> int:
-    """Ask /health/ready; print what it says unless all is well."""
-    host = os.environ.get("SSE_HOST", "0.0.0.0")  # noqa: S104 - read, not bound
-    address = ({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), int(os.environ.get("SSE_PORT", "8000")))  # noqa: S104
+    """Ask /health/ready, and print the answer unless the replica is ready."""
+    host = os.environ.get("SSE_HOST", "0.0.0.0")  # noqa: S104 - it is read, not bound
+    address = ({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), int(os.environ.get("SSE_PORT", "8000")))  # noqa: S104 - the same
     try:
         with socket.create_connection(address, _SECONDS) as connection:
             connection.sendall(b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")

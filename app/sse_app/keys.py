@@ -15,31 +15,40 @@ import secrets
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from sse_app.access.api_keys import parse
 
 
-def make(name: str, publish: Sequence[str], subscribe: Sequence[str]) -> tuple[str, dict[str, Any]]:
-    """A new key, and what a file holds of it; ValueError for one that would allow nothing."""
+class Entry(TypedDict):
+    """What the file holds of a key."""
+
+    name: str
+    sha256: str
+    publish: list[str]
+    subscribe: list[str]
+
+
+def make(name: str, publish: Sequence[str], subscribe: Sequence[str]) -> tuple[str, Entry]:
+    """A new key and its entry; ValueError for a key that would allow nothing."""
     if not publish and not subscribe:
-        raise ValueError("give --publish PATTERN, --subscribe PATTERN or both: the key would allow nothing")
+        raise ValueError("the key would allow nothing: give --publish PATTERN, --subscribe PATTERN or both")
     secret = secrets.token_urlsafe(32)
-    entry = {"name": name, "sha256": hashlib.sha256(secret.encode()).hexdigest()}
-    return f"{name}.{secret}", {**entry, "publish": list(publish), "subscribe": list(subscribe)}
+    digest = hashlib.sha256(secret.encode()).hexdigest()
+    return f"{name}.{secret}", Entry(name=name, sha256=digest, publish=[*publish], subscribe=[*subscribe])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Add a key to a file and print it, this once; or remove a name's keys, or only check the file."""
-    parser = argparse.ArgumentParser(prog="keys", description="Make an API key: print it once, keep its hash.")
-    parser.add_argument("file", type=Path, help="file of hashed keys (JSON); made where there is none")
-    parser.add_argument("name", nargs="?", help="whose key: 1 to 64 of A-Z a-z 0-9 _ -")
-    parser.add_argument("--publish", action="append", default=[], metavar="PATTERN", help="channel, prefix.* or *")
-    parser.add_argument("--subscribe", action="append", default=[], metavar="PATTERN", help="channel, prefix.* or *")
+    """Add a key to a file and print it, or remove the keys of a name, or only check the file."""
+    parser = argparse.ArgumentParser(prog="keys", description="Make an API key: print it once and keep its hash.")
+    parser.add_argument("file", type=Path, help="the file of hashed keys (JSON); it is created where it is missing")
+    parser.add_argument("name", nargs="?", help="the owner of the key: 1 to 64 of A-Z a-z 0-9 _ -")
+    for right in ("publish", "subscribe"):
+        parser.add_argument(f"--{right}", action="append", default=[], metavar="PATTERN", help="channel, prefix.* or *")
     parser.add_argument("--remove", action="store_true", help="remove every key of this name instead")
     options = parser.parse_args(arguments)
     try:
-        held: list[dict[str, Any]] = []
+        held: list[Entry] = []
         if options.file.exists() or options.name is None:
             parse(text := options.file.read_bytes())
             held = json.loads(text)["keys"]
@@ -55,8 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _write(path: Path, entries: list[dict[str, Any]]) -> None:
-    """In one step, since a service may read the file at any moment; ValueError for what parse() would not accept."""
+def _write(path: Path, entries: list[Entry]) -> None:
+    """Replace the file in one step, because a service may read it at any time; ValueError where parse() refuses it."""
     text = json.dumps({"keys": entries}, indent=1) + "\n"
     parse(text.encode())
     fresh = path.with_name(f".{path.name}.new")

@@ -1,4 +1,4 @@
-"""One replica: what it is made of, in the order in which it depends on each other."""
+"""One replica: builds its parts in the order in which they depend on each other, runs them and stops them."""
 
 from __future__ import annotations
 
@@ -6,72 +6,72 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import FastAPI
 
 from sse_app.access.authority import Authority
 from sse_app.access.limits import Limits
+from sse_app.base.asgi import Application
 from sse_app.base.metrics import Metrics
 from sse_app.base.settings import Settings
 from sse_app.fanout.feed import Feed
 from sse_app.fanout.hub import Hub
 from sse_app.fanout.ring import Ring
 from sse_app.http import api, cors
-from sse_app.http.publish import Intake
+from sse_app.http.publish import Publishes, SchemaCheck
 from sse_app.http.publisher import Publisher
-from sse_app.http.stats import Statistics
-from sse_app.http.stream import Application, Streams
+from sse_app.http.routes.health import Readiness
+from sse_app.http.routes.statistics import Statistics
+from sse_app.http.stream import Streams
 from sse_app.log.duplicates import Window
 from sse_app.log.embedded import EmbeddedLog
 from sse_app.log.interface import Log
 from sse_app.log.kafka import KafkaLog
-from sse_app.resume.blocks import Past
-from sse_app.resume.redis_history import History
+from sse_app.resume.blocks import Blocks
+from sse_app.resume.redis_history import RedisHistory
 from sse_app.resume.resumer import Resumer
-
-if TYPE_CHECKING:
-    from sse_app.access.schemas import Schemas
 
 logger = logging.getLogger(__name__)
 
 
 class Service:
-    """Builds, starts and stops everything; `application` is what the server runs."""
+    """Everything of one replica; `application` is what the server runs."""
 
     def __init__(self, settings: Settings, log: Log | None = None) -> None:
         self.settings = settings
-        self.on_failure: Callable[[], None] = lambda: None  # a background task has died: nothing can be trusted
-        self.metrics = Metrics()
+        self.on_failure: Callable[[], None] = lambda: None  # called when a background task has failed
+        self.metrics = metrics = Metrics()
         self.log = log or _log(settings)
         ring = Ring(settings.ring_events, settings.ring_bytes)
-        self.hub = Hub(ring, self.metrics, settings.heartbeat_seconds)
-        self.history = History(settings)
-        window = Window(settings.dedupe_window, settings.window_seconds)
-        self.feed = Feed(self.log, ring, window, self.hub, self.metrics, self.history, settings.retention_seconds / 2)
-        self.statistics = Statistics(settings, self.hub, self.feed, self.log, self.history, self.metrics)
-        self.authority = Authority(settings, self.metrics)
-        self.limits = Limits(settings, self.metrics)
-        self.schemas = _schemas(settings)
-        self.publisher = Publisher(settings, self.log, self.feed, self.metrics)
-        past = Past(self.log, self.feed, self.hub, self.history)
-        resumer = Resumer(settings, self.log, self.feed, self.hub, past, self.metrics)
-        framework = api.build(self, self._lifespan)
-        intake = Intake(self, framework)
-        streams = Streams(settings, self.authority, self.limits, self.hub, resumer, self.metrics, intake)
+        self.hub = Hub(ring, metrics, settings.heartbeat_seconds)
+        self.redis_history = RedisHistory(settings)
+        self.feed = Feed(
+            self.log,
+            Window(settings.dedupe_window, settings.window_seconds),
+            self.hub,
+            metrics,
+            settings.retention_seconds / 2,
+            offer=self.redis_history.offer,
+            forget=self.redis_history.forget,
+        )
+        blocks = Blocks(self.log, self.feed, self.hub, self.redis_history)
+        resumer = Resumer(settings, self.log, self.feed, self.hub, blocks, metrics)
+        self.authority = Authority(settings, metrics)
+        self.limits = Limits(settings, metrics)
+        self.publisher = Publisher(settings, self.log, self.feed, metrics)
+        self.statistics = Statistics(settings, self.hub, self.feed, self.log, self.redis_history, metrics)
+        readiness = Readiness(settings, self.log, self.feed, self.hub, self.redis_history, self.authority)
+        framework = api.build(
+            settings, ring, self.authority, self.redis_history, self.statistics, readiness, metrics, self._lifespan
+        )
+        check = _schema_check(settings)
+        publishes = Publishes(
+            settings, self.authority, self.limits, check, self.hub, self.publisher, metrics, framework
+        )
+        streams = Streams(settings, self.authority, self.limits, self.hub, resumer, metrics, publishes)
         self.application: Application = cors.allow(streams, settings.cors_origins)
-        self._gauges(ring)
-
-    def health(self) -> tuple[api.Health, int]:
-        """Readiness, and its HTTP status."""
-        error = self.feed.error or ("" if self.hub.open else "catching up")
-        checks = {"kafka" if self.log.kind == "kafka" else "log": error or "ok", "redis": self.history.state}
-        if self.settings.auth:
-            checks["credentials"] = self.authority.state
-        if error or self.hub.draining:
-            return api.Health(status="draining" if self.hub.draining else "unavailable", checks=checks), 503
-        degraded = self.history.state == "unavailable" or bool(self.authority.broken)
-        return api.Health(status="degraded" if degraded else "ok", checks=checks), 200
+        self._gauges(ring, readiness)
 
     async def drain(self) -> None:
         """End every stream within SSE_DRAIN_SECONDS."""
@@ -87,7 +87,7 @@ class Service:
                 ("feed", self.feed.run),
                 ("hub", self.hub.run),
                 ("heartbeats", self.hub.beat),
-                ("history", self.history.run),
+                ("redis history", self.redis_history.run),
                 ("statistics", self.statistics.run),
                 ("authority", self.authority.run),
                 ("limits", self.limits.run),
@@ -105,15 +105,15 @@ class Service:
     def _supervised(self, name: str, routine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         def done(task: asyncio.Task[None]) -> None:
             if not task.cancelled() and (error := task.exception()) is not None:
-                logger.critical("%s has failed, stopping", name, exc_info=error)
+                logger.critical("the task %s has failed, so this replica stops", name, exc_info=error)
                 self.on_failure()
 
         task = asyncio.create_task(routine, name=name)
         task.add_done_callback(done)
         return task
 
-    def _gauges(self, ring: Ring) -> None:
-        gauge = self.metrics.gauge
+    def _gauges(self, ring: Ring, readiness: Readiness) -> None:
+        gauge, redis = self.metrics.gauge, self.redis_history
         gauge("sse_subscribers", "Streams open now", lambda: len(self.hub.streams))
         gauge("sse_ring_events", "Records held in memory for resumes", lambda: len(ring))
         gauge("sse_ring_bytes", "Bytes of their frames", lambda: ring.bytes)
@@ -123,9 +123,9 @@ class Service:
         gauge(
             "sse_redis_up",
             "1 while Redis answers; absent without a Redis",
-            lambda: None if self.history.state == "disabled" else float(self.history.state == "ok"),
+            lambda: None if redis.state == "disabled" else float(redis.state == "ok"),
         )
-        gauge("sse_ready", "1 while /health/ready says 200", lambda: float(self.health()[1] == 200))
+        gauge("sse_ready", "1 while /health/ready says 200", lambda: float(readiness.check()[1] == 200))
         gauge(
             "sse_credential_files_refused",
             "Files of keys whose present content is refused, so that their previous one stays in force",
@@ -134,15 +134,13 @@ class Service:
         gauge("sse_draining", "1 while streams are being ended", lambda: float(self.hub.draining))
 
 
-def _schemas(settings: Settings) -> Schemas | None:
+def _schema_check(settings: Settings) -> SchemaCheck | None:
     if not settings.schemas_dir:
         return None
     from sse_app.access.schemas import Schemas  # noqa: PLC0415 - the library takes 11 MB: only who uses it pays
 
-    return Schemas(settings.schemas_dir)
+    return Schemas(settings.schemas_dir).check
 
 
 def _log(settings: Settings) -> Log:
-    if not settings.kafka_brokers:
-        return EmbeddedLog(settings.embedded_events)
-    return KafkaLog(settings)
+    return KafkaLog(settings) if settings.kafka_brokers else EmbeddedLog(settings.embedded_events)

@@ -24,8 +24,9 @@ from sse_harness import Block, blocks
 from sse_app.base.event import Event
 from sse_app.base.problem import Problem
 from sse_app.base.settings import Settings
-from sse_app.fanout.hub import Subscriber
-from sse_app.http.stream import EXTENSION, PATH
+from sse_app.fanout.subscriber import Subscriber
+from sse_app.http.stream import PATH
+from sse_app.http.stream_output import EXTENSION
 from sse_app.log.embedded import EmbeddedLog
 from sse_app.log.interface import MARKER, Bounds, Draft, Fetched, LogUnavailableError, Record, Tail
 from sse_app.resume.redis_sequence import _APPEND
@@ -526,7 +527,7 @@ class Replica:
 
     async def up(self) -> None:
         self.service = Service(SETTINGS, self.view)
-        self.service.history._connection = lambda: self.cluster.redis  # type: ignore[method-assign]
+        self.service.redis_history._connect = lambda: self.cluster.redis  # type: ignore[method-assign]
         self.service.on_failure = lambda: self.cluster.violations.append(ViolationError("a task of a replica has died"))
         self._life = self.service._lifespan(None)  # type: ignore[arg-type]
         await self._life.__aenter__()

@@ -21,9 +21,10 @@ from urllib.parse import urlencode
 import uvloop
 
 from sse_app.base.settings import Settings
+from sse_app.http.listeners import tcp_listener
 from sse_app.log.embedded import EmbeddedLog
 from sse_app.log.interface import Log
-from sse_app.server import Server, listener
+from sse_app.server import Server
 from sse_app.service import Service
 
 APP = Path(__file__).parents[1]
@@ -82,13 +83,13 @@ class Answer(NamedTuple):
 class Client:
     """One connection, by hand: nothing between the test and the bytes."""
 
-    def __init__(self, door: int | Path, *, receive_buffer: int | None = None) -> None:
-        """`door` is a port of this host or the path of a socket."""
-        self.socket = socket.socket(socket.AF_INET if isinstance(door, int) else socket.AF_UNIX)
+    def __init__(self, endpoint: int | Path, *, receive_buffer: int | None = None) -> None:
+        """`endpoint` is a port of this host or the path of a socket."""
+        self.socket = socket.socket(socket.AF_INET if isinstance(endpoint, int) else socket.AF_UNIX)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(5)
-        self.socket.connect(("127.0.0.1", door) if isinstance(door, int) else str(door))
+        self.socket.connect(("127.0.0.1", endpoint) if isinstance(endpoint, int) else str(endpoint))
         self.raw = bytearray()
 
     def __enter__(self) -> Self:
@@ -154,7 +155,7 @@ class Stream(Client):
 
     def __init__(
         self,
-        door: int | Path,
+        endpoint: int | Path,
         channels: str | list[str] = "*",
         cursor: str | None = None,
         receive_buffer: int | None = None,
@@ -162,7 +163,7 @@ class Stream(Client):
         headers: dict[str, str] | None = None,
         **query: str,
     ) -> None:
-        super().__init__(door, receive_buffer=receive_buffer)
+        super().__init__(endpoint, receive_buffer=receive_buffer)
         names = [channels] if isinstance(channels, str) else channels
         target = urlencode([*(("channel", name) for name in names), *query.items()])
         sent = {**(headers or {}), **({} if cursor is None else {"Last-Event-ID": cursor})}
@@ -263,7 +264,7 @@ class Replicas:
         self._loop = asyncio.get_running_loop()
         if self.log is None and not self.settings.kafka_brokers:
             self.log = EmbeddedLog(self.settings.embedded_events)
-        listeners = [listener(self.settings) for _ in range(self._count)]
+        listeners = [tcp_listener(self.settings) for _ in range(self._count)]
         for made in listeners:
             self.ports.append(made.getsockname()[1])
             self.services.append(Service(self.settings, self.log))

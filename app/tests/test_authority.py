@@ -23,7 +23,7 @@ from sse_harness import APP, Answer, Client, Replicas, Stream, eventually, fetch
 from sse_app import keys
 from sse_app.access import api_keys
 from sse_app.access.authority import Authority
-from sse_app.access.watched_file import Watched
+from sse_app.access.watched_file import WatchedFile
 from sse_app.base.metrics import Metrics
 from sse_app.base.settings import ConfigurationError, Settings, load
 
@@ -453,7 +453,7 @@ def test_a_token_that_expires_ends_its_streams(own: Files) -> None:
             watcher.send(f"GET /api/v1/stats/stream HTTP/1.1\nHost: test\nAuthorization: Bearer {value}")
             assert ended(stream) == "expired"
             assert b'{"reason":"expired"}' in watcher.answer().body
-        assert replicas.service.metrics.lapses == {"expired": 1}
+        assert replicas.service.metrics.access_ends == {"expired": 1}
 
 
 def test_a_revoked_key_ends_its_streams_and_no_others(own: Files) -> None:
@@ -531,7 +531,7 @@ def test_a_file_that_makes_no_sense_is_read_once(own: Files) -> None:
             raise ValueError
 
     own.keys.write_bytes(b"good")
-    file = Watched(str(own.keys), parse)
+    file = WatchedFile(str(own.keys), parse)
     own.replace(own.keys, "bad")
     assert [file.changed() for _ in range(3)] == [False] * 3
     assert parsed == [b"good", b"bad"]
@@ -570,10 +570,10 @@ def test_a_broken_file_leaves_the_old_keys_in_force_and_says_so(
         ("secret", "-----BEGIN PUBLIC KEY-----" + "x" * 32, "not a PEM file"),
         ("tickets", "canary", "at least 32 bytes"),
         ("jwks", "{}", "expected a JWK set"),
-        ("jwks", '{"keys": []}', "no RSA, P-256 or secret"),
-        ("jwks", json.dumps({"keys": [{"kty": "oct", "k": "Y2FuYXJ5"}]}), "keys[0]: a secret needs at least 32"),
+        ("jwks", '{"keys": []}', "expected an RSA, P-256 or secret"),
+        ("jwks", json.dumps({"keys": [{"kty": "oct", "k": "Y2FuYXJ5"}]}), "keys[0]: expected a secret of at least 32"),
         ("jwks", json.dumps({"keys": [{"kty": "RSA", "n": "canary", "e": "AQAB"}]}), "keys[0]"),
-        ("jwks", json.dumps({"keys": [jwt.algorithms.ECAlgorithm.to_jwk(EC, as_dict=True)]}), "a private key"),
+        ("jwks", json.dumps({"keys": [jwt.algorithms.ECAlgorithm.to_jwk(EC, as_dict=True)]}), "this is a private key"),
     ],
 )
 def test_a_service_does_not_start_on_a_file_that_makes_no_sense(own: Files, file: str, content: str, said: str) -> None:

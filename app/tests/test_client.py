@@ -107,7 +107,7 @@ async def test_a_drain_is_told_and_the_stream_goes_on_elsewhere() -> None:
 
 async def test_what_is_refused_for_good_is_raised_with_the_services_reason(replica: Replicas) -> None:
     async with direct(replica.port) as client:
-        with pytest.raises(RefusedError, match="channel: 'a b' is no channel") as refused:
+        with pytest.raises(RefusedError, match="channel: 'a b' is not a channel") as refused:
             await anext(client.stream("a b"))
         assert refused.value.problem["status"] == refused.value.status == 400
         with pytest.raises(RefusedError, match=r"422: 1\.channel"):

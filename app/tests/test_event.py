@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from sse_harness import blocks
 
-from sse_app.base import event
 from sse_app.base.event import Event
+from sse_app.fanout import event_stream
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ from sse_app.base.event import Event
 )  # fmt: skip
 def test_frames_are_these_bytes(published: dict[str, Any], golden: bytes) -> None:
     one = Event(channel="c", **published)
-    assert event.frame(one.event, one.payload(), "1-a") == golden
+    assert event_stream.frame(one.event, one.payload(), "1-a") == golden
 
 
 hostile = st.one_of(
@@ -48,14 +48,14 @@ def test_no_field_of_an_event_makes_another_frame(name: str, data: str) -> None:
         one = Event(channel="c", event=name, data=data)
     except ValueError:
         one = Event(channel="c", data=data)  # the name was refused, which is as good
-    encoded = event.frame(one.event, one.payload(), "1-a")
+    encoded = event_stream.frame(one.event, one.payload(), "1-a")
     [block] = blocks("retry: 1\nid: 0-a\n\n" + encoded.decode() + ":\n\n")[1:-1]
     assert [name for name, _ in block.fields if name != "data"] == (
         ["id"] if one.event == "message" else ["event", "id"]
     )
     assert (block.event, block.id) == (one.event, "1-a")
     assert block.data == data.replace("\r\n", "\n").replace("\r", "\n")
-    assert event.parse(encoded) == (block.event, block.data)
+    assert event_stream.parse(encoded) == (block.event, block.data)
 
 
 PIECES = ["", "\r", "\n", "\r\n", "\n\n", "\0", ":", " ", "id: 9-0", "data: ", "event: gap", "retry: 1", "\ufeff",
@@ -77,7 +77,7 @@ def test_a_hundred_thousand_hostile_events_are_as_many_frames_each_with_its_own_
                 one = Event(channel="c", event=name, data=data)
             except ValueError:
                 one = Event(channel="c", data=data)
-            frames.append(event.frame(one.event, one.payload(), f"{number}-a"))
+            frames.append(event_stream.frame(one.event, one.payload(), f"{number}-a"))
             expected.append((one.event, data.replace("\r\n", "\n").replace("\r", "\n"), f"{number}-a"))
         read = blocks(b"".join(frames).decode())
         assert [(block.event, block.data, block.id) for block in read] == expected
@@ -85,7 +85,7 @@ def test_a_hundred_thousand_hostile_events_are_as_many_frames_each_with_its_own_
 
 @given(hostile)
 def test_a_hostile_cursor_makes_no_frame_within_a_gap(requested: str) -> None:
-    [block] = blocks(event.gap("malformed", requested, "1-a", 1000).decode())
+    [block] = blocks(event_stream.gap("malformed", requested, "1-a", 1000).decode())
     assert [name for name, _ in block.fields] == ["retry", "event", "data", "id"]
     assert block.json == {"requested": requested[:100], "resumed_from": "1-a", "reason": "malformed"}
 
@@ -103,10 +103,10 @@ def test_data_that_json_or_utf8_cannot_say_is_refused(data: Any) -> None:
 
 
 def test_heartbeats_are_these_bytes() -> None:
-    assert event.heartbeat("id", "1-a") == b"id: 1-a\n\n"
-    assert event.heartbeat("comment", "1-a") == b":\n\n"
-    assert event.heartbeat("event", "1-a") == b"event: cursor\ndata: {}\nid: 1-a\n\n"
-    assert event.opening(2000, "1-a") == b"retry: 2000\nid: 1-a\n\n"
-    bye = event.control("bye", {"reason": "draining"}, None, 100)
+    assert event_stream.heartbeat("id", "1-a") == b"id: 1-a\n\n"
+    assert event_stream.heartbeat("comment", "1-a") == b":\n\n"
+    assert event_stream.heartbeat("event", "1-a") == b"event: cursor\ndata: {}\nid: 1-a\n\n"
+    assert event_stream.opening(2000, "1-a") == b"retry: 2000\nid: 1-a\n\n"
+    bye = event_stream.control("bye", {"reason": "draining"}, None, 100)
     assert bye == b'retry: 100\nevent: bye\ndata: {"reason":"draining"}\n\n'
     assert json.loads(bye.split(b"data: ")[1]) == {"reason": "draining"}

@@ -13,7 +13,7 @@ pytestmark = redis_server.needed
 def test_history_comes_from_redis_and_outlives_the_memory_of_a_replica(redis: RedisServer, channel: str) -> None:
     with Replicas(2, **redis.settings) as replicas:
         path = f"/api/v1/channels/{channel}/history?limit=100"
-        eventually(lambda: all(service.history.state == "ok" for service in replicas.services))
+        eventually(lambda: all(service.redis_history.state == "ok" for service in replicas.services))
         ids = replicas.publish(*({"channel": channel, "event": "e", "data": str(n)} for n in range(120)))
         eventually(lambda: len(replicas.get(path).json["events"]) == 100)
         found = replicas.get(path, 1).json
@@ -37,7 +37,7 @@ def test_without_redis_events_flow_and_only_the_health_and_the_history_say_so(
             redis.stop()
             [first] = replicas.publish({"channel": channel, "data": 1})
             assert stream.events(1)[0].id == first
-            eventually(lambda: replicas.service.history.state == "unavailable")
+            eventually(lambda: replicas.service.redis_history.state == "unavailable")
             health = replicas.get("/health/ready")
             assert (health.status, health.json["status"], health.json["checks"]["redis"]) == (
                 200,

@@ -15,9 +15,10 @@ import pytest
 from sse_app.base.channels import parse
 from sse_app.base.metrics import Metrics
 from sse_app.fanout import hub as hub_module
-from sse_app.fanout.hub import Hub, Subscriber, chunk
+from sse_app.fanout.hub import Hub
 from sse_app.fanout.ring import Entry, Ring
-from sse_app.fanout.socket_writer import CLOSED
+from sse_app.fanout.socket_writer import CLOSED, chunk
+from sse_app.fanout.subscriber import Subscriber
 from sse_app.log.cursor import Cursor
 
 FILTERS = [["a"], ["b", "x.*"], ["*"], ["a", "*"], ["nothing"]]
@@ -42,8 +43,8 @@ async def test_each_subscriber_gets_each_matching_event_once_and_in_order(
     def subscribe() -> Subscriber:
         subscriber = Subscriber(parse(chance.choice(FILTERS)), -1, "id")
         written[subscriber] = []
-        subscriber.wire = wire(written[subscriber].append)
-        hub.add(subscriber, hub.history)
+        subscriber.writer = wire(written[subscriber].append)
+        hub.add(subscriber, hub.generation)
         return subscriber
 
     def replay(subscriber: Subscriber) -> None:
@@ -97,7 +98,7 @@ async def test_a_filter_without_subscribers_leaves_nothing_behind() -> None:
     hub = Hub(Ring(10, 2**20), Metrics(), heartbeat_seconds=15)
     for names in FILTERS:
         subscriber = Subscriber(parse(names), -1, "id")
-        hub.add(subscriber, hub.history)
+        hub.add(subscriber, hub.generation)
         hub.join(subscriber)
         hub.remove(subscriber)
     assert (hub._groups, hub._by_exact, hub._by_prefix, hub.streams) == ({}, {}, {}, set())
@@ -115,10 +116,10 @@ async def test_a_transport_that_refuses_a_write_costs_nobody_else_the_event() ->
 
     subscribers = [Subscriber(parse(["a"]), -1, "id") for _ in written]
     for subscriber, got in zip(subscribers, written, strict=True):
-        subscriber.wire = wire(got.append)
-        hub.add(subscriber, hub.history)
+        subscriber.writer = wire(got.append)
+        hub.add(subscriber, hub.generation)
         hub.join(subscriber)
-    subscribers[1].wire = wire(refuse)
+    subscribers[1].writer = wire(refuse)
     ring.append(Entry(Cursor(0, "0"), 0, "a", b"first"))
     await hub._sweep()
     await hub._heartbeat(subscribers)

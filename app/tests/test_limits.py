@@ -18,7 +18,7 @@ from redis_server import RedisServer
 from sse_harness import APP, Answer, Replicas, Stream, eventually, fetch
 
 from sse_app.access import limits
-from sse_app.base import client_address
+from sse_app.base.client_address import client_address, networks
 from sse_app.base.settings import Settings, variable
 
 # A whole process, to be killed; its lease is short.
@@ -265,7 +265,7 @@ def test_the_client_is_the_peer_or_what_a_trusted_proxy_says(
         "client": None if peer is None else (peer, 1),
         "headers": [(b"x-forwarded-for", value.encode()) for value in forwarded],
     }
-    assert client_address.client(scope, client_address.networks("10.0.0.0/8")) == expected
+    assert client_address(scope, networks("10.0.0.0/8")) == expected
 
 
 def test_without_limits_redis_is_never_asked(caplog: pytest.LogCaptureFixture) -> None:

@@ -69,7 +69,7 @@ def test_a_replica_that_missed_trimmed_records_ends_its_streams_so_that_each_get
             [seen] = await replica.log.read(1, 1)
             await replica.log.append([seen.draft._replace(key=b"%d" % n) for n in range(10)])
             replica.log.trim(8)
-            replica.log._history += 1
+            replica.log.generation += 1
 
         replica.wait(meanwhile())
         assert stream.block() is None

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 import pytest
 from sse_harness import Client, Process, Replicas, Stream, eventually
 
-from sse_app.fanout.hub import Subscriber
+from sse_app.fanout.subscriber import Subscriber
 
 DEADLINE_SECONDS = 60  # for a machine that is busy; nothing here is measured by the clock
 

@@ -8,7 +8,7 @@ from typing import get_args
 from prometheus_client.parser import text_string_to_metric_families
 from sse_harness import Replicas, Stream, eventually
 
-from sse_app.base import metrics
+from sse_app.base import outcomes
 from sse_app.base.metrics import Metrics
 from sse_app.base.settings import Settings
 from sse_app.service import Service
@@ -32,10 +32,10 @@ def scraped(replica: Replicas) -> dict[tuple[str, ...], float]:
 def test_every_label_value_is_there_from_the_start_as_zero() -> None:
     found = {family.name: family for family in Metrics().families()}
     for name, label, values in [
-        ("sse_publishes", "outcome", metrics.Outcome),
-        ("sse_resumes", "source", metrics.Source),
-        ("sse_gaps", "reason", metrics.Reason),
-        ("sse_streams_ended", "reason", metrics.End),
+        ("sse_publishes", "outcome", outcomes.Outcome),
+        ("sse_resumes", "source", outcomes.Source),
+        ("sse_gaps", "reason", outcomes.GapReason),
+        ("sse_streams_ended", "reason", outcomes.StreamEnd),
     ]:
         assert {sample.labels[label]: sample.value for sample in found[name].samples} == dict.fromkeys(
             get_args(values), 0

@@ -17,7 +17,7 @@ from sse_app.base.settings import Settings
 from sse_app.log.kafka import KafkaLog
 
 
-async def test_a_producer_that_is_given_up_fails_what_it_holds_and_leaves_nothing_for_the_log_to_complain_of() -> None:
+async def test_a_producer_that_is_discarded_fails_what_it_holds_and_leaves_nothing_for_the_log_to_complain_of() -> None:
     said: list[str] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: said.append(context["message"]))
@@ -36,7 +36,7 @@ async def test_a_producer_that_is_given_up_fails_what_it_holds_and_leaves_nothin
     log = KafkaLog(Settings(kafka_brokers="nowhere:1"))
     log._producer = producer
     log._discard(producer)
-    with pytest.raises(KafkaConnectionError, match="given up"):
+    with pytest.raises(KafkaConnectionError, match="the producer was discarded"):
         await waiting
     with pytest.raises(asyncio.CancelledError):
         await sender

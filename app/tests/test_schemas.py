@@ -87,8 +87,8 @@ async def test_the_most_specific_pattern_decides_alone(tmp_path: Path) -> None:
         ("{", "bad.json: Expecting"),
         ("[]", "expected an object"),
         ('{"a": true, "a": true}', "a name occurs twice"),
-        ({"a b": {}}, "'a b': 'a b' is no channel"),
-        ({"a.*.b": {}}, "is no channel"),
+        ({"a b": {}}, "'a b': 'a b' is not a channel"),
+        ({"a.*.b": {}}, "is not a channel"),
         ({"a": 1}, "'a': the schema: 1 is not of type 'object', 'boolean'"),
         ({"a": {"type": "strin"}}, "'a': /type: 'strin' is not valid"),
         ({"a": {"properties": {"n": {"pattern": "("}}}}, "/properties/n/pattern: '(' is not a 'regex'"),
@@ -117,7 +117,7 @@ def test_a_bad_schema_stops_the_start_with_one_line_that_names_the_place(
 def test_the_process_says_so_and_ends_with_status_2(tmp_path: Path) -> None:
     for directory_, said in [
         (directory(tmp_path, a={"a": {"type": 1}}), "SSE_SCHEMAS_DIR: a.json: 'a': /type: "),
-        ("/nowhere/at/all", "SSE_SCHEMAS_DIR='/nowhere/at/all': not a directory"),
+        ("/nowhere/at/all", "SSE_SCHEMAS_DIR='/nowhere/at/all': expected a directory"),
     ]:
         environment = {**os.environ, "SSE_PORT": "0", "SSE_SCHEMAS_DIR": directory_}
         ended = subprocess.run(

@@ -101,7 +101,7 @@ def blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def replicas(redis: RedisServer, blocks: None) -> Iterator[Replicas]:
     with Replicas(2, ring_events=10, **redis.settings) as started:
-        eventually(lambda: all(service.history.state == "ok" for service in started.services))
+        eventually(lambda: all(service.redis_history.state == "ok" for service in started.services))
         yield started
 
 
@@ -132,7 +132,7 @@ def test_a_cursor_older_than_the_ring_is_resumed_from_redis_also_while_the_log_i
     replicas: Replicas, channel: str
 ) -> None:
     ids = publish(replicas, channel, 60)
-    eventually(lambda: all(not service.history._pending for service in replicas.services))
+    eventually(lambda: all(not service.redis_history._pending for service in replicas.services))
     replicas.log.available = False
     for index in (0, 1):
         with replicas.stream(channel, ids[0], index) as stream:
@@ -170,11 +170,11 @@ def test_whatever_becomes_of_redis_nothing_is_lost_or_doubled(
     replicas: Replicas, redis: RedisServer, channel: str, damage: Callable[[Any], object]
 ) -> None:
     ids = publish(replicas, channel, 60)
-    eventually(lambda: all(not service.history._pending for service in replicas.services))
+    eventually(lambda: all(not service.redis_history._pending for service in replicas.services))
     damage(redis.client)
     resumed(replicas, channel, ids)
     ids = publish(replicas, f"{channel}.after", 60)  # and it heals: what is written since is served from there again
-    eventually(lambda: all(not service.history._pending for service in replicas.services))
+    eventually(lambda: all(not service.redis_history._pending for service in replicas.services))
     assert resumed(replicas, f"{channel}.after", ids) == ["redis", "redis"]
 
 
@@ -182,17 +182,17 @@ def test_a_redis_that_does_not_answer_delays_a_resume_and_nothing_else(
     replicas: Replicas, redis: RedisServer, channel: str
 ) -> None:
     ids = publish(replicas, channel, 60)
-    eventually(lambda: all(not service.history._pending for service in replicas.services))
+    eventually(lambda: all(not service.redis_history._pending for service in replicas.services))
     with redis.paused():
         assert resumed(replicas, channel, ids) == ["log", "log"]
-    eventually(lambda: all(service.history.state == "ok" for service in replicas.services))
+    eventually(lambda: all(service.redis_history.state == "ok" for service in replicas.services))
 
 
 def test_a_killed_redis_comes_back_with_what_its_file_holds_and_is_trusted_only_where_it_proves_itself(
     replicas: Replicas, redis: RedisServer, channel: str
 ) -> None:
     ids = publish(replicas, channel, 30)
-    eventually(lambda: all(not service.history._pending for service in replicas.services))
+    eventually(lambda: all(not service.redis_history._pending for service in replicas.services))
     redis.stop()
     [file] = redis.directory.glob("appendonlydir/*.incr.aof")
     with file.open("r+b") as written:
@@ -200,5 +200,5 @@ def test_a_killed_redis_comes_back_with_what_its_file_holds_and_is_trusted_only_
     ids += publish(replicas, f"{channel}", 60)[30:]
     assert resumed(replicas, channel, ids) == ["log", "log"]
     redis.start()
-    eventually(lambda: all(service.history.state == "ok" for service in replicas.services))
+    eventually(lambda: all(service.redis_history.state == "ok" for service in replicas.services))
     resumed(replicas, channel, ids)

@@ -48,7 +48,7 @@ def test_every_field_is_set_by_its_variable() -> None:
         ({"SSE_RETENTION_SECONDS": "60", "SSE_HEARTBEAT_SECONDS": "60"}, "SSE_RETENTION_SECONDS=60"),
         (
             {"SSE_RETENTION_SECONDS": "60", "SSE_DEDUPE_SECONDS": "61"},
-            "SSE_DEDUPE_SECONDS=61: must be at most SSE_RETE",
+            "SSE_DEDUPE_SECONDS=61: expected at most SSE_RETE",
         ),
     ],
 )

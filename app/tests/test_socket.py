@@ -28,9 +28,9 @@ def process(path: Path) -> Iterator[Process]:
     started.process.communicate()
 
 
-def publish(door: int | Path, data: str) -> int:
+def publish(endpoint: int | Path, data: str) -> int:
     body = b'{"channel":"a","data":"%b"}' % data.encode()
-    with Client(door) as client:
+    with Client(endpoint) as client:
         client.send(f"POST /api/v1/events HTTP/1.1\nHost: x\nContent-Length: {len(body)}", body)
         return client.answer().status
 

@@ -14,7 +14,7 @@ PATH = "/api/v1/stats/stream"
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ticks that a test need not wait for."""
-    monkeypatch.setattr("sse_app.http.stats._TICK_SECONDS", 0.05)
+    monkeypatch.setattr("sse_app.http.routes.statistics._TICK_SECONDS", 0.05)
 
 
 def watching(replica: Replicas, receive_buffer: int | None = None) -> Stream:
@@ -80,7 +80,7 @@ def test_a_drain_says_bye_to_watchers_and_ends_their_streams() -> None:
 
 
 def test_a_watcher_that_reads_nothing_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sse_app.http.stats._TICK_SECONDS", 0.001)
+    monkeypatch.setattr("sse_app.http.routes.statistics._TICK_SECONDS", 0.001)
     with (
         Replicas(slow_reader_seconds=1, send_buffer_bytes=4096) as replica,
         watching(replica, 2048) as watch,

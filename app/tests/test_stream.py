@@ -9,7 +9,7 @@ from sse_harness import Client, Replicas, Stream, blocks, eventually
 
 from sse_app.base.channels import parse
 from sse_app.base.event import Event
-from sse_app.fanout.hub import Subscriber
+from sse_app.fanout.subscriber import Subscriber
 from sse_app.log.interface import Bounds
 
 
@@ -47,7 +47,7 @@ def test_the_writes_go_straight_to_the_transport(replica: Replicas, channel: str
 
 
 def test_without_the_hook_the_stream_falls_back_to_send(channel: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sse_app.http.stream.EXTENSION", "missing")
+    monkeypatch.setattr("sse_app.http.stream_output.EXTENSION", "missing")
     with Replicas(heartbeat_seconds=1) as replica, replica.stream(channel) as stream:
         [id_] = replica.publish({"channel": channel, "data": 1})
         assert stream.events(1)[0].id == id_
@@ -203,7 +203,7 @@ def test_a_reader_that_stays_slow_is_cut_and_resumes_by_its_id(channel: str) -> 
             for n in range(50):
                 replica.publish({"channel": "slow", "data": f"{n} {'x' * 10_000}"})
             eventually(lambda: not replica.service.hub.streams)
-            assert replica.service.metrics.ends == {"slow": 1}
+            assert replica.service.metrics.stream_ends == {"slow": 1}
             got: list[str] = []
             try:
                 while (block := stream.block()) is not None:
@@ -247,8 +247,8 @@ def test_what_a_reader_that_never_reads_can_hide_is_bounded(channel: str) -> Non
 def test_a_stream_whose_cursor_was_checked_before_the_log_changed_is_ended(channel: str) -> None:
     with Replicas() as replica:
         resumer = replica.service.hub
-        start = resumer.history
-        replica.call(lambda: setattr(resumer, "history", start + 1))
+        start = resumer.generation
+        replica.call(lambda: setattr(resumer, "generation", start + 1))
         late = Subscriber(parse([channel]), 0, "id")
         replica.call(lambda: resumer.add(late, start))
         assert late.ending

@@ -37,7 +37,7 @@ def test_who_asks_gets_it_before_the_event_and_who_does_not_gets_the_same_bytes_
     channel: str, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if way == "without the hook":
-        monkeypatch.setattr("sse_app.http.stream.EXTENSION", "missing")
+        monkeypatch.setattr("sse_app.http.stream_output.EXTENSION", "missing")
     live = way not in ("ring", "log")
     with Replicas(2, ring_events=10) as replicas:
         [cursor] = replicas.publish({"channel": channel, "data": "first"})

@@ -18,9 +18,10 @@ from sse_harness import Replicas, Stream, eventually
 from sse_app.base.channels import parse
 from sse_app.base.metrics import Metrics
 from sse_app.fanout import hub as hub_module
-from sse_app.fanout.hub import Hub, Subscriber, chunk
+from sse_app.fanout.hub import Hub
 from sse_app.fanout.ring import Entry, Ring
-from sse_app.fanout.socket_writer import CLOSED, Wire, send
+from sse_app.fanout.socket_writer import CLOSED, SocketWriter, chunk, send
+from sse_app.fanout.subscriber import Subscriber
 from sse_app.log.cursor import Cursor
 
 
@@ -57,7 +58,7 @@ def test_every_byte_comes_once_and_in_order_however_little_the_socket_takes(
 
     async def run() -> None:
         async with connection() as (transport, theirs):
-            wire = Wire(transport)
+            wire = SocketWriter(transport)
             written, read = bytearray(), bytearray()
             for n in range(1_000):
                 data = b"%d " % n * chance.randrange(1, 2_000)
@@ -84,7 +85,7 @@ def test_every_byte_comes_once_and_in_order_however_little_the_socket_takes(
 def test_what_the_transport_holds_is_not_overtaken(loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
     async def run() -> None:
         async with connection() as (transport, theirs):
-            wire = Wire(transport)
+            wire = SocketWriter(transport)
             transport.write(b"a" * 1_000_000)  # more than the socket takes
             read = bytearray(theirs.recv(1 << 16))  # now it would take some
             wire.write(b"b")
@@ -111,7 +112,7 @@ def test_sweeps_and_heartbeats_reach_each_of_a_group_in_one_order_however_it_rea
             readers: dict[socket.socket, bytearray] = {}
             for _ in range(3):
                 transport, theirs = await stack.enter_async_context(connection())
-                live(hub, Wire(transport))
+                live(hub, SocketWriter(transport))
                 readers[theirs] = bytearray()
             expected = bytearray(FIRST)
             for n in range(300):
@@ -146,11 +147,11 @@ def a_hub() -> Hub:
     return hub
 
 
-def live(hub: Hub, wire: Wire) -> Subscriber:
+def live(hub: Hub, wire: SocketWriter) -> Subscriber:
     subscriber = Subscriber(parse(["a"]), -1, "id")
-    subscriber.wire = wire
+    subscriber.writer = wire
     wire.write(FIRST)
-    hub.add(subscriber, hub.history)
+    hub.add(subscriber, hub.generation)
     hub.join(subscriber)
     return subscriber
 
@@ -183,8 +184,8 @@ class Transport:
             return b""
 
 
-def wire(transport: Any) -> Wire:
-    return Wire(transport)
+def wire(transport: Any) -> SocketWriter:
+    return SocketWriter(transport)
 
 
 def test_a_transport_that_encrypts_is_never_passed_by() -> None:
@@ -202,7 +203,7 @@ async def sweeping() -> tuple[Hub, list[Transport], list[Subscriber], asyncio.Ta
         hub.ring.append(Entry(Cursor(n, "0"), 0, "a", b"%d" % n))
         await hub._sweep()
     assert [transport.received() for transport in transports] == [FIRST + chunk(b"0") + chunk(b"1")] * 3
-    assert CLOSED not in [subscriber.wire.direct for subscriber in subscribers if subscriber.wire is not None]
+    assert CLOSED not in [subscriber.writer.direct for subscriber in subscribers if subscriber.writer is not None]
     hub.ring.append(Entry(Cursor(2, "0"), 0, "a", b"2"))
     sweep = asyncio.create_task(hub._sweep())
     await asyncio.sleep(0)
@@ -248,7 +249,7 @@ def test_a_stream_whose_client_has_left_is_written_to_by_its_number_no_more(repl
         replica.publish({"channel": channel, "data": 1})
         stream.events(1)
         [subscriber] = [one for one in replica.service.hub.streams if channel in one.wanted.exact]
-        wire = subscriber.wire
+        wire = subscriber.writer
         assert wire is not None
         assert wire.direct != CLOSED
     eventually(lambda: subscriber.lost)

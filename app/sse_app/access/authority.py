@@ -1,4 +1,4 @@
-"""Who may publish and subscribe what: credentials against the files of today, and live streams that outlive theirs."""
+"""Who may publish and subscribe to what: checks credentials, and ends streams whose access ended."""
 
 from __future__ import annotations
 
@@ -7,71 +7,73 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import MutableMapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from sse_app.access import api_keys, credentials, tickets, watched_file
 from sse_app.access.api_keys import KeyRing
 from sse_app.access.credentials import RefusedError
 from sse_app.access.principal import ANONYMOUS, Principal
 from sse_app.access.tickets import Signer, Ticket
-from sse_app.access.watched_file import Watched
-from sse_app.base import channels, client_address
-from sse_app.base.channels import Filter
-from sse_app.base.metrics import Lapse, Metrics
+from sse_app.access.watched_file import WatchedFile
+from sse_app.base import channels
+from sse_app.base.asgi import Scope
+from sse_app.base.channels import NOTHING, Filter
+from sse_app.base.client_address import client_address
+from sse_app.base.metrics import Metrics
+from sse_app.base.outcomes import AccessEnd
 from sse_app.base.problem import Problem
 from sse_app.base.settings import ConfigurationError, Settings
-from sse_app.fanout.hub import Subscriber
+from sse_app.fanout.subscriber import Subscriber
 
 if TYPE_CHECKING:
     from sse_app.access.tokens import Key
 
-_NOTHING = Filter(frozenset(), frozenset())
-Scope = MutableMapping[str, Any]
+T = TypeVar("T")
 Right = Literal["publish", "subscribe"]
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
 class Access:
-    """A request that may go on as its principal."""
+    """A request whose principal is known."""
 
-    def __init__(self, principal: Principal, address: str, *, resumes_only: bool = False) -> None:
-        self.principal = principal
-        self.address = address  # of the client, see client_address.py
-        self.resumes_only = resumes_only  # its ticket is no longer fresh: see Authority.stale()
+    principal: Principal
+    address: str  # see client_address()
+    resumes_only: bool = False  # its ticket no longer begins streams: see Authority.stale()
 
     def require(self, right: Right, wanted: Filter) -> None:
-        """Problem 403 names a channel that this principal has no such right to."""
+        """Raise Problem 403 for the first channel to which this principal has no such right."""
         granted = self.principal.publish if right == "publish" else self.principal.subscribe
         lacking = granted.lacks(wanted)
         if lacking is not None:
             raise Problem(403, f"channel {lacking}: this credential may not {right} there", channel=lacking)
 
     def require_reader(self) -> None:
-        """Problem 403 for a principal that may read nothing: what concerns no channel is for those who read any."""
+        """Raise Problem 403 for a principal without any right to subscribe: statistics are for readers alone."""
         if not self.principal.subscribe.names():
             raise Problem(403, "this credential may not subscribe to anything")
 
     @property
     def publisher(self) -> str:
-        """Whose rate a publish counts against: the principal, or the address where nobody says who they are."""
+        """The name that a publish rate counts by: the principal's, or the address where authorization is off."""
         return self.address if self.principal is ANONYMOUS else self.principal.name
 
 
 class Authority:
-    """Judges requests, follows the files that it judges by, and ends streams whose credential is gone."""
+    """Checks requests, follows the files of credentials, and ends streams whose access ended."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
-        """Read every file; ConfigurationError for one that cannot be read or makes no sense."""
+        """Read every file; ConfigurationError for one that cannot be read or is invalid."""
         self._settings = settings
         self._metrics = metrics
-        self._proxies = client_address.networks(settings.trusted_proxies)
-        self._files: list[Watched[Any]] = []
+        self._files: list[WatchedFile[Any]] = []
         self._key_files = [self._watch(path, api_keys.parse) for path in settings.key_files()]
-        self._token_files: list[Watched[list[Key]]] = []
+        self._token_files: list[WatchedFile[list[Key]]] = []
         if settings.jwt_secret_file or settings.jwks_file:
-            from sse_app.access import tokens  # noqa: PLC0415 - cryptography costs 9 MB and 0.1 s: only who uses it pays
+            from sse_app.access import tokens  # noqa: PLC0415 - cryptography costs 9 MB and 0.1 s
 
             for path, parse in (
                 (settings.jwt_secret_file, tokens.from_secrets),
@@ -79,34 +81,32 @@ class Authority:
             ):
                 if path:
                     self._token_files.append(self._watch(path, parse))
-            self._verifier = tokens.Verifier(
-                lambda: self._tokens, settings.jwt_audience, settings.jwt_issuer, settings.jwt_leeway_seconds
-            )
+            self._verifier = tokens.Verifier(lambda: self._tokens, settings)
         own = [secrets.token_bytes(tickets.KEY_BYTES)]
         ticket_file = None
         if settings.ticket_key_file:
             ticket_file = self._watch(settings.ticket_key_file, partial(watched_file.lines, shortest=tickets.KEY_BYTES))
         elif settings.auth:
-            logger.warning("SSE_TICKET_KEY_FILE is not set: tickets and sessions hold on this replica, until it ends")
+            logger.warning("SSE_TICKET_KEY_FILE is not set: tickets and sessions are valid in this process alone")
         self._signer = Signer(lambda: own if ticket_file is None else ticket_file.value)
-        self._derive()
+        self._gather_keys()
         self._live: dict[Subscriber, tuple[Principal, asyncio.TimerHandle | None]] = {}
 
     # --- requests
 
     def access(self, scope: Scope, *, ticket: bool = False) -> Access:
-        """Who asks; Problem 401 where nobody does that is known here.
+        """The principal of a request; Problem 401 where its credential is missing or refused.
 
         :param ticket: whether a ticket in the query counts
         """
-        address = client_address.client(scope, self._proxies)
+        address = client_address(scope, self._settings.proxies)
         if not self._settings.auth:
             return Access(ANONYMOUS, address)
         try:
             found = credentials.presented(scope, ticket=ticket)
             if found.kind == "session" and scope["method"] not in ("GET", "HEAD"):
-                _refuse_foreign_page(scope)
-            self.reload()  # so what changed counts from the next request on, for a microsecond a file
+                credentials.require_same_origin(scope)
+            self.reload()  # a changed file counts from the next request on; the check takes a microsecond a file
             if found.kind == "bearer":
                 return Access(self._bearer(found.value), address)
             principal, fresh = self._signed(found.kind, found.value)
@@ -117,11 +117,11 @@ class Authority:
     def stale(self) -> Problem:
         """The answer to a ticket that would begin a stream later than it may.
 
-        Until SSE_TICKET_SECONDS have passed it begins streams. Later it only resumes: the proof that it was redeemed is
-        a cursor, which only who has read a stream can name. So a leaked address is soon of no use, an EventSource
-        reconnects with it to any replica, and nobody has to remember which tickets were redeemed.
+        A ticket begins streams for SSE_TICKET_SECONDS. Later it only resumes them: a client that sends a known cursor
+        has read a stream before. So a leaked address is soon of no use, an EventSource reconnects with it to any
+        replica, and no replica has to remember which tickets were used.
         """
-        return self._unauthorized(RefusedError("stale", "the ticket begins streams no more, it only resumes them"))
+        return self._unauthorized(RefusedError("stale", "the ticket no longer begins streams, it only resumes them"))
 
     def _bearer(self, value: str) -> Principal:
         if value.count(".") == 2:
@@ -136,18 +136,18 @@ class Authority:
     def _signed(self, kind: tickets.Kind, value: str) -> tuple[Principal, bool]:
         ticket = self._signer.verify(kind, value)
         if ticket is None:
-            raise RefusedError("signature", f"the {kind} was not given here")
+            raise RefusedError("signature", f"the {kind} was not signed by this service")
         now = time.time()
         if ticket.expires <= now:
             raise RefusedError("expired", f"the {kind} has expired")
-        rights = [channels.parse(listed) for listed in (ticket.publish, ticket.subscribe)]
-        principal = self._today(Principal(ticket.name, rights[0], rights[1], ticket.source, ticket.expires))
+        publish, subscribe = channels.parse(ticket.publish), channels.parse(ticket.subscribe)
+        principal = self._present(Principal(ticket.name, publish, subscribe, ticket.source, ticket.expires))
         if principal is None:
             raise RefusedError("revoked", f"the credential behind the {kind} was revoked")
         return principal, now < ticket.fresh_until
 
-    def _today(self, principal: Principal) -> Principal | None:
-        """The same principal with the rights that its source gives it now; None where that is gone."""
+    def _present(self, principal: Principal) -> Principal | None:
+        """The same principal with the present rights of its source; None where the source is gone."""
         if principal.source.startswith("key:"):
             key = self._ring.current(principal.source)
             return key and Principal(key.name, key.publish, key.subscribe, key.source, principal.expires)
@@ -161,23 +161,16 @@ class Authority:
 
     # --- what browsers get instead of a credential
 
-    def ticket(self, access: Access) -> tuple[str, Ticket]:
-        """A ticket to subscribe with whatever the principal may subscribe."""
-        return self._sign("ticket", access.principal, publish=False)
-
-    def session(self, access: Access) -> tuple[str, Ticket]:
-        """A session with the principal's rights."""
-        return self._sign("session", access.principal, publish=True)
-
-    def _sign(self, kind: tickets.Kind, principal: Principal, *, publish: bool) -> tuple[str, Ticket]:
-        now = time.time()
-        embedded = principal.source.startswith("jwt:")
+    def issue(self, kind: tickets.Kind, access: Access) -> tuple[str, Ticket]:
+        """A ticket with the right of the principal to subscribe, or a session with all its rights."""
+        now, principal = time.time(), access.principal
+        carries_rights = principal.source.startswith("jwt:")
         made = Ticket(
             kind,
             principal.name,
             principal.source,
-            principal.publish.names() if embedded and publish else [],
-            principal.subscribe.names() if embedded else [],
+            principal.publish.names() if carries_rights and kind == "session" else [],
+            principal.subscribe.names() if carries_rights else [],
             math.floor(now),
             math.floor(min(principal.expires, now + self._settings.session_seconds)),
             math.floor(now + self._settings.ticket_seconds),
@@ -190,7 +183,7 @@ class Authority:
     # --- live streams
 
     def enter(self, subscriber: Subscriber, principal: Principal) -> None:
-        """Have a stream ended when its credential expires or is revoked."""
+        """End a stream when its credential expires or is revoked."""
         if principal is ANONYMOUS:
             return
         timer = None
@@ -198,7 +191,7 @@ class Authority:
             loop = asyncio.get_running_loop()
             timer = loop.call_later(max(0.0, principal.expires - time.time()), self._end, subscriber, "expired")
         self._live[subscriber] = principal, timer
-        self._judge(subscriber, principal)  # a file may have changed since the request was judged
+        self._check(subscriber, principal)  # a file may have changed since the request was checked
 
     def leave(self, subscriber: Subscriber) -> None:
         """Forget a stream."""
@@ -206,36 +199,36 @@ class Authority:
         if timer is not None:
             timer.cancel()
 
-    def lapse(self, principal: Principal, wanted: Filter = _NOTHING) -> Lapse | None:
-        """Why a principal that was let in would not be any more; None while it would."""
+    def access_end(self, principal: Principal, wanted: Filter = NOTHING) -> AccessEnd | None:
+        """Return why access ended ("expired" or "revoked"), or None while it is valid."""
         if principal is ANONYMOUS:
             return None
         if principal.expires <= time.time():
             return "expired"
-        today = self._today(principal)
-        return "revoked" if today is None or today.subscribe.lacks(wanted) else None
+        present = self._present(principal)
+        return "revoked" if present is None or present.subscribe.lacks(wanted) else None
 
-    def _judge(self, subscriber: Subscriber, principal: Principal) -> None:
-        lapse = self.lapse(principal, subscriber.wanted)
-        if lapse is not None:
-            self._end(subscriber, lapse)
+    def _check(self, subscriber: Subscriber, principal: Principal) -> None:
+        reason = self.access_end(principal, subscriber.wanted)
+        if reason is not None:
+            self._end(subscriber, reason)
 
-    def _end(self, subscriber: Subscriber, reason: Lapse) -> None:
+    def _end(self, subscriber: Subscriber, reason: AccessEnd) -> None:
         if not subscriber.ending:
-            self._metrics.lapses[reason] += 1
+            self._metrics.access_ends[reason] += 1
             subscriber.end(reason)
 
     # --- files
 
     @property
     def state(self) -> str:
-        """ok, or what is wrong with the files, for everybody to read: no path, no content."""
+        """ok, or how many files are refused; everybody may read it, so it shows no path and no content."""
         broken = self.broken
         return f"{broken} of {len(self._files)} files refused, the log says why" if broken else "ok"
 
     @property
     def broken(self) -> int:
-        """Files whose present content is refused."""
+        """The number of files whose present content is refused."""
         return sum(bool(file.error) for file in self._files)
 
     async def run(self) -> None:
@@ -245,27 +238,23 @@ class Authority:
             self.reload()
 
     def reload(self) -> None:
-        """Read what changed, and end the streams whose credential is gone."""
+        """Read the files that changed, and end the streams whose access ended."""
         changed = [file for file in self._files if file.changed()]
         if not changed:
             return
-        self._derive()
+        self._gather_keys()
         for subscriber, (principal, _) in list(self._live.items()):
-            self._judge(subscriber, principal)
+            self._check(subscriber, principal)
 
-    def _watch(self, path: str, parse: Any) -> Watched[Any]:
+    def _watch(self, path: str, parse: Callable[[bytes], T]) -> WatchedFile[T]:
         try:
-            self._files.append(Watched(path, parse))
+            file = WatchedFile(path, parse)
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"{path}: {error}") from None
-        return self._files[-1]
+        self._files.append(file)
+        return file
 
-    def _derive(self) -> None:
-        """Gather the keys of all files, so that no request has to."""
+    def _gather_keys(self) -> None:
+        """Gather the keys of all files once, so that requests need not."""
         self._ring = KeyRing([key for file in self._key_files for key in file.value])
         self._tokens: list[Key] = [key for file in self._token_files for key in file.value]
-
-
-def _refuse_foreign_page(scope: Scope) -> None:
-    if not credentials.same_origin(scope):
-        raise Problem(403, "by its session a page asks only its own origin (Sec-Fetch-Site: same-origin)")

@@ -1,22 +1,22 @@
-"""What a request presents: an Authorization header, a ticket in a stream's query, or the session's cookie."""
+"""The credential of a request: an Authorization header, a ticket in the query of a stream, or a session's cookie."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import MutableMapping
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 from urllib.parse import parse_qs
 
-from sse_app.base.metrics import Refusal
+from sse_app.base.asgi import Scope, header_values
+from sse_app.base.outcomes import Refusal
 from sse_app.base.problem import Problem
 
-COOKIE = "__Host-sse"  # the prefix has browsers insist on Secure and Path=/, and no Domain (RFC 6265bis, 4.1.3.2)
+COOKIE = "__Host-sse"  # browsers demand Secure, Path=/ and no Domain for this prefix (RFC 6265bis, 4.1.3.2)
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, section 2.1
 _MOST_BYTES = 8192  # of a credential; NGINX reads header lines of 8 KB
 
 
 class RefusedError(Exception):
-    """Why a credential is not accepted, in words for its bearer; `reason` is the same as a word for a metric."""
+    """Why a credential is refused, in words for the client; `reason` is the same as the label of a metric."""
 
     def __init__(self, reason: Refusal, detail: str) -> None:
         super().__init__(detail)
@@ -30,12 +30,12 @@ class Presented(NamedTuple):
     value: str
 
 
-def presented(scope: MutableMapping[str, Any], *, ticket: bool = False) -> Presented:
-    """The one credential of a request; RefusedError for none and a malformed one, Problem for two (RFC 6750, 2).
+def presented(scope: Scope, *, ticket: bool = False) -> Presented:
+    """The one credential of a request; RefusedError for none or a malformed one, Problem for two (RFC 6750, 2).
 
-    :param ticket: whether one in the query counts; elsewhere a query would only leak it
+    :param ticket: whether a ticket in the query counts; on other routes a query would only leak it
     """
-    headers = [value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"]
+    headers = [value.decode("latin-1") for value in header_values(scope, b"authorization")]
     query = scope["query_string"].decode("latin-1") if ticket else ""
     tickets = parse_qs(query).get("ticket", []) if "ticket=" in query else []
     if len(headers) + len(tickets) > 1:
@@ -47,29 +47,28 @@ def presented(scope: MutableMapping[str, Any], *, ticket: bool = False) -> Prese
         return _bounded(Presented("bearer", value.strip()))
     if tickets:
         return _bounded(Presented("ticket", tickets[0]))
-    # Browsers add it to whatever they send, so it never contradicts what was said on purpose.
+    # A browser adds its cookie to every request, so a cookie beside another credential is no contradiction.
     cookie = next((value for name, value in _cookies(scope) if name == COOKIE), None)
     if cookie is None:
         raise RefusedError("missing", "a credential is needed: Authorization: Bearer, a ticket or a session")
     return _bounded(Presented("session", cookie))
 
 
-def same_origin(scope: MutableMapping[str, Any]) -> bool:
-    """Whether a browser says that the page itself asks; every one does so over https (W3C Fetch Metadata)."""
-    return [value for name, value in scope["headers"] if name == b"sec-fetch-site"] == [b"same-origin"]
+def require_same_origin(scope: Scope) -> None:
+    """Raise Problem 403 unless the browser says that a page of the same origin asks (W3C Fetch Metadata).
+
+    Every browser says so over HTTPS.
+    """
+    if header_values(scope, b"sec-fetch-site") != [b"same-origin"]:
+        raise Problem(403, "a session counts only for a page of the same origin (Sec-Fetch-Site: same-origin)")
 
 
 def _bounded(found: Presented) -> Presented:
     if len(found.value) > _MOST_BYTES or not _TOKEN.fullmatch(found.value):
-        raise RefusedError("malformed", f"the credential is malformed, or over {_MOST_BYTES} bytes")
+        raise RefusedError("malformed", f"the credential is malformed, or longer than {_MOST_BYTES} bytes")
     return found
 
 
-def _cookies(scope: MutableMapping[str, Any]) -> list[tuple[str, str]]:
-    pairs: list[tuple[str, str]] = []
-    for name, value in scope["headers"]:
-        if name == b"cookie":
-            for part in value.decode("latin-1").split(";"):
-                key, _, text = part.strip().partition("=")
-                pairs.append((key, text))
-    return pairs
+def _cookies(scope: Scope) -> list[tuple[str, str]]:
+    parts = (part.strip() for value in header_values(scope, b"cookie") for part in value.decode("latin-1").split(";"))
+    return [(name, value) for name, _, value in (part.partition("=") for part in parts)]

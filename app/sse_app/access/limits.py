@@ -1,12 +1,12 @@
 """How much one publisher may publish and how many streams one address may hold, over all replicas through Redis.
 
-Every decision is made here first, from what this replica knows by itself; only what passes is asked of Redis, in one
-round trip under a short deadline. Without Redis (none configured, away, or slow) the replica's own decision stands:
-each of N replicas then grants the whole limit, so nothing is refused that was not before, and a metric counts it.
+A replica decides first by what it knows itself. Only what passes is asked of Redis, in one round trip under a short
+deadline. Where Redis does not answer (none is configured, it is away or slow), the decision of the replica stands. Each
+of N replicas then grants the whole limit, so nothing more is refused than before, and a metric counts these requests.
 
-Streams are counted without a counter that could drift: each replica writes its own absolute number for an address,
-and the numbers of a replica count while the lease that it renews is alive. A replica that was killed counts no more
-once its lease has ended; after a pause of a replica, or a Redis that lost its memory, every number is written anew.
+Streams are counted without a counter that could drift. Each replica writes its own absolute number for an address, and
+its numbers count while the lease that it renews is alive. A killed replica stops counting once its lease has ended.
+After a pause of a replica, or after Redis lost its memory, every number is written again.
 """
 
 from __future__ import annotations
@@ -20,26 +20,25 @@ from collections import Counter, OrderedDict
 from contextlib import suppress
 from typing import Any
 
-from redis import CredentialProvider, RedisError
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis import RedisError
 
-from sse_app.base.metrics import Limit, Metrics
+from sse_app.base.metrics import Metrics
+from sse_app.base.outcomes import Limit
 from sse_app.base.problem import Problem
+from sse_app.base.redis_client import connect
 from sse_app.base.settings import Settings
 
-_ANSWER_SECONDS = 0.1  # a Redis that takes longer is not waited for
-_PAUSE_SECONDS = 1.0  # for which a Redis that failed is not asked
-_LEASE_SECONDS = 15  # how long the streams of a killed replica count
+_ANSWER_SECONDS = 0.1  # no request waits longer for Redis
+_PAUSE_SECONDS = 1.0  # after a failure, in which Redis is not asked
+_LEASE_SECONDS = 15  # for which the streams of a killed replica still count
 _RENEW_SECONDS = 5.0
-_FLUSH_SECONDS = 0.2  # closed streams are told together
+_FLUSH_SECONDS = 0.2  # in which closed streams are gathered, to tell Redis in one round trip
 _FLUSH_ADDRESSES = 1000  # per round trip
-_FORGET_SECONDS = 86_400  # an address that nothing is heard of; renewed whenever a stream of it begins or ends
-_ROUNDING_SECONDS = 0.001  # of times as floating-point numbers; a full burst must pass
-_PUBLISHERS = 10_000  # remembered by one replica, about 2 MB; a forgotten one starts with a full bucket
+_FORGET_SECONDS = 86_400  # for a silent address; counted anew whenever a stream of it begins or ends
+_ROUNDING_SECONDS = 0.001  # of floating-point times: a full burst must pass
+_PUBLISHERS = 10_000  # in the memory of a replica, about 2 MB; a forgotten one starts with a full bucket
 
-# A token bucket as the one time at which it will be full (GCRA): KEYS[1]; events, events per second, burst.
+# A token bucket is the one time at which it will be full (GCRA). KEYS[1]; events, events per second, burst.
 _TAKE = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
@@ -49,7 +48,7 @@ if wait > 0.001 then return string.format('%.3f', wait) end
 redis.call('SET', KEYS[1], string.format('%.6f', full), 'PX', math.ceil((full - now) * 1000) + 1000)
 return '0'
 """
-# KEYS[1]: streams of an address by replica; this replica, its number, the limit, the leases' prefix, forget after.
+# KEYS[1]: streams of an address by replica; this replica, its number, the limit, prefix of the leases, seconds to keep.
 _ADMIT = """
 local total = tonumber(ARGV[2])
 local held = redis.call('HGETALL', KEYS[1])
@@ -67,24 +66,12 @@ redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('EXPIRE', KEYS[1], ARGV[5])
 return 1
 """
+_SCRIPTS: dict[Limit, str] = {"publish": _TAKE, "streams": _ADMIT}
 logger = logging.getLogger(__name__)
 
 
-class _Password(CredentialProvider):
-    """Asked at every new connection, so that the password can change without a restart."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-
-    def get_credentials(self) -> tuple[str]:
-        return (self._settings.redis_password() or "",)
-
-    async def get_credentials_async(self) -> tuple[str]:
-        return self.get_credentials()
-
-
 class Buckets:
-    """The publishers of one replica: a bucket is the one time at which it will be full."""
+    """The token buckets of the publishers of one replica: each is the one time at which it will be full."""
 
     def __init__(self, rate: float, burst: int) -> None:
         self._rate = rate
@@ -95,7 +82,7 @@ class Buckets:
         return len(self._full)
 
     def take(self, publisher: str, events: int) -> float:
-        """Take this many, or none and return the seconds until there are as many."""
+        """Take this many events and return 0, or take none and return the seconds until there are as many."""
         now = time.monotonic()
         full = max(self._full.get(publisher, now), now) + events / self._rate
         wait = full - now - self._burst / self._rate
@@ -119,25 +106,26 @@ class Limits:
         self._metrics = metrics
         self._buckets = Buckets(self._rate, self._burst)
         self._streams: Counter[str] = Counter()  # by address, of this replica
-        self._untold: set[str] = set()  # addresses whose number in Redis may be another
+        self._untold: set[str] = set()  # addresses whose number in Redis may be wrong
         self._something = asyncio.Event()
-        self._replica = secrets.token_hex(8)  # of this process, not of the replica's name
+        self._replica = secrets.token_hex(8)  # names this process: the name of the replica outlives it
         self._lease = f"{settings.topic}:replica:"
-        self._client: Any = None  # redis-py types its commands as "awaitable or not"
+        self._client: Any = None  # see connect()
+        self._scripts: dict[Limit, Any] = {}
         self._paused_until = 0.0
-        self._alone = False
+        self._alone = False  # whether Redis does not answer
         self._leased = False
 
     # --- publishes
 
     async def publish(self, publisher: str, events: int) -> None:
-        """Count events against a publisher's rate; Problem 429 says when to come back."""
+        """Count events against the rate of a publisher; Problem 429 says when to try again."""
         if not self._rate:
             return
         wait = self._buckets.take(publisher, events)
         if not wait and self._shared:
             key = f"{self._settings.topic}:rate:{publisher}"
-            answer = await self._ask("publish", _TAKE, key, events, self._rate, self._burst)
+            answer = await self._ask("publish", key, events, self._rate, self._burst)
             wait = 0.0 if answer is None else float(answer)
         if wait:
             self._metrics.limited["publish"] += 1
@@ -148,7 +136,7 @@ class Limits:
     # --- streams
 
     async def enter(self, address: str) -> bool:
-        """Count a stream in; False where the address holds as many as it may. Each True needs a leave()."""
+        """Count a stream in; False where the address already holds as many as it may. Each True needs a leave()."""
         if not self._most:
             return True
         self._streams[address] += 1
@@ -157,12 +145,12 @@ class Limits:
         if granted and self._shared:
             try:
                 mine = (self._replica, number, self._most, self._lease, _FORGET_SECONDS)
-                answer = await self._ask("streams", _ADMIT, self._key(address), *mine)
+                answer = await self._ask("streams", self._key(address), *mine)
             except asyncio.CancelledError:
                 self.leave(address)
                 raise
             granted = answer is None or int(answer) == 1
-            if answer is None or self._streams[address] != number:  # several at once: their answers may have crossed
+            if answer is None or self._streams[address] != number:  # of several at once the answers may have crossed
                 self._untold.add(address)
                 self._something.set()
         if not granted:
@@ -191,12 +179,13 @@ class Limits:
 
     # --- Redis
 
-    async def _ask(self, limit: Limit, script: str, key: str, *arguments: object) -> bytes | int | None:
-        """The answer of a script; None when Redis does not give one in time."""
+    async def _ask(self, limit: Limit, key: str, *arguments: object) -> bytes | int | None:
+        """The answer of the script of a limit; None when Redis does not give one in time."""
         if time.monotonic() >= self._paused_until:
             try:
                 async with asyncio.timeout(_ANSWER_SECONDS):
-                    answer = await self._connected().register_script(script)([key], arguments)
+                    self._connected()
+                    answer = await self._scripts[limit]([key], arguments)
             except (RedisError, OSError) as error:  # TimeoutError is an OSError
                 self._answers(error)
             else:
@@ -207,17 +196,13 @@ class Limits:
 
     def _connected(self) -> Any:
         if self._client is None:
-            settings = self._settings
-            self._client = Redis(
-                host=settings.redis_host,
-                port=settings.redis_port,
-                credential_provider=_Password(settings) if settings.redis_password_file else None,
-                retry=Retry(NoBackoff(), 1),  # a connection from before a restart of Redis fails once
-            )
+            self._client = connect(self._settings)
+            for limit, text in _SCRIPTS.items():
+                self._scripts[limit] = self._client.register_script(text)
         return self._client
 
     def _answers(self, error: Exception | None = None) -> None:
-        """Take note whether Redis answers; one line in the log for each change."""
+        """Take note whether Redis answers, and write a line for each change."""
         if error is not None:
             self._paused_until = time.monotonic() + _PAUSE_SECONDS
         if self._alone != (error is not None):
@@ -226,7 +211,7 @@ class Limits:
             logger.log(logging.WARNING if error else logging.INFO, "limits are %s", what)
 
     async def run(self) -> None:
-        """Renew this replica's lease and tell Redis the numbers of closed streams, for ever."""
+        """Renew the lease of this replica and tell Redis the numbers of closed streams, for ever."""
         due = 0.0
         while self._shared and self._most:
             try:
@@ -235,7 +220,7 @@ class Limits:
                     if time.monotonic() >= due:
                         before = await client.set(self._lease + self._replica, 1, ex=_LEASE_SECONDS, get=True)
                         due = time.monotonic() + _RENEW_SECONDS
-                        if self._leased and before is None:  # others have counted without this replica
+                        if self._leased and before is None:  # meanwhile the others counted without this replica
                             self._untold |= self._streams.keys()
                         self._leased = True
                     await self._tell(client)
@@ -246,7 +231,7 @@ class Limits:
             await self._quiet(due)
 
     async def _quiet(self, due: float) -> None:
-        """Until the lease is due, or streams have closed."""
+        """Wait until the lease is due, or streams have closed."""
         if not self._untold:
             self._something.clear()
             try:
@@ -261,7 +246,7 @@ class Limits:
         if not batch:
             return
         pipeline = client.pipeline(transaction=False)
-        self._untold.difference_update(batch)  # what changes from here on is told again
+        self._untold.difference_update(batch)  # an address that changes from here on is told again
         try:
             for address in batch:
                 key, number = self._key(address), self._streams.get(address, 0)
@@ -276,7 +261,7 @@ class Limits:
             raise
 
     async def close(self) -> None:
-        """Let go of every connection; what this replica counted ends with its lease."""
+        """Close every connection; the numbers of this replica stop counting when its lease ends."""
         if self._client is not None:
             with suppress(RedisError, OSError):
                 async with asyncio.timeout(_ANSWER_SECONDS):

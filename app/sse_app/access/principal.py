@@ -1,4 +1,4 @@
-"""Who asks, and what that credential allows."""
+"""Who sends a request, and what the credential allows."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from sse_app.base.channels import Filter
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Rights are patterns of channels; they hold until `expires` (Unix seconds) and while `source` is in force."""
+    """Rights are patterns of channels; they hold until `expires` (Unix seconds) and while `source` is valid."""
 
-    name: str  # of the publisher, as the keys of the log carry it: unique over all sources
+    name: str  # of the publisher, as the keys of records carry it: unique over all sources
     publish: Filter
     subscribe: Filter
-    source: str  # the API key or signing key that it rests on; empty: nothing can revoke it
+    source: str  # the API key or the signing key behind the rights; empty: nothing can revoke them
     expires: float = math.inf
 
 

@@ -1,8 +1,8 @@
-"""What the data of an event must look like: JSON Schema (draft 2020-12) by channel, checked before anything is stored.
+"""The schema of the data of an event: JSON Schema (draft 2020-12) by channel, checked before anything is stored.
 
-Each *.json file of SSE_SCHEMAS_DIR is one object: channel patterns (exact, `prefix.*` or `*`) and the schema of each.
-The most specific pattern decides alone. References stay within the schema and the specification: nothing is fetched.
-`format` is an annotation, as the draft has it. Imported only where it is used: the library takes 11 MB.
+Each *.json file of SSE_SCHEMAS_DIR is one object: it maps channel patterns (exact, `prefix.*` or `*`) to schemas. The
+most specific pattern decides alone. References stay within the schema and the specification: nothing is fetched. As in
+the draft, `format` checks nothing. Imported only where it is used: the library takes 11 MB.
 """
 
 from __future__ import annotations
@@ -12,39 +12,48 @@ import importlib
 import json
 import signal
 import threading
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from sse_app.base import channels
 from sse_app.base.channels import prefixes_of
 from sse_app.base.event import Event
+from sse_app.base.json_value import Json, JsonObject, no_duplicates
 from sse_app.base.problem import Problem
 from sse_app.base.settings import ConfigurationError
-from sse_app.http.body import no_duplicates
 
-# CPU seconds for one event. A pattern of the schema can take for ever over data that a publisher chose to that end, and
-# while it is matched nobody else is served; an honest check takes some 0.1 ms.
+# CPU seconds for one event. An honest check takes about 0.1 ms. But a pattern of a schema can take for ever over data
+# that a publisher chose for that purpose, and meanwhile this replica serves nobody else.
 _CHECK_SECONDS = 0.05
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
-_LONGEST = 300  # characters of what is said about a violation: it may quote the data
+_LONGEST = 300  # characters of a message about a violation: it may quote the data
 
 
-_jsonschema: Any = importlib.import_module("jsonschema")  # untyped
+_jsonschema: Any = importlib.import_module("jsonschema")  # without types
 _referencing: Any = importlib.import_module("referencing")
 _draft: Any = importlib.import_module("referencing.jsonschema").DRAFT202012
-_known: Any = importlib.import_module("jsonschema_specifications").REGISTRY  # the specification's own schemas
+_known: Any = importlib.import_module("jsonschema_specifications").REGISTRY  # the schemas of the specification
+
+
+class _Violation(Protocol):
+    message: str
+    absolute_path: Iterable[str | int]
+
+
+class _Validator(Protocol):
+    def iter_errors(self, instance: Json) -> Iterator[_Violation]: ...
 
 
 class Schemas:
     """Validators by pattern."""
 
     def __init__(self, directory: str) -> None:
-        self._exact: dict[str, Any] = {}
-        self._prefixes: dict[str, Any] = {}
+        self._exact: dict[str, _Validator] = {}
+        self._prefixes: dict[str, _Validator] = {}
         if not Path(directory).is_dir():
-            raise ConfigurationError(f"SSE_SCHEMAS_DIR={directory!r}: not a directory")
+            raise ConfigurationError(f"SSE_SCHEMAS_DIR={directory!r}: expected a directory")
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGVTALRM, _expired)
         for path in sorted(Path(directory).glob("*.json")):
@@ -52,7 +61,7 @@ class Schemas:
                 self._add(f"SSE_SCHEMAS_DIR: {path.name}: {pattern[:200]!r}", pattern, schema)
 
     async def check(self, events: Sequence[Event]) -> None:
-        """Raise a Problem that points to the first place where an event is not as its channel's schema says."""
+        """Raise a Problem that points to the first place where an event does not match the schema of its channel."""
         for index, event in enumerate(events):
             validator = self._validator(event.channel)
             if validator is not None:
@@ -61,15 +70,15 @@ class Schemas:
                     pointer, detail = violation
                     error = {"field": f"{index}.data", "pointer": pointer, "detail": detail}
                     raise Problem(422, f"event {index}, {pointer}: {detail}", errors=[error])
-                await asyncio.sleep(0)  # others get their turn between two checks
+                await asyncio.sleep(0)  # between two checks others get their turn
 
-    def _validator(self, channel: str) -> Any:
+    def _validator(self, channel: str) -> _Validator | None:
         if channel in self._exact or not self._prefixes:
             return self._exact.get(channel)
         found = [self._prefixes[prefix] for prefix in prefixes_of(channel) if prefix in self._prefixes]
         return found[-1] if found else None  # the longest
 
-    def _add(self, where: str, pattern: str, schema: Any) -> None:
+    def _add(self, where: str, pattern: str, schema: Json) -> None:
         try:
             wanted = channels.parse([pattern])
             validator = _build(schema)
@@ -77,41 +86,41 @@ class Schemas:
             raise ConfigurationError(f"{where}: {_line(str(error))}") from error
         index, [key] = (self._exact, wanted.exact) if wanted.exact else (self._prefixes, wanted.prefixes)
         if key in index:
-            raise ConfigurationError(f"{where}: another file has a schema for it too")
+            raise ConfigurationError(f"{where}: another file has a schema for the same pattern")
         index[key] = validator
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> JsonObject:
     try:
-        document = json.loads(path.read_text(), object_pairs_hook=no_duplicates)
+        document: Json = json.loads(path.read_text(), object_pairs_hook=no_duplicates)
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigurationError(f"SSE_SCHEMAS_DIR: {path.name}: {_line(str(error))}") from error
     if not isinstance(document, dict):
         raise ConfigurationError(f"SSE_SCHEMAS_DIR: {path.name}: expected an object of channel patterns and schemas")
-    return document  # pyright: ignore[reportUnknownVariableType] - any JSON
+    return document
 
 
-def _build(schema: Any) -> Any:
+def _build(schema: Json) -> _Validator:
     """A validator; ValueError says what is wrong with the schema."""
     kind = _jsonschema.Draft202012Validator
     try:
         kind.check_schema(schema)
-        if not isinstance(schema, bool) and schema.get("$schema", _DRAFT) != _DRAFT:
+        if isinstance(schema, dict) and schema.get("$schema", _DRAFT) != _DRAFT:
             raise ValueError(f"$schema: expected {_DRAFT}")
         _follow(_known.resolver_with_root(_draft.create_resource(schema)), schema, set())
         validator = kind(schema, registry=_known)
-        validator.is_valid(None)  # a reference to itself shows with any data
+        validator.is_valid(None)  # any data shows a schema that refers to itself without end
     except _jsonschema.SchemaError as error:
         raise ValueError(f"{_pointer(error.absolute_path) or 'the schema'}: {error.message}") from error
     except _referencing.exceptions.Unresolvable as error:
         raise ValueError(f"{error.ref!r} is not in this schema, and nothing is fetched") from error
     except RecursionError as error:
-        raise ValueError("it refers to itself without end") from error
+        raise ValueError("the schema refers to itself without end") from error
     return validator
 
 
 def _follow(resolver: Any, schema: Any, seen: set[int]) -> None:
-    """Resolve every reference, so that none fails when an event comes."""
+    """Resolve every reference now, so that none fails when an event comes."""
     if isinstance(schema, bool) or id(schema) in seen:
         return
     seen.add(id(schema))
@@ -123,13 +132,13 @@ def _follow(resolver: Any, schema: Any, seen: set[int]) -> None:
         _follow(resolver.in_subresource(_draft.create_resource(inner)), inner, seen)
 
 
-def _violation(validator: Any, data: Any) -> tuple[str, str] | None:
-    """JSON pointer into the event, and what is wrong there; the first violation only."""
+def _violation(validator: _Validator, data: Json) -> tuple[str, str] | None:
+    """The JSON pointer of the first violation, and what is wrong there; None where there is none."""
     try:
         with _bounded():
             error = next(validator.iter_errors(data), None)
     except RecursionError:
-        return "/data", "nested too deeply for its schema"
+        return "/data", "the data is nested too deeply for its schema"
     except TimeoutError:
         return "/data", f"the check took more than {_CHECK_SECONDS:g} s"
     return None if error is None else (_pointer(["data", *error.absolute_path]), _line(error.message))
@@ -137,8 +146,8 @@ def _violation(validator: Any, data: Any) -> tuple[str, str] | None:
 
 @contextmanager
 def _bounded() -> Generator[None]:
-    """At most _CHECK_SECONDS of CPU time, then TimeoutError: Python's re runs signal handlers while it matches."""
-    if threading.current_thread() is not threading.main_thread():  # there alone handlers run; the service is in it
+    """Raise TimeoutError after _CHECK_SECONDS of CPU time: Python's re runs signal handlers while it matches."""
+    if threading.current_thread() is not threading.main_thread():  # handlers run only there; the service does too
         yield
         return
     signal.setitimer(signal.ITIMER_VIRTUAL, _CHECK_SECONDS)
@@ -153,7 +162,7 @@ def _expired(*_: object) -> NoReturn:
 
 
 def _pointer(path: Iterable[str | int]) -> str:
-    """RFC 6901."""
+    """A JSON pointer (RFC 6901)."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)[:_LONGEST]
 
 

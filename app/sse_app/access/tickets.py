@@ -1,7 +1,7 @@
 """Credentials that the service itself signs for browsers: a ticket for the query of a stream, a session for a cookie.
 
-Stateless, so that any replica with the key accepts what another gave, and Redis is not asked. One is worth no more than
-the credential that it was given for: it names that, and falls with it.
+Nothing is stored, so that every replica with the signing key accepts them, and Redis is not asked. Each names the
+credential behind it, has no more rights than that one, and is refused once that one is.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 Kind = Literal["ticket", "session"]
@@ -21,7 +22,7 @@ MOST_BYTES = 3500  # of a ticket: a browser keeps 4096 bytes of a cookie, NGINX 
 
 
 class Ticket(NamedTuple):
-    """Times are Unix seconds. The rights are those of a token; those of an API key are looked up."""
+    """Times are Unix seconds. The rights are those of a token; the rights of an API key are looked up instead."""
 
     kind: Kind
     name: str
@@ -33,33 +34,33 @@ class Ticket(NamedTuple):
     fresh_until: int  # from then on it only resumes streams
 
 
+@dataclass(frozen=True, slots=True)
 class Signer:
     """Signs with the first key and verifies with all of them."""
 
-    def __init__(self, keys: Callable[[], Sequence[bytes]]) -> None:
-        self._keys = keys
+    keys: Callable[[], Sequence[bytes]]
 
     def sign(self, ticket: Ticket) -> str:
         """The ticket as text; ValueError when it would be too long to be sent."""
         body = _encoded(json.dumps(ticket, separators=(",", ":")).encode())
-        signed = f"{body}.{_encoded(_mac(self._keys()[0], body))}"
+        signed = f"{body}.{_encoded(_mac(self.keys()[0], body))}"
         if len(signed) > MOST_BYTES:
             raise ValueError(f"its rights take more than {MOST_BYTES} bytes")
         return signed
 
     def verify(self, kind: Kind, text: str) -> Ticket | None:
-        """The ticket, if it is one of ours and of this kind; its times are the caller's to judge."""
+        """The ticket, if this service signed it and it is of this kind; the caller must check its times."""
         body, _, mac = text.partition(".")
         try:
-            presented = base64.urlsafe_b64decode(mac + "=" * (-len(mac) % 4))
+            presented = _decoded(mac)
         except (ValueError, binascii.Error):
             return None
         genuine = False
-        for key in self._keys():
+        for key in self.keys():
             genuine |= hmac.compare_digest(presented, _mac(key, body))
         if not genuine:
             return None
-        fields: Any = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+        fields: Any = json.loads(_decoded(body))  # its signature says that sign() wrote it
         ticket = Ticket(*fields)
         return ticket if ticket.kind == kind else None
 
@@ -70,3 +71,7 @@ def _mac(key: bytes, body: str) -> bytes:
 
 def _encoded(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _decoded(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -1,4 +1,4 @@
-"""JSON Web Tokens (RFC 7519, and RFC 8725's advice). Imported only where they are configured: cryptography is heavy.
+"""JSON Web Tokens (RFC 7519, with the advice of RFC 8725). Imported only where it is used: cryptography is heavy.
 
 The algorithm follows from the key, never from the token: a secret is HS256, an RSA key RS256, a P-256 key ES256.
 """
@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import jwt
 from jwt.types import Options
@@ -19,61 +19,63 @@ from jwt.types import Options
 from sse_app.access import api_keys, watched_file
 from sse_app.access.credentials import RefusedError
 from sse_app.access.principal import Principal
+from sse_app.base.json_value import Json
+from sse_app.base.settings import Settings
 
 _OPTIONS: Options = {"require": ["exp", "sub"], "enforce_minimum_key_length": True}
 _SECRET_BYTES = 32  # RFC 7518, section 3.2
 _MOST_KEYS = 100
-_MOST_SUBJECT = 200  # characters: it is part of every record's key
-_ALGORITHMS = {("RSA", None): "RS256", ("EC", "P-256"): "ES256", ("oct", None): "HS256"}
+_MOST_SUBJECT = 200  # characters: the subject is part of the key of every record
+_ALGORITHMS = {("RSA", ""): "RS256", ("EC", "P-256"): "ES256", ("oct", ""): "HS256"}
 
 
 @dataclass(frozen=True)
 class Key:
-    """A key that verifies; `source` names it without telling anything of a secret."""
+    """A key that verifies tokens; `source` names it and tells nothing of a secret."""
 
     source: str
-    id: str | None
+    id: Json  # of a JWK: text, or a value that no token can name
     algorithm: str
-    material: Any
+    material: Any  # as PyJWT made it: a type for each algorithm
 
 
 def from_secrets(text: bytes) -> list[Key]:
     """The keys of a file of secrets, one a line."""
-    return [_oct(secret, None) for secret in watched_file.lines(text, _SECRET_BYTES)]
+    return [_secret_key(secret, None) for secret in watched_file.lines(text, _SECRET_BYTES)]
 
 
 def from_jwks(text: bytes) -> list[Key]:
-    """The signing keys of a JWK set (RFC 7517); others in it are left out. ValueError for a set with none."""
+    """The signing keys of a JWK set (RFC 7517); other keys in it are ignored. ValueError for a set without any."""
     listed = watched_file.entries(text, _MOST_KEYS, 'a JWK set, {"keys": [...]},')
     found = [key for index, one in enumerate(listed) if (key := _jwk(one, f"keys[{index}]"))]
     if not found:
-        raise ValueError("no RSA, P-256 or secret (oct) key for signatures in it")
+        raise ValueError("expected an RSA, P-256 or secret (oct) key for signatures: the set has none")
     return found
 
 
-def _jwk(given: Any, where: str) -> Key | None:
-    jwk = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
-    algorithm = _ALGORITHMS.get((str(jwk.get("kty")), jwk.get("crv")))
+def _jwk(given: Json, where: str) -> Key | None:
+    jwk = given if isinstance(given, dict) else {}
+    algorithm = _ALGORITHMS.get((str(jwk.get("kty")), str(jwk.get("crv") or "")))
     if algorithm is None or jwk.get("use", "sig") != "sig" or jwk.get("alg", algorithm) != algorithm:
         return None
     if algorithm != "HS256" and "d" in jwk:
-        raise ValueError(f"{where}: a private key; only its public part belongs here")
+        raise ValueError(f"{where}: this is a private key; expected its public part only")
     try:
         material = jwt.PyJWK(jwk, algorithm).key
     except (jwt.PyJWTError, ValueError, TypeError) as error:
-        raise ValueError(f"{where}: not a {algorithm} key ({type(error).__name__})") from None
+        raise ValueError(f"{where}: expected a {algorithm} key ({type(error).__name__})") from None
     id_ = jwk.get("kid")
     if algorithm == "HS256":
         if len(material) < _SECRET_BYTES:
-            raise ValueError(f"{where}: a secret needs at least {_SECRET_BYTES} bytes")
-        return _oct(material, id_)
+            raise ValueError(f"{where}: expected a secret of at least {_SECRET_BYTES} bytes")
+        return _secret_key(material, id_)
     if algorithm == "RS256" and material.key_size < 2048:
-        raise ValueError(f"{where}: an RSA key needs at least 2048 bits")
+        raise ValueError(f"{where}: expected an RSA key of at least 2048 bits")
     public = json.dumps([jwk.get(part) for part in ("kty", "n", "e", "crv", "x", "y")]).encode()
     return Key(_source(public), id_, algorithm, material)
 
 
-def _oct(secret: bytes, id_: str | None) -> Key:
+def _secret_key(secret: bytes, id_: Json) -> Key:
     return Key(_source(b"oct" + secret), id_, "HS256", secret)
 
 
@@ -81,42 +83,42 @@ def _source(material: bytes) -> str:
     return "jwt:" + base64.urlsafe_b64encode(hashlib.sha256(material).digest()[:16]).decode().rstrip("=")
 
 
+@dataclass(frozen=True, slots=True)
 class Verifier:
-    """Verifies tokens with the keys of today."""
+    """Verifies tokens with the present keys."""
 
-    def __init__(self, given: Callable[[], Sequence[Key]], audience: str, issuer: str, leeway: int) -> None:
-        self._keys = given
-        self._audience = audience or None
-        self._issuer = issuer or None
-        self._leeway = leeway
+    keys: Callable[[], Sequence[Key]]
+    settings: Settings
 
     def verify(self, token: str) -> Principal:
-        """Who bears it; RefusedError says why nobody does."""
+        """The principal of a token; RefusedError says why it has none."""
         try:
             header = jwt.get_unverified_header(token)
         except jwt.PyJWTError:
-            raise RefusedError("malformed", "not a JSON Web Token") from None
+            raise RefusedError("malformed", "the credential is not a JSON Web Token") from None
         if "crit" in header:
-            raise RefusedError("malformed", "crit: no extension is understood here")
+            raise RefusedError("malformed", "crit: this service knows no extension of tokens")
         algorithm, id_ = header.get("alg"), header.get("kid")
-        fitting = [key for key in self._keys() if key.algorithm == algorithm and (id_ is None or key.id in (id_, None))]
-        refused = RefusedError("unknown_key", "no key of that algorithm and id is known here")
+        fitting = [key for key in self.keys() if key.algorithm == algorithm and (id_ is None or key.id in (id_, None))]
+        refused = RefusedError("unknown_key", "no key of this algorithm and id is known here")
         for key in fitting:
             try:
                 return self._principal(self._claims(token, key), key)
             except jwt.InvalidSignatureError:
-                refused = RefusedError("signature", "the signature does not verify")
+                refused = RefusedError("signature", "the signature is wrong")
         raise refused
 
-    def _claims(self, token: str, key: Key) -> dict[str, Any]:
+    def _claims(
+        self, token: str, key: Key
+    ) -> dict[str, Any]:  # a claim may be any JSON: PyJWT has checked those it knows
         try:
             return jwt.decode(
                 token,
                 key.material,
                 algorithms=[key.algorithm],
-                audience=self._audience,
-                issuer=self._issuer,
-                leeway=self._leeway,
+                audience=self.settings.jwt_audience or None,
+                issuer=self.settings.jwt_issuer or None,
+                leeway=self.settings.jwt_leeway_seconds,
                 options=_OPTIONS,
             )
         except jwt.InvalidSignatureError:
@@ -137,7 +139,7 @@ class Verifier:
         if not subject.isprintable() or not 1 <= len(subject) <= _MOST_SUBJECT or not math.isfinite(expires):
             raise RefusedError("claims", f"sub: expected 1 to {_MOST_SUBJECT} printable characters")
         try:
-            rights = [api_keys.patterns(claims.get(right, []), right) for right in ("publish", "subscribe")]
+            publish, subscribe = (api_keys.patterns(claims.get(right, []), right) for right in ("publish", "subscribe"))
         except ValueError as error:
             raise RefusedError("claims", str(error)) from None
-        return Principal(f"jwt:{subject}", rights[0], rights[1], key.source, expires + self._leeway)
+        return Principal(f"jwt:{subject}", publish, subscribe, key.source, expires + self.settings.jwt_leeway_seconds)

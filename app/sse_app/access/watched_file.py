@@ -1,4 +1,4 @@
-"""A file that may change while the service runs: what was last read well stays in force."""
+"""A file that may change while the service runs: its last valid content stays in force."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import Generic, TypeVar
+
+from sse_app.base.json_value import Json
 
 T = TypeVar("T")
-_MOST_BYTES = 8 * 2**20  # read at once on the event loop, some 10 ms to parse
+_MOST_BYTES = 8 * 2**20  # read at once on the event loop: about 10 ms to parse
 logger = logging.getLogger(__name__)
 
 
-class Watched(Generic[T]):
-    """One file and what its parser made of it."""
+class WatchedFile(Generic[T]):
+    """One file, and what its parser made of it."""
 
     def __init__(self, path: str, parse: Callable[[bytes], T]) -> None:
         """Read it for the first time; OSError or ValueError when that fails."""
@@ -26,28 +28,28 @@ class Watched(Generic[T]):
         self.error = ""
 
     def changed(self) -> bool:
-        """Read the file anew if it is another one since; whether `value` changed. Never raises: see `error`."""
+        """Read the file again if it has changed; return whether `value` changed. Never raises: see `error`."""
         try:
             stamp = _stamp(self.path)
             if stamp == self._seen:
                 return False
             self._seen = stamp
             value = self._parse(_read(self.path))
-        except (OSError, ValueError) as error:  # one that makes no sense is not read again before it changes
+        except (OSError, ValueError) as error:
             if isinstance(error, OSError):
-                self._seen = None
+                self._seen = None  # try again; invalid content is not read again before it changes
             message = str(error)
             if message != self.error:
-                logger.warning("%s is not accepted, so what it held before stays in force: %s", self.path, message)
+                logger.warning("%s is refused, and its previous content stays in force: %s", self.path, message)
             self.error = message
             return False
         self.value, self.error = value, ""
-        logger.info("%s was read anew", self.path)
+        logger.info("%s has changed and was read again", self.path)
         return True
 
 
 def _stamp(path: str) -> tuple[int, int, int] | None:
-    found = os.stat(path)  # noqa: PTH116 - before every request: half the time of Path's
+    found = os.stat(path)  # noqa: PTH116 - before every request: it takes half the time of Path's
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
@@ -55,24 +57,24 @@ def _read(path: str) -> bytes:
     with Path(path).open("rb") as stream:
         content = stream.read(_MOST_BYTES + 1)
     if len(content) > _MOST_BYTES:
-        raise ValueError(f"over {_MOST_BYTES} bytes")
+        raise ValueError(f"expected at most {_MOST_BYTES} bytes")
     return content
 
 
-def entries(text: bytes, most: int, expected: str) -> list[Any]:
+def entries(text: bytes, most: int, expected: str) -> list[Json]:
     """The list under `keys` of a JSON object; ValueError says what was `expected`, and never shows a value."""
     try:
-        document: Any = json.loads(text)
+        document: Json = json.loads(text)
     except ValueError:
-        raise ValueError("not JSON") from None
-    listed: Any = cast("dict[str, Any]", document).get("keys") if isinstance(document, dict) else None
-    if not isinstance(listed, list) or len(cast("list[Any]", listed)) > most:
+        raise ValueError("the file is not JSON") from None
+    listed = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(listed, list) or len(listed) > most:
         raise ValueError(f"expected {expected} with at most {most} keys")
-    return cast("list[Any]", listed)
+    return listed
 
 
 def lines(text: bytes, shortest: int) -> list[bytes]:
-    """Secrets, one a line, the newest first: the first signs, all of them verify, so that they can be rotated."""
+    """Secrets, one a line, the newest first. The first signs and all of them verify, so that they can be rotated."""
     found = [line.strip() for line in text.splitlines() if line.strip()]
     if not found or any(len(line) < shortest for line in found):
         raise ValueError(f"expected secrets of at least {shortest} bytes, one a line")

@@ -1,4 +1,4 @@
-"""Which channels a subscriber asked for: exact names, `prefix.*`, or a lone `*`."""
+"""Channels and what a subscriber may ask for: exact names, `prefix.*`, or `*` for all."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ CHANNEL = re.compile(r"[A-Za-z0-9._:/-]{1,200}")
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Equal filters are one group: their subscribers get the same bytes."""
+    """The channels that a subscriber wants. Subscribers with equal filters are one group: they get the same bytes."""
 
     exact: frozenset[str]
     prefixes: frozenset[str]  # "stock." for the pattern stock.*, "" for *
-    traced: bool = False  # each event's traceparent before it
+    traced: bool = False  # the traceparent of each event comes before it
 
     def matches(self, channel: str) -> bool:
-        """Whether an event of this channel is for this filter."""
+        """Whether an event of this channel passes the filter."""
         return channel in self.exact or any(channel.startswith(prefix) for prefix in self.prefixes)
 
     def lacks(self, other: Filter) -> str | None:
-        """A name or pattern of another filter that this one does not cover; None where it covers all."""
+        """The first name or pattern of another filter that this one does not cover; None where it covers all."""
         names = (name for name in sorted(other.exact) if not self.matches(name))
         patterns = (
             f"{prefix}*"
@@ -33,8 +33,11 @@ class Filter:
         return next(itertools.chain(names, patterns), None)
 
     def names(self) -> list[str]:
-        """What parse() makes this filter of."""
+        """The names and patterns from which parse() makes this filter."""
         return [*sorted(self.exact), *(f"{prefix}*" for prefix in sorted(self.prefixes))]
+
+
+NOTHING = Filter(frozenset(), frozenset())
 
 
 def exactly(names: Iterable[str]) -> Filter:
@@ -43,7 +46,7 @@ def exactly(names: Iterable[str]) -> Filter:
 
 
 def parse(names: Iterable[str], traced: bool = False) -> Filter:
-    """The filter of a request; ValueError names the channel that is none."""
+    """The filter of a request; ValueError quotes the first name that is neither a channel nor a pattern."""
     exact, prefixes = set[str](), set[str]()
     for name in names:
         if name == "*":
@@ -54,13 +57,14 @@ def parse(names: Iterable[str], traced: bool = False) -> Filter:
             exact.add(name)
         else:
             raise ValueError(
-                f"{name[:200]!r} is no channel: 1-200 of A-Z a-z 0-9 . _ : / - , or a pattern prefix.* or *"
+                f"{name[:200]!r} is not a channel: expected 1 to 200 of A-Z a-z 0-9 . _ : / - , or a pattern"
+                " prefix.* or *"
             )
     return Filter(frozenset(exact), frozenset(prefixes), traced)
 
 
 def prefixes_of(channel: str) -> Iterator[str]:
-    """Every prefix by which a pattern could match this channel."""
+    """Every prefix by which a pattern could match this channel, the shortest first."""
     yield ""
     position = channel.find(".")
     while position >= 0:

@@ -1,20 +1,21 @@
-"""Whose request it is: the peer, or what a trusted proxy says of it."""
+"""The client address of a request: the TCP peer, or what a trusted proxy says in X-Forwarded-For."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 import socket
-from collections.abc import MutableMapping
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
+
+from sse_app.base.asgi import Scope, header_values
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9.-]*")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def networks(text: str) -> list[Network]:
-    """Addresses, networks and the addresses of names, separated by commas; ValueError for anything else."""
+    """The networks of a list of addresses, networks and names, separated by commas; ValueError for anything else."""
     return [network for part in text.split(",") if part for network in _networks(part)]
 
 
@@ -24,20 +25,20 @@ def _networks(part: str) -> list[Network]:
     try:
         found = socket.getaddrinfo(part, None, type=socket.SOCK_STREAM)
     except OSError:
-        raise ValueError(f"{part}: no such name") from None
+        raise ValueError(f"{part}: this name does not resolve") from None
     return [ipaddress.ip_network(address[0]) for *_, address in found]
 
 
-def client(scope: MutableMapping[str, Any], trusted: list[Network]) -> str:
-    """The client as limits count it: an IPv4 address, or the /64 that one IPv6 site has all of.
+def client_address(scope: Scope, trusted: Iterable[Network]) -> str:
+    """The address by which limits count a client: its IPv4 address, or its IPv6 /64, because one site has all of it.
 
-    X-Forwarded-For counts only where the peer is a trusted proxy, or a Unix socket, which only a proxy can open; of
-    several values the last one, which the proxy itself has written.
+    X-Forwarded-For counts only from a trusted proxy, or over a Unix socket, which only a proxy can open. Of several
+    values the last one counts, because the proxy itself has written it.
     """
     peer = _parsed(scope["client"][0]) if scope.get("client") else None
     address = peer
     if peer is None or any(peer in network for network in trusted):
-        forwarded = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        forwarded = header_values(scope, b"x-forwarded-for")
         if forwarded:
             address = _parsed(forwarded[-1].decode("latin-1").rpartition(",")[2].strip()) or peer
     if isinstance(address, ipaddress.IPv6Address):
@@ -45,7 +46,7 @@ def client(scope: MutableMapping[str, Any], trusted: list[Network]) -> str:
     return "unknown" if address is None else str(address)
 
 
-@lru_cache(maxsize=4096)  # of some 200 bytes each: parsing one takes as long as reading a small publish
+@lru_cache(maxsize=4096)  # of about 200 bytes each: to parse an address takes as long as to read a small publish
 def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         address = ipaddress.ip_address(text.partition("%")[0])

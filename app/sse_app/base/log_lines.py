@@ -1,4 +1,4 @@
-"""What the process says of itself: one line a record on stderr, JSON for collectors or text for a terminal."""
+"""The lines that the process writes to stderr: one for each record, JSON for collectors or text for a terminal."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _LONGEST = 4000  # characters of a message or an exception: Docker's log driver 
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line; what a client may have sent is inside its strings."""
+    """One JSON object a line; what a client may have sent is always inside a string."""
 
     def __init__(self, replica: str) -> None:
         super().__init__()
         self._replica = replica
 
     def format(self, record: logging.LogRecord) -> str:
-        """Time in UTC, level, logger, message, replica; request_id and trace_id in a request; exception."""
+        """Time in UTC, level, logger, message, replica; within a request its id and trace; the exception if any."""
         document = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -47,22 +47,23 @@ class TextLines(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s%(request)s")
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, with the request's id after its message."""
-        record.request = f" (request {request_context.request_id()})" if request_context.request_id() else ""
+        """The line, with the id of its request at the end."""
+        id_ = request_context.request_id()
+        record.request = f" (request {id_})" if id_ else ""
         return super().format(record)
 
 
 def configure(settings: Settings) -> None:
-    """Send every logger's lines, warnings and what ends the process one way."""
+    """Send the lines of every logger, warnings and uncaught exceptions to stderr in the same format."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines(settings.replica) if settings.log_format == "json" else TextLines())
     level = settings.log_level.upper()
     logging.basicConfig(level=level, handlers=[handler])
-    if level != "DEBUG":  # the feed reports the log's state, once per change; the client library at every attempt
+    if level != "DEBUG":  # the client library writes a line for every attempt; the feed writes one for each change
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     logging.captureWarnings(capture=True)
     sys.excepthook = _uncaught
 
 
 def _uncaught(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    logger.critical("the process ends", exc_info=(kind, error, traceback))
+    logger.critical("the process ends because of an unexpected error", exc_info=(kind, error, traceback))

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+
+from starlette.responses import Response
 
 from sse_app.base import request_context
+from sse_app.base.asgi import Scope, Send, answer
+from sse_app.base.json_value import JsonObject
 
 logger = logging.getLogger(__name__)
-SCHEMA: dict[str, Any] = {
+SCHEMA: JsonObject = {
     "type": "object",
     "description": "Problem details (RFC 9457)",
     "required": ["type", "title", "status", "detail"],
@@ -19,9 +22,9 @@ SCHEMA: dict[str, Any] = {
         "type": {"type": "string", "const": "about:blank"},
         "title": {"type": "string", "description": "The status in words"},
         "status": {"type": "integer", "minimum": 400, "maximum": 599},
-        "detail": {"type": "string", "description": "What is wrong, and what is accepted"},
-        "request_id": {"type": "string", "description": "By which the log of the replica knows the request"},
-        "outcome": {"const": "unknown", "description": "Whether the events were stored is not known"},
+        "detail": {"type": "string", "description": "What is wrong and what was expected"},
+        "request_id": {"type": "string", "description": "The id of the request in the log of the replica"},
+        "outcome": {"const": "unknown", "description": "It is not known whether the events were stored"},
         "channel": {"type": "string", "description": "The channel that the credential does not cover"},
         "errors": {
             "type": "array",
@@ -33,7 +36,7 @@ SCHEMA: dict[str, Any] = {
                     "field": {"type": "string"},
                     "pointer": {
                         "type": "string",
-                        "description": "Into the event (RFC 6901), where a schema is violated",
+                        "description": "The place in the event (RFC 6901) that violates a schema",
                     },
                     "detail": {"type": "string"},
                 },
@@ -43,14 +46,14 @@ SCHEMA: dict[str, Any] = {
 }
 
 
-class Problem(Exception):  # noqa: N818 - the RFC's own word
-    """An answer that is an error; `members` are further members of the document."""
+class Problem(Exception):  # noqa: N818 - the word of the RFC
+    """An answer that is an error; `members` are further members of its document."""
 
     def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None, **members: object) -> None:
         super().__init__(detail)
         self.status = status
         self.headers = {"content-type": "application/problem+json", "cache-control": "no-store", **(headers or {})}
-        self.document = {
+        self.document: dict[str, object] = {
             "type": "about:blank",
             "title": HTTPStatus(status).phrase,
             "status": status,
@@ -60,16 +63,24 @@ class Problem(Exception):  # noqa: N818 - the RFC's own word
 
     @classmethod
     def unexpected(cls) -> Problem:
-        """What is said of an error of ours."""
-        return cls(500, "an unexpected error; the log of this replica has it")
+        """The answer where this service itself has failed."""
+        return cls(500, "an unexpected error; the log of this replica describes it")
 
     def body(self) -> bytes:
         """The document, with the id by which the log knows the request."""
         id_ = request_context.request_id()
         return json.dumps({**self.document, "request_id": id_} if id_ else self.document).encode()
 
+    async def answer(self, send: Send) -> None:
+        """Send this problem as the whole answer."""
+        await answer(send, self.status, self.headers, self.body())
 
-def report(problem: Problem, scope: MutableMapping[str, Any]) -> None:
-    """A line in the log for a request that gets one."""
+    def response(self) -> Response:
+        """This problem as the framework wants it."""
+        return Response(self.body(), self.status, self.headers)
+
+
+def report(problem: Problem, scope: Scope) -> None:
+    """Write a line about a refused request to the log."""
     level = logging.WARNING if problem.status >= 500 else logging.INFO
     logger.log(level, "%d to %s %s: %s", problem.status, scope["method"], scope["path"], problem)

@@ -1,65 +1,49 @@
-"""Who asked: request id and trace of the request at hand, for its answer, its problems and its log lines."""
+"""The id and the trace of the request at hand, for its answer, its problems and its log lines."""
 
 from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Sequence
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sse_app.base import trace_context
 
 HEADER = b"x-request-id"
-# As proxies make them (hex, UUIDs, "Root=1-..."): nothing that a log, a header or a shell would take for more.
+# Proxies send hexadecimal numbers, UUIDs or "Root=1-...". No character of these means anything in a log or a shell.
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}")
 
-Message = MutableMapping[str, Any]
-Send = Callable[[Message], Awaitable[None]]
 
-
-class _Caller(NamedTuple):
-    request_id: str
+class _Request(NamedTuple):
+    id: str
     traceparent: str
 
 
-_NOBODY = _Caller("", "")
-_caller: ContextVar[_Caller] = ContextVar("caller", default=_NOBODY)
+_NONE = _Request("", "")
+_current: ContextVar[_Request] = ContextVar("request", default=_NONE)
 
 
 def request_id() -> str:
-    """The id of the request that this task serves; empty outside of one."""
-    return _caller.get().request_id
+    """The id of the request that this task serves; empty outside of a request."""
+    return _current.get().id
 
 
 def traceparent() -> str:
-    """The traceparent of that request; empty where it has none that is valid."""
-    return _caller.get().traceparent
+    """The traceparent of that request; empty where it sent none or an invalid one."""
+    return _current.get().traceparent
 
 
-def begin(headers: Iterable[tuple[bytes, bytes]]) -> None:
-    """Take a request's id from its proxy, or make one; for the rest of this task."""
-    given, traces = b"", list[bytes]()
-    for name, value in headers:
-        if name == HEADER:
-            given = value
-        elif name == b"traceparent":
-            traces.append(value)
-    id_ = given.decode() if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-    _caller.set(_Caller(id_, trace_context.parse(traces[0]) if len(traces) == 1 else ""))
+def begin(ids: Sequence[bytes], traces: Sequence[bytes]) -> None:
+    """Take the id that the proxy gave to a request, or make one, and its trace; they count for the rest of this task.
+
+    :param ids: values of the header X-Request-ID
+    :param traces: values of the header traceparent
+    """
+    id_ = ids[-1].decode() if ids and _REQUEST_ID.fullmatch(ids[-1]) else uuid.uuid4().hex
+    _current.set(_Request(id_, trace_context.parse(traces[0]) if len(traces) == 1 else ""))
 
 
 def header() -> tuple[bytes, bytes]:
-    """What every answer carries."""
+    """The header by which every answer names its request."""
     return HEADER, request_id().encode()
-
-
-def answering(send: Send) -> Send:
-    """Have an application that knows nothing of it carry it too."""
-
-    async def identified(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message["headers"] = [*message.get("headers", ()), header()]
-        await send(message)
-
-    return identified

@@ -1,4 +1,4 @@
-"""Configuration by environment: every variable, its default, its bounds, and why it is bounded."""
+"""Configuration by environment variables: each with its default, its bounds, and the reason for its bounds."""
 
 from __future__ import annotations
 
@@ -7,155 +7,153 @@ import os
 import re
 import socket
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from sse_app.base import client_address
+from sse_app.base.client_address import Network, networks
 
 UNPREFIXED = ("kafka_brokers", "redis_host", "redis_port", "redis_password_file")
 
+
+def _list_of(pattern: str, expected: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if value and not all(re.fullmatch(pattern, part) for part in value.split(",")):
+            raise ValueError(f"expected {expected}, separated by commas")
+        return value
+
+    return AfterValidator(check)
+
+
+Brokers = Annotated[str, _list_of(r"[^\s:,]+:\d{1,5}", "host:port")]
+Origins = Annotated[str, _list_of(r"\*|https?://[^\s/,]+", "* or origins such as https://example.org")]
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._-]+$")]
 
 
 class ConfigurationError(Exception):
-    """What is wrong with the environment, in one line that names the variable."""
+    """What is wrong with the configuration, in one line that names the variable."""
 
 
 class Settings(BaseModel):
-    """Field `heartbeat_seconds` is the variable SSE_HEARTBEAT_SECONDS; those in UNPREFIXED have no prefix."""
+    """The variable of the field `heartbeat_seconds` is SSE_HEARTBEAT_SECONDS; those of UNPREFIXED have no prefix."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    host: str = Field("0.0.0.0", min_length=1)  # noqa: S104 - a container's own network namespace is the boundary
-    port: int = Field(8000, ge=0, le=65535, description="0 takes any free port")
-    socket_path: str = Field("", max_length=107, pattern=r"^(/.+)?$", description="a Unix socket to listen on besides")
+    host: str = Field("0.0.0.0", min_length=1)  # noqa: S104 - the network namespace of the container is the boundary
+    port: int = Field(8000, ge=0, le=65535, description="0: any free port")
+    socket_path: str = Field("", max_length=107, pattern=r"^(/.+)?$", description="a Unix socket to listen on as well")
     replica: Name = Field(default_factory=lambda: re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname()) or "replica")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "text"
-    cors_origins: str = Field("", description="comma-separated origins, or *")
+    cors_origins: Origins = Field("", description="origins, separated by commas, or *")
 
-    auth: bool = Field(False, description="on: a credential is needed; its kinds follow from the files below")
-    keys_files: str = Field("", description="comma-separated files of hashed API keys, see keys.py")
+    auth: bool = Field(False, description="on: every client needs a credential that the files below make valid")
+    keys_files: str = Field("", description="files of hashed API keys, separated by commas: see access/api_keys.py")
     jwt_secret_file: str = Field("", description="HS256: secrets of at least 32 bytes, one a line, the newest first")
     jwks_file: str = Field("", description="RS256, ES256: a JWK set")
-    jwt_audience: str = Field("", description="empty: a token with an audience is refused")
+    jwt_audience: str = Field("", description="empty: a token that names an audience is refused")
     jwt_issuer: str = ""
     jwt_leeway_seconds: int = Field(30, ge=0, le=300, description="for clocks that differ, on exp, nbf and iat")
-    ticket_key_file: str = Field("", description="shared by the replicas: secrets of at least 32 bytes, one a line")
-    ticket_seconds: int = Field(60, ge=1, le=3600, description="how long a ticket begins streams; it resumes longer")
-    session_seconds: int = Field(43_200, ge=60, le=30 * 86_400, description="at most: never longer than the token")
+    ticket_key_file: str = Field("", description="the same for all replicas: secrets of at least 32 bytes, one a line")
+    ticket_seconds: int = Field(60, ge=1, le=3600, description="for which a ticket begins streams; it resumes longer")
+    session_seconds: int = Field(43_200, ge=60, le=30 * 86_400, description="at most as long as the token is valid")
     auth_check_seconds: float = Field(2, ge=0.05, le=60, description="how soon a changed file counts")
 
     trusted_proxies: str = Field("", description="addresses, networks and names whose X-Forwarded-For counts")
-    publish_rate: float = Field(0, ge=0, le=1e6, description="events per second and publisher; 0: no limit")
+    publish_rate: float = Field(0, ge=0, le=1e6, description="events per second of one publisher; 0: no limit")
     publish_burst: int = Field(1000, ge=1, le=1_000_000, description="events at once; a batch must fit")
     max_streams_per_address: int = Field(0, ge=0, le=1_000_000, description="0: no limit")
 
-    kafka_brokers: str = Field("", description="host:port,...; empty: the embedded log of this process")
+    kafka_brokers: Brokers = Field("", description="host:port,...; empty: the embedded log of this process")
     topic: Name = "sse-events"
     topic_replication: int = Field(1, ge=1, le=10)
     retention_seconds: int = Field(86_400, ge=60, le=10 * 365 * 86_400)
-    flush_messages: int = Field(1, ge=1, description="1: fsync before each acknowledgement, so a power cut loses none")
+    flush_messages: int = Field(1, ge=1, description="1: fsync before each acknowledgement, for power cuts")
     embedded_events: int = Field(100_000, ge=100, le=10_000_000)
 
     redis_host: str = ""
     redis_port: int = Field(6379, ge=1, le=65535)
     redis_password_file: str = ""
-    history_events: int = Field(100, ge=1, le=10_000, description="kept per channel in Redis")
-    sequence_events: int = Field(
-        100_000, ge=1, le=10_000_000, description="kept in Redis for resumes, for the retention"
-    )
-    sequence_bytes: int = Field(48 * 2**20, ge=2**16, le=4 * 2**30, description="that they may take there")
+    history_events: int = Field(100, ge=1, le=10_000, description="that Redis keeps of each channel")
+    sequence_events: int = Field(100_000, ge=1, le=10_000_000, description="that Redis keeps for resumes")
+    sequence_bytes: int = Field(48 * 2**20, ge=2**16, le=4 * 2**30, description="that those take in Redis at most")
 
     max_body_bytes: int = Field(262_144, ge=1024, le=8 * 2**20)
-    max_event_bytes: int = Field(
-        131_072, ge=1024, le=8 * 2**20, description="of one event as a frame: what a sweep adds to a transport's buffer"
-    )
+    max_event_bytes: int = Field(131_072, ge=1024, le=8 * 2**20, description="of one event as a frame of a stream")
     max_batch_events: int = Field(500, ge=1, le=10_000)
-    schemas_dir: str = Field("", description="of JSON files, see schemas.py; empty: any data will do")
-    max_publishes: int = Field(1000, ge=1, le=100_000, description="in flight: each holds a body in memory")
+    schemas_dir: str = Field("", description="of JSON files, see access/schemas.py; empty: any data is accepted")
+    max_publishes: int = Field(1000, ge=1, le=100_000, description="at the same time: each holds a body in memory")
     publish_deadline_seconds: float = Field(5, ge=1, le=60)
-    dedupe_window: int = Field(20_000, ge=100, le=1_000_000, description="offsets; some 350 bytes of memory each")
-    dedupe_seconds: int = Field(600, ge=10, le=86_400, description="not given: at most the retention")
+    dedupe_window: int = Field(20_000, ge=100, le=1_000_000, description="offsets of about 350 bytes of memory each")
+    dedupe_seconds: int = Field(600, ge=10, le=86_400, description="where it is not set: at most the retention")
 
     max_streams: int = Field(15_000, ge=1, le=1_000_000, description="below the limit of open files")
-    max_stats_streams: int = Field(100, ge=1, le=10_000, description="each is a write and a task switch a second")
+    max_stats_streams: int = Field(100, ge=1, le=10_000, description="each costs a write and a task switch a second")
     max_channels_per_stream: int = Field(100, ge=1, le=1000)
     heartbeat_seconds: int = Field(15, ge=1, le=300)
     retry_milliseconds: int = Field(2000, ge=100, le=600_000)
     ring_events: int = Field(20_000, ge=10, le=1_000_000)
     ring_bytes: int = Field(32 * 2**20, ge=2**16, le=4 * 2**30)
-    write_buffer_bytes: int = Field(262_144, ge=4096, le=16 * 2**20, description="per stream, before it is slow")
-    send_buffer_bytes: int = Field(65_536, ge=4096, le=4 * 2**20, description="SO_SNDBUF: what the kernel may hide")
+    write_buffer_bytes: int = Field(262_144, ge=4096, le=16 * 2**20, description="after which a stream is slow")
+    send_buffer_bytes: int = Field(65_536, ge=4096, le=4 * 2**20, description="SO_SNDBUF of a connection")
     slow_reader_seconds: float = Field(30, ge=1, le=600)
-    hold_seconds: float = Field(10, ge=0.1, le=60, description="how long a cursor ahead of this replica waits")
+    hold_seconds: float = Field(10, ge=0.1, le=60, description="for a cursor that is ahead of this replica")
     drain_seconds: float = Field(5, ge=0, le=300)
-
-    @field_validator("kafka_brokers")
-    @classmethod
-    def _brokers(cls, value: str) -> str:
-        if value and not all(re.fullmatch(r"[^\s:,]+:\d{1,5}", broker) for broker in value.split(",")):
-            raise ValueError("expected host:port, separated by commas")
-        return value
-
-    @field_validator("cors_origins")
-    @classmethod
-    def _origins(cls, value: str) -> str:
-        if value and not all(re.fullmatch(r"\*|https?://[^\s/,]+", origin) for origin in value.split(",")):
-            raise ValueError("expected * or origins such as https://example.org, separated by commas")
-        return value
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _proxies(cls, value: str) -> str:
-        try:
-            client_address.networks(value)
-        except ValueError:
-            raise ValueError("expected addresses, networks and names that resolve, separated by commas") from None
-        return value
 
     @model_validator(mode="after")
     def _agree(self) -> Settings:
+        try:
+            _ = self.proxies
+        except ValueError:
+            expected = "expected addresses, networks and names that resolve, separated by commas"
+            raise ValueError(f"SSE_TRUSTED_PROXIES={self.trusted_proxies!r}: {expected}") from None
         given = self.keys_files or self.jwt_secret_file or self.jwks_file
         if self.auth and not given:
-            raise ValueError("SSE_AUTH=on: needs SSE_KEYS_FILES, SSE_JWT_SECRET_FILE or SSE_JWKS_FILE")
+            raise ValueError("SSE_AUTH=on: expected SSE_KEYS_FILES, SSE_JWT_SECRET_FILE or SSE_JWKS_FILE as well")
         if given and not self.auth:
-            raise ValueError(f"SSE_AUTH is off, so nobody would be asked for what {given!r} holds: set SSE_AUTH=on")
+            raise ValueError(
+                f"SSE_AUTH is off, so the credentials in {given!r} would not be asked for: set SSE_AUTH=on"
+            )
         if self.publish_rate and self.publish_burst < self.max_batch_events:
-            raise ValueError(f"SSE_PUBLISH_BURST={self.publish_burst}: must be at least SSE_MAX_BATCH_EVENTS")
+            raise ValueError(f"SSE_PUBLISH_BURST={self.publish_burst}: expected at least SSE_MAX_BATCH_EVENTS")
         if self.redis_password_file and not os.access(self.redis_password_file, os.R_OK):
-            raise ValueError(f"REDIS_PASSWORD_FILE={self.redis_password_file!r}: not a readable file")
+            raise ValueError(f"REDIS_PASSWORD_FILE={self.redis_password_file!r}: expected a readable file")
         if self.ring_bytes < 8 * self.max_body_bytes:
-            raise ValueError(f"SSE_RING_BYTES={self.ring_bytes}: must be at least 8 x SSE_MAX_BODY_BYTES")
+            raise ValueError(f"SSE_RING_BYTES={self.ring_bytes}: expected at least 8 x SSE_MAX_BODY_BYTES")
         if self.retention_seconds < 2 * self.heartbeat_seconds:
-            raise ValueError(f"SSE_RETENTION_SECONDS={self.retention_seconds}: must be at least 2 heartbeats")
+            raise ValueError(f"SSE_RETENTION_SECONDS={self.retention_seconds}: expected at least 2 heartbeats")
         if "dedupe_seconds" in self.model_fields_set and self.dedupe_seconds > self.retention_seconds:
-            raise ValueError(f"SSE_DEDUPE_SECONDS={self.dedupe_seconds}: must be at most SSE_RETENTION_SECONDS")
+            raise ValueError(f"SSE_DEDUPE_SECONDS={self.dedupe_seconds}: expected at most SSE_RETENTION_SECONDS")
         return self
+
+    @cached_property
+    def proxies(self) -> list[Network]:
+        """The networks of the trusted proxies; names are resolved once, at the start."""
+        return networks(self.trusted_proxies)
 
     @property
     def window_seconds(self) -> int:
-        """How long a key counts: a log that is trimmed sooner never holds a whole window, and proves no resume."""
+        """How long a key counts: a log that is trimmed sooner never holds a whole window, and could serve no resume."""
         return min(self.dedupe_seconds, self.retention_seconds)
 
     def key_files(self) -> list[str]:
         """The files of API keys."""
         return [path for path in self.keys_files.split(",") if path]
 
-    def redis_password(self) -> str | None:
-        """The secret, read anew each time so that it can change without a restart."""
-        return Path(self.redis_password_file).read_text().strip() if self.redis_password_file else None
+    def redis_password(self) -> str:
+        """The password, read anew each time so that it can change without a restart; empty where none is set."""
+        return Path(self.redis_password_file).read_text().strip() if self.redis_password_file else ""
 
 
 def variable(field: str) -> str:
-    """The environment variable that sets a field."""
+    """The environment variable of a field."""
     return field.upper() if field in UNPREFIXED else f"SSE_{field.upper()}"
 
 
 def load(environment: Mapping[str, str]) -> Settings:
-    """Read and check the environment; raise ConfigurationError for an unknown SSE_ variable or a senseless value."""
+    """Read and check the environment; ConfigurationError for an unknown SSE_ variable or a bad value."""
     fields = {variable(field): field for field in Settings.model_fields}
     for name in environment:
         if name.startswith("SSE_") and name not in fields:

@@ -1,4 +1,4 @@
-"""From the log into the ring: read in order, drop duplicates, and trust nothing after the broker was away."""
+"""From the log into the ring: reads in order, drops duplicates, and checks the log anew after the broker was away."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import logging
 import random
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sse_app.base.metrics import Metrics
 from sse_app.fanout.hub import Hub
@@ -16,32 +16,45 @@ from sse_app.fanout.ring import Ring, entry
 from sse_app.log.cursor import Cursor
 from sse_app.log.duplicates import Dropped, Window
 from sse_app.log.interface import MARKER, Bounds, Draft, Log, LogUnavailableError, OutOfRangeError, Record
-from sse_app.resume.redis_history import History
 
-_CHUNK = 1000  # records per read: some 10 ms of work
-_RETRY_SECONDS = (0.2, 2.0)  # between attempts to reach the log, growing
-_MARK_SECONDS = 5.0  # an append without an answer must not keep a replica from reading
+_CHUNK = 1000  # records per read: about 10 ms of work
+_RETRY_SECONDS = (0.2, 2.0)  # between attempts to reach the log: the first pause and the longest
+_MARK_SECONDS = 5.0  # for a marker: an append without an answer must not keep a replica from reading
 logger = logging.getLogger(__name__)
 
 
 class Feed:
-    """The one consumer of this replica; `ring.end` is its position."""
+    """The one reader of new records in this replica; `ring.end` is its position."""
 
     def __init__(
-        self, log: Log, ring: Ring, window: Window, hub: Hub, metrics: Metrics, history: History, marker_seconds: float
+        self,
+        log: Log,
+        window: Window,
+        hub: Hub,
+        metrics: Metrics,
+        marker_seconds: float,
+        *,
+        offer: Callable[[Ring, int, Draft], None],
+        forget: Callable[[], None],
     ) -> None:
+        """Feed the ring of the hub; after `marker_seconds` of silence a marker keeps the log from becoming empty.
+
+        :param offer: called for each new record, with the ring, the first offset that is new in it and the draft
+        :param forget: called when the log has other records than those that were read
+        """
         self.error = "not connected yet"  # empty while the log answers
-        self.end = 0  # the log's, as last heard
+        self.end = 0  # of the log, as last heard
         self.window = window
         self.dropped = Dropped()
-        self._doubted = False  # somebody has found the log to be another one
+        self._doubted = False  # somebody has found that the log has other records
         self._log = log
-        self._ring = ring
+        self._ring = hub.ring
         self._hub = hub
         self._metrics = metrics
-        self._history = history
         self._marker_seconds = marker_seconds
-        self._marker_due = 0.0  # by the loop's clock
+        self._marker_due = 0.0  # by the clock of the loop
+        self._offer = offer
+        self._forget = forget
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._count = 0
 
@@ -60,16 +73,19 @@ class Feed:
         await future
 
     def holds(self, cursor: Cursor, key: bytes) -> bool:
-        """Whether this record, with this key, is among what has been read."""
+        """Whether this record, with this key, is among those that have been read."""
         held, seen = self._ring.at(cursor.offset), self.window.find(key)
         if held is not None:
             return held.cursor == cursor
         return seen is not None and seen.first <= cursor.offset <= seen.last
 
-    async def prove(self) -> None:
-        """Make sure that the log still holds what was read last; if not, look into it and raise LogUnavailableError."""
+    async def check_log(self) -> None:
+        """Check that the log still holds the last record that was read; if not, have run() look into it and raise.
+
+        Raises LogUnavailableError.
+        """
         last = self._ring.at(self._ring.end - 1)
-        if last is None or not await self._same(last.cursor):
+        if last is None or not await self._is_in_log(last.cursor):
             self._doubted = True
             raise LogUnavailableError("the log has changed")
 
@@ -83,7 +99,7 @@ class Feed:
                 async with self._log.tail(self._ring.end) as tail:
                     while True:
                         fetched = await tail.fetch()
-                        if (self._doubted or not fetched.unbroken) and not await self._verify():
+                        if (self._doubted or not fetched.unbroken) and not await self._agrees():
                             break
                         self.end = fetched.end
                         await self._take(fetched.records)
@@ -112,7 +128,7 @@ class Feed:
                 future = heapq.heappop(self._waiting)[2]
                 if not future.done():
                     future.set_result(None)
-            while self._ring.end - self._hub.position > _CHUNK:  # never faster than the fan-out
+            while self._ring.end - self._hub.position > _CHUNK:  # the feed must not run ahead of the fan-out
                 await asyncio.wait((self._hub.moved(),))
 
     def _admit(self, record: Record, live: bool = True) -> None:
@@ -127,10 +143,10 @@ class Feed:
             self._metrics.events += 1
         else:
             self._metrics.skipped["duplicate" if duplicate else "no_event"] += 1
-        self._history.offer(self._ring, before, record.draft)
+        self._offer(self._ring, before, record.draft)
 
     async def _keep_alive(self, records: Sequence[Record]) -> None:
-        """Write a marker before retention can empty the log: every cursor names a real record."""
+        """Write a marker before retention can empty the log, because every cursor must name a real record."""
         if records:
             self._marker_due = asyncio.get_running_loop().time() + self._marker_seconds
         elif asyncio.get_running_loop().time() > self._marker_due:
@@ -141,15 +157,15 @@ class Feed:
             async with asyncio.timeout(_MARK_SECONDS):
                 await self._log.append([marker()])
         except TimeoutError as error:
-            raise LogUnavailableError("the log did not take a marker") from error
+            raise LogUnavailableError("the log did not accept a marker in time") from error
 
-    # --- trust
+    # --- does the log still hold what was read?
 
     async def _attach(self) -> None:
         await self._log.prepare()
         bounds = await self._bounds()
         if self._hub.open:
-            await self._verify()
+            await self._agrees()
         else:
             await self._hub.restart(lambda: self._load(bounds, bounds.end))
             newest = self._ring.at(self._ring.end - 1)
@@ -163,24 +179,24 @@ class Feed:
             bounds = await self._log.bounds()
         return bounds
 
-    async def _verify(self) -> bool:
-        """Whether the log still holds what was read last; otherwise everything here is made to agree with it."""
+    async def _agrees(self) -> bool:
+        """Whether the log still holds the last record that was read; if not, rebuild the ring so that it agrees."""
         self._doubted = False
         bounds, last = await self._bounds(), self._ring.at(self._ring.end - 1)
         position = self._ring.end
         if position < bounds.start or (last is not None and last.cursor.offset < bounds.start):
-            logger.warning("the log begins at %d: what was read up to %d cannot be proved", bounds.start, position - 1)
+            logger.warning("the log begins at %d, behind the last record read (%d)", bounds.start, position - 1)
             await self._hub.restart(lambda: self._load(bounds, bounds.end))
-        elif position > bounds.end or (last is not None and not await self._same(last.cursor)):
+        elif position > bounds.end or (last is not None and not await self._is_in_log(last.cursor)):
             cut = await self._first_difference(bounds)
-            logger.warning("the log has another content from offset %d on", cut)
-            self._history.forget()
+            logger.warning("the log has other records from offset %d on", cut)
+            self._forget()
             await self._hub.rewind(cut, lambda: self._load(bounds, cut))
         else:
             return True
         return False
 
-    async def _same(self, cursor: Cursor) -> bool:
+    async def _is_in_log(self, cursor: Cursor) -> bool:
         try:
             records = await self._log.read(cursor.offset, 1)
         except OutOfRangeError:
@@ -200,15 +216,12 @@ class Feed:
                 offset = record.offset + 1
         return min(offset, stop) if offset >= bounds.start else bounds.start
 
-    def _fail_waiting(self) -> None:
-        for _, _, future in self._waiting:
-            if not future.done():
-                future.set_exception(LogUnavailableError("the log changed"))
-        self._waiting.clear()
-
     async def _load(self, bounds: Bounds, target: int) -> None:
         """Fill window and ring with the records before `target`; those whose window is incomplete are not served."""
-        self._fail_waiting()
+        for _, _, future in self._waiting:
+            if not future.done():
+                future.set_exception(LogUnavailableError("the log has changed"))
+        self._waiting.clear()
         offset = max(bounds.start, target - self.window.size - self._ring.max_events)
         self.window.clear()
         self._ring.clear(offset)
@@ -217,7 +230,7 @@ class Feed:
             records = await self._log.read(offset, min(_CHUNK, target - offset))
             for record in records:
                 if not self.window.complete:
-                    self._ring.clear(record.offset)  # keep one: a cursor at it is followed by whole windows
+                    self._ring.clear(record.offset)  # keep one: the windows of all records after it are complete
                     self.dropped.clear(record.offset)
                 self._admit(record, live=False)
                 offset = record.offset + 1
@@ -228,5 +241,5 @@ class Feed:
 
 
 def marker() -> Draft:
-    """A record that everybody skips."""
+    """A record that every reader skips."""
     return Draft(f"marker\0{uuid.uuid4()}".encode(), MARKER, "marker", b"", b"")

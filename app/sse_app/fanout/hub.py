@@ -1,8 +1,8 @@
-"""Fan-out: every live subscriber gets each matching record, encoded once per distinct filter, written directly.
+"""Fan-out: every live subscriber gets each matching record, encoded once for each filter and written directly.
 
-No queue per subscriber. A live subscriber has been given everything below `position`; one that falls behind leaves the
-live set with a cursor of its own and replays from the ring (see stream.py). Sweeps, heartbeats and rewinds exclude each
-other by one lock, so at any boundary all live subscribers stand at the same position.
+There is no queue for a subscriber. A live one has been given everything below `position`. One that falls behind leaves
+the live ones with a cursor of its own and replays from the ring (see http/stream.py). One lock keeps sweeps, heartbeats
+and rewinds apart, so that between them all live subscribers stand at the same position.
 """
 
 from __future__ import annotations
@@ -10,133 +10,21 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from array import array
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from typing import get_args
 
-from sse_app.base import event
 from sse_app.base.channels import Filter, prefixes_of
 from sse_app.base.metrics import Metrics
-from sse_app.fanout.ring import Entry, Ring
-from sse_app.fanout.socket_writer import CLOSED, Wire, send
+from sse_app.fanout import event_stream
+from sse_app.fanout.event_stream import Heartbeat
+from sse_app.fanout.ring import Ring
+from sse_app.fanout.socket_writer import CLOSED, SocketWriter, chunk, send
+from sse_app.fanout.subscriber import Group, Subscriber
 
-SWEEP_RECORDS = 256  # and SWEEP_BYTES bound what one sweep adds to a transport's buffer
+SWEEP_RECORDS = 256  # with SWEEP_BYTES, the bound of what one sweep adds to the buffer of a transport
 SWEEP_BYTES = 131_072
-SWEEP_WRITES = 500  # some 4 ms of writes before publishers and new streams get their turn
-
-
-class Subscriber:
-    """One stream: where to write, what it wants, and how far it has come."""
-
-    __slots__ = (
-        "cursor",
-        "ending",
-        "group",
-        "heartbeat",
-        "live",
-        "lost",
-        "paused",
-        "place",
-        "reason",
-        "slot",
-        "waiter",
-        "wanted",
-        "wire",
-    )
-
-    def __init__(self, wanted: Filter, cursor: int, heartbeat: event.Heartbeat) -> None:
-        self.wanted = wanted
-        self.cursor = cursor  # last offset considered; while live see Hub.considered()
-        self.heartbeat: event.Heartbeat = heartbeat
-        self.wire: Wire | None = None  # None: never live, see stream.py
-        self.group: Group | None = None
-        self.place = -1  # in the group's order, see there
-        self.slot = 0
-        self.live = False
-        self.paused = False  # the transport holds more than it should
-        self.lost = False  # the connection is gone
-        self.ending = False
-        self.reason = ""  # of the end, as `bye` tells it; empty: no bye
-        self.waiter: asyncio.Future[None] | None = None
-
-    def notify(self) -> None:
-        """Wake the stream's own task."""
-        if self.waiter is not None and not self.waiter.done():
-            self.waiter.set_result(None)
-
-    def notified(self) -> asyncio.Future[None]:
-        """What notify() completes next."""
-        self.waiter = asyncio.get_running_loop().create_future()
-        return self.waiter
-
-    async def wait(self, seconds: float | None = None) -> bool:
-        """Wait for notify(); False when the time is over."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self.notified()
-        except TimeoutError:
-            return False
-        return True
-
-    def end(self, reason: str = "") -> None:
-        """Have the stream end itself, saying bye where a reason is given."""
-        if not self.ending:  # the first reason stands: after a change of the log no id may be sent with a bye
-            self.ending, self.reason = True, reason
-        self.notify()
-
-    def pause(self) -> None:
-        """The transport's buffer is over its limit."""
-        self.paused = True
-
-    def resume(self) -> None:
-        """The transport's buffer is nearly empty again."""
-        self.paused = False
-        self.notify()
-
-    def lose(self) -> None:
-        """The connection is gone."""
-        self.lost = True
-        if self.wire is not None:
-            self.wire.close()
-        if self.group is not None:
-            self.group.note(self)
-        self.notify()
-
-
-class Group:
-    """Live subscribers with equal filters."""
-
-    __slots__ = ("descriptors", "done", "frames", "last", "members", "order", "sweeping", "wanted")
-
-    def __init__(self, wanted: Filter) -> None:
-        self.wanted = wanted
-        self.members: dict[Subscriber, None] = {}
-        self.order: list[Subscriber] | None = None  # as they are swept, each at its place; None: not made yet
-        self.descriptors = array("i")  # in that order: a sweep of these touches nothing else of a subscriber
-        self.frames: list[bytes] = []
-        self.last: Entry | None = None  # whose frame is the newest, so that two matching patterns give one copy
-        self.sweeping: int | None = None  # where the running sweep began, if it touches this group
-        self.done = 0  # places that it has come past
-
-    def changed(self) -> None:
-        """A member has come or gone."""
-        self.order = None
-
-    def note(self, subscriber: Subscriber) -> None:
-        """See whether a member may still be written to by its descriptor."""
-        if self.order is not None and subscriber.wire is not None:
-            self.descriptors[subscriber.place] = subscriber.wire.direct
-
-    def ordered(self) -> list[Subscriber]:
-        """The members in the order of a sweep."""
-        if self.order is None:
-            self.order = list(self.members)
-            self.descriptors = array("i", [CLOSED]) * len(self.order)
-            for place, subscriber in enumerate(self.order):
-                subscriber.place = place
-                self.note(subscriber)
-        return self.order
+SWEEP_WRITES = 500  # about 4 ms of writes before publishers and new streams get their turn
 
 
 class Hub:
@@ -144,10 +32,10 @@ class Hub:
 
     def __init__(self, ring: Ring, metrics: Metrics, heartbeat_seconds: int) -> None:
         self.ring = ring
-        self.position = 0  # everything below has been given to every live subscriber that wants it
-        self.open = False  # streams are served: the ring stands, its head names a real record
+        self.position = 0  # every live subscriber has been given everything below it that it wants
+        self.open = False  # whether streams are served: the ring is filled, and its head names a real record
         self.draining = False
-        self.history = 0  # changes whenever the ring is rebuilt: a cursor checked before means nothing after
+        self.generation = 0  # of the ring; grows when it is rebuilt, so that cursors are checked again
         self.streams: set[Subscriber] = set()
         self._metrics = metrics
         self._groups: dict[Filter, Group] = {}
@@ -163,14 +51,14 @@ class Hub:
 
     # --- membership
 
-    def add(self, subscriber: Subscriber, history: int) -> None:
-        """Count a stream in whose cursor was checked in `history`; it gets heartbeats from now on."""
+    def add(self, subscriber: Subscriber, generation: int) -> None:
+        """Count a stream in whose cursor was checked in that ring generation; it gets heartbeats from now on."""
         self.streams.add(subscriber)
         self._empty.clear()
-        # one hand position behind now: the first heartbeat comes a whole turn later
+        # One position behind the hand: the first heartbeat comes after a whole turn.
         subscriber.slot = self._hand - 1 if self._hand else len(self._wheel) - 1
         self._wheel[subscriber.slot][subscriber] = None
-        if self.draining or history != self.history:  # meanwhile
+        if self.draining or generation != self.generation:  # either may have come since the cursor was checked
             subscriber.end("draining" if self.draining else "")
 
     def remove(self, subscriber: Subscriber) -> None:
@@ -182,7 +70,7 @@ class Hub:
             self._empty.set()
 
     def join(self, subscriber: Subscriber) -> None:
-        """Make a subscriber live that has considered everything below `position`."""
+        """Make a subscriber live; it must have considered everything below `position`."""
         wanted = subscriber.wanted
         group = self._groups.get(wanted)
         if group is None:
@@ -191,20 +79,20 @@ class Hub:
                 for key in keys:
                     index.setdefault(key, {})[group] = None
         group.members[subscriber] = None
-        group.changed()
-        subscriber.place = -1  # in no sweep that has begun
-        subscriber.wanted = group.wanted  # one object for all equal filters
+        group.order = None  # a member has come or gone
+        subscriber.place = -1  # it takes no part in a sweep that has begun
+        subscriber.wanted = group.wanted  # one object for all equal filters, to save memory
         subscriber.group, subscriber.live, subscriber.cursor = group, True, self.position - 1
 
     def leave(self, subscriber: Subscriber) -> None:
-        """End being live; the cursor says how far the subscriber has come."""
+        """Take a subscriber out of the live ones; its cursor says how far it has come."""
         group = subscriber.group
         if group is None:
             return
         subscriber.cursor = self.considered(subscriber)
         subscriber.live, subscriber.group, subscriber.place = False, None, -1
         del group.members[subscriber]
-        group.changed()
+        group.order = None  # a member has come or gone
         if not group.members and self._groups.get(group.wanted) is group:
             del self._groups[group.wanted]
             for index, keys in ((self._by_exact, group.wanted.exact), (self._by_prefix, group.wanted.prefixes)):
@@ -214,12 +102,12 @@ class Hub:
                         del index[key]
 
     def considered(self, subscriber: Subscriber) -> int:
-        """Last offset considered for a subscriber and handed to its transport."""
+        """The last offset that was considered for a subscriber; what matched has been handed to its transport."""
         group = subscriber.group
         if group is None:
             return subscriber.cursor
         if group.sweeping is not None and subscriber.place >= group.done:
-            return group.sweeping - 1  # the running sweep has not come to it yet
+            return group.sweeping - 1  # the running sweep has not reached it yet
         return self.position - 1
 
     def id_at(self, offset: int) -> str | None:
@@ -227,13 +115,14 @@ class Hub:
         held = self.ring.at(offset)
         return None if held is None else str(held.cursor)
 
-    def _write(self, subscriber: Subscriber, wire: Wire, data: bytes) -> bool:
-        """Write to one, and see to a refusal: uvloop has closed the transport before it tells that it is lost.
+    def _write(self, subscriber: Subscriber, writer: SocketWriter, data: bytes) -> bool:
+        """Write to one subscriber; a transport may refuse, because uvloop closes it before it says that it is lost.
 
-        Left to end a sweep, those behind would miss the event, and a heartbeat would tell them that they had it.
+        If the refusal ended the sweep, the subscribers after this one would miss the event, and the next heartbeat
+        would tell them that they had got it.
         """
         try:
-            wire.write(data)
+            writer.write(data)
         except RuntimeError:
             self.leave(subscriber)
             subscriber.lose()
@@ -245,17 +134,17 @@ class Hub:
     # --- delivery
 
     def notify(self) -> None:
-        """The ring has grown."""
+        """Wake run(): the ring has grown."""
         self._wake.set()
 
     def moved(self) -> asyncio.Future[None]:
-        """What the next sweep completes; shared, so wait for it by asyncio.wait(), which does not cancel it."""
+        """A future that the next sweep completes; it is shared, so wait by asyncio.wait(), which does not cancel it."""
         if self._moved is None:
             self._moved = asyncio.get_running_loop().create_future()
         return self._moved
 
     async def run(self) -> None:
-        """Sweep whenever there is something; what arrives during a sweep goes out together in the next."""
+        """Sweep whenever there is something; what arrives during a sweep is sent together by the next."""
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -272,7 +161,7 @@ class Hub:
     async def _sweep(self) -> None:
         begin = stop = self.position
         touched: list[Group] = []
-        timestamps: list[int] = []  # of the events that somebody gets
+        timestamps: list[int] = []  # of the events that at least one subscriber gets
         size = 0
         for entry in self.ring.slice(begin, min(self.ring.end, begin + SWEEP_RECORDS)):
             stop += 1
@@ -292,7 +181,7 @@ class Hub:
                 size += len(entry.frame)
                 if size >= SWEEP_BYTES:
                     break
-        # Orders before the first pause: who joins from here on has considered everything below `stop` already.
+        # Orders are made before the first pause: whoever joins later has already considered everything below `stop`.
         work = [(group, group.ordered(), len(group.frames), chunk(b"".join(group.frames))) for group in touched]
         for group in touched:
             group.frames, group.last, group.sweeping, group.done = [], None, begin, 0
@@ -305,7 +194,7 @@ class Hub:
             given = 0
             for place, descriptor in enumerate(group.descriptors):
                 sent = 0
-                if descriptor != CLOSED and group.order is order:  # else somebody came or went during a pause
+                if descriptor != CLOSED and group.order is order:  # otherwise a member came or went during a pause
                     sent = send(descriptor, encoded)
                 given += sent == len(encoded) or self._give(order[place], place, encoded, sent)
                 turns += 1
@@ -322,18 +211,18 @@ class Hub:
             self._metrics.latency.observe(max(0.0, now - timestamp / 1000))
 
     def _give(self, subscriber: Subscriber, place: int, data: bytes, sent: int) -> bool:
-        """Write what its socket did not take, or what only its wire may write; whether it was given."""
-        wire = subscriber.wire
+        """Write what the socket did not take, or what only the writer may write; return whether the event was given."""
+        writer = subscriber.writer
         if subscriber.place != place:
-            return False  # it has left, and has come anew perhaps
-        if wire is None or subscriber.paused:
+            return False  # it has left, and may have joined again
+        if writer is None or subscriber.paused:
             self.leave(subscriber)
             subscriber.notify()
             return False
-        return self._write(subscriber, wire, data[sent:])
+        return self._write(subscriber, writer, data[sent:])
 
     async def beat(self) -> None:
-        """Once a second, heartbeat one slot of the wheel."""
+        """Once a second, send heartbeats to one slot of the wheel."""
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
@@ -347,40 +236,40 @@ class Hub:
         id_ = self.id_at(self.position - 1) if self.open else None
         if id_ is None:
             return
-        frames = {kind: chunk(event.heartbeat(kind, id_)) for kind in get_args(event.Heartbeat)}
-        comment = chunk(event.COMMENT)
+        frames = {kind: chunk(event_stream.heartbeat(kind, id_)) for kind in get_args(Heartbeat)}
+        comment = chunk(event_stream.COMMENT)
         for done, subscriber in enumerate(subscribers, 1):
-            if subscriber.lost or subscriber.ending or subscriber.wire is None:
+            if subscriber.lost or subscriber.ending or subscriber.writer is None:
                 continue
             if subscriber.paused:
-                self.leave(subscriber)  # its own task counts how long it stays slow
+                self.leave(subscriber)  # its own task measures how long it stays slow
                 subscriber.notify()
             else:
-                self._write(subscriber, subscriber.wire, frames[subscriber.heartbeat] if subscriber.live else comment)
+                self._write(subscriber, subscriber.writer, frames[subscriber.heartbeat] if subscriber.live else comment)
             if not done % SWEEP_WRITES:
                 await asyncio.sleep(0)
 
-    # --- what befalls all streams at once
+    # --- what happens to all streams at once
 
     async def rewind(self, cut: int, reload: Callable[[], Awaitable[None]]) -> None:
-        """The log has another content from `cut` on: say so in every live stream and go on there; end the others."""
+        """The log has other records from `cut` on: send a gap to every live stream and go on there; end the others."""
         async with self._lock:
             requested = self.id_at(self.position - 1) or ""
             await self._reload(reload)
             told = self.position > cut
             self.position = min(self.position, cut)
-            frame = chunk(event.gap("truncated", requested, self.id_at(cut - 1)))
+            frame = chunk(event_stream.gap("truncated", requested, self.id_at(cut - 1)))
             for subscriber in self.streams:
-                if subscriber.live and not subscriber.paused and subscriber.wire is not None:
+                if subscriber.live and not subscriber.paused and subscriber.writer is not None:
                     if not told:
                         continue
-                    if self._write(subscriber, subscriber.wire, frame):
+                    if self._write(subscriber, subscriber.writer, frame):
                         self._metrics.gaps["truncated"] += 1
                 else:
-                    subscriber.end()  # its resume is checked like any other
+                    subscriber.end()  # it comes back, and its cursor is checked like any other
 
     async def restart(self, reload: Callable[[], Awaitable[None]]) -> None:
-        """The ring is rebuilt from elsewhere in the log: end every stream, so that each resumes by its id."""
+        """The ring is rebuilt from another place in the log: end every stream, so that each resumes by its id."""
         async with self._lock:
             await self._reload(reload)
             self.position = self.ring.end
@@ -388,7 +277,7 @@ class Hub:
 
     async def _reload(self, reload: Callable[[], Awaitable[None]]) -> None:
         self.open = False
-        self.history += 1
+        self.generation += 1
         try:
             await reload()
         except BaseException:
@@ -405,13 +294,13 @@ class Hub:
             subscriber.end()
 
     async def drain(self, seconds: float) -> None:
-        """End every stream, spread over the time given; cut what is left then."""
+        """End every stream, spread over the given time; cut those that are left after it."""
         self.draining = True
         streams = list(self.streams)
         random.shuffle(streams)
         loop = asyncio.get_running_loop()
         begun = loop.time()
-        spread = min(seconds * 0.8, len(streams) * 0.01)  # a few need no spreading
+        spread = min(seconds * 0.8, len(streams) * 0.01)  # a few streams need no spreading
         for index, subscriber in enumerate(streams):
             subscriber.end("draining")
             late = begun + spread * index / len(streams) - loop.time()
@@ -421,10 +310,5 @@ class Hub:
             async with asyncio.timeout_at(begun + seconds):
                 await self._empty.wait()
         for subscriber in self.streams:
-            if subscriber.wire is not None:
-                subscriber.wire.abort()
-
-
-def chunk(body: bytes) -> bytes:
-    """One chunk of a chunked body (RFC 9112, section 7.1)."""
-    return b"%x\r\n%b\r\n" % (len(body), body)
+            if subscriber.writer is not None:
+                subscriber.writer.abort()

@@ -1,4 +1,4 @@
-"""The newest records, encoded once, shared by every subscriber of this replica."""
+"""The newest records, encoded once and shared by every subscriber of this replica."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sse_app.base import event
 from sse_app.base.channels import Filter
+from sse_app.fanout import event_stream
 from sse_app.log.cursor import Cursor
 from sse_app.log.interface import MARKER, Record
 
 
 class Entry(NamedTuple):
-    """A record as it goes out; no frame for what every subscriber skips (markers, duplicates, foreign nonsense)."""
+    """A record as it is sent; without a frame where every subscriber skips it: a marker, a duplicate, no event."""
 
     cursor: Cursor
     timestamp: int
@@ -23,43 +23,43 @@ class Entry(NamedTuple):
     traceparent: str = ""
 
     def traced(self) -> bytes:
-        """The frame for who asked for traces; one with nothing to add is the same bytes."""
-        return event.traced(self.frame or b"", self.traceparent)
+        """The frame for a subscriber that asked for traces; the same bytes where there is no traceparent."""
+        return event_stream.traced(self.frame or b"", self.traceparent)
 
 
 def entry(record: Record, duplicate: bool) -> Entry:
-    """Encode a record; a duplicate keeps its place in the sequence and no content."""
+    """Encode a record; a duplicate keeps its place in the sequence but no content."""
     cursor, draft = Cursor(record.offset, record.fingerprint), record.draft
     if duplicate or draft.channel == MARKER:
         return Entry(cursor, record.timestamp, draft.channel, None)
-    frame = event.frame(draft.event, draft.data, str(cursor))
+    frame = event_stream.frame(draft.event, draft.data, str(cursor))
     return Entry(cursor, record.timestamp, draft.channel, frame, draft.traceparent)
 
 
 class Ring:
-    """Consecutive offsets [start, end), bounded by number and bytes."""
+    """Consecutive offsets [start, end), bounded by number and by bytes."""
 
     def __init__(self, events: int, size: int) -> None:
         self.max_events = events
         self._max_bytes = size
         self._entries: list[Entry] = []
-        self._dropped = 0  # entries at the head of the list that are gone already
+        self._dropped = 0  # entries at the head of the list that no longer count
         self.end = 0
         self.bytes = 0
 
     @classmethod
     def unbounded(cls) -> Ring:
-        """For a reader that knows its own bounds."""
+        """A ring for a reader that knows its own bounds."""
         return cls(sys.maxsize, sys.maxsize)
 
     @property
     def start(self) -> int:
-        """First offset held."""
+        """The first offset held."""
         return self.end - len(self)
 
     @property
     def seconds(self) -> float:
-        """Age of the oldest record held, by the log's clock."""
+        """Age of the oldest record held, by the clock of the log."""
         oldest = self.at(self.start)
         return 0.0 if oldest is None else max(0.0, time.time() - oldest.timestamp / 1000)
 
@@ -75,7 +75,7 @@ class Ring:
     def append(self, new: Entry) -> None:
         """Take the next entry; an offset that the log itself skips (end of a foreign transaction) gets an empty one.
 
-        The empty one has the cursor of the record before it, since every id given to a client must name a real record.
+        The empty one has the cursor of the record before it, since every id that a client gets must name a real record.
         """
         if not self._entries:
             self.end = new.cursor.offset
@@ -87,13 +87,13 @@ class Ring:
         self.bytes += len(new.frame or b"")
 
     def trim(self, keep_from: int) -> None:
-        """Come back within the bounds, but keep what subscribers have not been given yet."""
+        """Drop the oldest until the bounds hold, but keep what subscribers have not been given yet."""
         while (
             len(self) > 1 and self.start < keep_from and (len(self) > self.max_events or self.bytes > self._max_bytes)
         ):
             self.bytes -= len(self._entries[self._dropped].frame or b"")
             self._dropped += 1
-        if self._dropped > len(self):  # rarely, because moving a list costs its length
+        if self._dropped > len(self):  # rarely, because to shift a list costs its length
             del self._entries[: self._dropped]
             self._dropped = 0
 
@@ -102,14 +102,14 @@ class Ring:
         return self._entries[offset - self.end] if self.start <= offset < self.end else None
 
     def slice(self, start: int, stop: int) -> Sequence[Entry]:
-        """Entries [start, stop), which must lie within the ring."""
+        """The entries [start, stop), which must lie within the ring."""
         base = self.end - len(self._entries)
         return self._entries[start - base : stop - base]
 
     def collect(self, start: int, stop: int, wanted: Filter, limit: int) -> tuple[bytes, int]:
         """Frames for a filter from `start`, about `limit` bytes of them, and the offset to go on from."""
         frames, size = list[bytes](), 0
-        for held in self.slice(start, min(stop, start + 1000)):  # 1000: some 0.2 ms before others get their turn
+        for held in self.slice(start, min(stop, start + 1000)):  # 1000: about 0.2 ms before others get their turn
             start += 1
             if held.frame is not None and wanted.matches(held.channel):
                 frames.append(held.traced() if wanted.traced else held.frame)

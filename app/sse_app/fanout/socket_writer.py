@@ -1,8 +1,8 @@
-"""What a stream writes by: its connection's socket while the transport holds nothing back, else the transport.
+"""Writes a stream directly to the socket of its connection, or to the transport while that holds something back.
 
-A transport's own write costs as much again as the kernel's part of it is at 20 events a second: what it keeps of each
-connection has left the processor's caches since the last event. Whatever is not simply taken whole (a full buffer, a
-broken connection) is the transport's to see to, with its limits, its pauses and its errors.
+At 20 events a second, the write of a transport costs as much again as the kernel's part of it, because the state that
+it keeps of each connection has left the caches of the processor since the last event. Whatever the socket does not take
+whole (a full buffer, a broken connection) goes to the transport, which has its limits, its pauses and its errors.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import os
 CLOSED = -1  # no descriptor: write(2) refuses it
 
 
-class Wire:
-    """One connection's; all that a stream writes goes by here, so that nothing overtakes what the transport holds."""
+class SocketWriter:
+    """Of one connection. Everything that a stream writes goes through it, so that nothing overtakes the transport."""
 
     __slots__ = ("_descriptor", "_transport", "held")
 
@@ -22,15 +22,15 @@ class Wire:
         self._transport = transport
         encrypts = transport.get_extra_info("sslcontext") is not None
         self._descriptor: int = CLOSED if encrypts else transport.get_extra_info("socket").fileno()
-        self.held = True  # whether the transport may hold something: at first, the answer's head
+        self.held = True  # whether the transport may hold something: at first, the head of the answer
 
     @property
     def direct(self) -> int:
-        """The descriptor of the socket, for who writes to very many; CLOSED where write() must be asked."""
+        """The descriptor of the socket, for a caller that writes to very many; CLOSED where it must call write()."""
         return CLOSED if self.held else self._descriptor
 
     def write(self, data: bytes) -> None:
-        """Write, or have the transport do it; RuntimeError from one that is closed."""
+        """Write, or have the transport do it; RuntimeError from a transport that is closed."""
         if not self.held or not self._transport.get_write_buffer_size():
             sent = send(self._descriptor, data)
             self.held = sent < len(data)
@@ -41,7 +41,7 @@ class Wire:
         self._transport.write(data)
 
     def close(self) -> None:
-        """Forget the socket: once the transport has told that it is lost, its number may be another connection's."""
+        """Forget the socket: once the transport has said that it is lost, another connection may get its number."""
         self._descriptor, self.held = CLOSED, True
 
     def abort(self) -> None:
@@ -50,8 +50,13 @@ class Wire:
 
 
 def send(descriptor: int, data: bytes) -> int:
-    """What a socket takes at once; 0 of a full or broken one, and the transport will hear the same from it."""
+    """Bytes that a socket takes at once; 0 from a full or broken one, which then tells the transport the same."""
     try:
         return os.write(descriptor, data)
     except OSError:
         return 0
+
+
+def chunk(body: bytes) -> bytes:
+    """One chunk of a chunked body (RFC 9112, section 7.1)."""
+    return b"%x\r\n%b\r\n" % (len(body), body)

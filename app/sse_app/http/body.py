@@ -1,25 +1,26 @@
-"""The body of a publish: read within bounds, then JSON as RFC 8259 has it, without what readers disagree about."""
+"""The body of a publish: read within bounds, then parsed as strict JSON (RFC 8259)."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from pydantic import TypeAdapter, ValidationError
 
+from sse_app.base.asgi import Receive, Scope, header_values
 from sse_app.base.event import Event
+from sse_app.base.json_value import Json, no_duplicates
 from sse_app.base.problem import Problem
 
 _BODY_SECONDS = 15.0  # for a whole body of at most SSE_MAX_BODY_BYTES
 _BATCH: TypeAdapter[list[Event]] = TypeAdapter(list[Event])
 
 
-async def read(scope: MutableMapping[str, Any], receive: Callable[[], Awaitable[Any]], limit: int) -> bytes:
+async def read(scope: Scope, receive: Receive, limit: int) -> bytes:
     """At most `limit` bytes; raises Problem for more, for a body that ends early, and for one that takes too long."""
     too_large = Problem(413, f"the body is over {limit} bytes", {"connection": "close"})
-    if any(name == b"content-length" and int(value) > limit for name, value in scope["headers"]):
+    if any(int(value) > limit for value in header_values(scope, b"content-length")):
         raise too_large
     parts, size, more = list[bytes](), 0, True
     try:
@@ -38,9 +39,9 @@ async def read(scope: MutableMapping[str, Any], receive: Callable[[], Awaitable[
 
 
 def events(body: bytes, limit: int) -> list[Event]:
-    """The events of a body that holds one or a list; raises Problem with the fields that are wrong."""
+    """The events of a body that holds one event or a list; raises Problem with the fields that are wrong."""
     try:
-        document: Any = json.loads(body.decode(), parse_constant=_no_constant, object_pairs_hook=no_duplicates)
+        document: Json = json.loads(body.decode(), parse_constant=_no_constant, object_pairs_hook=no_duplicates)
         found = _BATCH.validate_python(document if isinstance(document, list) else [document])
     except RecursionError as error:
         raise Problem(400, "the body is nested too deeply") from error
@@ -50,17 +51,9 @@ def events(body: bytes, limit: int) -> list[Event]:
     except ValueError as error:
         raise Problem(400, f"the body is not JSON: {error}") from error
     if not 1 <= len(found) <= limit:
-        raise Problem(422, f"a batch holds 1 to {limit} events, this one {len(found)}")
+        raise Problem(422, f"a batch: expected 1 to {limit} events, found {len(found)}")
     return found
 
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
-
-
-def no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of json.loads; ValueError where a name occurs twice: readers disagree about which one counts."""
-    document = dict(pairs)
-    if len(document) < len(pairs):
-        raise ValueError("a name occurs twice in an object")
-    return document

@@ -1,40 +1,37 @@
-"""Cross-origin requests (WHATWG Fetch, CORS protocol), allowed by configuration alone."""
+"""Cross-origin requests (WHATWG Fetch, CORS protocol), which only the configuration allows."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
+from sse_app.base.asgi import Application
 from sse_app.base.problem import Problem
 
-if TYPE_CHECKING:
-    from starlette.datastructures import Headers
-
-    from sse_app.http.stream import Application
-
-# EventSource sends Last-Event-ID without asking, fetch asks first.
+# An EventSource sends Last-Event-ID without asking; fetch() asks first.
 _REQUEST_HEADERS = ("Authorization", "Idempotency-Key", "Last-Event-ID", "Content-Type", "traceparent")
 _RESPONSE_HEADERS = ("X-Replica", "X-Request-ID", "Idempotency-Key", "Retry-After")
 
 
 class _Cors(CORSMiddleware):
-    """A refused preflight request is a problem like any other."""
+    """Starlette's, with a refused preflight request as a problem like any other."""
 
     def preflight_response(self, request_headers: Headers) -> Response:
         response = super().preflight_response(request_headers)
         if response.status_code < 400:
             return response
-        problem = Problem(response.status_code, bytes(response.body).decode(), {"vary": response.headers["vary"]})
-        return Response(problem.body(), problem.status, problem.headers)
+        vary = {"vary": response.headers["vary"]}
+        return Problem(response.status_code, bytes(response.body).decode(), vary).response()
 
 
 def allow(application: Application, origins: str) -> Application:
-    """Let pages of these origins (comma-separated, or *) read what the application answers; empty: no page."""
+    """Let pages of these origins (separated by commas, or *) read the answers; empty: no page may."""
     if not origins:
         return application
-    wrapped: Any = application
+    wrapped: Any = application  # Starlette types ASGI with its own aliases
     return _Cors(
         wrapped,
         allow_origins=origins.split(","),

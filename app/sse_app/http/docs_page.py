@@ -1,4 +1,4 @@
-"""The OpenAPI document as one page of plain HTML: no script, no font, nothing fetched: it works without a network."""
+"""The OpenAPI document as one page of plain HTML: it has no script and no font, and works without a network."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from html import escape
 from typing import Any
 
-# The page can load nothing, whatever stands in the document.
+Object = dict[str, Any]  # of the document, as FastAPI makes it
+# The page can load nothing, whatever the document says.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 _STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
@@ -19,7 +20,7 @@ table { border-collapse: collapse } td { padding: .125rem 1rem .125rem 0; vertic
 """
 
 
-def page(document: dict[str, Any]) -> str:
+def page(document: Object) -> str:
     """Every operation with its parameters, bodies, answers and examples."""
     title = f"{document['info']['title']} {document['info']['version']}"
     parts = [
@@ -40,7 +41,7 @@ def page(document: dict[str, Any]) -> str:
     return "\n".join([*parts, "</body></html>"])
 
 
-def _operation(heading: str, operation: dict[str, Any], schemas: dict[str, Any]) -> Iterator[str]:
+def _operation(heading: str, operation: Object, schemas: Object) -> Iterator[str]:
     yield f"<h2><code>{escape(heading)}</code></h2><p>{_text(operation.get('description', ''))}</p>"
     if parameters := operation.get("parameters"):
         yield "<h3>Parameters</h3><table>"
@@ -58,7 +59,7 @@ def _operation(heading: str, operation: dict[str, Any], schemas: dict[str, Any])
         yield from _content(answer.get("content", {}), schemas)
 
 
-def _content(content: dict[str, Any], schemas: dict[str, Any]) -> Iterator[str]:
+def _content(content: Object, schemas: Object) -> Iterator[str]:
     for media_type, media in content.items():
         reference = media.get("schema", {}).get("$ref", "").rpartition("/")[2]
         kind = f'<a href="#{escape(reference)}">{escape(reference)}</a>' if reference else ""
@@ -73,7 +74,7 @@ def _content(content: dict[str, Any], schemas: dict[str, Any]) -> Iterator[str]:
 
 
 def _text(text: str) -> str:
-    """Escaped, with what stands in backquotes as code."""
+    """The text escaped, with the parts in backquotes as code."""
     parts = escape(text).split("`")
     return "".join(f"<code>{part}</code>" if index % 2 else part for index, part in enumerate(parts))
 

@@ -7,18 +7,22 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from sse_app.base.event import CHANNEL, RESERVED, Event
+from sse_app.base.channels import CHANNEL
+from sse_app.base.event import RESERVED, Event
+from sse_app.base.json_value import Json, JsonObject
 from sse_app.base.problem import SCHEMA, Problem
+
+Responses = dict[int | str, dict[str, Any]]  # as FastAPI types them
 
 ID = "41-9f2c0b1e"
 CHANNEL_PATTERN = rf"^{CHANNEL.pattern}$"
 _FILTER_PATTERN = rf"^({CHANNEL.pattern}|[A-Za-z0-9._:/-]{{0,199}}\.\*|\*)$"
 
 _DESCRIPTION = """
-Publish events by POST, read them as server-sent events (WHATWG HTML, section 9.2), resume with nothing lost and nothing
-doubled. Errors are problem details (RFC 9457). Every answer carries `X-Replica`, the name of the replica that gave it.
+Publish events by POST, read them as server-sent events (WHATWG HTML, section 9.2), and resume: nothing is lost and
+nothing comes twice. Errors are problem details (RFC 9457). Every answer names its replica in `X-Replica`.
 
-An id is opaque. A stream that ends is resumed at any replica with the last id as `Last-Event-ID`.
+Clients do not look into an id. A stream that ends is resumed at any replica, with the last id as `Last-Event-ID`.
 """
 
 _WHY = {
@@ -39,13 +43,13 @@ _WHY = {
     ),
 }  # fmt: skip
 _SAID = {
-    400: "The request makes no sense: the field is named.",
-    401: "No credential that is accepted. Final for an EventSource. Never answered where authorization is off.",
-    403: "The credential is accepted and does not allow this: the channel is named. Final for an EventSource.",
-    408: "The body took too long.",
+    400: "The request is invalid: `detail` names the field.",
+    401: "The credential is missing or refused. Final for an EventSource. Never sent where authorization is off.",
+    403: "The credential is valid but does not allow this: `channel` names the channel. Final for an EventSource.",
+    408: "The body took too long to arrive.",
     413: "The body, or what would be stored, is over the limit.",
-    422: "JSON, but no event; or the key was used before with another body. Nothing was stored.",
-    429: "Over the publisher's rate; Retry-After says when to come back. Nothing was stored.",
+    422: "The body is JSON but not an event, or the key was used before with another body. Nothing was stored.",
+    429: "The publisher is over its rate; Retry-After says when to try again. Nothing was stored.",
     503: "The outcome is unknown: repeat with the same Idempotency-Key.",
 }
 
@@ -77,33 +81,30 @@ data: {"replica":"sse-app-1","subscribers":200,"...":"as GET /api/v1/stats"}
 """
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def _problem(description: str, **example: object) -> dict[str, Any]:
+    media = {"schema": {"$ref": "#/components/schemas/Problem"}, **example}
+    return {"description": description, "content": {"application/problem+json": media}}
+
+
+ANY_PROBLEM = _problem("Any other error")
+
+
+def problems(*statuses: int) -> Responses:
     """The `responses` of a route that may answer these errors."""
-    return {
-        status: {
-            "description": _SAID[status],
-            "content": {
-                "application/problem+json": {
-                    "schema": {"$ref": "#/components/schemas/Problem"},
-                    "example": _WHY[status].document,
-                }
-            },
-        }
-        for status in statuses
-    }
+    return {status: _problem(_SAID[status], example=_WHY[status].document) for status in statuses}
 
 
-def _event_stream(description: str, **examples: str) -> dict[int | str, dict[str, Any]]:
+def _event_stream(description: str, **examples: str) -> Responses:
     shown = {name: {"value": text} for name, text in examples.items()}
     content = {"text/event-stream": {"schema": {"type": "string"}, "examples": shown}}
     return {200: {"description": description, "content": content}}
 
 
-STREAM: dict[int | str, dict[str, Any]] = {
+STREAM: Responses = {
     **_event_stream(
         "A stream that goes on until one side ends it. Its first block has `retry` and the cursor as `id`, or is a"
-        " `gap`. A replica that cannot serve now answers 200, `retry` and the end: an EventSource comes back after any"
-        " 200, and gives up for ever after anything else.",
+        " `gap`. A replica that cannot serve now answers 200 with `retry` and ends the stream, because an EventSource"
+        " comes back after any 200 and never after another status.",
         events=_STREAM,
         gap=_GAP,
         bye=_BYE,
@@ -111,62 +112,62 @@ STREAM: dict[int | str, dict[str, Any]] = {
     ),
     **problems(400, 401, 403),
 }
-STATS_STREAM: dict[int | str, dict[str, Any]] = {
+STATS_STREAM: Responses = {
     **_event_stream(
-        "An event `stats` a second, with what GET /api/v1/stats answers; no ids, since there is nothing to resume.",
+        "An event `stats` each second, with what GET /api/v1/stats answers. There are no ids, because there is nothing"
+        " to resume.",
         stats=_STATS,
         later=_LATER,
     ),
     **problems(401, 403),
 }
 
-_KEY = {
+_KEY: JsonObject = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "Names this publish: a repetition with the same key and body stores nothing and gets the same ids."
-    " Empty is as good as none.",
+    "description": "Names this publish. A repetition with the same key and body stores nothing and gets the same ids."
+    " An empty key counts as none.",
     "schema": {"type": "string", "pattern": "^[!-~]{0,200}$"},
     "example": "7d3c6f1a-order-1",
 }
-_TRACEPARENT = {
+_TRACEPARENT: JsonObject = {
     "name": "traceparent",
     "in": "header",
-    "description": "The publisher's trace (W3C Trace Context), kept with the events; one that is not valid is ignored.",
+    "description": "The trace of the publisher (W3C Trace Context), kept with the events. An invalid one is ignored.",
     "schema": {"type": "string"},
     "example": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 }
 
 
-def publish(max_batch_events: int) -> dict[str, Any]:
-    """Request body and header of a publish, which the code reads by itself."""
+def publish(max_batch_events: int) -> JsonObject:
+    """The request body and the headers of a publish, which http/publish.py reads without the framework."""
     one = Event.model_json_schema()
     one["properties"]["event"]["not"] = {"enum": sorted(RESERVED)}
-    schema = {"oneOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": max_batch_events}]}
-    order = {"channel": "orders", "event": "created", "data": {"n": 1}}
-    examples = {
+    schema: JsonObject = {"oneOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": max_batch_events}]}
+    order: JsonObject = {"channel": "orders", "event": "created", "data": {"n": 1}}
+    examples: JsonObject = {
         "one": {"summary": "One event", "value": order},
-        "text": {"summary": "Data that is text goes out as it is", "value": {"channel": "news", "data": "two\nlines"}},
+        "text": {"summary": "Text is sent as it is", "value": {"channel": "news", "data": "two\nlines"}},
         "batch": {"summary": "All or none", "value": [order, {"channel": "stock.eu", "data": 7}]},
     }
-    content = {"application/json": {"schema": schema, "examples": examples}}
+    content: JsonObject = {"application/json": {"schema": schema, "examples": examples}}
     return {"parameters": [_KEY, _TRACEPARENT], "requestBody": {"required": True, "content": content}}
 
 
-def stream(max_channels: int) -> dict[str, Any]:
-    """Parameters of a stream, which stream.py reads before the framework is asked."""
+def stream(max_channels: int) -> JsonObject:
+    """The parameters of a stream, which http/stream_request.py reads without the framework."""
 
-    def query(name: str, schema: dict[str, Any], description: str, **more: Any) -> dict[str, Any]:
+    def query(name: str, schema: JsonObject, description: str, **more: Json) -> JsonObject:
         return {"name": name, "in": "query", "description": description, "schema": schema, **more}
 
-    channels = {"type": "array", "minItems": 1, "maxItems": max_channels}
+    filter_: JsonObject = {"type": "string", "pattern": _FILTER_PATTERN}
     resume = "The last id received"
-    ticket = "From POST /api/v1/tickets, for clients that can set no header"
     return {
         "parameters": [
             query(
                 "channel",
-                {**channels, "items": {"type": "string", "pattern": _FILTER_PATTERN}},
-                "A name, a pattern `prefix.*`, or `*` for all; repeated for several",
+                {"type": "array", "minItems": 1, "maxItems": max_channels, "items": filter_},
+                "A name, a pattern `prefix.*`, or `*` for all; repeat it for several",
                 required=True,
                 explode=True,
                 example=["orders", "stock.*"],
@@ -174,25 +175,30 @@ def stream(max_channels: int) -> dict[str, Any]:
             query(
                 "last_event_id",
                 {"type": "string"},
-                f"{resume}, where no header can be set; the header wins",
+                f"{resume}, for clients that cannot set the header; the header wins",
                 example=ID,
             ),
             query(
                 "heartbeat",
                 {"type": "string", "enum": ["id", "event", "comment"], "default": "id"},
-                "`id`: a block with nothing but the cursor; `event`: an event `cursor` with data `{}`, for clients that"
-                " ignore such a block; `comment`: a comment, which moves no cursor",
+                "`id`: a block that has only the cursor. `event`: an event `cursor` with data `{}`, for clients that"
+                " ignore such a block. `comment`: a comment, which moves no cursor",
             ),
             query(
                 "trace",
                 {"type": "string", "enum": ["0", "1"], "default": "0"},
-                "`1`: an event `traceparent` comes before each event that was published with one, with it as data",
+                "`1`: an event `traceparent` comes before each event that was published with one",
             ),
-            query("ticket", {"type": "string"}, ticket, example="WyJ0aWNrZXQi..."),
+            query(
+                "ticket",
+                {"type": "string"},
+                "From POST /api/v1/tickets, for clients that cannot set a header",
+                example="WyJ0aWNrZXQi...",
+            ),
             {
                 "name": "Last-Event-ID",
                 "in": "header",
-                "description": f"{resume}; without it the stream begins with what comes next",
+                "description": f"{resume}; without it the stream begins with the next event",
                 "schema": {"type": "string"},
                 "example": ID,
             },
@@ -201,7 +207,7 @@ def stream(max_channels: int) -> dict[str, Any]:
 
 
 def describe(app: FastAPI) -> None:
-    """Have the application's document carry the description, the problem schema and one server: the replica asked."""
+    """Give the document of the application its description and the schema of a problem."""
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:

@@ -1,4 +1,4 @@
-"""Publishing: an answer means that the log holds the events and that this replica has read them back."""
+"""Writes events to the log: a success means that the log holds them and that this replica has read them back."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ import time
 from collections.abc import Sequence
 
 from sse_app.base import request_context
-from sse_app.base.event import Event, frame_size
-from sse_app.base.metrics import Metrics, Outcome
+from sse_app.base.event import Event
+from sse_app.base.metrics import Metrics
+from sse_app.base.outcomes import Outcome
 from sse_app.base.problem import Problem
 from sse_app.base.settings import Settings
+from sse_app.fanout.event_stream import frame_size
 from sse_app.fanout.feed import Feed
 from sse_app.log.cursor import Cursor, fingerprint
 from sse_app.log.interface import Draft, Log, LogUnavailableError, TooLargeError
 
 
 class Publisher:
-    """Writes events to the log under a deadline."""
+    """Writes events to the log within a deadline."""
 
     def __init__(self, settings: Settings, log: Log, feed: Feed, metrics: Metrics) -> None:
         self._settings = settings
@@ -28,26 +30,19 @@ class Publisher:
         self._in_flight = 0
 
     async def publish(self, events: Sequence[Event], principal: str, key: str) -> list[str]:
-        """Write all or none; the ids, of the first occurrence where the key was used before. Raises Problem."""
+        """Write all events or none; return their ids. Raises Problem.
+
+        Where the key was used before, the ids are those of the first time.
+        """
         try:
             drafts = _drafts(events, principal, key)
         except Problem as problem:
             raise self._problem("invalid", problem) from problem.__cause__
-        if (
-            sum(len(draft.data) + len(draft.channel) + len(draft.event) for draft in drafts)
-            > self._settings.max_body_bytes
-        ):
-            detail = f"the events take more than {self._settings.max_body_bytes} bytes as stored"
-            raise self._problem("too_large", Problem(413, detail))
-        for index, draft in enumerate(drafts):
-            size = frame_size(draft.event, draft.data)
-            if size > self._settings.max_event_bytes:
-                detail = f"event {index} takes {size} bytes of a stream, at most {self._settings.max_event_bytes}"
-                raise self._problem("too_large", Problem(413, detail))
+        self._check_size(drafts)
         if self._conflicts(drafts[:1]):
             raise self._problem("conflict", Problem(422, _CONFLICT))
         if self._in_flight >= self._settings.max_publishes:
-            raise self._problem("overload", _unknown("too many publishes are in flight"))
+            raise self._problem("overload", _unknown("too many publishes at the same time"))
         self._in_flight += 1
         begun = time.perf_counter()
         try:
@@ -70,8 +65,18 @@ class Publisher:
         self._metrics.publishes["accepted"] += 1
         return [str(self._cursor(draft, offset)) for offset, draft in enumerate(drafts, first)]
 
+    def _check_size(self, drafts: Sequence[Draft]) -> None:
+        most = self._settings.max_body_bytes
+        if sum(len(draft.data) + len(draft.channel) + len(draft.event) for draft in drafts) > most:
+            raise self._problem("too_large", Problem(413, f"the events take more than {most} bytes as stored"))
+        for index, draft in enumerate(drafts):
+            size, most = frame_size(draft.event, draft.data), self._settings.max_event_bytes
+            if size > most:
+                detail = f"event {index} takes {size} bytes of a stream: expected at most {most}"
+                raise self._problem("too_large", Problem(413, detail))
+
     def _read_back(self, drafts: Sequence[Draft], first: int) -> None:
-        """What has passed at these offsets may be of the history before a change that this replica has not seen yet."""
+        """Check the records read at these offsets: the log may have changed before this replica has noticed."""
         for offset, draft in enumerate(drafts, first):
             if not self._feed.holds(Cursor(offset, fingerprint(draft.key)), draft.key):
                 raise LogUnavailableError("the log has changed")

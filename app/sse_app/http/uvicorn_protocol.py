@@ -1,9 +1,8 @@
-"""uvicorn's HTTP protocol, with its transport within reach of a stream and bounds on a request's head."""
+"""uvicorn's HTTP protocol, which lends its transport to a stream and bounds the head of a request."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import MutableMapping
 from functools import partialmethod
 from http import HTTPStatus
 from typing import Any
@@ -11,22 +10,23 @@ from typing import Any
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from sse_app.base.asgi import Scope
 from sse_app.base.problem import Problem
-from sse_app.fanout.hub import Subscriber
-from sse_app.http.stream import EXTENSION
+from sse_app.fanout.subscriber import Subscriber
+from sse_app.http.stream_output import EXTENSION
 
 _HEAD_BYTES = 65_536  # request line and headers; NGINX allows 32 KB
 _HEAD_SECONDS = 20.0  # from a new connection, or the first byte of a later request, to the end of its head
-_PIPELINED = 100  # requests that wait for the answers to earlier ones: some 3 KB each, and browsers send none
-_FRAMING = 8  # bytes on the wire for a byte of body, if each comes as a chunk of its own
+_PIPELINED = 100  # requests that wait for the answers to earlier ones: about 3 KB each; browsers send none
+_FRAMING = 8  # bytes received for a byte of body, if each byte comes as a chunk of its own
 
 
 class Flow(FlowControl):
-    """uvicorn's, with an event only while somebody may wait for it: the deque in each is 760 bytes."""
+    """uvicorn's flow control, with an asyncio.Event only while somebody may wait for it: its deque takes 760 bytes."""
 
     _writable: asyncio.Event | None = None
 
-    def __init__(self, transport: asyncio.Transport) -> None:  # the base's would make the event
+    def __init__(self, transport: asyncio.Transport) -> None:  # that of the base class would make the event
         self._transport = transport
         self.read_paused = self.write_paused = False
 
@@ -36,30 +36,30 @@ class Flow(FlowControl):
             await self._writable.wait()
 
     def pause_writing(self) -> None:
-        """The transport's buffer is over its limit."""
+        """Take note that the buffer of the transport is over its limit."""
         if self._writable is None:
             self.write_paused, self._writable = True, asyncio.Event()
 
     def resume_writing(self) -> None:
-        """The transport's buffer is nearly empty again."""
+        """Take note that the buffer of the transport is nearly empty again."""
         if self._writable is not None:
             self._writable.set()
             self.write_paused, self._writable = False, None
 
 
 class Pipeline(list[Any]):
-    """What uvicorn asks of its deque, at 700 bytes less for a connection that pipelines nothing."""
+    """In the place of uvicorn's deque: it takes 700 bytes less where no request waits."""
 
     appendleft = partialmethod(list[Any].insert, 0)
 
 
-class _Unheard:
-    """In the place of an event that nobody waits for."""
+class _NoEvent:
+    """In the place of an asyncio.Event that nobody waits for."""
 
     def set(self) -> None: ...
 
 
-_UNHEARD = _Unheard()
+_NO_EVENT = _NoEvent()
 
 
 class StreamProtocol(HttpToolsProtocol):
@@ -76,62 +76,64 @@ class StreamProtocol(HttpToolsProtocol):
         self.pipeline = Pipeline()  # type: ignore[assignment]
         self._start_head_timer()
 
-    def begin_stream(self, scope: MutableMapping[str, Any], subscriber: Subscriber) -> None:
-        """Hand the transport to a stream whose head is sent, and let go of what only its request needed: 2 KB."""
+    def begin_stream(self, scope: Scope, subscriber: Subscriber) -> None:
+        """Lend the transport to a stream whose head is sent, and free the 2 KB that only its request needed."""
         self.stream = subscriber
         if self.transport.is_closing():
             subscriber.lose()
         method = scope["method"]
         scope.clear()
-        scope["method"] = method  # all that the last send() asks for
+        scope["method"] = method  # the last send() needs it
         cycle: Any = self.cycle
-        if cycle.scope is scope:  # no other request has come meanwhile
+        if cycle.scope is scope:  # no other request has come since
             self.headers = []
-            cycle.message_event = _UNHEARD  # a stream never calls receive()
+            cycle.message_event = _NO_EVENT  # a stream never calls receive()
 
     def end_stream(self) -> None:
         """Take the transport back."""
         self.stream = None
 
     def data_received(self, data: bytes) -> None:
-        """Refuse a head, or trailers and chunk extensions, that do not end: the parser keeps what it is given."""
+        """Refuse a head, or trailers and chunk extensions, that do not end: the parser would keep all of them."""
         self._head_bytes += len(data)
         super().data_received(data)
         if self._head_bytes > _HEAD_BYTES:
-            self._refuse(Problem(431, f"the request's head, or what frames its body, is over {_HEAD_BYTES} bytes"))
+            self._refuse(
+                Problem(431, f"the head of the request, or the framing of its body, is over {_HEAD_BYTES} bytes")
+            )
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no request (the name is uvicorn's)."""
+        """Answer bytes that are not a request (the name of this method is uvicorn's)."""
         self._refuse(Problem(400, msg))
 
     def on_message_begin(self) -> None:
-        """Offer this connection to the application; cut one that has sent more requests than it can wait for."""
+        """Offer this connection to the application; cut it where too many requests wait for their answers."""
         if len(self.pipeline) >= _PIPELINED:
             self.transport.abort()
-            raise ConnectionAbortedError  # ends the parser's work on what was read
+            raise ConnectionAbortedError  # so that the parser drops the rest of what was read
         super().on_message_begin()
         scope: Any = self.scope
         scope["extensions"] = {EXTENSION: self}
         self._start_head_timer()
 
     def on_headers_complete(self) -> None:
-        """What follows is a body, bounded by whoever reads it."""
+        """Stop counting: the bytes that follow are a body, which its reader bounds."""
         super().on_headers_complete()
         self._stop_head_timer()
         self._head_bytes = 0
 
     def on_body(self, body: bytes) -> None:
-        """Whoever reads the body bounds it."""
+        """Count no byte of the body itself: its reader bounds it."""
         super().on_body(body)
         self._head_bytes -= _FRAMING * len(body)
 
     def on_message_complete(self) -> None:
-        """Count the next head."""
+        """Start counting the next head."""
         super().on_message_complete()
         self._head_bytes = 0
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the stream, before all else: the transport closes its socket right after this."""
+        """Tell the stream first, because the transport closes its socket right after this."""
         if self.stream is not None:
             self.stream.lose()
         super().connection_lost(exc)
@@ -154,7 +156,7 @@ class StreamProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self.stream is not None or (cycle and cycle.response_started and not cycle.response_complete):
-            self.transport.abort()  # another answer within this one would be read as a part of it
+            self.transport.abort()  # a second answer would be read as a part of the first
             return
         headers = [*self.server_state.default_headers, (b"connection", b"close")]
         headers += [(name.encode(), value.encode()) for name, value in problem.headers.items()]

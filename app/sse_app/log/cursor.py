@@ -1,4 +1,7 @@
-"""Ids that prove themselves: `<offset>-<fingerprint>`, opaque to clients, made and parsed here alone."""
+"""Event ids: `<offset>-<fingerprint>`, which say of themselves whether they still name the same record of the log.
+
+Clients do not look into an id. It is made and parsed in this file alone.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,13 @@ import hashlib
 import re
 from typing import NamedTuple
 
-# Anything after "~" is kept for the positions of further partitions and ignored today.
+# Anything after "~" is reserved for the positions in further partitions, and ignored today.
 _ID = re.compile(r"(0|[1-9][0-9]{0,18})-([0-9a-f]{8})(?:~[0-9a-f,.-]{0,200})?")
 _OFFSET_LIMIT = 2**63  # Kafka's offsets are signed 64-bit integers
 
 
 class Cursor(NamedTuple):
-    """One record of one history of the log."""
+    """One record of the log. After the log has lost its end, another record at the same offset is another cursor."""
 
     offset: int
     fingerprint: str
@@ -22,7 +25,7 @@ class Cursor(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Cursor | None:
-        """The cursor a client sent, or None when it is none of ours."""
+        """The cursor that a client sent; None for text that is not an id of this service."""
         match = _ID.fullmatch(text)
         if match is None or int(match[1]) >= _OFFSET_LIMIT:
             return None
@@ -30,5 +33,5 @@ class Cursor(NamedTuple):
 
 
 def fingerprint(key: bytes) -> str:
-    """Eight hex digits of a record's own unique key."""
+    """Eight hexadecimal digits of the unique key of a record."""
     return hashlib.blake2b(key, digest_size=4).hexdigest()

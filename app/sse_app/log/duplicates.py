@@ -1,8 +1,8 @@
-"""Duplicates are dropped by what the log itself says, so that every replica decides the same, with no shared state.
+"""Duplicates are found from the log alone, so that every replica decides the same without shared state.
 
-A record is a duplicate if one of the `size` offsets before it, dropped ones included, carries its key and is no older
-than `seconds` by the log's own clock. The bound in time is what lets a log that retention has trimmed be trusted again:
-without it a quiet log, which never holds `size` records, would answer every resume with a gap.
+A record is a duplicate if one of the `size` offsets before it, dropped ones included, has the same key and is not older
+than `seconds` by the clock of the log. Without the bound in time, a quiet log would never hold `size` records, and
+after retention has trimmed it every resume would get a gap.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from sse_app.log.interface import Record
 
-_DROPPED = 1_000_000  # offsets of duplicates remembered, 8 bytes each; what is forgotten is read again
+_DROPPED = 1_000_000  # offsets of duplicates in memory, 8 bytes each; older ones are read again from the log
 
 
 class Seen(NamedTuple):
@@ -28,17 +28,17 @@ class Seen(NamedTuple):
 
 
 class Window:
-    """Keys of the last `size` offsets, read in order from `begin`()."""
+    """The keys of the last `size` offsets, which must be admitted in order."""
 
     def __init__(self, size: int, seconds: int) -> None:
         self.size = size
         self._milliseconds = seconds * 1000
         self._seen: OrderedDict[bytes, Seen] = OrderedDict()
         self._begun: tuple[int, int] | None = None
-        self.complete = False  # whether the next record's window is known whole
+        self.complete = False  # whether every record is known that could make the next one a duplicate
 
     def empty(self) -> Window:
-        """Another one of the same bounds, for a reading of its own."""
+        """Another window of the same bounds, for a separate reading of the log."""
         return Window(self.size, self._milliseconds // 1000)
 
     def clear(self) -> None:
@@ -76,7 +76,7 @@ class Window:
 
 
 class Dropped:
-    """Offsets of the duplicates among the records [since, ...): what a reader of the past need not find out anew."""
+    """The offsets of the duplicates from `since` on, so that whoever reads old records need not find them again."""
 
     def __init__(self) -> None:
         self._offsets = array("q")
@@ -95,7 +95,7 @@ class Dropped:
             self.since = self._offsets[0]
 
     def extend(self, since: int, offsets: Iterable[int]) -> None:
-        """Know more of the past: the duplicates of [since, self.since)."""
+        """Take the duplicates between an earlier `since` and the present one."""
         self._offsets = array("q", [*offsets, *self._offsets])
         self.since = since
 

@@ -1,4 +1,4 @@
-"""The log kept in this process: for development on a laptop and for tests. It is lost with the process."""
+"""The log kept in this process: for development on a laptop and for tests. It ends with the process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _IDLE_SECONDS = 1.0  # as long as the Kafka log waits
 
 
 class EmbeddedLog:
-    """A list with an offset; `available`, trim() and truncate() let tests do to it what befalls a broker."""
+    """A list with an offset. Tests break it, as a broker breaks, by `available`, trim(), truncate() and recreate()."""
 
     kind = "embedded"
 
@@ -23,15 +23,15 @@ class EmbeddedLog:
         self._start = 0
         self._records: list[Record] = []
         self._grown = asyncio.Event()
-        self._history = 0  # counts the times that another history may have begun
+        self.generation = 0  # grows each time that other records may have taken known offsets
         self.available = True
 
     async def prepare(self) -> None:
-        """Nothing to make."""
+        """There is nothing to create."""
         self._check()
 
     async def bounds(self) -> Bounds:
-        """What is kept now."""
+        """The offsets that are kept now."""
         self._check()
         return Bounds(self._start, self._start + len(self._records))
 
@@ -51,7 +51,7 @@ class EmbeddedLog:
         self._records.extend(
             Record(offset, now, fingerprint(draft.key), draft) for offset, draft in enumerate(drafts, first)
         )
-        if len(self._records) > self._capacity * 5 // 4:  # in steps: shifting a list costs its length
+        if len(self._records) > self._capacity * 5 // 4:  # in steps, because to shift a list costs its length
             self.trim(self._start + len(self._records) - self._capacity)
         self._grown.set()
         return first
@@ -63,30 +63,27 @@ class EmbeddedLog:
         yield _EmbeddedTail(self, offset)
 
     async def close(self) -> None:
-        """Nothing to close."""
+        """There is nothing to close."""
 
     def trim(self, start: int) -> None:
-        """Drop what lies before `start`, as retention does."""
+        """Drop the records before `start`, as retention does."""
         del self._records[: start - self._start]
         self._start = start
 
     def truncate(self, end: int) -> None:
-        """Lose the tail from `end` on, as a power cut may; its offsets are given again."""
+        """Lose the records from `end` on, as a power cut may; their offsets are given again."""
         del self._records[end - self._start :]
-        self._history += 1
-        self._grown.set()
+        self._change()
 
     def recreate(self) -> None:
-        """Begin again at offset 0, as a deleted and recreated topic does."""
+        """Begin again at offset 0, as a topic does that is deleted and created again."""
         self._start = 0
         self._records.clear()
-        self._history += 1
-        self._grown.set()
+        self._change()
 
-    @property
-    def history(self) -> int:
-        """Changes when the log may no longer be the one that was read before."""
-        return self._history
+    def _change(self) -> None:
+        self.generation += 1
+        self._grown.set()
 
     async def grown(self) -> None:
         """Wait, about a second, for a change."""
@@ -104,13 +101,13 @@ class _EmbeddedTail:
     def __init__(self, log: EmbeddedLog, offset: int) -> None:
         self._log = log
         self._offset = offset
-        self._history: int | None = None  # what came before is unknown, as with a new connection to a broker
+        self._generation: int | None = None  # unknown at first, as with a new connection to a broker
 
     async def fetch(self) -> Fetched:
         records = await self._log.read(self._offset, 1000)
-        if not records and self._history in (None, self._log.history):
+        if not records and self._generation in (None, self._log.generation):
             await self._log.grown()
             records = await self._log.read(self._offset, 1000)
         self._offset += len(records)
-        unbroken, self._history = self._history == self._log.history, self._log.history
+        unbroken, self._generation = self._generation == self._log.generation, self._log.generation
         return Fetched(records, unbroken, (await self._log.bounds()).end)

@@ -6,22 +6,22 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
-MARKER = ""  # the channel of a record that everybody skips: it keeps the log from being empty
+MARKER = ""  # the channel of a record that every reader skips: it keeps the log from being empty
 
 
 class Draft(NamedTuple):
     """A record before the log has given it an offset."""
 
-    key: bytes  # unique: principal, idempotency key and index in its batch; empty for a foreign record
+    key: bytes  # unique: principal, idempotency key and index in its batch; empty for a record of another producer
     channel: str
     event: str
     data: bytes
     digest: bytes  # of the whole publish: the same key with another body is a mistake
-    traceparent: str = ""  # of its publisher, where it had one
+    traceparent: str = ""  # of its publisher, where it sent one
 
 
 class Record(NamedTuple):
-    """A record at its offset; the timestamp (ms) is the log's own."""
+    """A record at its offset; the timestamp (ms) is by the clock of the log."""
 
     offset: int
     timestamp: int
@@ -30,22 +30,22 @@ class Record(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """First offset kept and next offset to be given."""
+    """The first offset that is kept, and the next offset that will be given."""
 
     start: int
     end: int
 
 
 class Fetched(NamedTuple):
-    """Records in order; `unbroken` is False when the broker may have come back with another history since."""
+    """Records in order; `unbroken` is False when the broker may have come back with other records since."""
 
     records: Sequence[Record]
     unbroken: bool
-    end: int  # the log's end as last heard
+    end: int  # of the log, as last heard
 
 
 class LogUnavailableError(Exception):
-    """The log did not answer: what was asked of it may or may not have happened."""
+    """The log did not answer: the request may or may not have been carried out."""
 
 
 class OutOfRangeError(Exception):
@@ -57,10 +57,10 @@ class TooLargeError(Exception):
 
 
 class Tail(Protocol):
-    """A reader that waits for what comes."""
+    """A reader that waits for new records."""
 
     async def fetch(self) -> Fetched:
-        """Records after the last ones, or none after about a second."""
+        """The records after the last ones, or none after about a second."""
         ...
 
 
@@ -70,11 +70,11 @@ class Log(Protocol):
     kind: str
 
     async def prepare(self) -> None:
-        """Make sure that the log exists and is fit for use."""
+        """Make sure that the log exists and has the right settings."""
         ...
 
     async def bounds(self) -> Bounds:
-        """What is kept now."""
+        """The offsets that are kept now."""
         ...
 
     async def read(self, offset: int, limit: int) -> Sequence[Record]:
@@ -90,5 +90,5 @@ class Log(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         ...

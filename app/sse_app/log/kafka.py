@@ -1,4 +1,4 @@
-"""The log kept by Kafka: one topic of one partition, acks=all, read without a consumer group."""
+"""The log kept by Kafka: one topic with one partition, written with acks=all, read without a consumer group."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from sse_app.log.interface import (
     TooLargeError,
 )
 
-_aiokafka: Any = importlib.import_module("aiokafka")  # untyped
+_aiokafka: Any = importlib.import_module("aiokafka")  # without types
 _admin: Any = importlib.import_module("aiokafka.admin")
 _config: Any = importlib.import_module("aiokafka.admin.config_resource")
 _errors: Any = importlib.import_module("aiokafka.errors")
 
-_ANSWER_SECONDS = 3.0  # a broker that takes longer is away
-_IDLE_MILLISECONDS = 1000  # how soon a silent broker is asked whether it lives
-_BATCH_OVERHEAD = 320  # bytes of a record's framing, key, header names, digest and traceparent, generously
-_TOPIC_EXISTS = 36  # protocol error code
+_ANSWER_SECONDS = 3.0  # a broker that takes longer counts as away
+_IDLE_MILLISECONDS = 1000  # after this silence the broker is asked whether it is alive
+_BATCH_OVERHEAD = 320  # bytes, generously: framing, key, header names, digest and traceparent of a record
+_TOPIC_EXISTS = 36  # an error code of the protocol
 
 
 class KafkaLog:
-    """One producer, one tail, and one reader for the past; each is made anew after any error."""
+    """One producer, one tail, and one reader for old records; each is replaced after any error."""
 
     kind = "kafka"
 
@@ -55,14 +55,14 @@ class KafkaLog:
     # --- the topic
 
     async def prepare(self) -> None:
-        """Create the topic where it is missing; refuse one with several partitions, which would lose the order."""
+        """Create the topic where it is missing; refuse one with several partitions, which have no common order."""
         admin = _admin.AIOKafkaAdminClient(**self._client_options())
         try:
             async with asyncio.timeout(2 * _ANSWER_SECONDS):
                 await admin.start()
                 await self._prepare(admin)
         except (_errors.KafkaError, OSError, TimeoutError) as error:
-            raise LogUnavailableError(_said(error)) from error
+            raise LogUnavailableError(_described(error)) from error
         finally:
             self._dispose(admin.close)
 
@@ -73,7 +73,7 @@ class KafkaLog:
             "retention.ms": str(self._settings.retention_seconds * 1000),
             "flush.messages": str(self._settings.flush_messages),
             "max.message.bytes": str(self._max_batch),
-            "message.timestamp.type": "LogAppendTime",  # one clock: see window.py
+            "message.timestamp.type": "LogAppendTime",  # one clock for all records: see duplicates.py
         }
         if name not in await admin.list_topics():
             topic = _admin.NewTopic(name, 1, self._settings.topic_replication, topic_configs=configuration)
@@ -86,17 +86,19 @@ class KafkaLog:
         described = await admin.describe_topics([name])
         partitions = len(described[0]["partitions"])
         if partitions > 1:
-            raise LogUnavailableError(f"topic {name} has {partitions} partitions, and order needs exactly one")
+            raise LogUnavailableError(
+                f"topic {name} has {partitions} partitions: expected exactly one, to keep the order"
+            )
         resource = _config.ConfigResource(_config.ConfigResourceType.TOPIC, name, configs=configuration)
         [answer] = await admin.describe_configs([resource])
         present = {key: value for key, value, *_ in answer.resources[0][4]}
-        if present != configuration:  # settings have changed since the topic was made
+        if present != configuration:  # the settings have changed since the topic was created
             await admin.alter_configs([resource])
 
     # --- reading
 
     async def bounds(self) -> Bounds:
-        """What is kept now."""
+        """The offsets that are kept now."""
         async with self._reading() as reader:
             return await self._bounds(reader)
 
@@ -113,7 +115,7 @@ class KafkaLog:
                 raise OutOfRangeError(offset)
             if offset == bounds.end:
                 return ()
-            reader.seek(self._partition, offset)  # drops what an earlier read has fetched ahead
+            reader.seek(self._partition, offset)  # drops the records that an earlier read has fetched ahead
             reader.resume(self._partition)
             try:
                 while True:
@@ -138,7 +140,7 @@ class KafkaLog:
                 if isinstance(error, _errors.OffsetOutOfRangeError):
                     raise OutOfRangeError(str(error)) from error
                 if isinstance(error, (_errors.KafkaError, OSError, TimeoutError)):
-                    raise LogUnavailableError(_said(error)) from error
+                    raise LogUnavailableError(_described(error)) from error
                 raise
 
     @asynccontextmanager
@@ -148,7 +150,7 @@ class KafkaLog:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 consumer = await self._consumer()
         except (_errors.KafkaError, OSError, TimeoutError) as error:
-            raise LogUnavailableError(_said(error)) from error
+            raise LogUnavailableError(_described(error)) from error
         try:
             consumer.seek(self._partition, offset)
             yield _KafkaTail(consumer, self._partition)
@@ -160,7 +162,7 @@ class KafkaLog:
             **self._client_options(),
             group_id=None,
             enable_auto_commit=False,
-            auto_offset_reset="none",  # an offset that is gone must be noticed, never skipped
+            auto_offset_reset="none",  # an offset that is gone must raise an error, never be skipped
             max_partition_fetch_bytes=max(2**20, 2 * self._max_batch),
             fetch_max_bytes=max(2**20, 2 * self._max_batch),
             retry_backoff_ms=50,
@@ -176,10 +178,10 @@ class KafkaLog:
     # --- writing
 
     async def append(self, drafts: Sequence[Draft]) -> int:
-        """Write all or none: several are one record batch. Cancelled or failed, the producer is discarded.
+        """Write all or none: several are one record batch. After a failure or a cancellation the producer is discarded.
 
-        Not the idempotent producer: after a truncated tail it fails for good, and it never lets a batch expire, so that
-        a record refused by 503 could be written a minute later. Duplicates are the window's business.
+        The producer is not the idempotent one. That one fails for good after the log has lost its end, and it never
+        lets a batch expire, so that a publish answered by 503 could be stored a minute later. duplicates.py is enough.
         """
         producer = None
         try:
@@ -194,7 +196,7 @@ class KafkaLog:
                 for draft in drafts:
                     key = draft.channel.encode()
                     if batch.append(timestamp=None, key=key, value=draft.data, headers=_headers(draft)) is None:
-                        raise TooLargeError(f"the batch takes more than {self._max_batch} bytes")
+                        raise TooLargeError(f"the batch takes more than {self._max_batch} bytes in Kafka")
                 batch.close()
                 sent = await producer.send_batch(batch, self._settings.topic, partition=0)
             offset: int = (await sent).offset
@@ -202,12 +204,12 @@ class KafkaLog:
             raise TooLargeError("Kafka refuses a batch of this size") from error
         except (_errors.KafkaError, OSError) as error:
             self._discard(producer)
-            raise LogUnavailableError(_said(error)) from error
+            raise LogUnavailableError(_described(error)) from error
         except asyncio.CancelledError:
             self._discard(producer)
             raise
         if offset < 0:
-            raise LogUnavailableError("Kafka has given no offset")
+            raise LogUnavailableError("Kafka acknowledged without an offset")
         return offset
 
     async def _producer_ready(self) -> Any:
@@ -230,21 +232,21 @@ class KafkaLog:
             return self._producer
 
     def _discard(self, producer: Any) -> None:
-        """Drop a producer with what it holds: stop() would first send it."""
+        """Drop a producer and the records that it holds: stop() alone would first send them."""
         if producer is None or producer is not self._producer:
             return
         self._producer = None
         sender = producer._sender
         sender.sender_task.cancel()
         held = producer._message_accumulator
-        held.fail_all(_errors.KafkaConnectionError("given up"))
+        held.fail_all(_errors.KafkaConnectionError("the producer was discarded"))
         for batch in (*chain(*held._batches.values()), *held._pending_batches):
-            batch._drain_waiter.exception()  # else asyncio logs, at level error, that nobody has looked at it
+            batch._drain_waiter.exception()  # otherwise asyncio logs, at level error, that nobody has looked at it
         self._dispose(producer.client.close)
         self._dispose(producer.stop)
 
     async def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         for closable in (self._producer, self._reader):
             if closable is not None:
                 self._dispose(closable.stop)
@@ -254,8 +256,8 @@ class KafkaLog:
 
     # --- common
 
-    def _client_options(self) -> dict[str, Any]:
-        # below the publish deadline, so that a batch expires before its publisher is told "unknown"
+    def _client_options(self) -> dict[str, str | int]:
+        # Below the publish deadline, so that a batch expires before its publisher gets the outcome "unknown".
         request = int(min(self._settings.publish_deadline_seconds * 0.8, _ANSWER_SECONDS) * 1000)
         return {
             "bootstrap_servers": self._settings.kafka_brokers,
@@ -264,7 +266,7 @@ class KafkaLog:
         }
 
     def _dispose(self, stop: Any) -> None:
-        """Close something in the background, however long the broker is away."""
+        """Close something in the background: a broker that is away would hold the caller up."""
 
         async def quietly() -> None:
             with suppress(Exception):
@@ -295,14 +297,14 @@ class _KafkaTail:
         except _errors.OffsetOutOfRangeError as error:
             raise OutOfRangeError(str(error)) from error
         except (_errors.KafkaError, OSError, TimeoutError) as error:
-            raise LogUnavailableError(_said(error)) from error
+            raise LogUnavailableError(_described(error)) from error
         return Fetched(records, self._unbroken(), end)
 
     def _unbroken(self) -> bool:
-        """Whether everything came over the connections of the last time: a new one may be to another history.
+        """Whether everything came over the connections of the last time: after a new one the log may have lost its end.
 
-        aiokafka reconnects without telling (verified: it then skips new events at reused offsets). References to the
-        old connections are kept, so that a new one is never mistaken for one of them.
+        aiokafka reconnects without telling (verified: it then skips new events at reused offsets). The old connection
+        objects are kept, so that a new one never has the address of an old one.
         """
         connections = list(self._consumer._client._conns.values())
         known, self._connections = self._connections, connections
@@ -311,14 +313,14 @@ class _KafkaTail:
 
 def _headers(draft: Draft) -> list[tuple[str, bytes]]:
     headers = [("key", draft.key), ("event", draft.event.encode()), ("digest", draft.digest)]
-    if draft.traceparent:  # under the name by which OpenTelemetry's Kafka clients write and read it
+    if draft.traceparent:  # the header name of OpenTelemetry's Kafka clients
         headers.append(("traceparent", draft.traceparent.encode()))
     return headers
 
 
 def _record(message: Any) -> Record:
-    """A record of any producer: one without our headers is an event if its key is a channel and its value text."""
-    headers: dict[str, bytes] = {name: value or b"" for name, value in message.headers}  # Kafka knows null values
+    """A record of any producer: one without our headers is an event if its key is a channel and its value is text."""
+    headers: dict[str, bytes] = {name: value or b"" for name, value in message.headers}  # Kafka allows null
     key, value, channel = headers.get("key", b""), message.value or b"", (message.key or b"").decode("latin-1")
     name = headers.get("event", b"message").decode("utf-8", "replace")
     unique = key or b"%d\0%b\0%b" % (message.timestamp, message.key or b"", value)
@@ -337,5 +339,5 @@ def _is_text(value: bytes) -> bool:
     return True
 
 
-def _said(error: BaseException) -> str:
+def _described(error: BaseException) -> str:
     return f"Kafka: {error}" if str(error) else f"Kafka: {type(error).__name__}"

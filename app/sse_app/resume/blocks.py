@@ -1,8 +1,8 @@
-"""What the ring no longer holds, in blocks that all resumes share: from Redis if they prove themselves, or the log.
+"""Records that the ring no longer holds, in blocks that all resumes share: from Redis where possible, or the log.
 
-A block begins with the record before it, so that each step of a resume is checked like its first: by the fingerprint of
-the record at its cursor. A block of the log counts only if the log still holds what this replica read last: both are
-then of one history, and this replica's decisions on duplicates hold for the block too.
+A block begins with the record before it, so that every step of a resume is checked like the first one: by the
+fingerprint of the record at its cursor. A block of the log counts only if the log still holds the last record that this
+replica has read. Only then do the decisions of this replica on duplicates hold for the block too.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from typing import Literal, NamedTuple
 from redis import RedisError, ResponseError
 
 from sse_app.base.channels import Filter
-from sse_app.base.event import Reason
+from sse_app.base.outcomes import GapReason
 from sse_app.fanout.feed import Feed
 from sse_app.fanout.hub import Hub
 from sse_app.fanout.ring import Ring, entry
 from sse_app.log.cursor import Cursor
 from sse_app.log.interface import Bounds, Log, LogUnavailableError, OutOfRangeError
-from sse_app.resume.redis_history import History
+from sse_app.resume.redis_history import RedisHistory
 from sse_app.resume.redis_sequence import unpack
 
-_BLOCK = 1000  # records; no block crosses a multiple, so that resumes from different cursors meet
-_READ = 4 * _BLOCK  # records asked of the log at once: some 1 MB, as much as it gives in one answer
-_CACHE_BYTES = 16 * 2**20  # for readers that are about as far behind as each other
-_RECORD_BYTES = 300  # what a record takes beside its frame
-_REDIS_SECONDS = 0.5  # a Redis that takes longer is not asked for the next
+_BLOCK = 1000  # records; no block crosses a multiple, so that resumes from different cursors share blocks
+_READ = 4 * _BLOCK  # records per reading of the log: about 1 MB, as much as it gives in one answer
+_CACHE_BYTES = 16 * 2**20  # of blocks, for readers that are about equally far behind
+_RECORD_BYTES = 300  # of memory, which a record takes beside its frame
+_REDIS_SECONDS = 0.5  # for an answer; after a late one Redis is not asked for _REST_SECONDS
 _REST_SECONDS = 5.0
 logger = logging.getLogger(__name__)
 
@@ -37,8 +37,8 @@ logger = logging.getLogger(__name__)
 class GapError(Exception):
     """No stream can go on from this cursor."""
 
-    def __init__(self, reason: Reason) -> None:
-        self.reason: Reason = reason
+    def __init__(self, reason: GapReason) -> None:
+        self.reason: GapReason = reason
 
 
 class Block(NamedTuple):
@@ -48,45 +48,45 @@ class Block(NamedTuple):
     source: Literal["redis", "log"]
 
 
-class Past:
-    """One reading at a time serves everybody who waits for it."""
+class Blocks:
+    """One reading at a time serves every resume that waits for it."""
 
-    def __init__(self, log: Log, feed: Feed, hub: Hub, history: History) -> None:
+    def __init__(self, log: Log, feed: Feed, hub: Hub, redis_history: RedisHistory) -> None:
         self._log = log
         self._feed = feed
         self._hub = hub
-        self._redis = history
+        self._redis_history = redis_history
         self._lock = asyncio.Lock()
-        self._blocks: OrderedDict[int, list[Block]] = OrderedDict()  # by number, the last used last
+        self._blocks: OrderedDict[int, list[Block]] = OrderedDict()  # by number, the most recently used last
         self._bytes = 0
-        self._history = -1  # of the hub, to which the blocks belong
-        self._rested = 0.0  # by the loop's clock: until then Redis is not asked
+        self._generation = -1  # of the ring, to which the blocks belong
+        self._rested = 0.0  # until then, by the clock of the loop, Redis is not asked
 
     async def collect(self, cursor: Cursor, wanted: Filter, limit: int) -> tuple[bytes, Cursor]:
-        """About `limit` bytes of frames that follow the cursor, and the cursor to go on from; raises like block()."""
-        records = (await self.block(cursor)).records
+        """About `limit` bytes of frames that follow the cursor, and the cursor to go on from; raises like find()."""
+        records = (await self.find(cursor)).records
         stop, frames = cursor.offset + 1, b""
         while not frames and stop < records.end:
             frames, stop = records.collect(stop, records.end, wanted, limit)
         last = records.at(stop - 1)
         return frames, cursor if last is None else last.cursor
 
-    async def block(self, cursor: Cursor) -> Block:
-        """The block that holds the cursor and what follows it.
+    async def find(self, cursor: Cursor) -> Block:
+        """The block that holds the cursor and the records after it.
 
-        Raises GapError where the cursor is not of this log, LogUnavailableError where that cannot be told now.
+        Raises GapError where the log does not hold the cursor, LogUnavailableError where that is not known now.
         """
         async with self._lock:
-            if self._history != self._hub.history:
+            if self._generation != self._hub.generation:
                 self._blocks.clear()
-                self._history, self._bytes = self._hub.history, 0
+                self._generation, self._bytes = self._hub.generation, 0
             number = (cursor.offset + 1) // _BLOCK
             for block in self._blocks.get(number, ()):
                 if _holds(block, cursor):
                     self._blocks.move_to_end(number)
                     return block
             block = await self._from_redis(cursor, number) or await self._from_log(cursor, number)
-            if self._history != self._hub.history:
+            if self._generation != self._hub.generation:
                 raise LogUnavailableError("the log has changed")
             return block
 
@@ -100,19 +100,19 @@ class Past:
 
     async def _from_redis(self, cursor: Cursor, number: int) -> Block | None:
         loop, ring = asyncio.get_running_loop(), self._hub.ring
-        sequence = self._redis.sequence
+        sequence = self._redis_history.sequence
         if sequence is None or loop.time() < self._rested:
             return None
         oldest = ring.at(ring.start)
-        if oldest is None or oldest.cursor.offset < ring.start:  # an offset that the log skips proves nothing
+        if oldest is None or oldest.cursor.offset < ring.start:  # an offset that the log skips has no fingerprint
             return None
         link = oldest.cursor
         stop = min((number + 1) * _BLOCK, link.offset + 1)
-        for first in (number * _BLOCK - 1, cursor.offset):  # the second where the bytes of the first do not reach
+        for first in (number * _BLOCK - 1, cursor.offset):  # the second where the first answer ends too early
             try:
                 async with asyncio.timeout(_REDIS_SECONDS):
                     found = await sequence.range(first, cursor.offset, stop - 1, link.offset)
-            except ResponseError:  # what is there is none of ours
+            except ResponseError:  # another program has written to the key
                 return None
             except (RedisError, OSError, TimeoutError):
                 self._rested = loop.time() + _REST_SECONDS
@@ -142,13 +142,13 @@ class Past:
                 if block is not None:
                     return block
         except OutOfRangeError as error:
-            raise GapError("expired") from error  # meanwhile
+            raise GapError("expired") from error  # retention was faster
         raise GapError("truncated")
 
     async def _read(self, begin: int, cursor: Cursor) -> Block | None:
-        """Keep all whole blocks that one reading gives; return the one that holds the cursor."""
+        """Keep every whole block of one reading; return the one that holds the cursor."""
         records = await self._log.read(begin, (begin + 1) // _BLOCK * _BLOCK + _READ - begin)
-        await self._feed.prove()
+        await self._feed.check_log()
         wanted: Block | None = None
         part = Ring.unbounded()
         for position, record in enumerate(records, 1):
@@ -165,7 +165,7 @@ class Past:
         return wanted
 
     async def _decide(self, offset: int, bounds: Bounds) -> None:
-        """Find the duplicates from `offset` on, or from a little before, so that this is rarely needed again."""
+        """Find the duplicates from `offset` on, and from a little before it, so that this is rarely needed again."""
         window, dropped = self._feed.window.empty(), self._feed.dropped
         position = max(bounds.start, offset - offset % window.size - window.size)
         since, found, stop = dropped.since, array("q"), dropped.since
@@ -180,8 +180,8 @@ class Past:
                     since = record.offset
                     found = found[-1:] if found and found[-1] == since else array("q")
             position = records[-1].offset + 1
-        await self._feed.prove()
-        if dropped.since != stop or self._history != self._hub.history:
+        await self._feed.check_log()
+        if dropped.since != stop or self._generation != self._hub.generation:
             raise LogUnavailableError("the log has changed")
         if since < stop:
             dropped.extend(since, found)

@@ -1,8 +1,8 @@
-"""What Redis keeps: the newest events of each channel, for /history, and of all as one sequence, for resumes.
+"""The Redis history: the newest events of each channel, for /history, and of all channels as one sequence, for resumes.
 
-A convenience and an accelerator: never on the path of a live delivery, and nothing is true because Redis says so. Every
-replica writes the same, so that they agree without speaking. What is offered while Redis is away is dropped beyond a
-bound: the ring and the log hold the truth.
+It is a convenience and an accelerator. It never takes part in a live delivery, and the ring and the log alone are the
+truth. Every replica writes the same, so that they agree without speaking to each other. While Redis is away, records
+beyond a bound are dropped.
 """
 
 from __future__ import annotations
@@ -12,37 +12,36 @@ import json
 import logging
 import time
 from collections import deque
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
 from redis import RedisError
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
+from sse_app.base.redis_client import connect
 from sse_app.base.settings import Settings
 from sse_app.fanout.ring import Entry, Ring
 from sse_app.log.interface import Draft
-from sse_app.resume.redis_sequence import Bounds, RedisSequence, Shared, mark, pack
+from sse_app.resume.redis_sequence import Bounds, RedisSequence, mark, pack
 
-_PENDING = 10_000  # records kept for Redis while it is slow or away
+_PENDING = 10_000  # records that wait for a Redis that is slow or away
 _PENDING_BYTES = 8 * 2**20  # of their frames
 _BATCH = 200  # records per round trip
-_BATCH_BYTES = 2**19  # of their frames: some 2 ms of Redis' time
+_BATCH_BYTES = 2**19  # of their frames: about 2 ms of Redis' time
 _RETRY_SECONDS = 1.0
-_ANSWER_SECONDS = 2.0  # a Redis that takes longer is away
-_QUIET_SECONDS = 5.0  # how soon a Redis with nothing to write is asked whether it lives
+_ANSWER_SECONDS = 2.0  # a Redis that takes longer counts as away
+_QUIET_SECONDS = 5.0  # after this time without a write Redis is asked whether it is alive
 logger = logging.getLogger(__name__)
 
 
 class _Offer(NamedTuple):
     offset: int
     entry: Entry
-    previous: bytes  # mark of the record before
+    previous: bytes  # the mark of the record before
     draft: Draft
 
 
-class History:
+class RedisHistory:
     """Writes in the background; without a Redis it does nothing."""
 
     def __init__(self, settings: Settings) -> None:
@@ -51,12 +50,13 @@ class History:
         self._pending_bytes = 0
         self._offered = asyncio.Event()
         self._forget = False
-        self._client: Any = None  # redis-py types its commands as "awaitable or not"
-        self._sequence: Shared | None = None
+        self._connect = partial(connect, settings, _ANSWER_SECONDS)
+        self._client: Any = None  # see connect()
+        self._sequence: RedisSequence | None = None
         self.state = "unavailable" if settings.redis_host else "disabled"
 
     def offer(self, ring: Ring, start: int, draft: Draft) -> None:
-        """Take what the ring holds from `start` on, of which the draft is the last record; never wait."""
+        """Take what the ring holds from `start` on, whose last record is the draft; never wait."""
         if not self._settings.redis_host:
             return
         for offset in range(start, ring.end):
@@ -73,19 +73,19 @@ class History:
         self._pending_bytes -= len(self._pending.popleft().entry.frame or b"")
 
     def forget(self) -> None:
-        """Have everything dropped: the log's content has changed."""
+        """Drop everything: the log has other records now."""
         self._pending.clear()
         self._pending_bytes = 0
         self._forget = True
         self._offered.set()
 
     @property
-    def sequence(self) -> Shared | None:
-        """Where to read the newest records; None while Redis does not answer."""
+    def sequence(self) -> RedisSequence | None:
+        """The sequence of the newest records; None while Redis does not answer."""
         return self._sequence if self.state == "ok" else None
 
     async def read(self, channel: str, limit: int) -> list[dict[str, str]] | None:
-        """The newest events of a channel, oldest first; None when Redis cannot tell."""
+        """The newest events of a channel, oldest first; None while Redis does not answer."""
         if self.state != "ok":
             return None
         try:
@@ -100,7 +100,7 @@ class History:
             return
         while True:
             try:
-                async with self._connection() as self._client:
+                async with self._connect() as self._client:
                     await self._client.ping()
                     self._sequence = sequence = RedisSequence(self._client, self._settings.topic)
                     self._set("ok")
@@ -110,24 +110,12 @@ class History:
                 self._set("unavailable", str(error))
             await asyncio.sleep(_RETRY_SECONDS)
 
-    def _connection(self) -> Any:
-        settings = self._settings
-        return Redis(
-            host=settings.redis_host,
-            port=settings.redis_port,
-            password=settings.redis_password(),
-            socket_timeout=_ANSWER_SECONDS,
-            socket_connect_timeout=_ANSWER_SECONDS,
-            # By default it tries again and again, for half a minute; a connection from before a restart fails once.
-            retry=Retry(NoBackoff(), 1),
-        )
-
     def _set(self, state: str, detail: str = "") -> None:
         if state != self.state:
             logger.log(logging.INFO if state == "ok" else logging.WARNING, "redis: %s %s", state, detail)
         self.state = state
 
-    async def _write(self, sequence: Shared) -> None:
+    async def _write(self, sequence: RedisSequence) -> None:
         self._offered.clear()
         if self._forget:
             async for key in self._client.scan_iter(match=self._key("*"), count=1000):
@@ -148,10 +136,10 @@ class History:
                 break
         await self._append(sequence, batch)
         for offer in batch:
-            if self._pending and self._pending[0] is offer:  # else it was dropped or forgotten meanwhile
+            if self._pending and self._pending[0] is offer:  # otherwise it was dropped meanwhile
                 self._drop()
 
-    async def _append(self, sequence: Shared, batch: list[_Offer]) -> None:
+    async def _append(self, sequence: RedisSequence, batch: list[_Offer]) -> None:
         settings = self._settings
         pipeline = self._client.pipeline(transaction=False)
         for _, entry, _, draft in batch:
@@ -166,7 +154,9 @@ class History:
         bounds = Bounds(settings.sequence_events, settings.sequence_bytes, settings.retention_seconds)
         for index, offer in enumerate(batch):
             run.append(pack(offer.offset, offer.entry))
-            if index + 1 == len(batch) or batch[index + 1].offset != offer.offset + 1:  # the log has changed between
+            if (
+                index + 1 == len(batch) or batch[index + 1].offset != offer.offset + 1
+            ):  # the log has changed between the two
                 previous = batch[index + 1 - len(run)].previous
                 await sequence.append(previous, run, bounds, int(time.time() * 1000))
                 run = []

@@ -1,40 +1,41 @@
-"""The newest records as one sequence in Redis, from which resumes are served before the log is asked; never the truth.
+"""The newest records as one sequence in Redis, which serves resumes before the log is asked. The log is the truth.
 
-Several replicas write the same sequence without speaking, so a range proves itself. The script appends a record only
-behind its own predecessor (offset and fingerprint) and starts the key anew on any jump: what stands between two records
-of the sequence is therefore one history, without holes. A reader takes a range only if it holds the cursor and, further
-on, the record with which the reader's own ring begins. Dropped duplicates are kept, empty: no offset is missing.
+All replicas write the same sequence without speaking to each other, so a reader must be able to check what it reads.
+The script appends a record only after its own predecessor (same offset, same fingerprint), and starts the key anew on
+any jump. So the records between two records of the sequence are those of the log, without holes. A reader accepts a
+range only if it holds the cursor and, later, the record with which the reader's own ring begins. Dropped duplicates are
+kept as empty records, so that no offset is missing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from sse_app.fanout.ring import Entry, Ring
 from sse_app.log.cursor import Cursor
 
-RANGE_BYTES = 2**20  # of one answer, some 2 ms of Redis' time
-_STEP = 50  # records between two looks at RANGE_BYTES
+RANGE_BYTES = 2**20  # of one answer: about 2 ms of Redis' time
+_STEP = 50  # records between two checks of RANGE_BYTES
 
 _APPEND = """
 local function mark(record) return string.match(record, '^(%d+)(%-%x*) (%d+) ') end
 local first, size = tonumber((mark(ARGV[6]))), tonumber(redis.pcall('GET', KEYS[2]))
 local from = 6
 local newest = redis.call('TYPE', KEYS[1]).ok == 'list' and size and redis.call('LINDEX', KEYS[1], -1)
-local last, proof = mark(newest or '')
+local last, fingerprint = mark(newest or '')
 local oldest = last and tonumber((mark(redis.call('LINDEX', KEYS[1], 0))))
 local fits = false
 if oldest and last - oldest + 1 == redis.call('LLEN', KEYS[1]) then
-    local index = 6 + last - first -- of the argument that the newest one held equals, if all is one history
-    if index > #ARGV then -- held already, or of another history
+    local index = 6 + last - first -- of the argument that must equal the newest one held
+    if index > #ARGV then -- all are held already, or the log has changed
         local behind = tonumber(last) - tonumber((mark(ARGV[#ARGV])))
         local held = redis.call('LINDEX', KEYS[1], -1 - behind)
-        if not held then return 0 end -- older than all that is held
+        if not held then return 0 end -- they are older than everything held
         fits = held == ARGV[#ARGV]
         from = #ARGV + 1
     elseif index == 5 then
-        fits = last .. proof == ARGV[5]
+        fits = last .. fingerprint == ARGV[5]
     elseif index > 5 then
         fits = newest == ARGV[index]
         from = index + 1
@@ -78,27 +79,15 @@ return found
 
 
 class Bounds(NamedTuple):
-    """What the sequence may take: records, bytes, seconds."""
+    """What the sequence may take in Redis."""
 
     events: int
     bytes: int
     seconds: int
 
 
-class Shared(Protocol):
-    """Where the sequence is kept: in Redis, and in tests in anything that misbehaves."""
-
-    async def append(self, previous: bytes, records: Sequence[bytes], bounds: Bounds, now: int) -> None:
-        """Take consecutive packed records; `previous` is the mark of the one before them, `now` in ms."""
-        ...
-
-    async def range(self, first: int, cursor: int, last: int, link: int) -> Sequence[bytes]:
-        """The record at `link`, then those from `first` on, or later, to `last`; nothing where `cursor` is not held."""
-        ...
-
-
 class RedisSequence:
-    """One list and, beside it, the number of its bytes."""
+    """A list, and beside it the number of its bytes."""
 
     def __init__(self, client: Any, name: str) -> None:
         self._keys = (f"{name}:sequence", f"{name}:sequence:bytes")
@@ -106,28 +95,28 @@ class RedisSequence:
         self._range = client.register_script(_RANGE)
 
     async def append(self, previous: bytes, records: Sequence[bytes], bounds: Bounds, now: int) -> None:
-        """See Shared."""
+        """Take consecutive packed records; `previous` is the mark of the record before them, `now` is in ms."""
         oldest = now - bounds.seconds * 1000
         await self._append(self._keys, (bounds.events, bounds.bytes, bounds.seconds, oldest, previous, *records))
 
     async def range(self, first: int, cursor: int, last: int, link: int) -> Sequence[bytes]:
-        """See Shared."""
+        """The record at `link`, then those held from `first` to `last`; nothing where `cursor` is not held."""
         return await self._range(self._keys[:1], (first, cursor, last, link, RANGE_BYTES, _STEP))
 
 
 def mark(offset: int, entry: Entry) -> bytes:
-    """What a record is known by; an offset that the log skips has no fingerprint."""
+    """By what a record is recognized; an offset that the log skips has no fingerprint."""
     return b"%d-%b" % (offset, entry.cursor.fingerprint.encode() if entry.cursor.offset == offset else b"")
 
 
 def pack(offset: int, entry: Entry) -> bytes:
-    """A record as it is kept."""
+    """A record as Redis keeps it."""
     head = f"{entry.timestamp} {entry.channel} {entry.traceparent}".encode()
     return b"%b %b\n%b" % (mark(offset, entry), head, entry.frame or b"")
 
 
 def unpack(found: Sequence[bytes], link: Cursor) -> Ring | None:
-    """The records of an answer, if they are consecutive and lead to the link; else None."""
+    """The records of an answer of range(); None unless they are consecutive and the link is the expected one."""
     ring, expected = Ring.unbounded(), -1
     try:
         if not found or _unpack(found[0]).cursor != link:

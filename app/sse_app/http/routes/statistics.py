@@ -1,23 +1,29 @@
-"""What this replica does now: told once, or every second to all who watch, encoded once for all of them."""
+"""Statistics: what this replica does now, once or every second as a stream, encoded once for all watchers."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import StreamingResponse
 
-from sse_app.base import event
-from sse_app.base.event import Reason, jittered
-from sse_app.base.metrics import Lapse, Metrics, Outcome, Source
+from sse_app.access.authority import Authority
+from sse_app.base.asgi import Message, Receive, Scope, Send
+from sse_app.base.metrics import Metrics
+from sse_app.base.outcomes import AccessEnd, GapReason, Outcome, Source
 from sse_app.base.settings import Settings
+from sse_app.fanout import event_stream
 from sse_app.fanout.feed import Feed
 from sse_app.fanout.hub import Hub
-from sse_app.http.stream import EXTENSION, HEADERS, Connection, Message, Receive, Scope, Send
+from sse_app.http import openapi
+from sse_app.http.stream_output import HEADERS, connection_of
+from sse_app.http.stream_request import require_chunks
 from sse_app.log.interface import Log
-from sse_app.resume.redis_history import History
+from sse_app.resume.redis_history import RedisHistory
 
 _TICK_SECONDS = 1.0  # as often as a person can follow
 
@@ -31,7 +37,7 @@ class RingStats(BaseModel):
 
 
 class LogStats(BaseModel):
-    """The log: `state` is ok or an error, `lag` the records that this replica has not read."""
+    """The log: `state` is ok or an error, `lag` counts the records that this replica has not read."""
 
     kind: str
     state: str
@@ -47,7 +53,7 @@ class Stats(BaseModel):
     events: int
     deliveries: int
     publishes: dict[Outcome, int]
-    gaps: dict[Reason, int]
+    gaps: dict[GapReason, int]
     resumes: dict[Source, int]
     slow_readers_dropped: int
     ring: RingStats
@@ -56,15 +62,17 @@ class Stats(BaseModel):
 
 
 class Statistics:
-    """Counts for everybody; streams to at most SSE_MAX_STATS_STREAMS watchers."""
+    """Counts for everybody, and streams to at most SSE_MAX_STATS_STREAMS watchers."""
 
-    def __init__(self, settings: Settings, hub: Hub, feed: Feed, log: Log, history: History, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, hub: Hub, feed: Feed, log: Log, redis_history: RedisHistory, metrics: Metrics
+    ) -> None:
         self.settings = settings
         self.watchers = 0
         self._hub = hub
         self._feed = feed
         self._log = log
-        self._history = history
+        self._redis_history = redis_history
         self._metrics = metrics
         self._begun = time.monotonic()
         self._watched = asyncio.Event()
@@ -72,7 +80,7 @@ class Statistics:
         self._moved: asyncio.Future[None] | None = None
 
     def now(self) -> Stats:
-        """All of it."""
+        """The present statistics."""
         hub, metrics = self._hub, self._metrics
         return Stats(
             replica=self.settings.replica,
@@ -83,10 +91,10 @@ class Statistics:
             publishes=dict(metrics.publishes),
             gaps=dict(metrics.gaps),
             resumes=dict(metrics.resumes),
-            slow_readers_dropped=metrics.ends["slow"],
+            slow_readers_dropped=metrics.stream_ends["slow"],
             ring=RingStats(events=len(hub.ring), bytes=hub.ring.bytes, newest=hub.id_at(hub.ring.end - 1)),
             log=LogStats(kind=self._log.kind, state=self._feed.error or "ok", lag=self._feed.lag),
-            redis=self._history.state,
+            redis=self._redis_history.state,
         )
 
     async def run(self) -> None:
@@ -96,17 +104,17 @@ class Statistics:
             await asyncio.sleep(_TICK_SECONDS)
             self._tick()
 
-    def watch(self, lapse: Callable[[], Lapse | None]) -> Response:
-        """An event stream; where none can be had now, what a stream of events answers then.
+    def watch(self, access_end: Callable[[], AccessEnd | None]) -> Response:
+        """A stream of statistics; where this replica cannot serve one now, the short answer that a stream then gets.
 
-        :param lapse: why the watcher's credential counts no more, once it does not
+        :param access_end: returns why the access of the watcher ended, or None while it is valid
         """
         if self._hub.draining or self.watchers >= self.settings.max_stats_streams:
-            return Response(event.retry_only(self._retry()), headers={**HEADERS, "connection": "close"})
-        return _Watching(self, lapse)
+            return Response(event_stream.retry_only(self._retry()), headers={**HEADERS, "connection": "close"})
+        return _Watching(self, access_end)
 
     def count(self, change: int) -> None:
-        """A watcher has come or gone."""
+        """Take note that a watcher has come (1) or gone (-1)."""
         self.watchers += change
         if self.watchers:
             self._watched.set()
@@ -114,21 +122,21 @@ class Statistics:
             self._watched.clear()
 
     def close(self) -> None:
-        """End every stream, now that the hub drains."""
+        """End every stream, once the hub drains."""
         self._tick()
 
-    async def frames(self, lapse: Callable[[], Lapse | None]) -> AsyncIterator[bytes]:
-        """What one watcher gets; a slow one misses ticks, since nothing waits for it."""
-        yield event.retry_only(self._retry()) + self._encoded()
-        while not (self._hub.draining or lapse()):
+    async def frames(self, access_end: Callable[[], AccessEnd | None]) -> AsyncIterator[bytes]:
+        """The frames of one watcher; a slow one misses ticks, because nothing waits for it."""
+        yield event_stream.retry_only(self._retry()) + self._encoded()
+        while not (self._hub.draining or access_end()):
             if self._moved is None:
                 self._moved = asyncio.get_running_loop().create_future()
             await asyncio.wait((self._moved,))
             yield self._frame
-        yield event.control("bye", {"reason": lapse() or "draining"}, None, self._retry())
+        yield event_stream.control("bye", {"reason": access_end() or "draining"}, None, self._retry())
 
     def _retry(self) -> int:
-        return jittered(self.settings.retry_milliseconds)
+        return event_stream.jittered(self.settings.retry_milliseconds)
 
     def _encoded(self) -> bytes:
         return b"event: stats\ndata: %b\n\n" % self.now().model_dump_json().encode()
@@ -141,10 +149,10 @@ class Statistics:
 
 
 class _Watching(StreamingResponse):
-    """One watcher; cut when it reads nothing for SSE_SLOW_READER_SECONDS."""
+    """The stream of one watcher; it is cut when nobody reads it for SSE_SLOW_READER_SECONDS."""
 
-    def __init__(self, statistics: Statistics, lapse: Callable[[], Lapse | None]) -> None:
-        super().__init__(statistics.frames(lapse), headers=HEADERS)
+    def __init__(self, statistics: Statistics, access_end: Callable[[], AccessEnd | None]) -> None:
+        super().__init__(statistics.frames(access_end), headers=HEADERS)
         self._statistics = statistics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -158,9 +166,31 @@ class _Watching(StreamingResponse):
         try:
             await super().__call__(scope, receive, bounded)
         except TimeoutError:
-            connection: Connection | None = scope.get("extensions", {}).get(EXTENSION)
+            connection = connection_of(scope)
             if connection is not None:
                 connection.transport.abort()
-                await receive()  # until the server has seen it
+                await receive()  # until the server has noticed
         finally:
             self._statistics.count(-1)
+
+
+def router(authority: Authority, statistics: Statistics) -> APIRouter:
+    """The routes."""
+    made = APIRouter(prefix="/api/v1")
+
+    @made.get("/stats", responses=openapi.problems(401, 403))
+    async def stats(request: Request) -> Stats:
+        """What this replica does now."""
+        authority.access(request.scope).require_reader()
+        return statistics.now()
+
+    @made.get("/stats/stream", response_class=Response, responses=openapi.STATS_STREAM)
+    async def watch(request: Request) -> Response:
+        """The same every second, as an event stream."""
+        require_chunks(request.scope)
+        access = authority.access(request.scope)
+        access.require_reader()
+        return statistics.watch(partial(authority.access_end, access.principal))
+
+    _ = stats, watch
+    return made

@@ -1,19 +1,15 @@
-"""What a browser asks for with its credential: a ticket for an EventSource's address, or a session in a cookie."""
+"""What a browser gets for its credential: a ticket for the address of an EventSource, or a session in a cookie."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
+from sse_app.access.authority import Authority
 from sse_app.access.credentials import COOKIE
 from sse_app.http import openapi
 
-if TYPE_CHECKING:
-    from sse_app.access.authority import Authority
-
-# Strict: no other site's page makes a browser send it, not even by a link.
+# Strict: the page of another site cannot make a browser send it, not even by a link.
 _ATTRIBUTES = "Path=/; Secure; HttpOnly; SameSite=Strict"
 
 
@@ -39,19 +35,19 @@ def router(authority: Authority) -> APIRouter:
     @made.post("/tickets", responses=refusals)
     async def ticket(request: Request, response: Response) -> Issued:
         """A ticket for ?ticket=: it begins streams until `begins_until`, and resumes them until `expires`."""
-        text, given = authority.ticket(authority.access(request.scope))
+        text, given = authority.issue("ticket", authority.access(request.scope))
         response.headers["cache-control"] = "no-store"
-        return Issued(ticket=text, begins_until=int(given.fresh_until), expires=int(given.expires))
+        return Issued(ticket=text, begins_until=given.fresh_until, expires=given.expires)
 
     @made.post("/session", status_code=204, responses=refusals)
     async def session(request: Request) -> Response:
-        """Put a session with the credential's rights into a cookie that no script can read."""
-        text, given = authority.session(authority.access(request.scope))
-        return _cookie(text, max(0, int(given.expires - given.given)))
+        """Put a session with the rights of the credential into a cookie that no script can read."""
+        text, given = authority.issue("session", authority.access(request.scope))
+        return _cookie(text, max(0, given.expires - given.given))
 
     @made.post("/session/end", status_code=204)
     async def logout() -> Response:
-        """Have the browser forget the session."""
+        """Delete the cookie of the session in the browser."""
         return _cookie("", 0)
 
     _ = ticket, session, logout

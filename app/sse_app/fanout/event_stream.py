@@ -1,0 +1,82 @@
+"""The text of an event stream (WHATWG HTML, section 9.2, server-sent events)."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from typing import Literal
+
+from sse_app.base.outcomes import GapReason
+
+Heartbeat = Literal["id", "event", "comment"]
+COMMENT = b":\n\n"  # a heartbeat that moves no cursor
+_LINE_END = re.compile(rb"\r\n|\r|\n")  # the three line ends of an event stream; str.splitlines knows more
+
+
+def frame(event: str, data: bytes, id_: str) -> bytes:
+    """One event. Its id is the last field, so that a frame cut short moves no cursor."""
+    head = b"" if event == "message" else b"event: %b\n" % event.encode()
+    if b"\n" in data or b"\r" in data:
+        data = _LINE_END.sub(b"\ndata: ", data)
+    return b"%bdata: %b\nid: %b\n\n" % (head, data, id_.encode())
+
+
+def frame_size(event: str, data: bytes) -> int:
+    """Bytes of a frame() without its id: each line of the data takes a field of its own."""
+    lines = 1 + data.count(b"\n") + data.count(b"\r") - data.count(b"\r\n")
+    return len("event: \n") + len(event.encode()) + len(data) + len("data: ") * lines
+
+
+def traced(encoded: bytes, traceparent: str) -> bytes:
+    """A frame after the traceparent of its publisher, which is an event without an id: every client can read it."""
+    return b"event: traceparent\ndata: %b\n\n%b" % (traceparent.encode(), encoded) if traceparent else encoded
+
+
+def parse(encoded: bytes) -> tuple[str, str]:
+    """The event name and the data of a frame() of ours."""
+    name, lines = "message", list[str]()
+    for line in encoded.decode().split("\n"):
+        if line.startswith("event: "):
+            name = line[7:]
+        elif line.startswith("data: "):
+            lines.append(line[6:])
+    return name, "\n".join(lines)
+
+
+def control(event: str, data: dict[str, str], id_: str | None = None, retry: int | None = None) -> bytes:
+    """An event of the stream itself; json.dumps leaves no line end in its data."""
+    head = "" if retry is None else f"retry: {retry}\n"
+    tail = "" if id_ is None else f"id: {id_}\n"
+    return f"{head}event: {event}\ndata: {json.dumps(data, separators=(',', ':'))}\n{tail}\n".encode()
+
+
+def gap(reason: GapReason, requested: str, resumed_from: str | None, retry: int | None = None) -> bytes:
+    """Tell a subscriber that it has lost the events between the two ids."""
+    data = {"requested": requested[:100], "resumed_from": resumed_from or "", "reason": reason}
+    return control("gap", data, resumed_from, retry)
+
+
+def opening(retry: int, id_: str) -> bytes:
+    """The first block of a stream that begins or resumes without a gap."""
+    return b"retry: %d\nid: %b\n\n" % (retry, id_.encode())
+
+
+def heartbeat(kind: Heartbeat, id_: str) -> bytes:
+    """Move the cursor of a quiet subscriber; `event` is for clients that ignore a block without data.
+
+    A comment moves no cursor. It is for clients that fail on the other two, and resume from their last event.
+    """
+    if kind == "id":
+        return b"id: %b\n\n" % id_.encode()
+    return control("cursor", {}, id_) if kind == "event" else COMMENT
+
+
+def retry_only(retry: int) -> bytes:
+    """The whole answer of a replica that cannot serve a stream now: the client comes back, to any replica."""
+    return b"retry: %d\n\n" % retry
+
+
+def jittered(milliseconds: int) -> int:
+    """Spread reconnects over half to one and a half times the given time."""
+    return random.randint(milliseconds // 2, milliseconds * 3 // 2)  # noqa: S311 - spreads load, guards nothing

@@ -1,0 +1,119 @@
+"""How the bytes of a stream reach its client: directly by the socket of its connection, or by send()."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Protocol
+
+from sse_app.base.asgi import Receive, Scope, Send
+from sse_app.base.settings import Settings
+from sse_app.fanout import event_stream
+from sse_app.fanout.hub import Hub
+from sse_app.fanout.socket_writer import SocketWriter, chunk
+from sse_app.fanout.subscriber import Subscriber
+
+HEADERS = {"content-type": "text/event-stream", "cache-control": "no-store, no-transform", "x-accel-buffering": "no"}
+EXTENSION = "sse_app.connection"  # in the extensions of a scope, where the server offers direct writes
+
+
+class Connection(Protocol):
+    """What the protocol of the server offers. It also tells a stream when it pauses, resumes or is lost."""
+
+    transport: asyncio.Transport
+
+    def begin_stream(self, scope: Scope, subscriber: Subscriber) -> None:
+        """Let the subscriber write to the connection; this empties the scope of the request."""
+        ...
+
+    def end_stream(self) -> None:
+        """Take the connection back from the subscriber."""
+        ...
+
+
+def connection_of(scope: Scope) -> Connection | None:
+    """The connection of a request, where the server offers direct writes."""
+    return scope.get("extensions", {}).get(EXTENSION)
+
+
+class DirectOutput:
+    """Writes to the socket of the connection; while live, the hub does so in its sweeps."""
+
+    def __init__(self, connection: Connection, scope: Scope, subscriber: Subscriber, settings: Settings) -> None:
+        """RuntimeError where the client has already left."""
+        self._connection = connection
+        self._scope = scope
+        self._subscriber = subscriber
+        transport = connection.transport
+        transport.set_write_buffer_limits(high=settings.write_buffer_bytes)
+        self._writer = SocketWriter(transport)
+        made: socket.socket = transport.get_extra_info("socket")
+        if made.family == socket.AF_UNIX:  # it inherits nothing from its listener
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.send_buffer_bytes)
+
+    async def __aenter__(self) -> None:
+        self._subscriber.writer = self._writer
+        self._connection.begin_stream(self._scope, self._subscriber)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._connection.end_stream()
+        self._writer.close()
+
+    async def write(self, frames: bytes) -> None:
+        """Write one chunk."""
+        try:
+            self._writer.write(chunk(frames))
+        except RuntimeError:  # the transport is closed, and connection_lost() has not been called yet
+            self._subscriber.lose()
+
+    async def live(self, hub: Hub) -> None:
+        """Be live until something happens that the stream itself must handle."""
+        hub.join(self._subscriber)
+        await self._subscriber.notified()
+        hub.leave(self._subscriber)
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        self._writer.abort()
+
+
+class SendOutput:
+    """Writes by send(), for a server without direct writes: follows the hub itself, at a task switch for each sweep."""
+
+    def __init__(
+        self, send: Send, receive: Receive, subscriber: Subscriber, hub: Hub, heartbeat_seconds: float
+    ) -> None:
+        self._send = send
+        self._receive = receive
+        self._subscriber = subscriber
+        self._hub = hub
+        self._heartbeat_seconds = heartbeat_seconds
+
+    async def __aenter__(self) -> None:
+        self._watch = asyncio.create_task(self._disconnected())
+
+    async def __aexit__(self, *_: object) -> None:
+        self._watch.cancel()
+
+    async def _disconnected(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._subscriber.lose()
+
+    async def write(self, frames: bytes) -> None:
+        """Write one part of the body."""
+        await self._send({"type": "http.response.body", "body": frames, "more_body": True})
+
+    async def live(self, hub: Hub) -> None:
+        """Wait for the next sweep, the end, or the time of a heartbeat."""
+        events = (hub.moved(), self._subscriber.notified())
+        done, _ = await asyncio.wait(events, timeout=self._heartbeat_seconds, return_when=asyncio.FIRST_COMPLETED)
+        id_ = hub.id_at(self._subscriber.cursor)
+        if not done and id_ is not None:
+            await self.write(event_stream.heartbeat(self._subscriber.heartbeat, id_))
+
+    def abort(self) -> None:
+        """Never called: such a stream is never paused, because send() itself waits for a slow reader."""
+
+
+Output = DirectOutput | SendOutput
