@@ -216,7 +216,7 @@ class _ViewOfTail:
 
 
 class FakeRedis:
-    """As much of a client as history.py uses; the scripts by what they promise. The real ones: test_history.py."""
+    """The part of a client that redis_history.py uses; the real scripts are in resume/test_redis_sequence.py."""
 
     def __init__(self) -> None:
         self.up = True
@@ -467,7 +467,7 @@ class Connection:
         pass
 
     def get_extra_info(self, name: str) -> Any:
-        """A socket that takes nothing directly: see test_wire.py for those that do."""
+        """A socket that takes nothing directly: see fanout/test_socket_writer.py for those that do."""
         return SimpleNamespace(family=socket.AF_INET, fileno=lambda: -1) if name == "socket" else None
 
     def get_write_buffer_size(self) -> int:

@@ -38,7 +38,14 @@ async def test_a_client_on_the_host_produces_and_consumes_through_each_published
 
 def test_the_service_keeps_its_promise_on_this_broker_and_this_redis(stack: Stack) -> None:
     """The service's own tests that need real ones: topics of their own, and a Redis each; the broker is killed, too."""
-    real = [f"app/tests/test_{name}.py" for name in ("kafka", "loss", "sequence", "history", "limits")]
+    names = (
+        "log/test_kafka",
+        "test_loss",
+        "resume/test_redis_sequence",
+        "resume/test_redis_history",
+        "access/test_limits",
+    )
+    real = [f"app/tests/{name}.py" for name in names]
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *real],
         cwd=ROOT,

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sse_harness import Process, Replicas, fetch
+from sse_harness import APP, Process, Replicas, fetch
 
 from sse_app.access.schemas import Schemas
 from sse_app.base.event import Event
 from sse_app.base.problem import Problem
 from sse_app.base.settings import ConfigurationError
 
-APP = Path(__file__).parents[1]
 ORDER = {
     "type": "object",
     "required": ["n"],

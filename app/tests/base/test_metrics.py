@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import get_args
 
 from prometheus_client.parser import text_string_to_metric_families
-from sse_harness import Replicas, Stream, eventually
+from sse_harness import APP, Replicas, Stream, eventually
 
 from sse_app.base import outcomes
 from sse_app.base.metrics import Metrics
 from sse_app.base.settings import Settings
 from sse_app.service import Service
 
-DOCUMENT = Path(__file__).parents[2] / "docs/observability.md"
+DOCUMENT = APP.parent / "docs/observability.md"
 LABELS = {"outcome", "source", "reason", "path", "le", "limit"}
 
 

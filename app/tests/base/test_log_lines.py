@@ -9,14 +9,11 @@ import signal
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from sse_harness import eventually, fetch
+from sse_harness import APP, eventually, fetch
 
 from sse_app.base.log_lines import JsonLines
-
-APP = Path(__file__).parents[1]
 
 
 def record(message: str, *args: object, error: BaseException | None = None) -> logging.LogRecord:

@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sse_harness import Client, Stream
-from test_drain import APP, Process
+from sse_harness import APP, Client, Process, Stream
 
 
 @pytest.fixture

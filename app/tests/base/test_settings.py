@@ -6,10 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from sse_harness import APP
 
 from sse_app.base.settings import ConfigurationError, Settings, load, variable
-
-APP = Path(__file__).parents[1]
 
 
 def test_nothing_set_is_the_embedded_mode() -> None:
