@@ -30,7 +30,7 @@ class ActionModule(ActionBase):
         names = ("settings", "host", "images", "stack_declarations")
         settings, host, images, declared = (self._templar.template((task_vars or {})[name]) for name in names)
         claimed = {service for services in arguments["projects"].values() for service in services}
-        releases: list[dict[str, Any]] = []
+        releases: list[Any] = []
         for project, services in arguments["projects"].items():
             wanted = services or [service for service in declared if service not in claimed]
             try:

@@ -14,7 +14,7 @@ import yaml
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.sse.platform.plugins.module_utils.settings import conversion as rules
-from ansible_collections.sse.platform.plugins.module_utils.settings import cross_rules, names
+from ansible_collections.sse.platform.plugins.module_utils.settings import cross_rules, names, network
 
 COLLECTION = Path(__file__).resolve().parents[2]
 # A value may refer to variables that refer to others; each pass settles one level.
@@ -68,7 +68,7 @@ class ActionModule(ActionBase):
             msg = f"{count} not accepted, and nothing was changed:{lines}"
             raise AnsibleActionFail(msg)
 
-        settings.update(cross_rules.derived(settings))
+        settings.update(network.derived(settings))
         result["warnings"] = strangers
         result["ansible_facts"] = {"settings": settings}
         # With a secret among them, -v prints no result at all.

@@ -1,7 +1,7 @@
-"""Who reaches whom: the matrix of every pair of containers and every port, from what the releases declare.
+"""Reachability: which container may connect to which port of which other container, as the releases declare it.
 
-Pure: releases in, edges and sentences out. The proof measures these edges, the firewall allows them, the diagram draws
-them, and doctor judges a failed connection by them.
+Pure: releases in, edges and sentences out. Verify measures these edges, the stack firewall allows the declared ones,
+the diagram draws them, and doctor explains a failed connection by them.
 """
 
 from __future__ import annotations
@@ -10,19 +10,20 @@ import graphlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from ansible_collections.sse.platform.plugins.module_utils.model.release import Release
     from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spec
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Declaration
 
 
 class Edge(NamedTuple):
-    """One container, another, and a TCP port that the other listens on."""
+    """A possible connection: one container, another, and a TCP port that the other listens on."""
 
-    source: str  # full names
-    target: str
+    source: str  # full name
+    target: str  # full name
     port: int
-    name: str  # what the source calls the target; its short name where nothing is declared
+    name: str  # what the source calls the target; the target's short name where nothing is declared
     why: str  # empty where nothing is declared
 
     @property
@@ -41,7 +42,7 @@ def networks_of(releases: Iterable[Release]) -> dict[str, Any]:
     return {name: one for release in releases for name, one in release["networks"].items()}
 
 
-def owners(containers: dict[str, Spec]) -> dict[str, str]:
+def owners(containers: Mapping[str, Spec]) -> dict[str, str]:
     """Return the full container name behind every name that resolves on the stack's networks."""
     return {alias: name for name, one in containers.items() for alias in (name, *one["aliases"])}
 
@@ -52,8 +53,8 @@ def split(peer: str) -> tuple[str, int]:
     return name, int(port)
 
 
-def declared(containers: dict[str, Spec]) -> list[Edge]:
-    """List what is declared, between containers that are there; `problems` names the rest."""
+def declared(containers: Mapping[str, Spec]) -> list[Edge]:
+    """List the declared edges between these containers; `problems` names the declared ones that lead elsewhere."""
     names = owners(containers)
     found: list[Edge] = []
     for source, one in containers.items():
@@ -67,7 +68,7 @@ def declared(containers: dict[str, Spec]) -> list[Edge]:
 def reachability(releases: Iterable[Release]) -> list[Edge]:
     """Return the reachability matrix: every ordered pair of containers with every port that the second listens on.
 
-    Releases of all projects of a stack belong together: the dashboard is one, and reaches nginx, which is another's.
+    Give it the releases of all projects of a stack, because a container may connect to one of another project.
     """
     containers = containers_of(releases)
     reasons = {(edge.source, edge.target, edge.port): edge for edge in reversed(declared(containers))}
@@ -83,7 +84,7 @@ def reachability(releases: Iterable[Release]) -> list[Edge]:
 def problems(releases: Iterable[Release], *, alone: bool = False) -> list[str]:
     """Say which entries of `reaches` lead nowhere, one sentence each.
 
-    :param alone: these are not all projects of the stack, so a name that is not among them may be another's
+    :param alone: the stack has other projects, so a name that is missing here may belong to one of them
     """
     releases = list(releases)
     containers = containers_of(releases)
@@ -116,8 +117,8 @@ def shared(one: Spec, other: Spec) -> list[str]:
     return [name for name in one["networks"] if name in other["networks"]]
 
 
-def cycle(after: dict[str, list[str]]) -> list[str]:
-    """Return containers that wait for each other, the first one again at the end; empty where none do."""
+def cycle(after: Mapping[str, list[str]]) -> list[str]:
+    """Return containers that wait for each other, with the first one again at the end; empty where none do."""
     try:
         graphlib.TopologicalSorter(after).prepare()
     except graphlib.CycleError as error:
@@ -125,8 +126,8 @@ def cycle(after: dict[str, list[str]]) -> list[str]:
     return []
 
 
-def listens(spec: dict[str, Any]) -> list[int]:
-    """List the ports of a declared container: published ones, its health endpoint's, and what it names beyond them."""
-    check = spec["healthcheck"]["http"]
-    ports = {*spec["listens"], *(one["container_port"] for one in spec["ports"])}
+def listens(declared: Declaration) -> list[int]:
+    """List the ports of a declared container: published ones, the port of its health check, and those in `listens`."""
+    check = declared["healthcheck"]["http"]
+    ports = {*declared["listens"], *(one["container_port"] for one in declared["ports"])}
     return sorted(ports | ({check["port"]} if check else set()))

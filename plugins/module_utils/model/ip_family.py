@@ -1,31 +1,36 @@
-"""The two families of IP addresses: what is written for one holds for the other.
+"""The two IP families, IPv4 and IPv6, and how a release looks in one of them.
 
-A release is looked at one IP family at a time: `in_family` projects its networks, addresses and ports onto one of them,
-so that code such as the firewall rules is written once.
+`in_family` projects a release onto one IP family, so that code such as the stack firewall is written once for both.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import socket
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ansible_collections.sse.platform.plugins.module_utils.model.release import Release
+    from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spec
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import (
+        Network,
+        Pool,
+        PublishedPort,
+    )
 
 
 class Family(NamedTuple):
-    """What differs between them."""
+    """What differs between the IP families."""
 
     version: int
     wildcard: str  # a port that is bound to it is served on every address of the family
     loopback: str
     domain: socket.AddressFamily
-    documentation: str  # an address that is nobody's (RFC 5737, RFC 3849): to look a route up
-    iptables: str
-    unreachable: str  # what a refused packet is answered with, as iptables calls it
+    documentation: str  # an address that nobody has (RFC 5737, RFC 3849): for looking up a route
+    iptables: str  # the program
+    unreachable: str  # the answer to a refused packet, as iptables calls it
 
 
 IPV4 = Family(
@@ -37,12 +42,12 @@ WILDCARDS = frozenset(one.wildcard for one in FAMILIES)
 
 
 def of(address: str) -> Family:
-    """Return the family of an address, or of a network in CIDR notation."""
+    """Return the IP family of an address, or of a network in CIDR notation."""
     return IPV6 if ":" in address else IPV4
 
 
 def is_loopback(address: str) -> bool:
-    """Tell whether only the host itself reaches an address of the host."""
+    """Tell whether an address can be reached from its own host only."""
     return ipaddress.ip_address(address).is_loopback
 
 
@@ -61,46 +66,41 @@ def url_host(host: str) -> str:
 
 
 def twins(*, loopback: bool) -> dict[str, str]:
-    """Return where a port is published as well, by the IPv4 address that it is published on.
+    """Return the IPv6 address that a port is published on as well, by the IPv4 address that it is published on.
 
-    :param loopback: whether this engine serves ``::1``: the kernel lets no rewritten packet come back to it, as
-        ``route_localnet`` does for 127.0.0.1, so that takes docker-proxy
+    :param loopback: whether this engine serves ``::1``. The kernel lets no rewritten packet come back to ``::1``, as
+        ``route_localnet`` does for 127.0.0.1, so only docker-proxy can serve it.
     """
     return {IPV4.wildcard: IPV6.wildcard} | ({IPV4.loopback: IPV6.loopback} if loopback else {})
 
 
-def with_twins(ports: Iterable[dict[str, Any]], others: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Add to published ports those of the other family."""
-    ports = list(ports)
-    added = [{**one, "host_ip": others[one["host_ip"]]} for one in ports if one["host_ip"] in others]
+def with_twins(ports: list[PublishedPort], others: Mapping[str, str]) -> list[PublishedPort]:
+    """Add to published ports those of the other IP family."""
+    added: Iterable[PublishedPort] = (
+        {**one, "host_ip": others[one["host_ip"]]} for one in ports if one["host_ip"] in others
+    )
     return ports + [one for one in added if one not in ports]
 
 
-def addresses_of(spec: Mapping[str, Any], family: Family) -> dict[str, str]:
-    """Return a declared container's reserved address on each of its networks."""
+def addresses_of(spec: Spec, family: Family) -> dict[str, str]:
+    """Return a container's reserved address on each of its networks."""
     return spec["networks"] if family is IPV4 else spec.get("networks6", {})
 
 
-def pool_of(network: Mapping[str, Any], family: Family) -> dict[str, str] | None:
-    """Return subnet, gateway and range for dynamic addresses of a declared network; None where it has none."""
-    if family is IPV6:
-        return network.get("ipv6")
-    return {key: network[key] for key in ("subnet", "gateway", "ip_range") if key in network}
-
-
-def ipam(network: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return a declared network's pools as community.docker takes them."""
-    pools = [pool for one in FAMILIES if (pool := pool_of(network, one))]
+def ipam(network: Network) -> list[dict[str, str]]:
+    """Return a network's pools as community.docker expects them."""
+    pools: list[Pool] = [network, *([network["ipv6"]] if "ipv6" in network else [])]
     return [{"subnet": one["subnet"], "gateway": one["gateway"], "iprange": one["ip_range"]} for one in pools]
 
 
 def in_family(release: Release, family: Family) -> Release:
-    """Project a release onto one IP family."""
-    pools = {name: pool_of(one, family) for name, one in release["networks"].items()}
+    """Project a release onto one IP family: its networks, addresses and published ports there, and nothing else."""
     return {
         **release,
         "networks": {
-            name: {**one, **pool} for name, one in release["networks"].items() if (pool := pools[name]) is not None
+            name: one if family is IPV4 else {**one, **one["ipv6"]}
+            for name, one in release["networks"].items()
+            if family is IPV4 or "ipv6" in one
         },
         "containers": {
             name: {

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.model import spec
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LEFTOVERS, Observed
 
+if TYPE_CHECKING:
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import ActionKind, Release, Spec
+
 
 class Action(NamedTuple):
-    """One step. ``kind`` is keep, refresh, create, replace, start, restart, remove, restore or clear."""
+    """One step from what runs to what should run."""
 
-    kind: str
+    kind: ActionKind
     container: str
     reasons: list[str]
     id: str = ""  # the observed container that the action is about
@@ -26,7 +29,7 @@ class Action(NamedTuple):
 
 
 class ForeignContainerError(ValueError):
-    """A container of a name that we need belongs to somebody else."""
+    """Somebody else's container has a name that the stack needs."""
 
 
 def leftovers(observed: list[Observed], stack: str, project: str) -> list[Action]:
@@ -46,15 +49,13 @@ def leftovers(observed: list[Observed], stack: str, project: str) -> list[Action
     return actions
 
 
-def plan(
-    release: dict[str, Any], earlier: Mapping[int, dict[str, Any] | None], observed: list[Observed]
-) -> list[Action]:
-    """Compare spec with spec, by the labels that each running container carries.
+def plan(release: Release, earlier: Mapping[int, Release | None], observed: list[Observed]) -> list[Action]:
+    """Compare spec with spec, by the labels that each running container has.
 
     :param release: the new release
-    :param earlier: releases by number, as far as running containers name them and the host still has them
-    :param observed: what runs, leftovers of interrupted runs already cleared
-    :raises ForeignContainerError: where somebody else's container holds one of our names
+    :param earlier: the releases that running containers name, by number; None where the host does not have one any more
+    :param observed: what runs, after the leftovers of interrupted runs were cleared
+    :raises ForeignContainerError: where somebody else's container has one of our names
     """
     by_name = {one.name: one for one in observed}
     actions: list[Action] = []
@@ -69,7 +70,7 @@ def plan(
         if not running.belongs(release["stack"], release["project"]):
             raise ForeignContainerError(
                 f"container {name} exists and is not of stack {release['stack']!r} (project {release['project']!r}); "
-                f"it is left alone. Remove or rename it, or choose another stack_name"
+                "nothing was done to it. Remove or rename it, or choose another stack_name"
             )
         reasons = reasons_to_replace(running, wanted, earlier)
         if reasons:
@@ -83,12 +84,12 @@ def plan(
     return actions
 
 
-def reasons_to_replace(running: Observed, wanted: spec.Spec, earlier: Mapping[int, dict[str, Any] | None]) -> list[str]:
-    """Say why a container must be replaced; nothing to say means that it is as it should be."""
+def reasons_to_replace(running: Observed, wanted: Spec, earlier: Mapping[int, Release | None]) -> list[str]:
+    """Say why a container must be replaced; no reason means that it is as it should be."""
     if running.label("spec") == spec.fingerprint(wanted):
         return []
     old = earlier.get(running.release)
-    old_spec = (old or {}).get("containers", {}).get(running.name)
+    old_spec = old["containers"].get(running.name) if old else None
     if old_spec is None:
         return [f"its release {running.release} is no longer on the host, so it can't be compared"]
     found = spec.differences(old_spec, wanted)

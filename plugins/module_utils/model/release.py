@@ -1,71 +1,77 @@
-"""A release: every declaration resolved to plain data, numbered and kept on the host."""
+"""A release: every declaration of one project, resolved to plain data."""
 
 from __future__ import annotations
 
 import copy
 import ipaddress
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, ip_family, segments, spec
 
-Release = dict[str, Any]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import (
+        Declaration,
+        Network,
+        Segment,
+        Spec,
+    )
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Release as TypedRelease
 
 FORMAT = 3
+Release = Any  # only until every room uses types.Release
+
+
+class Declared(NamedTuple):
+    """One declared container, and where it is declared."""
+
+    service: str
+    path: str  # for messages, such as redis.containers.redis-master
+    container: Declaration
 
 
 def build(
-    declarations: dict[str, Any],
+    declarations: Mapping[str, Any],
     *,
     stack: str,
     project: str,
-    networks: dict[str, dict[str, Any]],
-    references: dict[str, str],
-    unavailable: dict[str, str],
+    networks: Mapping[Segment, Network],
+    references: Mapping[str, str],
+    unavailable: Mapping[str, str],
     allow_from: list[str] | None = None,
-    twins: dict[str, str] | None = None,
-) -> Release:
+    twins: Mapping[str, str] | None = None,
+) -> TypedRelease:
     """Resolve all declarations of one project to a release.
 
-    :param networks: by segment, as `layout.networks` returns them; one alone is for every container
+    :param declarations: by service, as the roles declare them
+    :param networks: by segment, as `segments.networks` returns them; a single one is for every container
     :param references: image reference by catalogue name
+    :param unavailable: reason by catalogue name; a container of such an image is left out and named
     :param allow_from: from where published ports may be reached, in CIDR notation; empty for everywhere
     :param twins: the IPv6 address that a port is published on as well, by its IPv4 one; for networks that have IPv6
-    :param unavailable: reason by catalogue name; a container of such an image is left out and named
-    :raises spec.SpecError: for a declaration that is not understood, or names that don't fit together
+    :raises spec.SpecError: for a declaration that is not valid, or for names that do not fit together
     """
-    parsed: dict[str, tuple[str, spec.Spec]] = {}
-    left_out: dict[str, str] = {}
-    for service, declaration in declarations.items():
-        for short, container in declaration.get("containers", {}).items():
-            path = f"{service}.containers.{short}"
-            spec.short_name(short, path)
-            if short in parsed:
-                raise spec.SpecError(f"{path}: service {parsed[short][0]} declares a container of this name already")
-            declared = spec.parse(container, path)
-            if declared["image"] in unavailable:
-                left_out[short] = unavailable[declared["image"]]
-            else:
-                parsed[short] = (service, declared)
-    names = Names(stack, networks, parsed)
-    containers = {
-        names.full[short]: resolve(short, service, declared, names, references)
-        for short, (service, declared) in parsed.items()
+    declared = parse_all(declarations)
+    left_out = {
+        short: unavailable[one.container["image"]]
+        for short, one in declared.items()
+        if one.container["image"] in unavailable
     }
+    names = Names(stack, networks, {short: one for short, one in declared.items() if short not in left_out})
+    containers = {full: resolve(short, declared[short], names, references) for short, full in names.full.items()}
     refuse_collisions(containers)
     refuse_cycle(containers)
     for container in containers.values():
         if "networks6" in container:
             container["ports"] = ip_family.with_twins(container["ports"], twins or {})
+    joined = {name for container in containers.values() for name in container["networks"]}
     return {
         "format": FORMAT,
         "stack": stack,
         "project": project,
         "layout": segments.SEGMENTED if len(networks) > 1 else segments.SINGLE,
-        "networks": {
-            one["name"]: {"segment": segment, **one}
-            for segment, one in names.all.items()
-            if any(one["name"] in container["networks"] for container in containers.values())
-        },
+        "networks": {one["name"]: one for one in names.all if one["name"] in joined},
         "allow_from": allow_from or [],
         "containers": containers,
         "unavailable": left_out,
@@ -78,58 +84,76 @@ def build(
     }
 
 
+def parse_all(declarations: Mapping[str, Any]) -> dict[str, Declared]:
+    """Parse every declared container; return them by short name."""
+    declared: dict[str, Declared] = {}
+    for service, declaration in declarations.items():
+        for short, container in declaration.get("containers", {}).items():
+            path = f"{service}.containers.{short}"
+            spec.short_name(short, path)
+            if short in declared:
+                raise spec.SpecError(f"{path}: service {declared[short].service} already has a container of this name")
+            declared[short] = Declared(service, path, spec.parse(container, path))
+    return declared
+
+
 class Names:
     """Full names, networks and reserved addresses of the containers of one project."""
 
-    def __init__(self, stack: str, networks: dict[str, Any], declared: dict[str, tuple[str, spec.Spec]]) -> None:
+    def __init__(self, stack: str, networks: Mapping[Segment, Network], declared: Mapping[str, Declared]) -> None:
         """Resolve every container once.
 
-        :raises spec.SpecError: for one on no network, one that would publish in vain, or an address out of range
+        :raises spec.SpecError: for a container on no network, a port that would not be published, or an address out of
+            range
         """
-        self.full = {short: one["name"] or f"{stack}-{short}" for short, (_, one) in declared.items()}
-        self.all = {segment: one for segment, one in networks.items() if segment != segments.PORTS}
+        self.full = {short: one.container["name"] or f"{stack}-{short}" for short, one in declared.items()}
+        self.all = [one for segment, one in networks.items() if segment != segments.PORTS]
         self.networks: dict[str, dict[str, str]] = {}
         self.networks6: dict[str, dict[str, str]] = {}
-        for short, (service, one) in declared.items():
-            path = f"{service}.containers.{short}"
-            asked = one["segments"] if len(networks) > 1 else list(networks)
-            joined = [networks[name] for name in asked if name != segments.PORTS]
-            if len(networks) > 1 and one["address"] is None:
-                raise spec.SpecError(
-                    f"{path}.address: missing; in segments, connections are judged by reserved address"
-                )
-            if not joined:
-                known = ", ".join(self.all)
-                raise spec.SpecError(f"{path}.segments: on no network; name at least one of {known}")
-            self.networks[short] = {
-                network["name"]: self.reserved(network, one["address"], f"{path}.address") for network in joined
-            }
-            self.networks6[short] = {
-                network["name"]: self.reserved(pool, one["address"], f"{path}.address")
-                for network in joined
-                if (pool := ip_family.pool_of(network, ip_family.IPV6))
-            }
-            if segments.PORTS in asked:
-                try:
-                    own = segments.own_bridge(networks[segments.PORTS], self.full[short], one["address"])
-                except ValueError as error:
-                    raise spec.SpecError(f"{path}.address: {error}") from error
-                self.all[own["name"]] = own
-                self.networks[short][own["name"]] = own["address"]
-                if "address6" in own:
-                    self.networks6[short][own["name"]] = own["address6"]
-            elif one["ports"] and all(network["internal"] for network in joined):
-                raise spec.SpecError(
-                    f"{path}.ports: {joined[0]['name']} is an internal network, where nothing is published; "
-                    f"add {segments.PORTS} to its segments"
-                )
+        for short, one in declared.items():
+            self.join(short, one, networks)
+
+    def join(self, short: str, declared: Declared, networks: Mapping[Segment, Network]) -> None:
+        """Give one container its address on each of its networks, and a bridge of its own if it publishes ports."""
+        path, one = declared.path, declared.container
+        asked = one["segments"] if len(networks) > 1 else list(networks)
+        joined = [networks[name] for name in asked if name != segments.PORTS]
+        if len(networks) > 1 and one["address"] is None:
+            raise spec.SpecError(
+                f"{path}.address: missing; in segments, the stack firewall knows a container by its reserved address"
+            )
+        if not joined:
+            known = ", ".join(name for name in networks if name != segments.PORTS)
+            raise spec.SpecError(f"{path}.segments: on no network; name at least one of {known}")
+        reserved = self.networks[short] = {
+            network["name"]: self.reserved(network["subnet"], one["address"], f"{path}.address") for network in joined
+        }
+        reserved6 = self.networks6[short] = {
+            network["name"]: self.reserved(pool["subnet"], one["address"], f"{path}.address")
+            for network in joined
+            if (pool := network.get("ipv6"))
+        }
+        if segments.PORTS in asked:
+            try:
+                own = segments.own_bridge(networks[segments.PORTS], self.full[short], one["address"])
+            except ValueError as error:
+                raise spec.SpecError(f"{path}.address: {error}") from error
+            self.all.append(own)
+            reserved[own["name"]] = own["address"]
+            if "address6" in own:
+                reserved6[own["name"]] = own["address6"]
+        elif one["ports"] and all(network["internal"] for network in joined):
+            raise spec.SpecError(
+                f"{path}.ports: {joined[0]['name']} is an internal network, where nothing is published; "
+                f"add {segments.PORTS} to its segments"
+            )
 
     @staticmethod
-    def reserved(network: dict[str, Any], number: int | None, path: str) -> str:
-        """Return the address of this host number; empty where the engine is to choose one."""
+    def reserved(text: str, number: int | None, path: str) -> str:
+        """Return the address of this host number in a subnet; empty where the engine chooses one."""
         if number is None:
             return ""
-        subnet = ipaddress.ip_network(network["subnet"])
+        subnet = ipaddress.ip_network(text)
         if number >= subnet.num_addresses:
             raise spec.SpecError(f"{path}: {number} is no host number inside the network's subnet {subnet}")
         return str(subnet[number])
@@ -143,42 +167,41 @@ class Names:
         return address
 
 
-def resolve(short: str, service: str, declared: spec.Spec, names: Names, references: dict[str, str]) -> spec.Spec:
+def resolve(short: str, declared: Declared, names: Names, references: Mapping[str, str]) -> Spec:
     """Turn a declaration into the spec that the engine is asked for."""
-    path = f"{service}.containers.{short}"
-    if declared["image"] not in references:
+    path, one = declared.path, declared.container
+    if one["image"] not in references:
         known = ", ".join(sorted(references))
-        raise spec.SpecError(f"{path}.image: {declared['image']!r} is not in the image catalogue ({known})")
-    for index, port in enumerate(declared["ports"]):
+        raise spec.SpecError(f"{path}.image: {one['image']!r} is not in the image catalogue ({known})")
+    for index, port in enumerate(one["ports"]):
         if ip_family.of(port["host_ip"]) is ip_family.IPV6 and not names.networks6[short]:
             place = f"{path}.ports[{index}].host_ip"
             raise spec.SpecError(f"{place}: {port['host_ip']} is an IPv6 address, and network_ipv6 is false")
-    unknown = [name for name in declared["after"] if name not in names.full]
+    unknown = [name for name in one["after"] if name not in names.full]
     if unknown:
         raise spec.SpecError(f"{path}.after: {unknown[0]!r} is not a container of this project")
-    resolved = copy.deepcopy(
-        {key: value for key, value in declared.items() if key not in {"name", "address", "segments"}}
-    )
-    resolved |= {
+    resolved: dict[str, object] = {
+        **{key: copy.deepcopy(value) for key, value in one.items() if key not in {"name", "address", "segments"}},
         "container": short,
-        "service": service,
-        "image": references[declared["image"]],
-        "aliases": list(dict.fromkeys([short, *declared["aliases"]])),
+        "service": declared.service,
+        "image": references[one["image"]],
+        "aliases": list(dict.fromkeys([short, *one["aliases"]])),
         "networks": names.networks[short],
-        **({"networks6": names.networks6[short]} if names.networks6[short] else {}),
-        "hosts": {name: names.address_of(name, short, f"{path}.hosts") for name in declared["hosts"]}
-        | ({spec.HOST: spec.GATEWAY} if declared["reaches_host"] else {}),
-        "after": [names.full[name] for name in declared["after"]],
-        "listens": connections.listens(declared),
+        "hosts": {name: names.address_of(name, short, f"{path}.hosts") for name in one["hosts"]}
+        | ({spec.HOST: spec.GATEWAY} if one["reaches_host"] else {}),
+        "after": [names.full[name] for name in one["after"]],
+        "listens": connections.listens(one),
     }
-    return resolved
+    if names.networks6[short]:
+        resolved["networks6"] = names.networks6[short]
+    return cast("Spec", resolved)  # a test compares the keys with those of Spec
 
 
-def refuse_collisions(containers: dict[str, spec.Spec]) -> None:
+def refuse_collisions(containers: Mapping[str, Spec]) -> None:
     """Refuse two containers with one address, one alias or one published port."""
-    owners: dict[tuple[str, Any], str] = {}
+    owners: dict[tuple[str, str | int], str] = {}
     for name, container in containers.items():
-        claims: list[tuple[str, Any]] = [("alias", alias) for alias in container["aliases"]]
+        claims: list[tuple[str, str | int]] = [("alias", alias) for alias in container["aliases"]]
         claims += [("address", address) for address in container["networks"].values() if address]
         claims += [("published port", one["host_port"]) for one in container["ports"]]
         for claim in claims:
@@ -187,8 +210,8 @@ def refuse_collisions(containers: dict[str, spec.Spec]) -> None:
             owners[claim] = name
 
 
-def refuse_cycle(containers: dict[str, spec.Spec]) -> None:
-    """Refuse containers that each wait for the other: none of them would ever start."""
+def refuse_cycle(containers: Mapping[str, Spec]) -> None:
+    """Refuse containers that wait for each other: none of them would ever start."""
     waiting = connections.cycle({name: one["after"] for name, one in containers.items()})
     if waiting:
         first = containers[waiting[0]]

@@ -1,7 +1,7 @@
-"""What a container is: plain data, every key known, checked and normalised in one place.
+"""What a container is: plain data, with every key known, checked and normalised in one place.
 
-A declaration is what a role writes ("128m", short names, host numbers); a spec is the same resolved to what the
-engine takes (bytes, full names, addresses). Both are dicts that JSON can hold.
+A declaration is what a role writes ("128m", short names, host numbers). A spec is the same, resolved to what the engine
+takes (bytes, full names, addresses). Both are dictionaries that JSON can hold.
 """
 
 from __future__ import annotations
@@ -9,41 +9,68 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from ansible_collections.sse.platform.plugins.module_utils.model.segments import SEGMENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Declaration
 
-Spec = dict[str, Any]
+Spec = Any  # only until every room uses types.Spec
 
 UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30}
-SHORT_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")  # a DNS label (RFC 1123, section 2.1)
-USER = re.compile(r"\d+:\d+\Z")
-PEER = re.compile(r"[a-z0-9][a-z0-9.-]*:\d{1,5}\Z")
 
-# What containers call their host, and the engine's word for docker0's address, which is not their own network's gateway
-# (https://docs.docker.com/reference/cli/docker/container/run/#add-host).
+# What containers call their host, and the engine's word for docker0's address, which is not the gateway of the
+# container's network (https://docs.docker.com/reference/cli/docker/container/run/#add-host).
 HOST, GATEWAY = "host.docker.internal", "host-gateway"
 
-# Keys that say how containers relate, not what one of them is: a change of these recreates nothing.
+# Keys that say how containers relate, not what a container is: changing them recreates nothing.
 RELATIONS = frozenset({"after", "rolling", "reaches", "listens"})
+
+# A parser takes a value and the place where it stands, and returns the normalised value or raises SpecError.
+Parser = Callable[[Any, str], Any]
 
 
 class SpecError(ValueError):
-    """A declaration that is not understood; the message names the place and what is accepted there."""
+    """A declaration is not valid; the message names the place and says what was expected there."""
 
 
-def refuse(path: str, value: object, accepted: str) -> SpecError:
+def refuse(path: str, value: object, expected: str) -> SpecError:
     """Build the error for a value at ``path``."""
-    return SpecError(f"{path}: {value!r} is not accepted; expected {accepted}")
+    return SpecError(f"{path}: {value!r} is not accepted; expected {expected}")
 
 
 def text(value: Any, path: str) -> str:
     """Accept a non-empty string."""
     if not isinstance(value, str) or not value or "\0" in value:
         raise refuse(path, value, "a non-empty string")
+    return str(value)
+
+
+def matching(pattern: str, expected: str) -> Callable[[Any, str], str]:
+    """Accept a string that matches as a whole."""
+
+    def parse(value: Any, path: str) -> str:
+        if not re.fullmatch(pattern, text(value, path)):
+            raise refuse(path, value, expected)
+        return str(value)
+
+    return parse
+
+
+# Numeric, so that the user table of an image does not matter.
+user = matching(r"\d+:\d+", "numeric uid:gid such as '10001:10001'")
+# A DNS label (RFC 1123, section 2.1).
+short_name = matching(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", "a name of a-z, 0-9 and '-', at most 63 characters")
+segment = matching("|".join(SEGMENTS), f"one of {', '.join(SEGMENTS)}")
+
+
+def peer(value: Any, path: str) -> str:
+    """Accept name:port."""
+    found = re.fullmatch(r"[a-z0-9][a-z0-9.-]*:(\d{1,5})", text(value, path))
+    if not found or not 1 <= int(found[1]) <= 65535:
+        raise refuse(path, value, "name:port such as 'kafka:9092'")
     return str(value)
 
 
@@ -55,9 +82,9 @@ def flag(value: Any, path: str) -> bool:
 
 
 def count(value: Any, path: str) -> int:
-    """Accept a whole number of at least 0."""
+    """Accept an integer of at least 0."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise refuse(path, value, "a whole number of at least 0")
+        raise refuse(path, value, "an integer of at least 0")
     return int(value)
 
 
@@ -69,41 +96,13 @@ def port(value: Any, path: str) -> int:
 
 
 def size(value: Any, path: str) -> int:
-    """Accept bytes as a number, or a string with a unit (b, k, m, g; powers of 1024 as Docker counts them)."""
-    if isinstance(value, str):
-        match = re.fullmatch(r"(\d+)([bkmg]?)b?", value.strip().lower())
-        if match:
-            return int(match[1]) * UNITS[match[2]]
+    """Accept bytes as an integer, or a string with a unit (b, k, m, g; powers of 1024, as Docker counts them)."""
+    if not isinstance(value, str):
+        return count(value, path)
+    match = re.fullmatch(r"(\d+)([bkmg]?)b?", value.strip().lower())
+    if not match:
         raise refuse(path, value, "a size such as 64m or 1g")
-    return count(value, path)
-
-
-def user(value: Any, path: str) -> str:
-    """Accept numeric uid:gid, so that no image's own user table matters."""
-    if not USER.match(text(value, path)):
-        raise refuse(path, value, "numeric uid:gid such as '10001:10001'")
-    return str(value)
-
-
-def short_name(value: Any, path: str) -> str:
-    """Accept a container's short name or alias."""
-    if not SHORT_NAME.match(text(value, path)):
-        raise refuse(path, value, "a name of a-z, 0-9 and '-', at most 63 characters")
-    return str(value)
-
-
-def peer(value: Any, path: str) -> str:
-    """Accept name:port."""
-    if not PEER.match(text(value, path)) or not 1 <= int(value.rpartition(":")[2]) <= 65535:
-        raise refuse(path, value, "name:port such as 'kafka:9092'")
-    return str(value)
-
-
-def segment(value: Any, path: str) -> str:
-    """Accept a segment of the network layout."""
-    if value not in SEGMENTS:
-        raise refuse(path, value, f"one of {', '.join(SEGMENTS)}")
-    return str(value)
+    return int(match[1]) * UNITS[match[2]]
 
 
 def absolute(value: Any, path: str) -> str:
@@ -121,7 +120,7 @@ def file_name(value: Any, path: str) -> str:
 
 
 def scalar(value: Any, path: str) -> str:
-    """Accept what an environment or sysctl value may be; it becomes a string."""
+    """Accept what an environment or sysctl value may be; return it as a string."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if not isinstance(value, (str, int, float)) or "\0" in str(value):
@@ -136,7 +135,7 @@ def dictionary(value: Any, path: str) -> dict[str, Any]:
     return cast("dict[str, Any]", value)
 
 
-def list_of(item: Callable[[Any, str], Any]) -> Callable[[Any, str], list[Any]]:
+def list_of(item: Parser) -> Parser:
     """Accept a list of ``item``."""
 
     def parse(value: Any, path: str) -> list[Any]:
@@ -147,7 +146,7 @@ def list_of(item: Callable[[Any, str], Any]) -> Callable[[Any, str], list[Any]]:
     return parse
 
 
-def dict_of(key: Callable[[Any, str], str], item: Callable[[Any, str], Any]) -> Callable[[Any, str], dict[str, Any]]:
+def dict_of(key: Parser, item: Parser) -> Parser:
     """Accept a dictionary from ``key`` to ``item``."""
 
     def parse(value: Any, path: str) -> dict[str, Any]:
@@ -156,8 +155,8 @@ def dict_of(key: Callable[[Any, str], str], item: Callable[[Any, str], Any]) -> 
     return parse
 
 
-def record(fields: dict[str, tuple[Callable[[Any, str], Any], Any]]) -> Callable[[Any, str], dict[str, Any]]:
-    """Accept a dictionary of just these fields, each ``(parser, default)``; the default ``...`` means required."""
+def record(fields: Mapping[str, tuple[Parser, Any]]) -> Parser:
+    """Accept a dictionary of exactly these fields, each ``(parser, default)``; the default ``...`` means required."""
 
     def parse(value: Any, path: str) -> dict[str, Any]:
         given = dictionary(value, path)
@@ -176,22 +175,22 @@ def record(fields: dict[str, tuple[Callable[[Any, str], Any], Any]]) -> Callable
     return parse
 
 
-PORT = record({"host_ip": (text, ...), "host_port": (port, ...), "container_port": (port, ...)})
-REACH = record({"to": (peer, ...), "why": (text, ...)})
-SECRET_FILE = record({"secret": (text, ...), "format": (text, "{}")})
-HTTP_PROBE = record({"port": (port, ...), "path": (absolute, "/")})
-HEALTHCHECK = record(
-    {
-        "command": (list_of(text), None),
-        "http": (HTTP_PROBE, None),
-        "interval": (count, 10),  # seconds; each check is a process of its own, so not below 5 in declarations
-        "timeout": (count, 5),  # seconds
-        "retries": (count, 3),
-        "start": (count, 60),  # seconds until a container that never answered counts as failed
-    }
-)
+# The keys of each record are those of its TypedDict in types.py; a test compares them.
+PUBLISHED_PORT = {"host_ip": (text, ...), "host_port": (port, ...), "container_port": (port, ...)}
+REACH = {"to": (peer, ...), "why": (text, ...)}
+SECRET_FILE = {"secret": (text, ...), "format": (text, "{}")}
+HTTP_CHECK = {"port": (port, ...), "path": (absolute, "/")}
+HEALTH_CHECK = {
+    "command": (list_of(text), None),
+    "http": (record(HTTP_CHECK), None),
+    "interval": (count, 10),  # seconds; each check is a process of its own, so declarations have at least 5
+    "timeout": (count, 5),  # seconds
+    "retries": (count, 3),
+    "start": (count, 60),  # seconds until a container that never answered counts as failed
+}
+SECRET_FILES = dict_of(absolute, dict_of(file_name, record(SECRET_FILE)))
 
-DECLARATION: dict[str, tuple[Callable[[Any, str], Any], Any]] = {
+DECLARATION: dict[str, tuple[Parser, Any]] = {
     "name": (text, None),
     "image": (text, ...),
     "address": (count, None),
@@ -202,19 +201,19 @@ DECLARATION: dict[str, tuple[Callable[[Any, str], Any], Any]] = {
     "user": (user, ...),
     "environment": (dict_of(text, scalar), {}),
     "config": (dict_of(absolute, dict_of(file_name, lambda value, _: str(value))), {}),
-    "secrets": (dict_of(absolute, dict_of(file_name, SECRET_FILE)), {}),
-    # As secrets, for a service that reads its files anew when they change: a change of these recreates nothing.
-    "live_secrets": (dict_of(absolute, dict_of(file_name, SECRET_FILE)), {}),
+    "secrets": (SECRET_FILES, {}),
+    # For a service that reads its secrets again when they change: changing them recreates nothing.
+    "live_secrets": (SECRET_FILES, {}),
     "data": (dict_of(absolute, file_name), {}),
     "binds": (dict_of(absolute, absolute), {}),
     "tmpfs": (dict_of(absolute, size), {}),
-    "ports": (list_of(PORT), []),
+    "ports": (list_of(record(PUBLISHED_PORT)), []),
     "memory": (size, 256 * 2**20),
     "pids": (count, 256),
     "open_files": (count, 4096),
     "init": (flag, False),
     "hosts": (list_of(short_name), []),
-    "healthcheck": (HEALTHCHECK, ...),
+    "healthcheck": (record(HEALTH_CHECK), ...),
     "stop_signal": (text, "SIGTERM"),
     "stop_timeout": (count, 10),
     "capabilities": (list_of(text), []),
@@ -224,27 +223,27 @@ DECLARATION: dict[str, tuple[Callable[[Any, str], Any], Any]] = {
     "after": (list_of(short_name), []),
     "rolling": (flag, False),
     "listens": (list_of(port), []),
-    "reaches": (list_of(REACH), []),
-    "reaches_host": (list_of(port), []),  # ports of services on the host itself: see hostservice.py
+    "reaches": (list_of(record(REACH)), []),
+    "reaches_host": (list_of(port), []),  # ports of services on the host itself
 }
 PARSE_DECLARATION = record(DECLARATION)
 
 
-def parse(value: Any, path: str) -> Spec:
+def parse(value: Any, path: str) -> Declaration:
     """Check and normalise one declared container.
 
     :param path: where the declaration stands, for messages, such as ``redis.containers.redis-master``
-    :raises SpecError: for an unknown key, a missing one or a value that is not accepted
+    :raises SpecError: for an unknown key, for a missing one, or for a value that is not accepted
     """
-    declared = PARSE_DECLARATION(value, path)
+    declared = cast("Declaration", PARSE_DECLARATION(value, path))
     check = declared["healthcheck"]
     if (check["command"] is None) == (check["http"] is None):
         raise SpecError(f"{path}.healthcheck: give either command or http")
     return declared
 
 
-def fingerprint(spec: Spec) -> str:
-    """Hash what the container is (16 hex digits), leaving out how it relates to others."""
+def fingerprint(spec: Mapping[str, object]) -> str:
+    """Hash what the container is (16 hex digits), without how it relates to others."""
     body = {key: value for key, value in spec.items() if key not in RELATIONS}
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -270,8 +269,8 @@ def differences(old: Any, new: Any, path: str = "") -> list[str]:
 
 
 def show(value: Any) -> str:
-    """Print a value in a reason, short."""
+    """Print a value in a reason, shortened."""
     if value is None:
         return "absent"
-    shown = json.dumps(value) if not isinstance(value, str) else value
+    shown = value if isinstance(value, str) else json.dumps(value)
     return shown if len(shown) <= 80 else shown[:77] + "..."

@@ -1,12 +1,15 @@
 """The data that flows through the platform, from settings to releases to what a host shows.
 
-Plain dictionaries, because JSON and YAML carry them between the controller, the managed host and the release store. A
-key with a default in a class that is not total may be absent: older releases and other IP families do not have it.
+These are plain dictionaries, because JSON and YAML carry them between the controller, the managed host and the release
+store. A key that is NotRequired may be absent, for instance in an older release.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+if TYPE_CHECKING:
+    from typing_extensions import NotRequired  # for the type checker only: Python 3.10 does not have it
 
 Json = dict[str, Any]  # what JSON or YAML holds before a parser has read it
 
@@ -14,22 +17,8 @@ NetworkLayout = Literal["single", "segmented"]
 Segment = Literal["network", "app", "data", "monitoring", "ports"]
 
 
-class _SettingsOfNetworks(TypedDict):
-    stack_name: str
-    stack_state_directory: str
-    network_name: str
-    network_layout: NetworkLayout
-    network_subnet: str
-    network_gateway: str
-    network_ip_range: str
-    network_ipv6: bool
-    network_ipv6_subnet: str
-    network_segment_subnets: dict[str, str]
-    network_recreate_allowed: bool
-
-
-class Settings(_SettingsOfNetworks):
-    """The public variables that Python code reads, converted by their argument_specs; roles read many more."""
+class Settings(TypedDict):
+    """The settings that Python code reads. Roles read many more."""
 
     app_replicas: int
     docker_package_source: Literal["distribution", "docker"]
@@ -37,6 +26,17 @@ class Settings(_SettingsOfNetworks):
     docker_userland_proxy: bool
     exposure_allow_from: list[str]
     exposure_profile: Literal["development", "production"]
+    network_gateway: str
+    network_ip_range: str
+    network_ipv6: bool
+    network_ipv6_subnet: str
+    network_layout: NetworkLayout
+    network_name: str
+    network_recreate_allowed: bool
+    network_segment_subnets: dict[str, str]
+    network_subnet: str
+    stack_name: str
+    stack_state_directory: str
 
 
 # --- what a service declares
@@ -123,21 +123,17 @@ class Declaration(_Container):
     live_secrets: dict[str, dict[str, SecretFile]]
 
 
-class _Spec(_Container):
+class Spec(_Container):
+    """One container as the engine is asked for it: full names, addresses, bytes."""
+
     container: str  # short name
     service: str
     networks: dict[str, str]  # network -> reserved IPv4 address; empty where the engine chooses one
+    networks6: NotRequired[dict[str, str]]  # network -> reserved IPv6 address, where the networks have IPv6
     hosts: dict[str, str]  # name -> address, for /etc/hosts
-
-
-class Spec(_Spec, total=False):
-    """One container as the engine is asked for it: full names, addresses, bytes."""
-
-    networks6: dict[str, str]  # network -> reserved IPv6 address, where the networks have IPv6
-    live_secrets: dict[str, dict[str, SecretFile]]
-    # Known on the host alone:
-    image_id: str | None
-    fingerprints: dict[str, str | None]  # of its secrets
+    live_secrets: NotRequired[dict[str, dict[str, SecretFile]]]
+    image_id: NotRequired[str | None]  # known on the host alone
+    fingerprints: NotRequired[dict[str, str | None]]  # of its secrets; known on the host alone
 
 
 # --- networks and releases
@@ -151,21 +147,22 @@ class Pool(TypedDict):
     ip_range: str
 
 
-class _Network(Pool):
+class Network(Pool):
+    """One bridge network that the stack needs."""
+
     name: str
     driver: str
     internal: bool
     device: str  # the bridge on the host
-
-
-class Network(_Network, total=False):
-    """One bridge network that the stack needs."""
-
     segment: Segment
-    ipv6: Pool
-    # Of a bridge that one publishing container has for itself: the container's addresses on it.
+    ipv6: NotRequired[Pool]
+
+
+class OwnBridge(Network):
+    """The network that one container which publishes ports has for itself, and the container's addresses on it."""
+
     address: str
-    address6: str
+    address6: NotRequired[str]
 
 
 class Endpoint(TypedDict, total=False):
@@ -194,7 +191,9 @@ class Meta(TypedDict, total=False):
     outcome: Literal["applying", "failed", "applied"]
 
 
-class _Release(TypedDict):
+class Release(TypedDict):
+    """Every declaration of one project as plain data."""
+
     format: int
     stack: str
     project: str
@@ -204,14 +203,9 @@ class _Release(TypedDict):
     containers: dict[str, Spec]  # by full name
     unavailable: dict[str, str]  # short name -> reason
     endpoints: list[Endpoint]
-
-
-class Release(_Release, total=False):
-    """Every declaration of one project as plain data."""
-
-    number: int
-    meta: Meta
-    checks: list[Check]  # absent in what older versions wrote
+    number: NotRequired[int]
+    meta: NotRequired[Meta]
+    checks: NotRequired[list[Check]]  # older releases have none
 
 
 # --- what a host shows
@@ -302,7 +296,9 @@ class KafkaData(TypedDict):
     format: str
 
 
-class _HostFacts(TypedDict):
+class HostFacts(TypedDict):
+    """One look at a host, before anything changes."""
+
     distribution: Distribution
     architecture: str
     service_manager: Literal["systemd", "init", "none"]
@@ -330,12 +326,7 @@ class _HostFacts(TypedDict):
     images: dict[str, str]  # reference -> id
     kafka_data: KafkaData | None
     disk_free_bytes: dict[str, int]
-
-
-class HostFacts(_HostFacts, total=False):
-    """One look at a host, before anything changes."""
-
-    registry_answers: bool
+    registry_answers: NotRequired[bool]
 
 
 # --- a plan

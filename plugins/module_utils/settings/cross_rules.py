@@ -1,4 +1,4 @@
-"""Rules between several settings, and settings whose default is computed from others. Nothing here reads a host."""
+"""Rules between several settings. Nothing here reads a host."""
 
 from __future__ import annotations
 
@@ -6,24 +6,8 @@ import ipaddress
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ansible_collections.sse.platform.plugins.module_utils.model import addresses, ip_family, segments
-
-
-def derived(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings whose empty value stands for one computed from others."""
-    try:
-        subnet = addresses.parse_subnet(settings["network_subnet"])
-    except (KeyError, ValueError):
-        return {}
-    return {
-        "network_gateway": settings.get("network_gateway") or addresses.first_address(subnet),
-        "network_ip_range": settings.get("network_ip_range") or addresses.upper_half(subnet),
-        "network_segment_subnets": segments.subnets(settings),
-    } | (
-        {"network_ipv6_subnet": settings["network_ipv6_subnet"] or addresses.own_subnet6(settings["stack_name"])}
-        if {"network_ipv6_subnet", "stack_name"} <= set(settings)
-        else {}
-    )
+from ansible_collections.sse.platform.plugins.module_utils.model import ip_family
+from ansible_collections.sse.platform.plugins.module_utils.settings import network
 
 
 def cross_problems(settings: Mapping[str, Any], exists: Callable[[str], bool]) -> list[str]:
@@ -32,24 +16,12 @@ def cross_problems(settings: Mapping[str, Any], exists: Callable[[str], bool]) -
     `exists` tells whether a path can be read on the controller.
     """
     return [
-        *_address_problems(settings),
+        *network.problems(settings),
         *_port_problems(settings),
         *_file_problems(settings, exists),
         *_auth_problems(settings),
         *_exposure_problems(settings),
     ]
-
-
-def _address_problems(settings: Mapping[str, Any]) -> list[str]:
-    if "network_subnet" not in settings:
-        return []
-    found = addresses.problems(
-        settings["network_subnet"],
-        settings.get("network_gateway", ""),
-        settings.get("network_ip_range", ""),
-        settings.get("app_replicas", 1),
-    )
-    return found or list(segments.problems(settings))
 
 
 # Where somebody else listens: on a port of the host that a container connects to.

@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier, ApplyError
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import EngineError
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
+from ansible_collections.sse.platform.plugins.module_utils.model.types import ActionKind
 
 
 def applier(containers: dict[str, Any]) -> Applier:
@@ -18,7 +19,7 @@ def applier(containers: dict[str, Any]) -> Applier:
     return Applier(nothing, nothing, {"containers": specs})
 
 
-def replicas(**kinds: str) -> dict[str, Action]:
+def replicas(**kinds: ActionKind) -> dict[str, Action]:
     return {name: Action(kind, name, []) for name, kind in kinds.items()}
 
 

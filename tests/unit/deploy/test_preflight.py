@@ -100,7 +100,7 @@ def network(**changes: Any) -> dict[str, Any]:
     return {**NETWORK, **changes}
 
 
-def with_networks(settings: dict[str, Any]) -> dict[str, Any]:
+def with_networks(settings: Any) -> dict[str, Any]:
     networks = segments.networks(settings)
     return {**RELEASE, "networks": {one["name"]: {"segment": name, **one} for name, one in networks.items()}}
 
@@ -349,11 +349,11 @@ def test_what_this_run_turns_on_is_no_notice(settings: dict[str, Any], engine: A
     assert preflight.notices({**SETTINGS, **settings}, {**HOST, "engine": engine}) == []
 
 
-DUAL = {**SETTINGS, "network_ipv6": True, "network_ipv6_subnet": "fd12:3456:789a::/64"}
+DUAL: Any = {**SETTINGS, "network_ipv6": True, "network_ipv6_subnet": "fd12:3456:789a::/64"}
 OLD = {**ENGINE, "version": "20.10.24"}
 
 
-def problems6(settings: dict[str, Any] = DUAL, **facts: Any) -> str:
+def problems6(settings: Any = DUAL, **facts: Any) -> str:
     networks = segments.networks(settings)
     release = {**RELEASE, "networks": {one["name"]: {**one, "segment": name} for name, one in networks.items()}}
     return "\n".join(preflight.problems(settings, {**HOST, **facts}, release))
@@ -400,7 +400,7 @@ def test_segments_with_ipv6_want_an_engine_that_lets_neighbours_find_each_other(
 
 @pytest.mark.parametrize("wanted", [True, False], ids=["on", "off"])
 def test_switching_ipv6_on_or_off_makes_networks_anew_and_so_is_refused_without_leave(wanted: bool) -> None:
-    pool = segments.networks(DUAL)["network"]["ipv6"]
+    pool = segments.networks(DUAL)["network"].get("ipv6", {})
     there = NETWORK if wanted else {**NETWORK, "subnets": ["10.99.0.0/24", pool["subnet"]], "ipv6": pool}
     settings = DUAL if wanted else SETTINGS
     said = problems6(settings, networks=[there])

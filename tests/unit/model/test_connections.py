@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.sse.platform.plugins.module_utils.model import connections
 
 
-def spec(short: str, listens: list[int], **keys: Any) -> dict[str, Any]:
+def spec(short: str, listens: list[int], **keys: Any) -> Any:
     return {
         "container": short,
         "service": "things",
@@ -25,7 +25,7 @@ def to(*peers: str) -> dict[str, Any]:
     return {"reaches": [{"to": peer, "why": f"need {peer}"} for peer in peers]}
 
 
-def release(*specs: dict[str, Any], unavailable: dict[str, str] | None = None) -> dict[str, Any]:
+def release(*specs: dict[str, Any], unavailable: dict[str, str] | None = None) -> Any:
     return {"containers": {f"sse-{one['container']}": one for one in specs}, "unavailable": unavailable or {}}
 
 

@@ -9,7 +9,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model import ip_famil
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, IPV6
 
 
-def port(host_ip: str, number: int = 80) -> dict[str, Any]:
+def port(host_ip: str, number: int = 80) -> Any:
     return {"host_ip": host_ip, "host_port": number, "container_port": 80}
 
 
@@ -36,7 +36,7 @@ def test_a_twin_that_is_declared_already_is_not_added_again() -> None:
 def test_a_release_is_seen_one_family_at_a_time() -> None:
     pool = {"subnet": "fd00::/64", "gateway": "fd00::1", "ip_range": "fd00::8000/113"}
     plain = {"subnet": "10.0.0.0/24", "gateway": "10.0.0.1", "ip_range": "10.0.0.128/25"}
-    release = {
+    release: Any = {
         "networks": {"dual": {"name": "dual", **plain, "ipv6": pool}, "plain": {"name": "plain", **plain}},
         "containers": {
             "a": {

@@ -18,7 +18,7 @@ OLD = {"environment": {"A": "1"}, "image": "x", "after": []}
 NEW = {"environment": {"A": "2"}, "image": "x", "after": []}
 
 
-def release(containers: dict[str, Any], number: int = 2) -> dict[str, Any]:
+def release(containers: dict[str, Any], number: int = 2) -> Any:
     return {"stack": "sse", "project": "p", "containers": containers, "number": number}
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.deploy import release_store
-from ansible_collections.sse.platform.plugins.module_utils.model import release
+from ansible_collections.sse.platform.plugins.module_utils.model import release, types
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ def container(**changes: Any) -> dict[str, Any]:
     }
 
 
-def network(name: str, subnet: str, *, internal: bool = False) -> dict[str, Any]:
-    return {"name": name, "subnet": subnet, "internal": internal}
+def network(name: str, subnet: str, *, internal: bool = False) -> Any:
+    return {"name": name, "segment": name.removeprefix("sse-"), "subnet": subnet, "internal": internal}
 
 
-SEGMENTS = {
+SEGMENTS: Any = {
     "network": network("sse-network", "10.99.0.0/24"),
     "data": network("sse-data", "10.99.2.0/24", internal=True),
     "ports": network("sse-ports", "10.99.4.0/24"),
@@ -35,7 +35,7 @@ SEGMENTS = {
 PORT = {"host_ip": "127.0.0.1", "host_port": 6379, "container_port": 6379}
 
 
-def build(containers: dict[str, Any], **changes: Any) -> release.Release:
+def build(containers: dict[str, Any], **changes: Any) -> Any:
     given: dict[str, Any] = {
         "stack": "sse",
         "project": "sse-platform",
@@ -86,7 +86,7 @@ def test_in_segments_a_container_joins_those_it_names_and_a_bridge_of_its_own_wh
             {"address": 11, "segments": ["data"], "ports": [PORT]},
             "things.containers.a.ports: sse-data is an internal network, where nothing is published; add ports to its",
         ),
-        ({"segments": ["data"]}, "things.containers.a.address: missing; in segments, connections are judged by"),
+        ({"segments": ["data"]}, "things.containers.a.address: missing; in segments, the stack firewall knows"),
         ({"address": 99, "segments": ["data", "ports"]}, "things.containers.a.address: .* an `address` from 10 to 73"),
         ({"address": 300, "segments": ["data"]}, "things.containers.a.address: 300 is no host number inside"),
         (
@@ -149,7 +149,7 @@ def test_declarations_that_do_not_fit_together_are_refused(containers: dict[str,
 
 
 def test_limiting_takes_named_services_and_keeps_the_rest_as_it_was() -> None:
-    def two(image: str) -> release.Release:
+    def two(image: str) -> Any:
         declared = {
             "app": {"containers": {"app": container(image=image)}},
             "db": {"containers": {"db": container(image=image)}},
@@ -196,6 +196,12 @@ DUAL = {
     "data": dual("sse-data", "10.99.2.0/24", "fd99:0:0:2::/64", internal=True),
     "ports": dual("sse-ports", "10.99.4.0/24", "fd99:0:0:4::/64"),
 }
+
+
+def test_a_resolved_container_has_the_keys_of_a_spec() -> None:
+    built = build({"a": container(address=9)}, networks={"network": DUAL["network"]})
+    known_on_the_host = {"image_id", "fingerprints"}
+    assert set(built["containers"]["sse-a"]) == set(types.Spec.__annotations__) - known_on_the_host
 
 
 def test_with_ipv6_a_container_has_the_same_host_number_there_and_its_ports_have_twins() -> None:

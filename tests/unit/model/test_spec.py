@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.model import spec
+from ansible_collections.sse.platform.plugins.module_utils.model import spec, types
 
 SMALLEST = {"image": "redis", "entrypoint": ["redis-server"], "user": "1:1", "healthcheck": {"command": ["true"]}}
 
@@ -19,6 +19,21 @@ def test_sizes_become_bytes_as_docker_counts_them() -> None:
     parsed = spec.parse({**SMALLEST, "memory": "256m", "tmpfs": {"/tmp": "1g"}}, "here")
     assert parsed["memory"] == 256 * 1024 * 1024
     assert parsed["tmpfs"] == {"/tmp": 1024**3}
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        (spec.DECLARATION, types.Declaration),
+        (spec.HEALTH_CHECK, types.HealthCheck),
+        (spec.HTTP_CHECK, types.HttpCheck),
+        (spec.PUBLISHED_PORT, types.PublishedPort),
+        (spec.REACH, types.Reach),
+        (spec.SECRET_FILE, types.SecretFile),
+    ],
+)
+def test_a_parser_knows_the_keys_of_its_type(fields: dict[str, object], kind: type) -> None:
+    assert set(fields) == set(kind.__annotations__)
 
 
 @pytest.mark.parametrize(

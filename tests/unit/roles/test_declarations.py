@@ -105,12 +105,12 @@ class Rendered:
 
     def __init__(self, path: Path, unavailable: dict[str, str]) -> None:
         content = json.loads(path.read_text())
-        self.settings: dict[str, Any] = content["settings"]
+        self.settings: Any = content["settings"]
         self.declared: dict[str, Any] = content["declared"]
         self.platform = self._release([name for name in self.declared if name != "dashboard"], unavailable)
         self.dashboard = self._release(["dashboard"], {})
 
-    def _release(self, services: list[str], unavailable: dict[str, str]) -> dict[str, Any]:
+    def _release(self, services: list[str], unavailable: dict[str, str]) -> Any:
         return release.build(
             {name: self.declared[name] for name in services},
             stack=self.settings["stack_name"],

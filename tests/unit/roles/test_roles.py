@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import typing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.sse.platform.plugins.module_utils.model.types import Settings
 
 ROLES = sorted(path for path in (Path(__file__).parents[3] / "roles").iterdir() if path.is_dir())
 
@@ -42,3 +44,14 @@ def test_every_option_is_described(role: Path) -> None:
     assert [
         name for name, option in options_of(role).items() if not option.get("description") or not option.get("type")
     ] == []
+
+
+def test_every_setting_that_python_reads_is_a_variable_of_its_type() -> None:
+    options = {name: option for role in ROLES for name, option in options_of(role).items()}
+    for name, kind in typing.get_type_hints(Settings).items():
+        option = options[name]
+        if typing.get_origin(kind) is typing.Literal:
+            assert option["choices"] == list(typing.get_args(kind)), name
+        else:
+            written = {"path": "str"}.get(option["type"], option["type"])
+            assert written == (typing.get_origin(kind) or kind).__name__, name

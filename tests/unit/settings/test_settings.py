@@ -207,16 +207,3 @@ def test_good_settings_break_no_rule() -> None:
         name: option["default"] for name, option in OPTIONS.items() if "{{" not in str(option.get("default", "{{"))
     }
     assert cross_rules.cross_problems(defaults, nothing_exists) == []
-
-
-def test_an_empty_gateway_stands_for_the_first_address() -> None:
-    assert cross_rules.derived({"network_subnet": "10.1.0.0/24", "network_gateway": "", "network_ip_range": ""}) == {
-        "network_gateway": "10.1.0.1",
-        "network_ip_range": "10.1.0.128/25",
-        "network_segment_subnets": {
-            "app": "10.1.1.0/24",
-            "data": "10.1.2.0/24",
-            "monitoring": "10.1.3.0/24",
-            "ports": "10.1.4.0/24",
-        },
-    }
