@@ -107,9 +107,9 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.deploy import rollout
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import ApplyError
-from ansible_collections.sse.platform.plugins.module_utils.deploy.firewall import FirewallError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SecretError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import FirewallError
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import EngineError
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action, ForeignContainerError
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
@@ -123,7 +123,7 @@ def present(module: AnsibleModule) -> None:
     options = module.params
     outcomes: list[rollout.Outcome] = []
     stack, directory, check = options["releases"][0]["stack"], options["state_directory"], module.check_mode
-    walls = rollout.close(stack, directory, options["releases"], options["services"], check=check)
+    firewall = rollout.open_firewall(stack, directory, options["releases"], options["services"], check=check)
     for release in options["releases"]:
         request = rollout.Request(
             release=release,
@@ -134,13 +134,13 @@ def present(module: AnsibleModule) -> None:
             meta=options["meta"],
         )
         outcomes.append(rollout.preview(request) if check else rollout.roll_out(request))
-    walls += [] if check else rollout.settle(stack, directory)
+    firewall += [] if check else rollout.close_firewall(stack, directory)
     result = {
-        "changed": bool(walls) or any(outcome.changed for outcome in outcomes),
+        "changed": bool(firewall) or any(outcome.changed for outcome in outcomes),
         "outcomes": [
             summary(release["project"], outcome) for release, outcome in zip(options["releases"], outcomes, strict=True)
         ],
-        "changes": [*walls[-1:], *(line_of(one) for outcome in outcomes for one in outcome.actions if one.changes)],
+        "changes": [*firewall[-1:], *(line_of(one) for outcome in outcomes for one in outcome.actions if one.changes)],
         "diff": {"prepared": "".join(outcome.diff for outcome in outcomes)},
     }
     if options["verify"] and not check:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.deploy import firewall, preflight
+from ansible_collections.sse.platform.plugins.module_utils.deploy import preflight
+from ansible_collections.sse.platform.plugins.module_utils.deploy.firewall_rules import chain_name
 from ansible_collections.sse.platform.plugins.module_utils.host import listeners, namespace, tcp
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint, request
 from ansible_collections.sse.platform.tests.integration.secondhost import (
@@ -105,7 +106,7 @@ def test_ipv6_is_open_where_ipv4_is_and_closed_where_ipv4_is(host: SecondHost, d
     assert scan(host, dual) == everywhere
     # Without the chain, whoever has a route is at the container itself, past the host's port.
     place = host.place6()
-    host.run(place.program, "-w", "-t", place.table, "-D", place.parent, "-j", firewall.chain(dual.name))
+    host.run(place.program, "-w", "-t", place.table, "-D", place.parent, "-j", chain_name(dual.name))
     assert ("fd87:7e57::a", 80) in scan(host, dual)
     broken = dual.verify()
     assert broken.code != 0
@@ -159,7 +160,7 @@ def test_switched_off_nothing_of_it_is_left_and_nothing_listens_beyond_what_is_d
     dual.up(**settings, network_recreate_allowed=True)
     assert scan(host, dual) == public(dual, HOST4, GATEWAY4)
     assert not any(one.attrs["EnableIPv6"] for one in dual.engine.networks.list(names=["it6-"]))
-    assert firewall.chain(dual.name) not in host.run("ip6tables-save")
+    assert chain_name(dual.name) not in host.run("ip6tables-save")
     # docker-proxy would listen on [::] as well, if a port was published without an address.
     held = {(address, port) for address, port in host.listening() if port - dual.http_port in range(8)}
     assert {address for address, _ in held} == {"0.0.0.0", "127.0.0.1"}
@@ -169,7 +170,7 @@ def test_switched_off_nothing_of_it_is_left_and_nothing_listens_beyond_what_is_d
 
 def test_destroyed_it_leaves_no_rule_in_either_family(host: SecondHost, dual: SecondStack) -> None:
     dual.up(**IPV6, **PRODUCTION, network_recreate_allowed=True, docker_userland_proxy=True)
-    chain = firewall.chain(dual.name)
+    chain = chain_name(dual.name)
     assert chain in host.run("ip6tables-save")
     dual.destroy()
     assert chain not in host.run("ip6tables-save") + host.run("iptables-save")

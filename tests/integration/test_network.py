@@ -10,7 +10,7 @@ from typing import Any
 
 import docker.errors
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.deploy import firewall
+from ansible_collections.sse.platform.plugins.module_utils.deploy.firewall_rules import chain_name
 from ansible_collections.sse.platform.plugins.module_utils.host import listeners, machine, namespace, probe, tcp
 from ansible_collections.sse.platform.plugins.module_utils.host.neighbour import Neighbour, beside
 from ansible_collections.sse.platform.plugins.module_utils.verify import outside
@@ -39,7 +39,7 @@ def test_a_stack_moves_into_segments_and_back_and_no_acknowledged_event_is_lost(
         assert "mend: # nothing declares this connection" in told
         networks = {str(one.name) for one in stack.engine.networks.list(names=["it-"])}
         assert networks >= {"it-network", "it-app", "it-data", "it-monitoring", "it-kafka-ports"}
-        subprocess.run(["iptables", "-w", "-F", firewall.chain(stack.name)], check=True)
+        subprocess.run(["iptables", "-w", "-F", chain_name(stack.name)], check=True)
         broken = stack.verify()
         assert broken.code != 0
         assert "SSE-it: the rules of the stack firewall are not in place" in broken.output
@@ -85,7 +85,7 @@ def answering(stack: Stack, neighbour: Neighbour) -> set[tuple[str, int]]:
 def test_a_neighbour_reaches_what_is_declared_public_and_nothing_else(stack: Stack, neighbour: Neighbour) -> None:
     assert answering(stack, neighbour) == set()
     # Without the stack's chain a neighbour is at Redis, though it is published on loopback alone.
-    jump = ["-j", firewall.chain(stack.name)]
+    jump = ["-j", chain_name(stack.name)]
     subprocess.run(["iptables", "-w", "-D", "DOCKER-USER", *jump], check=True)
     assert (f"{stack.prefix}.11", 6379) in answering(stack, neighbour)
     production: dict[str, Any] = {"exposure_profile": "production", "exposure_unauthenticated_publishing": True}

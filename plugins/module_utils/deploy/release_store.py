@@ -62,8 +62,8 @@ def newest_releases(state_directory: str) -> list[Release]:
     """
     found: list[Release] = []
     for directory in sorted((Path(state_directory) / "releases").glob("*")):
-        history = History(state_directory, directory.name)
-        read = [one for number in reversed(history.numbers()) if (one := history.read(number))]
+        store = ReleaseStore(state_directory, directory.name)
+        read = [one for number in reversed(store.numbers()) if (one := store.read(number))]
         applied = [one for one in read if one.get("meta", {}).get("outcome") == "applied"]
         found += (applied or read)[:1]
     for one in found:
@@ -71,7 +71,7 @@ def newest_releases(state_directory: str) -> list[Release]:
     return found
 
 
-class History:
+class ReleaseStore:
     """The numbered releases of one project: one JSON file each, mode 0600, never rewritten but for their outcome."""
 
     def __init__(self, state_directory: str, project: str) -> None:

@@ -10,11 +10,15 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy import firewall
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier, ApplyError, clear_leftovers
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
-from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import History, limited, newest_releases
+from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import (
+    ReleaseStore,
+    limited,
+    newest_releases,
+)
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
+from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import StackFirewall
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.engine.health import check_health
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
@@ -77,17 +81,17 @@ def preview(request: Request) -> Outcome:
     except EngineError:
         engine, observed = None, []
     store = Store(request.state_directory, request.secrets)
-    history = History(request.state_directory, request.release["project"])
-    release = limited(request.release, history.latest(), request.services)
+    releases = ReleaseStore(request.state_directory, request.release["project"])
+    release = limited(request.release, releases.latest(), request.services)
     cleared = leftovers(observed, release["stack"], release["project"])
     gone = {action.id for action in cleared}
     pinned = pin(release, engine, store, make=False)
-    earlier = releases_of(observed, history)
+    earlier = releases_of(observed, releases)
     adopt_unknown(pinned, observed, earlier)
     kept = [one for one in observed if one.id not in gone]
     files = Files(request.state_directory, store)
     actions = cleared + refreshed(plan(pinned, earlier, recovered(engine, pinned, kept)), files, pinned)
-    return Outcome(history.number_for(pinned), actions, diff_text(actions, pinned, earlier), {})
+    return Outcome(releases.number_for(pinned), actions, diff_text(actions, pinned, earlier), {})
 
 
 def roll_out(request: Request) -> Outcome:
@@ -100,8 +104,8 @@ def roll_out(request: Request) -> Outcome:
         engine = Engine()
         store = Store(request.state_directory, request.secrets)
         files = Files(request.state_directory, store)
-        history = History(request.state_directory, request.release["project"])
-        release = limited(request.release, history.latest(), request.services)
+        releases = ReleaseStore(request.state_directory, request.release["project"])
+        release = limited(request.release, releases.latest(), request.services)
         observed = engine.containers()
         cleared = leftovers(observed, release["stack"], release["project"])
         if cleared:
@@ -109,22 +113,22 @@ def roll_out(request: Request) -> Outcome:
             observed = engine.containers()
         pinned = pin(release, engine, store, make=True)
         refuse_missing(pinned, engine)
-        earlier = releases_of(observed, history)
+        earlier = releases_of(observed, releases)
         actions = refreshed(plan(pinned, earlier, recovered(engine, pinned, observed)), files, pinned)
-        number = history.number_for(pinned)
+        number = releases.number_for(pinned)
         applier = Applier(engine, files, {**pinned, "number": number})
         # What containers are to each other may change while each stays as it is: that is a release, too.
-        news = any(action.changes for action in actions) or not history.has_applied(number)
+        news = any(action.changes for action in actions) or not releases.has_applied(number)
         if news:
-            history.write({**pinned, "number": number, "meta": {**request.meta, "outcome": "applying"}})
+            releases.write({**pinned, "number": number, "meta": {**request.meta, "outcome": "applying"}})
         try:
             applier.run(actions, request.parallel)
         except (ApplyError, EngineError):
             if news:
-                history.write({**pinned, "number": number, "meta": {**request.meta, "outcome": "failed"}})
+                releases.write({**pinned, "number": number, "meta": {**request.meta, "outcome": "failed"}})
             raise
         if news:
-            history.write({**pinned, "number": number, "meta": {**request.meta, "outcome": "applied"}})
+            releases.write({**pinned, "number": number, "meta": {**request.meta, "outcome": "applied"}})
             files.prune(pinned["containers"])
         return Outcome(number, cleared + actions, diff_text(actions, pinned, earlier), applier.seconds)
 
@@ -158,35 +162,26 @@ def refreshed(actions: list[Action], files: Files, release: Release) -> list[Act
     ]
 
 
-def close(stack: str, state_directory: str, releases: list[Release], services: list[str], *, check: bool) -> list[str]:
-    """Put the stack's firewall rules in place before its containers change: what ran and what will run passes.
+def open_firewall(
+    stack: str, state_directory: str, releases: list[Release], services: list[str], *, check: bool
+) -> list[str]:
+    """Open the stack firewall for what runs and for what these releases bring, limited to these services.
 
-    :param releases: those that are about to run, limited to these services
     :returns: what was changed, or would be, one line each
-    :raises SpecError: where they can't be limited
-    :raises FirewallError: where the rules are refused
+    :raises SpecError: where the releases cannot be limited
+    :raises FirewallError: where iptables refuses the rules
     """
-    releases = [limited(one, History(state_directory, one["project"]).latest(), services) for one in releases]
+    coming = [limited(one, ReleaseStore(state_directory, one["project"]).latest(), services) for one in releases]
     try:
-        standing = newest_releases(state_directory)
+        running = newest_releases(state_directory)
     except SpecError:
-        standing = []  # of another version; its containers are about to be replaced
-    coming = {one["project"] for one in releases}
-    others = [one for one in standing if one["project"] not in coming]
-    wanted = firewall.walls([*releases, *others], [one for one in standing if one["project"] in coming])
-    return enforce(stack, state_directory, wanted, check=check)
+        running = []  # another version of this collection wrote them; their containers are about to be replaced
+    return StackFirewall(stack, state_directory).open_for(coming, running, check=check)
 
 
-def settle(stack: str, state_directory: str) -> list[str]:
-    """Leave the firewall rules of what runs now, and no others."""
-    return enforce(stack, state_directory, firewall.walls(newest_releases(state_directory)), check=False)
-
-
-def enforce(stack: str, state_directory: str, wanted: firewall.Walls, *, check: bool) -> list[str]:
-    """Put rules in place."""
-    wall = firewall.Firewall(stack, state_directory)
-    count = sum(map(len, wanted.values()))
-    return [f"firewall {wall.chain}: {count} rules"] if wall.ensure(wanted, check=check) else []
+def close_firewall(stack: str, state_directory: str) -> list[str]:
+    """Close the stack firewall to what runs now; return what was changed, one line each."""
+    return StackFirewall(stack, state_directory).close_to(newest_releases(state_directory))
 
 
 def pin(release: Release, engine: Engine | None, store: Store, *, make: bool) -> Release:
@@ -231,9 +226,9 @@ def refuse_missing(release: Release, engine: Engine) -> None:
             raise EngineError(f"network {network} does not exist: run `./sse up` first, which makes it")
 
 
-def releases_of(observed: list[Observed], history: History) -> dict[int, Release | None]:
+def releases_of(observed: list[Observed], releases: ReleaseStore) -> dict[int, Release | None]:
     """Read every release that a running container names."""
-    return {number: history.read(number) for number in {one.release for one in observed if one.release}}
+    return {number: releases.read(number) for number in {one.release for one in observed if one.release}}
 
 
 def spec_in(earlier: dict[int, Release | None], number: int, name: str) -> dict[str, Any] | None:
@@ -293,7 +288,7 @@ def tear_down(stack: str, state_directory: str, parallel: int, *, delete_data: b
     with lock(state_directory):
         known: dict[str, Any] = {}
         for project in {one.label("project") for one in ours}:
-            latest = History(state_directory, project).latest()
+            latest = ReleaseStore(state_directory, project).latest()
             known |= latest["containers"] if latest else {}
         files = Files(state_directory, Store(state_directory, {}))
         applier = Applier(engine, files, {"containers": known})
@@ -306,7 +301,7 @@ def tear_down(stack: str, state_directory: str, parallel: int, *, delete_data: b
         applier.graph(steps, before, parallel)
         for name in gone:
             engine.remove_network(name)
-        firewall.Firewall(stack, state_directory).remove()
+        StackFirewall(stack, state_directory).remove()
     if delete_data:
         shutil.rmtree(state_directory, ignore_errors=True)
     return Removed(sorted(names), gone, kept)

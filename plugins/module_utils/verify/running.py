@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import History
+from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import ReleaseStore
 from ansible_collections.sse.platform.plugins.module_utils.engine.answers import addresses
 from ansible_collections.sse.platform.plugins.module_utils.host import listeners
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint
@@ -103,7 +103,7 @@ class Running:
         spec: Spec = release["containers"][observed.name]
         if observed.label("spec") == fingerprint(spec):
             return spec
-        made_from = History(self.state_directory, release["project"]).read(observed.release)
+        made_from = ReleaseStore(self.state_directory, release["project"]).read(observed.release)
         if made_from is None or made_from["format"] != FORMAT:
             return spec
         return made_from["containers"].get(observed.name, spec)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.deploy import firewall
+from ansible_collections.sse.platform.plugins.module_utils.deploy import firewall_rules, stack_firewall
 from ansible_collections.sse.platform.plugins.module_utils.host import iptables
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import FAMILIES, IPV4, IPV6
 
@@ -89,23 +89,23 @@ def judge(rules: list[iptables.Rule], source: str, target: str, port: int, came_
     ],
 )
 def test_who_passes_in_each_layout(source: str, target: str, port: int, single: str, segmented: str) -> None:
-    assert judge(firewall.rules([release("single")]), source, target, port) == single
-    assert judge(firewall.rules([release("segmented")]), source, target, port) == segmented
+    assert judge(firewall_rules.rules([release("single")]), source, target, port) == single
+    assert judge(firewall_rules.rules([release("segmented")]), source, target, port) == segmented
 
 
 @pytest.mark.parametrize("layout", ["single", "segmented"])
 def test_from_outside_only_a_port_published_to_the_world_answers_and_only_there(layout: str) -> None:
-    rules = firewall.rules([release(layout)])
+    rules = firewall_rules.rules([release(layout)])
     assert judge(rules, WORLD, NGINX, 443, came_to=8443) == "RETURN"
     # Published on loopback: before Engine 28 a neighbour gets this far.
     assert judge(rules, WORLD, NGINX, 80, came_to=8080) == "REJECT"
     # Not by the host's port but by a route to the container's own address.
     assert judge(rules, WORLD, NGINX, 443) == "REJECT"
-    assert judge(firewall.rules([release(layout, bind="127.0.0.1")]), WORLD, NGINX, 443, came_to=8443) == "REJECT"
+    assert judge(firewall_rules.rules([release(layout, bind="127.0.0.1")]), WORLD, NGINX, 443, came_to=8443) == "REJECT"
 
 
 def test_allowed_sources_are_let_in_and_nobody_else() -> None:
-    rules = firewall.rules([release(allow_from=("198.51.100.0/24", "203.0.113.7/32"))])
+    rules = firewall_rules.rules([release(allow_from=("198.51.100.0/24", "203.0.113.7/32"))])
     assert judge(rules, WORLD, NGINX, 443, came_to=8443) == "RETURN"
     assert judge(rules, "198.51.100.9", NGINX, 443, came_to=8443) == "RETURN"
     assert judge(rules, "203.0.113.8", NGINX, 443, came_to=8443) == "REJECT"
@@ -114,18 +114,22 @@ def test_allowed_sources_are_let_in_and_nobody_else() -> None:
 def test_while_containers_are_replaced_what_either_release_declares_passes() -> None:
     moved = release()
     moved["containers"]["sse-redis"]["networks"] = {"sse-data": "10.99.2.12"}
-    both = firewall.rules([moved], [release()])
+    both = firewall_rules.rules([moved], [release()])
     for address in (REDIS, "10.99.2.12"):
         assert judge(both, "10.99.2.21", address, 6379) == "RETURN"
         assert judge(both, "10.99.2.21", address, 6380) == "REJECT"
-    from_single = firewall.rules([release()], [release("single")])
+    from_single = firewall_rules.rules([release()], [release("single")])
     assert judge(from_single, APP, NGINX, 80) == "RETURN"
     assert judge(from_single, WORLD, REDIS, 6379) == "REJECT"
 
 
 def test_the_same_releases_in_any_order_make_the_same_rules() -> None:
     one, other = release(), {**release(), "project": "board", "containers": {}}
-    assert firewall.rules([one, other]) == firewall.rules([other, one]) == firewall.rules([one, other], [one, other])
+    assert (
+        firewall_rules.rules([one, other])
+        == firewall_rules.rules([other, one])
+        == firewall_rules.rules([one, other], [one, other])
+    )
 
 
 SIX = {
@@ -154,7 +158,7 @@ def dual(layout: str = "segmented", **changes: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("layout", ["single", "segmented"])
 def test_both_families_are_judged_alike(layout: str) -> None:
-    four, six = (firewall.rules([dual(layout)], (), family) for family in FAMILIES)
+    four, six = (firewall_rules.rules([dual(layout)], (), family) for family in FAMILIES)
     addresses = (APP, "10.99.2.21", REDIS, NGINX, GUEST, WORLD)
     verdicts: list[str] = []
     for source in addresses:
@@ -167,24 +171,24 @@ def test_both_families_are_judged_alike(layout: str) -> None:
 
 
 def test_without_ipv6_it_has_no_rules() -> None:
-    assert firewall.walls([release()])[IPV6] == []
+    assert firewall_rules.rules_by_family([release()])[IPV6] == []
     # While it is switched off, what ran is closed until it is gone.
-    assert firewall.walls([release()], [dual()])[IPV6] != []
+    assert firewall_rules.rules_by_family([release()], [dual()])[IPV6] != []
 
 
 def test_sources_are_allowed_per_family_and_a_family_without_any_is_closed() -> None:
-    only_four = firewall.walls([dual(allow_from=("203.0.113.0/24",))])
+    only_four = firewall_rules.rules_by_family([dual(allow_from=("203.0.113.0/24",))])
     assert judge(only_four[IPV4], WORLD, NGINX, 443, came_to=8443) == "RETURN"
     assert judge(only_four[IPV6], in_six(WORLD), in_six(NGINX), 443, came_to=8443) == "REJECT"
     assert not any("203.0.113.0/24" in rule for rule in only_four[IPV6])  # ip6tables would refuse all of them
-    both = firewall.walls([dual(allow_from=("198.51.100.0/24", "2001:db8:2::/48"))])
+    both = firewall_rules.rules_by_family([dual(allow_from=("198.51.100.0/24", "2001:db8:2::/48"))])
     assert judge(both[IPV4], WORLD, NGINX, 443, came_to=8443) == "REJECT"
     assert judge(both[IPV6], in_six(WORLD), in_six(NGINX), 443, came_to=8443) == "RETURN"
     assert judge(both[IPV6], "2001:db8:3::7", in_six(NGINX), 443, came_to=8443) == "REJECT"
 
 
 def test_neighbours_are_found_within_a_segment_before_anything_is_refused() -> None:
-    kinds = [rule[rule.index("--icmpv6-type") + 1] for rule in firewall.rules([dual()], (), IPV6)[1:3]]
+    kinds = [rule[rule.index("--icmpv6-type") + 1] for rule in firewall_rules.rules([dual()], (), IPV6)[1:3]]
     assert kinds == ["neighbour-solicitation", "neighbour-advertisement"]
 
 
@@ -195,7 +199,9 @@ class Kernel:
         self.lists = lists
         self.ran: list[tuple[str, ...]] = []
         monkeypatch.setattr(iptables, "run", self.run)
-        monkeypatch.setattr(firewall.shutil, "which", lambda name, **_: f"/usr/sbin/{name}" if name in lists else None)
+        monkeypatch.setattr(
+            stack_firewall.shutil, "which", lambda name, **_: f"/usr/sbin/{name}" if name in lists else None
+        )
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         self.ran.append(command)
@@ -215,36 +221,40 @@ def test_the_table_that_the_engine_uses_is_found(monkeypatch: pytest.MonkeyPatch
 
 
 def test_rules_stand_when_all_of_them_are_there_and_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    rules = firewall.rules([release()])
-    listed = [line for line in firewall.restore_text("SSE-sse", rules).splitlines() if line.startswith("-A")]
+    rules = firewall_rules.rules([release()])
+    listed = [line for line in firewall_rules.restore_text("SSE-sse", rules).splitlines() if line.startswith("-A")]
     asked = ["-N DOCKER-USER", "-A DOCKER-USER -j SSE-sse", "-A DOCKER-USER -j RETURN"]
 
     def stands(chain: list[str], parent: list[str]) -> bool:
         Kernel(monkeypatch, {"iptables": parent, "SSE-sse": chain})
-        return firewall.Firewall("sse", str(tmp_path)).stands({IPV4: rules, IPV6: []})
+        return stack_firewall.StackFirewall("sse", str(tmp_path)).in_kernel({IPV4: rules, IPV6: []})
 
     assert stands(listed, asked)
     assert not stands(listed, asked[:1])
     assert not stands([], asked)
     assert not stands(listed[1:], asked)
-    assert not stands([*listed[:-1], listed[-1].replace(firewall.fingerprint(rules), "0" * 16)], asked)
+    assert not stands([*listed[:-1], listed[-1].replace(iptables.fingerprint(rules), "0" * 16)], asked)
 
 
 def test_an_engine_without_a_place_for_rules_of_ipv6_has_them_where_they_come_first(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    rules = firewall.walls([dual()])
+    rules = firewall_rules.rules_by_family([dual()])
     Kernel(monkeypatch, {"iptables": [], "DOCKER": []})
-    monkeypatch.setattr(firewall.shutil, "which", lambda name, **_: f"/usr/sbin/{name}" if "-" not in name else None)
-    wall = firewall.Firewall("sse", str(tmp_path))
-    assert wall.places[IPV4] == iptables.Place("/usr/sbin/iptables", "filter", "DOCKER-USER")
+    monkeypatch.setattr(
+        stack_firewall.shutil, "which", lambda name, **_: f"/usr/sbin/{name}" if "-" not in name else None
+    )
+    firewall = stack_firewall.StackFirewall("sse", str(tmp_path))
+    assert firewall.places[IPV4] == iptables.Place("/usr/sbin/iptables", "filter", "DOCKER-USER")
     # 20.10 manages ip6tables without DOCKER-USER; the double has that chain of IPv4 alone.
     Kernel(monkeypatch, {"DOCKER": []})
-    monkeypatch.setattr(firewall.shutil, "which", lambda name, **_: f"/usr/sbin/{name}" if "-" not in name else None)
+    monkeypatch.setattr(
+        stack_firewall.shutil, "which", lambda name, **_: f"/usr/sbin/{name}" if "-" not in name else None
+    )
     mangle = iptables.place(IPV6)
     assert mangle is not None
     assert mangle == iptables.Place("/usr/sbin/ip6tables", "mangle", "FORWARD")
-    text = firewall.restore_text("SSE-sse", mangle.able(rules[IPV6]), mangle.table)
+    text = firewall_rules.restore_text("SSE-sse", mangle.able(rules[IPV6]), mangle.table)
     assert text.startswith("*mangle\n")
     assert "REJECT" not in text
     assert "-d fd99::/64 -p tcp -j DROP" in text
@@ -255,25 +265,28 @@ def test_what_asks_for_a_port_at_loopback_of_ipv6_is_refused_as_long_as_there_is
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     kernel = Kernel(monkeypatch, {"iptables": [], "ip6tables": [], "OUTPUT": []})
-    wall = firewall.Firewall("sse", str(tmp_path))
+    firewall = stack_firewall.StackFirewall("sse", str(tmp_path))
     sent_on = "-s ::1/128 ! -d ::1/128 -p tcp -m conntrack --ctstate DNAT -m comment --comment SSE-sse -j REJECT"
-    assert f"-I OUTPUT {sent_on} --reject-with tcp-reset" in wall.files(firewall.walls([dual()]))["restore"]
-    assert "OUTPUT" not in wall.files(firewall.walls([release()]))["restore"]
+    assert (
+        f"-I OUTPUT {sent_on} --reject-with tcp-reset"
+        in firewall.files(firewall_rules.rules_by_family([dual()]))["restore"]
+    )
+    assert "OUTPUT" not in firewall.files(firewall_rules.rules_by_family([release()]))["restore"]
     # It is there, and should not be.
-    assert not wall.stands({IPV4: [], IPV6: []})
-    wall.drop(IPV6)
+    assert not firewall.in_kernel({IPV4: [], IPV6: []})
+    firewall.drop(IPV6)
     assert ("-D", "OUTPUT", "-s", "::1/128") in [command[3:7] for command in kernel.ran]
 
 
 def test_rules_of_ipv6_with_no_place_for_them_are_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     Kernel(monkeypatch, {"iptables": []})
-    wall = firewall.Firewall("sse", str(tmp_path))
-    with pytest.raises(firewall.FirewallError, match="does not manage ip6tables"):
-        wall.ensure(firewall.walls([dual()]), check=False)
+    firewall = stack_firewall.StackFirewall("sse", str(tmp_path))
+    with pytest.raises(stack_firewall.FirewallError, match="does not manage ip6tables"):
+        firewall.ensure(firewall_rules.rules_by_family([dual()]), check=False)
 
 
 def test_rules_are_replaced_in_one_step_and_signed() -> None:
-    text = firewall.restore_text("SSE-sse", [("-s", APP, *firewall.remark("a to b"), *firewall.PASS)])
+    text = firewall_rules.restore_text("SSE-sse", [("-s", APP, *firewall_rules.remark("a to b"), *firewall_rules.PASS)])
     lines = text.splitlines()
     assert lines[:3] == [
         "*filter",
@@ -285,4 +298,4 @@ def test_rules_are_replaced_in_one_step_and_signed() -> None:
 
 
 def test_the_longest_stack_name_has_a_chain_that_the_kernel_takes() -> None:
-    assert len(firewall.chain("s" * 20)) <= 28
+    assert len(firewall_rules.chain_name("s" * 20)) <= 28

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import History
+from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import ReleaseStore
 from ansible_collections.sse.platform.plugins.module_utils.engine.answers import ListedContainer, from_listing
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import plan
@@ -35,7 +35,7 @@ def running() -> list[Observed]:
 
 @pytest.mark.parametrize("project", PROJECTS)
 def test_every_container_of_the_first_version_is_kept(state: str, project: str) -> None:
-    store = History(state, project)
+    store = ReleaseStore(state, project)
     release = store.latest()
     assert release is not None
     assert store.has_applied(1)
@@ -45,7 +45,7 @@ def test_every_container_of_the_first_version_is_kept(state: str, project: str) 
 
 @pytest.mark.parametrize("project", PROJECTS)
 def test_a_changed_container_of_the_first_version_is_named_with_what_changed(state: str, project: str) -> None:
-    old, new = History(state, project).latest(), History(state, project).latest()
+    old, new = ReleaseStore(state, project).latest(), ReleaseStore(state, project).latest()
     assert old is not None
     assert new is not None
     name = next(iter(new["containers"]))

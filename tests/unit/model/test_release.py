@@ -169,21 +169,21 @@ def test_limiting_takes_named_services_and_keeps_the_rest_as_it_was() -> None:
 
 
 def test_a_number_grows_only_with_the_content(tmp_path: Path) -> None:
-    history = release_store.History(str(tmp_path), "p")
+    releases = release_store.ReleaseStore(str(tmp_path), "p")
     first = build({"a": container()})
-    assert history.number_for(first) == 1
-    history.write({**first, "number": 1, "meta": {"outcome": "applied"}})
-    assert history.number_for(first) == 1
-    assert history.number_for(build({"a": container(memory="1g")})) == 2
+    assert releases.number_for(first) == 1
+    releases.write({**first, "number": 1, "meta": {"outcome": "applied"}})
+    assert releases.number_for(first) == 1
+    assert releases.number_for(build({"a": container(memory="1g")})) == 2
 
 
 def test_a_killed_write_leaves_the_earlier_release(tmp_path: Path) -> None:
-    history = release_store.History(str(tmp_path), "p")
-    history.write({**build({"a": container()}), "number": 1})
-    (history.directory / "0001.new").write_text("{ half")
-    assert history.numbers() == [1]
-    assert history.latest() is not None
-    assert (history.directory / "0001.json").stat().st_mode & 0o777 == 0o600
+    releases = release_store.ReleaseStore(str(tmp_path), "p")
+    releases.write({**build({"a": container()}), "number": 1})
+    (releases.directory / "0001.new").write_text("{ half")
+    assert releases.numbers() == [1]
+    assert releases.latest() is not None
+    assert (releases.directory / "0001.json").stat().st_mode & 0o777 == 0o600
 
 
 def dual(name: str, subnet: str, subnet6: str, *, internal: bool = False) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import History, newest_releases
+from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import ReleaseStore, newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.host import iptables, listeners
 from ansible_collections.sse.platform.plugins.module_utils.model.connections import Edge
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
@@ -163,24 +163,24 @@ def test_a_port_that_is_listened_on_and_not_declared_is_told(tmp_path: Path, mon
 
 
 def test_the_newest_applied_release_is_the_one_to_prove(tmp_path: Path) -> None:
-    history = History(str(tmp_path), "sse-platform")
+    store = ReleaseStore(str(tmp_path), "sse-platform")
     for number, outcome in ((1, "applied"), (2, "applied"), (3, "failed")):
-        history.write(release({}, number, outcome))
+        store.write(release({}, number, outcome))
     assert [one["number"] for one in newest_releases(str(tmp_path))] == [2]
 
 
 def test_where_no_release_was_applied_the_newest_is_proved_and_fails_by_itself(tmp_path: Path) -> None:
-    History(str(tmp_path), "sse-platform").write(release({}, 1, "failed"))
+    ReleaseStore(str(tmp_path), "sse-platform").write(release({}, 1, "failed"))
     assert [one["number"] for one in newest_releases(str(tmp_path))] == [1]
 
 
 def test_a_release_of_another_version_is_not_read_but_named(tmp_path: Path) -> None:
-    History(str(tmp_path), "sse-platform").write({**release({}), "format": FORMAT - 1})
+    ReleaseStore(str(tmp_path), "sse-platform").write({**release({}), "format": FORMAT - 1})
     with pytest.raises(SpecError, match="release 1 of sse-platform has format 2"):
         newest_releases(str(tmp_path))
 
 
 def test_a_container_of_another_release_is_judged_by_that_release(tmp_path: Path) -> None:
     newer = spec(healthcheck={"command": ["false"], "http": None, "interval": 10, "timeout": 5})
-    History(str(tmp_path), "sse-platform").write(release({"sse-redis": spec()}, 1))
+    ReleaseStore(str(tmp_path), "sse-platform").write(release({"sse-redis": spec()}, 1))
     assert proved(Engine({"sse-redis": spec()}), tmp_path, {"sse-redis": newer}).findings == []

@@ -19,8 +19,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy import firewall
 from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
+from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import StackFirewall
 from ansible_collections.sse.platform.plugins.module_utils.doctor import lookup
 from ansible_collections.sse.platform.plugins.module_utils.engine import daemon
 from ansible_collections.sse.platform.plugins.module_utils.engine.answers import health_of
@@ -129,13 +129,13 @@ def observe(options: Json) -> Json:
 
 def firewall_fact(stack: str, state_directory: str, releases: list[Json]) -> Json | None:
     """Whether the stack's own chain is as its releases say; None where this engine's firewall has no place for it."""
-    wall = firewall.Firewall(stack, state_directory)
+    wall = StackFirewall(stack, state_directory)
     if not wall.places:
         return None
     script = wall.directory / "restore"
     return {
         "chain": wall.chain,
-        "stands": wall.stands(firewall.walls(releases)),
+        "stands": wall.is_closed_to(releases),
         "script": str(script) if script.exists() else "",
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy import firewall
+from ansible_collections.sse.platform.plugins.module_utils.deploy.firewall_rules import chain_name
 from ansible_collections.sse.platform.plugins.module_utils.doctor.lookup import (
     UNDECLARED,
     addresses_inside,
@@ -98,7 +98,7 @@ def unreached(facts: Json, way: Json) -> Finding:
 
 def allow(facts: Json, rule: iptables_rules.Rule) -> str:
     """What lets pass what a rule stops: a policy among the engine's rules stops it only because those are gone."""
-    if rule.chain == firewall.chain(facts["stack"]):
+    if rule.chain == chain_name(facts["stack"]):
         return UNDECLARED
     return restart(facts) if rule.policy and rule.program == iptables_rules.IPTABLES else rule.removal
 

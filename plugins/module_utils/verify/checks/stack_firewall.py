@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy import firewall
 from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
+from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import StackFirewall
 from ansible_collections.sse.platform.plugins.module_utils.host import iptables
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Job, Kind
@@ -24,10 +24,10 @@ def jobs(running: Running, _: Sequence[Subject], __: None) -> list[Job]:
 
 def check(stack: str, state_directory: str) -> Checked:
     """Compare the rules in the kernel with those of every project of the stack."""
-    found = firewall.Firewall(stack, state_directory)
+    found = StackFirewall(stack, state_directory)
     if not found.places:
         return Checked([], 0, [f"this engine has no chain {iptables.PARENT}, so no rule closes the stack"])
-    if found.stands(firewall.walls(newest_releases(state_directory))):
+    if found.is_closed_to(newest_releases(state_directory)):
         return Checked([])
     evidence = "the chain holds other rules, too few rules, or is not called"
     wrong = "the rules of the stack firewall are not in place"

@@ -1,0 +1,144 @@
+"""The rules of the stack firewall as plain data: which new connections a stack accepts in one IP family, in order.
+
+Pure: releases in, rules out. `stack_firewall` puts them in place.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.sse.platform.plugins.module_utils.host.iptables import FILTER, Rule, fingerprint
+from ansible_collections.sse.platform.plugins.module_utils.model import connections, segments
+from ansible_collections.sse.platform.plugins.module_utils.model import ip_family as families
+from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import FAMILIES, IPV4, IPV6, Family
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ansible_collections.sse.platform.plugins.module_utils.model.release import Release
+
+Rules = dict[Family, list[Rule]]  # one chain for each IP family
+
+PASS = ("-j", "RETURN")  # the engine's own rules come next
+# Neighbour discovery is the ARP of IPv6 (RFC 4861). Within a bridge it passes the chain too, and conntrack has no
+# state for it.
+NEIGHBOURS: tuple[Rule, ...] = tuple(
+    ("-p", "ipv6-icmp", "-m", "icmp6", "--icmpv6-type", kind, *PASS)
+    for kind in ("neighbour-solicitation", "neighbour-advertisement")
+)
+
+
+def chain_name(stack: str) -> str:
+    """Name the stack's chain. The kernel takes 28 characters, and a stack's name has at most 20."""
+    return f"SSE-{stack}"
+
+
+def rules_by_family(releases: Sequence[Release], leaving: Sequence[Release] = ()) -> Rules:
+    """Return the rules of each family's chain. A family without addresses in the stack has no rules."""
+    return {family: rules(releases, leaving, family) for family in FAMILIES}
+
+
+def rules(releases: Sequence[Release], leaving: Sequence[Release] = (), family: Family = IPV4) -> list[Rule]:
+    """Return the rules of one family's chain, in order. They judge new connections only.
+
+    :param releases: of every project of the stack
+    :param leaving: releases that are being replaced; what they declare is still accepted
+    """
+    releases = [families.in_family(one, family) for one in sorted(releases, key=lambda one: str(one["project"]))]
+    leaving = [families.in_family(one, family) for one in leaving]
+    everything = [*releases, *leaving]
+    networks = connections.networks_of(everything)
+    if not networks and family is IPV6:
+        return []
+    subnets = [one["subnet"] for one in networks.values()]
+    found: list[Rule] = [("-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED", *PASS)]
+    found += NEIGHBOURS if family is IPV6 else ()
+    found += [*declared(releases), *declared(leaving)]
+    # Guests in the dynamic range decide themselves what they listen on.
+    found += [("-d", one["ip_range"], *PASS) for one in networks.values() if one["segment"] == "network"]
+    if any(release["layout"] == segments.SINGLE for release in everything):
+        found += [("-s", subnet, *PASS) for subnet in subnets]
+    found += [("-d", subnet, *refusal) for subnet in subnets for refusal in refusals(family)]
+    return list(dict.fromkeys(found))
+
+
+def declared(releases: Sequence[Release]) -> list[Rule]:
+    """Accept the declared connections, by reserved address: between containers, from guests, and from outside."""
+    containers = connections.containers_of(releases)
+    networks = connections.networks_of(releases)
+    found: list[Rule] = []
+    if any(release["layout"] == segments.SEGMENTED for release in releases):
+        for edge in connections.declared(containers):
+            source, target = containers[edge.source]["networks"], containers[edge.target]["networks"]
+            found += [
+                between(source[name], target[name], edge.port, f"{edge.source} to {edge.target}")
+                for name in source
+                if name in target
+            ]
+        found += from_guests(containers, networks)
+    for name, one in containers.items():
+        for network, address in one["networks"].items():
+            for port in one["ports"] if address and not networks[network]["internal"] else ():
+                if not families.is_loopback(port["host_ip"]):
+                    found += from_outside(releases, name, address, port)
+    return found
+
+
+def between(source: str, target: str, port: int, why: str) -> Rule:
+    """Accept connections of one address to one port of another."""
+    return ("-s", source, "-d", target, "-p", "tcp", "-m", "tcp", "--dport", str(port), *remark(why), *PASS)
+
+
+def from_guests(containers: dict[str, Any], networks: dict[str, Any]) -> list[Rule]:
+    """Accept connections of guests on the stack's own network to every port that is published from there anyway."""
+    return [
+        between(networks[network]["ip_range"], address, port["container_port"], f"guests to {name}")
+        for name, one in containers.items()
+        for network, address in one["networks"].items()
+        for port in one["ports"]
+        if networks[network]["segment"] == "network"
+    ]
+
+
+def from_outside(releases: Iterable[Release], name: str, address: str, port: dict[str, Any]) -> list[Rule]:
+    """Accept connections to a published port, if they came to that port of the host, from the allowed addresses."""
+    allowed: list[str] = list(dict.fromkeys(one for release in releases for one in release["allow_from"]))
+    sources = [("-s", one) for one in allowed if families.of(one) is families.of(address)] if allowed else [()]
+    rule = ("-d", address, "-p", "tcp", "-m", "conntrack", "--ctstate", "DNAT")
+    rule += ("--ctorigdstport", str(port["host_port"]))
+    rule += ("-m", "tcp", "--dport", str(port["container_port"]), *remark(f"published by {name}"), *PASS)
+    return [(*source, *rule) for source in sources]
+
+
+def remark(text: str) -> Rule:
+    """Say in the listing what a rule is for."""
+    return ("-m", "comment", "--comment", text)
+
+
+def refusals(family: Family) -> tuple[Rule, ...]:
+    """Refuse with an answer, because a dropped packet looks like a dead host. The kernel limits ICMP errors only."""
+    return (
+        ("-p", "tcp", "-j", "REJECT", "--reject-with", "tcp-reset"),
+        ("-j", "REJECT", "--reject-with", family.unreachable),
+    )
+
+
+def ipv6_loopback_rule(chain: str) -> Rule:
+    """Refuse connections of the host's own programs to ``::1`` that the engine sends on to a container.
+
+    The kernel brings no answer back there, so the program would wait for ever. The rule cannot name the interface: it
+    is still ``lo``.
+    """
+    itself = f"{IPV6.loopback}/128"
+    sent_on = ("-s", itself, "!", "-d", itself, "-p", "tcp", "-m", "conntrack", "--ctstate", "DNAT")
+    return ("OUTPUT", *sent_on, *remark(chain), "-j", "REJECT", "--reject-with", "tcp-reset")
+
+
+def restore_text(chain: str, wanted: list[Rule], table: str = FILTER) -> str:
+    """Write rules for iptables-restore, which replaces a chain in one step.
+
+    The last rule changes nothing. Its comment holds a fingerprint of the others.
+    """
+    lines = [" ".join(f'"{part}"' if " " in part else part for part in rule) for rule in wanted]
+    lines.append(f'-m comment --comment "{chain} {fingerprint(wanted)}" {" ".join(PASS)}')
+    return "\n".join([f"*{table}", f":{chain} - [0:0]", *(f"-A {chain} {line}" for line in lines), "COMMIT"]) + "\n"

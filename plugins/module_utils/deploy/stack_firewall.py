@@ -1,0 +1,191 @@
+"""The stack firewall: one chain in each IP family that judges every new connection to the stack's networks.
+
+Published ports bypass ufw, and before Engine 28 a port that is published on loopback can be reached from the same
+layer 2. Both kinds of packets pass DOCKER-USER (https://docs.docker.com/engine/network/packet-filtering-firewalls/),
+so the chain is called from there.
+
+Engine 20.10 has no DOCKER-USER for IPv6, and at each start it puts its own rules before all others of FORWARD. There
+the chain is in the table mangle, which the kernel asks first. That table can drop a connection, but not refuse it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ansible_collections.sse.platform.plugins.module_utils.deploy.firewall_rules import (
+    Rules,
+    chain_name,
+    ipv6_loopback_rule,
+    restore_text,
+    rules_by_family,
+)
+from ansible_collections.sse.platform.plugins.module_utils.host import iptables
+from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_directory
+from ansible_collections.sse.platform.plugins.module_utils.host.iptables import WAIT
+from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import FAMILIES, IPV4, IPV6, Family
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ansible_collections.sse.platform.plugins.module_utils.model.release import Release
+
+# supervise-dockerd runs these before it starts the engine: one link for each stack.
+HOOKS = Path("/var/lib/sse.platform/before-engine.d")
+UNITS = Path("/etc/systemd/system")
+UNIT = """\
+[Unit]
+Description=Firewall rules of stack {stack}, before the engine starts its containers
+Before=docker.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sh {script}
+
+[Install]
+WantedBy=multi-user.target
+"""
+# These three make the file `restore`. Where its text changes, the next run writes all rules anew.
+SCRIPT = """\
+#!/bin/sh
+# Written by sse.platform: puts the rules of stack {stack} in place, all at once. Safe to run at any time.
+set -eu
+"""
+PART = """\
+{program} {wait} -t {table} -N {parent} 2>/dev/null || :
+{program}-restore {wait} --noflush <{rules}
+{program} {wait} -t {table} -C {parent} -j {chain} 2>/dev/null || {program} {wait} -t {table} -I {parent} -j {chain}
+"""
+LOOPBACK_PART = """\
+{program} {wait} -C {rule} 2>/dev/null || {program} {wait} -I {rule}
+"""
+
+
+class FirewallError(RuntimeError):
+    """The rules cannot be put in place."""
+
+
+class StackFirewall:
+    """The chains of one stack on this host, one in each IP family."""
+
+    def __init__(self, stack: str, state_directory: str) -> None:
+        """Look which iptables the engine uses."""
+        self.stack = stack
+        self.chain = chain_name(stack)
+        self.directory = Path(state_directory) / "firewall"
+        self.places = {family: found for family in FAMILIES if (found := iptables.place(family))}
+        self.unit = UNITS / f"sse-platform-firewall-{stack}.service"
+        self.hook = HOOKS / stack
+
+    def open_for(self, coming: Sequence[Release], running: Sequence[Release], *, check: bool) -> list[str]:
+        """Accept what the running and the coming releases declare, while containers change from one to the other.
+
+        :param coming: the releases that are about to run
+        :param running: those that run now, of every project of the stack
+        :returns: what changed, or would change in check mode, one line each
+        :raises FirewallError: where iptables refuses the rules
+        """
+        projects = {one["project"] for one in coming}
+        others = [one for one in running if one["project"] not in projects]
+        leaving = [one for one in running if one["project"] in projects]
+        return self.ensure(rules_by_family([*coming, *others], leaving), check=check)
+
+    def close_to(self, releases: Sequence[Release]) -> list[str]:
+        """Accept what these releases declare and nothing else; return what changed, one line each.
+
+        :raises FirewallError: where iptables refuses the rules
+        """
+        return self.ensure(rules_by_family(releases), check=False)
+
+    def is_closed_to(self, releases: Sequence[Release]) -> bool:
+        """Tell whether the kernel has the rules of these releases and no others, and calls the chain."""
+        return self.in_kernel(rules_by_family(releases))
+
+    def in_kernel(self, wanted: Rules) -> bool:
+        """Tell whether the kernel has these rules and no others, and calls the chain."""
+        chains = all(
+            self.places[family].stands(self.chain, rules) if family in self.places else not rules
+            for family, rules in wanted.items()
+        )
+        return chains and self.refuses_ipv6_loopback() == bool(wanted[IPV6])
+
+    def refuses_ipv6_loopback(self) -> bool:
+        """Tell whether the rule for ``::1`` is in place."""
+        found = self.places.get(IPV6)
+        return bool(found) and iptables.run(found.program, *WAIT, "-C", *ipv6_loopback_rule(self.chain)).returncode == 0
+
+    def ensure(self, wanted: Rules, *, check: bool) -> list[str]:
+        """Put rules in place, now and for every start of the host; return what had to change, one line each."""
+        if IPV4 not in self.places:
+            return []  # the notices of the preflight say so
+        if self.in_kernel(wanted) and self.is_kept(wanted):
+            return []
+        if not check:
+            if wanted[IPV6] and IPV6 not in self.places:
+                raise FirewallError("the engine does not manage ip6tables, so nothing would close the stack's IPv6")
+            write_directory(self.directory, self.files(wanted), mode=0o444, owner=(0, 0))
+            done = iptables.run("/bin/sh", str(self.directory / "restore"))
+            if done.returncode:
+                raise FirewallError(f"iptables refuses the rules of {self.chain}: {done.stderr.strip()}")
+            for family in self.places:
+                if not wanted[family]:
+                    self.drop(family)
+            self.enable()
+        return [f"firewall {self.chain}: {sum(map(len, wanted.values()))} rules"]
+
+    def files(self, wanted: Rules) -> dict[str, str]:
+        """Return the files that put the rules in place: a script, and one file of rules for each IP family."""
+        files = {"restore": SCRIPT.format(stack=self.stack)}
+        for family, one in self.places.items():
+            if wanted[family]:
+                name = f"rules{family.version}"
+                values = {**one._asdict(), "wait": " ".join(WAIT), "chain": self.chain}
+                files[name] = restore_text(self.chain, one.able(wanted[family]), one.table)
+                files["restore"] += PART.format(**values, rules=self.directory / name)
+                if family is IPV6:
+                    files["restore"] += LOOPBACK_PART.format(**values, rule=" ".join(ipv6_loopback_rule(self.chain)))
+        return files
+
+    def is_kept(self, wanted: Rules) -> bool:
+        """Tell whether the rules will be there after the next start of the host."""
+        files = self.files(wanted)
+        kept = all(
+            (self.directory / name).is_file() and (self.directory / name).read_text() == text
+            for name, text in files.items()
+        )
+        return kept and (self.unit.exists() if systemd() else self.hook.is_symlink())
+
+    def enable(self) -> None:
+        """Have the rules put in place before the engine starts: by systemd, else by supervise-dockerd."""
+        if systemd():
+            self.unit.write_text(UNIT.format(stack=self.stack, script=self.directory / "restore"))
+            iptables.run("systemctl", "daemon-reload")
+            iptables.run("systemctl", "enable", self.unit.name)
+        else:
+            HOOKS.mkdir(parents=True, exist_ok=True)
+            self.hook.unlink(missing_ok=True)
+            self.hook.symlink_to(self.directory / "restore")
+
+    def drop(self, family: Family) -> None:
+        """Remove the chain of one IP family, and its call."""
+        self.places[family].drop(self.chain)
+        if family is IPV6:
+            iptables.run(self.places[family].program, *WAIT, "-D", *ipv6_loopback_rule(self.chain))
+
+    def remove(self) -> None:
+        """Remove the chains and everything that puts them back."""
+        for family in self.places:
+            self.drop(family)
+        if self.unit.exists():
+            iptables.run("systemctl", "disable", self.unit.name)
+            self.unit.unlink()
+            iptables.run("systemctl", "daemon-reload")
+        self.hook.unlink(missing_ok=True)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def systemd() -> bool:
+    """Tell whether systemd starts services here."""
+    return Path("/run/systemd/system").is_dir()
