@@ -111,63 +111,61 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store 
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SecretError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import FirewallError
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import EngineError
-from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action, ForeignContainerError
+from ansible_collections.sse.platform.plugins.module_utils.model.plan import ForeignContainerError
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.verify.verifier import verify_stack
 
-READY_SECONDS = 30.0  # that replicas have after a change, before the proof
+EXPECTED = (ApplyError, EngineError, FirewallError, ForeignContainerError, SecretError, SpecError)
+READY_SECONDS = 30.0  # that replicas have after a change, before they are verified
 
 
 def present(module: AnsibleModule) -> None:
-    """Plan, and apply unless in check mode, one project after the other."""
+    """Roll out every project, one after the other; in check mode only plan."""
     options = module.params
-    outcomes: list[rollout.Outcome] = []
-    stack, directory, check = options["releases"][0]["stack"], options["state_directory"], module.check_mode
-    firewall = rollout.open_firewall(stack, directory, options["releases"], options["services"], check=check)
-    for release in options["releases"]:
-        request = rollout.Request(
-            release=release,
-            state_directory=options["state_directory"],
-            secrets=options["secrets"],
-            services=options["services"],
-            parallel=options["parallel"],
-            meta=options["meta"],
-        )
-        outcomes.append(rollout.preview(request) if check else rollout.roll_out(request))
-    firewall += [] if check else rollout.close_firewall(stack, directory)
-    result = {
-        "changed": bool(firewall) or any(outcome.changed for outcome in outcomes),
-        "outcomes": [
-            summary(release["project"], outcome) for release, outcome in zip(options["releases"], outcomes, strict=True)
-        ],
-        "changes": [*firewall[-1:], *(line_of(one) for outcome in outcomes for one in outcome.actions if one.changes)],
-        "diff": {"prepared": "".join(outcome.diff for outcome in outcomes)},
-    }
-    if options["verify"] and not check:
+    directory = options["state_directory"]
+    request = rollout.Request(
+        releases=options["releases"],
+        state_directory=directory,
+        secrets=options["secrets"],
+        services=options["services"],
+        parallel=options["parallel"],
+        meta=options["meta"],
+        check=module.check_mode,
+    )
+    report = rollout.Report()
+    try:
+        rollout.run(request, report)
+    except EXPECTED as error:
+        module.fail_json(msg=report.failure(error), **result_of(report))
+    result = result_of(report)
+    if options["verify"] and not module.check_mode:
         patience = READY_SECONDS if result["changed"] else 0
-        result["verified"] = report = verify_stack(directory, newest_releases(directory), patience).report()
-        if report["findings"]:
-            module.fail_json(msg=f"The release runs, and is not proved to work: {report['msg']}", **result)
+        result["verified"] = verified = verify_stack(directory, newest_releases(directory), patience).report()
+        if verified["findings"]:
+            module.fail_json(msg=f"The release runs, but verification failed: {verified['msg']}", **result)
     module.exit_json(**result)
 
 
-def line_of(action: Action) -> str:
-    """Write one action on one line."""
-    return f"{action.kind} {action.container}" + (f": {'; '.join(action.reasons)}" if action.reasons else "")
-
-
-def summary(project: str, outcome: rollout.Outcome) -> dict[str, Any]:
-    """Describe one project's outcome."""
+def result_of(report: rollout.Report) -> dict[str, Any]:
+    """Return what the module says of a run."""
     return {
-        "project": project,
-        "number": outcome.number,
-        "containers": len(outcome.actions),
-        "actions": [
-            {"kind": one.kind, "container": one.container, "reasons": one.reasons}
-            for one in outcome.actions
-            if one.changes
+        "changed": bool(report.changes),
+        "changes": report.changes,
+        "outcomes": [
+            {
+                "project": outcome.project,
+                "number": outcome.number,
+                "containers": len(outcome.actions),
+                "actions": [
+                    {"kind": one.kind, "container": one.container, "reasons": one.reasons}
+                    for one in outcome.actions
+                    if one.changes
+                ],
+                "seconds": outcome.seconds,
+            }
+            for outcome in report.outcomes
         ],
-        "seconds": outcome.seconds,
+        "diff": {"prepared": "".join(outcome.diff for outcome in report.outcomes)},
     }
 
 
@@ -209,7 +207,7 @@ def main() -> None:
     )
     try:
         (present if module.params["state"] == "present" else absent)(module)
-    except (ApplyError, EngineError, FirewallError, ForeignContainerError, SecretError, SpecError) as error:
+    except EXPECTED as error:
         module.fail_json(msg=str(error))
 
 

@@ -100,7 +100,7 @@ def test_a_container_that_answers_again_is_not_restarted_for_its_last_check(stac
     os.kill(process, signal.SIGSTOP)
     try:
         eventually(lambda: stack.container("cache").health == "unhealthy", "cache is unhealthy")
-        assert "restart it-cache: is unhealthy" in stack.play("site", "--check", services_extra=services).output
+        assert "> restart it-cache: is unhealthy" in stack.play("site", "--check", services_extra=services).output
     finally:
         os.kill(process, signal.SIGCONT)
     assert stack.up(services_extra=services).unchanged
@@ -146,6 +146,15 @@ def test_a_replacement_that_fails_shows_its_log_and_the_old_one_keeps_serving(
     assert not [name for name in stack.containers() if name.endswith(("-next", "-previous"))]
 
 
+def test_a_failed_run_names_what_it_did_before_and_the_next_run_goes_on_from_there(stack: Stack) -> None:
+    stack.up(services_extra=extra())
+    broken = {**CACHE, "command": ["--nonsense", "yes"], "after": ["helper"]}
+    output = stack.fail(services_extra={"cache": {"containers": {"cache": broken, "helper": CACHE}}})
+    assert "The earlier it-cache is back and runs." in output
+    assert "Done before that, and kept: + it-helper (new)." in output
+    assert "- it-helper: no longer declared" in stack.up(services_extra=extra()).output
+
+
 def test_a_replica_that_fails_stops_the_rollout_and_the_api_keeps_answering(stack: Stack) -> None:
     before = {name: seen[0] for name, seen in stack.ids().items()}
     failures: list[str] = []
@@ -174,7 +183,7 @@ def test_check_touches_nothing_and_tells_what_up_then_does(stack: Stack) -> None
     containers, kept = stack.ids(), files(stack)
     preview = stack.up("--check", "--diff", **change)
     assert (stack.ids(), files(stack)) == (containers, kept)
-    told = set(re.findall(r"^\s*replace (\S+)$", preview.output, re.MULTILINE))
+    told = set(re.findall(r"^\s*~ (\S+)$", preview.output, re.MULTILINE))
     assert told == {"it-redis-exporter", "it-nginx-exporter", "it-node-exporter"}
     assert "environment.GOMAXPROCS: absent -> 1" in preview.output
     stack.up(**change)
@@ -187,7 +196,7 @@ def test_check_of_no_change_says_that_nothing_would_change(stack: Stack) -> None
 
 def test_check_on_a_host_without_the_stack_works_and_leaves_nothing(other: Stack) -> None:
     preview = other.up("--check", "--diff")
-    assert re.search(r"create it2-nginx\b", preview.output)
+    assert re.search(r"\+ it2-nginx\b", preview.output)
     assert other.containers() == {}
     assert not other.state.exists()
     assert other.engine.networks.list(names=["it2-network"]) == []

@@ -1,16 +1,17 @@
-"""From a release to containers: pin it to this host, plan, apply, record. The stack module is a thin shell of this."""
+"""From releases to containers: pin each release to this host, plan, apply and record. The stack module calls this."""
 
 from __future__ import annotations
 
 import contextlib
-import difflib
 import fcntl
 import os
 import shutil
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier, ApplyError, clear_leftovers
+from ansible_collections.sse.platform.plugins.module_utils.deploy import plan_text
+from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier, ApplyError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
 from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import (
     ReleaseStore,
@@ -21,44 +22,63 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store i
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import StackFirewall
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.engine.health import check_health
-from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action, leftovers, plan
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError, fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
 
+    from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
     from ansible_collections.sse.platform.plugins.module_utils.model.release import Release
+    from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spec
 
 
-class Request(NamedTuple):
-    """What is asked for."""
+@dataclass(frozen=True)
+class Request:
+    """What a run is asked for."""
 
-    release: dict[str, Any]
+    releases: list[Release]  # one for each project, in the order in which they are rolled out
     state_directory: str
-    secrets: dict[str, str]
-    services: list[str]  # only these services; empty means all
-    parallel: int
-    meta: dict[str, str]  # who, when, commit: kept with the release, compared with nothing
+    secrets: dict[str, str]  # given values, by name
+    services: list[str]  # only these services change; empty means all
+    parallel: int  # how many containers are worked on at once
+    meta: dict[str, str]  # who, when, commit
+    check: bool  # plan only
 
 
-class Outcome(NamedTuple):
-    """What was planned, and done unless only asked for."""
+@dataclass(frozen=True)
+class Outcome:
+    """What is planned for one project, or, once it is applied, what was done."""
 
+    project: str
     number: int
     actions: list[Action]
     diff: str
-    seconds: dict[str, float]
+    seconds: dict[str, float] = field(default_factory=dict[str, float])  # by container
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run has done so far, or would do in check mode."""
+
+    firewall: list[str] = field(default_factory=list[str])  # one line for each change
+    outcomes: list[Outcome] = field(default_factory=list[Outcome])
 
     @property
-    def changed(self) -> bool:
-        """Tell whether anything changes."""
-        return any(action.changes for action in self.actions)
+    def changes(self) -> list[str]:
+        """One line for each change."""
+        done = [plan_text.line(one) for outcome in self.outcomes for one in outcome.actions if one.changes]
+        return [*(f"~ {one}" for one in self.firewall[-1:]), *done]
+
+    def failure(self, error: Exception) -> str:
+        """Say what went wrong, and what this run had done before."""
+        done = [change.partition(":")[0] for change in self.changes]
+        return f"{error}\n\nDone before that, and kept: {', '.join(done)}." if done else str(error)
 
 
 @contextlib.contextmanager
 def lock(state_directory: str) -> Generator[None]:
-    """Let only one run change a stack at a time; the lock goes with the process that holds it."""
+    """Let only one run change a stack at a time. The lock ends with the process that holds it."""
     Path(state_directory).mkdir(parents=True, exist_ok=True, mode=0o711)
     with (Path(state_directory) / "lock").open("a+") as stream:
         try:
@@ -66,75 +86,129 @@ def lock(state_directory: str) -> Generator[None]:
         except BlockingIOError as error:
             stream.seek(0)
             holder = stream.read().strip() or "unknown"
-            raise ApplyError(f"another run (process {holder}) changes this stack; wait for its end") from error
+            raise ApplyError(f"another run (process {holder}) changes this stack; wait until it ends") from error
         stream.truncate(0)
         stream.write(str(os.getpid()))
         stream.flush()
         yield
 
 
-def preview(request: Request) -> Outcome:
-    """Plan and touch nothing; works on a host with no engine, too."""
-    try:
-        engine = Engine()
-        observed = engine.containers()
-    except EngineError:
-        engine, observed = None, []
-    store = Store(request.state_directory, request.secrets)
-    releases = ReleaseStore(request.state_directory, request.release["project"])
-    release = limited(request.release, releases.latest(), request.services)
-    cleared = leftovers(observed, release["stack"], release["project"])
-    gone = {action.id for action in cleared}
-    pinned = pin(release, engine, store, make=False)
-    earlier = releases_of(observed, releases)
-    adopt_unknown(pinned, observed, earlier)
-    kept = [one for one in observed if one.id not in gone]
-    files = Files(request.state_directory, store)
-    actions = cleared + refreshed(plan(pinned, earlier, recovered(engine, pinned, kept)), files, pinned)
-    return Outcome(releases.number_for(pinned), actions, diff_text(actions, pinned, earlier), {})
+def run(request: Request, report: Report) -> None:
+    """Make the host run the releases, or, in check mode, only plan that.
 
-
-def roll_out(request: Request) -> Outcome:
-    """Make the host run the release.
-
-    :raises ApplyError: a container failed; those it replaced are back
-    :raises EngineError: the engine refused, or an image or the network is missing
+    :param report: gets each change when it is done, so that a failed run can tell what it did before
+    :raises ApplyError: a container failed; those that were being replaced are back
+    :raises EngineError: the engine refused, or an image or a network is missing
+    :raises FirewallError: iptables refuses the rules
+    :raises SpecError: the releases cannot be limited to the services of this run
     """
-    with lock(request.state_directory):
-        engine = Engine()
-        store = Store(request.state_directory, request.secrets)
-        files = Files(request.state_directory, store)
-        releases = ReleaseStore(request.state_directory, request.release["project"])
-        release = limited(request.release, releases.latest(), request.services)
-        observed = engine.containers()
-        cleared = leftovers(observed, release["stack"], release["project"])
-        if cleared:
-            clear_leftovers(engine, cleared)
-            observed = engine.containers()
-        pinned = pin(release, engine, store, make=True)
-        refuse_missing(pinned, engine)
-        earlier = releases_of(observed, releases)
-        actions = refreshed(plan(pinned, earlier, recovered(engine, pinned, observed)), files, pinned)
-        number = releases.number_for(pinned)
-        applier = Applier(engine, files, {**pinned, "number": number})
-        # What containers are to each other may change while each stays as it is: that is a release, too.
-        news = any(action.changes for action in actions) or not releases.has_applied(number)
-        if news:
-            releases.write({**pinned, "number": number, "meta": {**request.meta, "outcome": "applying"}})
+    directory, check = request.state_directory, request.check
+    with contextlib.nullcontext() if check else lock(directory):
+        rollouts = [Rollout(request, release) for release in request.releases]
+        coming = [one.release for one in rollouts]
+        firewall = StackFirewall(coming[0]["stack"], directory)
+        report.firewall.extend(firewall.open_for(coming, running_releases(directory), check=check))
+        for one in rollouts:
+            if check:
+                report.outcomes.append(one.preview())
+            else:
+                one.apply(report)
+        if not check:
+            report.firewall.extend(firewall.close_to(newest_releases(directory)))
+
+
+def running_releases(state_directory: str) -> list[Release]:
+    """Return the newest release of each project; none where another version of this collection wrote one of them.
+
+    The containers of those releases are about to be replaced.
+    """
+    try:
+        return newest_releases(state_directory)
+    except SpecError:
+        return []
+
+
+class Rollout:
+    """The way of one project from what runs to its new release."""
+
+    def __init__(self, request: Request, release: Release) -> None:
+        """Take the services to which this run is not limited from the latest release; raises SpecError."""
+        self.request = request
+        self.store = Store(request.state_directory, request.secrets)
+        self.files = Files(request.state_directory, self.store)
+        self.releases = ReleaseStore(request.state_directory, release["project"])
+        self.release = limited(release, self.releases.latest(), request.services)
+
+    def preview(self) -> Outcome:
+        """Plan and touch nothing. This works on a host without an engine, too."""
         try:
-            applier.run(actions, request.parallel)
+            engine = Engine()
+            observed = engine.containers()
+        except EngineError:
+            engine, observed = None, []
+        cleared = leftovers(observed, self.release["stack"], self.release["project"])
+        observed = [one for one in observed if one.id not in {action.id for action in cleared}]
+        release = pin(self.release, engine, self.store, make=False)
+        release = with_running_images(release, made_from(observed, self.earlier(observed)))
+        return self.compare(engine, release, observed, cleared)
+
+    def apply(self, report: Report) -> None:
+        """Make the host run the release, and record what came of it."""
+        engine = Engine()
+        cleared = leftovers(engine.containers(), self.release["stack"], self.release["project"])
+        for action in cleared:
+            Applier(engine, self.files, {}).carry_out(action)
+        release = pin(self.release, engine, self.store, make=True)
+        refuse_missing(release, engine)
+        planned = self.compare(engine, release, engine.containers(), cleared)
+        actions = planned.actions[len(cleared) :]
+        labels = {
+            "stack": release["stack"],
+            "project": release["project"],
+            "release": str(planned.number),
+            "com.docker.compose.project": release["project"],
+        }
+        applier = Applier(engine, self.files, release["containers"], labels)
+        # How containers relate may change while each of them stays as it is. That is a release, too.
+        is_new = any(action.changes for action in actions) or not self.releases.has_applied(planned.number)
+
+        def record(outcome: str) -> None:
+            if is_new:
+                meta = {**self.request.meta, "outcome": outcome}
+                self.releases.write({**release, "number": planned.number, "meta": meta})
+
+        record("applying")
+        try:
+            applier.run(actions, self.request.parallel)
         except (ApplyError, EngineError):
-            if news:
-                releases.write({**pinned, "number": number, "meta": {**request.meta, "outcome": "failed"}})
+            record("failed")
             raise
-        if news:
-            releases.write({**pinned, "number": number, "meta": {**request.meta, "outcome": "applied"}})
-            files.prune(pinned["containers"])
-        return Outcome(number, cleared + actions, diff_text(actions, pinned, earlier), applier.seconds)
+        finally:
+            done = [*cleared, *(action for action in actions if action.container in applier.seconds)]
+            report.outcomes.append(replace(planned, actions=done, seconds=applier.seconds))
+        record("applied")
+        if is_new:
+            self.files.prune(release["containers"])
+
+    def earlier(self, observed: list[Observed]) -> dict[int, Release | None]:
+        """Read every release that a running container names, by number."""
+        return {number: self.releases.read(number) for number in {one.release for one in observed} - {0}}
+
+    def compare(
+        self, engine: Engine | None, release: Release, observed: list[Observed], cleared: list[Action]
+    ) -> Outcome:
+        """Plan the way from what runs to the release.
+
+        :param cleared: what was done, or would be, about the leftovers of a killed run
+        """
+        earlier = self.earlier(observed)
+        actions = refreshed(plan(release, earlier, recovered(engine, release, observed)), self.files, release)
+        diff = plan_text.diff([*cleared, *actions], made_from(observed, earlier), release["containers"])
+        return Outcome(release["project"], self.releases.number_for(release), [*cleared, *actions], diff)
 
 
 def recovered(engine: Engine | None, release: Release, observed: list[Observed]) -> list[Observed]:
-    """Ask those that the engine calls unhealthy themselves: its last check may be old, and a restart cuts streams."""
+    """Check those again that the engine reports unhealthy: its result may be old, and a restart drops streams."""
 
     def answers(one: Observed) -> bool:
         spec = release["containers"].get(one.name)
@@ -153,7 +227,7 @@ def recovered(engine: Engine | None, release: Release, observed: list[Observed])
 
 
 def refreshed(actions: list[Action], files: Files, release: Release) -> list[Action]:
-    """Have containers that stay as they are get those of their live secrets that changed."""
+    """Refresh containers that stay, where a secret that they read anew changed."""
     return [
         action._replace(kind="refresh", reasons=[f"{file}: content" for file in stale])
         if action.kind == "keep" and (stale := files.stale(action.container, release["containers"][action.container]))
@@ -162,30 +236,8 @@ def refreshed(actions: list[Action], files: Files, release: Release) -> list[Act
     ]
 
 
-def open_firewall(
-    stack: str, state_directory: str, releases: list[Release], services: list[str], *, check: bool
-) -> list[str]:
-    """Open the stack firewall for what runs and for what these releases bring, limited to these services.
-
-    :returns: what was changed, or would be, one line each
-    :raises SpecError: where the releases cannot be limited
-    :raises FirewallError: where iptables refuses the rules
-    """
-    coming = [limited(one, ReleaseStore(state_directory, one["project"]).latest(), services) for one in releases]
-    try:
-        running = newest_releases(state_directory)
-    except SpecError:
-        running = []  # another version of this collection wrote them; their containers are about to be replaced
-    return StackFirewall(stack, state_directory).open_for(coming, running, check=check)
-
-
-def close_firewall(stack: str, state_directory: str) -> list[str]:
-    """Close the stack firewall to what runs now; return what was changed, one line each."""
-    return StackFirewall(stack, state_directory).close_to(newest_releases(state_directory))
-
-
 def pin(release: Release, engine: Engine | None, store: Store, *, make: bool) -> Release:
-    """Add to each spec what only this host knows: its image's id and its secrets' fingerprints."""
+    """Add to each spec what only this host knows: the id of its image and the fingerprints of its secrets."""
     references = {one["image"] for one in release["containers"].values()}
     ids = {reference: engine.image_id(reference) if engine else None for reference in references}
 
@@ -194,7 +246,7 @@ def pin(release: Release, engine: Engine | None, store: Store, *, make: bool) ->
 
     for spec in release["containers"].values():
         for secret in secrets_of(spec, "live_secrets"):
-            store.value(secret, make=make)  # once, here: the containers' files are written side by side
+            store.value(secret, make=make)  # here, because the files of all containers are written in parallel
 
     containers = {
         name: {
@@ -207,101 +259,75 @@ def pin(release: Release, engine: Engine | None, store: Store, *, make: bool) ->
     return {**release, "containers": containers}
 
 
-def adopt_unknown(release: Release, observed: list[Observed], earlier: dict[int, Release | None]) -> None:
-    """In a preview an image may not be built yet: with the same reference it counts as the one that runs."""
-    for one in observed:
-        old = spec_in(earlier, one.release, one.name)
-        wanted = release["containers"].get(one.name)
-        if old and wanted and wanted["image_id"] is None and old["image"] == wanted["image"]:
-            wanted["image_id"] = old["image_id"]
+def with_running_images(release: Release, made_from: Mapping[str, Spec]) -> Release:
+    """In check mode an image may not be built yet. Where its reference did not change, take the one that runs."""
+
+    def with_image(name: str, spec: Spec) -> Spec:
+        old = made_from.get(name)
+        if old is None or spec["image_id"] is not None or old["image"] != spec["image"]:
+            return spec
+        return {**spec, "image_id": old["image_id"]}
+
+    return {**release, "containers": {name: with_image(name, spec) for name, spec in release["containers"].items()}}
 
 
 def refuse_missing(release: Release, engine: Engine) -> None:
-    """Name every image and the network that the release needs and the host lacks, before anything changes."""
+    """Refuse a release before anything changes where the host lacks an image or a network of it."""
     absent = sorted({one["image"] for one in release["containers"].values() if one["image_id"] is None})
     if absent:
         raise EngineError(f"images missing on the host: {', '.join(absent)}. Run `./sse up` without --tags to get them")
     for network in sorted({name for one in release["containers"].values() for name in one["networks"]}):
         if not engine.has_network(network):
-            raise EngineError(f"network {network} does not exist: run `./sse up` first, which makes it")
+            raise EngineError(f"network {network} does not exist. Run `./sse up` first, which makes it")
 
 
-def releases_of(observed: list[Observed], releases: ReleaseStore) -> dict[int, Release | None]:
-    """Read every release that a running container names."""
-    return {number: releases.read(number) for number in {one.release for one in observed if one.release}}
-
-
-def spec_in(earlier: dict[int, Release | None], number: int, name: str) -> dict[str, Any] | None:
-    """Return a container's spec in an earlier release, where the host still has it."""
-    release = earlier.get(number)
-    return release["containers"].get(name) if release else None
-
-
-def diff_text(actions: list[Action], release: Release, earlier: dict[int, Release | None]) -> str:
-    """Write the plan for people: a line an action, its reasons, and the changed lines of its config files."""
-    lines: list[str] = []
-    for action in actions:
-        if not action.changes:
-            continue
-        lines.append(f"{action.kind} {action.container}")
-        lines += [f"    {reason}" for reason in action.reasons]
-        old = spec_in(earlier, action.release, action.container)
-        if old and action.kind == "replace":
-            new = release["containers"][action.container]
-            lines += [f"    {line}" for line in config_diff(old["config"], new["config"])]
-    return "\n".join(lines) + ("\n" if lines else "")
-
-
-def config_diff(old: dict[str, dict[str, str]], new: dict[str, dict[str, str]]) -> list[str]:
-    """Return the changed lines of config files. They hold no secrets: config refers to those by path."""
-    paths = sorted({(directory, file) for side in (old, new) for directory in side for file in side[directory]})
-    lines: list[str] = []
-    for directory, file in paths:
-        before = old.get(directory, {}).get(file, "").splitlines()
-        after = new.get(directory, {}).get(file, "").splitlines()
-        name = f"{directory}/{file}"
-        lines += difflib.unified_diff(before, after, name, name, lineterm="", n=1)
-    return lines
+def made_from(observed: list[Observed], earlier: Mapping[int, Release | None]) -> dict[str, Spec]:
+    """Return the spec that each running container was made from, where the host still has its release."""
+    return {
+        one.name: release["containers"][one.name]
+        for one in observed
+        if (release := earlier.get(one.release)) and one.name in release["containers"]
+    }
 
 
 class Removed(NamedTuple):
-    """What a stack left."""
+    """What was removed of a stack, or would be in check mode."""
 
     containers: list[str]
     networks: list[str]
-    kept: dict[str, list[str]]  # networks that somebody else's containers are on, with these
+    kept: dict[str, list[str]]  # networks that stay, each with the containers of others that are on it
 
 
 def tear_down(stack: str, state_directory: str, parallel: int, *, delete_data: bool, check: bool) -> Removed:
-    """Remove every container of a stack, whatever project it is of, its networks and its firewall rules.
+    """Remove every container of a stack in all its projects, its networks and its firewall rules.
 
-    What others depend on goes last. Data, secrets and releases stay unless ``delete_data``; so does a network that
-    somebody else's containers are on.
+    A container is removed after those that need it. Data, secrets and releases stay unless ``delete_data``. A network
+    stays where containers of others are on it.
+
+    :raises ApplyError: the engine could not remove a container
     """
     engine = Engine()
-    ours = [one for one in engine.containers() if one.label("stack") == stack]
+    ours = {one.name: one for one in engine.containers() if one.label("stack") == stack}
     networks = engine.networks(stack)
-    kept = {name: guests for name, on in networks.items() if (guests := sorted(set(on) - {one.name for one in ours}))}
-    gone = sorted(set(networks) - set(kept))
+    kept = {name: guests for name, on in networks.items() if (guests := sorted(set(on) - set(ours)))}
+    removed = Removed(sorted(ours), sorted(set(networks) - set(kept)), kept)
     if check:
-        return Removed([one.name for one in ours], gone, kept)
+        return removed
     with lock(state_directory):
-        known: dict[str, Any] = {}
-        for project in {one.label("project") for one in ours}:
+        known: dict[str, Spec] = {}
+        for project in {one.label("project") for one in ours.values()}:
             latest = ReleaseStore(state_directory, project).latest()
             known |= latest["containers"] if latest else {}
-        files = Files(state_directory, Store(state_directory, {}))
-        applier = Applier(engine, files, {"containers": known})
-        names = {one.name for one in ours}
-        before: dict[str, set[str]] = {name: set() for name in names}
-        for name in names & set(known):
-            for needed in set(known[name]["after"]) & names:
-                before[needed].add(name)
-        steps = {one.name: applier.step(Action("remove", one.name, ["stack destroyed"], one.id)) for one in ours}
-        applier.graph(steps, before, parallel)
-        for name in gone:
-            engine.remove_network(name)
+        after: dict[str, set[str]] = {name: set() for name in ours}
+        for name in set(ours) & set(known):
+            for needed in set(known[name]["after"]) & set(ours):
+                after[needed].add(name)
+        applier = Applier(engine, Files(state_directory, Store(state_directory, {})), known)
+        actions = [Action("remove", name, ["stack destroyed"], one.id) for name, one in ours.items()]
+        applier.graph({action.container: applier.step(action) for action in actions}, after, parallel)
+        for network in removed.networks:
+            engine.remove_network(network)
         StackFirewall(stack, state_directory).remove()
     if delete_data:
         shutil.rmtree(state_directory, ignore_errors=True)
-    return Removed(sorted(names), gone, kept)
+    return removed

@@ -14,9 +14,9 @@ from ansible_collections.sse.platform.plugins.module_utils.model.types import Ac
 
 def applier(containers: dict[str, Any]) -> Applier:
     defaults = {"after": [], "rolling": False, "service": "s"}
-    specs = {name: {**defaults, **one} for name, one in containers.items()}
+    specs: Any = {name: {**defaults, **one} for name, one in containers.items()}
     nothing = cast("Any", None)
-    return Applier(nothing, nothing, {"containers": specs})
+    return Applier(nothing, nothing, specs)
 
 
 def replicas(**kinds: ActionKind) -> dict[str, Action]:
@@ -70,7 +70,7 @@ def test_after_a_failure_nothing_new_starts_and_every_failure_is_named() -> None
 
 def test_containers_that_wait_for_each_other_are_named_instead_of_waited_for() -> None:
     steps = {"a": lambda: None, "b": lambda: None}
-    with pytest.raises(ApplyError, match="these wait for each other: a, b"):
+    with pytest.raises(ApplyError, match="these containers wait for each other: a, b"):
         applier({}).graph(steps, {"a": {"b"}, "b": {"a"}}, parallel=2)
 
 
@@ -93,6 +93,6 @@ class Ending:
 
 def test_a_container_that_ends_while_it_is_asked_is_told_by_its_end_and_its_last_lines() -> None:
     check = {"command": ["true"], "http": None, "start": 10, "timeout": 5}
-    one = Applier(cast("Any", Ending()), cast("Any", None), {"containers": {"a": {"healthcheck": check}}})
+    one = Applier(cast("Any", Ending()), cast("Any", None), cast("Any", {"a": {"healthcheck": check}}))
     with pytest.raises(ApplyError, match=r"a: stopped while starting \(exit code 3\)[\s\S]*nonsense"):
-        one.gate("id", "a", patient=True)
+        one.wait_until_healthy("id", "a", patient=True)

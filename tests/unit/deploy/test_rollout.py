@@ -1,0 +1,145 @@
+"""A run from releases to containers, with an engine that holds its containers in a dictionary."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils.deploy import rollout
+from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import ReleaseStore
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL, Observed
+from ansible_collections.sse.platform.plugins.module_utils.model.release import build
+
+NETWORK = {"name": "n", "driver": "bridge", "subnet": "10.0.0.0/24", "internal": False, "device": "br-n"}
+BROKEN = "broken"
+
+
+class FakeEngine:
+    """The engine of a host; a container with the image `broken` exits when it is started."""
+
+    def __init__(self) -> None:
+        self.all: dict[str, dict[str, Any]] = {}
+
+    def containers(self) -> list[Observed]:
+        return [
+            Observed(one["name"], key, one["labels"], "running" if one["running"] else "exited", "healthy")
+            for key, one in self.all.items()
+        ]
+
+    def image_id(self, reference: str) -> str:
+        return f"sha256:{reference}"
+
+    def has_network(self, _: str) -> bool:
+        return True
+
+    def create(self, name: str, spec: dict[str, Any], labels: dict[str, str], _: object) -> str:
+        made = f"id-{len(self.all)}"
+        named = {key if "." in key else LABEL + key: value for key, value in labels.items()}
+        self.all[made] = {"name": name, "image": spec["image"], "labels": named, "running": False}
+        return made
+
+    def start(self, key: str) -> None:
+        self.all[key]["running"] = self.all[key]["image"] != BROKEN
+
+    def stop(self, key: str, _: int) -> None:
+        self.all[key]["running"] = False
+
+    def rename(self, key: str, name: str) -> None:
+        self.all[key]["name"] = name
+
+    def remove(self, key: str) -> None:
+        del self.all[key]
+
+    def inspect(self, key: str) -> dict[str, Any]:
+        return {"RestartCount": 0, "State": {"Running": self.all[key]["running"], "ExitCode": 1}}
+
+    def execute(self, *_: object) -> tuple[int, str]:
+        return 0, ""
+
+    def last_lines(self, _: str) -> list[str]:
+        return ["no such option"]
+
+
+class OpenFirewall:
+    """A stack firewall that has everything in place."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def open_for(self, *_: object, check: bool) -> list[str]:
+        return []
+
+    def close_to(self, *_: object) -> list[str]:
+        return []
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    made = FakeEngine()
+    monkeypatch.setattr(rollout, "Engine", lambda: made)
+    monkeypatch.setattr(rollout, "StackFirewall", OpenFirewall)
+    return made
+
+
+def container(**changes: Any) -> dict[str, Any]:
+    user = f"{os.getuid()}:{os.getgid()}"
+    check = {"command": ["true"], "start": 1}
+    return {"image": "good", "entrypoint": ["e"], "user": user, "healthcheck": check, **changes}
+
+
+def run(state: Path, containers: dict[str, Any], *, check: bool = False) -> rollout.Report:
+    release = build(
+        {"s": {"containers": containers}},
+        stack="s",
+        project="p",
+        networks={"network": NETWORK},
+        references={"good": "good", BROKEN: BROKEN},
+        unavailable={},
+    )
+    request = rollout.Request([release], str(state), {}, [], 2, {"who": "me"}, check)
+    report = rollout.Report()
+    try:
+        rollout.run(request, report)
+    except rollout.ApplyError as error:
+        raise rollout.ApplyError(report.failure(error)) from error
+    return report
+
+
+def test_a_first_run_creates_and_a_second_one_changes_nothing(engine: FakeEngine, tmp_path: Path) -> None:
+    containers = {"a": container(), "b": container(after=["a"])}
+    assert run(tmp_path, containers).changes == ["+ s-a (new)", "+ s-b (new)"]
+    assert run(tmp_path, containers).changes == []
+    assert [one["name"] for one in engine.all.values()] == ["s-a", "s-b"]
+
+
+def test_a_preview_tells_what_the_run_then_does_and_touches_nothing(engine: FakeEngine, tmp_path: Path) -> None:
+    run(tmp_path, {"b": container(), "c": container()})
+    before = {key: dict(one) for key, one in engine.all.items()}
+    changed = {"a": container(), "b": container(environment={"X": 1})}
+    preview = run(tmp_path, changed, check=True)
+    assert engine.all == before
+    assert preview.changes == ["- s-c: no longer declared", "+ s-a (new)", "~ s-b: environment.X: absent -> 1"]
+    assert run(tmp_path, changed).changes == preview.changes
+
+
+def test_a_failed_run_names_what_it_did_before_and_which_container_came_back(
+    engine: FakeEngine, tmp_path: Path
+) -> None:
+    run(tmp_path, {"b": container()})
+    (old,) = engine.all
+    with pytest.raises(rollout.ApplyError) as failed:
+        run(tmp_path, {"a": container(), "b": container(image=BROKEN, after=["a"])})
+    said = str(failed.value)
+    assert "s-b: stopped while starting (exit code 1)" in said
+    assert "no such option" in said
+    assert "The earlier s-b is back and runs." in said
+    assert said.endswith("\n\nDone before that, and kept: + s-a (new).")
+    assert {one["name"]: (key == old, one["running"]) for key, one in engine.all.items()} == {
+        "s-b": (True, True),
+        "s-a": (False, True),
+    }
+    kept = ReleaseStore(str(tmp_path), "p").latest()
+    assert kept is not None
+    assert (kept["number"], kept["meta"]) == (2, {"who": "me", "outcome": "failed"})
