@@ -136,7 +136,7 @@ def present(module: AnsibleModule) -> None:
     try:
         rollout.run(request, report)
     except EXPECTED as error:
-        module.fail_json(msg=report.failure(error), **result_of(report))
+        module.fail_json(msg=str(error) if module.check_mode else report.failure(error), **result_of(report))
     result = result_of(report)
     if options["verify"] and not module.check_mode:
         patience = READY_SECONDS if result["changed"] else 0
