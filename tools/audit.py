@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Check networking practices: of the platform, or of [FILE.yml | PROJECT], a Compose file or a running project."""
+"""Check networking practices of the platform, of a Compose file or of a running project: [FILE.yml | PROJECT]."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from typing import Any
 import containers
 import yaml
 
-sys.path.insert(0, str(containers.ROOT / ".ansible" / "collections"))
-
-from ansible_collections.sse.platform.plugins.module_utils.views import audit, project
+# isort: split
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
+from ansible_collections.sse.platform.plugins.module_utils.views import audit, compose, project
 
 LABEL = "com.docker.compose.project"
+RULES = {rule.id: rule for rule in audit.RULES}
 
 
 def main() -> int:
-    """Print every finding; 1 where there is one, 2 where there is nothing to check."""
-    parser = containers.parser(__doc__)
-    parser.add_argument("target", nargs="?", help="a Compose file, or a running project (default: the platform)")
+    """Print every finding; end with 1 where there is one, and with 2 where there is nothing to check."""
+    parser = containers.parser(__doc__, become=True)
+    parser.add_argument("target", nargs="?", help="a Compose file or a running project (default: the platform)")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
-    parser.add_argument("--list", action="store_true", help="print the practices, and check nothing")
-    containers.asks_become(parser)
+    parser.add_argument("--list", action="store_true", help="print the practices and check nothing")
     options = parser.parse_args()
     if options.list:
         sys.stdout.writelines(f"{rule.id}  {rule.severity:6}  {rule.practice}: {rule.reason}\n" for rule in audit.RULES)
@@ -37,7 +37,7 @@ def main() -> int:
         return 2
     found = {one.name: audit.audit(one) for one in projects}
     if options.json:
-        document = {name: [one._asdict() for one in findings] for name, findings in found.items()}
+        document = {name: list(map(record, findings)) for name, findings in found.items()}
         sys.stdout.write(json.dumps(document, indent=2) + "\n")
     else:
         sys.stdout.write("\n".join(report(one, found[one.name]) for one in projects) + "\n")
@@ -45,11 +45,11 @@ def main() -> int:
 
 
 def find(options: argparse.Namespace) -> list[project.Project]:
-    """Return what to check."""
+    """Return the projects to check."""
     target = options.target or ""
     if target.endswith((".yml", ".yaml")) or Path(target).is_file():
         path = Path(target)
-        return [project.from_compose(yaml.safe_load(path.read_text()), path.resolve().parent.name)]
+        return [compose.parse(yaml.safe_load(path.read_text()), path.resolve().parent.name)]
     if not target:
         return [project.from_release(release) for release in containers.releases(options)]
     host = containers.host(options)
@@ -57,28 +57,33 @@ def find(options: argparse.Namespace) -> list[project.Project]:
     ids = containers.output(host.docker("ps", "-aq", *named)).split()
     if not ids:
         known = containers.output(host.docker("ps", "-a", "--format", f'{{{{.Label "{LABEL}"}}}}')).split()
-        raise project.ProjectError(
-            f"no such file, and no such project runs; there are: {', '.join(sorted(set(known)))}"
-        )
+        names = ", ".join(sorted(set(known)))
+        raise project.ProjectError(f"no file and no running project has this name: expected a file, or one of {names}")
     networks = containers.output(host.docker("network", "ls", "-q", *named)).split()
     return [project.from_engine(target, inspect(host, "container", ids), inspect(host, "network", networks))]
 
 
-def inspect(host: containers.Host, kind: str, ids: list[str]) -> list[dict[str, Any]]:
-    """Return what the engine knows of these."""
+def inspect(host: containers.Host, kind: str, ids: list[str]) -> Any:
+    """Return what the engine knows of these containers or networks."""
     return json.loads(containers.output(host.docker(kind, "inspect", *ids))) if ids else []
 
 
-def report(one: project.Project, findings: list[audit.Finding]) -> str:
-    """Write the findings of one project for people: each practice once, with the places that do not keep it."""
+def record(finding: Finding) -> dict[str, str]:
+    """Return a finding as JSON shows it."""
+    rule = RULES[finding.rule]
+    shown = {"id": rule.id, "severity": rule.severity, "subject": finding.subject, "found": finding.evidence}
+    return shown | {"reason": rule.reason, "mend": rule.mend}
+
+
+def report(one: project.Project, findings: list[Finding]) -> str:
+    """Write the findings of one project for people: each broken practice once, with all places that break it."""
     if not findings:
-        return f"{one.name}: {len(one.services)} services keep all {len(audit.RULES)} practices"
+        return f"{one.name}: {len(one.services)} services keep all {len(RULES)} practices"
     lines = [f"{one.name}: {len(findings)} findings in {len(one.services)} services"]
     for rule in audit.RULES:
-        places = [finding for finding in findings if finding.id == rule.id]
+        places = [f"    {finding.subject}: {finding.evidence}" for finding in findings if finding.rule == rule.id]
         if places:
-            lines += [f"  {rule.id} {rule.severity}: {rule.practice}"]
-            lines += [f"    {finding.subject}: {finding.found}" for finding in places]
+            lines += [f"  {rule.id} {rule.severity}: {rule.practice}", *places]
             lines += [f"    why:  {rule.reason}", f"    mend: {rule.mend}"]
     return "\n".join(lines)
 

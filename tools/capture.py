@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Capture packets in a container's network namespace, to a file and summed up: SERVICE [--port N] [--seconds N]."""
+"""Capture the packets of a container into a file, and sum up who talks to whom: SERVICE [--port N] [--seconds N]."""
 
 from __future__ import annotations
 
@@ -14,25 +14,22 @@ import containers
 
 def main() -> int:
     """Capture, write the file, and say who talked to whom."""
-    parser = containers.parser(__doc__)
-    containers.asks_become(parser)
-    parser.add_argument("service", help="service, container, or host")
-    parser.add_argument("--port", type=int, help="only packets of this TCP or UDP port")
-    parser.add_argument("--seconds", type=int, default=10, help="how long (default: 10, at most 300)")
+    parser = containers.parser(__doc__, become=True)
+    parser.add_argument("service", help="a service, a container, or host")
+    parser.add_argument("--port", type=int, help="capture only packets of this TCP or UDP port")
+    parser.add_argument("--seconds", type=int, default=10, help="stop after this time (default: 10, at most 300)")
     parser.add_argument("--size", type=int, default=4 << 20, help="bytes of the file (default: 4 MiB, at most 32 MiB)")
-    parser.add_argument("--snap", type=int, default=256, help="bytes kept of each packet (default: 256)")
-    parser.add_argument("--write", type=Path, help="the file (default: SERVICE-TIME.pcap here)")
+    parser.add_argument("--snap", type=int, default=256, help="bytes to keep of each packet (default: 256)")
+    parser.add_argument("--write", type=Path, help="write to this file (default: SERVICE-TIME.pcap here)")
     options = parser.parse_args()
     path = options.write or Path(f"{options.service}-{time.strftime('%Y%m%dT%H%M%S')}.pcap")
-    wanted = {name: getattr(options, name) for name in ("port", "seconds", "size", "snap")}
-    arguments = {name: value for name, value in wanted.items() if value is not None}
+    limits = {name: getattr(options, name) for name in ("port", "seconds", "size", "snap")}
     sys.stderr.write(f"sse: capturing in {options.service} for at most {options.seconds} s\n")
-    found = containers.module(options, "capture", {"source": options.service, **arguments})
-    # Packets may hold what is nobody else's business.
-    path.touch(mode=0o600)
+    found = containers.module(options, "capture", {"source": options.service, **limits})
+    path.touch(mode=0o600)  # packets may hold what nobody else may read
     path.write_bytes(zlib.decompress(base64.b64decode(found["pcap"])))
-    ended = ", ended by its size" if found["full"] else ""
-    lost = f", {found['dropped']} more came too fast" if found["dropped"] else ""
+    ended = ", then the file was full" if found["full"] else ""
+    lost = f"; {found['dropped']} more packets came too fast" if found["dropped"] else ""
     sys.stdout.write("\n".join([*found["lines"], f"{found['packets']} packets{ended}{lost}: {path}"]) + "\n")
     return 0
 

@@ -1,4 +1,4 @@
-"""What the tools share: the inventory's host, and the platform's containers on it."""
+"""What the tools share: the host of the inventory, its containers of the platform, and modules that run there."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ansible_collections.sse.platform.plugins.module_utils.model.release import Release
 
 ROOT = Path(__file__).resolve().parent.parent
-# What of an inventory says how a host is reached, and which stack is meant there.
+sys.path.insert(0, str(ROOT / ".ansible" / "collections"))  # a tool imports from the collection after this file
+# The variables of an inventory that say how a host is reached, and which stack is meant there.
 CONNECTION = (
     *("ansible_connection", "ansible_host", "ansible_port", "ansible_user", "ansible_ssh_private_key_file"),
     *("ansible_ssh_common_args", "ansible_ssh_extra_args", "stack_name"),
 )
-# How Ansible's callback `minimal` begins a host's result.
+# The line with which Ansible's callback `minimal` begins the result of a host.
 RESULT = re.compile(r"^(\S+) \| [A-Z!]+ => (?={)", re.MULTILINE)
 
 
@@ -31,10 +35,14 @@ class Container:
     service: str
     short: str
 
+    def is_called(self, name: str) -> bool:
+        """Tell whether a name means this container: it is its service, its short name or its full name."""
+        return name in {self.service, self.short, self.name}
+
 
 @dataclass(frozen=True)
 class Host:
-    """Where the containers run: this machine, or one reached over SSH."""
+    """Where the containers run: this machine, or a machine that is reached over SSH."""
 
     ssh: tuple[str, ...]
     sudo: tuple[str, ...]
@@ -42,59 +50,55 @@ class Host:
 
     def docker(self, *arguments: str, terminal: bool = False) -> list[str]:
         """Return the command that runs ``docker ARGUMENTS`` there."""
-        return self.root("docker", *arguments, terminal=terminal)
-
-    def root(self, *arguments: str, terminal: bool = False) -> list[str]:
-        """Return the command that runs these arguments there, as root."""
-        command = [*self.sudo, *arguments]
+        command = [*self.sudo, "docker", *arguments]
         if not self.ssh:
             return command
         program, *options, target = self.ssh
         return [program, *options, *(["-t"] if terminal else []), target, shlex.join(command)]
 
     def containers(self, wanted: list[str]) -> list[Container]:
-        """Return the containers of these services or names, or all; refuse a name that matches none."""
+        """Return the containers with these names or of these services; without names, return all of them."""
         form = '{{.Names}}\t{{.Label "sse.platform.service"}}\t{{.Label "sse.platform.container"}}'
         listed = output(self.docker("ps", "-a", "--filter", f"label=sse.platform.stack={self.stack}", "--format", form))
         found = sorted((Container(*line.split("\t")) for line in listed.splitlines()), key=lambda one: one.name)
         if not found:
-            raise SystemExit(f"no container of the stack '{self.stack}' here: ./sse up makes them")
-        unknown = [name for name in wanted if not any(matches(one, name) for one in found)]
+            raise SystemExit(f"The stack '{self.stack}' has no container here. Run ./sse up, which creates them.")
+        unknown = [name for name in wanted if not any(one.is_called(name) for one in found)]
         if unknown:
             names = ", ".join(one.short for one in found)
-            raise SystemExit(f"no service or container '{unknown[0]}': there are {names}")
-        return [one for one in found if not wanted or any(matches(one, name) for name in wanted)]
-
-
-def matches(container: Container, name: str) -> bool:
-    """Tell whether this name means the container: its service, its short name or its full name."""
-    return name in {container.service, container.short, container.name}
+            raise SystemExit(f"There is no service or container '{unknown[0]}': expected one of {names}.")
+        return [one for one in found if not wanted or any(one.is_called(name) for name in wanted)]
 
 
 def output(command: list[str]) -> str:
-    """Return what a command prints; end with its own words where it fails."""
+    """Return what a command prints. Where the command fails, end with the error that it printed."""
     try:
         run = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
-        raise SystemExit(f"{error.filename} isn't installed here: ./sse up installs the engine") from None
+        raise SystemExit(f"{error.filename} is not installed here. Run ./sse up, which installs the engine.") from None
     if run.returncode:
         raise SystemExit(run.stderr.strip() or f"{shlex.join(command)} ended with {run.returncode}")
     return run.stdout
 
 
-def parser(description: str | None) -> argparse.ArgumentParser:
-    """Return a parser with the options by which every tool finds its host."""
+def parser(description: str | None, *, become: bool = False) -> argparse.ArgumentParser:
+    """Return a parser with the options by which every tool finds its host.
+
+    :param become: the tool runs a module as root, for which sudo may ask for a password
+    """
     made = argparse.ArgumentParser(prog=f"./sse {Path(sys.argv[0]).stem}", description=description)
-    made.add_argument("-i", "--inventory", help="inventory (default: inventory/local, this machine)")
-    made.add_argument("-l", "--limit", help="the host, where the inventory has several")
+    made.add_argument("-i", "--inventory", help="use this inventory (default: inventory/local, which is this machine)")
+    made.add_argument("-l", "--limit", help="choose this host of an inventory that has several")
     made.add_argument(
-        "-e", "--extra-vars", action="append", default=[], help="as for ansible-playbook: -e stack_name=demo"
+        "-e", "--extra-vars", action="append", default=[], help="set a variable, as in -e stack_name=demo"
     )
+    if become:
+        made.add_argument("-K", "--ask-become-pass", action="store_true", help="ask for the password of sudo")
     return made
 
 
 def host(options: argparse.Namespace) -> Host:
-    """Return the one host that these options choose, as Ansible describes it: inventories may hold templates."""
+    """Return the one host that these options choose. Ansible describes it, because an inventory may hold templates."""
     chosen = "{{ hostvars[inventory_hostname] | dict2items | selectattr('key', 'in', %s) | items2dict }}"
     name, result = ansible(options, "ansible.builtin.debug", {"msg": chosen % list(CONNECTION)})
     variables: dict[str, Any] = result["msg"]
@@ -109,7 +113,7 @@ def host(options: argparse.Namespace) -> Host:
 
 
 def ssh(name: str, variables: dict[str, Any]) -> tuple[str, ...]:
-    """Return the ssh command that the inventory's connection variables describe, target last."""
+    """Return the ssh command that the connection variables of the inventory describe; the target is the last word."""
     command = ["ssh"]
     if "ansible_port" in variables:
         command += ["-p", str(variables["ansible_port"])]
@@ -121,13 +125,8 @@ def ssh(name: str, variables: dict[str, Any]) -> tuple[str, ...]:
     return (*command, f"{variables['ansible_user']}@{target}" if "ansible_user" in variables else target)
 
 
-def asks_become(made: argparse.ArgumentParser) -> None:
-    """Add the option of tools that run a module: sudo there may want a password."""
-    made.add_argument("-K", "--ask-become-pass", action="store_true", help="ask for sudo's password")
-
-
 def module(options: argparse.Namespace, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Run a module of the collection as root on the one host that these options choose; return its result."""
+    """Run a module of the collection as root on the one host that these options choose, and return its result."""
     given = {"stack": '{{ stack_name | default("sse") }}', **arguments}
     more = ["--become", *(["-K"] if options.ask_become_pass else [])]
     return ansible(options, f"sse.platform.{name}", given, *more)[1]
@@ -136,7 +135,7 @@ def module(options: argparse.Namespace, name: str, arguments: dict[str, Any]) ->
 def ansible(
     options: argparse.Namespace, name: str, arguments: dict[str, Any], *more: str
 ) -> tuple[str, dict[str, Any]]:
-    """Run any module on the one host that these options choose; return the host's name and the result."""
+    """Run any module on the one host that these options choose; return the name of the host and the result."""
     inventory = options.inventory or str(ROOT / "inventory" / "local")
     program = str(Path(sys.executable).with_name("ansible"))
     command = [program, options.limit or "all", "-i", inventory, "-m", name, "-a", json.dumps(arguments), *more]
@@ -147,17 +146,17 @@ def ansible(
     decoder = json.JSONDecoder()
     found = {match[1]: decoder.raw_decode(run.stdout, match.end())[0] for match in RESULT.finditer(run.stdout)}
     if len(found) != 1:
-        raise SystemExit(f"choose one host with -l: {', '.join(found)}" if found else run.stdout.strip())
+        raise SystemExit(f"Choose one host with -l: {', '.join(found)}." if found else run.stdout.strip())
     ((host_name, result),) = found.items()
     if run.returncode or result.get("failed") or result.get("unreachable"):
         raise SystemExit(result.get("msg") or run.stdout.strip())
     return host_name, result
 
 
-def releases(options: argparse.Namespace) -> list[dict[str, Any]]:
+def releases(options: argparse.Namespace) -> list[Release]:
     """Return the newest release of each project of the stack."""
     state = '{{ stack_state_directory | default("/var/lib/" ~ stack_name | default("sse") ~ "-platform") }}'
     found = module(options, "status", {"state_directory": state})["releases"]
     if not found:
-        raise SystemExit("nothing was deployed here: ./sse up does that")
+        raise SystemExit("Nothing was deployed here. Run ./sse up first.")
     return found

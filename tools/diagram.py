@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draw what is deployed: networks, addresses, ports, who reaches whom; as Mermaid, or with --svg as a picture."""
+"""Draw what is deployed: networks, addresses, ports and connections, as Mermaid or, with --svg, as a picture."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ from pathlib import Path
 
 import containers
 
-sys.path.insert(0, str(containers.ROOT / ".ansible" / "collections"))
-
+# isort: split
 from ansible_collections.sse.platform.plugins.module_utils.views import diagram
 
 
 def main() -> int:
     """Print the picture, or write it to a file."""
-    parser = containers.parser(__doc__)
-    parser.add_argument("--svg", action="store_true", help="an SVG instead of Mermaid")
+    parser = containers.parser(__doc__, become=True)
+    parser.add_argument("--svg", action="store_true", help="draw an SVG instead of Mermaid")
     parser.add_argument("-o", "--output", help="write to this file")
-    containers.asks_become(parser)
     options = parser.parse_args()
-    drawn = diagram.topology(containers.releases(options))
-    picture = diagram.svg(drawn) if options.svg else diagram.mermaid(drawn)
+    topology = diagram.topology(containers.releases(options))
+    picture = diagram.svg(topology) if options.svg else diagram.mermaid(topology)
     if options.output:
         Path(options.output).write_text(picture)
     else:

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Make an API key, printed this once, and keep its hash: FILE NAME --publish PATTERN --subscribe PATTERN."""
+"""Make an API key, print it once, and store only its hash: FILE NAME --publish PATTERN --subscribe PATTERN."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "app"))  # the service's own code: it reads what this writes
+sys.path.append(str(Path(__file__).resolve().parents[1] / "app"))  # the service reads the file that this tool writes
 
 from sse_app import keys
 

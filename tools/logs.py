@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Show the containers' logs, merged by time: [SERVICE ...] [-f] [--tail N] [--since 10m]."""
+"""Show the logs of containers, merged by time: [SERVICE ...] [-f] [--tail N] [--since 10m]."""
 
 from __future__ import annotations
 
@@ -11,60 +11,58 @@ from typing import IO
 
 import containers
 
-Line = tuple[str, str, str]
+Line = tuple[str, str, str]  # time, container, text
 
 
 def main() -> int:
     """Print, or follow, the logs of the chosen containers."""
     parser = containers.parser(__doc__)
-    parser.add_argument("service", nargs="*", help="services or containers (default: all)")
-    parser.add_argument("-f", "--follow", action="store_true", help="go on with what comes")
-    parser.add_argument("-n", "--tail", default="100", help="last lines of each container (default: 100, 'all')")
-    parser.add_argument("--since", help="a time, or a duration such as 10m")
+    parser.add_argument("service", nargs="*", help="services or containers (default: all containers)")
+    parser.add_argument("-f", "--follow", action="store_true", help="continue with new lines")
+    parser.add_argument(
+        "-n", "--tail", default="100", help="show the last N lines of each container, or all (default: 100)"
+    )
+    parser.add_argument("--since", help="show lines since this time, or since a duration such as 10m")
     options = parser.parse_args()
     host = containers.host(options)
     chosen = host.containers(options.service)
     arguments = ["logs", "--timestamps", "--tail", options.tail]
     arguments += ["--since", options.since] if options.since else []
     arguments += ["--follow"] if options.follow else []
-    readers = {
-        one.short: subprocess.Popen(
-            host.docker(*arguments, one.name),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        )
-        for one in chosen
-    }
+    readers = {one.short: reader(host.docker(*arguments, one.name)) for one in chosen}
     width = max(map(len, readers))
     try:
         if options.follow:
             follow(readers, width)
         else:
-            for _, name, line in heapq.merge(*(split(name, reader.stdout) for name, reader in readers.items())):
+            for _, name, line in heapq.merge(*(split(name, one.stdout) for name, one in readers.items())):
                 show(name, line, width)
     except (KeyboardInterrupt, BrokenPipeError):
         pass
     finally:
-        for reader in readers.values():
-            reader.terminate()
-    return max(max(reader.wait(), 0) for reader in readers.values())
+        for one in readers.values():
+            one.terminate()
+    return max(max(one.wait(), 0) for one in readers.values())
+
+
+def reader(command: list[str]) -> subprocess.Popen[str]:
+    """Start a command whose output and errors are read as one text."""
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
 
 
 def split(name: str, stream: IO[str] | None) -> list[Line]:
-    """Read a whole log as (time, container, text); a line without a time stays behind the one before it."""
+    """Read a whole log. A line without a time gets the time of the line before it."""
     lines: list[Line] = []
-    for text in stream or []:
-        stamp, _, rest = text.rstrip("\n").partition(" ")
-        lines.append(
-            (stamp, name, rest) if stamp[:2] == "20" else (lines[-1][0] if lines else "", name, text.rstrip("\n"))
-        )
+    for line in stream or []:
+        text = line.rstrip("\n")
+        stamp, _, rest = text.partition(" ")
+        timed = stamp.startswith("20")  # the century of a time such as 2025-01-31T12:00:00Z
+        lines.append((stamp, name, rest) if timed else (lines[-1][0] if lines else "", name, text))
     return lines
 
 
 def follow(readers: dict[str, subprocess.Popen[str]], width: int) -> None:
-    """Print lines as they come, until every container has ended."""
+    """Print lines as they arrive, until every container has ended."""
 
     def pump(name: str, stream: IO[str] | None) -> None:
         for text in stream or []:
@@ -78,7 +76,7 @@ def follow(readers: dict[str, subprocess.Popen[str]], width: int) -> None:
 
 
 def show(name: str, line: str, width: int) -> None:
-    """Print one line behind its container's name, at once."""
+    """Print one line after the name of its container, immediately."""
     sys.stdout.write(f"{name.ljust(width)} | {line}\n")
     sys.stdout.flush()
 

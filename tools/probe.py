@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Try the way from a container (or host) to another and say why it fails: FROM TO[:PORT][/PATH]."""
+"""Test the connection from a container (or host) to another, and say why it fails: FROM TO[:PORT][/PATH]."""
 
 from __future__ import annotations
 
 import re
 import sys
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
 import containers
 
@@ -13,10 +13,11 @@ PORTS = {"http": 80, "https": 443}
 TARGET = re.compile(
     r"(?:(?P<scheme>https?)://)?(?P<name>[A-Za-z0-9][A-Za-z0-9_.-]*)(?::(?P<port>\d{1,5}))?(?P<path>/\S*)?"
 )
+EXAMPLES = "kafka, kafka:9092, nginx:80/health or http://nginx/health"
 
 
 class Target(NamedTuple):
-    """Where to."""
+    """Where to connect to; without a port only the name is resolved, without a path nothing is asked."""
 
     name: str
     port: int | None
@@ -24,12 +25,24 @@ class Target(NamedTuple):
     tls: bool
 
 
+class Step(TypedDict):
+    """What one port showed, as the module tells it."""
+
+    port: int | None
+    addresses: list[str]
+    failed_step: str  # resolve, connect or http; empty where all went well
+    error: str
+    answer: str
+    milliseconds: dict[str, float]
+    finding: list[str]
+
+
 def target(text: str) -> Target:
-    """Read TO: name, name:port, name:port/path, or a whole http address; end where it is none of these."""
+    """Read TO: name, name:port, name:port/path, or a whole http address. End where it is none of these."""
     match = TARGET.fullmatch(text)
     port = int(match["port"] or PORTS.get(match["scheme"] or "", 0)) if match else 0
     if not match or port > 65535 or (match["port"] and not port):
-        raise SystemExit(f"'{text}' is not accepted: kafka, kafka:9092, nginx:80/health or http://nginx/health are")
+        raise SystemExit(f"The target '{text}' is not valid: expected a name such as {EXAMPLES}.")
     if match["path"] and not port:
         port = PORTS["http"]
     path = match["path"] or ("/" if match["scheme"] else "")
@@ -37,26 +50,22 @@ def target(text: str) -> Target:
 
 
 def main() -> int:
-    """Take the way and show each step."""
-    parser = containers.parser(__doc__)
-    containers.asks_become(parser)
-    parser.add_argument("source", metavar="FROM", help="service, container, or host")
-    parser.add_argument("target", metavar="TO", help="kafka, kafka:9092, nginx:80/health or http://nginx/health")
+    """Test the connection and show each step."""
+    parser = containers.parser(__doc__, become=True)
+    parser.add_argument("source", metavar="FROM", help="a service, a container, or host")
+    parser.add_argument("target", metavar="TO", help=EXAMPLES)
     options = parser.parse_args()
     to = target(options.target)
-    found = containers.module(options, "probe", {"source": options.source, "target": to.name, **wanted(to)})
-    for step in found["steps"]:
+    port = {"port": to.port} if to.port else {}
+    arguments = {"source": options.source, "target": to.name, "path": to.path, "tls": to.tls, **port}
+    steps: list[Step] = containers.module(options, "probe", arguments)["steps"]
+    for step in steps:
         sys.stdout.write("\n".join(shown(options.source, to, step)) + "\n")
-    return int(any(step["failed_step"] for step in found["steps"]))
+    return int(any(step["failed_step"] for step in steps))
 
 
-def wanted(to: Target) -> dict[str, Any]:
-    """The module's arguments beyond the name."""
-    return {"path": to.path, "tls": to.tls, **({"port": to.port} if to.port else {})}
-
-
-def shown(source: str, to: Target, step: dict[str, Any]) -> list[str]:
-    """One way, step by step."""
+def shown(source: str, to: Target, step: Step) -> list[str]:
+    """Write what one port showed as lines for people."""
     times = step["milliseconds"]
     said = {"resolve": ", ".join(step["addresses"]), "connect": "ok", "http": step["answer"]}
     if step["failed_step"]:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Restart containers one at a time, each healthy before the next: SERVICE [...]."""
+"""Restart containers one at a time, and wait until each one is healthy: SERVICE [...]."""
 
 from __future__ import annotations
 
@@ -8,27 +8,32 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 import containers
 
-START_SECONDS = 60  # to become healthy, on top of the start period that the healthcheck itself grants
-NANOSECONDS = 1_000_000_000  # the engine's unit of time, in a second
+if TYPE_CHECKING:
+    from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Inspected
+
+START_SECONDS = 60  # to become healthy, in addition to the start period of the health check
+# What went wrong, by the event that ends a restart.
+ENDS = {"die": "ended right after its start", "health_status: healthy": None, "health_status: unhealthy": "unhealthy"}
+NANOSECONDS = 10**9  # in a second; the engine counts in nanoseconds
 
 
 def main() -> int:
-    """Restart each chosen container; stop at the first that doesn't come back."""
+    """Restart each chosen container, and stop at the first one that does not become healthy."""
     parser = containers.parser(__doc__)
-    parser.add_argument("service", nargs="+", help="services or containers, such as app or kafka")
+    parser.add_argument("service", nargs="+", help="services or containers, such as app or app-1")
     options = parser.parse_args()
     host = containers.host(options)
     for container in host.containers(options.service):
         begun = time.monotonic()
         sys.stdout.write(f"{container.short}: restarting\n")
         sys.stdout.flush()
-        fault = restart(host, container.name)
-        if fault:
-            sys.stdout.write(f"{container.short}: {fault}\n")
+        problem = restart(host, container.name)
+        if problem:
+            sys.stdout.write(f"{container.short}: {problem}\n")
             subprocess.run(host.docker("logs", "--tail", "20", container.name), check=False)
             return 1
         sys.stdout.write(f"{container.short}: back after {time.monotonic() - begun:.1f} s\n")
@@ -36,42 +41,37 @@ def main() -> int:
 
 
 def restart(host: containers.Host, name: str) -> str | None:
-    """Restart one container and wait for the engine's word that it is healthy; return what went wrong."""
-    described: dict[str, Any] = json.loads(containers.output(host.docker("inspect", name)))[0]
-    check = described["Config"].get("Healthcheck") or {}
+    """Restart one container, wait until the engine calls it healthy, and return what went wrong; None for nothing."""
+    inspected: Inspected = json.loads(containers.output(host.docker("inspect", name)))[0]
+    check = inspected["Config"].get("Healthcheck") or {}
     begun = containers.output(host.docker("info", "--format", "{{.SystemTime}}")).strip()
     containers.output(host.docker("restart", name))
-    if not check.get("Test") or check["Test"] == ["NONE"]:
+    if (check.get("Test") or ["NONE"]) == ["NONE"]:
         return None
     only = ("--filter", f"container={name}", "--filter", "type=container")
-    # Events since before the restart: none can be missed.
+    # These events begin before the restart, so that none is missed.
     events = subprocess.Popen(
         host.docker("events", "--since", begun, *only, "--format", "{{.Action}}"), stdout=subprocess.PIPE, text=True
     )
     limit = threading.Timer(START_SECONDS + check.get("StartPeriod", 0) / NANOSECONDS, events.terminate)
     limit.start()
     try:
-        return awaited(events)
+        return wait_until_healthy(events)
     finally:
         limit.cancel()
         events.terminate()
         events.wait()
 
 
-def awaited(events: subprocess.Popen[str]) -> str | None:
-    """Read events until the container is healthy; return why it isn't."""
+def wait_until_healthy(events: subprocess.Popen[str]) -> str | None:
+    """Read events until the container is healthy; return why it does not become healthy."""
     started = False
     for line in events.stdout or []:
         action = line.strip()
-        if action == "start":
-            started = True
-        elif started and action == "die":
-            return "ended right after its start"
-        elif started and action == "health_status: healthy":
-            return None
-        elif started and action == "health_status: unhealthy":
-            return "unhealthy"
-    return "not healthy in time"
+        started = started or action == "start"
+        if started and action in ENDS:
+            return ENDS[action]
+    return "did not become healthy in time"
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""List what the host answers to others, and compare it with what is declared; exits 1 where the two differ."""
+"""List the ports of the host that answer to others, and compare them with what is declared; 1 where they differ."""
 
 from __future__ import annotations
 
@@ -10,19 +10,17 @@ from typing import Any
 
 import containers
 
-sys.path.insert(0, str(containers.ROOT / ".ansible" / "collections"))
-
+# isort: split
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, report
 from ansible_collections.sse.platform.plugins.module_utils.verify import outside
 
 
 def main() -> int:
-    """Look from a machine beside the host and, where that is another one, from here."""
-    parser = containers.parser(__doc__)
-    containers.asks_become(parser)
-    parser.add_argument("--ports", default=outside.ALL_PORTS, help="ports and ranges to try (default: all)")
-    parser.add_argument("--allow", default="", metavar="PORTS", help="what else on the host may answer to others")
-    parser.add_argument("--address", action="append", default=[], help="of a remote host (default: by its name)")
+    """Look from a neighbour of the host and, where the host is another machine, from here too."""
+    parser = containers.parser(__doc__, become=True)
+    parser.add_argument("--ports", default=outside.ALL_PORTS, help="try these ports and ranges (default: all ports)")
+    parser.add_argument("--allow", default="", metavar="PORTS", help="accept that these other ports of the host answer")
+    parser.add_argument("--address", action="append", default=[], help="try a remote host at this address of it")
     parser.add_argument("--json", action="store_true", help="print what answers as JSON")
     options = parser.parse_args()
     try:
@@ -30,7 +28,7 @@ def main() -> int:
     except ValueError as error:
         parser.error(str(error))
     host = containers.host(options)
-    say(f"connecting to {len(ports)} ports of the host from a machine beside it")
+    say(f"connecting to {len(ports)} ports of the host from a neighbour")
     found = containers.module(options, "scan", {"ports": options.ports, "allow": allowed})
     answers, lines = {"beside": found["answers"]}, found["lines"]
     findings = [Finding(**one) for one in found["findings"]]
@@ -41,9 +39,8 @@ def main() -> int:
         lines += view.lines
         findings += view.findings
     if options.json:
-        sys.stdout.write(
-            json.dumps({"answers": answers, "findings": [one._asdict() for one in findings]}, indent=2) + "\n"
-        )
+        document = {"answers": answers, "findings": [one._asdict() for one in findings]}
+        sys.stdout.write(json.dumps(document, indent=2) + "\n")
     else:
         end = report(findings) if findings else "what is declared answers, and nothing else does"
         sys.stdout.write("\n".join([*lines, end]) + "\n")
@@ -51,31 +48,31 @@ def main() -> int:
 
 
 def say(text: str) -> None:
-    """Tell what is done meanwhile."""
+    """Show what happens at the moment."""
     sys.stderr.write(f"sse: {text}\n")
 
 
 def reached_at(host: containers.Host, asked: list[str], known: dict[str, Any]) -> list[str]:
-    """Return the host's addresses to try from here: those that its name means, or those asked for that it has."""
+    """Return the addresses of the host to try from here: the asked ones or, where none is asked, those of its name."""
     own = known["outer"]
     for one in asked:
         if one not in own:
-            raise SystemExit(f"{one} is no address of that host: it has {', '.join(own)}")
+            raise SystemExit(f"The host does not have the address {one}: expected one of {', '.join(own)}.")
     if asked or not host.ssh:
         return asked
     name = hostname(host.ssh)
     try:
         found = sorted({str(one[4][0]) for one in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)})
     except OSError as error:
-        raise SystemExit(f"{name}: {error}; name its address with --address") from None
+        raise SystemExit(f"The name {name} gives no address ({error}). Give one with --address.") from None
     if any(one.startswith("127.") or one == "::1" for one in found):
-        say(f"nothing is tried from here: {name} is this machine, which forwards SSH; --address names the host's own")
+        say(f"not looking from here: {name} is this machine, which forwards SSH; --address names the host's own")
         return []
     return found
 
 
 def hostname(ssh: tuple[str, ...]) -> str:
-    """Return where ssh would connect to, by its own configuration."""
+    """Return the name or address that ssh would connect to, by its own configuration."""
     lines = containers.output([ssh[0], "-G", *ssh[1:]]).splitlines()
     return next(line.split()[1] for line in lines if line.startswith("hostname "))
 
@@ -90,8 +87,7 @@ def from_here(known: dict[str, Any], addresses: list[str], ports: list[int]) -> 
         if sys.stderr.isatty():
             sys.stderr.write(f"\r  {tried} of {len(wanted)} tried, {answering} answer" + "\n" * (tried == len(wanted)))
 
-    place = ("here,", known["client"])
-    return outside.view(known, place, wanted, addresses, outside.AFAR_SECONDS, told)
+    return outside.view(known, ("here,", known["client"]), wanted, addresses, outside.AFAR_SECONDS, told)
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def main() -> None:
         module.fail_json(msg=str(error))
     except EngineError as error:
         module.fail_json(msg=f"{error}. Is the engine running? `./sse up` starts it.")
-    module.exit_json(changed=False, containers=rows, releases=releases, lines=table(rows))
+    module.exit_json(changed=False, containers=[one._asdict() for one in rows], releases=releases, lines=table(rows))
 
 
 if __name__ == "__main__":

@@ -164,10 +164,6 @@ class Container(NamedTuple):
         """Connect from its network namespace, and say what happened."""
         return namespace.inside(self.pid, lambda: connect(address, port))
 
-    def interfaces(self) -> str:
-        """List its interfaces with their addresses."""
-        return namespace.inside(self.pid, interfaces)
-
     def name_servers(self) -> str:
         """List the name servers that it asks."""
         lines = Path(f"/proc/{self.pid}/root/etc/resolv.conf").read_text().splitlines()
@@ -192,7 +188,7 @@ def connect(address: str, port: int = PORT, device: str = "") -> str:
 
 
 def interfaces() -> str:
-    """List the interfaces in the namespace of the calling thread that have an address."""
+    """List the interfaces in the namespace of the calling thread that have an address, with that address."""
     found = [f"{one['name']} {one['addresses'][0].partition('/')[0]}" for one in netlink.interfaces()]
     more = [f"and {len(found) - SHOWN_INTERFACES} more"] if len(found) > SHOWN_INTERFACES else []
     return ", ".join(found[:SHOWN_INTERFACES] + more)

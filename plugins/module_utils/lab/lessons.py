@@ -8,15 +8,8 @@ from typing import NamedTuple
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import EngineError
 from ansible_collections.sse.platform.plugins.module_utils.host import namespace
 from ansible_collections.sse.platform.plugins.module_utils.host.neighbour import NeighbourError
-from ansible_collections.sse.platform.plugins.module_utils.lab.kit import (
-    PORT,
-    SLEEP_SECONDS,
-    Lab,
-    SkippedError,
-    connect,
-    free_port,
-    namespace_of,
-)
+from ansible_collections.sse.platform.plugins.module_utils.lab import kit
+from ansible_collections.sse.platform.plugins.module_utils.lab.kit import PORT, Lab, SkippedError, connect
 from ansible_collections.sse.platform.plugins.module_utils.lab.nested import NestedEngine
 
 Measured = Iterator[tuple[str, str]]  # questions with their answers
@@ -86,9 +79,9 @@ def publishing(lab: Lab) -> Measured:
     network = lab.network("publish")
     exposed = lab.container("exposed", network)
     lab.listen(exposed.pid, "")
-    yield "the host connects to its own 127.0.0.1, port not published", connect("127.0.0.1", free_port())
+    yield "the host connects to its own 127.0.0.1, port not published", connect("127.0.0.1", kit.free_port())
     yield "the host connects to the container's address all the same", connect(exposed.address(network))
-    port = free_port()
+    port = kit.free_port()
     published = lab.container("published", network, {PORT: ("127.0.0.1", port)})
     lab.listen(published.pid, "")
     yield "the host connects to 127.0.0.1, port published there", connect("127.0.0.1", port)
@@ -97,7 +90,7 @@ def publishing(lab: Lab) -> Measured:
 
 def internal(lab: Lab) -> Measured:
     """A network with no way out."""
-    network, port = lab.network("internal", internal=True), free_port()
+    network, port = lab.network("internal", internal=True), kit.free_port()
     f, g = lab.container("f", network), lab.container("g", network, {PORT: ("127.0.0.1", port)})
     lab.listen(g.pid, "")
     yield "f connects to g", f.connect(g.address(network))
@@ -110,8 +103,9 @@ def internal(lab: Lab) -> Measured:
 
 def host_network(lab: Lab) -> Measured:
     """No network namespace of its own."""
-    h, port = lab.container("h", "host"), free_port()
-    yield "its interfaces are the host's", "yes" if namespace_of(h.pid, "net") == namespace_of("self", "net") else "no"
+    h, port = lab.container("h", "host"), kit.free_port()
+    shared = kit.namespace_of(h.pid, "net") == kit.namespace_of("self", "net")
+    yield "its interfaces are the host's", "yes" if shared else "no"
     lab.listen(h.pid, "127.0.0.1", port)
     yield "the host connects to what it listens on at 127.0.0.1", connect("127.0.0.1", port)
 
@@ -119,7 +113,7 @@ def host_network(lab: Lab) -> Measured:
 def no_network(lab: Lab) -> Measured:
     """A namespace with nothing in it."""
     n = lab.container("n", "none")
-    yield "its interfaces", n.interfaces()
+    yield "its interfaces", namespace.inside(n.pid, kit.interfaces)
     yield "it sends packets for the world to", n.default_route()
 
 
@@ -144,7 +138,8 @@ def overlay(lab: Lab) -> Measured:
     inner.docker("swarm", "init", "--advertise-addr", "127.0.0.1")
     inner.docker("network", "create", "--driver", "overlay", "--attachable", "wide")
     for name in ("here", "there"):
-        inner.docker("run", "-d", f"--name={name}", "--network=wide", "--entrypoint=sleep", lab.image, SLEEP_SECONDS)
+        options = ("-d", f"--name={name}", "--network=wide", "--entrypoint=sleep")
+        inner.docker("run", *options, lab.image, kit.SLEEP_SECONDS)
     yield "here asks for the name there", inner.docker("exec", "here", "getent", "ahostsv4", "there").split()[0]
     address = inner.docker("inspect", "-f", "{{.NetworkSettings.Networks.wide.IPAddress}}", "there")
     lab.listen(inner.process("there"), "")
@@ -183,7 +178,7 @@ def namespaces(lab: Lab) -> list[Seen]:
         Seen(network, question, answer)
         for network, one in made.items()
         for question, answer in (
-            ("interfaces", one.interfaces()),
+            ("interfaces", namespace.inside(one.pid, kit.interfaces)),
             ("way to the world", one.default_route()),
             ("asks for names at", one.name_servers()),
         )

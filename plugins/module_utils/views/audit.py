@@ -1,97 +1,69 @@
-"""Best practices of container networking as checks: pure rules over a project, each with a reason and a mend."""
+"""Practices of container networking as rules over a project: each has a reason and a mend. Pure: no I/O."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
-from ansible_collections.sse.platform.plugins.module_utils.views.project import DEFAULT_BRIDGE
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from ansible_collections.sse.platform.plugins.module_utils.views.project import Project, Service
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
+from ansible_collections.sse.platform.plugins.module_utils.views.project import DEFAULT_BRIDGE, Project, Service
+from ansible_collections.sse.platform.plugins.module_utils.views.well_known_ports import PRIVATE, WEB
 
 SEVERITIES = ("high", "medium", "low")
-WEB = frozenset({80, 443, 8080, 8443})  # what a door to the world usually listens on
-# Stores and consoles that trust whoever reaches them, or guard themselves by a password alone.
-PRIVATE = {
-    2181: "ZooKeeper",
-    2375: "the Docker Engine",
-    2379: "etcd",
-    3000: "Grafana",
-    3306: "MySQL",
-    5432: "PostgreSQL",
-    5672: "RabbitMQ",
-    6379: "Redis",
-    9090: "Prometheus",
-    9092: "Kafka",
-    9094: "Kafka",
-    9200: "Elasticsearch",
-    11211: "memcached",
-    15672: "RabbitMQ's console",
-    19092: "Kafka",
-    27017: "MongoDB",
-}
 SECRET_NAME = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIAL", re.IGNORECASE)
 SECRET_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s:@]*:[^/\s@$]+@", re.IGNORECASE)
 ADDRESS = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
 
 
-class Finding(NamedTuple):
-    """One practice that is not kept."""
-
-    id: str
-    severity: str
-    subject: str
-    found: str
-    reason: str
-    mend: str
-
-
 class Rule(NamedTuple):
-    """A practice: ``look`` yields (subject, what was found) for each place that does not keep it."""
+    """A practice, and the function that finds where a project breaks it: (service or network, what was found)."""
 
     id: str
     severity: str
     practice: str
     reason: str
     mend: str
-    look: Callable[[Project], Iterator[tuple[str, str]]]
+    look: Callable[[Project], Iterable[tuple[str, str]]]
 
 
 def audit(project: Project) -> list[Finding]:
     """Return every finding, the worst first."""
-    found = [
-        Finding(rule.id, rule.severity, subject, what, rule.reason, rule.mend)
-        for rule in RULES
-        for subject, what in rule.look(project)
+    return [
+        Finding(rule.id, subject, rule.reason, found, (rule.mend,))
+        for rule in sorted(RULES, key=lambda one: (SEVERITIES.index(one.severity), one.id))
+        for subject, found in sorted(rule.look(project), key=lambda one: one[0])
     ]
-    return sorted(found, key=lambda one: (SEVERITIES.index(one.severity), one.id, one.subject))
 
 
-def default_bridge(project: Project) -> Iterator[tuple[str, str]]:
+def of_each(look: Callable[[Service], Iterable[str]]) -> Callable[[Project], Iterator[tuple[str, str]]]:
+    """Make a rule over a project of a rule over one service."""
+    return lambda project: ((one.name, found) for one in project.services for found in look(one))
+
+
+def default_bridge(service: Service) -> Iterator[str]:
     """Find containers on the engine's own bridge."""
-    return ((one.name, "is on the default bridge") for one in project.services if DEFAULT_BRIDGE in one.networks)
+    if DEFAULT_BRIDGE in service.networks:
+        yield "is on the default bridge"
 
 
-def host_mode(project: Project) -> Iterator[tuple[str, str]]:
+def host_mode(service: Service) -> Iterator[str]:
     """Find containers without a network namespace of their own."""
-    return ((one.name, "network_mode: host") for one in project.services if one.mode == "host")
+    if service.mode == "host":
+        yield "network_mode: host"
 
 
-def private_addresses(project: Project) -> Iterator[tuple[str, str]]:
-    """Find environment variables that hold a private address, where a name belongs."""
-    for service in project.services:
-        for variable, value in service.environment.items():
-            private = [one for one in ADDRESS.findall(value) if is_private(one)]
-            if private:
-                yield service.name, f"{variable} holds the address {private[0]}"
+def private_addresses(service: Service) -> Iterator[str]:
+    """Find environment variables that hold a private address instead of a name."""
+    for variable, value in service.environment.items():
+        private = next(filter(is_private, ADDRESS.findall(value)), "")
+        if private:
+            yield f"{variable} holds the address {private}"
 
 
 def is_private(text: str) -> bool:
-    """Tell a private address (RFC 1918) from a public one, loopback and the unspecified one."""
+    """Tell a private address (RFC 1918) from a public one, from loopback and from the unspecified one."""
     try:
         address = ipaddress.IPv4Address(text)
     except ValueError:
@@ -99,52 +71,48 @@ def is_private(text: str) -> bool:
     return address.is_private and not address.is_loopback and not address.is_unspecified
 
 
-def published_stores(project: Project) -> Iterator[tuple[str, str]]:
-    """Find stores and consoles that the whole world may reach."""
-    for service in project.services:
-        for port in service.ports:
-            if port.everywhere and port.container_port in PRIVATE:
-                what = PRIVATE[port.container_port]
-                yield service.name, f"port {port.container_port} ({what}) is published on {port.host_ip}"
+def published_stores(service: Service) -> Iterator[str]:
+    """Find stores and consoles that everybody may reach."""
+    for port in service.ports:
+        if port.everywhere and port.container_port in PRIVATE:
+            yield f"port {port.container_port} ({PRIVATE[port.container_port]}) is published on {port.host_ip}"
 
 
-def published_others(project: Project) -> Iterator[tuple[str, str]]:
-    """Find further ports on every address that no web client asks for."""
-    for service in project.services:
-        for port in service.ports:
-            if port.everywhere and port.container_port not in WEB | PRIVATE.keys():
-                yield service.name, f"port {port.container_port} is published on {port.host_ip}"
+def published_others(service: Service) -> Iterator[str]:
+    """Find other ports that everybody may reach, though no web client asks for them."""
+    for port in service.ports:
+        if port.everywhere and port.container_port not in WEB | PRIVATE.keys():
+            yield f"port {port.container_port} is published on {port.host_ip}"
 
 
 def unchecked(project: Project) -> Iterator[tuple[str, str]]:
-    """Find services that others wait for, though nothing asks whether they work."""
+    """Find services that others wait for, though they have no health check."""
     needed = {name: one.name for one in project.services for name in one.needs}
     for service in project.services:
         if service.name in needed and not service.checked:
-            yield service.name, f"has no healthcheck, and {needed[service.name]} depends on it"
+            yield service.name, f"has no health check, and {needed[service.name]} depends on it"
 
 
 def unnamed_networks(project: Project) -> Iterator[tuple[str, str]]:
-    """Find networks whose real name depends on a directory."""
+    """Find networks whose real name depends on the name of a directory."""
     return ((one.name, "has no name of its own") for one in project.networks if not one.explicit)
 
 
 def unused_networks(project: Project) -> Iterator[tuple[str, str]]:
-    """Find networks that nobody is on."""
+    """Find networks without a container."""
     used = {name for one in project.services for name in one.networks}
     return ((one.name, "no container is on it") for one in project.networks if one.name not in used and not one.others)
 
 
-def secrets(project: Project) -> Iterator[tuple[str, str]]:
-    """Find secrets in environments; their values are never shown."""
-    for service in project.services:
-        for variable, value in service.environment.items():
-            if SECRET_URL.search(value) or (SECRET_NAME.search(variable) and is_secret(variable, value)):
-                yield service.name, f"{variable} holds a secret"
+def secrets(service: Service) -> Iterator[str]:
+    """Find secrets in the environment. Their values are never shown."""
+    for variable, value in service.environment.items():
+        if SECRET_URL.search(value) or (SECRET_NAME.search(variable) and is_secret(variable, value)):
+            yield f"{variable} holds a secret"
 
 
 def is_secret(variable: str, value: str) -> bool:
-    """Tell a secret from the name of its file, a reference to be filled in, and a switch."""
+    """Tell a secret from the path of its file and from a switch."""
     return bool(value) and not (
         variable.upper().endswith(("_FILE", "_PATH", "_DIR"))
         or value.startswith("/")
@@ -152,112 +120,108 @@ def is_secret(variable: str, value: str) -> bool:
     )
 
 
-def limits(project: Project) -> Iterator[tuple[str, str]]:
-    """Find containers that may take the whole host."""
-    for service in project.services:
-        missing = [what for what, set_ in (("memory", service.memory), ("processes", service.pids)) if not set_]
-        if missing:
-            yield service.name, f"no limit of {' and '.join(missing)}"
+def limits(service: Service) -> Iterator[str]:
+    """Find containers that may use up the memory or the processes of the host."""
+    missing = [what for what, limited in (("memory", service.memory), ("processes", service.pids)) if not limited]
+    if missing:
+        yield f"has no limit of {' and '.join(missing)}"
 
 
-def power(project: Project) -> Iterator[tuple[str, str]]:
-    """Find containers that can do on the host whatever root can."""
-    for service in project.services:
-        yield from ((service.name, what) for what, so in power_of(service) if so)
-
-
-def power_of(service: Service) -> tuple[tuple[str, bool], ...]:
-    """List what gives a container the host."""
-    return (("privileged: true", service.privileged), ("mounts the engine's socket", service.engine_socket))
+def power(service: Service) -> Iterator[str]:
+    """Find containers that can do on the host whatever root can do."""
+    if service.privileged:
+        yield "privileged: true"
+    if service.engine_socket:
+        yield "mounts the engine's socket"
 
 
 RULES = (
     Rule(
         "NET001",
         "high",
-        "A custom bridge, not the default one",
-        "the default bridge has no DNS: containers there find each other by addresses that change",
+        "Use a custom bridge, not the default one",
+        "the default bridge has no DNS, so containers there find each other only by addresses, which change",
         "declare a network and attach the service to it: networks: [app]",
-        default_bridge,
+        of_each(default_bridge),
     ),
     Rule(
         "NET002",
         "medium",
-        "Names, not addresses",
-        "a container's address may change whenever it is made anew; its name stays",
-        "use the service's name, such as redis:6379",
-        private_addresses,
+        "Use names, not addresses",
+        "the address of a container may change whenever it is created again; its name stays",
+        "use the name of the service, such as db:5432",
+        of_each(private_addresses),
     ),
     Rule(
         "NET003",
         "high",
-        "Stores and consoles are published on loopback or not at all",
-        "a published port passes by ufw, and everybody who reaches the host reaches it",
-        'publish on loopback ("127.0.0.1:6379:6379"), or not: containers on one network need no published port',
-        published_stores,
+        "Publish stores and consoles on loopback, or not at all",
+        "a published port bypasses ufw, so everybody who reaches the host reaches the port",
+        'publish it on loopback ("127.0.0.1:5432:5432"), or not: containers on one network need no published port',
+        of_each(published_stores),
     ),
     Rule(
         "NET004",
         "medium",
-        "Nothing is published that needs not be",
-        "each port on every address is a door that somebody has to guard",
+        "Publish nothing that nobody needs",
+        "somebody has to guard each port that is published on every address",
         "remove it from ports, or give it an address: 127.0.0.1:PORT:PORT",
-        published_others,
+        of_each(published_others),
     ),
     Rule(
         "NET005",
         "low",
-        "Networks have explicit names",
-        "Compose else names it after the directory, and another project looks for it in vain (network not found)",
+        "Give every network a name",
+        "Compose names it after the directory, and another project does not find it (network not found)",
         "give the network a name: networks: {app: {name: app-network}}",
         unnamed_networks,
     ),
     Rule(
         "NET006",
         "high",
-        "No host network",
-        "the container shares every interface and port of the host, is found by no name, and meets no network's rules",
-        "attach it to a network and publish what must be reached",
-        host_mode,
+        "Do not use the host network",
+        "the container shares every interface and port of the host, has no name and is not isolated",
+        "attach it to a network and publish what others must reach",
+        of_each(host_mode),
     ),
     Rule(
         "NET007",
         "low",
-        "No unused networks",
-        "each takes a subnet out of the engine's pools, and one day there is none left",
-        "remove it from the file, or: docker network rm NAME",
+        "Remove unused networks",
+        "each network takes a subnet from the address pools of the engine until none is left",
+        "remove it from the file, or run: docker network rm NAME",
         unused_networks,
     ),
     Rule(
         "RUN001",
         "medium",
-        "What others depend on has a healthcheck",
-        "started is not ready: without a check the dependent meets connection refused",
-        "add a healthcheck, and depend on it by condition: service_healthy",
+        "Give a health check to every service that others depend on",
+        "a started service may not be ready yet, and whoever depends on it then meets connection refused",
+        "add a healthcheck, and depend on it with condition: service_healthy",
         unchecked,
     ),
     Rule(
         "RUN002",
         "low",
-        "Every container has limits",
-        "one that leaks takes the host, and every other container with it",
+        "Limit every container",
+        "a container that leaks takes the host with it, and every other container",
         "set mem_limit and pids_limit (or deploy.resources.limits)",
-        limits,
+        of_each(limits),
     ),
     Rule(
         "SEC001",
         "high",
-        "No secret in an environment",
+        "Keep secrets out of the environment",
         "docker inspect, crash reports and every child process show it",
-        "hand it over as a file, and name the file: REDIS_PASSWORD_FILE=/run/secrets/redis_password",
-        secrets,
+        "hand it over as a file, and name the file: DB_PASSWORD_FILE=/run/secrets/db_password",
+        of_each(secrets),
     ),
     Rule(
         "SEC002",
         "high",
-        "No container owns the host",
-        "who breaks into it has root on the host",
-        "drop it; name the one capability or device that is needed",
-        power,
+        "Give no container the power of root on the host",
+        "an attacker in the container becomes root on the host",
+        "remove it, and name the one capability or device that is needed",
+        of_each(power),
     ),
 )

@@ -1,12 +1,13 @@
-"""The topology of a stack as pictures, from what its releases declare, so that a picture can't go stale.
+"""The topology of a stack as pictures. They show what its releases declare, so a picture is never out of date.
 
-Pure: releases in, Mermaid or SVG out. Replicas that reach and are reached alike are one box.
+Pure: releases in, Mermaid or SVG out. Replicas with the same connections are one box.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from html import escape
+from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.model import connections
@@ -18,17 +19,10 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.release import Release
     from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spec
 
-# Measures of the SVG, in its own units.
+# Lengths in the SVG, in its own units.
 BOX_WIDTH, BOX_HEIGHT, COLUMN_GAP, ROW_GAP, MARGIN, LINE = 200, 70, 110, 26, 30, 16
-# One a network; their lightness differs, for those who see no colour.
-COLOURS = (
-    "#0969da",
-    "#1a7f37",
-    "#bc4c00",
-    "#8250df",
-    "#bf3989",
-    "#4d6b00",
-)
+# One for each network. Their lightness differs, for people who do not see colours.
+COLOURS = ("#0969da", "#1a7f37", "#bc4c00", "#8250df", "#bf3989", "#4d6b00")
 STYLE = """
     text { font: 12px system-ui, sans-serif; fill: #1f2328 }
     .name { font-weight: 600 }
@@ -53,27 +47,26 @@ ARROWHEAD = """<defs>
 
 
 class Box(NamedTuple):
-    """One container, or replicas that are alike."""
+    """One container, or several replicas with the same connections."""
 
     id: str
     names: tuple[str, ...]
     addresses: tuple[str, ...]
     networks: tuple[str, ...]
-    published: tuple[tuple[bool, int], ...]  # to this host alone, and the host's port
+    published: tuple[tuple[bool, int], ...]  # whether this host alone reaches it, and the port of the host
 
     @property
-    def title(self) -> str:
-        """The name, or the first and the last."""
-        return span(self.names)
+    def lines(self) -> tuple[str, str]:
+        """The names, and the reserved addresses; both only from the first to the last."""
+        return span(self.names), span(self.addresses)
 
-    @property
-    def where(self) -> list[str]:
-        """The reserved addresses, on one line where there are any."""
-        return [span(self.addresses)] if self.addresses else []
+    def ports(self, *, loopback: bool) -> str:
+        """List the ports that everybody reaches, or those that this host alone reaches."""
+        return numbers(port for local, port in self.published if local == loopback)
 
 
 class Arrow(NamedTuple):
-    """Who reaches whom, on which ports."""
+    """One box connects to another, on these ports."""
 
     source: str
     target: str
@@ -81,31 +74,35 @@ class Arrow(NamedTuple):
 
 
 class Topology(NamedTuple):
-    """What is drawn."""
+    """Everything that a picture shows."""
 
-    networks: dict[str, str]  # subnet by name
+    networks: dict[str, str]  # name -> subnet
     boxes: list[Box]
     arrows: list[Arrow]
 
 
 def span(values: tuple[str, ...]) -> str:
-    """Shorten a sequence to its ends."""
-    return values[0] if len(values) == 1 else f"{values[0]} … {values[-1]}"
+    """Shorten a sequence to its first and its last value."""
+    return " … ".join(values if len(values) < 3 else (values[0], values[-1]))
+
+
+def numbers(ports: Iterable[int]) -> str:
+    """Join ports."""
+    return ", ".join(map(str, ports))
 
 
 def topology(releases: Iterable[Release]) -> Topology:
-    """Read what is to be drawn."""
+    """Read from releases what a picture shows."""
     releases = list(releases)
     containers = connections.containers_of(releases)
     edges = connections.declared(containers)
-    arrows: dict[str, set[tuple[str, str, int]]] = defaultdict(set)
+    used: dict[str, set[tuple[str, str, int]]] = defaultdict(set)
     for edge in edges:
-        arrows[edge.source].add(("to", edge.target, edge.port))
-        arrows[edge.target].add(("from", edge.source, edge.port))
+        used[edge.source].add(("to", edge.target, edge.port))
+        used[edge.target].add(("from", edge.source, edge.port))
     alike: dict[object, list[str]] = defaultdict(list)
     for name, one in containers.items():
-        kin = (one["service"], frozenset(arrows[name])) if one["rolling"] else name
-        alike[kin].append(name)
+        alike[(one["service"], frozenset(used[name])) if one["rolling"] else name].append(name)
     boxes = [box(names, [containers[name] for name in names]) for names in alike.values()]
     home = {name: one.id for one in boxes for name in one.names}
     ports: dict[tuple[str, str], set[int]] = defaultdict(set)
@@ -116,7 +113,7 @@ def topology(releases: Iterable[Release]) -> Topology:
 
 
 def box(names: list[str], specs: list[Spec]) -> Box:
-    """Describe containers that are alike."""
+    """Describe containers with the same connections."""
     ports = {(is_loopback(one["host_ip"]), one["host_port"]) for spec in specs for one in spec["ports"]}
     return Box(
         id=specs[0]["container"].replace("-", "_"),
@@ -127,27 +124,21 @@ def box(names: list[str], specs: list[Spec]) -> Box:
     )
 
 
-def numbers(ports: Iterable[int]) -> str:
-    """Join ports."""
-    return ", ".join(map(str, ports))
-
-
 # --- Mermaid (https://mermaid.js.org/syntax/flowchart.html)
 
 
 def mermaid(drawn: Topology) -> str:
     """Draw it as a Mermaid flowchart."""
     lines = ["flowchart LR"]
-    for local, who in ((False, "world([everybody])"), (True, "host([this host])")):
+    for loopback, who in ((False, "world([everybody])"), (True, "host([this host])")):
         for one in drawn.boxes:
-            ports = [port for here, port in one.published if here == local]
-            if ports:
-                lines.append(f"  {who} -->|{numbers(ports)}| {one.id}")
+            if ports := one.ports(loopback=loopback):
+                lines.append(f"  {who} -->|{ports}| {one.id}")
     for index, (network, subnet) in enumerate(drawn.networks.items()):
         lines.append(f"  subgraph net{index} [{network}, {subnet}]")
         for one in drawn.boxes:
             if one.networks[0] == network:
-                lines.append(f'    {one.id}["{"<br>".join((one.title, *one.where))}"]')
+                lines.append(f'    {one.id}["{"<br>".join(filter(None, one.lines))}"]')
         lines.append("  end")
     lines += [f"  {one.source} -->|{numbers(one.ports)}| {one.target}" for one in drawn.arrows]
     return "\n".join(lines) + "\n"
@@ -157,7 +148,7 @@ def mermaid(drawn: Topology) -> str:
 
 
 def columns(drawn: Topology) -> list[list[Box]]:
-    """Place every box to the right of all that reach it (longest path), and near its peers within its column."""
+    """Place every box to the right of all boxes that connect to it (longest path), and close to them in its column."""
     into: dict[str, list[str]] = defaultdict(list)
     for arrow in drawn.arrows:
         into[arrow.target].append(arrow.source)
@@ -166,8 +157,7 @@ def columns(drawn: Topology) -> list[list[Box]]:
     def place(name: str, above: frozenset[str]) -> int:
         if name not in depth:
             before = [one for one in into[name] if one not in above]  # an arrow that closes a circle does not count
-            found = max((place(one, above | {name}) + 1 for one in before), default=0)
-            depth[name] = found
+            depth[name] = max((place(one, above | {name}) + 1 for one in before), default=0)
         return depth[name]
 
     for one in drawn.boxes:
@@ -177,19 +167,14 @@ def columns(drawn: Topology) -> list[list[Box]]:
         made[depth[one.id]].append(one)
     rank: dict[str, float] = {}
     for column in made:
-        middle = {one.id: average([rank[name] for name in into[one.id] if name in rank]) for one in column}
+        middle = {one.id: fmean([rank[name] for name in into[one.id] if name in rank] or [0.5]) for one in column}
         column.sort(key=lambda one: middle[one.id])
         rank |= {one.id: index / max(1, len(column) - 1) for index, one in enumerate(column)}
     return made
 
 
-def average(values: list[float]) -> float:
-    """Return the mean, or the middle where there is nothing."""
-    return sum(values) / len(values) if values else 0.5
-
-
 def svg(drawn: Topology) -> str:
-    """Draw it as an SVG that stands alone."""
+    """Draw it as an SVG that needs no other file."""
     made = columns(drawn)
     tallest = max(map(len, made))
     height = MARGIN * 2 + tallest * (BOX_HEIGHT + ROW_GAP) + LINE * (len(drawn.networks) + 1)
@@ -213,7 +198,7 @@ def svg(drawn: Topology) -> str:
 
 
 def svg_arrows(drawn: Topology, at: dict[str, tuple[int, int]]) -> list[str]:
-    """Draw the arrows, from right sides to left sides, each with an end of its own and its ports at its head."""
+    """Draw the arrows from right sides to left sides. Each has its own ends, and its ports stand at its head."""
     leaving = {one: ends(one, [arrow for arrow in drawn.arrows if arrow.source == one], at) for one in at}
     arriving = {one: ends(one, [arrow for arrow in drawn.arrows if arrow.target == one], at) for one in at}
     parts: list[str] = []
@@ -228,24 +213,21 @@ def svg_arrows(drawn: Topology, at: dict[str, tuple[int, int]]) -> list[str]:
 
 
 def ends(one: str, arrows: list[Arrow], at: dict[str, tuple[int, int]]) -> dict[Arrow, int]:
-    """Spread the ends of arrows over one side of a box, in the order of the boxes at their other ends."""
+    """Spread the ends of arrows over one side of a box, in the order of the boxes at the other ends."""
     order = sorted(arrows, key=lambda arrow: at[arrow.source if arrow.target == one else arrow.target][1])
     return {arrow: at[one][1] + BOX_HEIGHT * (index + 1) // (len(order) + 1) for index, arrow in enumerate(order)}
 
 
 def svg_box(one: Box, place: tuple[int, int], colour: dict[str, str]) -> str:
-    """Draw a box: name, address, published ports, and a mark for each network."""
+    """Draw a box: names, addresses, published ports, and a mark for each network."""
     x, y = place
     published = [
-        f"{who}:{numbers(ports)}"
-        for here, who in ((False, "*"), (True, "127.0.0.1"))
-        if (ports := [port for local, port in one.published if local == here])
+        f"{who}:{ports}"
+        for loopback, who in ((False, "*"), (True, "127.0.0.1"))
+        if (ports := one.ports(loopback=loopback))
     ]
-    lines = [
-        (one.title, "name"),
-        ("".join(one.where), "quiet"),
-        (" ".join(published), "quiet"),
-    ]
+    names, addresses = one.lines
+    lines = ((names, "name"), (addresses, "quiet"), (" ".join(published), "quiet"))
     marks = [
         f'<circle cx="{x + BOX_WIDTH - 12 - 12 * index}" cy="{y + 12}" r="4" fill="{colour[name]}"/>'
         for index, name in enumerate(one.networks)
@@ -256,7 +238,7 @@ def svg_box(one: Box, place: tuple[int, int], colour: dict[str, str]) -> str:
 
 
 def svg_legend(drawn: Topology, colour: dict[str, str], height: int) -> list[str]:
-    """Name the networks at the foot."""
+    """List the networks at the bottom."""
     top = height - MARGIN // 2 - LINE * (len(drawn.networks) - 1)
     return [
         f'<circle cx="{MARGIN + 4}" cy="{top + LINE * index - 4}" r="4" fill="{colour[name]}"/>'
@@ -266,5 +248,5 @@ def svg_legend(drawn: Topology, colour: dict[str, str], height: int) -> list[str
 
 
 def svg_text(x: int, y: int, text: str, kind: str = "quiet", anchor: str = "start") -> str:
-    """Write a line."""
+    """Write a line of text."""
     return f'<text class="{kind}" x="{x}" y="{y}" text-anchor="{anchor}">{escape(text)}</text>'

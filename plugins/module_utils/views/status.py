@@ -1,58 +1,69 @@
-"""The state of a stack for people: one row a container, whether it runs or only should."""
+"""The state of a stack for people: one row for each container that runs or should run."""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.engine.health import check_health
+from ansible_collections.sse.platform.plugins.module_utils.model.connections import containers_of
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import url_host
 
 if TYPE_CHECKING:
-    from ansible_collections.sse.platform.plugins.module_utils.engine.answers import State
+    from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Inspected
     from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
     from ansible_collections.sse.platform.plugins.module_utils.model.release import Release
+    from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spec
 
-COLUMNS = ("container", "state", "address", "ports", "image", "restarts", "uptime", "release")
+
+class Row(NamedTuple):
+    """One container, in words; what is not known is empty."""
+
+    container: str
+    state: str
+    address: str = ""
+    ports: str = ""
+    image: str = ""
+    restarts: str = ""
+    uptime: str = ""
+    release: str = ""
 
 
-def observe(engine: Engine, stack: str, releases: list[Release]) -> list[dict[str, Any]]:
-    """Return a row for each container of the newest releases, and for each that runs beside them."""
+def observe(engine: Engine, stack: str, releases: list[Release]) -> list[Row]:
+    """Return a row for each container of the newest releases, and for each other container of the stack."""
     running = {one.name: one for one in engine.containers() if one.label("stack") == stack}
-    specs: dict[str, Any] = {name: one for release in releases for name, one in release["containers"].items()}
-    rows = [row(engine, name, running.get(name), spec) for name, spec in specs.items()]
-    return rows + [row(engine, name, one, None) for name, one in running.items() if name not in specs]
+    specs = containers_of(releases)
+    return [
+        row(engine, running[name], specs.get(name)) if name in running else Row(name, "missing")
+        for name in dict.fromkeys([*specs, *running])
+    ]
 
 
-def row(engine: Engine, name: str, found: Observed | None, spec: dict[str, Any] | None) -> dict[str, Any]:
-    """Describe one container."""
-    if found is None:
-        return {**dict.fromkeys(COLUMNS, ""), "container": name, "state": "missing"}
+def row(engine: Engine, found: Observed, spec: Spec | None) -> Row:
+    """Describe one container; without a spec no release declares it."""
     details = engine.inspect(found.id)
-    state = details["State"]
     networks = (details["NetworkSettings"]["Networks"] or {}).values()
-    ports = details["HostConfig"]["PortBindings"] or {}
-    return {
-        "container": name,
-        "state": health(engine, found, spec, state),
-        "address": " ".join(one["IPAddress"] for one in networks if one["IPAddress"]),
-        "ports": " ".join(
+    return Row(
+        container=found.name,
+        state=state(engine, found, spec, details),
+        address=" ".join(one["IPAddress"] for one in networks if one["IPAddress"]),
+        ports=" ".join(
             f"{url_host(one['HostIp'])}:{one['HostPort']}->{inside.split('/')[0]}"
-            for inside, published in ports.items()
-            for one in published or []
+            for inside, published in (details["HostConfig"]["PortBindings"] or {}).items()
+            for one in published or ()
         ),
-        "image": details["Config"]["Image"],
-        "restarts": str(details["RestartCount"]),
-        "uptime": uptime(state["StartedAt"]) if state["Running"] else "",
-        "release": found.label("release"),
-    }
+        image=details["Config"]["Image"],
+        restarts=str(details["RestartCount"]),
+        uptime=uptime(details["State"]["StartedAt"]) if details["State"]["Running"] else "",
+        release=found.label("release"),
+    )
 
 
-def health(engine: Engine, found: Observed, spec: dict[str, Any] | None, state: State) -> str:
-    """Say how a container is: what the engine's check found, or what ours finds now where the engine runs none."""
+def state(engine: Engine, found: Observed, spec: Spec | None, details: Inspected) -> str:
+    """Say how a container is: by the engine's health check or, where the engine runs none, by asking now."""
     if found.status != "running":
-        return f"{found.status} ({state['ExitCode']})" if found.status == "exited" else found.status
+        return f"{found.status} ({details['State']['ExitCode']})" if found.status == "exited" else found.status
     if found.health or spec is None:
         return found.health or "running"
     try:
@@ -61,21 +72,20 @@ def health(engine: Engine, found: Observed, spec: dict[str, Any] | None, state: 
         return "unhealthy"
 
 
-def uptime(started: str, now: dt.datetime | None = None) -> str:
+def uptime(started: str) -> str:
     """Return the time since a start (RFC 3339, as the engine gives it), in its largest unit."""
     begun = dt.datetime.strptime(started[:19] + "+0000", "%Y-%m-%dT%H:%M:%S%z")
-    seconds = int(((now or dt.datetime.now(dt.timezone.utc)) - begun).total_seconds())
+    seconds = int((dt.datetime.now(dt.timezone.utc) - begun).total_seconds())
     for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= 2 * length:
             return f"{seconds // length} {unit}"
     return f"{seconds} s"
 
 
-def table(rows: list[dict[str, Any]]) -> list[str]:
+def table(rows: list[Row]) -> list[str]:
     """Lay rows out in columns."""
     if not rows:
         return ["nothing runs: `./sse up` starts the stack"]
-    widths = {column: max(len(column), *(len(one[column]) for one in rows)) for column in COLUMNS}
-    header = "  ".join(column.upper().ljust(widths[column]) for column in COLUMNS)
-    body = ["  ".join(one[column].ljust(widths[column]) for column in COLUMNS) for one in rows]
-    return [line.rstrip() for line in [header, *body]]
+    cells = [tuple(name.upper() for name in Row._fields), *rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join(map(str.ljust, line, widths)).rstrip() for line in cells]

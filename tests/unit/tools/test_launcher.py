@@ -31,7 +31,7 @@ def test_an_unknown_verb_is_refused_by_name() -> None:
 
 
 def test_fix_is_the_verbs_own_variable_and_anything_else_is_ansibles() -> None:
-    """By ansible-playbook's own word, which knows no such option; without running a play."""
+    """ansible-playbook refuses the option that it does not know; no play runs."""
     assert run(str(ROOT / "sse"), "doctor", "--fix", "--syntax-check").returncode == 0
     assert run(str(ROOT / "sse"), "doctor", "--fixx", "--syntax-check").returncode == 2
 
@@ -76,7 +76,7 @@ def test_connection_variables_may_be_templates(tmp_path: Path) -> None:
     found = containers.host(options)
     assert (found.ssh, found.stack) == (("ssh", "-o", "HostKeyAlias=vm", "vm"), "real-stack")
     options.limit = None
-    with pytest.raises(SystemExit, match="choose one host with -l: "):
+    with pytest.raises(SystemExit, match="Choose one host with -l: "):
         containers.host(options)
 
 

@@ -167,7 +167,7 @@ def test_a_remote_host_is_tried_where_its_name_leads_or_at_an_address_that_it_ha
     host = remote(OUTER)
     assert scan.reached_at(host, [], known()) == [OUTER]
     assert scan.reached_at(host, [OUTER6], known()) == [OUTER6]
-    with pytest.raises(SystemExit, match=rf"203.0.113.1 is no address of that host: it has {OUTER}, {OUTER6}"):
+    with pytest.raises(SystemExit, match=rf"not have the address 203.0.113.1: expected one of {OUTER}, {OUTER6}"):
         scan.reached_at(host, ["203.0.113.1"], known())
 
 

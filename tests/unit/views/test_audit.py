@@ -6,10 +6,11 @@ import copy
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.views import audit, project
+from ansible_collections.sse.platform.plugins.module_utils.views import audit, compose
 from ansible_collections.sse.platform.plugins.module_utils.views.project import ProjectError
 
 SECRET = "hunter2-5f1d"
+PORT = "expected [[address:]host port:]container port, found 'http'"
 GOOD: dict[str, Any] = {
     "services": {
         "web": {
@@ -41,7 +42,7 @@ def bent(service: str, **changes: Any) -> dict[str, Any]:
 
 
 def found(document: Any) -> list[tuple[str, str, str]]:
-    return [(one.id, one.subject, one.found) for one in audit.audit(project.from_compose(document, "demo"))]
+    return [(one.rule, one.subject, one.evidence) for one in audit.audit(compose.parse(document, "demo"))]
 
 
 def test_a_project_that_keeps_every_practice_has_no_finding() -> None:
@@ -65,11 +66,11 @@ def test_a_project_that_keeps_every_practice_has_no_finding() -> None:
             {**GOOD, "networks": {**GOOD["networks"], "old": {"name": "old"}}},
             ("NET007", "old", "no container is on it"),
         ),
-        (bent("db", healthcheck=None), ("RUN001", "db", "has no healthcheck, and web depends on it")),
-        (bent("db", healthcheck={"disable": True}), ("RUN001", "db", "has no healthcheck, and web depends on it")),
-        (bent("db", healthcheck={"test": "NONE"}), ("RUN001", "db", "has no healthcheck, and web depends on it")),
-        (bent("web", mem_limit=None), ("RUN002", "web", "no limit of memory")),
-        (bent("db", deploy=None), ("RUN002", "db", "no limit of memory and processes")),
+        (bent("db", healthcheck=None), ("RUN001", "db", "has no health check, and web depends on it")),
+        (bent("db", healthcheck={"disable": True}), ("RUN001", "db", "has no health check, and web depends on it")),
+        (bent("db", healthcheck={"test": "NONE"}), ("RUN001", "db", "has no health check, and web depends on it")),
+        (bent("web", mem_limit=None), ("RUN002", "web", "has no limit of memory")),
+        (bent("db", deploy=None), ("RUN002", "db", "has no limit of memory and processes")),
         (bent("web", environment={"API_TOKEN": SECRET}), ("SEC001", "web", "API_TOKEN holds a secret")),
         (bent("web", environment=[f"DB=postgres://u:{SECRET}@db/x"]), ("SEC001", "web", "DB holds a secret")),
         (bent("web", privileged=True), ("SEC002", "web", "privileged: true")),
@@ -108,13 +109,22 @@ def test_no_finding_shows_a_secret() -> None:
 @pytest.mark.parametrize(
     ("document", "place"),
     [
-        ([], "the file: expected a mapping, found list"),
-        ({"services": {}}, "services: none"),
-        ({"services": {"web": "nginx"}}, "services.web: expected a mapping, found str"),
-        (bent("web", ports=["http"]), "services.web.ports[0]: 'http' is no port"),
+        ([], "the file: expected a mapping, found a value of type list"),
+        ({"services": {}}, "services: expected at least one service, found none"),
+        ({"services": {"web": "nginx"}}, "services.web: expected a mapping, found a value of type str"),
+        (
+            bent("web", ports=["http"]),
+            "services.web.ports[0]: expected [[address:]host port:]container port, found 'http'",
+        ),
+        (
+            bent("web", ports=[{"target": "http"}]),
+            "services.web.ports[0]: expected [[address:]host port:]container port",
+        ),
+        (bent("web", volumes="/run"), "services.web.volumes: expected a list, found a value of type str"),
+        (bent("web", deploy={"resources": 1}), "services.web.deploy.resources: expected a mapping"),
     ],
 )
 def test_what_is_no_compose_file_is_refused_with_the_place(document: Any, place: str) -> None:
     with pytest.raises(ProjectError) as refused:
-        project.from_compose(document, "demo")
+        compose.parse(document, "demo")
     assert str(refused.value).startswith(place)

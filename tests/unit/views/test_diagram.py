@@ -40,7 +40,7 @@ SMALL = release(
 )
 
 
-def test_mermaid_shows_doors_networks_boxes_and_arrows() -> None:
+def test_mermaid_shows_published_ports_networks_boxes_and_arrows() -> None:
     assert diagram.mermaid(diagram.topology([SMALL])) == (
         "flowchart LR\n"
         "  world([everybody]) -->|80| nginx\n"
@@ -61,7 +61,7 @@ def test_replicas_that_differ_are_boxes_of_their_own() -> None:
         app2=container("app", "app-2", rolling=True),
         redis=container("redis", "redis"),
     )
-    assert [one.title for one in diagram.topology([differ]).boxes] == ["sse-app-1", "sse-app-2", "sse-redis"]
+    assert [one.lines[0] for one in diagram.topology([differ]).boxes] == ["sse-app-1", "sse-app-2", "sse-redis"]
 
 
 def test_every_box_stands_right_of_all_that_reach_it_also_around_a_circle() -> None:
