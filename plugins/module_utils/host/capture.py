@@ -1,4 +1,4 @@
-"""Capturing packets in a network namespace, without tcpdump: a packet socket of the host's (packet(7))."""
+"""Packets captured in a network namespace by a packet socket (packet(7)), without tcpdump."""
 
 from __future__ import annotations
 
@@ -11,39 +11,40 @@ from typing import NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.host import packets
 
-ETH_P_ALL = 0x0003
+ETH_P_ALL = 0x0003  # linux/if_ether.h, linux/if_packet.h, linux/if_arp.h, asm/socket.h
 SOL_PACKET, PACKET_STATISTICS = 263, 6
 PACKET_OUTGOING = 4
 ARPHRD_LOOPBACK = 772
 SO_RCVBUFFORCE, SO_TIMESTAMPNS = 33, 35
-BUFFER_BYTES = 8 << 20  # what may arrive while Python works on what came before
-LARGEST = 1 << 16  # bytes; segments that the card will cut are handed over whole
+BUFFER_BYTES = 8 << 20  # for the packets that arrive while Python works on earlier ones
+LARGEST = 1 << 16  # bytes; a packet socket sees a segment before the network card cuts it into packets
 
 
 class Captured(NamedTuple):
-    """What was captured."""
+    """The result of a capture."""
 
-    file: bytes
+    file: bytes  # pcap-savefile(5)
     packets: int
     dropped: int  # packets that the kernel had no room for
-    full: bool  # the size was reached before the time
-    lines: list[str]
+    full: bool  # the file was full before the time was over
+    lines: list[str]  # who talked to whom
 
 
 def capture(port: int | None, seconds: float, size: int, snap: int, most: int) -> Captured:
-    """Capture in the namespace of the calling thread, until the time or the size is reached.
+    """Capture in the namespace of the calling thread, until the time is over or the file is full.
 
-    :param port: only packets of this TCP or UDP port
-    :param size: bytes of the file
-    :param snap: bytes kept of each packet
-    :param most: conversations that are told
+    :param port: keep only packets of this TCP or UDP port
+    :param size: the most bytes of the file
+    :param snap: the most bytes that are kept of a packet
+    :param most: the most conversations in the result's lines
+    :raises OSError: where no packet socket can be made: that needs the capability CAP_NET_RAW
     """
     parts = [packets.file_header(snap)]
     written, count, full = len(parts[0]), 0, False
     summary = packets.Summary(port)
     deadline = time.monotonic() + seconds
     with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL)) as sock:
-        with contextlib.suppress(OSError):  # root of a container may not
+        with contextlib.suppress(OSError):  # the root user of a container may not
             sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES)
         sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         while (left := deadline - time.monotonic()) > 0 and not full:
@@ -51,7 +52,7 @@ def capture(port: int | None, seconds: float, size: int, snap: int, most: int) -
                 break
             body, extra, _, (_, kind, direction, hardware, address) = sock.recvmsg(LARGEST, 64)
             if hardware == ARPHRD_LOOPBACK and direction == PACKET_OUTGOING:
-                continue  # it comes in again
+                continue  # it comes in a second time, as incoming
             packet = packets.read(kind, body)
             if not packets.concerns(packet, port):
                 continue
@@ -68,7 +69,7 @@ def capture(port: int | None, seconds: float, size: int, snap: int, most: int) -
 
 
 def stamp(extra: list[tuple[int, int, bytes]]) -> int:
-    """When the kernel got a packet, in nanoseconds since the epoch."""
+    """Return when the kernel got a packet, in nanoseconds since the epoch (SO_TIMESTAMPNS of socket(7))."""
     for level, kind, data in extra:
         if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
             seconds, nanoseconds = struct.unpack("qq", data[:16])

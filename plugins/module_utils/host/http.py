@@ -1,4 +1,4 @@
-"""HTTP requests to NGINX and to replicas, over TCP, TLS or a Unix socket. A server's failure never raises."""
+"""HTTP requests over TCP, TLS or a Unix socket; a failure of the network or the server is an answer, not an error."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ HTTP_ERRORS = (OSError, http.client.HTTPException, ValueError)
 
 
 class Endpoint(NamedTuple):
-    """An HTTP server to reach: nginx on a published port, a replica on its own address, or a socket's path as host."""
+    """An HTTP server: NGINX on a published port, a replica on its own address, or the path of a Unix socket."""
 
     name: str
-    host: str
+    host: str  # an address, or a path that begins with a slash
     port: int
     tls: bool = False
-    key: str = ""  # an API key, where one is needed to publish or to subscribe
+    key: str = ""  # an API key, where the server wants one
 
     @property
     def url(self) -> str:
-        """The address as a person would type it."""
+        """The address as a person would write it."""
         if self.host.startswith("/"):
             return f"unix:{self.host}"
         return f"{'https' if self.tls else 'http'}://{url_host(self.host)}:{self.port}"
 
     @property
     def credential(self) -> dict[str, str]:
-        """The header that the key goes in."""
+        """The header that carries the key."""
         return {"Authorization": f"Bearer {self.key}"} if self.key else {}
 
     def connect(self, timeout: float) -> http.client.HTTPConnection:
-        """Make a connection (opened by its first request)."""
+        """Return a connection; its first request opens it."""
         if self.host.startswith("/"):
             return UnixConnection(self.host, timeout)
         if self.tls:
-            # The certificate may be the host's own; that the right nginx answers is what X-Replica proves.
+            # The certificate may be one that the host made itself. X-Replica shows that the right NGINX answers.
             context = ssl.create_default_context()
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
@@ -48,7 +48,7 @@ class Endpoint(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a server said; status 0 where it said nothing, with the reason as body."""
+    """What a server answered; without an answer the status is 0, and the body is the reason."""
 
     status: int
     body: str
@@ -62,12 +62,12 @@ class Answer(NamedTuple):
 
     @property
     def record(self) -> dict[str, Any]:
-        """The body as a JSON object; empty where it is none."""
+        """The body as a JSON object; empty where it is not one."""
         return json_object(self.body)
 
 
 def json_object(text: str) -> dict[str, Any]:
-    """Read a JSON object; empty where the text is none."""
+    """Read a JSON object; empty where the text is not one."""
     try:
         read: Any = json.loads(text)
     except ValueError:
@@ -84,7 +84,10 @@ def request(
     *,
     timeout: float,
 ) -> Answer:
-    """Ask once; never raises for what the network or the server does."""
+    """Send one request; an error of the network or the server becomes an answer with status 0.
+
+    :param timeout: seconds for each step
+    """
     connection = endpoint.connect(timeout)
     try:
         connection.request(method, path, body, {**endpoint.credential, **(headers or {})})

@@ -1,10 +1,10 @@
-"""The kernel's iptables rules as data: what would become of a packet, and which of the engine's own rules are there.
+"""The kernel's iptables rules as data: what they do with a packet, and which of the engine's own rules are there.
 
-The kernel has two sets of them side by side, nft's and legacy's (xtables-nft(8)), and a packet passes both. Which of
-the two the command iptables means is one of the host's alternatives.
+The kernel has two sets of rules side by side, nft and legacy (xtables-nft(8)), and a packet passes both. The host's
+alternatives decide which of the two the command iptables shows.
 
-Reads what iptables-save prints (iptables-extensions(8)). A condition that is not understood counts as met: the verdict
-explains a failure that was measured, it does not predict one.
+The rules are read from what iptables-save prints (iptables-extensions(8)). A condition that is not understood counts as
+met: the result explains a failure that was measured, and does not predict one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ansible_collections.sse.platform.plugins.module_utils.host.iptables import 
 SECONDS = 10  # iptables-save reads memory; only a hung kernel takes longer
 TERMINAL = frozenset({"ACCEPT", "DROP", "REJECT"})
 HINDRANCES = frozenset({"DROP", "REJECT"})
-DEPTH = 16  # chains that call each other; the engine nests four
+DEPTH = 16  # of chains that call each other; the engine's own go four deep
 INERT = frozenset({"-m", "--comment", "--reject-with", "--to-destination", "--random", "--log-prefix", "-j", "-g"})
 
 IPTABLES = "iptables"
@@ -39,80 +39,72 @@ class Condition(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """One rule of a chain, or the policy that stands at its end."""
+    """One rule of a chain, or the policy at its end."""
 
     table: str
     chain: str
-    text: str  # as iptables-save prints it, without its first two words
+    text: str  # as iptables-save prints it, without "-A" and the chain
     target: str
     conditions: tuple[Condition, ...] = ()
     policy: bool = False
-    program: str = IPTABLES  # that shows it
+    program: str = IPTABLES  # the program that shows it
 
     @property
     def shown(self) -> str:
-        """The rule for people."""
+        """The rule in one line for people."""
         place = f"{self.table} {self.chain}" + (f" of {self.program}" if self.program != IPTABLES else "")
         return f"policy of {place}: {self.target}" if self.policy else f"{place}: {self.text}"
 
     @property
     def removal(self) -> str:
-        """The command that takes it away."""
+        """The command that removes it."""
         if self.policy:
             return f"{self.program} -t {self.table} -P {self.chain} ACCEPT"
         return f"{self.program} -t {self.table} -D {self.chain} {self.text}"
 
     def value(self, option: str) -> str:
-        """Return what a condition compares with; empty where the rule has no such condition."""
+        """Return the value of a condition; empty where the rule has no such condition."""
         return next((one.values[0] for one in self.conditions if one.option == option and one.values), "")
 
 
 class Packet(NamedTuple):
-    """A TCP packet on its way; empty and 0 stand for what is not known, which meets every condition."""
+    """A TCP packet. Empty text and 0 mean not known, which meets every condition."""
 
     source: str
     target: str
     port: int = 0  # of the target
     source_port: int = 0
-    enters: str = ""  # interface
-    leaves: str = ""
-    asked_port: int = 0  # that was asked for, before the engine rewrote the target
-    state: str = "NEW"  # of its connection, as conntrack counts
+    enters: str = ""  # the interface that it comes in by
+    leaves: str = ""  # the interface that it goes out by
+    asked_port: int = 0  # of the target, before the engine rewrote it
+    state: str = "NEW"  # of its connection (conntrack)
 
     def answer(self) -> Packet:
         """Return the packet that answers it."""
-        return Packet(
-            self.target,
-            self.source,
-            self.source_port,
-            self.port,
-            self.leaves,
-            self.enters,
-            self.asked_port,
-            "ESTABLISHED",
-        )
+        there = (self.target, self.source, self.source_port, self.port)
+        return Packet(*there, self.leaves, self.enters, self.asked_port, "ESTABLISHED")
 
 
 class Rules(NamedTuple):
-    """All rules of one network namespace, in order, and the policies of all chains, by the program that shows them."""
+    """All rules of one network namespace, in order, and the policies of all chains, by the program that shows both."""
 
     chains: dict[str, dict[Chain, list[Rule]]]
     policies: dict[str, dict[Chain, str]]
 
     def programs(self, table: str, chain: str) -> list[str]:
-        """Tell which programs show a chain."""
+        """List the programs that show a chain."""
         return [program for program, known in self.policies.items() if (table, chain) in known]
 
     def only(self, program: str) -> Rules:
-        """Return what one program shows."""
+        """Return the rules and policies that one program shows."""
         return Rules({program: self.chains.get(program, {})}, {program: self.policies.get(program, {})})
 
     def of(self, table: str, chain: str) -> list[Rule]:
-        """List the rules of a chain."""
+        """List the rules of a chain, of all programs."""
         return [rule for known in self.chains.values() for rule in known.get((table, chain), [])]
 
     def hindrance(self, path: list[Chain], packet: Packet) -> Rule | None:
-        """Return the rule or policy that stops a packet on its way through these chains, or None."""
+        """Return the rule or policy that stops a packet on its way through these chains; None where none does."""
         for program, policies in self.policies.items():
             for table, chain in path:
                 rule = self._verdict(program, (table, chain), packet, DEPTH)
@@ -145,7 +137,7 @@ def met(condition: Condition, packet: Packet) -> bool:
 
 
 def _holds(option: str, values: tuple[str, ...], packet: Packet) -> bool | None:
-    """Tell whether it holds, or None where that can't be known."""
+    """Tell whether a condition holds; None where that can't be known."""
     value = values[0] if values else ""
     if option in {"-s", "-d"}:
         address = packet.source if option == "-s" else packet.target
@@ -181,7 +173,7 @@ def _in_ports(port: int, text: str) -> bool:
 
 
 def parse(text: str) -> Rules:
-    """Read what iptables-save printed, or `save`."""
+    """Read the text that iptables-save printed, or that `save` returned."""
     rules = Rules({}, {})
     program, table = IPTABLES, ""
     for line in text.splitlines():
@@ -200,7 +192,7 @@ def parse(text: str) -> Rules:
 
 
 def parse_rule(table: str, line: str) -> Rule:
-    """Read one line that appends a rule."""
+    """Read one line that adds a rule to a chain."""
     _, chain, *rest = line.split(" ", 2)
     words = shlex.split(rest[0]) if rest else []
     conditions: list[Condition] = []
@@ -222,7 +214,10 @@ def parse_rule(table: str, line: str) -> Rule:
 
 
 def published(rules: Rules) -> dict[tuple[str, int], str]:
-    """List what the engine rewrites: (host address or empty, host port) -> ``address:port`` of a container."""
+    """List the published ports as the rules have them.
+
+    :return: (host address, or empty for all of them, and host port) -> ``address:port`` of a container
+    """
     return {
         (rule.value("-d").partition("/")[0], int(rule.value("--dport") or 0)): rule.text.rpartition(" ")[2]
         for rule in rules.of("nat", "DOCKER")
@@ -231,12 +226,12 @@ def published(rules: Rules) -> dict[tuple[str, int], str]:
 
 
 def masqueraded(rules: Rules) -> set[str]:
-    """List the subnets whose packets leave the host under its own address."""
+    """List the subnets whose packets leave the host with the host's own address as source."""
     return {rule.value("-s") for rule in rules.of("nat", "POSTROUTING") if rule.target == "MASQUERADE"}
 
 
 def save() -> str:
-    """Return all rules of the network namespace of the calling thread, each set after a line that names its program.
+    """Return all rules of the calling thread's network namespace; before each set, a line names its program.
 
     :raises OSError: where they can't be read
     """
@@ -247,7 +242,7 @@ def save() -> str:
 
 
 def saved(program: str) -> str:
-    """Return what one program saves."""
+    """Return what one program prints; raises OSError where it fails."""
     command = f"{program}-save"
     try:
         run = subprocess.run(

@@ -1,4 +1,4 @@
-"""A container's network namespace: look and connect as if from inside, with no process in the container."""
+"""A container's network namespace: look and connect from inside it, without a process in the container."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CLONE_NEWNET = 0x40000000  # linux/sched.h
 EMBEDDED_DNS = "127.0.0.11"  # the engine's resolver, in every container on a user-defined network
-DNS_SECONDS = 2.0  # per attempt; the engine answers from memory, so only a lost packet or a dead engine takes longer
+DNS_SECONDS = 2.0  # an attempt; the engine answers from memory, so only a lost packet or a dead engine takes longer
 DNS_ATTEMPTS = 2
 RESPONSE_CODES = {1: "format error", 2: "server failure", 3: "no such name", 5: "refused"}  # RFC 1035, section 4.1.1
 
@@ -25,11 +25,11 @@ Result = TypeVar("Result")
 
 
 def inside(pid: int, work: Callable[[], Result]) -> Result:
-    """Run ``work`` in the network namespace of a process and return what it returns.
+    """Run ``work`` in the network namespace of a process, and return what it returns.
 
-    Sockets belong to the namespace of the thread that makes them, so a thread of its own suffices, and ends there.
+    A new thread does the work: a socket belongs to the namespace of the thread that makes it (network_namespaces(7)).
 
-    :raises OSError: where the process is gone or the namespace can't be entered
+    :raises OSError: where the process ended, or the namespace can't be entered
     """
     results: list[Result] = []
     errors: list[Exception] = []
@@ -58,7 +58,7 @@ def enter(pid: int) -> None:
 
 
 def hosts_file(pid: int, name: str) -> str:
-    """Return the address that the container's own /etc/hosts pins a name to, or an empty string."""
+    """Return the address that the /etc/hosts of a container gives for a name; empty where it gives none."""
     for line in Path(f"/proc/{pid}/root/etc/hosts").read_text().splitlines():
         address, *names = line.split("#")[0].split() or [""]
         if name in names:
@@ -67,18 +67,18 @@ def hosts_file(pid: int, name: str) -> str:
 
 
 def resolve(pid: int, name: str) -> list[str]:
-    """Resolve a name as a program in the container would: /etc/hosts, then the engine's DNS.
+    """Resolve a name as a program in the container would: by /etc/hosts, then by the engine's DNS.
 
-    :raises OSError: with what came back where the name does not resolve
+    :raises OSError: where the name does not resolve; the message is the answer
     """
     pinned = hosts_file(pid, name)
     return [pinned] if pinned else inside(pid, lambda: ask(name))
 
 
 def ask(name: str) -> list[str]:
-    """Ask the embedded DNS for a name's IPv4 addresses, from the namespace of the calling thread.
+    """Ask the engine's DNS for a name's IPv4 addresses, from the namespace of the calling thread.
 
-    :raises OSError: with what came back where the name does not resolve
+    :raises OSError: where the name does not resolve; the message is the answer
     """
     answer = ask_all([name])[name]
     if isinstance(answer, OSError):
@@ -89,9 +89,9 @@ def ask(name: str) -> list[str]:
 def ask_all(
     names: Iterable[str], attempts: int = DNS_ATTEMPTS, seconds: float = DNS_SECONDS
 ) -> dict[str, list[str] | OSError]:
-    """Ask the embedded DNS for several names at once; where one does not resolve, its answer is the reason.
+    """Ask the engine's DNS for several names at the same time; a name that does not resolve has the reason as answer.
 
-    :param seconds: for each attempt
+    :param seconds: for one attempt
     """
     waiting = dict(enumerate(dict.fromkeys(names), secrets.randbelow(1 << 15)))
     found: dict[str, list[str] | OSError] = {}
@@ -108,7 +108,7 @@ def ask_all(
                 except TimeoutError:
                     break
                 number = int.from_bytes(message[:2], "big")
-                name = waiting.pop(number, None)  # a late answer to a question that was asked twice
+                name = waiting.pop(number, None)  # None: a second answer to a question that was asked twice
                 if name is not None:
                     try:
                         found[name] = dns_answer(message, number)
@@ -118,7 +118,7 @@ def ask_all(
 
 
 def dns_query(name: str, number: int) -> bytes:
-    """Build a question for A records (RFC 1035, section 4)."""
+    """Return a question for A records (RFC 1035, section 4)."""
     labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
     return struct.pack(">6H", number, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">2H", 1, 1)
 
@@ -152,7 +152,7 @@ def dns_answer(message: bytes, number: int) -> list[str]:
 
 
 def after_name(message: bytes, offset: int) -> int:
-    """Return the offset after a name, which ends by a zero or by a pointer (RFC 1035, section 4.1.4)."""
+    """Return the offset after a name, which ends with a zero or with a pointer (RFC 1035, section 4.1.4)."""
     while message[offset]:
         if message[offset] >= 0xC0:
             return offset + 2

@@ -1,7 +1,7 @@
-"""Packets as captured: the pcap file that holds them, and who talked to whom.
+"""Captured packets: the pcap file that holds them, and who talked to whom.
 
-Pure: bytes in, bytes and sentences out. The file's packets begin with Linux' own "cooked" header, since a namespace may
-hold interfaces of several kinds (pcap-linktype(7), LINKTYPE_LINUX_SLL).
+Nothing here reads or writes anything. In the file each packet has Linux' "cooked" header, because a namespace may have
+interfaces of several kinds (pcap-linktype(7), LINKTYPE_LINUX_SLL).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ IPV6_EXTENSIONS = frozenset({0, 43, 60})  # hop-by-hop, routing, destination opt
 
 
 class Packet(NamedTuple):
-    """What is read of one packet."""
+    """What is read from one packet."""
 
     protocol: str
     source: str
@@ -32,17 +32,19 @@ class Packet(NamedTuple):
 
 
 def file_header(snap: int) -> bytes:
-    """The beginning of a pcap file whose packets are cut after so many bytes."""
+    """Return the beginning of a pcap file (pcap-savefile(5)) whose packets are cut after ``snap`` bytes."""
     return struct.pack("<IHHiIII", MAGIC_NANOSECONDS, 2, 4, 0, 0, snap, LINKTYPE_LINUX_SLL)
 
 
 def record(nanoseconds: int, direction: int, hardware: int, address: bytes, kind: int, body: bytes, snap: int) -> bytes:
-    """One packet of a pcap file.
+    """Return one packet of a pcap file.
 
-    :param nanoseconds: since the epoch
-    :param direction: packet(7)'s packet type: 0 to us, 4 from us
-    :param hardware: the device's kind (ARPHRD)
-    :param kind: EtherType of ``body``, which begins at the network layer
+    :param nanoseconds: when it was captured, since the epoch
+    :param direction: the packet type of packet(7), such as 0 for incoming and 4 for outgoing
+    :param hardware: the kind of the interface (linux/if_arp.h)
+    :param address: the sender's hardware address
+    :param kind: the EtherType of ``body``, which begins at the network layer
+    :param snap: the most bytes that are kept
     """
     cooked = struct.pack(">HHH8sH", direction, hardware, len(address), address[:8], kind)
     data = cooked + body[: max(0, snap - len(cooked))]
@@ -51,7 +53,7 @@ def record(nanoseconds: int, direction: int, hardware: int, address: bytes, kind
 
 
 def read(kind: int, body: bytes) -> Packet | None:
-    """Read addresses, ports and flags; None for what is neither IPv4 nor IPv6, or cut short."""
+    """Read addresses, ports and TCP flags; None for a packet that is neither IPv4 nor IPv6, or is cut short."""
     try:
         if kind == ETH_IPV4:
             number, start = body[9], (body[0] & 0x0F) * 4
@@ -79,35 +81,38 @@ def read(kind: int, body: bytes) -> Packet | None:
 
 @dataclass
 class Talk:
-    """What passed between a client and a server's port."""
+    """The packets between a client and a port of a server, counted."""
 
     packets: int = 0
     size: int = 0
-    opened: int = 0  # connections asked for
+    opened: int = 0  # connections that the client asked for
     accepted: int = 0
     refused: int = 0
     reset: int = 0
-    repeated: int = 0  # the same request for a connection again: nothing had answered
+    repeated: int = 0  # the client asked again for the same connection, because nobody answered
 
     @property
     def shown(self) -> str:
-        """What it means, in words."""
-        said = f"{self.packets} packets, {self.size} bytes"
-        told = {
+        """The counts in one line for people."""
+        text = f"{self.packets} packets, {self.size} bytes"
+        counts = {
             "opened": self.opened,
             "accepted": self.accepted,
             "refused": self.refused,
             "reset later": self.reset,
             "repeated without an answer": self.repeated,
         }
-        return said + "".join(f", {count} {what}" for what, count in told.items() if count)
+        return text + "".join(f", {count} {what}" for what, count in counts.items() if count)
 
 
 class Summary:
     """Who talked to whom."""
 
     def __init__(self, port: int | None) -> None:
-        """Count; a port that was asked for is a server's."""
+        """Start with nothing counted.
+
+        :param port: the port of a server, where it is known
+        """
         self.port = port
         self.talks: dict[tuple[str, str, str], Talk] = {}
         self.servers: set[tuple[str, int]] = set()
@@ -143,7 +148,7 @@ class Summary:
                 talk.reset += 1
 
     def _ends(self, packet: Packet) -> tuple[str, str, bool]:
-        """Client, server and port, and whether the packet goes from the first to the second."""
+        """Return the client, the server with its port, and whether the packet goes to the server."""
         forth, back = (packet.target, packet.target_port), (packet.source, packet.source_port)
         if packet.flags & SYN:
             self.servers.add(back if packet.flags & ACK else forth)
@@ -154,7 +159,7 @@ class Summary:
         return client, f"{server[0]}:{server[1]}" if server[1] else server[0], is_forth
 
     def lines(self, most: int) -> list[str]:
-        """The largest of them for people."""
+        """Return one line for each of the conversations with the most packets."""
         ranked = sorted(self.talks.items(), key=lambda one: -one[1].packets)
         told = [
             f"{protocol:5} {client} -> {server}: {talk.shown}" for (protocol, client, server), talk in ranked[:most]
@@ -163,5 +168,5 @@ class Summary:
 
 
 def concerns(packet: Packet | None, port: int | None) -> bool:
-    """Tell whether a packet is wanted."""
+    """Tell whether a packet comes from a port or goes to it; without a port, every packet does."""
     return port is None or (packet is not None and port in {packet.source_port, packet.target_port})

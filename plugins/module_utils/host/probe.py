@@ -1,41 +1,39 @@
-"""From A to B: resolve, connect, ask over HTTP and time each step, from inside a container's network namespace."""
+"""A connection tried from A to B, step by step and timed, from inside a container's network namespace."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Literal, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.host import namespace
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint, request
 from ansible_collections.sse.platform.plugins.module_utils.host.tcp import connect_all
 from ansible_collections.sse.platform.plugins.module_utils.model import ip_family
 
-if TYPE_CHECKING:
-    pass
-
 HTTP_SECONDS = 5.0
 
 
 class Probe(NamedTuple):
-    """What the way from A to B showed, step by step; a step that was not taken has no time."""
+    """What each step showed; a step that was not made has no time."""
 
     addresses: list[str]
-    failed: str = ""  # resolve, connect or http; empty where every step asked for went well
+    failed: Literal["", "resolve", "connect", "http"] = ""  # the step that failed; empty where none did
     error: str = ""
     resolve_seconds: float | None = None
     connect_seconds: float | None = None
     http_seconds: float | None = None
     status: int | None = None
-    answer: str = ""  # the first words of the HTTP answer
+    answer: str = ""  # status and beginning of the HTTP answer
 
 
 def measure(pid: int, name: str, port: int | None = None, path: str = "", *, tls: bool = False) -> Probe:
-    """Take the way that a program of the container would, as far as asked: resolve, connect, GET.
+    """Resolve a name, connect and send a GET request, as a program in the container would.
 
-    :param pid: a process in the network namespace to start from
-    :param name: what it calls its target, or an address
-    :param port: TCP port; without it only the name is resolved
-    :param path: HTTP path; without it nothing is asked
+    :param pid: a process in the container's network namespace
+    :param name: a name or an address
+    :param port: TCP port; without it, the name is only resolved
+    :param path: path of the GET request; without it, no request is sent
+    :raises OSError: where the namespace can't be entered
     """
     begun = time.monotonic()
     try:

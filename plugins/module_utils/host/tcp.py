@@ -1,4 +1,4 @@
-"""TCP connections that are tried side by side, from the network namespace of the calling thread."""
+"""TCP connections, many at the same time, from the network namespace of the calling thread."""
 
 from __future__ import annotations
 
@@ -15,34 +15,26 @@ from ansible_collections.sse.platform.plugins.module_utils.model import ip_famil
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-
 CONNECT_SECONDS = 1.0  # within one host a connection takes microseconds; only a dropped packet takes this long
-
-
-BRIEF_SECONDS = 0.15  # then a busy server has taken in what came at once
-
-
-PATIENT_SECONDS = 4.0  # the same where a busy server may be the reason: time for two more tries of TCP's own
-
-
+BRIEF_SECONDS = 0.15  # after that a busy server has accepted the connections that came at the same time
+PATIENT_SECONDS = 4.0  # for a busy server: time for two more attempts of TCP's own
 TIMED_OUT = "timed out"
-
 
 Target = tuple[str, int]  # address and port
 
 
 class Attempt(NamedTuple):
-    """One TCP connection that was tried."""
+    """One attempt to make a TCP connection."""
 
-    error: str  # empty where it came about
+    error: str  # empty where it succeeded
     seconds: float
 
 
 def connect_all(targets: Iterable[Target], seconds: float = CONNECT_SECONDS, device: str = "") -> dict[Target, Attempt]:
-    """Connect to every target at once, from the namespace of the calling thread, and hang up.
+    """Connect to all targets at the same time, and close the connections.
 
-    :param seconds: until a target that says nothing counts as timed out
-    :param device: the only interface to take, where it is named
+    :param seconds: after which a target that does not answer counts as timed out
+    :param device: the only interface to use; empty leaves the choice to the kernel
     """
     found: dict[Target, Attempt] = {}
     sockets: dict[Target, socket.socket] = {}
@@ -70,10 +62,12 @@ def connect_all(targets: Iterable[Target], seconds: float = CONNECT_SECONDS, dev
 
 
 def connect_patiently(targets: Iterable[Target], needed: set[Target]) -> dict[Target, Attempt]:
-    """Connect to every target at once; what says nothing is tried again, and what is needed with more time.
+    """Connect to all targets at the same time, and again to those that time out; at last for longer to the needed ones.
 
-    A server whose queue of new connections is full is silent like a firewall, and a whole matrix at once fills a short
-    one for some milliseconds (Kafka's metrics agent lets three wait); TCP itself tries again only after one second.
+    A server whose queue of new connections is full is as silent as a firewall. Many connections at the same time fill a
+    short queue for some milliseconds (Kafka's metrics agent has room for three); TCP tries again only after a second.
+
+    :param needed: the targets that should answer
     """
     found: dict[Target, Attempt] = {}
     wanted = set(targets)
