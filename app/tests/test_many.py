@@ -112,6 +112,7 @@ BYE = re.compile(
 )
 
 
+@pytest.mark.usefixtures("coverage_paused")
 def test_a_drain_ends_2000_streams_in_time_each_with_a_bye_and_spreads_when_they_come_back() -> None:
     process = Process(SSE_DRAIN_SECONDS="2", SSE_RETRY_MILLISECONDS="2000")
     try:

@@ -1,6 +1,25 @@
+# Copyright: sse.platform maintainers
+# MIT License (see LICENSE)
 """The screen of the platform's playbooks: phases, what is waited for, what changed, what failed."""
 
 from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: phases
+type: stdout
+short_description: Show phases, what is waited for, what changed and what failed
+version_added: 0.1.0
+description:
+  - A phase is a role that acts on the host. A task outside of such a role belongs to the phase before it.
+  - Shows nothing for a task that changes nothing. With C(-v) it names such tasks, and with C(-vv) it shows all results.
+  - Shows a failure in full, with the lines of its C(msg) and of its C(advice).
+  - Shows the list C(msg) of a task with the name C(Summary) as the last lines of the run.
+  - Shows each entry of C(changes) in a result on a line of its own.
+extends_documentation_fragment:
+  - default_callback
+  - result_format_callback
+author: sse.platform maintainers (@sse-platform)
+"""
 
 import atexit
 import shutil
@@ -22,21 +41,6 @@ if TYPE_CHECKING:
     from ansible.playbook.play import Play
     from ansible.playbook.task import Task
     from ansible.utils.display import Display
-
-DOCUMENTATION = """
-name: phases
-type: stdout
-short_description: Phases, what is waited for, what changed, what failed
-description:
-  - A phase is a role that acts on the host; tasks outside of these carry on with the phase they come after.
-  - Says nothing about what is as it should be. C(-v) names those tasks too, C(-vv) shows every result.
-  - A failure is shown in full, its C(msg) line by line, then its C(advice) if the result has one.
-  - The C(msg) list of a task named C(Summary) is the closing text.
-  - Changes that a result lists under C(changes) are shown one a line.
-extends_documentation_fragment:
-  - default_callback
-  - result_format_callback
-"""
 
 # The roles that do something on the host; the others declare, on the controller and in no time.
 PHASES = ("docker", "network", "images", "stack", "verify", "doctor")

@@ -1,46 +1,44 @@
 # Copyright: sse.platform maintainers
-# MIT License
-"""Capture packets inside a container's network namespace, without a tool in its image or on the host."""
+# MIT License (see LICENSE)
+"""Capture packets inside the network namespace of a container, without a tool in its image or on the host."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: capture
-short_description: Capture packets inside a container's network namespace
+short_description: Capture packets inside the network namespace of a container
+version_added: 0.1.0
 description:
-  - Opens a packet socket in the namespace of a running container and keeps what passes, bounded in time and in size.
-    Needs no tcpdump. Changes nothing.
+  - Opens a packet socket in the network namespace of a running container, and keeps the packets that pass there.
+  - The capture ends after some seconds, or earlier when the file is full.
+  - Neither the image of the container nor the host needs C(tcpdump).
+extends_documentation_fragment: [sse.platform.attributes, sse.platform.attributes.read_only, sse.platform.stack]
 options:
   source:
-    description: The container, by full name, short name or service; or C(host).
+    description: The container, by its full name, its short name or its service. V(host) is the host itself.
     type: str
     required: true
   port:
-    description: Keep only packets of this TCP or UDP port.
+    description: Keep only the packets of this TCP or UDP port.
     type: int
   seconds:
-    description: How long, at most 300.
+    description: How many seconds to capture, from 1 to 300.
     type: int
     default: 10
   size:
-    description: Bytes of the file, at most 33554432 (32 MiB); it travels to the controller as one piece.
+    description: The largest file in bytes, from 1024 to 33554432. It travels to the controller in one piece.
     type: int
     default: 4194304
   snap:
-    description: Bytes kept of each packet. The default holds the headers and the beginning of what they carry.
+    description: How many bytes to keep of each packet, from 64 to 65535. The default keeps headers and some content.
     type: int
     default: 256
-  stack:
-    description: Name of the stack whose short names are meant.
-    type: str
-    default: sse
-author:
-  - sse.platform maintainers (@sse-platform)
+  stack: {default: sse}
 """
 
 EXAMPLES = r"""
-- name: See who talks to the broker
+- name: See which containers talk to the broker
   sse.platform.capture:
     source: sse-kafka
     port: 9092
@@ -48,23 +46,23 @@ EXAMPLES = r"""
 
 RETURN = r"""
 pcap:
-  description: The file, compressed by zlib, in base64.
+  description: The file in the format of pcap, compressed with zlib and encoded in base64.
   returned: success
   type: str
 packets:
-  description: How many are in it.
+  description: How many packets are in the file.
   returned: success
   type: int
 dropped:
-  description: Packets that came faster than they could be taken.
+  description: How many packets are missing because they came too fast.
   returned: success
   type: int
 full:
-  description: Whether the size was reached before the time.
+  description: Whether the capture ended early because the file was full.
   returned: success
   type: bool
 lines:
-  description: Who talked to whom, for people.
+  description: Which address talked to which other address, one conversation a line.
   returned: success
   type: list
   elements: str

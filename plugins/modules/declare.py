@@ -1,27 +1,29 @@
-"""Documentation only: the work is done on the controller by the action plugin of the same name."""
+# Copyright: sse.platform maintainers
+# MIT License (see LICENSE)
+"""Documentation of the action plugin of the same name, which does the work on the controller."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: declare
-short_description: Declare services of the stack
+short_description: Declare the services of a stack
+version_added: 0.1.0
 description:
-  - Evaluates the variable C(__<role>_service) of each service role with the converted settings, and adds it to the
-    fact C(stack_declarations). Touches no host.
+  - Each service role describes its service in the variable C(__<role>_service). The module evaluates this variable
+    with the checked settings, and adds the result to the fact C(stack_declarations).
+extends_documentation_fragment: [sse.platform.attributes, sse.platform.attributes.controller]
 options:
   roles:
     description: >-
-      The service roles of this collection to declare, in this order, each with its wiring: I(bind) of role C(redis) is
-      C(__redis_bind) within it.
+      The service roles of this collection to declare, in this order. The value of each role holds what it needs to know
+      of others. The role C(redis) finds the entry V(bind) in its variable C(__redis_bind).
     type: dict
     default: {}
   services:
-    description: Declarations of services that have no role, by name.
+    description: Declarations of services that have no role, by the name of the service.
     type: dict
     default: {}
-author:
-  - sse.platform maintainers (@sse-platform)
 """
 
 EXAMPLES = r"""
@@ -35,8 +37,8 @@ EXAMPLES = r"""
 RETURN = r"""
 ansible_facts:
   description: >-
-    The fact C(stack_declarations), a dictionary of service name to declaration, and C(stack_metrics) and
-    C(stack_routes), which collect what all of them say for Prometheus and for nginx.
+    The fact C(stack_declarations) holds the declarations by service. The facts C(stack_metrics) and C(stack_routes)
+    hold what all services together declare for Prometheus and for NGINX.
   returned: always
   type: dict
 """

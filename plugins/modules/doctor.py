@@ -1,5 +1,5 @@
 # Copyright: sse.platform maintainers
-# MIT License
+# MIT License (see LICENSE)
 """Say what is wrong with a host, its engine, its networks and its containers."""
 
 from __future__ import annotations
@@ -7,50 +7,45 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: doctor
-short_description: Diagnose a host
+short_description: Find what is wrong with a host
+version_added: 0.1.0
 description:
-  - Looks once at the kernel, the engine, every network and container, what the containers' namespaces show, and
-    every connection and port that should work; tells each thing that is wrong, what shows it, and the commands that
-    mend it. Works with or without a release deployed, and with or without an engine.
-  - Changes nothing, unless I(fix) is set. Fails where it finds something.
+  - Looks once at the kernel, the engine, every network, every container and every connection that should work.
+  - Reports a finding for each thing that is wrong. A finding says what shows it, and which commands mend it.
+  - Works with and without a release, and with and without an engine.
+  - Fails when there is a finding. Changes nothing unless O(fix=true).
+extends_documentation_fragment: [sse.platform.attributes, sse.platform.stack, sse.platform.stack.directory]
+attributes:
+  check_mode: {support: full, details: "With O(fix=true) the commands are listed and not run."}
+  diff_mode: {support: none}
 options:
-  stack:
-    description: Name of the stack whose label tells what may be mended.
-    type: str
-    required: true
-  state_directory:
-    description: Directory on the host that keeps the releases of the stack.
-    type: path
-    required: true
+  stack: {required: true}
+  state_directory: {required: true}
   network:
     description: The network that the settings ask for.
     type: dict
     required: true
     suboptions:
-      name: {description: Its name., type: str, required: true}
-      subnet: {description: Its subnet., type: str, required: true}
-      gateway: {description: Its gateway., type: str, required: true}
-      ip_range: {description: The range of its dynamic addresses., type: str, required: true}
+      name: {description: Name of the network., type: str, required: true}
+      subnet: {description: Subnet in CIDR notation., type: str, required: true}
+      gateway: {description: Address of the host in the network., type: str, required: true}
+      ip_range: {description: Part of the subnet that Docker chooses addresses from., type: str, required: true}
   bind:
-    description: Host address that the settings want the public ports on.
+    description: Address of the host that the settings want the public ports on.
     type: str
     required: true
   clock:
-    description: The controller's time, RFC 3339 in UTC with fractions, to compare the host's with.
+    description: The time on the controller, in UTC as RFC 3339 writes it. The clock of the host is compared to it.
     type: str
     default: ""
   fix:
-    description: >-
-      Run the commands of those findings that touch nothing but what carries the stack's label, then look again. In
-      check mode they are only listed.
+    description: Run the commands that touch nothing except what carries the label of the stack. Then look again.
     type: bool
     default: false
-author:
-  - sse.platform maintainers (@sse-platform)
 """
 
 EXAMPLES = r"""
-- name: Diagnose the host
+- name: Find what is wrong with the host
   sse.platform.doctor:
     stack: sse
     state_directory: /var/lib/sse-platform
@@ -64,7 +59,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: That all is well, or every finding.
+  description: One sentence when all is well, else every finding.
   returned: always
   type: str
 findings:
@@ -73,14 +68,14 @@ findings:
   type: list
   elements: dict
   contains:
-    rule: {description: Which rule found it., type: str}
-    subject: {description: Who or what is concerned., type: str}
+    rule: {description: Name of the rule that reports the finding., type: str}
+    subject: {description: The container or the part of the host that it is about., type: str}
     wrong: {description: What is wrong., type: str}
     evidence: {description: What shows it., type: str}
     mend: {description: Commands that mend it., type: list, elements: str}
-    fixable: {description: Whether I(fix) runs them., type: bool}
+    fixable: {description: Whether O(fix=true) runs these commands., type: bool}
 changes:
-  description: Commands that were run, or would be.
+  description: The commands that ran, or would run without check mode.
   returned: always
   type: list
   elements: str

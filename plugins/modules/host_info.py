@@ -1,5 +1,5 @@
 # Copyright: sse.platform maintainers
-# MIT License
+# MIT License (see LICENSE)
 """Observe a host: what it is, what runs there, and what its engine holds."""
 
 from __future__ import annotations
@@ -8,19 +8,18 @@ DOCUMENTATION = r"""
 ---
 module: host_info
 short_description: Observe a host before anything is decided
+version_added: 0.1.0
 description:
   - Reports distribution, memory, disk, interfaces, routes, listeners, and the engine with its networks, containers
-    and images, in one process. Changes nothing, and needs neither Docker nor its SDK.
+    and images, in one process. Needs neither Docker nor its Python library.
+extends_documentation_fragment:
+  - sse.platform.attributes
+  - sse.platform.attributes.read_only
+  - sse.platform.stack
+  - sse.platform.stack.directory
 options:
-  stack:
-    description: Name of the stack, to find its data.
-    type: str
-    default: sse
-  state_directory:
-    description: Directory of the stack's state on this host. Its free space and Kafka's data in it are reported.
-    type: path
-author:
-  - sse.platform maintainers (@sse-platform)
+  stack: {default: sse}
+  state_directory: {}
 """
 
 EXAMPLES = r"""
@@ -32,15 +31,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 distribution:
-  description: Id, version and codename.
+  description: Id, version and codename of the distribution.
   returned: always
   type: dict
 architecture:
-  description: The machine's, in Debian's words.
+  description: Architecture of the machine, by the name that Debian gives it.
   returned: always
   type: str
 service_manager:
-  description: One of systemd, init and none.
+  description: One of V(systemd), V(init) and V(none).
   returned: always
   type: str
 is_root:
@@ -48,58 +47,58 @@ is_root:
   returned: always
   type: bool
 memory_bytes:
-  description: The machine's memory.
+  description: Memory of the machine in bytes.
   returned: always
   type: int
 disk_free_bytes:
-  description: Free bytes of the engine's directory and of the state directory, by path.
+  description: Free bytes of the directory of the engine and of the state directory, by path.
   returned: always
   type: dict
 overcommit_memory:
-  description: The kernel's vm.overcommit_memory.
+  description: The kernel setting C(vm.overcommit_memory).
   returned: always
   type: int
 overcommit_writable:
-  description: Whether vm.overcommit_memory can be set here.
+  description: Whether C(vm.overcommit_memory) can be set on this host.
   returned: always
   type: bool
 bridge_filter:
   description: >-
-    Whether the firewall sees what passes between two containers of one bridge: C(on), C(off), C(loadable) where the
-    module br_netfilter is not loaded yet, C(none) where the kernel has none.
+    Whether the firewall sees packets between two containers of one bridge. V(on), V(off), V(loadable) when the kernel
+    module C(br_netfilter) is not loaded yet, or V(none) when the kernel does not have it.
   returned: always
   type: str
 firewall:
-  description: Path of the iptables that holds the chain DOCKER-USER; empty where none does.
+  description: Path of the C(iptables) program that holds the chain C(DOCKER-USER), or empty.
   returned: always
   type: str
 firewall6:
-  description: The same for IPv6, of the ip6tables that the engine manages; empty where it does not.
+  description: Path of the C(ip6tables) program that the engine manages, or empty.
   returned: always
   type: str
 ipv6:
-  description: Whether the kernel has IPv6, and it is not switched off.
+  description: Whether the kernel has IPv6 and it is switched on.
   returned: always
   type: bool
 ipv6_routes_lost:
-  description: Devices whose IPv6 default route is lost once the host forwards IPv6.
+  description: Interfaces that lose their IPv6 default route when the host forwards IPv6.
   returned: always
   type: list
   elements: str
 ssh_client:
-  description: Address that this run comes from by SSH; empty where it does not.
+  description: Address of the controller when it is connected over SSH, or empty.
   returned: always
   type: str
 dockerd:
-  description: Path of an installed engine, running or not; empty where there is none.
+  description: Path of an installed engine, running or not, or empty.
   returned: always
   type: str
 dockerd_pid:
-  description: Process id of a running engine, whether it answers or not; null where there is none.
+  description: Process id of a running engine, even when it does not answer, or null.
   returned: always
   type: int
 daemon_json:
-  description: The engine's configuration file, null where it is not valid.
+  description: The configuration file of the engine, or null when it is not valid.
   returned: always
   type: dict
 engine:
@@ -111,40 +110,40 @@ engine_error:
   returned: always
   type: str
 networks:
-  description: The engine's networks.
+  description: The networks of the engine.
   returned: always
   type: list
   elements: dict
 interfaces:
-  description: Interfaces with addresses, by family; link-local ones are left out.
+  description: The interfaces with their addresses, except link-local ones.
   returned: always
   type: list
   elements: dict
 routes:
-  description: Routes of every table, by family.
+  description: The routes of every table.
   returned: always
   type: list
   elements: dict
 uplink_mtu:
-  description: The largest packet, in bytes, that the device of the default route carries.
+  description: The largest packet in bytes that the interface of the default route carries.
   returned: always
   type: int
 listeners:
-  description: Listening sockets with their processes.
+  description: The listeners of the host, with their processes.
   returned: always
   type: list
   elements: dict
 containers:
-  description: The engine's containers, stopped ones too.
+  description: The containers of the engine, also stopped ones.
   returned: always
   type: list
   elements: dict
 images:
-  description: Image ids by reference.
+  description: Ids of the images by their references.
   returned: always
   type: dict
 kafka_data:
-  description: Cluster id and format of Kafka's data, or null.
+  description: Cluster id and format of the data directory of Kafka, or null.
   returned: always
   type: dict
 """

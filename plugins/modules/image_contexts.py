@@ -1,4 +1,6 @@
-"""Documentation only: the work is done on the controller by the action plugin of the same name."""
+# Copyright: sse.platform maintainers
+# MIT License (see LICENSE)
+"""Documentation of the action plugin of the same name, which does the work on the controller."""
 
 from __future__ import annotations
 
@@ -6,16 +8,16 @@ DOCUMENTATION = r"""
 ---
 module: image_contexts
 short_description: Pack build contexts
+version_added: 0.1.0
 description:
-  - Packs build contexts of the collection into one archive on the controller.
+  - Packs build contexts of the collection into one archive. One transfer of it to the host is much faster than many.
+extends_documentation_fragment: [sse.platform.attributes, sse.platform.attributes.controller]
 options:
   contexts:
-    description: Directories below the collection, each with a Dockerfile.
+    description: Directories of the collection that hold a Dockerfile, as paths below the root of the collection.
     type: list
     elements: str
     required: true
-author:
-  - sse.platform maintainers (@sse-platform)
 """
 
 EXAMPLES = r"""
@@ -27,7 +29,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 path:
-  description: Path of the archive on the controller; it is removed at the end of the run.
+  description: Path of the archive on the controller. Ansible removes it at the end of the run.
   returned: success
   type: str
 """

@@ -1,4 +1,6 @@
-"""Documentation only: the work is done on the controller by the action plugin of the same name."""
+# Copyright: sse.platform maintainers
+# MIT License (see LICENSE)
+"""Documentation of the action plugin of the same name, which does the work on the controller."""
 
 from __future__ import annotations
 
@@ -6,12 +8,12 @@ DOCUMENTATION = r"""
 ---
 module: images
 short_description: Choose where the images come from
+version_added: 0.1.0
 description:
-  - Chooses the source of the images by C(images_source), computes every reference, and says what is missing on the
-    host, from the facts C(settings) and C(host). Changes nothing.
-  - Where the source is automatic and nothing else decides, asks from the host whether the image registry answers.
-author:
-  - sse.platform maintainers (@sse-platform)
+  - Chooses the source of the images by the setting C(images_source), and computes the reference of every image.
+  - Finds out which images are missing on the host, from the facts C(settings) and C(host).
+  - With C(images_source=auto), asks the image registry from the host whether it answers, unless the source is clear.
+extends_documentation_fragment: [sse.platform.attributes, sse.platform.attributes.read_only]
 """
 
 EXAMPLES = r"""
@@ -22,8 +24,8 @@ EXAMPLES = r"""
 RETURN = r"""
 ansible_facts:
   description: >-
-    The fact C(images), with source, reason, references by name, unavailable with a reason by name, missing, steps to
-    get what is missing in order, and superseded references of earlier builds.
+    The fact C(images). It holds the source and the reason for it, the references by image, the reasons by image that
+    cannot be had, the missing images, the steps that bring them, and the references of earlier builds.
   returned: always
   type: dict
 """

@@ -1,6 +1,6 @@
 # Copyright: sse.platform maintainers
-# MIT License
-"""Show with throwaway containers what each kind of network does."""
+# MIT License (see LICENSE)
+"""Show with throwaway containers what each kind of Docker network does."""
 
 from __future__ import annotations
 
@@ -8,28 +8,26 @@ DOCUMENTATION = r"""
 ---
 module: lab
 short_description: Show what Docker's networks do
+version_added: 0.1.0
 description:
-  - Runs throwaway containers on each kind of network, and measures who resolves and reaches whom. Removes all of it,
-    also what an interrupted run left. Touches nothing of others, and never makes a Swarm on the host's engine.
+  - Runs throwaway containers on each kind of network, and measures which container finds and reaches which other one.
+  - Removes all of them at the end, and also what an interrupted run left behind.
+  - Touches nothing else on the host, and never makes its engine a member of a Swarm.
+extends_documentation_fragment: [sse.platform.attributes, sse.platform.stack, sse.platform.stack.directory]
+attributes:
+  check_mode: {support: full, details: No container runs and nothing is measured.}
+  diff_mode: {support: N/A, details: Nothing stays changed.}
 options:
-  stack:
-    description: Name of the stack; every name of the lab begins with it.
-    type: str
-    required: true
-  state_directory:
-    description: Directory on the host that keeps the releases of the stack, whose images can serve.
-    type: path
-    required: true
+  stack: {required: true}
+  state_directory: {required: true}
   image:
-    description: Image of the containers, on the host already. Empty means one of the newest release.
+    description: Image of the containers. The host must have it. Empty means an image of the newest release.
     type: str
     default: ""
   engine_image:
-    description: Image with an engine, for the lesson on overlay networks; empty leaves it out.
+    description: Image with a Docker Engine for the lesson on overlay networks. Empty means that it is left out.
     type: str
     default: ""
-author:
-  - sse.platform maintainers (@sse-platform)
 """
 
 EXAMPLES = r"""
@@ -46,15 +44,15 @@ seen:
   type: list
   elements: dict
   contains:
-    network: {description: Kind of network., type: str}
+    network: {description: Kind of the network., type: str}
     question: {description: What was tried., type: str}
-    answer: {description: What came of it., type: str}
+    answer: {description: What happened., type: str}
 skipped:
-  description: Reasons by lesson that this host could not show.
+  description: The lessons that this host cannot show, each with the reason.
   returned: success
   type: dict
 lines:
-  description: All of it, written for people.
+  description: Everything as text.
   returned: success
   type: list
   elements: str

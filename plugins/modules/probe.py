@@ -1,6 +1,6 @@
 # Copyright: sse.platform maintainers
-# MIT License
-"""Take the way from a container, or the host, to another, step by step, without a tool in any image."""
+# MIT License (see LICENSE)
+"""Try one connection from a container, or from the host, step by step. No image needs a tool for it."""
 
 from __future__ import annotations
 
@@ -8,36 +8,33 @@ DOCUMENTATION = r"""
 ---
 module: probe
 short_description: Resolve, connect and ask over HTTP from inside a container
+version_added: 0.1.0
 description:
-  - Enters the network namespace of a running container and does what a program in it would do to reach another one.
-    Nothing is started in the container, so its image needs no tool. Changes nothing.
-  - Where a step fails, the rules of M(sse.platform.doctor) tell why.
+  - Enters the network namespace of a running container, and does what a program in it does to reach another container.
+  - Starts nothing in the container, so its image needs no tool.
+  - When a step fails, the rules of M(sse.platform.doctor) look for the reason.
+extends_documentation_fragment: [sse.platform.attributes, sse.platform.attributes.read_only, sse.platform.stack]
 options:
   source:
-    description: The container to start from, by full name, short name or service; or C(host).
+    description: The container to start from, by its full or short name, or its service. V(host) is the host itself.
     type: str
     required: true
   target:
-    description: Name or address to reach, as a program in I(source) would write it.
+    description: Name or address to reach, as a program in O(source) would write it.
     type: str
     required: true
   port:
-    description: TCP port to connect to. Without it, every port that the target listens on.
+    description: TCP port to connect to. Without it, every port that the target listens on is tried.
     type: int
   path:
-    description: Path to ask for by HTTP, once connected.
+    description: Path to ask for over HTTP once the connection stands.
     type: str
     default: ""
   tls:
-    description: Ask by HTTPS; the certificate is not checked.
+    description: Ask over HTTPS. The certificate is not checked.
     type: bool
     default: false
-  stack:
-    description: Name of the stack whose short names are meant.
-    type: str
-    default: sse
-author:
-  - sse.platform maintainers (@sse-platform)
+  stack: {default: sse}
 """
 
 EXAMPLES = r"""
@@ -50,21 +47,19 @@ EXAMPLES = r"""
 
 RETURN = r"""
 steps:
-  description: What each port showed.
+  description: What happened at each port.
   returned: always
   type: list
   elements: dict
   contains:
-    port: {description: The port, or null where only the name was resolved., type: int}
-    addresses: {description: What the name resolves to., type: list, elements: str}
-    failed_step:
-      description: The step that failed (C(resolve), C(connect) or C(http)); empty where none did.
-      type: str
-    error: {description: What came back where a step failed., type: str}
-    status: {description: "Status of the HTTP answer, or null.", type: int}
+    port: {description: "The port, or null when only the name was resolved.", type: int}
+    addresses: {description: The addresses that the name resolves to., type: list, elements: str}
+    failed_step: {description: "The step that failed, V(resolve), V(connect) or V(http), or empty.", type: str}
+    error: {description: The error of the step that failed., type: str}
+    status: {description: "Status code of the HTTP answer, or null.", type: int}
     answer: {description: The first words of the HTTP answer., type: str}
-    milliseconds: {description: How long each step took that was taken., type: dict}
-    finding: {description: Why it failed, evidence and mend, one a line., type: list, elements: str}
+    milliseconds: {description: How long each step took., type: dict}
+    finding: {description: "Why the step failed, what shows it and what mends it, as lines.", type: list, elements: str}
 """
 
 from typing import Any

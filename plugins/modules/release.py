@@ -1,4 +1,6 @@
-"""Documentation only: the work is done on the controller by the action plugin of the same name."""
+# Copyright: sse.platform maintainers
+# MIT License (see LICENSE)
+"""Documentation of the action plugin of the same name, which does the work on the controller."""
 
 from __future__ import annotations
 
@@ -6,18 +8,18 @@ DOCUMENTATION = r"""
 ---
 module: release
 short_description: Resolve declared services to a release
+version_added: 0.1.0
 description:
-  - Resolves names, addresses, sizes and images of all declared services to plain data, one release a project, and
-    refuses what the observed host can't run. Touches no host.
+  - Resolves names, addresses, sizes and images of all declared services to plain data, one release for each project.
+  - Fails when services cannot reach each other, or when the host cannot run the release.
+extends_documentation_fragment: [sse.platform.attributes, sse.platform.attributes.controller]
 options:
   projects:
     description: >-
-      The projects of the stack, each with the names of its services; an empty list takes every declared service that
+      The projects of the stack, each with the names of its services. An empty list means every declared service that
       no other project names.
     type: dict
     required: true
-author:
-  - sse.platform maintainers (@sse-platform)
 """
 
 EXAMPLES = r"""
@@ -30,7 +32,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ansible_facts:
-  description: C(releases), C(release) (the first of them), and C(notices), guarantees that this host does not give.
+  description: >-
+    The fact C(releases) holds one release for each project, C(notices) the guarantees that this host cannot give, and
+    C(network_steps) the networks to make and to remove.
   returned: always
   type: dict
 """

@@ -1,6 +1,6 @@
 # Copyright: sse.platform maintainers
-# MIT License
-"""Look at a host as others see it, and set what answers beside what its stack declares."""
+# MIT License (see LICENSE)
+"""Look at a host as others see it, and compare what answers with what its stack declares."""
 
 from __future__ import annotations
 
@@ -8,57 +8,58 @@ DOCUMENTATION = r"""
 ---
 module: scan
 short_description: List what a host answers to others
+version_added: 0.1.0
 description:
-  - Makes a machine beside the host, a network namespace with a cable to it, and connects from there to every TCP port
-    of the host's addresses, by IPv4 and IPv6, and to what the stack's containers listen on at their own. Traffic goes
-    to this host alone, and nothing stays, also where the run is killed.
-  - Tells what answers without being declared by the newest releases, and what is declared and does not answer.
+  - Makes a network namespace next to the host, with a cable between them. It stands for another machine.
+  - Connects from there to every TCP port of the host, over IPv4 and IPv6, and to the listeners of the containers.
+  - Lists what answers and is not declared by the newest releases, and what is declared and does not answer.
+  - Sends nothing to other machines. The namespace is gone at the end, also when the run is killed.
+extends_documentation_fragment:
+  - sse.platform.attributes
+  - sse.platform.attributes.read_only
+  - sse.platform.stack
+  - sse.platform.stack.directory
 options:
-  stack:
-    description: Name of the stack.
-    type: str
-    default: sse
+  stack: {default: sse}
   state_directory:
-    description: Directory on the host that keeps the releases of the stack. Empty means the default of that stack.
+    description: Directory on the host where the stack keeps its releases. Empty means the default of this stack.
     type: str
     default: ""
   ports:
-    description: Ports and ranges to try, such as C(80,443,8000-9000).
+    description: Ports and ranges of ports to try, such as V(80,443,8000-9000).
     type: str
     default: 1-65535
   allow:
-    description: Ports that something else on the host serves to others, and may.
+    description: Ports that something else on the host serves to others, with your consent.
     type: list
     elements: int
     default: []
-author:
-  - sse.platform maintainers (@sse-platform)
 """
 
 EXAMPLES = r"""
-- name: See what a host answers to others, beside its mail server
+- name: See what a host with a mail server answers to others
   sse.platform.scan:
     allow: [25]
 """
 
 RETURN = r"""
 lines:
-  description: What answers, for people.
+  description: What answers, as text.
   returned: success
   type: list
   elements: str
 answers:
-  description: What answers, with C(address), C(port), C(who) and C(right), which is empty for what is not declared.
+  description: What answers, with C(address), C(port), C(who) and C(right). C(right) is empty for what is not declared.
   returned: success
   type: list
   elements: dict
 findings:
-  description: What is open and should be closed, and what is closed and should be open, as in M(sse.platform.verify).
+  description: What is open and should not be, and what is closed and should be open, as in M(sse.platform.verify).
   returned: success
   type: list
   elements: dict
 known:
-  description: What an answer is judged by, for whoever looks from elsewhere.
+  description: What an answer is compared with. A scan from another machine needs it.
   returned: success
   type: dict
 """

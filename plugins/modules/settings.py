@@ -1,4 +1,6 @@
-"""Documentation only: the work is done on the controller by the action plugin of the same name."""
+# Copyright: sse.platform maintainers
+# MIT License (see LICENSE)
+"""Documentation of the action plugin of the same name, which does the work on the controller."""
 
 from __future__ import annotations
 
@@ -6,13 +8,14 @@ DOCUMENTATION = r"""
 ---
 module: settings
 short_description: Check and convert every public variable of the collection
+version_added: 0.1.0
 description:
-  - Reads the C(argument_specs) of all roles, takes each variable's value, converts it strictly by its type
-    (C(-e) makes every value a string), and checks ranges, names and the rules between variables.
-  - Refuses a misspelt variable and names the nearest real one. Reports all problems at once. Touches no host.
+  - Reads the argument specs of all roles, and converts the value of each variable to its type. A value that C(-e) sets
+    is always a string.
+  - Checks the range of each value, and the rules between variables.
+  - Refuses a misspelt variable, and names the nearest real one. Reports all problems in one message.
   - Takes no options.
-author:
-  - sse.platform maintainers (@sse-platform)
+extends_documentation_fragment: [sse.platform.attributes, sse.platform.attributes.controller]
 """
 
 EXAMPLES = r"""
@@ -22,7 +25,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ansible_facts:
-  description: The fact C(settings), a flat dictionary of every public variable in its proper type.
+  description: The fact C(settings), a flat dictionary of every public variable in its type.
   returned: success
   type: dict
 """

@@ -1,6 +1,6 @@
 # Copyright: sse.platform maintainers
-# MIT License
-"""Make the containers of one project as its release says, or remove a whole stack."""
+# MIT License (see LICENSE)
+"""Make the containers of each project as its release says, or remove a whole stack."""
 
 from __future__ import annotations
 
@@ -8,60 +8,56 @@ DOCUMENTATION = r"""
 ---
 module: stack
 short_description: Run a release of containers
+version_added: 0.1.0
 description:
-  - Plans the way from what runs to the release, and carries the plan out in one process, in dependency order and in
-    parallel, each container gated on its health, replicas one at a time.
-  - Where a new container fails, the one that it replaced comes back.
-  - New connections to the stack's networks are judged by a chain of its own, called from DOCKER-USER, which holds just
-    what the releases declare.
-  - With I(verify) the whole stack is proved in the same process, as M(sse.platform.verify) does.
-  - In check mode the plan is made and nothing is touched; with C(--diff) it is printed.
+  - Plans the steps from what runs to the release, and carries them out in one process.
+  - Works on several containers at once, in the order of their dependencies. Replaces replicas one at a time, and waits
+    until each new one is healthy. When a new container fails, the old one comes back.
+  - A chain of firewall rules allows only the connections that the releases declare. C(DOCKER-USER) calls this chain.
+extends_documentation_fragment: [sse.platform.attributes, sse.platform.stack, sse.platform.stack.directory]
+attributes:
+  check_mode: {support: full}
+  diff_mode: {support: full}
 options:
   state:
-    description: Whether the release runs, or nothing of the stack is left (its data stays).
+    description: V(present) runs the release. V(absent) removes everything of the stack except its data.
     type: str
     choices: [present, absent]
     default: present
   releases:
     description: >-
-      One release a project, as M(sse.platform.release) built them, run one after the other. Required for
-      I(state=present).
+      One release for each project, as M(sse.platform.release) builds them. They run one after the other. Required for
+      O(state=present).
     type: list
     elements: dict
   stack:
-    description: Name of the stack to remove. Required for I(state=absent).
-    type: str
-  state_directory:
-    description: Directory on the host that keeps data, secrets and releases of the stack.
-    type: path
-    required: true
+    description: Name of the stack to remove. Required for O(state=absent).
+  state_directory: {required: true}
   secrets:
-    description: Secrets of the user's own, by name; others are made on the host on first use.
+    description: Secrets of your own, by name. The host makes the other secrets when they are first needed.
     type: dict
     default: {}
   services:
-    description: Limit the run to these services; everything else stays as it was. Empty means all.
+    description: Change only these services. Everything else stays as it was. An empty list means all services.
     type: list
     elements: str
     default: []
   parallel:
-    description: How many containers are worked on at once.
+    description: How many containers to work on at once.
     type: int
     default: 4
   meta:
-    description: Who and which commit; kept with the release for the audit log.
+    description: Who runs this, and with which commit. The release store keeps it.
     type: dict
     default: {}
   verify:
-    description: With I(state=present), fail unless what runs afterwards is proved to work.
+    description: With O(state=present), verify the whole stack afterwards as M(sse.platform.verify) does.
     type: bool
     default: false
   delete_data:
-    description: With I(state=absent), also delete data, secrets and releases for good.
+    description: With O(state=absent), also delete data, secrets and releases. They cannot be restored.
     type: bool
     default: false
-author:
-  - sse.platform maintainers (@sse-platform)
 """
 
 EXAMPLES = r"""
@@ -73,32 +69,32 @@ EXAMPLES = r"""
 
 RETURN = r"""
 outcomes:
-  description: For each project its release number, what was done (or would be) with reasons, and how long each took.
-  returned: state=present
+  description: For each project the number of its release, the steps with their reasons, and how long each phase took.
+  returned: O(state=present)
   type: list
   elements: dict
 changes:
-  description: What was done, or would be, with reasons, one line each.
-  returned: state=present
+  description: What was done with its reasons, one line each. In check mode, what would be done.
+  returned: O(state=present)
   type: list
   elements: str
 verified:
   description: What M(sse.platform.verify) would return.
-  returned: with I(verify), outside of check mode
+  returned: O(verify=true), outside of check mode
   type: dict
 removed:
   description: Names of the removed containers.
-  returned: state=absent
+  returned: O(state=absent)
   type: list
   elements: str
 removed_networks:
   description: Names of the removed networks.
-  returned: state=absent
+  returned: O(state=absent)
   type: list
   elements: str
 kept_networks:
-  description: Networks that stay because of containers that are not the stack's, with these.
-  returned: state=absent
+  description: Networks that stay because other containers use them, with the names of these containers.
+  returned: O(state=absent)
   type: dict
 """
 

@@ -1,27 +1,24 @@
 # Copyright: sse.platform maintainers
-# MIT License
-"""Show what runs of a stack, on one screen."""
+# MIT License (see LICENSE)
+"""Show the containers of a stack on one screen."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: status
-short_description: Show what runs of a stack
+short_description: Show the containers of a stack
+version_added: 0.1.0
 description:
-  - Lists each container that runs or should run, with health, address, ports, image, restarts, uptime and release.
-    Changes nothing.
+  - Lists each container that runs or should run, with its health, address, ports, image, restarts, uptime and release.
+extends_documentation_fragment:
+  - sse.platform.attributes
+  - sse.platform.attributes.read_only
+  - sse.platform.stack
+  - sse.platform.stack.directory
 options:
-  stack:
-    description: Name of the stack.
-    type: str
-    required: true
-  state_directory:
-    description: Directory on the host that keeps the releases of the stack.
-    type: path
-    required: true
-author:
-  - sse.platform maintainers (@sse-platform)
+  stack: {required: true}
+  state_directory: {required: true}
 """
 
 EXAMPLES = r"""
@@ -33,17 +30,17 @@ EXAMPLES = r"""
 
 RETURN = r"""
 containers:
-  description: One entry a container.
+  description: One entry for each container.
   returned: always
   type: list
   elements: dict
 releases:
-  description: Of each project, the newest release that was applied, or the newest where none was.
+  description: For each project the newest release that was applied, or the newest one when none was applied.
   returned: always
   type: list
   elements: dict
 lines:
-  description: The same as a table for people.
+  description: The containers as a table of text.
   returned: always
   type: list
   elements: str

@@ -1,49 +1,49 @@
 # Copyright: sse.platform maintainers
-# MIT License
-"""Prove that what runs of a stack works, and name everything that does not."""
+# MIT License (see LICENSE)
+"""Verify that what runs of a stack works, and report everything that does not."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
-module: prove
-short_description: Prove that a stack works
+module: verify
+short_description: Verify that a stack works
+version_added: 0.1.0
 description:
-  - Publishes events through nginx and sees each arrive once at a subscriber of every replica and through nginx;
-    asks every healthcheck and health endpoint; asks Prometheus for its targets and Grafana for its datasources; sees
-    that the declared ports and only those answer on the host.
-  - Tries every port of every container from inside every other one, declared or not, and keeps the result below
-    I(state_directory) as C(matrix/matrix.json) and, for Prometheus, C(matrix/reach.prom).
-  - Lists every finding with the container, what is wrong, what came back and what to do. Changes nothing else but a
-    few marker events on a channel of its own. In check mode it only says what it would look at.
+  - Publishes events through NGINX, and checks that each arrives once at a subscriber of every replica and of NGINX.
+  - Checks every health check and health endpoint, the targets of Prometheus, the datasources of Grafana, and that the
+    host answers on the declared ports and on no others.
+  - Tries every port of every container from inside every other container. The file C(matrix/matrix.json) in
+    O(state_directory) keeps the result, and C(matrix/reach.prom) keeps it for Prometheus.
+  - Reports each finding with the container, what is wrong, what came back and what to do.
+  - Changes nothing except some test events on a channel of its own.
+extends_documentation_fragment: [sse.platform.attributes, sse.platform.stack.directory]
+attributes:
+  check_mode: {support: full, details: Nothing is tried. The message says how many containers there are.}
+  diff_mode: {support: none}
 options:
-  state_directory:
-    description: Directory on the host that keeps the releases of the stack.
-    type: path
-    required: true
+  state_directory: {required: true}
   release:
-    description: The release to prove. Without it, the newest applied one of every project in I(state_directory).
+    description: The release to verify. Without it, the newest applied release of every project is verified.
     type: dict
   project:
-    description: Prove only this project. Without it, all of them.
+    description: Verify only this project. Without it, all projects are verified.
     type: str
   grid:
     description: Also return the matrix of connections as a drawing.
     type: bool
     default: false
-author:
-  - sse.platform maintainers (@sse-platform)
 """
 
 EXAMPLES = r"""
-- name: Prove what runs
+- name: Verify what runs
   sse.platform.verify:
     state_directory: /var/lib/sse-platform
 """
 
 RETURN = r"""
 msg:
-  description: What was proved, or every finding.
+  description: What was verified, or every finding, one a line.
   returned: always
   type: str
 findings:
@@ -52,31 +52,31 @@ findings:
   type: list
   elements: dict
   contains:
-    rule: {description: The kind of check that found it., type: str}
-    subject: {description: The container or the firewall chain that is concerned., type: str}
+    rule: {description: The kind of check that reports the finding., type: str}
+    subject: {description: The container or the firewall chain that it is about., type: str}
     wrong: {description: What is wrong., type: str}
     evidence: {description: What came back., type: str}
     mend: {description: "Commands that mend it, and advice, which begins with #.", type: list, elements: str}
-    fixable: {description: Always false; M(sse.platform.doctor) knows what it may mend by itself., type: bool}
+    fixable: {description: "Always V(false), because only M(sse.platform.doctor) runs commands.", type: bool}
 counts:
-  description: How many of what were proved.
+  description: How many things of each kind were verified.
   returned: when something was looked at
   type: dict
 seconds:
-  description: How long each kind of check took; they run side by side.
+  description: How long each kind of check took. The checks run at the same time.
   returned: when something was looked at
   type: dict
 matrix:
-  description: How many edges of the matrix there are, how many were measured, and how many of each verdict.
+  description: How many connections there are, how many were tried, and how many of them had which result.
   returned: when something was looked at
   type: dict
 grid:
   description: The matrix as a drawing, one line each.
-  returned: with I(grid)
+  returned: with O(grid=true)
   type: list
   elements: str
 notes:
-  description: What could not be judged, and why.
+  description: What could not be verified, and why.
   returned: when something was looked at
   type: list
   elements: str

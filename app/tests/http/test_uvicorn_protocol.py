@@ -7,6 +7,7 @@ import gc
 import tracemalloc
 from unittest.mock import Mock
 
+import pytest
 from sse_harness import Client, Replicas, eventually
 
 from sse_app.http.uvicorn_protocol import Flow, Pipeline
@@ -15,6 +16,7 @@ STREAMS = 100
 KILOBYTES = 10.5  # of Python objects, the test's own end included; with uvicorn's events, deques and scope it was 13.9
 
 
+@pytest.mark.usefixtures("coverage_paused")
 def test_a_stream_keeps_nothing_of_its_request() -> None:
     with Replicas() as replica:
         clients: list[Client] = []

@@ -1,0 +1,40 @@
+"""The checkers of `./sse test lint`: each name with the command that it runs, in the root of the repository."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SHELLS = {b"sh", b"bash", b"dash"}
+
+
+def sources(*paths: str) -> list[str]:
+    """Return the project's files below these paths: tracked ones, and new ones that are not ignored."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *paths]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [name for name in listed if (ROOT / name).is_file()]
+
+
+def is_shell(name: str) -> bool:
+    """Tell a shell script by its first line."""
+    with (ROOT / name).open("rb") as file:
+        first = file.readline(40)
+    return first.startswith(b"#!") and first.split()[-1].rsplit(b"/", 1)[-1] in SHELLS
+
+
+def checkers() -> dict[str, list[str]]:
+    """Return every command by name. Two run at a time, so the slow ones come first."""
+    files = sources()
+    return {
+        "ansible-test sanity": [sys.executable, "tools/sanity.py"],
+        "ansible-lint": ["ansible-lint", "--nocolor", "-q"],
+        "pyright": ["pyright"],
+        "ruff check": ["ruff", "check", "."],
+        "ruff format": ["ruff", "format", "--check", "."],
+        "yamllint": ["yamllint", "--strict", "."],
+        "antsibull-changelog": ["antsibull-changelog", "lint"],
+        "shellcheck": ["shellcheck", *(name for name in files if is_shell(name))],
+        "hadolint": ["hadolint", *(name for name in files if Path(name).name.startswith("Dockerfile"))],
+    }
