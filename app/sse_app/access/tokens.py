@@ -19,7 +19,7 @@ from jwt.types import Options
 from sse_app.access import api_keys, watched_file
 from sse_app.access.credentials import RefusedError
 from sse_app.access.principal import Principal
-from sse_app.base.json_value import Json
+from sse_app.base.json_value import Json, JsonObject
 from sse_app.base.settings import Settings
 
 _OPTIONS: Options = {"require": ["exp", "sub"], "enforce_minimum_key_length": True}
@@ -108,9 +108,7 @@ class Verifier:
                 refused = RefusedError("signature", "the signature is wrong")
         raise refused
 
-    def _claims(
-        self, token: str, key: Key
-    ) -> dict[str, Any]:  # a claim may be any JSON: PyJWT has checked those it knows
+    def _claims(self, token: str, key: Key) -> JsonObject:
         try:
             return jwt.decode(
                 token,
@@ -134,8 +132,8 @@ class Verifier:
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
             raise RefusedError("malformed", "the token is malformed") from None
 
-    def _principal(self, claims: dict[str, Any], key: Key) -> Principal:
-        subject, expires = claims["sub"], float(claims["exp"])
+    def _principal(self, claims: JsonObject, key: Key) -> Principal:
+        subject, expires = str(claims["sub"]), float(str(claims["exp"]))  # PyJWT has checked that this is possible
         if not subject.isprintable() or not 1 <= len(subject) <= _MOST_SUBJECT or not math.isfinite(expires):
             raise RefusedError("claims", f"sub: expected 1 to {_MOST_SUBJECT} printable characters")
         try:

@@ -81,8 +81,8 @@ class Metrics:
     ]
 
     def __init__(self) -> None:
-        for attribute, hint in _DECLARED.items():
-            setattr(self, attribute, hint.__origin__())
+        for attribute, (kind, _) in _DECLARED.items():
+            setattr(self, attribute, kind())
         self._gauges: dict[str, tuple[str, Callable[[], float | None]]] = {}
         self.registry = CollectorRegistry()
         self.registry.register(_Families(self))
@@ -99,8 +99,7 @@ class Metrics:
             value = read()
             if value is not None:
                 yield GaugeMetricFamily(name, help_, value=value)
-        for attribute, hint in _DECLARED.items():
-            family: _Family = hint.__metadata__[0]
+        for attribute, (kind, family) in _DECLARED.items():
             value: Any = getattr(self, attribute)
             if isinstance(value, Histogram):
                 bounds = [*(str(float(bound)) for bound in _SECONDS), "+Inf"]
@@ -108,7 +107,7 @@ class Metrics:
                 yield HistogramMetricFamily(family.name, family.help, buckets=buckets, sum_value=value.sum)
             elif family.label:
                 labelled = CounterMetricFamily(family.name, family.help, labels=[family.label])
-                [values] = get_args(hint.__origin__)
+                [values] = get_args(kind)
                 for key in get_args(values):
                     labelled.add_metric([key], value[key])
                 yield labelled
@@ -116,7 +115,10 @@ class Metrics:
                 yield CounterMetricFamily(family.name, family.help, value=value)
 
 
-_DECLARED: dict[str, Any] = get_type_hints(Metrics, include_extras=True)  # each an Annotated
+_DECLARED: dict[str, tuple[Callable[[], object], _Family]] = {
+    attribute: (hint.__origin__, *hint.__metadata__)
+    for attribute, hint in get_type_hints(Metrics, include_extras=True).items()
+}
 
 
 class _Families(Collector):

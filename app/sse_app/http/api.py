@@ -42,7 +42,8 @@ def build(
         generate_unique_id_function=lambda route: route.name,
         responses={"default": openapi.ANY_PROBLEM},
     )
-    _problems(app)
+    for kind in (Problem, HTTPException, RequestValidationError, Exception):
+        app.add_exception_handler(kind, _answer)
     openapi.describe(app)
     for router in (
         documentation.router(settings, metrics),
@@ -55,26 +56,18 @@ def build(
     return app
 
 
-def _problems(app: FastAPI) -> None:
-    def answer(request: Request, problem: Problem) -> Response:
-        report(problem, request.scope)
-        return problem.response()
+async def _answer(request: Request, error: Exception) -> Response:
+    problem = _problem(error)
+    report(problem, request.scope)
+    return problem.response()
 
-    @app.exception_handler(Problem)
-    async def known(request: Request, error: Problem) -> Response:
-        return answer(request, error)
 
-    @app.exception_handler(HTTPException)
-    async def http(request: Request, error: HTTPException) -> Response:
-        return answer(request, Problem(error.status_code, error.detail, error.headers))
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> Response:
+def _problem(error: Exception) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, HTTPException):
+        return Problem(error.status_code, error.detail, error.headers)
+    if isinstance(error, RequestValidationError):
         first = error.errors()[0]  # of a path or a query: see body.py for bodies
-        return answer(request, Problem(400, f"{first['loc'][-1]}: {first['msg']}"))
-
-    @app.exception_handler(Exception)
-    async def unexpected(request: Request, error: Exception) -> Response:
-        return answer(request, Problem.unexpected())
-
-    _ = known, http, invalid, unexpected
+        return Problem(400, f"{first['loc'][-1]}: {first['msg']}")
+    return Problem.unexpected()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Protocol
 
 from sse_app.base.asgi import Receive, Scope, Send
 from sse_app.base.settings import Settings
@@ -12,26 +11,12 @@ from sse_app.fanout import event_stream
 from sse_app.fanout.hub import Hub
 from sse_app.fanout.socket_writer import SocketWriter, chunk
 from sse_app.fanout.subscriber import Subscriber
+from sse_app.http.uvicorn_protocol import EXTENSION, StreamProtocol
 
 HEADERS = {"content-type": "text/event-stream", "cache-control": "no-store, no-transform", "x-accel-buffering": "no"}
-EXTENSION = "sse_app.connection"  # in the extensions of a scope, where the server offers direct writes
 
 
-class Connection(Protocol):
-    """What the protocol of the server offers. It also tells a stream when it pauses, resumes or is lost."""
-
-    transport: asyncio.Transport
-
-    def begin_stream(self, scope: Scope, subscriber: Subscriber) -> None:
-        """Let the subscriber write to the connection; this empties the scope of the request."""
-        ...
-
-    def end_stream(self) -> None:
-        """Take the connection back from the subscriber."""
-        ...
-
-
-def connection_of(scope: Scope) -> Connection | None:
+def connection_of(scope: Scope) -> StreamProtocol | None:
     """The connection of a request, where the server offers direct writes."""
     return scope.get("extensions", {}).get(EXTENSION)
 
@@ -39,7 +24,7 @@ def connection_of(scope: Scope) -> Connection | None:
 class DirectOutput:
     """Writes to the socket of the connection; while live, the hub does so in its sweeps."""
 
-    def __init__(self, connection: Connection, scope: Scope, subscriber: Subscriber, settings: Settings) -> None:
+    def __init__(self, connection: StreamProtocol, scope: Scope, subscriber: Subscriber, settings: Settings) -> None:
         """RuntimeError where the client has already left."""
         self._connection = connection
         self._scope = scope

@@ -13,8 +13,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from sse_app.base.asgi import Scope
 from sse_app.base.problem import Problem
 from sse_app.fanout.subscriber import Subscriber
-from sse_app.http.stream_output import EXTENSION
 
+EXTENSION = "sse_app.connection"  # in the extensions of a scope: the StreamProtocol of the request
 _HEAD_BYTES = 65_536  # request line and headers; NGINX allows 32 KB
 _HEAD_SECONDS = 20.0  # from a new connection, or the first byte of a later request, to the end of its head
 _PIPELINED = 100  # requests that wait for the answers to earlier ones: about 3 KB each; browsers send none
@@ -63,21 +63,21 @@ _NO_EVENT = _NoEvent()
 
 
 class StreamProtocol(HttpToolsProtocol):
-    """One connection."""
+    """One connection; it tells its stream when to pause, to resume, and that the client is lost."""
 
     stream: Subscriber | None = None
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] - as uvicorn types it
         """Allow a bounded time for the first head."""
         super().connection_made(transport)
         self.flow = Flow(transport)
-        self.pipeline = Pipeline()  # type: ignore[assignment]
+        self.pipeline = Pipeline()  # type: ignore[assignment] - a deque to uvicorn
         self._start_head_timer()
 
     def begin_stream(self, scope: Scope, subscriber: Subscriber) -> None:
-        """Lend the transport to a stream whose head is sent, and free the 2 KB that only its request needed."""
+        """Lend the transport to a stream whose head is sent; this empties the scope and frees 2 KB of the request."""
         self.stream = subscriber
         if self.transport.is_closing():
             subscriber.lose()
@@ -90,7 +90,7 @@ class StreamProtocol(HttpToolsProtocol):
             cycle.message_event = _NO_EVENT  # a stream never calls receive()
 
     def end_stream(self) -> None:
-        """Take the transport back."""
+        """Take the transport back from the stream."""
         self.stream = None
 
     def data_received(self, data: bytes) -> None:
