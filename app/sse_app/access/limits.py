@@ -169,11 +169,6 @@ class Limits:
             self._untold.add(address)
             self._something.set()
 
-    @property
-    def settled(self) -> bool:
-        """Whether Redis knows of this replica and of every stream that it holds."""
-        return self._leased and not self._untold
-
     def _key(self, address: str) -> str:
         return f"{self._settings.topic}:streams:{address}"
 

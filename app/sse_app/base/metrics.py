@@ -44,7 +44,7 @@ class _Family(NamedTuple):
     label: str = ""  # of a Counter, whose type lists the values of the label
 
 
-class Metrics:
+class Metrics(Collector):
     """What is counted, each with its family; each attribute starts as an empty value of its type."""
 
     publishes: Annotated[Counter[Outcome], _Family("sse_publishes", "Publish requests", "outcome")]
@@ -85,7 +85,7 @@ class Metrics:
             setattr(self, attribute, kind())
         self._gauges: dict[str, tuple[str, Callable[[], float | None]]] = {}
         self.registry = CollectorRegistry()
-        self.registry.register(_Families(self))
+        self.registry.register(self)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
 
@@ -93,7 +93,7 @@ class Metrics:
         """Add a number that each scrape reads anew; None leaves it out of the scrape."""
         self._gauges[name] = (help_, read)
 
-    def families(self) -> Iterator[Metric]:
+    def collect(self) -> Iterator[Metric]:
         """Every family with its present values."""
         for name, (help_, read) in self._gauges.items():
             value = read()
@@ -119,11 +119,3 @@ _DECLARED: dict[str, tuple[Callable[[], object], _Family]] = {
     attribute: (hint.__origin__, *hint.__metadata__)
     for attribute, hint in get_type_hints(Metrics, include_extras=True).items()
 }
-
-
-class _Families(Collector):
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-
-    def collect(self) -> Iterator[Metric]:
-        return self._metrics.families()

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sse_app.base import request_context
 from sse_app.base.event import Event
@@ -19,15 +20,15 @@ from sse_app.log.cursor import Cursor, fingerprint
 from sse_app.log.interface import Draft, Log, LogUnavailableError, TooLargeError
 
 
+@dataclass(slots=True)
 class Publisher:
     """Writes events to the log within a deadline."""
 
-    def __init__(self, settings: Settings, log: Log, feed: Feed, metrics: Metrics) -> None:
-        self._settings = settings
-        self._log = log
-        self._feed = feed
-        self._metrics = metrics
-        self._in_flight = 0
+    settings: Settings
+    log: Log
+    feed: Feed
+    metrics: Metrics
+    in_flight: int = 0  # publishes that wait for the log
 
     async def publish(self, events: Sequence[Event], principal: str, key: str) -> list[str]:
         """Write all events or none; return their ids. Raises Problem.
@@ -41,36 +42,36 @@ class Publisher:
         self._check_size(drafts)
         if self._conflicts(drafts[:1]):
             raise self._problem("conflict", Problem(422, _CONFLICT))
-        if self._in_flight >= self._settings.max_publishes:
+        if self.in_flight >= self.settings.max_publishes:
             raise self._problem("overload", _unknown("too many publishes at the same time"))
-        self._in_flight += 1
+        self.in_flight += 1
         begun = time.perf_counter()
         try:
-            async with asyncio.timeout(self._settings.publish_deadline_seconds):
-                first = await self._log.append(drafts)
-                await self._feed.passed(first + len(drafts) - 1)
+            async with asyncio.timeout(self.settings.publish_deadline_seconds):
+                first = await self.log.append(drafts)
+                await self.feed.passed(first + len(drafts) - 1)
                 self._read_back(drafts, first)
         except TooLargeError as error:
             raise self._problem("too_large", Problem(413, str(error))) from error
         except TimeoutError as error:
-            seconds = self._settings.publish_deadline_seconds
+            seconds = self.settings.publish_deadline_seconds
             raise self._problem("unknown", _unknown(f"the log did not answer within {seconds:g} s")) from error
         except LogUnavailableError as error:
             raise self._problem("unknown", _unknown("the log is not available")) from error
         finally:
-            self._in_flight -= 1
-            self._metrics.publish_seconds.observe(time.perf_counter() - begun)
+            self.in_flight -= 1
+            self.metrics.publish_seconds.observe(time.perf_counter() - begun)
         if self._conflicts(drafts):
             raise self._problem("conflict", Problem(422, _CONFLICT))
-        self._metrics.publishes["accepted"] += 1
+        self.metrics.publishes["accepted"] += 1
         return [str(self._cursor(draft, offset)) for offset, draft in enumerate(drafts, first)]
 
     def _check_size(self, drafts: Sequence[Draft]) -> None:
-        most = self._settings.max_body_bytes
+        most = self.settings.max_body_bytes
         if sum(len(draft.data) + len(draft.channel) + len(draft.event) for draft in drafts) > most:
             raise self._problem("too_large", Problem(413, f"the events take more than {most} bytes as stored"))
         for index, draft in enumerate(drafts):
-            size, most = frame_size(draft.event, draft.data), self._settings.max_event_bytes
+            size, most = frame_size(draft.event, draft.data), self.settings.max_event_bytes
             if size > most:
                 detail = f"event {index} takes {size} bytes of a stream: expected at most {most}"
                 raise self._problem("too_large", Problem(413, detail))
@@ -78,19 +79,19 @@ class Publisher:
     def _read_back(self, drafts: Sequence[Draft], first: int) -> None:
         """Check the records read at these offsets: the log may have changed before this replica has noticed."""
         for offset, draft in enumerate(drafts, first):
-            if not self._feed.holds(Cursor(offset, fingerprint(draft.key)), draft.key):
+            if not self.feed.holds(Cursor(offset, fingerprint(draft.key)), draft.key):
                 raise LogUnavailableError("the log has changed")
 
     def _cursor(self, draft: Draft, offset: int) -> Cursor:
-        seen = self._feed.window.find(draft.key)
+        seen = self.feed.window.find(draft.key)
         return Cursor(offset if seen is None else seen.first, fingerprint(draft.key))
 
     def _conflicts(self, drafts: Sequence[Draft]) -> bool:
-        found = ((draft, self._feed.window.find(draft.key)) for draft in drafts)
+        found = ((draft, self.feed.window.find(draft.key)) for draft in drafts)
         return any(seen is not None and seen.digest != draft.digest for draft, seen in found)
 
     def _problem(self, outcome: Outcome, problem: Problem) -> Problem:
-        self._metrics.publishes[outcome] += 1
+        self.metrics.publishes[outcome] += 1
         return problem
 
 

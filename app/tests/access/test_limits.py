@@ -61,7 +61,7 @@ def admitted(replicas: Replicas, address: str = "198.51.100.1", index: int = 0) 
 
 def redis_knows(replicas: Replicas) -> bool:
     """Whether every replica has its lease, and has told what it had to tell."""
-    return all(one.limits.settled for one in replicas.services)
+    return all(one.limits._leased and not one.limits._untold for one in replicas.services)
 
 
 def test_over_the_rate_is_a_429_that_says_when_to_come_back_and_stores_nothing() -> None:

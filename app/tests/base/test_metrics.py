@@ -29,7 +29,7 @@ def scraped(replica: Replicas) -> dict[tuple[str, ...], float]:
 
 
 def test_every_label_value_is_there_from_the_start_as_zero() -> None:
-    found = {family.name: family for family in Metrics().families()}
+    found = {family.name: family for family in Metrics().collect()}
     for name, label, values in [
         ("sse_publishes", "outcome", outcomes.Outcome),
         ("sse_resumes", "source", outcomes.Source),
@@ -118,7 +118,7 @@ def test_a_log_that_is_away_shows(channel: str) -> None:
 def test_the_documentation_lists_every_metric_as_it_is() -> None:
     service = Service(Settings(redis_host="redis"))
     rows = ["| metric | kind | labels | what |", "|---|---|---|---|"]
-    for family in service.metrics.families():
+    for family in service.metrics.collect():
         name = f"{family.name}_total" if family.type == "counter" else family.name
         labels: dict[str, list[str]] = {}
         for sample in family.samples:

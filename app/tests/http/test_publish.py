@@ -91,7 +91,7 @@ def test_a_log_that_is_away_gives_503_unknown_and_the_retry_settles_it(channel: 
 
 def test_more_publishes_than_may_be_in_flight_are_refused_at_once(channel: str) -> None:
     with Replicas(max_publishes=1) as replica:
-        replica.call(lambda: setattr(replica.service.publisher, "_in_flight", 1))
+        replica.call(lambda: setattr(replica.service.publisher, "in_flight", 1))
         assert replica.post({"channel": channel, "data": 1}).json["outcome"] == "unknown"
 
 

@@ -519,7 +519,7 @@ def queries(each: Rendered) -> list[str]:
 
 def test_dashboard_and_alerts_ask_for_series_that_the_service_exposes(rendered: dict[str, Rendered]) -> None:
     settings = app_settings.load({"REDIS_HOST": "redis"})  # so that every gauge is there
-    samples = [sample for family in Service(settings).metrics.families() for sample in family.samples]
+    samples = [sample for family in Service(settings).metrics.collect() for sample in family.samples]
     asked = [(name, rest) for query in queries(rendered["default"]) for name, rest in OURS.findall(query)]
     assert len({name for name, _ in asked}) > 15
     for name, matchers in asked:
