@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.model import spec
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LEFTOVERS, Observed
-from ansible_collections.sse.platform.plugins.module_utils.model.types import ActionKind
 
 if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.types import ActionKind, Release, Spec

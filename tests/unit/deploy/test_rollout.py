@@ -11,8 +11,17 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy import rollout
 from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import ReleaseStore
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL, Observed
 from ansible_collections.sse.platform.plugins.module_utils.model.release import build
+from ansible_collections.sse.platform.plugins.module_utils.model.types import Network
 
-NETWORK = {"name": "n", "driver": "bridge", "subnet": "10.0.0.0/24", "internal": False, "device": "br-n"}
+NETWORK: Network = {
+    "name": "n",
+    "driver": "bridge",
+    "subnet": "10.0.0.0/24",
+    "gateway": "10.0.0.1",
+    "ip_range": "10.0.0.128/25",
+    "internal": False,
+    "device": "br-n",
+}
 BROKEN = "broken"
 
 
