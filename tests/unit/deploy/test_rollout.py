@@ -14,6 +14,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.release import 
 from ansible_collections.sse.platform.plugins.module_utils.model.types import Network
 
 NETWORK: Network = {
+    "segment": "network",
     "name": "n",
     "driver": "bridge",
     "subnet": "10.0.0.0/24",
