@@ -6,34 +6,24 @@ import datetime as dt
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.sse.platform.plugins.module_utils.settings import conversion as rules
-from ansible_collections.sse.platform.plugins.module_utils.settings import cross_rules, names, network
+from ansible_collections.sse.platform.plugins.module_utils.settings import conversion, cross_rules, names, network
+from ansible_collections.sse.platform.plugins.module_utils.settings.options import Option, load
+from ansible_collections.sse.platform.plugins.module_utils.settings.values import expected
 
 COLLECTION = Path(__file__).resolve().parents[2]
-# A value may refer to variables that refer to others; each pass settles one level.
+# A value may refer to variables that refer to others; each pass resolves one level.
 PASSES = 5
-# Facts of our own flow that begin like a role's name.
+# Facts of this collection that begin with a role's name.
 OWN_FACTS = ("stack_declarations", "stack_outcome", "network_steps")
-# Patterns of names that belong to somebody else.
-IGNORED = "stack_foreign_variables"
-
-
-def role_options(roles: Path) -> dict[str, dict[str, dict[str, Any]]]:
-    """The options of every role's main entry point, by role and variable."""
-    # As yaml.safe_load, in C where libyaml is there: ten times as fast.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    options: dict[str, dict[str, dict[str, Any]]] = {}
-    for path in sorted(roles.glob("*/meta/argument_specs.yml")):
-        spec = loader(path.read_bytes()).get_single_data()
-        options[path.parts[-3]] = spec["argument_specs"].get("main", {}).get("options") or {}
-    return options
+# The setting that holds patterns of names which belong to somebody else.
+FOREIGN = "stack_foreign_variables"
 
 
 class ActionModule(ActionBase):
@@ -48,41 +38,34 @@ class ActionModule(ActionBase):
         """Return the fact ``settings``, or fail with every problem in one message."""
         result = super().run(tmp, task_vars)
         self.validate_argument_spec({})
-        by_role = role_options(COLLECTION / "roles")
+        by_role = load(COLLECTION / "roles", _read_yaml)
         options = {name: option for role in by_role.values() for name, option in role.items()}
         variables = {**self._defaults(by_role, task_vars or {}), **(task_vars or {})}
 
-        settings, problems = self._convert(options, variables)
-        ignored = settings.get(IGNORED, [])
-        misspelt, strangers = names.unknown_names(self._given(variables), options, by_role, ignored)
-        problems = [*misspelt, *problems, *cross_rules.cross_problems(settings, _is_readable)]
-        pair = [settings.get(name) or "" for name in ("nginx_certificate", "nginx_certificate_key")]
-        if all(map(_is_readable, pair)):
-            problems += _certificate_problems(*pair)
-        keys = settings.get("app_keys_file")
-        if keys and _is_readable(keys):
-            problems += _keys_problems(keys, self._loader.get_real_file(keys))
+        settings, refused = self._convert(options, variables)
+        misspelt, strangers = names.unknown_names(self._given(variables), options, by_role, settings.get(FOREIGN, []))
+        broken = cross_rules.problems(settings, options, _is_readable)
+        problems = [*misspelt, *refused, *broken, *self._file_problems(settings, options)]
         if problems:
             count = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
             lines = "".join(f"\n  - {problem}" for problem in problems)
-            msg = f"{count} not accepted, and nothing was changed:{lines}"
-            raise AnsibleActionFail(msg)
+            raise AnsibleActionFail(f"{count} not accepted, and nothing was changed:{lines}")
 
         settings.update(network.derived(settings))
         result["warnings"] = strangers
         result["ansible_facts"] = {"settings": settings}
-        # With a secret among them, -v prints no result at all.
+        # With a secret among the settings, -v prints no result at all.
         result["_ansible_no_log"] = any(option.get("no_log") and settings.get(name) for name, option in options.items())
         return result
 
     @staticmethod
     def _given(variables: dict[str, Any]) -> list[str]:
-        """Names that the inventory and -e bring, without what plays, roles and Ansible itself define."""
-        names = variables["hostvars"].raw_get(variables["inventory_hostname"])
-        return [name for name in names if not name.startswith(("_", "ansible_")) and name not in OWN_FACTS]
+        """Return the names that the inventory and -e bring, without those of plays, roles and Ansible itself."""
+        given = variables["hostvars"].raw_get(variables["inventory_hostname"])
+        return [name for name in given if not name.startswith(("_", "ansible_")) and name not in OWN_FACTS]
 
-    def _defaults(self, by_role: dict[str, dict[str, Any]], variables: dict[str, Any]) -> dict[str, Any]:
-        """Defaults of roles that the play does not import statically, so that every verb has the same settings."""
+    def _defaults(self, by_role: Mapping[str, Mapping[str, Option]], variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the defaults of roles that the play does not import, so that every command has the same settings."""
         defaults: dict[str, Any] = {}
         for role, options in by_role.items():
             path = COLLECTION / "roles" / role / "defaults/main.yml"
@@ -90,68 +73,73 @@ class ActionModule(ActionBase):
                 defaults.update(self._loader.load_from_file(str(path), trusted_as_template=True) or {})
         return defaults
 
-    def _convert(
-        self, options: dict[str, dict[str, Any]], variables: dict[str, Any]
-    ) -> tuple[dict[str, Any], list[str]]:
+    def _convert(self, options: Mapping[str, Option], variables: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """Return the settings that are accepted, and one sentence for each that is not."""
         settings: dict[str, Any] = {}
         problems: dict[str, str] = {}
-        templates: dict[str, Any] = {}
-        for name, option in options.items():
-            if name not in variables:
-                if option.get("required"):
-                    problems[name] = f"{name} is missing: accepted is {rules.accepted(name, option)}"
-            elif _has_template(variables[name]):
-                templates[name] = variables[name]
-            else:
-                self._settle(name, variables[name], option, settings, problems)
+
+        def convert(name: str, value: Any) -> None:
+            value = conversion.plain(value)
+            try:
+                settings[name] = conversion.convert(value, options[name])
+            except conversion.RefusedError as reason:
+                problems[name] = conversion.problem(name, value, options[name], reason)
+
+        given = {name: variables[name] for name in options if name in variables}
+        templates = {name: value for name, value in given.items() if _has_template(value)}
+        for name, value in given.items():
+            if name not in templates:
+                convert(name, value)
         for _ in range(PASSES):
             before = dict(settings)
             templar = self._templar.copy_with_new_env(available_variables={**variables, **settings})
             for name, value in templates.items():
                 problems.pop(name, None)
                 try:
-                    resolved = templar.template(value)
+                    convert(name, templar.template(value))
                 except AnsibleError as error:
-                    reason = str(error).splitlines()[0]
-                    problems[name] = f"{name} is {rules.show(rules.plain(value), options[name])}: {reason}"
-                    continue
-                self._settle(name, resolved, options[name], settings, problems)
+                    shown = conversion.show(conversion.plain(value), options[name])
+                    problems[name] = f"{name} is {shown}: {str(error).splitlines()[0]}"
             if settings == before:
                 break
         # A default that is built from a refused value is refused only because of it.
         return settings, [text for name, text in problems.items() if not _mentions(templates.get(name), problems, name)]
 
-    @staticmethod
-    def _settle(
-        name: str, value: Any, option: dict[str, Any], settings: dict[str, Any], problems: dict[str, str]
-    ) -> None:
-        value = rules.plain(value)
-        try:
-            settings[name] = rules.convert(name, value, option)
-        except rules.RefusedError as reason:
-            problems[name] = rules.problem(name, value, option, reason)
+    def _file_problems(self, settings: Mapping[str, Any], options: Mapping[str, Option]) -> Iterator[str]:
+        """Say what is wrong with files on the controller that can be tried before they are used."""
+        for name, option in options.items():
+            module, other, path = option.get("read_by"), option.get("key_of"), settings.get(name, "")
+            if module and _is_readable(path):
+                yield from _reading_problems(module, name, path, self._loader.get_real_file(path), option)
+            if other and _is_readable(path) and _is_readable(settings.get(other, "")):
+                yield from _certificate_problems((other, settings[other]), (name, path))
+
+
+def _read_yaml(text: bytes) -> Any:
+    # As yaml.safe_load, but in C where libyaml is there: ten times as fast.
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text).get_single_data()
 
 
 def _is_readable(path: str) -> bool:
     return bool(path) and os.access(Path(path).expanduser(), os.R_OK)
 
 
-def _certificate_problems(certificate: str, key: str) -> list[str]:
-    # Costs 30 ms to load: only who brings a certificate pays.
+def _certificate_problems(certificate: tuple[str, str], key: tuple[str, str]) -> list[str]:
+    # It takes 30 ms to load: only who brings a certificate pays for it.
     from ansible_collections.sse.platform.plugins.module_utils.settings import certificate as pair  # noqa: PLC0415
 
-    return pair.problems(certificate, key, dt.datetime.now(dt.timezone.utc))
+    return pair.problems(pair.GivenFile(*certificate), pair.GivenFile(*key), dt.datetime.now(dt.timezone.utc))
 
 
-def _keys_problems(name: str, path: str) -> list[str]:
-    """Have the program that will read the file say whether it can; `path` is the file, decrypted."""
-    command = [sys.executable, "-m", "sse_app.keys", path]
+def _reading_problems(module: str, name: str, path: str, decrypted: str, option: Option) -> list[str]:
+    """Ask the program that will read a file whether it can."""
+    command = [sys.executable, "-m", module, decrypted]
     environment = {**os.environ, "PYTHONPATH": str(COLLECTION / "app")}
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if run.returncode == 0:
         return []
-    reason = run.stderr.strip().removeprefix(f"{path}: ")
-    return [f"app_keys_file is '{name}': {reason}; accepted is a file of API keys (./sse key makes one)"]
+    reason = run.stderr.strip().removeprefix(f"{decrypted}: ")
+    return [f"{name} is '{path}': {reason}; expected {expected(option)}"]
 
 
 def _mentions(template: Any, names: Iterable[str], own: str) -> bool:

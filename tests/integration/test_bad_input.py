@@ -44,7 +44,7 @@ RULES: list[tuple[str, list[str]]] = [
     ("network_gateway=10.251.86.1", ["outside of network_subnet"]),
     ("network_ip_range=10.251.87.0/25", ["10.251.87.10, which is reserved for a service"]),
     ("redis_port=18280", ["exposure_http_port and redis_port are both 18280"]),
-    ("exposure_profile=production", ["exposure_unauthenticated_publishing is false", "accepted is app_auth true"]),
+    ("exposure_profile=production", ["exposure_unauthenticated_publishing is false", "expected app_auth true"]),
     ("grafana_archive=/etc/hostname", ["grafana_archive_sha256 is ''", "both or neither"]),
 ]
 

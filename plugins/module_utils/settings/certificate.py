@@ -1,35 +1,48 @@
-"""Whether a certificate and its key on the controller can serve: asked of OpenSSL before anything changes."""
+"""Whether a certificate and its key on the controller fit together: OpenSSL is asked before anything changes."""
 
 from __future__ import annotations
 
 import datetime as dt
 import ssl
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography import x509  # comes with ansible-core
 
 
-def problems(certificate: str, key: str, now: dt.datetime) -> list[str]:
-    """What is wrong with the pair, one sentence each."""
-    chain, secret = Path(certificate).expanduser(), Path(key).expanduser()
+class GivenFile(NamedTuple):
+    """The variable that names a file, and the path that it has."""
+
+    name: str
+    value: str
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return Path(self.value).expanduser()
+
+    def problem(self, found: str, expected: str) -> str:
+        """Return the sentence for what is wrong with the file."""
+        return f"{self.name} is '{self.value}': {found}; expected {expected}"
+
+
+def problems(certificate: GivenFile, key: GivenFile, now: dt.datetime) -> list[str]:
+    """Say what is wrong with the pair, one sentence each."""
     found: list[str] = []
-    if secret.stat().st_mode & 0o077:
-        found.append(f"nginx_certificate_key is '{key}': others can read it; accepted is a file of mode 0600")
+    if key.path.stat().st_mode & 0o077:
+        found.append(key.problem("others can read it", "a file of mode 0600"))
     try:
-        leaf = x509.load_pem_x509_certificates(chain.read_bytes())[0]
+        leaf = x509.load_pem_x509_certificates(certificate.path.read_bytes())[0]
     except ValueError:
-        return [
-            *found,
-            f"nginx_certificate is '{certificate}': it is no certificate in PEM; accepted is its chain in PEM",
-        ]
+        return [*found, certificate.problem("it is no certificate in PEM", "the certificate and its chain in PEM")]
     try:
-        # An encrypted key would ask for its password at the terminal; nginx could not be asked.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain, secret, password="")
+        # Without a password argument, OpenSSL would ask for one at the terminal. NGINX cannot ask for one.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate.path, key.path, password="")
     except (ssl.SSLError, ValueError) as error:
         reason = getattr(error, "reason", None) or "not readable"
-        accepted = "accepted is the certificate's own key in PEM, without a password"
-        found.append(f"nginx_certificate_key is '{key}': it does not fit the certificate ({reason}); {accepted}")
+        expected = "the certificate's own key in PEM, without a password"
+        found.append(key.problem(f"it does not fit the certificate ({reason})", expected))
     if leaf.not_valid_after_utc < now:
         ended = f"it ended on {leaf.not_valid_after_utc:%Y-%m-%d}"
-        found.append(f"nginx_certificate is '{certificate}': {ended}; accepted is one that is valid now")
+        found.append(certificate.problem(ended, "a certificate that is valid now"))
     return found

@@ -1,7 +1,7 @@
-"""Public variables: strict conversion by argument_specs, ranges, misspelt names, and rules between variables.
+"""Convert the value of a public variable to the type that its argument_specs name, or refuse it.
 
-Pure: nothing here reads a host. Every problem is one sentence that names the variable, its value (never a secret's)
-and what is accepted.
+Pure: nothing here reads a host. The sentence for a refused value names the variable, its value (never a secret) and
+what was expected.
 """
 
 from __future__ import annotations
@@ -9,21 +9,24 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from ansible_collections.sse.platform.plugins.module_utils.settings.ranges import rule_of
+from ansible_collections.sse.platform.plugins.module_utils.settings import values
+
+if TYPE_CHECKING:
+    from ansible_collections.sse.platform.plugins.module_utils.settings.options import Option
 
 TRUE = ("true", "yes", "on", "1")
 FALSE = ("false", "no", "off", "0")
-SHOWN_LENGTH = 80
+SHOWN_LENGTH = 80  # characters of a value in a message
 
 
 class RefusedError(Exception):
-    """A value is not accepted; the text says what is."""
+    """A value is refused; the text says what was expected."""
 
 
 def plain(value: Any) -> Any:
-    """The same value in Python's own types, without what Ansible ties to it."""
+    """Return the same value in Python's own types, without the tags that Ansible adds."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, Mapping):
@@ -36,8 +39,8 @@ def plain(value: Any) -> Any:
     return value
 
 
-def show(value: Any, option: Mapping[str, Any]) -> str:
-    """The value for a message: short, and never a secret."""
+def show(value: Any, option: Option) -> str:
+    """Return the value for a message: short, and never a secret."""
     if option.get("no_log"):
         return "a secret (not shown)"
     text = repr(value) if isinstance(value, str) else json.dumps(value, default=str)
@@ -61,13 +64,9 @@ def _to_float(value: Any) -> float:
 
 
 def _to_bool(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
     text = str(value).strip().lower() if isinstance(value, (str, int)) else ""
-    if text in TRUE:
-        return True
-    if text in FALSE:
-        return False
+    if text in (*TRUE, *FALSE):
+        return text in TRUE
     raise RefusedError
 
 
@@ -78,75 +77,56 @@ def _to_str(value: Any) -> str:
 
 
 def _to_list(value: Any) -> list[Any]:
-    if isinstance(value, list):
-        return cast("list[Any]", value)
-    if isinstance(value, str):
-        return _from_json(value, list) if value.lstrip().startswith("[") else [p.strip() for p in value.split(",") if p]
-    raise RefusedError
+    if isinstance(value, str) and not value.lstrip().startswith("["):
+        return [part.strip() for part in value.split(",") if part]
+    return _or_json(value, list)
 
 
 def _to_dict(value: Any) -> dict[str, Any]:
-    if isinstance(value, dict):
-        return cast("dict[str, Any]", value)
-    if isinstance(value, str):
-        return _from_json(value, dict)
-    raise RefusedError
+    return _or_json(value, dict)
 
 
-def _from_json(text: str, kind: type) -> Any:
+def _or_json(value: Any, kind: type) -> Any:
+    """Accept a value of this type, or JSON text of one."""
     try:
-        value = json.loads(text)
+        found = json.loads(value) if isinstance(value, str) else value
     except ValueError:
         raise RefusedError from None
-    if not isinstance(value, kind):
+    if not isinstance(found, kind):
         raise RefusedError
-    return value
+    return found
 
 
-TYPES: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    "int": ("an integer", _to_int),
-    "float": ("a number", _to_float),
-    "bool": ("true or false", _to_bool),
-    "str": ("text (put a number, true, false or null in quotes)", _to_str),
-    "path": ("a path", _to_str),
-    "list": ("a list", _to_list),
-    "dict": ("a dictionary", _to_dict),
-    "raw": ("any value", lambda value: value),
+PARSERS: dict[str, Callable[[Any], Any]] = {
+    "int": _to_int,
+    "float": _to_float,
+    "bool": _to_bool,
+    "str": _to_str,
+    "path": _to_str,
+    "list": _to_list,
+    "dict": _to_dict,
+    "raw": lambda value: value,
 }
 
 
-def accepted(name: str, option: Mapping[str, Any]) -> str:
-    """What a variable accepts, in words."""
-    if option.get("choices"):
-        return "one of " + ", ".join(str(choice) for choice in option["choices"])
-    kind = option.get("type", "str")
-    rule = rule_of(name, kind)
-    return rule.accepted if rule else TYPES[kind][0]
-
-
-def convert(name: str, value: Any, option: Mapping[str, Any]) -> Any:
-    """Return the value in the type of its argument_specs; RefusedError says what is accepted instead."""
+def convert(value: Any, option: Option) -> Any:
+    """Return the value in the type of its argument_specs; RefusedError says what was expected instead."""
+    expected = values.expected(option)
     if value is None:
-        msg = f"{accepted(name, option)} (leave the variable out for its default)"
-        raise RefusedError(msg)
+        raise RefusedError(f"{expected}; leave the variable out for its default")
     kind = option.get("type", "str")
     try:
-        converted = TYPES[kind][1](value)
-        if kind == "list" and option.get("elements"):
-            converted = [TYPES[option["elements"]][1](item) for item in converted]
+        converted = PARSERS[kind](value)
+        if kind == "list" and "elements" in option:
+            converted = [PARSERS[option["elements"]](item) for item in converted]
     except RefusedError:
-        if accepted(name, option) == TYPES[kind][0] or option.get("choices"):
-            raise RefusedError(accepted(name, option)) from None
-        msg = f"{TYPES[kind][0]}: {accepted(name, option)}" if kind in ("str", "list") else accepted(name, option)
-        raise RefusedError(msg) from None
-    rule = rule_of(name, kind)
-    if option.get("choices") and converted not in option["choices"]:
-        raise RefusedError(accepted(name, option))
-    if rule and not rule.holds(converted):
-        raise RefusedError(rule.accepted)
+        as_text = kind == "str" and "choices" not in option and expected != values.WORDS[kind]
+        raise RefusedError(f"{expected}, as {values.WORDS[kind]}" if as_text else expected) from None
+    if not values.holds(converted, option):
+        raise RefusedError(expected)
     return converted
 
 
-def problem(name: str, value: Any, option: Mapping[str, Any], reason: RefusedError) -> str:
-    """The sentence for a refused value."""
-    return f"{name} is {show(value, option)}: accepted is {reason}"
+def problem(name: str, value: Any, option: Option, reason: RefusedError) -> str:
+    """Return the sentence for a refused value."""
+    return f"{name} is {show(value, option)}: expected {reason}"

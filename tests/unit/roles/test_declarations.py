@@ -14,7 +14,7 @@ import pytest
 import yaml
 from ansible_collections.sse.platform.plugins.module_utils.deploy import secret_store
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, release, segments
-from ansible_collections.sse.platform.plugins.module_utils.settings import ranges
+from ansible_collections.sse.platform.plugins.module_utils.settings import options, values
 from ansible_collections.sse.platform.plugins.module_utils.views import audit, diagram, project
 from sse_app.access import api_keys
 from sse_app.access.schemas import Schemas
@@ -504,7 +504,8 @@ def test_the_collection_and_the_service_take_the_same_channels(name: str) -> Non
         taken = True
     except ValueError:
         taken = False
-    assert bool(ranges.CHANNELS.fullmatch(name)) == taken
+    option = options.load(ROOT / "roles", yaml.safe_load)["app"]["app_schemas"]
+    assert values.holds({name: {}}, option) == taken
 
 
 def queries(each: Rendered) -> list[str]:

@@ -39,7 +39,9 @@ def make(directory: Path, name: str) -> tuple[Path, Path]:
 
 
 def told(chain: Path, key: Path, now: dt.datetime = NOW) -> str:
-    return "\n".join(certificate.problems(str(chain), str(key), now))
+    certificate_file = certificate.GivenFile("nginx_certificate", str(chain))
+    key_file = certificate.GivenFile("nginx_certificate_key", str(key))
+    return "\n".join(certificate.problems(certificate_file, key_file, now))
 
 
 def test_a_good_pair_is_accepted(pair: tuple[Path, Path]) -> None:

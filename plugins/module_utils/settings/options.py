@@ -1,0 +1,78 @@
+"""The public variables of every role, as meta/argument_specs.yml and meta/values.yml beside it declare them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypedDict, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+class Refusal(TypedDict):
+    """A combination of settings that is refused."""
+
+    when: dict[str, Any]  # by variable: its value, or `given` for any value that is not empty
+    because: str
+    expected: str
+
+
+class Option(TypedDict, total=False):
+    """One public variable."""
+
+    # From meta/argument_specs.yml, the keys that are read here.
+    type: str
+    elements: str
+    choices: list[str]
+    required: bool
+    no_log: bool
+    # From meta/values.yml: which values of its type a variable may have.
+    format: str  # a name in FORMATS, or one of CHECKS in values.py
+    minimum: int
+    maximum: int
+    unit: str
+    pattern: str  # of the whole text
+    key_pattern: str  # of a dictionary
+    item_pattern: str
+    item_types: list[str]  # of the items of a dictionary: str, dict, bool
+    expected: str  # the values in words, where the other keys do not say it
+    # From meta/values.yml: how it depends on other variables.
+    needs: str  # the variable that must be given where this one is given
+    only_if: dict[str, Any]  # the settings that this variable is used with
+    refused: list[Refusal]
+    # From meta/values.yml: what is tried on the controller, before anything changes.
+    read_by: str  # the Python module below app/ that will read the file
+    key_of: str  # the variable of the certificate that this file is the key of
+
+
+# What several variables of roles share: `format: size` stands for these keys.
+FORMATS: dict[str, Option] = {
+    "published_port": {"minimum": 1, "maximum": 65535},  # no two of them may be equal
+    "size": {"pattern": "[1-9][0-9]*[kmg]", "expected": "a size such as 256m or 1g"},
+    "file": {"expected": "'' or the path of a readable file"},
+    "ipv4_address": {"expected": "an IPv4 address such as 127.0.0.1"},
+    "environment": {
+        "key_pattern": "[A-Za-z_][A-Za-z0-9_]*",
+        "item_pattern": r"[^\x00]*",
+        "expected": "a dictionary of variable names and text (put numbers and true or false in quotes)",
+    },
+}
+
+
+def load(roles: Path, read: Callable[[bytes], Any]) -> dict[str, dict[str, Option]]:
+    """Return the options of every role's main entry point, by role and variable.
+
+    :param read: reads YAML, such as yaml.safe_load
+    """
+    found: dict[str, dict[str, Option]] = {}
+    for path in sorted(roles.glob("*/meta/argument_specs.yml")):
+        specs: dict[str, Any] = read(path.read_bytes())["argument_specs"].get("main", {}).get("options") or {}
+        values = path.with_name("values.yml")
+        limits: dict[str, Any] = read(values.read_bytes()) if values.exists() else {}
+        found[path.parts[-3]] = {name: option(spec, limits.get(name, {})) for name, spec in specs.items()}
+    return found
+
+
+def option(spec: dict[str, Any], limits: dict[str, Any]) -> Option:
+    """Put together what both files say about one variable."""
+    return cast("Option", {**spec, **FORMATS.get(limits.get("format", ""), {}), **limits})

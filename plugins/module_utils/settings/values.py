@@ -1,0 +1,77 @@
+"""Which values a public variable may have, and the same in words."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ansible_collections.sse.platform.plugins.module_utils.settings.options import Option
+
+WORDS = {
+    "int": "an integer",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "text (put a number, true, false or null in quotes)",
+    "path": "a path",
+    "list": "a list",
+    "dict": "a dictionary",
+    "raw": "any value",
+}
+ITEM_TYPES = {"str": str, "dict": dict, "bool": bool}
+NO_CONTROL_CHARACTERS = r"[^\x00-\x1f\x7f]*"
+
+
+def expected(option: Option) -> str:
+    """Say which values a variable may have."""
+    if "choices" in option:
+        return "one of " + ", ".join(map(str, option["choices"]))
+    if "expected" in option:
+        return option["expected"]
+    if "minimum" in option and "maximum" in option:
+        return f"an integer from {option['minimum']} to {option['maximum']} {option.get('unit', '')}".strip()
+    return WORDS[option.get("type", "str")]
+
+
+def holds(value: Any, option: Option) -> bool:
+    """Tell whether a variable may have this value, which is of the variable's type."""
+    if value not in option.get("choices", [value]):
+        return False
+    if "minimum" in option and "maximum" in option:
+        return option["minimum"] <= value <= option["maximum"]
+    if isinstance(value, str) and not re.fullmatch(option.get("pattern", NO_CONTROL_CHARACTERS), value):
+        return False
+    if isinstance(value, dict) and not all(
+        _is(key, option.get("key_pattern")) and _is(item, option.get("item_pattern"), option.get("item_types"))
+        for key, item in cast("dict[Any, Any]", value).items()
+    ):
+        return False
+    check = CHECKS.get(option.get("format", ""))
+    return check is None or check(value)
+
+
+def _is(value: Any, pattern: str | None, types: list[str] | None = None) -> bool:
+    if types and not isinstance(value, tuple(ITEM_TYPES[one] for one in types)):
+        return False
+    return pattern is None or (isinstance(value, str) and re.fullmatch(pattern, value) is not None)
+
+
+def _is_ipv4_address(value: Any) -> bool:
+    try:
+        ipaddress.IPv4Address(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _are_networks(values: list[Any]) -> bool:
+    try:
+        return all(isinstance(value, str) and ipaddress.ip_network(value) for value in values)
+    except ValueError:
+        return False
+
+
+CHECKS: dict[str, Callable[[Any], bool]] = {"ipv4_address": _is_ipv4_address, "networks": _are_networks}
