@@ -14,13 +14,14 @@ ROLES = Path(__file__).resolve().parents[2] / "roles"
 OF_THE_HOST = ("inventory_hostname", "ansible_host")
 
 
-def collected(declared: dict[str, Any], images: dict[str, Any]) -> dict[str, list[Any]]:
+def collected(declared: dict[str, Any], images: dict[str, Any]) -> dict[str, Any]:
     """Gather what services say of themselves for others, of those whose image can be had."""
     available = [one for service, one in declared.items() if service not in images["unavailable"]]
+    files = {name: path for one in available for name, path in one.get("secret_files", {}).items()}
     return {
         f"stack_{key}": [item for declaration in available for item in declaration.get(key, [])]
         for key in ("metrics", "routes")
-    }
+    } | {"stack_secret_files": files}
 
 
 class ActionModule(ActionBase):

@@ -7,7 +7,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.sse.platform.plugins.module_utils.deploy import network_steps, preflight
-from ansible_collections.sse.platform.plugins.module_utils.model import connections, segments
+from ansible_collections.sse.platform.plugins.module_utils.model import connections, secret, segments
 from ansible_collections.sse.platform.plugins.module_utils.model.release import build
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.verify import kinds
@@ -43,13 +43,19 @@ class ActionModule(ActionBase):
                     unavailable=images["unavailable"],
                     allow_from=settings["exposure_allow_from"],
                     twins=preflight.twins(settings, host),
+                    checks=kinds.declared({service: declared[service] for service in wanted}),
                 )
-                release["checks"] = kinds.declared({service: declared[service] for service in wanted})
             except SpecError as error:
                 raise AnsibleActionFail(
                     f"The declared services don't make a release; nothing was changed.\n- {error}"
                 ) from error
             releases.append(release)
+        if not all(arguments["projects"].values()):
+            secrets = {name: one for release in releases for name, one in release["secrets"].items()}
+            wrong = secret.problems(settings["stack_secrets"], secrets)
+            if wrong:
+                lines = "".join(f"\n- {one}" for one in wrong)
+                raise AnsibleActionFail(f"The given secrets fit no declaration; nothing was changed.{lines}")
         # Where a project takes all that no other claims, these are all; else some may be another run's.
         unreachable = connections.problems(releases, alone=all(arguments["projects"].values()))
         if unreachable:

@@ -47,7 +47,10 @@ def limited(release: Release, latest: Release | None, services: list[str]) -> Re
     order = [name for name in release["containers"] if name in merged] + [
         name for name in merged if name not in release["containers"]
     ]
-    return {**release, "containers": {name: merged[name] for name in order}}
+    checks = release.get("checks", [])
+    kept_checks = [one for one in latest.get("checks", checks) if one["service"] not in services]
+    taken_checks = [one for one in checks if one["service"] in services]
+    return {**release, "containers": {name: merged[name] for name in order}, "checks": [*kept_checks, *taken_checks]}
 
 
 def has_ipv6(release: Release) -> bool:

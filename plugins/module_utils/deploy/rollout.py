@@ -134,7 +134,7 @@ class Rollout:
     def __init__(self, request: Request, release: Release) -> None:
         """Take the services to which this run is not limited from the latest release; raises SpecError."""
         self.request = request
-        self.store = Store(request.state_directory, request.secrets)
+        self.store = Store(request.state_directory, request.secrets, release.get("secrets", {}))
         self.files = Files(request.state_directory, self.store)
         self.releases = ReleaseStore(request.state_directory, release["project"])
         self.release = limited(release, self.releases.latest(), request.services)
@@ -322,7 +322,7 @@ def tear_down(stack: str, state_directory: str, parallel: int, *, delete_data: b
         for name in set(ours) & set(known):
             for needed in set(known[name]["after"]) & set(ours):
                 after[needed].add(name)
-        applier = Applier(engine, Files(state_directory, Store(state_directory, {})), known)
+        applier = Applier(engine, Files(state_directory, Store(state_directory, {}, {})), known)
         actions = [Action("remove", name, ["stack destroyed"], one.id) for name, one in ours.items()]
         applier.graph({action.container: applier.step(action) for action in actions}, after, parallel)
         for network in removed.networks:

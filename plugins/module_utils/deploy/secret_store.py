@@ -19,53 +19,38 @@ from typing import TYPE_CHECKING
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Secret
 
 CERTIFICATE_DAYS = 825  # the longest that common clients accept of a private authority's certificate
 
 
-def generate_password() -> str:
-    """Make a password of 256 bits, of characters that no configuration format has to quote."""
-    return secrets.token_hex(32)
+def make_password(length: int) -> str:
+    """Make a random password of so many bytes, in characters that no configuration format has to quote."""
+    return secrets.token_hex(length)
 
 
-def generate_cluster_id() -> str:
-    """Make a Kafka cluster id: a random UUID in URL-safe base64 (KIP-78); not secret, but as durable."""
+def make_uuid() -> str:
+    """Make a random UUID in URL-safe base64 (KIP-78). It never begins with a dash, which Kafka takes for an option."""
     while (made := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
-        pass  # Kafka refuses an id that looks like an option
+        pass
     return made
 
 
-GENERATORS: dict[str, Callable[[], str]] = {
-    "redis_password": generate_password,
-    "grafana_admin_password": generate_password,
-    "kafka_cluster_id": generate_cluster_id,
-    "app_ticket_key": generate_password,
-    "app_proof_key": generate_password,
-}
-CERTIFICATE, CERTIFICATE_KEY = "tls_certificate", "tls_key"
-GIVEN = ("app_keys", "app_jwks", "app_jwt_secret")  # nobody but the user can make these
-
-
 class SecretError(ValueError):
-    """A secret that is unknown or can't be made; never carries a value."""
+    """A secret that is unknown or cannot be made. The message never holds a value."""
 
 
 class Store:
     """The secrets of one stack, one file each under ``<state>/secrets``."""
 
-    def __init__(self, state_directory: str, given: dict[str, str]) -> None:
-        """Use the given values where there are any, made ones elsewhere."""
+    def __init__(self, state_directory: str, given: dict[str, str], declared: dict[str, Secret]) -> None:
+        """Use the given values where there are any, and make the others as they are declared."""
         self.directory = Path(state_directory) / "secrets"
         self.given = {name: value for name, value in given.items() if value}
-        unknown = sorted(set(self.given) - set(GENERATORS) - {CERTIFICATE, CERTIFICATE_KEY, *GIVEN})
-        if unknown:
-            raise SecretError(f"secret {unknown[0]!r} is unknown; known are {', '.join(sorted(GENERATORS))}")
-        if (CERTIFICATE in self.given) != (CERTIFICATE_KEY in self.given):
-            raise SecretError("a certificate and its key go together; one of the two is missing")
+        self.declared = declared
 
     def value(self, name: str, *, make: bool = True) -> str | None:
-        """Return a secret, made and kept if need be; None where it would have to be made and must not."""
+        """Return a secret, made and kept where there is none yet; None where it must not be made."""
         if name in self.given:
             return self.given[name]
         path = self.directory / name
@@ -73,24 +58,26 @@ class Store:
             return path.read_text()
         if not make:
             return None
-        if name in (CERTIFICATE, CERTIFICATE_KEY):
-            self.make_certificate()
+        secret = self.declared.get(name)
+        if secret is None:
+            raise SecretError(f"secret {name!r} is unknown; expected one of {', '.join(sorted(self.declared))}")
+        if secret["kind"] == "given":
+            raise SecretError(f"secret {name!r} was not given; expected a value in stack_secrets")
+        if secret["kind"] in ("certificate", "certificate-key"):
+            pair = (name, secret["pair"])
+            self.make_certificate(*(pair if secret["kind"] == "certificate" else reversed(pair)))
             return path.read_text()
-        if name in GIVEN:
-            raise SecretError(f"secret {name!r} was not given")
-        if name not in GENERATORS:
-            raise SecretError(f"secret {name!r} is unknown; known are {', '.join(sorted(GENERATORS))}")
-        return keep(path, GENERATORS[name]())
+        return keep(path, make_password(secret["bytes"]) if secret["kind"] == "password" else make_uuid())
 
-    def make_certificate(self) -> None:
-        """Make a self-signed certificate for this host, until a real one is given."""
+    def make_certificate(self, name: str, key_name: str) -> None:
+        """Make a self-signed certificate for this host, until the user gives a real one."""
         openssl = shutil.which("openssl")
         if openssl is None:
             raise SecretError("no openssl on the host to make a certificate with: install openssl, or give one")
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         host = socket.gethostname()
         names = ",".join(f"DNS:{name}" for name in dict.fromkeys(["localhost", host])) + ",IP:127.0.0.1"
-        key, certificate = self.directory / "tls_key.new", self.directory / "tls_certificate.new"
+        key, certificate = self.directory / f"{key_name}.new", self.directory / f"{name}.new"
         command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
         command += ["-days", str(CERTIFICATE_DAYS), "-subj", f"/CN={host[:64]}", "-addext", f"subjectAltName={names}"]
         run = subprocess.run(
@@ -100,8 +87,8 @@ class Store:
             raise SecretError(f"openssl could not make a certificate: {run.stderr.strip()[-300:]}")
         key.chmod(0o600)
         certificate.chmod(0o600)
-        key.replace(self.directory / CERTIFICATE_KEY)
-        certificate.replace(self.directory / CERTIFICATE)
+        key.replace(self.directory / key_name)
+        certificate.replace(self.directory / name)
 
     def fingerprint(self, name: str, *, make: bool = True) -> str | None:
         """Return 16 hex digits that change with the secret and, keyed by this host's salt, tell nothing of it."""

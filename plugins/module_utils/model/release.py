@@ -6,12 +6,13 @@ import copy
 import ipaddress
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from ansible_collections.sse.platform.plugins.module_utils.model import connections, ip_family, segments, spec
+from ansible_collections.sse.platform.plugins.module_utils.model import connections, ip_family, secret, segments, spec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ansible_collections.sse.platform.plugins.module_utils.model.types import (
+        Check,
         Declaration,
         Network,
         Segment,
@@ -41,6 +42,7 @@ def build(
     unavailable: Mapping[str, str],
     allow_from: list[str] | None = None,
     twins: Mapping[str, str] | None = None,
+    checks: list[Check] | None = None,
 ) -> TypedRelease:
     """Resolve all declarations of one project to a release.
 
@@ -50,9 +52,13 @@ def build(
     :param unavailable: reason by catalogue name; a container of such an image is left out and named
     :param allow_from: from where published ports may be reached, in CIDR notation; empty for everywhere
     :param twins: the IPv6 address that a port is published on as well, by its IPv4 one; for networks that have IPv6
+    :param checks: what the services declare of checks, parsed by their kinds
     :raises spec.SpecError: for a declaration that is not valid, or for names that do not fit together
     """
     declared = parse_all(declarations)
+    secrets = secret.declared(declarations)
+    for one in declared.values():
+        secret.refuse_unread(secrets, one.service, one.container, one.path)
     left_out = {
         short: unavailable[one.container["image"]]
         for short, one in declared.items()
@@ -75,6 +81,8 @@ def build(
         "allow_from": allow_from or [],
         "containers": containers,
         "unavailable": left_out,
+        "secrets": secrets,
+        "checks": checks or [],
         "endpoints": [
             endpoint
             for declaration in declarations.values()

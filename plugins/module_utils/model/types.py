@@ -64,6 +64,19 @@ class SecretFile(TypedDict):
     format: str
 
 
+SecretKind = Literal["password", "uuid-base64", "certificate", "certificate-key", "given"]
+
+
+class Secret(TypedDict):
+    """A declared secret: how it is made, whose it is, and who else may read it."""
+
+    kind: SecretKind
+    service: str
+    readers: list[str]  # services
+    bytes: int  # length of a password
+    pair: str  # a certificate's key, or the certificate of a key
+
+
 class HttpCheck(TypedDict):
     """The request of a health check that the host makes: any answer of 2xx is healthy."""
 
@@ -205,7 +218,9 @@ class Release(TypedDict):
     endpoints: list[Endpoint]
     number: NotRequired[int]
     meta: NotRequired[Meta]
-    checks: NotRequired[list[Check]]  # older releases have none
+    # Older releases have none of these:
+    checks: NotRequired[list[Check]]
+    secrets: NotRequired[dict[str, Secret]]  # by name
 
 
 # --- what a host shows

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
 from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout import pin, refreshed
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
-from ansible_collections.sse.platform.plugins.module_utils.model import spec
+from ansible_collections.sse.platform.plugins.module_utils.model import secret, spec
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
 
 if TYPE_CHECKING:
@@ -26,12 +26,15 @@ def declared(**more: Any) -> spec.Spec:
     }
 
 
+SECRETS = secret.declared({"app": {"secrets": {"app_ticket_key": {"kind": "password"}}}})
+
+
 def guarded(*names: str) -> spec.Spec:
     return declared(live_secrets={"/run/auth": {name: {"secret": name} for name in names}})
 
 
 def files(state: Path, **given: str) -> Files:
-    return Files(str(state), Store(str(state), given))
+    return Files(str(state), Store(str(state), given, SECRETS))
 
 
 def test_a_new_secret_is_written_where_the_running_container_looks_and_recreates_nothing(tmp_path: Path) -> None:

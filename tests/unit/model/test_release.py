@@ -12,6 +12,8 @@ from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spe
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Check
+
 
 def container(**changes: Any) -> dict[str, Any]:
     return {
@@ -154,6 +156,9 @@ def test_limiting_takes_named_services_and_keeps_the_rest_as_it_was() -> None:
             "app": {"containers": {"app": container(image=image)}},
             "db": {"containers": {"db": container(image=image)}},
         }
+        checks: list[Check] = [
+            {"service": service, "kind": image, "containers": [service], "parameters": {}} for service in declared
+        ]
         return release.build(
             declared,
             stack="s",
@@ -161,10 +166,14 @@ def test_limiting_takes_named_services_and_keeps_the_rest_as_it_was() -> None:
             networks={"network": network("n", "10.0.0.0/24")},
             references={"old": "old", "new": "new"},
             unavailable={},
+            checks=checks,
         )
 
     merged = release_store.limited(two("new"), two("old"), ["app"])
     assert {name: one["image"] for name, one in merged["containers"].items()} == {"s-app": "new", "s-db": "old"}
+    assert {one["service"]: one["kind"] for one in merged["checks"]} == {"app": "new", "db": "old"}
+    older = {key: value for key, value in two("old").items() if key != "checks"}
+    assert release_store.limited(two("new"), older, ["app"])["checks"] == two("new")["checks"][::-1]
     assert release_store.limited(two("new"), None, ["app"]) == two("new")
 
 

@@ -329,7 +329,7 @@ def test_every_file_that_the_service_judges_by_is_mounted_and_read_anew(rendered
 
 def test_the_proofs_key_is_good_for_its_channel_alone(rendered: dict[str, Rendered], tmp_path: Path) -> None:
     proof = rendered["guarded"].containers["app-1"]["live_secrets"]["/run/auth"]["proof.json"]
-    store = secret_store.Store(str(tmp_path), {"app_proof_key": "the-proofs-secret"})
+    store = secret_store.Store(str(tmp_path), {"app_proof_key": "the-proofs-secret"}, {})
     text = store.render(proof["secret"], proof["format"])
     assert "the-proofs-secret" not in text
     [check] = [one for one in rendered["guarded"].declared["app"]["checks"] if one["kind"] == "deliveries"]

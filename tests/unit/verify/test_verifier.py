@@ -1,4 +1,4 @@
-"""The whole proof against a stand-in engine: what it finds without touching a container."""
+"""The whole verification against a stand-in engine: what it finds without touching a container."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import ReleaseStore, newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.host import iptables, listeners
+from ansible_collections.sse.platform.plugins.module_utils.host.http import Answer, Endpoint
 from ansible_collections.sse.platform.plugins.module_utils.model.connections import Edge
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
 from ansible_collections.sse.platform.plugins.module_utils.model.release import FORMAT
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError, fingerprint
 from ansible_collections.sse.platform.plugins.module_utils.verify import matrix, verifier
-from ansible_collections.sse.platform.plugins.module_utils.verify.checks import published_ports
+from ansible_collections.sse.platform.plugins.module_utils.verify.checks import http_answer, published_ports
 
 
 def spec(**keys: Any) -> dict[str, Any]:
@@ -92,18 +93,18 @@ def quiet_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(iptables, "place", lambda _: None)
 
 
-def proved(engine: Engine, tmp_path: Path, containers: dict[str, Any]) -> verifier.Verdict:
+def verified(engine: Engine, tmp_path: Path, containers: dict[str, Any]) -> verifier.Verdict:
     return verifier.Verifier(engine, str(tmp_path), [release(containers)]).run()  # type: ignore[arg-type]
 
 
 def test_a_stack_as_declared_has_no_findings(tmp_path: Path) -> None:
-    proof = proved(Engine({"sse-redis": spec()}), tmp_path, {"sse-redis": spec()})
-    assert proof.findings == []
-    assert proof.summary.startswith("verified: 1 containers running, 1 healthy")
+    verdict = verified(Engine({"sse-redis": spec()}), tmp_path, {"sse-redis": spec()})
+    assert verdict.findings == []
+    assert verdict.summary.startswith("verified: 1 containers running, 1 healthy")
 
 
 def test_a_missing_container_is_told(tmp_path: Path) -> None:
-    [finding] = proved(Engine({}), tmp_path, {"sse-redis": spec()}).findings
+    [finding] = verified(Engine({}), tmp_path, {"sse-redis": spec()}).findings
     assert finding.lines == [
         "sse-redis: does not exist on this host [container]",
         "  evidence: there is no such container",
@@ -113,26 +114,26 @@ def test_a_missing_container_is_told(tmp_path: Path) -> None:
 
 def test_a_stopped_container_is_told_with_its_last_words_and_not_asked_further(tmp_path: Path) -> None:
     engine = Engine({"sse-redis": spec()}, sse_redis="exited")
-    [finding] = proved(engine, tmp_path, {"sse-redis": spec()}).findings
+    [finding] = verified(engine, tmp_path, {"sse-redis": spec()}).findings
     assert finding.evidence == "exited, exit code 137; its last lines: out of memory"
 
 
 def test_a_container_of_ours_that_no_release_names_is_told(tmp_path: Path) -> None:
     engine = Engine({"sse-redis": spec(), "sse-old": spec()})
-    [finding] = proved(engine, tmp_path, {"sse-redis": spec()}).findings
+    [finding] = verified(engine, tmp_path, {"sse-redis": spec()}).findings
     assert (finding.subject, finding.wrong) == ("sse-old", "no release declares it")
 
 
 def test_a_failing_healthcheck_is_told_with_its_output(tmp_path: Path) -> None:
     sick = spec(healthcheck={"command": ["false"], "http": None, "interval": 10, "timeout": 5})
-    [finding] = proved(Engine({"sse-redis": sick}), tmp_path, {"sse-redis": sick}).findings
+    [finding] = verified(Engine({"sse-redis": sick}), tmp_path, {"sse-redis": sick}).findings
     assert (finding.wrong, finding.evidence) == ("its health check failed (false)", "sse-redis says no")
 
 
 def test_all_findings_are_told_at_once(tmp_path: Path) -> None:
     sick = spec(healthcheck={"command": ["false"], "http": None, "interval": 10, "timeout": 5})
     engine = Engine({"sse-redis": sick, "sse-kafka": sick})
-    findings = proved(engine, tmp_path, {"sse-redis": sick, "sse-kafka": sick, "sse-nginx": spec()}).findings
+    findings = verified(engine, tmp_path, {"sse-redis": sick, "sse-kafka": sick, "sse-nginx": spec()}).findings
     assert [one.subject for one in findings] == ["sse-nginx", "sse-redis", "sse-kafka"]
 
 
@@ -158,18 +159,18 @@ def test_a_port_that_is_listened_on_and_not_declared_is_told(tmp_path: Path, mon
     ports = [("0.0.0.0", 6379), ("0.0.0.0", 9999), ("127.0.0.1", 9093)]
     monkeypatch.setattr(listeners, "listeners", lambda _: [listeners.Listener(at, port) for at, port in ports])
     one = spec(listens=[6379])
-    [finding] = proved(Engine({"sse-redis": one}), tmp_path, {"sse-redis": one}).findings
+    [finding] = verified(Engine({"sse-redis": one}), tmp_path, {"sse-redis": one}).findings
     assert (finding.subject, finding.evidence) == ("sse-redis", "it listens on 9999")
 
 
-def test_the_newest_applied_release_is_the_one_to_prove(tmp_path: Path) -> None:
+def test_the_newest_applied_release_is_the_one_to_verify(tmp_path: Path) -> None:
     store = ReleaseStore(str(tmp_path), "sse-platform")
     for number, outcome in ((1, "applied"), (2, "applied"), (3, "failed")):
         store.write(release({}, number, outcome))
     assert [one["number"] for one in newest_releases(str(tmp_path))] == [2]
 
 
-def test_where_no_release_was_applied_the_newest_is_proved_and_fails_by_itself(tmp_path: Path) -> None:
+def test_where_no_release_was_applied_the_newest_is_verified_and_fails_by_itself(tmp_path: Path) -> None:
     ReleaseStore(str(tmp_path), "sse-platform").write(release({}, 1, "failed"))
     assert [one["number"] for one in newest_releases(str(tmp_path))] == [1]
 
@@ -180,7 +181,34 @@ def test_a_release_of_another_version_is_not_read_but_named(tmp_path: Path) -> N
         newest_releases(str(tmp_path))
 
 
+def test_a_declared_check_is_made_of_the_containers_that_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def request(endpoint: Endpoint, _: str, path: str, **__: float) -> Answer:
+        asked.append((endpoint.url, path))
+        return Answer(503, "Kafka is away")
+
+    monkeypatch.setattr(http_answer, "request", request)
+    there = {"sse-redis": spec(), "sse-gone": spec(container="gone")}
+    parameters = {"port": 8000, "through": None, "path": "/health"}
+    check = {"service": "x", "kind": "http", "containers": ["redis-master", "gone"], "parameters": parameters}
+    declared = {**release(there), "checks": [check]}
+    engine = Engine(there, sse_gone="exited")
+    verdict = verifier.Verifier(engine, str(tmp_path), [declared]).run()  # type: ignore[arg-type]
+    assert asked == [("http://10.99.0.11:8000", "/health")]
+    [stopped, unready] = verdict.findings
+    assert (stopped.rule, unready.rule, unready.evidence) == ("container", "http", "503 Kafka is away")
+    assert verdict.notes == ["this engine has no chain DOCKER-USER, so no rule closes the stack"]
+
+
+def test_a_release_of_an_older_version_is_verified_without_its_checks_and_said_so(tmp_path: Path) -> None:
+    verdict = verified(Engine({"sse-redis": spec()}), tmp_path, {"sse-redis": spec()})
+    assert verdict.findings == []
+    assert "older version" in verdict.notes[0]
+    assert "./sse up" in verdict.notes[0]
+
+
 def test_a_container_of_another_release_is_judged_by_that_release(tmp_path: Path) -> None:
     newer = spec(healthcheck={"command": ["false"], "http": None, "interval": 10, "timeout": 5})
     ReleaseStore(str(tmp_path), "sse-platform").write(release({"sse-redis": spec()}, 1))
-    assert proved(Engine({"sse-redis": spec()}), tmp_path, {"sse-redis": newer}).findings == []
+    assert verified(Engine({"sse-redis": spec()}), tmp_path, {"sse-redis": newer}).findings == []
