@@ -6,7 +6,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.sse.platform.plugins.module_utils.deploy import network_steps, preflight
+from ansible_collections.sse.platform.plugins.module_utils.deploy import existing_data, network_steps, preflight
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, secret, segments
 from ansible_collections.sse.platform.plugins.module_utils.model.release import build
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
@@ -62,6 +62,8 @@ class ActionModule(ActionBase):
             lines = "".join(f"\n- {one}" for one in unreachable)
             raise AnsibleActionFail(f"The declared services don't reach each other; nothing was changed.{lines}")
         problems = dict.fromkeys(one for release in releases for one in preflight.problems(settings, host, release))
+        if host["is_root"]:
+            problems |= dict.fromkeys(existing_data.problems(declared, settings, host))
         if problems:
             raise AnsibleActionFail(
                 "This host can't run the release; nothing was changed.\n" + "\n".join(f"- {one}" for one in problems)

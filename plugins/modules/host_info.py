@@ -142,8 +142,8 @@ images:
   description: Ids of the images by their references.
   returned: always
   type: dict
-kafka_data:
-  description: Cluster id and format of the data directory of Kafka, or null.
+data_markers:
+  description: What each C(meta.properties) in a data directory of a container says, by that directory.
   returned: always
   type: dict
 """

@@ -54,7 +54,6 @@ def problems(settings: Json, host: Json, release: Json) -> list[str]:
         *_port_problems(settings, host, release),
         *_memory_problems(host, release),
         *_disk_problems(settings, host, release),
-        *_kafka_problems(settings, host),
     ]
 
 
@@ -362,24 +361,6 @@ def _disk_problems(settings: Json, host: Json, release: Json) -> Iterator[str]:
         free = host["disk_free_bytes"].get(path, needed)
         if free < needed:
             yield f"The disk of {path} has {_mib(free)} free, needed are {_mib(needed)} for {purpose}: make room there."
-
-
-def _kafka_problems(settings: Json, host: Json) -> Iterator[str]:
-    data = host["kafka_data"]
-    if data is None:
-        return
-    place = f"Kafka's data under {settings['stack_state_directory']}"
-    mode, identity = settings["kafka_coordination"], settings["kafka_cluster_id"]
-    if data["format"] != mode:
-        yield (
-            f"kafka_coordination is '{mode}', but {place} was written with {data['format']}: accepted is "
-            f"{data['format']}, or another stack_state_directory (nothing here migrates data)."
-        )
-    if identity and data["cluster_id"] != identity:
-        yield (
-            f"kafka_cluster_id is '{identity}', but {place} belongs to cluster {data['cluster_id']}: accepted is that "
-            "or '', or another stack_state_directory."
-        )
 
 
 def _mib(size: int) -> str:

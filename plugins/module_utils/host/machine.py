@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.types import (
         Distribution,
         HostFacts,
-        KafkaData,
         Route,
     )
 
@@ -127,22 +126,23 @@ def as_list(value: Any) -> list[dict[str, Any]]:
     return value or []
 
 
-# --- Kafka's data
+# --- what wrote the data of containers
 
 
-def kafka_data(state_directory: str | None, stack: str) -> KafkaData | None:
-    """Cluster id and format of the broker's data, from the meta.properties that Kafka keeps in it."""
-    if not state_directory:
-        return None
-    directory = Path(state_directory) / "data" / f"{stack}-kafka"
-    for path in sorted([*directory.glob("meta.properties"), *directory.glob("*/meta.properties")]):
-        lines = [line.partition("=") for line in read(path).splitlines()]
-        values = {key.strip(): value.strip() for key, _, value in lines}
-        if values.get("cluster.id"):
-            # KRaft writes version 1 and a node id, a ZooKeeper-mode broker version 0 and a broker id.
-            format_ = "kraft" if values.get("version") == "1" else "zookeeper"
-            return {"cluster_id": values["cluster.id"], "format": format_}
-    return None
+def data_markers(state_directory: str | None) -> dict[str, dict[str, str]]:
+    """Return what each ``meta.properties`` in a data directory says, by the directory's path below ``data``.
+
+    By this file a service tells which version and which cluster wrote its data.
+    """
+    data = Path(state_directory or "/nonexistent") / "data"
+    markers = sorted(data.glob("*/*/meta.properties"))
+    return {str(path.parent.relative_to(data)): properties(read(path)) for path in markers}
+
+
+def properties(text: str) -> dict[str, str]:
+    """Read lines of ``key=value``."""
+    lines = [line.partition("=") for line in text.splitlines() if not line.startswith("#")]
+    return {key.strip(): value.strip() for key, _, value in lines if key.strip()}
 
 
 # --- all of it
@@ -190,6 +190,6 @@ def observe(stack: str = "sse", state_directory: str | None = None, socket: str 
         "listeners": host_listeners(),
         "containers": found.containers if found else [],
         "images": found.images if found else {},
-        "kafka_data": kafka_data(state_directory, stack),
+        "data_markers": data_markers(state_directory),
         "disk_free_bytes": disk_free_bytes([root, state_directory or "/"]),
     }

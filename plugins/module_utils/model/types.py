@@ -304,13 +304,6 @@ class ListenerFact(TypedDict):
     process: str
 
 
-class KafkaData(TypedDict):
-    """What Kafka's data on the host say of themselves."""
-
-    cluster_id: str
-    format: str
-
-
 class HostFacts(TypedDict):
     """One look at a host, before anything changes."""
 
@@ -339,7 +332,7 @@ class HostFacts(TypedDict):
     listeners: list[ListenerFact]
     containers: list[ContainerFact]
     images: dict[str, str]  # reference -> id
-    kafka_data: KafkaData | None
+    data_markers: dict[str, dict[str, str]]  # directory of data -> what its meta.properties says
     disk_free_bytes: dict[str, int]
     registry_answers: NotRequired[bool]
 

@@ -24,8 +24,6 @@ SETTINGS: dict[str, Any] = {
     "docker_userland_proxy": False,
     "docker_package_source": "distribution",
     "docker_restart_allowed": False,
-    "kafka_coordination": "kraft",
-    "kafka_cluster_id": "",
     "redis_port": 6379,
 }
 RELEASE: dict[str, Any] = {
@@ -83,7 +81,7 @@ HOST: dict[str, Any] = {
     "listeners": [],
     "containers": [],
     "images": {"redis:8": "sha256:1"},
-    "kafka_data": None,
+    "data_markers": {},
 }
 
 
@@ -308,14 +306,6 @@ def test_a_bound_port_is_told_with_who_binds_it(host: dict[str, Any], owner: str
 )
 def test_what_does_not_collide_is_no_problem(host: dict[str, Any]) -> None:
     assert told(**host) == ""
-
-
-def test_kafkas_data_of_another_format_or_cluster_is_refused() -> None:
-    data = {"cluster_id": "one", "format": "kraft"}
-    assert told(kafka_data=data) == ""
-    assert told({"kafka_cluster_id": "one"}, kafka_data=data) == ""
-    assert "kafka_cluster_id is 'two'" in told({"kafka_cluster_id": "two"}, kafka_data=data)
-    assert "kafka_coordination is 'zookeeper'" in told({"kafka_coordination": "zookeeper"}, kafka_data=data)
 
 
 @pytest.mark.parametrize(

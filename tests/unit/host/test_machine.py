@@ -37,18 +37,17 @@ def test_a_distribution_is_read_from_os_release(text: str, expected: tuple[str, 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("version=1\ncluster.id=abc\nnode.id=1\n", {"cluster_id": "abc", "format": "kraft"}),
-        ("#comment\nversion=0\ncluster.id=xyz\nbroker.id=0\n", {"cluster_id": "xyz", "format": "zookeeper"}),
-        ("version=1\n", None),
+        ("version=1\ncluster.id=abc\nnode.id=1\n", {"version": "1", "cluster.id": "abc", "node.id": "1"}),
+        ("#comment\nversion=0\ncluster.id=xyz\nbroker.id=0\n", {"version": "0", "cluster.id": "xyz", "broker.id": "0"}),
+        ("version=1\n", {"version": "1"}),
     ],
 )
-@pytest.mark.parametrize("place", ["", "kafka"])
-def test_kafkas_data_tell_their_cluster_and_format(tmp_path: Path, place: str, text: str, expected: Any) -> None:
-    directory = tmp_path / "data" / "mine-kafka" / place
+def test_the_marker_of_data_is_read(tmp_path: Path, text: str, expected: Any) -> None:
+    directory = tmp_path / "data" / "mine-kafka" / "kafka"
     directory.mkdir(parents=True)
     (directory / "meta.properties").write_text(text)
-    assert machine.kafka_data(str(tmp_path), "mine") == expected
-    assert machine.kafka_data(str(tmp_path), "other") is None
+    assert machine.data_markers(str(tmp_path)) == {"mine-kafka/kafka": expected}
+    assert machine.data_markers(str(tmp_path / "other")) == machine.data_markers(None) == {}
 
 
 def test_free_space_is_told_of_paths_that_do_not_exist_yet(tmp_path: Path) -> None:
