@@ -23,29 +23,25 @@ class Version(TypedDict):
     ApiVersion: str
 
 
-class Swarm(TypedDict, total=False):
-    """What the engine says of the Swarm that it is in."""
-
+class _Swarm(TypedDict, total=False):
     LocalNodeState: str
     Error: str
 
 
-class DefaultAddressPool(TypedDict):
-    """A pool that the engine takes the subnets of new networks from."""
-
-    Base: str
-    Size: int
+class _DefaultAddressPool(TypedDict):
+    Base: str  # CIDR notation
+    Size: int  # prefix length of a network that is taken from it
 
 
 class Info(TypedDict, total=False):
     """``GET /info``."""
 
-    DefaultAddressPools: list[DefaultAddressPool] | None
+    DefaultAddressPools: list[_DefaultAddressPool] | None
     DockerRootDir: str
     FirewallBackend: object
     LiveRestoreEnabled: bool
     LoggingDriver: str
-    Swarm: Swarm | None
+    Swarm: _Swarm | None
 
 
 # --- containers
@@ -58,11 +54,8 @@ class Binding(TypedDict):
     HostPort: str
 
 
-class WantedAddresses(TypedDict, total=False):
-    """The addresses that a container asked for on a network."""
-
+class _WantedAddresses(TypedDict, total=False):
     IPv4Address: str
-    IPv6Address: str
 
 
 class Endpoint(TypedDict):
@@ -74,7 +67,7 @@ class Endpoint(TypedDict):
     Gateway: str
     IPv6Gateway: str
     Aliases: list[str] | None
-    IPAMConfig: WantedAddresses | None
+    IPAMConfig: _WantedAddresses | None  # what it asked for
 
 
 class _ListedPort(TypedDict):
@@ -88,9 +81,7 @@ class ListedPort(_ListedPort, total=False):
     PublicPort: int
 
 
-class ListedNetworks(TypedDict):
-    """The networks of a container in the list."""
-
+class _ListedNetworks(TypedDict):
     Networks: dict[str, Endpoint] | None
 
 
@@ -103,7 +94,7 @@ class ListedContainer(TypedDict):
     State: Status
     Status: str  # for people, such as "Up 3 minutes (healthy)"
     Ports: list[ListedPort] | None
-    NetworkSettings: ListedNetworks
+    NetworkSettings: _ListedNetworks
 
 
 class HealthCheckRun(TypedDict):
@@ -138,9 +129,7 @@ class State(_State, total=False):
     Health: Health | None
 
 
-class HealthCheckConfig(TypedDict, total=False):
-    """The health check that a container was created with."""
-
+class _HealthCheckConfig(TypedDict, total=False):
     Test: list[str] | None
 
 
@@ -154,7 +143,7 @@ class Config(_Config, total=False):
     """What a container was created with, apart from the host."""
 
     ExposedPorts: dict[str, object] | None  # by port and protocol, such as "80/tcp"
-    Healthcheck: HealthCheckConfig | None
+    Healthcheck: _HealthCheckConfig | None
 
 
 class HostConfig(TypedDict):
@@ -167,16 +156,12 @@ class HostConfig(TypedDict):
     Privileged: bool
 
 
-class Mount(TypedDict):
-    """A directory or file that a container has from the host."""
-
-    Source: str
-    Destination: str
+class _Mount(TypedDict):
+    Source: str  # path on the host
+    Destination: str  # path in the container
 
 
-class NetworkSettings(TypedDict):
-    """The networks and the published ports of a container."""
-
+class _NetworkSettings(TypedDict):
     Networks: dict[str, Endpoint] | None
     Ports: dict[str, list[Binding] | None] | None  # by port and protocol
 
@@ -190,8 +175,8 @@ class Inspected(TypedDict):
     State: State
     Config: Config
     HostConfig: HostConfig
-    Mounts: list[Mount] | None
-    NetworkSettings: NetworkSettings
+    Mounts: list[_Mount] | None
+    NetworkSettings: _NetworkSettings
 
 
 # --- networks and images
@@ -205,15 +190,11 @@ class AddressPool(TypedDict, total=False):
     IPRange: str
 
 
-class Ipam(TypedDict, total=False):
-    """The addresses of a network."""
-
+class _Ipam(TypedDict, total=False):
     Config: list[AddressPool] | None
 
 
-class NetworkMember(TypedDict):
-    """A running container on a network."""
-
+class _Member(TypedDict):
     Name: str
     IPv4Address: str  # CIDR notation
 
@@ -226,13 +207,13 @@ class _InspectedNetwork(TypedDict):
     Internal: bool
     Labels: dict[str, str] | None
     Options: dict[str, str] | None
-    IPAM: Ipam | None
+    IPAM: _Ipam | None
 
 
 class InspectedNetwork(_InspectedNetwork, total=False):
     """``GET /networks/{id}``, or one entry of ``GET /networks``, which tells no members."""
 
-    Containers: dict[str, NetworkMember] | None  # by the container's id
+    Containers: dict[str, _Member] | None  # those that run, by id
 
 
 class ListedImage(TypedDict):

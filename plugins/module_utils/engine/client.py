@@ -153,7 +153,7 @@ class Engine:
             raise
         return made
 
-    def host_config(self, spec: Spec, mounts: Mounts) -> Any:
+    def host_config(self, spec: Spec, mounts: Mounts) -> object:
         """Return what a container may use of the host; every container gets the same policy.
 
         It has no capabilities but the declared ones, gains no privileges, and has a read-only root file system, limits
@@ -239,7 +239,7 @@ class Engine:
         return (1 if code is None else code), output.decode(errors="replace").strip()
 
 
-def endpoints(spec: Spec) -> dict[str, dict[str, Any]]:
+def endpoints(spec: Spec) -> dict[str, dict[str, object]]:
     """Return a container's addresses and aliases on each of its networks, as the SDK takes them."""
     addresses6 = addresses_of(spec, IPV6)
     return {

@@ -7,7 +7,10 @@ import json
 import resource
 from itertools import chain
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Json
 
 CONFIGURATION = "/etc/docker/daemon.json"
 PID_FILE = "/run/docker.pid"
@@ -42,7 +45,7 @@ def open_files_limit() -> int:
     return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
 
-def configuration(path: str = CONFIGURATION) -> dict[str, Any] | None:
+def configuration(path: str = CONFIGURATION) -> Json | None:
     """Read dockerd's configuration file (dockerd(8)): empty where there is none, None where it holds no JSON object."""
     try:
         text = Path(path).read_text(errors="replace")
@@ -52,10 +55,10 @@ def configuration(path: str = CONFIGURATION) -> dict[str, Any] | None:
         parsed: Any = json.loads(text) if text.strip() else {}
     except ValueError:
         return None
-    return cast("dict[str, Any]", parsed) if isinstance(parsed, dict) else None
+    return cast("Json", parsed) if isinstance(parsed, dict) else None
 
 
-def has_userland_proxy(configuration: dict[str, Any], command_line: list[str], route_localnet: str) -> bool:
+def has_userland_proxy(configuration: Json, command_line: list[str], route_localnet: str) -> bool:
     """Tell whether published ports need a helper process that ends with dockerd.
 
     The engine does not tell. Its flag or its file does, but the file may be younger than the running engine. An engine

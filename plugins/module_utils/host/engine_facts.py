@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.engine.answers import name_of
 from ansible_collections.sse.platform.plugins.module_utils.engine.daemon import has_userland_proxy
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.types import (
         ContainerFact,
         EngineFact,
+        Json,
         NetworkFact,
         Pool,
     )
@@ -42,7 +43,7 @@ class EngineFacts(NamedTuple):
     images: dict[str, str]  # reference -> id
 
 
-def observe(api: Api, configuration: dict[str, Any], pid: int | None) -> EngineFacts:
+def observe(api: Api, configuration: Json, pid: int | None) -> EngineFacts:
     """Ask an engine what it is and what it holds.
 
     :param configuration: of dockerd's configuration file
@@ -58,7 +59,7 @@ def observe(api: Api, configuration: dict[str, Any], pid: int | None) -> EngineF
     )
 
 
-def describe_engine(info: Info, version: Version, configuration: dict[str, Any], pid: int | None) -> EngineFact:
+def describe_engine(info: Info, version: Version, configuration: Json, pid: int | None) -> EngineFact:
     """Return the fact ``engine``."""
     swarm = info.get("Swarm") or {}
     command_line = read(f"/proc/{pid}/cmdline").split("\0") if pid else []

@@ -5,10 +5,13 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from ansible_collections.sse.platform.plugins.module_utils.engine.unix_http import UnixConnection
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import url_host
+
+if TYPE_CHECKING:
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Json
 
 HTTP_ERRORS = (OSError, http.client.HTTPException, ValueError)
 
@@ -61,18 +64,18 @@ class Answer(NamedTuple):
         return f"{self.status} {first}".strip() if self.status else first
 
     @property
-    def record(self) -> dict[str, Any]:
+    def record(self) -> Json:
         """The body as a JSON object; empty where it is not one."""
         return json_object(self.body)
 
 
-def json_object(text: str) -> dict[str, Any]:
+def json_object(text: str) -> Json:
     """Read a JSON object; empty where the text is not one."""
     try:
         read: Any = json.loads(text)
     except ValueError:
         return {}
-    return cast("dict[str, Any]", read) if isinstance(read, dict) else {}
+    return cast("Json", read) if isinstance(read, dict) else {}
 
 
 def request(

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
-import json
-import socketserver
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,36 +48,6 @@ def test_the_marker_of_data_is_read(tmp_path: Path, text: str, expected: Any) ->
 def test_free_space_is_told_of_paths_that_do_not_exist_yet(tmp_path: Path) -> None:
     path = str(tmp_path / "a" / "b")
     assert machine.disk_free_bytes([path])[path] > 0
-
-
-@pytest.fixture
-def engine_socket(tmp_path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """A stand-in engine on a socket, and its answers by path."""
-    answers: dict[str, Any] = {}
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            body = json.dumps(answers.get(self.path)).encode()
-            self.send_response(200 if self.path in answers else 500)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def address_string(self) -> str:
-            return "engine"
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-            pass
-
-    path = str(tmp_path / "docker.sock")
-    with socketserver.ThreadingUnixStreamServer(path, Handler) as server:
-        server.daemon_threads = True
-        server.block_on_close = False
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield path, answers
-        server.shutdown()
 
 
 def test_an_engine_is_described_by_its_answers(engine_socket: tuple[str, dict[str, Any]]) -> None:
