@@ -78,7 +78,7 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor import asked_c
 from ansible_collections.sse.platform.plugins.module_utils.doctor.gather import facts
 from ansible_collections.sse.platform.plugins.module_utils.host import capture, namespace
 
-MOST = 20  # conversations that are told: one screen
+MOST = 20  # lines of conversations: they fit on one screen
 BOUNDS = {"port": (1, 65535), "seconds": (1, 300), "size": (1024, 32 << 20), "snap": (64, 65535)}
 
 
@@ -98,7 +98,7 @@ def main() -> None:
     asked = module.params
     for name, (lowest, highest) in BOUNDS.items():
         if asked[name] is not None and not lowest <= asked[name] <= highest:
-            module.fail_json(msg=f"{name} is {asked[name]}: accepted is {lowest} to {highest}")
+            module.fail_json(msg=f"{name} is {asked[name]}: expected an integer from {lowest} to {highest}")
     work = partial(capture.capture, asked["port"], asked["seconds"], asked["size"], asked["snap"], MOST)
     try:
         pid = (

@@ -94,7 +94,7 @@ def main() -> None:
     except (ValueError, SpecError) as error:
         module.fail_json(msg=str(error))
     if not releases:
-        module.fail_json(msg=f"Nothing was deployed here, so nothing is declared: {directory} holds no release.")
+        module.fail_json(msg=f"No port is declared, because {directory} holds no release: ./sse up deploys a stack.")
     seen = machine.observe(stack, directory)
     if seen["engine"] is None:
         module.fail_json(msg=f"No Docker Engine answers here: {seen['engine_error']}. ./sse doctor tells more.")
@@ -108,7 +108,7 @@ def main() -> None:
     ]
     try:
         with neighbour.beside(one for one in taken if not one.endswith("/0")) as beside:
-            # The host's end of the cable stands for a family in which others reach the host by no address of its own.
+            # For an IP family in which the host has no address that others reach, try its end of the cable instead.
             families = {":" in one for one in known["outer"]}
             ends = [one for one in beside.host if (":" in one) not in families]
             wanted = outside.targets(known, ports, ends)
@@ -117,7 +117,7 @@ def main() -> None:
             look = partial(outside.view, known, place, wanted, required, outside.BESIDE_SECONDS)
             view = namespace.inside(beside.pid, look)
     except (neighbour.NeighbourError, OSError) as error:
-        module.fail_json(msg=f"no machine beside this one can be made: {error}")
+        module.fail_json(msg=f"Can't make a neighbour of this host to look from: {error}")
     module.exit_json(
         changed=False,
         lines=view.lines,

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
     from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Inspected
     from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
-    from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spec
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import HealthCheck
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import HealthCheck, Spec
 
 ENGINE_TIMEOUT = 120  # seconds; a busy engine answers late, and a stop is answered only when the container ended
 LOG_ROTATION = {"max-size": "10m", "max-file": "3"}  # a container's log takes at most 30 MB of the disk

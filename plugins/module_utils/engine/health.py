@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Inspected
     from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine
-    from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spec
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import HealthCheck
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import HealthCheck, Spec
 
 
 def question(check: HealthCheck) -> str:
