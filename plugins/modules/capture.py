@@ -74,8 +74,9 @@ import zlib
 from functools import partial
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils.doctor import asked_connection as ways
-from ansible_collections.sse.platform.plugins.module_utils.doctor.gather import facts
+from ansible_collections.sse.platform.plugins.module_utils.doctor.asked_connection import SourceError, source_called
+from ansible_collections.sse.platform.plugins.module_utils.doctor.gather.engine import containers
+from ansible_collections.sse.platform.plugins.module_utils.doctor.types import THE_HOST
 from ansible_collections.sse.platform.plugins.module_utils.host import capture, namespace
 
 MOST = 20  # lines of conversations: they fit on one screen
@@ -101,13 +102,10 @@ def main() -> None:
             module.fail_json(msg=f"{name} is {asked[name]}: expected an integer from {lowest} to {highest}")
     work = partial(capture.capture, asked["port"], asked["seconds"], asked["size"], asked["snap"], MOST)
     try:
-        pid = (
-            os.getpid()
-            if asked["source"] == ways.HOST
-            else ways.meant(facts.known(asked["stack"]), asked["source"])["pid"]
-        )
+        name = asked["source"]
+        pid = os.getpid() if name == THE_HOST else source_called(containers(asked["stack"]), name)["pid"]
         found = namespace.inside(pid, work)
-    except (ways.WayError, OSError) as error:
+    except (SourceError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(
         changed=False,

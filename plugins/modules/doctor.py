@@ -34,6 +34,11 @@ options:
     description: Address of the host that the settings want the public ports on.
     type: str
     required: true
+  public_ports:
+    description: Ports of the host that the settings publish on I(bind).
+    type: list
+    elements: int
+    required: true
   clock:
     description: The time on the controller, in UTC as RFC 3339 writes it. The clock of the host is compared to it.
     type: str
@@ -55,6 +60,7 @@ EXAMPLES = r"""
       gateway: 10.99.0.1
       ip_range: 10.99.0.128/25
     bind: 127.0.0.1
+    public_ports: [8080, 8443]
 """
 
 RETURN = r"""
@@ -83,15 +89,17 @@ changes:
 
 import threading
 import time
+from typing import cast
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.doctor import mending
 from ansible_collections.sse.platform.plugins.module_utils.doctor.diagnosis import diagnose, summary
 from ansible_collections.sse.platform.plugins.module_utils.doctor.gather.facts import gather
+from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Options
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import report
 
-SETTLE_SECONDS = 15  # until a container that was started listens; what is wrong then stays so
-PAUSE_SECONDS = 0.5  # containers tell nobody when they listen
+SETTLE_SECONDS = 15  # until a container that was started listens; what is still wrong then is a finding
+PAUSE_SECONDS = 0.5  # between two looks: containers tell nobody when they listen
 
 
 def main() -> None:
@@ -106,22 +114,22 @@ def main() -> None:
                 "options": dict.fromkeys(["name", "subnet", "gateway", "ip_range"], text),
             },
             "bind": text,
+            "public_ports": {"type": "list", "elements": "int", "required": True},
             "clock": {"type": "str", "default": ""},
             "fix": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
-    facts = gather(module.params)
+    fix, options = module.params.pop("fix"), cast("Options", module.params)
+    facts = gather(options)
     findings = diagnose(facts)
-    steps: list[str] = []
-    if module.params["fix"] and module.check_mode:
-        steps = mending.commands(findings)
-    elif module.params["fix"] and mending.commands(findings):
+    steps = mending.commands(findings) if fix else []
+    if steps and not module.check_mode:
         stays = {(one.rule, one.subject) for one in findings if not one.fixable}
-        steps = [step.line for step in mending.mend(findings)]
+        steps = mending.mend(findings)
         deadline = time.monotonic() + SETTLE_SECONDS
         while True:
-            facts = gather({**module.params, "clock": ""})
+            facts = gather({**options, "clock": ""})
             findings = diagnose(facts)
             if {(one.rule, one.subject) for one in findings} <= stays or time.monotonic() > deadline:
                 break

@@ -65,11 +65,15 @@ steps:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils.doctor import asked_connection as ways
-from ansible_collections.sse.platform.plugins.module_utils.doctor.gather import facts
+from ansible_collections.sse.platform.plugins.module_utils.doctor.asked_connection import (
+    AskedPort,
+    SourceError,
+    try_ports,
+)
+from ansible_collections.sse.platform.plugins.module_utils.doctor.gather.facts import observe_engine
 
 
-def described(step: ways.Step) -> dict[str, Any]:
+def described(step: AskedPort) -> dict[str, Any]:
     """Return one step as plain data."""
     found = step.found
     times = {"resolve": found.resolve_seconds, "connect": found.connect_seconds, "http": found.http_seconds}
@@ -99,15 +103,14 @@ def main() -> None:
         supports_check_mode=True,
     )
     asked = module.params
-    options = {"stack": asked["stack"], "state_directory": "/", "network": {}, "bind": "", "clock": ""}
-    observed = facts.observe(options)
+    observed = observe_engine(asked["stack"])
     if observed["host"]["engine"] is None:
         module.fail_json(
             msg=f"No Docker Engine answers here: {observed['host']['engine_error']}. ./sse doctor tells more."
         )
     try:
-        steps = ways.take(observed, asked["source"], asked["target"], asked["port"], asked["path"], tls=asked["tls"])
-    except ways.WayError as error:
+        steps = try_ports(observed, asked["source"], asked["target"], asked["port"], asked["path"], tls=asked["tls"])
+    except SourceError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, steps=[described(step) for step in steps])
 

@@ -69,7 +69,7 @@ from typing import Any, cast
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
-from ansible_collections.sse.platform.plugins.module_utils.doctor.gather import facts
+from ansible_collections.sse.platform.plugins.module_utils.doctor.gather.engine import containers
 from ansible_collections.sse.platform.plugins.module_utils.host import machine, namespace, neighbour
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.verify import outside
@@ -98,9 +98,8 @@ def main() -> None:
     seen = machine.observe(stack, directory)
     if seen["engine"] is None:
         module.fail_json(msg=f"No Docker Engine answers here: {seen['engine_error']}. ./sse doctor tells more.")
-    known = outside.knowledge(
-        cast("dict[str, Any]", seen), releases, facts.known(stack)["containers"], module.params["allow"]
-    )
+    seen_by_doctor = cast("list[dict[str, Any]]", containers(stack))
+    known = outside.knowledge(cast("dict[str, Any]", seen), releases, seen_by_doctor, module.params["allow"])
     taken = [
         *(one["destination"] for one in seen["routes"]),
         *(each for one in seen["interfaces"] for each in one["addresses"]),

@@ -95,6 +95,7 @@ class Sickroom:
             "network_subnet": f"{PREFIX}.0/24",
             "exposure_profile": "production",
             "exposure_unauthenticated_publishing": True,
+            "exposure_http_port": PORTS[6],
         }
         return Running("doctor", {**known, **variables}, ()).end()
 
@@ -136,6 +137,8 @@ class Sickroom:
             "ports": [],
             "networks": {},
             "listens": [],
+            "healthcheck": {"http": None},
+            "reaches_host": [],
             "reaches": [{"to": peer, "why": "the test"} for peer in reaches],
         }
         self.remove_container(name)
@@ -145,7 +148,7 @@ class Sickroom:
             name=name,
             hostname=short,
             stop_signal="SIGKILL",  # Python as the first process heeds no other
-            labels={"sse.platform.stack": "dr", **options.pop("labels", {})},
+            labels={"sse.platform.stack": "dr"},
             **options,
         )
         self.undo.callback(self.remove_container, name)
@@ -287,8 +290,7 @@ class Sickroom:
         self.container("unplugged", SLEEP, network="none", ports={"8000/tcp": ("127.0.0.1", PORTS[4])})
         self.container("shut", serve(8000), ports={"8000/tcp": ("127.0.0.1", PORTS[5])})
         self.rule("raw", "OUTPUT", "-p", "tcp", "-d", "127.0.0.1", "--dport", str(PORTS[5]), "-j", "DROP")
-        labels = {"sse.platform.service": "nginx"}
-        self.container("door", serve(8000), labels=labels, ports={"8000/tcp": ("127.0.0.1", PORTS[6])})
+        self.container("private", serve(8000), ports={"8000/tcp": ("127.0.0.1", PORTS[6])})
 
     def rest(self) -> None:
         self.container("hostmode", serve(PORTS[7], "127.0.0.1"), network="host")

@@ -1,4 +1,4 @@
-"""One way that somebody asks for: who is meant by its two ends, what it shows, and why it fails."""
+"""One connection that somebody asks for: who its two ends are, how it went, and why it failed."""
 
 from __future__ import annotations
 
@@ -6,82 +6,71 @@ import os
 import socket
 from typing import NamedTuple
 
-from ansible_collections.sse.platform.plugins.module_utils.doctor.gather.facts import (
-    look_at_rules_inside,
-    measured,
-    way_of,
-)
-from ansible_collections.sse.platform.plugins.module_utils.doctor.lookup import container_of, is_ours
+from ansible_collections.sse.platform.plugins.module_utils.doctor import lookup
+from ansible_collections.sse.platform.plugins.module_utils.doctor.gather import attempts, namespaces
 from ansible_collections.sse.platform.plugins.module_utils.doctor.rules import connections, names, ports
-from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Json
+from ansible_collections.sse.platform.plugins.module_utils.doctor.types import (
+    THE_HOST,
+    Container,
+    Facts,
+    TriedConnection,
+)
 from ansible_collections.sse.platform.plugins.module_utils.host.probe import Probe
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
-
-HOST = connections.HOST
-
-
-class WayError(ValueError):
-    """An end of the way is not there; the message names what is."""
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
 
 
-class Step(NamedTuple):
-    """What one port of the target showed."""
+class SourceError(ValueError):
+    """The container that should connect does not exist, or does not run; the message names those that do."""
+
+
+class AskedPort(NamedTuple):
+    """How a connection to one port of the target went."""
 
     port: int | None
     found: Probe
     finding: Finding | None
 
 
-def meant(facts: Json, name: str) -> Json:
-    """Return the container that is meant: by its full name, else by its short name or service in the stack.
+def source_called(containers: list[Container], name: str) -> Container:
+    """Return the container that has this full name, else the one of the stack that has this short name or service.
 
-    :raises WayError: where none is, or it does not run
+    :raises SourceError: where there is none, or it does not run
     """
-    labels = ("sse.platform.container", "sse.platform.service")
-    ours = [one for one in facts["containers"] if is_ours(facts, one["labels"])]
-    found = container_of(facts, name) or next(
-        (one for label in labels for one in ours if one["labels"].get(label) == name), None
-    )
+    ours = [one for one in containers if one["ours"]]
+    found = next((one for one in containers if one["name"] == name), None)
+    for key in ("container", "service"):
+        found = found or next((one for one in ours if one["labels"].get(LABEL + key) == name), None)
     if found is None:
-        known = ", ".join(sorted(one["name"] for one in ours or facts["containers"] if one["running"])) or "none"
-        raise WayError(f"no container is called {name}: there are {known}, and {HOST}")
+        known = ", ".join(sorted(one["name"] for one in ours or containers if one["running"])) or "none"
+        raise SourceError(f"no container is called {name}: expected one of {known}, or {THE_HOST}")
     if not found["running"]:
-        raise WayError(
-            f"{found['name']} does not run ({found['status']}), so nothing starts from it: ./sse up starts it"
-        )
+        raise SourceError(f"{found['name']} does not run ({found['status']}), so it cannot connect: ./sse up starts it")
     return found
 
 
-def target_of(facts: Json, source: str, name: str) -> Json | None:
-    """Return the container that a name or an address means; None where it is none of this host's."""
-    return names.holder(facts, name) or names.called(facts, name, source)
+def try_ports(facts: Facts, source: str, name: str, port: int | None, path: str, *, tls: bool) -> list[AskedPort]:
+    """Connect to a port of a target; without a port, to every port that the target listens on.
 
-
-def take(facts: Json, source: str, name: str, port: int | None, path: str, *, tls: bool) -> list[Step]:
-    """Take the way; without a port, to every port that the target listens on.
-
-    :raises WayError: where the source is not there
+    :raises SourceError: where the source does not exist or run
     """
-    start = None if source == HOST else meant(facts, source)
-    target = target_of(facts, start["name"] if start else "", name)
+    start = None if source == THE_HOST else source_called(facts["containers"], source)
+    target = lookup.container_at(facts, name) or names.meant_by(facts, name, start["name"] if start else "")
     inside = target["inside"] if target and target["running"] else None
-    listening = sorted({number for address, number in inside["listening"] if address != "127.0.0.1"}) if inside else []
-    return [step(facts, start, target, name, one, path, tls=tls) for one in ([port] if port else listening or [None])]
+    listening = {number for address, number in inside["listening"] if address != "127.0.0.1"} if inside else set[int]()
+    own_name, pid = (start["name"], start["pid"]) if start else (THE_HOST, os.getpid())
+    asked = name if start else address_for_host(target, name)
+    steps: list[AskedPort] = []
+    for one in [port] if port else sorted(listening) or [None]:
+        found = attempts.measure(pid, asked, one, path, tls=tls)
+        tried = TriedConnection(own_name, target["name"] if target else "", name, one, *found[:3])
+        namespaces.look_at_rules(facts["containers"], [tried])
+        steps.append(AskedPort(one, found, explain(facts, tried)))
+    return steps
 
 
-def step(
-    facts: Json, start: Json | None, target: Json | None, name: str, port: int | None, path: str, *, tls: bool
-) -> Step:
-    """Take the way to one port, and judge it where it fails."""
-    asked = name if start else from_host(target, name)
-    found = measured(start["pid"] if start else os.getpid(), asked, port, path, tls=tls)
-    way = way_of(start["name"] if start else HOST, target["name"] if target else "", name, port, found)
-    look_at_rules_inside(facts, way)
-    return Step(port, found, judge(facts, way))
-
-
-def from_host(target: Json | None, name: str) -> str:
-    """What the host calls a target: it has no names of containers, so a container's address stands for it."""
+def address_for_host(target: Container | None, name: str) -> str:
+    """Return what the host connects to: it cannot resolve names of containers, so it needs the container's address."""
     if target:
         return next((one["address"] for one in target["networks"].values() if one["address"]), name)
     try:
@@ -90,16 +79,17 @@ def from_host(target: Json | None, name: str) -> str:
         return name
 
 
-def judge(facts: Json, way: Json) -> Finding | None:
-    """Tell why a way fails, with the rules of doctor; None where it does not, or where HTTP alone failed."""
-    if not way["failed"] or way["failed"] == "http":
+def explain(facts: Facts, tried: TriedConnection) -> Finding | None:
+    """Tell why a connection fails; None where it does not, or where only HTTP fails."""
+    if not tried.failed or tried.failed == "http":
         return None
-    if way["source"] != HOST:
-        return connections.explain(facts, way)
-    if way["failed"] == "resolve":
-        wrong, evidence = f"it can't resolve {way['name']}", f"{way['error']}; no container has that name either"
-        return Finding("name-unknown", HOST, wrong, evidence, ("docker ps -a --format '{{.Names}} {{.Networks}}'",))
-    address = way["addresses"][0]
-    if names.holder(facts, address):
-        return connections.unreached(facts, way)
-    return ports.closed(facts, address, way["port"], way["error"])
+    if tried.source != THE_HOST:
+        return connections.explain(facts, tried)
+    if tried.failed == "resolve":
+        evidence = f"{tried.error}; no container has this name either"
+        mend = (names.NAMES_AND_NETWORKS,)
+        return Finding("name-unknown", THE_HOST, f"it cannot resolve the name {tried.name}", evidence, mend)
+    address = tried.addresses[0]
+    if lookup.container_at(facts, address):
+        return connections.unreached(facts, tried)
+    return ports.closed(facts, address, tried.port or 0, tried.error)

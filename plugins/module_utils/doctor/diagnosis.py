@@ -6,38 +6,29 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor.rules import (
     connections,
     containers,
     engine,
+    firewall,
     kernel,
     names,
     networks,
     ports,
 )
-from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Json, Rule
+from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Facts, Rule
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 
-RULES: tuple[Rule, ...] = (
-    *engine.RULES,
-    *kernel.RULES,
-    *networks.RULES,
-    *containers.RULES,
-    *names.RULES,
-    *connections.RULES,
-    *ports.RULES,
+RULES: tuple[Rule, ...] = tuple(
+    rule for each in (engine, kernel, networks, firewall, containers, names, connections, ports) for rule in each.RULES
 )
 
 
-def diagnose(facts: Json) -> list[Finding]:
-    """Everything that is wrong, each thing once."""
+def diagnose(facts: Facts) -> list[Finding]:
+    """Return every finding once."""
     return list(dict.fromkeys(finding for rule in RULES for finding in rule(facts)))
 
 
-def summary(facts: Json) -> str:
-    """One line for a host where nothing is wrong."""
+def summary(facts: Facts) -> str:
+    """Write one line about a host that has no finding."""
     if facts["host"]["engine"] is None:
-        return "all is well: no engine runs here, and none is installed"
-    looked = {
-        "networks": facts["networks"],
-        "containers": facts["containers"],
-        "connections": facts["edges"],
-        "ports": facts["doors"],
-    }
-    return "all is well: looked at " + ", ".join(f"{len(found)} {what}" for what, found in looked.items())
+        return "all is well: no Docker Engine runs here, and none is installed"
+    counts = [f"{len(facts['networks'])} networks", f"{len(facts['containers'])} containers"]
+    counts += [f"{len(facts['connections'])} connections", f"{len(facts['ports'])} ports"]
+    return f"all is well: looked at {', '.join(counts)}"

@@ -1,61 +1,44 @@
-"""Running what findings propose, where that touches nothing but what carries the stack's label."""
+"""How findings are mended: by their commands, where these change only what carries the label of the stack."""
 
 from __future__ import annotations
 
 import subprocess
 import threading
-import time
-from typing import NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 
 COMMAND_SECONDS = 120  # a container that does not end by itself is killed well before
-ENGINE_SECONDS = 60  # until a restarted engine answers again
-PAUSE_SECONDS = 0.2  # an engine that starts offers nothing to wait on
-
-
-class Step(NamedTuple):
-    """One command that was run, with what it said where it failed."""
-
-    command: str
-    error: str
-
-    @property
-    def line(self) -> str:
-        """The step for people."""
-        return f"{self.command}: {self.error}" if self.error else self.command
+ENGINE_SECONDS = 60  # until an engine that was restarted answers again
+PAUSE_SECONDS = 0.2  # between two questions to an engine that starts
 
 
 def commands(findings: list[Finding]) -> list[str]:
-    """The commands that may be run, each once and in order."""
+    """Return the commands that may be run, each once and in order."""
     lines = [line for one in findings if one.fixable for line in one.mend]
     return list(dict.fromkeys(line for line in lines if not line.startswith("#")))
 
 
-def mend(findings: list[Finding]) -> list[Step]:
-    """Run the commands of every finding that may be mended; what fails is told, and shows in the next diagnosis."""
-    steps: list[Step] = []
+def mend(findings: list[Finding]) -> list[str]:
+    """Run these commands; return each, with its error where it failed. The next diagnosis shows what is left."""
+    ran: list[str] = []
     for line in commands(findings):
+        command = ["sh", "-c", line]
         try:
-            run = subprocess.run(
-                ["sh", "-c", line], capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS
-            )
-            steps.append(Step(line, run.stderr.strip()[-300:] if run.returncode else ""))
+            run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)
+            ran.append(f"{line}: {run.stderr.strip()[-300:]}" if run.returncode else line)
         except subprocess.TimeoutExpired:
-            steps.append(Step(line, f"not done within {COMMAND_SECONDS} s"))
-    if steps:
+            ran.append(f"{line}: it did not end within {COMMAND_SECONDS} s")
+    if ran:
         await_engine()
-    return steps
+    return ran
 
 
 def await_engine() -> None:
-    """Wait until the engine answers, as it does not for a moment after its restart."""
-    deadline = time.monotonic() + ENGINE_SECONDS
-    while time.monotonic() < deadline:
+    """Wait until the engine answers: after its restart it needs a moment."""
+    for _ in range(int(ENGINE_SECONDS / PAUSE_SECONDS)):
         try:
-            Api().ping()
+            return Api().ping()
         except OSError:
             threading.Event().wait(PAUSE_SECONDS)
-        else:
-            return
+    return None

@@ -1,163 +1,145 @@
-"""Why a connection between two containers fails: told apart by what is seen at both ends and between them."""
+"""Why a connection to a container fails: each reason shows at one of the two ends, or between them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy.firewall_rules import chain_name
-from ansible_collections.sse.platform.plugins.module_utils.doctor.lookup import (
-    UNDECLARED,
-    addresses_inside,
-    attach,
-    container_of,
-    device_of,
-    health,
-    reconnect,
-    wake,
-)
+from ansible_collections.sse.platform.plugins.module_utils.deploy import firewall_rules
+from ansible_collections.sse.platform.plugins.module_utils.doctor import commands, lookup
 from ansible_collections.sse.platform.plugins.module_utils.doctor.rules import names
-from ansible_collections.sse.platform.plugins.module_utils.doctor.rules.engine import restart
-from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Json
+from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Container, Facts, TriedConnection
 from ansible_collections.sse.platform.plugins.module_utils.host import iptables_rules
-from ansible_collections.sse.platform.plugins.module_utils.host.machine import as_dict
-from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, docker
+from ansible_collections.sse.platform.plugins.module_utils.host.iptables_rules import Chain, Packet, Rules
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import is_loopback
 
-HOST = "host"
-BRIDGE_PATH = [("raw", "PREROUTING"), ("mangle", "PREROUTING"), ("mangle", "FORWARD"), ("filter", "FORWARD")]
-LEAVING = [("raw", "OUTPUT"), ("mangle", "OUTPUT"), ("filter", "OUTPUT")]
-ENTERING = [("raw", "PREROUTING"), ("mangle", "PREROUTING"), ("filter", "INPUT")]
+LEAVING: list[Chain] = [("raw", "OUTPUT"), ("mangle", "OUTPUT"), ("filter", "OUTPUT")]
+ENTERING: list[Chain] = [("raw", "PREROUTING"), ("mangle", "PREROUTING"), ("filter", "INPUT")]
+FORWARDED: list[Chain] = [*ENTERING[:2], ("mangle", "FORWARD"), ("filter", "FORWARD")]
 
 
-def declared(facts: Json) -> Iterator[Finding]:
-    """See that every connection which the newest releases declare comes about."""
+def declared_connect(facts: Facts) -> Iterator[Finding]:
+    """Check that each connection that the newest releases declare can be made."""
     if facts["releases_error"]:
-        yield Finding("releases", "releases", "they can't be read", facts["releases_error"], ("./sse up",))
-    for way in facts["edges"]:
-        finding = explain(facts, way)
+        yield Finding("releases", "releases", "they cannot be read", facts["releases_error"], ("./sse up",))
+    for tried in facts["connections"]:
+        finding = explain(facts, tried)
         if finding:
             yield finding
 
 
-def explain(facts: Json, way: Json) -> Finding | None:
-    """Tell why a way fails; None where it works."""
-    if way["failed"] == "resolve":
-        return names.unresolved(facts, way)
-    return (names.misled(facts, way) if way["target"] else None) or (unreached(facts, way) if way["failed"] else None)
+def explain(facts: Facts, tried: TriedConnection) -> Finding | None:
+    """Tell why a connection fails; None where it works."""
+    if tried.failed == "resolve":
+        return names.unresolved(facts, tried)
+    source, target = lookup.container(facts, tried.source), lookup.container(facts, tried.target)
+    if source and target and tried.addresses:
+        finding = names.misled(facts, source, target, tried.name, tried.addresses[0])
+        if finding:
+            return finding
+    return unreached(facts, tried) if tried.failed else None
 
 
-def unreached(facts: Json, way: Json) -> Finding:
+def unreached(facts: Facts, tried: TriedConnection) -> Finding:
     """Tell why nothing answers at an address that was tried."""
-    address, port = way["addresses"][0], way["port"]
-    target = names.holder(facts, address) or container_of(facts, way["target"])
-    peer = f"{way['name']}:{port}"
-    wrong = f"it can't connect to {peer}"
+    address, port = tried.addresses[0], tried.port or 0
+    target = lookup.container_at(facts, address) or lookup.container(facts, tried.target)
 
     def found(rule: str, why: str, evidence: str, *mend: str) -> Finding:
-        return Finding(rule, way["source"], f"{wrong}: {why}", f"{address}:{port}: {way['error']}; {evidence}", mend)
+        wrong = f"it cannot connect to {tried.name}:{port}: {why}"
+        return Finding(rule, tried.source, wrong, f"{address}:{port}: {tried.error}; {evidence}", mend)
 
     if target is None:
-        return found("no-such-address", "nobody has that address", "no running container has it", "docker ps -a")
+        why = "no container has this address"
+        return found("no-such-address", why, "no running container has it", "docker ps -a")
     name = target["name"]
     if not target["running"]:
-        return found("stopped", f"{name} does not run", f"it is {target['status']}", wake(target))
-    source = container_of(facts, way["source"])
-    own = set(source["networks"]) if source else set(target["networks"])
+        return found("stopped", f"{name} does not run", f"its status is {target['status']}", commands.start(target))
+    source = lookup.container(facts, tried.source)
+    own = set(source["networks"] if source else target["networks"])
     shared = own & set(target["networks"])
     if not shared:
-        evidence = f"{way['source']} is on {', '.join(sorted(own))}, {name} on {', '.join(sorted(target['networks']))}"
-        mend = attach(facts, min(own - names.WITHOUT_DNS, default="NETWORK"), target)
-        return found("not-same-network", f"{name} is not on its network", evidence, mend)
-    deaf = listening(target, port)
-    if deaf:
-        rule, why, mend = deaf
-        return found(rule, why, health(target), *mend)
-    rule = between(facts, source, target, port)
-    if rule:
-        return found("firewall", "a firewall rule stops it", rule.shown, allow(facts, rule))
-    for side in (one for one in (source, target) if one):
-        rule = within(side, source, target, port)
-        if rule:
-            return found(
-                "firewall",
-                f"a firewall rule inside {side['name']} stops it",
-                rule.shown,
-                f"nsenter -t {side['pid']} -n {rule.removal}",
-            )
-    network = min(shared)
-    has = addresses_inside(target)
-    if has is not None and address not in has:
-        return found(
-            "stale-endpoint", f"{name} has lost its interface", f"it has {', '.join(has)}", *reconnect(network, target)
-        )
+        evidence = f"{tried.source} is on {lookup.listed(own)}, and {name} is on {lookup.listed(target['networks'])}"
+        mend = commands.attach(facts, min(own - names.WITHOUT_DNS, default="NETWORK"), target)
+        return found("not-same-network", f"it shares no network with {name}", evidence, mend)
+    silent = not_listening(target, port)
+    if silent:
+        return found(*silent)
+    for owner, rules, packet, there, back in paths(facts, source, target, port):
+        rule = blocked(rules, packet, there, back)
+        if rule is None:
+            continue
+        where = f" inside {owner['name']}" if owner else ""
+        mend = f"nsenter -t {owner['pid']} -n {rule.removal}" if owner else allow(facts, rule)
+        return found("firewall", f"a firewall rule{where} blocks the connection", rule.shown, mend)
+    actual = lookup.addresses_inside(target)
+    if actual is not None and address not in actual:
+        mends = commands.reconnect(min(shared), target)
+        return found("stale-endpoint", f"{name} has lost its network interface", f"it has {', '.join(actual)}", *mends)
     if target["health"] in {"unhealthy", "starting"}:
-        return found("unhealthy", f"{name} is {target['health']}", health(target), docker("logs", "--tail=50", name))
-    evidence = f"{name} listens on {port}, {health(target)}, and no rule is in the way"
-    return found("unexplained", "it listens and does not answer", evidence, docker("logs", "--tail=50", name))
+        return found("unhealthy", f"{name} is {target['health']}", health(target), commands.show_log(name))
+    evidence = f"{name} listens on {port}, {health(target)}, and no firewall rule blocks it"
+    return found("unexplained", f"{name} listens, but it does not answer", evidence, commands.show_log(name))
 
 
-def allow(facts: Json, rule: iptables_rules.Rule) -> str:
-    """What lets pass what a rule stops: a policy among the engine's rules stops it only because those are gone."""
-    if rule.chain == chain_name(facts["stack"]):
-        return UNDECLARED
-    return restart(facts) if rule.policy and rule.program == iptables_rules.IPTABLES else rule.removal
+def health(container: Container) -> str:
+    """Describe the health of a container."""
+    log = f" ({container['health_log']})" if container["health_log"] and container["health"] != "healthy" else ""
+    return f"{container['name']} is {container['health'] or container['status']}{log}"
 
 
-def listening(target: Json, port: int) -> tuple[str, str, tuple[str, ...]] | None:
-    """Tell how a container fails to listen on a port: rule, reason, mend; None where it listens, or can't be seen."""
+def not_listening(target: Container, port: int) -> tuple[str, str, str, str] | None:
+    """Tell how a container fails to listen on a port (rule, reason, evidence, mend); None where it listens, or may."""
     if target["inside"] is None:
         return None
-    name = target["name"]
-    places = {address for address, number in target["inside"]["listening"] if number == port}
-    if places and all(map(is_loopback, places)):
-        mend = (f"# make {name} listen on 0.0.0.0:{port}; inside a container that is its own network only",)
-        return "listens-on-loopback", f"{name} listens on {', '.join(sorted(places))} only", mend
-    if places:
+    name, listening = target["name"], target["inside"]["listening"]
+    addresses = {address for address, number in listening if number == port}
+    if addresses and all(map(is_loopback, addresses)):
+        mend = f"# make {name} listen on 0.0.0.0:{port}: inside a container, this means its own networks only"
+        return "listens-on-loopback", f"{name} listens on {lookup.listed(addresses)} only", health(target), mend
+    if addresses:
         return None
-    logs = docker("logs", "--tail=50", name)
     if target["health"] in {"unhealthy", "starting"}:
-        return "unhealthy", f"{name} is {target['health']} and does not listen on {port}", (logs,)
-    others = sorted({number for _, number in target["inside"]["listening"]})
-    instead = f"it listens on {', '.join(map(str, others))}" if others else "it listens on nothing"
-    return "not-listening", f"{name} does not listen on {port}; {instead}", (logs,)
+        why = f"{name} is {target['health']}, and it does not listen on port {port}"
+        return "unhealthy", why, health(target), commands.show_log(name)
+    others = ", ".join(map(str, sorted({number for _, number in listening})))
+    why = f"{name} does not listen on port {port}; it listens on {others or 'no port'}"
+    return "not-listening", why, health(target), commands.show_log(name)
 
 
-def between(facts: Json, source: Json | None, target: Json, port: int) -> iptables_rules.Rule | None:
-    """The host's rule that stops packets, or their answers, between two containers or from the host."""
-    if not facts["rules"]:
-        return None
-    rules = iptables_rules.parse(facts["rules"])
-    for network, endpoint in target["networks"].items():
-        device = device_of(facts, network)
+def allow(facts: Facts, rule: iptables_rules.Rule) -> str:
+    """Return the command that lets a blocked packet pass."""
+    if rule.chain == firewall_rules.chain(facts["stack"]):
+        return commands.DECLARE
+    # A policy among the engine's own rules blocks only because these rules are gone.
+    by_engine = rule.policy and rule.program == iptables_rules.IPTABLES
+    return commands.engine(facts, "restart") if by_engine else rule.removal
+
+
+def blocked(rules: Rules | None, packet: Packet, there: list[Chain], back: list[Chain]) -> iptables_rules.Rule | None:
+    """Return the rule that blocks a packet on its way there, or its answer on the way back."""
+    return rules and (rules.hindrance(there, packet) or rules.hindrance(back, packet.answer()))
+
+
+def paths(
+    facts: Facts, source: Container | None, target: Container, port: int
+) -> Iterator[tuple[Container | None, Rules | None, Packet, list[Chain], list[Chain]]]:
+    """List where a packet passes: the container whose rules it meets (None: the host), rules, packet and chains."""
+    addresses = {network: one["address"] for network, one in source["networks"].items()} if source else {}
+    packets = {
+        network: Packet(addresses.get(network, ""), endpoint["address"], port)
+        for network, endpoint in target["networks"].items()
+    }
+    for network, packet in packets.items():
+        bridge = lookup.bridge(facts, network)
         if source is None:
-            packet = iptables_rules.Packet("", endpoint["address"], port, leaves=device)
-            there, back = LEAVING, ENTERING
-        elif network in source["networks"]:
-            own = source["networks"][network]["address"]
-            packet = iptables_rules.Packet(own, endpoint["address"], port, enters=device, leaves=device)
-            there = back = BRIDGE_PATH
-        else:
-            continue
-        rule = rules.hindrance(there, packet) or rules.hindrance(back, packet.answer())
-        if rule:
-            return rule
-    return None
+            yield None, facts["rules"], packet._replace(leaves=bridge), LEAVING, ENTERING
+        elif network in addresses:
+            yield None, facts["rules"], packet._replace(enters=bridge, leaves=bridge), FORWARDED, FORWARDED
+    for owner, there, back in ((source, LEAVING, ENTERING), (target, ENTERING, LEAVING)):
+        if owner and owner["inside"]:
+            for packet in packets.values():
+                yield owner, owner["inside"]["rules"], packet, there, back
 
 
-def within(side: Json, source: Json | None, target: Json, port: int) -> iptables_rules.Rule | None:
-    """The rule in a container's own namespace that stops packets or their answers."""
-    text: str = as_dict(side["inside"]).get("rules", "")
-    if not text:
-        return None
-    rules = iptables_rules.parse(text)
-    for network, endpoint in target["networks"].items():
-        own = source["networks"][network]["address"] if source and network in source["networks"] else ""
-        packet = iptables_rules.Packet(own, endpoint["address"], port)
-        there, back = (LEAVING, ENTERING) if side is source else (ENTERING, LEAVING)
-        rule = rules.hindrance(there, packet) or rules.hindrance(back, packet.answer())
-        if rule:
-            return rule
-    return None
-
-
-RULES = (declared,)
+RULES = (declared_connect,)

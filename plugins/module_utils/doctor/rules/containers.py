@@ -1,32 +1,33 @@
-"""The stack's own containers: each that the newest releases name is there and runs."""
+"""The containers that the newest releases declare: each exists and runs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.sse.platform.plugins.module_utils.doctor.lookup import container_of, is_ours, wake
-from ansible_collections.sse.platform.plugins.module_utils.doctor.rules.ports import TAKEN
-from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Json
-from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, docker
+from ansible_collections.sse.platform.plugins.module_utils.doctor import commands, lookup
+from ansible_collections.sse.platform.plugins.module_utils.doctor.rules.ports import PORT_TAKEN
+from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Facts
+from ansible_collections.sse.platform.plugins.module_utils.model import connections
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 
 
-def not_running(facts: Json) -> Iterator[Finding]:
-    """See that every declared container runs; one whose network or port is somebody else's is told of elsewhere."""
+def declared_run(facts: Facts) -> Iterator[Finding]:
+    """Check that each declared container runs; other rules tell of one that misses its network or its port."""
     if facts["host"]["engine"] is None:
         return
-    ids = {one["id"] for one in facts["networks"]}
-    for name in dict.fromkeys(name for release in facts["releases"] for name in release["containers"]):
-        one = container_of(facts, name)
+    networks = {one["id"] for one in facts["networks"]}
+    for name in connections.containers_of(facts["releases"]):
+        one = lookup.container(facts, name)
         if one is None:
-            yield Finding("not-running", name, "it is not there", "the newest release names it", ("./sse up",))
-        elif is_ours(facts, one["labels"]) and not one["running"]:
-            lost = any(endpoint["id"] and endpoint["id"] not in ids for endpoint in one["networks"].values())
-            if lost or any(words in one["error"] for words in TAKEN):
+            evidence = "the newest release declares it, and the engine does not have it"
+            yield Finding("not-running", name, "this container does not exist", evidence, ("./sse up",))
+        elif one["ours"] and not one["running"]:
+            without_network = any(each["id"] and each["id"] not in networks for each in one["networks"].values())
+            if without_network or any(words in one["error"] for words in PORT_TAKEN):
                 continue
-            evidence = f"it is {one['status']}, exit code {one['exit_code']} {one['error']}".rstrip()
-            yield Finding(
-                "not-running", name, "it does not run", evidence, (docker("logs", "--tail=50", name), wake(one))
-            )
+            evidence = f"its status is {one['status']}, exit code {one['exit_code']} {one['error']}".rstrip()
+            mend = (commands.show_log(name), commands.start(one))
+            yield Finding("not-running", name, "this container does not run", evidence, mend)
 
 
-RULES = (not_running,)
+RULES = (declared_run,)

@@ -1,34 +1,31 @@
-"""The engine itself: whether it answers, runs what its file says, what its Swarm is in, and what its clock shows."""
+"""The Docker Engine: whether it answers, uses its configuration file, and has a healthy Swarm; and all clocks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import cast
 
-from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Json
-from ansible_collections.sse.platform.plugins.module_utils.engine.daemon import CONFIGURATION as DAEMON_JSON
-from ansible_collections.sse.platform.plugins.module_utils.host.machine import as_dict
+from ansible_collections.sse.platform.plugins.module_utils.doctor import commands
+from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Facts
+from ansible_collections.sse.platform.plugins.module_utils.engine.daemon import CONFIGURATION
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, docker
 
 # Seconds. The controller's time is read before the module travels, which takes some on a busy machine; from here on
 # tokens, certificates and logs of the two tell different stories.
 CONTROLLER_SECONDS = 30
 CONTAINER_SECONDS = 5  # the Date of an HTTP answer counts whole seconds
-START_SECONDS = 2  # the kernel's time of boot, from which a process's start is counted, is rounded
+START_SECONDS = 2  # the kernel rounds the time of its boot, from which the start of a process is counted
 
-# What the engine tells of its settings: key of daemon.json -> key of /info.
-SHOWN = {
-    "data-root": "DockerRootDir",
-    "debug": "Debug",
-    "default-address-pools": "DefaultAddressPools",
-    "default-runtime": "DefaultRuntime",
-    "experimental": "ExperimentalBuild",
-    "labels": "Labels",
-    "live-restore": "LiveRestoreEnabled",
-    "log-driver": "LoggingDriver",
-    "storage-driver": "Driver",
-}
-# What SIGHUP loads without a restart (dockerd(8), configuration reload), so that a younger file proves nothing.
+# The settings that the engine reports: key of daemon.json -> key of /info.
+REPORTED = {
+    "data-root": "DockerRootDir", "debug": "Debug", "default-address-pools": "DefaultAddressPools",
+    "default-runtime": "DefaultRuntime", "experimental": "ExperimentalBuild", "labels": "Labels",
+    "live-restore": "LiveRestoreEnabled", "log-driver": "LoggingDriver", "storage-driver": "Driver",
+}  # fmt: skip
+# The settings that SIGHUP loads without a restart (dockerd(8), configuration reload): for these, a file that is newer
+# than the engine means nothing.
 RELOADED = frozenset(
     {
         "allow-nondistributable-artifacts", "authorization-plugins", "debug", "default-runtime", "features",
@@ -38,130 +35,106 @@ RELOADED = frozenset(
 )  # fmt: skip
 
 
-def restart(facts: Json) -> str:
-    """The command that restarts the engine here."""
-    commands = {"systemd": "systemctl restart docker", "init": "service docker restart"}
-    # supervise-dockerd starts it again.
-    return commands.get(facts["host"]["service_manager"], 'kill -TERM "$(cat /run/docker.pid)"')
-
-
-def restarting(facts: Json) -> tuple[str, ...]:
-    """The same as a mend, after what it costs where it costs anything."""
-    warning = "# live-restore is off: every container stops while the engine restarts"
-    return (restart(facts),) if facts["host"]["engine"]["live_restore"] else (warning, restart(facts))
-
-
-def start(facts: Json) -> str:
-    """The command that starts the engine here."""
-    commands = {"systemd": "systemctl start docker", "init": "service docker start"}
-    return commands.get(facts["host"]["service_manager"], "supervise-dockerd start")
-
-
-def silent(facts: Json) -> Iterator[Finding]:
-    """See that an engine that is installed runs and answers."""
+def engine_answers(facts: Facts) -> Iterator[Finding]:
+    """Check that an engine that is installed runs and answers."""
     host = facts["host"]
     if host["engine"] is not None or not (host["dockerd"] or host["dockerd_pid"]):
         return
     if host["dockerd_pid"]:
-        wrong, mend = f"it runs (pid {host['dockerd_pid']}) and does not answer", restart(facts)
+        wrong, mend = (
+            f"it runs as process {host['dockerd_pid']}, but it does not answer",
+            commands.engine(facts, "restart"),
+        )
     else:
-        wrong, mend = "it is installed and does not run", start(facts)
-    why = {"systemd": "journalctl -u docker -n 50"}.get(host["service_manager"], "tail -n 50 /var/log/dockerd.log")
-    yield Finding("engine-silent", "engine", wrong, host["engine_error"], (why, mend))
+        wrong, mend = "it is installed, but it does not run", commands.engine(facts, "start")
+    log = "journalctl -u docker -n 50" if host["service_manager"] == "systemd" else "tail -n 50 /var/log/dockerd.log"
+    yield Finding("engine-silent", "engine", wrong, host["engine_error"], (log, mend))
 
 
-def broken_file(facts: Json) -> Iterator[Finding]:
-    """See that the engine's configuration file can be read."""
+def file_is_valid(facts: Facts) -> Iterator[Finding]:
+    """Check that the engine's configuration file can be read."""
     if facts["host"]["daemon_json"] is None:
-        evidence = "the file holds no JSON object, so the engine's next start fails"
-        yield Finding("daemon-json", DAEMON_JSON, "it is broken", evidence, (f"python3 -m json.tool {DAEMON_JSON}",))
+        evidence = "it does not hold a JSON object, so the engine will not start again"
+        show = f"python3 -m json.tool {CONFIGURATION}"
+        yield Finding("daemon-json", CONFIGURATION, "this file is not valid", evidence, (show,))
 
 
-def not_loaded(facts: Json) -> Iterator[Finding]:
-    """See that the engine runs with what its configuration file says."""
-    file, info, engine = as_dict(facts["host"]["daemon_json"]), facts["info"], facts["host"]["engine"]
+def file_is_loaded(facts: Facts) -> Iterator[Finding]:
+    """Check that the engine uses what its configuration file says."""
+    file: Mapping[str, object] = facts["host"]["daemon_json"] or {}
+    info, engine = cast("Mapping[str, object]", facts["info"]), facts["host"]["engine"]
     if engine is None:
         return
-    told = [
-        f"{key} is {file[key]!r} in the file and {info[shown]!r} in the engine"
-        for key, shown in SHOWN.items()
-        if key in file and shown in info and comparable(file[key]) != comparable(info[shown])
+    differences = [
+        f"{key} is {json.dumps(file[key])} in the file and {json.dumps(info[reported])} in the engine"
+        for key, reported in REPORTED.items()
+        if key in file and reported in info and comparable(file[key]) != comparable(info[reported])
     ]
     if file.get("userland-proxy") is False and engine["userland_proxy"]:
-        told.append("userland-proxy is False in the file and on in the engine")
-    unseen = sorted(set(file) - set(SHOWN) - RELOADED - {"userland-proxy"})
-    younger = facts["daemon_json_changed"] - facts["engine_started"]
-    if not told and unseen and younger > START_SECONDS:
-        told.append(
-            f"the file is {round(younger)} s younger than the engine, which does not tell its {', '.join(unseen)}"
-        )
-    if told:
-        mend = [*restarting(facts)]
+        differences.append("userland-proxy is false in the file and true in the engine")
+    unreported = sorted(set(file) - set(REPORTED) - RELOADED - {"userland-proxy"})
+    newer = facts["daemon_json_changed"] - facts["engine_started"]
+    if not differences and unreported and newer > START_SECONDS:
+        shown = ", ".join(unreported)
+        differences = [f"the file was changed {newer:.0f} s after the engine started, which does not report {shown}"]
+    if differences:
+        mend = commands.restart_engine(facts)
         if engine["live_restore"] and file.get("live-restore") is False:
-            # An engine that starts without it ends what it finds, as if by hand: no restart policy brings that back.
+            # An engine that starts without live-restore stops every container, and no restart policy starts it again.
             running = [one["name"] for one in facts["containers"] if one["running"]]
             mend += [docker("start", *running)] if running else []
-        yield Finding(
-            "daemon-json-not-loaded", DAEMON_JSON, "it was edited and not loaded", "; ".join(told), tuple(mend)
-        )
+        wrong = "this file was changed, but the engine was not restarted since"
+        yield Finding("daemon-json-not-loaded", CONFIGURATION, wrong, "; ".join(differences), tuple(mend))
 
 
-def comparable(value: Any) -> Any:
-    """A setting as it compares: the file and the engine differ in the case of keys, and null is empty."""
-    if isinstance(value, dict):
-        return {str(key).lower(): comparable(one) for key, one in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    if isinstance(value, list):
-        return [comparable(one) for one in value]  # pyright: ignore[reportUnknownVariableType]
-    return value or None
+def comparable(setting: object) -> object:
+    """Return a setting as the file and the engine both spell it: keys in lower case, and null for what is empty."""
+
+    def spelled(keys: dict[str, object]) -> dict[str, object]:
+        return {key.lower(): one or None for key, one in keys.items()}
+
+    return json.loads(json.dumps(setting), object_hook=spelled) or None
 
 
-def swarm(facts: Json) -> Iterator[Finding]:
-    """See that a Swarm which the engine is in works: in any other state its networks refuse every container."""
+def swarm_works(facts: Facts) -> Iterator[Finding]:
+    """Check the Swarm of the engine: unless its state is active, no container can join a network of the Swarm."""
     engine = facts["host"]["engine"]
-    state = engine["swarm"] if engine else "inactive"
-    if state in {"inactive", "active"}:
+    if engine is None or engine["swarm"] in {"inactive", "active"}:
         return
-    victims = [
-        one["name"] for one in facts["containers"] if "cluster" in one["error"] or "swarm" in one["error"].lower()
-    ]
-    evidence = f"Swarm: {state}"
-    if engine["swarm_error"]:
-        evidence += f" ({engine['swarm_error']})"
-    if victims:
-        evidence += f"; refused for it: {', '.join(victims)}"
-    leave = "docker swarm leave --force"
-    mend = {
-        "locked": ("docker swarm unlock",),
-        "pending": (
-            "# it waits for a manager: let 2377/tcp of that one through, or give up and join again:",
-            leave,
-        ),
-    }.get(state, ("# on the last manager this forgets every service; the stack here uses none:", leave))
-    wrong = f"its Swarm is in state {state}: attaching to a Swarm's network fails with 'invalid cluster node'"
+    state, error = engine["swarm"], engine["swarm_error"]
+    refused = [one["name"] for one in facts["containers"] if re.search("(?i)cluster|swarm", one["error"])]
+    evidence = f"the state of the Swarm is {state}" + (f" ({error})" if error else "")
+    evidence += f"; for this reason these containers did not start: {', '.join(refused)}" if refused else ""
+    waits = "# it waits for a manager: open port 2377/tcp of that manager, or leave the Swarm and join again:"
+    forgets = "# if this is the last manager, the Swarm loses all its services; this stack uses none:"
+    leave = ("docker swarm leave --force",)
+    mend = {"locked": ("docker swarm unlock",), "pending": (waits, *leave)}.get(state, (forgets, *leave))
+    wrong = "its Swarm does not work: Docker refuses to attach a container to a Swarm network ('invalid cluster node')"
     yield Finding("swarm", "engine", wrong, evidence, mend)
 
 
-def clocks(facts: Json) -> Iterator[Finding]:
-    """See that the host's clock is the controller's, and each container's the host's."""
-    sync = ("timedatectl set-ntp true", "timedatectl timesync-status")
+def clocks_agree(facts: Facts) -> Iterator[Finding]:
+    """Check that the host's clock agrees with the controller's, and each container's with the host's."""
     if facts["controller"] is not None:
         ahead = facts["now"] - facts["controller"]
         if abs(ahead) > CONTROLLER_SECONDS:
-            evidence = f"the host's clock is {describe(ahead)} the controller's"
-            yield Finding("clock-skew", "host", "its clock is wrong, or the controller's is", evidence, sync)
-    for one in facts["clocks"]:
-        if abs(one["ahead"]) > CONTAINER_SECONDS:
-            evidence = f"the Date of its answer on port {one['port']} is {describe(one['ahead'])} the host's clock"
+            wrong = "its clock is wrong, or the clock of the controller is wrong"
+            evidence = f"the host's clock is {difference(ahead)} the controller's clock"
+            synchronize = ("timedatectl set-ntp true", "timedatectl timesync-status")
+            yield Finding("clock-skew", "host", wrong, evidence, synchronize)
+    for clock in facts["clocks"]:
+        if abs(clock.ahead) > CONTAINER_SECONDS:
+            evidence = f"the date of its answer on port {clock.port} is {difference(clock.ahead)} the host's clock"
             mend = (
-                "# containers share the host's clock: look for a faked one (LD_PRELOAD, FAKETIME) or a cached answer",
-                f"docker inspect --format '{{{{json .Config.Env}}}}' {one['container']}",
+                "# containers share the host's clock: look for a faked clock (LD_PRELOAD, FAKETIME) or a cached answer",
+                f"docker inspect --format '{{{{json .Config.Env}}}}' {clock.container}",
             )
-            yield Finding("clock-skew", one["container"], "its clock is not the host's", evidence, mend)
+            yield Finding("clock-skew", clock.container, "its clock differs from the host's clock", evidence, mend)
 
 
-def describe(ahead: float) -> str:
-    """A difference of clocks in words."""
+def difference(ahead: float) -> str:
+    """Describe the difference of two clocks."""
     return f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'}"
 
 
-RULES = (silent, broken_file, not_loaded, swarm, clocks)
+RULES = (engine_answers, file_is_valid, file_is_loaded, swarm_works, clocks_agree)

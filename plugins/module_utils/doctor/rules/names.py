@@ -1,165 +1,126 @@
-"""Why a name does not resolve inside a container, or leads to an old address."""
+"""Why a name does not resolve inside a container, or leads to an old or wrong address."""
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 from collections.abc import Iterator
 
-from ansible_collections.sse.platform.plugins.module_utils.doctor.lookup import (
-    attach,
-    container_of,
-    is_ours,
-    reconnect,
-    wake,
-)
-from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Json
+from ansible_collections.sse.platform.plugins.module_utils.doctor import commands, lookup
+from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Container, Facts, TriedConnection
+from ansible_collections.sse.platform.plugins.module_utils.host.namespace import EMBEDDED_DNS
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, docker
-from ansible_collections.sse.platform.plugins.module_utils.settings.names import NEAR, edits
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
 
-WITHOUT_DNS = frozenset({"bridge", "host", "none"})  # the engine's own networks, where names don't resolve
-
-
-def names_of(container: Json) -> set[str]:
-    """What a container is called anywhere: its name, its short name, and its aliases on every network."""
-    labels = container["labels"]
-    short = {labels[key] for key in ("sse.platform.container", "com.docker.compose.service") if labels.get(key)}
-    return {container["name"], *short, *(alias for one in container["networks"].values() for alias in one["aliases"])}
+WITHOUT_DNS = frozenset({"bridge", "host", "none"})  # the engine's own networks, on which it resolves no names
+SIMILAR = 0.7  # of 1, as difflib counts: one wrong letter in five, or two letters exchanged
+NAMES_AND_NETWORKS = "docker ps -a --format '{{.Names}} {{.Networks}}'"
 
 
-def names_on(facts: Json, networks: set[str], but: str) -> dict[str, str]:
-    """The names that resolve on these networks, with the container behind each."""
-    return {
-        name: one["name"]
-        for one in facts["containers"]
-        if one["running"] and one["name"] != but
-        for network in networks & set(one["networks"])
-        for name in {one["name"], *one["networks"][network]["aliases"]} - {one["id"][:12]}
-    }
+def meant_by(facts: Facts, name: str, asking: str) -> Container | None:
+    """Return the container that another one means by a name: it prefers one that runs, is near, and is of the stack."""
 
+    def has_name(one: Container) -> bool:
+        short = (one["labels"].get(key) for key in (f"{LABEL}container", "com.docker.compose.service"))
+        return name in {one["name"], *short, *(alias for each in one["networks"].values() for alias in each["aliases"])}
 
-def called(facts: Json, name: str, but: str) -> Json | None:
-    """The container that is meant by a name: of several, one that runs, shares a network, is of the stack."""
-    found = [one for one in facts["containers"] if name in names_of(one) and one["name"] != but]
-    near = set((container_of(facts, but) or {"networks": {}})["networks"])
-
-    def distance(one: Json) -> tuple[bool, bool, bool]:
-        return not one["running"], not near & set(one["networks"]), not is_ours(facts, one["labels"])
-
-    return min(found, key=distance, default=None)
-
-
-def unresolved(facts: Json, way: Json) -> Finding:
-    """Tell why the source of a way does not find its target's name."""
-    source, name = next(one for one in facts["containers"] if one["name"] == way["source"]), way["name"]
-    target = container_of(facts, way["target"]) if way["target"] else called(facts, name, source["name"])
-    own: set[str] = set(source["networks"])
-    custom = own - WITHOUT_DNS
-    wrong = f"it can't resolve {name}"
-
-    def found(rule: str, why: str, evidence: str, *mend: str) -> Finding:
-        return Finding(f"name-{rule}", source["name"], f"{wrong}: {why}", evidence, mend)
-
-    if source["inside"] and source["inside"]["dns"]:
-        evidence = f"127.0.0.11 inside it says: {source['inside']['dns']}"
-        return found(
-            "dns-silent",
-            "the engine's DNS does not answer in it",
-            evidence,
-            docker("restart", source["name"]),
-        )
-    if not custom:
-        where = min(set(target["networks"]) - WITHOUT_DNS, default="") if target else ""
-        mode = next(iter(own), source["mode"])
-        kind = "the default bridge" if mode == "bridge" else f"network {mode}"
-        evidence = f"it is on {kind} only; names resolve on networks that were created, never there"
-        mend = docker("network", "connect", where or "NETWORK", source["name"])
-        return found("default-bridge", f"{kind} has no names", evidence, mend)
-    shown = f"it is on {', '.join(sorted(own))}"
-    if target is None:
-        known = names_on(facts, custom, source["name"])
-        near = min(known, key=lambda one: edits(name, one), default="")
-        if near and edits(name, near) <= NEAR:
-            evidence = f"no container is called {name}; {near} is {known[near]}"
-            return found(
-                "typo", f"did you mean {near}?", evidence, f"# write {near} where {name} stands in its settings"
-            )
-        evidence = f"no container is called {name}; on its networks there are {', '.join(sorted(known)) or 'none'}"
-        return found("unknown", "nobody has that name", evidence, "docker ps -a --format '{{.Names}} {{.Networks}}'")
-    if not target["running"]:
-        evidence = f"{target['name']} is {target['status']} ({target['exit_code']}) {target['error']}".strip()
-        why = f"{target['name']} does not run, and the engine answers for running containers only"
-        return found("stopped", why, evidence, wake(target))
-    shared = custom & set(target["networks"])
-    if not shared:
-        evidence = f"{shown}, {target['name']} on {', '.join(sorted(target['networks'])) or 'none'}"
-        mend = attach(facts, min(custom), target, name if name != target["name"] else "")
-        return found("not-attached", f"{target['name']} is not on its network", evidence, mend)
-    network = min(shared)
-    there = {*target["networks"][network]["aliases"], target["name"]} - {target["id"][:12]}
-    evidence = f"on {network} {target['name']} is called {', '.join(sorted(there))}"
-    given = {
-        **target,
-        "networks": {network: {**target["networks"][network], "aliases": sorted({*there, name} - {target["name"]})}},
-    }
-    return found("alias", f"{target['name']} lacks that name on {network}", evidence, *reconnect(network, given))
-
-
-def misled(facts: Json, way: Json) -> Finding | None:
-    """Tell that a name leads to an address which its container does not have; None where it leads right."""
-    target = container_of(facts, way["target"])
-    source = container_of(facts, way["source"])
-    own = [one["address"] for one in target["networks"].values() if one["address"]] if target else []
-    if source is None or target is None or not own or not way["addresses"] or way["addresses"][0] in own:
-        return None
-    address = way["addresses"][0]
-    pinned = source["inside"] and source["inside"]["hosts"].get(way["name"]) == address
-    other = holder(facts, address)
-    what = f"{way['name']} leads to {address}, {target['name']} has {', '.join(own)}"
-    if pinned:
-        mend = (f"docker rm -f {source['name']} && ./sse up  # made anew with today's address",)
-        return Finding("old-address", source["name"], "its /etc/hosts pins an old address", what, mend)
-    who = f"{other['name']} has {address}" if other else f"nobody has {address}"
-    mend = (f"docker network inspect {min(source['networks'])}  # two containers with the alias {way['name']}?",)
-    return Finding("name-stolen", source["name"], f"{way['name']} is another's name, too", f"{what}; {who}", mend)
-
-
-def holder(facts: Json, address: str) -> Json | None:
-    """The running container that has an address."""
-    for one in facts["containers"]:
-        if one["running"] and any(endpoint["address"] == address for endpoint in one["networks"].values()):
-            return one
-    return None
-
-
-def old_addresses(facts: Json) -> Iterator[Finding]:
-    """See that nobody goes on with an address that its peer had before: by /etc/hosts, or nginx since its start."""
-    for source in facts["containers"]:
-        if not source["inside"] or source["mode"] == "host":
-            continue
-        for name, address in source["inside"]["hosts"].items():
-            target = called(facts, name, source["name"])
-            if target and target["running"] and set(target["networks"]) & set(source["networks"]):
-                way = {"source": source["name"], "target": target["name"], "name": name, "addresses": [address]}
-                finding = misled(facts, way)
-                if finding:
-                    yield finding
-    for one in facts["refused_upstreams"]:
-        if holder(facts, one["address"]) is None and any_network_holds(facts, one["container"], one["address"]):
-            evidence = (
-                f"its log: {one['error']} at {one['address']}:{one['port']}, and no container has that address now"
-            )
-            mend = (docker("exec", one["container"], "nginx", "-s", "reload"),)
-            wrong = "nginx resolved an upstream's name at its start and keeps the old address"
-            yield Finding("old-address", one["container"], wrong, evidence, mend)
-
-
-def any_network_holds(facts: Json, container: str, address: str) -> bool:
-    """Tell whether an address is of a network that the container is on."""
-    found = container_of(facts, container)
-    networks = [one for one in facts["networks"] if found and one["name"] in found["networks"]]
-    return any(
-        ipaddress.ip_address(address) in ipaddress.ip_network(subnet) for one in networks for subnet in one["subnets"]
+    source = lookup.container(facts, asking)
+    near = set(source["networks"]) if source else set[str]()
+    return min(
+        (one for one in facts["containers"] if one["name"] != asking and has_name(one)),
+        key=lambda one: (not one["running"], not near & set(one["networks"]), not one["ours"]),
+        default=None,
     )
 
 
-RULES = (old_addresses,)
+def unresolved(facts: Facts, tried: TriedConnection) -> Finding:
+    """Tell why a container does not find the address behind a name."""
+    source, name = next(one for one in facts["containers"] if one["name"] == tried.source), tried.name
+    target = lookup.container(facts, tried.target) if tried.target else meant_by(facts, name, source["name"])
+    networks = set(source["networks"])
+    with_dns = networks - WITHOUT_DNS
+
+    def found(rule: str, why: str, evidence: str, *mend: str) -> Finding:
+        return Finding(f"name-{rule}", source["name"], f"it cannot resolve the name {name}: {why}", evidence, mend)
+
+    if source["inside"] and source["inside"]["dns"]:
+        evidence = f"a question to {EMBEDDED_DNS} failed: {source['inside']['dns']}"
+        mend = docker("restart", source["name"])
+        return found("dns-silent", "Docker's DNS server does not answer inside it", evidence, mend)
+    if not with_dns:
+        mode = next(iter(networks), source["mode"])
+        kind = "the default bridge" if mode == "bridge" else f"network {mode}"
+        evidence = f"it is only on {kind}; Docker resolves names only on networks that somebody created"
+        network = min(set(target["networks"]) - WITHOUT_DNS, default="NETWORK") if target else "NETWORK"
+        mend = docker("network", "connect", network, source["name"])
+        return found("default-bridge", f"{kind} does not resolve names", evidence, mend)
+    if target is None:
+        known = {
+            each: one["name"]
+            for one in facts["containers"]
+            if one["running"] and one is not source
+            for network in with_dns & set(one["networks"])
+            for each in lookup.names_on(one, network)
+        }
+        for near in difflib.get_close_matches(name, known, 1, SIMILAR):
+            evidence = f"no container is called {name}, but {known[near]} is called {near}"
+            return found("typo", f"did you mean {near}?", evidence, f"# write {near} instead of {name} in its settings")
+        evidence = f"these names exist on its networks: {lookup.listed(known)}"
+        return found("unknown", "no container has this name", evidence, NAMES_AND_NETWORKS)
+    other = target["name"]
+    if not target["running"]:
+        evidence = f"{other} is {target['status']} ({target['exit_code']}) {target['error']}".strip()
+        why = f"{other} does not run, and Docker resolves only the names of running containers"
+        return found("stopped", why, evidence, commands.start(target))
+    shared = with_dns & set(target["networks"])
+    if not shared:
+        evidence = f"it is on {lookup.listed(networks)}, and {other} is on {lookup.listed(target['networks'])}"
+        mend = commands.attach(facts, min(with_dns), target, name if name != other else "")
+        return found("not-attached", f"it shares no network with {other}", evidence, mend)
+    network = min(shared)
+    evidence = f"on network {network}, {other} is called {lookup.listed(lookup.names_on(target, network))}"
+    why = f"{other} does not have this alias on network {network}"
+    return found("alias", why, evidence, *commands.reconnect(network, target, name))
+
+
+def misled(facts: Facts, source: Container, target: Container, name: str, address: str) -> Finding | None:
+    """Tell that a name leads to an address that its container does not have; None where it leads to the right one."""
+    own = [one["address"] for one in target["networks"].values() if one["address"]]
+    if not own or address in own:
+        return None
+    evidence = f"{name} leads to {address}, but {target['name']} has {', '.join(own)}"
+    if source["inside"] and source["inside"]["hosts"].get(name) == address:
+        mend = f"docker rm -f {source['name']} && ./sse up  # creates it again, with the present address"
+        return Finding("old-address", source["name"], "its /etc/hosts holds an old address", evidence, (mend,))
+    other = lookup.container_at(facts, address)
+    evidence += f"; {other['name'] if other else 'no container'} has {address}"
+    mend = f"docker network inspect {min(source['networks'])}  # do two containers have the alias {name}?"
+    return Finding("name-stolen", source["name"], f"the name {name} leads it to another container", evidence, (mend,))
+
+
+def no_old_addresses(facts: Facts) -> Iterator[Finding]:
+    """Check that nobody keeps an address that its peer had before: in /etc/hosts, or in a proxy since its start."""
+    for source in facts["containers"]:
+        for name, address in source["inside"]["hosts"].items() if source["inside"] else ():
+            target = meant_by(facts, name, source["name"])
+            if target and target["running"] and set(target["networks"]) & set(source["networks"]):
+                finding = misled(facts, source, target, name, address)
+                if finding:
+                    yield finding
+    for one in facts["refused_upstreams"]:
+        proxy = lookup.container(facts, one.container)
+        if proxy and lookup.container_at(facts, one.address) is None and is_near(facts, proxy, one.address):
+            evidence = f"its log: {one.error} at {one.address}:{one.port}, and no container has that address now"
+            mend = docker("exec", proxy["name"], proxy["program"], "-s", "reload")
+            wrong = "it resolved the name of a server when it started, and it still uses the old address"
+            yield Finding("old-address", proxy["name"], wrong, evidence, (mend,))
+
+
+def is_near(facts: Facts, container: Container, address: str) -> bool:
+    """Tell whether an address belongs to a network that a container is on."""
+    networks = [found for name in container["networks"] if (found := lookup.network(facts, name))]
+    subnets = [ipaddress.ip_network(subnet) for one in networks for subnet in one["subnets"]]
+    return any(ipaddress.ip_address(address) in one for one in subnets)
+
+
+RULES = (no_old_addresses,)

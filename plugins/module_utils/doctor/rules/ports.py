@@ -1,157 +1,143 @@
-"""Why a port of the host does not lead into its container, and why a container does not reach a service on the host."""
+"""Why a published port of the host does not lead into its container, and why a container does not reach the host."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import preflight
-from ansible_collections.sse.platform.plugins.module_utils.doctor.lookup import (
-    container_of,
-    device_of,
-    health,
-    is_ours,
-    network_of,
-)
+from ansible_collections.sse.platform.plugins.module_utils.doctor import commands, lookup
 from ansible_collections.sse.platform.plugins.module_utils.doctor.rules import connections
-from ansible_collections.sse.platform.plugins.module_utils.doctor.rules.engine import restart
-from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Json
+from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Container, Facts, TriedPort
 from ansible_collections.sse.platform.plugins.module_utils.host import iptables_rules
+from ansible_collections.sse.platform.plugins.module_utils.host.iptables_rules import Packet, Rule, Rules
+from ansible_collections.sse.platform.plugins.module_utils.model.connections import containers_of
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, docker
-from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import is_loopback
+from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, WILDCARDS, is_loopback
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import HOST
-from ansible_collections.sse.platform.plugins.module_utils.verify.checks import host_service as host_service_check
-from ansible_collections.sse.platform.plugins.module_utils.verify.checks.published_ports import (
-    ANY,
-    LOOPBACK,
-    WILDCARDS,
-)
+from ansible_collections.sse.platform.plugins.module_utils.verify.checks.host_service import unheard
+from ansible_collections.sse.platform.plugins.module_utils.verify.checks.published_ports import Publication
 
-# What the engine says where it can't have a port.
-TAKEN = ("address already in use", "port is already allocated", "failed programming external connectivity")
+# What the engine says when somebody else has a port.
+PORT_TAKEN = ("address already in use", "port is already allocated", "failed programming external connectivity")
 
 
-def dead(facts: Json) -> Iterator[Finding]:
-    """See that every published port of a running container answers on the host."""
-    for door in facts["doors"]:
-        container = container_of(facts, door["container"])
-        devices = {device_of(facts, name) for name in container["networks"]} if container else set[str]()
-        # Without its bridge nothing reaches it: that is told of the network.
-        if door["got"] and devices & set(facts["mtu"]):
-            yield unanswered(facts, door)
+def ports_answer(facts: Facts) -> Iterator[Finding]:
+    """Check that every published port of a running container answers on the host."""
+    for tried in facts["ports"]:
+        container = lookup.container(facts, tried.container) if tried.error else None
+        # A network without its bridge is another finding.
+        if container and any(lookup.bridge(facts, network) in facts["mtu"] for network in container["networks"]):
+            yield unanswered(facts, container, tried)
 
 
-def unanswered(facts: Json, door: Json) -> Finding:
+def unanswered(facts: Facts, container: Container, tried: TriedPort) -> Finding:
     """Tell why a published port does not answer."""
-    container = next(one for one in facts["containers"] if one["name"] == door["container"])
-    name, port, inside = door["container"], door["port"], door["inside"]
-    wrong = f"port {port} of the host ({door['address']}) does not lead into it"
+    name, rules, (address, port, inside) = container["name"], facts["rules"], tried.published
 
-    def found(rule: str, why: str, evidence: str, *mend: str) -> Finding:
-        said = f"{door['got']}; {evidence}"
-        return Finding(rule, name, f"{wrong}: {why}", said, (*mend, *windows(facts, port)))
+    def found(rule: str, why: str, evidence: str, mend: str) -> Finding:
+        wrong = f"port {port} of the host ({address}) does not lead into it: {why}"
+        return Finding(rule, name, wrong, f"{tried.error}; {evidence}", (mend, *on_windows(facts, port)))
 
-    deaf = connections.listening(container, inside)
-    if deaf:
-        rule, why, mend = deaf
-        return found(rule, why, health(container), *mend)
-    rules = iptables_rules.parse(facts["rules"])
-    key = ("" if door["address"] == ANY else door["address"], port)
-    rule = blocking(facts, rules, container, door)
-    if rule:
-        return found("firewall", "a firewall rule stops it", rule.shown, connections.allow(facts, rule))
-    if facts["rules"] and key not in iptables_rules.published(rules):
-        return found(
-            "rules-flushed", "the engine's rule for it is gone", f"no DNAT of port {port} in nat DOCKER", restart(facts)
+    silent = connections.not_listening(container, inside)
+    if silent:
+        return found(*silent)
+    blocking = blocking_rule(rules, facts, container, tried.published) if rules else None
+    if blocking:
+        mend = connections.allow(facts, blocking)
+        return found("firewall", "a firewall rule blocks the connection", blocking.shown, mend)
+    if rules and ("" if address == IPV4.wildcard else address, port) not in iptables_rules.published(rules):
+        why, evidence = (
+            "Docker's firewall rule for it is missing",
+            f"no DNAT of port {port} in chain nat DOCKER",
         )
-    if facts["host"]["engine"]["userland_proxy"] and not any(
-        one["port"] == port and one["process"].startswith("docker-proxy") for one in facts["host"]["listeners"]
-    ):
-        evidence = f"userland-proxy is on, and no docker-proxy listens on {port}"
-        return found("docker-proxy", "its docker-proxy is gone", evidence, docker("restart", name))
-    evidence = f"{health(container)}; it listens on {inside}, and no rule is in the way"
-    return found("unexplained", "it listens and does not answer", evidence, docker("logs", "--tail=50", name))
+        return found("rules-flushed", why, evidence, commands.engine(facts, "restart"))
+    engine = facts["host"]["engine"]
+    proxies = [one for one in facts["host"]["listeners"] if one["process"].startswith("docker-proxy")]
+    if engine and engine["userland_proxy"] and port not in [one["port"] for one in proxies]:
+        evidence = f"userland-proxy is on, but no docker-proxy listens on {port}"
+        return found("docker-proxy", "its process docker-proxy does not run", evidence, docker("restart", name))
+    evidence = f"{connections.health(container)}; it listens on {inside}, and no firewall rule blocks it"
+    return found("unexplained", "it listens, but it does not answer", evidence, commands.show_log(name))
 
 
-def blocking(facts: Json, rules: iptables_rules.Rules, container: Json, door: Json) -> iptables_rules.Rule | None:
-    """The rule that stops what the host sends to a published port, before or after the engine rewrites its target."""
-    there = LOOPBACK if door["address"] in WILDCARDS else door["address"]
-    asked = iptables_rules.Packet("", there, door["port"])
-    rule = rules.hindrance([("raw", "OUTPUT"), ("mangle", "OUTPUT")], asked)
+def blocking_rule(rules: Rules, facts: Facts, container: Container, published: Publication) -> Rule | None:
+    """Return the rule that blocks what the host sends to a published port, before or after the engine rewrites it."""
+    address, port, inside = published
+    asked = Packet("", IPV4.loopback if address in WILDCARDS else address, port)
+    rule = rules.hindrance(connections.LEAVING[:2], asked)
     for network, endpoint in container["networks"].items():
-        packet = iptables_rules.Packet(
-            "", endpoint["address"], door["inside"], leaves=device_of(facts, network), asked_port=door["port"]
-        )
-        rule = rule or rules.hindrance([("filter", "OUTPUT")], packet)
-        rule = rule or rules.hindrance(connections.ENTERING, packet.answer())
+        bridge = lookup.bridge(facts, network)
+        packet = Packet("", endpoint["address"], inside, leaves=bridge, asked_port=port)
+        rule = rule or connections.blocked(rules, packet, connections.LEAVING[2:], connections.ENTERING)
     return rule
 
 
-def closed(facts: Json, address: str, port: int, error: str) -> Finding:
-    """Tell why a port of the host that was asked for does not answer."""
-    wrong = f"port {port} of {address} does not answer"
-    containers = sorted(facts["containers"], key=lambda one: not is_ours(facts, one["labels"]))
+def closed(facts: Facts, address: str, port: int, error: str) -> Finding:
+    """Tell why a port of the host that somebody asked for does not answer."""
+
+    def found(rule: str, why: str, evidence: str, *mend: str) -> Finding:
+        return Finding(rule, "host", f"port {port} of {address} does not answer: {why}", evidence, mend)
+
+    containers = sorted(facts["containers"], key=lambda one: not one["ours"])
     for one in containers:
-        ports: list[tuple[str, int, int]] = one["published"] if one["running"] else []
-        for at, number, inside in ports:
-            if number == port and (at in WILDCARDS or at == address):
-                door = {"container": one["name"], "address": at, "port": port, "inside": inside, "got": error}
-                return unanswered(facts, door)
-            if number == port:
-                mend = f"# use {at}:{port}, or publish it on another address (exposure_bind, exposure_admin_bind)"
-                why = f"{one['name']} publishes it on {at} only"
-                return Finding("port-on-loopback", "host", f"{wrong}: {why}", error, (mend, *windows(facts, port)))
+        for published in one["published"] if one["running"] else ():
+            at = published.host_ip
+            if published.host_port != port:
+                continue
+            if at in WILDCARDS or at == address:
+                return unanswered(facts, one, TriedPort(one["name"], published, error))
+            why = f"{one['name']} publishes it on {at} only"
+            mend = f"# use {at}:{port}, or publish it on another address (exposure_bind, exposure_admin_bind)"
+            return found("port-on-loopback", why, error, mend, *on_windows(facts, port))
     for one in containers:
         if one["inside"] and one["mode"] != "host" and any(number == port for _, number in one["inside"]["listening"]):
-            said = ", ".join(f"{at}:{number} for its {inside}" for at, number, inside in one["published"])
             why = f"{one['name']} listens on {port} and does not publish it"
-            mend = f"# listening or EXPOSE publish nothing: make it anew with -p 127.0.0.1:{port}:{port}"
-            evidence = f"{error}; it publishes {said or 'nothing'}"
-            return Finding("not-published", "host", f"{wrong}: {why}", evidence, (mend,))
+            evidence = f"{error}; it publishes {', '.join(each.shown for each in one['published']) or 'no port'}"
+            mend = f"# EXPOSE publishes nothing: create the container again with -p 127.0.0.1:{port}:{port}"
+            return found("not-published", why, evidence, mend)
     look = ("ss -ltnp", "docker ps --format '{{.Names}} {{.Ports}}'")
-    why = "no container publishes it, and nothing listens there"
-    return Finding("not-published", "host", f"{wrong}: {why}", error, look)
+    return found("not-published", "no container publishes it, and nothing listens there", error, *look)
 
 
-def unpublished(facts: Json) -> Iterator[Finding]:
-    """See that a running container got the ports which it asked for: on internal networks alone there is no error."""
+def ports_are_published(facts: Facts) -> Iterator[Finding]:
+    """Check that a running container has the ports that it asks for: an internal network publishes none, silently."""
     for one in facts["containers"]:
-        lost = [f"{address}:{port}" for address, port, _ in one["wanted"] if port and not published_at(one, port)]
+        published = {number for _, number, _ in one["published"]}
+        lost = [f"{address}:{port}" for address, port, _ in one["wanted"] if port and port not in published]
         if not one["running"] or not lost or one["mode"] == "host":
             continue
-        networks = [found for name in one["networks"] if (found := network_of(facts, name))]
-        internal = bool(networks) and all(network["internal"] for network in networks)
-        names = ", ".join(network["name"] for network in networks) or "no network"
-        why = (
-            "it is on internal networks only, which publish nothing" if internal else "the engine publishes it nowhere"
+        networks = [found for name in one["networks"] if (found := lookup.network(facts, name))]
+        names = ", ".join(each["name"] for each in networks) or "no network"
+        why, network = "the engine publishes it nowhere", names
+        if networks and all(each["internal"] for each in networks):
+            why, network = "it is on internal networks only, and these publish no port", "bridge"
+        connect, create = docker("network", "connect", network, one["name"]), f"docker rm -f {one['name']} && ./sse up"
+        evidence = f"it asks for {', '.join(lost)}; it is on {names}"
+        yield Finding(
+            "not-published",
+            one["name"],
+            f"its port is not published: {why}",
+            evidence,
+            (create if one["ours"] else connect,),
         )
-        mend = docker("network", "connect", "bridge" if internal else names, one["name"])
-        if is_ours(facts, one["labels"]):
-            mend = f"docker rm -f {one['name']} && ./sse up"
-        evidence = f"asked for {', '.join(lost)}; on {names}"
-        yield Finding("not-published", one["name"], f"its port is not published: {why}", evidence, (mend,))
 
 
-def published_at(container: Json, port: int) -> bool:
-    """Tell whether a container has a host port."""
-    return any(number == port for _, number, _ in container["published"])
-
-
-def taken(facts: Json) -> Iterator[Finding]:
+def ports_are_free(facts: Facts) -> Iterator[Finding]:
     """Tell who holds the port that keeps a container from starting."""
     for one in facts["containers"]:
-        if one["running"] or not any(words in one["error"] for words in TAKEN):
+        if one["running"] or not any(words in one["error"] for words in PORT_TAKEN):
             continue
         for address, port, _ in one["wanted"]:
-            owner = port_owner(facts, one, address, port)
-            if owner:
-                who, mend = owner
+            holder = holder_of_port(facts, one, address, port)
+            if holder:
+                who, mend = holder
                 evidence = f"the engine said: {one['error'][-160:]}; {who} holds {address}:{port} now"
-                wrong = f"it can't start: port {port} of the host is bound by {who}"
+                wrong = f"it cannot start: {who} holds port {port} of the host"
                 yield Finding("port-bound", one["name"], wrong, evidence, (mend, docker("start", one["name"])))
 
 
-def port_owner(facts: Json, container: Json, address: str, port: int) -> tuple[str, str] | None:
-    """Who holds a TCP port of the host, and the command that frees it."""
+def holder_of_port(facts: Facts, container: Container, address: str, port: int) -> tuple[str, str] | None:
+    """Return who else holds a TCP port of the host, and the command that frees the port."""
     for other in facts["containers"]:
         for at, number, _ in other["published"]:
             if other["running"] and other is not container and number == port and preflight.conflicts(address, at):
@@ -159,79 +145,68 @@ def port_owner(facts: Json, container: Json, address: str, port: int) -> tuple[s
     for one in facts["host"]["listeners"]:
         if one["protocol"] == "tcp" and one["port"] == port and preflight.conflicts(address, one["address"]):
             pid = one["process"].rpartition("pid ")[2].rstrip(")")
-            return one[
-                "process"
-            ] or "a process that can't be seen", f"kill {pid}  # or choose another port" if pid else "ss -ltnp"
+            mend = f"kill {pid}  # or choose another port" if pid else "ss -ltnp"
+            return one["process"] or "a process that cannot be seen", mend
     return None
 
 
-def narrow(facts: Json) -> Iterator[Finding]:
-    """See that the public ports are bound as the settings ask: on loopback no other machine reaches them."""
-    for one in facts["containers"]:
-        if (
-            facts["bind"] == LOOPBACK
-            or one["labels"].get("sse.platform.service") != "nginx"
-            or not is_ours(facts, one["labels"])
-        ):
-            continue
-        lone = [port for address, port, _ in one["published"] if address == LOOPBACK]
-        if lone:
-            ports = ", ".join(map(str, lone))
-            evidence = f"{LOOPBACK}: {ports}; the settings ask for {facts['bind']}"
-            wrong = "its public ports are bound to loopback only: other machines can't reach them"
-            yield Finding("port-on-loopback", one["name"], wrong, evidence, ("./sse up", *windows(facts, lone[0])))
+def ports_are_public(facts: Facts) -> Iterator[Finding]:
+    """Check that public ports are bound as the settings ask: no other machine reaches a port on loopback."""
+    for one in facts["containers"] if facts["bind"] != IPV4.loopback else ():
+        public = [port for at, port, _ in one["published"] if at == IPV4.loopback and port in facts["public_ports"]]
+        if public and one["ours"]:
+            ports = ", ".join(map(str, public))
+            evidence = f"{IPV4.loopback}: {ports}; the settings ask for {facts['bind']}"
+            wrong = "its public ports are bound to loopback only: no other machine can reach them"
+            yield Finding("port-on-loopback", one["name"], wrong, evidence, ("./sse up", *on_windows(facts, public[0])))
 
 
-def host_services(facts: Json) -> Iterator[Finding]:
-    """See that a service on the host which containers are told to use listens where they can reach it."""
-    specs = {name: spec for release in facts["releases"] for name, spec in release["containers"].items()}
+def host_services_listen(facts: Facts) -> Iterator[Finding]:
+    """Check that a service on the host that a container uses listens where containers reach it."""
+    specs = containers_of(facts["releases"])
     for one in facts["containers"]:
         if not one["running"] or not one["inside"]:
             continue
         if one["mode"] == "host":
-            yield from host_mode(facts, one)
+            yield from host_mode_listens(facts, one["name"], one["inside"]["listening"])
         elif address := one["inside"]["hosts"].get(HOST):
-            declared: list[int] = specs.get(one["name"], {}).get("reaches_host", [])
+            declared: list[int] = specs[one["name"]]["reaches_host"] if one["name"] in specs else []
             for port in sorted({*one["host_ports"], *declared}):
-                yield from host_service(facts, one["name"], address, port)
+                yield from host_service_listens(facts, one["name"], address, port)
 
 
-def host_mode(facts: Json, container: Json) -> Iterator[Finding]:
-    """See that a container without a network of its own listens where others reach it."""
-    places: list[tuple[str, int]] = container["inside"]["listening"]
-    if places and all(is_loopback(address) for address, _ in places):
-        shown = ", ".join(f"{address}:{port}" for address, port in places)
-        wrong = "it is in host mode and listens on loopback only: no container reaches it"
-        mend = (f"# make it listen on the gateway's address, {gateway(facts)}; 0.0.0.0 would open it to the world",)
-        yield Finding("host-mode-on-loopback", container["name"], wrong, f"it listens on {shown}", mend)
+def host_mode_listens(facts: Facts, name: str, listening: list[tuple[str, int]]) -> Iterator[Finding]:
+    """Check that a container that uses the network of the host listens where other containers reach it."""
+    if listening and all(is_loopback(address) for address, _ in listening):
+        bridge = lookup.network(facts, "bridge")
+        gateway = (bridge and bridge["gateway"]) or "172.17.0.1"  # what the engine calls host-gateway
+        evidence = f"it listens on {', '.join(f'{address}:{port}' for address, port in listening)}"
+        wrong = "it uses the network of the host, and listens on loopback only: no container reaches it"
+        mend = f"# make it listen on {gateway}, the host's address for containers; 0.0.0.0 would open it to everybody"
+        yield Finding("host-mode-on-loopback", name, wrong, evidence, (mend,))
 
 
-def host_service(facts: Json, name: str, address: str, port: int) -> Iterator[Finding]:
-    """Judge one service on the host that a container is told to use."""
-    there = [one for one in facts["host"]["listeners"] if one["protocol"] == "tcp" and one["port"] == port]
-    why = host_service_check.unheard({one["address"] for one in there}, address, port)
+def host_service_listens(facts: Facts, name: str, address: str, port: int) -> Iterator[Finding]:
+    """Check one service on the host that a container uses."""
+    listeners = [one for one in facts["host"]["listeners"] if one["protocol"] == "tcp" and one["port"] == port]
+    why = unheard({one["address"] for one in listeners}, address, port)
     if why:
-        found = ", ".join(f"{one['process'] or 'a process'} at {one['address']}" for one in there) or "nobody"
-        evidence = f"{HOST} is {address} in it; on the host {found} listens on {port}"
-        mend = (f"# make the service listen on {address}:{port}; 0.0.0.0 would open it to the world",)
-        yield Finding("host-service", name, f"it is told to use {HOST}:{port}, and {why}", evidence, mend)
+        shown = ", ".join(f"{one['process'] or 'a process'} at {one['address']}" for one in listeners) or "nobody"
+        evidence = f"inside it, {HOST} is {address}; on the host, {shown} listens on {port}"
+        mend = f"# make the service listen on {address}:{port}; 0.0.0.0 would open it to everybody"
+        yield Finding("host-service", name, f"it is to use {HOST}:{port}, but {why}", evidence, (mend,))
 
 
-def gateway(facts: Json) -> str:
-    """The host's address on the default bridge, which host-gateway stands for."""
-    return (network_of(facts, "bridge") or {"gateway": ""})["gateway"] or "172.17.0.1"
-
-
-def windows(facts: Json, port: int) -> tuple[str, ...]:
-    """What else may stand in the way on WSL2 (Microsoft, Accessing network applications with WSL)."""
-    if "microsoft" not in facts["kernel"]["release"].lower():
+def on_windows(facts: Facts, port: int) -> tuple[str, ...]:
+    """Return what WSL2 needs besides (Microsoft, Accessing network applications with WSL)."""
+    if "microsoft" not in facts["kernel"].lower():
         return ()
     return (
         f"# WSL2: from Windows use localhost:{port} (localhostForwarding in .wslconfig);",
-        "# from other machines it needs, as administrator on Windows:",
+        "# other machines need these commands, run by an administrator of Windows:",
         f"netsh interface portproxy add v4tov4 listenport={port} connectport={port} connectaddress=WSL_ADDRESS",
         f"netsh advfirewall firewall add rule name=sse-{port} dir=in action=allow protocol=TCP localport={port}",
     )
 
 
-RULES = (dead, unpublished, taken, narrow, host_services)
+RULES = (ports_answer, ports_are_published, ports_are_free, ports_are_public, host_services_listen)

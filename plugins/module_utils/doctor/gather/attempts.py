@@ -1,0 +1,124 @@
+"""What was tried: declared connections and published ports; and what clocks and logs tell about the rest."""
+
+from __future__ import annotations
+
+import email.utils
+import http.client
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from ansible_collections.sse.platform.plugins.module_utils.doctor import types
+from ansible_collections.sse.platform.plugins.module_utils.doctor.gather import namespaces
+from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
+from ansible_collections.sse.platform.plugins.module_utils.host import probe, procfs
+from ansible_collections.sse.platform.plugins.module_utils.model import connections
+from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, WILDCARDS
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spec
+from ansible_collections.sse.platform.plugins.module_utils.verify.checks import published_ports
+
+# Ports that speak HTTP by convention; a container's clock is read there, or where its health check asks.
+HTTP_PORTS = (80, 8080, 8000)
+DATE_SECONDS = 2.0
+LOG_LINES = 200  # the last minutes of a proxy that fails, and hours of one that does not
+LOG_SECONDS = 600  # what is older was mended since, or shows again
+# A line in the error log of NGINX, and in it the process that wrote it.
+UPSTREAM = re.compile(
+    r"(?:connect\(\) failed|upstream timed out) \((\d+: [^)]+)\) while connecting to upstream"
+    r'.* upstream: "\w+://([\d.]+):(\d+)'
+)
+WRITER = re.compile(r"\] (\d+)#\d+: ")
+
+
+def try_all(facts: types.Facts) -> None:
+    """Try declared connections and published ports, and read clocks and logs; add the results to the facts."""
+    running = {one["name"]: one for one in facts["containers"] if one["running"]}
+    specs = connections.containers_of(facts["releases"])
+    with ThreadPoolExecutor(namespaces.THREADS) as pool:
+        declared = [edge for edge in connections.declared(specs) if edge.source in running]
+        tried = pool.map(partial(try_declared, running), declared)
+        ports = pool.map(try_port, [(name, port) for name, one in running.items() for port in one["published"]])
+        clocks = pool.map(partial(read_clock, specs), [one for one in running.values() if one["ours"]])
+        upstreams = pool.map(refused_upstreams, running.values())
+    mark_ended(facts["containers"])
+    still = {one["name"] for one in facts["containers"] if one["running"]}
+    facts["connections"] = [one for one in tried if one.source in still]
+    facts["ports"] = [one for one in ports if one.container in still]
+    facts["clocks"] = [one for one in clocks if one and one.container in still]
+    facts["refused_upstreams"] = [one for found in upstreams for one in found if one.container in still]
+    namespaces.look_at_rules(facts["containers"], facts["connections"])
+
+
+def mark_ended(containers: list[types.Container]) -> None:
+    """Mark containers that have ended meanwhile: what was seen of them proves nothing."""
+    now = {one["Id"]: one["State"] for one in Api().containers()}
+    for one in containers:
+        if one["running"] and now.get(one["id"]) != one["status"]:
+            one["running"], one["status"], one["inside"] = False, now.get(one["id"], "removed"), None
+
+
+def try_declared(running: dict[str, types.Container], edge: connections.Edge) -> types.TriedConnection:
+    """Resolve and connect as the source would."""
+    found = measure(running[edge.source]["pid"], edge.name, edge.port)
+    return types.TriedConnection(edge.source, edge.target, edge.name, edge.port, *found[:3])
+
+
+def measure(pid: int, name: str, port: int | None, path: str = "", *, tls: bool = False) -> probe.Probe:
+    """Try a connection as probe.measure() does; it fails where the namespace cannot be entered."""
+    try:
+        return probe.measure(pid, name, port, path, tls=tls)
+    except OSError as error:
+        return probe.Probe([], "resolve", str(error))
+
+
+def try_port(one: tuple[str, published_ports.Publication]) -> types.TriedPort:
+    """Connect to a published port of a container on the host; an IPv6 address is not tried."""
+    container, published = one
+    there = IPV4.loopback if published.host_ip in WILDCARDS else published.host_ip
+    seconds = published_ports.ANSWER_SECONDS
+    error = "" if ":" in there else published_ports.answers(there, published.host_port, seconds)
+    return types.TriedPort(container, published, error)
+
+
+def read_clock(specs: dict[str, Spec], container: types.Container) -> types.Clock | None:
+    """Compare a container's clock with the host's, by the date in an HTTP answer; None where there is none."""
+    listening = container["inside"]["listening"] if container["inside"] else []
+    open_ports = {port for address, port in listening if address != IPV4.loopback}
+    check = specs[container["name"]]["healthcheck"]["http"] if container["name"] in specs else None
+    http_ports = (check["port"], *HTTP_PORTS) if check else HTTP_PORTS
+    port = next((one for one in http_ports if one in open_ports), None)
+    address = next((one["address"] for one in container["networks"].values() if one["address"]), "")
+    if port is None or not address:
+        return None
+    connection = http.client.HTTPConnection(address, port, timeout=DATE_SECONDS)
+    try:
+        connection.request("HEAD", "/")
+        date = connection.getresponse().getheader("Date")
+        ahead = email.utils.parsedate_to_datetime(date).timestamp() - time.time() if date else 0.0
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()
+    return types.Clock(container["name"], port, ahead)
+
+
+def refused_upstreams(container: types.Container) -> list[types.RefusedUpstream]:
+    """Return the addresses that a proxy failed to connect to lately, as its worker processes wrote into its log.
+
+    After a reload other workers run, and they have resolved every name again: what earlier ones wrote does not count.
+    """
+    children = procfs.read(f"/proc/{container['pid']}/task/{container['pid']}/children").split()
+    workers = {inner_pid(pid) for pid in children}
+    try:
+        log = Api().log(container["id"], LOG_LINES, time.time() - LOG_SECONDS) if workers else []
+    except OSError:
+        return []
+    lines = [line for line in log if (match := WRITER.search(line)) and match[1] in workers]
+    found = {match.groups()[1:]: match[1] for line in lines if (match := UPSTREAM.search(line))}
+    return [types.RefusedUpstream(container["name"], address, port, error) for (address, port), error in found.items()]
+
+
+def inner_pid(pid: str) -> str:
+    """Return the id that a process of the host has inside its container (proc_pid_status(5), NSpid)."""
+    return procfs.read(f"/proc/{pid}/status").partition("NSpid:")[2].partition("\n")[0].rpartition("\t")[2]

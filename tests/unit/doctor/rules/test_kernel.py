@@ -1,0 +1,39 @@
+"""The kernel and the disks below the engine."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.sse.platform.tests.unit.doctor.healthy_host import (
+    DISK,
+    GIB,
+    Changes,
+    expect_finding,
+    short,
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule", "subject", "said", "mend"),
+    [
+        (
+            {"ip_forward": "0"},
+            "ip-forward",
+            "kernel",
+            "net.ipv4.ip_forward = 0",
+            "sysctl -w net.ipv4.ip_forward=1",
+        ),
+        ({"bridge_nf_call_iptables": "0"}, "bridge-nf", "kernel", "userland-proxy is off", "bridge-nf-call-iptables=1"),
+        ({"bridge_nf_call_iptables": ""}, "bridge-nf", "kernel", "br_netfilter is not loaded", "modprobe br_netfilter"),
+        (
+            {"disks": [DISK._replace(bytes_free=GIB // 2)]},
+            "disk-full",
+            "/",
+            "512 MiB of 20480 MiB",
+            "docker system df",
+        ),
+        ({"disks": [DISK._replace(inodes_free=9)]}, "inodes-full", "/", "9 of 1000 inodes", "--inodes"),
+    ],
+    ids=short,
+)
+def test_a_fault_is_told_apart(changes: Changes, rule: str, subject: str, said: str, mend: str) -> None:
+    expect_finding(changes, rule, subject, said, mend)

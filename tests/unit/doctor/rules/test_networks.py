@@ -1,0 +1,138 @@
+"""Networks that are missing, foreign, in conflict, stale or unused."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils.doctor import mending
+from ansible_collections.sse.platform.plugins.module_utils.doctor.types import ListedEndpoint
+from ansible_collections.sse.platform.tests.unit.doctor.healthy_host import (
+    BRIDGE,
+    NETWORK,
+    OTHER,
+    RULES,
+    TWO,
+    Changes,
+    changed,
+    expect_finding,
+    findings,
+    short,
+    with_kafka,
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule", "subject", "said", "mend"),
+    [
+        (
+            {"networks": [changed(NETWORK, labels={"a": "b"}), BRIDGE]},
+            "network-foreign",
+            "sse-network",
+            "a=b",
+            "network_name",
+        ),
+        (
+            {"networks": [BRIDGE], "connections": [], "ports": []},
+            "network-missing",
+            "sse-network",
+            "sse-app-1, sse-kafka, sse-nginx",
+            "--subnet=10.99.0.0/24",
+        ),
+        (
+            {"host": {"interfaces": [{"name": "wg0", "addresses": ["10.99.0.9/24"]}]}},
+            "subnet-conflict",
+            "sse-network",
+            "interface wg0",
+            "network_recreate_allowed",
+        ),
+        (
+            {"host": {"routes": [{"destination": "10.99.0.0/16", "device": "tun0"}]}},
+            "subnet-conflict",
+            "sse-network",
+            "through tun0",
+            "is free",
+        ),
+        (
+            {"info": {"DefaultAddressPools": [{"Base": "10.99.0.0/24", "Size": 24}]}},
+            "address-pools",
+            "engine",
+            "all 1 subnets",
+            "--subnet=10.98.0.0/24",
+        ),
+        ({"mtu": {"eth0": 1400}}, "mtu", "sse-network", "eth0 carries 1400", "./sse destroy && ./sse up"),
+        (
+            {"containers": with_kafka(inside={"mtu": {"eth0": 1200}})},
+            "mtu",
+            "sse-kafka",
+            "has 1200",
+            "docker restart sse-kafka",
+        ),
+        (
+            {"networks": [changed(NETWORK, endpoints={"ep-1": ListedEndpoint("old", "10.99.0.9")}), BRIDGE]},
+            "stale-endpoint",
+            "sse-network",
+            "belongs to no container",
+            "disconnect --force sse-network old",
+        ),
+        (
+            {**TWO, "networks": [NETWORK, BRIDGE, OTHER]},
+            "stale-endpoint",
+            "other",
+            "sse-kafka (10.98.0.2) belongs to sse-kafka, which does not know it",
+            "disconnect --force other sse-kafka",
+        ),
+        (
+            {"containers": with_kafka(inside={"interfaces": [{"name": "lo", "addresses": ["127.0.0.1/8"]}]})},
+            "stale-endpoint",
+            "sse-kafka",
+            "it has 127.0.0.1",
+            "connect --ip=10.99.0.12 --alias=kafka",
+        ),
+        (
+            {"networks": [changed(NETWORK, device="br-gone"), BRIDGE], "rules": RULES.replace("br-sse", "br-gone")},
+            "stale-endpoint",
+            "sse-network",
+            "no interface br-gone",
+            "docker restart sse-kafka",
+        ),
+        (
+            {
+                "networks": [NETWORK, BRIDGE, changed(OTHER, labels={}, endpoints={}, containers=["old"])],
+                "mtu": {"br-other": 1500},
+            },
+            "unused-network",
+            "other",
+            "need it, and cannot start without it: old",
+            "docker rm old",
+        ),
+    ],
+    ids=short,
+)
+def test_a_fault_is_told_apart(changes: Changes, rule: str, subject: str, said: str, mend: str) -> None:
+    expect_finding(changes, rule, subject, said, mend)
+
+
+def test_a_missing_network_is_made_as_the_stack_makes_it_and_its_containers_come_back() -> None:
+    (finding,) = findings({"networks": [BRIDGE], "connections": [], "ports": []})
+    assert finding.fixable
+    first, *rest = mending.commands([finding])
+    assert first == (
+        "docker network create --driver=bridge --subnet=10.99.0.0/24 --gateway=10.99.0.1 --ip-range=10.99.0.128/25 "
+        "--opt=com.docker.network.bridge.name=br-sse --label=sse.platform.stack=sse sse-network"
+    )
+    assert rest[:3] == [
+        "docker network disconnect --force sse-network sse-nginx",
+        "docker network connect --ip=10.99.0.10 --alias=nginx sse-network sse-nginx",
+        "docker start sse-nginx",
+    ]
+
+
+def test_a_missing_segment_is_made_as_the_release_says() -> None:
+    data = {"subnet": "10.99.2.0/24", "gateway": "10.99.2.1", "ip_range": "10.99.2.128/25", "internal": True}
+    release = {"containers": {}, "networks": {"sse-data": {**data, "device": "br-sse-data"}}}
+    (finding,) = findings({"releases": [release], "host": {"uplink_mtu": 1400}, "mtu": {"eth0": 1500}})
+    assert (finding.subject, finding.fixable) == ("sse-data", True)
+    assert " ".join(finding.mend) == (
+        "docker network create --driver=bridge --subnet=10.99.2.0/24 --gateway=10.99.2.1 --ip-range=10.99.2.128/25 "
+        "--internal --opt=com.docker.network.bridge.name=br-sse-data --opt=com.docker.network.driver.mtu=1400 "
+        "--label=sse.platform.stack=sse sse-data"
+    )

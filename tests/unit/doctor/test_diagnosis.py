@@ -1,0 +1,75 @@
+"""All rules together: silent on a healthy host, and each with a fault that is injected for real."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils.doctor import diagnosis
+from ansible_collections.sse.platform.plugins.module_utils.doctor.diagnosis import summary
+from ansible_collections.sse.platform.plugins.module_utils.doctor.types import RefusedUpstream
+from ansible_collections.sse.platform.tests.unit.doctor.healthy_host import (
+    BRIDGE,
+    DISK,
+    EMPTY,
+    NETWORK,
+    Changes,
+    changed,
+    facts,
+    findings,
+)
+
+
+def test_a_healthy_host_has_no_finding_and_says_so_in_one_line() -> None:
+    assert findings({}) == []
+    assert summary(facts({})) == "all is well: looked at 2 networks, 3 containers, 1 connections, 1 ports"
+
+
+def test_a_host_without_an_engine_has_no_finding() -> None:
+    bare = {"host": {"engine": None, "dockerd": "", "dockerd_pid": None, "daemon_json": {}}}
+    bare |= {key: [] for key in ("networks", "containers", "connections", "ports", "clocks", "releases")} | {
+        "rules": ""
+    }
+    assert findings(bare) == []
+    assert "no Docker Engine" in summary(facts(bare))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"daemon_json_changed": 600.0, "host": {"daemon_json": {"live-restore": True}}},  # loaded by SIGHUP
+        {"bridge_nf_call_iptables": "", "host": {"engine": {"userland_proxy": True}, "daemon_json": {}}},
+        {"rules": EMPTY, "info": {"FirewallBackend": {"Driver": "nftables"}}},
+        {"rules": EMPTY, "host": {"daemon_json": {"iptables": False}}, "daemon_json_changed": 0.0},
+        {"rules": ""},
+        {"refused_upstreams": [RefusedUpstream("sse-nginx", "10.99.0.21", "8000", "111")]},
+        {"refused_upstreams": [RefusedUpstream("sse-nginx", "192.0.2.9", "8000", "111")]},
+        {"networks": [changed(NETWORK, internal=True), BRIDGE], "mtu": {"eth0": 1400}},
+        {"host": {"routes": [{"destination": "0.0.0.0/1", "device": "tun0"}]}},
+        {"releases": [], "containers": [], "connections": [], "ports": [], "networks": [BRIDGE]},
+        {"disks": [DISK._replace(inodes=0, inodes_free=0)]},  # a file system that counts none
+    ],
+)
+def test_what_only_looks_sick_is_no_finding(changes: Changes) -> None:
+    assert findings(changes) == []
+
+
+def test_every_rule_has_a_fault_that_is_injected_for_real() -> None:
+    """On this machine's engine (integration) or on a whole host (Molecule); only what Windows needs has words alone."""
+    doctor = Path(diagnosis.__file__).resolve().parent
+    root = doctor.parents[2]
+    sources = {path.stem: path.read_text() for path in (*doctor.glob("*.py"), *doctor.glob("rules/*.py"))}
+    rules = {rule for text in sources.values() for rule in re.findall(r'Finding\(\s*"([a-z-]+)"', text)}
+    for name in ("connections", "ports", "names"):
+        prefix = "name-" if name == "names" else ""
+        rules |= {prefix + rule for rule in re.findall(r'\bfound\(\s*"([a-z-]+)"', sources[name])}
+    rules |= set(re.findall(r'return "([a-z-]+)", ', sources["connections"]))
+    stages = (root / "molecule" / "doctor" / "vars" / "stages.yml").read_text()
+    tested = {
+        rule for listed in re.findall(r"^    rules: \[(.*)\]$", stages, re.MULTILINE) for rule in listed.split(", ")
+    }
+    told = (root / "tests" / "integration" / "test_doctor.py").read_text()
+    tested |= set(re.findall(r'["[]([a-z-]+)["\]]', told))
+    assert len(rules) > 40
+    assert rules - tested == set()
