@@ -1,4 +1,4 @@
-"""Throwaway containers, networks, rules and interfaces, each sick in one way, around a release of their own."""
+"""Throwaway containers, networks, rules and interfaces with one fault each, and a release that declares them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from docker.types import IPAMConfig, IPAMPool
 PREFIX = "10.68.101"
 MTU = 1400  # at most what any uplink of these tests carries
 PORTS = range(21790, 21800)
-# What a release says of networks, here none.
+# The part of a release about networks: it has none.
 NETWORKS: dict[str, Any] = {"layout": "single", "networks": {}, "allow_from": []}
 FINDING = re.compile(r"^\s*\d+\. (\S+): (.*) \[([a-z-]+)\]$")
 
@@ -57,7 +57,7 @@ def serve(port: int, bind: str = "0.0.0.0") -> list[str]:
 
 
 SLEEP = ["-c", "import signal; signal.pause()"]
-# Listens, and never takes up what comes: its queue of connections is full.
+# Listens, but accepts no connection: its queue is full.
 HUNG = """
 import signal, socket
 server = socket.create_server(("", 8000), backlog=0)
@@ -75,7 +75,7 @@ http { server { listen 8000; location / { proxy_connect_timeout 1s; proxy_pass h
 
 
 class Sickroom:
-    """The host's sick part. Everything is called dr-something, and goes at the end."""
+    """The sick part of the host. Every name in it begins with dr-, and everything is removed at the end."""
 
     stack = "dr"
 
@@ -85,10 +85,10 @@ class Sickroom:
         self.state = state
         self.undo = contextlib.ExitStack()
         self.specs: dict[str, dict[str, Any]] = {}
-        self.listeners: dict[int, int] = {}  # process by port of the host
+        self.listeners: dict[int, int] = {}  # process id, by port of the host
 
     def doctor(self, **variables: Any) -> Run:
-        """Run the verb, with settings of a stack called dr."""
+        """Run ./sse doctor with the settings of a stack called dr."""
         known: dict[str, Any] = {
             "stack_name": self.stack,
             "stack_state_directory": str(self.state),
@@ -100,15 +100,15 @@ class Sickroom:
         return Running("doctor", {**known, **variables}, ()).end()
 
     def seen(self) -> list[Any]:
-        """What the engine has of this part: networks, and when each container was started."""
+        """Return what the engine has of this part: the networks, and when each container was started."""
         networks, containers = self.engine.networks.list(names=["dr-"]), self.engine.containers.list(all=True)
         started = {str(one.name): one.attrs["State"]["StartedAt"] for one in containers if "dr-" in str(one.name)}
         return [sorted(str(one.id) for one in networks), started]
 
-    # Making.
+    # --- what it makes
 
     def network(self, name: str, subnet: str, mtu: int = MTU, **options: Any) -> Any:
-        """Make a network, once what a killed run left of it is gone."""
+        """Make a network, after removing what a killed run left of it."""
         self.remove_network(name)
         made = self.engine.networks.create(
             name,
@@ -147,7 +147,7 @@ class Sickroom:
             command=command,
             name=name,
             hostname=short,
-            stop_signal="SIGKILL",  # Python as the first process heeds no other
+            stop_signal="SIGKILL",  # Python ignores other signals when it is the first process
             labels={"sse.platform.stack": "dr"},
             **options,
         )
@@ -167,14 +167,14 @@ class Sickroom:
         shell("nsenter", "-t", str(container.attrs["State"]["Pid"]), "-n", *command)
 
     def rule(self, table: str, chain: str, *rest: str) -> None:
-        """Add a rule of the host's; gone at the end, or earlier by the command that doctor tells."""
+        """Add a firewall rule on the host; it is removed at the end, or earlier by the command of a finding."""
         shell("iptables", "-w", "-t", table, "-I", chain, *rest)
         self.undo.callback(
             subprocess.run, ["iptables", "-w", "-t", table, "-D", chain, *rest], check=False, capture_output=True
         )
 
     def listen(self, port: int) -> None:
-        """Have a process of the host listen on loopback."""
+        """Start a process on the host that listens on loopback."""
         process = subprocess.Popen(
             [sys.executable, *serve(port, "127.0.0.1")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -184,13 +184,13 @@ class Sickroom:
         eventually(lambda: f":{port:04X} " in Path("/proc/net/tcp").read_text(), f"port {port} is open")
 
     def write_release(self) -> None:
-        """Write what the containers declare as the stack's newest release."""
+        """Write the newest release of the stack: what the containers declare."""
         path = self.state / "releases" / "dr" / "0001.json"
         path.parent.mkdir(parents=True)
         body = {"format": FORMAT, "number": 1, "stack": "dr", "project": "dr", "unavailable": {}, **NETWORKS}
         path.write_text(json.dumps({**body, "containers": self.specs, "meta": {"outcome": "applied"}}))
 
-    # The faults.
+    # --- the faults
 
     def fall_sick(self) -> None:
         """Inject every fault."""
@@ -203,7 +203,7 @@ class Sickroom:
         self.fill_disk()
 
     def networks(self) -> None:
-        self.network("dr-network", f"{PREFIX}.0/24")  # without the stack's label: not made by it
+        self.network("dr-network", f"{PREFIX}.0/24")  # without the label of the stack, so the stack did not make it
         self.network("dr-conflict", "10.68.102.0/24")
         self.network("dr-needed", "10.68.103.0/24")
         self.container("needing", SLEEP, network="dr-needed", start=False)
@@ -243,7 +243,7 @@ class Sickroom:
         eventually(lambda: server.exec_run(["python", "-c", CONNECT]).exit_code == 0, "the server listens")
 
     def names(self) -> None:
-        self.container("aliasless", serve(8000), aliases=["db"])  # declared, and unknown to the engine
+        self.container("aliasless", serve(8000), aliases=["db"])  # declared, but the engine does not know the alias
         self.container("owner", serve(8000), aliases=["cache"])
         thief = self.container("thief", SLEEP, network=None)
         self.engine.networks.get("dr-network").connect(thief, aliases=["cache"])
@@ -273,7 +273,7 @@ class Sickroom:
         self.request(nginx)
 
     def request(self, nginx: Any) -> None:
-        """Have nginx ask its upstream once."""
+        """Make NGINX send one request to its upstream."""
         script = "exec 3<>/dev/tcp/127.0.0.1/8000 && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3"
         eventually(lambda: nginx.exec_run(["bash", "-c", script]).exit_code == 0, "nginx answers")
 
@@ -303,7 +303,7 @@ class Sickroom:
         )
 
     def fill_disk(self) -> None:
-        """Leave the state directory's file system neither inodes nor bytes."""
+        """Use up all inodes and all bytes of the state directory's file system."""
         with contextlib.suppress(OSError):
             for number in range(1000):
                 (self.state / f"file-{number}").touch()

@@ -1,4 +1,4 @@
-"""The promise while the network fails: what is acknowledged arrives once and in order, whatever is lost on the way."""
+"""While the network fails, every acknowledged event arrives once and in order, whatever packets are lost."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import httpx
 from ansible_collections.sse.platform.tests.integration.stack import Stack, eventually
 from ansible_collections.sse.platform.tests.integration.traffic import Traffic
 
-BACK_SECONDS = 60.0  # what waits for the longest pause between two tries of TCP, Kafka's client or Redis'
-AWAY_SECONDS = 15.0  # a replica asks Redis twice, for two seconds each
+BACK_SECONDS = 60.0  # longer than the longest pause of TCP, the Kafka client and the Redis client between two tries
+AWAY_SECONDS = 15.0  # a replica tries Redis twice, two seconds each time
 TO_KAFKA = ("-p", "tcp", "--dport", "9092")
 A_THIRD = ("-m", "statistic", "--mode", "random", "--probability", "0.3")
 PACKETS = 20
@@ -21,7 +21,7 @@ REPLICAS = ("app-1", "app-2", "app-3")
 
 
 def iptables(container: Any, *arguments: str) -> str:
-    """Change or list the rules of a container's own namespace."""
+    """Change or list the rules in the network namespace of a container."""
     container.reload()
     command = ["nsenter", "-t", str(container.attrs["State"]["Pid"]), "-n", "iptables", "-w", *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -29,7 +29,7 @@ def iptables(container: Any, *arguments: str) -> str:
 
 @contextlib.contextmanager
 def rule(container: Any, *rest: str) -> Iterator[None]:
-    """Have a rule for what comes in, until it met so many packets that every connection did."""
+    """Add a rule for incoming packets, and keep it until every connection has met it."""
     iptables(container, "-I", "INPUT", *rest)
     try:
         yield
@@ -40,13 +40,13 @@ def rule(container: Any, *rest: str) -> Iterator[None]:
 
 
 def goes_on(traffic: Traffic) -> None:
-    """Wait until events that were published from now on are heard."""
+    """Wait until a subscriber has received events that are published from now on."""
     wanted = len(traffic.stored) + 20
     eventually(lambda: len(traffic.heard) >= wanted, "events go on", BACK_SECONDS)
 
 
 def redis(stack: Stack) -> set[str]:
-    """What the replicas say of Redis."""
+    """Return what the replicas report about Redis."""
     addresses = (f"http://{stack.prefix}.{20 + number}:8000/health/ready" for number in (1, 2, 3))
     return {httpx.get(address, timeout=5).json()["checks"]["redis"] for address in addresses}
 
@@ -78,7 +78,7 @@ def test_packets_to_kafka_are_lost_dropped_and_reset_with_no_dns_and_no_event_is
         with rule(kafka, *TO_KAFKA, "-j", "DROP"):
             pass
         goes_on(traffic)
-        # Every connection ends, and is made anew without DNS: names of what a replica needs are in its /etc/hosts.
+        # Every connection ends, and opens again without DNS: a replica has the names that it needs in /etc/hosts.
         with rule(kafka, *TO_KAFKA, "-j", "REJECT", "--reject-with", "tcp-reset"):
             pass
         goes_on(traffic)

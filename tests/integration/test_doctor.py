@@ -1,4 +1,4 @@
-"""Doctor names every fault that is really there and the command that mends it, and nothing on a healthy host."""
+"""Doctor finds every fault that is injected and the command that mends it, and nothing on a healthy host."""
 
 from __future__ import annotations
 
@@ -57,15 +57,15 @@ FAULTS = [
     ("STATE", "disk-full", "0 MiB of 2 MiB"),
     ("STATE", "inodes-full", "0 of 40 inodes"),
 ]
-# Their commands show where to look.
+# The commands of these findings only show where to look.
 ONLY_SHOWN = {"not-listening", "unhealthy", "unexplained", "name-stolen", "name-stopped", "not-running"}
-# Subjects that are of no stack: others may use this engine, too.
+# Subjects that belong to no stack: others may use this engine, too.
 HOST = ("engine", "kernel", "host", "iptables", "releases", "/")
 
 
 @pytest.fixture(scope="module")
 def sick(deployed: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sickroom]:
-    """A host with every fault at once; what is healthy on it is the session's stack."""
+    """A host with every fault at once; the stack of the test session on it is healthy."""
     images = [deployed.container(one).attrs["Image"] for one in ("app-1", "nginx")]
     with Sickroom(tmp_path_factory.mktemp("dr") / "state", *images) as room:
         room.fall_sick()
@@ -74,14 +74,14 @@ def sick(deployed: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="module")
 def told(sick: Sickroom) -> list[Told]:
-    """What doctor says of it."""
+    """The findings of doctor on the sick host."""
     run = sick.doctor()
     assert run.code != 0, run.output
     return findings(run.output)
 
 
 @pytest.mark.parametrize(("subject", "rule", "said"), FAULTS)
-def test_a_fault_is_named_with_its_evidence(
+def test_a_fault_is_found_with_its_evidence(
     sick: Sickroom, told: list[Told], subject: str, rule: str, said: str
 ) -> None:
     subject = str(sick.state) if subject == "STATE" else subject
@@ -97,9 +97,7 @@ def test_nothing_else_is_found_in_the_sick_part(sick: Sickroom, told: list[Told]
     assert extra == []
 
 
-def test_what_carries_the_stacks_label_is_mended_by_fix_and_nothing_else_is_touched(
-    sick: Sickroom, told: list[Told]
-) -> None:
+def test_fix_mends_what_carries_the_stacks_label_and_changes_nothing_else(sick: Sickroom, told: list[Told]) -> None:
     def ends(one: Told) -> tuple[str, str]:
         return one.subject, one.rule
 
@@ -120,13 +118,13 @@ def test_what_carries_the_stacks_label_is_mended_by_fix_and_nothing_else_is_touc
         ("dr-client", "elsewhere:8000", "no container has this name [name-unknown]"),
     ],
 )
-def test_a_way_that_nothing_declares_is_explained_too(sick: Sickroom, source: str, target: str, said: str) -> None:
+def test_an_undeclared_connection_is_explained_too(sick: Sickroom, source: str, target: str, said: str) -> None:
     run = tool(sick.stack, "probe", source, target)
     assert run.returncode == 1
     assert said in run.stdout, run.stdout + run.stderr
 
 
-def test_a_damaged_release_and_a_subnet_that_another_network_has_are_told(deployed: Stack, tmp_path: Path) -> None:
+def test_a_damaged_release_and_a_subnet_of_another_network_are_found(deployed: Stack, tmp_path: Path) -> None:
     release = tmp_path / "releases" / "dr" / "0001.json"
     release.parent.mkdir(parents=True)
     release.write_text('{"format": ')
@@ -139,7 +137,7 @@ def test_a_damaged_release_and_a_subnet_that_another_network_has_are_told(deploy
     assert "-e network_subnet=" in conflict.mend[1]
 
 
-def test_the_commands_that_doctor_tells_mend_what_they_are_told_for(sick: Sickroom, told: list[Told]) -> None:
+def test_the_commands_of_a_finding_mend_it(sick: Sickroom, told: list[Told]) -> None:
     ours = [one for one in told if one.subject.startswith("dr-") and one.rule not in ONLY_SHOWN]
     mended = [
         one for one in ours if not any(line.startswith("#") or "./sse" in line or "..." in line for line in one.mend)
@@ -163,7 +161,7 @@ def test_without_a_release_the_stack_has_no_finding_either(deployed: Stack, tmp_
     assert [one for one in found if one.subject.startswith("it-")] == []
 
 
-WAYS = [
+CONNECTIONS = [
     ("app-1", "app-2:8000/health/live", 0, ["resolve", "10.88.0.22", "connect", "ok", "http", "200"]),
     ("host", "127.0.0.1:18080", 0, ["ok"]),
     ("app-1", "redis", 0, ["redis:6379", "ok"]),
@@ -175,8 +173,8 @@ WAYS = [
 ]
 
 
-@pytest.mark.parametrize(("source", "target", "code", "said"), WAYS)
-def test_a_way_is_taken_step_by_step_and_explained_where_it_fails(
+@pytest.mark.parametrize(("source", "target", "code", "said"), CONNECTIONS)
+def test_a_connection_is_tried_step_by_step_and_explained_where_it_fails(
     deployed: Stack, source: str, target: str, code: int, said: list[str]
 ) -> None:
     run = deployed.tool("probe", source, target)
@@ -184,7 +182,7 @@ def test_a_way_is_taken_step_by_step_and_explained_where_it_fails(
     assert all(part in run.stdout + run.stderr for part in said), run.stdout + run.stderr
 
 
-def test_a_capture_is_bounded_and_tells_who_talked_to_whom(deployed: Stack, tmp_path: Path) -> None:
+def test_a_capture_is_bounded_and_shows_who_talked_to_whom(deployed: Stack, tmp_path: Path) -> None:
     path = tmp_path / "nginx.pcap"
     done = threading.Event()
 
@@ -212,7 +210,7 @@ def test_a_capture_is_bounded_and_tells_who_talked_to_whom(deployed: Stack, tmp_
     assert b"GET /api/v1/health/live" in body
 
 
-def test_what_a_capture_is_not_given_is_refused_by_name(deployed: Stack) -> None:
+def test_a_capture_refuses_a_wrong_parameter_by_name(deployed: Stack) -> None:
     run = deployed.tool("capture", "nginx", "--seconds", "3000")
     assert run.returncode == 1
     assert "seconds is 3000: accepted is 1 to 300" in run.stderr

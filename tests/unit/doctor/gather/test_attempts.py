@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.doctor.gather import attempts
+from ansible_collections.sse.platform.tests.unit.doctor.healthy_host import NGINX
 
 WHILE = 'while connecting to upstream, client: 192.0.2.1, request: "GET / HTTP/1.1", upstream: "'
 
@@ -25,3 +26,24 @@ WHILE = 'while connecting to upstream, client: 192.0.2.1, request: "GET / HTTP/1
 def test_an_upstream_that_was_not_reached_is_read_from_a_log(line: str, expected: Any) -> None:
     match = attempts.UPSTREAM.search(line)
     assert (match.groups() if match else None) == expected
+
+
+def test_only_lines_of_the_present_worker_processes_of_a_proxy_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {
+        "/proc/7/task/7/children": "8 9",
+        "/proc/8/status": "Name:\tproxy\nNSpid:\t8\t30\nNSpgid:\t8\n",
+        "/proc/9/status": "NSpid:\t9\t31\n",
+    }
+    log = [
+        f'2026/11/28 05:00:0{number} [error] {worker}#{worker}: *5 connect() failed (113: gone) {WHILE}http://{address}:80/"'
+        for number, (worker, address) in enumerate(
+            [(29, "10.0.0.1"), (30, "10.0.0.2"), (31, "10.0.0.3"), (31, "10.0.0.3")]
+        )
+    ]
+    monkeypatch.setattr(attempts.procfs, "read", lambda path: files[str(path)])
+    monkeypatch.setattr(attempts.Api, "log", lambda *_: log)
+    found = attempts.refused_upstreams(NGINX)  # pyright: ignore[reportArgumentType] - a part of the facts
+    assert [(one.container, one.address, one.port) for one in found] == [
+        ("sse-nginx", "10.0.0.2", "80"),
+        ("sse-nginx", "10.0.0.3", "80"),
+    ]
