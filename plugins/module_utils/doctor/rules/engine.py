@@ -26,13 +26,11 @@ REPORTED = {
 }  # fmt: skip
 # The settings that SIGHUP loads without a restart (dockerd(8), configuration reload): for these, a file that is newer
 # than the engine means nothing.
-RELOADED = frozenset(
-    {
-        "allow-nondistributable-artifacts", "authorization-plugins", "debug", "default-runtime", "features",
-        "insecure-registries", "labels", "live-restore", "max-concurrent-downloads", "max-concurrent-uploads",
-        "max-download-attempts", "registry-mirrors", "runtimes", "shutdown-timeout",
-    }
-)  # fmt: skip
+RELOADED = {
+    "allow-nondistributable-artifacts", "authorization-plugins", "debug", "default-runtime", "features",
+    "insecure-registries", "labels", "live-restore", "max-concurrent-downloads", "max-concurrent-uploads",
+    "max-download-attempts", "registry-mirrors", "runtimes", "shutdown-timeout",
+}  # fmt: skip
 
 
 def engine_answers(facts: Facts) -> Iterator[Finding]:
@@ -40,13 +38,10 @@ def engine_answers(facts: Facts) -> Iterator[Finding]:
     host = facts["host"]
     if host["engine"] is not None or not (host["dockerd"] or host["dockerd_pid"]):
         return
+    wrong, mend = "it is installed, but it does not run", commands.engine(facts, "start")
     if host["dockerd_pid"]:
-        wrong, mend = (
-            f"it runs as process {host['dockerd_pid']}, but it does not answer",
-            commands.engine(facts, "restart"),
-        )
-    else:
-        wrong, mend = "it is installed, but it does not run", commands.engine(facts, "start")
+        wrong = f"it runs as process {host['dockerd_pid']}, but it does not answer"
+        mend = commands.engine(facts, "restart")
     log = "journalctl -u docker -n 50" if host["service_manager"] == "systemd" else "tail -n 50 /var/log/dockerd.log"
     yield Finding("engine-silent", "engine", wrong, host["engine_error"], (log, mend))
 

@@ -44,12 +44,9 @@ def engine_rules_exist(facts: Facts) -> Iterator[Finding]:
 
 def missing_of_network(facts: Facts, rules: iptables_rules.Rules, network: DoctorNetwork) -> list[str]:
     """List the engine's rules that a network and the published ports of its containers need, and that are missing."""
-    missing: list[str] = []
-    if network["masquerade"]:
-        masqueraded = iptables_rules.masqueraded(rules)
-        missing += [
-            f"no MASQUERADE of {one}" for one in network["subnets"] if ":" not in one and one not in masqueraded
-        ]
+    hidden = iptables_rules.masqueraded(rules)
+    subnets = [one for one in network["subnets"] if ":" not in one] if network["masquerade"] else []
+    missing = [f"no MASQUERADE of {one}" for one in subnets if one not in hidden]
     leaving = iptables_rules.Packet("", OUTSIDE, enters=network["device"], leaves=uplink(facts["host"]["routes"]))
     stopped = rules.hindrance([("filter", "FORWARD")], leaving)
     if stopped and stopped.policy:
@@ -89,9 +86,7 @@ def stack_rules_exist(facts: Facts) -> Iterator[Finding]:
     own = facts["firewall"]
     if own and not own.in_place:
         mend = f"sh {own.script}" if own.script else "./sse up"
-        wrong = (
-            "the rules of the stack firewall are not in place: containers may make connections that nothing declares"
-        )
+        wrong = "the stack firewall is not in place: containers may make connections that nothing declares"
         evidence = f"chain {own.chain} is missing, or no rule leads to it, or it differs from the newest releases"
         yield Finding("firewall-open", own.chain, wrong, evidence, (mend,), bool(own.script))
 

@@ -17,13 +17,9 @@ LOW_INODES = 0.02
 def kernel_forwards(facts: Facts) -> Iterator[Finding]:
     """Check that the kernel forwards packets: published ports, and ways out of a container, need it."""
     if facts["host"]["engine"] and facts["ip_forward"] == "0":
-        mend = (
-            "sysctl -w net.ipv4.ip_forward=1",
-            "grep -rn ip_forward /etc/sysctl.conf /etc/sysctl.d /run/sysctl.d /usr/lib/sysctl.d",
-        )
-        evidence = (
-            "net.ipv4.ip_forward = 0; the engine switches it on when it starts, so something switched it off later"
-        )
+        look = "grep -rn ip_forward /etc/sysctl.conf /etc/sysctl.d /run/sysctl.d /usr/lib/sysctl.d"
+        mend = ("sysctl -w net.ipv4.ip_forward=1", look)
+        evidence = "net.ipv4.ip_forward = 0; the engine switches it on at its start, so something switched it off since"
         yield Finding("ip-forward", "kernel", "it does not forward the packets of containers", evidence, mend)
 
 

@@ -46,11 +46,8 @@ def unanswered(facts: Facts, container: Container, tried: TriedPort) -> Finding:
         mend = connections.allow(facts, blocking)
         return found("firewall", "a firewall rule blocks the connection", blocking.shown, mend)
     if rules and ("" if address == IPV4.wildcard else address, port) not in iptables_rules.published(rules):
-        why, evidence = (
-            "Docker's firewall rule for it is missing",
-            f"no DNAT of port {port} in chain nat DOCKER",
-        )
-        return found("rules-flushed", why, evidence, commands.engine(facts, "restart"))
+        mend, evidence = commands.engine(facts, "restart"), f"no DNAT of port {port} in chain nat DOCKER"
+        return found("rules-flushed", "Docker's firewall rule for it is missing", evidence, mend)
     engine = facts["host"]["engine"]
     proxies = [one for one in facts["host"]["listeners"] if one["process"].startswith("docker-proxy")]
     if engine and engine["userland_proxy"] and port not in [one["port"] for one in proxies]:
