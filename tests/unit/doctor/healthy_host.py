@@ -10,8 +10,8 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor.types import (
     Clock,
     Disk,
     Facts,
-    ListedEndpoint,
     FirewallState,
+    ListedEndpoint,
     TriedConnection,
     TriedPort,
 )

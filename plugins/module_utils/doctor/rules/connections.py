@@ -109,7 +109,7 @@ def not_listening(target: Container, port: int) -> tuple[str, str, str, str] | N
 
 def allow(facts: Facts, rule: iptables_rules.Rule) -> str:
     """Return the command that lets a blocked packet pass."""
-    if rule.chain == firewall_rules.chain(facts["stack"]):
+    if rule.chain == firewall_rules.chain_name(facts["stack"]):
         return commands.DECLARE
     # A policy among the engine's own rules blocks only because these rules are gone.
     by_engine = rule.policy and rule.program == iptables_rules.IPTABLES

@@ -33,7 +33,13 @@ def networks_exist(facts: Facts) -> Iterator[Finding]:
             if endpoint["id"] and endpoint["id"] not in ids:
                 needed_by.setdefault(name, []).append(container)
     device = segments.device(facts["stack"])
-    wanted: Network = {**facts["network"], "driver": "bridge", "internal": False, "device": device}
+    wanted: Network = {
+        **facts["network"],
+        "driver": "bridge",
+        "internal": False,
+        "device": device,
+        "segment": "network",
+    }
     ours = {wanted["name"]: wanted} | connections.networks_of(facts["releases"])
     if facts["releases"] or any(one["ours"] for one in facts["containers"]):
         needed_by = {name: [] for name in ours if not lookup.network(facts, name)} | needed_by
