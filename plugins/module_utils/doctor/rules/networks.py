@@ -7,11 +7,11 @@ from typing import Any, cast
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import preflight
 from ansible_collections.sse.platform.plugins.module_utils.doctor import commands, lookup
-from ansible_collections.sse.platform.plugins.module_utils.doctor.gather.engine import LABEL_STACK
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Container, DoctorNetwork, Facts
 from ansible_collections.sse.platform.plugins.module_utils.host.netlink import ETHERNET_MTU, uplink
 from ansible_collections.sse.platform.plugins.module_utils.model import addresses, connections, segments
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, docker
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
 from ansible_collections.sse.platform.plugins.module_utils.model.types import Network, Pool
 
 BUILT_IN = frozenset({"bridge", "host", "none", "ingress", "docker_gwbridge"})
@@ -66,7 +66,7 @@ def create(facts: Facts, name: str, network: Network | None) -> str:
         *(("--ipv6", *pool_options(network["ipv6"])) if "ipv6" in network else ()),
         f"--opt=com.docker.network.bridge.name={network['device']}",
         f"--opt=com.docker.network.driver.mtu={limit}" if limit < ETHERNET_MTU else "",
-        *(f"--label={LABEL_STACK}={facts['stack']}", name),
+        *(f"--label={LABEL}stack={facts['stack']}", name),
     )
 
 
