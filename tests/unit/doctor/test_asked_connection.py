@@ -39,7 +39,7 @@ def test_a_source_is_meant_by_any_of_its_names_and_only_where_it_runs() -> None:
         ("127.0.0.1", 8080, {"containers": [changed(NGINX, inside={"listening": []})]}, "not-listening", "on port 80"),
     ],
 )
-def test_a_dead_port_of_the_host_is_told_apart(address: str, port: int, changes: Changes, rule: str, said: str) -> None:
+def test_a_dead_port_of_the_host_is_explained(address: str, port: int, changes: Changes, rule: str, said: str) -> None:
     asked: Changes = {"source": "host", "target": "", "name": address, "addresses": [address], "port": port}
     finding = explain(facts(changes), failed("connect", "Connection refused", **asked))
     assert finding

@@ -27,7 +27,7 @@ from ansible_collections.sse.platform.tests.unit.doctor.healthy_host import (
         {"containers": with_kafka(labels={}, inside={"interfaces": []})},
     ],
 )
-def test_what_is_not_ours_is_told_and_never_mended(changes: Changes) -> None:
+def test_what_is_not_ours_is_found_and_never_mended(changes: Changes) -> None:
     found = findings(changes)
     assert found
     assert mending.commands(found) == []

@@ -51,7 +51,7 @@ def try_all(facts: types.Facts) -> None:
 
 
 def mark_ended(containers: list[types.Container]) -> None:
-    """Mark containers that have ended meanwhile: what was seen of them proves nothing."""
+    """Mark containers that have ended meanwhile: what they showed before is no finding."""
     now = {one["Id"]: one["State"] for one in Api().containers()}
     for one in containers:
         if one["running"] and now.get(one["id"]) != one["status"]:

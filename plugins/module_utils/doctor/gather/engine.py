@@ -22,7 +22,7 @@ from ansible_collections.sse.platform.plugins.module_utils.verify.checks.publish
 
 LABEL_STACK = f"{LABEL}stack"
 HOST_PORT = re.compile(rf"{re.escape(HOST)}:(\d+)")
-# What Swarm keeps for itself: a bridge that no container is told of, and endpoints of no container.
+# What Swarm keeps for itself: a bridge that no container lists as its network, and endpoints of no container.
 SWARM_BRIDGE = "docker_gwbridge"
 SWARM_ENDPOINT = re.compile(r"ingress-sbox|lb-.*")
 

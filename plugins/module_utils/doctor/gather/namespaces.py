@@ -80,7 +80,7 @@ def hosts_of(text: str) -> dict[str, str]:
 
 
 def listening_on_host(container: str, host: Sequence[ListenerFact]) -> list[tuple[str, int]]:
-    """Return where the processes of a container in the host's own namespace listen, told by their control group.
+    """Return where the processes of a container in the host's own namespace listen; their control group names it.
 
     :param container: its id
     """

@@ -15,7 +15,7 @@ LOW_INODES = 0.02
 
 
 def kernel_forwards(facts: Facts) -> Iterator[Finding]:
-    """Check that the kernel forwards packets: published ports, and ways out of a container, need it."""
+    """Check that the kernel forwards packets: published ports and connections to the outside need it."""
     if facts["host"]["engine"] and facts["ip_forward"] == "0":
         look = "grep -rn ip_forward /etc/sysctl.conf /etc/sysctl.d /run/sysctl.d /usr/lib/sysctl.d"
         mend = ("sysctl -w net.ipv4.ip_forward=1", look)

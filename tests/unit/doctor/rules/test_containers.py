@@ -27,7 +27,7 @@ from ansible_collections.sse.platform.tests.unit.doctor.healthy_host import (
         (with_kafka(running=False, status="paused", inside=None), "paused", "docker unpause sse-kafka"),
     ],
 )
-def test_a_declared_container_that_does_not_run_is_told(containers: list[Changes], said: str, mend: str) -> None:
+def test_a_declared_container_that_does_not_run_is_found(containers: list[Changes], said: str, mend: str) -> None:
     (finding,) = findings(
         {"containers": containers, "connections": [], "networks": [changed(NETWORK, endpoints={}), BRIDGE]}
     )

@@ -83,10 +83,10 @@ from ansible_collections.sse.platform.tests.unit.doctor.healthy_host import Chan
     ],
     ids=short,
 )
-def test_a_fault_is_told_apart(changes: Changes, rule: str, subject: str, said: str, mend: str) -> None:
+def test_a_fault_gives_one_finding(changes: Changes, rule: str, subject: str, said: str, mend: str) -> None:
     expect_finding(changes, rule, subject, said, mend)
 
 
-def test_an_engine_that_loses_live_restore_stops_what_runs_and_its_start_is_told() -> None:
+def test_the_containers_that_an_engine_without_live_restore_stops_are_started_again() -> None:
     (finding,) = findings({"host": {"daemon_json": {"live-restore": False}}})
     assert finding.mend == ("systemctl restart docker", "docker start sse-nginx sse-app-1 sse-kafka")

@@ -105,5 +105,5 @@ from ansible_collections.sse.platform.tests.unit.doctor.healthy_host import (
     ],
     ids=short,
 )
-def test_a_fault_is_told_apart(changes: Changes, rule: str, subject: str, said: str, mend: str) -> None:
+def test_a_fault_gives_one_finding(changes: Changes, rule: str, subject: str, said: str, mend: str) -> None:
     expect_finding(changes, rule, subject, said, mend)
