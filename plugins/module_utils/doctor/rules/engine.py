@@ -120,10 +120,10 @@ def clocks_agree(facts: Facts) -> Iterator[Finding]:
     for clock in facts["clocks"]:
         if abs(clock.ahead) > CONTAINER_SECONDS:
             evidence = f"the date of its answer on port {clock.port} is {difference(clock.ahead)} the host's clock"
-            mend = (
-                "# containers share the host's clock: look for a faked clock (LD_PRELOAD, FAKETIME) or a cached answer",
-                f"docker inspect --format '{{{{json .Config.Env}}}}' {clock.container}",
+            hint = (
+                "# containers share the host's clock: look for a faked clock (LD_PRELOAD, FAKETIME) or a cached answer"
             )
+            mend = (hint, f"docker inspect --format '{{{{json .Config.Env}}}}' {clock.container}")
             yield Finding("clock-skew", clock.container, "its clock differs from the host's clock", evidence, mend)
 
 

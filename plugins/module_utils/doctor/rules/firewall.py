@@ -27,11 +27,10 @@ def engine_rules_exist(facts: Facts) -> Iterator[Finding]:
     wrong = "firewall rules of the Docker Engine are missing: published ports and connections to the outside fail"
     chains = (("nat", "DOCKER"), ("filter", "DOCKER"), ("filter", "DOCKER-USER"))
     missing = [f"no chain {table} {chain}" for table, chain in chains if not rules.programs(table, chain)]
-    missing += [
-        f"no jump from nat {chain} to DOCKER"
-        for chain in ("PREROUTING", "OUTPUT")
-        if not any(one.target == "DOCKER" for one in rules.of("nat", chain))
-    ]
+    jumps = {
+        one.chain for chain in ("PREROUTING", "OUTPUT") for one in rules.of("nat", chain) if one.target == "DOCKER"
+    }
+    missing += [f"no jump from nat {chain} to DOCKER" for chain in ("PREROUTING", "OUTPUT") if chain not in jumps]
     if missing:
         yield Finding("rules-flushed", "iptables", wrong, ", ".join(missing), mend, fixable)
         return

@@ -26,11 +26,9 @@ def meant_by(facts: Facts, name: str, asking: str) -> Container | None:
 
     source = lookup.container(facts, asking)
     near = set(source["networks"]) if source else set[str]()
-    return min(
-        (one for one in facts["containers"] if one["name"] != asking and has_name(one)),
-        key=lambda one: (not one["running"], not near & set(one["networks"]), not one["ours"]),
-        default=None,
-    )
+    named = [one for one in facts["containers"] if one["name"] != asking and has_name(one)]
+    named.sort(key=lambda one: (not one["running"], not near & set(one["networks"]), not one["ours"]))
+    return named[0] if named else None
 
 
 def unresolved(facts: Facts, tried: TriedConnection) -> Finding:

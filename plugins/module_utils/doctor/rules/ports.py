@@ -108,15 +108,11 @@ def ports_are_published(facts: Facts) -> Iterator[Finding]:
         why, network = "the engine publishes it nowhere", names
         if networks and all(each["internal"] for each in networks):
             why, network = "it is on internal networks only, and these publish no port", "bridge"
-        connect, create = docker("network", "connect", network, one["name"]), f"docker rm -f {one['name']} && ./sse up"
+        mend = docker("network", "connect", network, one["name"])
+        if one["ours"]:
+            mend = f"docker rm -f {one['name']} && ./sse up"
         evidence = f"it asks for {', '.join(lost)}; it is on {names}"
-        yield Finding(
-            "not-published",
-            one["name"],
-            f"its port is not published: {why}",
-            evidence,
-            (create if one["ours"] else connect,),
-        )
+        yield Finding("not-published", one["name"], f"its port is not published: {why}", evidence, (mend,))
 
 
 def ports_are_free(facts: Facts) -> Iterator[Finding]:
