@@ -95,7 +95,7 @@ def not_listening(target: Container, port: int) -> tuple[str, str, str, str] | N
     name, listening = target["name"], target["inside"]["listening"]
     addresses = {address for address, number in listening if number == port}
     if addresses and all(map(is_loopback, addresses)):
-        mend = f"# make {name} listen on 0.0.0.0:{port}: inside a container, this means its own networks only"
+        mend = f"# make {name} listen on 0.0.0.0:{port}: only the networks of the container reach it"
         return "listens-on-loopback", f"{name} listens on {lookup.listed(addresses)} only", health(target), mend
     if addresses:
         return None
