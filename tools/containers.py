@@ -11,10 +11,13 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ansible_collections.sse.platform.plugins.module_utils.model.release import Release
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Json
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / ".ansible" / "collections"))  # a tool imports from the collection after this file
@@ -101,7 +104,7 @@ def host(options: argparse.Namespace) -> Host:
     """Return the one host that these options choose. Ansible describes it, because an inventory may hold templates."""
     chosen = "{{ hostvars[inventory_hostname] | dict2items | selectattr('key', 'in', %s) | items2dict }}"
     name, result = ansible(options, "ansible.builtin.debug", {"msg": chosen % list(CONNECTION)})
-    variables: dict[str, Any] = result["msg"]
+    variables: dict[str, object] = result["msg"]
     local = variables.get("ansible_connection") == "local"
     user = variables.get("ansible_user")
     root = os.geteuid() == 0 if local else user == "root"
@@ -112,7 +115,7 @@ def host(options: argparse.Namespace) -> Host:
     )
 
 
-def ssh(name: str, variables: dict[str, Any]) -> tuple[str, ...]:
+def ssh(name: str, variables: Mapping[str, object]) -> tuple[str, ...]:
     """Return the ssh command that the connection variables of the inventory describe; the target is the last word."""
     command = ["ssh"]
     if "ansible_port" in variables:
@@ -125,16 +128,14 @@ def ssh(name: str, variables: dict[str, Any]) -> tuple[str, ...]:
     return (*command, f"{variables['ansible_user']}@{target}" if "ansible_user" in variables else target)
 
 
-def module(options: argparse.Namespace, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+def module(options: argparse.Namespace, name: str, arguments: Mapping[str, object]) -> Json:
     """Run a module of the collection as root on the one host that these options choose, and return its result."""
     given = {"stack": '{{ stack_name | default("sse") }}', **arguments}
     more = ["--become", *(["-K"] if options.ask_become_pass else [])]
     return ansible(options, f"sse.platform.{name}", given, *more)[1]
 
 
-def ansible(
-    options: argparse.Namespace, name: str, arguments: dict[str, Any], *more: str
-) -> tuple[str, dict[str, Any]]:
+def ansible(options: argparse.Namespace, name: str, arguments: Mapping[str, object], *more: str) -> tuple[str, Json]:
     """Run any module on the one host that these options choose; return the name of the host and the result."""
     inventory = options.inventory or str(ROOT / "inventory" / "local")
     program = str(Path(sys.executable).with_name("ansible"))

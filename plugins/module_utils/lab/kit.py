@@ -11,7 +11,7 @@ import errno
 import os
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError, explained
 from ansible_collections.sse.platform.plugins.module_utils.host import listeners, namespace, neighbour, netlink, tcp
@@ -93,7 +93,7 @@ class Lab:
         )
         return self.start(name, ["sleep", SLEEP_SECONDS], config, ports=list(ports or {}), user="65534:65534")
 
-    def start(self, name: str, command: list[str], config: Any, image: str = "", **more: object) -> Container:
+    def start(self, name: str, command: list[str], config: object, image: str = "", **more: object) -> Container:
         """Create and start a container.
 
         :param config: what the Docker SDK's ``create_host_config`` returns

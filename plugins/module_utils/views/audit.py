@@ -31,7 +31,7 @@ class Rule(NamedTuple):
 def audit(project: Project) -> list[Finding]:
     """Return every finding, the worst first."""
     return [
-        Finding(rule.id, subject, rule.reason, found, (rule.mend,))
+        Finding(rule.id, subject, rule.reason, found, (f"# {rule.mend}",))
         for rule in sorted(RULES, key=lambda one: (SEVERITIES.index(one.severity), one.id))
         for subject, found in sorted(rule.look(project), key=lambda one: one[0])
     ]
