@@ -1,0 +1,68 @@
+"""The table of what runs: a row for each container that runs or should run."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL, Observed
+from ansible_collections.sse.platform.plugins.module_utils.views import status
+from ansible_collections.sse.platform.plugins.module_utils.views.status import Row
+
+
+def ago(**time: int) -> str:
+    return (dt.datetime.now(dt.UTC) - dt.timedelta(**time)).strftime("%Y-%m-%dT%H:%M:%S.123456789Z")
+
+
+class Engine:
+    """An engine with one container, which answers as the real one does."""
+
+    def __init__(self, name: str, state: str) -> None:
+        self.found = Observed(name, "id", {f"{LABEL}stack": "sse", f"{LABEL}release": "7"}, state, "")
+
+    def containers(self) -> list[Observed]:
+        return [self.found]
+
+    def inspect(self, _: str) -> dict[str, Any]:
+        running = self.found.status == "running"
+        return {
+            "State": {"Running": running, "ExitCode": 137, "StartedAt": ago(minutes=5)},
+            "NetworkSettings": {"Networks": {"a": {"IPAddress": "10.0.0.2"}, "b": {"IPAddress": ""}}},
+            "HostConfig": {"PortBindings": {"80/tcp": [{"HostIp": "::", "HostPort": "8080"}], "81/tcp": None}},
+            "Config": {"Image": "web:1"},
+            "RestartCount": 2,
+        }
+
+
+def rows(engine: Any, *names: str) -> list[Row]:
+    return status.observe(engine, "sse", [{"containers": dict.fromkeys(names)}])
+
+
+def test_a_container_that_ended_has_its_exit_code_and_no_uptime() -> None:
+    assert rows(Engine("sse-web", "exited"), "sse-web") == [
+        Row("sse-web", "exited (137)", "10.0.0.2", "[::]:8080->80", "web:1", "2", "", "7")
+    ]
+
+
+def test_what_is_declared_and_missing_comes_before_what_runs_undeclared() -> None:
+    found = rows(Engine("sse-old", "running"), "sse-web")
+    assert found[0] == Row("sse-web", "missing")
+    assert (found[1].container, found[1].state, found[1].uptime) == ("sse-old", "running", "5 m")
+
+
+@pytest.mark.parametrize(
+    ("time", "shown"),
+    [({"days": 3}, "3 d"), ({"hours": 47}, "47 h"), ({"minutes": 3}, "3 m"), ({"seconds": 90}, "90 s")],
+)
+def test_a_time_is_shown_in_its_largest_unit_of_which_there_are_two(time: dict[str, int], shown: str) -> None:
+    assert status.uptime(ago(**time)) == shown
+
+
+def test_the_table_has_a_head_and_one_line_for_each_row() -> None:
+    assert status.table([Row("sse-web", "missing"), Row("b", "running", release="7")]) == [
+        "CONTAINER  STATE    ADDRESS  PORTS  IMAGE  RESTARTS  UPTIME  RELEASE",
+        "sse-web    missing",
+        "b          running                                           7",
+    ]
+    assert status.table([]) == ["nothing runs: `./sse up` starts the stack"]
