@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ansible_collections.sse.platform.plugins.module_utils.model.release import Release
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import Json
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Json, Release
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / ".ansible" / "collections"))  # a tool imports from the collection after this file

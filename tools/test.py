@@ -30,8 +30,8 @@ class Outcome:
 
     passed: int = 0
     failed: int = 0
-    skipped: dict[str, list[str]] = field(default_factory=dict)  # names by reason
-    notes: list[str] = field(default_factory=list)  # lines for the summary
+    skipped: dict[str, list[str]] = field(default_factory=dict[str, list[str]])  # names by reason
+    notes: list[str] = field(default_factory=list[str])  # lines for the summary
 
     def __add__(self, other: Outcome) -> Outcome:
         """Count two outcomes together."""
@@ -91,8 +91,9 @@ def pytest(name: str, paths: list[str], more: list[str], runner: tuple[str, ...]
 
 def lint(_: list[str]) -> Outcome:
     """Run every checker that reads the sources, two at a time."""
+    commands = checkers()
     with ThreadPoolExecutor(2) as pool:
-        return sum(pool.map(lambda one: check(*one), checkers().items()), Outcome())
+        return sum(pool.map(check, commands, commands.values()), Outcome())
 
 
 def unit(more: list[str]) -> Outcome:
@@ -236,7 +237,7 @@ def main() -> int:
     if unknown := set(options.part) - set(PARTS):
         parser.error(f"no part {', '.join(sorted(unknown))}: there are {', '.join(PARTS)}")
     REPORTS.mkdir(parents=True, exist_ok=True)
-    total, rows = Outcome(), []
+    total, rows = Outcome(), list[str]()
     for name in options.part or PARTS:
         say(f"== {name}")
         begun = time.monotonic()

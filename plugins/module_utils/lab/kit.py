@@ -19,7 +19,7 @@ from ansible_collections.sse.platform.plugins.module_utils.host import listeners
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ansible_collections.sse.platform.plugins.module_utils.model.release import Release
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
 
 LABEL = "sse.platform.lab"
 SLEEP_SECONDS = "600"  # containers that an interrupted run leaves behind end by themselves after this time

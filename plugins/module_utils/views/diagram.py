@@ -16,8 +16,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.ip_family impor
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ansible_collections.sse.platform.plugins.module_utils.model.release import Release
-    from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spec
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Release, Spec
 
 # Lengths in the SVG, in its own units.
 BOX_WIDTH, BOX_HEIGHT, COLUMN_GAP, ROW_GAP, MARGIN, LINE = 200, 70, 110, 26, 30, 16

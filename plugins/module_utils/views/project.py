@@ -13,7 +13,7 @@ if TYPE_CHECKING:
         Inspected,
         InspectedNetwork,
     )
-    from ansible_collections.sse.platform.plugins.module_utils.model.release import Release
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
 
 DEFAULT_BRIDGE = "bridge"  # the engine's own network, which has no DNS
 ENGINE_SOCKET = "docker.sock"

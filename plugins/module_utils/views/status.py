@@ -13,8 +13,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.ip_family impor
 if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Inspected
     from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
-    from ansible_collections.sse.platform.plugins.module_utils.model.release import Release
-    from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spec
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Release, Spec
 
 
 class Row(NamedTuple):

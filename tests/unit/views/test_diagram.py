@@ -23,7 +23,7 @@ def container(service: str, short: str, reaches: tuple[str, ...] = (), **changes
     }
 
 
-def release(**containers: dict[str, Any]) -> dict[str, Any]:
+def release(**containers: dict[str, Any]) -> Any:
     return {
         "networks": {"sse-network": {"subnet": "10.0.0.0/24"}},
         "containers": {f"sse-{one['container']}": one for one in containers.values()},

@@ -36,7 +36,8 @@ class Engine:
 
 
 def rows(engine: Any, *names: str) -> list[Row]:
-    return status.observe(engine, "sse", [{"containers": dict.fromkeys(names)}])
+    release: Any = {"containers": dict.fromkeys(names)}
+    return status.observe(engine, "sse", [release])
 
 
 def test_a_container_that_ended_has_its_exit_code_and_no_uptime() -> None:
