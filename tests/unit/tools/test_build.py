@@ -1,12 +1,19 @@
-"""What `ansible-galaxy collection build` packs: the collection, and nothing that belongs to a user."""
+"""The archive of the collection: it holds nothing of a user, and works where it is installed."""
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import subprocess
+import sys
 import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from lint import ROOT, sources
 
 # Only people who change the collection need these.
@@ -49,11 +56,44 @@ OF_A_USER = [
     "sse-platform-0.0.9.tar.gz",
     "tests/output/junit.xml",
 ]
+# What a host must be for a release. The rest is this machine as host_info observes it from the installed collection.
+BARE: dict[str, Any] = {
+    "memory_bytes": 2**34,
+    "is_root": True,
+    "overcommit_memory": 1,
+    "engine": None,
+    "dockerd": "",
+    "dockerd_pid": None,
+    "networks": [],
+    "interfaces": [],
+    "routes": [],
+    "listeners": [],
+    "containers": [],
+    "images": {},
+    "kafka_data": None,
+}
+PLAY: list[dict[str, Any]] = [
+    {
+        "hosts": "all",
+        "gather_facts": False,
+        "vars": {"images_source": "packages"},
+        "tasks": [
+            {"sse.platform.settings": {}},
+            {"sse.platform.host_info": {}, "register": "observed"},
+            {"ansible.builtin.set_fact": {"host": "{{ observed | combine(bare) }}"}},
+            {"sse.platform.images": {}},
+            {"ansible.builtin.import_role": {"name": "sse.platform.services"}},
+            {"sse.platform.release": {"projects": {"sse-platform": []}}},
+            {"sse.platform.image_contexts": {"contexts": ["app", "dashboard", "roles/images/files/redis"]}},
+            {"ansible.builtin.copy": {"content": "{{ release | to_json }}", "dest": "{{ out }}", "mode": "0600"}},
+        ],
+    }
+]
 
 
 @pytest.fixture(scope="module")
-def packed(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """The files of a collection that was built from a checkout with things of a user in it."""
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The collection as `ansible-galaxy` builds it from a checkout that also holds files of a user."""
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout")
     copy, target = tmp_path_factory.mktemp("checkout"), tmp_path_factory.mktemp("built")
@@ -66,8 +106,14 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     subprocess.run(["git", "init", "-q"], cwd=copy, check=True)
     command = ["ansible-galaxy", "collection", "build", "--output-path", str(target)]
     subprocess.run(command, cwd=copy, check=True, capture_output=True)
-    with tarfile.open(next(target.iterdir())) as archive:
-        return {member.name for member in archive if not member.isdir()}
+    return next(target.iterdir())
+
+
+@pytest.fixture(scope="module")
+def packed(archive: Path) -> set[str]:
+    """The names of all files in the archive."""
+    with tarfile.open(archive) as opened:
+        return {member.name for member in opened if not member.isdir()}
 
 
 def test_the_archive_holds_the_collection_and_nothing_of_the_user(packed: set[str]) -> None:
@@ -78,3 +124,48 @@ def test_the_archive_holds_the_collection_and_nothing_of_the_user(packed: set[st
 def test_the_archive_holds_what_a_deployment_needs(packed: set[str]) -> None:
     contexts = {"app/Dockerfile", "dashboard/Dockerfile", "dashboard/.npmrc", "roles/images/files/redis/Dockerfile"}
     assert {*contexts, "LICENSE", "playbooks/site.yml", "plugins/modules/stack.py", "roles/app/vars/main.yml"} <= packed
+
+
+@dataclass
+class Elsewhere:
+    """An empty directory. Programs that run in it know the installed collection, and no checkout."""
+
+    directory: Path
+
+    def run(self, *command: str | Path) -> str:
+        """Run a program, and return what it printed."""
+        configuration = self.directory / "ansible.cfg"
+        configuration.write_text("[defaults]\n")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+        environment |= {"ANSIBLE_CONFIG": str(configuration), "ANSIBLE_COLLECTIONS_PATH": str(self.collections)}
+        how: dict[str, Any] = {"cwd": self.directory, "env": environment, "capture_output": True, "text": True}
+        run = subprocess.run(command, check=False, **how)
+        assert run.returncode == 0, run.stdout + run.stderr
+        return run.stdout
+
+    @property
+    def collections(self) -> Path:
+        """Where the collection is installed."""
+        return self.directory / "collections"
+
+
+@pytest.fixture(scope="module")
+def elsewhere(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Elsewhere:
+    """A directory with the collection. Its one dependency, community.docker, comes with the package `ansible`."""
+    place = Elsewhere(tmp_path_factory.mktemp("elsewhere"))
+    place.run(*("ansible-galaxy", "collection", "install", "--offline", "--no-deps"), "-p", place.collections, archive)
+    return place
+
+
+def test_every_playbook_is_found_where_the_collection_is_installed(elsewhere: Elsewhere) -> None:
+    playbooks = [f"sse.platform.{path.stem}" for path in (ROOT / "playbooks").glob("*.yml")]
+    listed = elsewhere.run("ansible-playbook", "-i", "localhost,", "--list-tasks", *playbooks)
+    assert listed.count("Check the settings") == len(playbooks)
+
+
+def test_a_release_is_built_where_the_collection_is_installed(elsewhere: Elsewhere) -> None:
+    play, out = elsewhere.directory / "play.yml", elsewhere.directory / "release.json"
+    play.write_text(yaml.safe_dump(PLAY))
+    variables = {"out": str(out), "bare": BARE, "ansible_python_interpreter": sys.executable}
+    elsewhere.run("ansible-playbook", "-i", "localhost,", "-c", "local", "-e", json.dumps(variables), play)
+    assert {"sse-nginx", "sse-app-1", "sse-kafka", "sse-redis-master"} <= set(json.loads(out.read_text())["containers"])
