@@ -1,4 +1,4 @@
-"""The collection deploys from where `ansible-galaxy` installs it, with no checkout and no ansible.cfg of ours around."""
+"""The collection deploys from where `ansible-galaxy` installs it, with no checkout and no ansible.cfg around."""
 
 from __future__ import annotations
 
