@@ -1,7 +1,5 @@
 """`python -m sse_app.health`: exits with 0 when the replica on this host is ready. It imports little, to be cheap."""
 
-from __future__ import annotations
-
 import os
 import socket
 import sys

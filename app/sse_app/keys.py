@@ -5,8 +5,6 @@
 It needs nothing but Python's own library, so that it runs on any machine.
 """
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import json

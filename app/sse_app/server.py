@@ -1,7 +1,5 @@
 """The process: its configuration, its listeners, uvicorn, and a drain that comes before uvicorn's own shutdown."""
 
-from __future__ import annotations
-
 import gc
 import logging
 import os

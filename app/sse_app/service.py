@@ -1,7 +1,5 @@
 """One replica: builds its parts in the order in which they depend on each other, runs them and stops them."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine
@@ -24,7 +22,6 @@ from sse_app.http.publisher import Publisher
 from sse_app.http.routes.health import Readiness
 from sse_app.http.routes.statistics import Statistics
 from sse_app.http.stream import Streams
-from sse_app.log.duplicates import Window
 from sse_app.log.embedded import EmbeddedLog
 from sse_app.log.interface import Log
 from sse_app.log.kafka import KafkaLog
@@ -42,34 +39,21 @@ class Service:
         self.settings = settings
         self.on_failure: Callable[[], None] = lambda: None  # called when a background task has failed
         self.metrics = metrics = Metrics()
-        self.log = log or _log(settings)
+        log = self.log = log or _log(settings)
         ring = Ring(settings.ring_events, settings.ring_bytes)
-        self.hub = Hub(ring, metrics, settings.heartbeat_seconds)
-        self.redis_history = RedisHistory(settings)
-        self.feed = Feed(
-            self.log,
-            Window(settings.dedupe_window, settings.window_seconds),
-            self.hub,
-            metrics,
-            settings.retention_seconds / 2,
-            offer=self.redis_history.offer,
-            forget=self.redis_history.forget,
-        )
-        blocks = Blocks(self.log, self.feed, self.hub, self.redis_history)
-        resumer = Resumer(settings, self.log, self.feed, self.hub, blocks, metrics)
-        self.authority = Authority(settings, metrics)
-        self.limits = Limits(settings, metrics)
-        self.publisher = Publisher(settings, self.log, self.feed, metrics)
-        self.statistics = Statistics(settings, self.hub, self.feed, self.log, self.redis_history, metrics)
-        readiness = Readiness(settings, self.log, self.feed, self.hub, self.redis_history, self.authority)
-        framework = api.build(
-            settings, ring, self.authority, self.redis_history, self.statistics, readiness, metrics, self._lifespan
-        )
+        hub = self.hub = Hub(ring, metrics, settings.heartbeat_seconds)
+        redis = self.redis_history = RedisHistory(settings)
+        feed = self.feed = Feed(settings, log, hub, metrics, redis.offer, redis.forget)
+        resumer = Resumer(settings, log, feed, hub, Blocks(log, feed, hub, redis), metrics)
+        authority = self.authority = Authority(settings, metrics)
+        limits = self.limits = Limits(settings, metrics)
+        publisher = self.publisher = Publisher(settings, log, feed, metrics)
+        statistics = self.statistics = Statistics(settings, hub, feed, log, redis, metrics)
+        readiness = Readiness(settings, log, feed, hub, redis, authority)
+        framework = api.build(settings, ring, authority, redis, statistics, readiness, metrics, self._lifespan)
         check = _schema_check(settings)
-        publishes = Publishes(
-            settings, self.authority, self.limits, check, self.hub, self.publisher, metrics, framework
-        )
-        streams = Streams(settings, self.authority, self.limits, self.hub, resumer, metrics, publishes)
+        publishes = Publishes(settings, authority, limits, check, hub, publisher, metrics, framework)
+        streams = Streams(settings, authority, limits, hub, resumer, metrics, publishes)
         self.application: Application = cors.allow(streams, settings.cors_origins)
         self._gauges(ring, readiness)
 

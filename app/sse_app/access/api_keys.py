@@ -5,8 +5,6 @@ name may have several keys: add the new one, move the clients, remove the old on
 this file on machines that have nothing but Python's own library.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import re

@@ -1,7 +1,5 @@
 """Who may publish and subscribe to what: checks credentials, and ends streams whose access ended."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import math

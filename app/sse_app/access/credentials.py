@@ -1,7 +1,5 @@
 """The credential of a request: an Authorization header, a ticket in the query of a stream, or a session's cookie."""
 
-from __future__ import annotations
-
 import re
 from typing import Literal, NamedTuple
 from urllib.parse import parse_qs

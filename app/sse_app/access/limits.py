@@ -9,8 +9,6 @@ its numbers count while the lease that it renews is alive. A killed replica stop
 After a pause of a replica, or after Redis lost its memory, every number is written again.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import math

@@ -1,7 +1,5 @@
 """Who sends a request, and what the credential allows."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -5,8 +5,6 @@ most specific pattern decides alone. References stay within the schema and the s
 the draft, `format` checks nothing. Imported only where it is used: the library takes 11 MB.
 """
 
-from __future__ import annotations
-
 import asyncio
 import importlib
 import json

@@ -4,8 +4,6 @@ Nothing is stored, so that every replica with the signing key accepts them, and 
 credential behind it, has no more rights than that one, and is refused once that one is.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hashlib

@@ -3,8 +3,6 @@
 The algorithm follows from the key, never from the token: a secret is HS256, an RSA key RS256, a P-256 key ES256.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

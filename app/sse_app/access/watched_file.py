@@ -1,7 +1,5 @@
 """A file that may change while the service runs: its last valid content stays in force."""
 
-from __future__ import annotations
-
 import json
 import logging
 import os

@@ -1,7 +1,5 @@
 """ASGI as this service uses it: its types, the headers of a request, and whole answers that name their request."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 

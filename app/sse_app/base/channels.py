@@ -1,7 +1,5 @@
 """Channels and what a subscriber may ask for: exact names, `prefix.*`, or `*` for all."""
 
-from __future__ import annotations
-
 import itertools
 import re
 from collections.abc import Iterable, Iterator
@@ -22,7 +20,7 @@ class Filter:
         """Whether an event of this channel passes the filter."""
         return channel in self.exact or any(channel.startswith(prefix) for prefix in self.prefixes)
 
-    def lacks(self, other: Filter) -> str | None:
+    def lacks(self, other: "Filter") -> str | None:
         """The first name or pattern of another filter that this one does not cover; None where it covers all."""
         names = (name for name in sorted(other.exact) if not self.matches(name))
         patterns = (
@@ -56,10 +54,8 @@ def parse(names: Iterable[str], traced: bool = False) -> Filter:
         elif CHANNEL.fullmatch(name):
             exact.add(name)
         else:
-            raise ValueError(
-                f"{name[:200]!r} is not a channel: expected 1 to 200 of A-Z a-z 0-9 . _ : / - , or a pattern"
-                " prefix.* or *"
-            )
+            expected = "1 to 200 of A-Z a-z 0-9 . _ : / - , or a pattern prefix.* or *"
+            raise ValueError(f"{name[:200]!r} is not a channel: expected {expected}")
     return Filter(frozenset(exact), frozenset(prefixes), traced)
 
 

@@ -1,7 +1,5 @@
 """The client address of a request: the TCP peer, or what a trusted proxy says in X-Forwarded-For."""
 
-from __future__ import annotations
-
 import ipaddress
 import re
 import socket

@@ -1,7 +1,5 @@
 """What a publisher may send."""
 
-from __future__ import annotations
-
 import json
 from typing import Annotated, Any
 

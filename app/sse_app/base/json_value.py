@@ -1,7 +1,5 @@
 """JSON as types, and what the JSON of strangers must not have."""
 
-from __future__ import annotations
-
 from typing import TypeAlias
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"

@@ -1,7 +1,5 @@
 """The lines that the process writes to stderr: one for each record, JSON for collectors or text for a terminal."""
 
-from __future__ import annotations
-
 import json
 import logging
 import sys

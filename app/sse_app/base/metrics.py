@@ -5,8 +5,6 @@ exposed as 0 from the start, because rate() misses the first step of a series th
 or a channel.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator

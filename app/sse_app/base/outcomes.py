@@ -1,7 +1,5 @@
 """The words by which metrics, statistics and streams say what happened: each Literal lists the values of one label."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 # fmt: off

@@ -1,11 +1,10 @@
 """Errors as problem details for HTTP APIs (RFC 9457)."""
 
-from __future__ import annotations
-
 import json
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Self
 
 from starlette.responses import Response
 
@@ -34,10 +33,7 @@ SCHEMA: JsonObject = {
                 "required": ["field", "detail"],
                 "properties": {
                     "field": {"type": "string"},
-                    "pointer": {
-                        "type": "string",
-                        "description": "The place in the event (RFC 6901) that violates a schema",
-                    },
+                    "pointer": {"type": "string", "description": "The place in the event (RFC 6901)"},
                     "detail": {"type": "string"},
                 },
             },
@@ -62,7 +58,7 @@ class Problem(Exception):  # noqa: N818 - the word of the RFC
         }
 
     @classmethod
-    def unexpected(cls) -> Problem:
+    def unexpected(cls) -> Self:
         """The answer where this service itself has failed."""
         return cls(500, "an unexpected error; the log of this replica describes it")
 

@@ -1,7 +1,5 @@
 """A connection to Redis as the settings describe it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from redis import CredentialProvider

@@ -1,7 +1,5 @@
 """The id and the trace of the request at hand, for its answer, its problems and its log lines."""
 
-from __future__ import annotations
-
 import re
 import uuid
 from collections.abc import Sequence

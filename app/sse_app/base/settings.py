@@ -1,7 +1,5 @@
 """Configuration by environment variables: each with its default, its bounds, and the reason for its bounds."""
 
-from __future__ import annotations
-
 import difflib
 import os
 import re
@@ -9,7 +7,7 @@ import socket
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -103,7 +101,7 @@ class Settings(BaseModel):
     drain_seconds: float = Field(5, ge=0, le=300)
 
     @model_validator(mode="after")
-    def _agree(self) -> Settings:
+    def _agree(self) -> Self:
         try:
             _ = self.proxies
         except ValueError:

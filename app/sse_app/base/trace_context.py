@@ -4,8 +4,6 @@ This service makes no spans of its own. It hands the publisher's traceparent on 
 that no collector knows of helps nobody.
 """
 
-from __future__ import annotations
-
 import re
 
 # A later version than 00 may add fields after another "-" (section 3.2.4); these are not handed on.

@@ -1,7 +1,5 @@
 """The text of an event stream (WHATWG HTML, section 9.2, server-sent events)."""
 
-from __future__ import annotations
-
 import json
 import random
 import re

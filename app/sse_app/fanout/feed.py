@@ -1,7 +1,5 @@
 """From the log into the ring: reads in order, drops duplicates, and checks the log anew after the broker was away."""
 
-from __future__ import annotations
-
 import asyncio
 import heapq
 import logging
@@ -11,6 +9,7 @@ import uuid
 from collections.abc import Callable, Sequence
 
 from sse_app.base.metrics import Metrics
+from sse_app.base.settings import Settings
 from sse_app.fanout.hub import Hub
 from sse_app.fanout.ring import Ring, entry
 from sse_app.log.cursor import Cursor
@@ -21,37 +20,28 @@ _CHUNK = 1000  # records per read: about 10 ms of work
 _RETRY_SECONDS = (0.2, 2.0)  # between attempts to reach the log: the first pause and the longest
 _MARK_SECONDS = 5.0  # for a marker: an append without an answer must not keep a replica from reading
 logger = logging.getLogger(__name__)
+Offer = Callable[
+    [Ring, int, Draft], None
+]  # of each new record: the ring, the first offset that is new in it, the draft
 
 
 class Feed:
     """The one reader of new records in this replica; `ring.end` is its position."""
 
     def __init__(
-        self,
-        log: Log,
-        window: Window,
-        hub: Hub,
-        metrics: Metrics,
-        marker_seconds: float,
-        *,
-        offer: Callable[[Ring, int, Draft], None],
-        forget: Callable[[], None],
+        self, settings: Settings, log: Log, hub: Hub, metrics: Metrics, offer: Offer, forget: Callable[[], None]
     ) -> None:
-        """Feed the ring of the hub; after `marker_seconds` of silence a marker keeps the log from becoming empty.
-
-        :param offer: called for each new record, with the ring, the first offset that is new in it and the draft
-        :param forget: called when the log has other records than those that were read
-        """
+        """Feed the ring of the hub; `forget` is called when the log has other records than those that were read."""
         self.error = "not connected yet"  # empty while the log answers
         self.end = 0  # of the log, as last heard
-        self.window = window
+        self.window = Window(settings.dedupe_window, settings.window_seconds)
         self.dropped = Dropped()
         self._doubted = False  # somebody has found that the log has other records
         self._log = log
         self._ring = hub.ring
         self._hub = hub
         self._metrics = metrics
-        self._marker_seconds = marker_seconds
+        self._marker_seconds = settings.retention_seconds / 2  # of silence, after which a marker keeps the log filled
         self._marker_due = 0.0  # by the clock of the loop
         self._offer = offer
         self._forget = forget

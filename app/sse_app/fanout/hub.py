@@ -5,8 +5,6 @@ the live ones with a cursor of its own and replays from the ring (see http/strea
 and rewinds apart, so that between them all live subscribers stand at the same position.
 """
 
-from __future__ import annotations
-
 import asyncio
 import random
 import time

@@ -1,11 +1,9 @@
 """The newest records, encoded once and shared by every subscriber of this replica."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from sse_app.base.channels import Filter
 from sse_app.fanout import event_stream
@@ -48,7 +46,7 @@ class Ring:
         self.bytes = 0
 
     @classmethod
-    def unbounded(cls) -> Ring:
+    def unbounded(cls) -> Self:
         """A ring for a reader that knows its own bounds."""
         return cls(sys.maxsize, sys.maxsize)
 

@@ -5,8 +5,6 @@ it keeps of each connection has left the caches of the processor since the last 
 whole (a full buffer, a broken connection) goes to the transport, which has its limits, its pauses and its errors.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 

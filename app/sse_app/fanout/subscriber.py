@@ -1,7 +1,5 @@
 """One stream as the fan-out sees it, and the group of those that get the same bytes."""
 
-from __future__ import annotations
-
 import asyncio
 from array import array
 

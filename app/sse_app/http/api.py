@@ -1,7 +1,5 @@
 """The application of the framework: everything but publishing and streams."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 

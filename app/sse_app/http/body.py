@@ -1,7 +1,5 @@
 """The body of a publish: read within bounds, then parsed as strict JSON (RFC 8259)."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from typing import NoReturn

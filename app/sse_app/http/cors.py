@@ -1,7 +1,5 @@
 """Cross-origin requests (WHATWG Fetch, CORS protocol), which only the configuration allows."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from starlette.datastructures import Headers

@@ -1,7 +1,5 @@
 """The OpenAPI document as one page of plain HTML: it has no script and no font, and works without a network."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from html import escape

@@ -1,7 +1,5 @@
 """The listening sockets of the process."""
 
-from __future__ import annotations
-
 import errno
 import os
 import socket

@@ -1,7 +1,5 @@
 """What the OpenAPI document says beyond the code: every answer that is an error, the streams, and examples."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from fastapi import FastAPI

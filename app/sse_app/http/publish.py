@@ -1,7 +1,5 @@
 """POST /api/v1/events, without the framework: its routes and middleware took a third of the time of a publish."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Awaitable, Callable, Sequence

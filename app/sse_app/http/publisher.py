@@ -1,7 +1,5 @@
 """Writes events to the log: a success means that the log holds them and that this replica has read them back."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import time
@@ -20,7 +18,7 @@ from sse_app.log.cursor import Cursor, fingerprint
 from sse_app.log.interface import Draft, Log, LogUnavailableError, TooLargeError
 
 
-@dataclass(slots=True)
+@dataclass
 class Publisher:
     """Writes events to the log within a deadline."""
 

@@ -1,7 +1,5 @@
 """GET /api/v1/stream, without the framework: the head and the last chunk by send(), everything else directly."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from dataclasses import dataclass

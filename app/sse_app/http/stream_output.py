@@ -1,7 +1,5 @@
 """How the bytes of a stream reach its client: directly by the socket of its connection, or by send()."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 

@@ -1,7 +1,5 @@
 """The query and the headers of a stream request."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, get_args
 from urllib.parse import parse_qs

@@ -1,7 +1,5 @@
 """uvicorn's HTTP protocol, which lends its transport to a stream and bounds the head of a request."""
 
-from __future__ import annotations
-
 import asyncio
 from functools import partialmethod
 from http import HTTPStatus

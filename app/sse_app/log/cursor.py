@@ -3,11 +3,9 @@
 Clients do not look into an id. It is made and parsed in this file alone.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 # Anything after "~" is reserved for the positions in further partitions, and ignored today.
 _ID = re.compile(r"(0|[1-9][0-9]{0,18})-([0-9a-f]{8})(?:~[0-9a-f,.-]{0,200})?")
@@ -24,7 +22,7 @@ class Cursor(NamedTuple):
         return f"{self.offset}-{self.fingerprint}"
 
     @classmethod
-    def parse(cls, text: str) -> Cursor | None:
+    def parse(cls, text: str) -> Self | None:
         """The cursor that a client sent; None for text that is not an id of this service."""
         match = _ID.fullmatch(text)
         if match is None or int(match[1]) >= _OFFSET_LIMIT:

@@ -5,8 +5,6 @@ than `seconds` by the clock of the log. Without the bound in time, a quiet log w
 after retention has trimmed it every resume would get a gap.
 """
 
-from __future__ import annotations
-
 from array import array
 from bisect import bisect_left
 from collections import OrderedDict
@@ -37,7 +35,7 @@ class Window:
         self._begun: tuple[int, int] | None = None
         self.complete = False  # whether every record is known that could make the next one a duplicate
 
-    def empty(self) -> Window:
+    def empty(self) -> "Window":
         """Another window of the same bounds, for a separate reading of the log."""
         return Window(self.size, self._milliseconds // 1000)
 

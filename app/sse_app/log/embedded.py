@@ -1,7 +1,5 @@
 """The log kept in this process: for development on a laptop and for tests. It ends with the process."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence

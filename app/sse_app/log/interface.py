@@ -1,7 +1,5 @@
 """The durable log as the service sees it: one ordered sequence of records, kept by Kafka or by this process."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol

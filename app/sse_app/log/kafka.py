@@ -1,7 +1,5 @@
 """The log kept by Kafka: one topic with one partition, written with acks=all, read without a consumer group."""
 
-from __future__ import annotations
-
 import asyncio
 import importlib
 from collections.abc import AsyncGenerator, Sequence

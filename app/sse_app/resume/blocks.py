@@ -5,8 +5,6 @@ fingerprint of the record at its cursor. A block of the log counts only if the l
 replica has read. Only then do the decisions of this replica on duplicates hold for the block too.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from array import array

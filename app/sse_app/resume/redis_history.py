@@ -5,8 +5,6 @@ truth. Every replica writes the same, so that they agree without speaking to eac
 beyond a bound are dropped.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import logging

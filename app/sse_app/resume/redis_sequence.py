@@ -7,8 +7,6 @@ range only if it holds the cursor and, later, the record with which the reader's
 kept as empty records, so that no offset is missing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """Where a stream begins: at the head, after a cursor that the ring or an older block holds, or at a gap."""
 
-from __future__ import annotations
-
 import asyncio
 from dataclasses import dataclass
 

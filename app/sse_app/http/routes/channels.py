@@ -1,7 +1,5 @@
 """The channels that a client may read, and the newest events of one."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request

@@ -3,8 +3,6 @@
 Publishing and streams stand here for the documentation alone: http/publish.py and http/stream.py answer them.
 """
 
-from __future__ import annotations
-
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest

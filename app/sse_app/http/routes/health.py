@@ -1,7 +1,5 @@
 """Whether the process works, and whether this replica should get traffic."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """What a browser gets for its credential: a ticket for the address of an EventSource, or a session in a cookie."""
 
-from __future__ import annotations
-
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 

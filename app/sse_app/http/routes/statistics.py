@@ -1,7 +1,5 @@
 """Statistics: what this replica does now, once or every second as a stream, encoded once for all watchers."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
