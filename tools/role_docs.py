@@ -1,4 +1,4 @@
-"""Write the README.md of every role from its argument specs: python tools/role_docs.py."""
+"""Write the README.md of every role from its argument specs and values: python tools/role_docs.py."""
 
 from __future__ import annotations
 
@@ -12,14 +12,12 @@ import yaml
 from containers import ROOT
 
 # isort: split
-from ansible_collections.sse.platform.plugins.module_utils.settings import ranges
+from ansible_collections.sse.platform.plugins.module_utils.settings import options, values
 
 # Ansible's markup in descriptions: C(code), V(value), O(option), M(module).
 MARKUP = re.compile(r"\b[CVOM]\(([^)]+)\)")
 TYPES = {"bool": "boolean", "dict": "dictionary", "int": "integer", "list": "list", "path": "path", "str": "text"}
 LINE = 120  # characters, as in every page
-# What a variable of a type takes when no rule says more.
-ANY = {"bool": "true or false", "dict": "a dictionary", "list": "a list"}
 
 
 def markdown(text: str | list[str]) -> str:
@@ -29,12 +27,11 @@ def markdown(text: str | list[str]) -> str:
     return "".join(f"`{one}`" if place % 2 else re.sub(r"[*|<]", r"\\\g<0>", one) for place, one in enumerate(pieces))
 
 
-def expected(name: str, option: dict[str, Any]) -> str:
+def expected(option: options.Option) -> str:
     """Say which values a variable takes."""
     if "choices" in option:
         return ", ".join(f"`{one}`" for one in option["choices"])
-    rule = ranges.rule_of(name, option["type"])
-    return markdown(rule.accepted) if rule else ANY[option["type"]]
+    return markdown(values.expected(option))
 
 
 def default(option: dict[str, Any]) -> str:
@@ -49,16 +46,18 @@ def default(option: dict[str, Any]) -> str:
 def page(role: Path) -> str:
     """Return the README of a role."""
     spec = yaml.safe_load((role / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]
-    options = cast("dict[str, dict[str, Any]]", spec.get("options", {}))
+    path = role / "meta/values.yml"
+    limits: dict[str, dict[str, Any]] = yaml.safe_load(path.read_text()) if path.exists() else {}
     rows = [
-        f"| `{name}` | {TYPES[one['type']]} | {default(one)} | {expected(name, one)} | {markdown(one['description'])} |"
-        for name, one in options.items()
+        f"| `{name}` | {TYPES[one['type']]} | {default(one)} | {expected(options.option(one, limits.get(name, {})))} "
+        f"| {markdown(one['description'])} |"
+        for name, one in cast("dict[str, dict[str, Any]]", spec.get("options", {})).items()
     ]
     return "\n".join(
         [
             f"# Role `{role.name}`",
             "",
-            "<!-- tools/role_docs.py writes this page from meta/argument_specs.yml. Change that file. -->",
+            "<!-- tools/role_docs.py writes this page from argument_specs.yml and values.yml in meta/. Change these. -->",
             "",
             f"{markdown(spec['short_description'])}.",
             *(["", textwrap.fill(markdown(spec["description"]), LINE)] if "description" in spec else []),

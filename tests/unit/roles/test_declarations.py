@@ -526,8 +526,8 @@ def test_dashboard_and_alerts_ask_for_series_that_the_service_exposes(rendered: 
     for name, matchers in asked:
         series = [sample.labels for sample in samples if sample.name == name]
         assert series, f"{name} is not exposed"
-        for label, values in MATCHER.findall(matchers):
-            for value in values.split("|"):
+        for label, matched in MATCHER.findall(matchers):
+            for value in matched.split("|"):
                 assert value in {labels[label] for labels in series}, f"{name} has no {label}={value}"
 
 
