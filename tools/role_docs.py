@@ -57,7 +57,7 @@ def page(role: Path) -> str:
         [
             f"# Role `{role.name}`",
             "",
-            "<!-- tools/role_docs.py writes this page from argument_specs.yml and values.yml in meta/. Change these. -->",
+            "<!-- tools/role_docs.py writes this page from meta/argument_specs.yml and values.yml. Change them. -->",
             "",
             f"{markdown(spec['short_description'])}.",
             *(["", textwrap.fill(markdown(spec["description"]), LINE)] if "description" in spec else []),
