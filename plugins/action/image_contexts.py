@@ -3,36 +3,27 @@
 from __future__ import annotations
 
 import tempfile
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible import constants
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
-from ansible_collections.sse.platform.plugins.module_utils.deploy import images
-
-COLLECTION = Path(__file__).resolve().parents[2]
+from ansible_collections.sse.platform.plugins.module_utils.deploy.build_contexts import ContextError, pack_contexts
+from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import COLLECTION, ControllerAction
 
 
-class ActionModule(ActionBase):
-    """Runs on the controller only; the managed host is not touched."""
+class ActionModule(ControllerAction):
+    """Writes the archive on the controller."""
 
-    _supports_check_mode = True
-    _supports_diff = False
-    _requires_connection = False
-    TRANSFERS_FILES = False
+    OPTIONS: ClassVar = {"contexts": {"type": "list", "elements": "str", "required": True}}
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def decide(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return the path of the archive; Ansible removes it at the end of the run."""
-        result = super().run(tmp, task_vars)
-        _, arguments = self.validate_argument_spec({"contexts": {"type": "list", "elements": "str", "required": True}})
         try:
-            content = images.pack_contexts(COLLECTION, arguments["contexts"])
-        except images.ImagesError as error:
+            content = pack_contexts(COLLECTION, arguments["contexts"])
+        except ContextError as error:
             raise AnsibleActionFail(str(error)) from None
-        # Set at run time, so a type checker doesn't find it as an attribute.
+        # Set at run time, so a type checker does not find it as an attribute.
         directory = vars(constants)["DEFAULT_LOCAL_TMP"]
         with tempfile.NamedTemporaryFile(dir=directory, suffix=".tar.gz", delete=False) as file:
             file.write(content)
-        result["path"] = file.name
-        return result
+        return {"path": file.name}

@@ -1,6 +1,6 @@
 # Copyright: sse.platform maintainers
 # MIT License (see LICENSE)
-"""The screen of the platform's playbooks: phases, what is waited for, what changed, what failed."""
+"""What the platform's playbooks print: phases, what a run waits for, what changed, and what failed."""
 
 from __future__ import annotations
 
@@ -27,37 +27,35 @@ import sys
 import threading
 import time
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from ansible import constants, context
 from ansible.playbook.task_include import TaskInclude
 from ansible.plugins.callback import CallbackBase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from ansible.executor.stats import AggregateStats
     from ansible.executor.task_result import CallbackTaskResult
     from ansible.playbook.play import Play
     from ansible.playbook.task import Task
     from ansible.utils.display import Display
 
-# The roles that do something on the host; the others declare, on the controller and in no time.
+# The roles that do something on the host. The others only declare, on the controller.
 PHASES = ("docker", "network", "images", "stack", "verify", "doctor")
-TICK = 10.0  # seconds between two lines about the same wait where the screen can't be rewritten
+TICK = 10.0  # seconds between two lines about the same wait, where the output is not a terminal
 REDRAW = 1.0  # seconds between two drawings of the waiting line on a terminal
-# Ansible makes these from its configuration, so that users' own colours hold here too.
+# Ansible makes these from its configuration, so users' own colours hold here, too.
 COLOR = SimpleNamespace(
     **{
         name: getattr(constants, f"COLOR_{name.upper()}")
         for name in ["changed", "debug", "error", "highlight", "ok", "skip", "warn"]
     }
 )
-OUTPUT_LINES = 25  # last lines of a failed command: enough for its own error message, short enough for one screen
+OUTPUT_LINES = 25  # last lines of a failed command: enough for its error message, few enough for one screen
 
 
 def duration(seconds: float) -> str:
-    """A time as a person reads it: 0.4 s, 12 s, 3 min 05 s."""
+    """Returns a time as a person reads it: 0.4 s, 12 s, 3 min 05 s."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -65,17 +63,17 @@ def duration(seconds: float) -> str:
 
 
 def phase_of(task: Task) -> str | None:
-    """The phase whose outermost role the task belongs to; None for a task that only carries on."""
+    """Returns the phase of a task, which is its outermost role; None for a task that stays in the current phase."""
     roles = [*(task.get_dep_chain() or []), task._role]
     name = str(roles[0].get_name()).rsplit(".", 1)[-1] if roles[0] else None
     return name if name in PHASES else None
 
 
 class Waiting:
-    """The line about what is being waited for, kept alive by a thread of its own."""
+    """The line that says what the run waits for. A thread of its own redraws it."""
 
     def __init__(self, display: Display) -> None:
-        """Starts silent; `on` begins a wait."""
+        """Prints nothing until `on` begins a wait."""
         self.display = display
         self.terminal = sys.stdout.isatty()
         self.what = ""
@@ -86,7 +84,7 @@ class Waiting:
         self.thread: threading.Thread | None = None
 
     def on(self, what: str) -> None:
-        """Begins a wait, replacing the one before."""
+        """Begins a wait, which replaces the one before."""
         with self.changed:
             self.what, self.since = what, time.monotonic()
             if self.thread is None and not self.ended:
@@ -106,7 +104,7 @@ class Waiting:
         self.clear()
 
     def clear(self) -> None:
-        """Takes the line off the screen before something lasting is printed."""
+        """Removes the line before something else is printed."""
         if self.drawn:
             self.display.display("\033[J", newline=False, screen_only=True)
             self.drawn = False
@@ -128,7 +126,7 @@ class Waiting:
     def _draw(self, seconds: float) -> None:
         line = f"  ... {self.what}: {duration(round(seconds) if seconds >= 1 else seconds)}"
         if self.terminal:
-            # Drawn below the cursor, which goes back: what others print lands on a clean line.
+            # The line is drawn below the cursor, and the cursor goes back: what others print gets a clean line.
             width = shutil.get_terminal_size().columns - 1
             self.display.display(f"\033[J\n{line[:width]}\r\033[A", newline=False, screen_only=True)
             self.drawn = True
@@ -137,14 +135,14 @@ class Waiting:
 
 
 class CallbackModule(CallbackBase):
-    """Prints phases rather than tasks."""
+    """Prints phases instead of tasks."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "stdout"
     CALLBACK_NAME = "sse.platform.phases"
 
     def __init__(self) -> None:
-        """Starts outside any phase."""
+        """Starts outside of any phase."""
         super().__init__()
         self._waiting = Waiting(self._display)
         self._started = time.monotonic()
@@ -190,6 +188,13 @@ class CallbackModule(CallbackBase):
         self._waiting.clear()
         self._display.display(text, color=color)
 
+    def _print_lines(self, value: object, indent: str, color: str | None = None) -> bool:
+        """Prints each line of a text or of a list of texts; tells whether there was one."""
+        lines = _lines(value)
+        for line in lines:
+            self._print(indent + line, color)
+        return bool(lines)
+
     def _line(self, word: str, result: CallbackTaskResult, color: str, label: str = "") -> None:
         where = f" [{self.host_label(result)}]" if self._several_hosts else ""
         name = result.task.name or result.task.action
@@ -227,8 +232,7 @@ class CallbackModule(CallbackBase):
         self._changes[result.host.get_name()] = self._changes.get(result.host.get_name(), 0) + 1
         word = "would change" if context.CLIARGS.get("check") else "changed"
         self._line(word, result, COLOR.changed, label)
-        for change in _texts(result.result.get("changes")):
-            self._print(f"    {change}", COLOR.changed)
+        self._print_lines(result.result.get("changes"), "    ", COLOR.changed)
 
     def _show_message(self, result: CallbackTaskResult) -> None:
         data = dict(result.result)
@@ -239,9 +243,7 @@ class CallbackModule(CallbackBase):
         closing = result.task.name == "Summary"
         if closing:
             self._print("")
-        for text in _texts(data["msg"]):
-            for line in text.splitlines() or [""]:
-                self._print(line if closing else f"  {line}")
+        self._print_lines(data["msg"], "" if closing else "  ")
 
     def v2_on_file_diff(self, result: CallbackTaskResult) -> None:
         results = result.result["results"] if result.task.loop and "results" in result.result else [result.result]
@@ -270,7 +272,7 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_failed(self, result: CallbackTaskResult, ignore_errors: bool = False) -> None:
         if ignore_errors:
             self._handle_warnings(result.result)
-            self._line("failed, ignored", result, COLOR.warn, _first(result.result))
+            self._line("failed, ignored", result, COLOR.warn, next(iter(_lines(result.result.get("msg"))), ""))
             return
         if result.task.loop and "results" in result.result:
             self._handle_warnings_and_exception(result)
@@ -290,23 +292,13 @@ class CallbackModule(CallbackBase):
         name = result.task.name or result.task.action
         what = f"{word} in {self._phase} on {self.host_label(result)}: {name}" + (f": {label}" if label else "")
         self._print(what, COLOR.error)
-        shown = False
-        for change in _texts(data.get("changes")):
-            self._print(f"    {change}", COLOR.changed)
-        for text in _texts(data.get("msg")):
-            shown = True
-            for line in text.splitlines():
-                self._print(f"  {line}", COLOR.error)
+        self._print_lines(data.get("changes"), "    ", COLOR.changed)
+        shown = self._print_lines(data.get("msg"), "  ", COLOR.error)
         for stream in ("stdout", "stderr", "module_stdout", "module_stderr"):
-            lines = str(data.get(stream) or "").strip().splitlines()
-            if lines:
-                shown = True
+            if output := str(data.get(stream) or "").strip():
                 self._print(f"  its {stream.removeprefix('module_')}:", COLOR.error)
-                for line in lines[-OUTPUT_LINES:]:
-                    self._print(f"    {line}")
-        for text in _texts(data.get("advice")):
-            for line in text.splitlines():
-                self._print(f"  -> {line}", COLOR.highlight)
+                shown |= self._print_lines(output.splitlines()[-OUTPUT_LINES:], "    ")
+        self._print_lines(data.get("advice"), "  -> ", COLOR.highlight)
         if self._display.verbosity or not shown:
             self._handle_exception(data)
             self._print(self._dump_results(data))
@@ -336,11 +328,8 @@ class CallbackModule(CallbackBase):
         self._print(f"{text} (in {total})", COLOR.changed if changes else COLOR.ok)
 
 
-def _texts(value: Any) -> Iterable[str]:
+def _lines(value: object) -> list[str]:
     if value is None or value == "":
         return []
-    return [str(one) for one in value] if isinstance(value, list) else [str(value)]
-
-
-def _first(data: Mapping[str, Any]) -> str:
-    return next((line for text in _texts(data.get("msg")) for line in text.splitlines()), "")
+    texts = cast("list[object]", value) if isinstance(value, list) else [value]
+    return [line for text in texts for line in str(text).splitlines() or [""]]

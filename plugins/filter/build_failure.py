@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Callable
+from typing import cast
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy.images import build_failure
+# Lines of a build's log to show: enough for a compiler's error, few enough to read.
+SHOWN_LINES = 15
+ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+TROUBLE = re.compile(r"error|fatal|fail|denied|not found|cannot|could not|unable|no space|^E:", re.IGNORECASE)
+
+
+def build_failure(message: str) -> str:
+    """Shorten the message of community.docker on a failed build: the command, and its lines that tell of trouble."""
+    head, _, listed = message.partition(", logs: ")
+    try:
+        log: object = ast.literal_eval(listed)
+    except (SyntaxError, ValueError):
+        return message
+    if not isinstance(log, list):
+        return message
+    text = ESCAPE.sub("", "\n".join(str(part) for part in cast("list[object]", log)))
+    _, _, last = text.rpartition("---> Running in ")
+    lines = [line.rstrip() for line in last.splitlines()[1:] if line.strip()]
+    trouble = [line for line in lines if TROUBLE.search(line)] or lines
+    return "\n".join([head, *trouble[:SHOWN_LINES]])
 
 
 class FilterModule:

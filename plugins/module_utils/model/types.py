@@ -26,6 +26,11 @@ class Settings(TypedDict):
     docker_userland_proxy: bool
     exposure_allow_from: list[str]
     exposure_profile: Literal["development", "production"]
+    images_archive: str
+    images_debian_mirror: str
+    images_debian_suite: str
+    images_registry_prefix: str
+    images_source: Literal["auto", "registry", "archive", "packages"]
     network_gateway: str
     network_ip_range: str
     network_ipv6: bool

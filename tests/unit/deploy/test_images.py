@@ -8,11 +8,18 @@ import json
 import re
 import tarfile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
+from ansible_collections.sse.platform.plugins.filter.build_failure import build_failure
 from ansible_collections.sse.platform.plugins.module_utils.deploy import images
+from ansible_collections.sse.platform.plugins.module_utils.deploy.build_contexts import (
+    ContextError,
+    context_hash,
+    pack_contexts,
+)
+from ansible_collections.sse.platform.plugins.module_utils.deploy.image_catalogue import parse_catalogue
 
 ROOT = Path(__file__).resolve().parents[3]
 CATALOGUE: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "roles/images/vars/main.yml").read_text())[
@@ -61,7 +68,8 @@ def choose(
     **changes: Any,
 ) -> dict[str, Any]:
     host = images.Host(frozenset(present), distribution, answers)
-    return images.choose(CATALOGUE, {**SETTINGS, **changes}, host, collection, only=only)
+    settings: Any = {**SETTINGS, **changes}
+    return cast("Any", images.choose(parse_catalogue(CATALOGUE, settings), settings, host, collection, only=only))
 
 
 def everything(chosen: dict[str, Any]) -> set[str]:
@@ -113,15 +121,15 @@ def test_the_suite_and_the_coordination_are_inputs(collection: Path) -> None:
 def test_what_dockerignore_names_is_neither_hashed_nor_packed(collection: Path) -> None:
     app = collection / "app"
     (app / ".dockerignore").write_text("# comment\ntests\n**/__pycache__\n*.log\n")
-    before = images.context_hash(app)
+    before = context_hash(app)
     for name in ("tests/test_a.py", "pkg/__pycache__/a.pyc", "tests/deep/er.py", "a.log"):
         (app / name).parent.mkdir(parents=True, exist_ok=True)
         (app / name).write_text("x")
-    assert images.context_hash(app) == before
+    assert context_hash(app) == before
     (app / "pkg/tests").mkdir()
     (app / "pkg/tests/a.py").write_text("x")
-    assert images.context_hash(app) != before
-    with tarfile.open(fileobj=io.BytesIO(images.pack_contexts(collection, ["app"]))) as archive:
+    assert context_hash(app) != before
+    with tarfile.open(fileobj=io.BytesIO(pack_contexts(collection, ["app"]))) as archive:
         assert sorted(archive.getnames()) == [
             "app/.dockerignore",
             "app/Dockerfile",
@@ -132,7 +140,7 @@ def test_what_dockerignore_names_is_neither_hashed_nor_packed(collection: Path) 
 
 def test_a_context_without_dockerfile_is_refused(collection: Path) -> None:
     (collection / "app/Dockerfile").unlink()
-    with pytest.raises(images.ImagesError, match=r"app has no Dockerfile"):
+    with pytest.raises(ContextError, match=r"app has no Dockerfile"):
         choose(collection)
 
 
@@ -238,7 +246,7 @@ def test_a_source_that_was_asked_for_is_taken_unasked(collection: Path) -> None:
 
 def test_an_incomplete_archive_is_refused_by_the_names_it_lacks(collection: Path, tmp_path: Path) -> None:
     archive = save(tmp_path / "images.tar", ["redis:8"])
-    with pytest.raises(images.ImagesError, match=r"lacks app, dashboard, kafka, nginx.*accepted is") as refused:
+    with pytest.raises(images.ImagesError, match=r"lacks app, dashboard, kafka, nginx.*expected an") as refused:
         choose(collection, images_archive=archive)
     assert "redis," not in str(refused.value)
 
@@ -365,8 +373,8 @@ def test_of_a_failed_build_the_lines_that_tell_of_trouble_are_shown() -> None:
     log = ["Step 1/2 : FROM x", " ---> Running in 1\nall well\nerror in an earlier step", " ---> Running in 2"]
     log += ["\nGet:1 something\n", "\x1b[91mE: Unable to locate package nothing\x1b[0m\n"]
     message = f"Error building sse-platform/x - code: 100, message: it returned 100, logs: {log!r}"
-    assert images.build_failure(message).splitlines() == [
+    assert build_failure(message).splitlines() == [
         "Error building sse-platform/x - code: 100, message: it returned 100",
         "E: Unable to locate package nothing",
     ]
-    assert images.build_failure("the engine is gone") == "the engine is gone"
+    assert build_failure("the engine is gone") == "the engine is gone"

@@ -14,8 +14,8 @@ from ansible_collections.sse.platform.plugins.module_utils.model.release import 
 from ansible_collections.sse.platform.plugins.module_utils.model.types import Network
 
 NETWORK: Network = {
-    "segment": "network",
     "name": "n",
+    "segment": "network",
     "driver": "bridge",
     "subnet": "10.0.0.0/24",
     "gateway": "10.0.0.1",
