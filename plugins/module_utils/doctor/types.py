@@ -9,7 +9,6 @@ from ansible_collections.sse.platform.plugins.module_utils.engine.answers import
 from ansible_collections.sse.platform.plugins.module_utils.host.iptables_rules import Rules
 from ansible_collections.sse.platform.plugins.module_utils.model import types as model
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
-from ansible_collections.sse.platform.plugins.module_utils.model.release import Release
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks.published_ports import Publication
 
 THE_HOST = "host"  # the source of a connection that no container makes, but the host itself
@@ -166,7 +165,7 @@ class Facts(Options):
     networks: list[DoctorNetwork]
     containers: list[Container]
     rules: Rules | None  # of iptables; None where they cannot be read
-    releases: list[Release]
+    releases: list[model.Release]
     releases_error: str
     firewall: FirewallState | None  # None where no release is there, or the engine's firewall has no place for it
     connections: list[TriedConnection]

@@ -15,7 +15,7 @@ from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
 from ansible_collections.sse.platform.plugins.module_utils.host import probe, procfs
 from ansible_collections.sse.platform.plugins.module_utils.model import connections
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, WILDCARDS
-from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spec
+from ansible_collections.sse.platform.plugins.module_utils.model.types import Spec
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks import published_ports
 
 # Ports that speak HTTP by convention; a container's clock is read there, or where its health check asks.

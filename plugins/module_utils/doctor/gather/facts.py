@@ -24,8 +24,8 @@ from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
 from ansible_collections.sse.platform.plugins.module_utils.engine.daemon import CONFIGURATION
 from ansible_collections.sse.platform.plugins.module_utils.host import machine
 from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
-from ansible_collections.sse.platform.plugins.module_utils.model.release import Release
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
 
 
 def gather(options: Options) -> Facts:

@@ -32,15 +32,9 @@ def networks_exist(facts: Facts) -> Iterator[Finding]:
         for name, endpoint in container["networks"].items():
             if endpoint["id"] and endpoint["id"] not in ids:
                 needed_by.setdefault(name, []).append(container)
-    device = segments.device(facts["stack"])
-    wanted: Network = {
-        **facts["network"],
-        "driver": "bridge",
-        "internal": False,
-        "device": device,
-        "segment": "network",
-    }
-    ours = {wanted["name"]: wanted} | connections.networks_of(facts["releases"])
+    wanted = facts["network"]
+    own = segments.bridge("network", wanted["name"], wanted, segments.device(facts["stack"]))
+    ours = {own["name"]: own} | connections.networks_of(facts["releases"])
     if facts["releases"] or any(one["ours"] for one in facts["containers"]):
         needed_by = {name: [] for name in ours if not lookup.network(facts, name)} | needed_by
     for name, containers in needed_by.items():
