@@ -74,11 +74,8 @@ def network_is_ours(facts: Facts) -> Iterator[Finding]:
     present = lookup.network(facts, facts["network"]["name"])
     if present and not present["ours"]:
         labels = ", ".join(f"{key}={value}" for key, value in present["labels"].items()) or "none"
-        mend = (
-            "# the stack never changes it: choose another name (network_name in the inventory, or -e), or remove it:",
-            docker("network", "rm", present["name"]),
-            "./sse up",
-        )
+        hint = "# the stack never changes it: choose another name (network_name in the inventory, or -e), or remove it:"
+        mend = (hint, docker("network", "rm", present["name"]), "./sse up")
         wrong = f"the stack {facts['stack']} needs a network of this name, but did not make this one"
         yield Finding("network-foreign", present["name"], wrong, f"its labels: {labels}", mend)
 
@@ -107,8 +104,7 @@ def pools_are_free(facts: Facts) -> Iterator[Finding]:
     """Check that the engine still has a subnet for a network that names none."""
     if facts["host"]["engine"] is None:
         return
-    configured = [(one["Base"], one["Size"]) for one in facts["info"].get("DefaultAddressPools") or ()]
-    pools = configured or DEFAULT_POOLS
+    pools = [(one["Base"], one["Size"]) for one in facts["info"].get("DefaultAddressPools") or ()] or DEFAULT_POOLS
     taken = [one for network in facts["networks"] for one in network["subnets"]]
     routes = [one["destination"] for one in facts["host"]["routes"]]
     taken += [one for one in routes if int(one.partition("/")[2]) > preflight.HALF]
@@ -162,7 +158,7 @@ def interface_fits(facts: Facts, network: DoctorNetwork, name: str, expected: in
         actual = container["inside"]["mtu"].get(interface["name"], expected)
         here = address in [one.partition("/")[0] for one in interface["addresses"]]
         if address and here and actual != expected:
-            evidence = f"interface {interface['name']} has {actual}, but network {network['name']} has {expected}"
+            evidence = f"{interface['name']} has an MTU of {actual}, but network {network['name']} has {expected}"
             mend = (docker("restart", name),)
             yield Finding("mtu", name, "its MTU differs from the MTU of its network", evidence, mend)
 
@@ -202,14 +198,11 @@ def bridge_is_lost(facts: Facts, network: DoctorNetwork) -> Finding:
     members = [one for one in facts["containers"] if network["name"] in one["networks"] and one["running"]]
     names, engine = [one["name"] for one in members], facts["host"]["engine"]
     ours = network["ours"] and all(one["ours"] for one in members)
-    return Finding(
-        "stale-endpoint",
-        network["name"],
-        "its bridge does not exist on the host, so its containers cannot send or receive anything",
-        f"the host has no interface {network['device']}; on this network are: {lookup.listed(names)}",
-        (commands.engine(facts, "restart"), *(docker("restart", name) for name in names)),
-        ours and engine is not None and engine["managed"] and engine["live_restore"],
-    )
+    fixable = ours and engine is not None and engine["managed"] and engine["live_restore"]
+    wrong = "its bridge does not exist on the host, so its containers cannot send or receive anything"
+    evidence = f"the host has no interface {network['device']}; on this network are: {lookup.listed(names)}"
+    mend = (commands.engine(facts, "restart"), *(docker("restart", name) for name in names))
+    return Finding("stale-endpoint", network["name"], wrong, evidence, mend, fixable)
 
 
 def networks_used(facts: Facts) -> Iterator[Finding]:

@@ -63,7 +63,7 @@ from ansible_collections.sse.platform.tests.unit.doctor.healthy_host import (
             {"containers": with_kafka(inside={"mtu": {"eth0": 1200}})},
             "mtu",
             "sse-kafka",
-            "has 1200",
+            "has an MTU of 1200",
             "docker restart sse-kafka",
         ),
         (
