@@ -88,7 +88,7 @@ def subnets_are_free(facts: Facts) -> Iterator[Finding]:
         subnets.append((wanted["name"], wanted["subnet"]))
     for name, subnet in subnets:
         network = lookup.network(facts, name)
-        host, own = cast("dict[str, Any]", facts["host"]), cast("dict[str, Any] | None", network)
+        host, own = cast("Any", facts["host"]), cast("Any", network)  # until preflight has types
         owners, free = preflight.overlaps(subnet, host, own) if addresses.parse_any(subnet) else ([], "")
         if not owners:
             continue
