@@ -106,7 +106,7 @@ class StackFirewall:
     def in_kernel(self, wanted: Rules) -> bool:
         """Tell whether the kernel has these rules and no others, and calls the chain."""
         chains = all(
-            self.places[family].stands(self.chain, rules) if family in self.places else not rules
+            self.places[family].is_in_place(self.chain, rules) if family in self.places else not rules
             for family, rules in wanted.items()
         )
         return chains and self.refuses_ipv6_loopback() == bool(wanted[IPV6])
@@ -142,7 +142,7 @@ class StackFirewall:
             if wanted[family]:
                 name = f"rules{family.version}"
                 values = {**one._asdict(), "wait": " ".join(WAIT), "chain": self.chain}
-                files[name] = restore_text(self.chain, one.able(wanted[family]), one.table)
+                files[name] = restore_text(self.chain, one.possible(wanted[family]), one.table)
                 files["restore"] += PART.format(**values, rules=self.directory / name)
                 if family is IPV6:
                     files["restore"] += LOOPBACK_PART.format(**values, rule=" ".join(ipv6_loopback_rule(self.chain)))
@@ -170,7 +170,7 @@ class StackFirewall:
 
     def drop(self, family: Family) -> None:
         """Remove the chain of one IP family, and its call."""
-        self.places[family].drop(self.chain)
+        self.places[family].remove(self.chain)
         if family is IPV6:
             iptables.run(self.places[family].program, *WAIT, "-D", *ipv6_loopback_rule(self.chain))
 

@@ -49,23 +49,23 @@ class Place(NamedTuple):
         """List the rules of a chain; empty where there is no such chain."""
         return listing(self.program, name, self.table) or []
 
-    def stands(self, name: str, wanted: list[Rule]) -> bool:
+    def is_in_place(self, name: str, wanted: list[Rule]) -> bool:
         """Tell whether a chain has exactly these rules and is called; without rules, whether the chain is gone."""
         present = self.listing(name)
         called = any(line.endswith(f"-j {name}") for line in self.listing(self.parent))
         if not wanted:
             return not present and not called
-        signed = bool(present) and f'"{name} {fingerprint(self.able(wanted))}"' in present[-1]
+        signed = bool(present) and f'"{name} {fingerprint(self.possible(wanted))}"' in present[-1]
         return called and signed and len(present) == len(wanted) + 1
 
-    def able(self, wanted: list[Rule]) -> list[Rule]:
+    def possible(self, wanted: list[Rule]) -> list[Rule]:
         """Return the rules as this table can have them: only the table filter can reject, the others drop instead."""
         if self.table == FILTER:
             return wanted
         dropped = [(*rule[: rule.index("-j")], *DROP) if "REJECT" in rule else rule for rule in wanted]
         return list(dict.fromkeys(dropped))
 
-    def drop(self, name: str) -> None:
+    def remove(self, name: str) -> None:
         """Remove a chain and the rule that calls it."""
         for arguments in (("-D", self.parent, "-j", name), ("-F", name), ("-X", name)):
             run(self.program, *WAIT, "-t", self.table, *arguments)

@@ -254,7 +254,7 @@ def test_an_engine_without_a_place_for_rules_of_ipv6_has_them_where_they_come_fi
     mangle = iptables.place(IPV6)
     assert mangle is not None
     assert mangle == iptables.Place("/usr/sbin/ip6tables", "mangle", "FORWARD")
-    text = firewall_rules.restore_text("SSE-sse", mangle.able(rules[IPV6]), mangle.table)
+    text = firewall_rules.restore_text("SSE-sse", mangle.possible(rules[IPV6]), mangle.table)
     assert text.startswith("*mangle\n")
     assert "REJECT" not in text
     assert "-d fd99::/64 -p tcp -j DROP" in text
