@@ -1,4 +1,4 @@
-"""A client of the SSE service for asyncio: publishes safely, reads streams that resume by themselves. Needs httpx."""
+"""A client of the SSE service for asyncio: it publishes safely and reads streams that resume. It needs httpx."""
 
 from sse_client.client import Bye, Client, Gap, OutcomeUnknownError, RefusedError
 from sse_client.reader import Message, Reader

@@ -1,4 +1,4 @@
-"""Publishing that is safe to repeat, and streams that lose nothing over a cut without saying so."""
+"""Publishes that are safe to repeat, and streams that resume after a cut and say what they lost."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from sse_client.reader import Message, Reader
 
 _RETRY_MS = 2000  # before the service has said when to come back
 _LONGEST_SECONDS = 60.0  # between two attempts
-_SILENCE_SECONDS = 60.0  # four default heartbeats: a connection that is dead without having said so
+_SILENCE_SECONDS = 60.0  # four default heartbeats: after this silence a connection is dead
 _CONNECT_SECONDS = 10.0
-_PUBLISH_SECONDS = 15.0  # above the service's own deadline, by default 5 s, and what a proxy adds
-_LATER = frozenset({408, 425, 429, 500, 502, 503, 504})  # what a service or a proxy says that is worth another attempt
+_PUBLISH_SECONDS = 15.0  # more than the deadline of the service (5 s by default) and the time of a proxy
+_LATER = frozenset({408, 425, 429, 500, 502, 503, 504})  # statuses that are worth another attempt
 
 
 class RefusedError(Exception):
-    """The service has refused for good; `problem` is its problem document (RFC 9457), where it sent one."""
+    """The service has refused for good; `problem` is its problem document (RFC 9457), or empty."""
 
     def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
         super().__init__(f"{status}: {problem.get('detail') or problem.get('title') or 'refused'}")
@@ -34,16 +34,16 @@ class RefusedError(Exception):
 
 
 class OutcomeUnknownError(Exception):
-    """No answer in time: the events are stored or not. Publishing the same events with `key` again settles it."""
+    """No answer in time: the events are stored or not. To be sure, publish them again with the same `key`."""
 
     def __init__(self, key: str) -> None:
-        super().__init__(f"the outcome is not known; repeat with key={key!r}")
+        super().__init__(f"the outcome is not known: publish the same events again with key={key!r}")
         self.key = key
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Events after `requested` are lost to this reader; it goes on after `resumed_from`."""
+    """This reader has lost the events after `requested`; it goes on after `resumed_from`."""
 
     requested: str
     resumed_from: str
@@ -52,13 +52,13 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Bye:
-    """The service ends the stream: draining (the client comes back by itself), or expired or revoked credentials."""
+    """The service ends the stream, and the client comes back by itself."""
 
-    reason: str
+    reason: str  # draining, expired, revoked or limit
 
 
 class Client:
-    """One service by its URL; use it as an async context manager."""
+    """A client of the service at a URL; use it as an async context manager."""
 
     def __init__(
         self, url: str, *, headers: Mapping[str, str] | None = None, transport: httpx.AsyncBaseTransport | None = None
@@ -85,7 +85,7 @@ class Client:
 
         Raises:
             RefusedError: nothing was stored, and another attempt would not change that.
-            OutcomeUnknownError: the time is over.
+            OutcomeUnknownError: there was no answer in time.
         """
         key = key or str(uuid.uuid4())
         until = time.monotonic() + seconds
@@ -110,13 +110,13 @@ class Client:
         raise OutcomeUnknownError(key)
 
     async def stream(self, *channels: str, last_event_id: str = "") -> AsyncGenerator[Message | Gap | Bye]:
-        """Events of these channels (names, `prefix.*`, `*`), for ever; close it with `contextlib.aclosing`.
+        """Events of these channels (names, `prefix.*`, `*`), without end; close it with `contextlib.aclosing`.
 
-        Reconnects by itself, at the time that the service asks for, and resumes after the last event that it gave.
-        What is lost shows as a Gap. `last_event_id` resumes after the `id` of an earlier Message.
+        It reconnects by itself, at the time that the service asks for, and resumes after the last event that it gave.
+        A Gap says that events were lost. `last_event_id` resumes after the `id` of an earlier Message.
 
         Raises:
-            RefusedError: the request makes no sense, or the credentials do not allow it.
+            RefusedError: the request is invalid, or the credential does not allow it.
         """
         retry, failures = _RETRY_MS, 0
         while True:
@@ -125,11 +125,11 @@ class Client:
                 async for found in self._connection(channels, reader):
                     yield found
             except httpx.TransportError:
-                pass  # cut, or nothing heard
+                pass  # the connection was cut, or it was silent for too long
             last_event_id = reader.last_event_id
             failures = failures + 1 if reader.retry is None else 0
             retry = retry if reader.retry is None else reader.retry
-            await sleep(_backoff(retry / 1000, failures) if failures else retry / 1000)  # jittered by the service
+            await sleep(_backoff(retry / 1000, failures) if failures else retry / 1000)  # already spread by the service
 
     async def _connection(self, channels: Sequence[str], reader: Reader) -> AsyncGenerator[Message | Gap | Bye]:
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
@@ -165,5 +165,5 @@ def _seconds(retry_after: str | None) -> float:
 
 
 def _backoff(seconds: float, failures: int) -> float:
-    """Twice as long each time, and spread, so that clients do not come back all at once."""
+    """Twice as long each time, and spread, so that clients do not all come back at once."""
     return min(_LONGEST_SECONDS, seconds * 2 ** min(failures, 16)) * random.uniform(0.5, 1)  # noqa: S311 - spreads load

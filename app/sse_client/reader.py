@@ -1,4 +1,4 @@
-"""Event stream interpretation (WHATWG HTML, section 9.2.6) for bytes that are cut anywhere."""
+"""Reads an event stream (WHATWG HTML, section 9.2.6) from bytes that may be cut at any place."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-_LONGEST = 16 * 2**20  # twice what the service may be told to accept
+_LONGEST = 16 * 2**20  # characters: twice the largest event that the service can be configured to accept
 _DIGITS = re.compile(r"[0-9]{1,10}")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
@@ -23,12 +23,12 @@ class Message:
     id: str
 
     def json(self) -> Any:
-        """The data as JSON; ValueError where it is none."""
+        """The data as JSON; ValueError where it is not JSON."""
         return json.loads(self.data)
 
 
 class Reader:
-    """One connection's bytes; `last_event_id` and `retry` (ms) are what a reconnect goes by."""
+    """The bytes of one connection; a reconnect needs `last_event_id` and `retry` (ms)."""
 
     def __init__(self, last_event_id: str = "") -> None:
         self.last_event_id = last_event_id
@@ -36,14 +36,17 @@ class Reader:
         self._id = last_event_id
         self._event = ""
         self._data: list[str] = []
-        # utf-8-sig takes off one byte order mark, as the section asks for.
+        # utf-8-sig removes one byte order mark, as the section demands.
         self._decode = codecs.getincrementaldecoder("utf-8-sig")("replace").decode
-        self._line: list[str] = []  # parts of one that has not ended
+        self._line: list[str] = []  # the parts of a line that has not ended
         self._held = 0
         self._after_return = False
 
     def feed(self, part: bytes) -> Iterator[Message]:
-        """Events that end within this part; a block without data is none, but its id counts. ValueError without end."""
+        """The events that end in this part; a block without data is not an event, but its id counts.
+
+        Raises ValueError for an event without end.
+        """
         text = self._decode(part)
         if not text:
             return
@@ -52,7 +55,7 @@ class Reader:
         self._after_return = text.endswith("\r")
         self._held += len(text)
         if self._held > _LONGEST:
-            raise ValueError(f"an event of over {_LONGEST} characters")
+            raise ValueError(f"an event has more than {_LONGEST} characters")
         lines = _LINE_END.split(text)
         self._line.append(lines[0])
         if len(lines) == 1:

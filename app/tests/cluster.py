@@ -82,7 +82,7 @@ class Loop(asyncio.SelectorEventLoop):
 
 
 class Node:
-    """A record of one history: what came before it decides whether it is a duplicate."""
+    """A record of the log: the records before it decide whether it is a duplicate."""
 
     def __init__(self, record: Record, parent: Node | None) -> None:
         self.id = f"{record.offset}-{record.fingerprint}"
@@ -106,13 +106,13 @@ class Node:
 
 
 class OracleLog(EmbeddedLog):
-    """The log that replicas share; `path` is its present history from the beginning, trimmed records included."""
+    """The log that replicas share; `path` is what it holds now from the beginning, trimmed records included."""
 
     def __init__(self) -> None:
         super().__init__(capacity=1_000_000)
         self.path: list[Node] = []
         self.nodes: dict[str, list[Node]] = {}
-        self.trimmed_to = 0  # at most, in any history
+        self.trimmed_to = 0  # at most, whatever the log held
 
     async def append(self, drafts: Sequence[Draft]) -> int:
         first = await super().append(drafts)
@@ -143,7 +143,7 @@ class OracleLog(EmbeddedLog):
         return offset < len(self.path) and self.path[offset].id == id_
 
     def position(self, key: bytes) -> int | None:
-        """Newest offset of a key in the present history."""
+        """Newest offset of a key in what the log holds now."""
         return next((node.offset for node in reversed(self.path) if node.key == key), None)
 
 
@@ -330,10 +330,8 @@ class Subscription:
             self.connection = None
 
     def fail(self, what: str) -> None:
-        history = [*self._log.path[-20:]]
-        raise ViolationError(
-            f"{self.name}: {what}; cursor {self.cursor}; heard {self.told[-12:]}; the log ends {history}"
-        )
+        end = [*self._log.path[-20:]]
+        raise ViolationError(f"{self.name}: {what}; cursor {self.cursor}; heard {self.told[-12:]}; the log ends {end}")
 
     def wants(self, node: Node) -> bool:
         return node.is_event and any(fnmatch.fnmatchcase(node.channel, pattern) for pattern in self._channels)

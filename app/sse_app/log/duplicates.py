@@ -48,7 +48,7 @@ class Window:
     def admit(self, record: Record) -> int | None:
         """Take the next record; return the offset of its first occurrence if it is a duplicate."""
         offset, timestamp, key = record.offset, record.timestamp, record.draft.key
-        self._judge(offset, timestamp)
+        self._update_complete(offset, timestamp)
         seen = self._seen
         while seen and next(iter(seen.values())).last < offset - self.size:
             seen.popitem(last=False)
@@ -65,7 +65,7 @@ class Window:
         """What is known of a key."""
         return self._seen.get(key)
 
-    def _judge(self, offset: int, timestamp: int) -> None:
+    def _update_complete(self, offset: int, timestamp: int) -> None:
         if self._begun is None:
             self._begun = (offset, timestamp)
         begun, since = self._begun

@@ -116,7 +116,7 @@ def test_a_replica_that_starts_without_its_log_says_so_and_sends_streams_elsewhe
 
 def test_a_quiet_log_gets_a_marker_before_retention_could_empty_it(channel: str) -> None:
     with Replicas(retention_seconds=60) as replica:
-        assert replica.service.feed.window._milliseconds == 60_000  # else what such a log keeps would prove no resume
+        assert replica.service.feed.window._milliseconds == 60_000  # otherwise such a log could serve no resume
         end = replica.service.hub.ring.end
         replica.call(lambda: setattr(replica.service.feed, "_marker_due", 0.0))
         eventually(lambda: replica.service.hub.ring.end == end + 1)

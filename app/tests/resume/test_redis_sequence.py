@@ -1,4 +1,4 @@
-"""The sequence in Redis serves resumes as long as it proves itself; its loss or corruption costs nothing but time."""
+"""The sequence in Redis serves resumes as long as a reader can check it; its loss or corruption costs only time."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from sse_app.resume.redis_sequence import Bounds, RedisSequence, mark, pack, unp
 pytestmark = redis_server.needed
 
 
-def record(offset: int, history: int = 0, size: int = 10, timestamp: int = 1) -> bytes:
-    return pack(offset, Entry(Cursor(offset, f"{history:08x}"), timestamp, "c", b"x" * size))
+def record(offset: int, log: int = 0, size: int = 10, timestamp: int = 1) -> bytes:
+    return pack(offset, Entry(Cursor(offset, f"{log:08x}"), timestamp, "c", b"x" * size))
 
 
 async def test_the_scripts_do_what_the_model_of_the_cluster_test_does(redis: RedisServer) -> None:
-    """Appends of several replicas, in any order and of several histories: no range ever mixes two or has a hole."""
+    """Appends of several replicas, in any order and of two logs: no range ever mixes two or has a hole."""
     chance = random.Random(7)
     async with Redis(port=redis.port, password=PASSWORD) as client:
         real, model = RedisSequence(client, "test"), RedisSequence(FakeRedis(), "test")
         bounds = Bounds(20, 2000, 60)
         for _ in range(300):
-            start, history = chance.randrange(1, 30), chance.randrange(2)
-            # two histories that part at offset 15
-            records = [record(n, history if n >= 15 else 0) for n in range(start, start + chance.randrange(1, 6))]
+            start, log = chance.randrange(1, 30), chance.randrange(2)
+            # two logs that part at offset 15
+            records = [record(n, log if n >= 15 else 0) for n in range(start, start + chance.randrange(1, 6))]
             before = start - 1
-            previous = mark(before, Entry(Cursor(before, f"{history if before >= 15 else 0:08x}"), 1, "c", None))
+            previous = mark(before, Entry(Cursor(before, f"{log if before >= 15 else 0:08x}"), 1, "c", None))
             arguments = [(before, start, start + 5, chance.randrange(start, 35)), (start, before, 40, start)]
             for sequence in (real, model):
                 await sequence.append(previous, records, bounds, 1)
@@ -45,8 +45,8 @@ async def test_the_scripts_do_what_the_model_of_the_cluster_test_does(redis: Red
             held = await client.lrange("test:sequence", 0, -1)
             offsets = [int(one.split(b"-")[0]) for one in held]
             assert offsets == list(range(offsets[0], offsets[0] + len(offsets)))
-            histories = [one.split(b" ")[0].split(b"-")[1] for one in held if int(one.split(b"-")[0]) >= 15]
-            assert len(set(histories)) <= 1
+            fingerprints = [one.split(b" ")[0].split(b"-")[1] for one in held if int(one.split(b"-")[0]) >= 15]
+            assert len(set(fingerprints)) <= 1
             assert len(held) <= 20
             assert int(await client.get("test:sequence:bytes")) == sum(map(len, held)) <= 2000
 
@@ -88,7 +88,7 @@ async def test_an_answer_is_bounded_in_bytes(redis: RedisServer) -> None:
         [record(8), record(1), b"garbage"], [record(8), b"2-00000000 x c \n"], [record(8), b"\xff"],
     ],
 )  # fmt: skip
-def test_what_does_not_prove_itself_is_not_taken(found: list[bytes]) -> None:
+def test_a_range_that_does_not_fit_is_refused(found: list[bytes]) -> None:
     assert not unpack(found, Cursor(8, "0" * 8))
 
 
@@ -145,7 +145,7 @@ def without_the_middle(client: Any) -> None:
     client.lrem("sse-events:sequence", 1, b"gone")
 
 
-def of_another_history(client: Any) -> None:
+def of_another_log(client: Any) -> None:
     for n in range(client.llen("sse-events:sequence")):
         head, _, rest = client.lindex("sse-events:sequence", n).partition(b" ")
         client.lset("sse-events:sequence", n, head.split(b"-")[0] + b"-0badcafe " + rest)
@@ -162,9 +162,9 @@ def of_another_history(client: Any) -> None:
         lambda client: client.lset("sse-events:sequence", 5, "poison"),
         lambda client: client.delete("sse-events:sequence:bytes"),
         without_the_middle,
-        of_another_history,
+        of_another_log,
     ],
-    ids=["flushed", "tail lost", "head lost", "type", "end", "record", "size", "hole", "history"],
+    ids=["flushed", "tail lost", "head lost", "type", "end", "record", "size", "hole", "log"],
 )
 def test_whatever_becomes_of_redis_nothing_is_lost_or_doubled(
     replicas: Replicas, redis: RedisServer, channel: str, damage: Callable[[Any], object]
@@ -188,7 +188,7 @@ def test_a_redis_that_does_not_answer_delays_a_resume_and_nothing_else(
     eventually(lambda: all(service.redis_history.state == "ok" for service in replicas.services))
 
 
-def test_a_killed_redis_comes_back_with_what_its_file_holds_and_is_trusted_only_where_it_proves_itself(
+def test_a_killed_redis_comes_back_with_what_its_file_holds_and_is_trusted_only_where_it_fits(
     replicas: Replicas, redis: RedisServer, channel: str
 ) -> None:
     ids = publish(replicas, channel, 30)
