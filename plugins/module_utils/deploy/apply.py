@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.engine.health import check_health
-from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spec, fingerprint
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
     from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Spec
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5  # seconds between two health checks of a container that is starting
 STOP_TIMEOUT = 10  # seconds, for a container whose spec is unknown

@@ -7,13 +7,15 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_directory
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
-    from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spec
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Spec
 
 Mounts = dict[str, tuple[str, bool]]  # container path -> (host path, read-only)
 
@@ -83,7 +85,7 @@ class Files:
         body = json.dumps([spec["config"], spec["secrets"], spec["user"], spec.get("fingerprints")], sort_keys=True)
         return self.state / "files" / name / hashlib.sha256(body.encode()).hexdigest()[:16]
 
-    def prune(self, containers: dict[str, Any]) -> None:
+    def prune(self, containers: Mapping[str, Spec]) -> None:
         """Drop versions that no container of this release mounts; files of other projects are not looked at."""
         for name, spec in containers.items():
             current = {self.version(name, spec), *self.live(name, spec).values()}

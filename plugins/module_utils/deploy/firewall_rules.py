@@ -5,7 +5,7 @@ Pure: releases in, rules out. `stack_firewall` puts them in place.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.host.iptables import FILTER, Rule, fingerprint
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, segments
@@ -13,9 +13,9 @@ from ansible_collections.sse.platform.plugins.module_utils.model import ip_famil
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import FAMILIES, IPV4, IPV6, Family
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from ansible_collections.sse.platform.plugins.module_utils.model.release import Release
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Network, PublishedPort, Release, Spec
 
 Rules = dict[Family, list[Rule]]  # one chain for each IP family
 
@@ -89,7 +89,7 @@ def between(source: str, target: str, port: int, why: str) -> Rule:
     return ("-s", source, "-d", target, "-p", "tcp", "-m", "tcp", "--dport", str(port), *remark(why), *PASS)
 
 
-def from_guests(containers: dict[str, Any], networks: dict[str, Any]) -> list[Rule]:
+def from_guests(containers: Mapping[str, Spec], networks: Mapping[str, Network]) -> list[Rule]:
     """Accept connections of guests on the stack's own network to every port that is published from there anyway."""
     return [
         between(networks[network]["ip_range"], address, port["container_port"], f"guests to {name}")
@@ -100,7 +100,7 @@ def from_guests(containers: dict[str, Any], networks: dict[str, Any]) -> list[Ru
     ]
 
 
-def from_outside(releases: Iterable[Release], name: str, address: str, port: dict[str, Any]) -> list[Rule]:
+def from_outside(releases: Iterable[Release], name: str, address: str, port: PublishedPort) -> list[Rule]:
     """Accept connections to a published port, if they came to that port of the host, from the allowed addresses."""
     allowed: list[str] = list(dict.fromkeys(one for release in releases for one in release["allow_from"]))
     sources = [("-s", one) for one in allowed if families.of(one) is families.of(address)] if allowed else [()]

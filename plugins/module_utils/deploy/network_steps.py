@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, ip_family
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
 
 Json = dict[str, Any]
 LABEL_STACK = "sse.platform.stack"
@@ -15,7 +20,7 @@ def is_ours(container: Json, settings: Json) -> bool:
     return container["labels"].get(LABEL_STACK) == settings["stack_name"]
 
 
-def network_difference(wanted: Json, network: Json) -> list[str]:
+def network_difference(wanted: Mapping[str, Any], network: Json) -> list[str]:
     """How a network of the stack differs from what is wanted; labels and containers don't matter."""
     present = {**network, "subnet": ", ".join(one for one in network["subnets"] if ip_family.of(one) is ip_family.IPV4)}
     found = [
@@ -32,7 +37,7 @@ def network_difference(wanted: Json, network: Json) -> list[str]:
     ]
 
 
-def network_steps(settings: Json, host: Json, releases: list[Json]) -> Json:
+def network_steps(settings: Json, host: Json, releases: Sequence[Release]) -> Json:
     """What is to be done about the stack's networks: `make` and, once containers have moved, `drop`.
 
     What `make` names exists and differs, or does not exist; `_network_problems` has refused what must not be remade.

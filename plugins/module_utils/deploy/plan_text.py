@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
-    from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spec
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import ActionKind
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import ActionKind, Spec
 
 SIGNS: dict[ActionKind, str] = {"create": "+", "replace": "~", "remove": "-", "clear": "-"}
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
 from ansible_collections.sse.platform.plugins.module_utils.model import spec
-from ansible_collections.sse.platform.plugins.module_utils.model.release import FORMAT, Release
+from ansible_collections.sse.platform.plugins.module_utils.model.release import FORMAT
+from ansible_collections.sse.platform.plugins.module_utils.model.types import Release, StoredRelease
 
 
 def content_hash(release: Release) -> str:
@@ -17,7 +18,7 @@ def content_hash(release: Release) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-def refuse_other_format(release: Release) -> None:
+def refuse_other_format(release: StoredRelease) -> None:
     """Refuse to read a release that another version of this collection wrote.
 
     :raises spec.SpecError: naming the way out
@@ -29,7 +30,7 @@ def refuse_other_format(release: Release) -> None:
         )
 
 
-def limited(release: Release, latest: Release | None, services: list[str]) -> Release:
+def limited(release: Release, latest: StoredRelease | None, services: list[str]) -> Release:
     """Take only these services from the new release, and everything else as it was in the latest one.
 
     With no earlier release there is nothing to keep: the release is taken whole.
@@ -58,12 +59,12 @@ def has_ipv6(release: Release) -> bool:
     return any("ipv6" in one for one in release["networks"].values())
 
 
-def newest_releases(state_directory: str) -> list[Release]:
+def newest_releases(state_directory: str) -> list[StoredRelease]:
     """Return, of each project on this host, the newest release that was applied, or the newest where none was.
 
     :raises spec.SpecError: for a release that another version of this collection wrote
     """
-    found: list[Release] = []
+    found: list[StoredRelease] = []
     for directory in sorted((Path(state_directory) / "releases").glob("*")):
         store = ReleaseStore(state_directory, directory.name)
         read = [one for number in reversed(store.numbers()) if (one := store.read(number))]
@@ -87,7 +88,7 @@ class ReleaseStore:
             return []
         return sorted(int(path.stem) for path in self.directory.glob("*.json") if path.stem.isdigit())
 
-    def read(self, number: int) -> Release | None:
+    def read(self, number: int) -> StoredRelease | None:
         """Return a release, or None where its file is gone.
 
         :raises spec.SpecError: where it was damaged
@@ -102,7 +103,7 @@ class ReleaseStore:
                 f"{path} is damaged ({error}): move it away, the release before it counts then"
             ) from None
 
-    def latest(self) -> Release | None:
+    def latest(self) -> StoredRelease | None:
         """Return the newest release."""
         numbers = self.numbers()
         return self.read(numbers[-1]) if numbers else None
@@ -110,7 +111,7 @@ class ReleaseStore:
     def has_applied(self, number: int) -> bool:
         """Tell whether the release of this number is here, and ran."""
         release = self.read(number)
-        return release is not None and release["meta"].get("outcome") == "applied"
+        return release is not None and release.get("meta", {}).get("outcome") == "applied"
 
     def number_for(self, release: Release) -> int:
         """Return the latest number where the content is the same, else the next one."""
@@ -118,9 +119,9 @@ class ReleaseStore:
         if latest is None:
             return 1
         same = content_hash(latest) == content_hash(release)
-        return int(latest["number"]) + (0 if same else 1)
+        return latest["number"] + (0 if same else 1)
 
-    def write(self, release: Release) -> None:
+    def write(self, release: StoredRelease) -> None:
         """Write a release in one step, so that a killed run leaves the old file or the new one."""
         self.directory.mkdir(parents=True, exist_ok=True)
         write_file(self.directory / f"{release['number']:04d}.json", json.dumps(release, indent=1), durable=True)

@@ -8,7 +8,7 @@ import os
 import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import plan_text
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier, ApplyError
@@ -26,11 +26,10 @@ from ansible_collections.sse.platform.plugins.module_utils.model.plan import Act
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError, fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Mapping, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
-    from ansible_collections.sse.platform.plugins.module_utils.model.release import Release
-    from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spec
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Meta, Release, SecretFile, Spec
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Request:
     secrets: dict[str, str]  # given values, by name
     services: list[str]  # only these services change; empty means all
     parallel: int  # how many containers are worked on at once
-    meta: dict[str, str]  # who, when, commit
+    meta: Meta  # who, when, commit
     check: bool  # plan only
 
 
@@ -117,7 +116,7 @@ def run(request: Request, report: Report) -> None:
             report.firewall.extend(firewall.close_to(newest_releases(directory)))
 
 
-def running_releases(state_directory: str) -> list[Release]:
+def running_releases(state_directory: str) -> Sequence[Release]:
     """Return the newest release of each project; none where another version of this collection wrote one of them.
 
     The containers of those releases are about to be replaced.
@@ -172,9 +171,9 @@ class Rollout:
         # How containers relate may change while each of them stays as it is. That is a release, too.
         is_new = any(action.changes for action in actions) or not self.releases.has_applied(planned.number)
 
-        def record(outcome: str) -> None:
+        def record(outcome: Literal["applying", "failed", "applied"]) -> None:
             if is_new:
-                meta = {**self.request.meta, "outcome": outcome}
+                meta: Meta = {**self.request.meta, "outcome": outcome}
                 self.releases.write({**release, "number": planned.number, "meta": meta})
 
         record("applying")
@@ -241,18 +240,18 @@ def pin(release: Release, engine: Engine | None, store: Store, *, make: bool) ->
     references = {one["image"] for one in release["containers"].values()}
     ids = {reference: engine.image_id(reference) if engine else None for reference in references}
 
-    def secrets_of(spec: dict[str, Any], key: str) -> list[str]:
-        return sorted({one["secret"] for files in spec[key].values() for one in files.values()})
+    def secrets_of(directories: Mapping[str, Mapping[str, SecretFile]]) -> list[str]:
+        return sorted({one["secret"] for files in directories.values() for one in files.values()})
 
     for spec in release["containers"].values():
-        for secret in secrets_of(spec, "live_secrets"):
+        for secret in secrets_of(spec["live_secrets"]):
             store.value(secret, make=make)  # here, because the files of all containers are written in parallel
 
-    containers = {
+    containers: dict[str, Spec] = {
         name: {
             **spec,
             "image_id": ids[spec["image"]],
-            "fingerprints": {secret: store.fingerprint(secret, make=make) for secret in secrets_of(spec, "secrets")},
+            "fingerprints": {secret: store.fingerprint(secret, make=make) for secret in secrets_of(spec["secrets"])},
         }
         for name, spec in release["containers"].items()
     }
@@ -264,16 +263,16 @@ def with_running_images(release: Release, made_from: Mapping[str, Spec]) -> Rele
 
     def with_image(name: str, spec: Spec) -> Spec:
         old = made_from.get(name)
-        if old is None or spec["image_id"] is not None or old["image"] != spec["image"]:
+        if old is None or spec.get("image_id") is not None or old["image"] != spec["image"]:
             return spec
-        return {**spec, "image_id": old["image_id"]}
+        return {**spec, "image_id": old.get("image_id")}
 
     return {**release, "containers": {name: with_image(name, spec) for name, spec in release["containers"].items()}}
 
 
 def refuse_missing(release: Release, engine: Engine) -> None:
     """Refuse a release before anything changes where the host lacks an image or a network of it."""
-    absent = sorted({one["image"] for one in release["containers"].values() if one["image_id"] is None})
+    absent = sorted({one["image"] for one in release["containers"].values() if one.get("image_id") is None})
     if absent:
         raise EngineError(f"images missing on the host: {', '.join(absent)}. Run `./sse up` without --tags to get them")
     for network in sorted({name for one in release["containers"].values() for name in one["networks"]}):

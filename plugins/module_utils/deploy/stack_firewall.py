@@ -29,7 +29,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.ip_family impor
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ansible_collections.sse.platform.plugins.module_utils.model.release import Release
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
 
 # supervise-dockerd runs these before it starts the engine: one link for each stack.
 HOOKS = Path("/var/lib/sse.platform/before-engine.d")

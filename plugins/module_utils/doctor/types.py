@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypedDict
 
 from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Info
@@ -165,7 +165,7 @@ class Facts(Options):
     networks: list[DoctorNetwork]
     containers: list[Container]
     rules: Rules | None  # of iptables; None where they cannot be read
-    releases: list[model.Release]
+    releases: Sequence[model.Release]
     releases_error: str
     firewall: FirewallState | None  # None where no release is there, or the engine's firewall has no place for it
     connections: list[TriedConnection]

@@ -7,14 +7,12 @@ the diagram draws them, and doctor explains a failed connection by them.
 from __future__ import annotations
 
 import graphlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ansible_collections.sse.platform.plugins.module_utils.model.release import Release
-    from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spec
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import Declaration
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Declaration, Network, Release, Spec
 
 
 class Edge(NamedTuple):
@@ -37,7 +35,7 @@ def containers_of(releases: Iterable[Release]) -> dict[str, Spec]:
     return {name: one for release in releases for name, one in release["containers"].items()}
 
 
-def networks_of(releases: Iterable[Release]) -> dict[str, Any]:
+def networks_of(releases: Iterable[Release]) -> dict[str, Network]:
     """Return every network of these releases by name."""
     return {name: one for release in releases for name, one in release["networks"].items()}
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ansible_collections.sse.platform.plugins.module_utils.model.release import Release
-    from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spec
     from ansible_collections.sse.platform.plugins.module_utils.model.types import (
         Network,
         Pool,
         PublishedPort,
+        Release,
+        Spec,
     )
 
 
@@ -95,19 +95,11 @@ def ipam(network: Network) -> list[dict[str, str]]:
 
 def in_family(release: Release, family: Family) -> Release:
     """Project a release onto one IP family: its networks, addresses and published ports there, and nothing else."""
-    return {
-        **release,
-        "networks": {
-            name: one if family is IPV4 else {**one, **one["ipv6"]}
-            for name, one in release["networks"].items()
-            if family is IPV4 or "ipv6" in one
-        },
-        "containers": {
-            name: {
-                **one,
-                "networks": addresses_of(one, family),
-                "ports": [port for port in one["ports"] if of(port["host_ip"]) is family],
-            }
-            for name, one in release["containers"].items()
-        },
-    }
+    networks: dict[str, Network] = release["networks"]
+    if family is IPV6:
+        networks = {name: {**one, **one["ipv6"]} for name, one in networks.items() if "ipv6" in one}
+    containers: dict[str, Spec] = {}
+    for name, one in release["containers"].items():
+        ports = [port for port in one["ports"] if of(port["host_ip"]) is family]
+        containers[name] = {**one, "networks": addresses_of(one, family), "ports": ports}
+    return {**release, "networks": networks, "containers": containers}

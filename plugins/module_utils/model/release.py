@@ -15,13 +15,12 @@ if TYPE_CHECKING:
         Check,
         Declaration,
         Network,
+        Release,
         Segment,
         Spec,
     )
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import Release as TypedRelease
 
 FORMAT = 3
-Release = Any  # only until every room uses types.Release
 
 
 class Declared(NamedTuple):
@@ -43,7 +42,7 @@ def build(
     allow_from: list[str] | None = None,
     twins: Mapping[str, str] | None = None,
     checks: list[Check] | None = None,
-) -> TypedRelease:
+) -> Release:
     """Resolve all declarations of one project to a release.
 
     :param declarations: by service, as the roles declare them

@@ -17,8 +17,6 @@ from ansible_collections.sse.platform.plugins.module_utils.model.segments import
 if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Declaration
 
-Spec = Any  # only until every room uses types.Spec
-
 UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 
 # What containers call their host, and the engine's word for docker0's address, which is not the gateway of the

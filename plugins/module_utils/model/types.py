@@ -149,7 +149,7 @@ class Spec(_Container):
     networks: dict[str, str]  # network -> reserved IPv4 address; empty where the engine chooses one
     networks6: NotRequired[dict[str, str]]  # network -> reserved IPv6 address, where the networks have IPv6
     hosts: dict[str, str]  # name -> address, for /etc/hosts
-    live_secrets: NotRequired[dict[str, dict[str, SecretFile]]]
+    live_secrets: dict[str, dict[str, SecretFile]]  # missing in the oldest releases
     image_id: NotRequired[str | None]  # known on the host alone
     fingerprints: NotRequired[dict[str, str | None]]  # of its secrets; known on the host alone
 
@@ -221,11 +221,16 @@ class Release(TypedDict):
     containers: dict[str, Spec]  # by full name
     unavailable: dict[str, str]  # short name -> reason
     endpoints: list[Endpoint]
-    number: NotRequired[int]
-    meta: NotRequired[Meta]
     # Older releases have none of these:
     checks: NotRequired[list[Check]]
     secrets: NotRequired[dict[str, Secret]]  # by name
+
+
+class StoredRelease(Release):
+    """A release as the release store has it."""
+
+    number: int
+    meta: NotRequired[Meta]
 
 
 # --- what a host shows

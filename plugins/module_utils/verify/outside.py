@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.host.tcp import Target
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
 
 Json = dict[str, Any]
 
@@ -80,7 +81,7 @@ def ports_of(text: str) -> list[int]:
     return sorted(found)
 
 
-def knowledge(host: Json, releases: Sequence[Json], containers: Sequence[Json], allowed: list[int]) -> Json:
+def knowledge(host: Json, releases: Sequence[Release], containers: Sequence[Json], allowed: list[int]) -> Json:
     """Gather what an answer is judged by, as plain data.
 
     :param host: the host fact

@@ -16,13 +16,12 @@ from ansible_collections.sse.platform.plugins.module_utils.model.spec import fin
 from ansible_collections.sse.platform.plugins.module_utils.verify.matrix import Cell, Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Inspected
     from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine
     from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
-    from ansible_collections.sse.platform.plugins.module_utils.model.release import Release
-    from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spec
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Release, Spec
 
 
 class Subject(NamedTuple):
@@ -75,7 +74,7 @@ class Subject(NamedTuple):
 class Running:
     """The releases of one stack, and its containers on this host."""
 
-    def __init__(self, engine: Engine, state_directory: str, releases: list[Release]) -> None:
+    def __init__(self, engine: Engine, state_directory: str, releases: Sequence[Release]) -> None:
         """Look at every container once.
 
         :raises EngineError: where the engine does not answer

@@ -14,7 +14,9 @@ from ansible_collections.sse.platform.plugins.module_utils.verify.matrix import 
 from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running
 
 if TYPE_CHECKING:
-    from ansible_collections.sse.platform.plugins.module_utils.model.release import Release
+    from collections.abc import Sequence
+
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
     from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Job, Kind
 
 THREADS = 32  # nearly all of them wait on sockets nearly all the time
@@ -44,7 +46,7 @@ class Verdict:
         return "verified: " + ", ".join(f"{count} {what}" for what, count in self.counts.items())
 
 
-def verify_stack(state_directory: str, releases: list[Release], patience: float = 0.0) -> Verifier:
+def verify_stack(state_directory: str, releases: Sequence[Release], patience: float = 0.0) -> Verifier:
     """Verify a whole stack, and keep the measured matrix for Prometheus.
 
     :param releases: the newest of each project
@@ -60,7 +62,7 @@ def verify_stack(state_directory: str, releases: list[Release], patience: float 
 class Verifier:
     """Verifies releases of one stack on this host."""
 
-    def __init__(self, engine: Engine, state_directory: str, releases: list[Release]) -> None:
+    def __init__(self, engine: Engine, state_directory: str, releases: Sequence[Release]) -> None:
         """Look at what runs.
 
         :raises EngineError: where the engine does not answer

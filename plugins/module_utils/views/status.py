@@ -11,6 +11,8 @@ from ansible_collections.sse.platform.plugins.module_utils.model.connections imp
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import url_host
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Inspected
     from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Release, Spec
@@ -29,7 +31,7 @@ class Row(NamedTuple):
     release: str = ""
 
 
-def observe(engine: Engine, stack: str, releases: list[Release]) -> list[Row]:
+def observe(engine: Engine, stack: str, releases: Sequence[Release]) -> list[Row]:
     """Return a row for each container of the newest releases, and for each other container of the stack."""
     running = {one.name: one for one in engine.containers() if one.label("stack") == stack}
     specs = containers_of(releases)

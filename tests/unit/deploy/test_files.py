@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ME = f"{os.getuid()}:{os.getgid()}"
 
 
-def declared(**more: Any) -> spec.Spec:
+def declared(**more: Any) -> Any:
     return {
         **spec.parse(
             {"image": "i", "entrypoint": ["e"], "user": ME, "healthcheck": {"command": ["true"]}, **more}, "test"
@@ -29,7 +29,7 @@ def declared(**more: Any) -> spec.Spec:
 SECRETS = secret.declared({"app": {"secrets": {"app_ticket_key": {"kind": "password"}}}})
 
 
-def guarded(*names: str) -> spec.Spec:
+def guarded(*names: str) -> Any:
     return declared(live_secrets={"/run/auth": {name: {"secret": name} for name in names}})
 
 
@@ -50,8 +50,9 @@ def test_a_new_secret_is_written_where_the_running_container_looks_and_recreates
     later.refresh("c", one)
     assert (path.read_text(), path.parent.stat().st_ino) == ("new", directory)
     assert later.stale("c", one) == []
+    release: Any = {"containers": {"c": one}}
     pinned = [
-        pin({"containers": {"c": one}}, None, files(tmp_path, app_keys=value).store, make=True)["containers"]["c"]
+        pin(release, None, files(tmp_path, app_keys=value).store, make=True)["containers"]["c"]
         for value in ("old", "new")
     ]
     assert spec.fingerprint(pinned[0]) == spec.fingerprint(pinned[1])
@@ -74,7 +75,7 @@ def test_what_a_running_container_reads_is_not_pruned(tmp_path: Path) -> None:
 
 
 def test_only_containers_that_stay_are_refreshed_and_a_preview_makes_nothing(tmp_path: Path) -> None:
-    release = {"containers": {name: guarded("app_ticket_key") for name in ("kept", "replaced")}}
+    release: Any = {"containers": {name: guarded("app_ticket_key") for name in ("kept", "replaced")}}
     actions = [Action("keep", "kept", []), Action("replace", "replaced", ["why"])]
     known = files(tmp_path)
     planned = refreshed(actions, known, release)

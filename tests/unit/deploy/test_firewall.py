@@ -26,7 +26,7 @@ def port(host_ip: str, host_port: int, container_port: int) -> dict[str, Any]:
     return {"host_ip": host_ip, "host_port": host_port, "container_port": container_port}
 
 
-def release(layout: str = "segmented", *, bind: str = "0.0.0.0", allow_from: tuple[str, ...] = ()) -> dict[str, Any]:
+def release(layout: str = "segmented", *, bind: str = "0.0.0.0", allow_from: tuple[str, ...] = ()) -> Any:
     app = spec("app", {"sse-network": APP, "sse-data": "10.99.2.21"})
     nginx = spec("nginx", {"sse-network": NGINX}, ports=[port(bind, 8443, 443), port("127.0.0.1", 8080, 80)])
     redis = spec("redis", {"sse-data": REDIS}, reaches=[], listens=[6379])
@@ -124,7 +124,7 @@ def test_while_containers_are_replaced_what_either_release_declares_passes() -> 
 
 
 def test_the_same_releases_in_any_order_make_the_same_rules() -> None:
-    one, other = release(), {**release(), "project": "board", "containers": {}}
+    one, other = release(), release() | {"project": "board", "containers": {}}
     assert (
         firewall_rules.rules([one, other])
         == firewall_rules.rules([other, one])
@@ -143,7 +143,7 @@ def in_six(address: str) -> str:
     return f"{SIX[start]}::{int(last):x}"
 
 
-def dual(layout: str = "segmented", **changes: Any) -> dict[str, Any]:
+def dual(layout: str = "segmented", **changes: Any) -> Any:
     """The same release, with IPv6 beside IPv4."""
     found = release(layout, **changes)
     for name, subnet in (("sse-network", "fd99::/64"), ("sse-data", "fd99:0:0:2::/64")):

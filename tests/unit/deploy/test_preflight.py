@@ -98,7 +98,7 @@ def network(**changes: Any) -> dict[str, Any]:
     return {**NETWORK, **changes}
 
 
-def with_networks(settings: Any) -> dict[str, Any]:
+def with_networks(settings: Any) -> Any:
     networks = segments.networks(settings)
     return {**RELEASE, "networks": {one["name"]: {"segment": name, **one} for name, one in networks.items()}}
 

@@ -14,8 +14,8 @@ from ansible_collections.sse.platform.plugins.module_utils.model.release import 
 from ansible_collections.sse.platform.plugins.module_utils.model.types import Network
 
 NETWORK: Network = {
-    "name": "n",
     "segment": "network",
+    "name": "n",
     "driver": "bridge",
     "subnet": "10.0.0.0/24",
     "gateway": "10.0.0.1",
@@ -152,4 +152,4 @@ def test_a_failed_run_names_what_it_did_before_and_which_container_came_back(
     }
     kept = ReleaseStore(str(tmp_path), "p").latest()
     assert kept is not None
-    assert (kept["number"], kept["meta"]) == (2, {"who": "me", "outcome": "failed"})
+    assert (kept["number"], kept.get("meta")) == (2, {"who": "me", "outcome": "failed"})

@@ -169,26 +169,27 @@ def test_limiting_takes_named_services_and_keeps_the_rest_as_it_was() -> None:
             checks=checks,
         )
 
-    merged = release_store.limited(two("new"), two("old"), ["app"])
+    limited: Any = release_store.limited
+    merged = limited(two("new"), two("old"), ["app"])
     assert {name: one["image"] for name, one in merged["containers"].items()} == {"s-app": "new", "s-db": "old"}
     assert {one["service"]: one["kind"] for one in merged["checks"]} == {"app": "new", "db": "old"}
-    older = {key: value for key, value in two("old").items() if key != "checks"}
-    assert release_store.limited(two("new"), older, ["app"])["checks"] == two("new")["checks"][::-1]
-    assert release_store.limited(two("new"), None, ["app"]) == two("new")
+    older: Any = {key: value for key, value in two("old").items() if key != "checks"}
+    assert limited(two("new"), older, ["app"])["checks"] == two("new")["checks"][::-1]
+    assert limited(two("new"), None, ["app"]) == two("new")
 
 
 def test_a_number_grows_only_with_the_content(tmp_path: Path) -> None:
     releases = release_store.ReleaseStore(str(tmp_path), "p")
     first = build({"a": container()})
     assert releases.number_for(first) == 1
-    releases.write({**first, "number": 1, "meta": {"outcome": "applied"}})
+    releases.write(first | {"number": 1, "meta": {"outcome": "applied"}})
     assert releases.number_for(first) == 1
     assert releases.number_for(build({"a": container(memory="1g")})) == 2
 
 
 def test_a_killed_write_leaves_the_earlier_release(tmp_path: Path) -> None:
     releases = release_store.ReleaseStore(str(tmp_path), "p")
-    releases.write({**build({"a": container()}), "number": 1})
+    releases.write(build({"a": container()}) | {"number": 1})
     (releases.directory / "0001.new").write_text("{ half")
     assert releases.numbers() == [1]
     assert releases.latest() is not None
@@ -240,4 +241,4 @@ def test_a_run_of_some_services_does_not_switch_ipv6() -> None:
         build({"a": container(address=9)}, networks={"network": DUAL["network"]}),
     )
     with pytest.raises(SpecError, match="network_ipv6 is another than what runs"):
-        release_store.limited(wanted, {**latest, "number": 1}, ["things"])
+        release_store.limited(wanted, latest | {"number": 1}, ["things"])

@@ -103,7 +103,7 @@ def test_knowledge_is_read_from_host_releases_and_containers() -> None:
         "listens": [80],
         "ports": [{"host_ip": "0.0.0.0", "host_port": 80}, {"host_ip": "127.0.0.1", "host_port": 81}],
     }
-    release = {"containers": {"sse-nginx": nginx}, "allow_from": ["192.0.2.0/24"]}
+    release: Any = {"containers": {"sse-nginx": nginx}, "allow_from": ["192.0.2.0/24"]}
     endpoints = {"n": {"address": NGINX, "address6": NGINX6}, "m": {"address": "", "address6": ""}}
     guest = {"n": {"address": "10.99.0.130", "address6": ""}}
     containers = [

@@ -32,7 +32,7 @@ def spec(**keys: Any) -> dict[str, Any]:
     }
 
 
-def release(containers: dict[str, Any], number: int = 1, outcome: str = "applied") -> dict[str, Any]:
+def release(containers: dict[str, Any], number: int = 1, outcome: str = "applied") -> Any:
     return {
         "format": FORMAT,
         "stack": "sse",
@@ -176,7 +176,7 @@ def test_where_no_release_was_applied_the_newest_is_verified_and_fails_by_itself
 
 
 def test_a_release_of_another_version_is_not_read_but_named(tmp_path: Path) -> None:
-    ReleaseStore(str(tmp_path), "sse-platform").write({**release({}), "format": FORMAT - 1})
+    ReleaseStore(str(tmp_path), "sse-platform").write(release({}) | {"format": FORMAT - 1})
     with pytest.raises(SpecError, match="release 1 of sse-platform has format 2"):
         newest_releases(str(tmp_path))
 

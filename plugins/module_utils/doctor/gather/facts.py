@@ -6,7 +6,7 @@ import datetime as dt
 import os
 import platform
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
@@ -91,7 +91,7 @@ def observe_engine(stack: str) -> Facts:
     )
 
 
-def stack_firewall(stack: str, state_directory: str, releases: list[Release]) -> FirewallState | None:
+def stack_firewall(stack: str, state_directory: str, releases: Sequence[Release]) -> FirewallState | None:
     """Tell whether the stack firewall is as the releases say; None where this engine's firewall has no place for it."""
     own = StackFirewall(stack, state_directory)
     script = own.directory / "restore"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Inspected
     from ansible_collections.sse.platform.plugins.module_utils.host.listeners import Listener
-    from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spec
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Spec
     from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
 
 ANY = IPV4.wildcard
