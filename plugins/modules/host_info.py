@@ -15,10 +15,8 @@ description:
 extends_documentation_fragment:
   - sse.platform.attributes
   - sse.platform.attributes.read_only
-  - sse.platform.stack
   - sse.platform.stack.directory
 options:
-  stack: {default: sse}
   state_directory: {}
 """
 
@@ -155,13 +153,10 @@ from ansible_collections.sse.platform.plugins.module_utils.host import machine
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={
-            "stack": {"type": "str", "default": "sse"},
-            "state_directory": {"type": "path"},
-        },
+        argument_spec={"state_directory": {"type": "path"}},
         supports_check_mode=True,
     )
-    module.exit_json(changed=False, **machine.observe(module.params["stack"], module.params["state_directory"]))
+    module.exit_json(changed=False, **machine.observe(module.params["state_directory"]))
 
 
 if __name__ == "__main__":

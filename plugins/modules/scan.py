@@ -95,7 +95,7 @@ def main() -> None:
         module.fail_json(msg=str(error))
     if not releases:
         module.fail_json(msg=f"No port is declared, because {directory} holds no release: ./sse up deploys a stack.")
-    seen = machine.observe(stack, directory)
+    seen = machine.observe(directory)
     if seen["engine"] is None:
         module.fail_json(msg=f"No Docker Engine answers here: {seen['engine_error']}. ./sse doctor tells more.")
     seen_by_doctor = cast("list[dict[str, Any]]", containers(stack))

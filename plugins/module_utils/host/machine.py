@@ -9,7 +9,7 @@ import os
 import platform
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from ansible_collections.sse.platform.plugins.module_utils.engine import daemon
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import SOCKET, Api
@@ -116,16 +116,6 @@ def disk_free_bytes(paths: list[str]) -> dict[str, int]:
     return {text: stat.f_bavail * stat.f_frsize for text, stat in stats.items()}
 
 
-def as_dict(value: Any) -> dict[str, Any]:
-    """Return a JSON object; the engine writes null for an empty one."""
-    return value or {}
-
-
-def as_list(value: Any) -> list[dict[str, Any]]:
-    """Return a JSON list of objects; the engine writes null for an empty one."""
-    return value or []
-
-
 # --- what wrote the data of containers
 
 
@@ -148,12 +138,11 @@ def properties(text: str) -> dict[str, str]:
 # --- all of it
 
 
-def observe(stack: str = "sse", state_directory: str | None = None, socket: str = SOCKET) -> HostFacts:
+def observe(state_directory: str | None = None, socket: str = SOCKET) -> HostFacts:
     """Return the host facts.
 
-    :param stack: whose data is looked for
-    :param state_directory: where the stack keeps its data on this host
-    :param socket: of the engine
+    :param state_directory: where a stack keeps its data on the host
+    :param socket: the engine's socket
     """
     configuration = daemon.configuration()
     pid = daemon.dockerd_pid()

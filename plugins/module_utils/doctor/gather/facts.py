@@ -40,7 +40,7 @@ def observe(options: Options) -> Facts:
     """Observe a host and its engine, and try nothing."""
     stack, directory = options["stack"], options["state_directory"]
     now = time.time()
-    host = machine.observe(stack, directory)
+    host = machine.observe(directory)
     facts: Facts = {
         **options,
         "host": host,
