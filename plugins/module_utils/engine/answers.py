@@ -142,7 +142,6 @@ class _Config(TypedDict):
 class Config(_Config, total=False):
     """What a container was created with, apart from the host."""
 
-    ExposedPorts: dict[str, object] | None  # by port and protocol, such as "80/tcp"
     Healthcheck: _HealthCheckConfig | None
 
 
@@ -150,7 +149,7 @@ class HostConfig(TypedDict):
     """What a container was created with that concerns the host."""
 
     NetworkMode: str
-    PortBindings: dict[str, list[Binding] | None] | None  # by port and protocol
+    PortBindings: dict[str, list[Binding] | None] | None  # by port and protocol, such as "80/tcp"
     Memory: int  # bytes; 0 is no limit
     PidsLimit: int | None
     Privileged: bool
@@ -230,6 +229,11 @@ class ListedImage(TypedDict):
 def name_of(container: ListedContainer) -> str:
     """Return the name of a container in the list; empty while the engine removes it."""
     return (container["Names"] or [""])[0].lstrip("/")
+
+
+def networks_of(container: ListedContainer) -> dict[str, Endpoint]:
+    """Return the networks of a container in the list, by name."""
+    return container["NetworkSettings"]["Networks"] or {}
 
 
 def from_listing(listing: list[ListedContainer]) -> list[Observed]:

@@ -13,14 +13,7 @@ from urllib.parse import quote
 from ansible_collections.sse.platform.plugins.module_utils.engine.unix_http import UnixConnection
 
 if TYPE_CHECKING:
-    from ansible_collections.sse.platform.plugins.module_utils.engine.answers import (
-        Info,
-        Inspected,
-        InspectedNetwork,
-        ListedContainer,
-        ListedImage,
-        Version,
-    )
+    from ansible_collections.sse.platform.plugins.module_utils.engine import answers
 
 SOCKET = "/var/run/docker.sock"
 ANSWER_SECONDS = 10  # long enough for an engine that is busy pulling images, short enough to notice one that hangs
@@ -43,35 +36,35 @@ class Api(NamedTuple):
 
     socket: str = SOCKET
 
-    def version(self) -> Version:
+    def version(self) -> answers.Version:
         """Ask for the versions of the engine and of its API."""
         return self._get("/version")
 
-    def info(self) -> Info:
+    def info(self) -> answers.Info:
         """Ask for the engine's settings."""
         return self._get("/info")
 
-    def containers(self) -> list[ListedContainer]:
+    def containers(self) -> list[answers.ListedContainer]:
         """List all containers, also those that do not run."""
         return self._get("/containers/json?all=1")
 
-    def container(self, container: str) -> Inspected:
+    def container(self, container: str) -> answers.Inspected:
         """Inspect a container, by name or id."""
         return self._get(f"/containers/{container}/json")
 
-    def networks(self, label: str = "") -> list[InspectedNetwork]:
+    def networks(self, label: str = "") -> list[answers.InspectedNetwork]:
         """List all networks, or those that have a label (``key=value``)."""
         return self._get(f"/networks?filters={quote(json.dumps({'label': [label]}))}" if label else "/networks")
 
-    def network(self, network: str) -> InspectedNetwork:
+    def network(self, network: str) -> answers.InspectedNetwork:
         """Inspect a network, by name or id (also by the beginning of one)."""
         return self._get(f"/networks/{network}")
 
-    def images(self) -> list[ListedImage]:
+    def images(self) -> list[answers.ListedImage]:
         """List all images."""
         return self._get("/images/json")
 
-    def image(self, reference: str) -> ListedImage:
+    def image(self, reference: str) -> answers.ListedImage:
         """Inspect an image, by reference or id."""
         return self._get(f"/images/{reference}/json")
 

@@ -108,7 +108,7 @@ class Engine:
         made = self.ask(lambda: self.questions.networks(f"{LABEL}stack={stack}")) or []
         found: dict[str, list[str]] = {one["Name"]: [] for one in made}
         for one in self.ask(self.questions.containers) or []:
-            for name in found.keys() & (one["NetworkSettings"]["Networks"] or {}).keys():
+            for name in found.keys() & answers.networks_of(one).keys():
                 found[name].append(answers.name_of(one))
         return found
 

@@ -6,20 +6,12 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ansible_collections.sse.platform.plugins.module_utils.engine.answers import name_of
+from ansible_collections.sse.platform.plugins.module_utils.engine import answers
 from ansible_collections.sse.platform.plugins.module_utils.engine.daemon import has_userland_proxy
 from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, IPV6, of
 
 if TYPE_CHECKING:
-    from ansible_collections.sse.platform.plugins.module_utils.engine.answers import (
-        AddressPool,
-        Info,
-        InspectedNetwork,
-        ListedContainer,
-        ListedImage,
-        Version,
-    )
     from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
     from ansible_collections.sse.platform.plugins.module_utils.model.types import (
         ContainerFact,
@@ -59,7 +51,7 @@ def observe(api: Api, configuration: Json, pid: int | None) -> EngineFacts:
     )
 
 
-def describe_engine(info: Info, version: Version, configuration: Json, pid: int | None) -> EngineFact:
+def describe_engine(info: answers.Info, version: answers.Version, configuration: Json, pid: int | None) -> EngineFact:
     """Return the fact ``engine``."""
     swarm = info.get("Swarm") or {}
     command_line = read(f"/proc/{pid}/cmdline").split("\0") if pid else []
@@ -78,16 +70,19 @@ def describe_engine(info: Info, version: Version, configuration: Json, pid: int 
     }
 
 
-def describe_networks(networks: list[InspectedNetwork], containers: list[ListedContainer]) -> list[NetworkFact]:
+def describe_networks(
+    networks: list[answers.InspectedNetwork], containers: list[answers.ListedContainer]
+) -> list[NetworkFact]:
     """Return the fact ``networks``."""
     found: list[NetworkFact] = []
     for network in networks:
+        name = network["Name"]
         pools = [pool_fact(one) for one in (network["IPAM"] or {}).get("Config") or [] if one.get("Subnet")]
         first = {of(one["subnet"]): one for one in reversed(pools)}
         device = (network["Options"] or {}).get("com.docker.network.bridge.name")
         found.append(
             {
-                "name": network["Name"],
+                "name": name,
                 "id": network["Id"],
                 "driver": network["Driver"],
                 "subnets": [one["subnet"] for one in pools],
@@ -97,14 +92,16 @@ def describe_networks(networks: list[InspectedNetwork], containers: list[ListedC
                 "labels": network["Labels"] or {},
                 "device": device or f"br-{network['Id'][:12]}",
                 "containers": sorted(
-                    name_of(one) for one in containers if network["Name"] in (one["NetworkSettings"]["Networks"] or {})
+                    answers.name_of(one)
+                    for one in containers
+                    if network["Name"] in (one["NetworkSettings"]["Networks"] or {})
                 ),
             }
         )
     return found
 
 
-def pool_fact(pool: AddressPool) -> Pool:
+def pool_fact(pool: answers.AddressPool) -> Pool:
     """Describe an address pool of a network; a part that nobody chose is empty."""
     return {
         "subnet": pool.get("Subnet", ""),
@@ -113,11 +110,11 @@ def pool_fact(pool: AddressPool) -> Pool:
     }
 
 
-def describe_containers(containers: list[ListedContainer]) -> list[ContainerFact]:
+def describe_containers(containers: list[answers.ListedContainer]) -> list[ContainerFact]:
     """Return the fact ``containers``; a stopped container has no ports there."""
     return [
         {
-            "name": name_of(container),
+            "name": answers.name_of(container),
             "labels": container["Labels"] or {},
             "ports": [
                 {"host_ip": port.get("IP", ""), "host_port": port["PublicPort"], "protocol": port["Type"]}
@@ -131,7 +128,7 @@ def describe_containers(containers: list[ListedContainer]) -> list[ContainerFact
     ]
 
 
-def describe_images(images: list[ListedImage]) -> dict[str, str]:
+def describe_images(images: list[answers.ListedImage]) -> dict[str, str]:
     """Return the fact ``images``: the image's id by each reference (tag or digest) that names it."""
     return {
         reference: image["Id"]

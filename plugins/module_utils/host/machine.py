@@ -20,11 +20,7 @@ from ansible_collections.sse.platform.plugins.module_utils.host.procfs import re
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import FAMILIES, IPV6
 
 if TYPE_CHECKING:
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import (
-        Distribution,
-        HostFacts,
-        Route,
-    )
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Distribution, HostFacts, Route
 
 OVERCOMMIT = "/proc/sys/vm/overcommit_memory"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # as the kernel calls them -> as Debian does
