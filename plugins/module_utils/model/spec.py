@@ -68,7 +68,7 @@ def peer(value: Any, path: str) -> str:
     """Accept name:port."""
     found = re.fullmatch(r"[a-z0-9][a-z0-9.-]*:(\d{1,5})", text(value, path))
     if not found or not 1 <= int(found[1]) <= 65535:
-        raise refuse(path, value, "name:port such as 'kafka:9092'")
+        raise refuse(path, value, "name:port such as 'database:5432'")
     return str(value)
 
 

@@ -141,7 +141,7 @@ RULES = (
         "high",
         "Use a custom bridge, not the default one",
         "the default bridge has no DNS, so containers there find each other only by addresses, which change",
-        "declare a network and attach the service to it: networks: [app]",
+        "declare a network and attach the service to it: networks: [backend]",
         of_each(default_bridge),
     ),
     Rule(
@@ -173,7 +173,7 @@ RULES = (
         "low",
         "Give every network a name",
         "Compose names it after the directory, and another project does not find it (network not found)",
-        "give the network a name: networks: {app: {name: app-network}}",
+        "give the network a name: networks: {backend: {name: shop-backend}}",
         unnamed_networks,
     ),
     Rule(

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import yaml
 from ansible_collections.sse.platform.plugins.module_utils.deploy import secret_store
-from ansible_collections.sse.platform.plugins.module_utils.model import connections, release, segments
+from ansible_collections.sse.platform.plugins.module_utils.model import connections
 from ansible_collections.sse.platform.plugins.module_utils.settings import options, values
 from ansible_collections.sse.platform.plugins.module_utils.views import audit, diagram, project
+from rendered import ROOT, Rendered
 from sse_app.access import api_keys
 from sse_app.access.schemas import Schemas
 from sse_app.base import channels
@@ -24,164 +22,12 @@ from sse_app.base.event import Event
 from sse_app.base.problem import Problem
 from sse_app.service import Service
 
-ROOT = Path(__file__).resolve().parents[3]
 DECLARING = ["app", "dashboard", "exporters", "grafana", "kafka", "nginx", "prometheus", "redis"]
 ROLES = [*DECLARING, "exposure", "services", "verify"]
 LOOPBACK = "127.0.0.1"
 # A metric of the service's in PromQL, and its matchers; sse_reach_ is what the proof measures.
 OURS = re.compile(r"\b(sse_(?!reach_)\w+)(?:\{([^}]*)\})?")
 MATCHER = re.compile(r'(\w+)[!=]=?~?"([^"]*)"')
-
-KEYS = ROOT / "tests/unit/roles/keys.json"
-
-# One host of the rendering play each: its variables.
-HOSTS: dict[str, dict[str, Any]] = {
-    "default": {},
-    "production": {
-        "exposure_profile": "production",
-        "exposure_unauthenticated_publishing": True,
-        "exposure_trusted_proxies": ["10.0.0.5", "192.168.0.0/16"],
-        "app_replicas": 5,
-    },
-    "guarded": {"app_auth": True, "app_keys_file": str(KEYS), "app_jwks_file": "/dev/null"},
-    "socket": {"app_link": "socket", "app_replicas": 2},
-    "zookeeper": {"kafka_coordination": "zookeeper"},
-    "host_api": {"dashboard_api": "host", "dashboard_api_port": 8123},
-    "segmented": {"network_layout": "segmented", "kafka_coordination": "zookeeper"},
-    "dual": {"network_ipv6": True, "network_layout": "segmented"},
-    "no_grafana": {"images": {"unavailable": {"grafana": "in no package registry"}}},
-    "moved": {"stack_name": "two", "kafka_port": 19092, "kafka_external_port": 19094, "kafka_external_host": "vm.test"},
-    "bent": {
-        "redis_config_extra": {"maxmemory-policy": "noeviction"},
-        "kafka_config_extra": {"num.partitions": 3},
-        "nginx_config_extra": {"client_max_body_size": "8m"},
-        "prometheus_config_extra": {"scrape_configs": [{"job_name": "mine"}], "global": {"scrape_interval": "1s"}},
-        "grafana_config_extra": {"users": {"default_theme": "light"}},
-        "app_environment_extra": {"SSE_LOG_LEVEL": "debug"},
-        "app_schemas": {"orders": {"type": "object", "required": ["n"]}, "stock.*": True},
-        "services_extra": {
-            "echo": {
-                "containers": {
-                    "echo": {
-                        "image": "app",
-                        "entrypoint": ["python", "-m", "http.server"],
-                        "user": "1:1",
-                        "address": 100,
-                        "healthcheck": {"http": {"port": 8000}},
-                    }
-                },
-                "metrics": [{"job": "echo", "targets": ["echo:8000"], "path": "/metrics"}],
-                "routes": [{"path": "/echo/", "containers": ["echo"], "port": 8000}],
-            }
-        },
-    },
-}
-PLAY = """
-- hosts: all
-  connection: local
-  gather_facts: false
-  tasks:
-    - sse.platform.settings:
-    - ansible.builtin.import_role: {name: sse.platform.services}
-    - ansible.builtin.copy:
-        content: "{{ {'settings': settings, 'declared': stack_declarations} | to_json }}"
-        dest: "{{ out }}/{{ inventory_hostname }}.json"
-        mode: "0600"
-"""
-
-
-def images(settings: dict[str, Any]) -> dict[str, str]:
-    """References as roles/images would give them."""
-    catalogue = yaml.safe_load((ROOT / "roles/images/vars/main.yml").read_text())["__images_catalogue"]
-    return {
-        entry.get("name", name): f"test/{name}"
-        for name, entry in catalogue.items()
-        if not entry.get("internal") and all(settings[key] == value for key, value in entry.get("when", {}).items())
-    }
-
-
-class Rendered:
-    """What one host declared, and the releases that come of it."""
-
-    def __init__(self, path: Path, unavailable: dict[str, str]) -> None:
-        content = json.loads(path.read_text())
-        self.settings: Any = content["settings"]
-        self.declared: dict[str, Any] = content["declared"]
-        self.platform = self._release([name for name in self.declared if name != "dashboard"], unavailable)
-        self.dashboard = self._release(["dashboard"], {})
-
-    def _release(self, services: list[str], unavailable: dict[str, str]) -> Any:
-        return release.build(
-            {name: self.declared[name] for name in services},
-            stack=self.settings["stack_name"],
-            project="test",
-            networks=segments.networks(self.settings),
-            references=images(self.settings),
-            unavailable=unavailable,
-        )
-
-    @property
-    def containers(self) -> dict[str, dict[str, Any]]:
-        return {
-            one["container"]: one
-            for one in [*self.platform["containers"].values(), *self.dashboard["containers"].values()]
-        }
-
-    def config(self, container: str, path: str) -> str:
-        directories = self.containers[container]["config"]
-        (content,) = [
-            content
-            for directory, files in directories.items()
-            for name, content in files.items()
-            if f"{directory}/{name}" == path
-        ]
-        return content
-
-    @property
-    def nginx(self) -> str:
-        return self.config("nginx", "/etc/nginx/nginx.conf")
-
-    @property
-    def prometheus(self) -> dict[str, Any]:
-        return yaml.safe_load(self.config("prometheus", "/etc/prometheus/prometheus.yml"))
-
-    @property
-    def kafka(self) -> dict[str, str]:
-        lines = self.config("kafka", "/etc/kafka/server.properties").splitlines()
-        return dict(cast("tuple[str, str]", line.split("=", 1)) for line in lines)
-
-
-@pytest.fixture(scope="session")
-def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rendered]:
-    """Every host of HOSTS, rendered in one run."""
-    directory = tmp_path_factory.mktemp("declarations")
-    none: dict[str, Any] = {"images": {"unavailable": {}}, "ansible_python_interpreter": sys.executable}
-    inventory = {"all": {"hosts": {name: none | variables for name, variables in HOSTS.items()}}}
-    (directory / "hosts.yml").write_text(yaml.safe_dump(inventory))
-    (directory / "play.yml").write_text(PLAY)
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_STDOUT_CALLBACK": "default"}
-    run = subprocess.run(
-        [
-            *(Path(sys.executable).with_name("ansible-playbook"), "--forks", str(len(HOSTS))),
-            *("-i", directory / "hosts.yml", directory / "play.yml", "-e", f"out={directory}"),
-        ],
-        env=environment,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-    return {
-        name: Rendered(directory / f"{name}.json", variables.get("images", none["images"])["unavailable"])
-        for name, variables in HOSTS.items()
-    }
-
-
-@pytest.fixture(params=HOSTS)
-def each(request: pytest.FixtureRequest, rendered: dict[str, Rendered]) -> Rendered:
-    """Every rendered host in turn."""
-    return rendered[request.param]
 
 
 def test_the_readmes_picture_is_the_topology_as_declared(rendered: dict[str, Rendered]) -> None:

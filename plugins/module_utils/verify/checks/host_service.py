@@ -48,8 +48,8 @@ def diagnose(listening_sockets: Iterable[Listener], address: str, port: int) -> 
     listening = {one.address for one in listening_sockets if one.port == port}
     why = unheard(listening, address, port)
     if why:
-        return why, f"let it listen there, and nowhere else: SSE_HOST={address} SSE_PORT={port} python -m sse_app"
-    firewall = f"allow it: iptables -I INPUT -d {address} -p tcp --dport {port} -j ACCEPT"
+        return why, f"Let the service listen on {address}:{port}, and on no other address of the host."
+    firewall = f"Allow it: iptables -I INPUT -d {address} -p tcp --dport {port} -j ACCEPT"
     return f"the host listens on port {port}, so a firewall of the host drops it", firewall
 
 

@@ -12,11 +12,11 @@ DOCKER0 = "172.17.0.1"
 @pytest.mark.parametrize(
     ("listening", "why", "mend"),
     [
-        ([], "nothing listens", f"SSE_HOST={DOCKER0}"),
-        ([Listener(DOCKER0, 8001)], "nothing listens", f"SSE_HOST={DOCKER0}"),
-        ([Listener("127.0.0.1", 8000)], "loopback only", f"SSE_HOST={DOCKER0}"),
-        ([Listener("127.0.0.1", 8000), Listener("::1", 8000)], "loopback only", "SSE_HOST="),
-        ([Listener("192.0.2.7", 8000)], "listens on 192.0.2.7 only", f"SSE_HOST={DOCKER0}"),
+        ([], "nothing listens", f"listen on {DOCKER0}:8000"),
+        ([Listener(DOCKER0, 8001)], "nothing listens", f"listen on {DOCKER0}:8000"),
+        ([Listener("127.0.0.1", 8000)], "loopback only", f"listen on {DOCKER0}:8000"),
+        ([Listener("127.0.0.1", 8000), Listener("::1", 8000)], "loopback only", f"listen on {DOCKER0}:8000"),
+        ([Listener("192.0.2.7", 8000)], "listens on 192.0.2.7 only", f"listen on {DOCKER0}:8000"),
         ([Listener(DOCKER0, 8000)], "a firewall", "iptables -I INPUT"),
         ([Listener("0.0.0.0", 8000)], "a firewall", "iptables -I INPUT"),
         ([Listener("::", 8000)], "a firewall", "iptables -I INPUT"),
