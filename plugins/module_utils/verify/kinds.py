@@ -22,25 +22,21 @@ from ansible_collections.sse.platform.plugins.module_utils.verify.checks import 
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ansible_collections.sse.platform.plugins.module_utils.verify.check import Kind
 
-# In the order of the summary.
-EVERYWHERE = (
-    containers.KIND,
-    health.KIND,
-    connections.KIND,
-    listening.KIND,
-    published_ports.KIND,
-    stack_firewall.KIND,
-    host_service.KIND,
+# Both in the order of the summary.
+EVERYWHERE = tuple(
+    room.KIND for room in (containers, health, connections, listening, published_ports, stack_firewall, host_service)
 )
 DECLARED: dict[str, Kind] = {
-    kind.name: kind for kind in (deliveries.KIND, unix_socket.KIND, http_answer.KIND, scraped.KIND, datasources.KIND)
+    room.KIND.name: room.KIND for room in (deliveries, unix_socket, http_answer, scraped, datasources)
 }
 CHECKS = spec.list_of(spec.dictionary)
 
 
-def declared(services: dict[str, Any]) -> list[Check]:
+def declared(services: Mapping[str, Any]) -> list[Check]:
     """Check and normalise what the services of one project declare under ``checks``.
 
     :param services: declarations by service
@@ -70,9 +66,5 @@ def parse(service: str, own: list[str], check: dict[str, Any], path: str) -> Che
     for index, short in enumerate(containers):
         if short not in own:
             raise spec.refuse(f"{path}.containers[{index}]", short, f"a container of {service}: {', '.join(own)}")
-    return {
-        "service": service,
-        "kind": kind.name,
-        "containers": containers,
-        "parameters": kind.parse(parameters, path),
-    }
+    checked = kind.parse(parameters, path)
+    return {"service": service, "kind": kind.name, "containers": containers, "parameters": checked}

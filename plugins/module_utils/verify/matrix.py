@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.host import namespace, tcp
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_directory
-from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -119,26 +118,6 @@ def measure(source: Place, edges: list[Edge], places: dict[str, Place], *, enfor
         return Cell(edge, "refused", ", ".join(own), got)
 
     return [cell(edge) for edge in edges]
-
-
-def findings(cells: list[Cell]) -> list[Finding]:
-    """Say what is not as declared; one finding for each thing that was tried."""
-    return list(dict.fromkeys(finding(cell) for cell in cells if cell.verdict in {"broken", "leak"}))
-
-
-def finding(cell: Cell) -> Finding:
-    """Say what is wrong with one edge."""
-    edge, peer = cell.edge, f"{cell.edge.name}:{cell.edge.port}"
-    if cell.verdict == "leak":
-        could = f"resolve {edge.name}" if cell.unresolved else f"connect to {edge.target}:{edge.port}"
-        wrong = f"could {could}, which nothing declares"
-        return Finding("connection", edge.source, wrong, cell.got, ("# This puts the firewall rules back.", "./sse up"))
-    if cell.unresolved:
-        advice = f"# Is {edge.target} on a network of {edge.source}, and the only container called {edge.name}?"
-        mend = (advice, "./sse status")
-        return Finding("connection", edge.source, f"could not resolve {edge.name}", cell.got, mend)
-    mend = (f"# Does {edge.target} listen on {edge.port} on all its addresses?", f"./sse logs {edge.name}")
-    return Finding("connection", edge.source, f"could not connect to {peer} ({cell.address})", cell.got, mend)
 
 
 def counts(cells: list[Cell]) -> dict[str, int]:

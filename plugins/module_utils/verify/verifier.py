@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, report
@@ -21,6 +21,18 @@ if TYPE_CHECKING:
 
 THREADS = 32  # nearly all of them wait on sockets nearly all the time
 READY_PAUSE = 0.1  # seconds between two questions to a container that is not ready
+
+
+class Report(TypedDict):
+    """Everything that was found, as the modules return it."""
+
+    msg: str
+    findings: list[dict[str, Any]]
+    counts: dict[str, int]
+    seconds: dict[str, float]
+    matrix: dict[str, int]
+    grid: list[str]
+    notes: list[str]
 
 
 class Verdict:
@@ -43,7 +55,7 @@ class Verdict:
     @property
     def summary(self) -> str:
         """One line for people."""
-        return "verified: " + ", ".join(f"{count} {what}" for what, count in self.counts.items())
+        return "verified: " + ", ".join(f"{count} {what}" for what, count in self.counts.items() if count)
 
 
 def verify_stack(state_directory: str, releases: Sequence[Release], patience: float = 0.0) -> Verifier:
@@ -74,18 +86,17 @@ class Verifier:
     def run(self, patience: float = 0.0) -> Verdict:
         """Run every check that holds for all containers, and every declared one."""
         deadline = time.monotonic() + patience
-        declared = self.declared()
+        running, declared = self.running, self.declared()
         await_all([job for kind, job in declared if kind.awaited], deadline)
-        running = self.running
-        jobs = [(kind, job) for kind in kinds.EVERYWHERE for job in kind.jobs(running, running.subjects, None)]
+        others = [(kind, job) for kind in kinds.EVERYWHERE for job in kind.jobs(running, running.subjects, None)]
 
-        def timed(work: Job) -> tuple[Checked, float]:
+        def timed(job: Job) -> tuple[Checked, float]:
             begun = time.monotonic()
-            return work(), time.monotonic() - begun
+            return job(), time.monotonic() - begun
 
         with ThreadPoolExecutor(THREADS) as pool:
             slow = [(kind, pool.submit(timed, job)) for kind, job in declared]
-            futures = [(kind, pool.submit(timed, job)) for kind, job in jobs] + slow
+            futures = [(kind, pool.submit(timed, job)) for kind, job in others] + slow
         for kind, future in futures:
             self.verdict.add(kind.counts, *future.result())
         measured = {cell.edge: cell for cell in running.cells}
@@ -97,17 +108,15 @@ class Verifier:
         found: list[tuple[Kind, Job]] = []
         for release in self.running.releases:
             if "checks" not in release:
-                self.verdict.notes.append(
-                    f"{release['project']} was deployed by an older version, which kept no checks of its services: "
-                    "run ./sse up once"
-                )
+                wrote = f"An older version deployed {release['project']}, and kept no checks of its services"
+                self.verdict.notes.append(f"{wrote}: run ./sse up once.")
             for check in release.get("checks", []):
                 kind, subjects = kinds.DECLARED[check["kind"]], self.running.named(check["containers"])
                 if subjects:
                     found += [(kind, job) for job in kind.jobs(self.running, subjects, check["parameters"])]
         return found
 
-    def report(self, *, grid: bool = False) -> dict[str, Any]:
+    def report(self, *, grid: bool = False) -> Report:
         """Return everything that was found, as the modules give it."""
         found = self.verdict.findings
         return {

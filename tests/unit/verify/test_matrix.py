@@ -13,6 +13,7 @@ from ansible_collections.sse.platform.plugins.module_utils.host import namespace
 from ansible_collections.sse.platform.plugins.module_utils.host.tcp import Attempt
 from ansible_collections.sse.platform.plugins.module_utils.model.connections import Edge
 from ansible_collections.sse.platform.plugins.module_utils.verify import matrix
+from ansible_collections.sse.platform.plugins.module_utils.verify.checks import connections
 from ansible_collections.sse.platform.plugins.module_utils.verify.matrix import Cell, Place
 
 NEEDED = Edge("sse-app", "sse-redis", 6379, "redis", "history")
@@ -67,7 +68,7 @@ def test_a_declared_edge_is_tried_by_its_name(
     for enforced in (False, True):
         cell = measured(monkeypatch, NEEDED, answers=answers, error=error, enforced=enforced)
         assert (cell.verdict, cell.got) == (verdict, got)
-        assert len(matrix.findings([cell])) == (verdict == "broken")
+        assert len(connections.findings([cell])) == (verdict == "broken")
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,7 @@ def test_an_edge_that_nothing_declares_is_tried_by_address_and_by_name_where_it_
 ) -> None:
     cell = measured(monkeypatch, NOT_NEEDED, source=source, answers=answers, error=error, enforced=enforced)
     assert cell.verdict == verdict
-    assert len(matrix.findings([cell])) == (verdict == "leak")
+    assert len(connections.findings([cell])) == (verdict == "leak")
 
 
 def test_a_target_that_does_not_run_is_not_measured_and_not_hidden() -> None:

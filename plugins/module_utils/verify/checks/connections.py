@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 from ansible_collections.sse.platform.plugins.module_utils.verify import matrix
-from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Job, Kind
+from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Kind, each
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ansible_collections.sse.platform.plugins.module_utils.verify.matrix import Cell
     from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
 
 
-def jobs(running: Running, subjects: Sequence[Subject], _: None) -> list[Job]:
-    """Measure from inside each container."""
-    return [partial(check, running, one.name) for one in subjects]
-
-
-def check(running: Running, name: str) -> Checked:
+def check(running: Running, subject: Subject, _: None) -> Checked:
     """Try every port of every other container from the network namespace of one."""
-    edges = [edge for edge in running.edges if edge.source == name]
+    edges = [edge for edge in running.edges if edge.source == subject.name]
     try:
-        cells = matrix.measure(running.places[name], edges, running.places, enforced=running.enforced)
+        cells = matrix.measure(subject.place, edges, running.places, enforced=running.enforced)
     except OSError as error:
         wrong = "its network namespace could not be entered"
-        return Checked([Finding("connection", name, wrong, str(error), ("./sse verify",))], 0)
+        return Checked([Finding("connection", subject.name, wrong, str(error), ("./sse verify",))], 0)
     running.cells += cells
     return Checked(findings(cells), sum(cell.verdict == "reached" for cell in cells))
 
@@ -53,4 +45,4 @@ def finding(cell: Cell) -> Finding:
     return Finding("connection", edge.source, wrong, cell.got, mend)
 
 
-KIND = Kind("connection", "connections between them", jobs)
+KIND = Kind("connection", "connections between them", each(check))

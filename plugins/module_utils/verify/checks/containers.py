@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, docker
-from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Job, Kind
+from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Kind, together
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,12 +13,7 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
 
 
-def jobs(running: Running, _: Sequence[Subject], __: None) -> list[Job]:
-    """Judge all containers at once: nothing is asked but what is known."""
-    return [partial(check, running)]
-
-
-def check(running: Running) -> Checked:
+def check(running: Running, subjects: Sequence[Subject], _: None) -> Checked:
     """Compare the containers of the stack with its releases."""
     findings: list[Finding] = []
     for release in running.releases:
@@ -34,7 +28,7 @@ def check(running: Running) -> Checked:
                 findings.append(Finding("container", name, "does not exist on this host", evidence, ("./sse up",)))
             elif not running.found[name].runs:
                 findings.append(stopped(running, running.found[name]))
-    return Checked(findings, len(running.subjects))
+    return Checked(findings, len(subjects))
 
 
 def stopped(running: Running, subject: Subject) -> Finding:
@@ -45,4 +39,4 @@ def stopped(running: Running, subject: Subject) -> Finding:
     return Finding("container", subject.name, "does not run", evidence, (f"./sse logs {subject.name}", "./sse up"))
 
 
-KIND = Kind("container", "containers running", jobs)
+KIND = Kind("container", "containers running", together(check))

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import base64
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Answer, Endpoint, json_object, request
 from ansible_collections.sse.platform.plugins.module_utils.model import spec
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
-from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Job, Kind
+from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Kind, each
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
 
 ANSWER_SECONDS = 10.0  # Grafana asks Prometheus before it answers
@@ -27,23 +24,23 @@ class Parameters(TypedDict):
     password: str
 
 
-def jobs(_: Running, subjects: Sequence[Subject], asked: Parameters) -> list[Job]:
-    """Ask each Grafana."""
-    return [
-        partial(check, one.endpoint(asked["port"]), asked["user"], one.secret(asked["password"])) for one in subjects
-    ]
-
-
-def check(endpoint: Endpoint, user: str, password: str | None) -> Checked:
-    """Ask for the health of each datasource."""
+def check(_: Running, subject: Subject, asked: Parameters) -> Checked:
+    """Ask one Grafana, with the password that its container was given."""
+    password = subject.secret(asked["password"])
     if password is None:
-        return Checked([], 0, [f"{endpoint.name} has no file with its password, so its datasources were not asked"])
+        note = f"{subject.name} has no file with its password, so its datasources were not asked"
+        return Checked(verified=0, notes=[note])
+    return ask(subject.endpoint(asked["port"]), asked["user"], password)
+
+
+def ask(endpoint: Endpoint, user: str, password: str) -> Checked:
+    """Ask for the health of each datasource."""
     token = base64.b64encode(f"{user}:{password}".encode()).decode()
     headers = {"Authorization": f"Basic {token}"}
     listed = request(endpoint, "GET", "/api/datasources", headers=headers, timeout=ANSWER_SECONDS)
     if listed.status == 401:
         note = f"{endpoint.name}: the {user} password was changed there, so its datasources were not asked"
-        return Checked([], 0, [note])
+        return Checked(verified=0, notes=[note])
     sources = datasources(listed)
     if not sources:
         mend = ("# Is a datasource provisioned?", f"./sse logs {endpoint.name}")
@@ -72,9 +69,5 @@ def works(answer: Answer) -> bool:
     return answer.status == 200 and answer.record.get("status") == "OK"
 
 
-KIND = Kind(
-    "datasources",
-    "datasources",
-    jobs,
-    spec.record({"port": (spec.port, ...), "user": (spec.text, ...), "password": (spec.text, ...)}),
-)
+PARAMETERS = {"port": (spec.port, ...), "user": (spec.text, ...), "password": (spec.text, ...)}
+KIND = Kind("datasources", "datasources", each(check), spec.record(PARAMETERS))

@@ -11,7 +11,6 @@ import socket
 import threading
 import time
 from collections import Counter
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from ansible_collections.sse.platform.plugins.module_utils.host.http import (
@@ -23,7 +22,7 @@ from ansible_collections.sse.platform.plugins.module_utils.host.http import (
 )
 from ansible_collections.sse.platform.plugins.module_utils.model import spec
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
-from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Job, Kind
+from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Kind, together
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks.http_answer import serving
 
 if TYPE_CHECKING:
@@ -58,18 +57,15 @@ class Parameters(TypedDict):
     key: Key | None
 
 
-def jobs(running: Running, subjects: Sequence[Subject], asked: Parameters) -> list[Job]:
-    """Send all events in one job."""
-    return [partial(check, running, subjects, asked)] if running.named([asked["through"]]) else []
-
-
 def check(running: Running, subjects: Sequence[Subject], asked: Parameters) -> Checked:
     """Find a port of the proxy that leads to the API, and send events through it."""
     published = running.published(asked["through"])
     proxy = serving(published, asked["health"])
     if proxy is None:
-        name = running.named([asked["through"]])[0].name
-        evidence = f"none of {', '.join(one.url for one in published) or 'no port'} answers {asked['health']} with 200"
+        if not (there := running.named([asked["through"]])):
+            return Checked(verified=0)
+        name, urls = there[0].name, ", ".join(one.url for one in published) or "no port"
+        evidence = f"none of {urls} answers {asked['health']} with 200"
         wrong = "serves the API at no published port"
         return Checked([Finding("deliveries", name, wrong, evidence, (f"./sse logs {name}",))], 0)
     key = f"{asked['key']['name']}.{running.secret(asked['key']['secret'])}" if asked["key"] else ""
@@ -183,126 +179,128 @@ class Passage(NamedTuple):
 
 def travel(way: Parameters, proxy: Endpoint, replicas: list[Endpoint]) -> Passage:
     """Publish through the proxy until every replica has served a publish, and count how often each event arrives."""
-    run = secrets.token_hex(8)
-    path = f"{way['subscribe']}?channel={way['channel']}"
-    subscribers = [Subscriber(endpoint, path, run) for endpoint in [*replicas, proxy]]
-    for one in subscribers:
+    trip = Trip(way, proxy, replicas)
+    for one in trip.subscribers:
         one.start()
     try:
-        return publish_and_watch(way, proxy, replicas, subscribers, run)
+        trip.await_subscribers()
+        refused = trip.publish_to_all()
+        trip.await_deliveries(refused=refused)
     finally:
-        for one in subscribers:
+        for one in trip.subscribers:
             one.close()
+    return Passage(trip.findings, len(trip.published), sum(sum(one.frames.markers.values()) for one in trip.listening))
 
 
-def publish_and_watch(
-    way: Parameters, proxy: Endpoint, replicas: list[Endpoint], subscribers: list[Subscriber], run: str
-) -> Passage:
-    """Do the work of :func:`travel` on open streams."""
-    findings: list[Finding] = []
-    deadline = time.monotonic() + CONNECT_SECONDS
-    listening: list[Subscriber] = []
-    for one in subscribers:
-        if one.ready.wait(max(0, deadline - time.monotonic())) and not one.error:
-            listening.append(one)  # should its stream end from here on, the fence tells
-        else:
-            got = one.error or f"no first frame within {CONNECT_SECONDS:g} s"
-            mend = (
-                "# A stream must answer 200 and send its first frame at once.",
-                f"./sse logs {one.endpoint.name}",
-            )
-            wrong = f"could not subscribe at {one.endpoint.url}"
-            findings.append(Finding("deliveries", one.endpoint.name, wrong, got, mend))
-    published, refused = publish_to_all(way, proxy, list(dict.fromkeys(one.name for one in replicas)), run)
-    findings += refused
-    # Order is promised per channel: whatever was to arrive before the fence has arrived, doubles included.
-    fence = publish(way, proxy, run, FENCE)
-    if fence.status == 202:
-        deadline = time.monotonic() + DELIVER_SECONDS
-        for one in listening:
-            one.done.wait(max(0, deadline - time.monotonic()))
-        for one in listening:
-            findings += misdelivered(way, one, published)
-    elif not refused:
-        findings.append(refusal(way, proxy, fence))
-    return Passage(findings, len(published), sum(sum(one.frames.markers.values()) for one in listening))
+class Trip:
+    """One run of events, with everybody who accepts and receives them."""
+
+    def __init__(self, way: Parameters, proxy: Endpoint, replicas: list[Endpoint]) -> None:
+        """Prepare a subscriber at each endpoint."""
+        self.way = way
+        self.proxy = proxy
+        self.replicas = {one.name for one in replicas}
+        self.run = secrets.token_hex(8)
+        path = f"{way['subscribe']}?channel={way['channel']}"
+        self.subscribers = [Subscriber(endpoint, path, self.run) for endpoint in [*replicas, proxy]]
+        self.listening: list[Subscriber] = []
+        self.published: dict[str, str] = {}  # who accepted it, by marker
+        self.findings: list[Finding] = []
+
+    def found(self, name: str, wrong: str, evidence: str, advice: str, *commands: str) -> None:
+        """Keep a finding."""
+        mend = (f"# {advice}", *(commands or (f"./sse logs {name}",)))
+        self.findings.append(Finding("deliveries", name, wrong, evidence, mend))
+
+    def await_subscribers(self) -> None:
+        """Wait for the first frame of each stream. Should a stream end from here on, the fence tells."""
+        deadline = time.monotonic() + CONNECT_SECONDS
+        for one in self.subscribers:
+            if one.ready.wait(max(0, deadline - time.monotonic())) and not one.error:
+                self.listening.append(one)
+            else:
+                got = one.error or f"no first frame within {CONNECT_SECONDS:g} s"
+                advice = "A stream must answer 200 and send its first frame at once."
+                self.found(one.endpoint.name, f"could not subscribe at {one.endpoint.url}", got, advice)
+
+    def publish(self, marker: str) -> Answer:
+        """Publish one marker; the idempotency key makes a retry of the proxy safe."""
+        data = {"run": self.run, "marker": marker}
+        body = json.dumps({"channel": self.way["channel"], "event": "verify", "data": data})
+        headers = {"Content-Type": "application/json", "Idempotency-Key": f"{self.run}-{marker}"}
+        return request(self.proxy, "POST", self.way["publish"], body, headers, timeout=PUBLISH_SECONDS)
+
+    def publish_to_all(self) -> bool:
+        """Publish until every replica has served one; return whether a publish was refused."""
+        for attempt, pause in enumerate(PAUSES):
+            threading.Event().wait(pause)
+            markers = [f"{attempt}.{index}" for index in range(len(self.replicas))]
+            with concurrent.futures.ThreadPoolExecutor(len(markers)) as pool:
+                answers = list(pool.map(self.publish, markers))
+            for marker, answer in zip(markers, answers, strict=True):
+                if answer.status != 202:
+                    self.refused(answer)
+                    return True
+                self.published[marker] = answer.replica
+            if self.replicas <= set(self.published.values()):
+                return False
+        by = sorted(set(self.published.values()))
+        evidence = f"{len(self.published)} publishes, served by {', '.join(by)}, and none by it"
+        advice = f"Does an upstream of {self.proxy.name} name it?"
+        for name in sorted(self.replicas - set(by)):
+            wrong = f"serves no publish through {self.proxy.url}"
+            self.found(name, wrong, evidence, advice, f"./sse restart {self.proxy.name}")
+        return False
+
+    def refused(self, answer: Answer) -> None:
+        """Say that a publish was not accepted."""
+        name = answer.replica or self.proxy.name
+        advice = "502 and 503: look at the replicas and what they need. 4xx: look at the routes of the proxy."
+        wrong = f"could not publish at {self.proxy.url}{self.way['publish']}"
+        self.found(name, wrong, answer.shown, advice, "./sse status", f"./sse logs {name}")
+
+    def await_deliveries(self, *, refused: bool) -> None:
+        """Publish the fence, and wait until it arrives. A channel keeps its order: all before the fence has arrived."""
+        fence = self.publish(FENCE)
+        if fence.status == 202:
+            deadline = time.monotonic() + DELIVER_SECONDS
+            for one in self.listening:
+                one.done.wait(max(0, deadline - time.monotonic()))
+            for one in self.listening:
+                self.compare(one)
+        elif not refused:
+            self.refused(fence)
+
+    def compare(self, subscriber: Subscriber) -> None:
+        """Compare what a subscriber received with what was published."""
+        name, seen, published = subscriber.endpoint.name, subscriber.frames.markers, self.published
+        wrong = (
+            f"did not deliver every event of {self.way['channel']} once to a subscriber at {subscriber.endpoint.url}"
+        )
+        if not seen[FENCE]:
+            got = subscriber.error or f"{len(seen)} of {len(published) + 1} within {DELIVER_SECONDS:g} s of publishing"
+            self.found(name, wrong, got, f"Does {name} receive events? Its health endpoint says what it lacks.")
+            return
+        for trouble, markers, advice in (
+            ("missing", {one for one in published if not seen[one]}, "Events were lost on the way."),
+            ("doubled", {one for one in published if seen[one] > 1}, "Duplicates were not dropped."),
+        ):
+            if markers:
+                by = ", ".join(sorted({published[one] or "unknown" for one in markers}))
+                evidence = f"{len(markers)} of {len(published)} {trouble}, accepted by {by}"
+                self.found(name, wrong, evidence, advice)
 
 
-def publish(way: Parameters, proxy: Endpoint, run: str, marker: str) -> Answer:
-    """Publish one marker; the idempotency key makes a retry of the proxy safe."""
-    body = json.dumps({"channel": way["channel"], "event": "verify", "data": {"run": run, "marker": marker}})
-    headers = {"Content-Type": "application/json", "Idempotency-Key": f"{run}-{marker}"}
-    return request(proxy, "POST", way["publish"], body, headers, timeout=PUBLISH_SECONDS)
-
-
-def publish_to_all(
-    way: Parameters, proxy: Endpoint, replicas: list[str], run: str
-) -> tuple[dict[str, str], list[Finding]]:
-    """Publish until every replica has served one; return who served which marker, and what went wrong."""
-    served: dict[str, str] = {}
-    for attempt, pause in enumerate(PAUSES):
-        threading.Event().wait(pause)
-        markers = [f"{attempt}.{index}" for index in range(len(replicas))]
-        with concurrent.futures.ThreadPoolExecutor(len(markers)) as pool:
-            answers = list(pool.map(partial(publish, way, proxy, run), markers))
-        for marker, answer in zip(markers, answers, strict=True):
-            if answer.status != 202:
-                return served, [refusal(way, proxy, answer)]
-            served[marker] = answer.replica
-        if set(replicas) <= set(served.values()):
-            return served, []
-    evidence = f"{len(served)} publishes, served by {', '.join(sorted(set(served.values())))}, and none by it"
-    mend = (f"# Does an upstream of {proxy.name} name it?", f"./sse restart {proxy.name}")
-    wrong = f"serves no publish through {proxy.url}"
-    unserved = sorted(set(replicas) - set(served.values()))
-    return served, [Finding("deliveries", name, wrong, evidence, mend) for name in unserved]
-
-
-def refusal(way: Parameters, proxy: Endpoint, answer: Answer) -> Finding:
-    """Say that a publish was not accepted."""
-    mend = (
-        f"# 502 and 503: look at the replicas and at what they need. 4xx: look at the routes of {proxy.name}.",
-        "./sse status",
-        f"./sse logs {answer.replica or proxy.name}",
-    )
-    wrong = f"could not publish at {proxy.url}{way['publish']}"
-    return Finding("deliveries", answer.replica or proxy.name, wrong, answer.shown, mend)
-
-
-def misdelivered(way: Parameters, subscriber: Subscriber, published: dict[str, str]) -> list[Finding]:
-    """Compare what a subscriber received with what was published."""
-    name, seen = subscriber.endpoint.name, subscriber.frames.markers
-    wrong = f"did not deliver every event of {way['channel']} once to a subscriber at {subscriber.endpoint.url}"
-    if not seen[FENCE]:
-        got = subscriber.error or f"{len(seen)} of {len(published) + 1} within {DELIVER_SECONDS:g} s of publishing"
-        mend = (f"# Does {name} receive events? Its /health/ready says what it lacks.", f"./sse logs {name}")
-        return [Finding("deliveries", name, wrong, got, mend)]
-    found: list[Finding] = []
-    for trouble, markers, advice in (
-        ("missing", {one for one in published if not seen[one]}, "# Events were lost on the way."),
-        ("doubled", {one for one in published if seen[one] > 1}, "# Duplicates were not dropped."),
-    ):
-        if markers:
-            by = ", ".join(sorted({published[one] or "unknown" for one in markers}))
-            evidence = f"{len(markers)} of {len(published)} {trouble}, accepted by {by}"
-            found.append(Finding("deliveries", name, wrong, evidence, (advice, f"./sse logs {name}")))
-    return found
-
-
-KIND = Kind(
-    "deliveries",
-    "deliveries of events",
-    jobs,
-    spec.record(
-        {
-            "through": (spec.short_name, ...),
-            "port": (spec.port, ...),
-            "sockets": (spec.dict_of(spec.short_name, spec.absolute), {}),
-            "health": (spec.absolute, ...),
-            "publish": (spec.absolute, ...),
-            "subscribe": (spec.absolute, ...),
-            "channel": (spec.text, ...),
-            "key": (spec.record({"name": (spec.text, ...), "secret": (spec.text, ...)}), None),
-        }
-    ),
+PARAMETERS = spec.record(
+    {
+        "through": (spec.short_name, ...),
+        "port": (spec.port, ...),
+        "sockets": (spec.dict_of(spec.short_name, spec.absolute), {}),
+        "health": (spec.absolute, ...),
+        "publish": (spec.absolute, ...),
+        "subscribe": (spec.absolute, ...),
+        "channel": (spec.text, ...),
+        "key": (spec.record({"name": (spec.text, ...), "secret": (spec.text, ...)}), None),
+    }
 )
+KIND = Kind("deliveries", "deliveries of events", together(check), PARAMETERS)

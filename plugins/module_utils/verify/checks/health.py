@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
-from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
+from ansible_collections.sse.platform.plugins.module_utils.engine.client import EngineError
 from ansible_collections.sse.platform.plugins.module_utils.engine.health import check_health, passed_lately, question
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
-from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Job, Kind
+from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Kind, each
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
 
 
-def jobs(running: Running, subjects: Sequence[Subject], _: None) -> list[Job]:
-    """Ask each container."""
-    return [partial(check, running.engine, one) for one in subjects]
-
-
-def check(engine: Engine, subject: Subject) -> Checked:
+def check(running: Running, subject: Subject, _: None) -> Checked:
     """Take the engine's last result where it is fresh. Else run the check now, which costs some 80 ms of CPU."""
     asked = subject.spec["healthcheck"]
     if passed_lately(subject.inspected, asked["interval"]):
-        return Checked([])
+        return Checked()
     try:
-        healthy, got = check_health(engine, subject.inspected["Id"], subject.spec)
+        healthy, got = check_health(running.engine, subject.inspected["Id"], subject.spec)
     except EngineError as error:
         healthy, got = False, str(error)
     if healthy:
-        return Checked([])
+        return Checked()
     wrong = f"its health check failed ({question(asked)[:120]})"
     return Checked([Finding("health", subject.name, wrong, got[-300:], (f"./sse logs {subject.name}",))], 0)
 
 
-KIND = Kind("health", "healthy", jobs)
+KIND = Kind("health", "healthy", each(check))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.host import listeners, namespace, tcp
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import FAMILIES, WILDCARDS
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import HOST
-from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Job, Kind
+from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Kind, each
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from ansible_collections.sse.platform.plugins.module_utils.host.listeners import Listener
     from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
@@ -20,14 +19,11 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 2.0  # within the host: what takes longer is dropped on the way
 
 
-def jobs(_: Running, subjects: Sequence[Subject], __: None) -> list[Job]:
-    """Connect from each container that declares ports of the host."""
-    uses = [(one, one.spec["reaches_host"]) for one in subjects]
-    return [partial(check, one.name, one.pid, ports) for one, ports in uses if ports]
-
-
-def check(name: str, pid: int, ports: Iterable[int]) -> Checked:
-    """Connect from a container to ports of the host."""
+def check(_: Running, subject: Subject, __: None) -> Checked:
+    """Connect from a container to the ports of the host that it declares."""
+    name, pid, ports = subject.name, subject.pid, subject.spec["reaches_host"]
+    if not ports:
+        return Checked(verified=0)
     address = namespace.hosts_file(pid, HOST)
     if not address:
         wrong = f"{HOST} is missing in the /etc/hosts of the container"
@@ -35,7 +31,7 @@ def check(name: str, pid: int, ports: Iterable[int]) -> Checked:
         return Checked([Finding("host-service", name, wrong, "the file names other hosts, or none", mend)], 0)
     tried = namespace.inside(pid, lambda: tcp.connect_all([(address, port) for port in ports], CONNECT_SECONDS))
     findings: list[Finding] = []
-    for (_, port), attempt in tried.items():
+    for (_address, port), attempt in tried.items():
         if attempt.error:
             why, advice = diagnose(listeners.listeners("self"), address, port)
             wrong = f"could not connect to {HOST}:{port} ({address})"
@@ -64,4 +60,4 @@ def unheard(listening: set[str], address: str, port: int) -> str:
     return ""
 
 
-KIND = Kind("host-service", "services on the host", jobs)
+KIND = Kind("host-service", "services on the host", each(check))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint, request
 from ansible_collections.sse.platform.plugins.module_utils.model import spec
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
-from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Job, Kind
+from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Kind, together
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 5.0  # for one request inside the host
 REDIRECTS = {301, 302, 307, 308}  # of a proxy that sends HTTP to HTTPS
+PARAMETERS = spec.record({"port": (spec.port, None), "through": (spec.short_name, None), "path": (spec.absolute, ...)})
 
 
 class Parameters(TypedDict):
@@ -27,9 +27,6 @@ class Parameters(TypedDict):
     path: str
 
 
-PARAMETERS = spec.record({"port": (spec.port, None), "through": (spec.short_name, None), "path": (spec.absolute, ...)})
-
-
 def parse(value: Any, path: str) -> dict[str, Any]:
     """Accept either ``port`` or ``through``."""
     found = PARAMETERS(value, path)
@@ -38,21 +35,21 @@ def parse(value: Any, path: str) -> dict[str, Any]:
     return found
 
 
-def jobs(running: Running, subjects: Sequence[Subject], asked: Parameters) -> list[Job]:
-    """Ask every container, or every published port of the proxy."""
-    if asked["through"]:
-        endpoints = running.published(asked["through"])
-        return [partial(check, one, asked["path"], {200, *REDIRECTS}) for one in endpoints]
-    return [partial(check, one.endpoint(asked["port"] or 0), asked["path"], {200}) for one in subjects]
-
-
-def check(endpoint: Endpoint, path: str, accepted: set[int]) -> Checked:
-    """GET one path."""
-    answer = request(endpoint, "GET", path, timeout=ANSWER_SECONDS)
-    if answer.status in accepted:
-        return Checked([])
-    wrong = f"GET {endpoint.url}{path} was not answered with {' or '.join(map(str, sorted(accepted)))}"
-    return Checked([Finding("http", endpoint.name, wrong, answer.shown, (f"./sse logs {endpoint.name}",))], 0)
+def check(running: Running, subjects: Sequence[Subject], asked: Parameters) -> Checked:
+    """GET the path at each port."""
+    accepted = {200, *REDIRECTS} if asked["through"] else {200}
+    ports = (
+        running.published(asked["through"])
+        if asked["through"]
+        else [one.endpoint(asked["port"] or 0) for one in subjects]
+    )
+    findings: list[Finding] = []
+    for one in ports:
+        answer = request(one, "GET", asked["path"], timeout=ANSWER_SECONDS)
+        if answer.status not in accepted:
+            wrong = f"GET {one.url}{asked['path']} was not answered with {' or '.join(map(str, sorted(accepted)))}"
+            findings.append(Finding("http", one.name, wrong, answer.shown, (f"./sse logs {one.name}",)))
+    return Checked(findings, len(ports) - len(findings))
 
 
 def serving(endpoints: list[Endpoint], path: str) -> Endpoint | None:
@@ -61,4 +58,4 @@ def serving(endpoints: list[Endpoint], path: str) -> Endpoint | None:
     return next(asked, None)
 
 
-KIND = Kind("http", "HTTP endpoints", jobs, parse, awaited=True)
+KIND = Kind("http", "HTTP endpoints", together(check), parse, awaited=True)

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
-from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Job, Kind
+from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Kind, each
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
 
 
-def jobs(_: Running, subjects: Sequence[Subject], __: None) -> list[Job]:
-    """Look into each container's network namespace."""
-    return [partial(check, one) for one in subjects]
-
-
-def check(subject: Subject) -> Checked:
-    """Compare what a container listens on with its declaration."""
+def check(_: Running, subject: Subject, __: None) -> Checked:
+    """Compare what the network namespace of a container shows with its declaration."""
     listening = subject.listens()
     wrong = "listens on a port that is not declared"
     mend = (f"# Name the port in `listens` of its declaration, or let {subject.name} bind it to 127.0.0.1.",)
@@ -31,4 +23,4 @@ def check(subject: Subject) -> Checked:
     return Checked(findings, len(listening) - len(findings))
 
 
-KIND = Kind("listener", "ports listened on", jobs)
+KIND = Kind("listener", "ports listened on", each(check))

@@ -17,7 +17,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.ip_family impor
     of,
     url_host,
 )
-from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Job, Kind
+from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Kind, together
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,24 +48,17 @@ class Publication(NamedTuple):
         return f"{url_host(self.host_ip)}:{self.host_port}->{self.container_port}"
 
 
-def jobs(running: Running, _: Sequence[Subject], __: None) -> list[Job]:
-    """Try all ports of the host that concern the stack."""
-    return [partial(check, running)]
-
-
-def check(running: Running) -> Checked:
+def check(running: Running, subjects: Sequence[Subject], _: None) -> Checked:
     """Compare what is published with what is declared, and connect to what must answer and what must not."""
-    wanted = {one.name: declared(one.spec) for one in running.subjects}
-    findings = [
-        one for each in running.subjects for one in undeclared(each.name, wanted[each.name], published(each.inspected))
-    ]
+    wanted = {one.name: declared(one.spec) for one in subjects}
+    findings = [one for each in subjects for one in undeclared(each.name, wanted[each.name], published(each.inspected))]
     others = [one for one in running.observed if one.name not in wanted and one.status == "running"]
     by_others = {port for one in others for port in published(running.engine.inspect(one.id))}
     own = [address for one in FAMILIES for address in (one.loopback, host_address(one))]
     addresses = sorted({*own, *running.gateways("Gateway", "IPv6Gateway")} - {""})
     owned = owners(listeners.listeners("self"), by_others)
     must_answer = [(name, one) for name in wanted for one in sorted(wanted[name])]
-    must_not = closed_ports({one.name: one.listens() for one in running.subjects}, wanted, addresses)
+    must_not = closed_ports({one.name: one.listens() for one in subjects}, wanted, addresses)
     with ThreadPoolExecutor(THREADS) as pool:
         answered = pool.map(partial(unanswered, running.own_addresses()), must_answer)
         leaked = pool.map(partial(leaking, owned), must_not)
@@ -175,4 +168,4 @@ def leaking(owned: set[tuple[str, int]], place: tuple[str, str, int]) -> list[Fi
     return [Finding("published-port", name, wrong, "it answers", mend)]
 
 
-KIND = Kind("published-port", "published ports", jobs)
+KIND = Kind("published-port", "published ports", together(check))

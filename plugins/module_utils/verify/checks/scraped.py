@@ -6,17 +6,16 @@ import http.client
 import threading
 import time
 import urllib.parse
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from ansible_collections.sse.platform.plugins.module_utils.host import namespace
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Answer, Endpoint, request
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, spec
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
-from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Job, Kind
+from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Kind, each
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
 
@@ -33,22 +32,15 @@ class Parameters(TypedDict):
     port: int
 
 
-def jobs(running: Running, subjects: Sequence[Subject], asked: Parameters) -> list[Job]:
-    """Ask each Prometheus about all that it declares to reach, without what is not available on this host."""
+def check(running: Running, subject: Subject, asked: Parameters) -> Checked:
+    """Ask one Prometheus about all that it declares to reach, without what is not available on this host."""
     names = {alias: one.name for one in running.subjects for alias in one.spec["aliases"]}
-    return [
-        partial(
-            check,
-            one.endpoint(asked["port"]),
-            one.pid,
-            [reach["to"] for reach in one.spec["reaches"] if connections.split(reach["to"])[0] not in running.left_out],
-            names,
-        )
-        for one in subjects
-    ]
+    peers = [reach["to"] for reach in subject.spec["reaches"]]
+    expected = [peer for peer in peers if connections.split(peer)[0] not in running.left_out]
+    return wait_for_targets(subject.endpoint(asked["port"]), subject.pid, expected, names)
 
 
-def check(endpoint: Endpoint, pid: int, expected: Iterable[str], names: dict[str, str]) -> Checked:
+def wait_for_targets(endpoint: Endpoint, pid: int, expected: Iterable[str], names: dict[str, str]) -> Checked:
     """Wait until every target is scraped, or until the wait is over.
 
     :param endpoint: Prometheus
@@ -137,4 +129,4 @@ def down(prometheus: str, target: dict[str, Any], own: Answer, names: dict[str, 
     return Finding("scraped", name, f"{prometheus} could not scrape {url}", evidence, mend)
 
 
-KIND = Kind("scraped", "metric targets", jobs, spec.record({"port": (spec.port, ...)}))
+KIND = Kind("scraped", "metric targets", each(check), spec.record({"port": (spec.port, ...)}))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import StackFirewall
 from ansible_collections.sse.platform.plugins.module_utils.host import iptables
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
-from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Job, Kind
+from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Kind, together
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,21 +16,16 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
 
 
-def jobs(running: Running, _: Sequence[Subject], __: None) -> list[Job]:
-    """Read the rules of the kernel once."""
-    return [partial(check, running.releases[0]["stack"], running.state_directory)]
-
-
-def check(stack: str, state_directory: str) -> Checked:
+def check(running: Running, _: Sequence[Subject], __: None) -> Checked:
     """Compare the rules in the kernel with those of every project of the stack."""
-    found = StackFirewall(stack, state_directory)
+    found = StackFirewall(running.releases[0]["stack"], running.state_directory)
     if not found.places:
-        return Checked([], 0, [f"this engine has no chain {iptables.PARENT}, so no rule closes the stack"])
-    if found.is_closed_to(newest_releases(state_directory)):
-        return Checked([])
+        return Checked(verified=0, notes=[f"this engine has no chain {iptables.PARENT}, so no rule closes the stack"])
+    if found.is_closed_to(newest_releases(running.state_directory)):
+        return Checked()
     evidence = "the chain holds other rules, too few rules, or is not called"
     wrong = "the rules of the stack firewall are not in place"
     return Checked([Finding("stack-firewall", found.chain, wrong, evidence, ("./sse up",))], 0)
 
 
-KIND = Kind("stack-firewall", "firewall", jobs)
+KIND = Kind("stack-firewall", "firewall", together(check))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from ansible_collections.sse.platform.plugins.module_utils.host.http import HTTP_ERRORS, Endpoint
 from ansible_collections.sse.platform.plugins.module_utils.model import spec
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
-from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Job, Kind
+from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Kind, together
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks.http_answer import serving
 
 if TYPE_CHECKING:
@@ -30,20 +29,17 @@ class Parameters(TypedDict):
     sockets: dict[str, str]
 
 
-def jobs(running: Running, subjects: Sequence[Subject], asked: Parameters) -> list[Job]:
-    """Open one stream through the proxy."""
-    by_name = {one.name: asked["sockets"].get(one.spec["container"], "") for one in subjects}
-    sockets = {name: path for name, path in by_name.items() if path}
-    return [partial(follow, running, one.pid, asked, sockets) for one in running.named([asked["through"]]) if sockets]
-
-
-def follow(running: Running, pid: int, asked: Parameters, sockets: Mapping[str, str]) -> Checked:
-    """Find a port of the proxy that leads to the API; where none does, the check of deliveries says so."""
+def check(running: Running, subjects: Sequence[Subject], asked: Parameters) -> Checked:
+    """Open one stream through the proxy. Where no port of it leads to the API, the check of deliveries says so."""
     proxy = serving(running.published(asked["through"]), asked["health"])
-    return check(proxy, pid, asked["stream"], sockets) if proxy else Checked([], 0)
+    sockets = {one.name: asked["sockets"].get(one.spec["container"], "") for one in subjects}
+    if proxy is None:
+        return Checked(verified=0)
+    [pid] = [one.pid for one in running.named([asked["through"]])]
+    return arrives(proxy, pid, asked["stream"], sockets)
 
 
-def check(proxy: Endpoint, pid: int, stream: str, sockets: Mapping[str, str]) -> Checked:
+def arrives(proxy: Endpoint, pid: int, stream: str, sockets: Mapping[str, str]) -> Checked:
     """Open a stream at the proxy, and look for its connection among those of the sockets.
 
     A connection over a Unix socket belongs to the network namespace of the process that opened it: the proxy.
@@ -58,7 +54,7 @@ def check(proxy: Endpoint, pid: int, stream: str, sockets: Mapping[str, str]) ->
         response = connection.getresponse()
         name = response.getheader("X-Replica", "")
         response.readline(1000)
-        if name not in sockets:
+        if not sockets.get(name):
             evidence = f"{response.status} of {name or 'the proxy itself'}"
             return Checked([Finding("unix-socket", proxy.name, wrong, evidence, ("./sse status",))], 0)
         found = connections(Path(f"/proc/{pid}/net/unix").read_text(), sockets[name])
@@ -68,7 +64,7 @@ def check(proxy: Endpoint, pid: int, stream: str, sockets: Mapping[str, str]) ->
     finally:
         connection.close()
     if found:
-        return Checked([])
+        return Checked()
     advice = f"# May the user and groups of {proxy.name} write {sockets[name]} of {name}? Its log names the error."
     mend = (advice, f"./sse logs {proxy.name}")
     return Checked([Finding("unix-socket", name, wrong, "the proxy used TCP", mend)], 0)
@@ -80,16 +76,10 @@ def connections(table: str, path: str) -> int:
     return sum(len(row) == 8 and row[5] == CONNECTED and row[7] == path for row in rows)
 
 
-KIND = Kind(
-    "unix-socket",
-    "streams over a Unix socket",
-    jobs,
-    spec.record(
-        {
-            "through": (spec.short_name, ...),
-            "health": (spec.absolute, ...),
-            "stream": (spec.absolute, ...),
-            "sockets": (spec.dict_of(spec.short_name, spec.absolute), ...),
-        }
-    ),
-)
+PARAMETERS = {
+    "through": (spec.short_name, ...),
+    "health": (spec.absolute, ...),
+    "stream": (spec.absolute, ...),
+    "sockets": (spec.dict_of(spec.short_name, spec.absolute), ...),
+}
+KIND = Kind("unix-socket", "streams over a Unix socket", together(check), spec.record(PARAMETERS))

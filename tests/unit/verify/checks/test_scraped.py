@@ -41,23 +41,23 @@ class Prometheus:
 
 def test_targets_that_are_up_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     Prometheus(monkeypatch, api(target("up")))
-    assert scraped.check(ENDPOINT, 1, ["kafka:7071"], NAMES) == ([], 1, [])
+    assert scraped.wait_for_targets(ENDPOINT, 1, ["kafka:7071"], NAMES) == ([], 1, [])
 
 
 def test_a_target_that_prometheus_was_not_told_of_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     Prometheus(monkeypatch, api(target("up")))
-    [finding], proved, _ = scraped.check(ENDPOINT, 1, ["kafka:7071", "app-1:8000"], NAMES)
+    [finding], proved, _ = scraped.wait_for_targets(ENDPOINT, 1, ["kafka:7071", "app-1:8000"], NAMES)
     assert (finding.subject, finding.wrong, proved) == ("sse-prometheus", "app-1:8000 is not among its targets", 1)
 
 
 def test_a_prometheus_that_just_started_is_given_time_to_learn_of_its_targets(monkeypatch: pytest.MonkeyPatch) -> None:
     Prometheus(monkeypatch, api(), api(), api(target("up")))
-    assert scraped.check(ENDPOINT, 1, ["kafka:7071"], NAMES) == ([], 1, [])
+    assert scraped.wait_for_targets(ENDPOINT, 1, ["kafka:7071"], NAMES) == ([], 1, [])
 
 
 def test_a_target_that_is_down_is_told_with_both_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     Prometheus(monkeypatch, api(target("down", error="timed out")), own=0)
-    [finding], proved, _ = scraped.check(ENDPOINT, 1, [], NAMES)
+    [finding], proved, _ = scraped.wait_for_targets(ENDPOINT, 1, [], NAMES)
     assert (finding.subject, finding.evidence, proved) == (
         "sse-kafka",
         "timed out; asked in its place: connection refused",
@@ -67,32 +67,32 @@ def test_a_target_that_is_down_is_told_with_both_answers(monkeypatch: pytest.Mon
 
 def test_a_target_that_came_back_is_waited_for_until_the_next_scrape(monkeypatch: pytest.MonkeyPatch) -> None:
     Prometheus(monkeypatch, api(target("down")), api(target("down")), api(target("up")))
-    assert scraped.check(ENDPOINT, 1, [], NAMES) == ([], 1, [])
+    assert scraped.wait_for_targets(ENDPOINT, 1, [], NAMES) == ([], 1, [])
 
 
 def test_a_target_that_answers_us_but_never_prometheus_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     Prometheus(monkeypatch, api(target("down", error="401")))
-    [finding], _, _ = scraped.check(ENDPOINT, 1, [], NAMES)
+    [finding], _, _ = scraped.wait_for_targets(ENDPOINT, 1, [], NAMES)
     assert finding.evidence.startswith("401; asked in its place: still so after")
 
 
 def test_before_the_first_scrape_an_answer_to_us_is_enough_and_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
     Prometheus(monkeypatch, api(target("unknown"), target("up")))
-    findings, proved, notes = scraped.check(ENDPOINT, 1, [], NAMES)
+    findings, proved, notes = scraped.wait_for_targets(ENDPOINT, 1, [], NAMES)
     assert (findings, proved) == ([], 2)
     assert notes == ["1 of 2 targets answer but wait for Prometheus' first scrape"]
 
 
 def test_before_the_first_scrape_silence_is_a_finding_when_the_wait_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     Prometheus(monkeypatch, api(target("unknown")), own=0)
-    [finding], _, _ = scraped.check(ENDPOINT, 1, [], NAMES)
+    [finding], _, _ = scraped.wait_for_targets(ENDPOINT, 1, [], NAMES)
     assert finding.subject == "sse-kafka"
 
 
 @pytest.mark.parametrize("answer", [Answer(503, "starting"), Answer(200, "<html>"), Answer(0, "refused")])
 def test_a_prometheus_that_does_not_answer_is_a_finding(monkeypatch: pytest.MonkeyPatch, answer: Answer) -> None:
     Prometheus(monkeypatch, answer)
-    [finding], proved, _ = scraped.check(ENDPOINT, 1, [], NAMES)
+    [finding], proved, _ = scraped.wait_for_targets(ENDPOINT, 1, [], NAMES)
     assert (finding.subject, finding.evidence, proved) == ("sse-prometheus", answer.shown, 0)
 
 
@@ -101,7 +101,7 @@ SOURCES = Answer(200, json.dumps([{"uid": "p1", "name": "Prometheus", "url": "ht
 
 def judged(monkeypatch: pytest.MonkeyPatch, listed: Answer, health: Answer) -> tuple[list[str], int, list[str]]:
     monkeypatch.setattr(datasources, "request", lambda _, __, path, **___: health if "/uid/" in path else listed)
-    findings, proved, notes = datasources.check(Endpoint("sse-grafana", "10.99.0.15", 3000), "admin", "secret")
+    findings, proved, notes = datasources.ask(Endpoint("sse-grafana", "10.99.0.15", 3000), "admin", "secret")
     return [finding.evidence for finding in findings], proved, list(notes)
 
 

@@ -12,6 +12,7 @@ from socketserver import ThreadingUnixStreamServer
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.host import http
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint
+from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks import unix_socket
 
 STREAM = "/api/v1/stream?channel=sse-platform.verify"
@@ -68,14 +69,14 @@ def test_only_accepted_connections_of_the_path_count() -> None:
 
 def test_a_stream_over_the_socket_is_proved(path: str) -> None:
     nginx = Endpoint("sse-nginx", path, 0)  # as if nginx had handed the stream on
-    assert unix_socket.check(nginx, os.getpid(), STREAM, {"sse-app-1": path}) == ([], 1, ())
+    assert unix_socket.arrives(nginx, os.getpid(), STREAM, {"sse-app-1": path}) == Checked()
 
 
 def test_a_stream_that_went_over_tcp_is_told(path: str) -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Replica)
     stop = started(server)
     try:
-        (finding,), verified, _ = unix_socket.check(
+        (finding,), verified, _ = unix_socket.arrives(
             Endpoint("sse-nginx", "127.0.0.1", server.server_port), os.getpid(), STREAM, {"sse-app-1": path}
         )
     finally:
@@ -84,7 +85,7 @@ def test_a_stream_that_went_over_tcp_is_told(path: str) -> None:
 
 
 def test_a_stream_of_no_such_replica_is_told(path: str) -> None:
-    (finding,), _, _ = unix_socket.check(Endpoint("sse-nginx", path, 0), os.getpid(), STREAM, {"sse-app-2": path})
+    (finding,), _, _ = unix_socket.arrives(Endpoint("sse-nginx", path, 0), os.getpid(), STREAM, {"sse-app-2": path})
     assert finding.evidence == "200 of sse-app-1"
 
 
