@@ -91,11 +91,7 @@ def describe_networks(
                 "internal": network["Internal"],
                 "labels": network["Labels"] or {},
                 "device": device or f"br-{network['Id'][:12]}",
-                "containers": sorted(
-                    answers.name_of(one)
-                    for one in containers
-                    if network["Name"] in (one["NetworkSettings"]["Networks"] or {})
-                ),
+                "containers": sorted(answers.name_of(one) for one in containers if name in answers.networks_of(one)),
             }
         )
     return found
