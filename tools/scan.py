@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import socket
 import sys
-from typing import Any
 
 import containers
 
@@ -52,7 +51,7 @@ def say(text: str) -> None:
     sys.stderr.write(f"sse: {text}\n")
 
 
-def reached_at(host: containers.Host, asked: list[str], known: dict[str, Any]) -> list[str]:
+def reached_at(host: containers.Host, asked: list[str], known: outside.Known) -> list[str]:
     """Return the addresses of the host to try from here: the asked ones or, where none is asked, those of its name."""
     own = known["outer"]
     for one in asked:
@@ -77,7 +76,7 @@ def hostname(ssh: tuple[str, ...]) -> str:
     return next(line.split()[1] for line in lines if line.startswith("hostname "))
 
 
-def from_here(known: dict[str, Any], addresses: list[str], ports: list[int]) -> outside.View:
+def from_here(known: outside.Known, addresses: list[str], ports: list[int]) -> outside.View:
     """Look from this machine."""
     wanted = [(address, port) for address in addresses for port in ports]
     most = outside.longest(len(wanted), outside.AFAR_SECONDS)

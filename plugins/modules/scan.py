@@ -65,7 +65,7 @@ known:
 """
 
 from functools import partial
-from typing import Any, cast
+from typing import Literal
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
@@ -73,6 +73,8 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor.gather.engine 
 from ansible_collections.sse.platform.plugins.module_utils.host import machine, namespace, neighbour
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.verify import outside
+
+KEYS: tuple[Literal["address", "address6"], ...] = ("address", "address6")
 
 
 def main() -> None:
@@ -98,8 +100,11 @@ def main() -> None:
     seen = machine.observe(directory)
     if seen["engine"] is None:
         module.fail_json(msg=f"No Docker Engine answers here: {seen['engine_error']}. ./sse doctor tells more.")
-    seen_by_doctor = cast("list[dict[str, Any]]", containers(stack))
-    known = outside.knowledge(cast("dict[str, Any]", seen), releases, seen_by_doctor, module.params["allow"])
+    there = [
+        outside.Seen(one["name"], [each[key] for each in one["networks"].values() for key in KEYS], one["published"])
+        for one in containers(stack)
+    ]
+    known = outside.knowledge(seen, releases, there, module.params["allow"])
     taken = [
         *(one["destination"] for one in seen["routes"]),
         *(each for one in seen["interfaces"] for each in one["addresses"]),

@@ -1,4 +1,4 @@
-"""What answers to others: every port of the host and of the stack's containers, beside what the releases declare."""
+"""What answers to other machines: every port of the host and of the stack's containers, compared with the releases."""
 
 from __future__ import annotations
 
@@ -6,24 +6,26 @@ import contextlib
 import ipaddress
 import resource
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from ansible_collections.sse.platform.plugins.module_utils.host import tcp
 from ansible_collections.sse.platform.plugins.module_utils.model import connections
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import is_loopback, url_host
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks import published_ports
+from ansible_collections.sse.platform.plugins.module_utils.verify.checks.published_ports import Publication
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.host.tcp import Target
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import HostFacts, Release
 
-Json = dict[str, Any]
+Claim = tuple[str, int, str]  # an address, a port, and who is there
 
-# A closed port answers by a reset at once, and leaves no entry in the connection tracking of the host; only where a
-# firewall drops does a batch take all of its time.
+# A closed port answers by a reset at once, and leaves no entry in the connection tracking of the host. Only where a
+# firewall drops packets does a batch take all of its time.
 AT_ONCE = 2048
 SPARE_FILES = 64
 BESIDE_SECONDS = 0.5  # within one host a connection takes microseconds
@@ -32,8 +34,31 @@ ALL_PORTS = "1-65535"
 SSH = "sshd"
 
 
+class Seen(NamedTuple):
+    """One container of the host: its addresses, and the ports that it publishes."""
+
+    name: str
+    addresses: list[str]
+    published: Iterable[Publication]
+
+
+class Known(TypedDict):
+    """What an answer is judged by. It is plain data, for whoever looks from another machine."""
+
+    outer: list[str]  # addresses of the host where others reach it
+    inner: list[str]  # addresses of the host on bridges of the engine
+    inside: dict[str, str]  # container of the stack by address
+    listens: dict[str, list[int]]  # declared ports by container
+    declared: list[Claim]  # published ports that others may reach
+    allow_from: list[str]
+    published: list[Claim]  # by all containers of the host
+    listeners: list[Claim]  # processes of the host
+    client: str  # where the SSH connection comes from
+    allowed: list[int]  # ports that something else on the host may serve to others
+
+
 class Answer(NamedTuple):
-    """Somebody who answers, and by what right."""
+    """Somebody who answers, and the reason why that is right."""
 
     address: str
     port: int
@@ -66,7 +91,7 @@ class View(NamedTuple):
 def ports_of(text: str) -> list[int]:
     """Read ports and ranges: ``80,443,8000-9000``.
 
-    :raises ValueError: naming what is not accepted
+    :raises ValueError: for a part that is neither, naming it
     """
     found: set[int] = set()
     for part in text.split(","):
@@ -76,61 +101,46 @@ def ports_of(text: str) -> list[int]:
         except ValueError:
             ends = (0, 0)
         if not 1 <= ends[0] <= ends[1] <= 65535:
-            raise ValueError(f"'{part}' is no port: accepted are numbers and ranges, such as 80,443,8000-9000")
+            raise ValueError(f"'{part}' is no port: expected numbers and ranges, such as 80,443,8000-9000")
         found.update(range(ends[0], ends[1] + 1))
     return sorted(found)
 
 
-def knowledge(host: Json, releases: Sequence[Release], containers: Sequence[Json], allowed: list[int]) -> Json:
-    """Gather what an answer is judged by, as plain data.
-
-    :param host: the host fact
-    :param containers: of the host, as doctor describes them
-    :param allowed: ports that something else on the host serves to others, by the user's word
-    """
+def knowledge(host: HostFacts, releases: Sequence[Release], containers: Sequence[Seen], allowed: list[int]) -> Known:
+    """Gather what an answer is judged by."""
     bridges = {one["device"] for one in host["networks"]}
     addresses = [(one["name"], each.partition("/")[0]) for one in host["interfaces"] for each in one["addresses"]]
     own = dict.fromkeys(one for one in addresses if one[0] != "lo")
     ours = connections.containers_of(releases)
+    ports = [(port["host_ip"], port["host_port"], name) for name, one in ours.items() for port in one["ports"]]
+    listeners = [one for one in host["listeners"] if one["protocol"] == "tcp"]
     return {
         "outer": [address for name, address in own if name not in bridges],
         "inner": [address for name, address in own if name in bridges],
-        "inside": {
-            address: one["name"]
-            for one in containers
-            if one["name"] in ours
-            for endpoint in one["networks"].values()
-            for address in (endpoint["address"], endpoint["address6"])
-            if address
-        },
+        "inside": {address: one.name for one in containers if one.name in ours for address in one.addresses if address},
         "listens": {name: one["listens"] for name, one in ours.items()},
-        "declared": [
-            [port["host_ip"], port["host_port"], name]
-            for name, one in ours.items()
-            for port in one["ports"]
-            if not is_loopback(port["host_ip"])
-        ],
+        "declared": [one for one in ports if not is_loopback(one[0])],
         "allow_from": sorted({one for release in releases for one in release["allow_from"]}),
-        "published": [[ip, port, one["name"]] for one in containers for ip, port, _ in one["published"]],
-        "listeners": [
-            [one["address"], one["port"], one["process"]] for one in host["listeners"] if one["protocol"] == "tcp"
-        ],
+        "published": [(port.host_ip, port.host_port, one.name) for one in containers for port in one.published],
+        "listeners": [(one["address"], one["port"], one["process"]) for one in listeners],
         "client": host["ssh_client"],
         "allowed": allowed,
     }
 
 
-def targets(known: Json, ports: list[int], more: Iterable[str] = ()) -> list[Target]:
+def targets(known: Known, ports: list[int], more: Iterable[str] = ()) -> list[Target]:
     """List what to try.
 
-    Every port where others reach the host; on the bridges' addresses, which nobody else routes, what somebody on the
-    host could answer on; and what containers listen on, at their own addresses.
+    At addresses where others reach the host, that is every port. At the addresses of bridges, which no other host
+    routes, it is each port that something on the host could answer on. At the containers' own addresses, it is what
+    they listen on.
 
     :param more: further addresses of the host
     """
-    outer = list(dict.fromkeys([*known["outer"], *more]))
-    listens = {port for each in known["listens"].values() for port in each}
-    suspects = listens | {port for key in ("declared", "published", "listeners") for _, port, _ in known[key]}
+    outer = dict.fromkeys([*known["outer"], *more])
+    suspects = {port for each in known["listens"].values() for port in each}
+    claims = [*known["declared"], *known["published"], *known["listeners"]]
+    suspects |= {port for _, port, _ in claims}
     found = [(address, port) for address in outer for port in ports]
     found += [(address, port) for address in known["inner"] for port in sorted(suspects.intersection(ports))]
     found += [
@@ -145,7 +155,7 @@ def targets(known: Json, ports: list[int], more: Iterable[str] = ()) -> list[Tar
 
 
 def room() -> int:
-    """Allow this process as many open files as a batch needs, and return how many may be tried at once."""
+    """Allow this process the open files that a batch needs, and return how many ports may be tried at once."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = AT_ONCE + SPARE_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -157,12 +167,12 @@ def room() -> int:
 
 
 def longest(count: int, seconds: float) -> float:
-    """How long that many can take, in seconds: as if a firewall dropped all of them."""
+    """Return how many seconds that many ports can take: as if a firewall dropped every packet."""
     return -(-count // AT_ONCE) * seconds
 
 
 def look(wanted: Sequence[Target], seconds: float, told: Callable[[int, int], None] | None = None) -> set[Target]:
-    """Connect to each from the namespace of the calling thread; return who answers.
+    """Connect to each from the network namespace of the calling thread, and return those that answer.
 
     :param told: called after each batch with how many were tried, and how many answer
     """
@@ -176,12 +186,13 @@ def look(wanted: Sequence[Target], seconds: float, told: Callable[[int, int], No
     return found
 
 
-def silent(known: Json, source: str, required: Iterable[str], answering: set[Target]) -> list[Finding]:
-    """Ask again, with patience, for each declared port that did not answer on an address where it must.
+def silent(known: Known, source: str, required: Iterable[str], answering: set[Target]) -> list[Finding]:
+    """Try each declared port again, with patience, at each address where it must answer.
 
-    A busy server's queue may have been full; and docker-proxy accepts for a dead container, and hangs up.
+    The queue of a busy server may have been full. And docker-proxy accepts for a dead container, and hangs up.
 
-    :param source: the address that is looked from
+    :param source: the address that this machine looks from
+    :param answering: gets what answers
     """
     if not admitted(known, source):
         return []
@@ -204,19 +215,19 @@ def silent(known: Json, source: str, required: Iterable[str], answering: set[Tar
 
 
 def covers(host_ip: str, address: str) -> bool:
-    """Tell whether what is bound to one address answers on another: the same, or all of its family."""
+    """Tell whether a port on one address answers at another: the same one, or any where it is on all of its family."""
     one, other = ipaddress.ip_address(host_ip), ipaddress.ip_address(address)
     return one == other or (one.is_unspecified and one.version == other.version)
 
 
-def admitted(known: Json, source: str) -> bool:
+def admitted(known: Known, source: str) -> bool:
     """Tell whether `exposure_allow_from` lets an address in."""
     allowed = [ipaddress.ip_network(one) for one in known["allow_from"]]
     return not allowed or any(ipaddress.ip_address(source) in one for one in allowed)
 
 
-def right(known: Json, source: str, address: str, port: int) -> tuple[str, str]:
-    """Tell who answers, and by what right; that is empty where there is none."""
+def right(known: Known, source: str, address: str, port: int) -> tuple[str, str]:
+    """Return who answers, and the reason why that is right; the reason is empty where there is none."""
     inside = known["inside"].get(address)
     if inside:
         return inside, ""
@@ -224,7 +235,7 @@ def right(known: Json, source: str, address: str, port: int) -> tuple[str, str]:
     if declared and admitted(known, source):
         return declared[0], "declared"
     published = [name for ip, number, name in known["published"] if number == port and covers(ip, address)]
-    # A socket on :: takes IPv4 too, unless it is told not to.
+    # A socket on :: takes IPv4, too, unless its program forbids it.
     processes = [
         process for ip, number, process in known["listeners"] if number == port and (covers(ip, address) or ip == "::")
     ]
@@ -236,15 +247,15 @@ def right(known: Json, source: str, address: str, port: int) -> tuple[str, str]:
     return who, ""
 
 
-def judge(known: Json, source: str, answering: Iterable[Target]) -> tuple[list[Answer], list[Finding]]:
-    """Set what answers beside what is declared."""
+def judge(known: Known, source: str, answering: Iterable[Target]) -> tuple[list[Answer], list[Finding]]:
+    """Compare what answers with what is declared."""
     found = sorted(answering, key=lambda one: (ipaddress.ip_address(one[0]).version, ipaddress.ip_address(one[0]), one))
     answers = [Answer(address, port, *right(known, source, address, port)) for address, port in found]
     return answers, [undeclared(known, one) for one in answers if not one.right]
 
 
-def undeclared(known: Json, one: Answer) -> Finding:
-    """Say that somebody answers without a right, and what to do."""
+def undeclared(known: Known, one: Answer) -> Finding:
+    """Describe an answer for which there is no reason."""
     publishers = {name for _, _, name in known["published"]}
     if one.address in known["inside"]:
         mend = ("# The stack firewall should refuse this.", "./sse doctor")
@@ -264,18 +275,18 @@ def shown(address: str, port: int) -> str:
 
 
 def view(
-    known: Json,
+    known: Known,
     place: tuple[str, str],
     wanted: Sequence[Target],
     required: Iterable[str],
     seconds: float,
     told: Callable[[int, int], None] | None = None,
 ) -> View:
-    """Look from the namespace of the calling thread, and judge what is seen.
+    """Look from the network namespace of the calling thread, and judge what answers.
 
-    :param place: where that is, for people, and its address as the host sees it
+    :param place: where that is, in words, and its address as the host sees it
     :param required: addresses of the host where each declared port must answer
-    :param seconds: until a port that says nothing counts as closed
+    :param seconds: until a port that does not answer counts as closed
     """
     begun = time.monotonic()
     answering = look(wanted, seconds, told)

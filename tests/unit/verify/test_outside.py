@@ -17,13 +17,14 @@ import pytest
 import scan
 from ansible_collections.sse.platform.plugins.module_utils.host import namespace, neighbour
 from ansible_collections.sse.platform.plugins.module_utils.verify import outside
+from ansible_collections.sse.platform.plugins.module_utils.verify.checks.published_ports import Publication
 
 HOME = "127.0.0.1"
 OUTER, OUTER6, INNER, NGINX, REDIS = "192.0.2.5", "2001:db8::5", "10.99.0.1", "10.99.0.10", "10.99.0.11"
 NGINX6, CLIENT = "fd00:99::a", "198.51.100.7"
 
 
-def known(**changes: Any) -> dict[str, Any]:
+def known(**changes: Any) -> Any:
     """A host in production: nginx on every IPv4 address, Redis on loopback, sshd, and somebody's container."""
     return {
         "outer": [OUTER, OUTER6],
@@ -84,7 +85,7 @@ def test_every_port_is_tried_where_others_are_and_what_could_answer_elsewhere() 
 
 
 def test_knowledge_is_read_from_host_releases_and_containers() -> None:
-    host = {
+    host: Any = {
         "networks": [{"device": "br-sse"}, {"device": "docker0"}],
         "interfaces": [
             {"name": "lo", "addresses": ["127.0.0.1/8"]},
@@ -104,26 +105,24 @@ def test_knowledge_is_read_from_host_releases_and_containers() -> None:
         "ports": [{"host_ip": "0.0.0.0", "host_port": 80}, {"host_ip": "127.0.0.1", "host_port": 81}],
     }
     release: Any = {"containers": {"sse-nginx": nginx}, "allow_from": ["192.0.2.0/24"]}
-    endpoints = {"n": {"address": NGINX, "address6": NGINX6}, "m": {"address": "", "address6": ""}}
-    guest = {"n": {"address": "10.99.0.130", "address6": ""}}
-    containers = [
-        {"name": "sse-nginx", "networks": endpoints, "published": []},
-        {"name": "guest", "networks": guest, "published": [["::", 8081, 80]]},
+    there = [
+        outside.Seen("sse-nginx", [NGINX, NGINX6, "", ""], []),
+        outside.Seen("guest", ["10.99.0.130", ""], [Publication("::", 8081, 80)]),
     ]
-    found = outside.knowledge(host, [release], containers, [25])
+    found = outside.knowledge(host, [release], there, [25])
     assert (found["outer"], found["inner"]) == ([OUTER, OUTER6], [INNER])
     assert found["inside"] == {NGINX: "sse-nginx", NGINX6: "sse-nginx"}
-    assert found["declared"] == [["0.0.0.0", 80, "sse-nginx"]]
-    assert found["listeners"] == [["0.0.0.0", 22, "sshd (pid 1)"]]
+    assert found["declared"] == [("0.0.0.0", 80, "sse-nginx")]
+    assert found["listeners"] == [("0.0.0.0", 22, "sshd (pid 1)")]
     assert (found["allow_from"], found["client"], found["allowed"]) == (["192.0.2.0/24"], CLIENT, [25])
-    assert found["published"] == [["::", 8081, "guest"]]
+    assert found["published"] == [("::", 8081, "guest")]
 
 
 def test_ports_are_numbers_and_ranges_and_anything_else_is_refused_by_name() -> None:
     assert outside.ports_of("443, 80,8000-8002") == [80, 443, 8000, 8001, 8002]
     assert len(outside.ports_of(outside.ALL_PORTS)) == 65535
     for text in ("", "0", "65536", "80-", "9-8", "http", "1-2-3"):
-        with pytest.raises(ValueError, match=r"accepted are numbers and ranges"):
+        with pytest.raises(ValueError, match=r"expected numbers and ranges"):
             outside.ports_of(text)
 
 
