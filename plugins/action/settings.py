@@ -12,12 +12,11 @@ from typing import Any
 
 import yaml
 from ansible.errors import AnsibleActionFail, AnsibleError
-from ansible.plugins.action import ActionBase
 from ansible_collections.sse.platform.plugins.module_utils.settings import conversion, cross_rules, names, network
 from ansible_collections.sse.platform.plugins.module_utils.settings.options import Option, load
 from ansible_collections.sse.platform.plugins.module_utils.settings.values import expected
+from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import COLLECTION, ControllerAction
 
-COLLECTION = Path(__file__).resolve().parents[2]
 # A value may refer to variables that refer to others; each pass resolves one level.
 PASSES = 5
 # Facts of this collection that begin with a role's name.
@@ -26,24 +25,17 @@ OWN_FACTS = ("stack_declarations", "stack_outcome", "network_steps")
 FOREIGN = "stack_foreign_variables"
 
 
-class ActionModule(ActionBase):
-    """Runs on the controller only; the managed host is not touched."""
+class ActionModule(ControllerAction):
+    """Checks the settings on the controller."""
 
-    _supports_check_mode = True
-    _supports_diff = False
-    _requires_connection = False
-    TRANSFERS_FILES = False
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def decide(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return the fact ``settings``, or fail with every problem in one message."""
-        result = super().run(tmp, task_vars)
-        self.validate_argument_spec({})
         by_role = load(COLLECTION / "roles", _read_yaml)
         options = {name: option for role in by_role.values() for name, option in role.items()}
-        variables = {**self._defaults(by_role, task_vars or {}), **(task_vars or {})}
+        variables = {**self._defaults(by_role), **self.variables}
 
         settings, refused = self._convert(options, variables)
-        misspelt, strangers = names.unknown_names(self._given(variables), options, by_role, settings.get(FOREIGN, []))
+        misspelt, strangers = names.unknown_names(self._given(), options, by_role, settings.get(FOREIGN, []))
         broken = cross_rules.problems(settings, options, _is_readable)
         problems = [*misspelt, *refused, *broken, *self._file_problems(settings, options)]
         if problems:
@@ -51,25 +43,24 @@ class ActionModule(ActionBase):
             lines = "".join(f"\n  - {problem}" for problem in problems)
             raise AnsibleActionFail(f"{count} not accepted, and nothing was changed:{lines}")
 
-        settings.update(network.derived(settings))
-        result["warnings"] = strangers
-        result["ansible_facts"] = {"settings": settings}
-        # With a secret among the settings, -v prints no result at all.
-        result["_ansible_no_log"] = any(option.get("no_log") and settings.get(name) for name, option in options.items())
-        return result
+        return {
+            "warnings": strangers,
+            "ansible_facts": {"settings": {**settings, **network.derived(settings)}},
+            # With a secret among the settings, -v prints no result at all.
+            "_ansible_no_log": any(option.get("no_log") and settings.get(name) for name, option in options.items()),
+        }
 
-    @staticmethod
-    def _given(variables: dict[str, Any]) -> list[str]:
+    def _given(self) -> list[str]:
         """Return the names that the inventory and -e bring, without those of plays, roles and Ansible itself."""
-        given = variables["hostvars"].raw_get(variables["inventory_hostname"])
+        given = self.variables["hostvars"].raw_get(self.variables["inventory_hostname"])
         return [name for name in given if not name.startswith(("_", "ansible_")) and name not in OWN_FACTS]
 
-    def _defaults(self, by_role: Mapping[str, Mapping[str, Option]], variables: Mapping[str, Any]) -> dict[str, Any]:
+    def _defaults(self, by_role: Mapping[str, Mapping[str, Option]]) -> dict[str, Any]:
         """Return the defaults of roles that the play does not import, so that every command has the same settings."""
         defaults: dict[str, Any] = {}
         for role, options in by_role.items():
             path = COLLECTION / "roles" / role / "defaults/main.yml"
-            if any(name not in variables for name in options) and path.exists():
+            if any(name not in self.variables for name in options) and path.exists():
                 defaults.update(self._loader.load_from_file(str(path), trusted_as_template=True) or {})
         return defaults
 

@@ -1,4 +1,4 @@
-"""What runs: the containers that carry our labels, and whoever holds a name that we need."""
+"""What runs: the containers with our labels, and any other container that has a name which we need."""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ class Observed(NamedTuple):
 
     @property
     def release(self) -> int:
-        """The number of the release that created it; 0 where the label is missing."""
+        """Return the number of the release that created it; 0 where the label is missing."""
         label = self.label("release")
         return int(label) if label.isdigit() else 0

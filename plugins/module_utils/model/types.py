@@ -1,4 +1,4 @@
-"""The data that flows through the platform, from settings to releases to what a host shows.
+"""The data that flows through the platform: settings, declarations, specs, releases, and the facts about a host.
 
 These are plain dictionaries, because JSON and YAML carry them between the controller, the managed host and the release
 store. A key that is NotRequired may be absent, for instance in an older release.
@@ -109,6 +109,7 @@ class _Container(TypedDict):
     environment: dict[str, str]
     config: dict[str, dict[str, str]]  # directory -> file -> content
     secrets: dict[str, dict[str, SecretFile]]  # directory -> file
+    live_secrets: dict[str, dict[str, SecretFile]]  # the same; missing in the oldest releases
     data: dict[str, str]  # directory in the container -> directory below the container's data on the host
     binds: dict[str, str]  # path in the container -> path on the host, read-only
     tmpfs: dict[str, int]  # directory -> bytes
@@ -138,7 +139,6 @@ class Declaration(_Container):
     address: int | None
     segments: list[Segment]
     hosts: list[str]
-    live_secrets: dict[str, dict[str, SecretFile]]
 
 
 class Spec(_Container):
@@ -149,9 +149,8 @@ class Spec(_Container):
     networks: dict[str, str]  # network -> reserved IPv4 address; empty where the engine chooses one
     networks6: NotRequired[dict[str, str]]  # network -> reserved IPv6 address, where the networks have IPv6
     hosts: dict[str, str]  # name -> address, for /etc/hosts
-    live_secrets: dict[str, dict[str, SecretFile]]  # missing in the oldest releases
-    image_id: NotRequired[str | None]  # known on the host alone
-    fingerprints: NotRequired[dict[str, str | None]]  # of its secrets; known on the host alone
+    image_id: NotRequired[str | None]  # known on the host only
+    fingerprints: NotRequired[dict[str, str | None]]  # of its secrets, known on the host only
 
 
 # --- networks and releases

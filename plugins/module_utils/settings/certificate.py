@@ -14,30 +14,26 @@ class GivenFile(NamedTuple):
     """The variable that names a file, and the path that it has."""
 
     name: str
-    value: str
-
-    @property
-    def path(self) -> Path:
-        """Where the file is."""
-        return Path(self.value).expanduser()
+    path: str
 
     def problem(self, found: str, expected: str) -> str:
         """Return the sentence for what is wrong with the file."""
-        return f"{self.name} is '{self.value}': {found}; expected {expected}"
+        return f"{self.name} is '{self.path}': {found}; expected {expected}"
 
 
 def problems(certificate: GivenFile, key: GivenFile, now: dt.datetime) -> list[str]:
     """Say what is wrong with the pair, one sentence each."""
+    chain, secret = Path(certificate.path).expanduser(), Path(key.path).expanduser()
     found: list[str] = []
-    if key.path.stat().st_mode & 0o077:
+    if secret.stat().st_mode & 0o077:
         found.append(key.problem("others can read it", "a file of mode 0600"))
     try:
-        leaf = x509.load_pem_x509_certificates(certificate.path.read_bytes())[0]
+        leaf = x509.load_pem_x509_certificates(chain.read_bytes())[0]
     except ValueError:
         return [*found, certificate.problem("it is no certificate in PEM", "the certificate and its chain in PEM")]
     try:
-        # Without a password argument, OpenSSL would ask for one at the terminal. NGINX cannot ask for one.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate.path, key.path, password="")
+        # Without a password here, OpenSSL would ask for the one of an encrypted key at the terminal.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain, secret, password="")
     except (ssl.SSLError, ValueError) as error:
         reason = getattr(error, "reason", None) or "not readable"
         expected = "the certificate's own key in PEM, without a password"

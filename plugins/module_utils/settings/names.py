@@ -1,15 +1,15 @@
-"""Misspelt names of variables: which real name is near, and which names only share our prefix."""
+"""Names that no role has: some are misspelt, and some belong to others and only begin like ours."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-NEAR = 2  # edits between a misspelt name and a real one
+NEAR = 2  # at most so many edits lie between a misspelt name and the real one
 
 
 def edits(left: str, right: str, limit: int = NEAR) -> int:
-    """Levenshtein's distance, or limit + 1 once it is known to be larger."""
+    """Return the Levenshtein distance, or limit + 1 as soon as it is known to be larger."""
     if abs(len(left) - len(right)) > limit:
         return limit + 1
     row = list(range(len(right) + 1))
@@ -25,7 +25,10 @@ def edits(left: str, right: str, limit: int = NEAR) -> int:
 def unknown_names(
     names: Iterable[str], known: Iterable[str], prefixes: Iterable[str], ignored: Iterable[str] = ()
 ) -> tuple[list[str], list[str]]:
-    """Split names that no role has into problems (a real name is near) and warnings (only the prefix is ours)."""
+    """Split the unknown names into problems (a real name is near) and warnings (only the prefix is ours).
+
+    :param ignored: patterns of names that belong to somebody else
+    """
     real = sorted(known)
     starts = tuple(f"{prefix}_" for prefix in prefixes)
     problems: list[str] = []

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 class Refusal(TypedDict):
-    """A combination of settings that is refused."""
+    """A combination of values that is refused, and how to say so."""
 
-    when: dict[str, Any]  # by variable: its value, or `given` for any value that is not empty
+    when: dict[str, Any]  # by variable
     because: str
     expected: str
 
@@ -20,32 +20,31 @@ class Refusal(TypedDict):
 class Option(TypedDict, total=False):
     """One public variable."""
 
-    # From meta/argument_specs.yml, the keys that are read here.
+    # From meta/argument_specs.yml, as far as it is read here.
     type: str
     elements: str
     choices: list[str]
-    required: bool
     no_log: bool
-    # From meta/values.yml: which values of its type a variable may have.
-    format: str  # a name in FORMATS, or one of CHECKS in values.py
+    # From meta/values.yml: which values of its type the variable may have.
     minimum: int
     maximum: int
-    unit: str
-    pattern: str  # of the whole text
-    key_pattern: str  # of a dictionary
-    item_pattern: str
-    item_types: list[str]  # of the items of a dictionary: str, dict, bool
-    expected: str  # the values in words, where the other keys do not say it
-    # From meta/values.yml: how it depends on other variables.
-    needs: str  # the variable that must be given where this one is given
-    only_if: dict[str, Any]  # the settings that this variable is used with
+    unit: str  # such as seconds
+    pattern: str  # a regular expression for the whole text
+    key_pattern: str  # the same for every key of a dictionary
+    item_pattern: str  # the same for every item of a dictionary
+    item_types: list[str]  # of the items of a dictionary: str, dict or bool
+    format: str  # one of FORMATS below, or of CHECKS in values.py
+    expected: str  # the values in words, where the keys above do not tell them
+    # From meta/values.yml: how it depends on other settings.
+    needs: str  # where this variable is given, this other one must be given, too
+    only_if: dict[str, Any]  # this variable must not be given unless these settings have these values
     refused: list[Refusal]
-    # From meta/values.yml: what is tried on the controller, before anything changes.
+    # From meta/values.yml: what is tried on the controller before anything changes.
     read_by: str  # the Python module below app/ that will read the file
-    key_of: str  # the variable of the certificate that this file is the key of
+    key_of: str  # this file is the key of the certificate that this other variable names
 
 
-# What several variables of roles share: `format: size` stands for these keys.
+# What several variables have in common: `format: size` stands for these keys.
 FORMATS: dict[str, Option] = {
     "published_port": {"minimum": 1, "maximum": 65535},  # no two of them may be equal
     "size": {"pattern": "[1-9][0-9]*[kmg]", "expected": "a size such as 256m or 1g"},
