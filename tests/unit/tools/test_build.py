@@ -85,7 +85,7 @@ PLAY: list[dict[str, Any]] = [
             {"ansible.builtin.import_role": {"name": "sse.platform.services"}},
             {"sse.platform.release": {"projects": {"sse-platform": []}}},
             {"sse.platform.image_contexts": {"contexts": ["app", "dashboard", "roles/images/files/redis"]}},
-            {"ansible.builtin.copy": {"content": "{{ release | to_json }}", "dest": "{{ out }}", "mode": "0600"}},
+            {"ansible.builtin.copy": {"content": "{{ releases[0] | to_json }}", "dest": "{{ out }}", "mode": "0600"}},
         ],
     }
 ]
