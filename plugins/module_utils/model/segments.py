@@ -29,8 +29,8 @@ SEGMENTED: Final = "segmented"
 SEGMENTS: dict[Segment, bool] = {"network": False, "app": False, "data": True, "monitoring": True, "ports": False}
 FURTHER = tuple(SEGMENTS)[1:]
 # A container that is on internal networks only gets no published port, and no error. So a container that publishes
-# ports joins a bridge that it has for itself, cut from the subnet of `ports`. On a bridge that several share,
-# a name could resolve to an address that the stack firewall closes.
+# ports joins a bridge that it has for itself, cut from the subnet of `ports`. On a bridge that several share, a name
+# could resolve to an address that the stack firewall closes.
 PORTS: Final = "ports"
 OWN_PREFIX = 30  # holds the host's address and the container's
 OWN_BITS6 = 16  # in IPv6 there are enough addresses for a range of its own as well
