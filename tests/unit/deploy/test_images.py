@@ -246,7 +246,7 @@ def test_a_source_that_was_asked_for_is_taken_unasked(collection: Path) -> None:
 
 def test_an_incomplete_archive_is_refused_by_the_names_it_lacks(collection: Path, tmp_path: Path) -> None:
     archive = save(tmp_path / "images.tar", ["redis:8"])
-    with pytest.raises(images.ImagesError, match=r"lacks app, dashboard, kafka, nginx.*expected an") as refused:
+    with pytest.raises(images.ImagesError, match=r"lacks app, dashboard, .*kafka, .*nginx.*expected an") as refused:
         choose(collection, images_archive=archive)
     assert "redis," not in str(refused.value)
 
