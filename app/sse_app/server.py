@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import sys
-from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -64,7 +63,9 @@ class Server(uvicorn.Server):
 
 def main() -> int:
     """Run until told to stop; return 2 for an invalid configuration, 1 for a failure."""
-    signal.signal(signal.SIGTERM, _stop)  # until uvicorn sets its own handler, and after it has removed it
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(0)
+    )  # until uvicorn sets its own handler, and after it has removed it
     try:
         settings = load(os.environ)
         listeners = _listen(settings)
@@ -94,5 +95,5 @@ def _listen(settings: Settings) -> list[socket.socket]:
     return listeners
 
 
-def _stop(_signal: int, _frame: FrameType | None) -> None:
-    raise SystemExit(0)
+def _stop(*_: object) -> None:
+    sys.exit(0)

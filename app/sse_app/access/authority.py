@@ -73,10 +73,8 @@ class Authority:
         if settings.jwt_secret_file or settings.jwks_file:
             from sse_app.access import tokens  # noqa: PLC0415 - cryptography costs 9 MB and 0.1 s
 
-            for path, parse in (
-                (settings.jwt_secret_file, tokens.from_secrets),
-                (settings.jwks_file, tokens.from_jwks),
-            ):
+            files = (settings.jwt_secret_file, tokens.from_secrets), (settings.jwks_file, tokens.from_jwks)
+            for path, parse in files:
                 if path:
                     self._token_files.append(self._watch(path, parse))
             self._verifier = tokens.Verifier(lambda: self._tokens, settings)

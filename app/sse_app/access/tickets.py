@@ -5,7 +5,6 @@ credential behind it, has no more rights than that one, and is refused once that
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
@@ -51,7 +50,7 @@ class Signer:
         body, _, mac = text.partition(".")
         try:
             presented = _decoded(mac)
-        except (ValueError, binascii.Error):
+        except ValueError:
             return None
         genuine = False
         for key in self.keys():

@@ -49,13 +49,8 @@ class Problem(Exception):  # noqa: N818 - the word of the RFC
         super().__init__(detail)
         self.status = status
         self.headers = {"content-type": "application/problem+json", "cache-control": "no-store", **(headers or {})}
-        self.document: dict[str, object] = {
-            "type": "about:blank",
-            "title": HTTPStatus(status).phrase,
-            "status": status,
-            "detail": detail,
-            **members,
-        }
+        title = HTTPStatus(status).phrase
+        self.document = {"type": "about:blank", "title": title, "status": status, "detail": detail, **members}
 
     @classmethod
     def unexpected(cls) -> Self:

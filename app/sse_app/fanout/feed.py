@@ -20,9 +20,7 @@ _CHUNK = 1000  # records per read: about 10 ms of work
 _RETRY_SECONDS = (0.2, 2.0)  # between attempts to reach the log: the first pause and the longest
 _MARK_SECONDS = 5.0  # for a marker: an append without an answer must not keep a replica from reading
 logger = logging.getLogger(__name__)
-Offer = Callable[
-    [Ring, int, Draft], None
-]  # of each new record: the ring, the first offset that is new in it, the draft
+Offer = Callable[[Ring, int, Draft], None]  # a new record: the ring, its first new offset, the draft
 
 
 class Feed:

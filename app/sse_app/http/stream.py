@@ -114,7 +114,7 @@ class Streams:
             self.metrics.streams["direct"] += 1
         else:
             self.metrics.streams["send"] += 1
-            output = SendOutput(send, receive, subscriber, hub, self.settings.heartbeat_seconds)
+            output = SendOutput(send, receive, subscriber, self.settings.heartbeat_seconds)
         hub.add(subscriber, start.generation)
         self.authority.enter(subscriber, access.principal)
         end: StreamEnd = "error"

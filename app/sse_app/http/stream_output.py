@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from dataclasses import dataclass, field
 
 from sse_app.base.asgi import Receive, Scope, Send
 from sse_app.base.settings import Settings
@@ -60,40 +61,38 @@ class DirectOutput:
         self._writer.abort()
 
 
+@dataclass(slots=True)
 class SendOutput:
     """Writes by send(), for a server without direct writes: follows the hub itself, at a task switch for each sweep."""
 
-    def __init__(
-        self, send: Send, receive: Receive, subscriber: Subscriber, hub: Hub, heartbeat_seconds: float
-    ) -> None:
-        self._send = send
-        self._receive = receive
-        self._subscriber = subscriber
-        self._hub = hub
-        self._heartbeat_seconds = heartbeat_seconds
+    send: Send
+    receive: Receive
+    subscriber: Subscriber
+    heartbeat_seconds: float
+    watch: asyncio.Task[None] = field(init=False)
 
     async def __aenter__(self) -> None:
-        self._watch = asyncio.create_task(self._disconnected())
+        self.watch = asyncio.create_task(self._disconnected())
 
     async def __aexit__(self, *_: object) -> None:
-        self._watch.cancel()
+        self.watch.cancel()
 
     async def _disconnected(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
+        while (await self.receive())["type"] != "http.disconnect":
             pass
-        self._subscriber.lose()
+        self.subscriber.lose()
 
     async def write(self, frames: bytes) -> None:
         """Write one part of the body."""
-        await self._send({"type": "http.response.body", "body": frames, "more_body": True})
+        await self.send({"type": "http.response.body", "body": frames, "more_body": True})
 
     async def live(self, hub: Hub) -> None:
         """Wait for the next sweep, the end, or the time of a heartbeat."""
-        events = (hub.moved(), self._subscriber.notified())
-        done, _ = await asyncio.wait(events, timeout=self._heartbeat_seconds, return_when=asyncio.FIRST_COMPLETED)
-        id_ = hub.id_at(self._subscriber.cursor)
+        events = (hub.moved(), self.subscriber.notified())
+        done, _ = await asyncio.wait(events, timeout=self.heartbeat_seconds, return_when=asyncio.FIRST_COMPLETED)
+        id_ = hub.id_at(self.subscriber.cursor)
         if not done and id_ is not None:
-            await self.write(event_stream.heartbeat(self._subscriber.heartbeat, id_))
+            await self.write(event_stream.heartbeat(self.subscriber.heartbeat, id_))
 
     def abort(self) -> None:
         """Never called: such a stream is never paused, because send() itself waits for a slow reader."""

@@ -3,6 +3,7 @@
 import asyncio
 from functools import partialmethod
 from http import HTTPStatus
+from types import SimpleNamespace
 from typing import Any
 
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -51,13 +52,7 @@ class Pipeline(list[Any]):
     appendleft = partialmethod(list[Any].insert, 0)
 
 
-class _NoEvent:
-    """In the place of an asyncio.Event that nobody waits for."""
-
-    def set(self) -> None: ...
-
-
-_NO_EVENT = _NoEvent()
+_NO_EVENT = SimpleNamespace(set=lambda: None)  # in the place of an asyncio.Event that nobody waits for
 
 
 class StreamProtocol(HttpToolsProtocol):

@@ -20,7 +20,7 @@ from sse_app.base.redis_client import connect
 from sse_app.base.settings import Settings
 from sse_app.fanout.ring import Entry, Ring
 from sse_app.log.interface import Draft
-from sse_app.resume.redis_sequence import Bounds, RedisSequence, mark, pack
+from sse_app.resume.redis_sequence import Capacity, RedisSequence, mark, pack
 
 _PENDING = 10_000  # records that wait for a Redis that is slow or away
 _PENDING_BYTES = 8 * 2**20  # of their frames
@@ -149,14 +149,14 @@ class RedisHistory:
         if pipeline.command_stack:
             await pipeline.execute()
         run: list[bytes] = []
-        bounds = Bounds(settings.sequence_events, settings.sequence_bytes, settings.retention_seconds)
+        capacity = Capacity(settings.sequence_events, settings.sequence_bytes, settings.retention_seconds)
         for index, offer in enumerate(batch):
             run.append(pack(offer.offset, offer.entry))
             if (
                 index + 1 == len(batch) or batch[index + 1].offset != offer.offset + 1
             ):  # the log has changed between the two
                 previous = batch[index + 1 - len(run)].previous
-                await sequence.append(previous, run, bounds, int(time.time() * 1000))
+                await sequence.append(previous, run, capacity, int(time.time() * 1000))
                 run = []
 
     def _key(self, channel: str) -> str:

@@ -76,7 +76,7 @@ return found
 """
 
 
-class Bounds(NamedTuple):
+class Capacity(NamedTuple):
     """What the sequence may take in Redis."""
 
     events: int
@@ -92,10 +92,10 @@ class RedisSequence:
         self._append = client.register_script(_APPEND)
         self._range = client.register_script(_RANGE)
 
-    async def append(self, previous: bytes, records: Sequence[bytes], bounds: Bounds, now: int) -> None:
+    async def append(self, previous: bytes, records: Sequence[bytes], capacity: Capacity, now: int) -> None:
         """Take consecutive packed records; `previous` is the mark of the record before them, `now` is in ms."""
-        oldest = now - bounds.seconds * 1000
-        await self._append(self._keys, (bounds.events, bounds.bytes, bounds.seconds, oldest, previous, *records))
+        oldest = now - capacity.seconds * 1000
+        await self._append(self._keys, (capacity.events, capacity.bytes, capacity.seconds, oldest, previous, *records))
 
     async def range(self, first: int, cursor: int, last: int, link: int) -> Sequence[bytes]:
         """The record at `link`, then those held from `first` to `last`; nothing where `cursor` is not held."""

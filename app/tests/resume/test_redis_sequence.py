@@ -16,7 +16,7 @@ from sse_harness import Replicas, eventually
 from sse_app.fanout.ring import Entry
 from sse_app.log.cursor import Cursor
 from sse_app.resume import blocks as blocks_module
-from sse_app.resume.redis_sequence import Bounds, RedisSequence, mark, pack, unpack
+from sse_app.resume.redis_sequence import Capacity, RedisSequence, mark, pack, unpack
 
 pytestmark = redis_server.needed
 
@@ -30,7 +30,7 @@ async def test_the_scripts_do_what_the_model_of_the_cluster_test_does(redis: Red
     chance = random.Random(7)
     async with Redis(port=redis.port, password=PASSWORD) as client:
         real, model = RedisSequence(client, "test"), RedisSequence(FakeRedis(), "test")
-        bounds = Bounds(20, 2000, 60)
+        capacity = Capacity(20, 2000, 60)
         for _ in range(300):
             start, log = chance.randrange(1, 30), chance.randrange(2)
             # two logs that part at offset 15
@@ -39,7 +39,7 @@ async def test_the_scripts_do_what_the_model_of_the_cluster_test_does(redis: Red
             previous = mark(before, Entry(Cursor(before, f"{log if before >= 15 else 0:08x}"), 1, "c", None))
             arguments = [(before, start, start + 5, chance.randrange(start, 35)), (start, before, 40, start)]
             for sequence in (real, model):
-                await sequence.append(previous, records, bounds, 1)
+                await sequence.append(previous, records, capacity, 1)
             for asked in arguments:
                 assert list(await real.range(*asked)) == list(await model.range(*asked))
             held = await client.lrange("test:sequence", 0, -1)
@@ -55,17 +55,17 @@ async def test_it_is_bounded_in_number_bytes_and_time(redis: RedisServer) -> Non
     async with Redis(port=redis.port, password=PASSWORD) as client:
         sequence = RedisSequence(client, "test")
 
-        async def kept(bounds: Bounds, now: int, **record_: int) -> int:
+        async def kept(capacity: Capacity, now: int, **record_: int) -> int:
             await client.flushall()
-            await sequence.append(b"", [record(n, **record_) for n in range(50)], bounds, now)
+            await sequence.append(b"", [record(n, **record_) for n in range(50)], capacity, now)
             assert 0 < await client.ttl("test:sequence") <= 60
             assert 0 < await client.ttl("test:sequence:bytes") <= 60
             return await client.llen("test:sequence")
 
-        assert await kept(Bounds(7, 10**6, 60), 1) == 7
-        assert await kept(Bounds(100, 1000, 60), 1, size=175) == 5
-        assert await kept(Bounds(100, 10**6, 60), 60_000, timestamp=1) == 50
-        assert await kept(Bounds(100, 10**6, 60), 60_002, timestamp=1) == 1
+        assert await kept(Capacity(7, 10**6, 60), 1) == 7
+        assert await kept(Capacity(100, 1000, 60), 1, size=175) == 5
+        assert await kept(Capacity(100, 10**6, 60), 60_000, timestamp=1) == 50
+        assert await kept(Capacity(100, 10**6, 60), 60_002, timestamp=1) == 1
 
 
 async def test_an_answer_is_bounded_in_bytes(redis: RedisServer) -> None:
@@ -74,7 +74,7 @@ async def test_an_answer_is_bounded_in_bytes(redis: RedisServer) -> None:
         for n in range(0, 200, 50):
             records = [record(k, size=50_000) for k in range(n, n + 50)]
             await sequence.append(
-                mark(n - 1, Entry(Cursor(n - 1, "0" * 8), 1, "c", None)), records, Bounds(999, 2**30, 60), 1
+                mark(n - 1, Entry(Cursor(n - 1, "0" * 8), 1, "c", None)), records, Capacity(999, 2**30, 60), 1
             )
         found = await sequence.range(0, 0, 199, 199)
         assert len(found) == 1 + 50

@@ -12,6 +12,8 @@ from sse_app.fanout.ring import Ring
 from sse_app.http import openapi
 from sse_app.resume.redis_history import RedisHistory
 
+_EVENT = {"id": openapi.ID, "event": "created", "data": '{"n":1}'}
+
 
 class Channels(BaseModel):
     """The newest id of each channel."""
@@ -33,17 +35,7 @@ class HistoryEvent(BaseModel):
 class HistoryOf(BaseModel):
     """The newest events of a channel, oldest first, and whether Redis or the memory of this replica gave them."""
 
-    model_config = {
-        "json_schema_extra": {
-            "examples": [
-                {
-                    "channel": "orders",
-                    "source": "redis",
-                    "events": [{"id": openapi.ID, "event": "created", "data": '{"n":1}'}],
-                }
-            ]
-        }
-    }
+    model_config = {"json_schema_extra": {"examples": [{"channel": "orders", "source": "redis", "events": [_EVENT]}]}}
 
     channel: str
     source: Literal["redis", "memory"]
