@@ -31,7 +31,7 @@ def test_a_stack_moves_into_segments_and_back_and_no_acknowledged_event_is_lost(
         assert set(kept(stack)) == {"reached", "refused"}
         moved = len(traffic.stored)
         # Refused before anything changes: the next run finds everything as it was.
-        assert "network_layout is another than what runs" in stack.fail("--tags", "app")
+        assert "network_layout differs from what runs" in stack.fail("--tags", "app")
         again = stack.up(network_layout="segmented")
         assert again.unchanged, again.output
         told = stack.tool("probe", "redis-exporter", "it-kafka:9092").stdout

@@ -1,4 +1,4 @@
-"""A container's files on the host: config, secrets and data directories below the state directory."""
+"""A container's files on the host, below the state directory: its config, its secrets and its data directories."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import Spec
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import SecretFile, Spec
 
 Mounts = dict[str, tuple[str, bool]]  # container path -> (host path, read-only)
 
 
 class Files:
-    """Writes what containers mount. Config is named by its hash, so that two versions stand side by side."""
+    """Writes what containers mount. Config is in a directory named by its hash, so two versions can exist together."""
 
     def __init__(self, state_directory: str, store: Store) -> None:
         """Keep everything below one directory."""
@@ -29,17 +29,16 @@ class Files:
         self.store = store
 
     def mounts(self, name: str, spec: Spec) -> Mounts:
-        """Write config and secrets of a container, make its data directories, and return all its mounts."""
+        """Write a container's config and secrets, make its data directories, and return all its mounts."""
         mounts: Mounts = {target: (source, True) for target, source in spec["binds"].items()}
-        owner = tuple(int(part) for part in spec["user"].split(":"))
+        owner = owner_of(spec)
         for index, (target, files) in enumerate(spec["config"].items()):
             directory = self.version(name, spec) / f"config-{index}"
             write_directory(directory, files, mode=0o444, owner=(0, 0))
             mounts[target] = (str(directory), True)
         for index, (target, secrets) in enumerate(spec["secrets"].items()):
             directory = self.version(name, spec) / f"secrets-{index}"
-            rendered = {file: self.store.render(one["secret"], one["format"]) for file, one in secrets.items()}
-            write_directory(directory, rendered, mode=0o400, owner=owner)
+            self.write_secrets(directory, secrets, owner)
             mounts[target] = (str(directory), True)
         self.refresh(name, spec)
         mounts |= {target: (str(directory), True) for target, directory in self.live(name, spec).items()}
@@ -52,14 +51,13 @@ class Files:
         return mounts
 
     def live(self, name: str, spec: Spec) -> dict[str, Path]:
-        """Return the directories of the secrets that a running container reads anew, by where it has them."""
+        """Return the directories of the secrets that a running container reads anew, by where it mounts them."""
         return {
-            target: self.state / "files" / name / f"live-{index}"
-            for index, target in enumerate(spec.get("live_secrets", {}))  # a release of before has none
+            target: self.state / "files" / name / f"live-{index}" for index, target in enumerate(spec["live_secrets"])
         }
 
     def stale(self, name: str, spec: Spec) -> list[str]:
-        """Name the live secrets that are not on the host as they should be."""
+        """Name the live secrets whose files on the host are missing or outdated."""
         found: list[str] = []
         for target, directory in self.live(name, spec).items():
             for file, one in spec["live_secrets"][target].items():
@@ -70,15 +68,18 @@ class Files:
         return found
 
     def refresh(self, name: str, spec: Spec) -> None:
-        """Write the live secrets, in place."""
-        owner = tuple(int(part) for part in spec["user"].split(":"))
+        """Write the live secrets in place, and remove files that are not declared any more."""
         for target, directory in self.live(name, spec).items():
             secrets = spec["live_secrets"][target]
-            rendered = {file: self.store.render(one["secret"], one["format"]) for file, one in secrets.items()}
-            write_directory(directory, rendered, mode=0o400, owner=owner)
+            self.write_secrets(directory, secrets, owner_of(spec))
             for path in directory.iterdir():
-                if path.name not in rendered:
+                if path.name not in secrets:
                     path.unlink()
+
+    def write_secrets(self, directory: Path, secrets: Mapping[str, SecretFile], owner: tuple[int, ...]) -> None:
+        """Write files of secrets that only their owner can read."""
+        rendered = {file: self.store.render(one["secret"], one["format"]) for file, one in secrets.items()}
+        write_directory(directory, rendered, mode=0o400, owner=owner)
 
     def version(self, name: str, spec: Spec) -> Path:
         """Return the directory of this version of a container's files."""
@@ -86,7 +87,7 @@ class Files:
         return self.state / "files" / name / hashlib.sha256(body.encode()).hexdigest()[:16]
 
     def prune(self, containers: Mapping[str, Spec]) -> None:
-        """Drop versions that no container of this release mounts; files of other projects are not looked at."""
+        """Remove the versions that these containers do not mount. Files of other containers stay."""
         for name, spec in containers.items():
             current = {self.version(name, spec), *self.live(name, spec).values()}
             for path in (self.state / "files" / name).glob("*"):
@@ -94,5 +95,10 @@ class Files:
                     shutil.rmtree(path)
 
     def forget(self, name: str) -> None:
-        """Drop config and secrets of a container that is gone; its data stays."""
+        """Remove config and secrets of a container that is gone. Its data stays."""
         shutil.rmtree(self.state / "files" / name, ignore_errors=True)
+
+
+def owner_of(spec: Spec) -> tuple[int, ...]:
+    """Return user id and group id of a container."""
+    return tuple(int(part) for part in spec["user"].split(":"))

@@ -8,7 +8,7 @@ import os
 import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import plan_text
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier, ApplyError
@@ -26,10 +26,17 @@ from ansible_collections.sse.platform.plugins.module_utils.model.plan import Act
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError, fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Generator, Mapping
 
     from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import Meta, Release, SecretFile, Spec
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import (
+        Meta,
+        Release,
+        ReleaseOutcome,
+        SecretFile,
+        Spec,
+        StoredRelease,
+    )
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,7 @@ def run(request: Request, report: Report) -> None:
             report.firewall.extend(firewall.close_to(newest_releases(directory)))
 
 
-def running_releases(state_directory: str) -> Sequence[Release]:
+def running_releases(state_directory: str) -> list[StoredRelease]:
     """Return the newest release of each project; none where another version of this collection wrote one of them.
 
     The containers of those releases are about to be replaced.
@@ -171,7 +178,7 @@ class Rollout:
         # How containers relate may change while each of them stays as it is. That is a release, too.
         is_new = any(action.changes for action in actions) or not self.releases.has_applied(planned.number)
 
-        def record(outcome: Literal["applying", "failed", "applied"]) -> None:
+        def record(outcome: ReleaseOutcome) -> None:
             if is_new:
                 meta: Meta = {**self.request.meta, "outcome": outcome}
                 self.releases.write({**release, "number": planned.number, "meta": meta})
@@ -189,7 +196,7 @@ class Rollout:
         if is_new:
             self.files.prune(release["containers"])
 
-    def earlier(self, observed: list[Observed]) -> dict[int, Release | None]:
+    def earlier(self, observed: list[Observed]) -> dict[int, StoredRelease | None]:
         """Read every release that a running container names, by number."""
         return {number: self.releases.read(number) for number in {one.release for one in observed} - {0}}
 
@@ -240,22 +247,16 @@ def pin(release: Release, engine: Engine | None, store: Store, *, make: bool) ->
     references = {one["image"] for one in release["containers"].values()}
     ids = {reference: engine.image_id(reference) if engine else None for reference in references}
 
-    def secrets_of(directories: Mapping[str, Mapping[str, SecretFile]]) -> list[str]:
+    def names_of(directories: Mapping[str, Mapping[str, SecretFile]]) -> list[str]:
         return sorted({one["secret"] for files in directories.values() for one in files.values()})
 
-    for spec in release["containers"].values():
-        for secret in secrets_of(spec["live_secrets"]):
+    def pinned(spec: Spec) -> Spec:
+        for secret in names_of(spec["live_secrets"]):
             store.value(secret, make=make)  # here, because the files of all containers are written in parallel
+        fingerprints = {secret: store.fingerprint(secret, make=make) for secret in names_of(spec["secrets"])}
+        return {**spec, "image_id": ids[spec["image"]], "fingerprints": fingerprints}
 
-    containers: dict[str, Spec] = {
-        name: {
-            **spec,
-            "image_id": ids[spec["image"]],
-            "fingerprints": {secret: store.fingerprint(secret, make=make) for secret in secrets_of(spec["secrets"])},
-        }
-        for name, spec in release["containers"].items()
-    }
-    return {**release, "containers": containers}
+    return {**release, "containers": {name: pinned(spec) for name, spec in release["containers"].items()}}
 
 
 def with_running_images(release: Release, made_from: Mapping[str, Spec]) -> Release:
@@ -280,7 +281,7 @@ def refuse_missing(release: Release, engine: Engine) -> None:
             raise EngineError(f"network {network} does not exist. Run `./sse up` first, which makes it")
 
 
-def made_from(observed: list[Observed], earlier: Mapping[int, Release | None]) -> dict[str, Spec]:
+def made_from(observed: list[Observed], earlier: Mapping[int, StoredRelease | None]) -> dict[str, Spec]:
     """Return the spec that each running container was made from, where the host still has its release."""
     return {
         one.name: release["containers"][one.name]

@@ -109,7 +109,7 @@ class _Container(TypedDict):
     environment: dict[str, str]
     config: dict[str, dict[str, str]]  # directory -> file -> content
     secrets: dict[str, dict[str, SecretFile]]  # directory -> file
-    live_secrets: dict[str, dict[str, SecretFile]]  # the same; missing in the oldest releases
+    live_secrets: dict[str, dict[str, SecretFile]]  # as secrets; a running container reads these anew
     data: dict[str, str]  # directory in the container -> directory below the container's data on the host
     binds: dict[str, str]  # path in the container -> path on the host, read-only
     tmpfs: dict[str, int]  # directory -> bytes
@@ -149,8 +149,8 @@ class Spec(_Container):
     networks: dict[str, str]  # network -> reserved IPv4 address; empty where the engine chooses one
     networks6: NotRequired[dict[str, str]]  # network -> reserved IPv6 address, where the networks have IPv6
     hosts: dict[str, str]  # name -> address, for /etc/hosts
-    image_id: NotRequired[str | None]  # known on the host only
-    fingerprints: NotRequired[dict[str, str | None]]  # of its secrets, known on the host only
+    image_id: NotRequired[str | None]  # known on the host alone
+    fingerprints: NotRequired[dict[str, str | None]]  # of its secrets; known on the host alone
 
 
 # --- networks and releases
@@ -199,13 +199,16 @@ class Check(TypedDict):
     parameters: Json
 
 
+ReleaseOutcome = Literal["applying", "failed", "applied"]
+
+
 class Meta(TypedDict, total=False):
     """Who made a release, when, from which commit, and what came of it. Compared with nothing."""
 
     who: str
     when: str
     commit: str
-    outcome: Literal["applying", "failed", "applied"]
+    outcome: ReleaseOutcome
 
 
 class Release(TypedDict):
@@ -226,10 +229,10 @@ class Release(TypedDict):
 
 
 class StoredRelease(Release):
-    """A release as the release store has it."""
+    """A release in the release store, where it has a number."""
 
     number: int
-    meta: NotRequired[Meta]
+    meta: Meta
 
 
 # --- what a host shows

@@ -124,7 +124,8 @@ def test_while_containers_are_replaced_what_either_release_declares_passes() -> 
 
 
 def test_the_same_releases_in_any_order_make_the_same_rules() -> None:
-    one, other = release(), release() | {"project": "board", "containers": {}}
+    one = release()
+    other: Any = {**one, "project": "board", "containers": {}}
     assert (
         firewall_rules.rules([one, other])
         == firewall_rules.rules([other, one])

@@ -1,18 +1,12 @@
-"""Properties of releases: how declarations resolve, and how releases are numbered and kept."""
+"""Properties of releases: how declarations resolve."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.deploy import release_store
 from ansible_collections.sse.platform.plugins.module_utils.model import release, types
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import Check
 
 
 def container(**changes: Any) -> dict[str, Any]:
@@ -150,52 +144,6 @@ def test_declarations_that_do_not_fit_together_are_refused(containers: dict[str,
         build(containers)
 
 
-def test_limiting_takes_named_services_and_keeps_the_rest_as_it_was() -> None:
-    def two(image: str) -> Any:
-        declared = {
-            "app": {"containers": {"app": container(image=image)}},
-            "db": {"containers": {"db": container(image=image)}},
-        }
-        checks: list[Check] = [
-            {"service": service, "kind": image, "containers": [service], "parameters": {}} for service in declared
-        ]
-        return release.build(
-            declared,
-            stack="s",
-            project="p",
-            networks={"network": network("n", "10.0.0.0/24")},
-            references={"old": "old", "new": "new"},
-            unavailable={},
-            checks=checks,
-        )
-
-    limited: Any = release_store.limited
-    merged = limited(two("new"), two("old"), ["app"])
-    assert {name: one["image"] for name, one in merged["containers"].items()} == {"s-app": "new", "s-db": "old"}
-    assert {one["service"]: one["kind"] for one in merged["checks"]} == {"app": "new", "db": "old"}
-    older: Any = {key: value for key, value in two("old").items() if key != "checks"}
-    assert limited(two("new"), older, ["app"])["checks"] == two("new")["checks"][::-1]
-    assert limited(two("new"), None, ["app"]) == two("new")
-
-
-def test_a_number_grows_only_with_the_content(tmp_path: Path) -> None:
-    releases = release_store.ReleaseStore(str(tmp_path), "p")
-    first = build({"a": container()})
-    assert releases.number_for(first) == 1
-    releases.write(first | {"number": 1, "meta": {"outcome": "applied"}})
-    assert releases.number_for(first) == 1
-    assert releases.number_for(build({"a": container(memory="1g")})) == 2
-
-
-def test_a_killed_write_leaves_the_earlier_release(tmp_path: Path) -> None:
-    releases = release_store.ReleaseStore(str(tmp_path), "p")
-    releases.write(build({"a": container()}) | {"number": 1})
-    (releases.directory / "0001.new").write_text("{ half")
-    assert releases.numbers() == [1]
-    assert releases.latest() is not None
-    assert (releases.directory / "0001.json").stat().st_mode & 0o777 == 0o600
-
-
 def dual(name: str, subnet: str, subnet6: str, *, internal: bool = False) -> dict[str, Any]:
     pool = {"subnet": subnet6, "gateway": "", "ip_range": ""}
     return {**network(name, subnet, internal=internal), "ipv6": pool}
@@ -224,7 +172,6 @@ def test_with_ipv6_a_container_has_the_same_host_number_there_and_its_ports_have
     assert redis["networks6"] == {"sse-data": "fd99:0:0:2::b", "sse-redis-ports": "fd99::4:0:0:b:2"}
     assert redis["ports"] == [PORT, {**PORT, "host_ip": "::1"}]
     assert built["networks"]["sse-redis-ports"]["ipv6"]["subnet"] == "fd99::4:0:0:b:0/112"
-    assert release_store.has_ipv6(built)
 
 
 def test_without_ipv6_nothing_of_it_is_in_a_release_and_a_port_on_it_is_refused() -> None:
@@ -233,12 +180,3 @@ def test_without_ipv6_nothing_of_it_is_in_a_release_and_a_port_on_it_is_refused(
     assert built["containers"]["sse-redis"]["ports"] == [PORT]
     with pytest.raises(SpecError, match=r"things.containers.redis.ports\[0\].host_ip: :: is an IPv6 address, and"):
         build({"redis": container(ports=[{**PORT, "host_ip": "::"}])})
-
-
-def test_a_run_of_some_services_does_not_switch_ipv6() -> None:
-    latest, wanted = (
-        build({"a": container(address=9)}),
-        build({"a": container(address=9)}, networks={"network": DUAL["network"]}),
-    )
-    with pytest.raises(SpecError, match="network_ipv6 is another than what runs"):
-        release_store.limited(wanted, latest | {"number": 1}, ["things"])

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import ReleaseStore, newest_releases
+from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import ReleaseStore
 from ansible_collections.sse.platform.plugins.module_utils.host import iptables, listeners
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Answer, Endpoint
 from ansible_collections.sse.platform.plugins.module_utils.model.connections import Edge
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
 from ansible_collections.sse.platform.plugins.module_utils.model.release import FORMAT
-from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError, fingerprint
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import fingerprint
 from ansible_collections.sse.platform.plugins.module_utils.verify import matrix, verifier
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks import http_answer, published_ports
 
@@ -161,24 +161,6 @@ def test_a_port_that_is_listened_on_and_not_declared_is_told(tmp_path: Path, mon
     one = spec(listens=[6379])
     [finding] = verified(Engine({"sse-redis": one}), tmp_path, {"sse-redis": one}).findings
     assert (finding.subject, finding.evidence) == ("sse-redis", "it listens on 9999")
-
-
-def test_the_newest_applied_release_is_the_one_to_verify(tmp_path: Path) -> None:
-    store = ReleaseStore(str(tmp_path), "sse-platform")
-    for number, outcome in ((1, "applied"), (2, "applied"), (3, "failed")):
-        store.write(release({}, number, outcome))
-    assert [one["number"] for one in newest_releases(str(tmp_path))] == [2]
-
-
-def test_where_no_release_was_applied_the_newest_is_verified_and_fails_by_itself(tmp_path: Path) -> None:
-    ReleaseStore(str(tmp_path), "sse-platform").write(release({}, 1, "failed"))
-    assert [one["number"] for one in newest_releases(str(tmp_path))] == [1]
-
-
-def test_a_release_of_another_version_is_not_read_but_named(tmp_path: Path) -> None:
-    ReleaseStore(str(tmp_path), "sse-platform").write(release({}) | {"format": FORMAT - 1})
-    with pytest.raises(SpecError, match="release 1 of sse-platform has format 2"):
-        newest_releases(str(tmp_path))
 
 
 def test_a_declared_check_is_made_of_the_containers_that_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,114 @@
+"""How releases are numbered and kept, and what a run of some services keeps of the last one."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import (
+    ReleaseStore,
+    has_ipv6,
+    limited,
+    newest_releases,
+)
+from ansible_collections.sse.platform.plugins.module_utils.model import release
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NETWORK = {"name": "n", "segment": "network", "subnet": "10.0.0.0/24", "internal": False}
+DUAL = {**NETWORK, "ipv6": {"subnet": "fd99::/64", "gateway": "", "ip_range": ""}}
+
+
+def build(network: Any = NETWORK, **images: str) -> Any:
+    """A release with a service, a container and a check for each of these images."""
+    user = {"entrypoint": ["x"], "user": "1:1", "healthcheck": {"command": ["true"]}}
+    return release.build(
+        {
+            name: {"containers": {name: {"image": image, "address": number, **user}}}
+            for number, (name, image) in enumerate(images.items(), 9)
+        },
+        stack="s",
+        project="p",
+        networks={"network": network},
+        references={"old": "old", "new": "new"},
+        unavailable={},
+        checks=[
+            {"service": name, "kind": image, "containers": [name], "parameters": {}} for name, image in images.items()
+        ],
+    )
+
+
+def stored(content: Any, number: int = 1, **more: Any) -> Any:
+    return {**content, "number": number, **more}
+
+
+def test_limiting_takes_named_services_and_keeps_the_rest_as_it_was() -> None:
+    old, new = build(app="old", db="old"), build(app="new", db="new")
+    merged: Any = limited(new, old, ["app"])
+    assert {name: one["image"] for name, one in merged["containers"].items()} == {"s-app": "new", "s-db": "old"}
+    assert {one["service"]: one["kind"] for one in merged["checks"]} == {"app": "new", "db": "old"}
+    older: Any = {key: value for key, value in old.items() if key != "checks"}
+    assert limited(new, older, ["app"]).get("checks") == new["checks"][::-1]
+    assert limited(new, None, ["app"]) == new
+
+
+def test_a_run_of_some_services_does_not_switch_ipv6() -> None:
+    latest, wanted = build(a="old"), build(DUAL, a="old")
+    assert (has_ipv6(latest), has_ipv6(wanted)) == (False, True)
+    with pytest.raises(SpecError, match="network_ipv6 differs from what runs"):
+        limited(wanted, stored(latest), ["a"])
+
+
+def test_a_number_grows_only_with_the_content(tmp_path: Path) -> None:
+    store = ReleaseStore(str(tmp_path), "p")
+    first = build(a="old")
+    assert store.number_for(first) == 1
+    store.write(stored(first, meta={"outcome": "applied"}))
+    assert store.number_for(first) == 1
+    assert store.number_for(build(a="new")) == 2
+
+
+def test_a_killed_write_leaves_the_earlier_release(tmp_path: Path) -> None:
+    store = ReleaseStore(str(tmp_path), "p")
+    store.write(stored(build(a="old")))
+    (store.directory / "0001.new").write_text("{ half")
+    assert store.numbers() == [1]
+    assert store.latest() is not None
+    assert (store.directory / "0001.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_release_without_meta_was_not_applied(tmp_path: Path) -> None:
+    store = ReleaseStore(str(tmp_path), "p")
+    store.directory.mkdir(parents=True)
+    (store.directory / "0001.json").write_text(json.dumps(stored(build(a="old"))))
+    assert not store.has_applied(1)
+    assert [one["meta"] for one in newest_releases(str(tmp_path))] == [{}]
+
+
+@pytest.mark.parametrize("text", ["{ half", "[]"])
+def test_a_damaged_release_is_named(tmp_path: Path, text: str) -> None:
+    store = ReleaseStore(str(tmp_path), "p")
+    store.directory.mkdir(parents=True)
+    (store.directory / "0001.json").write_text(text)
+    with pytest.raises(SpecError, match=r"0001\.json is damaged .*: move it away"):
+        store.read(1)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "newest"), [(["applied", "applied", "failed"], 2), (["failed"], 1)], ids=["applied", "none applied"]
+)
+def test_the_newest_release_is_the_last_one_that_was_applied(tmp_path: Path, outcomes: list[Any], newest: int) -> None:
+    store = ReleaseStore(str(tmp_path), "p")
+    for number, outcome in enumerate(outcomes, 1):
+        store.write(stored(build(a="old"), number, meta={"outcome": outcome}))
+    assert [one["number"] for one in newest_releases(str(tmp_path))] == [newest]
+
+
+def test_a_release_of_another_version_is_not_read_but_named(tmp_path: Path) -> None:
+    store = ReleaseStore(str(tmp_path), "p")
+    store.write(stored(build(a="old"), format=release.FORMAT - 1))
+    with pytest.raises(SpecError, match="release 1 of p has format 2"):
+        newest_releases(str(tmp_path))
