@@ -6,7 +6,13 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
-from ansible_collections.sse.platform.plugins.module_utils.deploy import existing_data, network_steps, preflight
+from ansible_collections.sse.platform.plugins.module_utils.deploy import (
+    existing_data,
+    network_preflight,
+    network_steps,
+    preflight,
+)
+from ansible_collections.sse.platform.plugins.module_utils.deploy.notices import notices
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, secret, segments
 from ansible_collections.sse.platform.plugins.module_utils.model.release import build
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
@@ -49,7 +55,7 @@ class ActionModule(ControllerAction):
                 raise refusal(what, dict.fromkeys(found))
         return {
             "releases": releases,
-            "notices": preflight.notices(settings, host),
+            "notices": notices(settings, host),
             "network_steps": network_steps.network_steps(settings, host, releases),
         }
 
@@ -67,7 +73,7 @@ class ActionModule(ControllerAction):
                 references=images["references"],
                 unavailable=images["unavailable"],
                 allow_from=settings["exposure_allow_from"],
-                twins=preflight.twins(settings, host),
+                twins=network_preflight.twins(settings, host),
                 checks=kinds.declared(services),
             )
             for project, names in projects.items()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.deploy import preflight
+from ansible_collections.sse.platform.plugins.module_utils.deploy import network_preflight
 from ansible_collections.sse.platform.plugins.module_utils.deploy.firewall_rules import chain_name
 from ansible_collections.sse.platform.plugins.module_utils.host import listeners, namespace, tcp
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint, request
@@ -124,9 +124,11 @@ def test_who_may_come_in_is_told_per_family(host: SecondHost, dual: SecondStack)
 
 def test_in_segments_every_edge_is_exact_in_both_families(host: SecondHost, dual: SecondStack) -> None:
     segmented: dict[str, Any] = {**IPV6, "network_layout": "segmented"}
-    if int(host.engine.version()["Version"].partition(".")[0]) < preflight.INTERNAL_IPV6:
+    if int(host.engine.version()["Version"].partition(".")[0]) < network_preflight.INTERNAL_IPV6:
         before = dual.ids()
-        assert f"accepted is single, network_ipv6 false, or Engine {preflight.INTERNAL_IPV6}" in dual.fail(**segmented)
+        assert f"expected single, network_ipv6 false, or Engine {network_preflight.INTERNAL_IPV6}" in dual.fail(
+            **segmented
+        )
         assert dual.ids() == before
         return
     dual.up(**segmented)

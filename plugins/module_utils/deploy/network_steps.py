@@ -1,61 +1,82 @@
-"""Which networks a run makes and which it removes, from the settings, the host fact and the releases."""
+"""Which networks a run makes and which it drops, from the settings, the host fact and the releases. Pure."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, ip_family
+from ansible_collections.sse.platform.plugins.module_utils.model.types import Network
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable
 
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import (
+        ContainerFact,
+        HostFacts,
+        NetworkFact,
+        Pool,
+        Release,
+        Settings,
+    )
 
-Json = dict[str, Any]
 LABEL_STACK = "sse.platform.stack"
+NO_POOL: Pool = {"subnet": "", "gateway": "", "ip_range": ""}
 
 
-def is_ours(container: Json, settings: Json) -> bool:
-    """Tell whether a container carries the label of this stack."""
-    return container["labels"].get(LABEL_STACK) == settings["stack_name"]
+class NetworkToMake(Network):
+    """A network that is missing or differs."""
+
+    pools: list[dict[str, str]]  # as community.docker expects them
+    containers: list[str]  # that are on it now
 
 
-def network_difference(wanted: Mapping[str, Any], network: Json) -> list[str]:
-    """How a network of the stack differs from what is wanted; labels and containers don't matter."""
-    present = {**network, "subnet": ", ".join(one for one in network["subnets"] if ip_family.of(one) is ip_family.IPV4)}
+class NetworkSteps(TypedDict):
+    """The fact ``network_steps``. Networks are dropped when the containers have moved."""
+
+    make: list[NetworkToMake]
+    drop: list[str]
+
+
+def is_ours(one: ContainerFact | NetworkFact, settings: Settings) -> bool:
+    """Tell whether a container or a network has the label of this stack."""
+    return one["labels"].get(LABEL_STACK) == settings["stack_name"]
+
+
+def network_difference(wanted: Network, present: NetworkFact) -> list[str]:
+    """Return how a network differs from the wanted one. Labels and containers do not matter."""
+    subnet = ", ".join(one for one in present["subnets"] if ip_family.of(one) is ip_family.IPV4)
+    has: NetworkFact = {**present, "subnet": subnet}
     found = [
-        f"{key} is {present[key] or 'not set'}, wanted {wanted[key]}"
+        f"{key} is {has[key] or 'not set'}, wanted {wanted[key]}"
         for key in ("driver", "subnet", "gateway", "ip_range", "internal")
-        if present[key] != wanted[key]
+        if has[key] != wanted[key]
     ]
-    has: Json = network.get("ipv6") or {}
-    needs: Json = wanted.get("ipv6") or {}
+    has6, wanted6 = present["ipv6"] or NO_POOL, wanted.get("ipv6", NO_POOL)
     return found + [
-        f"IPv6 {key} is {has.get(key) or 'not set'}, wanted {needs.get(key) or 'none'}"
+        f"IPv6 {key} is {has6[key] or 'not set'}, wanted {wanted6[key] or 'none'}"
         for key in ("subnet", "gateway", "ip_range")
-        if has.get(key, "") != needs.get(key, "")
+        if has6[key] != wanted6[key]
     ]
 
 
-def network_steps(settings: Json, host: Json, releases: Sequence[Release]) -> Json:
-    """What is to be done about the stack's networks: `make` and, once containers have moved, `drop`.
-
-    What `make` names exists and differs, or does not exist; `_network_problems` has refused what must not be remade.
-    """
+def network_steps(settings: Settings, host: HostFacts, releases: Iterable[Release]) -> NetworkSteps:
+    """Return which networks to make and which to drop. The preflight has refused what must not be recreated."""
     present = {network["name"]: network for network in host["networks"]}
-    wanted = connections.networks_of(releases)
+    wanted: dict[str, Network] = connections.networks_of(releases)
     strangers = {one["name"] for one in host["containers"] if not is_ours(one, settings)}
     return {
         "make": [
-            {**one, "pools": ip_family.ipam(one), "containers": present.get(one["name"], {}).get("containers", [])}
-            for one in wanted.values()
-            if one["name"] not in present or network_difference(one, present[one["name"]])
+            {
+                **one,
+                "pools": ip_family.ipam(one),
+                "containers": present[name]["containers"] if name in present else [],
+            }
+            for name, one in wanted.items()
+            if name not in present or network_difference(one, present[name])
         ],
         "drop": sorted(
             name
             for name, one in present.items()
-            if one["labels"].get(LABEL_STACK) == settings["stack_name"]
-            and name not in wanted
-            and not set(one["containers"]) & strangers
+            if is_ours(one, settings) and name not in wanted and not set(one["containers"]) & strangers
         ),
     }

@@ -6,11 +6,12 @@ import copy
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.deploy import network_steps, preflight
+from ansible_collections.sse.platform.plugins.module_utils.deploy import network_preflight, network_steps, preflight
+from ansible_collections.sse.platform.plugins.module_utils.deploy.notices import notices
 from ansible_collections.sse.platform.plugins.module_utils.model import segments
 
 GIB = 2**30
-SETTINGS: dict[str, Any] = {
+SETTINGS: Any = {
     "stack_name": "sse",
     "stack_state_directory": "/var/lib/sse-platform",
     "network_name": "sse-network",
@@ -42,6 +43,7 @@ NETWORK: dict[str, Any] = {
     "subnets": ["10.99.0.0/24"],
     "gateway": "10.99.0.1",
     "ip_range": "10.99.0.128/25",
+    "ipv6": None,
     "internal": False,
     "labels": OWN,
     "device": "br-sse",
@@ -56,7 +58,7 @@ ENGINE: dict[str, Any] = {
     "root_dir": "/var/lib/docker",
     "managed": False,
 }
-HOST: dict[str, Any] = {
+HOST: Any = {
     "distribution": {"id": "debian", "version": "13", "codename": "trixie"},
     "architecture": "amd64",
     "is_root": True,
@@ -98,24 +100,30 @@ def network(**changes: Any) -> dict[str, Any]:
     return {**NETWORK, **changes}
 
 
+def with_settings(**changes: Any) -> Any:
+    return {**SETTINGS, **changes}
+
+
+def with_facts(**changes: Any) -> Any:
+    return {**HOST, **changes}
+
+
 def with_networks(settings: Any) -> Any:
     networks = segments.networks(settings)
     return {**RELEASE, "networks": {one["name"]: {"segment": name, **one} for name, one in networks.items()}}
 
 
 def told(settings: dict[str, Any] | None = None, **host: Any) -> str:
-    before = copy.deepcopy({**HOST, **host})
-    given = copy.deepcopy(before)
-    problems = preflight.problems(
-        {**SETTINGS, **(settings or {})}, given, with_networks({**SETTINGS, **(settings or {})})
-    )
+    before = copy.deepcopy(with_facts(**host))
+    given, wanted = copy.deepcopy(before), with_settings(**(settings or {}))
+    problems = preflight.problems(wanted, given, with_networks(wanted))
     assert given == before
     return "\n".join(problems)
 
 
 def test_a_good_host_has_no_problems() -> None:
     assert told() == ""
-    assert preflight.notices(SETTINGS, HOST) == []
+    assert notices(SETTINGS, HOST) == []
 
 
 def test_a_bare_host_has_no_problems() -> None:
@@ -130,10 +138,10 @@ def test_a_bare_host_has_no_problems() -> None:
             ["debian 11", "debian 12 and 13, ubuntu 22.04 and 24.04"],
         ),
         ({"distribution": {"id": "fedora", "version": "43"}}, ["fedora 43"]),
-        ({"architecture": "riscv64"}, ["riscv64", "amd64 and arm64"]),
+        ({"architecture": "riscv64"}, ["riscv64", "amd64 or arm64"]),
         ({"is_root": False, "memory_bytes": 0, "distribution": {}}, ["ansible_become=true"]),
         ({"engine": None, "dockerd_pid": 7, "engine_error": "refused"}, ["pid 7", "refused", "docker.sock"]),
-        ({"daemon_json": None}, ["daemon.json", "never overwritten"]),
+        ({"daemon_json": None}, ["daemon.json", "never overwrites"]),
         ({"memory_bytes": GIB // 2}, ["512 MiB", "768 MiB", "1024 MiB", "app_replicas"]),
         ({"disk_free_bytes": {"/var/lib/sse-platform": GIB // 2}}, ["/var/lib/sse-platform has 512 MiB", "1024 MiB"]),
         ({"disk_free_bytes": {"/var/lib/docker": GIB}, "images": {}}, ["/var/lib/docker has 1024 MiB", "6144 MiB"]),
@@ -215,14 +223,14 @@ def test_every_segment_is_looked_at_before_anything_changes() -> None:
 
 
 def test_networks_are_made_where_they_miss_or_differ_and_dropped_where_nobody_else_is_on_them() -> None:
-    settings = {**SETTINGS, **SEGMENTED}
+    settings = with_settings(**SEGMENTED)
     old = [
         network(),
         network(name="sse-old"),
         network(name="sse-shared", containers=["guest"]),
         network(name="x", labels={}),
     ]
-    host = {**HOST, "networks": old, "containers": [container("guest", {})]}
+    host = with_facts(networks=old, containers=[container("guest", {})])
     steps = network_steps.network_steps(settings, host, [with_networks(settings)])
     assert [one["name"] for one in steps["make"]] == ["sse-app", "sse-data", "sse-monitoring", "sse-ports"]
     assert steps["drop"] == ["sse-old"]
@@ -323,7 +331,7 @@ def test_what_does_not_collide_is_no_problem(host: dict[str, Any]) -> None:
 )
 def test_a_guarantee_that_is_off_is_a_notice_and_no_problem(host: dict[str, Any], said: list[str]) -> None:
     assert told(**host) == ""
-    (notice,) = preflight.notices(SETTINGS, {**HOST, **host})
+    (notice,) = notices(SETTINGS, with_facts(**host))
     assert all(part in notice for part in said), notice
 
 
@@ -336,7 +344,7 @@ def test_a_guarantee_that_is_off_is_a_notice_and_no_problem(host: dict[str, Any]
     ],
 )
 def test_what_this_run_turns_on_is_no_notice(settings: dict[str, Any], engine: Any) -> None:
-    assert preflight.notices({**SETTINGS, **settings}, {**HOST, "engine": engine}) == []
+    assert notices(with_settings(**settings), with_facts(engine=engine)) == []
 
 
 DUAL: Any = {**SETTINGS, "network_ipv6": True, "network_ipv6_subnet": "fd12:3456:789a::/64"}
@@ -345,8 +353,8 @@ OLD = {**ENGINE, "version": "20.10.24"}
 
 def problems6(settings: Any = DUAL, **facts: Any) -> str:
     networks = segments.networks(settings)
-    release = {**RELEASE, "networks": {one["name"]: {**one, "segment": name} for name, one in networks.items()}}
-    return "\n".join(preflight.problems(settings, {**HOST, **facts}, release))
+    release: Any = {**RELEASE, "networks": {one["name"]: {**one, "segment": name} for name, one in networks.items()}}
+    return "\n".join(preflight.problems(settings, with_facts(**facts), release))
 
 
 @pytest.mark.parametrize(
@@ -380,7 +388,7 @@ def test_a_host_that_can_not_give_ipv6_is_told_how_it_could(facts: dict[str, Any
 
 def test_segments_with_ipv6_want_an_engine_that_lets_neighbours_find_each_other() -> None:
     segmented = {**DUAL, "network_layout": "segmented", "network_segment_subnets": {}, "app_replicas": 1}
-    assert "accepted is single, network_ipv6 false, or Engine 25" in problems6(segmented, engine=OLD)
+    assert "expected single, network_ipv6 false, or Engine 25" in problems6(segmented, engine=OLD)
     assert problems6(segmented) == ""
     bookworm = {"engine": None, "distribution": {"id": "debian", "version": "12", "codename": "bookworm"}}
     assert "Engine 25" in problems6(segmented, **bookworm)
@@ -430,6 +438,7 @@ def test_a_list_that_locks_the_session_out_is_told_in_both_families(
 def test_loopback_of_ipv6_is_published_where_the_engine_serves_it(
     engine: Any, changes: dict[str, Any], loopback: bool
 ) -> None:
-    settings, host = {**DUAL, **changes}, {**HOST, "engine": engine}
-    assert ("127.0.0.1" in preflight.twins(settings, host)) == loopback
-    assert any("[::1]" in one for one in preflight.notices(settings, host)) != loopback
+    settings: Any = {**DUAL, **changes}
+    host = with_facts(engine=engine)
+    assert ("127.0.0.1" in network_preflight.twins(settings, host)) == loopback
+    assert any("[::1]" in one for one in notices(settings, host)) != loopback

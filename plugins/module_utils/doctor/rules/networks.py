@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, cast
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy import preflight
+from ansible_collections.sse.platform.plugins.module_utils.deploy.network_preflight import HALF, overlaps
 from ansible_collections.sse.platform.plugins.module_utils.doctor import commands, lookup
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Container, DoctorNetwork, Facts
 from ansible_collections.sse.platform.plugins.module_utils.host.netlink import ETHERNET_MTU, uplink
@@ -88,8 +87,7 @@ def subnets_are_free(facts: Facts) -> Iterator[Finding]:
         subnets.append((wanted["name"], wanted["subnet"]))
     for name, subnet in subnets:
         network = lookup.network(facts, name)
-        host, own = cast("Any", facts["host"]), cast("Any", network)  # until preflight has types
-        owners, free = preflight.overlaps(subnet, host, own) if addresses.parse_any(subnet) else ([], "")
+        owners, free = overlaps(subnet, facts["host"], name) if addresses.parse_any(subnet) else ([], "")
         if not owners:
             continue
         mend = f"docker network rm {name} && docker network create --subnet={free} {name}"
@@ -107,7 +105,7 @@ def pools_are_free(facts: Facts) -> Iterator[Finding]:
     pools = [(one["Base"], one["Size"]) for one in facts["info"].get("DefaultAddressPools") or ()] or DEFAULT_POOLS
     taken = [one for network in facts["networks"] for one in network["subnets"]]
     routes = [one["destination"] for one in facts["host"]["routes"]]
-    taken += [one for one in routes if int(one.partition("/")[2]) > preflight.HALF]
+    taken += [one for one in routes if int(one.partition("/")[2]) > HALF]
     networks = [one for one in map(addresses.parse_any, taken) if one]
     subnets = [
         subnet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy import preflight
+from ansible_collections.sse.platform.plugins.module_utils.deploy.preflight import conflicts
 from ansible_collections.sse.platform.plugins.module_utils.doctor import commands, lookup
 from ansible_collections.sse.platform.plugins.module_utils.doctor.rules import connections
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Container, Facts, TriedPort
@@ -133,10 +133,10 @@ def holder_of_port(facts: Facts, container: Container, address: str, port: int) 
     """Return who else holds a TCP port of the host, and the command that frees the port."""
     for other in facts["containers"]:
         for at, number, _ in other["published"]:
-            if other["running"] and other is not container and number == port and preflight.conflicts(address, at):
+            if other["running"] and other is not container and number == port and conflicts(address, at):
                 return f"container {other['name']}", docker("stop", other["name"])
     for one in facts["host"]["listeners"]:
-        if one["protocol"] == "tcp" and one["port"] == port and preflight.conflicts(address, one["address"]):
+        if one["protocol"] == "tcp" and one["port"] == port and conflicts(address, one["address"]):
             pid = one["process"].rpartition("pid ")[2].rstrip(")")
             mend = f"kill {pid}  # or choose another port" if pid else "ss -ltnp"
             return one["process"] or "a process that cannot be seen", mend

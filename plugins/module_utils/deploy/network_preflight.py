@@ -1,0 +1,175 @@
+"""Whether a host can give a release its networks, told before anything changes.
+
+Pure: settings, the host fact and a release in, sentences out.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+from ansible_collections.sse.platform.plugins.module_utils.deploy.network_steps import is_ours, network_difference
+from ansible_collections.sse.platform.plugins.module_utils.model import addresses, ip_family, segments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import (
+        HostFacts,
+        Network,
+        Release,
+        Settings,
+    )
+
+# Before this version ip6tables is experimental in the engine; from here on it is on by default (release notes, 27.0).
+IP6TABLES_STABLE = 27
+# From this version on, neighbour discovery passes on internal networks (moby/moby#45649; 20.10 and 26.1 measured).
+INTERNAL_IPV6 = 25
+# A route as wide as half of the address space is a VPN's default route. Docker's route is narrower, so it wins.
+HALF = 1
+
+
+def problems(settings: Settings, host: HostFacts, release: Release) -> Iterator[str]:
+    """Say why the host cannot give these networks, one sentence for each reason."""
+    if settings["network_ipv6"]:
+        yield from _ipv6_problems(settings, host)
+    for wanted in release["networks"].values():
+        yield from _one_network_problems(wanted, settings, host)
+    if settings["network_layout"] == segments.SEGMENTED:
+        if host["bridge_filter"] == "none":
+            yield (
+                "network_layout is 'segmented', but this kernel has no br_netfilter, so no firewall sees connections "
+                "within a segment: expected single, or a kernel with that module."
+            )
+        if host["engine"] and not host["firewall"]:
+            yield (
+                "network_layout is 'segmented', but this engine's firewall has no chain DOCKER-USER to refuse "
+                "connections in: expected single, or an engine with the firewall backend iptables."
+            )
+    yield from _exposure_problems(settings, host)
+
+
+def twins(settings: Settings, host: HostFacts) -> dict[str, str]:
+    """Return, by IPv4 address, the IPv6 address on which a port is published as well where networks have IPv6."""
+    if host["engine"] is None or may_configure(settings, host):
+        return ip_family.twins(loopback=settings["docker_userland_proxy"])
+    return ip_family.twins(loopback=host["engine"]["userland_proxy"])
+
+
+def may_configure(settings: Settings, host: HostFacts) -> bool:
+    """Tell whether role docker may configure the engine. One that nothing starts again is never restarted."""
+    allowed = settings["docker_restart_allowed"] and host["service_manager"] != "none"
+    return host["engine"] is None or host["engine"]["managed"] or allowed
+
+
+def engine_version(settings: Settings, host: HostFacts) -> int:
+    """Return the major version of the engine, or of the one that is about to be installed, where that is old."""
+    if host["engine"]:
+        return int(host["engine"]["version"].partition(".")[0])
+    old = settings["docker_package_source"] == "distribution" and host["distribution"]["codename"] == "bookworm"
+    return 20 if old else INTERNAL_IPV6
+
+
+def _ipv6_problems(settings: Settings, host: HostFacts) -> Iterator[str]:
+    if not host["ipv6"]:
+        yield (
+            "network_ipv6 is true, but IPv6 is off on this host: turn it on with sysctl -w "
+            "net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.default.disable_ipv6=0 and a file in /etc/sysctl.d (if "
+            "the kernel was started with ipv6.disable=1, start it without that), or set network_ipv6 to false."
+        )
+    if host["engine"] and not host["firewall6"] and not may_configure(settings, host):
+        stable = engine_version(settings, host) >= IP6TABLES_STABLE
+        keys = '"ip6tables": true' if stable else '"experimental": true and "ip6tables": true'
+        yield (
+            f"network_ipv6 is true, but this engine ({host['engine']['version']}) does not manage ip6tables, so over "
+            f"IPv6 it would publish no port and refuse nothing: set {keys} in /etc/docker/daemon.json and restart "
+            "the engine, run with docker_restart_allowed=true, or set network_ipv6 to false."
+        )
+    if settings["network_layout"] == segments.SEGMENTED and engine_version(settings, host) < INTERNAL_IPV6:
+        yield (
+            "network_ipv6 is true and network_layout is 'segmented', but on an internal network this engine drops IPv6 "
+            "neighbour discovery, so no two containers would reach each other there: expected single, network_ipv6 "
+            f"false, or Engine {INTERNAL_IPV6} and newer (docker_package_source=docker)."
+        )
+    for device in host["ipv6_routes_lost"]:
+        yield (
+            "network_ipv6 is true, so the engine makes this host forward IPv6, and then the host loses its default "
+            f"route: it learns the one through {device} from router advertisements, which a router ignores. "
+            f"Keep it with sysctl -w net.ipv6.conf.{device}.accept_ra=2 and a file in /etc/sysctl.d, or set "
+            "network_ipv6 to false."
+        )
+
+
+def _one_network_problems(wanted: Network, settings: Settings, host: HostFacts) -> Iterator[str]:
+    name, segment = wanted["name"], wanted["segment"]
+    present = next((network for network in host["networks"] if network["name"] == name), None)
+    if present:
+        difference = network_difference(wanted, present)
+        if not difference:
+            return
+        what = f"Docker network {name} exists and differs: {'; '.join(difference)}."
+        if not is_ours(present, settings):
+            other = "network_name" if segment == "network" else "stack_name"
+            yield f"{what} This stack did not make it, so it is never touched: choose another {other}."
+            return
+        if not settings["network_recreate_allowed"]:
+            yield (
+                f"{what} Docker can only remove and recreate it, which detaches every container for that time: "
+                "allow it with network_recreate_allowed=true, or take the old values."
+            )
+            return
+        strangers = {one["name"] for one in host["containers"] if not is_ours(one, settings)}
+        guests = [one for one in present["containers"] if one in strangers]
+        if guests:
+            yield f"{what} Containers that this stack did not make are on it: detach {', '.join(guests)} first."
+    variable = "network_subnet" if segment == "network" else f"network_segment_subnets.{segment}"
+    yield from _overlap_problems(variable, wanted["subnet"], host, name)
+    if "ipv6" in wanted:
+        yield from _overlap_problems("network_ipv6_subnet", wanted["ipv6"]["subnet"], host, name)
+
+
+def _overlap_problems(variable: str, subnet: str, host: HostFacts, network: str) -> Iterator[str]:
+    overlapping, free = overlaps(subnet, host, network)
+    if overlapping:
+        proposal = f"{free} is free" if free else "no private network of this size is free"
+        yield f"{variable} is '{subnet}': it overlaps {', '.join(overlapping)}; {proposal}."
+
+
+def overlaps(subnet: str, host: HostFacts, network: str) -> tuple[list[str], str | None]:
+    """Return who else on the host uses addresses of a subnet, each with its place, and a free subnet of its size.
+
+    :param network: name of the Docker network that the subnet is for; it does not overlap itself
+    """
+    own_device = next((one["device"] for one in host["networks"] if one["name"] == network), None)
+    owners: dict[str, str] = {}
+    for one in host["networks"]:
+        if one["name"] != network:
+            owners.update({taken: f"Docker network {one['name']} ({taken})" for taken in one["subnets"]})
+    for interface in host["interfaces"]:
+        for address in interface["addresses"] if interface["name"] != own_device else ():
+            taken = str(ipaddress.ip_interface(address).network)
+            owners.setdefault(taken, f"interface {interface['name']} ({address})")
+    for route in host["routes"]:
+        taken = route["destination"]
+        if route["device"] != own_device and int(taken.partition("/")[2]) > HALF:
+            owners.setdefault(taken, f"the route {taken} through {route['device'] or 'no device'}")
+    overlapping = [owner for taken, owner in owners.items() if addresses.overlap(taken, subnet)]
+    if not overlapping:
+        return [], None
+    if ip_family.of(subnet) is ip_family.IPV6:
+        return overlapping, addresses.free_subnet6([*owners, subnet], subnet)
+    return overlapping, addresses.free_subnet([*owners, subnet], ipaddress.IPv4Network(subnet).prefixlen)
+
+
+def _exposure_problems(settings: Settings, host: HostFacts) -> Iterator[str]:
+    allowed = settings["exposure_allow_from"]
+    if not allowed or not host["ssh_client"]:
+        return
+    address = ipaddress.ip_address(host["ssh_client"].partition("%")[0])
+    if address.version == ip_family.IPV6.version and not settings["network_ipv6"]:
+        return  # the stack answers nobody over IPv6
+    if not any(address in ipaddress.ip_network(one) for one in allowed):
+        yield (
+            f"exposure_allow_from is {', '.join(allowed)}: it leaves out {address}, where this run comes from by SSH; "
+            f"expected a list that holds it, such as {address}/{address.max_prefixlen}."
+        )

@@ -1,0 +1,75 @@
+"""Guarantees that a host does not give, each with the way to turn it on. Pure: settings and the host fact in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ansible_collections.sse.platform.plugins.module_utils.deploy.network_preflight import twins
+from ansible_collections.sse.platform.plugins.module_utils.model import ip_family
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import EngineFact, HostFacts, Settings
+
+
+def notices(settings: Settings, host: HostFacts) -> list[str]:
+    """Return one text for each guarantee that is missing."""
+    return [
+        *(_engine_notices(settings, host["engine"]) if host["engine"] else ()),
+        *(_swarm_notices(host["engine"]) if host["engine"] else ()),
+        *_host_notices(settings, host),
+    ]
+
+
+def _engine_notices(settings: Settings, engine: EngineFact) -> Iterator[str]:
+    # Where the role docker may configure the engine, this run turns on what is missing.
+    if engine["managed"] or settings["docker_restart_allowed"]:
+        return
+    how = "set {} in /etc/docker/daemon.json and restart the engine, or run with docker_restart_allowed=true."
+    if not engine["live_restore"]:
+        off = "Containers stop while the engine restarts"
+        if engine["swarm"] == "inactive":
+            option = how.format('"live-restore": true')
+            yield f"{off}, because live-restore is off: {option}"
+        else:
+            yield f"{off}: live-restore cannot be on while the engine is in a Swarm."
+    if engine["userland_proxy"] and not settings["docker_userland_proxy"]:
+        option = how.format('"userland-proxy": false')
+        yield f"Ports published on loopback stop with the engine, because userland-proxy is on: {option}"
+
+
+def _swarm_notices(engine: EngineFact) -> Iterator[str]:
+    # Bridge networks and containers work in either state (measured with engine 26.1). Only Swarm's own do not.
+    if engine["swarm"] == "error":
+        yield (
+            f"The engine's Swarm is in error state ({engine['swarm_error'] or 'no reason given'}). This stack does not "
+            "use Swarm and does not change it: repair it, or take the host out of it with docker swarm leave --force "
+            "(on the last manager, the Swarm then forgets all its services)."
+        )
+    if engine["swarm"] == "locked":
+        yield "The engine's Swarm is locked. This stack does not use Swarm. docker swarm unlock opens it."
+
+
+def _host_notices(settings: Settings, host: HostFacts) -> Iterator[str]:
+    if host["engine"] and not host["firewall"]:
+        yield (
+            "This engine's firewall has no chain DOCKER-USER. So no rule keeps neighbours of the host away from ports "
+            "that are published on loopback, and exposure_allow_from has no effect: use the firewall backend iptables."
+        )
+    if host["service_manager"] == "none":
+        yield (
+            "No service manager runs here, so nothing starts the engine after a reboot of the host: run the playbook "
+            "again, or have supervise-dockerd start run at boot (WSL2: the key command under [boot] in /etc/wsl.conf)."
+        )
+    # With 2 the administrator refuses overcommit. The role docker sets 0 to 1, where that is possible.
+    if host["overcommit_memory"] == 2 or (host["overcommit_memory"] == 0 and not host["overcommit_writable"]):
+        yield (
+            "Redis can fail to save when memory is short: turn overcommit on with sysctl -w vm.overcommit_memory=1 "
+            "and a file in /etc/sysctl.d."
+        )
+    if settings["network_ipv6"] and ip_family.IPV4.loopback not in twins(settings, host):
+        yield (
+            f"Nothing answers on [{ip_family.IPV6.loopback}], because userland-proxy is off, and without it the kernel "
+            "brings no answer back there: use 127.0.0.1, or docker_userland_proxy=true where `up` installed the engine."
+        )
