@@ -154,7 +154,7 @@ def test_a_segment_that_overlaps_and_a_service_on_none_are_refused(stack: Stack)
 def test_nobody_locks_out_the_address_that_they_come_from_by_ssh(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSH_CONNECTION", "192.0.2.9 50000 192.0.2.1 22")
     text = refusal(stack, json.dumps({"exposure_allow_from": ["198.51.100.0/24"]}))
-    assert "exposure_allow_from is 198.51.100.0/24: that leaves out 192.0.2.9" in text
+    assert "exposure_allow_from is 198.51.100.0/24: it leaves out 192.0.2.9" in text
     assert "such as 192.0.2.9/32" in text
 
 
@@ -172,7 +172,7 @@ def test_all_that_the_host_lacks_is_told_at_once(stack: Stack, theirs: str, tmp_
         *("network_subnet", f"Docker network {NAME}-taken ({TAKEN})", "is free"),
         *(f"Port {port} on 127.0.0.1", f"(pid {os.getpid()})", "choose another redis_port"),
         *(f"A container named {theirs}", "never touched"),
-        *("of memory, needed are", "Lower app_replicas"),
+        *("of memory: expected", "Lower app_replicas"),
         *("kafka_coordination is 'kraft'", "expected zookeeper"),
     ]
     assert [part for part in said if part not in text] == [], text
