@@ -63,9 +63,7 @@ class Server(uvicorn.Server):
 
 def main() -> int:
     """Run until told to stop; return 2 for an invalid configuration, 1 for a failure."""
-    signal.signal(
-        signal.SIGTERM, lambda *_: sys.exit(0)
-    )  # until uvicorn sets its own handler, and after it has removed it
+    signal.signal(signal.SIGTERM, _stop)  # until uvicorn sets its own handler, and after it has removed it
     try:
         settings = load(os.environ)
         listeners = _listen(settings)

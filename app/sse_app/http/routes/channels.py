@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel
+from pydantic.config import JsonDict
 
 from sse_app.access.authority import Authority
 from sse_app.base.channels import exactly
@@ -12,7 +13,7 @@ from sse_app.fanout.ring import Ring
 from sse_app.http import openapi
 from sse_app.resume.redis_history import RedisHistory
 
-_EVENT = {"id": openapi.ID, "event": "created", "data": '{"n":1}'}
+_EVENT: JsonDict = {"id": openapi.ID, "event": "created", "data": '{"n":1}'}
 
 
 class Channels(BaseModel):
