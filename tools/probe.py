@@ -38,7 +38,7 @@ class Step(TypedDict):
 
 
 def target(text: str) -> Target:
-    """Read TO: name, name:port, name:port/path, or a whole http address. End where it is none of these."""
+    """Read TO: name, name:port, name:port/path, or a whole http address. Anything else ends the program."""
     match = TARGET.fullmatch(text)
     port = int(match["port"] or PORTS.get(match["scheme"] or "", 0)) if match else 0
     if not match or port > 65535 or (match["port"] and not port):

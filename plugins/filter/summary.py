@@ -13,7 +13,7 @@ def summary(releases: list[Json], result: Json, images: Json, notices: list[str]
 
     Args:
         releases: the releases that run
-        result: what the stack module did and proved
+        result: what the stack module did and verified
         images: the fact of the same name: where images came from, and which are unavailable
         notices: guarantees that this host does not give
 

@@ -10,6 +10,22 @@ from rooms import Package, complaints
 ROOT = Path(__file__).parents[2]
 PACKAGES = [
     Package(
+        "ansible_collections.sse.platform.plugins.module_utils",
+        ROOT / "plugins/module_utils",
+        {
+            "": 0,
+            "model": 0,
+            "settings": 1,
+            "engine": 1,
+            "host": 2,
+            "deploy": 3,
+            "verify": 4,
+            "doctor": 5,
+            "views": 6,
+            "lab": 6,
+        },
+    ),
+    Package(
         "sse_app",
         ROOT / "app/sse_app",
         {"base": 0, "log": 1, "fanout": 2, "resume": 3, "access": 4, "http": 5, "": 6},

@@ -59,7 +59,7 @@ def ask(endpoint: Endpoint, user: str, password: str) -> Checked:
 
 
 def datasources(answer: Answer) -> list[dict[str, Any]]:
-    """Read the list of datasources; empty where the answer is none."""
+    """Read the list of datasources; empty if the answer holds no list."""
     listed: Any = json_object(f'{{"sources": {answer.body}}}').get("sources")
     return cast("list[dict[str, Any]]", listed) if answer.status == 200 and isinstance(listed, list) else []
 

@@ -83,7 +83,7 @@ def wait_for_targets(endpoint: Endpoint, pid: int, expected: Iterable[str], name
 
 
 def active_targets(answer: Answer) -> list[dict[str, Any]] | None:
-    """Read the API's answer; None where it is none."""
+    """Read the API's answer; None if it holds no list of targets."""
     return answer.record.get("data", {}).get("activeTargets") if answer.status == 200 else None
 
 
@@ -103,7 +103,7 @@ def scrape(pid: int, url: str) -> Answer:
 
 
 def missing(prometheus: str, active: list[dict[str, Any]], expected: Iterable[str]) -> list[Finding]:
-    """Name what should be scraped and is no target at all: 'all targets up' of an empty list proves nothing."""
+    """Name what should be scraped and is not among the targets: of an empty list, all targets are up."""
     known = {target["discoveredLabels"].get("__address__", "") for target in active}
     return [
         Finding(
