@@ -64,7 +64,7 @@ def duration(seconds: float) -> str:
 
 def phase_of(task: Task) -> str | None:
     """Returns the phase of a task, which is its outermost role; None for a task that stays in the current phase."""
-    roles = [*(task.get_dep_chain() or []), task._role]
+    roles = [*(task.get_dep_chain() or []), task._role]  # noqa: SLF001 - as the callbacks of ansible-core do
     name = str(roles[0].get_name()).rsplit(".", 1)[-1] if roles[0] else None
     return name if name in PHASES else None
 
@@ -158,7 +158,7 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_play_start(self, play: Play) -> None:
         self._play = str(play.get_name()).strip()
         manager = play.get_variable_manager()
-        inventory = manager._inventory if manager else None
+        inventory = manager._inventory if manager else None  # noqa: SLF001 - the only way to the inventory
         self._several_hosts = bool(inventory) and len(inventory.get_hosts(play.hosts)) > 1
 
     def v2_playbook_on_task_start(self, task: Task, is_conditional: bool) -> None:

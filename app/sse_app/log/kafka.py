@@ -230,16 +230,19 @@ class KafkaLog:
             return self._producer
 
     def _discard(self, producer: Any) -> None:
-        """Drop a producer and the records that it holds: stop() alone would first send them."""
+        """Drop a producer and the records that it holds: stop() alone would first send them.
+
+        aiokafka offers no way to do this, so its internals are used. app/tests/log/test_kafka.py knows when they change.
+        """
         if producer is None or producer is not self._producer:
             return
         self._producer = None
-        sender = producer._sender
+        sender = producer._sender  # noqa: SLF001 - the task that sends what is held
         sender.sender_task.cancel()
-        held = producer._message_accumulator
+        held = producer._message_accumulator  # noqa: SLF001 - what is held
         held.fail_all(_errors.KafkaConnectionError("the producer was discarded"))
-        for batch in (*chain(*held._batches.values()), *held._pending_batches):
-            batch._drain_waiter.exception()  # otherwise asyncio logs, at level error, that nobody has looked at it
+        for batch in (*chain(*held._batches.values()), *held._pending_batches):  # noqa: SLF001 - in both of its places
+            batch._drain_waiter.exception()  # noqa: SLF001 - otherwise asyncio logs that nobody has looked at it
         self._dispose(producer.client.close)
         self._dispose(producer.stop)
 
@@ -304,7 +307,7 @@ class _KafkaTail:
         aiokafka reconnects without telling (verified: it then skips new events at reused offsets). The old connection
         objects are kept, so that a new one never has the address of an old one.
         """
-        connections = list(self._consumer._client._conns.values())
+        connections = list(self._consumer._client._conns.values())  # noqa: SLF001 - nothing public names them
         known, self._connections = self._connections, connections
         return known is not None and all(any(new is old for old in known) for new in connections)
 
