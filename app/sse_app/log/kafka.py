@@ -232,7 +232,7 @@ class KafkaLog:
     def _discard(self, producer: Any) -> None:
         """Drop a producer and the records that it holds: stop() alone would first send them.
 
-        aiokafka offers no way to do this, so its internals are used. app/tests/log/test_kafka.py knows when they change.
+        aiokafka offers no way to do this, so its internals are used: app/tests/log/test_kafka.py tries them.
         """
         if producer is None or producer is not self._producer:
             return
