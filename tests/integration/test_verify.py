@@ -1,4 +1,4 @@
-"""The proof passes on a stack that works, and names what was broken on one that does not."""
+"""./sse verify passes on a stack that works, and names what is broken on one that does not."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def deaf_subscriber(stack: Stack) -> Iterator[None]:
     yield from rule("filter", "DOCKER-USER", "-s", f"{stack.prefix}.12", "-d", f"{stack.prefix}.23", "-j", "DROP")
 
 
-def test_the_proof_passes_knowing_only_the_name_of_the_stack(stack: Stack) -> None:
+def test_it_passes_knowing_only_the_name_of_the_stack(stack: Stack) -> None:
     run = stack.verify()
     assert run.code == 0, run.output
     counts = {what: int(count) for count, what in re.findall(r"(\d+) ([a-z' A-Z]+)", run.output.split("verified: ")[1])}

@@ -25,7 +25,7 @@ from sse_app.service import Service
 DECLARING = ["app", "dashboard", "exporters", "grafana", "kafka", "nginx", "prometheus", "redis"]
 ROLES = [*DECLARING, "exposure", "services", "verify"]
 LOOPBACK = "127.0.0.1"
-# A metric of the service's in PromQL, and its matchers; sse_reach_ is what the proof measures.
+# A metric of the service's in PromQL, and its matchers; sse_reach_ is what ./sse verify measures.
 OURS = re.compile(r"\b(sse_(?!reach_)\w+)(?:\{([^}]*)\})?")
 MATCHER = re.compile(r'(\w+)[!=]=?~?"([^"]*)"')
 
@@ -173,14 +173,14 @@ def test_every_file_that_the_service_judges_by_is_mounted_and_read_anew(rendered
     assert "app_" not in json.dumps(replica["secrets"])  # a change of those would recreate the replica
 
 
-def test_the_proofs_key_is_good_for_its_channel_alone(rendered: dict[str, Rendered], tmp_path: Path) -> None:
+def test_the_key_of_verify_is_good_for_its_channel_alone(rendered: dict[str, Rendered], tmp_path: Path) -> None:
     proof = rendered["guarded"].containers["app-1"]["live_secrets"]["/run/auth"]["proof.json"]
-    store = secret_store.Store(str(tmp_path), {"app_proof_key": "the-proofs-secret"}, {})
+    store = secret_store.Store(str(tmp_path), {"app_proof_key": "the-secret-of-verify"}, {})
     text = store.render(proof["secret"], proof["format"])
-    assert "the-proofs-secret" not in text
+    assert "the-secret-of-verify" not in text
     [check] = [one for one in rendered["guarded"].declared["app"]["checks"] if one["kind"] == "deliveries"]
     assert check["key"]["secret"] == proof["secret"]
-    principal = api_keys.KeyRing(api_keys.parse(text.encode())).find(f"{check['key']['name']}.the-proofs-secret")
+    principal = api_keys.KeyRing(api_keys.parse(text.encode())).find(f"{check['key']['name']}.the-secret-of-verify")
     assert principal is not None
     assert principal.publish.names() == principal.subscribe.names() == [check["channel"]]
 

@@ -103,7 +103,7 @@ def scrape(pid: int, url: str) -> Answer:
 
 
 def missing(prometheus: str, active: list[dict[str, Any]], expected: Iterable[str]) -> list[Finding]:
-    """Name what should be scraped and is not among the targets: of an empty list, all targets are up."""
+    """Name what should be scraped and is no target at all: an empty list has no target that is down."""
     known = {target["discoveredLabels"].get("__address__", "") for target in active}
     return [
         Finding(

@@ -1,4 +1,4 @@
-"""The proof of the event path, tried against stand-ins of nginx and replicas that go wrong one way each."""
+"""The check of deliveries against stand-ins of NGINX and of replicas, each of which goes wrong in one way."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def test_a_stream_that_ends_is_told_with_its_reason() -> None:
     assert ("app-1", 'event bye: {"reason": "draining"}') in findings(ends="app-1")
 
 
-def test_nobody_at_the_door_is_told() -> None:
+def test_nobody_at_the_entry_is_told() -> None:
     with running(Platform(REPLICAS)) as (_, replicas):
         found = deliveries.travel(WAY, Endpoint("nginx", "127.0.0.1", 1), replicas).findings
     assert {finding.subject for finding in found} == {"nginx"}

@@ -46,8 +46,8 @@ def test_targets_that_are_up_are_counted(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_target_that_prometheus_was_not_told_of_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     Prometheus(monkeypatch, api(target("up")))
-    [finding], proved, _ = scraped.wait_for_targets(ENDPOINT, 1, ["kafka:7071", "app-1:8000"], NAMES)
-    assert (finding.subject, finding.wrong, proved) == ("sse-prometheus", "app-1:8000 is not among its targets", 1)
+    [finding], verified, _ = scraped.wait_for_targets(ENDPOINT, 1, ["kafka:7071", "app-1:8000"], NAMES)
+    assert (finding.subject, finding.wrong, verified) == ("sse-prometheus", "app-1:8000 is not among its targets", 1)
 
 
 def test_a_prometheus_that_just_started_is_given_time_to_learn_of_its_targets(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,8 +57,8 @@ def test_a_prometheus_that_just_started_is_given_time_to_learn_of_its_targets(mo
 
 def test_a_target_that_is_down_is_told_with_both_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     Prometheus(monkeypatch, api(target("down", error="timed out")), own=0)
-    [finding], proved, _ = scraped.wait_for_targets(ENDPOINT, 1, [], NAMES)
-    assert (finding.subject, finding.evidence, proved) == (
+    [finding], verified, _ = scraped.wait_for_targets(ENDPOINT, 1, [], NAMES)
+    assert (finding.subject, finding.evidence, verified) == (
         "sse-kafka",
         "timed out; asked in its place: connection refused",
         0,
@@ -78,8 +78,8 @@ def test_a_target_that_answers_us_but_never_prometheus_is_a_finding(monkeypatch:
 
 def test_before_the_first_scrape_an_answer_to_us_is_enough_and_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
     Prometheus(monkeypatch, api(target("unknown"), target("up")))
-    findings, proved, notes = scraped.wait_for_targets(ENDPOINT, 1, [], NAMES)
-    assert (findings, proved) == ([], 2)
+    findings, verified, notes = scraped.wait_for_targets(ENDPOINT, 1, [], NAMES)
+    assert (findings, verified) == ([], 2)
     assert notes == ["1 of 2 targets answer but wait for Prometheus' first scrape"]
 
 
@@ -92,8 +92,8 @@ def test_before_the_first_scrape_silence_is_a_finding_when_the_wait_is_over(monk
 @pytest.mark.parametrize("answer", [Answer(503, "starting"), Answer(200, "<html>"), Answer(0, "refused")])
 def test_a_prometheus_that_does_not_answer_is_a_finding(monkeypatch: pytest.MonkeyPatch, answer: Answer) -> None:
     Prometheus(monkeypatch, answer)
-    [finding], proved, _ = scraped.wait_for_targets(ENDPOINT, 1, [], NAMES)
-    assert (finding.subject, finding.evidence, proved) == ("sse-prometheus", answer.shown, 0)
+    [finding], verified, _ = scraped.wait_for_targets(ENDPOINT, 1, [], NAMES)
+    assert (finding.subject, finding.evidence, verified) == ("sse-prometheus", answer.shown, 0)
 
 
 SOURCES = Answer(200, json.dumps([{"uid": "p1", "name": "Prometheus", "url": "http://prometheus:9090"}]))
@@ -101,8 +101,8 @@ SOURCES = Answer(200, json.dumps([{"uid": "p1", "name": "Prometheus", "url": "ht
 
 def judged(monkeypatch: pytest.MonkeyPatch, listed: Answer, health: Answer) -> tuple[list[str], int, list[str]]:
     monkeypatch.setattr(datasources, "request", lambda _, __, path, **___: health if "/uid/" in path else listed)
-    findings, proved, notes = datasources.ask(Endpoint("sse-grafana", "10.99.0.15", 3000), "admin", "secret")
-    return [finding.evidence for finding in findings], proved, list(notes)
+    findings, verified, notes = datasources.ask(Endpoint("sse-grafana", "10.99.0.15", 3000), "admin", "secret")
+    return [finding.evidence for finding in findings], verified, list(notes)
 
 
 def test_a_datasource_that_answers_grafana_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,6 +120,6 @@ def test_a_grafana_without_datasources_is_a_finding(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_password_that_was_changed_in_grafana_is_a_note_not_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
-    findings, proved, [note] = judged(monkeypatch, Answer(401, "{}"), Answer(0, ""))
-    assert (findings, proved) == ([], 0)
+    findings, verified, [note] = judged(monkeypatch, Answer(401, "{}"), Answer(0, ""))
+    assert (findings, verified) == ([], 0)
     assert "password was changed" in note

@@ -1,4 +1,4 @@
-"""How the proof tells a Unix socket from TCP between nginx and a replica."""
+"""How a Unix socket is told from TCP between NGINX and a replica."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_only_accepted_connections_of_the_path_count() -> None:
     assert unix_socket.connections(table, "/run/none") == 0
 
 
-def test_a_stream_over_the_socket_is_proved(path: str) -> None:
+def test_a_stream_over_the_socket_is_verified(path: str) -> None:
     nginx = Endpoint("sse-nginx", path, 0)  # as if nginx had handed the stream on
     assert unix_socket.arrives(nginx, os.getpid(), STREAM, {"sse-app-1": path}) == Checked()
 
