@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     )
 
 FORMAT = 3
+# What a service may declare. The roles of consumers read the metrics and routes; `verify.kinds` reads the checks.
+KEYS = {"checks", "containers", "endpoints", "existing_data", "metrics", "routes", "secret_files", "secrets"}
 
 
 class Declared(NamedTuple):
@@ -95,6 +97,9 @@ def parse_all(declarations: Mapping[str, Any]) -> dict[str, Declared]:
     """Parse every declared container; return them by short name."""
     declared: dict[str, Declared] = {}
     for service, declaration in declarations.items():
+        unknown = sorted(set(spec.dictionary(declaration, service)) - KEYS)
+        if unknown:
+            raise spec.SpecError(f"{service}.{unknown[0]}: unknown key; known keys are {', '.join(sorted(KEYS))}")
         for short, container in declaration.get("containers", {}).items():
             path = f"{service}.containers.{short}"
             spec.short_name(short, path)

@@ -144,6 +144,11 @@ def test_declarations_that_do_not_fit_together_are_refused(containers: dict[str,
         build(containers)
 
 
+def test_a_key_that_no_service_has_is_refused_by_its_place() -> None:
+    with pytest.raises(SpecError, match=r"x\.chekcs: unknown key; known keys are checks, containers, "):
+        release.parse_all({"x": {"containers": {}, "chekcs": []}})
+
+
 def dual(name: str, subnet: str, subnet6: str, *, internal: bool = False) -> dict[str, Any]:
     pool = {"subnet": subnet6, "gateway": "", "ip_range": ""}
     return {**network(name, subnet, internal=internal), "ipv6": pool}
