@@ -14,12 +14,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model import addresse
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import (
-        HostFacts,
-        Network,
-        Release,
-        Settings,
-    )
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import HostFacts, Network, Release, Settings
 
 # Before this version ip6tables is experimental in the engine; from here on it is on by default (release notes, 27.0).
 IP6TABLES_STABLE = 27

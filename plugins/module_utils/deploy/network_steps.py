@@ -4,26 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
-from ansible_collections.sse.platform.plugins.module_utils.model import connections, ip_family
-from ansible_collections.sse.platform.plugins.module_utils.model.types import Network
+from ansible_collections.sse.platform.plugins.module_utils.model import connections, ip_family, types
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import (
-        ContainerFact,
-        HostFacts,
-        NetworkFact,
-        Pool,
-        Release,
-        Settings,
-    )
-
 LABEL_STACK = "sse.platform.stack"
-NO_POOL: Pool = {"subnet": "", "gateway": "", "ip_range": ""}
+NO_POOL: types.Pool = {"subnet": "", "gateway": "", "ip_range": ""}
 
 
-class NetworkToMake(Network):
+class NetworkToMake(types.Network):
     """A network that is missing or differs."""
 
     pools: list[dict[str, str]]  # as community.docker expects them
@@ -37,15 +27,15 @@ class NetworkSteps(TypedDict):
     drop: list[str]
 
 
-def is_ours(one: ContainerFact | NetworkFact, settings: Settings) -> bool:
+def is_ours(one: types.ContainerFact | types.NetworkFact, settings: types.Settings) -> bool:
     """Tell whether a container or a network has the label of this stack."""
     return one["labels"].get(LABEL_STACK) == settings["stack_name"]
 
 
-def network_difference(wanted: Network, present: NetworkFact) -> list[str]:
+def network_difference(wanted: types.Network, present: types.NetworkFact) -> list[str]:
     """Return how a network differs from the wanted one. Labels and containers do not matter."""
     subnet = ", ".join(one for one in present["subnets"] if ip_family.of(one) is ip_family.IPV4)
-    has: NetworkFact = {**present, "subnet": subnet}
+    has: types.NetworkFact = {**present, "subnet": subnet}
     found = [
         f"{key} is {has[key] or 'not set'}, wanted {wanted[key]}"
         for key in ("driver", "subnet", "gateway", "ip_range", "internal")
@@ -59,10 +49,10 @@ def network_difference(wanted: Network, present: NetworkFact) -> list[str]:
     ]
 
 
-def network_steps(settings: Settings, host: HostFacts, releases: Iterable[Release]) -> NetworkSteps:
+def network_steps(settings: types.Settings, host: types.HostFacts, releases: Iterable[types.Release]) -> NetworkSteps:
     """Return which networks to make and which to drop. The preflight has refused what must not be recreated."""
     present = {network["name"]: network for network in host["networks"]}
-    wanted: dict[str, Network] = connections.networks_of(releases)
+    wanted: dict[str, types.Network] = connections.networks_of(releases)
     strangers = {one["name"] for one in host["containers"] if not is_ours(one, settings)}
     return {
         "make": [

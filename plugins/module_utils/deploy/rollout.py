@@ -28,27 +28,20 @@ from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spe
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
+    from ansible_collections.sse.platform.plugins.module_utils.model import types
     from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import (
-        Meta,
-        Release,
-        ReleaseOutcome,
-        SecretFile,
-        Spec,
-        StoredRelease,
-    )
 
 
 @dataclass(frozen=True)
 class Request:
     """What a run is asked for."""
 
-    releases: list[Release]  # one for each project, in the order in which they are rolled out
+    releases: list[types.Release]  # one for each project, in the order in which they are rolled out
     state_directory: str
     secrets: dict[str, str]  # given values, by name
     services: list[str]  # only these services change; empty means all
     parallel: int  # how many containers are worked on at once
-    meta: Meta  # who, when, commit
+    meta: types.Meta  # who, when, commit
     check: bool  # plan only
 
 
@@ -104,16 +97,17 @@ def run(request: Request, report: Report) -> None:
 
     :param report: gets each change when it is done, so that a failed run can tell what it did before
     :raises ApplyError: a container failed; those that were being replaced are back
-    :raises EngineError: the engine refused, or an image or a network is missing
-    :raises FirewallError: iptables refuses the rules
-    :raises SpecError: the releases cannot be limited to the services of this run
+    :raises EngineError, FirewallError, SpecError: the host or the request does not allow it
     """
     directory, check = request.state_directory, request.check
     with contextlib.nullcontext() if check else lock(directory):
         rollouts = [Rollout(request, release) for release in request.releases]
-        coming = [one.release for one in rollouts]
-        firewall = StackFirewall(coming[0]["stack"], directory)
-        report.firewall.extend(firewall.open_for(coming, running_releases(directory), check=check))
+        try:
+            running = newest_releases(directory)
+        except SpecError:
+            running = []  # another version of this collection wrote them; their containers are about to be replaced
+        firewall = StackFirewall(request.releases[0]["stack"], directory)
+        report.firewall.extend(firewall.open_for([one.release for one in rollouts], running, check=check))
         for one in rollouts:
             if check:
                 report.outcomes.append(one.preview())
@@ -123,21 +117,10 @@ def run(request: Request, report: Report) -> None:
             report.firewall.extend(firewall.close_to(newest_releases(directory)))
 
 
-def running_releases(state_directory: str) -> list[StoredRelease]:
-    """Return the newest release of each project; none where another version of this collection wrote one of them.
-
-    The containers of those releases are about to be replaced.
-    """
-    try:
-        return newest_releases(state_directory)
-    except SpecError:
-        return []
-
-
 class Rollout:
     """The way of one project from what runs to its new release."""
 
-    def __init__(self, request: Request, release: Release) -> None:
+    def __init__(self, request: Request, release: types.Release) -> None:
         """Take the services to which this run is not limited from the latest release; raises SpecError."""
         self.request = request
         self.store = Store(request.state_directory, request.secrets, release.get("secrets", {}))
@@ -155,7 +138,7 @@ class Rollout:
         cleared = leftovers(observed, self.release["stack"], self.release["project"])
         observed = [one for one in observed if one.id not in {action.id for action in cleared}]
         release = pin(self.release, engine, self.store, make=False)
-        release = with_running_images(release, made_from(observed, self.earlier(observed)))
+        release = with_running_images(release, self.made_from(observed))
         return self.compare(engine, release, observed, cleared)
 
     def apply(self, report: Report) -> None:
@@ -178,9 +161,9 @@ class Rollout:
         # How containers relate may change while each of them stays as it is. That is a release, too.
         is_new = any(action.changes for action in actions) or not self.releases.has_applied(planned.number)
 
-        def record(outcome: ReleaseOutcome) -> None:
+        def record(outcome: types.ReleaseOutcome) -> None:
             if is_new:
-                meta: Meta = {**self.request.meta, "outcome": outcome}
+                meta: types.Meta = {**self.request.meta, "outcome": outcome}
                 self.releases.write({**release, "number": planned.number, "meta": meta})
 
         record("applying")
@@ -196,24 +179,29 @@ class Rollout:
         if is_new:
             self.files.prune(release["containers"])
 
-    def earlier(self, observed: list[Observed]) -> dict[int, StoredRelease | None]:
-        """Read every release that a running container names, by number."""
-        return {number: self.releases.read(number) for number in {one.release for one in observed} - {0}}
+    def made_from(self, observed: list[Observed]) -> dict[str, types.Spec]:
+        """Return the spec that each running container was made from, by name, where the host still has its release."""
+        releases = {number: self.releases.read(number) for number in {one.release for one in observed} - {0}}
+        return {
+            one.name: release["containers"][one.name]
+            for one in observed
+            if (release := releases.get(one.release)) and one.name in release["containers"]
+        }
 
     def compare(
-        self, engine: Engine | None, release: Release, observed: list[Observed], cleared: list[Action]
+        self, engine: Engine | None, release: types.Release, observed: list[Observed], cleared: list[Action]
     ) -> Outcome:
         """Plan the way from what runs to the release.
 
         :param cleared: what was done, or would be, about the leftovers of a killed run
         """
-        earlier = self.earlier(observed)
-        actions = refreshed(plan(release, earlier, recovered(engine, release, observed)), self.files, release)
-        diff = plan_text.diff([*cleared, *actions], made_from(observed, earlier), release["containers"])
+        made_from = self.made_from(observed)
+        actions = refreshed(plan(release, made_from, recovered(engine, release, observed)), self.files, release)
+        diff = plan_text.diff([*cleared, *actions], made_from, release["containers"])
         return Outcome(release["project"], self.releases.number_for(release), [*cleared, *actions], diff)
 
 
-def recovered(engine: Engine | None, release: Release, observed: list[Observed]) -> list[Observed]:
+def recovered(engine: Engine | None, release: types.Release, observed: list[Observed]) -> list[Observed]:
     """Check those again that the engine reports unhealthy: its result may be old, and a restart drops streams."""
 
     def answers(one: Observed) -> bool:
@@ -232,7 +220,7 @@ def recovered(engine: Engine | None, release: Release, observed: list[Observed])
     ]
 
 
-def refreshed(actions: list[Action], files: Files, release: Release) -> list[Action]:
+def refreshed(actions: list[Action], files: Files, release: types.Release) -> list[Action]:
     """Refresh containers that stay, where a secret that they read anew changed."""
     return [
         action._replace(kind="refresh", reasons=[f"{file}: content" for file in stale])
@@ -242,15 +230,15 @@ def refreshed(actions: list[Action], files: Files, release: Release) -> list[Act
     ]
 
 
-def pin(release: Release, engine: Engine | None, store: Store, *, make: bool) -> Release:
+def pin(release: types.Release, engine: Engine | None, store: Store, *, make: bool) -> types.Release:
     """Add to each spec what only this host knows: the id of its image and the fingerprints of its secrets."""
     references = {one["image"] for one in release["containers"].values()}
     ids = {reference: engine.image_id(reference) if engine else None for reference in references}
 
-    def names_of(directories: Mapping[str, Mapping[str, SecretFile]]) -> list[str]:
+    def names_of(directories: Mapping[str, Mapping[str, types.SecretFile]]) -> list[str]:
         return sorted({one["secret"] for files in directories.values() for one in files.values()})
 
-    def pinned(spec: Spec) -> Spec:
+    def pinned(spec: types.Spec) -> types.Spec:
         for secret in names_of(spec["live_secrets"]):
             store.value(secret, make=make)  # here, because the files of all containers are written in parallel
         fingerprints = {secret: store.fingerprint(secret, make=make) for secret in names_of(spec["secrets"])}
@@ -259,10 +247,10 @@ def pin(release: Release, engine: Engine | None, store: Store, *, make: bool) ->
     return {**release, "containers": {name: pinned(spec) for name, spec in release["containers"].items()}}
 
 
-def with_running_images(release: Release, made_from: Mapping[str, Spec]) -> Release:
+def with_running_images(release: types.Release, made_from: Mapping[str, types.Spec]) -> types.Release:
     """In check mode an image may not be built yet. Where its reference did not change, take the one that runs."""
 
-    def with_image(name: str, spec: Spec) -> Spec:
+    def with_image(name: str, spec: types.Spec) -> types.Spec:
         old = made_from.get(name)
         if old is None or spec.get("image_id") is not None or old["image"] != spec["image"]:
             return spec
@@ -271,7 +259,7 @@ def with_running_images(release: Release, made_from: Mapping[str, Spec]) -> Rele
     return {**release, "containers": {name: with_image(name, spec) for name, spec in release["containers"].items()}}
 
 
-def refuse_missing(release: Release, engine: Engine) -> None:
+def refuse_missing(release: types.Release, engine: Engine) -> None:
     """Refuse a release before anything changes where the host lacks an image or a network of it."""
     absent = sorted({one["image"] for one in release["containers"].values() if one.get("image_id") is None})
     if absent:
@@ -279,15 +267,6 @@ def refuse_missing(release: Release, engine: Engine) -> None:
     for network in sorted({name for one in release["containers"].values() for name in one["networks"]}):
         if not engine.has_network(network):
             raise EngineError(f"network {network} does not exist. Run `./sse up` first, which makes it")
-
-
-def made_from(observed: list[Observed], earlier: Mapping[int, StoredRelease | None]) -> dict[str, Spec]:
-    """Return the spec that each running container was made from, where the host still has its release."""
-    return {
-        one.name: release["containers"][one.name]
-        for one in observed
-        if (release := earlier.get(one.release)) and one.name in release["containers"]
-    }
 
 
 class Removed(NamedTuple):
@@ -314,7 +293,7 @@ def tear_down(stack: str, state_directory: str, parallel: int, *, delete_data: b
     if check:
         return removed
     with lock(state_directory):
-        known: dict[str, Spec] = {}
+        known: dict[str, types.Spec] = {}
         for project in {one.label("project") for one in ours.values()}:
             latest = ReleaseStore(state_directory, project).latest()
             known |= latest["containers"] if latest else {}

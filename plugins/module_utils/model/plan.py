@@ -20,7 +20,6 @@ class Action(NamedTuple):
     reasons: list[str]
     id: str = ""  # the observed container that the action is about
     health: str = ""  # its health, where the engine runs its check
-    release: int = 0  # the release that created it
 
     @property
     def changes(self) -> bool:
@@ -49,11 +48,11 @@ def leftovers(observed: list[Observed], stack: str, project: str) -> list[Action
     return actions
 
 
-def plan(release: Release, earlier: Mapping[int, Release | None], observed: list[Observed]) -> list[Action]:
+def plan(release: Release, made_from: Mapping[str, Spec], observed: list[Observed]) -> list[Action]:
     """Compare spec with spec, by the labels that each running container has.
 
     :param release: the new release
-    :param earlier: the releases that running containers name, by number; None where the host does not have one any more
+    :param made_from: the spec that each running container was made from, by name, where the host still has it
     :param observed: what runs, after the leftovers of interrupted runs were cleared
     :raises ForeignContainerError: where somebody else's container has one of our names
     """
@@ -72,9 +71,9 @@ def plan(release: Release, earlier: Mapping[int, Release | None], observed: list
                 f"container {name} exists and is not of stack {release['stack']!r} (project {release['project']!r}); "
                 "nothing was done to it. Remove or rename it, or choose another stack_name"
             )
-        reasons = reasons_to_replace(running, wanted, earlier)
+        reasons = reasons_to_replace(running, wanted, made_from.get(name))
         if reasons:
-            actions.append(Action("replace", name, reasons, running.id, release=running.release))
+            actions.append(Action("replace", name, reasons, running.id))
         elif running.status != "running":
             actions.append(Action("start", name, [f"is {running.status}"], running.id))
         elif running.health == "unhealthy":
@@ -84,13 +83,11 @@ def plan(release: Release, earlier: Mapping[int, Release | None], observed: list
     return actions
 
 
-def reasons_to_replace(running: Observed, wanted: Spec, earlier: Mapping[int, Release | None]) -> list[str]:
+def reasons_to_replace(running: Observed, wanted: Spec, made_from: Spec | None) -> list[str]:
     """Say why a container must be replaced; no reason means that it is as it should be."""
     if running.label("spec") == spec.fingerprint(wanted):
         return []
-    old = earlier.get(running.release)
-    old_spec = old["containers"].get(running.name) if old else None
-    if old_spec is None:
+    if made_from is None:
         return [f"its release {running.release} is no longer on the host, so it can't be compared"]
-    found = spec.differences(old_spec, wanted)
+    found = spec.differences(made_from, wanted)
     return found or ["its labels do not match its release"]

@@ -39,7 +39,7 @@ def test_every_container_of_the_first_version_is_kept(state: str, project: str) 
     release = store.latest()
     assert release is not None
     assert store.has_applied(1)
-    actions = plan(release, {1: release}, running())
+    actions = plan(release, release["containers"], running())
     assert {one.container: one.kind for one in actions} == dict.fromkeys(release["containers"], "keep")
 
 
@@ -50,6 +50,6 @@ def test_a_changed_container_of_the_first_version_is_named_with_what_changed(sta
     assert new is not None
     name = next(iter(new["containers"]))
     new["containers"][name]["memory"] += 1
-    changed = [one for one in plan(new, {1: old}, running()) if one.kind != "keep"]
+    changed = [one for one in plan(new, old["containers"], running()) if one.kind != "keep"]
     assert [(one.kind, one.container) for one in changed] == [("replace", name)]
     assert changed[0].reasons[0].startswith("memory: ")

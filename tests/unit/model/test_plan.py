@@ -28,7 +28,7 @@ def observed(name: str = "sse-a", container: dict[str, Any] = NEW, **changes: An
     return Observed(name, f"id-{name}", {LABEL + key: value for key, value in given.pop("labels").items()}, **given)
 
 
-EARLIER = {1: release({"sse-a": OLD}, 1)}
+MADE_FROM: Any = {"sse-a": OLD}
 
 
 @pytest.mark.parametrize(
@@ -45,29 +45,29 @@ EARLIER = {1: release({"sse-a": OLD}, 1)}
     ],
 )
 def test_each_state_leads_to_its_action_with_reasons(runs: list[Observed], kind: str, reasons: list[str]) -> None:
-    [action] = plan(release({"sse-a": NEW}), EARLIER, runs)
+    [action] = plan(release({"sse-a": NEW}), MADE_FROM, runs)
     assert (action.kind, action.reasons) == (kind, reasons)
 
 
 def test_what_is_no_longer_declared_goes_and_others_containers_are_not_looked_at() -> None:
     foreign = observed("somebodys", labels={"stack": "other", "project": "p"})
-    actions = plan(release({}), EARLIER, [observed("sse-gone"), foreign])
+    actions = plan(release({}), MADE_FROM, [observed("sse-gone"), foreign])
     assert [(one.kind, one.container) for one in actions] == [("remove", "sse-gone")]
 
 
 @pytest.mark.parametrize("labels", [{}, {"stack": "other", "project": "p"}, {"stack": "sse", "project": "other"}])
 def test_a_foreign_container_of_our_name_is_refused(labels: dict[str, str]) -> None:
     with pytest.raises(ForeignContainerError, match="container sse-a exists and is not of stack 'sse'"):
-        plan(release({"sse-a": NEW}), EARLIER, [observed(labels=labels)])
+        plan(release({"sse-a": NEW}), MADE_FROM, [observed(labels=labels)])
 
 
 def test_a_lost_release_file_is_said_instead_of_guessed() -> None:
-    [action] = plan(release({"sse-a": NEW}), {1: None}, [observed(container=OLD)])
+    [action] = plan(release({"sse-a": NEW}), {}, [observed(container=OLD)])
     assert action.reasons == ["its release 1 is no longer on the host, so it can't be compared"]
 
 
 def test_a_change_of_relations_alone_replaces_nothing() -> None:
-    [action] = plan(release({"sse-a": {**OLD, "after": ["sse-b"]}}), EARLIER, [observed(container=OLD)])
+    [action] = plan(release({"sse-a": {**OLD, "after": ["sse-b"]}}), MADE_FROM, [observed(container=OLD)])
     assert not action.changes
 
 
