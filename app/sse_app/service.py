@@ -60,7 +60,7 @@ class Service:
     async def drain(self) -> None:
         """End every stream within SSE_DRAIN_SECONDS."""
         self.hub.draining = True
-        self.statistics.close()
+        self.statistics.tick()
         await self.hub.drain(self.settings.drain_seconds)
 
     @asynccontextmanager

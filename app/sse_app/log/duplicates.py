@@ -77,8 +77,7 @@ class Dropped:
     """The offsets of the duplicates from `since` on, so that whoever reads old records need not find them again."""
 
     def __init__(self) -> None:
-        self._offsets = array("q")
-        self.since = 0
+        self.clear(0)
 
     def clear(self, since: int) -> None:
         """Know nothing before `since`."""

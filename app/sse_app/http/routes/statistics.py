@@ -100,7 +100,7 @@ class Statistics:
         while True:
             await self._watched.wait()
             await asyncio.sleep(_TICK_SECONDS)
-            self._tick()
+            self.tick()
 
     def watch(self, access_end: Callable[[], AccessEnd | None]) -> Response:
         """A stream of statistics; where this replica cannot serve one now, the short answer that a stream then gets.
@@ -119,10 +119,6 @@ class Statistics:
         else:
             self._watched.clear()
 
-    def close(self) -> None:
-        """End every stream, once the hub drains."""
-        self._tick()
-
     async def frames(self, access_end: Callable[[], AccessEnd | None]) -> AsyncIterator[bytes]:
         """The frames of one watcher; a slow one misses ticks, because nothing waits for it."""
         yield event_stream.retry_only(self._retry()) + self._encoded()
@@ -139,7 +135,8 @@ class Statistics:
     def _encoded(self) -> bytes:
         return b"event: stats\ndata: %b\n\n" % self.now().model_dump_json().encode()
 
-    def _tick(self) -> None:
+    def tick(self) -> None:
+        """Send the present statistics to every watcher; once the hub drains, this ends their streams."""
         self._frame = self._encoded()
         if self._moved is not None:
             self._moved.set_result(None)
