@@ -1,4 +1,4 @@
-"""The matrix as measured: every container tries every port of every other, from its own network namespace."""
+"""The matrix as measured: every container tries every port of every other one, from its own network namespace."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import datetime as dt
 import json
 from collections import Counter
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.host import namespace, tcp
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_directory
@@ -17,15 +17,20 @@ if TYPE_CHECKING:
 
     from ansible_collections.sse.platform.plugins.module_utils.model.connections import Edge
 
-HIDDEN_SECONDS = 1.0  # until a name that must not resolve is taken not to; what the engine knows it tells in 10 ms
-MARKS = {"reached": "#", "refused": ".", "open": "o", "broken": "X", "leak": "!", "unmeasured": "?"}
-MEANINGS = {
-    "reached": "declared, and connects",
-    "refused": "not declared, and does not connect",
-    "open": "open, not needed: nothing declares it, and network_layout single lets it connect",
-    "broken": "declared, and does not connect",
-    "leak": "not declared, and connects all the same",
-    "unmeasured": "one of the two does not run",
+Answer = list[str] | OSError | None  # the addresses of a name, or why it has none
+Attempts = dict[tcp.Target, tcp.Attempt]
+Verdict = Literal["reached", "refused", "open", "broken", "leak", "unmeasured"]
+HIDDEN_SECONDS = 1.0  # until a name counts as hidden; the engine answers for a name that it knows within 10 ms
+MARKS: dict[Verdict, str] = {
+    "reached": "#", "refused": ".", "open": "o", "broken": "X", "leak": "!", "unmeasured": "?",
+}  # fmt: skip
+MEANINGS: dict[Verdict, str] = {
+    "reached": "declared and open",
+    "refused": "undeclared and closed",
+    "open": "undeclared and open, as network_layout single allows",
+    "broken": "declared and closed",
+    "leak": "undeclared and open, against network_layout segmented",
+    "unmeasured": "not tested, because one of the two does not run",
 }
 
 
@@ -33,62 +38,61 @@ class Cell(NamedTuple):
     """One edge as measured."""
 
     edge: Edge
-    verdict: str  # a key of MARKS
+    verdict: Verdict
     address: str = ""  # that was tried
-    got: str = ""  # why the name does not resolve or the connection did not come about
+    got: str = ""  # why the name did not resolve, or the connection failed
     unresolved: bool = False
     seconds: float = 0.0
 
     @property
     def connects(self) -> bool:
-        """Tell whether a connection came about."""
+        """Tell whether a connection was made."""
         return self.verdict in {"reached", "open", "leak"} and not self.unresolved
 
 
 class Place(NamedTuple):
-    """Where a running container stands."""
+    """The network namespace of a running container, and its addresses."""
 
-    pid: int
+    pid: int  # a process in the namespace
     addresses: dict[str, str]  # by network
-    addresses6: Mapping[str, str] = MappingProxyType({})  # the same of IPv6
+    addresses6: Mapping[str, str] = MappingProxyType({})  # its IPv6 addresses, by network
 
     @property
     def every(self) -> list[str]:
-        """Every address of it."""
+        """All its addresses."""
         return [*self.addresses.values(), *self.addresses6.values()]
 
     def shared6(self, other: Place) -> list[str]:
-        """The IPv6 addresses of another on networks that the two share."""
+        """The IPv6 addresses of another container on the networks that both are on."""
         return [address for name, address in other.addresses6.items() if name in self.addresses6]
 
 
 def measure(source: Place, edges: list[Edge], places: dict[str, Place], *, enforced: bool) -> list[Cell]:
-    """Try all edges of one source, side by side: a declared one by its name, any other at every address of its target.
+    """Try all edges of one source, side by side.
 
-    A name gives an IPv4 address here; over IPv6, a declared edge is tried at each address on a shared network.
+    A declared edge is tried by its name, which gives an IPv4 address, and at each IPv6 address on a shared network. Any
+    other edge is tried at every address of its target.
 
-    :param enforced: what nothing declares must not connect, and must not resolve where no network is shared
+    :param places: the containers that run
+    :param enforced: undeclared edges must be closed, and undeclared names hidden from who shares no network with them
     """
     there = [edge for edge in edges if edge.target in places]
     if not there:
         return [Cell(edge, "unmeasured") for edge in edges]
+    declared = [edge for edge in there if edge.declared]
     pinned = {edge.name: namespace.hosts_file(source.pid, edge.name) for edge in there}
+    asked = {edge.name for edge in declared if not pinned[edge.name]}
     apart = {edge.target for edge in there if not set(source.addresses) & set(places[edge.target].addresses)}
-    declared = {edge.name for edge in there if edge.declared and not pinned[edge.name]}
-    hidden = {edge.name for edge in there if edge.target in apart and not edge.declared} if enforced else set[str]()
+    hidden = {edge.name for edge in there if enforced and edge.target in apart and not edge.declared}
 
-    def work() -> tuple[dict[str, list[str] | OSError], dict[tcp.Target, tcp.Attempt]]:
-        # What the engine does not know goes on to the host's resolver; from an internal network no answer ever comes.
-        answers = namespace.ask_all(declared)
-        answers |= namespace.ask_all(hidden - declared, attempts=1, seconds=HIDDEN_SECONDS)
+    def work() -> tuple[dict[str, list[str] | OSError], Attempts]:
+        # The engine passes unknown names on to the resolver of the host, which never answers on an internal network.
+        answers = namespace.ask_all(asked)
+        answers |= namespace.ask_all(hidden - asked, attempts=1, seconds=HIDDEN_SECONDS)
         answers |= {name: [address] for name, address in pinned.items() if address}
         targets = {(address, edge.port) for edge in there for address in places[edge.target].every}
-        needed = {
-            (found[0], edge.port) for edge in there if edge.declared and isinstance(found := answers[edge.name], list)
-        }
-        needed |= {
-            (address, edge.port) for edge in there if edge.declared for address in source.shared6(places[edge.target])
-        }
+        needed = {(found[0], edge.port) for edge in declared if isinstance(found := answers[edge.name], list)}
+        needed |= {(address, edge.port) for edge in declared for address in source.shared6(places[edge.target])}
         return answers, tcp.connect_patiently(targets | needed, needed)
 
     answers, attempts = namespace.inside(source.pid, work)
@@ -96,51 +100,63 @@ def measure(source: Place, edges: list[Edge], places: dict[str, Place], *, enfor
     def cell(edge: Edge) -> Cell:
         if edge.target not in places:
             return Cell(edge, "unmeasured")
-        own = places[edge.target].every
-        answer = answers.get(edge.name)
+        answer, target = answers.get(edge.name), places[edge.target]
         if edge.declared:
-            if not isinstance(answer, list):
-                return Cell(edge, "broken", got=str(answer), unresolved=True)
-            if answer[0] not in own:
-                got = f"{', '.join(answer)}, but {edge.target} is {', '.join(own) or 'not there'}"
-                return Cell(edge, "broken", answer[0], got, unresolved=True)
-            ways = [answer[0], *source.shared6(places[edge.target])]
-            address = next((one for one in ways if attempts[one, edge.port].error), answer[0])
-            tried = attempts[address, edge.port]
-            return Cell(edge, "broken" if tried.error else "reached", address, tried.error, seconds=tried.seconds)
-        if edge.name in hidden and isinstance(answer, list):
-            return Cell(edge, "leak", answer[0], f"it resolves to {answer[0]}", unresolved=True)
-        tried = {address: attempts[address, edge.port] for address in own}
-        for address, one in tried.items():
-            if not one.error:
-                return Cell(edge, "leak" if enforced else "open", address, f"{address} answers", seconds=one.seconds)
-        got = "; ".join(dict.fromkeys(one.error for one in tried.values()))
-        return Cell(edge, "refused", ", ".join(own), got)
+            return judge_declared(edge, source, target, answer, attempts)
+        return judge_undeclared(edge, target, answer if edge.name in hidden else None, attempts, enforced=enforced)
 
     return [cell(edge) for edge in edges]
 
 
-def counts(cells: list[Cell]) -> dict[str, int]:
+def judge_declared(edge: Edge, source: Place, target: Place, answer: Answer, attempts: Attempts) -> Cell:
+    """Judge a declared edge: its name leads to the target, which is open there and at each shared IPv6 address."""
+    if not isinstance(answer, list):
+        return Cell(edge, "broken", got=str(answer), unresolved=True)
+    if answer[0] not in target.every:
+        got = f"{', '.join(answer)}, but {edge.target} is {', '.join(target.every) or 'not there'}"
+        return Cell(edge, "broken", answer[0], got, unresolved=True)
+    ways = [answer[0], *source.shared6(target)]
+    address = next((one for one in ways if attempts[one, edge.port].error), answer[0])
+    tried = attempts[address, edge.port]
+    return Cell(edge, "broken" if tried.error else "reached", address, tried.error, seconds=tried.seconds)
+
+
+def judge_undeclared(edge: Edge, target: Place, hidden: Answer, attempts: Attempts, *, enforced: bool) -> Cell:
+    """Judge an undeclared edge; ``hidden`` is the answer for a name that must not resolve."""
+    if isinstance(hidden, list):
+        return Cell(edge, "leak", hidden[0], f"it resolves to {hidden[0]}", unresolved=True)
+    tried = {address: attempts[address, edge.port] for address in target.every}
+    for address, one in tried.items():
+        if not one.error:
+            return Cell(edge, "leak" if enforced else "open", address, f"{address} answers", seconds=one.seconds)
+    return Cell(edge, "refused", ", ".join(tried), "; ".join(dict.fromkeys(one.error for one in tried.values())))
+
+
+def counts(cells: list[Cell]) -> dict[Verdict, int]:
     """Count the verdicts that occur."""
     found = Counter(cell.verdict for cell in cells)
     return {verdict: found[verdict] for verdict in MARKS if found[verdict]}
 
 
 def totals(cells: list[Cell]) -> dict[str, int]:
-    """Count edges, measured ones, and each verdict."""
+    """Count the edges, the measured ones, and those of each verdict."""
     found = counts(cells)
-    return {"edges": len(cells), "measured": len(cells) - found.get("unmeasured", 0), **found}
+    return {
+        "edges": len(cells),
+        "measured": len(cells) - found.get("unmeasured", 0),
+        **{one: found[one] for one in found},
+    }
 
 
 def note(cells: list[Cell]) -> str:
-    """Say in one line how much was measured and what came of it."""
-    found = totals(cells)
-    rest = [f"{found[one]} {MEANINGS[one].partition(':')[0]}" for one in MARKS if one in found]
-    return f"matrix: {found['measured']} of {found['edges']} edges measured; " + ", ".join(rest)
+    """Say in one line how many connections were tested, and with which results."""
+    found = counts(cells)
+    tested = len(cells) - found.get("unmeasured", 0)
+    return f"{tested} of {len(cells)} connections tested: {', '.join(f'{found[one]} {MEANINGS[one]}' for one in found)}"
 
 
 def grid(cells: list[Cell]) -> list[str]:
-    """Draw the matrix: a row for each container, a column for each port, and what the marks mean."""
+    """Draw the matrix with a row for each container and a column for each port, and explain the marks."""
     sources = list(dict.fromkeys(cell.edge.source for cell in cells))
     columns = list(dict.fromkeys((cell.edge.target, cell.edge.port) for cell in cells))
     columns.sort(key=lambda column: (sources.index(column[0]) if column[0] in sources else len(sources), column[1]))
@@ -155,8 +171,8 @@ def grid(cells: list[Cell]) -> list[str]:
     return lines + [f"  {MARKS[verdict]} {MEANINGS[verdict]} ({count})" for verdict, count in counts(cells).items()]
 
 
-def record(cells: list[Cell], *, enforced: bool, when: dt.datetime) -> dict[str, Any]:
-    """Return the matrix as JSON: what was expected of each edge, and what was found."""
+def record(cells: list[Cell], *, enforced: bool, when: dt.datetime) -> dict[str, object]:
+    """Return the matrix for programs: what was expected of each edge, and what was found."""
     return {
         "measured_at": when.isoformat(timespec="seconds"),
         "enforced": enforced,
@@ -187,7 +203,7 @@ def metrics(cells: list[Cell], when: dt.datetime) -> str:
 
     measured = [cell for cell in cells if cell.verdict != "unmeasured"]
     lines = [
-        "# HELP sse_reach_connects Whether a TCP connection from source to target comes about (0 or 1).",
+        "# HELP sse_reach_connects Whether a TCP connection from source to target is possible (0 or 1).",
         "# TYPE sse_reach_connects gauge",
         *(f"sse_reach_connects{labels(one)} {int(one.connects)}" for one in measured),
         "# HELP sse_reach_edges Edges of the matrix by verdict; broken and leak are findings.",
@@ -201,7 +217,7 @@ def metrics(cells: list[Cell], when: dt.datetime) -> str:
 
 
 def keep(state_directory: Path, cells: list[Cell], *, enforced: bool) -> None:
-    """Write ``matrix/matrix.json`` and ``matrix/reach.prom``: that directory is what the node exporter reads."""
+    """Write ``matrix/matrix.json`` and ``matrix/reach.prom``, which the node exporter reads."""
     now = dt.datetime.now(dt.timezone.utc)
     files = {
         "matrix.json": json.dumps(record(cells, enforced=enforced, when=now), indent=1) + "\n",

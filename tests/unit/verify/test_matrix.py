@@ -103,7 +103,10 @@ def test_an_edge_that_nothing_declares_is_tried_by_address_and_by_name_where_it_
 def test_a_target_that_does_not_run_is_not_measured_and_not_hidden() -> None:
     cells = [Cell(NEEDED, "unmeasured"), Cell(NOT_NEEDED, "open")]
     assert matrix.totals(cells) == {"edges": 2, "measured": 1, "open": 1, "unmeasured": 1}
-    assert matrix.note(cells) == "matrix: 1 of 2 edges measured; 1 open, not needed, 1 one of the two does not run"
+    assert matrix.note(cells) == (
+        "1 of 2 connections tested: 1 undeclared and open, as network_layout single allows, "
+        "1 not tested, because one of the two does not run"
+    )
 
 
 def test_the_grid_has_a_row_for_each_source_and_a_column_for_each_port() -> None:
@@ -116,9 +119,9 @@ def test_the_grid_has_a_row_for_each_source_and_a_column_for_each_port() -> None
         "sse-redis  .   ",
         "  1 sse-app:8000",
         "  2 sse-redis:6379",
-        "  # declared, and connects (1)",
-        "  . not declared, and does not connect (1)",
-        "  ! not declared, and connects all the same (1)",
+        "  # declared and open (1)",
+        "  . undeclared and closed (1)",
+        "  ! undeclared and open, against network_layout segmented (1)",
     ]
 
 
