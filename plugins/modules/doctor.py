@@ -120,7 +120,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    fix, options = module.params.pop("fix"), cast("Options", module.params)
+    fix, options = module.params.pop("fix"), cast(Options, module.params)
     facts = gather(options)
     findings = diagnose(facts)
     steps = mending.commands(findings) if fix else []

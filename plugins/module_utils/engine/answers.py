@@ -10,7 +10,7 @@ from typing import Literal, TypedDict
 
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
 
-Status = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
+Condition = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 
 
 # --- the engine itself
@@ -91,7 +91,7 @@ class ListedContainer(TypedDict):
     Id: str
     Names: list[str] | None  # each begins with a slash
     Labels: dict[str, str] | None
-    State: Status
+    State: Condition
     Status: str  # for people, such as "Up 3 minutes (healthy)"
     Ports: list[ListedPort] | None
     NetworkSettings: _ListedNetworks
@@ -113,7 +113,7 @@ class Health(TypedDict):
 
 
 class _State(TypedDict):
-    Status: Status
+    Status: Condition
     Running: bool  # true for a paused container, too
     Paused: bool
     OOMKilled: bool

@@ -32,7 +32,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {plain(key): plain(item) for key, item in cast("Mapping[Any, Any]", value).items()}
     if isinstance(value, (list, tuple, set)):
-        return [plain(item) for item in cast("Iterable[Any]", value)]
+        return [plain(item) for item in cast(Iterable[Any], value)]
     for kind in (str, int, float):
         if isinstance(value, kind):
             return kind(value)
