@@ -1,24 +1,23 @@
-"""The closing words of a run: what runs, where to open it, and what is not available here."""
+"""The last lines of a run: what runs, where people open it, and what is not available here."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-Json = dict[str, Any]
+if TYPE_CHECKING:
+    from ansible_collections.sse.platform.plugins.module_utils.deploy.images import Choice
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Json, Release
 
 
-def summary(releases: list[Json], result: Json, images: Json, notices: list[str]) -> list[str]:
-    """Write the summary.
+def summary(releases: list[Release], result: Json, images: Choice, notices: list[str]) -> list[str]:
+    """Write the summary for people.
 
-    Args:
-        releases: the releases that run
-        result: what the stack module did and verified
-        images: the fact of the same name: where images came from, and which are unavailable
-        notices: guarantees that this host does not give
-
-    Returns:
-        Lines for people.
+    :param releases: the releases that run
+    :param result: what the stack module returned
+    :param images: the fact of the same name
+    :param notices: guarantees that this host does not give
     """
     lines: list[str] = []
     for release, outcome in zip(releases, result["outcomes"], strict=True):
@@ -30,9 +29,9 @@ def summary(releases: list[Json], result: Json, images: Json, notices: list[str]
         )
     if "verified" in result:
         lines.append(f"{result['verified']['msg']} ({max(result['verified']['seconds'].values())} s)")
-    endpoints = [endpoint for release in releases for endpoint in release["endpoints"]]
-    width = max((len(endpoint["name"]) for endpoint in endpoints), default=0)
-    lines += [f"  {endpoint['name'].ljust(width)}  {endpoint['url']}" for endpoint in endpoints]
+    endpoints = [(one.get("name", ""), one.get("url", "")) for release in releases for one in release["endpoints"]]
+    width = max((len(name) for name, _ in endpoints), default=0)
+    lines += [f"  {name.ljust(width)}  {url}" for name, url in endpoints]
     lines.append(f"Images: {images['source']} ({images['reason']})")
     for release in releases:
         lines += [f"Not available: {name}, because {reason}" for name, reason in release["unavailable"].items()]
@@ -40,8 +39,8 @@ def summary(releases: list[Json], result: Json, images: Json, notices: list[str]
 
 
 class FilterModule:
-    """The filters of this file."""
+    """The filter of this file."""
 
-    def filters(self) -> dict[str, Any]:
-        """Return filters by name."""
+    def filters(self) -> dict[str, Callable[..., list[str]]]:
+        """Return the filter by name."""
         return {"summary": summary}

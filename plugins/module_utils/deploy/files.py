@@ -31,22 +31,21 @@ class Files:
     def mounts(self, name: str, spec: Spec) -> Mounts:
         """Write a container's config and secrets, make its data directories, and return all its mounts."""
         mounts: Mounts = {target: (source, True) for target, source in spec["binds"].items()}
-        owner = owner_of(spec)
         for index, (target, files) in enumerate(spec["config"].items()):
             directory = self.version(name, spec) / f"config-{index}"
             write_directory(directory, files, mode=0o444, owner=(0, 0))
             mounts[target] = (str(directory), True)
         for index, (target, secrets) in enumerate(spec["secrets"].items()):
             directory = self.version(name, spec) / f"secrets-{index}"
-            self.write_secrets(directory, secrets, owner)
+            self.write_secrets(directory, secrets, spec)
             mounts[target] = (str(directory), True)
         self.refresh(name, spec)
         mounts |= {target: (str(directory), True) for target, directory in self.live(name, spec).items()}
         for target, below in spec["data"].items():
             directory = self.state / "data" / name / below
             directory.mkdir(parents=True, exist_ok=True)
-            if (directory.stat().st_uid, directory.stat().st_gid) != owner:
-                os.chown(directory, *owner)
+            if (directory.stat().st_uid, directory.stat().st_gid) != owner_of(spec):
+                os.chown(directory, *owner_of(spec))
             mounts[target] = (str(directory), False)
         return mounts
 
@@ -71,15 +70,15 @@ class Files:
         """Write the live secrets in place, and remove files that are not declared any more."""
         for target, directory in self.live(name, spec).items():
             secrets = spec["live_secrets"][target]
-            self.write_secrets(directory, secrets, owner_of(spec))
+            self.write_secrets(directory, secrets, spec)
             for path in directory.iterdir():
                 if path.name not in secrets:
                     path.unlink()
 
-    def write_secrets(self, directory: Path, secrets: Mapping[str, SecretFile], owner: tuple[int, ...]) -> None:
-        """Write files of secrets that only their owner can read."""
+    def write_secrets(self, directory: Path, secrets: Mapping[str, SecretFile], spec: Spec) -> None:
+        """Write files of secrets that only the user of the container can read."""
         rendered = {file: self.store.render(one["secret"], one["format"]) for file, one in secrets.items()}
-        write_directory(directory, rendered, mode=0o400, owner=owner)
+        write_directory(directory, rendered, mode=0o400, owner=owner_of(spec))
 
     def version(self, name: str, spec: Spec) -> Path:
         """Return the directory of this version of a container's files."""
