@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
 from ansible_collections.sse.platform.plugins.module_utils.deploy import (
@@ -18,6 +18,10 @@ from ansible_collections.sse.platform.plugins.module_utils.model.release import 
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.verify import kinds
 from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import ControllerAction
+
+if TYPE_CHECKING:
+    from ansible_collections.sse.platform.plugins.module_utils.deploy.images import Choice
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import HostFacts, Json, Release, Settings
 
 
 class ActionModule(ControllerAction):
@@ -36,11 +40,13 @@ class ActionModule(ControllerAction):
 
     def _facts(self, projects: dict[str, list[str]]) -> dict[str, Any]:
         """Build the releases and judge them."""
-        settings, host, declared = (self.variable(name) for name in ("settings", "host", "stack_declarations"))
+        settings: Settings = self.variable("settings")
+        host: HostFacts = self.variable("host")
+        declared: dict[str, Json] = self.variable("stack_declarations")
         releases = self._releases(projects, declared, settings, host)
         # A project without names takes all services that are left, so these are all projects. Else there may be others.
         some = all(projects.values())
-        secrets = {name: one for release in releases for name, one in release["secrets"].items()}
+        secrets = {name: one for release in releases for name, one in release.get("secrets", {}).items()}
         misfits = [] if some else secret.problems(settings["stack_secrets"], secrets)
         problems = {
             "The given secrets do not fit the declarations": misfits,
@@ -59,9 +65,11 @@ class ActionModule(ControllerAction):
             "network_steps": network_steps.network_steps(settings, host, releases),
         }
 
-    def _releases(self, projects: dict[str, list[str]], declared: Any, settings: Any, host: Any) -> list[Any]:
+    def _releases(
+        self, projects: dict[str, list[str]], declared: dict[str, Json], settings: Settings, host: HostFacts
+    ) -> list[Release]:
         """Build the release of each project."""
-        images = self.variable("images")
+        images: Choice = self.variable("images")
         claimed = {service for services in projects.values() for service in services}
         unclaimed = [service for service in declared if service not in claimed]
         return [
