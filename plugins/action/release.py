@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
@@ -33,37 +32,33 @@ class ActionModule(ControllerAction):
         """Return the facts ``releases``, ``notices`` (guarantees that this host does not give) and ``network_steps``
         (which networks to make, and which to drop when nothing is on them any more).
         """
-        try:
-            return {"ansible_facts": self._facts(arguments["projects"])}
-        except SpecError as error:
-            raise refusal("The declared services do not make a release", [str(error)]) from error
-
-    def _facts(self, projects: dict[str, list[str]]) -> dict[str, Any]:
-        """Build the releases and judge them."""
+        projects: dict[str, list[str]] = arguments["projects"]
         settings: Settings = self.variable("settings")
         host: HostFacts = self.variable("host")
         declared: dict[str, Json] = self.variable("stack_declarations")
-        releases = self._releases(projects, declared, settings, host)
         # A project without names takes all services that are left, so these are all projects. Else there may be others.
         some = all(projects.values())
-        secrets = {name: one for release in releases for name, one in release.get("secrets", {}).items()}
-        misfits = [] if some else secret.problems(settings["stack_secrets"], secrets)
-        problems = {
-            "The given secrets do not fit the declarations": misfits,
-            "The declared services do not reach each other": connections.problems(releases, alone=some),
-            "This host cannot run the release": [
-                *(one for release in releases for one in preflight.problems(settings, host, release)),
-                *(existing_data.problems(declared, settings, host) if host["is_root"] else ()),
-            ],
-        }
+        releases: list[Release] = []
+        try:
+            releases = self._releases(projects, declared, settings, host)
+            secrets = {name: one for release in releases for name, one in release.get("secrets", {}).items()}
+            misfits = [] if some else secret.problems(settings["stack_secrets"], secrets)
+            problems = {
+                "The given secrets do not fit the declarations": misfits,
+                "The declared services do not reach each other": connections.problems(releases, alone=some),
+                "This host cannot run the release": [
+                    *(one for release in releases for one in preflight.problems(settings, host, release)),
+                    *(existing_data.problems(declared, settings, host) if host["is_root"] else ()),
+                ],
+            }
+        except SpecError as error:
+            problems = {"The declared services do not make a release": [str(error)]}
         for what, found in problems.items():
             if found:
-                raise refusal(what, dict.fromkeys(found))
-        return {
-            "releases": releases,
-            "notices": notices(settings, host),
-            "network_steps": network_steps.network_steps(settings, host, releases),
-        }
+                raise AnsibleActionFail("\n- ".join([f"{what}; nothing was changed.", *dict.fromkeys(found)]))
+        steps = network_steps.network_steps(settings, host, releases)
+        notes = notices(settings, host)
+        return {"ansible_facts": {"releases": releases, "notices": notes, "network_steps": steps}}
 
     def _releases(
         self, projects: dict[str, list[str]], declared: dict[str, Json], settings: Settings, host: HostFacts
@@ -86,8 +81,3 @@ class ActionModule(ControllerAction):
             )
             for project, names in projects.items()
         ]
-
-
-def refusal(what: str, problems: Iterable[str]) -> AnsibleActionFail:
-    """Return the error that names every problem in one message."""
-    return AnsibleActionFail("\n- ".join([f"{what}; nothing was changed.", *problems]))

@@ -57,18 +57,20 @@ def parse_catalogue(content: Json, settings: Mapping[str, object]) -> Catalogue:
 
 def parse_image(key: str, entry: Json, settings: Mapping[str, object]) -> Image:
     """Read one image of the catalogue."""
-    conditions = entry.get("when", {})
     variable = entry.get("packages", {}).get("file")
     return Image(
         key,
         entry.get("name", key),
-        not entry.get("internal") and all(settings[name] == value for name, value in conditions.items()),
-        {source: parse_recipe(entry[source]) for source in SOURCES if source in entry},
+        not entry.get("internal") and all(settings[name] == value for name, value in entry.get("when", {}).items()),
+        {
+            source: Recipe(
+                one.get("pull", ""),
+                one.get("build", ""),
+                one.get("from", {}),
+                {argument: str(value) for argument, value in one.get("args", {}).items()},
+            )
+            for source in SOURCES
+            if (one := entry.get(source))
+        },
         Archive(variable, str(settings[variable]), str(settings[f"{variable}_sha256"])) if variable else None,
     )
-
-
-def parse_recipe(recipe: Json) -> Recipe:
-    """Read how one image is got from one source."""
-    args = {argument: str(value) for argument, value in recipe.get("args", {}).items()}
-    return Recipe(recipe.get("pull", ""), recipe.get("build", ""), recipe.get("from", {}), args)
