@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Declare services: evaluate their roles' declarations with the converted settings, and keep them for the release."""
 
 from __future__ import annotations

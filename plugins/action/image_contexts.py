@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Pack build contexts into one archive on the controller: one transfer, where copying file by file takes minutes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Choose where the images come from, and say which are missing on the host."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Resolve the declared services to a release, and refuse what the host cannot run before anything changes."""
 
 from __future__ import annotations

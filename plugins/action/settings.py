@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Check and convert every public variable of the collection; the fact ``settings`` holds them in their types."""
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-# Copyright: sse.platform maintainers
-# MIT License (see LICENSE)
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """What the platform's playbooks print: phases, what a run waits for, what changed, and what failed."""
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-# Copyright: sse.platform maintainers
-# MIT License (see LICENSE)
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """What the modules say about check mode, diff mode and the systems that they work on."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """What matters of a failed image build."""
 
 from __future__ import annotations

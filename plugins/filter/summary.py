@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """The last lines of a run: what runs, where people open it, and what is not available here."""
 
 from __future__ import annotations

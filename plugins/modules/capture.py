@@ -1,5 +1,4 @@
-# Copyright: sse.platform maintainers
-# MIT License (see LICENSE)
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Capture packets inside the network namespace of a container, without a tool in its image or on the host."""
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-# Copyright: sse.platform maintainers
-# MIT License (see LICENSE)
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Documentation of the action plugin of the same name, which does the work on the controller."""
 
 from __future__ import annotations

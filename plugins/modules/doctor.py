@@ -1,5 +1,4 @@
-# Copyright: sse.platform maintainers
-# MIT License (see LICENSE)
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Say what is wrong with a host, its engine, its networks and its containers."""
 
 from __future__ import annotations

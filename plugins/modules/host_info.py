@@ -1,5 +1,4 @@
-# Copyright: sse.platform maintainers
-# MIT License (see LICENSE)
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Observe a host: what it is, what runs there, and what its engine holds."""
 
 from __future__ import annotations

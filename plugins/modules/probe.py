@@ -1,5 +1,4 @@
-# Copyright: sse.platform maintainers
-# MIT License (see LICENSE)
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Try one connection from a container, or from the host, step by step. No image needs a tool for it."""
 
 from __future__ import annotations

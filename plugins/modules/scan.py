@@ -1,5 +1,4 @@
-# Copyright: sse.platform maintainers
-# MIT License (see LICENSE)
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Look at a host as others see it, and compare what answers with what its stack declares."""
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-# Copyright: sse.platform maintainers
-# MIT License (see LICENSE)
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Make the containers of each project as its release says, or remove a whole stack."""
 
 from __future__ import annotations

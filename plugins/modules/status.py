@@ -1,5 +1,4 @@
-# Copyright: sse.platform maintainers
-# MIT License (see LICENSE)
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Show the containers of a stack on one screen."""
 
 from __future__ import annotations

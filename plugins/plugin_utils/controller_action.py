@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """What actions that run on the controller share: their head, and the variables of the run with templates resolved."""
 
 from __future__ import annotations

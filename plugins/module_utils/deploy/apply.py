@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Carry out a plan: in dependency order and in parallel. A container gets healthy, or the earlier one comes back."""
 
 from __future__ import annotations

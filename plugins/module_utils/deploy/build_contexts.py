@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """The directories that images are built from: their files, a hash of these, and an archive that goes to the host."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Whether the data that an earlier run left on the host fit the settings, told before anything changes. Pure."""
 
 from __future__ import annotations

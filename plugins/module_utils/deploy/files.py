@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """A container's files on the host, below the state directory: its config, its secrets and its data directories."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """The rules of the stack firewall as plain data: which new connections a stack accepts in one IP family, in order.
 
 Pure: releases in, rules out. `stack_firewall` puts them in place.

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """The image catalogue: which images the stack needs, and how each is got. See roles/images/vars/main.yml."""
 
 from __future__ import annotations

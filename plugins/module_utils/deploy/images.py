@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Choose where the images come from, and say which of them the host lacks.
 
 This runs on the controller. It reads build contexts and archives there, and touches no host.

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Whether a host can give a release its networks, told before anything changes.
 
 Pure: settings, the host fact and a release in, sentences out.

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Which networks a run makes and which it drops, from the settings, the host fact and the releases. Pure."""
 
 from __future__ import annotations

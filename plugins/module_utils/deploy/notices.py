@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Guarantees that a host does not give, each with the way to turn it on. Pure: settings and the host fact in."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """How a plan is written for people, who read it at a glance.
 
 + sse-kafka (new)                          this container is created

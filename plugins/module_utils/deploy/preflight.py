@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Whether a host can run a release, told before anything changes: its system, ports, memory and disk.
 
 Pure: settings, the host fact and a release in, sentences out. `network_preflight` judges its networks.

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """The release store: the numbered releases of a host, one JSON file each, and what one release keeps of the last."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """From releases to containers: pin each release to this host, plan, apply and record. The stack module calls this."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Secrets: made on the host on first use, kept there at mode 0600, handed to containers as files.
 
 No value leaves this file but into such a file; everybody else sees a fingerprint.

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """The stack firewall: one chain in each IP family that judges every new connection to the stack's networks.
 
 Published ports bypass ufw, and before Engine 28 a port that is published on loopback can be reached from the same

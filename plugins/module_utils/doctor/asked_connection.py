@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """One connection that somebody asks for: who its two ends are, how it went, and why it failed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """The commands that findings propose; a line that begins with # is advice."""
 
 from __future__ import annotations

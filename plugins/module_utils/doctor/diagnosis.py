@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """All rules over one set of facts."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """What several rules look up in the facts."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """How findings are mended: by their commands, where these change only what carries the label of the stack."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """The facts that the rules judge, and what a rule is: it takes the facts about one host, and it returns findings."""
 
 from __future__ import annotations

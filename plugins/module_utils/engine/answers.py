@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """What the Docker Engine answers, as types: only the keys that this collection reads.
 
 The source is the Docker Engine API reference, from version 1.41 on. Where the engine may write null for an empty list

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Questions to the Docker Engine over its socket, without the Docker SDK.
 
 Importing the SDK alone takes longer than all these questions together.

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """The Docker Engine, asked and changed: the only file that uses the Docker SDK (5.0.3 or later; API 1.41 or later)."""
 
 from __future__ import annotations

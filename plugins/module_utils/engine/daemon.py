@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """dockerd on this host: its process, its limits and its configuration file."""
 
 from __future__ import annotations

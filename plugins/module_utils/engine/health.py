@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Whether a container is healthy: the engine's last health check, or the same question asked now."""
 
 from __future__ import annotations

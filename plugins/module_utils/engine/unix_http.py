@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """HTTP over a Unix socket (unix(7))."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Files that appear in one step: whoever reads one sees the old text or the new text, never a part (rename(2))."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Packets captured in a network namespace by a packet socket (packet(7)), without tcpdump."""
 
 from __future__ import annotations

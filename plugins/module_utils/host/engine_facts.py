@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """What the engine holds, as the host facts tell it: the engine itself, its networks, containers and images."""
 
 from __future__ import annotations

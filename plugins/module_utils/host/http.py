@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """HTTP requests over TCP, TLS or a Unix socket; a failure of the network or the server is an answer, not an error."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """The iptables programs of a host, and where the engine's firewall calls a stack's own chain (iptables(8))."""
 
 from __future__ import annotations

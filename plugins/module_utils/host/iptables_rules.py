@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """The kernel's iptables rules as data: what they do with a packet, and which of the engine's own rules are there.
 
 The kernel has two sets of rules side by side, nft and legacy (xtables-nft(8)), and a packet passes both. The host's

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Which sockets wait for others, in a network namespace and on the host (proc_pid_net(5), proc_pid_fd(5))."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """What a host is, observed without changing anything.
 
 Uses the standard library only: it works before Docker is installed.

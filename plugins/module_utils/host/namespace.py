@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """A container's network namespace: look and connect from inside it, without a process in the container."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """A neighbour of the host, for as long as it is needed: a network namespace with a cable (veth(4)) to the host."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """The kernel's interfaces and routes, read by rtnetlink(7) from every routing table, without the command ip."""
 
 from __future__ import annotations

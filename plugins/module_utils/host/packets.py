@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Captured packets: the pcap file that holds them, and who talked to whom.
 
 Nothing here reads or writes anything. In the file each packet has Linux' "cooked" header, because a namespace may have

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """A connection tried from A to B, step by step and timed, from inside a container's network namespace."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """What the kernel tells in files (proc(5), sysfs(5))."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """TCP connections, many at the same time, from the network namespace of the calling thread."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """The laboratory: throwaway containers, networks and interfaces, and what can be measured with them.
 
 The containers only sleep. This code listens and connects from the host, in the network namespace of a container, so

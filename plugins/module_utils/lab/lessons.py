@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """The lessons: what each kind of Docker network does, measured on containers of its own."""
 
 from __future__ import annotations

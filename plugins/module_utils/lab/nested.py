@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """A throwaway Docker Engine inside a container: a Swarm of the lab never touches the engine of the host."""
 
 from __future__ import annotations

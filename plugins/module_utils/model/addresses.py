@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Addresses of a network: services have fixed ones in the lower half, the engine chooses others in the upper half."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Reachability: which container may connect to which port of which other container, as the releases declare it.
 
 Pure: releases in, edges and sentences out. Verify measures these edges, the stack firewall allows the declared ones,

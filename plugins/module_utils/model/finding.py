@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """A finding: one thing that is wrong on a host, told so that a person can mend it."""
 
 from __future__ import annotations

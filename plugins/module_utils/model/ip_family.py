@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """The two IP families, IPv4 and IPv6, and how a release looks in one of them.
 
 `in_family` projects a release onto one IP family, so that code such as the stack firewall is written once for both.

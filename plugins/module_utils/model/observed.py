@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """What runs: the containers with our labels, and any other container that has a name which we need."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """The plan: a pure function from what should run and what runs to ordered actions, each with its reasons."""
 
 from __future__ import annotations

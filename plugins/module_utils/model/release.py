@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """A release: every declaration of one project, resolved to plain data."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """The secrets that services declare: how each is made, and which services may read it. Pure, and without any value."""
 
 from __future__ import annotations

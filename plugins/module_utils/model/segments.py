@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """The networks of a stack: one for all (`single`), or segments of which a container joins those it needs (`segmented`).
 
 Pure: settings in, networks out. A service has the same host number in every network.

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """What a container is: plain data, with every key known, checked and normalised in one place.
 
 A declaration is what a role writes ("128m", short names, host numbers). A spec is the same, resolved to what the engine

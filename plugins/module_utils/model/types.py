@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """The data that flows through the platform: settings, declarations, specs, releases, and the facts about a host.
 
 These are plain dictionaries, because JSON and YAML carry them between the controller, the managed host and the release

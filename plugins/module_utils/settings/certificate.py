@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Whether a certificate and its key on the controller fit together: OpenSSL is asked before anything changes."""
 
 from __future__ import annotations

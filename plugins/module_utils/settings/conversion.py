@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Convert the value of a public variable to the type that its argument_specs name, or refuse it.
 
 Pure: nothing here reads a host. The sentence for a refused value names the variable, its value (never a secret) and

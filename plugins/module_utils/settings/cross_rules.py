@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Rules between several settings. Nothing here reads a host.
 
 Settings are by variable; one that was refused already is missing.

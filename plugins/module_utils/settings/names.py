@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Names that no role has: some are misspelt, and some belong to others and only begin like ours."""
 
 from __future__ import annotations

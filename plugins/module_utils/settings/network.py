@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """The settings of the networks: what is wrong with them, and what an empty one stands for.
 
 Settings are by variable; one that was refused already is missing.

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """The public variables of every role, as meta/argument_specs.yml and meta/values.yml beside it declare them."""
 
 from __future__ import annotations

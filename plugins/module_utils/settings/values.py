@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Which values a public variable may have, and the same in words."""
 
 from __future__ import annotations

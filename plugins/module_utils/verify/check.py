@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """What a check is: a kind of question that is asked of each container, or of all of them together."""
 
 from __future__ import annotations

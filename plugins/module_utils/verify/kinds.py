@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Every kind of check, and what services declare of them."""
 
 from __future__ import annotations

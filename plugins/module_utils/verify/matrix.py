@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """The matrix as measured: every container tries every port of every other one, from its own network namespace."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """What answers to other machines: every port of the host and of the stack's containers, compared with the releases."""
 
 from __future__ import annotations

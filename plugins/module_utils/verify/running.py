@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """The stack that is verified: what its releases declare, and which of its containers run."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """The verification of a stack: every check asks what runs, side by side, and all findings are told at once."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Practices of container networking as rules over a project: each has a reason and a mend. Pure: no I/O."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Read a Compose file: https://github.com/compose-spec/compose-spec/blob/main/spec.md.
 
 A variable in it, such as ``${TAG}``, is taken as text: what is audited seldom depends on it.

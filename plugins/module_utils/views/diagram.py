@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """The topology of a stack as pictures. They show what its releases declare, so a picture is never out of date.
 
 Pure: releases in, Mermaid or SVG out. Replicas with the same connections are one box.

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """A project of containers, as far as its networking goes: read from what an engine runs, or from a release."""
 
 from __future__ import annotations

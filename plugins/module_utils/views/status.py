@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """The state of a stack for people: one row for each container that runs or should run."""
 
 from __future__ import annotations

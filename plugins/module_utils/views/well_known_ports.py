@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """TCP ports of widespread software: what a stranger's project may publish, whether this platform runs it or not."""
 
 from __future__ import annotations

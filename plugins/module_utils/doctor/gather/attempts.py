@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """What was tried: declared connections and published ports; and what clocks and logs tell about the rest."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """What the engine says about networks and containers."""
 
 from __future__ import annotations

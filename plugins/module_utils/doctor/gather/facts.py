@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """All facts that the rules judge, gathered once, without changing anything."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """What is seen inside the network namespaces of containers, and of the host."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Why a connection to a container fails: each reason shows at one of the two ends, or between them."""
 
 from __future__ import annotations

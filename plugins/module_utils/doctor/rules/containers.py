@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """The containers that the newest releases declare: each exists and runs."""
 
 from __future__ import annotations

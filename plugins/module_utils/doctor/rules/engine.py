@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """The Docker Engine: whether it answers, uses its configuration file, and has a healthy Swarm; and all clocks."""
 
 from __future__ import annotations

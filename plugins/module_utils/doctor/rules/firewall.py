@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """The firewall's rules in the kernel: those of the engine, and those of the stack."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """What is below the engine: whether the kernel forwards and filters packets, and whether the disks have room."""
 
 from __future__ import annotations

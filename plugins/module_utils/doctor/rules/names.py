@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Why a name does not resolve inside a container, or leads to an old or wrong address."""
 
 from __future__ import annotations

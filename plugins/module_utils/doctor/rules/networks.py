@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """The engine's networks: they exist, are the stack's own, conflict with nothing, and their endpoints are real."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Why a published port of the host does not lead into its container, and why a container does not reach the host."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Every container connects to what it declares and, in segments, to nothing else: the measured matrix."""
 
 from __future__ import annotations

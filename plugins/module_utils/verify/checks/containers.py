@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Every declared container runs, and no other container carries the labels of the stack."""
 
 from __future__ import annotations

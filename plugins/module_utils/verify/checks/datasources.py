@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Grafana's datasources, each asked by Grafana itself whether it answers."""
 
 from __future__ import annotations

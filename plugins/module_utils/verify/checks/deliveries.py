@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """An event published through a proxy arrives once at every container behind it and at the proxy itself."""
 
 from __future__ import annotations

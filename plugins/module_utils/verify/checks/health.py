@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """The health check of every container passes."""
 
 from __future__ import annotations

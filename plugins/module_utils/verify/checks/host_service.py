@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """A service that runs on the host itself, outside any container, as containers see it: by the name HOST."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """A container answers an HTTP request with 200, at its own address or through the published ports of a proxy."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Every container listens on declared ports only: the matrix tries no others."""
 
 from __future__ import annotations

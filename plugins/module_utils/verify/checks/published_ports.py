@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """What the host's addresses answer: every declared port where it was declared, and nothing else of the stack."""
 
 from __future__ import annotations

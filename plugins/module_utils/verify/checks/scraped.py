@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """What Prometheus scrapes, by its own word and, where it has none yet, by asking in its place."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """The chain of the stack firewall holds the rules of the newest releases."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """A stream through a proxy arrives at the Unix socket of a container, which has one besides its port."""
 
 from __future__ import annotations
