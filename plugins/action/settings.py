@@ -82,7 +82,7 @@ class ActionModule(ControllerAction):
         for name, value in given.items():
             if name not in templates:
                 convert(name, value)
-        for _ in range(PASSES):
+        for __ in range(PASSES):
             before = dict(settings)
             templar = self._templar.copy_with_new_env(available_variables={**variables, **settings})
             for name, value in templates.items():

@@ -16,7 +16,7 @@ TROUBLE = re.compile(r"error|fatal|fail|denied|not found|cannot|could not|unable
 
 def build_failure(message: str) -> str:
     """Shorten the message of community.docker on a failed build: the command, and its lines that tell of trouble."""
-    head, _, listed = message.partition(", logs: ")
+    head, __, listed = message.partition(", logs: ")
     try:
         log: object = ast.literal_eval(listed)
     except (SyntaxError, ValueError):
@@ -24,7 +24,7 @@ def build_failure(message: str) -> str:
     if not isinstance(log, list):
         return message
     text = ESCAPE.sub("", "\n".join(str(part) for part in cast("list[object]", log)))
-    _, _, last = text.rpartition("---> Running in ")
+    __, __, last = text.rpartition("---> Running in ")
     lines = [line.rstrip() for line in last.splitlines()[1:] if line.strip()]
     trouble = [line for line in lines if TROUBLE.search(line)] or lines
     return "\n".join([head, *trouble[:SHOWN_LINES]])

@@ -31,7 +31,7 @@ def summary(releases: list[Release], result: Json, images: Choice, notices: list
     if "verified" in result:
         lines.append(f"{result['verified']['msg']} ({max(result['verified']['seconds'].values())} s)")
     endpoints = [(one.get("name", ""), one.get("url", "")) for release in releases for one in release["endpoints"]]
-    width = max((len(name) for name, _ in endpoints), default=0)
+    width = max((len(name) for name, __ in endpoints), default=0)
     lines += [f"  {name.ljust(width)}  {url}" for name, url in endpoints]
     lines.append(f"Images: {images['source']} ({images['reason']})")
     for release in releases:

@@ -24,7 +24,7 @@ class ControllerAction(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Check the arguments, and return the result of the action."""
         result = super().run(tmp, task_vars)
-        _, arguments = self.validate_argument_spec(self.OPTIONS)
+        __, arguments = self.validate_argument_spec(self.OPTIONS)
         self.variables = task_vars or {}
         return result | self.decide(arguments)
 

@@ -162,7 +162,7 @@ class Applier:
     def make(self, name: str, temporary: str) -> str:
         """Create a container with our labels under a name; return its id."""
         spec = self.containers[name]
-        base, _, number = spec["container"].rpartition("-")
+        base, __, number = spec["container"].rpartition("-")
         labels = {
             **self.labels,
             "service": spec["service"],

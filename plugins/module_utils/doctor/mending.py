@@ -37,7 +37,7 @@ def mend(findings: list[Finding]) -> list[str]:
 
 def await_engine() -> None:
     """Wait until the engine answers: after its restart it needs a moment."""
-    for _ in range(int(ENGINE_SECONDS / PAUSE_SECONDS)):
+    for __ in range(int(ENGINE_SECONDS / PAUSE_SECONDS)):
         try:
             return Api().ping()
         except OSError:

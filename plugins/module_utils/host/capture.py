@@ -51,7 +51,7 @@ def capture(port: int | None, seconds: float, size: int, snap: int, most: int) -
         while (left := deadline - time.monotonic()) > 0 and not full:
             if not select.select([sock], [], [], left)[0]:
                 break
-            body, extra, _, (_, kind, direction, hardware, address) = sock.recvmsg(LARGEST, 64)
+            body, extra, __, (__, kind, direction, hardware, address) = sock.recvmsg(LARGEST, 64)
             if hardware == ARPHRD_LOOPBACK and direction == PACKET_OUTGOING:
                 continue  # it comes in a second time, as incoming
             packet = packets.read(kind, body)
@@ -65,7 +65,7 @@ def capture(port: int | None, seconds: float, size: int, snap: int, most: int) -
             written, count = written + len(part), count + 1
             if packet:
                 summary.add(packet, len(body))
-        _, dropped = struct.unpack("II", sock.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
+        __, dropped = struct.unpack("II", sock.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
     return Captured(b"".join(parts), count, dropped, full, summary.lines(most))
 
 

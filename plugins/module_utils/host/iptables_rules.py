@@ -167,7 +167,7 @@ def _inside(address: str, network: str) -> bool | None:
 
 def _in_ports(port: int, text: str) -> bool:
     for part in text.split(","):
-        first, _, last = part.partition(":")
+        first, __, last = part.partition(":")
         if int(first or 0) <= port <= int(last or first or 65535):
             return True
     return False
@@ -194,7 +194,7 @@ def parse(text: str) -> Rules:
 
 def parse_rule(table: str, line: str) -> Rule:
     """Read one line that adds a rule to a chain."""
-    _, chain, *rest = line.split(" ", 2)
+    __, chain, *rest = line.split(" ", 2)
     words = shlex.split(rest[0]) if rest else []
     conditions: list[Condition] = []
     target, index = "", 0

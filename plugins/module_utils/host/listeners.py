@@ -62,7 +62,7 @@ def parse(protocol: str, table: str) -> list[Listener]:
     """
     found: list[Listener] = []
     for line in table.splitlines()[1:]:
-        _, local, peer, state, rest = line.split(maxsplit=4)
+        __, local, peer, state, rest = line.split(maxsplit=4)
         # A UDP socket without a peer waits for others; one with a peer is a client's.
         if state == LISTEN if protocol == "tcp" else peer.endswith(":0000"):
             address, port = local.split(":")

@@ -129,7 +129,7 @@ def data_markers(state_directory: str | None) -> dict[str, dict[str, str]]:
 def properties(text: str) -> dict[str, str]:
     """Read lines of ``key=value``."""
     lines = [line.partition("=") for line in text.splitlines() if not line.startswith("#")]
-    return {key.strip(): value.strip() for key, _, value in lines if key.strip()}
+    return {key.strip(): value.strip() for key, __, value in lines if key.strip()}
 
 
 # --- all of it

@@ -98,7 +98,7 @@ def ask_all(
     found: dict[str, list[str] | OSError] = {}
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.connect((EMBEDDED_DNS, 53))
-        for _ in range(attempts):
+        for __ in range(attempts):
             begun = time.monotonic()
             for number, name in waiting.items():
                 sock.send(dns_query(name, number))
@@ -136,12 +136,12 @@ def dns_answer(message: bytes, number: int) -> list[str]:
         if flags & 0xF:
             raise OSError(RESPONSE_CODES.get(flags & 0xF, f"response code {flags & 0xF}"))
         offset = 12
-        for _ in range(questions):
+        for __ in range(questions):
             offset = after_name(message, offset) + 4
         addresses: list[str] = []
-        for _ in range(answers):
+        for __ in range(answers):
             offset = after_name(message, offset)
-            kind, _, _, length = struct.unpack_from(">2HIH", message, offset)
+            kind, __, __, length = struct.unpack_from(">2HIH", message, offset)
             if kind == 1:
                 addresses.append(".".join(map(str, struct.unpack_from("4B", message, offset + 10))))
             offset += 10 + length

@@ -67,7 +67,7 @@ def interfaces(family: Family = IPV4) -> list[Interface]:
     """List the interfaces of the calling thread's namespace that have an address, without link-local IPv6 addresses."""
     found: dict[str, list[str]] = {}
     for header, attributes in _dump(family.domain, RTM_GETADDR, RTM_NEWADDR, 8):
-        _, prefix, _, _, index = struct.unpack("=BBBBI", header)
+        __, prefix, __, __, index = struct.unpack("=BBBBI", header)
         address = attributes.get(IFA_LOCAL) or attributes.get(IFA_ADDRESS)
         if address and not (family is IPV6 and ipaddress.IPv6Address(address).is_link_local):
             found.setdefault(_device(index), []).append(f"{socket.inet_ntop(family.domain, address)}/{prefix}")

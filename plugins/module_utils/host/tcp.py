@@ -56,7 +56,7 @@ def connect_all(targets: Iterable[Target], seconds: float = CONNECT_SECONDS, dev
             else:
                 ended(target, code)
         while selector.get_map() and (left := begun + seconds - time.monotonic()) > 0:
-            for key, _ in selector.select(left):
+            for key, __ in selector.select(left):
                 selector.unregister(key.fileobj)
                 ended(key.data, sockets[key.data].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
     return {target: found.get(target, Attempt(TIMED_OUT, seconds)) for target in sockets}

@@ -62,7 +62,7 @@ class Lab:
         self.open.callback(self.clear)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *__: object) -> None:
         """Close every listener, and remove everything."""
         self.open.close()
 

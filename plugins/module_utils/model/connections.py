@@ -48,7 +48,7 @@ def owners(containers: Mapping[str, Spec]) -> dict[str, str]:
 
 def split(peer: str) -> tuple[str, int]:
     """Split ``name:port``."""
-    name, _, port = peer.rpartition(":")
+    name, __, port = peer.rpartition(":")
     return name, int(port)
 
 

@@ -163,7 +163,7 @@ def record(fields: Mapping[str, tuple[Parser, Any]]) -> Parser:
         if unknown:
             known = ", ".join(sorted(fields))
             raise SpecError(f"{path}.{unknown[0]}: unknown key; known keys are {known}")
-        missing = sorted(name for name, (_, default) in fields.items() if default is ... and name not in given)
+        missing = sorted(name for name, (__, default) in fields.items() if default is ... and name not in given)
         if missing:
             raise SpecError(f"{path}.{missing[0]}: required, and missing")
         return {
@@ -199,7 +199,7 @@ DECLARATION: dict[str, tuple[Parser, Any]] = {
     "command": (list_of(scalar), []),
     "user": (user, ...),
     "environment": (dict_of(text, scalar), {}),
-    "config": (dict_of(absolute, dict_of(file_name, lambda value, _: str(value))), {}),
+    "config": (dict_of(absolute, dict_of(file_name, lambda value, __: str(value))), {}),
     "secrets": (SECRET_FILES, {}),
     # For a service that reads its secrets again when they change: changing them recreates nothing.
     "live_secrets": (SECRET_FILES, {}),

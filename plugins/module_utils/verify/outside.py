@@ -141,7 +141,7 @@ def targets(known: Known, ports: list[int], more: Iterable[str] = ()) -> list[Ta
     outer = dict.fromkeys([*known["outer"], *more])
     suspects = {port for each in known["listens"].values() for port in each}
     claims = [*known["declared"], *known["published"], *known["listeners"]]
-    suspects |= {port for _, port, _ in claims}
+    suspects |= {port for __, port, __ in claims}
     found = [(address, port) for address in outer for port in ports]
     found += [(address, port) for address in known["inner"] for port in sorted(suspects.intersection(ports))]
     found += [
@@ -257,10 +257,10 @@ def judge(known: Known, source: str, answering: Iterable[Target]) -> tuple[list[
 
 def undeclared(known: Known, one: Answer) -> Finding:
     """Describe an answer for which there is no reason."""
-    publishers = {name for _, _, name in known["published"]}
+    publishers = {name for __, __, name in known["published"]}
     if one.address in known["inside"]:
         mend = ("# The stack firewall should refuse this.", "./sse doctor")
-    elif any(port == one.port for _, port, _ in known["declared"]) and known["allow_from"]:
+    elif any(port == one.port for __, port, __ in known["declared"]) and known["allow_from"]:
         mend = (f"# exposure_allow_from is {', '.join(known['allow_from'])}, and not in force.", "./sse doctor")
     elif one.who in publishers:
         mend = (f"# Publish it on loopback (-p 127.0.0.1:{one.port}:...), or allow it with --allow {one.port}.",)

@@ -62,7 +62,7 @@ class Subject(NamedTuple):
         for target, files in self.spec["secrets"].items():
             for file, one in files.items():
                 if one["secret"] == name and target in sources:
-                    before, _, after = one["format"].partition("{}")
+                    before, __, after = one["format"].partition("{}")
                     text = (Path(sources[target]) / file).read_text()
                     return text[len(before) : len(text) - len(after)]
         return None

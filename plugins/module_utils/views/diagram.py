@@ -162,7 +162,7 @@ def columns(drawn: Topology) -> list[list[Box]]:
 
     for one in drawn.boxes:
         place(one.id, frozenset({one.id}))
-    made: list[list[Box]] = [[] for _ in range(max(depth.values(), default=0) + 1)]
+    made: list[list[Box]] = [[] for __ in range(max(depth.values(), default=0) + 1)]
     for one in drawn.boxes:
         made[depth[one.id]].append(one)
     rank: dict[str, float] = {}

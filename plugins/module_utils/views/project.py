@@ -74,7 +74,7 @@ class Project:
 
 def variables(pairs: Iterable[str]) -> dict[str, str]:
     """Read an environment that is a list of ``NAME=value``."""
-    return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
+    return {name: value for name, __, value in (pair.partition("=") for pair in pairs)}
 
 
 def from_engine(name: str, containers: Iterable[Inspected], networks: Iterable[InspectedNetwork]) -> Project:

@@ -67,7 +67,7 @@ def observe(options: Options) -> Facts:
         "refused_upstreams": [],
     }
     if host["engine"]:
-        for _ in range(2):  # again where they disagree: a container may have come or gone between the two questions
+        for __ in range(2):  # again where they disagree: a container may have come or gone between the two questions
             facts["containers"] = engine.containers(stack)
             facts["networks"] = [engine.network(stack, one) for one in host["networks"]]
             if next(lookup.unclaimed_endpoints(facts), None) is None:

@@ -103,7 +103,7 @@ def not_listening(target: Container, port: int) -> tuple[str, str, str, str] | N
     if target["health"] in {"unhealthy", "starting"}:
         why = f"{name} is {target['health']}, and it does not listen on port {port}"
         return "unhealthy", why, health(target), commands.show_log(name)
-    others = ", ".join(map(str, sorted({number for _, number in listening})))
+    others = ", ".join(map(str, sorted({number for __, number in listening})))
     why = f"{name} does not listen on port {port}; it listens on {others or 'no port'}"
     return "not-listening", why, health(target), commands.show_log(name)
 

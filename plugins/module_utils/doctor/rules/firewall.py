@@ -56,7 +56,7 @@ def missing_of_network(facts: Facts, rules: iptables_rules.Rules, network: Docto
         f"no DNAT of {address}:{port} to {container['name']}"
         for container in facts["containers"]
         if container["running"] and network["name"] == next(iter(container["networks"]), "")
-        for address, port, _ in container["published"]
+        for address, port, __ in container["published"]
         if ":" not in address and ("" if address == IPV4.wildcard else address, port) not in rewritten
     ]
 

@@ -88,7 +88,7 @@ def closed(facts: Facts, address: str, port: int, error: str) -> Finding:
             mend = f"# use {at}:{port}, or publish it on another address (exposure_bind, exposure_admin_bind)"
             return found("port-on-loopback", why, error, mend, *on_windows(facts, port))
     for one in containers:
-        if one["inside"] and one["mode"] != "host" and any(number == port for _, number in one["inside"]["listening"]):
+        if one["inside"] and one["mode"] != "host" and any(number == port for __, number in one["inside"]["listening"]):
             why = f"{one['name']} listens on {port} and does not publish it"
             evidence = f"{error}; it publishes {', '.join(each.shown for each in one['published']) or 'no port'}"
             mend = f"# EXPOSE publishes nothing: create the container again with -p 127.0.0.1:{port}:{port}"
@@ -100,8 +100,8 @@ def closed(facts: Facts, address: str, port: int, error: str) -> Finding:
 def ports_are_published(facts: Facts) -> Iterator[Finding]:
     """Check that a running container has the ports that it asks for: an internal network publishes none, silently."""
     for one in facts["containers"]:
-        published = {number for _, number, _ in one["published"]}
-        lost = [f"{address}:{port}" for address, port, _ in one["wanted"] if port and port not in published]
+        published = {number for __, number, __ in one["published"]}
+        lost = [f"{address}:{port}" for address, port, __ in one["wanted"] if port and port not in published]
         if not one["running"] or not lost or one["mode"] == "host":
             continue
         networks = [found for name in one["networks"] if (found := lookup.network(facts, name))]
@@ -121,7 +121,7 @@ def ports_are_free(facts: Facts) -> Iterator[Finding]:
     for one in facts["containers"]:
         if one["running"] or not any(words in one["error"] for words in PORT_TAKEN):
             continue
-        for address, port, _ in one["wanted"]:
+        for address, port, __ in one["wanted"]:
             holder = holder_of_port(facts, one, address, port)
             if holder:
                 who, mend = holder
@@ -133,7 +133,7 @@ def ports_are_free(facts: Facts) -> Iterator[Finding]:
 def holder_of_port(facts: Facts, container: Container, address: str, port: int) -> tuple[str, str] | None:
     """Return who else holds a TCP port of the host, and the command that frees the port."""
     for other in facts["containers"]:
-        for at, number, _ in other["published"]:
+        for at, number, __ in other["published"]:
             if other["running"] and other is not container and number == port and conflicts(address, at):
                 return f"container {other['name']}", docker("stop", other["name"])
     for one in facts["host"]["listeners"]:
@@ -147,7 +147,7 @@ def holder_of_port(facts: Facts, container: Container, address: str, port: int) 
 def ports_are_public(facts: Facts) -> Iterator[Finding]:
     """Check that public ports are bound as the settings ask: no other machine reaches a port on loopback."""
     for one in facts["containers"] if facts["bind"] != IPV4.loopback else ():
-        public = [port for at, port, _ in one["published"] if at == IPV4.loopback and port in facts["public_ports"]]
+        public = [port for at, port, __ in one["published"] if at == IPV4.loopback and port in facts["public_ports"]]
         if public and one["ours"]:
             ports = ", ".join(map(str, public))
             evidence = f"{IPV4.loopback}: {ports}; the settings ask for {facts['bind']}"
@@ -171,7 +171,7 @@ def host_services_listen(facts: Facts) -> Iterator[Finding]:
 
 def host_mode_listens(facts: Facts, name: str, listening: list[tuple[str, int]]) -> Iterator[Finding]:
     """Check that a container that uses the network of the host listens where other containers reach it."""
-    if listening and all(is_loopback(address) for address, _ in listening):
+    if listening and all(is_loopback(address) for address, __ in listening):
         bridge = lookup.network(facts, "bridge")
         gateway = (bridge and bridge["gateway"]) or "172.17.0.1"  # what the engine calls host-gateway
         evidence = f"it listens on {', '.join(f'{address}:{port}' for address, port in listening)}"

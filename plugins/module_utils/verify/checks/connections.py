@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
 
 
-def check(running: Running, subject: Subject, _: None) -> Checked:
+def check(running: Running, subject: Subject, _asked: None) -> Checked:
     """Try every port of every other container from the network namespace of one."""
     edges = [edge for edge in running.edges if edge.source == subject.name]
     try:

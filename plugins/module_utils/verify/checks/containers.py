@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
 
 
-def check(running: Running, subjects: Sequence[Subject], _: None) -> Checked:
+def check(running: Running, subjects: Sequence[Subject], _asked: None) -> Checked:
     """Compare the containers of the stack with its releases."""
     findings: list[Finding] = []
     for release in running.releases:

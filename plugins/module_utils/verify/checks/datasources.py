@@ -25,7 +25,7 @@ class Parameters(TypedDict):
     password: str
 
 
-def check(_: Running, subject: Subject, asked: Parameters) -> Checked:
+def check(_running: Running, subject: Subject, asked: Parameters) -> Checked:
     """Ask one Grafana, with the password that its container was given."""
     password = subject.secret(asked["password"])
     if password is None:

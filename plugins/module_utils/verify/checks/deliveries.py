@@ -98,7 +98,7 @@ class Frames:
         if not line:
             self.dispatch()
             return
-        field, _, value = line.partition(":")
+        field, __, value = line.partition(":")
         value = value.removeprefix(" ")
         if field == "event":
             self.event = value

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
 
 
-def check(running: Running, subject: Subject, _: None) -> Checked:
+def check(running: Running, subject: Subject, _asked: None) -> Checked:
     """Take the engine's last result where it is fresh. Else run the check now, which costs some 80 ms of CPU."""
     asked = subject.spec["healthcheck"]
     if passed_lately(subject.inspected, asked["interval"]):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 2.0  # within the host: what takes longer is dropped on the way
 
 
-def check(_: Running, subject: Subject, __: None) -> Checked:
+def check(_running: Running, subject: Subject, _asked: None) -> Checked:
     """Connect from a container to the ports of the host that it declares."""
     name, pid, ports = subject.name, subject.pid, subject.spec["reaches_host"]
     if not ports:

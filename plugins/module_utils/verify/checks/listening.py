@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
 
 
-def check(_: Running, subject: Subject, __: None) -> Checked:
+def check(_running: Running, subject: Subject, _asked: None) -> Checked:
     """Compare what the network namespace of a container shows with its declaration."""
     listening = subject.listens()
     wrong = "listens on a port that is not declared"

@@ -49,7 +49,7 @@ class Publication(NamedTuple):
         return f"{url_host(self.host_ip)}:{self.host_port}->{self.container_port}"
 
 
-def check(running: Running, subjects: Sequence[Subject], _: None) -> Checked:
+def check(running: Running, subjects: Sequence[Subject], _asked: None) -> Checked:
     """Compare what is published with what is declared, and connect to what must answer and what must not."""
     wanted = {one.name: declared(one.spec) for one in subjects}
     findings = [one for each in subjects for one in undeclared(each.name, wanted[each.name], published(each.inspected))]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
 
 
-def check(running: Running, _: Sequence[Subject], __: None) -> Checked:
+def check(running: Running, _subjects: Sequence[Subject], _asked: None) -> Checked:
     """Compare the rules in the kernel with those of every project of the stack."""
     found = StackFirewall(running.releases[0]["stack"], running.state_directory)
     if not found.places:
