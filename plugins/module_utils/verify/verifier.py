@@ -36,29 +36,6 @@ class Report(TypedDict):
     notes: list[str]
 
 
-class Verdict:
-    """What all checks found."""
-
-    def __init__(self) -> None:
-        """Start with nothing verified."""
-        self.findings: list[Finding] = []
-        self.counts: dict[str, int] = {}
-        self.seconds: dict[str, float] = {}
-        self.notes: list[str] = []
-
-    def add(self, what: str, checked: Checked, seconds: float) -> None:
-        """Take what a check found; what fails does not count as verified."""
-        self.findings += checked.findings
-        self.notes += checked.notes
-        self.counts[what] = self.counts.get(what, 0) + checked.verified
-        self.seconds[what] = max(self.seconds.get(what, 0.0), round(seconds, 2))
-
-    @property
-    def summary(self) -> str:
-        """One line for people."""
-        return "verified: " + ", ".join(f"{count} {what}" for what, count in self.counts.items() if count)
-
-
 def verify_stack(state_directory: str, releases: Sequence[Release], patience: float = 0.0) -> Verifier:
     """Verify a whole stack, and keep the measured matrix for Prometheus.
 
@@ -81,10 +58,13 @@ class Verifier:
         :raises EngineError: where the engine does not answer
         """
         self.running = Running(engine, state_directory, releases)
-        self.verdict = Verdict()
+        self.findings: list[Finding] = []
+        self.counts: dict[str, int] = {}  # of what is verified, by what it is
+        self.seconds: dict[str, float] = {}  # of the longest check, by what it counts
+        self.notes: list[str] = []
         self.cells: list[Cell] = []
 
-    def run(self, patience: float = 0.0) -> Verdict:
+    def run(self, patience: float = 0.0) -> None:
         """Run every check that holds for all containers, and every declared one."""
         deadline = time.monotonic() + patience
         running, declared = self.running, self.declared()
@@ -99,10 +79,13 @@ class Verifier:
             slow = [(kind, pool.submit(timed, job)) for kind, job in declared]
             futures = [(kind, pool.submit(timed, job)) for kind, job in others] + slow
         for kind, future in futures:
-            self.verdict.add(kind.counts, *future.result())
+            checked, seconds = future.result()
+            self.findings += checked.findings
+            self.notes += checked.notes
+            self.counts[kind.counts] = self.counts.get(kind.counts, 0) + checked.verified
+            self.seconds[kind.counts] = max(self.seconds.get(kind.counts, 0.0), round(seconds, 2))
         measured = {cell.edge: cell for cell in running.cells}
         self.cells = [measured.get(edge) or Cell(edge, "unmeasured") for edge in running.edges]
-        return self.verdict
 
     def declared(self) -> list[tuple[Kind, Job]]:
         """Return the jobs of what the services declare, of containers that run."""
@@ -110,7 +93,7 @@ class Verifier:
         for release in self.running.releases:
             if "checks" not in release:
                 wrote = f"An older version deployed {release['project']}, and kept no checks of its services"
-                self.verdict.notes.append(f"{wrote}: run ./sse up once.")
+                self.notes.append(f"{wrote}: run ./sse up once.")
             for check in release.get("checks", []):
                 kind, subjects = kinds.DECLARED[check["kind"]], self.running.named(check["containers"])
                 if subjects:
@@ -119,15 +102,15 @@ class Verifier:
 
     def report(self, *, grid: bool = False) -> Report:
         """Return everything that was found, as the modules give it."""
-        found = self.verdict.findings
+        verified = ", ".join(f"{count} {what}" for what, count in self.counts.items() if count)
         return {
-            "msg": report(found) if found else self.verdict.summary,
-            "findings": [one._asdict() for one in found],
-            "counts": self.verdict.counts,
-            "seconds": self.verdict.seconds,
+            "msg": report(self.findings) if self.findings else f"verified: {verified}",
+            "findings": [one._asdict() for one in self.findings],
+            "counts": self.counts,
+            "seconds": self.seconds,
             "matrix": matrix.totals(self.cells),
             "grid": matrix.grid(self.cells) if grid else [],
-            "notes": [*self.verdict.notes, matrix.note(self.cells)],
+            "notes": [*self.notes, matrix.note(self.cells)],
         }
 
 

@@ -93,14 +93,16 @@ def quiet_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(iptables, "place", lambda _: None)
 
 
-def verified(engine: Engine, tmp_path: Path, containers: dict[str, Any]) -> verifier.Verdict:
-    return verifier.Verifier(engine, str(tmp_path), [release(containers)]).run()  # type: ignore[arg-type]
+def verified(engine: Engine, tmp_path: Path, containers: dict[str, Any], **keys: Any) -> verifier.Verifier:
+    found = verifier.Verifier(engine, str(tmp_path), [{**release(containers), **keys}])  # type: ignore[arg-type,list-item]
+    found.run()
+    return found
 
 
 def test_a_stack_as_declared_has_no_findings(tmp_path: Path) -> None:
     verdict = verified(Engine({"sse-redis": spec()}), tmp_path, {"sse-redis": spec()})
     assert verdict.findings == []
-    assert verdict.summary.startswith("verified: 1 containers running, 1 healthy")
+    assert verdict.report()["msg"].startswith("verified: 1 containers running, 1 healthy")
 
 
 def test_a_missing_container_is_told(tmp_path: Path) -> None:
@@ -146,9 +148,8 @@ def test_every_edge_of_the_matrix_is_measured_and_what_is_broken_is_told(
     monkeypatch.setattr(matrix, "measure", measure)
     app = spec(container="app", aliases=["app"], reaches=[{"to": "redis:6379", "why": "test"}])
     there = {"sse-app": app, "sse-redis": spec(listens=[6379, 9121]), "sse-gone": spec(container="gone", aliases=[])}
-    checked = verifier.Verifier(Engine(there, sse_gone="exited"), str(tmp_path), [release(there)])  # type: ignore[arg-type]
-    findings = checked.run().findings
-    assert [(one.subject, one.wrong) for one in findings] == [
+    checked = verified(Engine(there, sse_gone="exited"), tmp_path, there)
+    assert [(one.subject, one.wrong) for one in checked.findings] == [
         ("sse-gone", "does not run"),
         ("sse-app", "could not connect to redis:6379 ()"),
     ]
@@ -174,9 +175,7 @@ def test_a_declared_check_is_made_of_the_containers_that_run(tmp_path: Path, mon
     there = {"sse-redis": spec(), "sse-gone": spec(container="gone")}
     parameters = {"port": 8000, "through": None, "path": "/health"}
     check = {"service": "x", "kind": "http", "containers": ["redis-master", "gone"], "parameters": parameters}
-    declared = {**release(there), "checks": [check]}
-    engine = Engine(there, sse_gone="exited")
-    verdict = verifier.Verifier(engine, str(tmp_path), [declared]).run()  # type: ignore[arg-type]
+    verdict = verified(Engine(there, sse_gone="exited"), tmp_path, there, checks=[check])
     assert asked == [("http://10.99.0.11:8000", "/health")]
     [stopped, unready] = verdict.findings
     assert (stopped.rule, unready.rule, unready.evidence) == ("container", "http", "503 Kafka is away")
