@@ -27,8 +27,8 @@ def example() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def own() -> Iterator[Stack]:
-    """A small stack with that service."""
-    stack = Stack("it-own", "10.86.0.0/24", 18480, app_replicas=1, **example())
+    """A small stack with that service, in segments, where no connection is open but the declared ones."""
+    stack = Stack("it-own", "10.86.0.0/24", 18480, app_replicas=1, network_layout="segmented", **example())
     stack.destroy()
     stack.up()
     yield stack
@@ -64,13 +64,15 @@ def test_its_checks_pass_doctor_has_no_finding_and_a_broken_check_is_named(own: 
     # Two of the replica, one of the dashboard, one of hello itself, and each published port of NGINX for app and hello.
     assert "8 HTTP endpoints" in well.output
     assert [one for one in findings(own.play("doctor").output) if one.subject.startswith("it-own")] == []
-    pair = ("-s", f"{own.prefix}.100", "-d", f"{own.prefix}.11", "-p", "tcp", "--dport", "6379", "-j", "REJECT")
+    hello, redis = (own.container(name).attrs["NetworkSettings"]["Networks"] for name in ("hello", "redis-master"))
+    source, target = (networks["it-own-data"]["IPAddress"] for networks in (hello, redis))
+    pair = ("-s", source, "-d", target, "-p", "tcp", "--dport", "6379", "-j", "REJECT")
     subprocess.run(["iptables", "-w", "-I", "DOCKER-USER", *pair], check=True)
     try:
         broken = own.verify()
     finally:
         subprocess.run(["iptables", "-w", "-D", "DOCKER-USER", *pair], check=True)
     assert broken.code != 0
-    check = r"it-own-hello: GET http://10\.86\.0\.100:8090/health was not answered with 200 \[http\]"
+    check = r"it-own-hello: GET http://10\.86\.\d\.100:8090/health was not answered with 200 \[http\]"
     assert re.search(rf"{check}\n +evidence: 503 Redis does not answer", broken.output), broken.output
     assert "it-own-hello: could not connect to redis-master:6379" in broken.output
