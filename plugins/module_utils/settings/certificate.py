@@ -8,8 +8,6 @@ import ssl
 from pathlib import Path
 from typing import NamedTuple
 
-from cryptography import x509  # comes with ansible-core
-
 
 class GivenFile(NamedTuple):
     """The variable that names a file, and the path that it has."""
@@ -24,6 +22,8 @@ class GivenFile(NamedTuple):
 
 def problems(certificate: GivenFile, key: GivenFile, now: dt.datetime) -> list[str]:
     """Say what is wrong with the pair, one sentence each."""
+    from cryptography import x509  # noqa: PLC0415 - on the controller it comes with Ansible; on a host it may be missing
+
     chain, secret = Path(certificate.path).expanduser(), Path(key.path).expanduser()
     found: list[str] = []
     if secret.stat().st_mode & 0o077:

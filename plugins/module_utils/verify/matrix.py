@@ -7,7 +7,7 @@ import datetime as dt
 import json
 from collections import Counter
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from ansible_collections.sse.platform.plugins.module_utils.host import namespace, tcp
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_directory
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ansible_collections.sse.platform.plugins.module_utils.model.connections import Edge
 
-Answer = list[str] | OSError | None  # the addresses of a name, or why it has none
+Answer: TypeAlias = "list[str] | OSError | None"  # the addresses of a name, or why it has none
 Attempts = dict[tcp.Target, tcp.Attempt]
 Verdict = Literal["reached", "refused", "open", "broken", "leak", "unmeasured"]
 HIDDEN_SECONDS = 1.0  # until a name counts as hidden; the engine answers for a name that it knows within 10 ms
