@@ -36,7 +36,7 @@ def test_a_stack_moves_into_segments_and_back_and_no_acknowledged_event_is_lost(
         assert again.unchanged, again.output
         told = stack.tool("probe", "redis-exporter", "it-kafka:9092").stdout
         assert "filter SSE-it: " in told
-        assert "mend: # nothing declares this connection" in told
+        assert "mend: # no service declares this connection" in told
         networks = {str(one.name) for one in stack.engine.networks.list(names=["it-"])}
         assert networks >= {"it-network", "it-app", "it-data", "it-monitoring", "it-kafka-ports"}
         subprocess.run(["iptables", "-w", "-F", chain_name(stack.name)], check=True)
