@@ -213,4 +213,4 @@ def test_a_capture_is_bounded_and_shows_who_talked_to_whom(deployed: Stack, tmp_
 def test_a_capture_refuses_a_wrong_parameter_by_name(deployed: Stack) -> None:
     run = deployed.tool("capture", "nginx", "--seconds", "3000")
     assert run.returncode == 1
-    assert "seconds is 3000: accepted is 1 to 300" in run.stderr
+    assert "seconds is 3000: expected an integer from 1 to 300" in run.stderr

@@ -235,7 +235,7 @@ class TestOverSockets:
             path.chmod(0o600)
         try:
             assert Reader(stack, channel).replica.startswith(f"{stack.name}-app-")
-            assert "nginx went over TCP" in stack.verify().output
+            assert "the proxy used TCP" in stack.verify().output
         finally:
             for path in paths:
                 path.chmod(0o660)
