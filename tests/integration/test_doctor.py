@@ -169,7 +169,7 @@ CONNECTIONS = [
     ("app-1", "it-kafka:9093", 1, ["it-kafka listens on 127.0.0.1 only"]),
     ("host", "127.0.0.1:8000", 1, ["it-app-", "does not publish it"]),
     ("nobody", "kafka:9092", 1, ["no container is called nobody", "it-app-1"]),
-    ("app-1", "kafka:70000", 1, ["'kafka:70000' is not accepted"]),
+    ("app-1", "kafka:70000", 1, ["'kafka:70000' is not valid"]),
 ]
 
 
