@@ -139,8 +139,8 @@ class Rollout:
         cleared = leftovers(observed, self.release["stack"], self.release["project"])
         observed = [one for one in observed if one.id not in {action.id for action in cleared}]
         release = pin(self.release, engine, self.store, make=False)
-        release = with_running_images(release, self.made_from(observed))
-        return self.compare(engine, release, observed, cleared)
+        made_from = self.made_from(observed)
+        return self.compare(engine, with_running_images(release, made_from), observed, made_from, cleared)
 
     def apply(self, report: Report) -> None:
         """Make the host run the release, and record what came of it."""
@@ -150,7 +150,8 @@ class Rollout:
             Applier(engine, self.files, {}).carry_out(action)
         release = pin(self.release, engine, self.store, make=True)
         refuse_missing(release, engine)
-        planned = self.compare(engine, release, engine.containers(), cleared)
+        observed = engine.containers()
+        planned = self.compare(engine, release, observed, self.made_from(observed), cleared)
         actions = planned.actions[len(cleared) :]
         labels = {
             "stack": release["stack"],
@@ -190,13 +191,17 @@ class Rollout:
         }
 
     def compare(
-        self, engine: Engine | None, release: types.Release, observed: list[Observed], cleared: list[Action]
+        self,
+        engine: Engine | None,
+        release: types.Release,
+        observed: list[Observed],
+        made_from: dict[str, types.Spec],
+        cleared: list[Action],
     ) -> Outcome:
         """Plan the way from what runs to the release.
 
         :param cleared: what was done, or would be, about the leftovers of a killed run
         """
-        made_from = self.made_from(observed)
         actions = refreshed(plan(release, made_from, recovered(engine, release, observed)), self.files, release)
         diff = plan_text.diff([*cleared, *actions], made_from, release["containers"])
         return Outcome(release["project"], self.releases.number_for(release), [*cleared, *actions], diff)

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
 
 ANY = IPV4.wildcard
-LOOPBACK = IPV4.loopback
 ANSWER_SECONDS = 3.0  # on the host itself; a packet that is dropped, not refused, takes this long to notice
 REFUSE_SECONDS = 0.5  # the same where no answer is expected
 THREADS = 32  # nearly all of them wait on sockets nearly all the time
