@@ -202,7 +202,7 @@ def test_a_capture_is_bounded_and_shows_who_talked_to_whom(deployed: Stack, tmp_
     assert run.returncode == 0, run.stderr
     talked = r"tcp +10\.88\.0\.1 -> 10\.88\.0\.10:80: \d+ packets, .* opened, \d+ accepted"
     assert re.search(talked, run.stdout), run.stdout
-    assert re.search(r"\d+ packets, ended by its size: ", run.stdout), run.stdout
+    assert re.search(r"\d+ packets, then the file was full: ", run.stdout), run.stdout
     assert path.stat().st_mode & 0o777 == 0o600
     body = path.read_bytes()
     assert len(body) <= 20000
