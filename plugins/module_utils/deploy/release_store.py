@@ -1,5 +1,9 @@
 # Copyright: sse.platform maintainers, MIT License (see LICENSE)
-"""The release store: the numbered releases of a host, one JSON file each, and what one release keeps of the last."""
+"""The release store: the numbered releases of a host, one JSON file each, and what one release keeps of the last.
+
+All projects of a stack share their numbers: a new release of any project gets the next number of the stack. So release
+N of the stack is, for each project, its newest file with a number of at most N.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model import spec
 from ansible_collections.sse.platform.plugins.module_utils.model.release import FORMAT
 
 if TYPE_CHECKING:
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import Release, StoredRelease
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Release, Spec, StoredRelease
 
 
 def parse(text: str) -> StoredRelease:
@@ -74,14 +78,24 @@ def newest_releases(state_directory: str) -> list[StoredRelease]:
     :raises spec.SpecError: for a release that another version of this collection wrote
     """
     found: list[StoredRelease] = []
-    for directory in sorted((Path(state_directory) / "releases").glob("*")):
-        store = ReleaseStore(state_directory, directory.name)
+    for store in stores(state_directory):
         read = [one for number in reversed(store.numbers()) if (one := store.read(number))]
         applied = [one for one in read if one["meta"].get("outcome") == "applied"]
         found += (applied or read)[:1]
     for one in found:
         refuse_other_format(one)
     return found
+
+
+def stores(state_directory: str) -> list[ReleaseStore]:
+    """Return the store of each project on this host."""
+    directories = sorted((Path(state_directory) / "releases").glob("*"))
+    return [ReleaseStore(state_directory, one.name) for one in directories if one.is_dir()]
+
+
+def next_number(state_directory: str) -> int:
+    """Return the number that the next release of the stack gets, whatever its project is."""
+    return 1 + max((number for store in stores(state_directory) for number in store.numbers()), default=0)
 
 
 class ReleaseStore:
@@ -119,12 +133,18 @@ class ReleaseStore:
         release = self.read(number)
         return release is not None and release["meta"].get("outcome") == "applied"
 
-    def number_for(self, release: Release) -> int:
-        """Return the latest number where the content is the same, else the next number."""
+    def number_for(self, release: Release, fresh: int) -> int:
+        """Return the latest number where the content is the same, else a fresh one."""
         latest = self.latest()
-        if latest is None:
-            return 1
-        return latest["number"] + (content_hash(latest) != content_hash(release))
+        return latest["number"] if latest and content_hash(latest) == content_hash(release) else fresh
+
+    def spec_of(self, container: str, fingerprint: str) -> Spec | None:
+        """Return a container's spec with this fingerprint from the newest release that has it."""
+        for number in reversed(self.numbers()):
+            one = (self.read(number) or {"containers": {}})["containers"].get(container)
+            if one and spec.fingerprint(one) == fingerprint:
+                return one
+        return None
 
     def write(self, release: StoredRelease) -> None:
         """Write a release in one step, so that a killed run leaves the old file or the new one."""

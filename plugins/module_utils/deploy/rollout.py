@@ -18,6 +18,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store 
     ReleaseStore,
     limited,
     newest_releases,
+    next_number,
 )
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import StackFirewall
@@ -55,6 +56,7 @@ class Outcome:
     actions: list[Action]
     diff: str
     seconds: dict[str, float] = field(default_factory=dict[str, float])  # by container
+    lost: int = 0  # the number of the release that made what runs, where the release store has lost it
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,17 @@ class Report:
     def changes(self) -> list[str]:
         """One line for each change."""
         done = [plan_text.line(one) for outcome in self.outcomes for one in outcome.actions if one.changes]
-        return [*(f"~ {one}" for one in self.firewall[-1:]), *done]
+        return [*self.losses, *(f"~ {one}" for one in self.firewall[-1:]), *done]
+
+    @property
+    def losses(self) -> list[str]:
+        """One line for each project whose newest release is no longer in the release store."""
+        return [
+            f"! release {one.lost} of {one.project} is not in the release store: somebody removed its file. What runs "
+            f"is compared by its labels, and is now release {one.number}"
+            for one in self.outcomes
+            if one.lost
+        ]
 
     def failure(self, error: Exception) -> str:
         """Say what went wrong, and what this run had done before."""
@@ -102,7 +114,8 @@ def run(request: Request, report: Report) -> None:
     """
     directory, check = request.state_directory, request.check
     with contextlib.nullcontext() if check else lock(directory):
-        rollouts = [Rollout(request, release) for release in request.releases]
+        fresh = next_number(directory)
+        rollouts = [Rollout(request, release, fresh) for release in request.releases]
         try:
             running = newest_releases(directory)
         except SpecError:
@@ -121,9 +134,13 @@ def run(request: Request, report: Report) -> None:
 class Rollout:
     """The way of one project from what runs to its new release."""
 
-    def __init__(self, request: Request, release: types.Release) -> None:
-        """Take the services to which this run is not limited from the latest release; raises SpecError."""
+    def __init__(self, request: Request, release: types.Release, fresh: int) -> None:
+        """Take the services to which this run is not limited from the latest release; raises SpecError.
+
+        :param fresh: the number that the release gets where its content is new
+        """
         self.request = request
+        self.fresh = fresh
         self.store = Store(request.state_directory, request.secrets, release.get("secrets", {}))
         self.files = Files(request.state_directory, self.store)
         self.releases = ReleaseStore(request.state_directory, release["project"])
@@ -160,8 +177,9 @@ class Rollout:
             "com.docker.compose.project": release["project"],
         }
         applier = Applier(engine, self.files, release["containers"], labels)
-        # How containers relate may change while each of them stays as it is. That is a release, too.
-        is_new = any(action.changes for action in actions) or not self.releases.has_applied(planned.number)
+        # How containers relate may change while each of them stays as it is. That is a release, too. A run that mends
+        # what an applied release made is none: it is in the history alone.
+        is_new = not self.releases.has_applied(planned.number)
 
         def record(outcome: types.ReleaseOutcome) -> None:
             if is_new:
@@ -178,17 +196,27 @@ class Rollout:
             done = [*cleared, *(action for action in actions if action.container in applier.seconds)]
             report.outcomes.append(replace(planned, actions=done, seconds=applier.seconds))
         record("applied")
-        if is_new:
+        if is_new or any(action.changes for action in actions):
             self.files.prune(release["containers"])
 
     def made_from(self, observed: list[Observed]) -> dict[str, types.Spec]:
-        """Return the spec that each running container was made from, by name, where the host still has its release."""
+        """Return the spec that each running container was made from, by name, where the host still has it."""
         releases = {number: self.releases.read(number) for number in {one.release for one in observed} - {0}}
-        return {
-            one.name: release["containers"][one.name]
-            for one in observed
-            if (release := releases.get(one.release)) and one.name in release["containers"]
-        }
+        found: dict[str, types.Spec] = {}
+        for one in observed:
+            if (release := releases.get(one.release)) and one.name in release["containers"]:
+                found[one.name] = release["containers"][one.name]
+            elif one.label("project") == self.release["project"] and (
+                same := self.releases.spec_of(one.name, one.label("spec"))
+            ):
+                found[one.name] = same
+        return found
+
+    def lost(self, observed: list[Observed]) -> int:
+        """Return the newest release that a container of this project has as its label and the store has not, or 0."""
+        ours = [one for one in observed if one.belongs(self.release["stack"], self.release["project"])]
+        made_by = max((one.release for one in ours), default=0)
+        return made_by if made_by > max(self.releases.numbers(), default=0) else 0
 
     def compare(
         self,
@@ -204,7 +232,9 @@ class Rollout:
         """
         actions = refreshed(plan(release, made_from, recovered(engine, release, observed)), self.files, release)
         diff = plan_text.diff([*cleared, *actions], made_from, release["containers"])
-        return Outcome(release["project"], self.releases.number_for(release), [*cleared, *actions], diff)
+        lost = self.lost(observed)
+        number = max(self.fresh, lost + 1) if lost else self.releases.number_for(release, self.fresh)
+        return Outcome(release["project"], number, [*cleared, *actions], diff, lost=lost)
 
 
 def recovered(engine: Engine | None, release: types.Release, observed: list[Observed]) -> list[Observed]:

@@ -11,6 +11,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store 
     has_ipv6,
     limited,
     newest_releases,
+    next_number,
 )
 from ansible_collections.sse.platform.plugins.module_utils.model import release
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
@@ -65,10 +66,19 @@ def test_a_run_of_some_services_does_not_switch_ipv6() -> None:
 def test_a_number_grows_only_with_the_content(tmp_path: Path) -> None:
     store = ReleaseStore(str(tmp_path), "p")
     first = build(a="old")
-    assert store.number_for(first) == 1
+    assert store.number_for(first, 1) == 1
     store.write(stored(first, meta={"outcome": "applied"}))
-    assert store.number_for(first) == 1
-    assert store.number_for(build(a="new")) == 2
+    assert store.number_for(first, 2) == 1
+    assert store.number_for(build(a="new"), 2) == 2
+
+
+def test_projects_share_their_numbers_also_where_an_earlier_version_gave_each_its_own(tmp_path: Path) -> None:
+    assert next_number(str(tmp_path)) == 1
+    for project, numbers in {"p": (1, 2, 3, 4), "q": (1,)}.items():
+        store = ReleaseStore(str(tmp_path), project)
+        for number in numbers:
+            store.write(stored(build(a="old"), number))
+    assert next_number(str(tmp_path)) == 5
 
 
 def test_a_killed_write_leaves_the_earlier_release(tmp_path: Path) -> None:

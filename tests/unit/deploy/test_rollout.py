@@ -99,16 +99,20 @@ def container(**changes: Any) -> dict[str, Any]:
     return {"image": "good", "entrypoint": ["e"], "user": user, "healthcheck": check, **changes}
 
 
-def run(state: Path, containers: dict[str, Any], *, check: bool = False) -> rollout.Report:
-    release = build(
-        {"s": {"containers": containers}},
-        stack="s",
-        project="p",
-        networks={"network": NETWORK},
-        references={"good": "good", BROKEN: BROKEN},
-        unavailable={},
-    )
-    request = rollout.Request([release], str(state), {}, [], 2, {"who": "me"}, check)
+def run(state: Path, *projects: dict[str, Any], check: bool = False) -> rollout.Report:
+    """Roll out the containers of project p and, where there are two, of project q."""
+    releases = [
+        build(
+            {"s": {"containers": containers}},
+            stack="s",
+            project=project,
+            networks={"network": NETWORK},
+            references={"good": "good", BROKEN: BROKEN},
+            unavailable={},
+        )
+        for project, containers in zip("pq", projects, strict=False)
+    ]
+    request = rollout.Request(releases, str(state), {}, [], 2, {"who": "me"}, check)
     report = rollout.Report()
     try:
         rollout.run(request, report)
@@ -153,3 +157,38 @@ def test_a_failed_run_names_what_it_did_before_and_which_container_came_back(
     kept = ReleaseStore(str(tmp_path), "p").latest()
     assert kept is not None
     assert (kept["number"], kept.get("meta")) == (2, {"who": "me", "outcome": "failed"})
+
+
+def numbers(state: Path) -> dict[str, list[int]]:
+    return {project: ReleaseStore(str(state), project).numbers() for project in "pq"}
+
+
+def test_a_run_gives_all_projects_that_change_the_same_next_number(engine: FakeEngine, tmp_path: Path) -> None:
+    changed = container(environment={"X": 1})
+    run(tmp_path, {"a": container()}, {"b": container()})
+    run(tmp_path, {"a": changed}, {"b": container()})
+    run(tmp_path, {"a": changed}, {"b": changed})
+    assert numbers(tmp_path) == {"p": [1, 2], "q": [1, 3]}
+
+
+def test_a_failed_repair_leaves_the_outcome_of_the_release(engine: FakeEngine, tmp_path: Path) -> None:
+    run(tmp_path, {"a": container()})
+    (key,) = engine.all
+    engine.all[key].update(running=False, image=BROKEN)
+    with pytest.raises(rollout.ApplyError):
+        run(tmp_path, {"a": container()})
+    assert ReleaseStore(str(tmp_path), "p").has_applied(1)
+
+
+def test_a_lost_release_is_said_once_and_what_runs_stays_under_a_new_number(engine: FakeEngine, tmp_path: Path) -> None:
+    run(tmp_path, {"a": container()})
+    changed = {"a": container(environment={"X": 1})}
+    run(tmp_path, changed)
+    before = set(engine.all)
+    (ReleaseStore(str(tmp_path), "p").directory / "0002.json").unlink()
+    (said,) = run(tmp_path, changed).changes
+    assert said.startswith("! release 2 of p is not in the release store")
+    assert set(engine.all) == before
+    assert numbers(tmp_path)["p"] == [1, 3]
+    assert run(tmp_path, changed).changes == []
+    assert run(tmp_path, {"a": container()}).changes == ["~ s-a: environment.X: 1 -> absent"]
