@@ -8,15 +8,21 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from ansible.errors import AnsibleActionFail, AnsibleError
-from ansible_collections.sse.platform.plugins.module_utils.settings import conversion, cross_rules, names, network
+from ansible_collections.sse.platform.plugins.module_utils.settings import (
+    conversion,
+    cross_rules,
+    names,
+    network,
+    paths,
+)
 from ansible_collections.sse.platform.plugins.module_utils.settings.options import Option, load
 from ansible_collections.sse.platform.plugins.module_utils.settings.values import expected
 from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import COLLECTION, ControllerAction
+from ansible_collections.sse.platform.plugins.plugin_utils.written import place_of
 
 # A value may refer to variables that refer to others; each pass resolves one level.
 PASSES = 5
@@ -31,13 +37,14 @@ class ActionModule(ControllerAction):
 
     def decide(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return the fact ``settings``, or fail with every problem in one message."""
+        self.files: dict[str, Given] = {}
         by_role = load(COLLECTION / "roles", _read_yaml)
         options = {name: option for role in by_role.values() for name, option in role.items()}
         variables = {**self._defaults(by_role), **self.variables}
 
         settings, refused = self._convert(options, variables)
         misspelt, strangers = names.unknown_names(self._given(), options, by_role, settings.get(FOREIGN, []))
-        broken = cross_rules.problems(settings, options, _is_readable)
+        broken = cross_rules.problems(settings, options)
         problems = [*misspelt, *refused, *broken, *self._file_problems(settings, options)]
         if problems:
             count = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
@@ -70,12 +77,14 @@ class ActionModule(ControllerAction):
         settings: dict[str, Any] = {}
         problems: dict[str, str] = {}
 
-        def convert(name: str, value: Any) -> None:
-            value = conversion.plain(value)
+        def convert(name: str, written: Any) -> None:
+            value = conversion.plain(written)
             try:
                 settings[name] = conversion.convert(value, options[name])
             except conversion.RefusedError as reason:
                 problems[name] = conversion.problem(name, value, options[name], reason)
+            else:
+                self.files.update(_resolve_paths(settings, (written, variables[name]), name, options[name]))
 
         given = {name: variables[name] for name in options if name in variables}
         templates = {name: value for name, value in given.items() if _has_template(value)}
@@ -98,22 +107,47 @@ class ActionModule(ControllerAction):
         return settings, [text for name, text in problems.items() if not _mentions(templates.get(name), problems, name)]
 
     def _file_problems(self, settings: Mapping[str, Any], options: Mapping[str, Option]) -> Iterator[str]:
-        """Say what is wrong with files on the controller that can be tried before they are used."""
+        """Say what is wrong with files on the controller: all are tried before anything changes."""
+        absent = {name: reason for name, (one, kind, __) in self.files.items() if (reason := paths.problem(one, kind))}
+        for name, reason in absent.items():
+            given, kind, option = self.files[name]
+            wanted = expected(option) if name in options else f"the path of a readable {kind}"
+            yield f"{name} is '{given.written}': {reason}; expected {wanted}"
         for name, option in options.items():
-            module, other, path = option.get("read_by"), option.get("key_of"), settings.get(name, "")
-            if module and _is_readable(path):
+            module, other, path = option.get("read_by"), option.get("key_of"), settings.get(name)
+            if not path or name in absent:
+                continue
+            if module:
                 yield from _reading_problems(module, name, path, self._loader.get_real_file(path), option)
-            if other and _is_readable(path) and _is_readable(settings.get(other, "")):
+            if other and settings.get(other) and other not in absent:
                 yield from _certificate_problems((other, settings[other]), (name, path))
+
+
+class Given(NamedTuple):
+    """A path among the settings, whether it is a file or a directory, and the setting that it belongs to."""
+
+    path: paths.GivenPath
+    kind: str
+    option: Option
+
+
+def _resolve_paths(
+    settings: dict[str, Any], written: tuple[Any, Any], name: str, option: Option
+) -> Iterator[tuple[str, Given]]:
+    """Make the paths of a setting absolute, and yield by name what each was.
+
+    :param written: the value, and the variable that it was made from: the place of either says where a path begins
+    """
+    for pattern, kind in option.get("paths", {}).items():
+        for one in paths.named(settings, written[0], name, pattern):
+            given = paths.resolve(one.parent[one.key], place_of(one.written, *written))
+            one.parent[one.key] = given.path
+            yield one.name, Given(given, kind, option)
 
 
 def _read_yaml(text: bytes) -> Any:
     # As yaml.safe_load, but in C where libyaml is there: ten times as fast.
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text).get_single_data()
-
-
-def _is_readable(path: str) -> bool:
-    return bool(path) and os.access(Path(path).expanduser(), os.R_OK)
 
 
 def _certificate_problems(certificate: tuple[str, str], key: tuple[str, str]) -> list[str]:

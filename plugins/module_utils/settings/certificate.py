@@ -24,7 +24,7 @@ def problems(certificate: GivenFile, key: GivenFile, now: dt.datetime) -> list[s
     """Say what is wrong with the pair, one sentence each."""
     from cryptography import x509  # noqa: PLC0415 - on the controller it comes with Ansible; on a host it may be missing
 
-    chain, secret = Path(certificate.path).expanduser(), Path(key.path).expanduser()
+    chain, secret = Path(certificate.path), Path(key.path)
     found: list[str] = []
     if secret.stat().st_mode & 0o077:
         found.append(key.problem("others can read it", "a file of mode 0600"))

@@ -7,24 +7,21 @@ Settings are by variable; one that was refused already is missing.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.sse.platform.plugins.module_utils.model import ip_family
-from ansible_collections.sse.platform.plugins.module_utils.settings import network, values
+from ansible_collections.sse.platform.plugins.module_utils.settings import network
 from ansible_collections.sse.platform.plugins.module_utils.settings.conversion import show
 from ansible_collections.sse.platform.plugins.module_utils.settings.options import Option
 
 
-def problems(settings: Mapping[str, Any], options: Mapping[str, Option], readable: Callable[[str], bool]) -> list[str]:
-    """Say which rules the settings break, one sentence each.
-
-    :param readable: tells whether a path can be read on the controller
-    """
+def problems(settings: Mapping[str, Any], options: Mapping[str, Option]) -> list[str]:
+    """Say which rules the settings break, one sentence each."""
     return [
         *network.problems(settings),
         *_port_problems(settings, options),
-        *(one for name in options if name in settings for one in _declared_problems(name, settings, options, readable)),
+        *(one for name in options if name in settings for one in _declared_problems(name, settings, options)),
         *_exposure_problems(settings),
     ]
 
@@ -39,15 +36,11 @@ def _port_problems(settings: Mapping[str, Any], options: Mapping[str, Option]) -
             yield f"{' and '.join(names)} are both {port}: expected a port of its own for each"
 
 
-def _declared_problems(
-    name: str, settings: Mapping[str, Any], options: Mapping[str, Option], readable: Callable[[str], bool]
-) -> Iterator[str]:
+def _declared_problems(name: str, settings: Mapping[str, Any], options: Mapping[str, Option]) -> Iterator[str]:
     """Apply what values.yml says about one variable and others."""
     option = options[name]
     found = f"{name} is {show(settings[name], option)}"
     if settings[name]:
-        if option.get("format") == "file" and not readable(settings[name]):
-            yield f"{found}: no such file on the controller; expected {values.expected(option)}"
         needed = option.get("needs")
         if needed and settings.get(needed) == "":
             yield f"{needed} is '': {name} is given, and they belong together; expected both or neither"
