@@ -21,8 +21,8 @@ RULES = {rule.id: rule for rule in audit.RULES}
 
 
 def main() -> int:
-    """Print every finding; end with 1 where there is one, and with 2 where there is nothing to check."""
-    parser = containers.parser(__doc__, become=True)
+    """Print every finding; end with 2 where there is one, and with 1 where there is nothing to check."""
+    parser = containers.parser(become=True)
     parser.add_argument("target", nargs="?", help="a Compose file or a running project (default: the platform)")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     parser.add_argument("--list", action="store_true", help="print the practices and check nothing")
@@ -34,14 +34,14 @@ def main() -> int:
         projects = find(options)
     except (OSError, yaml.YAMLError, project.ProjectError) as error:
         sys.stderr.write(f"sse: {options.target}: {error}\n")
-        return 2
+        return 1
     found = {one.name: audit.audit(one) for one in projects}
     if options.json:
         document = {name: list(map(record, findings)) for name, findings in found.items()}
         sys.stdout.write(json.dumps(document, indent=2) + "\n")
     else:
         sys.stdout.write("\n".join(report(one, found[one.name]) for one in projects) + "\n")
-    return int(any(found.values()))
+    return 2 if any(found.values()) else 0
 
 
 def find(options: argparse.Namespace) -> list[project.Project]:

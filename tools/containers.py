@@ -11,7 +11,9 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
+
+from verbs import VERBS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,12 +85,31 @@ def output(command: list[str]) -> str:
     return run.stdout
 
 
-def parser(description: str | None, *, become: bool = False) -> argparse.ArgumentParser:
-    """Return a parser with the options by which every tool finds its host.
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors end with 1, as every failure does; 2 is for findings."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the command line, and end."""
+        self.print_usage(sys.stderr)
+        self.exit(1, f"sse: {message}. {self.prog} -h has examples.\n")
+
+
+def parser(*, become: bool = False) -> argparse.ArgumentParser:
+    """Return a parser with the help of the verb, and with the options by which every tool finds its host.
 
     :param become: the tool runs a module as root, for which sudo may ask for a password
     """
-    made = argparse.ArgumentParser(prog=f"./sse {Path(sys.argv[0]).stem}", description=description)
+    name = Path(sys.argv[0]).stem
+    verb = VERBS[name]
+    lines = ["examples:", *(f"  ./sse {command}\n      {what}" for command, what in verb.examples)]
+    lines += ["exit codes:", "  0  all is fine", "  1  it failed, or was refused; the message says why"]
+    lines += [f"  2  {verb.findings}"] if verb.findings else []
+    made = Parser(
+        prog=f"./sse {name}",
+        description=f"{verb.purpose} {verb.more}".strip(),
+        epilog="\n".join(lines),
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
     made.add_argument("-i", "--inventory", help="use this inventory (default: inventory/local, which is this machine)")
     made.add_argument("-l", "--limit", help="choose this host of an inventory that has several")
     made.add_argument(

@@ -12,7 +12,7 @@ import containers
 
 def main() -> None:
     """Replace this process by the command, in the first container of that name."""
-    parser = containers.parser(__doc__)
+    parser = containers.parser()
     parser.add_argument("-u", "--user", help="user in the container (default: the user of the service)")
     parser.add_argument("service", help="a service or a container, such as app-1")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="the command and its arguments")

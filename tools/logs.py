@@ -16,7 +16,7 @@ Line = tuple[str, str, str]  # time, container, text
 
 def main() -> int:
     """Print, or follow, the logs of the chosen containers."""
-    parser = containers.parser(__doc__)
+    parser = containers.parser()
     parser.add_argument("service", nargs="*", help="services or containers (default: all containers)")
     parser.add_argument("-f", "--follow", action="store_true", help="continue with new lines")
     parser.add_argument(

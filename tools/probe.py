@@ -51,7 +51,7 @@ def target(text: str) -> Target:
 
 def main() -> int:
     """Test the connection and show each step."""
-    parser = containers.parser(__doc__, become=True)
+    parser = containers.parser(become=True)
     parser.add_argument("source", metavar="FROM", help="a service, a container, or host")
     parser.add_argument("target", metavar="TO", help=EXAMPLES)
     options = parser.parse_args()
@@ -61,7 +61,7 @@ def main() -> int:
     steps: list[Step] = containers.module(options, "probe", arguments)["steps"]
     for step in steps:
         sys.stdout.write("\n".join(shown(options.source, to, step)) + "\n")
-    return int(any(step["failed_step"] for step in steps))
+    return 2 if any(step["failed_step"] for step in steps) else 0
 
 
 def shown(source: str, to: Target, step: Step) -> list[str]:

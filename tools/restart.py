@@ -23,7 +23,7 @@ NANOSECONDS = 10**9  # in a second; the engine counts in nanoseconds
 
 def main() -> int:
     """Restart each chosen container, and stop at the first one that does not become healthy."""
-    parser = containers.parser(__doc__)
+    parser = containers.parser()
     parser.add_argument("service", nargs="+", help="services or containers, such as app or app-1")
     options = parser.parse_args()
     host = containers.host(options)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""List the ports of the host that answer to others, and compare them with what is declared; 1 where they differ."""
+"""List the ports of the host that answer to others, and compare them with what is declared; 2 where they differ."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible_collections.sse.platform.plugins.module_utils.verify import outside
 
 def main() -> int:
     """Look from a neighbour of the host and, where the host is another machine, from here too."""
-    parser = containers.parser(__doc__, become=True)
+    parser = containers.parser(become=True)
     parser.add_argument("--ports", default=outside.ALL_PORTS, help="try these ports and ranges (default: all ports)")
     parser.add_argument("--allow", default="", metavar="PORTS", help="accept that these other ports of the host answer")
     parser.add_argument("--address", action="append", default=[], help="try a remote host at this address of it")
@@ -43,7 +43,7 @@ def main() -> int:
     else:
         end = report(findings) if findings else "what is declared answers, and nothing else does"
         sys.stdout.write("\n".join([*lines, end]) + "\n")
-    return int(bool(findings))
+    return 2 if findings else 0
 
 
 def say(text: str) -> None:

@@ -36,7 +36,7 @@ def test_what_the_platform_declares_keeps_every_practice(stack: Stack) -> None:
 @pytest.mark.usefixtures("stranger")
 def test_a_running_project_of_others_is_audited_by_its_name(stack: Stack) -> None:
     run = stack.tool("audit", PROJECT, "--json")
-    assert run.returncode == 1, run.stderr
+    assert run.returncode == 2, run.stderr
     found: list[dict[str, Any]] = json.loads(run.stdout)[PROJECT]
     assert [(one["id"], one["subject"]) for one in found] == [
         ("NET001", "db"),
@@ -50,5 +50,5 @@ def test_a_running_project_of_others_is_audited_by_its_name(stack: Stack) -> Non
 
 def test_a_name_that_is_neither_a_file_nor_a_project_is_refused_with_what_there_is(stack: Stack) -> None:
     run = stack.tool("audit", "no-such-project")
-    assert run.returncode == 2
+    assert run.returncode == 1
     assert f"{stack.name}-platform" in run.stderr

@@ -120,7 +120,7 @@ def test_fix_mends_what_carries_the_stacks_label_and_changes_nothing_else(sick: 
 )
 def test_an_undeclared_connection_is_explained_too(sick: Sickroom, source: str, target: str, said: str) -> None:
     run = tool(sick.stack, "probe", source, target)
-    assert run.returncode == 1
+    assert run.returncode == 2
     assert said in run.stdout, run.stdout + run.stderr
 
 
@@ -165,9 +165,9 @@ CONNECTIONS = [
     ("app-1", "app-2:8000/health/live", 0, ["resolve", "10.88.0.22", "connect", "ok", "http", "200"]),
     ("host", "127.0.0.1:18080", 0, ["ok"]),
     ("app-1", "redis", 0, ["redis:6379", "ok"]),
-    ("app-1", "kafak:9092", 1, ["did you mean kafka? [name-typo]"]),
-    ("app-1", "it-kafka:9093", 1, ["it-kafka listens on 127.0.0.1 only"]),
-    ("host", "127.0.0.1:8000", 1, ["it-app-", "does not publish it"]),
+    ("app-1", "kafak:9092", 2, ["did you mean kafka? [name-typo]"]),
+    ("app-1", "it-kafka:9093", 2, ["it-kafka listens on 127.0.0.1 only"]),
+    ("host", "127.0.0.1:8000", 2, ["it-app-", "does not publish it"]),
     ("nobody", "kafka:9092", 1, ["no container is called nobody", "it-app-1"]),
     ("app-1", "kafka:70000", 1, ["'kafka:70000' is not valid"]),
 ]

@@ -122,7 +122,7 @@ def test_what_somebody_publishes_to_others_is_found_by_name(stack: Stack) -> Non
         detach=True,
     )
     try:
-        eventually(lambda: stack.tool("scan", "--ports", ports).returncode == 1, "the guest's server listens")
+        eventually(lambda: stack.tool("scan", "--ports", ports).returncode == 2, "the guest's server listens")
         found = json.loads(stack.tool("scan", "--ports", ports, "--json").stdout)
         assert {(one["who"], one["port"], one["right"]) for one in found["answers"]["beside"]} == {
             ("guest-of-it", published, "")

@@ -1,0 +1,128 @@
+"""The front of ./sse: what it says of a verb, and what it hands to ansible-playbook or to a tool."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+import front
+import pytest
+import verb_help
+import verbs
+from ansible.cli.playbook import PlaybookCLI
+
+ROOT = Path(__file__).resolve().parents[3]
+TOOLS = ROOT / "tools"
+SHARED = {"containers", "front", "lint", "role_docs", "sanity", "verb_help", "verbs"}  # in tools/, and not a verb
+PLAYBOOKS = {verb.playbook or name for name, verb in verbs.VERBS.items() if not (TOOLS / f"{name}.py").exists()}
+SCALE = verbs.Verb(
+    group="deploy",
+    purpose="For tests.",
+    arguments=(verbs.Argument("SERVICE=N", "the wanted replicas", "scale_to", many=True),),
+    options=(
+        verbs.Option("--why", "the reason", "why", value="WHY", short="-m"),
+        verbs.Option("--wait", "wait for another run", "wait", value="SECONDS", otherwise="600"),
+        verbs.Option("--yes", "do not ask", "yes"),
+    ),
+)
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(TOOLS / "front.py"), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+
+
+def test_every_playbook_and_every_tool_is_a_verb_of_the_table() -> None:
+    assert {path.stem for path in (ROOT / "playbooks").glob("*.yml")} == PLAYBOOKS
+    assert {path.stem for path in TOOLS.glob("*.py")} - SHARED <= set(verbs.VERBS)
+
+
+@pytest.mark.parametrize("name", verbs.VERBS)
+def test_each_verb_has_a_group_and_two_examples_of_its_own(name: str) -> None:
+    verb = verbs.VERBS[name]
+    assert verb.group in verbs.GROUPS
+    assert len(verb.examples) == 2
+    assert all(command.split()[0] == name for command, _ in verb.examples)
+
+
+@pytest.mark.parametrize("name", [name for name in verbs.VERBS if not (TOOLS / f"{name}.py").exists()])
+def test_the_help_of_a_playbook_is_short_and_complete(name: str) -> None:
+    verb, text = verbs.VERBS[name], verb_help.text(name, verbs.VERBS[name])
+    assert len(text.splitlines()) < 50
+    assert max(map(len, text.splitlines())) <= 120
+    for wanted in (*verb.settings, *(option.flag for option in verb.options), *(one for one, _ in verb.examples)):
+        assert wanted in text, wanted
+    assert ("\n  2  " in text) == bool(verb.findings)
+
+
+@pytest.mark.parametrize("name", [name for name, verb in verbs.VERBS.items() if not verb.playbook])
+def test_the_examples_of_a_playbook_are_accepted_by_its_verb(name: str) -> None:
+    if not (TOOLS / f"{name}.py").exists():
+        for command, _ in verbs.VERBS[name].examples:
+            front.read(name, verbs.VERBS[name], command.split()[1:])
+
+
+def test_the_list_names_each_verb_once() -> None:
+    listed = re.findall(r"^  (\S+) ", run().stdout, re.MULTILINE)
+    assert sorted(listed) == sorted(verbs.VERBS)
+    assert run("--help").stdout == run("help").stdout == run().stdout
+
+
+def test_the_version_is_that_of_the_collection() -> None:
+    version = re.search(r"^version: (\S+)", (ROOT / "galaxy.yml").read_text(), re.MULTILINE)
+    assert version
+    assert version[1] in run("--version").stdout
+
+
+def test_a_misspelt_verb_is_refused_before_anything_is_prepared() -> None:
+    for words in (["destory"], ["--before", "destory"]):
+        refused = run(*words)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "There is no verb 'destory': did you mean 'destroy'?" in refused.stderr
+    assert run("--before", "destroy").returncode == front.NEEDS_ENVIRONMENT
+
+
+def test_our_own_words_become_variables_and_the_others_stay_for_ansible() -> None:
+    words = shlex.split("-i inventory/vm app=3 -m why-not --limit vm kafka=1 --wait -e a=b --yes -vv --check")
+    found = front.read("scale", SCALE, words)
+    assert found.variables == {"scale_to": ["app=3", "kafka=1"], "why": "why-not", "wait": "600", "yes": True}
+    assert found.ansible == ["-i", "inventory/vm", "--limit", "vm", "-e", "a=b", "-vv", "--check"]
+    assert front.read("scale", SCALE, ["app=3", "--wait=20"]).variables["wait"] == "20"
+    assert front.read("scale", SCALE, ["--wait", "app=3"]).variables["wait"] == "600"
+
+
+@pytest.mark.parametrize(
+    ("verb", "words", "message"),
+    [
+        (verbs.VERBS["up"], ["app_replicas=3"], "it takes no argument. Did you mean -e app_replicas=3?"),
+        (SCALE, ["--yes"], "./sse NAME needs SERVICE=N, the wanted replicas. Run ./sse NAME -h for examples."),
+        (SCALE, ["app=3", "--why"], "--why needs a value: --why WHY"),
+    ],
+)
+def test_wrong_words_are_refused_with_what_the_verb_takes(verb: verbs.Verb, words: list[str], message: str) -> None:
+    with pytest.raises(front.RefusedError) as refused:
+        front.read("NAME", verb, words)
+    assert message in str(refused.value)
+
+
+def test_every_option_of_ansible_with_a_value_is_known() -> None:
+    """A word that follows one of them must not be taken for an argument of ours."""
+    cli = PlaybookCLI(["ansible-playbook", "x.yml"])
+    cli.init_parser()
+    parser = cast(argparse.ArgumentParser, cli.parser)
+    actions: list[Any] = parser._actions
+    takes_value = {flag for one in actions if one.nargs is None for flag in one.option_strings}
+    assert takes_value - front.VALUED == set()
+
+
+def test_a_tool_explains_itself_with_the_words_of_the_table() -> None:
+    text = run("probe", "--help").stdout
+    assert verbs.VERBS["probe"].findings in text
+    refused = run("probe", "only-one-word")
+    assert refused.returncode == 1
+    assert "./sse probe -h has examples" in refused.stderr

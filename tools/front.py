@@ -1,0 +1,189 @@
+"""The front of ./sse: it finds the verb, shows its help, and runs its playbook or its tool.
+
+Before the Python environment is there, `front.py --before` answers what needs none with any Python 3.9.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from verbs import GROUPS, VERBS, Option, Verb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+ROOT = Path(__file__).resolve().parent.parent
+FINE, FAILED, FINDINGS, NEEDS_ENVIRONMENT = 0, 1, 2, 3
+HELP = ("-h", "--help")
+# The options of ansible-playbook that take a value; the word after one of them is no argument of ours.
+VALUED = {
+    *("-i", "-l", "-e", "-t", "-f", "-M", "-u", "-c", "-T", "--inventory", "--inventory-file", "--limit"),
+    *("--extra-vars", "--tags", "--skip-tags", "--forks", "--module-path", "--user", "--connection", "--timeout"),
+    *("--private-key", "--key-file", "--ssh-common-args", "--sftp-extra-args", "--scp-extra-args"),
+    *("--ssh-extra-args", "--become-method", "--become-user", "--become-password-file", "--become-pass-file"),
+    *("--connection-password-file", "--conn-pass-file", "--vault-id", "--vault-password-file", "--vault-pass-file"),
+    "--start-at-task",
+}
+# With one of these options nobody has to be asked for the password of sudo, or it is asked for anyway.
+ASKED = re.compile(r"-i|--inv|-\w*K|--(ask-)?become-pass")
+
+
+class RefusedError(Exception):
+    """The command line is not accepted. The message says why, and what to do."""
+
+
+class CommandLine(NamedTuple):
+    """The words after a verb, told apart."""
+
+    variables: dict[str, object]  # from our own arguments and options
+    ansible: list[str]  # for ansible-playbook, as they were given
+
+
+def main(words: Sequence[str]) -> int:
+    """Do what the command line says; return the exit code."""
+    rest = list(words)
+    before = rest[:1] == ["--before"]
+    if before:
+        rest.pop(0)
+    name = rest.pop(0) if rest else ""
+    if name == "help" and rest:
+        name, rest = rest[0], ["--help"]
+    if name in {"", "help", *HELP}:
+        sys.stdout.write(overview())
+        return FINE
+    if name == "--version":
+        sys.stdout.write(version() + "\n")
+        return FINE
+    verb = VERBS.get(name)
+    if verb is None:
+        return refuse(f"There is no verb '{name}'{did_you_mean(name, VERBS)} Run ./sse, which lists the verbs.")
+    if before:
+        return NEEDS_ENVIRONMENT
+    tool = ROOT / "tools" / f"{name}.py"
+    if tool.exists():
+        return run([sys.executable, str(tool), *rest], name)
+    try:
+        if any(word in HELP for word in rest):
+            from verb_help import text  # noqa: PLC0415 - it reads YAML, which takes time
+
+            sys.stdout.write(text(name, verb))
+            return FINE
+        return play(name, verb, read(name, verb, rest))
+    except RefusedError as error:
+        return refuse(str(error))
+
+
+def refuse(message: str) -> int:
+    """Say why nothing is done."""
+    sys.stderr.write(f"sse: {message}\n")
+    return FAILED
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ": did you mean 'x'?" where a known word is near, else the end of the sentence."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f": did you mean '{near[0]}'?" if near else "."
+
+
+def overview() -> str:
+    """Return the list of all verbs, by group."""
+    lines = ["usage: ./sse VERB [arguments]", ""]
+    for group, title in GROUPS.items():
+        lines += [title, *(f"  {name:10} {verb.purpose}" for name, verb in VERBS.items() if verb.group == group), ""]
+    lines += [
+        "./sse VERB -h says what a verb takes. A verb ends with 0 when all is fine, with 1 when it failed, and with 2",
+        "when it worked and found something wrong. ./sse --version says which version this is.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def version() -> str:
+    """Return the version of the collection with the commit of the checkout."""
+    found = re.search(r"^version: *(\S+)", (ROOT / "galaxy.yml").read_text(), re.MULTILINE)
+    commit = os.environ.get("PLATFORM_COMMIT", "")
+    return f"sse.platform {found[1] if found else '?'}" + (f" (commit {commit})" if commit else "")
+
+
+def read(name: str, verb: Verb, words: Sequence[str]) -> CommandLine:
+    """Tell our own options and arguments from those of ansible-playbook.
+
+    :raises RefusedError: naming what is missing, or what the verb does not take
+    """
+    own = {flag: option for option in verb.options for flag in (option.flag, option.short) if flag}
+    found = CommandLine({}, [])
+    given: list[str] = []
+    left = list(words)
+    while left:
+        word = left.pop(0)
+        flag, equals, value = word.partition("=")
+        if option := own.get(flag):
+            found.variables[option.variable] = value if equals else value_of(option, left)
+        elif word.startswith("-") and word != "-":
+            found.ansible.append(word)
+            if word in VALUED and left:
+                found.ansible.append(left.pop(0))
+        else:
+            given.append(word)
+    for argument in verb.arguments:
+        if argument.many and given:
+            found.variables[argument.variable] = given
+            given = []
+        elif given:
+            found.variables[argument.variable] = given.pop(0)
+        elif argument.required:
+            raise RefusedError(
+                f"./sse {name} needs {argument.name}, {argument.help}. Run ./sse {name} -h for examples."
+            )
+    if given:
+        meant = f" Did you mean -e {given[0]}?" if "=" in given[0] else ""
+        takes = " ".join(argument.name for argument in verb.arguments) or "no argument"
+        raise RefusedError(f"./sse {name} does not take '{given[0]}': it takes {takes}.{meant}")
+    return found
+
+
+def value_of(option: Option, left: list[str]) -> object:
+    """Return the value of an option; where it takes one, it is the next word."""
+    if not option.value:
+        return True
+    has_next = bool(left) and not left[0].startswith("-")
+    if has_next and (not option.otherwise or left[0].isdigit()):
+        return left.pop(0)
+    if option.otherwise:
+        return option.otherwise
+    raise RefusedError(f"{option.flag} needs a value: {option.flag} {option.value}")
+
+
+def play(name: str, verb: Verb, line: CommandLine) -> int:
+    """Run the playbook of a verb; return the exit code of ./sse."""
+    playbook = ROOT / "playbooks" / f"{verb.playbook or name}.yml"
+    command = ["ansible-playbook", str(playbook), *line.ansible]
+    if line.variables:
+        command += ["-e", json.dumps(line.variables)]
+    # Without an inventory in the arguments, the host is this machine, where sudo may ask for a password.
+    if not any(ASKED.match(word) for word in line.ansible) and sys.stdin.isatty() and not sudo_is_silent():
+        command.append("-K")
+    return run(command, name)
+
+
+def sudo_is_silent() -> bool:
+    """Tell whether sudo asks for nothing: -k, because Ansible cannot use a password that the terminal remembers."""
+    if os.geteuid() == 0:
+        return True
+    quiet = subprocess.DEVNULL
+    return subprocess.run(["sudo", "-kn", "true"], stdout=quiet, stderr=quiet, check=False).returncode == 0
+
+
+def run(command: Sequence[str], name: str) -> int:
+    """Become the command."""
+    os.execvp(command[0], list(command))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

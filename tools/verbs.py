@@ -1,0 +1,190 @@
+"""The verbs of ./sse: what each one is for, what it takes, and how it may end. CONTRIBUTING.md says how to add one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+GROUPS = {
+    "deploy": "Deploy and change",
+    "look": "Look and verify",
+    "work": "Work with what runs",
+    "learn": "Learn and develop",
+}
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A word after the verb, such as N in `./sse rollback N`. A playbook gets it as a variable."""
+
+    name: str
+    help: str
+    variable: str  # with `many`, its value is the list of all words
+    required: bool = True
+    many: bool = False
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of our own, such as --fix. A playbook gets it as a variable; ansible-playbook never sees it."""
+
+    flag: str
+    help: str
+    variable: str
+    value: str = ""  # the name of its value in the help; without one, the variable is `true`
+    short: str = ""  # such as -m
+    otherwise: str = ""  # the value is optional, and this is the variable's value without it
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A verb is the playbook or the tool of this name. A tool's arguments stand in its own parser."""
+
+    group: str
+    purpose: str  # one line, also for the list of all verbs
+    examples: tuple[tuple[str, str], ...] = ()  # what follows `./sse`, and what it does
+    arguments: tuple[Argument, ...] = ()
+    options: tuple[Option, ...] = ()
+    settings: tuple[str, ...] = ()  # the settings that matter most here; -h shows their defaults and meanings
+    findings: str = ""  # what it means when the verb ends with 2; empty: it never does
+    playbook: str = ""  # its name, where that is not the verb
+    more: str = ""  # some lines for -h about what one has to know
+
+
+VERBS: dict[str, Verb] = {
+    # -- deploy and change
+    "up": Verb(
+        group="deploy",
+        purpose="Bring the platform up: engine, images, network, containers. Then verify it.",
+        examples=(
+            ("up --check --diff", "show what a run would change, and change nothing"),
+            ("up -e app_replicas=5", "run five replicas; a later run without -e goes back to the default"),
+        ),
+        settings=(
+            *("stack_name", "app_replicas", "exposure_profile", "network_subnet", "network_layout"),
+            *("images_source", "docker_restart_allowed"),
+        ),
+        playbook="site",
+        more="Run it again whenever you like: it changes only what differs.",
+    ),
+    "dashboard": Verb(
+        group="deploy",
+        purpose="Deploy the performance dashboard only, on the network of a running platform.",
+        examples=(
+            ("dashboard", "deploy the dashboard"),
+            ("dashboard -e dashboard_port=3005", "publish it on another port of the host"),
+        ),
+        settings=("stack_name", "dashboard_port", "dashboard_api", "exposure_admin_bind"),
+    ),
+    "destroy": Verb(
+        group="deploy",
+        purpose="Remove the containers, the networks and the firewall rules of the stack. Its data stays.",
+        examples=(
+            ("destroy", "remove the platform and keep its data"),
+            ("destroy -e stack_delete_data=true", "delete its data, secrets and releases, too"),
+        ),
+        settings=("stack_name", "stack_delete_data"),
+    ),
+    # -- look and verify
+    "status": Verb(
+        group="look",
+        purpose="Show what runs: each container with health, address, ports, image, restarts, uptime and release.",
+        examples=(
+            ("status", "show the containers of this machine"),
+            ("status -i inventory/vm", "show those of the hosts of another inventory"),
+        ),
+        settings=("stack_name", "stack_state_directory"),
+    ),
+    "verify": Verb(
+        group="look",
+        purpose="Verify that what runs works: events, health, metrics, ports, connections. It lists every finding.",
+        examples=(
+            ("verify", "verify the platform"),
+            ("verify -e verify_matrix=true", "draw which container reaches which, too"),
+        ),
+        settings=("stack_name", "verify_matrix"),
+        findings="something does not work; each finding says what, and how to mend it",
+    ),
+    "doctor": Verb(
+        group="look",
+        purpose="Find what is wrong with the host, its engine, networks, containers and ports, and how to mend it.",
+        examples=(
+            ("doctor", "look, and change nothing"),
+            ("doctor --fix", "mend what carries the label of the stack"),
+        ),
+        options=(Option("--fix", "run the commands that mend what belongs to the stack", "doctor_fix"),),
+        settings=("stack_name", "stack_state_directory"),
+        findings="something is wrong; each finding has the command that mends it",
+    ),
+    "audit": Verb(
+        group="look",
+        purpose="Compare the platform, a Compose file or a running project with good practice.",
+        examples=(("audit", "check the platform"), ("audit compose.yml --json", "check a Compose file, for a program")),
+        findings="a practice is not kept",
+    ),
+    "scan": Verb(
+        group="look",
+        purpose="List the ports of the host that answer to others, and compare them with what is declared.",
+        examples=(("scan", "try every port of this machine"), ("scan -i inventory/vm --allow 25", "accept port 25")),
+        findings="another port answers than those that are declared, or a declared one does not",
+    ),
+    "diagram": Verb(
+        group="look",
+        purpose="Draw what is deployed: networks, addresses, ports and connections.",
+        examples=(("diagram", "print Mermaid"), ("diagram --svg -o topology.svg", "write a picture")),
+    ),
+    # -- work with what runs
+    "logs": Verb(
+        group="work",
+        purpose="Show the logs of containers, merged by time.",
+        examples=(("logs app -f", "follow the replicas"), ("logs kafka --since 10m --tail all", "the last 10 minutes")),
+    ),
+    "exec": Verb(
+        group="work",
+        purpose="Run a command in a container; without a command, a shell.",
+        examples=(("exec redis", "open a shell"), ("exec app-1 python -V", "run a command")),
+        more="It ends with the exit code of the command.",
+    ),
+    "restart": Verb(
+        group="work",
+        purpose="Restart containers one at a time, and wait until each one is healthy.",
+        examples=(("restart app", "restart every replica"), ("restart app-1 redis", "restart these two")),
+    ),
+    "probe": Verb(
+        group="work",
+        purpose="Test the connection from a container (or the host) to another, and say why it fails.",
+        examples=(
+            ("probe app-1 kafka:9092", "resolve the name and connect"),
+            ("probe nginx app-2:8000/health/ready", "ask over HTTP, too"),
+        ),
+        findings="the connection does not work",
+    ),
+    "capture": Verb(
+        group="work",
+        purpose="Capture the packets of a container into a file, and sum up who talks to whom.",
+        examples=(
+            ("capture app-1", "capture for 10 seconds"),
+            ("capture kafka --port 9092 --seconds 20", "capture one port for 20 seconds"),
+        ),
+    ),
+    "key": Verb(
+        group="work",
+        purpose="Make an API key, print it once, and store only its hash.",
+        examples=(
+            ("key keys.json backend --publish 'orders.*'", "it may publish to orders.new and the like"),
+            ("key keys.json backend --remove", "remove every key of this name"),
+        ),
+    ),
+    # -- learn and develop
+    "lab": Verb(
+        group="learn",
+        purpose="Show what each kind of Docker network does, by measuring throwaway containers.",
+        examples=(("lab", "run every lesson"), ("lab -e lab_image=alpine", "use another image for the containers")),
+        settings=("lab_image", "lab_engine_image"),
+        more="It leaves nothing behind.",
+    ),
+    "test": Verb(
+        group="learn",
+        purpose="Run the tests of this project: lint, unit, integration, browser, molecule.",
+        examples=(("test", "run every test"), ("test lint unit", "run those that need no Docker")),
+    ),
+}
