@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import yaml
 from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.utils.vars import load_extra_vars
 from ansible_collections.sse.platform.plugins.module_utils.settings import (
     conversion,
     cross_rules,
@@ -22,6 +23,7 @@ from ansible_collections.sse.platform.plugins.module_utils.settings import (
 from ansible_collections.sse.platform.plugins.module_utils.settings.options import Option, load
 from ansible_collections.sse.platform.plugins.module_utils.settings.values import expected
 from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import COLLECTION, ControllerAction
+from ansible_collections.sse.platform.plugins.plugin_utils.this_run import this_run
 from ansible_collections.sse.platform.plugins.plugin_utils.written import place_of
 
 # A value may refer to variables that refer to others; each pass resolves one level.
@@ -53,7 +55,10 @@ class ActionModule(ControllerAction):
 
         return {
             "warnings": strangers,
-            "ansible_facts": {"settings": {**settings, **network.derived(settings)}},
+            "ansible_facts": {
+                "settings": {**settings, **network.derived(settings)},
+                "this_run": this_run(load_extra_vars(self._loader), options, settings),
+            },
             # With a secret among the settings, -v prints no result at all.
             "_ansible_no_log": any(option.get("no_log") and settings.get(name) for name, option in options.items()),
         }

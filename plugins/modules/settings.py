@@ -24,7 +24,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ansible_facts:
-  description: The fact C(settings), a flat dictionary of every public variable in its type.
+  description: >-
+    The fact C(settings), a flat dictionary of every public variable in its type, and the fact C(this_run), which says
+    who runs this, from where, and what C(-e) gave. Values that can hold a secret are left out.
   returned: success
   type: dict
 """

@@ -46,7 +46,9 @@ options:
     type: int
     default: 4
   meta:
-    description: Who runs this, and with which commit. The release store keeps it.
+    description: >-
+      Who asked for the run, and what for, as the fact C(this_run) of M(sse.platform.settings) says it. The history
+      and the release store keep it.
     type: dict
     default: {}
   verify:
@@ -102,6 +104,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.deploy import rollout
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.history import run_meta
 from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SecretError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import FirewallError
@@ -124,20 +127,24 @@ def present(module: AnsibleModule) -> None:
         secrets=options["secrets"],
         services=options["services"],
         parallel=options["parallel"],
-        meta=options["meta"],
+        meta=run_meta(options["meta"]),
         check=module.check_mode,
     )
     report = rollout.Report()
     try:
         rollout.run(request, report)
     except EXPECTED as error:
+        report.record(str(error))
         module.fail_json(msg=str(error) if module.check_mode else report.failure(error), **result_of(report))
     result = result_of(report)
     if options["verify"] and not module.check_mode:
         patience = READY_SECONDS if result["changed"] else 0
         result["verified"] = verified = verify_stack(directory, newest_releases(directory), patience).report()
         if verified["findings"]:
-            module.fail_json(msg=f"The release runs, but verification failed: {verified['msg']}", **result)
+            failed = f"The release runs, but verification failed: {verified['msg']}"
+            report.record(failed)
+            module.fail_json(msg=failed, **result)
+    report.record()
     module.exit_json(**result)
 
 

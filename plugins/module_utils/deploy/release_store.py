@@ -98,6 +98,15 @@ def next_number(state_directory: str) -> int:
     return 1 + max((number for store in stores(state_directory) for number in store.numbers()), default=0)
 
 
+def stack_number(state_directory: str) -> int:
+    """Return the release of the stack that was applied last; 0 where there is none, or where it cannot be read."""
+    try:
+        applied = [one for one in newest_releases(state_directory) if one["meta"].get("outcome") == "applied"]
+    except spec.SpecError:
+        return 0
+    return max((one["number"] for one in applied), default=0)
+
+
 class ReleaseStore:
     """The numbered releases of one project. A file has mode 0600, and only its outcome is ever rewritten."""
 

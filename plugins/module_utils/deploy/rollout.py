@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from ansible_collections.sse.platform.plugins.module_utils.deploy import plan_text
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier, ApplyError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
+from ansible_collections.sse.platform.plugins.module_utils.deploy.history import Recorder
 from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import (
     ReleaseStore,
     limited,
     newest_releases,
     next_number,
+    stack_number,
 )
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import StackFirewall
@@ -43,7 +45,7 @@ class Request:
     secrets: dict[str, str]  # given values, by name
     services: list[str]  # only these services change; empty means all
     parallel: int  # how many containers are worked on at once
-    meta: types.Meta  # who, when, commit
+    meta: types.RunMeta  # who asked for it, and what for
     check: bool  # plan only
 
 
@@ -65,6 +67,7 @@ class Report:
 
     firewall: list[str] = field(default_factory=list[str])  # one line for each change
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
+    recorders: list[Recorder] = field(default_factory=list[Recorder])  # at most one; none in check mode
 
     @property
     def changes(self) -> list[str]:
@@ -81,6 +84,22 @@ class Report:
             for one in self.outcomes
             if one.lost
         ]
+
+    def record(self, error: str = "") -> None:
+        """Write the end of the run into the history, once."""
+        while self.recorders:
+            recorder = self.recorders.pop()
+            done = [(outcome.seconds, one) for outcome in self.outcomes for one in outcome.actions if one.changes]
+            recorder.end(
+                stack_number(recorder.state_directory),
+                [
+                    {"container": one.container, "kind": one.kind, "reasons": one.reasons, "seconds": seconds}
+                    for took, one in done
+                    for seconds in [took.get(one.container, 0.0)]
+                ],
+                [*self.losses, *self.firewall[-1:]],
+                error,
+            )
 
     def failure(self, error: Exception) -> str:
         """Say what went wrong, and what this run had done before."""
@@ -115,6 +134,8 @@ def run(request: Request, report: Report) -> None:
     directory, check = request.state_directory, request.check
     with contextlib.nullcontext() if check else lock(directory):
         fresh = next_number(directory)
+        if not check:
+            report.recorders.append(Recorder(directory, request.meta, stack_number(directory)))
         rollouts = [Rollout(request, release, fresh) for release in request.releases]
         try:
             running = newest_releases(directory)
@@ -183,7 +204,11 @@ class Rollout:
 
         def record(outcome: types.ReleaseOutcome) -> None:
             if is_new:
-                meta: types.Meta = {**self.request.meta, "outcome": outcome}
+                asked = self.request.meta
+                meta: types.Meta = {"who": asked["who"], "when": asked["when"], "commit": asked["commit"]}
+                if asked["why"]:
+                    meta["note"] = asked["why"]
+                meta["outcome"] = outcome
                 self.releases.write({**release, "number": planned.number, "meta": meta})
 
         record("applying")

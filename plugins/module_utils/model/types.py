@@ -210,7 +210,45 @@ class Meta(TypedDict, total=False):
     who: str
     when: str
     commit: str
+    note: str  # why, or the release that it brought back
     outcome: ReleaseOutcome
+
+
+class RunMeta(TypedDict):
+    """Who asked for a run, and what for. The action `settings` finds it out on the controller."""
+
+    asked: str  # the verb and what follows it
+    who: str
+    where: str  # the controller, and from where its user came by SSH
+    when: str
+    commit: str
+    why: str
+    given: dict[str, Any]  # variables given by -e; the value is null where it is not to be shown
+
+
+AttemptOutcome = Literal["running", "applied", "failed", "interrupted"]
+
+
+class AttemptChange(TypedDict):
+    """What a run did to one container."""
+
+    container: str
+    kind: ActionKind
+    reasons: list[str]
+    seconds: float
+
+
+class Attempt(RunMeta):
+    """One run in the history."""
+
+    run: str  # the process and when it began
+    before: int  # the release of the stack when the run began
+    after: int
+    changes: list[AttemptChange]
+    others: list[str]  # changes that are not about one container
+    seconds: float
+    outcome: AttemptOutcome
+    error: str  # the first line of why it failed
 
 
 class Release(TypedDict):

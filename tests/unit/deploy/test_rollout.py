@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.deploy import rollout
+from ansible_collections.sse.platform.plugins.module_utils.deploy.history import attempts, run_meta
 from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import ReleaseStore
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL, Observed
 from ansible_collections.sse.platform.plugins.module_utils.model.release import build
@@ -31,6 +32,7 @@ class FakeEngine:
 
     def __init__(self) -> None:
         self.all: dict[str, dict[str, Any]] = {}
+        self.made = 0
 
     def containers(self) -> list[Observed]:
         return [
@@ -45,7 +47,8 @@ class FakeEngine:
         return True
 
     def create(self, name: str, spec: dict[str, Any], labels: dict[str, str], _: object) -> str:
-        made = f"id-{len(self.all)}"
+        self.made += 1
+        made = f"id-{self.made}"
         named = {key if "." in key else LABEL + key: value for key, value in labels.items()}
         self.all[made] = {"name": name, "image": spec["image"], "labels": named, "running": False}
         return made
@@ -112,12 +115,14 @@ def run(state: Path, *projects: dict[str, Any], check: bool = False) -> rollout.
         )
         for project, containers in zip("pq", projects, strict=False)
     ]
-    request = rollout.Request(releases, str(state), {}, [], 2, {"who": "me"}, check)
+    request = rollout.Request(releases, str(state), {}, [], 2, run_meta({"who": "me", "when": "now"}), check)
     report = rollout.Report()
     try:
         rollout.run(request, report)
     except rollout.ApplyError as error:
+        report.record(str(error))
         raise rollout.ApplyError(report.failure(error)) from error
+    report.record()
     return report
 
 
@@ -156,7 +161,7 @@ def test_a_failed_run_names_what_it_did_before_and_which_container_came_back(
     }
     kept = ReleaseStore(str(tmp_path), "p").latest()
     assert kept is not None
-    assert (kept["number"], kept.get("meta")) == (2, {"who": "me", "outcome": "failed"})
+    assert (kept["number"], kept.get("meta")) == (2, {"who": "me", "when": "now", "commit": "", "outcome": "failed"})
 
 
 def numbers(state: Path) -> dict[str, list[int]]:
@@ -192,3 +197,21 @@ def test_a_lost_release_is_said_once_and_what_runs_stays_under_a_new_number(engi
     assert numbers(tmp_path)["p"] == [1, 3]
     assert run(tmp_path, changed).changes == []
     assert run(tmp_path, {"a": container()}).changes == ["~ s-a: environment.X: 1 -> absent"]
+
+
+def test_the_history_tells_what_each_run_did_and_how_it_ended(engine: FakeEngine, tmp_path: Path) -> None:
+    run(tmp_path, {"a": container()})
+    run(tmp_path, {"a": container(environment={"X": 1})}, check=True)
+    run(tmp_path, {"a": container(environment={"X": 1})})
+    with pytest.raises(rollout.ApplyError):
+        run(tmp_path, {"a": container(image=BROKEN)})
+    first, second, third = attempts(str(tmp_path))
+    assert [(one["before"], one["after"], one["outcome"]) for one in (first, second, third)] == [
+        (0, 1, "applied"),
+        (1, 2, "applied"),
+        (2, 2, "failed"),
+    ]
+    assert [(one["container"], one["kind"], one["reasons"]) for one in second["changes"]] == [
+        ("s-a", "replace", ["environment.X: absent -> 1"])
+    ]
+    assert third["error"] == "s-a: stopped while starting (exit code 1)"

@@ -1,0 +1,120 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""The history: a log of every run that may have changed a stack, beside its releases.
+
+A run writes a line when it begins and one when it ends. A run that was killed wrote no second line, so whoever reads
+the log finds that it was interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
+from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
+
+if TYPE_CHECKING:
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Attempt, AttemptChange, RunMeta
+
+FILE = "history.jsonl"
+LONGEST = 2**20  # bytes of the file, after which only the newest runs are kept
+KEPT = 200  # runs
+
+
+def started(pid: int) -> str:
+    """Return when a process started, in clock ticks since the host's start; '' where there is no such process."""
+    return next(iter(read(f"/proc/{pid}/stat").rpartition(")")[2].split()[19:20]), "")
+
+
+def this_process() -> str:
+    """Name this process so that no later one has the same name."""
+    return f"{os.getpid()}:{started(os.getpid())}"
+
+
+def runs(process: str) -> bool:
+    """Tell whether a process that `this_process` named still runs."""
+    pid, __, start = process.partition(":")
+    return bool(start) and pid.isdigit() and started(int(pid)) == start
+
+
+def attempts(state_directory: str) -> list[Attempt]:
+    """Return every run that the log holds, oldest first. A damaged line, which a power cut can leave, is left out."""
+    found: dict[str, Attempt] = {}
+    path = Path(state_directory) / FILE
+    for line in path.read_text(errors="replace").splitlines() if path.is_file() else ():
+        try:
+            one = cast("Attempt", json.loads(line))
+            found[one["run"]] = one
+        except (ValueError, TypeError, KeyError):
+            continue
+    for one in found.values():
+        if one["outcome"] == "running" and not runs(one["run"].partition("@")[0]):
+            one["outcome"] = "interrupted"
+    return list(found.values())
+
+
+def run_meta(given: dict[str, Any]) -> RunMeta:
+    """Return who asked for a run; what is not given is empty."""
+    nobody: RunMeta = {"asked": "", "who": "", "where": "", "when": "", "commit": "", "why": "", "given": {}}
+    known = {key: value for key, value in given.items() if key in nobody}
+    return cast("RunMeta", {**nobody, "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **known})
+
+
+class Recorder:
+    """Writes one run into the history."""
+
+    def __init__(self, state_directory: str, meta: RunMeta, before: int) -> None:
+        """Write that the run begins.
+
+        :param before: the release of the stack that runs now; 0 for none
+        """
+        self.state_directory = state_directory
+        self.path = Path(state_directory) / FILE
+        self.begun = time.monotonic()
+        self.attempt: Attempt = {
+            "run": f"{this_process()}@{time.time_ns()}",
+            **meta,
+            "before": before,
+            "after": before,
+            "changes": [],
+            "others": [],
+            "seconds": 0.0,
+            "outcome": "running",
+            "error": "",
+        }
+        self.append()
+
+    def end(self, after: int, changes: list[AttemptChange], others: list[str], error: str = "") -> None:
+        """Write how the run ended.
+
+        :param after: the release of the stack that runs now
+        :param others: changes that are not about one container
+        :param error: why it failed; empty where it did not
+        """
+        self.attempt = {
+            **self.attempt,
+            "after": after,
+            "changes": changes,
+            "others": others,
+            "seconds": round(time.monotonic() - self.begun, 1),
+            "outcome": "failed" if error else "applied",
+            "error": next(iter(error.strip().splitlines()), ""),
+        }
+        self.append()
+        if self.path.stat().st_size > LONGEST:
+            newest = attempts(self.state_directory)[-KEPT:]
+            write_file(self.path, "".join(f"{json.dumps(one)}\n" for one in newest), durable=True)
+
+    def append(self) -> None:
+        """Add a line and have it on the disk before anything else happens (fsync(2))."""
+        descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            size = os.fstat(descriptor).st_size
+            torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+            os.write(descriptor, f"{chr(10) * torn}{json.dumps(self.attempt)}\n".encode())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

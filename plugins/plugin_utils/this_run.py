@@ -1,0 +1,67 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""Who asks for a run, and what for. The history of the stack keeps it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import getpass
+import os
+import re
+import socket
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from ansible import context
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import RunMeta
+    from ansible_collections.sse.platform.plugins.module_utils.settings.options import Option
+
+# Variables that the verbs of ./sse set for their own arguments.
+OF_VERBS = "asked_"
+WHY = "asked_why"
+PLAYBOOKS = {"site": "up"}  # playbooks whose verb has another name
+LOGIN_IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+def this_run(extra: Mapping[str, Any], options: Mapping[str, Option], settings: Mapping[str, Any]) -> RunMeta:
+    """Return who runs this, from where, and what was given by -e.
+
+    :param extra: the variables that -e set
+    :param settings: converted settings
+    """
+    # The user may have come to the controller by SSH (ssh(1), ENVIRONMENT).
+    client = os.environ.get("SSH_CONNECTION", "").partition(" ")[0]
+    playbooks = [PurePath(one).stem.rpartition(".")[2] for one in context.CLIARGS.get("args") or ()]
+    return {
+        "asked": " ".join(PLAYBOOKS.get(one, one) for one in playbooks),
+        "who": os.environ.get("SUDO_USER") or os.environ.get("USER") or user_name(),
+        "where": socket.gethostname() + (f" (by SSH from {client})" if client else ""),
+        "when": dt.datetime.now(dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "commit": os.environ.get("PLATFORM_COMMIT", ""),
+        "why": str(extra.get(WHY, "")),
+        "given": {
+            name: shown(options.get(name), settings.get(name))
+            for name in sorted(extra)
+            if not name.startswith((OF_VERBS, "_"))
+        },
+    }
+
+
+def user_name() -> str:
+    """Return the name of who runs this; a number may have none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+def shown(option: Option | None, value: Any) -> Any:
+    """Return a value as the history may keep it; None for what can hold a secret: it keeps the name alone."""
+    if option is None or option.get("no_log") or option.get("type") == "dict":
+        return None
+    if isinstance(value, list):
+        return [LOGIN_IN_URL.sub("", str(item)) for item in value]
+    return LOGIN_IN_URL.sub("", value) if isinstance(value, str) else value
