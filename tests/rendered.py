@@ -32,6 +32,8 @@ HOSTS: dict[str, dict[str, Any]] = {
     "dual": {"network_ipv6": True, "network_layout": "segmented"},
     "no_grafana": {"images": {"unavailable": {"grafana": "in no package registry"}}},
     "moved": {"stack_name": "two", "kafka_port": 19092, "kafka_external_port": 19094, "kafka_external_host": "vm.test"},
+    "second": {"stack_name": "demo", "stack_offset": 100, "redis_port": 7777, "network_layout": "segmented"},
+    "last": {"stack_name": "last", "stack_offset": "5000", "network_layout": "segmented"},
     "bent": {
         "redis_config_extra": {"maxmemory-policy": "noeviction"},
         "kafka_config_extra": {"num.partitions": 3},

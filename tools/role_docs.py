@@ -8,6 +8,7 @@ import textwrap
 from pathlib import Path
 from typing import Any, cast
 
+import jinja2
 import yaml
 from containers import ROOT
 
@@ -17,6 +18,7 @@ from ansible_collections.sse.platform.plugins.module_utils.settings import optio
 # Ansible's markup in descriptions: C(code), V(value), O(option), M(module).
 MARKUP = re.compile(r"\b[CVOM]\(([^)]+)\)")
 TYPES = {"bool": "boolean", "dict": "dictionary", "int": "integer", "list": "list", "path": "path", "str": "text"}
+OFFSET = "stack_offset"
 LINE = 120  # characters, as in every page
 
 
@@ -39,6 +41,8 @@ def default(option: dict[str, Any]) -> str:
     if "default" not in option:
         return "see meaning"
     value = option["default"]
+    if OFFSET in str(value):
+        return f"`{jinja2.Template(str(value)).render({OFFSET: 0})}`, moved by `{OFFSET}`"
     written = value if isinstance(value, str) and value else json.dumps(value)
     return f"`{written}`"
 

@@ -10,7 +10,8 @@ import ipaddress
 from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import network_preflight
-from ansible_collections.sse.platform.plugins.module_utils.deploy.network_steps import is_ours
+from ansible_collections.sse.platform.plugins.module_utils.deploy.network_steps import LABEL_STACK, is_ours
+from ansible_collections.sse.platform.plugins.module_utils.model import addresses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,9 @@ GIB = 2**30
 SYSTEM_MEMORY = 256 * MIB
 # Limits are ceilings: at rest the containers use about a third of their sum, under load about a half.
 MEMORY_SHARE = 2
+# Offsets that are proposed: easy to add in the head, and within the range of stack_offset.
+OFFSET_STEP = 100
+OFFSET_LAST = 5000
 # All images built from packages, with the builders' layers, take about 4 GiB.
 IMAGES_DISK = 6 * GIB
 # Kafka's segments, Redis' append-only file and Prometheus' blocks while they are still small.
@@ -44,6 +48,7 @@ def problems(settings: Settings, host: HostFacts, release: Release) -> list[str]
         *network_preflight.problems(settings, host, release),
         *_container_problems(settings, host, release),
         *_port_problems(settings, host, release),
+        *_second_stack_problems(settings, host, release),
         *_memory_problems(host, release),
         *_disk_problems(settings, host, release),
     ]
@@ -107,6 +112,39 @@ def _port_holder(settings: Settings, host: HostFacts, address: str, number: int)
 def conflicts(address: str, other: str) -> bool:
     """Tell whether two sockets of one port exclude each other: same address, or one of them is all addresses."""
     return address == other or any(ipaddress.ip_address(one or "::").is_unspecified for one in (address, other))
+
+
+def _second_stack_problems(settings: Settings, host: HostFacts, release: Release) -> Iterator[str]:
+    """Propose an offset where another stack of this collection has the ports or the addresses."""
+    wanted = {port["host_port"] for container in release["containers"].values() for port in container["ports"]}
+    others = {
+        stack
+        for container in host["containers"]
+        if (stack := container["labels"].get(LABEL_STACK, settings["stack_name"])) != settings["stack_name"]
+        and any(port["host_port"] in wanted for port in container["ports"])
+    }
+    subnets = [network["subnet"] for network in release["networks"].values()]
+    others |= {
+        stack
+        for network in host["networks"]
+        if (stack := network["labels"].get(LABEL_STACK, settings["stack_name"])) != settings["stack_name"]
+        and any(addresses.overlap(own, taken) for own in subnets for taken in network["subnets"])
+    }
+    if others:
+        yield (
+            f"Stack {' and '.join(sorted(others))} has some of these ports or addresses: give stack "
+            f"{settings['stack_name']} others with -e stack_offset={_free_offset(settings, host, wanted)}, which moves "
+            "every port and subnet that you do not set yourself. Keep it in the inventory of this stack."
+        )
+
+
+def _free_offset(settings: Settings, host: HostFacts, wanted: set[int]) -> int:
+    """Return an offset with which nobody holds a port that the stack wants."""
+    held = {one["port"] for one in host["listeners"]}
+    held |= {port["host_port"] for container in host["containers"] for port in container["ports"]}
+    bases = {port - settings["stack_offset"] for port in wanted}
+    steps = range(OFFSET_STEP, OFFSET_LAST + 1, OFFSET_STEP)
+    return next((one for one in steps if held.isdisjoint(base + one for base in bases)), OFFSET_LAST)
 
 
 def _memory_problems(host: HostFacts, release: Release) -> Iterator[str]:

@@ -42,6 +42,7 @@ class Settings(TypedDict):
     network_segment_subnets: dict[str, str]
     network_subnet: str
     stack_name: str
+    stack_offset: int
     stack_secrets: dict[str, str]
     stack_state_directory: str
 

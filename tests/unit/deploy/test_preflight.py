@@ -13,6 +13,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model import segments
 GIB = 2**30
 SETTINGS: Any = {
     "stack_name": "sse",
+    "stack_offset": 0,
     "stack_state_directory": "/var/lib/sse-platform",
     "network_name": "sse-network",
     "network_subnet": "10.99.0.0/24",
@@ -179,6 +180,27 @@ def test_an_overlap_names_its_owner_and_a_free_subnet(host: dict[str, Any], owne
 @pytest.mark.parametrize("destination", ["0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1"])
 def test_a_vpns_default_route_is_no_overlap(destination: str) -> None:
     assert told(routes=[{"destination": destination, "device": "tun0"}]) == ""
+
+
+def test_an_offset_is_proposed_where_another_stack_has_the_ports_or_addresses() -> None:
+    label = {"sse.platform.stack": "first"}
+    by_port = told(containers=[container("first-redis", label, "127.0.0.1")])
+    assert "Stack first has some of these ports or addresses: give stack sse others with -e stack_offset=100" in by_port
+    by_address = told(networks=[network(name="first-network", labels=label)])
+    assert "-e stack_offset=100" in by_address
+    held = {**listener("127.0.0.1"), "port": 6479}
+    assert "stack_offset=200" in told(networks=[network(name="first-network", labels=label)], listeners=[held])
+    moved = with_settings(stack_offset=300)
+    assert "stack_offset=400" in told(
+        moved,
+        networks=[network(name="first-network", labels=label)],
+        listeners=[{**held, "port": port} for port in (6179, 6279, 6379)],
+    )
+    # What is nobody's stack moves for no offset, and our own is no other.
+    assert "stack_offset" not in told(
+        containers=[container("theirs", {}, "127.0.0.1")], networks=[network(name="a", labels={})]
+    )
+    assert "stack_offset" not in told(containers=[container("sse-redis", OWN, "127.0.0.1")], networks=[network()])
 
 
 def test_the_stacks_own_network_is_no_overlap() -> None:

@@ -387,22 +387,6 @@ def test_alerts_are_about_every_kind_of_trouble_and_each_says_what_it_means(each
     assert each.prometheus["rule_files"] == ["alerts.yml"]
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_defaults_and_argument_specs_agree(role: str) -> None:
-    defaults = yaml.safe_load((ROOT / f"roles/{role}/defaults/main.yml").read_text())
-    specs = yaml.safe_load((ROOT / f"roles/{role}/meta/argument_specs.yml").read_text())
-    options = specs["argument_specs"]["main"]["options"]
-    assert set(options) == set(defaults)
-    for name, option in options.items():
-        assert name.startswith(f"{role}_")
-        assert option["description"]
-        assert option["type"]
-        computed = isinstance(defaults[name], str) and "{{" in defaults[name]
-        assert computed == ("default" not in option), name
-        if not computed:
-            assert option["default"] == defaults[name], name
-
-
 @pytest.mark.parametrize("inventory", ["local", "vm-example"])
 def test_inventories_hold_overrides_of_public_variables_only(inventory: str) -> None:
     public = {
