@@ -90,7 +90,7 @@ def test_keys_open_rotate_and_close_without_a_container_being_recreated(guarded:
     runs: list[Any] = []
     gone = first.until('{"reason":"revoked"}', "channel=it.auth", react=lambda: runs.append(stack.up(**asked)))
     assert "event: bye" in gone
-    assert f"> refresh {stack.name}-app-1: /run/auth/keys.json: content" in runs[0].output
+    assert f"> mend {stack.name}-app-1: /run/auth/keys.json: content" in runs[0].output
     assert stack.ids() == before
     assert [one.publish("it.auth") for one in (first, second, third)] == [401, 202, 202]
     assert stack.up(**asked).unchanged

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.engine.health import check_health
+from ansible_collections.sse.platform.plugins.module_utils.model.repair import limits
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import fingerprint
 
 if TYPE_CHECKING:
@@ -115,10 +116,10 @@ class Applier:
         name = action.container
         match action.kind:
             case "keep":
-                self.wait_unless_healthy(action)
-            case "refresh":  # the running container reads these secrets anew
-                self.files.refresh(name, self.containers[name])
-                self.wait_unless_healthy(action)
+                if action.health != "healthy":
+                    self.wait_until_healthy(action.id, name, patient=False)
+            case "mend":
+                self.mend(action)
             case "create":
                 made = self.make(name, name)
                 self.engine.start(made)
@@ -126,12 +127,11 @@ class Applier:
             case "replace":
                 self.replace(action)
             case "start":
+                self.repair(action)
                 self.engine.start(action.id)
                 self.wait_until_healthy(action.id, name, patient=False)
             case "restart":
-                self.engine.stop(action.id, self.containers[name]["stop_timeout"])
-                self.engine.start(action.id)
-                self.wait_until_healthy(action.id, name, patient=False)
+                self.restart(action)
             case "remove":  # its data stays
                 known = self.containers.get(name)
                 self.engine.stop(action.id, known["stop_timeout"] if known else STOP_TIMEOUT)
@@ -141,6 +141,40 @@ class Applier:
                 self.engine.rename(action.id, name)
             case "clear":  # a killed run left it half made
                 self.engine.remove(action.id)
+
+    def mend(self, action: Action) -> None:
+        """Repair a container in place. One that was unhealthy and stays so is restarted."""
+        self.repair(action)
+        try:
+            self.wait_until_healthy(action.id, action.container, patient=False)
+        except ApplyError:
+            if "is unhealthy" not in action.reasons:
+                raise
+            self.restart(action._replace(repairs=()))
+
+    def restart(self, action: Action) -> None:
+        """Stop a container, repair it, and start it again."""
+        self.engine.stop(action.id, self.containers[action.container]["stop_timeout"])
+        self.repair(action)
+        self.engine.start(action.id)
+        self.wait_until_healthy(action.id, action.container, patient=False)
+
+    def repair(self, action: Action) -> None:
+        """Make the repairs of an action."""
+        name, spec = action.container, self.containers[action.container]
+        for one in action.repairs:
+            match one.kind:
+                case "connect":
+                    self.engine.connect(action.id, one.subject, spec)
+                case "disconnect":
+                    self.engine.disconnect(action.id, one.subject)
+                case "update" | "write":
+                    pass  # all of a kind are made at once
+        kinds = {one.kind for one in action.repairs}
+        if "update" in kinds:
+            self.engine.update(action.id, limits(spec))
+        if "write" in kinds:
+            self.files.mounts(name, spec)
 
     def replace(self, action: Action) -> None:
         """Replace a container. The new one is made before the old one stops; if it fails, the old one comes back."""
@@ -174,11 +208,6 @@ class Applier:
             "com.docker.compose.container-number": number if base and number.isdigit() else "1",
         }
         return self.engine.create(temporary, spec, labels, self.files.mounts(name, spec))
-
-    def wait_unless_healthy(self, action: Action) -> None:
-        """Wait for a container that keeps running, unless the engine calls it healthy."""
-        if action.health != "healthy":
-            self.wait_until_healthy(action.id, action.container, patient=False)
 
     def wait_until_healthy(self, container: str, name: str, *, patient: bool) -> None:
         """Wait until a container is healthy. This asks what its health check asks, but sooner than the engine would.

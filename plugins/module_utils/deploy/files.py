@@ -7,18 +7,31 @@ import hashlib
 import json
 import os
 import shutil
+import stat
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_directory
+from ansible_collections.sse.platform.plugins.module_utils.model.repair import Repair
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
     from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
     from ansible_collections.sse.platform.plugins.module_utils.model.types import SecretFile, Spec
 
 Mounts = dict[str, tuple[str, bool]]  # container path -> (host path, read-only)
+
+
+class Directory(NamedTuple):
+    """One directory of files that a container mounts read-only."""
+
+    path: Path
+    files: Mapping[str, str | SecretFile]  # name -> text, or the secret that is its text
+    mode: int  # of each file
+    owner: tuple[int, ...]  # user id and group id
+    live: bool  # a running container reads it anew
 
 
 class Files:
@@ -32,54 +45,79 @@ class Files:
     def mounts(self, name: str, spec: Spec) -> Mounts:
         """Write a container's config and secrets, make its data directories, and return all its mounts."""
         mounts: Mounts = {target: (source, True) for target, source in spec["binds"].items()}
-        for index, (target, files) in enumerate(spec["config"].items()):
-            directory = self.version(name, spec) / f"config-{index}"
-            write_directory(directory, files, mode=0o444, owner=(0, 0))
-            mounts[target] = (str(directory), True)
-        for index, (target, secrets) in enumerate(spec["secrets"].items()):
-            directory = self.version(name, spec) / f"secrets-{index}"
-            self.write_secrets(directory, secrets, spec)
-            mounts[target] = (str(directory), True)
-        self.refresh(name, spec)
-        mounts |= {target: (str(directory), True) for target, directory in self.live(name, spec).items()}
-        for target, below in spec["data"].items():
-            directory = self.state / "data" / name / below
+        for target, one in self.directories(name, spec).items():
+            texts = {file: self.text(content, make=True) for file, content in one.files.items()}
+            write_directory(one.path, texts, mode=one.mode, owner=one.owner)
+            for stranger in strangers(one):
+                stranger.unlink()
+            mounts[target] = (str(one.path), True)
+        for target, directory in self.data(name, spec).items():
             directory.mkdir(parents=True, exist_ok=True)
-            if (directory.stat().st_uid, directory.stat().st_gid) != owner_of(spec):
+            if owner(directory) != owner_of(spec):
                 os.chown(directory, *owner_of(spec))
             mounts[target] = (str(directory), False)
         return mounts
 
-    def live(self, name: str, spec: Spec) -> dict[str, Path]:
-        """Return the directories of the secrets that a running container reads anew, by where it mounts them."""
-        return {
-            target: self.state / "files" / name / f"live-{index}" for index, target in enumerate(spec["live_secrets"])
-        }
-
-    def stale(self, name: str, spec: Spec) -> list[str]:
-        """Name the live secrets whose files on the host are missing or outdated."""
-        found: list[str] = []
-        for target, directory in self.live(name, spec).items():
-            for file, one in spec["live_secrets"][target].items():
-                path = directory / file
-                wanted = self.store.render(one["secret"], one["format"], make=False)
-                if not path.exists() or path.read_text() != wanted:
-                    found.append(f"{target}/{file}")
+    def directories(self, name: str, spec: Spec) -> dict[str, Directory]:
+        """Return the directories of a container's config and secrets, by where it mounts them."""
+        version, user = self.version(name, spec), owner_of(spec)
+        found: dict[str, Directory] = {}
+        for index, (target, files) in enumerate(spec["config"].items()):
+            found[target] = Directory(version / f"config-{index}", files, 0o444, (0, 0), live=False)
+        for index, (target, secrets) in enumerate(spec["secrets"].items()):
+            found[target] = Directory(version / f"secrets-{index}", secrets, 0o400, user, live=False)
+        for index, (target, secrets) in enumerate(spec["live_secrets"].items()):
+            path = self.state / "files" / name / f"live-{index}"
+            found[target] = Directory(path, secrets, 0o400, user, live=True)
         return found
 
-    def refresh(self, name: str, spec: Spec) -> None:
-        """Write the live secrets in place, and remove files that are not declared any more."""
-        for target, directory in self.live(name, spec).items():
-            secrets = spec["live_secrets"][target]
-            self.write_secrets(directory, secrets, spec)
-            for path in directory.iterdir():
-                if path.name not in secrets:
-                    path.unlink()
+    def data(self, name: str, spec: Spec) -> dict[str, Path]:
+        """Return the directories of a container's data, by where it mounts them."""
+        return {target: self.state / "data" / name / below for target, below in spec["data"].items()}
 
-    def write_secrets(self, directory: Path, secrets: Mapping[str, SecretFile], spec: Spec) -> None:
-        """Write files of secrets that only the user of the container can read."""
-        rendered = {file: self.store.render(one["secret"], one["format"]) for file, one in secrets.items()}
-        write_directory(directory, rendered, mode=0o400, owner=owner_of(spec))
+    def text(self, content: str | SecretFile, *, make: bool) -> str:
+        """Return the text of a file."""
+        if isinstance(content, str):
+            return content
+        return self.store.render(content["secret"], content["format"], make=make)
+
+    def differences(self, name: str, spec: Spec, started: float) -> Iterator[Repair]:
+        """Compare the files on the host with what the container should find there.
+
+        :param started: when the container started, in seconds since the epoch: it has read what is older
+        """
+        for target, one in self.directories(name, spec).items():
+            for file, content in one.files.items():
+                path = one.path / file
+                if what := self.difference(path, self.text(content, make=False), one):
+                    read = not one.live and bool(started) and changed(path) < started
+                    yield Repair("write", f"{target}/{file}", f"{target}/{file}: {what}", restart=read)
+            for stranger in strangers(one):
+                place = f"{target}/{stranger.name}"
+                yield Repair("write", place, f"{place}: is not declared, and is removed")
+        for target, directory in self.data(name, spec).items():
+            if not directory.is_dir():
+                what = f"{target}: the directory {directory} is gone; it is made again and is empty"
+                yield Repair("write", target, what, restart=True)
+            elif owner(directory) != owner_of(spec):
+                has = ":".join(map(str, owner(directory)))
+                yield Repair("write", target, f"{target}: {directory} belongs to {has} -> {spec['user']}")
+
+    @staticmethod
+    def difference(path: Path, text: str, directory: Directory) -> str:
+        """Say how a file on the host differs; an empty text means that it does not."""
+        try:
+            found = path.lstat()
+            if not stat.S_ISREG(found.st_mode) or path.read_bytes() != text.encode():
+                return "content" if directory.live else "was changed on the host"
+        except FileNotFoundError:
+            return "is missing"
+        mode = stat.S_IMODE(found.st_mode)
+        if mode != directory.mode:
+            return f"permissions {mode:o} -> {directory.mode:o}"
+        if (found.st_uid, found.st_gid) != directory.owner:
+            return f"owner {found.st_uid}:{found.st_gid} -> {':'.join(map(str, directory.owner))}"
+        return ""
 
     def version(self, name: str, spec: Spec) -> Path:
         """Return the directory of this version of a container's files."""
@@ -89,7 +127,8 @@ class Files:
     def prune(self, containers: Mapping[str, Spec]) -> None:
         """Remove the versions that these containers do not mount. Files of other containers stay."""
         for name, spec in containers.items():
-            current = {self.version(name, spec), *self.live(name, spec).values()}
+            live = {one.path for one in self.directories(name, spec).values() if one.live}
+            current = {self.version(name, spec), *live}
             for path in (self.state / "files" / name).glob("*"):
                 if path not in current:
                     shutil.rmtree(path)
@@ -102,3 +141,27 @@ class Files:
 def owner_of(spec: Spec) -> tuple[int, ...]:
     """Return user id and group id of a container."""
     return tuple(int(part) for part in spec["user"].split(":"))
+
+
+def owner(directory: Path) -> tuple[int, ...]:
+    """Return user id and group id of a directory on the host."""
+    found = directory.stat()
+    return found.st_uid, found.st_gid
+
+
+def changed(path: Path) -> float:
+    """Return when a file was changed last; where it is gone, when its nearest directory was."""
+    while not path.exists():
+        path = path.parent
+    return path.stat().st_ctime
+
+
+def strangers(directory: Directory) -> list[Path]:
+    """List the files of a directory that nothing declares."""
+    if not directory.path.is_dir():
+        return []
+    return sorted(
+        path
+        for path in directory.path.rglob("*")
+        if not path.is_dir() and str(path.relative_to(directory.path)) not in directory.files
+    )

@@ -15,6 +15,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy import plan_te
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier, ApplyError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
 from ansible_collections.sse.platform.plugins.module_utils.deploy.history import Recorder
+from ansible_collections.sse.platform.plugins.module_utils.deploy.presence import mended
 from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import (
     ReleaseStore,
     limited,
@@ -47,6 +48,7 @@ class Request:
     parallel: int  # how many containers are worked on at once
     meta: types.RunMeta  # who asked for it, and what for
     check: bool  # plan only
+    networks_to_make: set[str] = field(default_factory=set[str])  # that a preview must take as absent
 
 
 @dataclass(frozen=True)
@@ -255,7 +257,8 @@ class Rollout:
 
         :param cleared: what was done, or would be, about the leftovers of a killed run
         """
-        actions = refreshed(plan(release, made_from, recovered(engine, release, observed)), self.files, release)
+        actions = plan(release, made_from, recovered(engine, release, observed))
+        actions = mended(actions, release["containers"], engine, self.files, self.request.networks_to_make)
         diff = plan_text.diff([*cleared, *actions], made_from, release["containers"])
         lost = self.lost(observed)
         number = max(self.fresh, lost + 1) if lost else self.releases.number_for(release, self.fresh)
@@ -278,16 +281,6 @@ def recovered(engine: Engine | None, release: types.Release, observed: list[Obse
         if one.health == "unhealthy" and one.status == "running" and answers(one)
         else one
         for one in observed
-    ]
-
-
-def refreshed(actions: list[Action], files: Files, release: types.Release) -> list[Action]:
-    """Refresh containers that stay, where a secret that they read anew changed."""
-    return [
-        action._replace(kind="refresh", reasons=[f"{file}: content" for file in stale])
-        if action.kind == "keep" and (stale := files.stale(action.container, release["containers"][action.container]))
-        else action
-        for action in actions
     ]
 
 

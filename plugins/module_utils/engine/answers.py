@@ -7,9 +7,19 @@ or map, the type of the key is ``X | None``. Keys that the engine may omit are i
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Literal, TypedDict
 
-from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import Joined, Observed, Present
+
+# Limits that `docker update` sets and cannot take away again, and that no spec asks for.
+EXTRA_LIMITS: tuple[Literal["NanoCpus", "CpuShares", "CpuQuota", "CpusetCpus", "MemoryReservation"], ...] = (
+    "NanoCpus",
+    "CpuShares",
+    "CpuQuota",
+    "CpusetCpus",
+    "MemoryReservation",
+)
 
 Condition = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 
@@ -43,6 +53,9 @@ class Info(TypedDict, total=False):
     LiveRestoreEnabled: bool
     LoggingDriver: str
     Swarm: _Swarm | None
+    MemoryLimit: bool  # whether the kernel keeps this limit; so are the next two
+    SwapLimit: bool
+    PidsLimit: bool
 
 
 # --- containers
@@ -57,6 +70,7 @@ class Binding(TypedDict):
 
 class _WantedAddresses(TypedDict, total=False):
     IPv4Address: str
+    IPv6Address: str
 
 
 class Endpoint(TypedDict):
@@ -146,13 +160,24 @@ class Config(_Config, total=False):
     Healthcheck: _HealthCheckConfig | None
 
 
+class _RestartPolicy(TypedDict):
+    Name: str
+
+
 class HostConfig(TypedDict):
     """What a container was created with that concerns the host."""
 
     NetworkMode: str
     PortBindings: dict[str, list[Binding] | None] | None  # by port and protocol, such as "80/tcp"
     Memory: int  # bytes; 0 is no limit
+    MemorySwap: int  # bytes of memory and swap; -1 is no limit
     PidsLimit: int | None
+    RestartPolicy: _RestartPolicy
+    NanoCpus: int
+    CpuShares: int
+    CpuQuota: int
+    CpusetCpus: str
+    MemoryReservation: int
     Privileged: bool
 
 
@@ -260,7 +285,50 @@ def health_of(status: str) -> str:
     return ""
 
 
+def present(inspected: Inspected, lost_mounts: frozenset[str]) -> Present:
+    """Read what can change on a container that exists.
+
+    :param lost_mounts: paths in the container whose directory on the host is gone
+    """
+    host, state = inspected["HostConfig"], inspected["State"]
+    extra = {name: host.get(name) for name in EXTRA_LIMITS}
+    return Present(
+        networks={name: joined(one, inspected["Id"]) for name, one in all_networks(inspected).items()},
+        limits={
+            "memory": host["Memory"],
+            "memory_swap": host["MemorySwap"],
+            "pids": host["PidsLimit"] or 0,
+            "restart": host["RestartPolicy"]["Name"],
+        },
+        extra_limits={name: value for name, value in extra.items() if value},
+        started=seconds(state["StartedAt"]) if state["Running"] else 0,
+        lost_mounts=lost_mounts,
+    )
+
+
+def joined(endpoint: Endpoint, container: str) -> Joined:
+    """Read a container's place on a network; before Engine 25 its aliases hold the beginning of its id, too."""
+    asked = endpoint.get("IPAMConfig") or {}
+    return Joined(
+        network_id=endpoint["NetworkID"],
+        address=asked.get("IPv4Address", ""),
+        address6=asked.get("IPv6Address", ""),
+        aliases=frozenset(endpoint["Aliases"] or []) - {container[:12]},
+    )
+
+
+def seconds(time: str) -> float:
+    """Read a time of the engine (RFC 3339, with up to nine digits of a second) as seconds since the epoch."""
+    whole, _, fraction = time.rstrip("Z").partition(".")
+    read = dt.datetime.strptime(whole, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=dt.timezone.utc)
+    return read.timestamp() + float(f"0.{fraction or 0}")
+
+
+def all_networks(inspected: Inspected) -> dict[str, Endpoint]:
+    """Return a container's place on each of its networks, by name, also where it does not run."""
+    return inspected["NetworkSettings"]["Networks"] or {}
+
+
 def addresses(inspected: Inspected, key: Literal["IPAddress", "GlobalIPv6Address"] = "IPAddress") -> dict[str, str]:
     """Return a running container's address on each of its networks, by the network's name."""
-    networks = inspected["NetworkSettings"]["Networks"] or {}
-    return {name: one[key] for name, one in networks.items() if one.get(key)}
+    return {name: one[key] for name, one in all_networks(inspected).items() if one.get(key)}

@@ -1,5 +1,5 @@
 # Copyright: sse.platform maintainers, MIT License (see LICENSE)
-"""Questions to the Docker Engine over its socket, without the Docker SDK.
+"""Questions to the Docker Engine over its socket, and one request that the Docker SDK does not know whole.
 
 Importing the SDK alone takes longer than all these questions together.
 """
@@ -69,6 +69,10 @@ class Api(NamedTuple):
         """Inspect an image, by reference or id."""
         return self._get(f"/images/{reference}/json")
 
+    def update(self, container: str, changes: dict[str, Any]) -> None:
+        """Change limits of a container, in the words of ``POST /containers/{id}/update``."""
+        self._fetch(f"/containers/{container}/update", changes)
+
     def ping(self) -> None:
         """Ask only whether the engine answers."""
         self._fetch("/_ping")
@@ -91,16 +95,19 @@ class Api(NamedTuple):
     def _get(self, path: str) -> Any:
         return json.loads(self._fetch(path))
 
-    def _fetch(self, path: str) -> bytes:
+    def _fetch(self, path: str, body: Any = None) -> bytes:
         connection = UnixConnection(self.socket, ANSWER_SECONDS)
         try:
-            connection.request("GET", path)
+            if body is None:
+                connection.request("GET", path)
+            else:
+                connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
             answer = connection.getresponse()
-            body = answer.read()
+            text = answer.read()
         except http.client.HTTPException as error:
             raise OSError(f"the engine's answer to {path} is broken: {error}") from error
         finally:
             connection.close()
         if answer.status != http.client.OK:
-            raise RefusedError(path, answer.status, body)
-        return body
+            raise RefusedError(path, answer.status, text)
+        return text

@@ -17,6 +17,7 @@ from ansible_collections.sse.platform.plugins.module_utils.engine.api import SOC
 from ansible_collections.sse.platform.plugins.module_utils.engine.daemon import open_files_limit
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV6, addresses_of
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
+from ansible_collections.sse.platform.plugins.module_utils.model.repair import RESTART_POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -113,6 +114,36 @@ class Engine:
                 found[name].append(answers.name_of(one))
         return found
 
+    def network_ids(self) -> dict[str, str]:
+        """Return the id of each network, by name."""
+        return {one["Name"]: one["Id"] for one in self.ask(self.questions.networks) or []}
+
+    def kept_limits(self) -> set[str]:
+        """Return which limits of `repair.limits` this host's kernel keeps; the engine drops the others."""
+        info: answers.Info = self.ask(self.questions.info) or {}
+        kernel = {"memory": "MemoryLimit", "memory_swap": "SwapLimit", "pids": "PidsLimit"}
+        return {"restart"} | {name for name, flag in kernel.items() if info.get(flag, True)}
+
+    def update(self, container: str, limits: dict[str, int | str]) -> None:
+        """Change limits of a container in place, also of one that runs (`repair.limits` holds their names)."""
+        words = {"memory": "Memory", "memory_swap": "MemorySwap", "pids": "PidsLimit"}
+        changes: dict[str, object] = {word: limits[name] for name, word in words.items() if name in limits}
+        if "restart" in limits:
+            changes["RestartPolicy"] = {"Name": limits["restart"]}
+        self.ask(lambda: self.questions.update(container, changes))
+
+    def connect(self, container: str, network: str, spec: Spec) -> None:
+        """Give a container its place on a network, with its address and aliases, whatever its place there was."""
+        self.disconnect(container, network)
+        with explained(f"connect {spec['container']} to {network}"):
+            self.api.connect_container_to_network(container, network, **endpoints(spec)[network])
+
+    def disconnect(self, container: str, network: str) -> None:
+        """Take a container off a network, also where the network is gone."""
+        if network in answers.all_networks(self.inspect(container)):
+            with explained(f"disconnect from {network}"), contextlib.suppress(sdk().errors.NotFound):
+                self.api.disconnect_container_from_network(container, network, force=True)
+
     def remove_network(self, name: str) -> None:
         """Remove a network, if it exists."""
         with explained(f"remove network {name}"), contextlib.suppress(sdk().errors.NotFound):
@@ -172,7 +203,7 @@ class Engine:
             pids_limit=spec["pids"],
             ulimits=[sdk().types.Ulimit(name="nofile", soft=files, hard=files)],
             log_config=sdk().types.LogConfig(type="json-file", config=LOG_ROTATION),
-            restart_policy={"Name": "unless-stopped"},
+            restart_policy={"Name": RESTART_POLICY},
             init=spec["init"],
             sysctls=spec["sysctls"] or None,
             group_add=spec["group_add"] or None,

@@ -9,6 +9,25 @@ LABEL = "sse.platform."
 LEFTOVERS = ("-next", "-previous")  # names that a container has only during its own replacement
 
 
+class Joined(NamedTuple):
+    """A container's place on one network, as it was asked for."""
+
+    network_id: str
+    address: str  # the reserved IPv4 address; empty where the engine chose one
+    address6: str
+    aliases: frozenset[str]
+
+
+class Present(NamedTuple):
+    """What can change on a container that exists: somebody connects, disconnects or updates it."""
+
+    networks: dict[str, Joined]
+    limits: dict[str, int | str]  # memory, memory_swap, pids and restart, as a spec decides them
+    extra_limits: dict[str, int | str]  # by the engine's own name: limits that no spec asks for
+    started: float  # seconds since the epoch; 0 where it does not run
+    lost_mounts: frozenset[str]  # paths in the container whose directory on the host was deleted since it started
+
+
 class Observed(NamedTuple):
     """One container as the engine shows it."""
 

@@ -10,6 +10,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model import spec
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LEFTOVERS, Observed
 
 if TYPE_CHECKING:
+    from ansible_collections.sse.platform.plugins.module_utils.model.repair import Repair
     from ansible_collections.sse.platform.plugins.module_utils.model.types import ActionKind, Release, Spec
 
 
@@ -21,6 +22,7 @@ class Action(NamedTuple):
     reasons: list[str]
     id: str = ""  # the observed container that the action is about
     health: str = ""  # its health, where the engine runs its check
+    repairs: tuple[Repair, ...] = ()  # what is mended at the container before the rest of the action
 
     @property
     def changes(self) -> bool:
@@ -75,6 +77,8 @@ def plan(release: Release, made_from: Mapping[str, Spec], observed: list[Observe
         reasons = reasons_to_replace(running, wanted, made_from.get(name))
         if reasons:
             actions.append(Action("replace", name, reasons, running.id))
+        elif running.status == "restarting":
+            actions.append(Action("restart", name, ["restarts again and again"], running.id))
         elif running.status != "running":
             actions.append(Action("start", name, [f"is {running.status}"], running.id))
         elif running.health == "unhealthy":

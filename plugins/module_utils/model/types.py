@@ -392,4 +392,5 @@ class HostFacts(TypedDict):
 
 # --- a plan
 
-ActionKind = Literal["keep", "refresh", "create", "replace", "start", "restart", "remove", "restore", "clear"]
+RepairKind = Literal["connect", "disconnect", "update", "write"]
+ActionKind = Literal["keep", "mend", "create", "replace", "start", "restart", "remove", "restore", "clear"]

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
-from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout import pin, refreshed
+from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout import pin
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
 from ansible_collections.sse.platform.plugins.module_utils.model import secret, spec
-from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
+from ansible_collections.sse.platform.plugins.module_utils.model.repair import Repair
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+NOW = 4e9  # later than any change here
 ME = f"{os.getuid()}:{os.getgid()}"
 
 
@@ -45,11 +44,12 @@ def test_a_new_secret_is_written_where_the_running_container_looks_and_recreates
     assert path.stat().st_mode & 0o777 == 0o400
     directory = path.parent.stat().st_ino
     later = files(tmp_path, app_keys="new")
-    assert later.stale("c", one) == ["/run/auth/app_keys"]
+    found = list(later.differences("c", one, NOW))
+    assert found == [Repair("write", "/run/auth/app_keys", "/run/auth/app_keys: content", restart=False)]
     assert path.read_text() == "old"
-    later.refresh("c", one)
+    later.mounts("c", one)
     assert (path.read_text(), path.parent.stat().st_ino) == ("new", directory)
-    assert later.stale("c", one) == []
+    assert list(later.differences("c", one, NOW)) == []
     release: Any = {"containers": {"c": one}}
     pinned = [
         pin(release, None, files(tmp_path, app_keys=value).store, make=True)["containers"]["c"]
@@ -74,15 +74,59 @@ def test_what_a_running_container_reads_is_not_pruned(tmp_path: Path) -> None:
     assert not (tmp_path / "files/c/live-0").exists()
 
 
-def test_only_containers_that_stay_are_refreshed_and_a_preview_makes_nothing(tmp_path: Path) -> None:
-    release: Any = {"containers": {name: guarded("app_ticket_key") for name in ("kept", "replaced")}}
-    actions = [Action("keep", "kept", []), Action("replace", "replaced", ["why"])]
-    known = files(tmp_path)
-    planned = refreshed(actions, known, release)
-    assert [(one.kind, one.reasons) for one in planned] == [
-        ("refresh", ["/run/auth/app_ticket_key: content"]),
-        ("replace", ["why"]),
-    ]
+def test_every_change_of_a_mounted_file_is_found_and_undone(tmp_path: Path) -> None:
+    known = files(tmp_path, app_keys="k")
+    one = declared(config={"/etc/a": {"f": "one", "g/h": "two"}}, secrets={"/run/s": {"k": {"secret": "app_keys"}}})
+    mounts = known.mounts("c", one)
+    config, secrets = (Path(mounts[target][0]) for target in ("/etc/a", "/run/s"))
+    assert list(known.differences("c", one, NOW)) == []
+
+    write(config / "f", "other")
+    (config / "g/h").unlink()
+    (config / "new").write_text("x")
+    write(secrets / "k", "stolen")
+    assert {each.reason for each in known.differences("c", one, NOW)} == {
+        "/etc/a/f: was changed on the host",
+        "/etc/a/g/h: is missing",
+        "/etc/a/new: is not declared, and is removed",
+        "/run/s/k: was changed on the host",
+    }
+    known.mounts("c", one)
+    assert list(known.differences("c", one, NOW)) == []
+
+    (config / "f").chmod(0o600)
+    [wrong] = known.differences("c", one, NOW)
+    assert wrong.reason == "/etc/a/f: permissions 600 -> 444"
+
+
+def test_a_process_that_started_before_a_file_was_changed_has_not_read_the_change(tmp_path: Path) -> None:
+    known, one = files(tmp_path), declared(config={"/etc/a": {"f": "one"}})
+    path = Path(known.mounts("c", one)["/etc/a"][0]) / "f"
+    write(path, "other")
+    then = path.stat().st_ctime
+    assert [each.restart for each in known.differences("c", one, then - 1)] == [False]
+    assert [each.restart for each in known.differences("c", one, then + 1)] == [True]
+    assert [each.restart for each in known.differences("c", one, 0)] == [False]
+
+
+def test_a_data_directory_that_is_gone_is_made_again_with_its_owner(tmp_path: Path) -> None:
+    known, one = files(tmp_path), declared(data={"/data": "d"})
+    directory = Path(known.mounts("c", one)["/data"][0])
+    assert list(known.differences("c", one, NOW)) == []
+    directory.rmdir()
+    [gone] = known.differences("c", one, NOW)
+    assert gone.restart
+    assert gone.reason == f"/data: the directory {directory} is gone; it is made again and is empty"
+    known.mounts("c", one)
+    assert list(known.differences("c", one, NOW)) == []
+
+
+def test_a_preview_of_files_makes_nothing(tmp_path: Path) -> None:
+    assert [each.kind for each in files(tmp_path).differences("c", guarded("app_ticket_key"), NOW)] == ["write"]
     assert list(tmp_path.iterdir()) == []
-    known.refresh("kept", release["containers"]["kept"])
-    assert refreshed(actions, known, release) == actions
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file as somebody with root's rights does."""
+    path.chmod(0o600)
+    path.write_text(text)

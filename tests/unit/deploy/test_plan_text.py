@@ -16,7 +16,7 @@ LINES: dict[ActionKind, str] = {
     "clear": "- a: one; two",
     "start": "> start a: one; two",
     "restart": "> restart a: one; two",
-    "refresh": "> refresh a: one; two",
+    "mend": "> mend a: one; two",
     "restore": "> restore a: one; two",
 }
 

@@ -43,6 +43,9 @@ class FakeEngine:
     def image_id(self, reference: str) -> str:
         return f"sha256:{reference}"
 
+    def network_ids(self) -> dict[str, str]:
+        return {"n": "id-n"}
+
     def has_network(self, _: str) -> bool:
         return True
 
@@ -50,7 +53,7 @@ class FakeEngine:
         self.made += 1
         made = f"id-{self.made}"
         named = {key if "." in key else LABEL + key: value for key, value in labels.items()}
-        self.all[made] = {"name": name, "image": spec["image"], "labels": named, "running": False}
+        self.all[made] = {"name": name, "image": spec["image"], "labels": named, "running": False, "spec": spec}
         return made
 
     def start(self, key: str) -> None:
@@ -66,7 +69,29 @@ class FakeEngine:
         del self.all[key]
 
     def inspect(self, key: str) -> dict[str, Any]:
-        return {"RestartCount": 0, "State": {"Running": self.all[key]["running"], "ExitCode": 1}}
+        one = self.all[key]
+        state = {"Running": one["running"], "ExitCode": 1, "Pid": 0, "StartedAt": "2026-01-01T00:00:00Z"}
+        return {
+            "Id": key,
+            "RestartCount": 0,
+            "State": state,
+            "HostConfig": {
+                "Memory": one["spec"]["memory"],
+                "MemorySwap": one["spec"]["memory"],
+                "PidsLimit": one["spec"]["pids"],
+                "RestartPolicy": {"Name": "unless-stopped"},
+            },
+            "NetworkSettings": {
+                "Networks": {
+                    name: {
+                        "NetworkID": f"id-{name}",
+                        "IPAMConfig": {"IPv4Address": address} if address else None,
+                        "Aliases": [*one["spec"]["aliases"], key[:12]],
+                    }
+                    for name, address in one["spec"]["networks"].items()
+                }
+            },
+        }
 
     def execute(self, *_: object) -> tuple[int, str]:
         return 0, ""

@@ -1,0 +1,87 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""What is there of each container, asked of the engine, the kernel and the disk; what differs is mended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ansible_collections.sse.platform.plugins.module_utils.engine import answers
+from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
+from ansible_collections.sse.platform.plugins.module_utils.model import repair
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
+    from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine
+    from ansible_collections.sse.platform.plugins.module_utils.model.observed import Present
+    from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Spec
+
+# The kernel writes this behind the root of a mount whose directory was deleted (dentry_path in fs/d_path.c).
+DELETED = "//deleted"
+
+
+def mended(
+    actions: list[Action], containers: Mapping[str, Spec], engine: Engine | None, files: Files, made_anew: set[str]
+) -> list[Action]:
+    """Add to each action on a container that stays what must be mended at it.
+
+    :param engine: None where none answers; then no container is there, either
+    :param made_anew: names of the networks that this run makes, where it has not made them yet
+    """
+    if engine is None:
+        return actions
+    networks = {name: key for name, key in engine.network_ids().items() if name not in made_anew}
+    return [
+        one
+        if one.kind not in {"keep", "start", "restart"}
+        else with_repairs(
+            one, containers[one.container], look(engine, one.id, containers[one.container]), networks, files
+        )
+        for one in actions
+    ]
+
+
+def with_repairs(action: Action, spec: Spec, present: Present, networks: Mapping[str, str], files: Files) -> Action:
+    """Return the smallest action that mends a container.
+
+    A container that is unhealthy and was changed is mended first: its restart would cut streams and help nobody.
+    """
+    if reasons := repair.reasons_to_replace(present):
+        return action._replace(kind="replace", reasons=[*action.reasons, *reasons])
+    found = [
+        *repair.repairs(spec, present, networks),
+        *files.differences(action.container, spec, present.started),
+    ]
+    lost = sorted(present.lost_mounts - {one.subject for one in found})
+    found += [
+        repair.Repair("write", path, f"{path}: its directory was deleted while it ran", restart=True) for path in lost
+    ]
+    if not found:
+        return action
+    kind = action.kind
+    if any(one.restart for one in found) and kind == "keep":
+        kind = "restart"
+    elif kind == "keep" or action.reasons == ["is unhealthy"]:
+        kind = "mend"
+    return action._replace(kind=kind, reasons=[*action.reasons, *(one.reason for one in found)], repairs=tuple(found))
+
+
+def look(engine: Engine, container: str, spec: Spec) -> Present:
+    """Return what is there of a container."""
+    inspected = engine.inspect(container)
+    found = answers.present(inspected, lost_mounts(inspected["State"]["Pid"]))
+    if found.limits != repair.limits(spec):
+        kept = engine.kept_limits()
+        found = found._replace(limits={name: value for name, value in found.limits.items() if name in kept})
+    return found
+
+
+def lost_mounts(pid: int) -> frozenset[str]:
+    """Return where a process has directories mounted that were deleted on the host (proc_pid_mountinfo(5)).
+
+    :param pid: 0 for a container that does not run
+    """
+    lines = [line.split() for line in read(f"/proc/{pid}/mountinfo").splitlines()] if pid else []
+    return frozenset(fields[4] for fields in lines if fields[3].endswith(DELETED))

@@ -1,0 +1,60 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""What somebody changed on a container since it was made, and the smallest repair of each change. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ansible_collections.sse.platform.plugins.module_utils.model.observed import Present
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import RepairKind, Spec
+
+RESTART_POLICY = "unless-stopped"
+
+
+class Repair(NamedTuple):
+    """One step that makes a container what its release says."""
+
+    kind: RepairKind
+    subject: str  # the name of a network, of a limit, or a path in the container
+    reason: str
+    restart: bool = False  # the process in the container works with what was there before
+
+
+def limits(spec: Spec) -> dict[str, int | str]:
+    """Return what the engine is asked for and can change while a container runs; memory in bytes, without swap."""
+    memory = spec["memory"]
+    return {"memory": memory, "memory_swap": memory, "pids": spec["pids"], "restart": RESTART_POLICY}
+
+
+def repairs(spec: Spec, present: Present, networks: Mapping[str, str]) -> Iterator[Repair]:
+    """Compare what the engine says of a container with its spec.
+
+    :param networks: id of each network that exists, by name
+    """
+    addresses6 = spec.get("networks6", {})
+    for name, address in spec["networks"].items():
+        joined = present.networks.get(name)
+        if joined is None:
+            yield Repair("connect", name, f"connect to {name} (was detached)")
+        elif joined.network_id != networks.get(name):
+            yield Repair("connect", name, f"connect to {name} (the network was made anew)")
+        elif (joined.address, joined.address6) != (address, addresses6.get(name, "")):
+            has = joined.address or "an address that the engine chose"
+            yield Repair("connect", name, f"connect to {name} as {address or 'any address'} (has {has})")
+        elif joined.aliases != frozenset(spec["aliases"]):
+            has = ", ".join(sorted(joined.aliases)) or "none"
+            yield Repair("connect", name, f"connect to {name} as {', '.join(spec['aliases'])} (its names are {has})")
+    for name in sorted(present.networks.keys() - spec["networks"].keys()):
+        yield Repair("disconnect", name, f"disconnect from {name} (not declared)")
+    for name, wanted in limits(spec).items():
+        has = present.limits.get(name, wanted)
+        if has != wanted:
+            yield Repair("update", name, f"{name.replace('_', ' ')}: {has} -> {wanted}")
+
+
+def reasons_to_replace(present: Present) -> list[str]:
+    """Say which limits somebody set that the engine can change but never take away again."""
+    return [f"{name} is {value}, and nothing declares it" for name, value in sorted(present.extra_limits.items())]

@@ -1,0 +1,69 @@
+"""The action that mends a container: the smallest that does."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
+from ansible_collections.sse.platform.plugins.module_utils.deploy.presence import lost_mounts, with_repairs
+from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
+from ansible_collections.sse.platform.plugins.module_utils.model import repair
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import Joined, Present
+from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SPEC: Any = {
+    "networks": {"n": "10.0.0.2"},
+    "aliases": ["a"],
+    "memory": 64,
+    "pids": 9,
+    "user": f"{os.getuid()}:{os.getgid()}",
+    "config": {},
+    "secrets": {},
+    "live_secrets": {},
+    "data": {"/data": "d"},
+    "binds": {},
+}
+USUAL = Present({"n": Joined("id-n", "10.0.0.2", "", frozenset({"a"}))}, repair.limits(SPEC), {}, 1.0, frozenset())
+DETACHED = {"networks": {}}
+
+
+def action(tmp_path: Path, kind: Any, reasons: list[str], **changes: Any) -> Action:
+    files = Files(str(tmp_path), Store(str(tmp_path), {}, {}))
+    if not changes.pop("no_data", False):
+        files.mounts("c", SPEC)
+    one = Action(kind, "c", reasons, "id-c")
+    return with_repairs(one, SPEC, USUAL._replace(**changes), {"n": "id-n"}, files)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reasons", "changes", "mends"),
+    [
+        ("keep", [], {}, "keep"),
+        ("keep", [], DETACHED, "mend"),
+        ("start", ["is exited"], DETACHED, "start"),
+        ("restart", ["is unhealthy"], {}, "restart"),
+        ("restart", ["is unhealthy"], DETACHED, "mend"),
+        ("restart", ["restarts again and again"], DETACHED, "restart"),
+        ("keep", [], {"no_data": True}, "restart"),
+        ("start", ["is exited"], {"no_data": True}, "start"),
+        ("keep", [], {"lost_mounts": frozenset({"/data"})}, "restart"),
+        ("keep", [], {"extra_limits": {"NanoCpus": 1}}, "replace"),
+    ],
+)
+def test_the_smallest_action_mends(
+    tmp_path: Path, kind: str, reasons: list[str], changes: dict[str, Any], mends: str
+) -> None:
+    found = action(tmp_path, kind, reasons, **changes)
+    assert found.kind == mends
+    assert found.reasons[: len(reasons)] == reasons
+    assert bool(found.repairs) == (found.reasons != reasons and mends != "replace")
+
+
+def test_mounts_of_a_process_whose_directories_are_there_are_not_lost() -> None:
+    assert lost_mounts(os.getpid()) == frozenset()
+    assert lost_mounts(0) == frozenset()
