@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+import inventories
 from verbs import VERBS
 
 if TYPE_CHECKING:
@@ -157,7 +158,9 @@ def module(options: argparse.Namespace, name: str, arguments: Mapping[str, objec
 
 def ansible(options: argparse.Namespace, name: str, arguments: Mapping[str, object], *more: str) -> tuple[str, Json]:
     """Run any module on the one host that these options choose; return the name of the host and the result."""
-    inventory = options.inventory or str(ROOT / "inventory" / "local")
+    inventory = options.inventory or str(inventories.LOCAL)
+    if problem := inventories.missing([inventory]):
+        raise SystemExit(f"sse: {problem}")
     program = str(Path(sys.executable).with_name("ansible"))
     command = [program, options.limit or "all", "-i", inventory, "-m", name, "-a", json.dumps(arguments), *more]
     for variables in options.extra_vars:
@@ -166,8 +169,12 @@ def ansible(options: argparse.Namespace, name: str, arguments: Mapping[str, obje
     run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, env=os.environ | shown)
     decoder = json.JSONDecoder()
     found = {match[1]: decoder.raw_decode(run.stdout, match.end())[0] for match in RESULT.finditer(run.stdout)}
-    if len(found) != 1:
-        raise SystemExit(f"Choose one host with -l: {', '.join(found)}." if found else run.stdout.strip())
+    if len(found) > 1:
+        raise SystemExit(f"Choose one host with -l: {', '.join(found)}.")
+    if not found:
+        if run.returncode:  # Ansible has said why
+            raise SystemExit(run.stdout.strip() or 1)
+        raise SystemExit(run.stdout.strip() or f"sse: {inventories.no_host([inventory], options.limit or 'all')}")
     ((host_name, result),) = found.items()
     if run.returncode or result.get("failed") or result.get("unreachable"):
         raise SystemExit(result.get("msg") or run.stdout.strip())

@@ -14,6 +14,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import children
+import inventories
 from verbs import GROUPS, VERBS, Option, Verb
 
 if TYPE_CHECKING:
@@ -30,6 +32,11 @@ VALUED = {
     *("--ssh-extra-args", "--become-method", "--become-user", "--become-password-file", "--become-pass-file"),
     *("--connection-password-file", "--conn-pass-file", "--vault-id", "--vault-password-file", "--vault-pass-file"),
     "--start-at-task",
+}
+SWITCHES = {
+    *("--ask-become-pass", "--ask-pass", "--ask-vault-pass", "--ask-vault-password", "--become", "--check", "--diff"),
+    *("--flush-cache", "--force-handlers", "--list-hosts", "--list-tags", "--list-tasks", "--step", "--syntax-check"),
+    *("--verbose", "--version"),
 }
 # With one of these options nobody has to be asked for the password of sudo, or it is asked for anyway.
 ASKED = re.compile(r"-i|--inv|-\w*K|--(ask-)?become-pass")
@@ -68,7 +75,7 @@ def main(words: Sequence[str]) -> int:
         return NEEDS_ENVIRONMENT
     tool = ROOT / "tools" / f"{name}.py"
     if tool.exists():
-        return run([sys.executable, str(tool), *rest], name)
+        os.execv(sys.executable, [sys.executable, str(tool), *rest])
     try:
         if any(word in HELP for word in rest):
             from verb_help import text  # noqa: PLC0415 - it reads YAML, which takes time
@@ -126,6 +133,9 @@ def read(name: str, verb: Verb, words: Sequence[str]) -> CommandLine:
         if option := own.get(flag):
             found.variables[option.variable] = value if equals else value_of(option, left)
         elif word.startswith("-") and word != "-":
+            if flag.startswith("--") and not any(one.startswith(flag) for one in VALUED | SWITCHES):
+                known = {*own, *VALUED, *SWITCHES}
+                raise RefusedError(f"./sse {name} has no option '{flag}'{did_you_mean(flag, known)}")
             found.ansible.append(word)
             if word in VALUED and left:
                 found.ansible.append(left.pop(0))
@@ -162,6 +172,9 @@ def value_of(option: Option, left: list[str]) -> object:
 
 def play(name: str, verb: Verb, line: CommandLine) -> int:
     """Run the playbook of a verb; return the exit code of ./sse."""
+    chosen = inventories.values(line.ansible, "-i", "--inventory", "--inventory-file")
+    if problem := inventories.missing(chosen):
+        raise RefusedError(problem)
     playbook = ROOT / "playbooks" / f"{verb.playbook or name}.yml"
     command = ["ansible-playbook", str(playbook), *line.ansible]
     if line.variables:
@@ -169,7 +182,11 @@ def play(name: str, verb: Verb, line: CommandLine) -> int:
     # Without an inventory in the arguments, the host is this machine, where sudo may ask for a password.
     if not any(ASKED.match(word) for word in line.ansible) and sys.stdin.isatty() and not sudo_is_silent():
         command.append("-K")
-    return run(command, name)
+    ended = children.run(command)
+    limit = inventories.values(line.ansible, "-l", "--limit")
+    if ended.code == FAILED and ended.word == "" and limit:  # Ansible ended before the first play
+        return refuse(inventories.no_host(chosen, limit[-1]))
+    return ended.code
 
 
 def sudo_is_silent() -> bool:
@@ -178,11 +195,6 @@ def sudo_is_silent() -> bool:
         return True
     quiet = subprocess.DEVNULL
     return subprocess.run(["sudo", "-kn", "true"], stdout=quiet, stderr=quiet, check=False).returncode == 0
-
-
-def run(command: Sequence[str], name: str) -> int:
-    """Become the command."""
-    os.execvp(command[0], list(command))
 
 
 if __name__ == "__main__":

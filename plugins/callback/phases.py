@@ -21,6 +21,8 @@ author: sse.platform maintainers (@sse-platform)
 """
 
 import atexit
+import contextlib
+import os
 import shutil
 import sys
 import threading
@@ -151,6 +153,8 @@ class CallbackModule(CallbackBase):
         self._phase_since = self._started
         self._times: dict[str, float] = {}
         self._changes: dict[str, int] = {}
+        self._failed: set[str] = set()  # what ended the run: findings, failed
+        self._no_host = False
 
     # -- where we are
 
@@ -158,7 +162,8 @@ class CallbackModule(CallbackBase):
         self._play = str(play.get_name()).strip()
         manager = play.get_variable_manager()
         inventory = manager._inventory if manager else None  # noqa: SLF001 - the only way to the inventory
-        self._several_hosts = bool(inventory) and len(inventory.get_hosts(play.hosts)) > 1
+        hosts = inventory.get_hosts(play.hosts) if inventory else []
+        self._several_hosts = len(hosts) > 1
 
     def v2_playbook_on_task_start(self, task: Task, is_conditional: bool) -> None:
         self._enter(task)
@@ -275,8 +280,11 @@ class CallbackModule(CallbackBase):
             return
         if result.task.loop and "results" in result.result:
             self._handle_warnings_and_exception(result)
+            self._failed.add("failed")
             return
-        self._show_failure("FAILED", result)
+        findings = bool(result.result.get("findings"))
+        self._failed.add("findings" if findings else "failed")
+        self._show_failure("FINDINGS" if findings else "FAILED", result)
 
     def v2_runner_item_on_failed(self, result: CallbackTaskResult) -> None:
         self._show_failure("FAILED", result, self._label(result))
@@ -305,7 +313,10 @@ class CallbackModule(CallbackBase):
             self._print(f"  ({path})", COLOR.debug)
 
     def v2_playbook_on_no_hosts_matched(self) -> None:
-        self._print("No host of the inventory matches: nothing was done.", COLOR.warn)
+        given = ", ".join(str(one) for one in context.CLIARGS.get("inventory") or [])
+        self._no_host = True
+        self._print(f"The inventory {given} has no host, so nothing was done.", COLOR.error)
+        self._print("inventory/vm-example/hosts.yml shows how to write one.", COLOR.highlight)
 
     # -- the end
 
@@ -313,18 +324,29 @@ class CallbackModule(CallbackBase):
         self._leave()
         self._waiting.end()
         failed = sorted({*stats.failures, *stats.dark})
+        word = "fine" if not failed else "findings" if self._failed == {"findings"} and not stats.dark else "failed"
+        _tell_launcher("no host" if self._no_host else word)
+        if self._no_host:
+            return
         total = duration(time.monotonic() - self._started)
         self._print("")
         if len(self._times) > 1:
             self._print("time: " + ", ".join(f"{phase} {duration(seconds)}" for phase, seconds in self._times.items()))
         if failed:
             hosts = f" on {', '.join(failed)}" if self._several_hosts else ""
-            self._print(f"failed in {self._phase}{hosts} after {total}", COLOR.error)
+            self._print(f"{word} in {self._phase}{hosts} after {total}", COLOR.error)
             return
         changes = sum(self._changes.values())
         verb = "would change" if context.CLIARGS.get("check") else "changed"
         text = f"{verb}: {changes}" if changes else f"nothing {verb}"
         self._print(f"{text} (in {total})", COLOR.changed if changes else COLOR.ok)
+
+
+def _tell_launcher(word: str) -> None:
+    """Tell ./sse how the run ended, where it is the one that started it: Ansible's exit codes do not know findings."""
+    if descriptor := os.environ.get("SSE_OUTCOME_DESCRIPTOR"):
+        with contextlib.suppress(OSError):
+            os.write(int(descriptor), word.encode())
 
 
 def _lines(value: object) -> list[str]:

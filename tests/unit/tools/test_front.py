@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shlex
 import subprocess
@@ -18,7 +19,6 @@ from ansible.cli.playbook import PlaybookCLI
 
 ROOT = Path(__file__).resolve().parents[3]
 TOOLS = ROOT / "tools"
-SHARED = {"containers", "front", "lint", "role_docs", "sanity", "verb_help", "verbs"}  # in tools/, and not a verb
 PLAYBOOKS = {verb.playbook or name for name, verb in verbs.VERBS.items() if not (TOOLS / f"{name}.py").exists()}
 SCALE = verbs.Verb(
     group="deploy",
@@ -34,12 +34,17 @@ SCALE = verbs.Verb(
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(TOOLS / "front.py"), *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
 
 
 def test_every_playbook_and_every_tool_is_a_verb_of_the_table() -> None:
     assert {path.stem for path in (ROOT / "playbooks").glob("*.yml")} == PLAYBOOKS
-    assert {path.stem for path in TOOLS.glob("*.py")} - SHARED <= set(verbs.VERBS)
+    tools = {path.stem for path in TOOLS.glob("*.py") if os.access(path, os.X_OK)}
+    assert tools <= set(verbs.VERBS)
 
 
 @pytest.mark.parametrize("name", verbs.VERBS)
@@ -101,6 +106,8 @@ def test_our_own_words_become_variables_and_the_others_stay_for_ansible() -> Non
     [
         (verbs.VERBS["up"], ["app_replicas=3"], "it takes no argument. Did you mean -e app_replicas=3?"),
         (SCALE, ["--yes"], "./sse NAME needs SERVICE=N, the wanted replicas. Run ./sse NAME -h for examples."),
+        (verbs.VERBS["doctor"], ["--fixx"], "./sse NAME has no option '--fixx': did you mean '--fix'?"),
+        (verbs.VERBS["up"], ["--chek"], "did you mean '--check'?"),
         (SCALE, ["app=3", "--why"], "--why needs a value: --why WHY"),
     ],
 )
@@ -110,14 +117,16 @@ def test_wrong_words_are_refused_with_what_the_verb_takes(verb: verbs.Verb, word
     assert message in str(refused.value)
 
 
-def test_every_option_of_ansible_with_a_value_is_known() -> None:
+def test_the_options_of_ansible_are_known_with_those_that_take_a_value() -> None:
     """A word that follows one of them must not be taken for an argument of ours."""
     cli = PlaybookCLI(["ansible-playbook", "x.yml"])
     cli.init_parser()
     parser = cast(argparse.ArgumentParser, cli.parser)
     actions: list[Any] = parser._actions
     takes_value = {flag for one in actions if one.nargs is None for flag in one.option_strings}
-    assert takes_value - front.VALUED == set()
+    assert takes_value == front.VALUED
+    switches = {flag for one in actions if one.nargs == 0 for flag in one.option_strings if flag.startswith("--")}
+    assert switches - {"--help"} == front.SWITCHES
 
 
 def test_a_tool_explains_itself_with_the_words_of_the_table() -> None:
@@ -126,3 +135,28 @@ def test_a_tool_explains_itself_with_the_words_of_the_table() -> None:
     refused = run("probe", "only-one-word")
     assert refused.returncode == 1
     assert "./sse probe -h has examples" in refused.stderr
+
+
+EMPTY, TWO = "all: {children: {web: {}}}\n", "all: {hosts: {vm1: {}, vm2: {}}}\n"
+
+
+@pytest.mark.parametrize("verb", ["status", "logs"])  # a playbook and a tool
+@pytest.mark.parametrize(
+    ("inventory", "limit", "said"),
+    [
+        (None, [], "There is no inventory"),
+        ("[vm", [], "parse"),
+        (EMPTY, [], "has no host, so nothing was done"),
+        (TWO, ["-l", "vm3"], "is meant by 'vm3': did you mean 'vm2'? Its hosts are vm1, vm2."),
+    ],
+)
+def test_a_run_that_means_no_host_is_an_error_that_names_the_hosts(
+    tmp_path: Path, verb: str, inventory: str | None, limit: list[str], said: str
+) -> None:
+    path = tmp_path / "hosts.yml"
+    if inventory:
+        path.write_text(inventory)
+    refused = run(verb, "-i", str(path), *limit)
+    assert refused.returncode == 1, refused.stdout + refused.stderr
+    assert said in refused.stdout + refused.stderr
+    assert str(path) in refused.stdout + refused.stderr

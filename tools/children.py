@@ -1,0 +1,69 @@
+"""Run a program as a child that has the terminal and gets the signals, and learn from it how its work ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import NamedTuple
+
+FINDINGS = 2  # the exit code where the work was done and found something wrong
+
+
+class Ended(NamedTuple):
+    """How a child ended."""
+
+    code: int  # what ./sse ends with
+    word: str  # what our callback said: fine, findings, failed or "no host"; empty where no play began
+
+
+def run(command: Sequence[str]) -> Ended:
+    """Run a command to its end."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)  # a process that stays behind, such as that of SSH, may hold the other end
+    caught: list[int] = []
+    child = subprocess.Popen(
+        list(command), pass_fds=(writer,), env={**os.environ, "SSE_OUTCOME_DESCRIPTOR": str(writer)}
+    )
+    os.close(writer)
+
+    def pass_on(number: int, _frame: FrameType | None) -> None:
+        caught.append(number)
+        # Ctrl-C in a terminal reaches the child by itself. A second one would interrupt its tidying up.
+        if number != signal.SIGINT or not in_foreground():
+            child.send_signal(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, pass_on)
+    status = child.wait()
+    try:
+        word = os.read(reader, 100).decode()
+    except BlockingIOError:
+        word = ""
+    os.close(reader)
+    return Ended(code(status, word, caught), word)
+
+
+def code(status: int, word: str, caught: list[int]) -> int:
+    """Return the exit code of ./sse, from that of the child, the word of our callback and the signals that came."""
+    if status and caught:
+        return 128 + caught[0]
+    if status < 0:
+        return 128 - status
+    if word == "no host":
+        return 1
+    if status and word == "findings":
+        return FINDINGS
+    return int(status != 0)
+
+
+def in_foreground() -> bool:
+    """Tell whether the keys of a terminal reach this process and its children."""
+    try:
+        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,54 @@
+"""What is wrong with the inventory of a command line: it is not there, or no host of it is meant."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import subprocess
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCAL = ROOT / "inventory" / "local"
+
+
+def values(words: Sequence[str], *flags: str) -> list[str]:
+    """Return the values of an option in a command line, as in -i X, -iX, --inventory X and --inventory=X."""
+    found: list[str] = []
+    for index, word in enumerate(words):
+        if word in flags:
+            found += words[index + 1 : index + 2]
+        else:
+            heads = [flag + "=" if flag.startswith("--") else flag for flag in flags]
+            found += [word[len(head) :] for head in heads if word.startswith(head)]
+    return found
+
+
+def missing(inventories: Iterable[str]) -> str:
+    """Say which inventory is not there; empty where all are."""
+    for one in inventories:
+        if "," not in one and not Path(one).expanduser().exists():
+            there = [f"inventory/{path.name}" for path in sorted((ROOT / "inventory").iterdir()) if path.is_dir()]
+            return (
+                f"There is no inventory '{one}': expected a file or a directory, such as {' or '.join(there)}, "
+                f"or a list of hosts with a comma at its end, such as -i 'vm,'. Nothing was done."
+            )
+    return ""
+
+
+def no_host(inventories: Sequence[str], limit: str) -> str:
+    """Say that no host is meant, and which hosts there are."""
+    shown = ", ".join(inventories or [os.environ.get("ANSIBLE_INVENTORY", str(LOCAL))])
+    there = hosts(inventories)
+    if not there:
+        return f"The inventory {shown} has no host, so nothing was done. inventory/vm-example/hosts.yml shows one."
+    near = difflib.get_close_matches(limit, there, n=1)
+    meant = f": did you mean '{near[0]}'?" if near else "."
+    return f"No host of the inventory {shown} is meant by '{limit}'{meant} Its hosts are {', '.join(there)}."
+
+
+def hosts(inventories: Sequence[str]) -> list[str]:
+    """Return the hosts of an inventory, as Ansible reads it."""
+    command = ["ansible", "all", "--list-hosts", *(word for one in inventories for word in ("-i", one))]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False)
+    return [line.strip() for line in listed.stdout.splitlines()[1:]] if listed.returncode == 0 else []
