@@ -132,6 +132,33 @@ VERBS: dict[str, Verb] = {
         purpose="Draw what is deployed: networks, addresses, ports and connections.",
         examples=(("diagram", "print Mermaid"), ("diagram --svg -o topology.svg", "write a picture")),
     ),
+    "releases": Verb(
+        group="look",
+        purpose="List the releases that are kept, or show one of them with all its containers.",
+        examples=(("releases", "list them"), ("releases show 3", "show the containers of release 3")),
+        arguments=(
+            Argument("show N", "the number of one release; without N, the one that runs", "asked_words", False, True),
+        ),
+        settings=("stack_name", "stack_state_directory"),
+        more="Release N of the stack is what every project ran when N was made.",
+    ),
+    "diff": Verb(
+        group="look",
+        purpose="Compare two releases: each container that differs, and the changed lines of its config files.",
+        examples=(
+            ("diff 3 5", "what leads from release 3 to release 5"),
+            ("diff 5 3", "what a rollback from release 5 to release 3 would change"),
+        ),
+        arguments=(Argument("N M", "the numbers of two releases", "asked_numbers", many=True),),
+        settings=("stack_name", "stack_state_directory"),
+    ),
+    "history": Verb(
+        group="look",
+        purpose="List every run: who asked, from where, when, why, what changed, how long it took, how it ended.",
+        examples=(("history", "list the newest runs"), ("history -i inventory/vm", "list those of other hosts")),
+        settings=("stack_name", "stack_state_directory"),
+        more="Values of -e that can hold a secret are not kept: only their names are.",
+    ),
     # -- work with what runs
     "logs": Verb(
         group="work",

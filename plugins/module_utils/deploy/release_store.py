@@ -79,7 +79,7 @@ def newest_releases(state_directory: str) -> list[StoredRelease]:
     """
     found: list[StoredRelease] = []
     for store in stores(state_directory):
-        read = [one for number in reversed(store.numbers()) if (one := store.read(number))]
+        read = store.all()[::-1]
         applied = [one for one in read if one["meta"].get("outcome") == "applied"]
         found += (applied or read)[:1]
     for one in found:
@@ -112,6 +112,7 @@ class ReleaseStore:
 
     def __init__(self, state_directory: str, project: str) -> None:
         """Keep releases under ``<state>/releases/<project>``."""
+        self.project = project
         self.directory = Path(state_directory) / "releases" / project
 
     def numbers(self) -> list[int]:
@@ -131,6 +132,10 @@ class ReleaseStore:
             raise spec.SpecError(
                 f"{path} is damaged ({error}): move it away, so that the release before it counts"
             ) from None
+
+    def all(self) -> list[StoredRelease]:
+        """Return every release, oldest first."""
+        return [one for number in self.numbers() if (one := self.read(number))]
 
     def latest(self) -> StoredRelease | None:
         """Return the newest release."""

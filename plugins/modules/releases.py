@@ -1,0 +1,133 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""Show the releases of a stack, its history, and what differs between two releases."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: releases
+short_description: Show the releases and the history of a stack
+version_added: 0.1.0
+description:
+  - Lists the releases that are kept, describes one of them, compares two of them, or lists every run.
+  - Config files and secrets are named. Their content is shown only where two releases differ, and of secrets never.
+extends_documentation_fragment:
+  - sse.platform.attributes
+  - sse.platform.attributes.read_only
+  - sse.platform.stack.directory
+options:
+  state_directory: {required: true}
+  show:
+    description: >-
+      V(list) for the table of releases, V(release) for one release, V(diff) for what leads from the first to the second
+      of two releases, V(history) for every run.
+    type: str
+    choices: [list, release, diff, history]
+    default: list
+  numbers:
+    description: >-
+      The number of the release to show, or of the two to compare. Where O(show=release) gets none, it is the release
+      that runs now.
+    type: list
+    elements: str
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: List the releases
+  sse.platform.releases:
+    state_directory: /var/lib/sse-platform
+
+- name: Compare two releases
+  sse.platform.releases:
+    state_directory: /var/lib/sse-platform
+    show: diff
+    numbers: [3, 5]
+"""
+
+RETURN = r"""
+lines:
+  description: What was asked for, as text.
+  returned: always
+  type: list
+  elements: str
+numbers:
+  description: The numbers of the releases that are kept, oldest first.
+  returned: always
+  type: list
+  elements: int
+current:
+  description: The number of the release that runs now, or 0.
+  returned: always
+  type: int
+attempts:
+  description: Every run, oldest first.
+  returned: O(show=history)
+  type: list
+  elements: dict
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sse.platform.plugins.module_utils.deploy.history import attempts
+from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_releases import (
+    current_release,
+    kept_release,
+    stack_releases,
+)
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.views import history, releases
+
+NUMBERS = {"list": (0,), "release": (0, 1), "diff": (2,), "history": (0,)}  # how many each view takes
+
+
+def look(directory: str, show: str, words: list[str]) -> dict[str, Any]:
+    """Return what the module says; raises SpecError."""
+    numbers = [number_of(word) for word in words]
+    if len(numbers) not in NUMBERS[show]:
+        expected = " or ".join(map(str, NUMBERS[show]))
+        raise SpecError(f"{show}: expected {expected} numbers of releases, found {len(numbers)}")
+    kept = stack_releases(directory)
+    running = current_release(directory)
+    current = running.number if running else 0
+    result: dict[str, Any] = {"numbers": [one.number for one in kept], "current": current}
+    if show == "list":
+        return {**result, "lines": releases.table(kept, current)}
+    if show == "history":
+        runs = attempts(directory)
+        return {**result, "attempts": runs, "lines": history.table(runs)}
+    asked = [kept_release(kept, number) for number in numbers or [current]]
+    if show == "release":
+        return {**result, "lines": releases.details(asked[0], current)}
+    return {**result, "lines": releases.diff(asked[0], asked[1])}
+
+
+def number_of(word: str) -> int:
+    """Return the number that a word stands for."""
+    if not word.isdecimal():
+        raise SpecError(
+            f"{word!r} is not the number of a release: expected a number such as 3; `./sse releases` lists them"
+        )
+    return int(word)
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "state_directory": {"type": "path", "required": True},
+            "show": {"type": "str", "choices": list(NUMBERS), "default": "list"},
+            "numbers": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    options = module.params
+    try:
+        module.exit_json(changed=False, **look(options["state_directory"], options["show"], options["numbers"]))
+    except SpecError as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()
