@@ -25,6 +25,7 @@ HIDDEN_BYTES = 512 * 1024
 SOCKET: dict[str, Any] = {
     "app_link": "socket",
     "app_heartbeat_seconds": 1,
+    "nginx_drain_seconds": 2,
     "nginx_config_extra": {"gzip": "on", "gzip_types": "text/event-stream", "gzip_min_length": "1"},
 }
 

@@ -9,6 +9,8 @@ import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
+from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.reload import Reloader
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.engine.health import check_health
 from ansible_collections.sse.platform.plugins.module_utils.model.repair import limits
@@ -23,10 +25,6 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5  # seconds between two health checks of a container that is starting
 STOP_TIMEOUT = 10  # seconds, for a container whose spec is unknown
-
-
-class ApplyError(RuntimeError):
-    """A container failed. The message says which one, what it failed at, and what it wrote last."""
 
 
 class Applier:
@@ -44,8 +42,18 @@ class Applier:
         self.files = files
         self.containers = containers
         self.labels = labels or {}
+        self.reloader = Reloader(engine, files, containers, self.labels)
         self.failed = threading.Event()
         self.seconds: dict[str, float] = {}  # by container, of the actions that are done
+
+    def refuse_invalid(self, actions: list[Action]) -> None:
+        """Check the new files of every container that runs and gets some, before anything is touched.
+
+        :raises ApplyError: naming the first that is not valid, with the reason
+        """
+        for action in actions:
+            if action.kind in {"reload", "replace"}:
+                self.reloader.check(action.container)
 
     def run(self, actions: list[Action], parallel: int) -> None:
         """Remove containers first, since another may need their name, address or port. Then bring up the others.
@@ -120,8 +128,13 @@ class Applier:
                     self.wait_until_healthy(action.id, name, patient=False)
             case "mend":
                 self.mend(action)
+            case "reload":
+                self.repair(action)
+                self.reloader.reload(action)
+                self.wait_until_healthy(action.id, name, patient=False)
             case "create":
                 made = self.make(name, name)
+                self.files.loaded.forget(name)
                 self.engine.start(made)
                 self.wait_until_healthy(made, name, patient=False)
             case "replace":
@@ -179,19 +192,28 @@ class Applier:
     def replace(self, action: Action) -> None:
         """Replace a container. The new one is made before the old one stops; if it fails, the old one comes back."""
         name = action.container
-        made = self.make(name, f"{name}-next")
+        spec = self.containers[name]
+        # After a reload, what the old one has mounted may be the very directory that the new one gets.
+        put_back = self.files.kept(self.files.directories(name, spec, self.files.version(name, spec)).values())
         try:
-            self.engine.stop(action.id, self.containers[name]["stop_timeout"])
+            made = self.make(name, f"{name}-next")
+        except EngineError:
+            put_back()
+            raise
+        try:
+            self.engine.stop(action.id, spec["stop_timeout"])
             self.engine.rename(action.id, f"{name}-previous")
             self.engine.rename(made, name)
             self.engine.start(made)
             self.wait_until_healthy(made, name, patient=True)
         except (ApplyError, EngineError) as error:
             self.engine.remove(made)
+            put_back()
             self.engine.rename(action.id, name)
             self.engine.start(action.id)
             raise ApplyError(f"{error}\nThe earlier {name} is back and runs.") from error
         self.engine.remove(action.id)
+        self.files.loaded.forget(name)
 
     def make(self, name: str, temporary: str) -> str:
         """Create a container with our labels under a name; return its id."""
@@ -207,7 +229,9 @@ class Applier:
             "com.docker.compose.service": base if base and number.isdigit() else spec["container"],
             "com.docker.compose.container-number": number if base and number.isdigit() else "1",
         }
-        return self.engine.create(temporary, spec, labels, self.files.mounts(name, spec))
+        return self.engine.create(
+            temporary, spec, labels, self.files.mounts(name, spec, self.files.version(name, spec))
+        )
 
     def wait_until_healthy(self, container: str, name: str, *, patient: bool) -> None:
         """Wait until a container is healthy. This asks what its health check asks, but sooner than the engine would.

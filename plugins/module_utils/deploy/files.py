@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -12,11 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import LoadedStore
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_directory
 from ansible_collections.sse.platform.plugins.module_utils.model.repair import Repair
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
     from ansible_collections.sse.platform.plugins.module_utils.model.types import SecretFile, Spec
@@ -41,15 +44,16 @@ class Files:
         """Keep everything below one directory."""
         self.state = Path(state_directory)
         self.store = store
+        self.loaded = LoadedStore(state_directory)
 
-    def mounts(self, name: str, spec: Spec) -> Mounts:
-        """Write a container's config and secrets, make its data directories, and return all its mounts."""
+    def mounts(self, name: str, spec: Spec, version: Path | None = None) -> Mounts:
+        """Write a container's config and secrets, make its data directories, and return all its mounts.
+
+        :param version: the directory of its config and secrets; without it, the one that the container has
+        """
         mounts: Mounts = {target: (source, True) for target, source in spec["binds"].items()}
-        for target, one in self.directories(name, spec).items():
-            texts = {file: self.text(content, make=True) for file, content in one.files.items()}
-            write_directory(one.path, texts, mode=one.mode, owner=one.owner)
-            for stranger in strangers(one):
-                stranger.unlink()
+        for target, one in self.directories(name, spec, version).items():
+            self.write(one)
             mounts[target] = (str(one.path), True)
         for target, directory in self.data(name, spec).items():
             directory.mkdir(parents=True, exist_ok=True)
@@ -58,9 +62,51 @@ class Files:
             mounts[target] = (str(directory), False)
         return mounts
 
-    def directories(self, name: str, spec: Spec) -> dict[str, Directory]:
-        """Return the directories of a container's config and secrets, by where it mounts them."""
-        version, user = self.version(name, spec), owner_of(spec)
+    def write(self, directory: Directory) -> None:
+        """Write a directory, each file in one step, and remove the files that are not declared."""
+        texts = {file: self.text(content, make=True) for file, content in directory.files.items()}
+        write_directory(directory.path, texts, mode=directory.mode, owner=directory.owner)
+        for stranger in strangers(directory):
+            stranger.unlink()
+
+    @contextlib.contextmanager
+    def trial(self, name: str, spec: Spec) -> Generator[Mounts]:
+        """Write config and secrets beside those that are in use, for a container that only reads them."""
+        version = self.state / "files" / name / "trial"
+        directories = {
+            target: one
+            for target, one in self.directories(name, spec, version).items()
+            if not one.live or one.path.is_dir()
+        }
+        mounts: Mounts = {target: (source, True) for target, source in spec["binds"].items()}
+        try:
+            for one in directories.values():
+                if not one.live:
+                    self.write(one)
+            yield mounts | {target: (str(one.path), True) for target, one in directories.items()}
+        finally:
+            shutil.rmtree(version, ignore_errors=True)
+
+    @staticmethod
+    def kept(directories: Iterable[Directory]) -> Callable[[], None]:
+        """Return a function that puts the files of these directories back as they are now."""
+        kept = [one._replace(files=contents(one.path)) for one in directories if one.path.is_dir()]
+
+        def put_back() -> None:
+            for one in kept:
+                texts = {file: text for file, text in one.files.items() if isinstance(text, str)}
+                write_directory(one.path, texts, mode=one.mode, owner=one.owner)
+                for stranger in strangers(one):
+                    stranger.unlink()
+
+        return put_back
+
+    def directories(self, name: str, spec: Spec, version: Path | None = None) -> dict[str, Directory]:
+        """Return the directories of a container's config and secrets, by where it mounts them.
+
+        :param version: the directory that holds them; without it, the one that the container has
+        """
+        version, user = version or self.mounted(name, spec), owner_of(spec)
         found: dict[str, Directory] = {}
         for index, (target, files) in enumerate(spec["config"].items()):
             found[target] = Directory(version / f"config-{index}", files, 0o444, (0, 0), live=False)
@@ -124,11 +170,20 @@ class Files:
         body = json.dumps([spec["config"], spec["secrets"], spec["user"], spec.get("fingerprints")], sort_keys=True)
         return self.state / "files" / name / hashlib.sha256(body.encode()).hexdigest()[:16]
 
+    def mounted(self, name: str, spec: Spec) -> Path:
+        """Return the directory of the files that a container mounts: of another version where it was reloaded since."""
+        loaded = self.loaded.read(name)
+        if loaded and fingerprint(loaded["spec"]) == fingerprint(spec):
+            return self.state / "files" / name / loaded["version"]
+        return self.version(name, spec)
+
     def prune(self, containers: Mapping[str, Spec]) -> None:
         """Remove the versions that these containers do not mount. Files of other containers stay."""
         for name, spec in containers.items():
             live = {one.path for one in self.directories(name, spec).values() if one.live}
             current = {self.version(name, spec), *live}
+            if loaded := self.loaded.read(name):
+                current.add(self.state / "files" / name / loaded["version"])
             for path in (self.state / "files" / name).glob("*"):
                 if path not in current:
                     shutil.rmtree(path)
@@ -136,11 +191,17 @@ class Files:
     def forget(self, name: str) -> None:
         """Remove config and secrets of a container that is gone. Its data stays."""
         shutil.rmtree(self.state / "files" / name, ignore_errors=True)
+        self.loaded.forget(name)
 
 
 def owner_of(spec: Spec) -> tuple[int, ...]:
     """Return user id and group id of a container."""
     return tuple(int(part) for part in spec["user"].split(":"))
+
+
+def contents(directory: Path) -> dict[str, str]:
+    """Return the files of a directory and of those below it: path -> text."""
+    return {str(path.relative_to(directory)): path.read_text() for path in directory.rglob("*") if path.is_file()}
 
 
 def owner(directory: Path) -> tuple[int, ...]:

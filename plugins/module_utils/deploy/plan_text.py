@@ -5,6 +5,7 @@
 ~ sse-nginx: memory: 64 -> 128             this one is replaced
 - sse-old: no longer declared              this one is removed
 > restart sse-redis: is unhealthy          this one stays, and something is done to it
+> reload sse-nginx: config: content        this one reads its files anew, and no connection ends
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def diff(actions: Iterable[Action], made_from: Mapping[str, Spec], containers: M
             lines.append(line(action))
         elif action.changes:
             lines += [heading(action), *(f"    {reason}" for reason in action.reasons)]
-        if action.kind == "replace" and (old := made_from.get(action.container)):
+        if action.kind in {"replace", "reload"} and (old := made_from.get(action.container)):
             changed = config_diff(old["config"], containers[action.container]["config"])
             lines += [f"    {one}" for one in changed]
     return "".join(f"{one}\n" for one in lines)

@@ -35,7 +35,7 @@ def mended(
     networks = {name: key for name, key in engine.network_ids().items() if name not in made_anew}
     return [
         one
-        if one.kind not in {"keep", "start", "restart"}
+        if one.kind not in {"keep", "reload", "start", "restart"}
         else with_repairs(
             one, containers[one.container], look(engine, one.id, containers[one.container]), networks, files
         )
@@ -50,10 +50,12 @@ def with_repairs(action: Action, spec: Spec, present: Present, networks: Mapping
     """
     if reasons := repair.reasons_to_replace(present):
         return action._replace(kind="replace", reasons=[*action.reasons, *reasons])
-    found = [
-        *repair.repairs(spec, present, networks),
-        *files.differences(action.container, spec, present.started),
-    ]
+    found = list(repair.repairs(spec, present, networks))
+    if action.kind == "reload":  # it gets all its files anyway
+        if present.lost_mounts:
+            return action._replace(kind="replace")
+        return action._replace(reasons=[*action.reasons, *(one.reason for one in found)], repairs=tuple(found))
+    found += files.differences(action.container, spec, present.started)
     lost = sorted(present.lost_mounts - {one.subject for one in found})
     found += [
         repair.Repair("write", path, f"{path}: its directory was deleted while it ran", restart=True) for path in lost
@@ -61,7 +63,10 @@ def with_repairs(action: Action, spec: Spec, present: Present, networks: Mapping
     if not found:
         return action
     kind = action.kind
-    if any(one.restart for one in found) and kind == "keep":
+    read = tuple(f"{target}/" for target in (*spec["config"], *spec["secrets"]))
+    if spec.get("reload") and kind == "keep" and not lost and any(one.subject.startswith(read) for one in found):
+        kind = "reload"  # it may have been told to read them since
+    elif any(one.restart for one in found) and kind == "keep":
         kind = "restart"
     elif kind == "keep" or action.reasons == ["is unhealthy"]:
         kind = "mend"

@@ -173,7 +173,7 @@ class Rollout:
         """Plan and touch nothing. This works on a host without an engine, too."""
         try:
             engine = Engine()
-            observed = engine.containers()
+            observed = self.files.loaded.seen(engine.containers())
         except EngineError:
             engine, observed = None, []
         cleared = leftovers(observed, self.release["stack"], self.release["project"])
@@ -190,7 +190,7 @@ class Rollout:
             Applier(engine, self.files, {}).carry_out(action)
         release = pin(self.release, engine, self.store, make=True)
         refuse_missing(release, engine)
-        observed = engine.containers()
+        observed = self.files.loaded.seen(engine.containers())
         planned = self.compare(engine, release, observed, self.made_from(observed), cleared)
         actions = planned.actions[len(cleared) :]
         labels = {
@@ -213,6 +213,7 @@ class Rollout:
                 meta["outcome"] = outcome
                 self.releases.write({**release, "number": planned.number, "meta": meta})
 
+        applier.refuse_invalid(actions)
         record("applying")
         try:
             applier.run(actions, self.request.parallel)
@@ -231,7 +232,9 @@ class Rollout:
         releases = {number: self.releases.read(number) for number in {one.release for one in observed} - {0}}
         found: dict[str, types.Spec] = {}
         for one in observed:
-            if (release := releases.get(one.release)) and one.name in release["containers"]:
+            if loaded := self.files.loaded.of(one):
+                found[one.name] = loaded["spec"]
+            elif (release := releases.get(one.release)) and one.name in release["containers"]:
                 found[one.name] = release["containers"][one.name]
             elif one.label("project") == self.release["project"] and (
                 same := self.releases.spec_of(one.name, one.label("spec"))

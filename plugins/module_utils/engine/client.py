@@ -10,6 +10,7 @@ import importlib
 import os
 import signal
 import threading
+import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ansible_collections.sse.platform.plugins.module_utils.engine import answers
@@ -169,6 +170,7 @@ class Engine:
                 labels={key if "." in key else LABEL + key: value for key, value in labels.items()},
                 ports=[(one["container_port"], "tcp") for one in spec["ports"]],
                 stop_signal=spec["stop_signal"],
+                stop_timeout=spec["stop_timeout"],
                 host_config=self.host_config(spec, mounts),
                 healthcheck=engine_healthcheck(spec["healthcheck"]),
                 networking_config=self.api.create_networking_config(
@@ -236,6 +238,46 @@ class Engine:
         """Remove a container, if it exists. Its data stays: it is in directories of the host."""
         with explained(f"remove {container}"), contextlib.suppress(sdk().errors.NotFound):
             self.api.remove_container(container, v=True, force=True)
+
+    def try_out(self, name: str, spec: Spec, labels: dict[str, str], mounts: Mounts, seconds: float) -> tuple[int, str]:
+        """Run a container to its end, on no network and with no port; return its exit code and output.
+
+        It has the names in /etc/hosts that its spec has. It is removed afterwards.
+
+        :param seconds: after so many it is killed
+        """
+        alone: Spec = {**spec, "networks": {"none": ""}, "networks6": {}, "aliases": [], "ports": []}
+        made = self.create(name, alone, labels, mounts)
+        try:
+            with explained(f"run {name}"):
+                self.api.update_container(made, restart_policy={"Name": "no"})
+                self.api.start(made)
+                ends = time.monotonic() + seconds
+                while (state := self.inspect(made)["State"])["Running"]:
+                    if time.monotonic() > ends:
+                        return 1, f"no end within {seconds:g} s"
+                    time.sleep(0.05)
+                return state["ExitCode"], self.api.logs(made).decode(errors="replace").strip()
+        finally:
+            self.remove(made)
+
+    def signal(self, container: str, name: str) -> int:
+        """Send a signal to the first process of a container; return that process, as this host counts.
+
+        The engine's own way to send a signal also takes the container's restart policy away.
+        """
+        pid = self.inspect(container)["State"]["Pid"]
+        if not pid:
+            raise EngineError(f"send {name} to {container}: it does not run")
+        try:
+            os.kill(pid, signal.Signals[name])
+        except OSError as error:
+            raise EngineError(f"send {name} to {container}: {error}") from error
+        return pid
+
+    def lines_since(self, container: str, moment: float) -> list[str]:
+        """Return what a container wrote since a moment (seconds since the epoch)."""
+        return self.ask(lambda: self.questions.log(container, 1000, moment)) or []
 
     def last_lines(self, container: str, lines: int = 20) -> list[str]:
         """Return the last lines that a container wrote."""

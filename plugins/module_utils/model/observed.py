@@ -6,7 +6,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 LABEL = "sse.platform."
-LEFTOVERS = ("-next", "-previous")  # names that a container has only during its own replacement
+# Names that a container has only during its own replacement, or while its new configuration is checked.
+LEFTOVERS = ("-next", "-previous", "-trial")
+INTERRUPTED = "interrupted"  # instead of a fingerprint: the container's reload was begun, and nobody saw its end
 
 
 class Joined(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.model import spec
-from ansible_collections.sse.platform.plugins.module_utils.model.observed import LEFTOVERS, Observed
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import INTERRUPTED, LEFTOVERS, Observed
 
 if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.repair import Repair
@@ -76,7 +76,8 @@ def plan(release: Release, made_from: Mapping[str, Spec], observed: list[Observe
             )
         reasons = reasons_to_replace(running, wanted, made_from.get(name))
         if reasons:
-            actions.append(Action("replace", name, reasons, running.id))
+            kind = "reload" if can_reload(running, wanted, made_from.get(name)) else "replace"
+            actions.append(Action(kind, name, reasons, running.id))
         elif running.status == "restarting":
             actions.append(Action("restart", name, ["restarts again and again"], running.id))
         elif running.status != "running":
@@ -94,5 +95,16 @@ def reasons_to_replace(running: Observed, wanted: Spec, made_from: Spec | None) 
         return []
     if made_from is None:
         return [f"its release {running.release} is no longer on the host, so it can't be compared"]
-    found = spec.differences(made_from, wanted)
-    return found or ["its labels do not match its release"]
+    if found := spec.differences(made_from, wanted):
+        return found
+    return [
+        "its last reload was interrupted"
+        if running.label("spec") == INTERRUPTED
+        else "its labels do not match its release"
+    ]
+
+
+def can_reload(running: Observed, wanted: Spec, made_from: Spec | None) -> bool:
+    """Tell whether a container that differs can go on running and read its files anew."""
+    works = running.status == "running" and running.health != "unhealthy"
+    return works and made_from is not None and spec.reloads(made_from, wanted)

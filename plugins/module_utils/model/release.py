@@ -205,6 +205,8 @@ def resolve(short: str, declared: Declared, names: Names, references: Mapping[st
         "after": [names.full[name] for name in one["after"]],
         "listens": connections.listens(one),
     }
+    if one.get("reload") is None:
+        resolved.pop("reload", None)
     if names.networks6[short]:
         resolved["networks6"] = names.networks6[short]
     return cast("Spec", resolved)  # a test compares the keys with those of Spec

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ansible_collections.sse.platform.plugins.module_utils.model.segments import SEGMENTS
 
 if TYPE_CHECKING:
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import Declaration
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Declaration, Spec
 
 UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 
@@ -25,7 +25,10 @@ UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 HOST, GATEWAY = "host.docker.internal", "host-gateway"
 
 # Keys that say how containers relate, not what a container is: changing them recreates nothing.
-RELATIONS = frozenset({"after", "rolling", "reaches", "listens"})
+RELATIONS = frozenset({"after", "rolling", "reaches", "listens", "reload"})
+
+# What a running container takes over when it reloads: its files; and what only this collection reads.
+RELOADED = frozenset({"config", "secrets", "fingerprints", "stop_timeout"})
 
 # A parser takes a value and the place where it stands, and returns the normalised value or raises SpecError.
 Parser = Callable[[Any, str], Any]
@@ -187,6 +190,13 @@ HEALTH_CHECK = {
     "retries": (count, 3),
     "start": (count, 60),  # seconds until a container that never answered counts as failed
 }
+OLD_PROCESSES = {"title": (text, ...), "generations": (count, 4)}
+RELOAD = {
+    "check": (list_of(text), ...),
+    "signal": (matching("SIG(HUP|USR1|USR2)", "SIGHUP, SIGUSR1 or SIGUSR2"), "SIGHUP"),
+    "says": (text, ...),
+    "old_processes": (record(OLD_PROCESSES), None),
+}
 SECRET_FILES = dict_of(absolute, dict_of(file_name, record(SECRET_FILE)))
 
 DECLARATION: dict[str, tuple[Parser, Any]] = {
@@ -224,6 +234,8 @@ DECLARATION: dict[str, tuple[Parser, Any]] = {
     "listens": (list_of(port), []),
     "reaches": (list_of(record(REACH)), []),
     "reaches_host": (list_of(port), []),  # ports of services on the host itself
+    # For a service that reads its config and its secrets again at a signal: changing them replaces nothing.
+    "reload": (record(RELOAD), None),
 }
 PARSE_DECLARATION = record(DECLARATION)
 
@@ -265,6 +277,14 @@ def differences(old: Any, new: Any, path: str = "") -> list[str]:
     if "\n" in f"{old}{new}":
         return [f"{path}: content"]
     return [f"{path}: {show(old)} -> {show(new)}"]
+
+
+def reloads(old: Spec, new: Spec) -> bool:
+    """Tell whether a running container gets from its old spec to the new one when it reads its files anew."""
+    before, after = cast("dict[str, Any]", old), cast("dict[str, Any]", new)
+    changed = {key for key in {*before, *after} - RELATIONS if before.get(key) != after.get(key)}
+    mounted = all(set(before[key]) == set(after[key]) for key in ("config", "secrets") if key in changed)
+    return bool(new.get("reload")) and changed <= RELOADED and mounted
 
 
 def show(value: Any) -> str:

@@ -103,6 +103,22 @@ class HealthCheck(TypedDict):
     start: int
 
 
+class OldProcesses(TypedDict):
+    """The processes that only serve the connections from before a reload."""
+
+    title: str  # what their title holds, and that of no other process
+    generations: int  # how many reloads may have some
+
+
+class Reload(TypedDict):
+    """How a service reads its config and secrets anew while it runs, and which program says whether they are valid."""
+
+    check: list[str]  # the command that checks the files, in a throwaway container of the same image
+    signal: str  # to the container's first process
+    says: str  # what it writes to its log once the new files count
+    old_processes: OldProcesses | None
+
+
 class _Container(TypedDict):
     image: str
     aliases: list[str]
@@ -133,6 +149,7 @@ class _Container(TypedDict):
     listens: list[int]
     reaches: list[Reach]
     reaches_host: list[int]  # ports of services on the host itself
+    reload: NotRequired[Reload | None]
 
 
 class Declaration(_Container):
@@ -393,4 +410,4 @@ class HostFacts(TypedDict):
 # --- a plan
 
 RepairKind = Literal["connect", "disconnect", "update", "write"]
-ActionKind = Literal["keep", "mend", "create", "replace", "start", "restart", "remove", "restore", "clear"]
+ActionKind = Literal["keep", "mend", "reload", "create", "replace", "start", "restart", "remove", "restore", "clear"]

@@ -10,6 +10,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.files import F
 from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout import pin
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
 from ansible_collections.sse.platform.plugins.module_utils.model import secret, spec
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL, Observed
 from ansible_collections.sse.platform.plugins.module_utils.model.repair import Repair
 
 NOW = 4e9  # later than any change here
@@ -130,3 +131,56 @@ def write(path: Path, text: str) -> None:
     """Write a file as somebody with root's rights does."""
     path.chmod(0o600)
     path.write_text(text)
+
+
+def configured(**config: str) -> Any:
+    return declared(config={"/etc/c": config}, secrets={"/run/c": {"key": {"secret": "app_ticket_key"}}})
+
+
+def test_a_reload_writes_where_the_container_looks_and_removes_what_is_not_declared(tmp_path: Path) -> None:
+    known, old, new = files(tmp_path), configured(a="1", b="1"), configured(a="2")
+    version = known.version("c", old)
+    mounts = known.mounts("c", old, version)
+    directory, secrets = (Path(mounts[target][0]) for target in ("/etc/c", "/run/c"))
+    before, inode = (directory / "a").stat().st_ino, directory.stat().st_ino
+    put_back = known.kept(known.directories("c", old).values())
+    for one in known.directories("c", new, version).values():
+        known.write(one)
+    assert {path.name: path.read_text() for path in directory.iterdir()} == {"a": "2"}
+    assert (directory / "a").stat().st_ino != before  # a new file: no reader sees half of it
+    assert directory.stat().st_ino == inode  # in the directory that is mounted
+    put_back()
+    assert {path.name: path.read_text() for path in directory.iterdir()} == {"a": "1", "b": "1"}
+    assert (secrets / "key").stat().st_mode & 0o777 == 0o400
+
+
+def test_a_trial_has_the_new_files_and_leaves_nothing(tmp_path: Path) -> None:
+    known, old, new = files(tmp_path), configured(a="1"), configured(a="2")
+    known.mounts("c", old)
+    with known.trial("c", new) as mounts:
+        assert (tmp_path / mounts["/etc/c"][0] / "a").read_text() == "2"
+        assert all(read_only for _, read_only in mounts.values())
+    assert [path.name for path in (tmp_path / "files/c").iterdir()] == [known.version("c", old).name]
+
+
+def test_the_directory_that_a_reloaded_container_mounts_is_not_pruned(tmp_path: Path) -> None:
+    known, old, new = files(tmp_path), configured(a="1"), configured(a="2")
+    known.mounts("c", old)
+    version = known.version("c", old)
+    known.loaded.write("c", {"id": "1", "version": version.name, "spec": new, "ended": True})
+    assert known.mounted("c", new) == version
+    assert known.mounted("c", old) == version
+    known.prune({"c": new})
+    assert version.is_dir()
+    known.loaded.forget("c")
+    known.prune({"c": new})
+    assert not version.exists()
+
+
+def test_what_a_reload_told_counts_for_that_container_alone(tmp_path: Path) -> None:
+    known, old, new = files(tmp_path), configured(a="1"), configured(a="2")
+    runs = Observed("c", "1", {f"{LABEL}spec": spec.fingerprint(old)}, "running", "healthy")
+    for ended, told in ((True, spec.fingerprint(new)), (False, "interrupted")):
+        known.loaded.write("c", {"id": "1", "version": "v", "spec": new, "ended": ended})
+        [seen, other] = known.loaded.seen([runs, runs._replace(id="2")])
+        assert (seen.label("spec"), other.label("spec")) == (told, spec.fingerprint(old))

@@ -17,6 +17,7 @@ LINES: dict[ActionKind, str] = {
     "start": "> start a: one; two",
     "restart": "> restart a: one; two",
     "mend": "> mend a: one; two",
+    "reload": "> reload a: one; two",
     "restore": "> restore a: one; two",
 }
 
@@ -27,13 +28,14 @@ def test_every_kind_of_change_has_its_sign(kind: ActionKind) -> None:
     assert set(LINES) == set(get_args(ActionKind)) - {"keep"}
 
 
-def test_a_diff_has_the_reasons_and_the_changed_lines_of_config() -> None:
+@pytest.mark.parametrize(("kind", "heading"), [("replace", "~ b"), ("reload", "> reload b")])
+def test_a_diff_has_the_reasons_and_the_changed_lines_of_config(kind: ActionKind, heading: str) -> None:
     old: Any = {"config": {"/etc": {"f": "one\ntwo\n"}}}
     new: Any = {"config": {"/etc": {"f": "one\n2\n"}}}
-    actions = [Action("keep", "k", []), Action("create", "a", ["missing"]), Action("replace", "b", ["config: content"])]
+    actions = [Action("keep", "k", []), Action("create", "a", ["missing"]), Action(kind, "b", ["config: content"])]
     assert plan_text.diff(actions, {"b": old}, {"a": new, "b": new}).splitlines() == [
         "+ a (new)",
-        "~ b",
+        heading,
         "    config: content",
         "    --- /etc/f",
         "    +++ /etc/f",

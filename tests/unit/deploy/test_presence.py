@@ -67,3 +67,25 @@ def test_the_smallest_action_mends(
 def test_mounts_of_a_process_whose_directories_are_there_are_not_lost() -> None:
     assert lost_mounts(os.getpid()) == frozenset()
     assert lost_mounts(0) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "mends"),
+    [
+        ("keep", {}, "reload"),
+        ("keep", {"lost_mounts": frozenset({"/etc/c"})}, "restart"),
+        ("reload", DETACHED, "reload"),
+        ("reload", {"lost_mounts": frozenset({"/etc/c"})}, "replace"),
+    ],
+)
+def test_changed_files_of_a_container_that_can_reload_are_read_anew_where_it_still_has_their_directory(
+    tmp_path: Path, kind: Any, changes: dict[str, Any], mends: str
+) -> None:
+    spec: Any = {**SPEC, "config": {"/etc/c": {"a": "1"}}, "reload": {"check": ["c"], "says": "done"}}
+    files = Files(str(tmp_path), Store(str(tmp_path), {}, {}))
+    files.mounts("c", spec)
+    path = files.directories("c", spec)["/etc/c"].path / "a"
+    path.chmod(0o600)
+    path.write_text("changed")
+    found = with_repairs(Action(kind, "c", [], "id-c"), spec, USUAL._replace(**changes), {"n": "id-n"}, files)
+    assert found.kind == mends

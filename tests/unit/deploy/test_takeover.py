@@ -44,6 +44,19 @@ def test_every_container_of_the_first_version_is_kept(state: str, project: str) 
 
 
 @pytest.mark.parametrize("project", PROJECTS)
+def test_changed_files_of_a_container_of_the_first_version_are_reloaded(state: str, project: str) -> None:
+    old, new = ReleaseStore(state, project).latest(), ReleaseStore(state, project).latest()
+    assert old is not None
+    assert new is not None
+    name = next(name for name, one in new["containers"].items() if one["config"])
+    one = new["containers"][name]
+    one["config"] = {target: {**files, "more": "new"} for target, files in one["config"].items()}
+    one["reload"] = {"check": ["c"], "signal": "SIGHUP", "says": "done", "old_processes": None}
+    changed = [one for one in plan(new, old["containers"], running()) if one.kind != "keep"]
+    assert [(one.kind, one.container) for one in changed] == [("reload", name)]
+
+
+@pytest.mark.parametrize("project", PROJECTS)
 def test_a_changed_container_of_the_first_version_is_named_with_what_changed(state: str, project: str) -> None:
     old, new = ReleaseStore(state, project).latest(), ReleaseStore(state, project).latest()
     assert old is not None

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.model import spec
-from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL, Observed
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import INTERRUPTED, LABEL, Observed
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import (
     Action,
     ForeignContainerError,
@@ -49,6 +49,49 @@ def test_each_state_leads_to_its_action_with_reasons(runs: list[Observed], kind:
     assert (action.kind, action.reasons) == (kind, reasons)
 
 
+FILES: Any = {
+    **OLD,
+    "config": {"/etc": {"a": "1\n"}},
+    "secrets": {"/run": {"k": {}}},
+    "fingerprints": {"k": "1"},
+    "stop_timeout": 10,
+    "reload": {"check": ["c"], "signal": "SIGHUP", "says": "done", "old_processes": None},
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({"config": {"/etc": {"a": "2\n"}}}, "reload"),
+        ({"config": {"/etc": {"a": "1\n", "b": "more"}}}, "reload"),
+        ({"fingerprints": {"k": "2"}, "stop_timeout": 2}, "reload"),
+        ({"config": {"/etc": {"a": "2\n"}}, "reload": None}, "replace"),
+        ({"config": {"/etc": {"a": "2\n"}}, "image": "y"}, "replace"),
+        ({"config": {"/etc": {"a": "1\n"}, "/more": {"a": "1"}}}, "replace"),
+        ({"secrets": {}}, "replace"),
+        ({"memory": 1}, "replace"),
+    ],
+)
+def test_only_what_the_program_reads_anew_is_reloaded(changes: dict[str, Any], kind: str) -> None:
+    made_from: Any = {"sse-a": FILES}
+    [action] = plan(release({"sse-a": {**FILES, **changes}}), made_from, [observed(container=FILES)])
+    assert (action.kind, bool(action.reasons)) == (kind, True)
+
+
+@pytest.mark.parametrize("state", [{"status": "exited"}, {"status": "paused"}, {"health": "unhealthy"}])
+def test_what_does_not_work_is_replaced_and_not_reloaded(state: dict[str, Any]) -> None:
+    made_from: Any = {"sse-a": FILES}
+    wanted: Any = {"sse-a": {**FILES, "stop_timeout": 2}}
+    assert [one.kind for one in plan(release(wanted), made_from, [observed(container=FILES, **state)])] == ["replace"]
+
+
+def test_a_reload_that_was_interrupted_is_done_again() -> None:
+    one = observed(container=FILES)
+    one = one._replace(labels={**one.labels, f"{LABEL}spec": INTERRUPTED})
+    [action] = plan(release({"sse-a": FILES}), {"sse-a": FILES}, [one])
+    assert (action.kind, action.reasons) == ("reload", ["its last reload was interrupted"])
+
+
 def test_what_is_no_longer_declared_goes_and_others_containers_are_not_looked_at() -> None:
     foreign = observed("somebodys", labels={"stack": "other", "project": "p"})
     actions = plan(release({}), MADE_FROM, [observed("sse-gone"), foreign])
@@ -77,6 +120,7 @@ def test_a_change_of_relations_alone_replaces_nothing() -> None:
         (["sse-a", "sse-a-next"], [("clear", "sse-a-next")]),
         (["sse-a-previous", "sse-a-next"], [("restore", "sse-a"), ("clear", "sse-a-next")]),
         (["sse-a", "sse-a-previous"], [("clear", "sse-a-previous")]),
+        (["sse-a", "sse-a-trial"], [("clear", "sse-a-trial")]),
         (["sse-a"], []),
     ],
 )

@@ -162,9 +162,14 @@ DUAL = {
 
 
 def test_a_resolved_container_has_the_keys_of_a_spec() -> None:
-    built = build({"a": container(address=9)}, networks={"network": DUAL["network"]})
+    reload = {"check": ["c"], "says": "done"}
+    built = build({"a": container(address=9, reload=reload)}, networks={"network": DUAL["network"]})
     known_on_the_host = {"image_id", "fingerprints"}
     assert set(built["containers"]["sse-a"]) == set(types.Spec.__annotations__) - known_on_the_host
+
+
+def test_a_container_that_cannot_reload_has_no_key_for_it() -> None:
+    assert "reload" not in build({"a": container()})["containers"]["sse-a"]
 
 
 def test_with_ipv6_a_container_has_the_same_host_number_there_and_its_ports_have_twins() -> None:

@@ -28,7 +28,9 @@ def test_sizes_become_bytes_as_docker_counts_them() -> None:
         (spec.HEALTH_CHECK, types.HealthCheck),
         (spec.HTTP_CHECK, types.HttpCheck),
         (spec.PUBLISHED_PORT, types.PublishedPort),
+        (spec.OLD_PROCESSES, types.OldProcesses),
         (spec.REACH, types.Reach),
+        (spec.RELOAD, types.Reload),
         (spec.SECRET_FILE, types.SecretFile),
     ],
 )
@@ -56,6 +58,8 @@ def test_a_parser_knows_the_keys_of_its_type(fields: dict[str, object], kind: ty
         ({"reaches": [{"to": "kafka:0", "why": "x"}]}, r"redis.reaches\[0\].to: 'kafka:0' is not accepted"),
         ({"reaches": [{"to": "kafka:9092"}]}, r"redis.reaches\[0\].why: required"),
         ({"listens": [70000]}, r"redis.listens\[0\]: 70000 is not accepted; expected a port"),
+        ({"reload": {"says": "done"}}, "redis.reload.check: required, and missing"),
+        ({"reload": {"check": ["c"], "says": "x", "signal": "SIGKILL"}}, "redis.reload.signal: 'SIGKILL' is not"),
         ({"healthcheck": {}}, "redis.healthcheck: give either command or http"),
         ({"healthcheck": {"command": ["x"], "http": {"port": 1}}}, "redis.healthcheck: give either command or http"),
         ({"environment": {"A": {"b": 1}}}, "redis.environment.A"),

@@ -1,0 +1,176 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""Check a service's new files with the program that reads them, and have a running container read them anew."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
+from ansible_collections.sse.platform.plugins.module_utils.host import processes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
+    from ansible_collections.sse.platform.plugins.module_utils.host.processes import Process
+    from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import OldProcesses, Reload, Spec
+
+CHECK_SECONDS = 60.0  # a check reads some files; on a machine that is busy starting containers it waits its turn
+RELOAD_SECONDS = 30.0  # until a container says that it has read its files
+HANDOVER_SECONDS = 5.0  # until the old processes of a reload accept no more connections; they do at once
+PAUSE = 0.05  # seconds between two looks
+ONE_RELOAD = 0.5  # seconds within which a reload starts all its processes
+MEMORY_SHARE = 0.75  # of its memory that a container may have in use after a reload: connections need the rest
+
+# How programs mark the line that says why they refuse a file, and how they name the place.
+CAUSE = re.compile(r"\b(emerg|alert|crit|critical|fatal|error|failed)\b", re.IGNORECASE)
+PLACE = re.compile(r"(/[\w./-]+):(\d+)\b")
+
+
+class Reloader:
+    """Checks and reloads the containers of one release."""
+
+    def __init__(self, engine: Engine, files: Files, containers: Mapping[str, Spec], labels: Mapping[str, str]) -> None:
+        """Work on one release.
+
+        :param containers: the specs of the release, by full name
+        :param labels: as `Engine.create` takes them; the next run removes what it finds of a killed one by them
+        """
+        self.engine = engine
+        self.files = files
+        self.containers = containers
+        self.labels = dict(labels)
+
+    def check(self, name: str) -> None:
+        """Have the program of a container's new image check the new files, if its service declares how.
+
+        :raises ApplyError: with the reason that the program gives; nothing was touched
+        """
+        spec = self.containers[name]
+        reload = spec.get("reload")
+        if not reload:
+            return
+        trial: Spec = {**spec, "entrypoint": reload["check"], "command": [], "init": False}
+        with self.files.trial(name, spec) as mounts:
+            code, output = self.engine.try_out(f"{name}-trial", trial, self.labels, mounts, CHECK_SECONDS)
+        if code != 0:
+            raise ApplyError(
+                f"{name}: its new configuration is not valid, so nothing was touched: {cause(output)}\n"
+                f"{quoted(output, spec)}"
+                f"Its own program says so: `{' '.join(reload['check'])}`, exit code {code}.\n"
+                "Next: correct the setting that this text comes from, and run `./sse up` again."
+            )
+
+    def reload(self, action: Action) -> None:
+        """Write a running container's files in place and have it read them; it loses no connection.
+
+        :raises ApplyError: the container did not take them; it has its earlier files
+        """
+        name, spec = action.container, self.containers[action.container]
+        reload = spec.get("reload")
+        if not reload:
+            raise ApplyError(f"{name}: its service declares no way to reload")
+        mounted = {one["Destination"]: Path(one["Source"]) for one in self.engine.inspect(action.id)["Mounts"] or []}
+        version = next(mounted[target].parent for target in (*spec["config"], *spec["secrets"]))
+        directories = [one for one in self.files.directories(name, spec, version).values() if not one.live]
+        earlier = self.files.loaded.read(name)
+        loaded = self.files.loaded
+        loaded.write(name, {"id": action.id, "version": version.name, "spec": spec, "ended": False})
+        put_back = self.files.kept(directories)
+        try:
+            for one in directories:
+                self.files.write(one)
+            self.signalled(action.id, name, reload)
+        except (EngineError, ApplyError) as error:
+            put_back()
+            with contextlib.suppress(EngineError):
+                self.engine.signal(action.id, reload["signal"])  # in case it took them, but too late
+            if earlier and earlier["id"] == action.id:
+                loaded.write(name, earlier)
+            else:
+                loaded.forget(name)
+            raise ApplyError(f"{error}\n{name} runs on with its earlier files.") from error
+        loaded.write(name, {"id": action.id, "version": version.name, "spec": spec, "ended": True})
+
+    def signalled(self, container: str, name: str, reload: Reload) -> None:
+        """Have a container read its files, and wait until it serves by them.
+
+        :raises ApplyError: it did not say so in time
+        """
+        first, old = self.engine.inspect(container)["State"]["Pid"], reload["old_processes"]
+        if old:
+            for pid in too_many(processes.below(first), old, self.containers[name]["memory"]):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+        earlier = {one.pid for one in processes.below(first)}
+        begun = time.time()
+        self.engine.signal(container, reload["signal"])
+        ends = time.monotonic() + RELOAD_SECONDS
+        while not any(reload["says"] in line for line in self.engine.lines_since(container, begun)):
+            if time.monotonic() > ends:
+                lines = "\n".join(self.engine.lines_since(container, begun))
+                why = f": {cause(lines)}" if lines else ", and wrote nothing"
+                raise ApplyError(f"{name}: did not read its files within {RELOAD_SECONDS:g} s{why}")
+            time.sleep(PAUSE)
+        if old:
+            handed_over(first, earlier, old)
+
+
+def handed_over(first: int, earlier: set[int], old: OldProcesses) -> None:
+    """Wait until each process from before the reload has ended, or only serves the connections that it has."""
+    ends = time.monotonic() + HANDOVER_SECONDS
+    while time.monotonic() < ends:
+        if not any(one.pid in earlier and old["title"] not in one.title for one in processes.below(first)):
+            return
+        time.sleep(PAUSE)
+
+
+def too_many(running: list[Process], old: OldProcesses, memory: int) -> list[int]:
+    """Return the processes of the oldest reloads that must end before the next reload, by their ids.
+
+    The next reload turns the newest processes into old ones, and its own need as much memory as those.
+
+    :param memory: bytes that the container may have
+    """
+    groups = processes.generations([one for one in running if old["title"] in one.title], ONE_RELOAD)
+    used = sum(one.memory for one in running)
+    used += sum(one.memory for one in running if old["title"] not in one.title)
+    ended: list[int] = []
+    while groups and (len(groups) + 1 > old["generations"] or used > MEMORY_SHARE * memory):
+        oldest = groups.pop(0)
+        used -= sum(one.memory for one in oldest)
+        ended += [one.pid for one in oldest]
+    return ended
+
+
+def cause(output: str) -> str:
+    """Return the line of a program's output that says why it failed: the first that is marked as an error.
+
+    A line that ends with a colon is followed by what it is about.
+    """
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    if not lines:
+        return "its program says nothing"
+    at = next((index for index, line in enumerate(lines) if CAUSE.search(line)), 0)
+    follows = lines[at + 1 : at + 2] if lines[at].endswith(":") else []
+    return " ".join([lines[at], *follows])
+
+
+def quoted(output: str, spec: Spec) -> str:
+    """Return the line of the config that a message points at, as a sentence of its own line; empty without one."""
+    found = PLACE.search(cause(output))
+    if not found:
+        return ""
+    for directory, files in spec["config"].items():
+        text = files.get(found[1].removeprefix(f"{directory.rstrip('/')}/"), "").splitlines()
+        if 0 < int(found[2]) <= len(text):
+            return f"Line {found[2]} of {found[1]} is: {text[int(found[2]) - 1].strip()}\n"
+    return ""

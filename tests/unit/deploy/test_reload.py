@@ -1,0 +1,175 @@
+"""A configuration is checked before it counts, and a container that does not take it keeps its earlier one."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils.deploy import reload
+from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier, ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
+from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
+from ansible_collections.sse.platform.plugins.module_utils.host.processes import Process
+from ansible_collections.sse.platform.plugins.module_utils.model import spec
+from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ME = f"{os.getuid()}:{os.getgid()}"
+MEGABYTE = 2**20
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        (
+            '[warn] twice in /n.conf:3\n[emerg] unknown directive "x" in /n.conf:7\nfile /n.conf test failed',
+            '[emerg] unknown directive "x" in /n.conf:7',
+        ),
+        (
+            "Checking /p.yml\n\n  FAILED: parsing /p.yml: yaml: unmarshal errors:\n  line 1: field x not found",
+            "FAILED: parsing /p.yml: yaml: unmarshal errors: line 1: field x not found",
+        ),
+        ("something\nelse", "something"),
+        ("", "its program says nothing"),
+    ],
+)
+def test_the_line_that_says_why_is_found(output: str, said: str) -> None:
+    assert reload.cause(output) == said
+
+
+class Host:
+    """An engine with one container that mounts a directory, and the program that reads it."""
+
+    def __init__(self, places: dict[str, Path], *, code: int = 0, output: str = "", says: str = "loaded") -> None:
+        self.places = places
+        self.trial = (code, output)
+        self.says = says
+        self.read: list[str] = []  # what the program read, each time
+
+    def inspect(self, _: str) -> dict[str, Any]:
+        mounts = [{"Destination": target, "Source": str(path)} for target, path in self.places.items()]
+        return {"Mounts": mounts, "State": {"Pid": os.getpid()}}
+
+    def try_out(self, _: str, spec: Any, __: object, mounts: Any, ___: float) -> tuple[int, str]:
+        assert spec["entrypoint"] == ["check"]
+        assert all(read_only for _, read_only in mounts.values())
+        return self.trial
+
+    def signal(self, _: str, name: str) -> int:
+        assert name == "SIGHUP"
+        self.read.append((self.places["/etc/c"] / "a").read_text())
+        return os.getpid()
+
+    def lines_since(self, _: str, __: float) -> list[str]:
+        return [f"now {self.says}"] if self.read else []
+
+
+def declared(text: str) -> Any:
+    parsed = spec.parse(
+        {
+            "image": "i",
+            "entrypoint": ["e"],
+            "user": ME,
+            "healthcheck": {"command": ["true"]},
+            "config": {"/etc/c": {"a": text}},
+            "reload": {"check": ["check"], "says": "loaded"},
+        },
+        "test",
+    )
+    return {**parsed, "image_id": "i"}
+
+
+def running(state: Path, **answers: Any) -> tuple[Host, Files]:
+    files = Files(str(state), Store(str(state), {}, {}))
+    files.mounts("c", declared("old\n"))
+    places = {target: one.path for target, one in files.directories("c", declared("old\n")).items()}
+    return Host(places, **answers), files
+
+
+def reloader(host: Host, files: Files) -> reload.Reloader:
+    return reload.Reloader(cast("Any", host), files, {"c": declared("one\nnew\n")}, {})
+
+
+def test_a_configuration_that_is_not_valid_is_refused_with_its_line_and_nothing_is_touched(tmp_path: Path) -> None:
+    host, files = running(tmp_path, code=1, output="[error] no such word in /etc/c/a:2\nsorry")
+    before = sorted(tmp_path.rglob("*"))
+    actions = [Action("keep", "k", []), Action("reload", "c", ["config"], "id")]
+    applier = Applier(cast("Any", host), files, {"c": declared("one\nnew\n")})
+    with pytest.raises(ApplyError) as refused:
+        applier.refuse_invalid(actions)
+    said = str(refused.value)
+    assert "c: its new configuration is not valid, so nothing was touched: [error] no such word in /etc/c/a:2" in said
+    assert "Line 2 of /etc/c/a is: new\n" in said
+    assert "sorry" not in said
+    assert sorted(tmp_path.rglob("*")) == before
+    assert host.read == []
+
+
+@pytest.mark.parametrize("kind", ["keep", "create", "start"])
+def test_only_what_runs_and_gets_new_files_is_checked(tmp_path: Path, kind: Any) -> None:
+    host, files = running(tmp_path, code=1)
+    Applier(cast("Any", host), files, {"c": declared("new")}).refuse_invalid([Action(kind, "c", [])])
+
+
+def test_a_reload_is_recorded_for_the_container_and_the_directory_that_it_mounts(tmp_path: Path) -> None:
+    host, files = running(tmp_path)
+    reloader(host, files).reload(Action("reload", "c", [], "id"))
+    assert host.read == ["one\nnew\n"]
+    loaded = files.loaded.read("c")
+    assert loaded
+    assert (loaded["id"], loaded["ended"], loaded["spec"]) == ("id", True, declared("one\nnew\n"))
+    assert loaded["version"] == host.places["/etc/c"].parent.name
+
+
+def test_a_run_that_is_killed_before_the_end_leaves_a_reload_that_is_done_again(tmp_path: Path) -> None:
+    host, files = running(tmp_path)
+
+    class PowerCutError(BaseException):
+        """The end of the process."""
+
+    def cut(*_: object) -> int:
+        raise PowerCutError
+
+    host.signal = cut  # type: ignore[method-assign]
+    with pytest.raises(PowerCutError):
+        reloader(host, files).reload(Action("reload", "c", [], "id"))
+    loaded = files.loaded.read("c")
+    assert loaded
+    assert loaded["ended"] is False
+
+
+def test_a_container_that_does_not_take_its_files_gets_the_earlier_ones_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reload, "RELOAD_SECONDS", 0.1)
+    host, files = running(tmp_path, says="[emerg] no")
+    with pytest.raises(ApplyError, match=r"\[emerg\] no\nc runs on with its earlier files"):
+        reloader(host, files).reload(Action("reload", "c", [], "id"))
+    assert host.read == ["one\nnew\n", "old\n"]  # told again, in case it took them late
+    assert files.loaded.read("c") is None
+
+
+def worker(pid: int, started: int, title: str = "worker is shutting down", memory: int = 10 * MEGABYTE) -> Process:
+    return Process(pid, started, title, memory)
+
+
+OLD: Any = {"title": "is shutting down", "generations": 3}
+
+
+@pytest.mark.parametrize(
+    ("processes", "memory", "ended"),
+    [
+        ([worker(1, 100), worker(2, 110), worker(3, 900), worker(9, 2000, "worker")], 500, []),
+        ([worker(1, 100), worker(2, 110), worker(3, 900), worker(4, 1500), worker(9, 2000, "worker")], 500, [1, 2]),
+        ([worker(1, 100), worker(3, 900), worker(9, 2000, "worker")], 50, [1]),
+        ([worker(9, 2000, "worker")], 10, []),
+    ],
+    ids=["few", "too many reloads", "too little memory", "never the newest"],
+)
+def test_the_oldest_reloads_end_where_there_are_too_many(
+    processes: list[Process], memory: int, ended: list[int]
+) -> None:
+    assert reload.too_many(processes, OLD, memory * MEGABYTE) == ended
