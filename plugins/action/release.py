@@ -11,6 +11,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy import (
     network_preflight,
     network_steps,
     preflight,
+    tags,
 )
 from ansible_collections.sse.platform.plugins.module_utils.deploy.notices import notices
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, secret, segments
@@ -30,13 +31,17 @@ class ActionModule(ControllerAction):
     OPTIONS: ClassVar = {"projects": {"type": "dict", "required": True}}
 
     def decide(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Return the facts ``releases``, ``notices`` (guarantees that this host does not give) and ``network_steps``
-        (which networks to make, and which to drop when nothing is on them any more).
+        """Return the facts ``releases``, ``notices`` (guarantees that this host does not give), ``network_steps``
+        (which networks to make, and which to drop when nothing is on them any more) and ``run_scope`` (the services
+        that --tags and --skip-tags leave).
         """
         projects: dict[str, list[str]] = arguments["projects"]
         settings: Settings = self.variable("settings")
         host: HostFacts = self.variable("host")
         declared: dict[str, Json] = self.variable("stack_declarations")
+        wanted, skipped = (self.variables.get(name) or [] for name in ("ansible_run_tags", "ansible_skip_tags"))
+        if unknown := list(tags.problems(wanted, skipped, declared)):
+            raise AnsibleActionFail("\n- ".join(["There is no such tag; nothing was changed.", *unknown]))
         # A project without names takes all services that are left, so these are all projects. Else there may be others.
         some = all(projects.values())
         releases: list[Release] = []
@@ -59,7 +64,8 @@ class ActionModule(ControllerAction):
                 raise AnsibleActionFail("\n- ".join([f"{what}; nothing was changed.", *dict.fromkeys(found)]))
         steps = network_steps.network_steps(settings, host, releases)
         notes = notices(settings, host)
-        return {"ansible_facts": {"releases": releases, "notices": notes, "network_steps": steps}}
+        facts = {"releases": releases, "notices": notes, "network_steps": steps}
+        return {"ansible_facts": {**facts, "run_scope": tags.scope(wanted, skipped, declared)}}
 
     def _releases(
         self, projects: dict[str, list[str]], declared: dict[str, Json], settings: Settings, host: HostFacts

@@ -20,6 +20,8 @@ def summary(releases: list[Release], result: Json, images: Choice, notices: list
     :param images: the fact of the same name
     :param notices: guarantees that this host does not give
     """
+    if "outcomes" not in result:
+        return ["No container was looked at or changed, because --tags or --skip-tags leaves no service."]
     lines: list[str] = []
     for release, outcome in zip(releases, result["outcomes"], strict=True):
         kinds = Counter(action["kind"] for action in outcome["actions"])

@@ -136,6 +136,11 @@ def present(module: AnsibleModule) -> None:
     except EXPECTED as error:
         report.record(str(error))
         module.fail_json(msg=str(error) if module.check_mode else report.failure(error), **result_of(report))
+    if report.stale:
+        module.warn(
+            f"The settings of {', '.join(report.stale)} changed, too, and this run leaves them as they are: "
+            f"./sse up --tags {','.join([*options['services'], *report.stale])} includes them."
+        )
     result = result_of(report)
     if options["verify"] and not module.check_mode:
         patience = READY_SECONDS if result["changed"] else 0

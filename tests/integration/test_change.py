@@ -51,6 +51,16 @@ def test_a_changed_variable_touches_only_its_service_and_is_named(stack: Stack) 
     assert "environment.SSE_MAX_BODY_BYTES: absent -> 200000" in run.output
 
 
+def test_a_run_of_some_services_is_honest_about_the_others(stack: Stack) -> None:
+    before = stack.ids()
+    unknown = stack.fail("--tags", "ap")
+    assert "nothing was changed" in unknown
+    assert "--tags ap: did you mean app?" in unknown
+    unaware = stack.fail("--tags", "app", "-e", "app_replicas=4")
+    assert "run `./sse up --tags app,nginx,prometheus`" in unaware
+    assert stack.ids() == before
+
+
 def test_replicas_change_one_at_a_time_and_no_publish_fails(stack: Stack) -> None:
     others_down: list[str] = []
     stopped: list[int] = []

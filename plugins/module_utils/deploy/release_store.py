@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -18,6 +19,8 @@ from ansible_collections.sse.platform.plugins.module_utils.model.release import 
 
 if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Release, Spec, StoredRelease
+
+KNOWN_ON_THE_HOST = ("image_id", "fingerprints")  # the keys of a spec that a release from the controller lacks
 
 
 def parse(text: str) -> StoredRelease:
@@ -57,6 +60,11 @@ def limited(release: Release, latest: StoredRelease | None, services: list[str])
         raise spec.SpecError("network_layout differs from what runs: run `./sse up` without --tags")
     if has_ipv6(latest) != has_ipv6(release):
         raise spec.SpecError("network_ipv6 differs from what runs: run `./sse up` without --tags")
+    if unaware := uninformed(release, latest, services):
+        raise spec.SpecError(
+            f"{', '.join(services)} would have other containers than before, and {', '.join(unaware)} would not know "
+            f"them: run `./sse up --tags {','.join([*services, *unaware])}`, or `./sse up` without --tags"
+        )
     kept = {name: one for name, one in latest["containers"].items() if one["service"] not in services}
     taken = {name: one for name, one in release["containers"].items() if one["service"] in services}
     merged = {**kept, **taken}
@@ -65,6 +73,44 @@ def limited(release: Release, latest: StoredRelease | None, services: list[str])
     kept_checks = [one for one in latest.get("checks", checks) if one["service"] not in services]
     taken_checks = [one for one in checks if one["service"] in services]
     return {**release, "containers": {name: merged[name] for name in order}, "checks": [*kept_checks, *taken_checks]}
+
+
+def uninformed(release: Release, latest: StoredRelease, services: list[str]) -> list[str]:
+    """Name the other services that speak of containers which a run of these services would add or remove."""
+
+    def names(one: Release) -> set[str]:
+        return {each["container"] for each in one["containers"].values() if each["service"] in services}
+
+    moved = names(release) ^ names(latest)
+    if not moved:
+        return []
+    pattern = re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, sorted(moved)))})(?![\w-])")
+    unaware: dict[str, None] = {}
+    for name, new in release["containers"].items():
+        old = latest["containers"].get(name)
+        if old and new["service"] not in services:
+            spoken = [set(pattern.findall(json.dumps(each).replace("\\n", "\n"))) for each in (old, new)]
+            if spoken[0] != spoken[1]:
+                unaware[new["service"]] = None
+    return list(unaware)
+
+
+def stale(release: Release, latest: StoredRelease | None, services: list[str]) -> list[str]:
+    """Name the services that a run of some services leaves as they are, although their settings changed."""
+    if not services or latest is None:
+        return []
+
+    def wanted(one: Spec) -> dict[str, object]:
+        return {key: value for key, value in one.items() if key not in KNOWN_ON_THE_HOST}
+
+    others = [(one, latest["containers"].get(name)) for name, one in release["containers"].items()]
+    left = [new["service"] for new, _ in others if new["service"] not in services]
+    changed = {
+        new["service"]
+        for new, old in others
+        if old is None or spec.fingerprint(wanted(new)) != spec.fingerprint(wanted(old))
+    }
+    return [name for name in dict.fromkeys(left) if name in changed]
 
 
 def has_ipv6(release: Release) -> bool:

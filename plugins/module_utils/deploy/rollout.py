@@ -22,6 +22,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store 
     newest_releases,
     next_number,
     stack_number,
+    stale,
 )
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import StackFirewall
@@ -69,6 +70,7 @@ class Report:
 
     firewall: list[str] = field(default_factory=list[str])  # one line for each change
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
+    stale: list[str] = field(default_factory=list[str])  # services whose changes --tags leaves for another run
     recorders: list[Recorder] = field(default_factory=list[Recorder])  # at most one; none in check mode
 
     @property
@@ -139,6 +141,7 @@ def run(request: Request, report: Report) -> None:
         if not check:
             report.recorders.append(Recorder(directory, request.meta, stack_number(directory)))
         rollouts = [Rollout(request, release, fresh) for release in request.releases]
+        report.stale.extend(name for one in rollouts for name in one.stale)
         try:
             running = newest_releases(directory)
         except SpecError:
@@ -167,7 +170,9 @@ class Rollout:
         self.store = Store(request.state_directory, request.secrets, release.get("secrets", {}))
         self.files = Files(request.state_directory, self.store)
         self.releases = ReleaseStore(request.state_directory, release["project"])
-        self.release = limited(release, self.releases.latest(), request.services)
+        latest = self.releases.latest()
+        self.release = limited(release, latest, request.services)
+        self.stale = stale(release, latest, request.services)
 
     def preview(self) -> Outcome:
         """Plan and touch nothing. This works on a host without an engine, too."""

@@ -12,6 +12,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store 
     limited,
     newest_releases,
     next_number,
+    stale,
 )
 from ansible_collections.sse.platform.plugins.module_utils.model import release
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
@@ -54,6 +55,44 @@ def test_limiting_takes_named_services_and_keeps_the_rest_as_it_was() -> None:
     older: Any = {key: value for key, value in old.items() if key != "checks"}
     assert limited(new, older, ["app"]).get("checks") == new["checks"][::-1]
     assert limited(new, None, ["app"]) == new
+
+
+def pair(count: int, upstream: int, network: Any = NETWORK, **environment: str) -> Any:
+    """A release of replicas, and of a proxy that knows some of them."""
+    user = {"entrypoint": ["x"], "user": "1:1", "healthcheck": {"command": ["true"]}, "image": "old"}
+    known = " ".join(f"app-{number}:8000" for number in range(1, upstream + 1))
+    return release.build(
+        {
+            "app": {"containers": {f"app-{n}": {**user, "address": 20 + n} for n in range(1, count + 1)}},
+            "proxy": {"containers": {"proxy": {**user, "address": 10, "environment": {"TO": known, **environment}}}},
+        },
+        stack="s",
+        project="p",
+        networks={"network": network},
+        references={"old": "old"},
+        unavailable={},
+        checks=[],
+    )
+
+
+@pytest.mark.parametrize("count", [10, 12])
+def test_replicas_that_a_service_outside_of_the_run_would_not_know_are_refused(count: int) -> None:
+    latest, wanted = stored(pair(11, 11)), pair(count, count)
+    with pytest.raises(SpecError) as refused:
+        limited(wanted, latest, ["app"])
+    assert "proxy would not know them: run `./sse up --tags app,proxy`" in str(refused.value)
+    assert len(limited(wanted, latest, ["app", "proxy"])["containers"]) == count + 1
+    assert len(limited(pair(count, 11), latest, ["app"])["containers"]) == count + 1  # it knows as many as before
+
+
+def test_a_change_that_a_run_of_some_services_leaves_is_named() -> None:
+    latest = stored(pair(2, 2))
+    for one in latest["containers"].values():
+        one["image_id"] = "sha256:1"  # as the host adds it
+    assert stale(pair(2, 2), latest, ["app"]) == []
+    assert stale(pair(2, 2, LEVEL="debug"), latest, ["app"]) == ["proxy"]
+    assert stale(pair(2, 2, LEVEL="debug"), latest, ["app", "proxy"]) == []
+    assert stale(pair(2, 2, LEVEL="debug"), latest, []) == []
 
 
 def test_a_run_of_some_services_does_not_switch_ipv6() -> None:
