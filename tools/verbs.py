@@ -176,6 +176,17 @@ VERBS: dict[str, Verb] = {
         purpose="Restart containers one at a time, and wait until each one is healthy.",
         examples=(("restart app", "restart every replica"), ("restart app-1 redis", "restart these two")),
     ),
+    "reload": Verb(
+        group="work",
+        purpose="Have services read their files anew, after a check. No connection ends.",
+        examples=(
+            ("reload nginx", "check the files of NGINX as they are on the host, and have it read them"),
+            ("reload nginx prometheus", "do so with both"),
+        ),
+        arguments=(Argument("SERVICE", "a service or container that can reload", "asked_services", many=True),),
+        settings=("stack_name", "stack_state_directory", "nginx_drain_seconds"),
+        more="After a changed setting or certificate run ./sse up instead: it writes the files, and reloads.",
+    ),
     "probe": Verb(
         group="work",
         purpose="Test the connection from a container (or the host) to another, and say why it fails.",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import os
 import re
 import signal
@@ -16,12 +17,12 @@ from ansible_collections.sse.platform.plugins.module_utils.engine.client import 
 from ansible_collections.sse.platform.plugins.module_utils.host import processes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
     from ansible_collections.sse.platform.plugins.module_utils.host.processes import Process
     from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import OldProcesses, Reload, Spec
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import OldProcesses, Release, Reload, Spec
 
 CHECK_SECONDS = 60.0  # a check reads some files; on a machine that is busy starting containers it waits its turn
 RELOAD_SECONDS = 30.0  # until a container says that it has read its files
@@ -68,6 +69,30 @@ class Reloader:
                 f"Its own program says so: `{' '.join(reload['check'])}`, exit code {code}.\n"
                 "Next: correct the setting that this text comes from, and run `./sse up` again."
             )
+
+    def again(self, name: str, container: str) -> None:
+        """Have a running container read its files as they are on the host, after a check.
+
+        :raises ApplyError: they are not valid, and it goes on with what it has read before
+        """
+        spec = self.containers[name]
+        reload = spec.get("reload")
+        if not reload:
+            raise ApplyError(f"{name}: its service declares no way to reload")
+        inspected = self.engine.inspect(container)
+        if not inspected["State"]["Running"] or inspected["State"]["Paused"]:
+            raise ApplyError(f"{name} does not run, so it can't reload. Run `./sse up`, which starts it.")
+        mounts = {one["Destination"]: (one["Source"], True) for one in inspected["Mounts"] or []}
+        read = {target: mount for target, mount in mounts.items() if target not in spec["data"]}
+        trial: Spec = {**spec, "entrypoint": reload["check"], "command": [], "init": False}
+        code, output = self.engine.try_out(f"{name}-trial", trial, self.labels, read, CHECK_SECONDS)
+        if code != 0:
+            raise ApplyError(
+                f"{name}: its files are not valid, so it did not get the signal to read them: {cause(output)}\n"
+                f"Its own program says so: `{' '.join(reload['check'])}`, exit code {code}.\n"
+                "Next: if you changed a file on the host, `./sse up` writes it as it was."
+            )
+        self.signalled(container, name, reload)
 
     def reload(self, action: Action) -> None:
         """Write a running container's files in place and have it read them; it loses no connection.
@@ -122,6 +147,30 @@ class Reloader:
             time.sleep(PAUSE)
         if old:
             handed_over(first, earlier, old)
+
+
+def chosen(releases: Sequence[Release], words: Sequence[str]) -> list[tuple[Release, str]]:
+    """Return the containers with these names or of these services, each with its release.
+
+    :raises ApplyError: for a word that means no container, or one that can't reload; it names those that can
+    """
+    containers = [(release, name, spec) for release in releases for name, spec in release["containers"].items()]
+    able = sorted({spec["container"] for _, _, spec in containers if spec.get("reload")})
+    can = f"These can: {', '.join(able)}." if able else "No service here can: run `./sse up` once."
+    found: list[tuple[Release, str]] = []
+    for word in words:
+        meant = [one for one in containers if word in {one[1], one[2]["service"], one[2]["container"]}]
+        if not meant:
+            near = difflib.get_close_matches(word, able, n=1)
+            ask = f" Did you mean {near[0]!r}?" if near else ""
+            raise ApplyError(f"There is no service or container {word!r}.{ask} Not every service can reload. {can}")
+        if unable := [name for _, name, spec in meant if not spec.get("reload")]:
+            raise ApplyError(
+                f"{unable[0]} can't read its files anew while it runs: its service declares no key `reload`. {can} "
+                f"`./sse restart {word}` restarts it."
+            )
+        found += [(release, name) for release, name, _ in meant if (release, name) not in found]
+    return found
 
 
 def handed_over(first: int, earlier: set[int], old: OldProcesses) -> None:

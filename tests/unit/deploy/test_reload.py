@@ -51,7 +51,7 @@ class Host:
 
     def inspect(self, _: str) -> dict[str, Any]:
         mounts = [{"Destination": target, "Source": str(path)} for target, path in self.places.items()]
-        return {"Mounts": mounts, "State": {"Pid": os.getpid()}}
+        return {"Mounts": mounts, "State": {"Pid": os.getpid(), "Running": True, "Paused": False}}
 
     def try_out(self, _: str, spec: Any, __: object, mounts: Any, ___: float) -> tuple[int, str]:
         assert spec["entrypoint"] == ["check"]
@@ -173,3 +173,38 @@ def test_the_oldest_reloads_end_where_there_are_too_many(
     processes: list[Process], memory: int, ended: list[int]
 ) -> None:
     assert reload.too_many(processes, OLD, memory * MEGABYTE) == ended
+
+
+def test_a_container_reads_its_files_again_as_they_are_after_a_check(tmp_path: Path) -> None:
+    host, files = running(tmp_path)
+    reloader(host, files).again("c", "id")
+    assert host.read == ["old\n"]
+    refusing, files = running(tmp_path, code=1, output="[error] no")
+    with pytest.raises(ApplyError, match=r"c: its files are not valid, .*: \[error\] no"):
+        reloader(refusing, files).again("c", "id")
+    assert refusing.read == []
+
+
+RELEASE: Any = {
+    "containers": {
+        "s-web": {"service": "web", "container": "web", "reload": {"check": ["c"]}},
+        "s-app-1": {"service": "app", "container": "app-1"},
+    }
+}
+
+
+@pytest.mark.parametrize("word", ["web", "s-web"])
+def test_a_service_that_can_reload_is_found_by_each_of_its_names(word: str) -> None:
+    assert reload.chosen([RELEASE], [word, "web"]) == [(RELEASE, "s-web")]
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("wed", "no service or container 'wed'. Did you mean 'web'\\? Not every service can reload. These can: web"),
+        ("app", "s-app-1 can't read its files anew while it runs: .* These can: web. `./sse restart app` restarts it"),
+    ],
+)
+def test_what_is_unknown_or_cannot_reload_is_refused_with_those_that_can(word: str, said: str) -> None:
+    with pytest.raises(ApplyError, match=said):
+        reload.chosen([RELEASE], ["web", word])

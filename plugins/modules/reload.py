@@ -1,0 +1,97 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""Have running containers read their files anew."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: reload
+short_description: Have services read their files anew
+version_added: 0.1.0
+description:
+  - Has the program of each service check the files that its container has mounted, in a throwaway container without
+    network. Then the running container gets the signal to read them, and the module waits until it has done so.
+  - No container is replaced or restarted, and no stream ends.
+extends_documentation_fragment: [sse.platform.attributes, sse.platform.stack.directory]
+attributes:
+  check_mode: {support: full, details: Nothing is checked and no container gets a signal.}
+  diff_mode: {support: none}
+options:
+  state_directory: {required: true}
+  services:
+    description: Services or containers, such as V(nginx). Each of them must declare the key C(reload).
+    type: list
+    elements: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Have NGINX read its files anew
+  sse.platform.reload:
+    state_directory: /var/lib/sse-platform
+    services: [nginx]
+"""
+
+RETURN = r"""
+lines:
+  description: One line for each container that was reloaded.
+  returned: always
+  type: list
+  elements: str
+"""
+
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
+from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
+from ansible_collections.sse.platform.plugins.module_utils.deploy.reload import Reloader, chosen
+from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout import lock
+from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
+from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
+
+
+def reloaded(engine: Engine, directory: str, release: Release, name: str) -> str:
+    """Have one container read its files anew; return a line about it."""
+    labels = {"stack": release["stack"], "project": release["project"]}
+    files = Files(directory, Store(directory, {}, release.get("secrets", {})))
+    begun = time.monotonic()
+    Reloader(engine, files, release["containers"], labels).again(name, name)
+    return f"{name} has read its files anew ({time.monotonic() - begun:.1f} s); its connections go on"
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "state_directory": {"type": "path", "required": True},
+            "services": {"type": "list", "elements": "str", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    options = module.params
+    directory = options["state_directory"]
+    try:
+        releases = newest_releases(directory)
+        if not releases:
+            module.fail_json(
+                msg=f"There is no release in {directory}: nothing was deployed here. Run `./sse up` first."
+            )
+        wanted = chosen(releases, options["services"])
+        if module.check_mode:
+            module.exit_json(changed=False, lines=[f"{name} would read its files anew" for _, name in wanted])
+        engine = Engine()
+        with lock(directory):
+            lines = [reloaded(engine, directory, release, name) for release, name in wanted]
+        module.exit_json(changed=True, lines=lines)
+    except EngineError as error:
+        module.fail_json(msg=f"{error}. Is the engine running? `./sse up` starts it.")
+    except (ApplyError, SpecError) as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()
