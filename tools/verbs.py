@@ -104,6 +104,16 @@ VERBS: dict[str, Verb] = {
         settings=("stack_name", "verify_matrix"),
         findings="something does not work; each finding says what, and how to mend it",
     ),
+    "drift": Verb(
+        group="look",
+        purpose="Compare the host with the release that was applied, and say what somebody changed.",
+        examples=(
+            ("drift", "list what differs, and change nothing"),
+            ("drift -i inventory/vm", "the same on the hosts of another inventory, for instance from cron"),
+        ),
+        settings=("stack_name", "stack_state_directory"),
+        findings="something differs; `./sse up` mends it",
+    ),
     "doctor": Verb(
         group="look",
         purpose="Find what is wrong with the host, its engine, networks, containers and ports, and how to mend it.",

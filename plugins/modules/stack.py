@@ -51,6 +51,11 @@ options:
       and the release store keep it.
     type: dict
     default: {}
+  networks_to_make:
+    description: Names of the networks that a run makes. Check mode takes them as absent.
+    type: list
+    elements: str
+    default: []
   verify:
     description: With O(state=present), verify the whole stack afterwards as M(sse.platform.verify) does.
     type: bool
@@ -129,6 +134,7 @@ def present(module: AnsibleModule) -> None:
         parallel=options["parallel"],
         meta=run_meta(options["meta"]),
         check=module.check_mode,
+        networks_to_make=set(options["networks_to_make"]) if module.check_mode else set(),
     )
     report = rollout.Report()
     try:
@@ -206,6 +212,7 @@ def main() -> None:
             "services": {"type": "list", "elements": "str", "default": []},
             "parallel": {"type": "int", "default": 4},
             "meta": {"type": "dict", "default": {}},
+            "networks_to_make": {"type": "list", "elements": "str", "default": []},
             "verify": {"type": "bool", "default": False},
             "delete_data": {"type": "bool", "default": False},
         },

@@ -121,6 +121,12 @@ class Files:
         """Return the directories of a container's data, by where it mounts them."""
         return {target: self.state / "data" / name / below for target, below in spec["data"].items()}
 
+    def known(self, content: str | SecretFile) -> str | None:
+        """Return the text of a file; None where it holds a secret that was given, and is not given now."""
+        if not isinstance(content, str) and self.store.value(content["secret"], make=False) is None:
+            return None
+        return self.text(content, make=False)
+
     def text(self, content: str | SecretFile, *, make: bool) -> str:
         """Return the text of a file."""
         if isinstance(content, str):
@@ -135,7 +141,7 @@ class Files:
         for target, one in self.directories(name, spec).items():
             for file, content in one.files.items():
                 path = one.path / file
-                if what := self.difference(path, self.text(content, make=False), one):
+                if what := self.difference(path, self.known(content), one):
                     read = not one.live and bool(started) and changed(path) < started
                     yield Repair("write", f"{target}/{file}", f"{target}/{file}: {what}", restart=read)
             for stranger in strangers(one):
@@ -150,11 +156,14 @@ class Files:
                 yield Repair("write", target, f"{target}: {directory} belongs to {has} -> {spec['user']}")
 
     @staticmethod
-    def difference(path: Path, text: str, directory: Directory) -> str:
-        """Say how a file on the host differs; an empty text means that it does not."""
+    def difference(path: Path, text: str | None, directory: Directory) -> str:
+        """Say how a file on the host differs; an empty answer means that it does not.
+
+        :param text: what it should hold; None where nobody knows, so that only its presence and permissions count
+        """
         try:
             found = path.lstat()
-            if not stat.S_ISREG(found.st_mode) or path.read_bytes() != text.encode():
+            if not stat.S_ISREG(found.st_mode) or (text is not None and path.read_bytes() != text.encode()):
                 return "content" if directory.live else "was changed on the host"
         except FileNotFoundError:
             return "is missing"

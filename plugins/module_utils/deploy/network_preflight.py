@@ -119,24 +119,28 @@ def _one_network_problems(wanted: Network, settings: Settings, host: HostFacts) 
         if guests:
             yield f"{what} Containers that this stack did not make are on it: detach {', '.join(guests)} first."
     variable = "network_subnet" if segment == "network" else f"network_segment_subnets.{segment}"
-    yield from _overlap_problems(variable, wanted["subnet"], host, name)
+    yield from _overlap_problems(variable, wanted["subnet"], host, wanted)
     if "ipv6" in wanted:
-        yield from _overlap_problems("network_ipv6_subnet", wanted["ipv6"]["subnet"], host, name)
+        yield from _overlap_problems("network_ipv6_subnet", wanted["ipv6"]["subnet"], host, wanted)
 
 
-def _overlap_problems(variable: str, subnet: str, host: HostFacts, network: str) -> Iterator[str]:
-    overlapping, free = overlaps(subnet, host, network)
+def _overlap_problems(variable: str, subnet: str, host: HostFacts, wanted: Network) -> Iterator[str]:
+    overlapping, free = overlaps(subnet, host, wanted["name"], wanted["device"])
     if overlapping:
         proposal = f"{free} is free" if free else "no private network of this size is free"
         yield f"{variable} is '{subnet}': it overlaps {', '.join(overlapping)}; {proposal}."
 
 
-def overlaps(subnet: str, host: HostFacts, network: str) -> tuple[list[str], str | None]:
+def overlaps(subnet: str, host: HostFacts, network: str, device: str = "") -> tuple[list[str], str | None]:
     """Return who else on the host uses addresses of a subnet, each with its place, and a free subnet of its size.
 
     :param network: name of the Docker network that the subnet is for; it does not overlap itself
+    :param device: the bridge that this network has, or will have
     """
-    own_device = next((one["device"] for one in host["networks"] if one["name"] == network), None)
+    # Without an engine nobody lists the networks, and the bridge of this one may have stayed.
+    own_device = next(
+        (one["device"] for one in host["networks"] if one["name"] == network), None if host["engine"] else device
+    )
     owners: dict[str, str] = {}
     for one in host["networks"]:
         if one["name"] != network:

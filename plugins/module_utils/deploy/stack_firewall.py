@@ -93,12 +93,12 @@ class StackFirewall:
         leaving = [one for one in running if one["project"] in projects]
         return self.ensure(rules_by_family([*coming, *others], leaving), check=check)
 
-    def close_to(self, releases: Sequence[Release]) -> list[str]:
-        """Accept what these releases declare and nothing else; return what changed, one line each.
+    def close_to(self, releases: Sequence[Release], *, check: bool = False) -> list[str]:
+        """Accept what these releases declare and nothing else; return what changed or would change, one line each.
 
         :raises FirewallError: where iptables refuses the rules
         """
-        return self.ensure(rules_by_family(releases), check=False)
+        return self.ensure(rules_by_family(releases), check=check)
 
     def is_closed_to(self, releases: Sequence[Release]) -> bool:
         """Tell whether the kernel has the rules of these releases and no others, and calls the chain."""

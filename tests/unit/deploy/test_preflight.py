@@ -214,6 +214,17 @@ def test_the_stacks_own_network_is_no_overlap() -> None:
     assert told(changed, **own) == ""
 
 
+def test_the_bridge_that_a_stopped_engine_leaves_is_no_overlap() -> None:
+    left = {
+        "engine": None,
+        "networks": [],
+        "interfaces": [{"name": "br-sse", "addresses": ["10.99.0.1/24"]}],
+        "routes": [{"destination": "10.99.0.0/24", "device": "br-sse"}],
+    }
+    assert "overlaps" not in told(**left)
+    assert "overlaps interface br-sse" in told(**{**left, "engine": ENGINE})
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -1,0 +1,92 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""Drift: what differs on the host from the releases that were applied, because somebody changed it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ansible_collections.sse.platform.plugins.module_utils.deploy import plan_text
+from ansible_collections.sse.platform.plugins.module_utils.deploy.network_steps import network_difference
+from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
+from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout import Request, Rollout
+from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import StackFirewall
+from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
+from ansible_collections.sse.platform.plugins.module_utils.host.engine_facts import describe_networks
+from ansible_collections.sse.platform.plugins.module_utils.model.connections import networks_of
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
+from ansible_collections.sse.platform.plugins.module_utils.model.plan import leftovers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Json, Release, RunMeta, StoredRelease
+
+MEND = ("./sse up",)
+# A look writes nothing into the history.
+NOBODY: RunMeta = {"asked": "drift", "who": "", "where": "", "when": "", "commit": "", "why": "", "given": {}}
+DAEMON = "/etc/docker/daemon.json"
+
+
+def find(stack: str, state_directory: str, daemon: Json) -> list[Finding]:
+    """Compare the host with the newest releases that were applied. Nothing is changed.
+
+    :param daemon: the keys of the engine's configuration that differ from the settings, each with its wanted value
+    :raises EngineError: no engine answers, or nothing was deployed
+    :raises SpecError, ForeignContainerError: a release is damaged, or somebody else's container has one of our names
+    """
+    releases = newest_releases(state_directory)
+    if not releases:
+        raise EngineError(f"there is no release in {state_directory}: nothing was deployed here. Run `./sse up` first")
+    engine = Engine()
+    return [
+        *(Finding("engine", DAEMON, f"{key} is not {wanted}", "the settings", MEND) for key, wanted in daemon.items()),
+        *of_networks(engine, releases),
+        *(
+            Finding("firewall", one.partition(":")[0], "its rules differ", one, MEND)
+            for one in StackFirewall(stack, state_directory).close_to(releases, check=True)
+        ),
+        *(finding for release in releases for finding in of_project(engine, release, state_directory)),
+    ]
+
+
+def of_networks(engine: Engine, releases: list[StoredRelease]) -> Iterator[Finding]:
+    """Compare the networks of the releases with those of the engine."""
+    listing = engine.ask(engine.questions.networks) or []
+    present = {one["name"]: one for one in describe_networks(listing, [])}
+    for name, wanted in networks_of(releases).items():
+        if name not in present:
+            yield Finding("network", name, "it is gone", "the engine has no network of this name", MEND)
+        elif different := network_difference(wanted, present[name]):
+            yield Finding("network", name, "; ".join(different), "docker network inspect", MEND)
+
+
+def of_project(engine: Engine, release: StoredRelease, state_directory: str) -> Iterator[Finding]:
+    """Compare the containers of one project with its release."""
+    rollout = Rollout(Request([release], state_directory, {}, [], 1, NOBODY, check=True), release, release["number"])
+    observed = engine.containers()
+    cleared = leftovers(observed, release["stack"], release["project"])
+    observed = [one for one in observed if one.id not in {action.id for action in cleared}]
+    planned = rollout.compare(engine, with_images(release, engine), observed, rollout.made_from(observed), cleared)
+    for action in planned.actions:
+        if action.changes:
+            heading = plan_text.line(action)
+            yield Finding("container", action.container, heading, f"release {release['number']}", MEND)
+
+
+def with_images(release: Release, engine: Engine) -> Release:
+    """Return a stored release with the ids that its images' references have now."""
+    return {
+        **release,
+        "containers": {
+            name: {**spec, "image_id": engine.image_id(spec["image"])} for name, spec in release["containers"].items()
+        },
+    }
+
+
+def report(findings: list[Finding]) -> str:
+    """Return the drift for people: one line for each difference."""
+    if not findings:
+        return "No drift: what is there is what was applied."
+    count = "1 thing differs" if len(findings) == 1 else f"{len(findings)} things differ"
+    lines = [one.wrong if one.rule == "container" else f"~ {one.rule} {one.subject}: {one.wrong}" for one in findings]
+    return "\n".join([f"Drift: {count} from what was applied. ./sse up mends it.", *lines])

@@ -1,0 +1,169 @@
+"""Whatever somebody does to a running stack, drift names it, one `up` mends it, and nothing else is touched.
+
+SSE_VANDALISM=100 makes a hundred random sequences more (about 40 minutes).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from ansible_collections.sse.platform.tests.integration.stack import Stack
+
+RANDOM_SEQUENCES = int(os.environ.get("SSE_VANDALISM", "0"))
+ANY = ("app-1", "app-2", "app-3", "nginx", "redis-master", "prometheus", "node-exporter")
+
+
+class Act(NamedTuple):
+    """One thing that somebody does by hand."""
+
+    does: Callable[[Stack, Any], None]
+    named: str  # what drift says of it, with {c} for the container
+    victims: tuple[str, ...] = ANY  # by short name
+    restarts: bool = False  # the victim cannot be mended while it runs
+
+
+def detach(stack: Stack, victim: Any) -> None:
+    stack.engine.networks.get(f"{stack.name}-network").disconnect(victim, force=True)
+
+
+def stop_and_detach(stack: Stack, victim: Any) -> None:
+    victim.kill()
+    detach(stack, victim)
+
+
+def attach_elsewhere(stack: Stack, victim: Any) -> None:
+    stack.engine.networks.get("bridge").connect(victim)
+
+
+def attach_without_address(stack: Stack, victim: Any) -> None:
+    detach(stack, victim)
+    stack.engine.networks.get(f"{stack.name}-network").connect(victim)
+
+
+def limit(_: Stack, victim: Any) -> None:
+    victim.update(mem_limit="500m", memswap_limit="500m", restart_policy={"Name": "no"})
+
+
+def mounted(victim: Any, target: str) -> Path:
+    """Return the directory of the host that a container has mounted."""
+    return next(Path(one["Source"]) for one in victim.attrs["Mounts"] if one["Destination"] == target)
+
+
+def edit(_: Stack, victim: Any) -> None:
+    path = mounted(victim, "/etc/nginx") / "nginx.conf"
+    path.write_text(path.read_text() + "# edited\n")
+
+
+def delete_file(_: Stack, victim: Any) -> None:
+    (mounted(victim, "/etc/nginx") / "nginx.conf").unlink()
+
+
+def delete_config(_: Stack, victim: Any) -> None:
+    shutil.rmtree(mounted(victim, "/etc/prometheus"))
+
+
+def delete_data(_: Stack, victim: Any) -> None:
+    shutil.rmtree(mounted(victim, "/data"))
+
+
+def take_data(_: Stack, victim: Any) -> None:
+    os.chown(mounted(victim, "/data"), 4242, 4242)
+
+
+def flush(stack: Stack, _: Any) -> None:
+    chains = subprocess.run(["iptables", "-S"], check=True, capture_output=True, text=True).stdout
+    chain = next(
+        line.split()[1] for line in chains.splitlines() if line.startswith("-N") and stack.name in line.lower()
+    )
+    subprocess.run(["iptables", "-F", chain], check=True)
+
+
+ACTS = [
+    Act(detach, "connect to {n} (was detached)"),
+    Act(stop_and_detach, "start {c}: is exited; connect to {n} (was detached)", restarts=True),
+    Act(attach_elsewhere, "disconnect from bridge (not declared)"),
+    Act(attach_without_address, "connect to {n} as "),
+    Act(limit, "restart: no -> unless-stopped"),
+    Act(lambda _, victim: victim.update(cpu_shares=64), "CpuShares is 64, and nothing declares it", restarts=True),
+    Act(edit, "/etc/nginx/nginx.conf: was changed on the host", ("nginx",)),
+    Act(delete_file, "/etc/nginx/nginx.conf: is missing", ("nginx",)),
+    Act(delete_config, "/etc/prometheus/prometheus.yml: is missing", ("prometheus",), restarts=True),
+    Act(delete_data, "is gone; it is made again and is empty", ("redis-master",), restarts=True),
+    Act(take_data, "belongs to 4242:4242", ("redis-master",)),
+    Act(flush, "firewall", ()),
+    Act(lambda _, victim: victim.pause(), "start {c}: is paused"),
+    Act(lambda _, victim: victim.kill(), "start {c}: is exited", restarts=True),
+    Act(lambda _, victim: victim.remove(force=True), "+ {c} (new)", restarts=True),
+]
+
+
+def table() -> list[list[Act]]:
+    """Return every act once, several together, so that each act costs no run of its own."""
+    return [ACTS[start::4] for start in range(4)]
+
+
+def by_chance(seed: int) -> list[Act]:
+    chance = random.Random(seed)
+    return chance.sample(ACTS, chance.randint(1, 5))
+
+
+SEQUENCES = [*table(), *(by_chance(seed) for seed in range(RANDOM_SEQUENCES))]
+
+
+def choose(acts: list[Act], seed: int) -> list[tuple[Act, str]]:
+    """Give each act a victim of its own; an act that finds none is left out."""
+    chance, taken, found = random.Random(seed), set[str](), list[tuple[Act, str]]()
+    for act in sorted(acts, key=lambda act: len(act.victims)):
+        free = [name for name in act.victims if name not in taken]
+        if free or not act.victims:
+            victim = chance.choice(free) if free else ""
+            taken.add(victim)
+            found.append((act, victim))
+    return found
+
+
+@pytest.mark.parametrize("number", range(len(SEQUENCES)))
+def test_whatever_is_done_to_a_stack_is_named_and_mended_and_nothing_else_is_touched(
+    deployed: Stack, number: int
+) -> None:
+    deployed.up()
+    chosen = choose(SEQUENCES[number], number)
+    for act, victim in chosen:
+        act.does(deployed, deployed.container(victim) if victim else None)
+    before = deployed.ids()
+
+    drift = deployed.play("drift")
+    assert drift.code != 0, drift.output
+    planned = deployed.play("site", "--check").output
+    mended = deployed.up().output
+    for act, victim in chosen:
+        said = act.named.format(c=f"{deployed.name}-{victim}", n=f"{deployed.name}-network")
+        for output in (drift.output, planned, mended):
+            assert any(said in line and victim in line for line in output.splitlines()), f"{said}\n{output}"
+
+    may_restart = {f"{deployed.name}-{victim}" for act, victim in chosen if act.restarts}
+    touched = {name for name, one in deployed.ids().items() if before.get(name) != one}
+    assert touched <= may_restart
+    again = deployed.play("drift")
+    assert again.code == 0, again.output
+
+
+def test_a_network_that_is_gone_is_made_and_every_container_is_back_on_it_without_a_restart(deployed: Stack) -> None:
+    deployed.up()
+    before = deployed.ids()
+    network = deployed.engine.networks.get(f"{deployed.name}-network")
+    for container in network.containers:
+        network.disconnect(container, force=True)
+    network.remove()
+    drift = deployed.play("drift")
+    assert f"network {network.name}: it is gone" in drift.output
+    deployed.up()
+    assert deployed.ids() == before
+    assert deployed.play("drift").code == 0
