@@ -10,6 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.held_connections import held
 from ansible_collections.sse.platform.plugins.module_utils.deploy.reload import Reloader
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.engine.health import check_health
@@ -201,11 +202,8 @@ class Applier:
             put_back()
             raise
         try:
-            self.engine.stop(action.id, spec["stop_timeout"])
-            self.engine.rename(action.id, f"{name}-previous")
-            self.engine.rename(made, name)
-            self.engine.start(made)
-            self.wait_until_healthy(made, name, patient=True)
+            with held(name, spec):
+                self.exchange(action, made)
         except (ApplyError, EngineError) as error:
             self.engine.remove(made)
             put_back()
@@ -214,6 +212,15 @@ class Applier:
             raise ApplyError(f"{error}\nThe earlier {name} is back and runs.") from error
         self.engine.remove(action.id)
         self.files.loaded.forget(name)
+
+    def exchange(self, action: Action, made: str) -> None:
+        """Stop the old container, start the new one in its place, and wait until it is healthy."""
+        name = action.container
+        self.engine.stop(action.id, self.containers[name]["stop_timeout"])
+        self.engine.rename(action.id, f"{name}-previous")
+        self.engine.rename(made, name)
+        self.engine.start(made)
+        self.wait_until_healthy(made, name, patient=True)
 
     def make(self, name: str, temporary: str) -> str:
         """Create a container with our labels under a name; return its id."""
