@@ -63,8 +63,24 @@ VERBS: dict[str, Verb] = {
             *("stack_name", "app_replicas", "exposure_profile", "network_subnet", "network_layout"),
             *("images_source", "docker_restart_allowed"),
         ),
+        options=(Option("--why", "why; the history keeps it", "asked_why", value="WHY", short="-m"),),
         playbook="site",
         more="Run it again whenever you like: it changes only what differs.",
+    ),
+    "rollback": Verb(
+        group="deploy",
+        purpose="Go back to an earlier release of the whole stack, with the images that it had. Then verify it.",
+        examples=(
+            ("rollback", "go back to the release before the last one"),
+            ("rollback 3 --check --diff", "show what going back to release 3 would change, and change nothing"),
+        ),
+        arguments=(
+            Argument("N", "the number of the release; `./sse releases` lists them", "asked_release", required=False),
+        ),
+        options=(Option("--why", "why; the history keeps it", "asked_why", value="WHY", short="-m"),),
+        settings=("stack_name", "network_recreate_allowed"),
+        more="It becomes a new release, so a rollback can be rolled back. Nothing is downloaded. Secrets keep their\n"
+        "values, and data stay as they are: a release that cannot read them is refused.",
     ),
     "dashboard": Verb(
         group="deploy",

@@ -14,6 +14,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy import (
     tags,
 )
 from ansible_collections.sse.platform.plugins.module_utils.deploy.notices import notices
+from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import has_ipv6
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, secret, segments
 from ansible_collections.sse.platform.plugins.module_utils.model.release import build
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
@@ -28,13 +29,18 @@ if TYPE_CHECKING:
 class ActionModule(ControllerAction):
     """Builds and judges the release on the controller, from what `host_info` saw on the host."""
 
-    OPTIONS: ClassVar = {"projects": {"type": "dict", "required": True}}
+    OPTIONS: ClassVar = {
+        "projects": {"type": "dict", "default": {}},
+        "stored": {"type": "list", "elements": "dict", "default": []},
+    }
 
     def decide(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return the facts ``releases``, ``notices`` (guarantees that this host does not give), ``network_steps``
         (which networks to make, and which to drop when nothing is on them any more) and ``run_scope`` (the services
         that --tags and --skip-tags leave).
         """
+        if arguments["stored"]:
+            return self._bring_back(arguments["stored"], list(arguments["projects"]))
         projects: dict[str, list[str]] = arguments["projects"]
         settings: Settings = self.variable("settings")
         host: HostFacts = self.variable("host")
@@ -59,13 +65,41 @@ class ActionModule(ControllerAction):
             }
         except SpecError as error:
             problems = {"The declared services do not make a release": [str(error)]}
+        scope = tags.scope(wanted, skipped, declared)
+        return self._judged(releases, settings, host, problems, scope)
+
+    def _bring_back(self, stored: list[Release], order: list[str]) -> dict[str, Any]:
+        """Return the same facts for releases that the host kept, with the networks and the exposure that they had."""
+        known = [one for project in order for one in stored if one["project"] == project]
+        releases = [*known, *(one for one in stored if one["project"] not in order)]
+        host: HostFacts = self.variable("host")
+        settings = as_then(self.variable("settings"), releases)
+        given = {*settings["stack_secrets"], *self.variable("stack_secret_files")}
+        problems = {
+            "This host cannot run that release": [
+                *(one for release in releases for one in preflight.problems(settings, host, release)),
+                *(one for release in releases for one in secret.not_given(release, given)),
+            ]
+        }
+        everything: tags.Scope = {"services": [], "containers": True}
+        return self._judged(releases, settings, host, problems, everything)
+
+    def _judged(
+        self,
+        releases: list[Release],
+        settings: Settings,
+        host: HostFacts,
+        problems: dict[str, list[str]],
+        scope: tags.Scope,
+    ) -> dict[str, Any]:
+        """Refuse releases that have problems; return the facts of the others."""
         for what, found in problems.items():
             if found:
                 raise AnsibleActionFail("\n- ".join([f"{what}; nothing was changed.", *dict.fromkeys(found)]))
         steps = network_steps.network_steps(settings, host, releases)
         notes = notices(settings, host)
-        facts = {"releases": releases, "notices": notes, "network_steps": steps}
-        return {"ansible_facts": {**facts, "run_scope": tags.scope(wanted, skipped, declared)}}
+        facts = {"releases": releases, "notices": notes, "network_steps": steps, "run_scope": scope}
+        return {"ansible_facts": facts}
 
     def _releases(
         self, projects: dict[str, list[str]], declared: dict[str, Json], settings: Settings, host: HostFacts
@@ -85,6 +119,18 @@ class ActionModule(ControllerAction):
                 allow_from=settings["exposure_allow_from"],
                 twins=network_preflight.twins(settings, host),
                 checks=kinds.declared(services),
+                data=existing_data.kept(services, settings["stack_name"]),
             )
             for project, names in projects.items()
         ]
+
+
+def as_then(settings: Settings, releases: list[Release]) -> Settings:
+    """Return the settings with what kept releases say of their networks and of who may connect."""
+    platform = next((one for one in releases if one["networks"]), releases[0])
+    return {
+        **settings,
+        "network_layout": platform["layout"],
+        "network_ipv6": any(map(has_ipv6, releases)),
+        "exposure_allow_from": platform["allow_from"],
+    }

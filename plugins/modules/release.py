@@ -18,7 +18,14 @@ options:
       The projects of the stack, each with the names of its services. An empty list means every declared service that
       no other project names.
     type: dict
-    required: true
+    default: {}
+  stored:
+    description: >-
+      Releases that the host kept, as M(sse.platform.releases) returns them for a rollback. They are judged as new ones
+      are, and O(projects) tells only their order.
+    type: list
+    elements: dict
+    default: []
 """
 
 EXAMPLES = r"""

@@ -19,15 +19,16 @@ options:
   state_directory: {required: true}
   show:
     description: >-
-      V(list) for the table of releases, V(release) for one release, V(diff) for what leads from the first to the second
-      of two releases, V(history) for every run.
+      V(list) for the table of releases, V(release) for one release, V(diff) for what leads from the first to the
+      second of two releases, V(history) for every run. V(rollback) chooses the release to go back to, and refuses one
+      that this host cannot run any more.
     type: str
-    choices: [list, release, diff, history]
+    choices: [list, release, diff, history, rollback]
     default: list
   numbers:
     description: >-
       The number of the release to show, or of the two to compare. Where O(show=release) gets none, it is the release
-      that runs now.
+      that runs now. Where O(show=rollback) gets none, it is the newest one before the last that was applied.
     type: list
     elements: str
     default: []
@@ -65,21 +66,39 @@ attempts:
   returned: O(show=history)
   type: list
   elements: dict
+target:
+  description: The number of the release to go back to.
+  returned: O(show=rollback)
+  type: int
+releases:
+  description: What each project runs then, for O(sse.platform.release#module:stored) of M(sse.platform.release).
+  returned: O(show=rollback)
+  type: list
+  elements: dict
 """
 
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sse.platform.plugins.module_utils.deploy import rollback
 from ansible_collections.sse.platform.plugins.module_utils.deploy.history import attempts
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_releases import (
+    StackRelease,
     current_release,
     kept_release,
     stack_releases,
 )
+from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.views import history, releases
 
-NUMBERS = {"list": (0,), "release": (0, 1), "diff": (2,), "history": (0,)}  # how many each view takes
+NUMBERS = {
+    "list": (0,),
+    "release": (0, 1),
+    "diff": (2,),
+    "history": (0,),
+    "rollback": (0, 1),
+}  # how many each view takes
 
 
 def look(directory: str, show: str, words: list[str]) -> dict[str, Any]:
@@ -97,10 +116,25 @@ def look(directory: str, show: str, words: list[str]) -> dict[str, Any]:
     if show == "history":
         runs = attempts(directory)
         return {**result, "attempts": runs, "lines": history.table(runs)}
+    if show == "rollback":
+        return {**result, **way_back(kept, running, numbers)}
     asked = [kept_release(kept, number) for number in numbers or [current]]
     if show == "release":
         return {**result, "lines": releases.details(asked[0], current)}
     return {**result, "lines": releases.diff(asked[0], asked[1])}
+
+
+def way_back(kept: list[StackRelease], running: StackRelease | None, numbers: list[int]) -> dict[str, Any]:
+    """Return the release to go back to, and what each project runs then; raises SpecError."""
+    if running is None:
+        raise SpecError("nothing was applied on this host yet: `./sse up` makes the first release")
+    found = rollback.target(kept, numbers[0] if numbers else None)
+    if problems := rollback.problems(found, running, Engine().image_id):
+        raise SpecError(
+            "\n- ".join([f"There is no way back to release {found.number}; nothing was changed.", *problems])
+        )
+    lines = [f"back to release {found.number}", *releases.diff(running, found)]
+    return {"target": found.number, "releases": rollback.coming(found, running), "lines": lines}
 
 
 def number_of(word: str) -> int:
@@ -125,7 +159,7 @@ def main() -> None:
     options = module.params
     try:
         module.exit_json(changed=False, **look(options["state_directory"], options["show"], options["numbers"]))
-    except SpecError as error:
+    except (SpecError, EngineError) as error:
         module.fail_json(msg=str(error))
 
 

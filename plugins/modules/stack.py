@@ -56,6 +56,12 @@ options:
     type: list
     elements: str
     default: []
+  rollback:
+    description: >-
+      The number of the earlier release that O(releases) are. Their containers get the very images that they had, by id.
+      0 stands for no rollback.
+    type: int
+    default: 0
   verify:
     description: With O(state=present), verify the whole stack afterwards as M(sse.platform.verify) does.
     type: bool
@@ -135,6 +141,7 @@ def present(module: AnsibleModule) -> None:
         meta=run_meta(options["meta"]),
         check=module.check_mode,
         networks_to_make=set(options["networks_to_make"]) if module.check_mode else set(),
+        rollback=options["rollback"],
     )
     report = rollout.Report()
     try:
@@ -213,6 +220,7 @@ def main() -> None:
             "parallel": {"type": "int", "default": 4},
             "meta": {"type": "dict", "default": {}},
             "networks_to_make": {"type": "list", "elements": "str", "default": []},
+            "rollback": {"type": "int", "default": 0},
             "verify": {"type": "bool", "default": False},
             "delete_data": {"type": "bool", "default": False},
         },

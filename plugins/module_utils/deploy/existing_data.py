@@ -10,7 +10,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model import spec
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import HostFacts, Settings
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import HostFacts, KeptData, Settings
 
 
 class Wanted(TypedDict):
@@ -28,9 +28,39 @@ MARKER = spec.record(
     {
         "container": (spec.short_name, ...),
         "directory": (spec.file_name, ...),  # as the container declares it under `data`
-        "says": (spec.dict_of(spec.text, WANTED), ...),
+        "says": (spec.dict_of(spec.text, WANTED), {}),
+        # The version of the program that writes the data, where an earlier one cannot read what a later one wrote.
+        "writes": (spec.matching(r"[0-9]+(\.[0-9]+)*", "a version such as '4.1'"), ""),
     }
 )
+
+
+def kept(services: Mapping[str, Any], stack: str) -> list[KeptData]:
+    """Return what the services declare of the format of their data, for the release.
+
+    :raises SpecError: for a declaration that is not valid
+    """
+    return [
+        {
+            "container": full_name(marker, declaration, stack),
+            "directory": marker["directory"],
+            "fits": {one["setting"]: one["value"] for one in marker["says"].values() if one["value"]},
+            "writes": marker["writes"],
+        }
+        for service, declaration in services.items()
+        for marker in markers(service, declaration)
+    ]
+
+
+def markers(service: str, declaration: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Parse what one service declares of the format of its data."""
+    return spec.list_of(MARKER)(declaration.get("existing_data", []), f"{service}.existing_data")
+
+
+def full_name(marker: dict[str, Any], declaration: Mapping[str, Any], stack: str) -> str:
+    """Return the full name of the container that a marker is about."""
+    container = declaration.get("containers", {}).get(marker["container"], {})
+    return container.get("name") or f"{stack}-{marker['container']}"
 
 
 def problems(services: Mapping[str, Any], settings: Settings, host: HostFacts) -> list[str]:
@@ -42,14 +72,13 @@ def problems(services: Mapping[str, Any], settings: Settings, host: HostFacts) -
     return [
         problem
         for service, declaration in services.items()
-        for marker in spec.list_of(MARKER)(declaration.get("existing_data", []), f"{service}.existing_data")
-        for problem in of_marker(marker, declaration.get("containers", {}).get(marker["container"], {}), settings, host)
+        for marker in markers(service, declaration)
+        for problem in of_marker(marker, full_name(marker, declaration, settings["stack_name"]), settings, host)
     ]
 
 
-def of_marker(marker: dict[str, Any], container: dict[str, Any], settings: Settings, host: HostFacts) -> Iterator[str]:
-    """Compare one marker with the settings; a marker that lacks a key was written by something else."""
-    name = container.get("name") or f"{settings['stack_name']}-{marker['container']}"
+def of_marker(marker: dict[str, Any], name: str, settings: Settings, host: HostFacts) -> Iterator[str]:
+    """Compare one marker of a container with the settings; one that lacks a key was written by something else."""
     found = host["data_markers"].get(f"{name}/{marker['directory']}", {})
     wanted: dict[str, Wanted] = marker["says"]
     if not all(found.get(key) for key in wanted):

@@ -49,6 +49,7 @@ class Request:
     parallel: int  # how many containers are worked on at once
     meta: types.RunMeta  # who asked for it, and what for
     check: bool  # plan only
+    rollback: int = 0  # the earlier release that comes back with the images that it had, or 0
     networks_to_make: set[str] = field(default_factory=set[str])  # that a preview must take as absent
 
 
@@ -183,7 +184,7 @@ class Rollout:
             engine, observed = None, []
         cleared = leftovers(observed, self.release["stack"], self.release["project"])
         observed = [one for one in observed if one.id not in {action.id for action in cleared}]
-        release = pin(self.release, engine, self.store, make=False)
+        release = pin(self.release, engine, self.store, make=False, by_id=bool(self.request.rollback))
         made_from = self.made_from(observed)
         return self.compare(engine, with_running_images(release, made_from), observed, made_from, cleared)
 
@@ -193,7 +194,7 @@ class Rollout:
         cleared = leftovers(engine.containers(), self.release["stack"], self.release["project"])
         for action in cleared:
             Applier(engine, self.files, {}).carry_out(action)
-        release = pin(self.release, engine, self.store, make=True)
+        release = pin(self.release, engine, self.store, make=True, by_id=bool(self.request.rollback))
         refuse_missing(release, engine)
         observed = self.files.loaded.seen(engine.containers())
         planned = self.compare(engine, release, observed, self.made_from(observed), cleared)
@@ -213,8 +214,9 @@ class Rollout:
             if is_new:
                 asked = self.request.meta
                 meta: types.Meta = {"who": asked["who"], "when": asked["when"], "commit": asked["commit"]}
-                if asked["why"]:
-                    meta["note"] = asked["why"]
+                back = f"rollback to {self.request.rollback}" if self.request.rollback else ""
+                if note := ": ".join(filter(None, [back, asked["why"]])):
+                    meta["note"] = note
                 meta["outcome"] = outcome
                 self.releases.write({**release, "number": planned.number, "meta": meta})
 
@@ -292,10 +294,19 @@ def recovered(engine: Engine | None, release: types.Release, observed: list[Obse
     ]
 
 
-def pin(release: types.Release, engine: Engine | None, store: Store, *, make: bool) -> types.Release:
-    """Add to each spec what only this host knows: the id of its image and the fingerprints of its secrets."""
-    references = {one["image"] for one in release["containers"].values()}
-    ids = {reference: engine.image_id(reference) if engine else None for reference in references}
+def pin(
+    release: types.Release, engine: Engine | None, store: Store, *, make: bool, by_id: bool = False
+) -> types.Release:
+    """Add to each spec what only this host knows: the id of its image and the fingerprints of its secrets.
+
+    :param by_id: keep the ids that the release has: what its references name may have changed since
+    """
+
+    def wanted(spec: types.Spec) -> str:
+        return (by_id and spec.get("image_id")) or spec["image"]
+
+    names = {wanted(one) for one in release["containers"].values()}
+    ids = {name: engine.image_id(name) if engine else None for name in names}
 
     def names_of(directories: Mapping[str, Mapping[str, types.SecretFile]]) -> list[str]:
         return sorted({one["secret"] for files in directories.values() for one in files.values()})
@@ -304,7 +315,7 @@ def pin(release: types.Release, engine: Engine | None, store: Store, *, make: bo
         for secret in names_of(spec["live_secrets"]):
             store.value(secret, make=make)  # here, because the files of all containers are written in parallel
         fingerprints = {secret: store.fingerprint(secret, make=make) for secret in names_of(spec["secrets"])}
-        return {**spec, "image_id": ids[spec["image"]], "fingerprints": fingerprints}
+        return {**spec, "image_id": ids[wanted(spec)], "fingerprints": fingerprints}
 
     return {**release, "containers": {name: pinned(spec) for name, spec in release["containers"].items()}}
 

@@ -156,11 +156,14 @@ class Engine:
         :param labels: our labels without their prefix; a key with a dot is taken as it is
         :raises EngineError: where the engine refuses it; nothing of it is left then
         """
+        # A reference may name another image by now, and people read it: so the id stands for it only where it has to.
+        pinned = spec.get("image_id") or spec["image"]
+        image = spec["image"] if self.image_id(spec["image"]) in {None, pinned} else pinned
         # Before API 1.44 a container is created on one network. It joins the others before it starts.
         (first, endpoint), *others = endpoints(spec).items()
         with explained(f"create {name}"):
             made: str = self.api.create_container(
-                spec["image"],
+                image,
                 name=name,
                 hostname=spec["container"],
                 entrypoint=spec["entrypoint"],

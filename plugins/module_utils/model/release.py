@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.types import (
         Check,
         Declaration,
+        KeptData,
         Network,
         Release,
         Segment,
@@ -45,6 +46,7 @@ def build(
     allow_from: list[str] | None = None,
     twins: Mapping[str, str] | None = None,
     checks: list[Check] | None = None,
+    data: list[KeptData] | None = None,
 ) -> Release:
     """Resolve all declarations of one project to a release.
 
@@ -55,6 +57,7 @@ def build(
     :param allow_from: from where published ports may be reached, in CIDR notation; empty for everywhere
     :param twins: the IPv6 address that a port is published on as well, by its IPv4 one; for networks that have IPv6
     :param checks: what the services declare of checks, parsed by their kinds
+    :param data: what the services declare of the format of their data
     :raises spec.SpecError: for a declaration that is not valid, or for names that do not fit together
     """
     declared = parse_all(declarations)
@@ -85,6 +88,7 @@ def build(
         "unavailable": left_out,
         "secrets": secrets,
         "checks": checks or [],
+        "data": data or [],
         "endpoints": [
             endpoint
             for declaration in declarations.values()

@@ -11,7 +11,12 @@ from ansible_collections.sse.platform.plugins.module_utils.model import spec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import Declaration, Secret, SecretKind
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import (
+        Declaration,
+        Release,
+        Secret,
+        SecretKind,
+    )
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")  # it is a file name on the host
 SALT = "salt"  # of the fingerprints, kept in the same directory
@@ -102,4 +107,23 @@ def problems(given: Iterable[str], secrets: dict[str, Secret]) -> list[str]:
         f"stack_secrets: {one} and {secrets[one]['pair']} go together; {secrets[one]['pair']} is missing"
         for one in sorted(names & set(secrets))
         if secrets[one]["pair"] and secrets[one]["pair"] not in names
+    ]
+
+
+def not_given(release: Release, given: Iterable[str]) -> list[str]:
+    """Name the secrets of a release that only the user can give, and did not, one sentence each."""
+    names = set(given)
+    secrets = release.get("secrets", {})
+    used = {
+        one["secret"]
+        for container in release["containers"].values()
+        for key in ("secrets", "live_secrets")
+        for files in container[key].values()
+        for one in files.values()
+    }
+    return [
+        f"Secret {name} of {secrets[name]['service']} is not given: expected its value in stack_secrets, or the "
+        "setting that names its file."
+        for name in sorted(used & set(secrets))
+        if secrets[name]["kind"] == "given" and name not in names
     ]

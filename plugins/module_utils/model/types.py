@@ -219,6 +219,15 @@ class Check(TypedDict):
     parameters: Json
 
 
+class KeptData(TypedDict):
+    """Data of a container whose format matters: which settings they fit, and which version of a program writes them."""
+
+    container: str  # full name
+    directory: str
+    fits: dict[str, str]  # setting -> value; one without a value is left out
+    writes: str  # a later version writes what an earlier one may not be able to read; empty where that is not known
+
+
 ReleaseOutcome = Literal["applying", "failed", "applied"]
 
 
@@ -284,6 +293,7 @@ class Release(TypedDict):
     # Older releases have none of these:
     checks: NotRequired[list[Check]]
     secrets: NotRequired[dict[str, Secret]]  # by name
+    data: NotRequired[list[KeptData]]
 
 
 class StoredRelease(Release):

@@ -38,7 +38,7 @@ def test_data_of_another_format_or_cluster_are_refused() -> None:
 
 
 def test_a_wrong_declaration_is_refused_by_its_place() -> None:
-    with pytest.raises(SpecError, match=r"x\.existing_data\[0\]\.says: required"):
+    with pytest.raises(SpecError, match=r"x\.existing_data\[0\]\.directory: required"):
         existing_data.problems(
-            {"x": {"existing_data": [{"container": "x", "directory": "x"}]}}, cast("Any", {}), cast("Any", {})
+            {"x": {"existing_data": [{"container": "x"}]}}, cast("Any", {"stack_name": "s"}), cast("Any", {})
         )

@@ -70,3 +70,12 @@ def test_values_that_fit_no_secret_are_named(given: list[str], message: str) -> 
     [found] = secret.problems(given, DECLARED)
     assert message in found
     assert secret.problems(["cache_password", "tls_key", "tls_certificate"], DECLARED) == []
+
+
+def test_a_secret_that_only_the_user_has_is_missed_where_a_container_reads_it() -> None:
+    mounts = {"/run": {"key": {"secret": "key", "format": "{}"}}}
+    secrets = {name: {"kind": kind, "service": "s"} for name, kind in (("key", "given"), ("made", "password"))}
+    release: Any = {"secrets": secrets, "containers": {"a": {"secrets": mounts, "live_secrets": {}}}}
+    assert secret.not_given(release, ["key"]) == []
+    (said,) = secret.not_given(release, [])
+    assert said.startswith("Secret key of s is not given")

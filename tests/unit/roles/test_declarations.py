@@ -251,6 +251,19 @@ def test_zookeeper_comes_with_its_mode_only(rendered: dict[str, Rendered]) -> No
     assert "process.roles" not in mode.kafka
 
 
+def test_data_are_declared_as_written_by_the_version_of_the_image(each: Rendered) -> None:
+    catalogue = yaml.safe_load((ROOT / "roles/images/vars/main.yml").read_text())["__images_catalogue"]
+    kraft = each.settings["kafka_coordination"] == "kraft"
+    kafka = catalogue["kafka-kraft" if kraft else "kafka-zookeeper"]["packages"]["args"]["VERSION"]
+    redis = catalogue["redis"]["registry"]["pull"].partition(":")[2]
+    declared = {
+        one["container"]: one["writes"]
+        for service in ("kafka", "redis")
+        for one in each.declared[service]["existing_data"]
+    }
+    assert declared == {"kafka": kafka.rpartition(".")[0], "redis-master": redis.rpartition(".")[0]}
+
+
 def test_prometheus_scrapes_what_every_service_declares(each: Rendered) -> None:
     wanted = {
         target
