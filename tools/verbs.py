@@ -95,8 +95,11 @@ VERBS: dict[str, Verb] = {
         group="deploy",
         purpose="Remove the containers, the networks and the firewall rules of the stack. Its data stays.",
         examples=(
-            ("destroy", "remove the platform and keep its data"),
-            ("destroy -e stack_delete_data=true", "delete its data, secrets and releases, too"),
+            ("destroy", "say what goes and ask; then remove the platform and keep its data"),
+            ("destroy --yes -e stack_delete_data=true", "ask nothing; delete its data, secrets and releases, too"),
+        ),
+        options=(
+            Option("--yes", "do not ask; needed where there is no terminal to ask at", "stack_destroy_confirmed"),
         ),
         settings=("stack_name", "stack_delete_data"),
     ),

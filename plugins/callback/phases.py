@@ -85,7 +85,7 @@ class Waiting:
         self.thread: threading.Thread | None = None
 
     def on(self, what: str) -> None:
-        """Begins a wait, which replaces the one before."""
+        """Begins a wait, which replaces the one before; an empty text ends that one."""
         with self.changed:
             self.what, self.since = what, time.monotonic()
             if self.thread is None and not self.ended:
@@ -117,6 +117,10 @@ class Waiting:
                 if since != self.since:
                     since = self.since
                     next_at = since + (REDRAW if self.terminal else TICK)
+                if not self.what:
+                    self.clear()
+                    self.changed.wait()
+                    continue
                 now = time.monotonic()
                 if now < next_at:
                     self.changed.wait(next_at - now)
@@ -180,7 +184,8 @@ class CallbackModule(CallbackBase):
             self._leave()
             self._phase = phase
             self._print(phase if phase in PHASES else self._play, COLOR.highlight)
-        self._waiting.on(task.name or task.action)
+        # A question is no wait: nothing may be drawn over it and its answer.
+        self._waiting.on("" if task.action == "sse.platform.confirm" else task.name or task.action)
 
     def _leave(self) -> None:
         now = time.monotonic()

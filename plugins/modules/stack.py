@@ -19,7 +19,8 @@ attributes:
   diff_mode: {support: full}
 options:
   state:
-    description: V(present) runs the release. V(absent) removes everything of the stack except its data.
+    description: V(present) runs the release. V(absent) removes everything of the stack except its
+      data; it fails where nothing of the stack is there.
     type: str
     choices: [present, absent]
     default: present
@@ -113,7 +114,7 @@ kept_networks:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils.deploy import rollout
+from ansible_collections.sse.platform.plugins.module_utils.deploy import removal, rollout
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import ApplyError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.history import run_meta
 from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
@@ -124,7 +125,10 @@ from ansible_collections.sse.platform.plugins.module_utils.model.plan import For
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.verify.verifier import verify_stack
 
-EXPECTED = (ApplyError, EngineError, FirewallError, ForeignContainerError, SecretError, SpecError)
+EXPECTED = (
+    *(ApplyError, EngineError, FirewallError, ForeignContainerError, SecretError, SpecError),
+    removal.NoStackError,
+)
 READY_SECONDS = 30.0  # that replicas have after a change, before they are verified
 
 
@@ -192,7 +196,7 @@ def result_of(report: rollout.Report) -> dict[str, Any]:
 def absent(module: AnsibleModule) -> None:
     """Remove every container of the stack."""
     options = module.params
-    removed = rollout.tear_down(
+    removed = removal.tear_down(
         options["stack"],
         options["state_directory"],
         options["parallel"],

@@ -46,7 +46,7 @@ def test_a_stack_is_deployed_verified_and_removed_from_an_installed_collection(t
         assert stack.publish("installed", {"n": 1}).status_code == 202
         play("verify")
         assert "changed=0" in play("site")
-        play("destroy", stack_delete_data=True)
+        play("destroy", stack_delete_data=True, stack_destroy_confirmed=True)
         assert stack.containers() == {}
     finally:
         stack.destroy()

@@ -6,10 +6,9 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import plan_text
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier, ApplyError
@@ -340,46 +339,3 @@ def refuse_missing(release: types.Release, engine: Engine) -> None:
     for network in sorted({name for one in release["containers"].values() for name in one["networks"]}):
         if not engine.has_network(network):
             raise EngineError(f"network {network} does not exist. Run `./sse up` first, which makes it")
-
-
-class Removed(NamedTuple):
-    """What was removed of a stack, or would be in check mode."""
-
-    containers: list[str]
-    networks: list[str]
-    kept: dict[str, list[str]]  # networks that stay, each with the containers of others that are on it
-
-
-def tear_down(stack: str, state_directory: str, parallel: int, *, delete_data: bool, check: bool) -> Removed:
-    """Remove every container of a stack in all its projects, its networks and its firewall rules.
-
-    A container is removed after those that need it. Data, secrets and releases stay unless ``delete_data``. A network
-    stays where containers of others are on it.
-
-    :raises ApplyError: the engine could not remove a container
-    """
-    engine = Engine()
-    ours = {one.name: one for one in engine.containers() if one.label("stack") == stack}
-    networks = engine.networks(stack)
-    kept = {name: guests for name, on in networks.items() if (guests := sorted(set(on) - set(ours)))}
-    removed = Removed(sorted(ours), sorted(set(networks) - set(kept)), kept)
-    if check:
-        return removed
-    with lock(state_directory):
-        known: dict[str, types.Spec] = {}
-        for project in {one.label("project") for one in ours.values()}:
-            latest = ReleaseStore(state_directory, project).latest()
-            known |= latest["containers"] if latest else {}
-        after: dict[str, set[str]] = {name: set() for name in ours}
-        for name in set(ours) & set(known):
-            for needed in set(known[name]["after"]) & set(ours):
-                after[needed].add(name)
-        applier = Applier(engine, Files(state_directory, Store(state_directory, {}, {})), known)
-        actions = [Action("remove", name, ["stack destroyed"], one.id) for name, one in ours.items()]
-        applier.graph({action.container: applier.step(action) for action in actions}, after, parallel)
-        for network in removed.networks:
-            engine.remove_network(network)
-        StackFirewall(stack, state_directory).remove()
-    if delete_data:
-        shutil.rmtree(state_directory, ignore_errors=True)
-    return removed

@@ -128,3 +128,15 @@ def test_what_is_named_is_the_newest_wait(monkeypatch: pytest.MonkeyPatch) -> No
     assert screen.full.wait(5)
     waiting.end()
     assert screen.lines[0].startswith("  ... second: ")
+
+
+def test_nothing_is_drawn_while_somebody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(phases, "TICK", 0.01)
+    screen = Screen(enough=1)
+    waiting = phases.Waiting(cast("Any", screen))
+    waiting.on("")
+    assert not screen.full.wait(0.1)
+    waiting.on("Remove")
+    assert screen.full.wait(5)
+    waiting.end()
+    assert screen.lines[0].startswith("  ... Remove: ")

@@ -1,0 +1,81 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""Remove a stack from the host: its containers, networks and firewall rules, and its data where that is asked for."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier
+from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
+from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import ReleaseStore
+from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout import lock
+from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
+from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import StackFirewall
+from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine
+from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
+
+if TYPE_CHECKING:
+    from ansible_collections.sse.platform.plugins.module_utils.model import types
+
+
+class NoStackError(RuntimeError):
+    """There is nothing of this stack on the host."""
+
+
+class Removed(NamedTuple):
+    """What was removed of a stack, or would be in check mode."""
+
+    containers: list[str]
+    networks: list[str]
+    kept: dict[str, list[str]]  # networks that stay, each with the containers of others that are on it
+
+
+def tear_down(stack: str, state_directory: str, parallel: int, *, delete_data: bool, check: bool) -> Removed:
+    """Remove every container of a stack in all its projects, its networks and its firewall rules.
+
+    A container is removed after those that need it. Data, secrets and releases stay unless ``delete_data``. A network
+    stays where containers of others are on it.
+
+    :raises NoStackError: nothing of this stack is here
+    :raises ApplyError: the engine could not remove a container
+    """
+    engine = Engine()
+    containers = engine.containers()
+    ours = {one.name: one for one in containers if one.label("stack") == stack}
+    networks = engine.networks(stack)
+    if not ours and not networks and not Path(state_directory).exists():
+        there = {one.label("stack") for one in containers} - {""}
+        raise NoStackError(no_stack(stack, state_directory, sorted(there)))
+    kept = {name: guests for name, on in networks.items() if (guests := sorted(set(on) - set(ours)))}
+    removed = Removed(sorted(ours), sorted(set(networks) - set(kept)), kept)
+    if check:
+        return removed
+    with lock(state_directory):
+        known: dict[str, types.Spec] = {}
+        for project in {one.label("project") for one in ours.values()}:
+            latest = ReleaseStore(state_directory, project).latest()
+            known |= latest["containers"] if latest else {}
+        after: dict[str, set[str]] = {name: set() for name in ours}
+        for name in set(ours) & set(known):
+            for needed in set(known[name]["after"]) & set(ours):
+                after[needed].add(name)
+        applier = Applier(engine, Files(state_directory, Store(state_directory, {}, {})), known)
+        actions = [Action("remove", name, ["stack destroyed"], one.id) for name, one in ours.items()]
+        applier.graph({action.container: applier.step(action) for action in actions}, after, parallel)
+        for network in removed.networks:
+            engine.remove_network(network)
+        StackFirewall(stack, state_directory).remove()
+    if delete_data:
+        shutil.rmtree(state_directory, ignore_errors=True)
+    return removed
+
+
+def no_stack(stack: str, state_directory: str, others: list[str]) -> str:
+    """Say that a stack is not here, and which ones are."""
+    there = f"The stacks here are {', '.join(others)}" if others else "No stack has containers here"
+    return (
+        f"There is no stack '{stack}' on this host: no container, no network, and no directory {state_directory}. "
+        f"{there}; -e stack_name=NAME chooses one. Nothing was changed."
+    )
