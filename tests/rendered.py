@@ -54,7 +54,17 @@ HOSTS: dict[str, dict[str, Any]] = {
                     }
                 },
                 "metrics": [{"job": "echo", "targets": ["echo:8000"], "path": "/metrics"}],
-                "routes": [{"path": "/echo/", "containers": ["echo"], "port": 8000}],
+                "routes": [
+                    {"path": "/echo/", "containers": ["echo"], "port": 8000},
+                    {
+                        "path": "/bare/",
+                        "containers": ["echo"],
+                        "port": 8000,
+                        "strip": True,
+                        "streams": ["/bare/stream"],
+                        "heartbeat_seconds": 5,
+                    },
+                ],
             }
         },
     },

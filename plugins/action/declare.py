@@ -6,6 +6,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
+from ansible_collections.sse.platform.plugins.module_utils.model import route
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import COLLECTION, ControllerAction
 
 ROLES = COLLECTION / "roles"
@@ -16,12 +18,14 @@ OF_THE_HOST = ("inventory_hostname", "ansible_host")
 
 def collected(declared: dict[str, Any], images: dict[str, Any]) -> dict[str, Any]:
     """Gather what services declare for others, of those whose image is available."""
-    available = [one for service, one in declared.items() if service not in images["unavailable"]]
-    files = {name: path for one in available for name, path in one.get("secret_files", {}).items()}
+    available = {service: one for service, one in declared.items() if service not in images["unavailable"]}
     return {
-        f"stack_{key}": [item for declaration in available for item in declaration.get(key, [])]
-        for key in ("metrics", "routes")
-    } | {"stack_secret_files": files}
+        "stack_metrics": [item for declaration in available.values() for item in declaration.get("metrics", [])],
+        "stack_routes": route.parse_all(available),
+        "stack_secret_files": {
+            name: path for one in available.values() for name, path in one.get("secret_files", {}).items()
+        },
+    }
 
 
 class ActionModule(ControllerAction):
@@ -37,7 +41,13 @@ class ActionModule(ControllerAction):
         for role, wiring in arguments["roles"].items():
             declared[role] = self._declaration(role, given | {f"__{role}_{name}": wiring[name] for name in wiring})
         declared |= arguments["services"]
-        return {"ansible_facts": {"stack_declarations": declared, **collected(declared, self.variables["images"])}}
+        try:
+            gathered = collected(declared, self.variables["images"])
+        except SpecError as error:
+            raise AnsibleActionFail(
+                f"The declared services do not make a release; nothing was changed.\n- {error}"
+            ) from None
+        return {"ansible_facts": {"stack_declarations": declared, **gathered}}
 
     def _declaration(self, role: str, given: dict[str, Any]) -> dict[str, Any]:
         """Evaluate ``__<role>_service`` of the role's vars as Ansible would within the role."""

@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleActionFail
 from ansible_collections.sse.platform.plugins.module_utils.deploy import images
 from ansible_collections.sse.platform.plugins.module_utils.deploy.build_contexts import ContextError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.image_catalogue import parse_catalogue
+from ansible_collections.sse.platform.plugins.module_utils.deploy.image_steps import registry_of
+from ansible_collections.sse.platform.plugins.module_utils.model import spec
 from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import COLLECTION, ControllerAction
+
+if TYPE_CHECKING:
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Settings
 
 CATALOGUE = COLLECTION / "roles" / "images" / "vars" / "main.yml"
 # Seconds until a registry counts as silent.
@@ -36,27 +41,62 @@ class ActionModule(ControllerAction):
             chosen = images.choose(catalogue, settings, host, COLLECTION, only=() if "all" in tags else tags)
         except (images.ImagesError, ContextError) as error:
             raise AnsibleActionFail(f"{error}. Nothing was changed") from None
+        self._refuse_absent(chosen["asked"], settings, has_engine=observed["engine"] is not None)
         return {
             "ansible_facts": {"images": chosen},
             "msg": f"Images: {chosen['source']} ({chosen['reason']}), {len(chosen['missing'])} missing",
         }
 
+    def _refuse_absent(self, asked: dict[str, str], settings: Settings, *, has_engine: bool) -> None:
+        """Refuse images of one's own that no registry has, before anything changes."""
+        if settings["images_registry_ca"]:
+            # The engine is told of this authority when images are pulled, so until then it can't ask that registry.
+            mirror = images.registry_host(settings["images_registry_prefix"])
+            asked = {one: place for one, place in asked.items() if registry_of(one) != mirror}
+        if not asked:
+            return
+        problems = self._asked_by_engine(list(asked), settings) if has_engine else self._asked_by_host(list(asked))
+        if problems:
+            lines = "".join(f"\n- {asked[one]}: {one} can't be had: {why}." for one, why in sorted(problems.items()))
+            raise AnsibleActionFail(
+                f"Images of your own can't be had; nothing was changed.{lines}\n"
+                f"Expected {spec.IMAGE_EXPECTED}. roles/images/vars/main.yml is the image catalogue."
+            )
+
+    def _asked_by_engine(self, references: list[str], settings: Settings) -> dict[str, str]:
+        """Have the engine ask the registries as it would to pull; return the reasons by reference."""
+        login = {"registry": "", "username": settings["images_registry_username"], "password": ""}
+        if settings["images_registry_password_file"]:
+            login["registry"] = images.registry_host(settings["images_registry_prefix"])
+            login["password"] = self._loader.get_text_file_contents(settings["images_registry_password_file"]).rstrip()
+        answer = self._ask("sse.platform.registry_images", {"references": references, **login})
+        if answer.get("failed"):
+            raise AnsibleActionFail(f"{answer['msg']}. Nothing was changed")
+        return answer["problems"]
+
+    def _asked_by_host(self, references: list[str]) -> dict[str, str]:
+        """Without an engine, find out at least which registries answer; return the reasons by reference."""
+        silent = {one for one in set(map(registry_of, references)) if not self._registry_answers(one)}
+        return {one: f"{registry_of(one)} does not answer" for one in references if registry_of(one) in silent}
+
     def _registry_answers(self, registry: str) -> bool:
         """Tell whether a registry answers the host. 401 is an answer, too: log in (OCI distribution-spec, end-1)."""
-        # Looking changes nothing, so check mode looks as well.
+        answer = self._ask(
+            "ansible.builtin.uri",
+            {
+                "url": f"https://{registry}/v2/",
+                "status_code": [200, 401],
+                "timeout": REGISTRY_TIMEOUT,
+                # Nothing is sent or taken here; the engine checks the certificate when it pulls.
+                "validate_certs": False,
+            },
+        )
+        return not answer.get("failed", False)
+
+    def _ask(self, module: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Run a module that only looks, so that check mode runs it as well."""
         check_mode, self._task.check_mode = self._task.check_mode, False
         try:
-            answer = self._execute_module(
-                module_name="ansible.builtin.uri",
-                module_args={
-                    "url": f"https://{registry}/v2/",
-                    "status_code": [200, 401],
-                    "timeout": REGISTRY_TIMEOUT,
-                    # Nothing is sent or taken here; the engine checks the certificate when it pulls.
-                    "validate_certs": False,
-                },
-                task_vars=self.variables,
-            )
+            return self._execute_module(module_name=module, module_args=arguments, task_vars=self.variables)
         finally:
             self._task.check_mode = check_mode
-        return not answer.get("failed", False)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import docker
 import httpx
 import pytest
 import yaml
 from ansible_collections.sse.platform.tests.integration.sickroom import findings
 from ansible_collections.sse.platform.tests.integration.stack import ROOT, Stack, eventually
 
+REGISTRY = "127.0.0.1:18488"
 EXAMPLE = ROOT / "inventory/local/group_vars/all/services.yml"
 
 
@@ -26,13 +30,121 @@ def example() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def own() -> Iterator[Stack]:
-    """A small stack with that service, in segments, where no connection is open but the declared ones."""
-    stack = Stack("it-own", "10.86.0.0/24", 18480, app_replicas=1, network_layout="segmented", **example())
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Debian's container registry on this machine, and busybox, which makes an image of 2 MB; in a directory."""
+    directory = tmp_path_factory.mktemp("registry")
+    subprocess.run(["apt-get", "-qq", "download", "docker-registry", "busybox-static"], cwd=directory, check=True)
+    for package in directory.glob("*.deb"):
+        subprocess.run(["dpkg", "-x", package, directory], check=True)
+    settings = {
+        "version": "0.1",
+        "storage": {"filesystem": {"rootdirectory": str(directory / "store")}},
+        "http": {"addr": REGISTRY},
+    }
+    (directory / "config.yml").write_text(yaml.safe_dump(settings))
+    command = [directory / "usr/bin/docker-registry", "serve", directory / "config.yml"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        eventually(lambda: answers(f"http://{REGISTRY}/v2/"), "the registry answers")
+        yield directory
+        process.terminate()
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def context(directory: Path, word: str) -> Path:
+    """A build context of a web server that answers with a word."""
+    made = directory / word
+    (made / "www/below").mkdir(parents=True)
+    (made / "www/index.html").write_text(word)
+    shutil.copy(directory / "bin/busybox", made / "busybox")
+    (made / "Dockerfile").write_text("FROM scratch\nCOPY busybox /busybox\nCOPY www /www\n")
+    return made
+
+
+def image(directory: Path, word: str, name: str) -> Any:
+    """Build an image with a name, as somebody does who brings it to a registry or into an archive."""
+    return docker.from_env().images.build(path=str(context(directory, word)), tag=name)[0]
+
+
+def brought(directory: Path) -> dict[str, Any]:
+    """Three services: their image is in a registry, in an archive, and in a build context."""
+    engine = docker.from_env()
+    image(directory, "pulled", f"{REGISTRY}/team/tool:1")
+    engine.images.push(f"{REGISTRY}/team/tool:1")
+    loaded = image(directory, "loaded", "it-own-loaded:1")
+    with (directory / "loaded.tar").open("wb") as file:
+        file.writelines(loaded.save(named="it-own-loaded:1"))
+    for name in (f"{REGISTRY}/team/tool:1", "it-own-loaded:1"):
+        engine.images.remove(name)
+    images = {
+        "pulled": f"{REGISTRY}/team/tool:1",
+        "loaded": {"archive": str(directory / "loaded.tar")},
+        "built": {"build": str(context(directory, "built"))},
+    }
+    return {name: web_server(name, one, number) for number, (name, one) in enumerate(images.items(), 101)}
+
+
+def web_server(name: str, one: Any, address: int) -> dict[str, Any]:
+    container = {
+        "image": one,
+        "address": address,
+        "entrypoint": ["/busybox", "httpd", "-f", "-p", "8080", "-h", "/www"],
+        "user": "20200:20200",
+        "memory": "16m",
+        "listens": [8080],
+        "healthcheck": {"http": {"port": 8080}},
+        "segments": ["app"],
+    }
+    return {
+        "containers": {name: container},
+        "routes": [{"path": f"/{name}/", "containers": [name], "port": 8080, "strip": True}],
+    }
+
+
+@pytest.fixture(scope="module")
+def own(registry: Path) -> Iterator[Stack]:
+    """A small stack with these services, in segments, where no connection is open but the declared ones."""
+    services = {**example()["services_extra"], **brought(registry)}
+    variables: dict[str, Any] = {"app_replicas": 1, "network_layout": "segmented", "services_extra": services}
+    stack = Stack("it-own", "10.86.0.0/24", 18480, **variables)
     stack.destroy()
     stack.up()
     yield stack
     stack.destroy()
+    for name in (f"{REGISTRY}/team/tool:1", "it-own-loaded:1"):
+        stack.engine.images.remove(name)
+
+
+def test_an_image_of_ones_own_comes_from_a_registry_an_archive_or_a_directory(own: Stack) -> None:
+    for name in ("pulled", "loaded", "built"):
+        answer = httpx.get(f"http://127.0.0.1:{own.http_port}/{name}/", timeout=5)
+        assert (answer.status_code, answer.text) == (200, name)
+    used = {name: own.container(name).attrs["Config"]["Image"] for name in ("pulled", "loaded", "built")}
+    assert used.pop("pulled") == f"{REGISTRY}/team/tool:1"
+    assert all(re.fullmatch(rf"sse-platform/own-.*{name}:[0-9a-f]{{16}}", one) for name, one in used.items())
+    assert own.up().unchanged
+
+
+def test_a_route_that_strips_its_path_leads_back_to_itself(own: Stack) -> None:
+    for asked, location in (("/pulled", "/pulled/"), ("/pulled/below", "/pulled/below/")):
+        answer = httpx.get(f"http://127.0.0.1:{own.http_port}{asked}", timeout=5)
+        assert (answer.status_code // 100, answer.headers["location"]) == (3, location)
+
+
+def test_an_image_that_cannot_be_had_is_refused_by_its_place_before_anything_changes(own: Stack) -> None:
+    before = own.ids()
+    images = {"absent": f"{REGISTRY}/team/none:1", "silent": "127.0.0.1:1/team/tool:1"}
+    services = {name: web_server(name, one, number) for number, (name, one) in enumerate(images.items(), 110)}
+    text = " ".join(own.fail(services_extra=services).split())
+    assert "nothing was changed" in text
+    for name, reference in images.items():
+        assert f"services_extra.{name}.containers.{name}.image: {reference} can't be had: " in text
+    assert own.ids() == before
 
 
 def prometheus(own: Stack, path: str) -> Any:

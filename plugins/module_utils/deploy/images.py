@@ -8,45 +8,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tarfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
+from ansible_collections.sse.platform.plugins.module_utils.deploy import own_images
 from ansible_collections.sse.platform.plugins.module_utils.deploy.build_contexts import context_hash
 from ansible_collections.sse.platform.plugins.module_utils.deploy.image_catalogue import SOURCES, Catalogue, Source
+from ansible_collections.sse.platform.plugins.module_utils.deploy.image_steps import (
+    DEFAULT_REGISTRY,
+    HASH_LENGTH,
+    OURS,
+    ImagesError,
+    Step,
+    archive_references,
+    at_mirror,
+    missing_steps,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from ansible_collections.sse.platform.plugins.module_utils.deploy.image_catalogue import Image, Recipe
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Settings
-
-# Repository of every image that is built on the host.
-OURS = "sse-platform"
-# The registry of a reference that names none, as the engine has it.
-DEFAULT_REGISTRY = "registry-1.docker.io"
-# Hexadecimal digits of SHA-256 in a tag: short enough to read, long enough that no two inputs here share one.
-HASH_LENGTH = 16
-
-
-class ImagesError(ValueError):
-    """The images cannot be had as asked; the message says what to do."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One image to get: pulled, built, or loaded from the archive."""
-
-    image: str  # its key in the catalogue
-    name: str  # what declarations call it
-    reference: str
-    how: Literal["pull", "build", "load"]
-    context: str = ""  # directory of the Dockerfile, below the collection
-    args: dict[str, str] = field(default_factory=dict[str, str])
-    needs: tuple[str, ...] = ()  # keys of the images that it is built from
-    file: str = ""  # a local archive that goes into the context
 
 
 @dataclass(frozen=True)
@@ -67,18 +52,11 @@ class Choice(TypedDict):
     unavailable: dict[str, str]  # name -> reason
     missing: list[str]  # keys of the images to get
     steps: list[dict[str, Any]]  # `Step`, in order
+    asked: dict[str, str]  # reference that a registry must have -> the place that names it
     superseded: list[str]  # references of images of ours that no source uses any more
 
 
 # --- one source
-
-
-def at_mirror(reference: str, prefix: str) -> str:
-    """Return a reference at a mirror. Official images are below library/ there, as in the registry they come from."""
-    if not prefix:
-        return reference
-    path = reference if "/" in reference else f"library/{reference}"
-    return f"{prefix.rstrip('/')}/{path}"
 
 
 def registry_host(prefix: str) -> str:
@@ -147,41 +125,10 @@ class Resolver:
         return Step(image.key, image.name, reference, "build", recipe.build, args, tuple(recipe.bases.values()), file)
 
 
-def missing_steps(steps: Mapping[str, Step], keys: Iterable[str], present: frozenset[str]) -> list[Step]:
-    """Return what gets these images, in order. The images that a present one was built from are not needed."""
-    order: dict[str, Step] = {}
-
-    def add(key: str) -> None:
-        step = steps[key]
-        if step.reference in present or key in order:
-            return
-        for base in step.needs:
-            add(base)
-        order[key] = step
-
-    for key in keys:
-        add(key)
-    return list(order.values())
-
-
 # --- an archive
 
 
-def archive_references(path: Path) -> list[str]:
-    """Return the tags of the images in an archive that `docker save` wrote; raises ImagesError for another file."""
-    try:
-        with tarfile.open(path) as archive:
-            manifest = archive.extractfile("manifest.json")
-            entries = cast("list[dict[str, list[str] | None]]", json.load(manifest) if manifest else [])
-            return [tag for entry in entries for tag in entry.get("RepoTags") or []]
-    except (OSError, KeyError, ValueError, tarfile.TarError) as error:
-        raise ImagesError(
-            f"images_archive is '{path}', which is no archive of images ({error}): "
-            "expected a file that `docker save` wrote"
-        ) from error
-
-
-def from_archive(catalogue: Catalogue, keys: Mapping[str, str], tags: Iterable[str]) -> dict[str, Step]:
+def from_archive(catalogue: Catalogue, keys: Mapping[str, str], tags: Iterable[str], file: str = "") -> dict[str, Step]:
     """Return the steps for the images of an archive, by key. Images are found by repository, whatever their tag is."""
     by_repository = {tag.rpartition(":")[0]: tag for tag in tags}
     steps: dict[str, Step] = {}
@@ -189,7 +136,7 @@ def from_archive(catalogue: Catalogue, keys: Mapping[str, str], tags: Iterable[s
         registry = catalogue[key].recipes.get("registry")
         for repository in (f"{OURS}/{name}", registry.pull.rpartition(":")[0] if registry else ""):
             if repository in by_repository:
-                steps[key] = Step(key, name, by_repository[repository], "load")
+                steps[key] = Step(key, name, by_repository[repository], "load", file=file)
                 break
     return steps
 
@@ -217,21 +164,26 @@ def choose(catalogue: Catalogue, settings: Settings, host: Host, collection: Pat
         steps, unavailable = _archive_steps(catalogue, settings, keys)
     else:
         steps, unavailable = resolved[source].steps, resolved[source].unavailable
-    limit = set(only) & set(keys)
+    own = own_images.steps(settings["services_extra"], keys, steps, settings["images_registry_prefix"], hash_of)
+    limit = set(only) & {*keys, *settings["services_extra"]}
     needed = [key for name, key in keys.items() if key in steps and (not limit or name in limit)]
-    missing = missing_steps(steps, needed, host.present)
+    needed += [key for key, one in own.items() if not limit or one.service in limit]
+    every = {**steps, **{key: one.step for key, one in own.items()}}
+    missing = missing_steps(every, needed, host.present)
     if any(step.image == "base" and step.how == "build" for step in missing):
         _refuse_missing_mirror(settings, host)
-    _refuse_wrong_file(catalogue, missing)
+    _refuse_wrong_file(catalogue, [step for step in missing if step.image not in own])
     # Images of both sources stay: another stack on the host, or the next run, may use the other source.
-    kept = {step.reference for each in (steps, *(one.steps for one in resolved.values())) for step in each.values()}
+    kept = {step.reference for each in (every, *(one.steps for one in resolved.values())) for step in each.values()}
     return {
         "source": source,
         "reason": reason,
-        "references": {name: steps[key].reference for name, key in keys.items() if key in steps},
+        "references": {name: steps[key].reference for name, key in keys.items() if key in steps}
+        | {key: one.step.reference for key, one in own.items()},
         "unavailable": {name: unavailable[key] for name, key in keys.items() if key not in steps},
         "missing": [step.image for step in missing],
         "steps": [asdict(step) for step in missing],
+        "asked": own_images.asked(own, missing, host.present),
         "superseded": sorted(
             reference
             for reference in host.present
@@ -245,7 +197,7 @@ def _archive_steps(
 ) -> tuple[dict[str, Step], dict[str, str]]:
     """Return the steps of images_archive by key, and by key why an image is not available."""
     path = settings["images_archive"]
-    steps = from_archive(catalogue, keys, archive_references(Path(path)))
+    steps = from_archive(catalogue, keys, archive_references(Path(path)), path)
     optional = {key for key, image in catalogue.items() if image.archive}
     absent = sorted(name for name, key in keys.items() if key not in steps and key not in optional)
     if absent:

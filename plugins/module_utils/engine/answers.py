@@ -249,6 +249,16 @@ class ListedImage(TypedDict):
     RepoDigests: list[str] | None
 
 
+class _Descriptor(TypedDict):
+    digest: str
+
+
+class RegistryImage(TypedDict):
+    """``GET /distribution/{name}/json``: what a registry has under a reference."""
+
+    Descriptor: _Descriptor
+
+
 # --- what is read of them
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 SOCKET = "/var/run/docker.sock"
 ANSWER_SECONDS = 10  # long enough for an engine that is busy pulling images, short enough to notice one that hangs
 
+REGISTRY_SECONDS = 30  # for a question that the engine passes on: to a registry, perhaps through a token service
+NO_HEADERS: Mapping[str, str] = {}
+
 
 class RefusedError(OSError):
     """The engine answers with another status than 200."""
@@ -27,6 +31,15 @@ class RefusedError(OSError):
         """Keep the status: 404 tells that something does not exist."""
         super().__init__(f"the engine answers {path} with {status}: {body[:200].decode(errors='replace').strip()}")
         self.status = status
+        self.body = body
+
+    @property
+    def message(self) -> str:
+        """What the engine says about it."""
+        try:
+            return str(json.loads(self.body)["message"])
+        except (ValueError, KeyError, TypeError):
+            return str(self)
 
 
 class Api(NamedTuple):
@@ -73,6 +86,14 @@ class Api(NamedTuple):
         """Change limits of a container, in the words of ``POST /containers/{id}/update``."""
         self._fetch(f"/containers/{container}/update", changes)
 
+    def registry_image(self, reference: str, login: str = "") -> answers.RegistryImage:
+        """Have the engine ask a registry for an image, without pulling it.
+
+        :param login: what the header X-Registry-Auth holds (Docker Engine API, DistributionInspect)
+        """
+        headers = {"X-Registry-Auth": login} if login else {}
+        return json.loads(self._fetch(f"/distribution/{reference}/json", headers=headers, seconds=REGISTRY_SECONDS))
+
     def ping(self) -> None:
         """Ask only whether the engine answers."""
         self._fetch("/_ping")
@@ -95,11 +116,13 @@ class Api(NamedTuple):
     def _get(self, path: str) -> Any:
         return json.loads(self._fetch(path))
 
-    def _fetch(self, path: str, body: Any = None) -> bytes:
-        connection = UnixConnection(self.socket, ANSWER_SECONDS)
+    def _fetch(
+        self, path: str, body: Any = None, headers: Mapping[str, str] = NO_HEADERS, seconds: float = ANSWER_SECONDS
+    ) -> bytes:
+        connection = UnixConnection(self.socket, seconds)
         try:
             if body is None:
-                connection.request("GET", path)
+                connection.request("GET", path, headers=dict(headers))
             else:
                 connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
             answer = connection.getresponse()

@@ -32,6 +32,7 @@ RELOADED = frozenset({"config", "secrets", "fingerprints", "stop_timeout"})
 
 # A parser takes a value and the place where it stands, and returns the normalised value or raises SpecError.
 Parser = Callable[[Any, str], Any]
+Fields = dict[str, tuple[Parser, Any]]  # by key, each with its default; ... means that it is required
 
 
 class SpecError(ValueError):
@@ -177,6 +178,27 @@ def record(fields: Mapping[str, tuple[Parser, Any]]) -> Parser:
     return parse
 
 
+# A reference as the engine takes it (distribution/reference): [registry/]path[:tag][@digest].
+REFERENCE = re.compile(
+    r"(?P<name>(?:[a-zA-Z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+    r"(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*)(?P<tag>:\w[\w.-]{0,127})?(?P<digest>@sha256:[0-9a-f]{64})?"
+)
+IMAGE_EXPECTED = "a name of the image catalogue, a reference such as alpine:3.22, {build: directory} or {archive: file}"
+# An image of one's own: built from a directory on the controller, or loaded from an archive there.
+IMAGE_BUILD: Fields = {"build": (text, ...), "from": (dict_of(text, text), {}), "args": (dict_of(text, scalar), {})}
+IMAGE_ARCHIVE: Fields = {"archive": (text, ...), "reference": (text, "")}
+
+
+def image(value: Any, path: str) -> str:
+    """Accept an image's name, reference, build or archive; return the key that it is known by among the images."""
+    if isinstance(value, dict):
+        fields = IMAGE_ARCHIVE if "archive" in value else IMAGE_BUILD
+        return json.dumps(record(fields)(value, path), sort_keys=True)
+    if not isinstance(value, str) or not REFERENCE.fullmatch(value):
+        raise refuse(path, value, IMAGE_EXPECTED)
+    return str(value)
+
+
 # The keys of each record are those of its TypedDict in types.py; a test compares them.
 PUBLISHED_PORT = {"host_ip": (text, ...), "host_port": (port, ...), "container_port": (port, ...)}
 REACH = {"to": (peer, ...), "why": (text, ...)}
@@ -201,7 +223,7 @@ SECRET_FILES = dict_of(absolute, dict_of(file_name, record(SECRET_FILE)))
 
 DECLARATION: dict[str, tuple[Parser, Any]] = {
     "name": (text, None),
-    "image": (text, ...),
+    "image": (image, ...),
     "address": (count, None),
     "segments": (list_of(segment), []),
     "aliases": (list_of(short_name), []),

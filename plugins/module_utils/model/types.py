@@ -30,7 +30,10 @@ class Settings(TypedDict):
     images_archive: str
     images_debian_mirror: str
     images_debian_suite: str
+    images_registry_ca: str
+    images_registry_password_file: str
     images_registry_prefix: str
+    images_registry_username: str
     images_source: Literal["auto", "registry", "archive", "packages"]
     network_gateway: str
     network_ip_range: str
@@ -41,6 +44,7 @@ class Settings(TypedDict):
     network_recreate_allowed: bool
     network_segment_subnets: dict[str, str]
     network_subnet: str
+    services_extra: dict[str, Any]
     stack_name: str
     stack_offset: int
     stack_secrets: dict[str, str]
@@ -70,6 +74,21 @@ class SecretFile(TypedDict):
 
     secret: str
     format: str
+
+
+class RouteDeclaration(TypedDict):
+    """Paths that NGINX passes on to containers of a service."""
+
+    path: str
+    containers: list[str]
+    port: int
+    strip: bool
+    streams: list[str]
+    heartbeat_seconds: int | None
+    sockets: dict[str, str]
+    socket_group: int | None
+    publishes: list[str]
+    publish_seconds: int | None
 
 
 SecretKind = Literal["password", "uuid-base64", "certificate", "certificate-key", "given"]

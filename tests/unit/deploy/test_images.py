@@ -33,6 +33,7 @@ CONTEXTS = sorted({recipe["build"] for _, _, recipe in BUILDS})
 
 SETTINGS: dict[str, Any] = {
     "images_source": "auto",
+    "services_extra": {},
     "images_registry_prefix": "",
     "images_archive": "",
     "images_debian_suite": "trixie",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.model import spec, types
+from ansible_collections.sse.platform.plugins.module_utils.model import route, spec, types
 
 SMALLEST = {"image": "redis", "entrypoint": ["redis-server"], "user": "1:1", "healthcheck": {"command": ["true"]}}
 
@@ -29,6 +29,7 @@ def test_sizes_become_bytes_as_docker_counts_them() -> None:
         (spec.HTTP_CHECK, types.HttpCheck),
         (spec.PUBLISHED_PORT, types.PublishedPort),
         (spec.OLD_PROCESSES, types.OldProcesses),
+        (route.ROUTE, types.RouteDeclaration),
         (spec.REACH, types.Reach),
         (spec.RELOAD, types.Reload),
         (spec.SECRET_FILE, types.SecretFile),

@@ -80,7 +80,7 @@ def test_no_replica_is_ever_published(each: Rendered) -> None:
 
 def test_every_upstream_that_nginx_passes_on_to_is_defined(each: Rendered) -> None:
     defined = re.findall(r"^ *upstream (\S+) {", each.nginx, re.MULTILINE)
-    used = re.findall(r"proxy_pass http://([^;/]+);", each.nginx)
+    used = re.findall(r"proxy_pass http://([^;/]+)[;/]", each.nginx)
     assert set(used) == set(defined)
 
 
@@ -411,3 +411,15 @@ def test_inventories_hold_overrides_of_public_variables_only(inventory: str) -> 
     assert set(files) == {"network", "images", "services", "exposure"}
     for path in files.values():
         assert set(yaml.safe_load(path.read_text()) or {}) <= public
+
+
+def test_a_route_that_strips_its_path_says_which_it_was(rendered: dict[str, Rendered]) -> None:
+    bent = rendered["bent"].nginx
+    kept, bare = (bent[bent.index(f"location /{name}/ {{") :].partition("}")[0] for name in ("echo", "bare"))
+    assert re.search(r"proxy_pass http://route_\d+;", kept)
+    assert re.search(r"proxy_pass http://route_\d+/;", bare)
+    stream = bent[bent.index("location = /bare/stream {") :].partition("}")[0]
+    assert re.search(r"proxy_pass http://route_\d+/stream;", stream)
+    assert '"~^/bare/" /bare;' in bent
+    assert '"~^/echo/"' not in bent
+    assert "X-Forwarded-Prefix" not in rendered["default"].nginx
