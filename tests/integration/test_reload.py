@@ -148,8 +148,11 @@ def test_the_second_run_finds_nothing(stack: Stack, changed: Changed) -> None:
 
 def test_a_typo_is_refused_with_its_line_and_nothing_is_touched(stack: Stack, changed: Changed) -> None:
     before, served = stack.ids(), seen(stack)
+    wrong = {**changed.settings, "nginx_config_extra": {"server_token": "on"}}
     with Clients(stack) as clients:
-        output = stack.fail(**{**changed.settings, "nginx_config_extra": {"server_token": "on"}})
+        preview = stack.fail("--check", **wrong)
+        output = stack.fail(**wrong)
+    assert "unknown directive" in preview
     assert 'unknown directive "server_token" in /etc/nginx/nginx.conf:' in output
     assert "of /etc/nginx/nginx.conf is: server_token on;" in output
     assert "nothing was touched" in output

@@ -72,7 +72,7 @@ class Files:
     @contextlib.contextmanager
     def trial(self, name: str, spec: Spec) -> Generator[Mounts]:
         """Write config and secrets beside those that are in use, for a container that only reads them."""
-        version = self.state / "files" / name / "trial"
+        version = self.state / "files" / name / f"trial-{os.getpid()}"
         directories = {
             target: one
             for target, one in self.directories(name, spec, version).items()

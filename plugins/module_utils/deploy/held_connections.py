@@ -1,5 +1,5 @@
 # Copyright: sse.platform maintainers, MIT License (see LICENSE)
-"""While a container is replaced, new connections to its ports wait instead of being refused.
+"""While a container is replaced or restarted, new connections to its ports wait instead of being refused.
 
 The kernel drops their first packet, which clients send again: after one second, and then each second (Linux 6.5) or
 after two and four more. So a client waits until the new container listens, and never knows. Two containers cannot have
@@ -60,7 +60,7 @@ def held(name: str, spec: Spec) -> Generator[None]:
 
     :param name: full name of the container
     """
-    comment = f"{name} is being replaced"
+    comment = f"{name} starts anew"
     until = dt.datetime.now(dt.timezone.utc) + dt.timedelta(seconds=SECONDS)
     made: list[tuple[str, str, iptables.Rule]] = []
     programs: dict[Family, str] = {}

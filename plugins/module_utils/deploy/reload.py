@@ -61,7 +61,7 @@ class Reloader:
             return
         trial: Spec = {**spec, "entrypoint": reload["check"], "command": [], "init": False}
         with self.files.trial(name, spec) as mounts:
-            code, output = self.engine.try_out(f"{name}-trial", trial, self.labels, mounts, CHECK_SECONDS)
+            code, output = self.engine.try_out(f"{name}-{os.getpid()}-trial", trial, self.labels, mounts, CHECK_SECONDS)
         if code != 0:
             raise ApplyError(
                 f"{name}: its new configuration is not valid, so nothing was touched: {cause(output)}\n"
@@ -85,7 +85,7 @@ class Reloader:
         mounts = {one["Destination"]: (one["Source"], True) for one in inspected["Mounts"] or []}
         read = {target: mount for target, mount in mounts.items() if target not in spec["data"]}
         trial: Spec = {**spec, "entrypoint": reload["check"], "command": [], "init": False}
-        code, output = self.engine.try_out(f"{name}-trial", trial, self.labels, read, CHECK_SECONDS)
+        code, output = self.engine.try_out(f"{name}-{os.getpid()}-trial", trial, self.labels, read, CHECK_SECONDS)
         if code != 0:
             raise ApplyError(
                 f"{name}: its files are not valid, so it did not get the signal to read them: {cause(output)}\n"

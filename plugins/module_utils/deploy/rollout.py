@@ -185,7 +185,12 @@ class Rollout:
         observed = [one for one in observed if one.id not in {action.id for action in cleared}]
         release = pin(self.release, engine, self.store, make=False, by_id=bool(self.request.rollback))
         made_from = self.made_from(observed)
-        return self.compare(engine, with_running_images(release, made_from), observed, made_from, cleared)
+        release = with_running_images(release, made_from)
+        planned = self.compare(engine, release, observed, made_from, cleared)
+        if engine:
+            labels = {"stack": release["stack"], "project": release["project"]}
+            Applier(engine, self.files, release["containers"], labels).refuse_invalid(planned.actions, check=True)
+        return planned
 
     def apply(self, report: Report) -> None:
         """Make the host run the release, and record what came of it."""

@@ -84,7 +84,7 @@ def test_a_failed_replacement_leaves_no_rule(tables: Tables) -> None:
 
 
 def test_the_next_replacement_removes_what_a_killed_run_left_and_nothing_of_others(tables: Tables) -> None:
-    left = ["PREROUTING", "-d", "127.0.0.1", "-m", "comment", "--comment", "s-web is being replaced", "-j", "DROP"]
+    left = ["PREROUTING", "-d", "127.0.0.1", "-m", "comment", "--comment", "s-web starts anew", "-j", "DROP"]
     others = ["PREROUTING", "-d", "127.0.0.1", "-j", "DROP"]
     tables.rules = [left, others]
     with held("s-web", spec()):

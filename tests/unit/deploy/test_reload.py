@@ -108,6 +108,18 @@ def test_a_configuration_that_is_not_valid_is_refused_with_its_line_and_nothing_
     assert host.read == []
 
 
+@pytest.mark.parametrize("lacks", [{}, {"image_id": None}, {"fingerprints": {"key": None}}])
+def test_a_preview_checks_as_the_run_does_what_it_can(tmp_path: Path, lacks: dict[str, Any]) -> None:
+    host, files = running(tmp_path, code=1, output="[error] no")
+    applier = Applier(cast("Any", host), files, cast("Any", {"c": {**declared("new"), **lacks}}))
+    actions = [Action("replace", "c", ["config"], "id")]
+    if lacks:
+        applier.refuse_invalid(actions, check=True)
+    else:
+        with pytest.raises(ApplyError, match=r"\[error\] no"):
+            applier.refuse_invalid(actions, check=True)
+
+
 @pytest.mark.parametrize("kind", ["keep", "create", "start"])
 def test_only_what_runs_and_gets_new_files_is_checked(tmp_path: Path, kind: Any) -> None:
     host, files = running(tmp_path, code=1)
