@@ -144,16 +144,16 @@ class Rendered:
         return dict(cast("tuple[str, str]", line.split("=", 1)) for line in lines)
 
 
-def render(directory: Path) -> dict[str, Rendered]:
-    """Render every host of HOSTS in one run."""
+def render(directory: Path, hosts: dict[str, dict[str, Any]] = HOSTS) -> dict[str, Rendered]:
+    """Render every host in one run; relative paths of files begin at the directory."""
     none: dict[str, Any] = {"images": {"unavailable": {}}, "ansible_python_interpreter": sys.executable}
-    inventory = {"all": {"hosts": {name: none | variables for name, variables in HOSTS.items()}}}
+    inventory = {"all": {"hosts": {name: none | variables for name, variables in hosts.items()}}}
     (directory / "hosts.yml").write_text(yaml.safe_dump(inventory))
     (directory / "play.yml").write_text(PLAY)
     environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_STDOUT_CALLBACK": "default"}
     run = subprocess.run(
         [
-            *(Path(sys.executable).with_name("ansible-playbook"), "--forks", str(len(HOSTS))),
+            *(Path(sys.executable).with_name("ansible-playbook"), "--forks", str(min(len(hosts), 16))),
             *("-i", directory / "hosts.yml", directory / "play.yml", "-e", f"out={directory}"),
         ],
         env=environment,
@@ -165,5 +165,5 @@ def render(directory: Path) -> dict[str, Rendered]:
     assert run.returncode == 0, run.stdout + run.stderr
     return {
         name: Rendered(directory / f"{name}.json", variables.get("images", none["images"])["unavailable"])
-        for name, variables in HOSTS.items()
+        for name, variables in hosts.items()
     }
