@@ -57,6 +57,10 @@ options:
     type: list
     elements: str
     default: []
+  keep_releases:
+    description: How many releases stay on the host with their images. Older ones are removed after the run.
+    type: int
+    default: 5
   rollback:
     description: >-
       The number of the earlier release that O(releases) are. Their containers get the very images that they had, by id.
@@ -89,6 +93,11 @@ outcomes:
 changes:
   description: What was done with its reasons, one line each. In check mode, what would be done.
   returned: O(state=present)
+  type: list
+  elements: str
+kept_images:
+  description: The references of all images that the kept releases use.
+  returned: O(state=present), outside of check mode
   type: list
   elements: str
 verified:
@@ -145,6 +154,7 @@ def present(module: AnsibleModule) -> None:
         meta=run_meta(options["meta"]),
         check=module.check_mode,
         networks_to_make=set(options["networks_to_make"]) if module.check_mode else set(),
+        keep=options["keep_releases"],
         rollback=options["rollback"],
     )
     report = rollout.Report()
@@ -175,6 +185,7 @@ def result_of(report: rollout.Report) -> dict[str, Any]:
     return {
         "changed": bool(report.changes),
         "changes": report.changes,
+        "kept_images": report.kept_images,
         "outcomes": [
             {
                 "project": outcome.project,
@@ -224,6 +235,7 @@ def main() -> None:
             "parallel": {"type": "int", "default": 4},
             "meta": {"type": "dict", "default": {}},
             "networks_to_make": {"type": "list", "elements": "str", "default": []},
+            "keep_releases": {"type": "int", "default": 5},
             "rollback": {"type": "int", "default": 0},
             "verify": {"type": "bool", "default": False},
             "delete_data": {"type": "bool", "default": False},

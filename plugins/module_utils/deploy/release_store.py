@@ -206,6 +206,10 @@ class ReleaseStore:
                 return one
         return None
 
+    def remove(self, number: int) -> None:
+        """Remove a release."""
+        (self.directory / f"{number:04d}.json").unlink(missing_ok=True)
+
     def write(self, release: StoredRelease) -> None:
         """Write a release in one step, so that a killed run leaves the old file or the new one."""
         self.directory.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from ansible_collections.sse.platform.plugins.module_utils.deploy import keeping
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
 from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import ReleaseStore
@@ -68,6 +69,7 @@ def tear_down(stack: str, state_directory: str, parallel: int, *, delete_data: b
             engine.remove_network(network)
         StackFirewall(stack, state_directory).remove()
     if delete_data:
+        keeping.forget(engine, stack)
         shutil.rmtree(state_directory, ignore_errors=True)
     return removed
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy import plan_text
+from ansible_collections.sse.platform.plugins.module_utils.deploy import keeping, plan_text
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier, ApplyError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
 from ansible_collections.sse.platform.plugins.module_utils.deploy.history import Recorder
@@ -48,6 +48,7 @@ class Request:
     parallel: int  # how many containers are worked on at once
     meta: types.RunMeta  # who asked for it, and what for
     check: bool  # plan only
+    keep: int = 5  # releases that stay with their images
     rollback: int = 0  # the earlier release that comes back with the images that it had, or 0
     networks_to_make: set[str] = field(default_factory=set[str])  # that a preview must take as absent
 
@@ -71,6 +72,7 @@ class Report:
     firewall: list[str] = field(default_factory=list[str])  # one line for each change
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
     stale: list[str] = field(default_factory=list[str])  # services whose changes --tags leaves for another run
+    kept_images: list[str] = field(default_factory=list[str])  # references that kept releases use
     recorders: list[Recorder] = field(default_factory=list[Recorder])  # at most one; none in check mode
 
     @property
@@ -155,6 +157,7 @@ def run(request: Request, report: Report) -> None:
                 one.apply(report)
         if not check:
             report.firewall.extend(firewall.close_to(newest_releases(directory)))
+            report.kept_images.extend(keeping.tidy(directory, request.releases[0]["stack"], request.keep))
 
 
 class Rollout:

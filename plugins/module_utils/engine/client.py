@@ -101,6 +101,21 @@ class Engine:
         found = self.ask(lambda: self.questions.image(reference))
         return found["Id"] if found else None
 
+    def image_tags(self) -> list[str]:
+        """List the tags of all images."""
+        return [tag for one in self.ask(self.questions.images) or [] for tag in one["RepoTags"] or ()]
+
+    def tag(self, image: str, tag: str) -> None:
+        """Give an image another tag."""
+        repository, __, version = tag.rpartition(":")
+        with explained(f"tag {image} as {tag}"):
+            self.api.tag(image, repository, version)
+
+    def untag(self, tag: str) -> None:
+        """Remove a tag, and its image where nothing else names or runs it."""
+        with explained(f"remove the tag {tag}"), contextlib.suppress(sdk().errors.NotFound):
+            self.api.remove_image(tag)
+
     def has_network(self, name: str) -> bool:
         """Tell whether a network of exactly this name exists."""
         found = self.ask(lambda: self.questions.network(name))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.deploy import rollout
+from ansible_collections.sse.platform.plugins.module_utils.deploy import keeping, rollout
 from ansible_collections.sse.platform.plugins.module_utils.deploy.history import attempts, run_meta
 from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import ReleaseStore
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL, Observed
@@ -33,6 +33,7 @@ class FakeEngine:
     def __init__(self) -> None:
         self.all: dict[str, dict[str, Any]] = {}
         self.made = 0
+        self.tags: dict[str, str] = {}
 
     def containers(self) -> list[Observed]:
         return [
@@ -45,6 +46,15 @@ class FakeEngine:
 
     def network_ids(self) -> dict[str, str]:
         return {"n": "id-n"}
+
+    def image_tags(self) -> list[str]:
+        return list(self.tags)
+
+    def tag(self, image: str, tag: str) -> None:
+        self.tags[tag] = image
+
+    def untag(self, tag: str) -> None:
+        del self.tags[tag]
 
     def has_network(self, _: str) -> bool:
         return True
@@ -117,6 +127,7 @@ class OpenFirewall:
 def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     made = FakeEngine()
     monkeypatch.setattr(rollout, "Engine", lambda: made)
+    monkeypatch.setattr(keeping, "Engine", lambda: made)
     monkeypatch.setattr(rollout, "StackFirewall", OpenFirewall)
     return made
 
@@ -127,7 +138,7 @@ def container(**changes: Any) -> dict[str, Any]:
     return {"image": "good", "entrypoint": ["e"], "user": user, "healthcheck": check, **changes}
 
 
-def run(state: Path, *projects: dict[str, Any], check: bool = False) -> rollout.Report:
+def run(state: Path, *projects: dict[str, Any], check: bool = False, keep: int = 5) -> rollout.Report:
     """Roll out the containers of project p and, where there are two, of project q."""
     releases = [
         build(
@@ -135,12 +146,12 @@ def run(state: Path, *projects: dict[str, Any], check: bool = False) -> rollout.
             stack="s",
             project=project,
             networks={"network": NETWORK},
-            references={"good": "good", BROKEN: BROKEN},
+            references={image: image for image in ("good", "other", BROKEN)},
             unavailable={},
         )
         for project, containers in zip("pq", projects, strict=False)
     ]
-    request = rollout.Request(releases, str(state), {}, [], 2, run_meta({"who": "me", "when": "now"}), check)
+    request = rollout.Request(releases, str(state), {}, [], 2, run_meta({"who": "me", "when": "now"}), check, keep=keep)
     report = rollout.Report()
     try:
         rollout.run(request, report)
@@ -240,3 +251,23 @@ def test_the_history_tells_what_each_run_did_and_how_it_ended(engine: FakeEngine
         ("s-a", "replace", ["environment.X: absent -> 1"])
     ]
     assert third["error"] == "s-a: stopped while starting (exit code 1)"
+
+
+def test_older_releases_go_and_those_that_stay_keep_their_images(engine: FakeEngine, tmp_path: Path) -> None:
+    run(tmp_path, {"a": container(image="other")}, {"b": container()})
+    for number in range(4):
+        run(tmp_path, {"a": container(environment={"X": number})}, {"b": container()}, keep=3)
+        if number == 1:
+            assert list(engine.tags.values()) == ["sha256:other"]
+            assert all(tag.startswith("sse-kept/s:") for tag in engine.tags)
+    assert numbers(tmp_path) == {"p": [3, 4, 5], "q": [1]}
+    assert engine.tags == {}
+
+
+def test_a_run_names_the_images_of_every_kept_release(engine: FakeEngine, tmp_path: Path) -> None:
+    run(tmp_path, {"a": container(image="other")})
+    assert run(tmp_path, {"a": container()}).kept_images == ["good", "other"]
+    assert run(tmp_path, {"a": container()}).kept_images == ["good", "other"]
+    with pytest.raises(rollout.ApplyError):
+        run(tmp_path, {"a": container(image=BROKEN)})
+    assert run(tmp_path, {"a": container()}).kept_images == ["good", "other"]

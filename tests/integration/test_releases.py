@@ -1,0 +1,70 @@
+"""Releases on a real engine: they are shown, compared, and gone back to with the very images that they had."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ansible_collections.sse.platform.tests.integration.stack import Stack
+
+LARGER = {"SSE_MAX_BODY_BYTES": "200000"}
+
+
+def current(stack: Stack) -> int:
+    """The newest number of the stack; every run here is applied."""
+    return max(int(path.stem) for path in (stack.state / "releases").glob("*/*.json"))
+
+
+def images(stack: Stack) -> dict[str, str]:
+    return {name: one.attrs["Image"] for name, one in stack.containers().items()}
+
+
+def body_limit(stack: Stack) -> str:
+    pairs = dict(one.split("=", 1) for one in stack.container("app-1").attrs["Config"]["Env"])
+    return pairs.get("SSE_MAX_BODY_BYTES", "")
+
+
+def play(stack: Stack, verb: str, *arguments: str, **variables: Any) -> str:
+    run = stack.play(verb, *arguments, **variables)
+    assert run.code == 0, run.output
+    return run.output
+
+
+def test_a_release_is_shown_compared_and_gone_back_to_and_forth(stack: Stack) -> None:
+    first, before = current(stack), images(stack)
+    stack.up(app_environment_extra=LARGER, asked_why="larger events")
+    second = current(stack)
+
+    assert f"\n{second} (current)" in play(stack, "releases")
+    assert f"Release {first}, applied" in play(stack, "releases", asked_words=["show", str(first)])
+    change = "environment.SSE_MAX_BODY_BYTES: absent -> 200000"
+    assert change in play(stack, "diff", asked_numbers=[str(first), str(second)])
+
+    touched = stack.ids()
+    assert "environment.SSE_MAX_BODY_BYTES: 200000 -> absent" in play(stack, "rollback", "--check")
+    refused = stack.play("rollback", asked_release=second + 7)
+    assert refused.code != 0
+    assert f"release {second + 7} is not kept: expected one of" in refused.output
+    assert stack.ids() == touched
+
+    assert "verified: " in play(stack, "rollback", asked_why="clients fail")
+    assert (body_limit(stack), images(stack)) == ("", before)
+
+    # Its image comes back by id, also where nothing has its name any more.
+    app = stack.engine.images.get(before["it-app-1"])
+    (reference,) = [tag for tag in app.tags if tag.startswith("sse-platform/")]
+    app.tag("it-aside")
+    stack.engine.images.remove(reference)
+    try:
+        play(stack, "rollback")
+    finally:
+        app.tag(reference)
+        stack.engine.images.remove("it-aside")
+    assert (body_limit(stack), images(stack)) == ("200000", before)
+
+    listed = play(stack, "releases")
+    assert f"[rollback to {first}: clients fail]" in listed
+    assert f"[rollback to {second}]" in listed
+    history = play(stack, "history")
+    assert "why: larger events" in history
+    assert "why: clients fail" in history
