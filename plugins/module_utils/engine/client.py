@@ -173,7 +173,7 @@ class Engine:
         """
         # A reference may name another image by now, and people read it: so the id stands for it only where it has to.
         pinned = spec.get("image_id") or spec["image"]
-        image = spec["image"] if self.image_id(spec["image"]) in {None, pinned} else pinned
+        image = spec["image"] if self.image_id(spec["image"]) == pinned else pinned
         # Before API 1.44 a container is created on one network. It joins the others before it starts.
         (first, endpoint), *others = endpoints(spec).items()
         with explained(f"create {name}"):
