@@ -200,11 +200,11 @@ def image(value: Any, path: str) -> str:
 
 
 # The keys of each record are those of its TypedDict in types.py; a test compares them.
-PUBLISHED_PORT = {"host_ip": (text, ...), "host_port": (port, ...), "container_port": (port, ...)}
-REACH = {"to": (peer, ...), "why": (text, ...)}
+PUBLISHED_PORT: Fields = {"host_ip": (text, ...), "host_port": (port, ...), "container_port": (port, ...)}
+REACH: Fields = {"to": (peer, ...), "why": (text, ...)}
 SECRET_FILE = {"secret": (text, ...), "format": (text, "{}")}
 HTTP_CHECK = {"port": (port, ...), "path": (absolute, "/")}
-HEALTH_CHECK = {
+HEALTH_CHECK: Fields = {
     "command": (list_of(text), None),
     "http": (record(HTTP_CHECK), None),
     "interval": (count, 10),  # seconds; each check is a process of its own, so declarations have at least 5
@@ -212,8 +212,8 @@ HEALTH_CHECK = {
     "retries": (count, 3),
     "start": (count, 60),  # seconds until a container that never answered counts as failed
 }
-OLD_PROCESSES = {"title": (text, ...), "generations": (count, 4)}
-RELOAD = {
+OLD_PROCESSES: Fields = {"title": (text, ...), "generations": (count, 4)}
+RELOAD: Fields = {
     "check": (list_of(text), ...),
     "signal": (matching("SIG(HUP|USR1|USR2)", "SIGHUP, SIGUSR1 or SIGUSR2"), "SIGHUP"),
     "says": (text, ...),
