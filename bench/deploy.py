@@ -18,10 +18,13 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypedDict
+
+import httpx
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / ".ansible" / "collections"))
@@ -31,6 +34,7 @@ from ansible_collections.sse.platform.tests.integration.stack import Run, Stack,
 
 EMPTY_PLAY = "- hosts: all\n  gather_facts: false\n  tasks: []\n"
 CHANGE = ("GOMAXPROCS", "1")  # the Go runtime of Prometheus reads it; it does no harm
+REQUEST_SECONDS = 20.0  # a connection may wait while NGINX is replaced
 REST_SECONDS = 20.0  # after this time a fresh stack has started everything
 
 
@@ -44,6 +48,7 @@ class Report(TypedDict):
     image_bytes: dict[str, int]
     images_once_bytes: int
     memory_bytes: dict[str, int]
+    failed_requests: dict[str, int]
     skipped: dict[str, str]
 
 
@@ -56,6 +61,7 @@ class Figures:
         self.image_bytes: dict[str, int] = {}
         self.images_once_bytes = 0
         self.memory_bytes: dict[str, int] = {}
+        self.failed_requests: dict[str, int] = {}  # in all rounds
         self.skipped: dict[str, str] = {}
 
     def time(self, what: str, work: Callable[[], object]) -> None:
@@ -86,6 +92,7 @@ class Figures:
             "image_bytes": self.image_bytes,
             "images_once_bytes": self.images_once_bytes,
             "memory_bytes": self.memory_bytes,
+            "failed_requests": self.failed_requests,
             "skipped": self.skipped,
         }
 
@@ -94,6 +101,7 @@ def table(report: Report) -> str:
     """Write the report as a table for people."""
     rows = [(what, f"{seconds:.2f} s") for what, seconds in report["medians_seconds"].items()]
     rows += [(what, f"{ratio:.2f}") for what, ratio in report["ratios"].items()]
+    rows += [(f"failed requests: {what}", str(failed)) for what, failed in report["failed_requests"].items()]
     rows.append(("host tasks in a run with nothing to change", str(report["host_tasks"])))
     rows += [(f"image {name}", megabytes(size)) for name, size in report["image_bytes"].items()]
     rows.append(("all images, shared layers once", megabytes(report["images_once_bytes"])))
@@ -113,6 +121,32 @@ def expect(run: Run) -> None:
     """End where a playbook failed: its time would mean nothing."""
     if run.code:
         sys.exit(run.output)
+
+
+class Asking:
+    """A client that asks NGINX twenty times a second, each time over a new connection, until the block ends."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.failed = 0
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.ask)
+
+    def __enter__(self) -> Asking:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ended.set()
+        self.thread.join()
+
+    def ask(self) -> None:
+        url = f"http://127.0.0.1:{self.stack.http_port}/api/v1/health/live"
+        while not self.ended.wait(0.05):
+            try:
+                self.failed += not httpx.get(url, timeout=REQUEST_SECONDS).is_success
+            except httpx.HTTPError:
+                self.failed += 1
 
 
 def empty_play() -> None:
@@ -293,6 +327,11 @@ def main() -> None:
     def changed() -> None:
         stack.up(prometheus_environment_extra=dict([CHANGE]))
 
+    def nginx(what: str, **settings: Any) -> None:
+        with Asking(stack) as asking:
+            figures.time(what, lambda: stack.up(prometheus_environment_extra=dict([CHANGE]), **settings))
+        figures.failed_requests[what] = figures.failed_requests.get(what, 0) + asking.failed
+
     stack.destroy()
     try:
         if options.build:
@@ -306,6 +345,8 @@ def main() -> None:
             figures.time("up, fresh", stack.up)
             figures.time("up, nothing to change", stack.up)
             figures.time("up, one variable of Prometheus changed", changed)
+            nginx("up, one setting of NGINX changed", nginx_config_extra={"send_timeout": "61s"})
+            nginx("up, the memory of NGINX changed", nginx_memory="600m")
             if command:
                 with tempfile.TemporaryDirectory() as directory:
                     file = compose_file(stack, Path(directory))

@@ -38,10 +38,10 @@ def below(pid: int) -> list[Process]:
 
 
 def generations(processes: list[Process], seconds: float) -> list[list[Process]]:
-    """Group processes that started within so many seconds of each other, the oldest first."""
+    """Group processes that started within so many seconds of the first of their group, the oldest first."""
     groups: list[list[Process]] = []
     for one in sorted(processes, key=lambda process: process.started):
-        if groups and one.started - groups[-1][-1].started <= seconds * TICKS:
+        if groups and one.started - groups[-1][0].started <= seconds * TICKS:
             groups[-1].append(one)
         else:
             groups.append([one])
