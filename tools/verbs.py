@@ -67,6 +67,29 @@ VERBS: dict[str, Verb] = {
         playbook="site",
         more="Run it again whenever you like: it changes only what differs.",
     ),
+    "scale": Verb(
+        group="deploy",
+        purpose="Run more or fewer containers of a service, until the next `./sse up`.",
+        examples=(
+            ("scale app=5", "run five replicas"),
+            ("scale app=5 --check --diff", "show what that would change, and change nothing"),
+        ),
+        arguments=(Argument("SERVICE=N", "a service and how many containers of it", "asked_scale", many=True),),
+        options=(Option("--why", "why; the history keeps it", "asked_why", value="WHY", short="-m"),),
+        settings=("stack_name", "app_replicas"),
+        playbook="site",
+        more="It is `./sse up` with one setting changed. To keep the number, write the setting into the inventory.",
+    ),
+    "compose": Verb(
+        group="look",
+        purpose="Write the release that runs as a Compose file, which starts beside the stack under another name.",
+        examples=(
+            ("compose", "write it into a file below the directory of the call, and say which"),
+            ("compose other.yml", "write it into another file"),
+        ),
+        arguments=(Argument("FILE", "the file; compose.<host>.yml without it", "asked_file", required=False),),
+        settings=("stack_name", "stack_state_directory"),
+    ),
     "rollback": Verb(
         group="deploy",
         purpose="Go back to an earlier release of the whole stack, with the images that it had. Then verify it.",

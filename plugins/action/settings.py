@@ -21,9 +21,10 @@ from ansible_collections.sse.platform.plugins.module_utils.settings import (
     paths,
 )
 from ansible_collections.sse.platform.plugins.module_utils.settings.options import Option, load
+from ansible_collections.sse.platform.plugins.module_utils.settings.scaling import ScaleError, scaled
 from ansible_collections.sse.platform.plugins.module_utils.settings.values import expected
 from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import COLLECTION, ControllerAction
-from ansible_collections.sse.platform.plugins.plugin_utils.this_run import this_run
+from ansible_collections.sse.platform.plugins.plugin_utils.this_run import SCALE, this_run
 from ansible_collections.sse.platform.plugins.plugin_utils.written import place_of
 
 # A value may refer to variables that refer to others; each pass resolves one level.
@@ -32,6 +33,8 @@ PASSES = 5
 OWN_FACTS = ("stack_declarations", "stack_outcome", "network_steps")
 # The setting that holds patterns of names which belong to somebody else.
 FOREIGN = "stack_foreign_variables"
+# What `./sse scale` says.
+ONCE = "{name} is {value} for this run alone: set it in the inventory, or the next ./sse up takes it back"
 
 
 class ActionModule(ControllerAction):
@@ -42,7 +45,8 @@ class ActionModule(ControllerAction):
         self.files: dict[str, Given] = {}
         by_role = load(COLLECTION / "roles", _read_yaml)
         options = {name: option for role in by_role.values() for name, option in role.items()}
-        variables = {**self._defaults(by_role), **self.variables}
+        scale = self._scaled(options)
+        variables = {**self._defaults(by_role), **self.variables, **scale}
 
         settings, refused = self._convert(options, variables)
         misspelt, strangers = names.unknown_names(self._given(), options, by_role, settings.get(FOREIGN, []))
@@ -54,7 +58,7 @@ class ActionModule(ControllerAction):
             raise AnsibleActionFail(f"{count} not accepted, and nothing was changed:{lines}")
 
         return {
-            "warnings": strangers,
+            "warnings": [*strangers, *(ONCE.format(name=name, value=value) for name, value in scale.items())],
             "ansible_facts": {
                 "settings": {**settings, **network.derived(settings)},
                 "this_run": this_run(load_extra_vars(self._loader), options, settings),
@@ -62,6 +66,14 @@ class ActionModule(ControllerAction):
             # With a secret among the settings, -v prints no result at all.
             "_ansible_no_log": any(option.get("no_log") and settings.get(name) for name, option in options.items()),
         }
+
+    def _scaled(self, options: Mapping[str, Option]) -> dict[str, str]:
+        """Return the settings that `./sse scale` asks for."""
+        words = self._templar.template(self.variables.get(SCALE, []))
+        try:
+            return scaled([words] if isinstance(words, str) else words, options)
+        except ScaleError as error:
+            raise AnsibleActionFail(f"{error}. Nothing was changed") from None
 
     def _given(self) -> list[str]:
         """Return the names that the inventory and -e bring, without those of plays, roles and Ansible itself."""

@@ -21,9 +21,9 @@ options:
     description: >-
       V(list) for the table of releases, V(release) for one release, V(diff) for what leads from the first to the
       second of two releases, V(history) for every run. V(rollback) chooses the release to go back to, and refuses one
-      that this host cannot run any more.
+      that this host cannot run any more. V(compose) for the release that runs as a Compose file.
     type: str
-    choices: [list, release, diff, history, rollback]
+    choices: [list, release, diff, history, rollback, compose]
     default: list
   numbers:
     description: >-
@@ -81,7 +81,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.deploy import rollback
+from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
 from ansible_collections.sse.platform.plugins.module_utils.deploy.history import attempts
+from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_releases import (
     StackRelease,
     current_release,
@@ -90,7 +92,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_releases
 )
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
-from ansible_collections.sse.platform.plugins.module_utils.views import history, releases
+from ansible_collections.sse.platform.plugins.module_utils.views import compose_export, history, releases
 
 NUMBERS = {
     "list": (0,),
@@ -98,6 +100,7 @@ NUMBERS = {
     "diff": (2,),
     "history": (0,),
     "rollback": (0, 1),
+    "compose": (0,),
 }  # how many each view takes
 
 
@@ -116,12 +119,27 @@ def look(directory: str, show: str, words: list[str]) -> dict[str, Any]:
     if show == "history":
         runs = attempts(directory)
         return {**result, "attempts": runs, "lines": history.table(runs)}
+    if show == "compose":
+        return {**result, "lines": compose_lines(directory, running).splitlines()}
     if show == "rollback":
         return {**result, **way_back(kept, running, numbers)}
     asked = [kept_release(kept, number) for number in numbers or [current]]
     if show == "release":
         return {**result, "lines": releases.details(asked[0], current)}
     return {**result, "lines": releases.diff(asked[0], asked[1])}
+
+
+def compose_lines(directory: str, running: StackRelease | None) -> str:
+    """Return what runs as a Compose file; raises SpecError."""
+    if running is None:
+        raise SpecError("nothing was applied on this host yet: `./sse up` makes the first release")
+    files = Files(directory, Store(directory, {}, {}))
+    mounted = {
+        name: {target: str(one.path) for target, one in files.directories(name, spec).items()}
+        for name, spec in running.containers.items()
+    }
+    stack = next(iter(running.parts.values()))["stack"]
+    return compose_export.text(running.number, stack, running.containers, mounted)
 
 
 def way_back(kept: list[StackRelease], running: StackRelease | None, numbers: list[int]) -> dict[str, Any]:

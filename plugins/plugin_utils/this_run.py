@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # Variables that the verbs of ./sse set for their own arguments.
 OF_VERBS = "asked_"
 WHY = "asked_why"
+SCALE = "asked_scale"  # what `./sse scale` is to do
+TARGETS = (SCALE, "asked_release")
 PLAYBOOKS = {"site": "up"}  # playbooks whose verb has another name
 LOGIN_IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
 
@@ -36,7 +38,7 @@ def this_run(extra: Mapping[str, Any], options: Mapping[str, Option], settings: 
     client = os.environ.get("SSH_CONNECTION", "").partition(" ")[0]
     playbooks = [PurePath(one).stem.rpartition(".")[2] for one in context.CLIARGS.get("args") or ()]
     return {
-        "asked": " ".join(PLAYBOOKS.get(one, one) for one in playbooks),
+        "asked": asked([PLAYBOOKS.get(one, one) for one in playbooks], extra),
         "who": os.environ.get("SUDO_USER") or os.environ.get("USER") or user_name(),
         "where": socket.gethostname() + (f" (by SSH from {client})" if client else ""),
         "when": dt.datetime.now(dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -48,6 +50,13 @@ def this_run(extra: Mapping[str, Any], options: Mapping[str, Option], settings: 
             if not name.startswith((OF_VERBS, "_"))
         },
     }
+
+
+def asked(verbs: list[str], extra: Mapping[str, Any]) -> str:
+    """Return the verb with what follows it."""
+    words = [extra[name] for name in TARGETS if name in extra]
+    flat = [str(one) for word in words for one in (word if isinstance(word, list) else [word])]
+    return " ".join([*(["scale"] if SCALE in extra else verbs), *flat])
 
 
 def user_name() -> str:

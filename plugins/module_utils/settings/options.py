@@ -38,6 +38,7 @@ class Option(TypedDict, total=False):
     expected: str  # the values in words, where the keys above do not tell them
     # From meta/values.yml: how it depends on other settings.
     needs: str  # where this variable is given, this other one must be given, too
+    scales: str  # it is the number of containers of this service, which `./sse scale` sets
     only_if: dict[str, Any]  # this variable must not be given unless these settings have these values
     refused: list[Refusal]
     # From meta/values.yml: what is tried on the controller before anything changes.

@@ -1,0 +1,155 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""A release as a Compose file: https://github.com/compose-spec/compose-spec/blob/main/spec.md.
+
+It starts beside the stack under another project name: containers and networks have no fixed names and addresses, each
+published port is a variable, and the data begin empty. Config and secrets are read from the files of the stack, so it
+works on its host. (Compose cannot write files into a container with a read-only root file system.)
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Spec
+
+Json = dict[str, Any]
+HEAD = (
+    "# Release {number} of the stack {stack} as a Compose file, for this host.",
+    "# Start it beside the stack: PORT_<number>=<another> for each published port, then",
+    "#   docker compose -p another-name -f this-file up -d",
+)
+
+
+def text(number: int, stack: str, containers: Mapping[str, Spec], files: Mapping[str, Mapping[str, str]]) -> str:
+    """Return the file. JSON is YAML, too; one key of a service stands on each line.
+
+    :param containers: by full name
+    :param files: the directories of config and secrets on the host, by full name and by where they are mounted
+    """
+    lines = [one.format(number=number, stack=stack) for one in HEAD]
+    for key, section in document(stack, containers, files).items():
+        if isinstance(section, str):
+            lines.append(f"{key}: {json.dumps(section)}")
+            continue
+        lines.append(f"{key}:")
+        for name, one in section.items():
+            lines.append(f"  {name}:" if one else f"  {name}: {{}}")
+            lines += [f"    {part}: {json.dumps(value)}" for part, value in one.items()]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def document(stack: str, containers: Mapping[str, Spec], files: Mapping[str, Mapping[str, str]]) -> Json:
+    """Return the content of the file."""
+    names = {full: one["container"] for full, one in containers.items()}
+    services: dict[str, Json] = {}
+    for full, one in containers.items():
+        services[names[full]] = service(one, names, files.get(full, {}))
+        if one["data"]:
+            services[f"{names[full]}-owner"] = owner(one)
+    networks = dict.fromkeys(name for one in containers.values() for name in one["networks"])
+    volumes: Json = {volume(one, below): {} for one in containers.values() for below in one["data"].values()}
+    found: Json = {"name": f"{stack}-compose", "services": services, "networks": {name: {} for name in networks}}
+    return found | ({"volumes": volumes} if volumes else {})
+
+
+def service(one: Spec, names: Mapping[str, str], files: Mapping[str, str]) -> Json:
+    """Return one container as a service of the file; what is empty is left out."""
+    keys: Json = {
+        "image": one["image"],
+        "hostname": one["container"],
+        "entrypoint": [literal(word) for word in one["entrypoint"]],
+        "command": [literal(word) for word in one["command"]],
+        "user": one["user"],
+        "environment": {name: literal(value) for name, value in one["environment"].items()},
+        "volumes": list(mounts(one, files)),
+        "tmpfs": [f"{path}:size={size},mode=1777,noexec,nosuid,nodev" for path, size in one["tmpfs"].items()],
+        "networks": {name: {"aliases": one["aliases"]} for name in one["networks"]},
+        "extra_hosts": {name: address for name, address in one["hosts"].items() if not address[:1].isdigit()},
+        "ports": [
+            {
+                "target": on["container_port"],
+                "published": f"${{PORT_{on['host_port']}:-{on['host_port']}}}",
+                "host_ip": on["host_ip"],
+                "protocol": "tcp",
+            }
+            for on in one["ports"]
+        ],
+        "depends_on": dict(needs(one, names)),
+        "healthcheck": check(one),
+        "mem_limit": one["memory"],
+        "memswap_limit": one["memory"],
+        "pids_limit": one["pids"],
+        "ulimits": {"nofile": one["open_files"]},
+        "init": one["init"],
+        "read_only": one["read_only"],
+        "cap_drop": ["ALL"],
+        "cap_add": one["capabilities"],
+        "security_opt": ["no-new-privileges:true"],
+        "sysctls": one["sysctls"],
+        "group_add": one["group_add"],
+        "stop_signal": one["stop_signal"],
+        "stop_grace_period": f"{one['stop_timeout']}s",
+        "restart": "unless-stopped",
+    }
+    return {key: value for key, value in keys.items() if value not in ({}, [], "", False)}
+
+
+def mounts(one: Spec, files: Mapping[str, str]) -> Iterator[Json]:
+    """Yield a container's volumes: its data in volumes of the project, and files of the host read-only."""
+    for target, below in one["data"].items():
+        yield {"type": "volume", "source": volume(one, below), "target": target}
+    for target, source in {**files, **one["binds"]}.items():
+        yield {"type": "bind", "source": source, "target": target, "read_only": True}
+
+
+def needs(one: Spec, names: Mapping[str, str]) -> Iterator[tuple[str, Json]]:
+    """Yield what a container starts after."""
+    for other in one["after"]:
+        if other in names:
+            yield names[other], {"condition": "service_started"}
+    if one["data"]:
+        yield f"{one['container']}-owner", {"condition": "service_completed_successfully"}
+
+
+def owner(one: Spec) -> Json:
+    """Return the service that gives the volumes of a container to its user, before it starts."""
+    return {
+        "image": one["image"],
+        "entrypoint": ["chown", one["user"], *one["data"]],
+        "user": "0:0",
+        "network_mode": "none",
+        "cap_drop": ["ALL"],
+        "cap_add": ["CHOWN"],
+        "volumes": [
+            {"type": "volume", "source": volume(one, below), "target": target} for target, below in one["data"].items()
+        ],
+        "restart": "no",
+    }
+
+
+def check(one: Spec) -> Json:
+    """Return the health check; one that the host makes over HTTP is not known to Compose."""
+    found = one["healthcheck"]
+    if found["command"] is None:
+        return {"disable": True}
+    return {
+        "test": ["CMD", *(literal(word) for word in found["command"])],
+        "interval": f"{found['interval']}s",
+        "timeout": f"{found['timeout']}s",
+        "retries": found["retries"],
+        "start_period": f"{found['start']}s",
+    }
+
+
+def volume(one: Spec, below: str) -> str:
+    """Name a volume."""
+    return f"{one['container']}-{below}".replace("/", "-")
+
+
+def literal(value: str) -> str:
+    """Keep Compose from taking a dollar sign for a variable."""
+    return value.replace("$", "$$")

@@ -1,0 +1,81 @@
+"""A release as a Compose file: what Compose must know of a container, and what would keep it from starting twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from ansible_collections.sse.platform.plugins.module_utils.model.release import build
+from ansible_collections.sse.platform.plugins.module_utils.views import compose, compose_export
+
+NETWORK: Any = {"name": "n", "segment": "network", "subnet": "10.0.0.0/24", "internal": False}
+DECLARED: dict[str, Any] = {
+    "db": {
+        "image": "db",
+        "address": 9,
+        "entrypoint": ["serve"],
+        "user": "7:7",
+        "data": {"/data": "db"},
+        "config": {"/etc/db": {"db.conf": "a"}},
+        "ports": [{"host_ip": "127.0.0.1", "host_port": 5000, "container_port": 5432}],
+        "healthcheck": {"command": ["sh", "-c", "echo $HOME"]},
+    },
+    "web": {
+        "image": "web",
+        "address": 10,
+        "entrypoint": ["serve"],
+        "user": "8:8",
+        "hosts": ["db"],
+        "after": ["db"],
+        "environment": {"PRICE": "5$"},
+        "healthcheck": {"http": {"port": 80}},
+    },
+}
+
+
+def written() -> Any:
+    release = build(
+        {"s": {"containers": DECLARED}},
+        stack="s",
+        project="p",
+        networks={"network": NETWORK},
+        references={"db": "db:1", "web": "web:1"},
+        unavailable={},
+    )
+    return yaml.safe_load(compose_export.text(3, "s", release["containers"], {"s-db": {"/etc/db": "/state/db"}}))
+
+
+def test_every_container_is_a_service_that_compose_reads() -> None:
+    found = {one.name: one for one in compose.parse(written(), "x").services}
+    assert set(found) == {"db", "web", "db-owner"}
+    assert (found["db"].memory, found["db"].pids, found["db"].checked, found["web"].checked) == (
+        True,
+        True,
+        True,
+        False,
+    )
+    assert found["web"].needs == ("db",)
+    assert [(one.host_ip, one.container_port) for one in found["db"].ports] == [("127.0.0.1", 5432)]
+
+
+def test_nothing_in_it_can_be_there_only_once() -> None:
+    content = written()
+    assert content["networks"] == {"n": {}}
+    for one in content["services"].values():
+        assert "container_name" not in one
+        assert all(set(network) == {"aliases"} for network in one.get("networks", {}).values())
+    assert content["services"]["db"]["ports"][0]["published"] == "${PORT_5000:-5000}"
+    assert "extra_hosts" not in content["services"]["web"]
+
+
+def test_data_belong_to_the_user_of_their_container_before_it_starts() -> None:
+    services = written()["services"]
+    assert services["db-owner"]["entrypoint"] == ["chown", "7:7", "/data"]
+    assert services["db"]["depends_on"] == {"db-owner": {"condition": "service_completed_successfully"}}
+
+
+def test_files_are_mounted_read_only_and_a_dollar_sign_stays_one() -> None:
+    services = written()["services"]
+    assert {"type": "bind", "source": "/state/db", "target": "/etc/db", "read_only": True} in services["db"]["volumes"]
+    assert services["db"]["healthcheck"]["test"][-1] == "echo $$HOME"
+    assert services["web"]["environment"] == {"PRICE": "5$$"}
