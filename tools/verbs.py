@@ -126,6 +126,28 @@ VERBS: dict[str, Verb] = {
         ),
         settings=("stack_name", "stack_delete_data"),
     ),
+    "backup": Verb(
+        group="deploy",
+        purpose="Write data, releases and encrypted secrets of the running stack into one file.",
+        examples=(
+            ("backup", "write <stack>-<time>.backup into this directory"),
+            ("backup /srv/backups/sse.backup", "choose the file; a backup overwrites nothing"),
+        ),
+        arguments=(Argument("FILE", "where the backup goes", "asked_file", required=False),),
+        settings=("stack_name", "backup_without", "backup_passphrase_file"),
+        more="The passphrase comes from SSE_BACKUP_PASSPHRASE, from backup_passphrase_file, or from the terminal.",
+    ),
+    "restore": Verb(
+        group="deploy",
+        purpose="Restore a backup where the stack is not, under its own name or another one, and bring it up.",
+        examples=(
+            ("restore sse.backup", "on a bare host, or after destroy -e stack_delete_data=true"),
+            ("restore sse.backup -e stack_name=demo -e stack_offset=100", "beside the running stack"),
+        ),
+        arguments=(Argument("FILE", "a file that ./sse backup wrote", "asked_file"),),
+        settings=("stack_name", "stack_offset", "backup_passphrase_file"),
+        more="Ids survive: a client resumes with the Last-Event-ID that it had before.",
+    ),
     # -- look and verify
     "status": Verb(
         group="look",

@@ -1,0 +1,111 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""Write and read the file of a backup on the controller, where the passphrase is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ansible.errors import AnsibleActionFail, AnsiblePromptNoninteractive
+from ansible.utils.display import Display
+from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import BackupError
+from ansible_collections.sse.platform.plugins.plugin_utils import backup_file
+from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import ControllerAction
+
+PREFIX = "sse-restore-"
+
+
+class ActionModule(ControllerAction):
+    """Decides where a backup is, packs it, and opens it."""
+
+    OPTIONS: ClassVar = {
+        "state": {"type": "str", "required": True, "choices": ["ready", "packed", "opened", "closed"]},
+        "path": {"type": "str", "default": ""},
+        "passphrase_file": {"type": "str", "default": ""},
+        "written": {"type": "dict"},
+        "archive": {"type": "str", "default": ""},
+    }
+
+    def decide(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Do what the state says."""
+        try:
+            return getattr(self, f"_{arguments['state']}")(arguments)
+        except BackupError as error:
+            raise AnsibleActionFail(f"{error}. Nothing was changed.") from None
+
+    def _ready(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Refuse what would fail later; return the path of the backup and where its archive goes meanwhile."""
+        made = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        settings = self.variable("settings")
+        hosts = self.variables["ansible_play_hosts"]
+        if arguments["path"] and len(hosts) > 1:
+            raise BackupError(f"one file cannot hold the stacks of {', '.join(hosts)}: choose one host with --limit")
+        where = f"-{self.variables['inventory_hostname']}" if len(hosts) > 1 else ""
+        name = f"{settings['stack_name']}{where}-{made}.backup"
+        path = Path(arguments["path"] or name).expanduser().absolute()
+        backup_file.refuse_target(path)
+        self._passphrase(arguments)
+        return {"path": str(path), "archive": str(path.with_name(f".{path.name}.state"))}
+
+    def _packed(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Write the file."""
+        archive, written, path = Path(arguments["archive"]), arguments["written"], Path(arguments["path"])
+        try:
+            backup_file.pack(path, written["manifest"], written["secrets"], archive, self._passphrase(arguments))
+        finally:
+            archive.unlink(missing_ok=True)
+        manifest, size = written["manifest"], path.stat().st_size
+        numbers = ", ".join(f"{project} {number}" for project, number in manifest["numbers"].items())
+        left_out = f", without the data of {', '.join(manifest['left_out'])}" if manifest["left_out"] else ""
+        return {
+            "changed": True,
+            "lines": [
+                f"Backup of stack {manifest['stack']}: {path} ({size / 1e6:.1f} MB{left_out})",
+                f"It holds the data, the secrets (encrypted by your passphrase) and the releases ({numbers}).",
+                "Keep the passphrase: without it nobody can restore the secrets.",
+            ],
+        }
+
+    def _opened(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Check the file, and unpack its archive beside nothing else."""
+        path = Path(arguments["path"]).expanduser().absolute()
+        if not path.is_file():
+            raise BackupError(f"{path} is no file: expected a backup that ./sse backup wrote")
+        target = Path(tempfile.mkdtemp(prefix=PREFIX))
+        try:
+            manifest, secrets = backup_file.unpack(path, self._passphrase(arguments), target)
+        except BaseException:
+            shutil.rmtree(target)
+            raise
+        return {
+            "manifest": manifest,
+            "secrets": secrets,
+            "archive": str(target / "state.tar.gz"),
+            "_ansible_no_log": True,
+        }
+
+    def _closed(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Remove what `opened` unpacked."""
+        directory = Path(arguments["archive"]).parent
+        if directory.name.startswith(PREFIX):
+            shutil.rmtree(directory, ignore_errors=True)
+        return {}
+
+    def _passphrase(self, arguments: dict[str, Any]) -> str:
+        """Return the passphrase: from the environment, from a file, or from the terminal; never from an argument."""
+        if given := os.environ.get(backup_file.VARIABLE):
+            return backup_file.checked(given)
+        if path := arguments["passphrase_file"]:
+            try:
+                return backup_file.checked(Path(path).expanduser().read_text().rstrip("\n"))
+            except OSError as error:
+                raise BackupError(f"backup_passphrase_file is {path!r}: it can't be read ({error.strerror})") from None
+        try:
+            typed = Display().prompt_until("Passphrase of the backup: ", private=True)
+        except AnsiblePromptNoninteractive:
+            return backup_file.checked("")
+        return backup_file.checked(typed.decode().rstrip("\r\n"))

@@ -1,0 +1,247 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""A backup: the data, secrets and releases of a stack, read while it runs, and put back under the same or another name.
+
+What databases write while they are read is safe in this order: small files first, since they say up to where the large
+ones are good, and each large file at the length that it has when it is read. Kafka and Redis cut off what is incomplete
+at the end of their files when they start, as after a power cut.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tarfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
+
+from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
+from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from typing import IO
+
+FORMAT = 1
+PASSES = 5  # how often a directory is read again because files came or went while it was read
+SPARE = 64 << 20  # bytes that stay free on the disk
+BLOCK = 1 << 20
+
+
+class BackupError(ValueError):
+    """A backup cannot be made or does not fit; the message says what to do."""
+
+
+class Manifest(TypedDict):
+    """What is in a backup."""
+
+    format: int
+    stack: str
+    made: str  # UTC, RFC 3339
+    numbers: dict[str, int]  # number of the release by project
+    containers: dict[str, str]  # full name by short name
+    left_out: list[str]  # services whose data are not in it
+    bytes: int  # of all files, unpacked
+    files: dict[str, str]  # path in the archive -> SHA-256
+
+
+class Written(TypedDict):
+    """A backup on the host, before the controller fetches it."""
+
+    archive: str  # path of a tar.gz
+    manifest: Manifest
+    secrets: dict[str, str]  # by name
+
+
+class _Reader:
+    """Reads so many bytes of a file that may grow, and hashes them."""
+
+    def __init__(self, stream: IO[bytes], size: int) -> None:
+        self.stream, self.left, self.hash = stream, size, hashlib.sha256()
+
+    def read(self, size: int = BLOCK) -> bytes:
+        block = self.stream.read(min(size, self.left))
+        self.left -= len(block)
+        self.hash.update(block)
+        return block
+
+
+def data_directories(state: Path, left_out: Collection[str]) -> dict[str, Path]:
+    """Return the data directories of every container, by their place in a backup, which holds no name of a stack."""
+    return {
+        f"data/{spec['container']}/{below}": state / "data" / name / below
+        for release in newest_releases(str(state))
+        for name, spec in release["containers"].items()
+        if spec["service"] not in left_out
+        for below in spec["data"].values()
+    }
+
+
+def write(stack: str, state_directory: str, left_out: list[str], target: Path) -> Written:
+    """Write a backup into a file on this host while the stack runs.
+
+    :param left_out: services whose data are not wanted
+    :raises BackupError: nothing was deployed, the disk is too small, or files change faster than they are read
+    :raises OSError: a file cannot be read or written
+    """
+    state = Path(state_directory)
+    releases = newest_releases(state_directory)
+    if not releases:
+        raise BackupError(f"there is no release in {state_directory}: nothing was deployed here, so nothing is to keep")
+    wanted = data_directories(state, left_out) | {"releases": state / "releases"}
+    needed = sum(one.stat().st_size for directory in wanted.values() for one in directory.rglob("*") if one.is_file())
+    refuse_full_disk(target.parent, needed)
+    files: dict[str, str] = {}
+    with tarfile.open(target, "w:gz", compresslevel=1) as archive:
+        for place, directory in wanted.items():
+            files |= add_directory(archive, place, directory)
+        if (state / "history.jsonl").exists():
+            files["history.jsonl"] = add_file(archive, "history.jsonl", state / "history.jsonl")
+    manifest: Manifest = {
+        "format": FORMAT,
+        "stack": stack,
+        "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "numbers": {one["project"]: one["number"] for one in releases},
+        "containers": {spec["container"]: name for one in releases for name, spec in one["containers"].items()},
+        "left_out": sorted(left_out),
+        "bytes": needed,
+        "files": files,
+    }
+    secrets = {path.name: path.read_text() for path in sorted((state / "secrets").glob("*")) if path.is_file()}
+    return {"archive": str(target), "manifest": manifest, "secrets": secrets}
+
+
+def add_directory(archive: tarfile.TarFile, place: str, directory: Path) -> dict[str, str]:
+    """Add a directory, again where files came or went meanwhile; return the hash of each file of the last pass."""
+    for _ in range(PASSES):
+        paths = listing(directory)
+        archive.add(directory, place, recursive=False)
+        found: dict[str, str] = {}
+        try:
+            for path in sorted(paths, key=lambda path: (not path.is_dir(), path.lstat().st_size)):
+                name = f"{place}/{path.relative_to(directory)}"
+                if path.is_dir():
+                    archive.add(path, name, recursive=False)
+                else:
+                    found[name] = add_file(archive, name, path)
+        except FileNotFoundError:
+            continue
+        if listing(directory) == paths:
+            return found
+    raise BackupError(
+        f"files came and went in {directory} during each of {PASSES} attempts to read it: "
+        "try again when less is written"
+    )
+
+
+def listing(directory: Path) -> set[Path]:
+    """Return what is in a directory, without sockets and the like."""
+    return {path for path in directory.rglob("*") if path.is_dir() or path.is_file()}
+
+
+def add_file(archive: tarfile.TarFile, name: str, path: Path) -> str:
+    """Add a file at the length that it has now; return its SHA-256."""
+    with path.open("rb") as stream:
+        entry = archive.gettarinfo(arcname=name, fileobj=stream)
+        reader = _Reader(stream, entry.size)
+        archive.addfile(entry, reader)  # type: ignore[arg-type]  # it only reads
+        return reader.hash.hexdigest()
+
+
+def refuse_full_disk(directory: Path, needed: int) -> None:
+    """Raise BackupError where a disk has not so many bytes free."""
+    there = next(one for one in (directory, *directory.parents) if one.is_dir())
+    free = shutil.disk_usage(there).free
+    if free < needed + SPARE:
+        raise BackupError(
+            f"{directory} has {free >> 20} MiB free, and {(needed + SPARE) >> 20} MiB are needed: "
+            "free some space, or use another disk"
+        )
+
+
+def refuse_misfit(manifest: Manifest, stack: str, state_directory: str) -> None:
+    """Refuse to restore where a stack is already, or where the disk is too small; raises BackupError."""
+    state = Path(state_directory)
+    present = [
+        name for name in ("releases", "data", "secrets") if (state / name).is_dir() and any((state / name).iterdir())
+    ]
+    if present:
+        raise BackupError(
+            f"stack {stack!r} is here already ({', '.join(str(state / name) for name in present)}), and nothing of it "
+            "is overwritten: remove it with ./sse destroy -e stack_delete_data=true, or restore beside it with "
+            "-e stack_name=NAME -e stack_offset=100"
+        )
+    refuse_full_disk(state, manifest["bytes"])
+
+
+def restore(archive: Path, manifest: Manifest, secrets: Mapping[str, str], stack: str, state_directory: str) -> None:
+    """Put a backup into the state directory of a stack that is not there yet.
+
+    Every file is compared with the manifest before the first one is in place. Releases and history belong to the stack
+    of the backup, and are left out under another name.
+
+    :raises BackupError: the archive is not what its manifest says, or something is here already
+    """
+    refuse_misfit(manifest, stack, state_directory)
+    state = Path(state_directory)
+    fresh = state / "restoring"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True, mode=0o700)
+    try:
+        unpack(archive, manifest["files"], fresh)
+        (state / "data").mkdir(exist_ok=True)
+        for directory in sorted((fresh / "data").glob("*")):
+            directory.rename(state / "data" / name_in(manifest, stack, directory.name))
+        if manifest["stack"] == stack:
+            for name in ("releases", "history.jsonl"):
+                if (fresh / name).exists():
+                    (fresh / name).rename(state / name)
+        (state / "secrets").mkdir(mode=0o700, exist_ok=True)
+        for name, value in secrets.items():
+            write_file(state / "secrets" / Path(name).name, value, durable=True)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def name_in(manifest: Manifest, stack: str, short: str) -> str:
+    """Return the full name that a container has in a stack; a name that its declaration chose stays."""
+    name = manifest["containers"].get(short, "")
+    return f"{stack}-{short}" if name == f"{manifest['stack']}-{short}" else name
+
+
+def unpack(archive: Path, files: Mapping[str, str], target: Path) -> None:
+    """Unpack an archive with the owners of its files; a later copy of a file replaces an earlier one."""
+    found: dict[str, str] = {}
+    with tarfile.open(archive, "r:gz") as packed:
+        for entry in packed:
+            path = target / entry.name
+            if (
+                not (entry.isfile() or entry.isdir())
+                or ".." in Path(entry.name).parts
+                or Path(entry.name).is_absolute()
+            ):
+                raise BackupError(f"the archive holds {entry.name!r}, which no backup of this collection holds")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if entry.isdir():
+                path.mkdir(exist_ok=True)
+            elif (content := packed.extractfile(entry)) is not None:
+                found[entry.name] = unpack_file(content, path, entry.size)
+            os.chown(path, entry.uid, entry.gid)
+            path.chmod(entry.mode & 0o777)
+    for name in found.keys() - files.keys():  # it went while the backup was made
+        (target / name).unlink()
+    for name, wanted in files.items():
+        if found.get(name) != wanted:
+            raise BackupError(
+                f"{name} is not what the backup's manifest says: the file is damaged, take another backup"
+            )
+
+
+def unpack_file(content: IO[bytes], path: Path, size: int) -> str:
+    """Write a file; return its SHA-256."""
+    reader = _Reader(content, size)
+    with path.open("wb") as stream:
+        while block := reader.read():
+            stream.write(block)
+    return reader.hash.hexdigest()

@@ -1,0 +1,158 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""Write a backup of a stack on its host, or put one back."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: backup
+short_description: Write a backup of a stack on its host, or put one back
+version_added: 0.2.0
+description:
+  - Reads data, releases and secrets while the stack runs.
+  - Puts them into the state directory of a stack that is not there.
+  - The archive holds no secret. The result of O(state=written) holds them, so its task needs C(no_log).
+extends_documentation_fragment: [sse.platform.attributes, sse.platform.stack, sse.platform.stack.directory]
+attributes:
+  check_mode: {support: full, details: "Nothing is written. What does not fit is refused."}
+  diff_mode: {support: none}
+options:
+  state:
+    description:
+      - V(written) writes a backup into a new directory of the host.
+      - V(fetched) removes that directory.
+      - V(fitting) refuses what could not be restored here, and changes nothing.
+      - V(restored) puts a backup into the state directory.
+    type: str
+    required: true
+    choices: [written, fetched, fitting, restored]
+  stack: {required: true}
+  state_directory: {required: true}
+  left_out:
+    description: Services whose data are not in the backup.
+    type: list
+    elements: str
+    default: []
+  archive:
+    description: Path of the archive on the host.
+    type: path
+  manifest:
+    description: What is in the backup.
+    type: dict
+  secrets:
+    description: The values of the secrets by their names.
+    type: dict
+"""
+
+EXAMPLES = r"""
+- name: Write a backup
+  sse.platform.backup:
+    state: written
+    stack: sse
+    state_directory: /var/lib/sse-platform
+  register: written
+  no_log: true
+"""
+
+RETURN = r"""
+archive:
+  description: Path of the archive on the host, readable for the user of the connection.
+  returned: O(state=written)
+  type: str
+manifest:
+  description: What is in the backup.
+  returned: O(state=written)
+  type: dict
+secrets:
+  description: The values of the secrets by their names.
+  returned: O(state=written)
+  type: dict
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sse.platform.plugins.module_utils.deploy import backup
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+
+PREFIX = "sse-backup-"
+
+
+def written(module: AnsibleModule) -> dict[str, object]:
+    """Write a backup where the user of the connection may fetch it."""
+    options = module.params
+    if module.check_mode:
+        return {"changed": True}
+    directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir="/var/tmp"))
+    try:
+        found = backup.write(
+            options["stack"], options["state_directory"], options["left_out"], directory / "state.tar.gz"
+        )
+    except BaseException:
+        shutil.rmtree(directory)
+        raise
+    if user := os.environ.get("SUDO_UID"):
+        for path in (directory, directory / "state.tar.gz"):
+            os.chown(path, int(user), -1)
+    return {"changed": False, **found}
+
+
+def fetched(module: AnsibleModule) -> dict[str, object]:
+    """Remove the directory of an archive that this module made."""
+    directory = Path(module.params["archive"]).parent
+    if directory.name.startswith(PREFIX) and not module.check_mode:
+        shutil.rmtree(directory, ignore_errors=True)
+    return {"changed": False}
+
+
+def fitting(module: AnsibleModule) -> dict[str, object]:
+    """Refuse what could not be restored."""
+    options = module.params
+    backup.refuse_misfit(options["manifest"], options["stack"], options["state_directory"])
+    return {"changed": False}
+
+
+def restored(module: AnsibleModule) -> dict[str, object]:
+    """Put a backup back."""
+    options = module.params
+    if not module.check_mode:
+        backup.restore(
+            Path(options["archive"]),
+            options["manifest"],
+            options["secrets"],
+            options["stack"],
+            options["state_directory"],
+        )
+    return {"changed": True}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "required": True, "choices": ["written", "fetched", "fitting", "restored"]},
+            "stack": {"type": "str", "required": True},
+            "state_directory": {"type": "path", "required": True},
+            "left_out": {"type": "list", "elements": "str", "default": []},
+            "archive": {"type": "path"},
+            "manifest": {"type": "dict"},
+            "secrets": {"type": "dict", "no_log": True},
+        },
+        required_if=[
+            ("state", "fetched", ["archive"]),
+            ("state", "fitting", ["manifest"]),
+            ("state", "restored", ["archive", "manifest", "secrets"]),
+        ],
+        supports_check_mode=True,
+    )
+    states = {"written": written, "fetched": fetched, "fitting": fitting, "restored": restored}
+    try:
+        module.exit_json(**states[module.params["state"]](module))
+    except (backup.BackupError, SpecError, OSError) as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""Documentation of the action plugin of the same name, which does the work on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: backup_file
+short_description: Write and read the file of a backup on the controller
+version_added: 0.2.0
+description:
+  - Packs what M(sse.platform.backup) wrote into one file, where the secrets are encrypted by a passphrase.
+  - Opens such a file.
+  - The passphrase comes from the environment variable E(SSE_BACKUP_PASSPHRASE), from a file, or from the terminal.
+extends_documentation_fragment: [sse.platform.attributes, sse.platform.attributes.controller]
+options:
+  state:
+    description:
+      - V(ready) refuses what would fail later.
+      - V(packed) writes the file.
+      - V(opened) checks the file and unpacks its archive into a temporary directory.
+      - V(closed) removes that directory.
+    type: str
+    required: true
+    choices: [ready, packed, opened, closed]
+  path:
+    description: Path of the backup. It is chosen by the name of the stack and the time when it is empty.
+    type: str
+    default: ""
+  passphrase_file:
+    description: A file that holds the passphrase.
+    type: str
+    default: ""
+  written:
+    description: The result of M(sse.platform.backup) with O(sse.platform.backup#module:state=written).
+    type: dict
+  archive:
+    description: Path of the fetched or unpacked archive on the controller.
+    type: str
+    default: ""
+"""
+
+EXAMPLES = r"""
+- name: Open a backup
+  sse.platform.backup_file:
+    state: opened
+    path: sse.backup
+  register: opened
+  no_log: true
+"""
+
+RETURN = r"""
+path:
+  description: Path of the backup.
+  returned: O(state=ready)
+  type: str
+archive:
+  description: Path of the archive on the controller.
+  returned: O(state=ready) and O(state=opened)
+  type: str
+lines:
+  description: What the backup holds, for people.
+  returned: O(state=packed)
+  type: list
+  elements: str
+manifest:
+  description: What is in the backup.
+  returned: O(state=opened)
+  type: dict
+secrets:
+  description: The values of the secrets by their names.
+  returned: O(state=opened)
+  type: dict
+"""

@@ -1,0 +1,119 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""The file of a backup on the controller: a tar of manifest.json, secrets.vault and state.tar.gz.
+
+The secrets are encrypted as Ansible Vault does it (AES-256 and HMAC-SHA-256, with a key from PBKDF2):
+`ansible-vault view` reads secrets.vault, too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from ansible.parsing.vault import AnsibleVaultError, VaultLib, VaultSecret
+from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import FORMAT, BackupError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import Manifest
+
+VARIABLE = "SSE_BACKUP_PASSPHRASE"
+SHORTEST = 12  # characters of a passphrase: whoever has the file may try as many as they like
+MEMBERS = ["manifest.json", "secrets.vault", "state.tar.gz"]
+
+
+def checked(passphrase: str) -> str:
+    """Return a passphrase that is long enough; raises BackupError, which never holds it."""
+    if len(passphrase) < SHORTEST:
+        raise BackupError(
+            f"the passphrase has {len(passphrase)} characters: expected at least {SHORTEST}, from the environment "
+            f"variable {VARIABLE}, from backup_passphrase_file, or typed on a terminal"
+        )
+    return passphrase
+
+
+def vault(passphrase: str) -> VaultLib:
+    """Return what encrypts and decrypts with a passphrase."""
+    return VaultLib([("default", VaultSecret(passphrase.encode()))])
+
+
+def refuse_target(path: Path) -> None:
+    """Raise BackupError where a backup cannot be written."""
+    if path.exists():
+        raise BackupError(f"{path} exists, and a backup overwrites nothing: choose another name, or move it away")
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise BackupError(f"{path.parent} is no directory where you may write: expected one for the backup")
+
+
+def pack(path: Path, manifest: Manifest, secrets: Mapping[str, str], state: Path, passphrase: str) -> None:
+    """Write a backup in one step: another program never sees a part of it.
+
+    :param state: the archive from the host
+    """
+    with state.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    texts = {
+        "manifest.json": json.dumps({**manifest, "state": digest}, indent=1).encode(),
+        "secrets.vault": cast("bytes", vault(passphrase).encrypt(json.dumps(dict(secrets)).encode())),
+    }
+    fresh = path.with_name(f".{path.name}.new")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+        with tarfile.open(fileobj=stream, mode="w") as packed:
+            for name, text in texts.items():
+                entry = tarfile.TarInfo(name)
+                entry.size, entry.mode = len(text), 0o600
+                packed.addfile(entry, io.BytesIO(text))
+            packed.add(state, "state.tar.gz")
+        stream.flush()
+        os.fsync(stream.fileno())
+    fresh.replace(path)
+
+
+def unpack(path: Path, passphrase: str, target: Path) -> tuple[Manifest, dict[str, str]]:
+    """Check a backup, and put its archive into a directory; return the manifest and the secrets.
+
+    :raises BackupError: it is no backup, of another format, damaged, or the passphrase is wrong
+    """
+    try:
+        with tarfile.open(path, "r:") as packed:
+            if packed.getnames() != MEMBERS:
+                raise BackupError(f"{path} is no backup of this collection: expected a file that ./sse backup wrote")
+            manifest: Any = json.loads(member(packed, "manifest.json").read())
+            if manifest.get("format") != FORMAT:
+                raise BackupError(
+                    f"{path} has format {manifest.get('format')}, and this version reads {FORMAT}: restore it with the "
+                    "version of the collection that wrote it"
+                )
+            secrets = decrypted(member(packed, "secrets.vault").read(), passphrase, path)
+            with (target / "state.tar.gz").open("wb") as stream:
+                shutil.copyfileobj(member(packed, "state.tar.gz"), stream, 1 << 20)
+    except (OSError, tarfile.TarError, ValueError) as error:
+        if isinstance(error, BackupError):
+            raise
+        raise BackupError(f"{path} can't be read as a backup ({error}): take another one") from error
+    with (target / "state.tar.gz").open("rb") as stream:
+        if hashlib.file_digest(stream, "sha256").hexdigest() != manifest["state"]:
+            raise BackupError(f"{path} is damaged: its checksum is wrong. Take another backup")
+    return manifest, secrets
+
+
+def member(packed: tarfile.TarFile, name: str) -> Any:
+    """Return a member of a tar for reading; raises KeyError where there is none."""
+    return packed.extractfile(name)
+
+
+def decrypted(text: bytes, passphrase: str, path: Path) -> dict[str, str]:
+    """Return the secrets of a backup."""
+    try:
+        return json.loads(vault(passphrase).decrypt(text))
+    except AnsibleVaultError:
+        raise BackupError(
+            f"the passphrase does not open the secrets of {path}: expected the one with which it was written"
+        ) from None

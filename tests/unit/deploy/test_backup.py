@@ -1,0 +1,221 @@
+"""A backup comes back whole under any name, and nothing that does not fit is restored."""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils.deploy import backup
+from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import BackupError
+from ansible_collections.sse.platform.plugins.module_utils.model.release import FORMAT
+from ansible_collections.sse.platform.plugins.plugin_utils import backup_file
+
+PASSPHRASE = "correct horse battery"
+SECRETS = {"password": "canary-secret", "salt": "s"}
+
+
+def container(short: str, **data: str) -> dict[str, Any]:
+    return {"container": short, "service": short, "data": {f"/{below}": below for below in data}}
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """A stack with two services that keep data."""
+    made = tmp_path / "state"
+    for path, text in {
+        "data/sse-log/log/big.log": "x" * 5000,
+        "data/sse-log/log/checkpoint": "5",
+        "data/own-name/keep/f": "mine",
+        "data/sse-metrics/tsdb/block": "m",
+        "history.jsonl": "{}\n",
+        **{f"secrets/{name}": value for name, value in SECRETS.items()},
+    }.items():
+        (made / path).parent.mkdir(parents=True, exist_ok=True)
+        (made / path).write_text(text)
+    release = {
+        "format": FORMAT,
+        "number": 3,
+        "stack": "sse",
+        "project": "sse-platform",
+        "meta": {"outcome": "applied"},
+        "containers": {
+            "sse-log": container("log", log=""),
+            "own-name": container("own", keep=""),
+            "sse-metrics": container("metrics", tsdb=""),
+        },
+    }
+    (made / "releases/sse-platform").mkdir(parents=True)
+    (made / "releases/sse-platform/0003.json").write_text(json.dumps(release))
+    return made
+
+
+def packed(state: Path, path: Path, *left_out: str) -> Path:
+    """Write a backup of a state directory as the playbook does."""
+    written = backup.write("sse", str(state), list(left_out), path.with_name("state.tar.gz"))
+    archive = Path(written["archive"])
+    backup_file.pack(path, written["manifest"], written["secrets"], archive, PASSPHRASE)
+    archive.unlink()
+    return path
+
+
+def restore(path: Path, target: Path, stack: str, passphrase: str = PASSPHRASE) -> None:
+    unpacked = path.with_name("unpacked")
+    unpacked.mkdir(exist_ok=True)
+    manifest, secrets = backup_file.unpack(path, passphrase, unpacked)
+    backup.restore(unpacked / "state.tar.gz", manifest, secrets, stack, str(target))
+
+
+def content(directory: Path) -> dict[str, str]:
+    return {str(one.relative_to(directory)): one.read_text() for one in directory.rglob("*") if one.is_file()}
+
+
+def test_a_backup_comes_back_as_it_was(state: Path, tmp_path: Path) -> None:
+    os.chown(state / "data/sse-log/log/big.log", 9092, 9092)
+    restore(packed(state, tmp_path / "b"), tmp_path / "new", "sse")
+    assert content(tmp_path / "new") == content(state)
+    assert (tmp_path / "new/data/sse-log/log/big.log").stat().st_uid == 9092
+    assert (tmp_path / "new/secrets/password").stat().st_mode & 0o777 == 0o600
+
+
+def test_another_stack_gets_the_data_and_secrets_and_none_of_the_releases(state: Path, tmp_path: Path) -> None:
+    restore(packed(state, tmp_path / "b", "metrics"), tmp_path / "new", "demo")
+    assert sorted(content(tmp_path / "new")) == [
+        "data/demo-log/log/big.log",
+        "data/demo-log/log/checkpoint",
+        "data/own-name/keep/f",
+        "secrets/password",
+        "secrets/salt",
+    ]
+
+
+def test_no_secret_is_readable_in_a_backup(state: Path, tmp_path: Path) -> None:
+    body = packed(state, tmp_path / "b").read_bytes()
+    assert b"canary-secret" not in body
+    assert (tmp_path / "b").stat().st_mode & 0o777 == 0o600
+
+
+def test_small_files_come_before_the_large_ones_that_they_speak_of(state: Path, tmp_path: Path) -> None:
+    backup.write("sse", str(state), [], tmp_path / "a.tar.gz")
+    with tarfile.open(tmp_path / "a.tar.gz") as archive:
+        names = [one.name for one in archive if one.isfile()]
+    assert names.index("data/log/log/checkpoint") < names.index("data/log/log/big.log")
+
+
+def test_a_file_that_grows_while_it_is_read_is_kept_at_one_length(
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    growing = state / "data/sse-log/log/big.log"
+    real = tarfile.TarFile.addfile
+
+    def addfile(archive: tarfile.TarFile, entry: tarfile.TarInfo, stream: Any = None) -> None:
+        with growing.open("a") as more:
+            more.write("tail")
+        real(archive, entry, stream)
+
+    monkeypatch.setattr(tarfile.TarFile, "addfile", addfile)
+    path = packed(state, tmp_path / "b")
+    monkeypatch.undo()
+    restore(path, tmp_path / "new", "sse")
+    kept = (tmp_path / "new/data/sse-log/log/big.log").read_text()
+    assert growing.read_text().startswith(kept)
+
+
+def test_a_file_that_goes_while_it_is_read_is_not_in_the_backup(
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = backup.add_file
+
+    def add_file(archive: tarfile.TarFile, name: str, path: Path) -> str:
+        found = real(archive, name, path)
+        (state / "data/sse-log/log/checkpoint").unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(backup, "add_file", add_file)
+    path = packed(state, tmp_path / "b")
+    restore(path, tmp_path / "new", "sse")
+    assert sorted(content(tmp_path / "new/data/sse-log")) == ["log/big.log"]
+
+
+def test_a_stack_that_is_here_is_never_overwritten(state: Path, tmp_path: Path) -> None:
+    before = content(state)
+    path = packed(state, tmp_path / "b")
+    with pytest.raises(BackupError, match=r"stack 'sse' is here already .*destroy -e stack_delete_data=true"):
+        restore(path, state, "sse")
+    assert content(state) == before
+
+
+def test_a_disk_that_is_too_small_is_refused_before_anything_is_written(
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = packed(state, tmp_path / "b")
+    monkeypatch.setattr(backup.shutil, "disk_usage", lambda _: SimpleNamespace(free=1 << 20))
+    with pytest.raises(BackupError, match="1 MiB free, and 64 MiB are needed"):
+        restore(path, tmp_path / "new", "sse")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_wrong_passphrase_is_told_and_not_shown(state: Path, tmp_path: Path) -> None:
+    path = packed(state, tmp_path / "b")
+    with pytest.raises(BackupError, match="the passphrase does not open the secrets") as told:
+        restore(path, tmp_path / "new", "sse", "wrong horse battery")
+    assert "wrong horse" not in str(told.value)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("short", ["", "secret"])
+def test_a_short_passphrase_is_refused_and_not_shown(short: str) -> None:
+    with pytest.raises(BackupError, match="expected at least 12") as told:
+        backup_file.checked(short)
+    assert not short or short not in str(told.value)
+
+
+def test_one_wrong_byte_is_found_before_anything_is_restored(state: Path, tmp_path: Path) -> None:
+    path = packed(state, tmp_path / "b")
+    body = bytearray(path.read_bytes())
+    with tarfile.open(path) as archive:
+        place = archive.getmember("state.tar.gz").offset_data + 40
+    body[place] ^= 1
+    path.write_bytes(body)
+    with pytest.raises(BackupError, match="is damaged"):
+        restore(path, tmp_path / "new", "sse")
+    path.write_bytes(body[: place + 10])
+    with pytest.raises(BackupError, match=r"is damaged|no backup|can.t be read"):
+        restore(path, tmp_path / "new", "sse")
+    assert not (tmp_path / "new").exists()
+
+
+def test_another_format_and_another_file_are_refused(
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backup, "FORMAT", 2)
+    path = packed(state, tmp_path / "b")
+    with pytest.raises(BackupError, match="has format 2, and this version reads 1"):
+        restore(path, tmp_path / "new", "sse")
+    (tmp_path / "c").write_text("hello")
+    with pytest.raises(BackupError, match="can't be read as a backup"):
+        restore(tmp_path / "c", tmp_path / "new", "sse")
+
+
+def test_an_archive_that_leaves_its_directory_is_refused(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
+        archive.add(__file__, "../outside")
+    with pytest.raises(BackupError, match=r"'\.\./outside'"):
+        backup.unpack(tmp_path / "a.tar.gz", {}, tmp_path / "in")
+
+
+def test_a_backup_of_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BackupError, match="nothing was deployed here"):
+        backup.write("sse", str(tmp_path), [], tmp_path / "a.tar.gz")
+
+
+def test_a_backup_overwrites_nothing(tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("x")
+    with pytest.raises(BackupError, match="overwrites nothing"):
+        backup_file.refuse_target(tmp_path / "there")
+    with pytest.raises(BackupError, match="no directory where you may write"):
+        backup_file.refuse_target(tmp_path / "nowhere/b")
