@@ -21,7 +21,6 @@ SOCKET = "/var/run/docker.sock"
 ANSWER_SECONDS = 10  # long enough for an engine that is busy pulling images, short enough to notice one that hangs
 
 REGISTRY_SECONDS = 30  # for a question that the engine passes on: to a registry, perhaps through a token service
-NO_HEADERS: Mapping[str, str] = {}
 
 
 class RefusedError(OSError):
@@ -117,12 +116,12 @@ class Api(NamedTuple):
         return json.loads(self._fetch(path))
 
     def _fetch(
-        self, path: str, body: Any = None, headers: Mapping[str, str] = NO_HEADERS, seconds: float = ANSWER_SECONDS
+        self, path: str, body: Any = None, headers: Mapping[str, str] | None = None, seconds: float = ANSWER_SECONDS
     ) -> bytes:
         connection = UnixConnection(self.socket, seconds)
         try:
             if body is None:
-                connection.request("GET", path, headers=dict(headers))
+                connection.request("GET", path, headers=dict(headers or {}))
             else:
                 connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
             answer = connection.getresponse()
