@@ -50,6 +50,16 @@ class Verb:
     more: str = ""  # some lines for -h about what one has to know
 
 
+# What several verbs take.
+WHY = Option("--why", "why; the history keeps it", "asked_why", value="WHY", short="-m")
+WAIT = Option(
+    "--wait",
+    "wait while another run changes the stack, for 600 seconds or as many as you say, instead of ending at once",
+    "asked_wait",
+    value="SECONDS",
+    otherwise="600",
+)
+
 VERBS: dict[str, Verb] = {
     # -- deploy and change
     "up": Verb(
@@ -63,7 +73,7 @@ VERBS: dict[str, Verb] = {
             *("stack_name", "app_replicas", "exposure_profile", "network_subnet", "network_layout"),
             *("images_source", "docker_restart_allowed"),
         ),
-        options=(Option("--why", "why; the history keeps it", "asked_why", value="WHY", short="-m"),),
+        options=(WHY, WAIT),
         playbook="site",
         more="Run it again whenever you like: it changes only what differs.",
     ),
@@ -100,7 +110,7 @@ VERBS: dict[str, Verb] = {
         arguments=(
             Argument("N", "the number of the release; `./sse releases` lists them", "asked_release", required=False),
         ),
-        options=(Option("--why", "why; the history keeps it", "asked_why", value="WHY", short="-m"),),
+        options=(WHY, WAIT),
         settings=("stack_name", "network_recreate_allowed"),
         more="It becomes a new release, so a rollback can be rolled back. Nothing is downloaded. Secrets keep their\n"
         "values, and data stay as they are: a release that cannot read them is refused.",
@@ -112,6 +122,7 @@ VERBS: dict[str, Verb] = {
             ("dashboard", "deploy the dashboard"),
             ("dashboard -e dashboard_port=3005", "publish it on another port of the host"),
         ),
+        options=(WAIT,),
         settings=("stack_name", "dashboard_port", "dashboard_api", "exposure_admin_bind"),
     ),
     "destroy": Verb(
@@ -123,6 +134,7 @@ VERBS: dict[str, Verb] = {
         ),
         options=(
             Option("--yes", "do not ask; needed where there is no terminal to ask at", "stack_destroy_confirmed"),
+            WAIT,
         ),
         settings=("stack_name", "stack_delete_data"),
     ),

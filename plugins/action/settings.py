@@ -24,7 +24,7 @@ from ansible_collections.sse.platform.plugins.module_utils.settings.options impo
 from ansible_collections.sse.platform.plugins.module_utils.settings.scaling import ScaleError, scaled
 from ansible_collections.sse.platform.plugins.module_utils.settings.values import expected
 from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import COLLECTION, ControllerAction
-from ansible_collections.sse.platform.plugins.plugin_utils.this_run import SCALE, this_run
+from ansible_collections.sse.platform.plugins.plugin_utils.this_run import SCALE, this_controller, this_run
 from ansible_collections.sse.platform.plugins.plugin_utils.written import place_of
 
 # A value may refer to variables that refer to others; each pass resolves one level.
@@ -62,6 +62,7 @@ class ActionModule(ControllerAction):
             "ansible_facts": {
                 "settings": {**settings, **network.derived(settings)},
                 "this_run": this_run(load_extra_vars(self._loader), options, settings),
+                "this_controller": this_controller(),
             },
             # With a secret among the settings, -v prints no result at all.
             "_ansible_no_log": any(option.get("no_log") and settings.get(name) for name, option in options.items()),

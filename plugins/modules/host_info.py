@@ -17,6 +17,16 @@ extends_documentation_fragment:
   - sse.platform.stack.directory
 options:
   state_directory: {}
+  run:
+    description: >-
+      What the run says of itself, as the facts C(this_run) and C(this_controller) of M(sse.platform.settings) together.
+      With it, the module fails where another run changes this stack. Without it, nothing is asked about the lock.
+    type: dict
+    default: {}
+  wait:
+    description: How many seconds to wait for another run that changes this stack.
+    type: int
+    default: 0
 """
 
 EXAMPLES = r"""
@@ -146,16 +156,27 @@ data_markers:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sse.platform.plugins.module_utils.deploy import run_lock
 from ansible_collections.sse.platform.plugins.module_utils.host import machine
 
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={"state_directory": {"type": "path"}},
+        argument_spec={
+            "state_directory": {"type": "path"},
+            "run": {"type": "dict", "default": {}},
+            "wait": {"type": "int", "default": 0},
+        },
         supports_check_mode=True,
     )
-    module.exit_json(changed=False, **machine.observe(module.params["state_directory"]))
+    run, directory = module.params["run"], module.params["state_directory"]
+    if run and directory:
+        try:
+            run_lock.wait(directory, run, module.params["wait"])
+        except run_lock.LockedError as error:
+            module.fail_json(msg=str(error))
+    module.exit_json(changed=False, **machine.observe(directory))
 
 
 if __name__ == "__main__":

@@ -67,6 +67,10 @@ options:
       0 stands for no rollback.
     type: int
     default: 0
+  wait:
+    description: How many seconds to wait for another run that changes this stack.
+    type: int
+    default: 0
   verify:
     description: With O(state=present), verify the whole stack afterwards as M(sse.platform.verify) does.
     type: bool
@@ -213,6 +217,8 @@ def absent(module: AnsibleModule) -> None:
         options["parallel"],
         delete_data=options["delete_data"],
         check=module.check_mode,
+        run=options["meta"],
+        wait=options["wait"],
     )
     module.exit_json(
         changed=bool(removed.containers or removed.networks),
@@ -234,6 +240,7 @@ def main() -> None:
             "services": {"type": "list", "elements": "str", "default": []},
             "parallel": {"type": "int", "default": 4},
             "meta": {"type": "dict", "default": {}},
+            "wait": {"type": "int", "default": 0},
             "networks_to_make": {"type": "list", "elements": "str", "default": []},
             "keep_releases": {"type": "int", "default": 5},
             "rollback": {"type": "int", "default": 0},

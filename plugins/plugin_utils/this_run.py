@@ -8,10 +8,11 @@ import getpass
 import os
 import re
 import socket
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from ansible import context
+from ansible_collections.sse.platform.plugins.module_utils.deploy import run_lock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,6 +58,31 @@ def asked(verbs: list[str], extra: Mapping[str, Any]) -> str:
     words = [extra[name] for name in TARGETS if name in extra]
     flat = [str(one) for word in words for one in (word if isinstance(word, list) else [word])]
     return " ".join([*(["scale"] if SCALE in extra else verbs), *flat])
+
+
+def this_controller() -> dict[str, Any]:
+    """Return by what the lock of a stack knows this run, and which other runs there are on this controller.
+
+    It is called in a worker, whose parent is the process of ansible-playbook.
+    """
+    running = [
+        int(path.parent.name)
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if b"ansible" in (command(path) if path.parent.name != str(os.getpid()) else b"")
+    ]
+    return {
+        "controller": run_lock.this_machine(),
+        "process": run_lock.process(os.getppid()),
+        "alive": [run_lock.process(pid) for pid in running],
+    }
+
+
+def command(path: Path) -> bytes:
+    """Return the command line of a process; empty where it has ended."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def user_name() -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 import threading
 from typing import Any
 
 import pytest
+from ansible_collections.sse.platform.plugins.module_utils.deploy import run_lock
 from ansible_collections.sse.platform.tests.integration.stack import Stack, eventually
 
 CACHE: dict[str, Any] = {
@@ -49,6 +51,27 @@ def test_a_changed_variable_touches_only_its_service_and_is_named(stack: Stack) 
     touched = {name for name, seen in stack.ids().items() if before.get(name) != seen}
     assert touched == {"it-app-1", "it-app-2", "it-app-3"}
     assert "environment.SSE_MAX_BODY_BYTES: absent -> 200000" in run.output
+
+
+def test_a_second_run_is_refused_with_who_runs_the_first_or_waits_for_it(stack: Stack) -> None:
+    # A process of this machine that has "ansible" in its command line counts as a run.
+    runner = subprocess.Popen(["sh", "-c", "sleep 300; : ansible"])
+    process = run_lock.process(runner.pid)
+    run = {"asked": "up", "who": "ann", "where": "laptop", "controller": run_lock.this_machine(), "process": process}
+    try:
+        run_lock.keep(str(stack.state), run)
+        before = stack.ids()
+        refused = stack.fail()
+        assert "./sse up of ann on laptop" in refused
+        assert "failed in prepare" in refused
+        assert stack.ids() == before
+        assert stack.up("--check").code == 0
+        waiting = stack.begin("site", "-e", "asked_wait=60")
+        threading.Timer(4, runner.kill).start()
+        assert waiting.end().code == 0
+    finally:
+        runner.kill()
+        runner.wait()
 
 
 def test_a_run_of_some_services_is_honest_about_the_others(stack: Stack) -> None:

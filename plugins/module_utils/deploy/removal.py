@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import keeping
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier
@@ -18,6 +18,8 @@ from ansible_collections.sse.platform.plugins.module_utils.engine.client import 
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ansible_collections.sse.platform.plugins.module_utils.model import types
 
 
@@ -33,12 +35,22 @@ class Removed(NamedTuple):
     kept: dict[str, list[str]]  # networks that stay, each with the containers of others that are on it
 
 
-def tear_down(stack: str, state_directory: str, parallel: int, *, delete_data: bool, check: bool) -> Removed:
+def tear_down(
+    stack: str,
+    state_directory: str,
+    parallel: int,
+    *,
+    delete_data: bool,
+    check: bool,
+    run: Mapping[str, Any] | None = None,
+    wait: float = 0,
+) -> Removed:
     """Remove every container of a stack in all its projects, its networks and its firewall rules.
 
     A container is removed after those that need it. Data, secrets and releases stay unless ``delete_data``. A network
     stays where containers of others are on it.
 
+    :param run, wait: what this run says of itself, and for how many seconds it waits for another one
     :raises NoStackError: nothing of this stack is here
     :raises ApplyError: the engine could not remove a container
     """
@@ -53,7 +65,7 @@ def tear_down(stack: str, state_directory: str, parallel: int, *, delete_data: b
     removed = Removed(sorted(ours), sorted(set(networks) - set(kept)), kept)
     if check:
         return removed
-    with lock(state_directory):
+    with lock(state_directory, run, wait):
         known: dict[str, types.Spec] = {}
         for project in {one.label("project") for one in ours.values()}:
             latest = ReleaseStore(state_directory, project).latest()

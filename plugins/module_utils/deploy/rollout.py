@@ -4,13 +4,10 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy import keeping, plan_text
+from ansible_collections.sse.platform.plugins.module_utils.deploy import keeping, plan_text, run_lock
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier, ApplyError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
 from ansible_collections.sse.platform.plugins.module_utils.deploy.history import Recorder
@@ -50,6 +47,8 @@ class Request:
     check: bool  # plan only
     keep: int = 5  # releases that stay with their images
     rollback: int = 0  # the earlier release that comes back with the images that it had, or 0
+    run: Mapping[str, Any] = field(default_factory=dict[str, Any])  # what this run says of itself, for the lock
+    wait: float = 0  # seconds for which to wait for another run
     networks_to_make: set[str] = field(default_factory=set[str])  # that a preview must take as absent
 
 
@@ -114,20 +113,19 @@ class Report:
 
 
 @contextlib.contextmanager
-def lock(state_directory: str) -> Generator[None]:
-    """Let only one run change a stack at a time. The lock ends with the process that holds it."""
-    Path(state_directory).mkdir(parents=True, exist_ok=True, mode=0o711)
-    with (Path(state_directory) / "lock").open("a+") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            stream.seek(0)
-            holder = stream.read().strip() or "unknown"
-            raise ApplyError(f"another run (process {holder}) changes this stack; wait until it ends") from error
-        stream.truncate(0)
-        stream.write(str(os.getpid()))
-        stream.flush()
-        yield
+def lock(state_directory: str, run: Mapping[str, Any] | None = None, seconds: float = 0) -> Generator[None]:
+    """Let only one run change a stack at a time.
+
+    :param run: what the run says of itself, as the stack module gets it
+    :param seconds: how long to wait for another run
+    :raises ApplyError: another run changes the stack
+    """
+    try:
+        held = run_lock.locked(state_directory, run or {}, seconds)
+        with held:
+            yield
+    except run_lock.LockedError as error:
+        raise ApplyError(str(error)) from None
 
 
 def run(request: Request, report: Report) -> None:
@@ -138,7 +136,7 @@ def run(request: Request, report: Report) -> None:
     :raises EngineError, FirewallError, SpecError: the host or the request does not allow it
     """
     directory, check = request.state_directory, request.check
-    with contextlib.nullcontext() if check else lock(directory):
+    with contextlib.nullcontext() if check else lock(directory, request.run, request.wait):
         fresh = next_number(directory)
         if not check:
             report.recorders.append(Recorder(directory, request.meta, stack_number(directory)))

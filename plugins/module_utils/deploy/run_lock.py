@@ -1,0 +1,217 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""The lock of a stack: one run at a time changes it. It says who holds it, and it ends with the run that holds it."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import fcntl
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, TypedDict, cast
+
+from ansible_collections.sse.platform.plugins.module_utils.deploy import lock_holder
+from ansible_collections.sse.platform.plugins.module_utils.deploy.lock_holder import started
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+FILE = "lock"
+PAUSE = 0.2  # seconds between two tries
+MOMENT = 0.5  # seconds in which a holder that was told to end, or somebody who only looks, lets go
+
+
+class Claim(TypedDict):
+    """Who holds the lock. The file holds this as JSON."""
+
+    asked: str  # the verb
+    who: str
+    where: str  # the controller, by its name
+    when: str
+    controller: str  # the controller, by what no other machine has
+    process: str  # the controller's process and its start, as in 123:456
+    holder: str  # the process on this host that holds the lock, in the same form
+
+
+class LockedError(RuntimeError):
+    """Another run holds the lock. The message says who, since when, and how to wait."""
+
+
+def this_machine() -> str:
+    """Name this machine, and this namespace of process ids, so that no other has the same name."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot}/{os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 - it is no path
+
+
+def process(pid: int) -> str:
+    """Name a process so that no later one has the same name."""
+    return f"{pid}:{started(str(pid))}"
+
+
+def claim_of(run: Mapping[str, Any]) -> Claim:
+    """Return what a run says of itself; what it does not say is empty."""
+    nobody: Claim = {"asked": "", "who": "", "where": "", "when": "", "controller": "", "process": "", "holder": ""}
+    return cast("Claim", {**nobody, **{key: str(run[key]) for key in nobody if key in run}})
+
+
+def holder_of(state_directory: str) -> Claim | None:
+    """Return who holds the lock; None where nobody does."""
+    try:
+        with (Path(state_directory) / FILE).open() as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return read(stream)
+    except OSError:
+        pass
+    return None
+
+
+def read(stream: IO[str]) -> Claim:
+    """Read the claim of whoever holds the lock; an earlier version of this collection wrote only a process id."""
+    stream.seek(0)
+    text = stream.read()
+    with contextlib.suppress(ValueError, TypeError):
+        return claim_of(json.loads(text))
+    return claim_of({"holder": text.strip()})
+
+
+def is_over(claim: Claim, run: Mapping[str, Any]) -> bool:
+    """Tell whether a claim is of a run that was killed: it is of the same controller, whose process is gone."""
+    if not claim["controller"] or claim["controller"] != run.get("controller"):
+        return False
+    return claim["process"] not in run.get("alive", [])
+
+
+def is_own(claim: Claim, run: Mapping[str, Any]) -> bool:
+    """Tell whether a run holds the lock itself."""
+    return bool(claim["process"]) and all(claim[key] == run.get(key) for key in ("controller", "process"))
+
+
+def end(holder: str) -> None:
+    """End the process that holds the lock, unless another process has got its number."""
+    pid, _, start = holder.partition(":")
+    if start and started(pid) == start:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+
+
+def wait(state_directory: str, run: Mapping[str, Any], seconds: float) -> None:
+    """Wait until nobody else holds the lock.
+
+    :raises LockedError: somebody still does
+    """
+    deadline = time.monotonic() + seconds
+    while (claim := holder_of(state_directory)) and not is_own(claim, run) and not is_over(claim, run):
+        if time.monotonic() >= deadline:
+            raise LockedError(refusal(claim, seconds))
+        time.sleep(PAUSE)
+
+
+def refusal(claim: Claim, waited: float) -> str:
+    """Say who holds the lock and since when, and how to wait."""
+    verb = f"./sse {claim['asked']}" if claim["asked"] else "a run"
+    who = f" of {claim['who']} on {claim['where']}" if claim["who"] else f" (process {claim['holder'] or 'unknown'})"
+    since = f", since {claim['when']}{age(claim['when'])}," if claim["when"] else ""
+    after = f" after {waited:.0f} s" if waited else ""
+    return (
+        f"Another run still changes this stack{after}: {verb}{who}{since} is not done. This run changed nothing. "
+        "--wait waits until it ends, and --wait 60 does so for at most 60 seconds."
+    )
+
+
+def age(when: str) -> str:
+    """Return how long ago a time was, as in " (3 min)"."""
+    try:
+        begun = dt.datetime.strptime(when, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=dt.timezone.utc)
+    except ValueError:
+        return ""
+    seconds = max(0, round((dt.datetime.now(dt.timezone.utc) - begun).total_seconds()))
+    return f" ({seconds} s ago)" if seconds < 120 else f" ({seconds // 60} min ago)"
+
+
+def take(state_directory: str, run: Mapping[str, Any], seconds: float) -> IO[str] | None:
+    """Take the lock, and return the open file that holds it; None where a process of this run holds it already.
+
+    :param seconds: how long to wait for another run
+    :raises LockedError: another run holds it
+    """
+    directory = Path(state_directory)
+    directory.mkdir(parents=True, exist_ok=True, mode=0o711)
+    stream = (directory / FILE).open("a+")
+    deadline = time.monotonic() + max(seconds, MOMENT)
+    while True:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            claim = read(stream)
+            if is_own(claim, run):
+                stream.close()
+                return None
+            if is_over(claim, run):
+                end(claim["holder"])
+            if time.monotonic() >= deadline:
+                stream.close()
+                raise LockedError(refusal(claim, seconds)) from None
+            time.sleep(PAUSE / 4)
+        else:
+            sign(stream, run, process(os.getpid()))
+            return stream
+
+
+def sign(stream: IO[str], run: Mapping[str, Any], holder: str) -> None:
+    """Write into the file who holds it now."""
+    stream.seek(0)
+    stream.truncate(0)
+    stream.write(json.dumps({**claim_of(run), "holder": holder}))
+    stream.flush()
+
+
+@contextlib.contextmanager
+def locked(state_directory: str, run: Mapping[str, Any], seconds: float = 0) -> Generator[None]:
+    """Hold the lock while this process works, unless the run holds it already; raises LockedError."""
+    stream = take(state_directory, run, seconds)
+    try:
+        yield
+    finally:
+        if stream:
+            stream.close()
+
+
+def keep(state_directory: str, run: Mapping[str, Any], seconds: float = 0) -> bool:
+    """Take the lock for the rest of the run, with a process that holds it; raises LockedError.
+
+    Return whether the run has to give it back, because its holder cannot see the controller's process end.
+    """
+    far = run.get("controller") != this_machine()
+    stream = take(state_directory, run, seconds)
+    if stream:
+        specification = importlib.util.find_spec(lock_holder.__name__)
+        loader: Any = specification and specification.loader
+        source = loader.get_source(lock_holder.__name__)
+        watched = "" if far else str(run["process"])
+        held = subprocess.Popen(
+            [sys.executable, "-c", source, watched],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            start_new_session=True,
+            pass_fds=[stream.fileno()],
+        )
+        sign(stream, run, process(held.pid))
+        stream.close()
+    return far
+
+
+def give_back(state_directory: str, run: Mapping[str, Any]) -> None:
+    """End the process that holds the lock for this run."""
+    claim = holder_of(state_directory)
+    if claim and is_own(claim, run):
+        end(claim["holder"])

@@ -1,0 +1,177 @@
+"""The lock of a stack: who holds it, how it ends with its run, and what a second run is told."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils.deploy import lock_holder, run_lock
+from ansible_collections.sse.platform.plugins.module_utils.deploy.run_lock import LockedError
+
+ROOT = Path(__file__).resolve().parents[3]
+KEEP = """
+import json, sys
+from ansible_collections.sse.platform.plugins.module_utils.deploy import run_lock
+print(run_lock.keep(sys.argv[1], json.loads(sys.argv[2])))
+"""
+
+
+def controller_process() -> subprocess.Popen[bytes]:
+    return subprocess.Popen(["sleep", "60"])
+
+
+def run_of(controller: subprocess.Popen[bytes], machine: str = "", **more: Any) -> dict[str, Any]:
+    """What a run says of itself."""
+    process = run_lock.process(controller.pid)
+    told = {"asked": "up", "who": "ann", "where": "laptop", "when": "2026-11-28T09:47:46Z"}
+    return {**told, "controller": machine or run_lock.this_machine(), "process": process, "alive": [process], **more}
+
+
+def keep(directory: Path, run: dict[str, Any]) -> str:
+    """Take the lock in a process that ends at once, as a module does."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / ".ansible" / "collections")}
+    done = subprocess.run(
+        [sys.executable, "-c", KEEP, str(directory), json.dumps(run)],
+        env=environment, capture_output=True, text=True, check=False, timeout=20,
+    )  # fmt: skip
+    return done.stdout.strip() or done.stderr.strip().splitlines()[-1]
+
+
+def freed(directory: Path, seconds: float = 5) -> bool:
+    deadline = time.monotonic() + seconds
+    while run_lock.holder_of(str(directory)):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+@pytest.fixture
+def first():
+    controller = controller_process()
+    yield controller
+    controller.kill()
+    controller.wait()
+
+
+@pytest.fixture
+def second():
+    controller = controller_process()
+    yield controller
+    controller.kill()
+    controller.wait()
+
+
+def test_the_lock_outlives_the_module_and_ends_with_the_process_of_its_controller(tmp_path: Path, first: Any) -> None:
+    assert keep(tmp_path, run_of(first)) == "False"  # nothing has to give it back
+    held = run_lock.holder_of(str(tmp_path))
+    assert held
+    assert held["who"] == "ann"
+    first.kill()
+    first.wait()
+    assert freed(tmp_path)
+
+
+def test_a_second_run_is_told_who_holds_it_since_when_and_how_to_wait(tmp_path: Path, first: Any, second: Any) -> None:
+    keep(tmp_path, run_of(first))
+    alive = [run_lock.process(one.pid) for one in (first, second)]
+    with pytest.raises(LockedError) as refused, run_lock.locked(str(tmp_path), run_of(second, who="bob", alive=alive)):
+        pass
+    for part in ("./sse up of ann on laptop", "since 2026-11-28T09:47:46Z (", "ago)", "--wait 60"):
+        assert part in str(refused.value)
+    with pytest.raises(LockedError):
+        run_lock.wait(str(tmp_path), run_of(second, alive=alive), 0)
+    held = run_lock.holder_of(str(tmp_path))
+    assert held
+    assert held["who"] == "ann"
+
+
+def test_the_modules_of_the_run_that_holds_it_pass(tmp_path: Path, first: Any) -> None:
+    run = run_of(first)
+    keep(tmp_path, run)
+    run_lock.wait(str(tmp_path), run, 0)
+    with run_lock.locked(str(tmp_path), run):
+        assert run_lock.holder_of(str(tmp_path))
+    assert run_lock.holder_of(str(tmp_path))  # the module did not give back what the run holds
+
+
+def test_a_run_may_wait_and_gets_the_lock_when_the_other_one_ends(tmp_path: Path, first: Any, second: Any) -> None:
+    alive = [run_lock.process(one.pid) for one in (first, second)]
+    keep(tmp_path, run_of(first))
+    with pytest.raises(LockedError, match="after 1 s"):
+        run_lock.wait(str(tmp_path), run_of(second, alive=alive), 1)
+
+    def let_go() -> None:
+        first.kill()
+        first.wait()
+
+    threading.Timer(0.5, let_go).start()
+    run_lock.wait(str(tmp_path), run_of(second, alive=alive), 20)
+    with run_lock.locked(str(tmp_path), run_of(second, alive=alive), 20):
+        held = run_lock.holder_of(str(tmp_path))
+    assert held
+    assert held["process"] == run_lock.process(second.pid)
+    assert run_lock.holder_of(str(tmp_path)) is None
+
+
+def test_a_run_over_ssh_that_was_killed_does_not_stop_its_own_controller(
+    tmp_path: Path, first: Any, second: Any
+) -> None:
+    """The host cannot see the process of a controller that is another machine, but that machine can."""
+    assert keep(tmp_path, run_of(first, "vm-9")) == "True"
+    first.kill()
+    first.wait()
+    assert not freed(tmp_path, 0.7)
+    alive = [run_lock.process(second.pid)]
+    elsewhere = run_of(second, "vm-10", alive=alive)
+    with pytest.raises(LockedError), run_lock.locked(str(tmp_path), elsewhere):
+        pass
+    again = run_of(second, "vm-9", alive=alive)
+    run_lock.wait(str(tmp_path), again, 0)
+    assert keep(tmp_path, again) == "True"
+    run_lock.give_back(str(tmp_path), elsewhere)  # it is not its own
+    assert run_lock.holder_of(str(tmp_path))
+    run_lock.give_back(str(tmp_path), again)
+    assert freed(tmp_path)
+
+
+def test_a_holder_of_a_far_run_ends_when_nothing_of_ansible_runs_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock_holder, "LAPSE", 0.3)
+    monkeypatch.setattr(lock_holder, "PAUSE", 0.01)
+    monkeypatch.setattr(lock_holder, "SIGNS", (b"sign-of-this-test",))
+    seen: list[float] = []
+    begun = time.monotonic()
+    since = int(lock_holder.started("self"))
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1.5)", "sign-of-this-test"]):
+        assert lock_holder.is_active(since)
+        assert not lock_holder.is_active(since + 10**9)  # what is older than the holder is of another run
+        lock_holder.main("")
+        seen.append(time.monotonic() - begun)
+    assert 1.5 < seen[0] < 10
+
+
+def test_what_an_earlier_version_wrote_is_understood(tmp_path: Path) -> None:
+    with (tmp_path / "lock").open("w+") as stream:
+        stream.write("1317")
+        stream.flush()
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        held = run_lock.holder_of(str(tmp_path))
+        assert held
+        assert held["holder"] == "1317"
+        with pytest.raises(LockedError, match="process 1317"):
+            run_lock.wait(str(tmp_path), {}, 0)
+
+
+def test_where_nothing_is_locked_nothing_is_made(tmp_path: Path) -> None:
+    directory = tmp_path / "none"
+    run_lock.wait(str(directory), {}, 0)
+    assert run_lock.holder_of(str(directory)) is None
+    assert not directory.exists()
