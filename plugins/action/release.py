@@ -13,6 +13,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy import (
     preflight,
     tags,
 )
+from ansible_collections.sse.platform.plugins.module_utils.deploy.going_back import going_back
 from ansible_collections.sse.platform.plugins.module_utils.deploy.notices import notices
 from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import has_ipv6
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, secret, segments
@@ -23,7 +24,13 @@ from ansible_collections.sse.platform.plugins.plugin_utils.controller_action imp
 
 if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.deploy.images import Choice
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import HostFacts, Json, Release, Settings
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import (
+        HostFacts,
+        Json,
+        Release,
+        RunMeta,
+        Settings,
+    )
 
 
 class ActionModule(ControllerAction):
@@ -66,7 +73,9 @@ class ActionModule(ControllerAction):
         except SpecError as error:
             problems = {"The declared services do not make a release": [str(error)]}
         scope = tags.scope(wanted, skipped, declared)
-        return self._judged(releases, settings, host, problems, scope)
+        run: RunMeta = self.variable("this_run")
+        back = going_back(host.get("last_given", {}), run["given"], settings) if run["asked"] == "up" else []
+        return {**self._judged(releases, settings, host, problems, scope), "warnings": back}
 
     def _bring_back(self, stored: list[Release], order: list[str]) -> dict[str, Any]:
         """Return the same facts for releases that the host kept, with the networks and the exposure that they had."""

@@ -149,14 +149,22 @@ images:
   description: Ids of the images by their references.
   returned: always
   type: dict
+last_given:
+  description: What C(-e) gave to the last C(./sse up) that worked, by name; null for what can hold a secret.
+  returned: always
+  type: dict
 data_markers:
   description: What each C(meta.properties) in a data directory of a container says, by that directory.
   returned: always
   type: dict
 """
 
+import os
+from pathlib import Path
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.deploy import run_lock
+from ansible_collections.sse.platform.plugins.module_utils.deploy.history import FILE, last_given
 from ansible_collections.sse.platform.plugins.module_utils.host import machine
 
 
@@ -176,7 +184,9 @@ def main() -> None:
             run_lock.wait(directory, run, module.params["wait"])
         except run_lock.LockedError as error:
             module.fail_json(msg=str(error))
-    module.exit_json(changed=False, **machine.observe(directory))
+    # The history is for root alone.
+    given = last_given(directory) if directory and os.access(Path(directory) / FILE, os.R_OK) else {}
+    module.exit_json(**{**machine.observe(directory), "changed": False, "last_given": given})
 
 
 if __name__ == "__main__":

@@ -51,6 +51,10 @@ def test_a_changed_variable_touches_only_its_service_and_is_named(stack: Stack) 
     touched = {name for name, seen in stack.ids().items() if before.get(name) != seen}
     assert touched == {"it-app-1", "it-app-2", "it-app-3"}
     assert "environment.SSE_MAX_BODY_BYTES: absent -> 200000" in run.output
+    preview = stack.up("--check")
+    assert "The last run got these by -e, and they go back now: app_environment_extra" in " ".join(
+        preview.output.split()
+    )
 
 
 def test_a_second_run_is_refused_with_who_runs_the_first_or_waits_for_it(stack: Stack) -> None:

@@ -56,6 +56,12 @@ def attempts(state_directory: str) -> list[Attempt]:
     return list(found.values())
 
 
+def last_given(state_directory: str) -> dict[str, Any]:
+    """Return what -e gave to the last `up` that worked."""
+    applied = [one for one in attempts(state_directory) if one["asked"] == "up" and one["outcome"] == "applied"]
+    return applied[-1]["given"] if applied else {}
+
+
 def run_meta(given: dict[str, Any]) -> RunMeta:
     """Return who asked for a run; what is not given is empty."""
     nobody: RunMeta = {"asked": "", "who": "", "where": "", "when": "", "commit": "", "why": "", "given": {}}

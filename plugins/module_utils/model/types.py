@@ -434,6 +434,7 @@ class HostFacts(TypedDict):
     data_markers: dict[str, dict[str, str]]  # directory of data -> what its meta.properties says
     disk_free_bytes: dict[str, int]
     registry_answers: NotRequired[bool]
+    last_given: NotRequired[dict[str, Any]]  # what -e gave to the last run; null for what can hold a secret
 
 
 # --- a plan

@@ -1,0 +1,48 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""Which settings the last run got by -e and this one does not: they go back. Pure: two runs and the settings in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+EXPOSURE = "exposure_"  # settings that begin so decide who reaches the published ports
+ONCE = ("_allowed", "_confirmed", "_delete_data", "_fix", "_matrix")  # settings that end so hold for one run anyway
+
+
+def going_back(before: Mapping[str, Any], given: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
+    """Return one text for all of them, and before it one for those that decide who reaches the platform.
+
+    :param before: what -e gave to the last run, as the history keeps it: None for a value that it does not keep
+    :param given: the same of this run
+    :param settings: of this run
+    """
+    changed = {
+        name: value
+        for name, value in before.items()
+        if name not in given
+        and not name.endswith(ONCE)
+        and name in settings
+        and (value is None or value != settings[name])
+    }
+    if not changed:
+        return []
+    told = [
+        f"{name} (not shown)" if value is None else f"{name} from {shown(value)} to {shown(settings[name])}"
+        for name, value in changed.items()
+    ]
+    keep = "Give them again, or write them into a file in inventory/*/group_vars/all/, to keep them."
+    texts = [f"The last run got these by -e, and they go back now: {', '.join(told)}. {keep}"]
+    exposed = [text for name, text in zip(changed, told, strict=True) if name.startswith(EXPOSURE)]
+    if exposed:
+        texts.insert(0, f"THIS CHANGES WHO CAN REACH THE PLATFORM: {', '.join(exposed)}.")
+    return texts
+
+
+def shown(value: Any) -> str:
+    """Return a value as YAML would write it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value)
