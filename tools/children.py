@@ -25,20 +25,25 @@ def run(command: Sequence[str]) -> Ended:
     reader, writer = os.pipe()
     os.set_blocking(reader, False)  # a process that stays behind, such as that of SSH, may hold the other end
     caught: list[int] = []
-    child = subprocess.Popen(
-        list(command), pass_fds=(writer,), env={**os.environ, "SSE_OUTCOME_DESCRIPTOR": str(writer)}
-    )
-    os.close(writer)
+    started: list[subprocess.Popen[bytes]] = []
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
         caught.append(number)
         # Ctrl-C in a terminal reaches the child by itself. A second one would interrupt its tidying up.
         if number != signal.SIGINT or not in_foreground():
-            child.send_signal(number)
+            for child in started:
+                child.send_signal(number)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, pass_on)
+    child = subprocess.Popen(
+        list(command), pass_fds=(writer,), env={**os.environ, "SSE_OUTCOME_DESCRIPTOR": str(writer)}
+    )
+    started.append(child)
+    for number in caught:  # it came before there was a child
+        child.send_signal(number)
+    os.close(writer)
     status = child.wait()
     try:
         word = os.read(reader, 100).decode()

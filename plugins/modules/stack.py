@@ -157,6 +157,8 @@ def present(module: AnsibleModule) -> None:
         parallel=options["parallel"],
         meta=run_meta(options["meta"]),
         check=module.check_mode,
+        run=options["meta"],
+        wait=options["wait"],
         networks_to_make=set(options["networks_to_make"]) if module.check_mode else set(),
         keep=options["keep_releases"],
         rollback=options["rollback"],
