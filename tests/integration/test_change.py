@@ -72,7 +72,8 @@ def test_a_second_run_is_refused_with_who_runs_the_first_or_waits_for_it(stack: 
         assert stack.up("--check").code == 0
         waiting = stack.begin("site", "-e", "asked_wait=60")
         threading.Timer(4, runner.kill).start()
-        assert waiting.end().code == 0
+        waited = waiting.end()
+        assert waited.code == 0, waited.output
     finally:
         runner.kill()
         runner.wait()
