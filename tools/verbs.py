@@ -85,7 +85,7 @@ VERBS: dict[str, Verb] = {
             ("scale app=5 --check --diff", "show what that would change, and change nothing"),
         ),
         arguments=(Argument("SERVICE=N", "a service and how many containers of it", "asked_scale", many=True),),
-        options=(Option("--why", "why; the history keeps it", "asked_why", value="WHY", short="-m"),),
+        options=(WHY, WAIT),
         settings=("stack_name", "app_replicas"),
         playbook="site",
         more="It is `./sse up` with one setting changed. To keep the number, write the setting into the inventory.",
@@ -99,6 +99,16 @@ VERBS: dict[str, Verb] = {
         ),
         arguments=(Argument("FILE", "the file; compose.<host>.yml without it", "asked_file", required=False),),
         settings=("stack_name", "stack_state_directory"),
+    ),
+    "plan": Verb(
+        group="deploy",
+        purpose="Show what `./sse up` would do: each step with its reasons, the order, how long, whose streams end.",
+        examples=(
+            ("plan", "what would change, and what somebody changed by hand"),
+            ("plan -e app_memory=512m", "what another setting would change"),
+        ),
+        settings=("stack_name", "app_replicas", "exposure_profile"),
+        more="It changes nothing.",
     ),
     "rollback": Verb(
         group="deploy",

@@ -91,7 +91,9 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_releases
     stack_releases,
 )
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
+from ansible_collections.sse.platform.plugins.module_utils.engine.daemon import open_files_limit
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.model.types import Spec
 from ansible_collections.sse.platform.plugins.module_utils.views import compose_export, history, releases
 
 NUMBERS = {
@@ -139,7 +141,11 @@ def compose_lines(directory: str, running: StackRelease | None) -> str:
         for name, spec in running.containers.items()
     }
     stack = next(iter(running.parts.values()))["stack"]
-    return compose_export.text(running.number, stack, running.containers, mounted)
+    most = open_files_limit()  # a container that asks for more than this host allows does not start
+    containers: dict[str, Spec] = {
+        name: {**one, "open_files": min(one["open_files"], most)} for name, one in running.containers.items()
+    }
+    return compose_export.text(running.number, stack, containers, mounted)
 
 
 def way_back(kept: list[StackRelease], running: StackRelease | None, numbers: list[int]) -> dict[str, Any]:

@@ -71,6 +71,13 @@ options:
     description: How many seconds to wait for another run that changes this stack.
     type: int
     default: 0
+  streams:
+    description: >-
+      In check mode, whose streams are counted. Each entry has C(targets), C(path), and in C(streams) the name of the
+      metric that counts them, as services declare it in C(metrics).
+    type: list
+    elements: dict
+    default: []
   verify:
     description: With O(state=present), verify the whole stack afterwards as M(sse.platform.verify) does.
     type: bool
@@ -104,6 +111,14 @@ kept_images:
   returned: O(state=present), outside of check mode
   type: list
   elements: str
+experience:
+  description: How many seconds each step took when it was done last, by its kind and its container.
+  returned: in check mode
+  type: dict
+streams:
+  description: How many streams each container that would change holds, where O(streams) says how to count them.
+  returned: in check mode
+  type: dict
 verified:
   description: What M(sse.platform.verify) would return.
   returned: O(verify=true), outside of check mode
@@ -129,10 +144,11 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.deploy import removal, rollout
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import ApplyError
-from ansible_collections.sse.platform.plugins.module_utils.deploy.history import run_meta
+from ansible_collections.sse.platform.plugins.module_utils.deploy.history import attempts, experience, run_meta
 from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SecretError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import FirewallError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.streams import open_streams
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import EngineError
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import ForeignContainerError
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
@@ -175,6 +191,8 @@ def present(module: AnsibleModule) -> None:
             f"./sse up --tags {','.join([*options['services'], *report.stale])} includes them."
         )
     result = result_of(report)
+    if module.check_mode:
+        result |= foreseen(options, result)
     if options["verify"] and not module.check_mode:
         patience = READY_SECONDS if result["changed"] else 0
         result["verified"] = verified = verify_stack(directory, newest_releases(directory), patience).report()
@@ -184,6 +202,16 @@ def present(module: AnsibleModule) -> None:
             module.fail_json(msg=failed, **result)
     report.record()
     module.exit_json(**result)
+
+
+def foreseen(options: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+    """Return what is known of the steps that a run would take."""
+    changing = {one["container"] for outcome in result["outcomes"] for one in outcome["actions"]}
+    containers = {name: one for release in options["releases"] for name, one in release["containers"].items()}
+    return {
+        "experience": experience(attempts(options["state_directory"])),
+        "streams": open_streams(options["streams"], containers, changing),
+    }
 
 
 def result_of(report: rollout.Report) -> dict[str, Any]:
@@ -246,6 +274,7 @@ def main() -> None:
             "networks_to_make": {"type": "list", "elements": "str", "default": []},
             "keep_releases": {"type": "int", "default": 5},
             "rollback": {"type": "int", "default": 0},
+            "streams": {"type": "list", "elements": "dict", "default": []},
             "verify": {"type": "bool", "default": False},
             "delete_data": {"type": "bool", "default": False},
         },

@@ -32,6 +32,9 @@ def play(stack: Stack, verb: str, *arguments: str, **variables: Any) -> str:
 
 def test_a_release_is_shown_compared_and_gone_back_to_and_forth(stack: Stack) -> None:
     first, before = current(stack), images(stack)
+    planned = play(stack, "plan", app_environment_extra=LARGER)
+    assert "~ it-app-1" in planned
+    assert "order: it-app-1; then it-app-2; then it-app-3" in planned
     stack.up(app_environment_extra=LARGER, asked_why="larger events")
     second = current(stack)
 

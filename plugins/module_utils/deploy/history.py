@@ -17,6 +17,8 @@ from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write imp
 from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Attempt, AttemptChange, RunMeta
 
 FILE = "history.jsonl"
@@ -60,6 +62,17 @@ def last_given(state_directory: str) -> dict[str, Any]:
     """Return what -e gave to the last `up` that worked."""
     applied = [one for one in attempts(state_directory) if one["asked"] == "up" and one["outcome"] == "applied"]
     return applied[-1]["given"] if applied else {}
+
+
+def experience(runs: Iterable[Attempt]) -> dict[str, float]:
+    """Return how many seconds each step took when it was done last, by its kind and its container."""
+    return {
+        f"{change['kind']} {change['container']}": change["seconds"]
+        for one in runs
+        if one["outcome"] == "applied"
+        for change in one["changes"]
+        if change["seconds"]
+    }
 
 
 def run_meta(given: dict[str, Any]) -> RunMeta:
