@@ -7,13 +7,13 @@ DOCUMENTATION = r"""
 ---
 module: lock
 short_description: Let only one run change a stack
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Takes the lock of a stack for the rest of the run, and says who holds it where another run does.
   - A process on the host holds the lock. It ends with the process of the controller. Where the controller is another
     machine, it ends with O(state=absent), or when nothing of Ansible has run on the host for a minute. A later run of
     the same controller does not wait for a run that was killed.
-extends_documentation_fragment: [sse.platform.attributes, sse.platform.stack, sse.platform.stack.directory]
+extends_documentation_fragment: [sse.platform.attributes, sse.platform.stack.directory]
 attributes:
   check_mode: {support: full, details: "In check mode nothing is locked."}
   diff_mode: {support: N/A, details: "A lock is no change."}

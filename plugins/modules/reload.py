@@ -82,7 +82,7 @@ def main() -> None:
             )
         wanted = chosen(releases, options["services"])
         if module.check_mode:
-            module.exit_json(changed=False, lines=[f"{name} would read its files anew" for _, name in wanted])
+            module.exit_json(changed=False, lines=[f"{name} would read its files anew" for __, name in wanted])
         engine = Engine()
         with lock(directory):
             lines = [reloaded(engine, directory, release, name) for release, name in wanted]

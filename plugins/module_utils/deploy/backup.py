@@ -114,7 +114,7 @@ def write(stack: str, state_directory: str, left_out: list[str], target: Path) -
 
 def add_directory(archive: tarfile.TarFile, place: str, directory: Path) -> dict[str, str]:
     """Add a directory, again where files came or went meanwhile; return the hash of each file of the last pass."""
-    for _ in range(PASSES):
+    for __ in range(PASSES):
         paths = listing(directory)
         archive.add(directory, place, recursive=False)
         found: dict[str, str] = {}

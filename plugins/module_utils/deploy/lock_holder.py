@@ -44,7 +44,7 @@ def main(watched: str) -> None:
 
     :param watched: the controller's process and its start, as in 123:456; empty where it is on another machine
     """
-    pid, _, start = watched.partition(":")
+    pid, __, start = watched.partition(":")
     born = int(started("self"))
     last = time.monotonic()
     while started(pid) == start if watched else time.monotonic() - last < LAPSE:

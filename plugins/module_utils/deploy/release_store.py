@@ -104,7 +104,7 @@ def stale(release: Release, latest: StoredRelease | None, services: list[str]) -
         return {key: value for key, value in one.items() if key not in KNOWN_ON_THE_HOST}
 
     others = [(one, latest["containers"].get(name)) for name, one in release["containers"].items()]
-    left = [new["service"] for new, _ in others if new["service"] not in services]
+    left = [new["service"] for new, __ in others if new["service"] not in services]
     changed = {
         new["service"]
         for new, old in others

@@ -155,7 +155,7 @@ def chosen(releases: Sequence[Release], words: Sequence[str]) -> list[tuple[Rele
     :raises ApplyError: for a word that means no container, or one that can't reload; it names those that can
     """
     containers = [(release, name, spec) for release in releases for name, spec in release["containers"].items()]
-    able = sorted({spec["container"] for _, _, spec in containers if spec.get("reload")})
+    able = sorted({spec["container"] for __, __, spec in containers if spec.get("reload")})
     can = f"These can: {', '.join(able)}." if able else "No service here can: run `./sse up` once."
     found: list[tuple[Release, str]] = []
     for word in words:
@@ -164,12 +164,12 @@ def chosen(releases: Sequence[Release], words: Sequence[str]) -> list[tuple[Rele
             near = difflib.get_close_matches(word, able, n=1)
             ask = f" Did you mean {near[0]!r}?" if near else ""
             raise ApplyError(f"There is no service or container {word!r}.{ask} Not every service can reload. {can}")
-        if unable := [name for _, name, spec in meant if not spec.get("reload")]:
+        if unable := [name for __, name, spec in meant if not spec.get("reload")]:
             raise ApplyError(
                 f"{unable[0]} can't read its files anew while it runs: its service declares no key `reload`. {can} "
                 f"`./sse restart {word}` restarts it."
             )
-        found += [(release, name) for release, name, _ in meant if (release, name) not in found]
+        found += [(release, name) for release, name, __ in meant if (release, name) not in found]
     return found
 
 

@@ -96,7 +96,7 @@ def is_own(claim: Claim, run: Mapping[str, Any]) -> bool:
 
 def end(holder: str) -> None:
     """End the process that holds the lock, unless another process has got its number."""
-    pid, _, start = holder.partition(":")
+    pid, __, start = holder.partition(":")
     if start and started(pid) == start:
         with contextlib.suppress(ProcessLookupError):
             os.kill(int(pid), signal.SIGKILL)

@@ -329,7 +329,7 @@ def joined(endpoint: Endpoint, container: str) -> Joined:
 
 def seconds(time: str) -> float:
     """Read a time of the engine (RFC 3339, with up to nine digits of a second) as seconds since the epoch."""
-    whole, _, fraction = time.rstrip("Z").partition(".")
+    whole, __, fraction = time.rstrip("Z").partition(".")
     read = dt.datetime.strptime(whole, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=dt.timezone.utc)
     return read.timestamp() + float(f"0.{fraction or 0}")
 
