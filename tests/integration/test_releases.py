@@ -64,6 +64,7 @@ def test_a_release_is_shown_compared_and_gone_back_to_and_forth(stack: Stack) ->
         app.tag(reference)
         stack.engine.images.remove("it-aside")
     assert (body_limit(stack), images(stack)) == ("200000", before)
+    assert "No drift" in play(stack, "drift")
 
     listed = play(stack, "releases")
     assert f"[rollback to {first}: clients fail]" in listed

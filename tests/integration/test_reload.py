@@ -144,6 +144,8 @@ def test_clients_see_the_new_setting_and_certificate_and_lose_nothing(stack: Sta
 def test_the_second_run_finds_nothing(stack: Stack, changed: Changed) -> None:
     run = stack.up(**changed.settings)
     assert run.unchanged, run.output
+    drift = stack.play("drift", **changed.settings)
+    assert drift.code == 0, drift.output
 
 
 def test_a_typo_is_refused_with_its_line_and_nothing_is_touched(stack: Stack, changed: Changed) -> None:

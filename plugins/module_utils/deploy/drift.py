@@ -19,7 +19,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.plan import lef
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import Json, Release, RunMeta, StoredRelease
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Json, RunMeta, StoredRelease
 
 MEND = ("./sse up",)
 # A look writes nothing into the history.
@@ -63,24 +63,14 @@ def of_networks(engine: Engine, releases: list[StoredRelease]) -> Iterator[Findi
 def of_project(engine: Engine, release: StoredRelease, state_directory: str) -> Iterator[Finding]:
     """Compare the containers of one project with its release."""
     rollout = Rollout(Request([release], state_directory, {}, [], 1, NOBODY, check=True), release, release["number"])
-    observed = engine.containers()
+    observed = rollout.files.loaded.seen(engine.containers())
     cleared = leftovers(observed, release["stack"], release["project"])
     observed = [one for one in observed if one.id not in {action.id for action in cleared}]
-    planned = rollout.compare(engine, with_images(release, engine), observed, rollout.made_from(observed), cleared)
+    planned = rollout.compare(engine, release, observed, rollout.made_from(observed), cleared)
     for action in planned.actions:
         if action.changes:
             heading = plan_text.line(action)
             yield Finding("container", action.container, heading, f"release {release['number']}", MEND)
-
-
-def with_images(release: Release, engine: Engine) -> Release:
-    """Return a stored release with the ids that its images' references have now."""
-    return {
-        **release,
-        "containers": {
-            name: {**spec, "image_id": engine.image_id(spec["image"])} for name, spec in release["containers"].items()
-        },
-    }
 
 
 def report(findings: list[Finding]) -> str:
