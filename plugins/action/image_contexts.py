@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from ansible import constants
 from ansible.errors import AnsibleActionFail
-from ansible_collections.sse.platform.plugins.module_utils.deploy.build_contexts import ContextError, pack_contexts
+from ansible_collections.sse.platform.plugins.module_utils.images.build_contexts import ContextError, pack_contexts
 from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import COLLECTION, ControllerAction
 
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleActionFail
-from ansible_collections.sse.platform.plugins.module_utils.deploy import images
-from ansible_collections.sse.platform.plugins.module_utils.deploy.build_contexts import ContextError
-from ansible_collections.sse.platform.plugins.module_utils.deploy.image_catalogue import parse_catalogue
-from ansible_collections.sse.platform.plugins.module_utils.deploy.image_steps import registry_of
+from ansible_collections.sse.platform.plugins.module_utils.images import choice as images
+from ansible_collections.sse.platform.plugins.module_utils.images.build_contexts import ContextError
+from ansible_collections.sse.platform.plugins.module_utils.images.catalogue import parse_catalogue
+from ansible_collections.sse.platform.plugins.module_utils.images.steps import registry_of
 from ansible_collections.sse.platform.plugins.module_utils.model import spec
 from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import COLLECTION, ControllerAction
 

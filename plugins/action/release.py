@@ -6,24 +6,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
-from ansible_collections.sse.platform.plugins.module_utils.deploy import (
+from ansible_collections.sse.platform.plugins.module_utils.model import connections, secret, segments
+from ansible_collections.sse.platform.plugins.module_utils.model.release import build
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.preflight import (
     existing_data,
     network_preflight,
     network_steps,
     preflight,
     tags,
 )
-from ansible_collections.sse.platform.plugins.module_utils.deploy.going_back import going_back
-from ansible_collections.sse.platform.plugins.module_utils.deploy.notices import notices
-from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import has_ipv6
-from ansible_collections.sse.platform.plugins.module_utils.model import connections, secret, segments
-from ansible_collections.sse.platform.plugins.module_utils.model.release import build
-from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.preflight.notices import notices
+from ansible_collections.sse.platform.plugins.module_utils.releases.going_back import going_back
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import has_ipv6
 from ansible_collections.sse.platform.plugins.module_utils.verify import kinds
 from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import ControllerAction
 
 if TYPE_CHECKING:
-    from ansible_collections.sse.platform.plugins.module_utils.deploy.images import Choice
+    from ansible_collections.sse.platform.plugins.module_utils.images.choice import Choice
     from ansible_collections.sse.platform.plugins.module_utils.model.types import (
         HostFacts,
         Json,

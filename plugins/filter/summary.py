@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ansible_collections.sse.platform.plugins.module_utils.deploy.images import Choice
+    from ansible_collections.sse.platform.plugins.module_utils.images.choice import Choice
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Json, Release
 
 

@@ -164,8 +164,8 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.deploy import run_lock
-from ansible_collections.sse.platform.plugins.module_utils.deploy.history import FILE, last_given
 from ansible_collections.sse.platform.plugins.module_utils.host import machine
+from ansible_collections.sse.platform.plugins.module_utils.releases.history import FILE, last_given
 
 
 def main() -> None:

@@ -58,10 +58,10 @@ lines:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.lab.kit import Lab, default_image
 from ansible_collections.sse.platform.plugins.module_utils.lab.lessons import namespaces, report, teach
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
 
 
 def main() -> None:

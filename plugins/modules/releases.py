@@ -80,20 +80,20 @@ releases:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils.deploy import rollback
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
-from ansible_collections.sse.platform.plugins.module_utils.deploy.history import attempts
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
-from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_releases import (
+from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
+from ansible_collections.sse.platform.plugins.module_utils.engine.daemon import open_files_limit
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.model.types import Spec
+from ansible_collections.sse.platform.plugins.module_utils.releases import rollback
+from ansible_collections.sse.platform.plugins.module_utils.releases.history import attempts
+from ansible_collections.sse.platform.plugins.module_utils.releases.stack_releases import (
     StackRelease,
     current_release,
     kept_release,
     stack_releases,
 )
-from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
-from ansible_collections.sse.platform.plugins.module_utils.engine.daemon import open_files_limit
-from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
-from ansible_collections.sse.platform.plugins.module_utils.model.types import Spec
 from ansible_collections.sse.platform.plugins.module_utils.views import compose_export, history, releases
 
 NUMBERS = {

@@ -45,13 +45,13 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
-from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.deploy.reload import Reloader, chosen
 from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout import lock
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
 
 
 def reloaded(engine: Engine, directory: str, release: Release, name: str) -> str:

@@ -67,10 +67,10 @@ from functools import partial
 from typing import Literal
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.doctor.gather.engine import containers
 from ansible_collections.sse.platform.plugins.module_utils.host import machine, namespace, neighbour
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.verify import outside
 
 KEYS: tuple[Literal["address", "address6"], ...] = ("address", "address6")

@@ -144,14 +144,14 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.deploy import removal, rollout
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import ApplyError
-from ansible_collections.sse.platform.plugins.module_utils.deploy.history import attempts, experience, run_meta
-from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SecretError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import FirewallError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.streams import open_streams
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import EngineError
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import ForeignContainerError
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.releases.history import attempts, experience, run_meta
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.verify.verifier import verify_stack
 
 EXPECTED = (

@@ -46,9 +46,9 @@ lines:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.views.status import observe, table
 
 

@@ -82,9 +82,9 @@ notes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.verify.verifier import Verifier, verify_stack
 
 

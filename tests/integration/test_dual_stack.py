@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.deploy import network_preflight
 from ansible_collections.sse.platform.plugins.module_utils.deploy.firewall_rules import chain_name
 from ansible_collections.sse.platform.plugins.module_utils.host import listeners, namespace, tcp
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint, request
+from ansible_collections.sse.platform.plugins.module_utils.preflight import network_preflight
 from ansible_collections.sse.platform.tests.integration.secondhost import (
     HOST4,
     HOST6,

@@ -6,8 +6,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import plan_text
-from ansible_collections.sse.platform.plugins.module_utils.deploy.network_steps import network_difference
-from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout import Request, Rollout
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import StackFirewall
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
@@ -15,6 +13,8 @@ from ansible_collections.sse.platform.plugins.module_utils.host.engine_facts imp
 from ansible_collections.sse.platform.plugins.module_utils.model.connections import networks_of
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import leftovers
+from ansible_collections.sse.platform.plugins.module_utils.preflight.network_steps import network_difference
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,15 +7,15 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy import keeping
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
-from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import ReleaseStore
 from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout import lock
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import StackFirewall
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
+from ansible_collections.sse.platform.plugins.module_utils.releases import keeping
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import ReleaseStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

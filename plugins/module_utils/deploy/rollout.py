@@ -7,12 +7,19 @@ import contextlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy import keeping, plan_text, run_lock
+from ansible_collections.sse.platform.plugins.module_utils.deploy import plan_text, run_lock
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier, ApplyError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
-from ansible_collections.sse.platform.plugins.module_utils.deploy.history import Recorder
 from ansible_collections.sse.platform.plugins.module_utils.deploy.presence import mended
-from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import (
+from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
+from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import StackFirewall
+from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
+from ansible_collections.sse.platform.plugins.module_utils.engine.health import check_health
+from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action, leftovers, plan
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError, fingerprint
+from ansible_collections.sse.platform.plugins.module_utils.releases import keeping
+from ansible_collections.sse.platform.plugins.module_utils.releases.history import Recorder
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import (
     ReleaseStore,
     limited,
     newest_releases,
@@ -20,12 +27,6 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store 
     stack_number,
     stale,
 )
-from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
-from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import StackFirewall
-from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
-from ansible_collections.sse.platform.plugins.module_utils.engine.health import check_health
-from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action, leftovers, plan
-from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError, fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping

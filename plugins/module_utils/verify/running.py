@@ -6,7 +6,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import ReleaseStore
 from ansible_collections.sse.platform.plugins.module_utils.engine.answers import addresses
 from ansible_collections.sse.platform.plugins.module_utils.host import listeners
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint
@@ -14,6 +13,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model import connecti
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, IPV6, is_loopback
 from ansible_collections.sse.platform.plugins.module_utils.model.release import FORMAT
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import fingerprint
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import ReleaseStore
 from ansible_collections.sse.platform.plugins.module_utils.verify.matrix import Cell, Place
 
 if TYPE_CHECKING:

@@ -6,15 +6,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import plan_text
-from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_releases import actions_between
 from ansible_collections.sse.platform.plugins.module_utils.model import spec
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import url_host
+from ansible_collections.sse.platform.plugins.module_utils.releases.stack_releases import actions_between
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_releases import StackRelease
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Spec, StoredRelease
+    from ansible_collections.sse.platform.plugins.module_utils.releases.stack_releases import StackRelease
 
 NOTHING = "nothing was released here yet: `./sse up` makes the first release"
 ID_DIGITS = 12  # of an image's id, as docker prints it

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.deploy import keeping, rollout
-from ansible_collections.sse.platform.plugins.module_utils.deploy.history import attempts, run_meta
-from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import ReleaseStore
+from ansible_collections.sse.platform.plugins.module_utils.deploy import rollout
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL, Observed
 from ansible_collections.sse.platform.plugins.module_utils.model.release import build
 from ansible_collections.sse.platform.plugins.module_utils.model.types import Network
+from ansible_collections.sse.platform.plugins.module_utils.releases import keeping
+from ansible_collections.sse.platform.plugins.module_utils.releases.history import attempts, run_meta
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import ReleaseStore
 
 NETWORK: Network = {
     "segment": "network",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import streams
-from ansible_collections.sse.platform.plugins.module_utils.deploy.history import experience
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Answer
+from ansible_collections.sse.platform.plugins.module_utils.releases.history import experience
 
 if TYPE_CHECKING:
     import pytest

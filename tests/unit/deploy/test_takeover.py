@@ -9,10 +9,10 @@ import json
 from pathlib import Path
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import ReleaseStore
 from ansible_collections.sse.platform.plugins.module_utils.engine.answers import ListedContainer, from_listing
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import plan
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import ReleaseStore
 
 LEFT = Path(__file__).with_name("first_release")
 PROJECTS = ("sse-platform", "performance-dashboard")

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import ReleaseStore
 from ansible_collections.sse.platform.plugins.module_utils.host import iptables, listeners
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Answer, Endpoint
 from ansible_collections.sse.platform.plugins.module_utils.model.connections import Edge
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
 from ansible_collections.sse.platform.plugins.module_utils.model.release import FORMAT
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import fingerprint
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import ReleaseStore
 from ansible_collections.sse.platform.plugins.module_utils.verify import matrix, verifier
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks import http_answer, published_ports
 

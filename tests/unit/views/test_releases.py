@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.deploy.history import run_meta
-from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import ReleaseStore
-from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_releases import (
+from ansible_collections.sse.platform.plugins.module_utils.model.release import build
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.releases.history import run_meta
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import ReleaseStore
+from ansible_collections.sse.platform.plugins.module_utils.releases.stack_releases import (
     current_release,
     kept_release,
     stack_releases,
 )
-from ansible_collections.sse.platform.plugins.module_utils.model.release import build
-from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.views import history, releases
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import StackFirewall
 from ansible_collections.sse.platform.plugins.module_utils.doctor import lookup
 from ansible_collections.sse.platform.plugins.module_utils.doctor.gather import attempts, engine, namespaces
@@ -27,6 +26,7 @@ from ansible_collections.sse.platform.plugins.module_utils.host import machine
 from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
 
 
 def gather(options: Options) -> Facts:

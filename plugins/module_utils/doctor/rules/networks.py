@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy.network_preflight import HALF, overlaps
 from ansible_collections.sse.platform.plugins.module_utils.doctor import commands, lookup
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Container, DoctorNetwork, Facts
 from ansible_collections.sse.platform.plugins.module_utils.host.netlink import ETHERNET_MTU, uplink
@@ -13,6 +12,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model import addresse
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, docker
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
 from ansible_collections.sse.platform.plugins.module_utils.model.types import Network, Pool
+from ansible_collections.sse.platform.plugins.module_utils.preflight.network_preflight import HALF, overlaps
 
 BUILT_IN = frozenset({"bridge", "host", "none", "ingress", "docker_gwbridge"})
 # What the engine gives out where nothing says otherwise (moby, ipamutils): base and size of each network.

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy.preflight import conflicts
 from ansible_collections.sse.platform.plugins.module_utils.doctor import commands, lookup
 from ansible_collections.sse.platform.plugins.module_utils.doctor.rules import connections
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Container, Facts, TriedPort
@@ -15,6 +14,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.connections imp
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, docker
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, WILDCARDS, is_loopback
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import HOST
+from ansible_collections.sse.platform.plugins.module_utils.preflight.preflight import conflicts
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks.host_service import unheard
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks.published_ports import Publication
 

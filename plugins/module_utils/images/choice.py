@@ -13,10 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy import own_images
-from ansible_collections.sse.platform.plugins.module_utils.deploy.build_contexts import context_hash
-from ansible_collections.sse.platform.plugins.module_utils.deploy.image_catalogue import SOURCES, Catalogue, Source
-from ansible_collections.sse.platform.plugins.module_utils.deploy.image_steps import (
+from ansible_collections.sse.platform.plugins.module_utils.images import own_images
+from ansible_collections.sse.platform.plugins.module_utils.images.build_contexts import context_hash
+from ansible_collections.sse.platform.plugins.module_utils.images.catalogue import SOURCES, Catalogue, Source
+from ansible_collections.sse.platform.plugins.module_utils.images.steps import (
     DEFAULT_REGISTRY,
     HASH_LENGTH,
     OURS,
@@ -30,7 +30,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.image_steps im
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from ansible_collections.sse.platform.plugins.module_utils.deploy.image_catalogue import Image, Recipe
+    from ansible_collections.sse.platform.plugins.module_utils.images.catalogue import Image, Recipe
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Settings
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.deploy import own_images
-from ansible_collections.sse.platform.plugins.module_utils.deploy.build_contexts import (
+from ansible_collections.sse.platform.plugins.module_utils.images import own_images
+from ansible_collections.sse.platform.plugins.module_utils.images.build_contexts import (
     context_files,
     context_hash,
     pack_contexts,
 )
-from ansible_collections.sse.platform.plugins.module_utils.deploy.image_steps import ImagesError, Step, at_mirror
+from ansible_collections.sse.platform.plugins.module_utils.images.steps import ImagesError, Step, at_mirror
 from ansible_collections.sse.platform.plugins.module_utils.model import spec
 
 CATALOGUE = {

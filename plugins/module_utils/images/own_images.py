@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy.image_steps import (
+from ansible_collections.sse.platform.plugins.module_utils.images.steps import (
     HASH_LENGTH,
     OURS,
     ImagesError,

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import refuse_other_format
-from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_releases import kept_release
 from ansible_collections.sse.platform.plugins.module_utils.model import spec
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import refuse_other_format
+from ansible_collections.sse.platform.plugins.module_utils.releases.stack_releases import kept_release
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_releases import StackRelease
     from ansible_collections.sse.platform.plugins.module_utils.model.types import KeptData, Release, StoredRelease
+    from ansible_collections.sse.platform.plugins.module_utils.releases.stack_releases import StackRelease
 
 
 def target(releases: Sequence[StackRelease], asked: int | None) -> StackRelease:

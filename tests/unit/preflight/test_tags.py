@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.deploy import tags
+from ansible_collections.sse.platform.plugins.module_utils.preflight import tags
 
 DECLARED = ("redis", "kafka", "app", "nginx", "mine")
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy import network_preflight
-from ansible_collections.sse.platform.plugins.module_utils.deploy.network_steps import LABEL_STACK, is_ours
 from ansible_collections.sse.platform.plugins.module_utils.model import addresses
+from ansible_collections.sse.platform.plugins.module_utils.preflight import network_preflight
+from ansible_collections.sse.platform.plugins.module_utils.preflight.network_steps import LABEL_STACK, is_ours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

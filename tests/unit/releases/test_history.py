@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.deploy import history
-from ansible_collections.sse.platform.plugins.module_utils.deploy.history import Recorder, attempts, run_meta
+from ansible_collections.sse.platform.plugins.module_utils.releases import history
+from ansible_collections.sse.platform.plugins.module_utils.releases.history import Recorder, attempts, run_meta
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import newest_releases, stores
 from ansible_collections.sse.platform.plugins.module_utils.model import spec
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases, stores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy.network_preflight import twins
 from ansible_collections.sse.platform.plugins.module_utils.model import ip_family
+from ansible_collections.sse.platform.plugins.module_utils.preflight.network_preflight import twins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,9 +6,9 @@ import copy
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.deploy import network_preflight, network_steps, preflight
-from ansible_collections.sse.platform.plugins.module_utils.deploy.notices import notices
 from ansible_collections.sse.platform.plugins.module_utils.model import segments
+from ansible_collections.sse.platform.plugins.module_utils.preflight import network_preflight, network_steps, preflight
+from ansible_collections.sse.platform.plugins.module_utils.preflight.notices import notices
 
 GIB = 2**30
 SETTINGS: Any = {

@@ -6,7 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import (
+from ansible_collections.sse.platform.plugins.module_utils.model import release
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import (
     ReleaseStore,
     has_ipv6,
     limited,
@@ -14,8 +16,6 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store 
     next_number,
     stale,
 )
-from ansible_collections.sse.platform.plugins.module_utils.model import release
-from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.deploy import rollback
-from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_releases import StackRelease
 from ansible_collections.sse.platform.plugins.module_utils.model.release import FORMAT
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.releases import rollback
+from ansible_collections.sse.platform.plugins.module_utils.releases.stack_releases import StackRelease
 
 DATA = {"container": "s-db", "directory": "db", "fits": {"db_mode": "a"}, "writes": "4.1"}
 

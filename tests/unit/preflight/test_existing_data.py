@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.deploy import existing_data
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.preflight import existing_data
 
 KRAFT = {"version": "1", "cluster.id": "one", "node.id": "1"}
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.deploy import history
-from ansible_collections.sse.platform.plugins.module_utils.deploy.going_back import going_back
+from ansible_collections.sse.platform.plugins.module_utils.releases import history
+from ansible_collections.sse.platform.plugins.module_utils.releases.going_back import going_back
 
 SETTINGS: dict[str, Any] = {
     "app_replicas": 3,

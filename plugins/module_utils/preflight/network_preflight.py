@@ -9,8 +9,8 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy.network_steps import is_ours, network_difference
 from ansible_collections.sse.platform.plugins.module_utils.model import addresses, ip_family, segments
+from ansible_collections.sse.platform.plugins.module_utils.preflight.network_steps import is_ours, network_difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,13 +13,13 @@ from typing import Any, cast
 import pytest
 import yaml
 from ansible_collections.sse.platform.plugins.filter.build_failure import build_failure
-from ansible_collections.sse.platform.plugins.module_utils.deploy import images
-from ansible_collections.sse.platform.plugins.module_utils.deploy.build_contexts import (
+from ansible_collections.sse.platform.plugins.module_utils.images import choice as images
+from ansible_collections.sse.platform.plugins.module_utils.images.build_contexts import (
     ContextError,
     context_hash,
     pack_contexts,
 )
-from ansible_collections.sse.platform.plugins.module_utils.deploy.image_catalogue import parse_catalogue
+from ansible_collections.sse.platform.plugins.module_utils.images.catalogue import parse_catalogue
 
 ROOT = Path(__file__).resolve().parents[3]
 CATALOGUE: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "roles/images/vars/main.yml").read_text())[

@@ -10,15 +10,18 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy.release_store import ReleaseStore
-from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_releases import current_release, stack_releases
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import ReleaseStore
+from ansible_collections.sse.platform.plugins.module_utils.releases.stack_releases import (
+    current_release,
+    stack_releases,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_releases import StackRelease
+    from ansible_collections.sse.platform.plugins.module_utils.releases.stack_releases import StackRelease
 
 REPOSITORY = "sse-kept"  # of our tags: sse-kept/<stack>:<first digits of the image's id>
 ID_DIGITS = 24  # of SHA-256: no two images of a host share so many
