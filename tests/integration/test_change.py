@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -59,7 +60,7 @@ def test_a_changed_variable_touches_only_its_service_and_is_named(stack: Stack) 
 
 def test_a_second_run_is_refused_with_who_runs_the_first_or_waits_for_it(stack: Stack) -> None:
     # A process of this machine that has "ansible" in its command line counts as a run.
-    runner = subprocess.Popen(["sh", "-c", "sleep 300; : ansible"])
+    runner = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)  # ansible"])
     process = run_lock.process(runner.pid)
     run = {"asked": "up", "who": "ann", "where": "laptop", "controller": run_lock.this_machine(), "process": process}
     try:

@@ -171,12 +171,12 @@ def test_a_network_with_strangers_on_it_is_left_and_they_are_named(stack: Stack)
     image = stack.container("app-1").attrs["Image"]
     guest = stack.engine.containers.create(image, name="guest-of-left", network="it-left-network")
     try:
-        told = left.play("destroy")
+        told = left.play("destroy", stack_destroy_confirmed=True)
         assert told.code == 0
         assert "guest-of-left" in told.output
         network.reload()
         guest.remove()
-        assert "it-left-network" in left.play("destroy").output
+        assert "it-left-network" in left.play("destroy", stack_destroy_confirmed=True).output
         with pytest.raises(docker.errors.NotFound):
             network.reload()
         # What a stranger is told whose network is not there (any more).

@@ -31,7 +31,9 @@ def promtool(stack: Stack, command: str, text: str = "") -> None:
 
 
 def lines(stack: Stack, short: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in stack.container(short).logs().decode().splitlines()]
+    # Beside its access log, NGINX writes what it does and what fails, as text.
+    logged = stack.container(short).logs().decode().splitlines()
+    return [json.loads(line) for line in logged if short != "nginx" or line.startswith("{")]
 
 
 def replica(stack: Stack, number: int) -> str:

@@ -20,11 +20,15 @@ SIGNS = (b"AnsiballZ", b"ansible-tmp", b"BECOME-SUCCESS", b"&& sleep 0", b"sftp-
 
 
 def started(pid: str) -> str:
-    """Return when a process started, in clock ticks since the host's start; empty where there is none."""
+    """Return when a process started, in clock ticks since the host's start; empty where there is none, or it ended.
+
+    A process that ended stays as a zombie until its parent asks how (proc_pid_stat(5), the fields 3 and 22).
+    """
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
+        state, *others = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (OSError, ValueError):
         return ""
+    return "" if state in "ZX" else others[18]
 
 
 def is_active(since: int) -> bool:
