@@ -18,6 +18,7 @@ DECLARED = ("redis", "kafka", "app", "nginx", "mine")
         (["app", "kafka"], ["kafka"], ["app"], True),
         (["docker"], [], [], False),
         (["all"], ["docker"], [], True),
+        (["all"], ["molecule-notest", "notest"], [], True),
         (["app"], ["app"], [], False),
     ],
 )
