@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 PHASES = ("docker", "network")  # the tags of playbooks/site.yml beside the services
 ANSIBLES = ("all", "always", "never", "tagged", "untagged")  # these mean something to every playbook
-MOLECULES = ("molecule-notest", "notest")  # Molecule skips these in every run
+MOLECULES = ("notest", "molecule-")  # how the tags begin that Molecule skips in every run
 
 
 class Scope(TypedDict):
@@ -37,7 +37,7 @@ def problems(wanted: Collection[str], skipped: Collection[str], declared: Collec
     known = [*declared, *PHASES]
     for option, tags in (("--tags", wanted), ("--skip-tags", skipped)):
         for tag in tags:
-            if tag not in (*known, *ANSIBLES, *MOLECULES):
+            if tag not in (*known, *ANSIBLES) and not tag.startswith(MOLECULES):
                 near = difflib.get_close_matches(tag, known, n=1)
                 meant = f"did you mean {near[0]}? " if near else ""
                 yield f"{option} {tag}: {meant}expected a service ({', '.join(declared)}) or {' or '.join(PHASES)}"

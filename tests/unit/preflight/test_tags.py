@@ -18,7 +18,7 @@ DECLARED = ("redis", "kafka", "app", "nginx", "mine")
         (["app", "kafka"], ["kafka"], ["app"], True),
         (["docker"], [], [], False),
         (["all"], ["docker"], [], True),
-        (["all"], ["molecule-notest", "notest"], [], True),
+        (["all"], ["molecule-idempotence-notest", "notest"], [], True),
         (["app"], ["app"], [], False),
     ],
 )
