@@ -121,10 +121,17 @@ class Files:
         """Return the directories of a container's data, by where it mounts them."""
         return {target: self.state / "data" / name / below for target, below in spec["data"].items()}
 
-    def known(self, content: str | SecretFile) -> str | None:
-        """Return the text of a file; None where it holds a secret that was given, and is not given now."""
-        if not isinstance(content, str) and self.store.value(content["secret"], make=False) is None:
-            return None
+    def known(self, content: str | SecretFile, spec: Spec) -> str | None:
+        """Return the text of a file; None where it holds a secret that was given, and is not given now.
+
+        Then the host has no value of it, or another one than the container got: its own, from before.
+        """
+        if not isinstance(content, str):
+            secret, fingerprints = content["secret"], spec.get("fingerprints", {})
+            if self.store.value(secret, make=False) is None:
+                return None
+            if secret in fingerprints and self.store.fingerprint(secret, make=False) != fingerprints[secret]:
+                return None
         return self.text(content, make=False)
 
     def text(self, content: str | SecretFile, *, make: bool) -> str:
@@ -141,7 +148,7 @@ class Files:
         for target, one in self.directories(name, spec).items():
             for file, content in one.files.items():
                 path = one.path / file
-                if what := self.difference(path, self.known(content), one):
+                if what := self.difference(path, self.known(content, spec), one):
                     read = not one.live and bool(started) and changed(path) < started
                     yield Repair("write", f"{target}/{file}", f"{target}/{file}: {what}", restart=read)
             for stranger in strangers(one):

@@ -122,6 +122,19 @@ def test_a_data_directory_that_is_gone_is_made_again_with_its_owner(tmp_path: Pa
     assert list(known.differences("c", one, NOW)) == []
 
 
+def test_the_content_of_a_secret_that_is_not_given_now_is_not_compared(tmp_path: Path) -> None:
+    one = declared(secrets={"/run/s": {"k": {"secret": "app_ticket_key"}}})
+    own = files(tmp_path)
+    own.store.value("app_ticket_key")  # the host made its own, and then one was given
+    given = files(tmp_path, app_ticket_key="given")
+    pinned = pin({"containers": {"c": one}}, None, given.store, make=True)["containers"]["c"]  # type: ignore[typeddict-item]
+    path = Path(given.mounts("c", pinned)["/run/s"][0]) / "k"
+    assert path.read_text() == "given"
+    assert list(own.differences("c", pinned, NOW)) == []
+    write(path, "stolen")
+    assert [each.subject for each in given.differences("c", pinned, NOW)] == ["/run/s/k"]
+
+
 def test_a_preview_of_files_makes_nothing(tmp_path: Path) -> None:
     assert [each.kind for each in files(tmp_path).differences("c", guarded("app_ticket_key"), NOW)] == ["write"]
     assert list(tmp_path.iterdir()) == []
