@@ -102,7 +102,8 @@ class Sickroom:
     def seen(self) -> list[Any]:
         """Return what the engine has of this part: the networks, and when each container was started."""
         networks, containers = self.engine.networks.list(names=["dr-"]), self.engine.containers.list(all=True)
-        started = {str(one.name): one.attrs["State"]["StartedAt"] for one in containers if "dr-" in str(one.name)}
+        ours = [one for one in containers if "dr-" in str(one.name) and one.name != "dr-looping"]
+        started = {str(one.name): one.attrs["State"]["StartedAt"] for one in ours}
         return [sorted(str(one.id) for one in networks), started]
 
     # --- what it makes
@@ -212,6 +213,8 @@ class Sickroom:
         shell("ip", "address", "add", "10.68.102.5/24", "dev", "drtun0")
         shell("ip", "link", "set", "drtun0", "up")
         shell("ip", "route", "add", "10.68.105.128/25", "dev", "drtun0")
+        loop = self.container("looping", ["-c", "raise SystemExit(3)"], restart_policy={"Name": "always"})
+        eventually(lambda: loop.reload() or loop.attrs["RestartCount"] > 3, "it restarts again and again")
         gone = self.network("dr-gone", "10.68.104.0/24")
         self.container("orphan", SLEEP, network="dr-gone").kill()
         gone.remove()

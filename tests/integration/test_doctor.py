@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.sse.platform.tests.integration.sickroom import PORTS, PREFIX, Sickroom, Told, findings
-from ansible_collections.sse.platform.tests.integration.stack import Stack, tool
+from ansible_collections.sse.platform.tests.integration.stack import Stack, eventually, tool
 
 # subject, rule, and what the finding must say
 FAULTS = [
@@ -29,6 +29,7 @@ FAULTS = [
     ("dr-client", "unhealthy", "dr-sick is unhealthy"),
     ("dr-client", "unexplained", "dr-hung listens on 8000"),
     ("dr-client", "stopped", "dr-halted does not run"),
+    ("dr-looping", "restart-loop", "it ends and is started again and again"),
     ("dr-client", "name-not-attached", "it shares no network with dr-apart"),
     ("dr-client", "name-stopped", "dr-stopped does not run"),
     ("dr-stopped", "not-running", "exited, exit code 3"),
@@ -122,6 +123,17 @@ def test_an_undeclared_connection_is_explained_too(sick: Sickroom, source: str, 
     run = tool(sick.stack, "probe", source, target)
     assert run.returncode == 2
     assert said in run.stdout, run.stdout + run.stderr
+
+
+def test_a_detached_replica_is_the_one_finding_and_its_command_brings_it_back(stack: Stack) -> None:
+    replica, network = stack.container("app-1"), f"{stack.name}-network"
+    stack.engine.networks.get(network).disconnect(replica)
+    told = [one for one in findings(stack.play("doctor").output) if one.subject.startswith(f"{stack.name}-")]
+    assert [(one.subject, one.rule) for one in told] == [(replica.name, "detached")]
+    assert "because of that" in told[0].evidence
+    subprocess.run(["sh", "-c", told[0].mend[0]], check=True, capture_output=True)
+    eventually(lambda: stack.ready(1), "the replica is ready again")
+    assert stack.play("drift").code == 0
 
 
 def test_a_damaged_release_and_a_subnet_of_another_network_are_found(deployed: Stack, tmp_path: Path) -> None:

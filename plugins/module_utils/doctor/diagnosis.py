@@ -21,9 +21,14 @@ RULES: tuple[Rule, ...] = tuple(
 )
 
 
+# What explains the findings after it.
+ROOT_CAUSES = ("restart-loop", "detached")
+
+
 def diagnose(facts: Facts) -> list[Finding]:
-    """Return every finding once."""
-    return list(dict.fromkeys(finding for rule in RULES for finding in rule(facts)))
+    """Return every finding once, root causes first."""
+    found = dict.fromkeys(finding for rule in RULES for finding in rule(facts))
+    return sorted(found, key=lambda finding: finding.rule not in ROOT_CAUSES)
 
 
 def summary(facts: Facts) -> str:

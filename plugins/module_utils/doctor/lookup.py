@@ -11,6 +11,7 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor.types import (
     Facts,
     ListedEndpoint,
 )
+from ansible_collections.sse.platform.plugins.module_utils.model.connections import containers_of
 
 
 def network(facts: Facts, name: str) -> DoctorNetwork | None:
@@ -54,6 +55,28 @@ def unclaimed_endpoints(facts: Facts) -> Iterator[tuple[DoctorNetwork, ListedEnd
             container = known.get(identity)
             if container is None or network["name"] not in container["networks"]:
                 yield network, endpoint, container
+
+
+def detached(facts: Facts) -> dict[str, list[str]]:
+    """Return the networks that a container's release declares and that it was taken off, by the container's name."""
+    there = {one["name"] for one in facts["networks"]}
+    found: dict[str, list[str]] = {}
+    for name, spec in containers_of(facts["releases"]).items():
+        one = container(facts, name)
+        lost = [network for network in spec["networks"] if network in there and one and network not in one["networks"]]
+        if one and one["ours"] and lost:
+            found[name] = lost
+    return found
+
+
+def restarting(facts: Facts) -> list[str]:
+    """List the containers of the stack that end and are started again and again."""
+    return [one["name"] for one in facts["containers"] if one["ours"] and one["status"] == "restarting"]
+
+
+def disturbed(facts: Facts) -> set[str]:
+    """Return the containers with a fault of their own that explains what else goes wrong around them."""
+    return {*detached(facts), *restarting(facts)}
 
 
 def listed(names: Iterable[str]) -> str:

@@ -105,6 +105,7 @@ APP = container("sse-app-1", "10.99.0.21", (("0.0.0.0", 8000),))
 
 KAFKA = container("sse-kafka", "10.99.0.12", (("0.0.0.0", 9092), ("127.0.0.1", 9093)))
 
+SPEC: Changes = {"reaches_host": [], "networks": {}, "aliases": ["kafka", "broker"]}
 CONNECTION = TriedConnection("sse-app-1", "sse-kafka", "kafka", 9092, ["10.99.0.12"], "", "")
 PORT = TriedPort("sse-nginx", Publication("127.0.0.1", 8080, 80), "")
 DISK = Disk("/", 20 * GIB, 9 * GIB, 1000, 900)
@@ -160,7 +161,7 @@ HEALTHY: Changes = {
     "info": {"LiveRestoreEnabled": True},
     "engine_started": 500.0,
     "daemon_json_changed": 400.0,
-    "releases": [{"containers": {"sse-kafka": {"reaches_host": []}}, "networks": {}}],
+    "releases": [{"containers": {"sse-kafka": SPEC}, "networks": {}}],
     "releases_error": "",
     "firewall": FIREWALL,
     "networks": [NETWORK, BRIDGE],

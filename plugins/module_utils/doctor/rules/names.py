@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from ansible_collections.sse.platform.plugins.module_utils.doctor import commands, lookup
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Container, Facts, TriedConnection
 from ansible_collections.sse.platform.plugins.module_utils.host.namespace import EMBEDDED_DNS
+from ansible_collections.sse.platform.plugins.module_utils.model.connections import containers_of
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, docker
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
 
@@ -106,7 +107,17 @@ def no_old_addresses(facts: Facts) -> Iterator[Finding]:
                 finding = misled(facts, source, target, name, address)
                 if finding:
                     yield finding
+    # A container that is off its network has none of its addresses, and comes back to them.
+    away = lookup.disturbed(facts)
+    coming_back = {
+        address
+        for name, spec in containers_of(facts["releases"]).items()
+        if name in away
+        for address in spec["networks"].values()
+    }
     for one in facts["refused_upstreams"]:
+        if one.address in coming_back:
+            continue
         proxy = lookup.container(facts, one.container)
         if proxy and lookup.container_at(facts, one.address) is None and is_near(facts, proxy, one.address):
             evidence = f"its log: {one.error} at {one.address}:{one.port}, and no container has that address now"

@@ -24,8 +24,10 @@ PORT_TAKEN = ("address already in use", "port is already allocated", "failed pro
 
 def ports_answer(facts: Facts) -> Iterator[Finding]:
     """Check that every published port of a running container answers on the host."""
+    disturbed = lookup.disturbed(facts)
     for tried in facts["ports"]:
-        container = lookup.container(facts, tried.container) if tried.error else None
+        silent = tried.error and tried.container not in disturbed
+        container = lookup.container(facts, tried.container) if silent else None
         # A network without its bridge is another finding.
         if container and any(lookup.bridge(facts, network) in facts["mtu"] for network in container["networks"]):
             yield unanswered(facts, container, tried)
@@ -99,10 +101,11 @@ def closed(facts: Facts, address: str, port: int, error: str) -> Finding:
 
 def ports_are_published(facts: Facts) -> Iterator[Finding]:
     """Check that a running container has the ports that it asks for: an internal network publishes none, silently."""
+    disturbed = lookup.disturbed(facts)
     for one in facts["containers"]:
         published = {number for __, number, __ in one["published"]}
         lost = [f"{address}:{port}" for address, port, __ in one["wanted"] if port and port not in published]
-        if not one["running"] or not lost or one["mode"] == "host":
+        if not one["running"] or not lost or one["mode"] == "host" or one["name"] in disturbed:
             continue
         networks = [found for name in one["networks"] if (found := lookup.network(facts, name))]
         names = ", ".join(each["name"] for each in networks) or "no network"

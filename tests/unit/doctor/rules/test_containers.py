@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.sse.platform.plugins.module_utils.doctor.types import RefusedUpstream
 from ansible_collections.sse.platform.tests.unit.doctor.healthy_host import (
     APP,
     BRIDGE,
+    CONNECTION,
     NETWORK,
     NGINX,
+    SPEC,
     Changes,
     changed,
     findings,
@@ -34,3 +37,38 @@ def test_a_declared_container_that_does_not_run_is_found(containers: list[Change
     assert (finding.rule, finding.subject) == ("not-running", "sse-kafka")
     assert said in f"{finding.wrong} {finding.evidence}"
     assert mend in finding.mend
+
+
+ON_ITS_NETWORK = {**SPEC, "networks": {"sse-network": "10.99.0.12"}}
+FAILED = CONNECTION._replace(failed="connect", error="no route to host")
+
+
+def test_a_detached_container_is_one_finding_with_its_whole_mend_and_what_it_breaks() -> None:
+    (finding,) = findings(
+        {
+            "releases": [{"containers": {"sse-kafka": ON_ITS_NETWORK}, "networks": {}}],
+            "containers": with_kafka(networks={}),
+            "connections": [FAILED],
+            "refused_upstreams": [RefusedUpstream("sse-nginx", "10.99.0.12", "9092", "111")],
+            "networks": [changed(NETWORK, endpoints={}), BRIDGE],
+        }
+    )
+    assert (finding.rule, finding.subject, finding.fixable) == ("detached", "sse-kafka", True)
+    assert finding.evidence.endswith("; because of that, 1 connection of it fails")
+    assert finding.mend == (
+        "docker network connect --ip=10.99.0.12 --alias=kafka --alias=broker sse-network sse-kafka",
+    )
+
+
+def test_a_restart_loop_comes_before_everything_else() -> None:
+    first, *others = findings(
+        {
+            "containers": with_kafka(status="restarting", exit_code=3, inside=None),
+            "connections": [FAILED],
+            "ip_forward": "0",
+            "networks": [changed(NETWORK, endpoints={}), BRIDGE],
+        }
+    )
+    assert (first.rule, first.subject) == ("restart-loop", "sse-kafka")
+    assert first.evidence.startswith("its last exit code is 3; because of that, 1 connection")
+    assert [one.rule for one in others] == ["ip-forward"]
