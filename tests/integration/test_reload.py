@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
+from ansible_collections.sse.platform.tests import certificates
 from ansible_collections.sse.platform.tests.integration.stack import Run, Stack, eventually
 
 STREAMS = 20
@@ -75,20 +76,7 @@ class Clients:
 def certificate(directory: Path) -> dict[str, str]:
     """Make a certificate and its key; return the settings that name them."""
     chain, key = directory / "new.pem", directory / "new.key"
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "2",
-    ]
-    command += ["-subj", "/CN=renewed", "-out", str(chain), "-keyout", str(key)]
-    subprocess.run(command, check=True, capture_output=True)
+    certificates.make(chain, key, subject="renewed")
     return {"nginx_certificate": str(chain), "nginx_certificate_key": str(key)}
 
 

@@ -12,7 +12,6 @@ from ansible_collections.sse.platform.plugins.module_utils.engine.client import 
 from ansible_collections.sse.platform.plugins.module_utils.host.engine_facts import describe_networks
 from ansible_collections.sse.platform.plugins.module_utils.model.connections import networks_of
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
-from ansible_collections.sse.platform.plugins.module_utils.model.plan import leftovers
 from ansible_collections.sse.platform.plugins.module_utils.preflight.network_steps import network_difference
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
 
@@ -63,9 +62,7 @@ def of_networks(engine: Engine, releases: list[StoredRelease]) -> Iterator[Findi
 def of_project(engine: Engine, release: StoredRelease, state_directory: str) -> Iterator[Finding]:
     """Compare the containers of one project with its release."""
     rollout = Rollout(Request([release], state_directory, {}, [], 1, NOBODY, check=True), release, release["number"])
-    observed = rollout.files.loaded.seen(engine.containers())
-    cleared = leftovers(observed, release["stack"], release["project"])
-    observed = [one for one in observed if one.id not in {action.id for action in cleared}]
+    observed, cleared = rollout.settled(engine)
     planned = rollout.compare(engine, release, observed, rollout.made_from(observed), cleared)
     for action in planned.actions:
         if action.changes:

@@ -87,17 +87,13 @@ class Files:
         finally:
             shutil.rmtree(version, ignore_errors=True)
 
-    @staticmethod
-    def kept(directories: Iterable[Directory]) -> Callable[[], None]:
+    def kept(self, directories: Iterable[Directory]) -> Callable[[], None]:
         """Return a function that puts the files of these directories back as they are now."""
         kept = [one._replace(files=contents(one.path)) for one in directories if one.path.is_dir()]
 
         def put_back() -> None:
             for one in kept:
-                texts = {file: text for file, text in one.files.items() if isinstance(text, str)}
-                write_directory(one.path, texts, mode=one.mode, owner=one.owner)
-                for stranger in strangers(one):
-                    stranger.unlink()
+                self.write(one)
 
         return put_back
 

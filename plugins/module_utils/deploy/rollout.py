@@ -180,11 +180,9 @@ class Rollout:
         """Plan and touch nothing. This works on a host without an engine, too."""
         try:
             engine = Engine()
-            observed = self.files.loaded.seen(engine.containers())
+            observed, cleared = self.settled(engine)
         except EngineError:
-            engine, observed = None, []
-        cleared = leftovers(observed, self.release["stack"], self.release["project"])
-        observed = [one for one in observed if one.id not in {action.id for action in cleared}]
+            engine, observed, cleared = None, [], []
         release = pin(self.release, engine, self.store, make=False, by_id=bool(self.request.rollback))
         made_from = self.made_from(observed)
         release = with_running_images(release, made_from)
@@ -193,6 +191,12 @@ class Rollout:
             labels = {"stack": release["stack"], "project": release["project"]}
             Applier(engine, self.files, release["containers"], labels).refuse_invalid(planned.actions, check=True)
         return planned
+
+    def settled(self, engine: Engine) -> tuple[list[Observed], list[Action]]:
+        """Return what runs without the leftovers of a killed run, and what a run does about those first."""
+        observed = self.files.loaded.seen(engine.containers())
+        cleared = leftovers(observed, self.release["stack"], self.release["project"])
+        return [one for one in observed if one.id not in {action.id for action in cleared}], cleared
 
     def apply(self, report: Report) -> None:
         """Make the host run the release, and record what came of it."""

@@ -8,6 +8,8 @@ import http.client
 import re
 from typing import TYPE_CHECKING
 
+from ansible_collections.sse.platform.plugins.module_utils.engine.answers import all_networks
+
 if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Inspected
     from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine
@@ -43,7 +45,7 @@ def check_health(engine: Engine, container: str, spec: Spec) -> tuple[bool, str]
         code, output = engine.execute(container, check["command"] or [], check["timeout"])
         return code == 0, output or f"exit code {code}"
     network = next(iter(spec["networks"]))
-    endpoint = (engine.inspect(container)["NetworkSettings"]["Networks"] or {}).get(network)
+    endpoint = all_networks(engine.inspect(container)).get(network)
     if not endpoint or not endpoint["IPAddress"]:
         return False, f"has no address on {network}"
     return http_check(endpoint["IPAddress"], check["http"]["port"], check["http"]["path"], check["timeout"])

@@ -14,6 +14,7 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from ansible_collections.sse.platform.plugins.module_utils.engine.answers import all_networks
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError, explained
 from ansible_collections.sse.platform.plugins.module_utils.host import listeners, namespace, neighbour, netlink, tcp
 
@@ -154,7 +155,7 @@ class Container(NamedTuple):
 
     def address(self, network: str = "bridge") -> str:
         """Return its address on a network."""
-        return (self.engine.inspect(self.id)["NetworkSettings"]["Networks"] or {})[network]["IPAddress"]
+        return all_networks(self.engine.inspect(self.id))[network]["IPAddress"]
 
     def resolve(self, name: str) -> str:
         """Resolve a name as any program in it would."""

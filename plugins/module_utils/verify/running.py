@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ansible_collections.sse.platform.plugins.module_utils.engine.answers import addresses
+from ansible_collections.sse.platform.plugins.module_utils.engine.answers import addresses, all_networks
 from ansible_collections.sse.platform.plugins.module_utils.host import listeners
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, segments
@@ -141,7 +141,7 @@ class Running:
         return [
             network[key]
             for one in self.subjects
-            for network in (one.inspected["NetworkSettings"]["Networks"] or {}).values()
+            for network in all_networks(one.inspected).values()
             for key in keys
             if network.get(key)
         ]

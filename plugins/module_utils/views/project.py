@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ansible_collections.sse.platform.plugins.module_utils.engine.answers import all_networks
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, WILDCARDS
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def running_service(inspected: Inspected) -> Service:
     after = labels.get("com.docker.compose.depends_on", "")  # service:condition:restart,...
     return Service(
         name=labels.get("com.docker.compose.service") or inspected["Name"].lstrip("/"),
-        networks=() if special else tuple(inspected["NetworkSettings"]["Networks"] or ()),
+        networks=() if special else tuple(all_networks(inspected)),
         mode=mode if special else "",
         ports=tuple(
             Port(one["HostIp"] or IPV4.wildcard, int(port.partition("/")[0]))  # such as 80/tcp

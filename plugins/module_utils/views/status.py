@@ -6,6 +6,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, NamedTuple
 
+from ansible_collections.sse.platform.plugins.module_utils.engine.answers import all_networks
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.engine.health import check_health
 from ansible_collections.sse.platform.plugins.module_utils.model.connections import containers_of
@@ -45,7 +46,7 @@ def observe(engine: Engine, stack: str, releases: Sequence[Release]) -> list[Row
 def row(engine: Engine, found: Observed, spec: Spec | None) -> Row:
     """Describe one container; without a spec no release declares it."""
     details = engine.inspect(found.id)
-    networks = (details["NetworkSettings"]["Networks"] or {}).values()
+    networks = all_networks(details).values()
     return Row(
         container=found.name,
         state=state(engine, found, spec, details),

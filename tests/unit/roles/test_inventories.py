@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +10,7 @@ import yaml
 from ansible_collections.sse.platform.plugins.module_utils.model import connections
 from ansible_collections.sse.platform.plugins.module_utils.settings import options
 from ansible_collections.sse.platform.plugins.module_utils.verify import kinds
+from ansible_collections.sse.platform.tests import certificates
 from rendered import KEYS, ROOT, Rendered, render
 
 if TYPE_CHECKING:
@@ -80,10 +80,7 @@ def each_example(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rendered
     """All of them in one run, with the files that they name beside the inventory and in the home directory."""
     directory: Path = tmp_path_factory.mktemp("inventories")
     (directory / "certificates").mkdir()
-    pair = ("-keyout", "privkey.pem", "-out", "fullchain.pem", "-days", "2", "-subj", "/CN=test")
-    openssl = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *pair]
-    subprocess.run(openssl, cwd=directory / "certificates", check=True, capture_output=True)
-    (directory / "certificates/privkey.pem").chmod(0o600)
+    certificates.make(directory / "certificates/fullchain.pem", directory / "certificates/privkey.pem")
     (directory / "keys.json").write_text(KEYS.read_text())
     (directory / "home").mkdir()
     (directory / "home/grafana-12.1.0.linux-amd64.tar.gz").touch()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.settings import certificate
+from ansible_collections.sse.platform.tests import certificates
 
 NOW = dt.datetime.now(dt.UTC)
 
@@ -20,21 +21,7 @@ def pair(tmp_path: Path) -> tuple[Path, Path]:
 
 def make(directory: Path, name: str) -> tuple[Path, Path]:
     chain, key = directory / f"{name}.pem", directory / f"{name}.key"
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "1",
-    ]
-    command += ["-subj", "/CN=localhost", "-out", str(chain), "-keyout", str(key)]
-    subprocess.run(command, check=True, capture_output=True)
-    key.chmod(0o600)
+    certificates.make(chain, key, days=1)
     return chain, key
 
 

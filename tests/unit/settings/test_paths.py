@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.sse.platform.plugins.module_utils.settings import options, paths
+from ansible_collections.sse.platform.tests import certificates
 
 ROOT = Path(__file__).parents[3]
 OPTIONS = {name: one for role in options.load(ROOT / "roles", yaml.safe_load).values() for name, one in role.items()}
@@ -86,10 +87,7 @@ def project(tmp_path: Path) -> Path:
     inventory = tmp_path / "inventory"
     for directory in (inventory / "group_vars/all", inventory / "certificates", tmp_path / "call", tmp_path / "vars"):
         directory.mkdir(parents=True)
-    pair = ("-keyout", "privkey.pem", "-out", "fullchain.pem", "-days", "2", "-subj", "/CN=test")
-    openssl = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *pair]
-    subprocess.run(openssl, cwd=inventory / "certificates", check=True, capture_output=True)
-    (inventory / "certificates/privkey.pem").chmod(0o600)
+    certificates.make(inventory / "certificates/fullchain.pem", inventory / "certificates/privkey.pem")
     (inventory / "keys.json").write_text((ROOT / "tests/unit/roles/keys.json").read_text())
     (inventory / "jwt.txt").write_text("a secret of at least 32 bytes, which is no host\n")
     (tmp_path / "call/images.tar").touch()

@@ -78,7 +78,7 @@ def container(stack: str, inspected: answers.Inspected, health: str) -> Containe
         "health": health,
         "health_log": " ".join(log[-1]["Output"].split())[-200:] if log else "",
         "mode": wanted["NetworkMode"] or "default",
-        "networks": {name: endpoint(one) for name, one in (inspected["NetworkSettings"]["Networks"] or {}).items()},
+        "networks": {name: endpoint(one) for name, one in answers.all_networks(inspected).items()},
         "wanted": [
             Publication(one["HostIp"] or IPV4.wildcard, int(one["HostPort"] or 0), int(port.partition("/")[0]))
             for port, bindings in (wanted["PortBindings"] or {}).items()
