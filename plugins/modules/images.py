@@ -24,7 +24,7 @@ RETURN = r"""
 ansible_facts:
   description: >-
     The fact C(images). It holds the source and the reason for it, the references by image, the reasons by image that
-    cannot be had, the missing images, the steps that bring them, and the references of earlier builds.
+    cannot be had, the missing images, the steps that bring them, and all images of ours that a run can need.
   returned: always
   type: dict
 """

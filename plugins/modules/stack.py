@@ -61,6 +61,14 @@ options:
     description: How many releases stay on the host with their images. Older ones are removed after the run.
     type: int
     default: 5
+  images:
+    description: >-
+      The references of all images that a run of this stack can need, as M(sse.platform.images) returns them. Images
+      that an earlier run of this stack needed, and that no stack of the host needs now, are removed. An empty list
+      removes none.
+    type: list
+    elements: str
+    default: []
   rollback:
     description: >-
       The number of the earlier release that O(releases) are. Their containers get the very images that they had, by id.
@@ -104,11 +112,6 @@ outcomes:
 changes:
   description: What was done with its reasons, one line each. In check mode, what would be done.
   returned: O(state=present)
-  type: list
-  elements: str
-kept_images:
-  description: The references of all images that the kept releases use.
-  returned: O(state=present), outside of check mode
   type: list
   elements: str
 experience:
@@ -177,6 +180,7 @@ def present(module: AnsibleModule) -> None:
         wait=options["wait"],
         networks_to_make=set(options["networks_to_make"]) if module.check_mode else set(),
         keep=options["keep_releases"],
+        images=options["images"],
         rollback=options["rollback"],
     )
     report = rollout.Report()
@@ -219,7 +223,6 @@ def result_of(report: rollout.Report) -> dict[str, Any]:
     return {
         "changed": bool(report.changes),
         "changes": report.changes,
-        "kept_images": report.kept_images,
         "outcomes": [
             {
                 "project": outcome.project,
@@ -273,6 +276,7 @@ def main() -> None:
             "wait": {"type": "int", "default": 0},
             "networks_to_make": {"type": "list", "elements": "str", "default": []},
             "keep_releases": {"type": "int", "default": 5},
+            "images": {"type": "list", "elements": "str", "default": []},
             "rollback": {"type": "int", "default": 0},
             "streams": {"type": "list", "elements": "dict", "default": []},
             "verify": {"type": "bool", "default": False},

@@ -17,7 +17,7 @@ from ansible_collections.sse.platform.plugins.module_utils.engine.client import 
 from ansible_collections.sse.platform.plugins.module_utils.engine.health import check_health
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action, leftovers, plan
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError, fingerprint
-from ansible_collections.sse.platform.plugins.module_utils.releases import keeping
+from ansible_collections.sse.platform.plugins.module_utils.releases import keeping, superseded
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import Recorder
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import (
     ReleaseStore,
@@ -47,6 +47,7 @@ class Request:
     meta: types.RunMeta  # who asked for it, and what for
     check: bool  # plan only
     keep: int = 5  # releases that stay with their images
+    images: list[str] = field(default_factory=list[str])  # that a run can need; without it no image is removed
     rollback: int = 0  # the earlier release that comes back with the images that it had, or 0
     run: Mapping[str, Any] = field(default_factory=dict[str, Any])  # what this run says of itself, for the lock
     wait: float = 0  # seconds for which to wait for another run
@@ -72,14 +73,14 @@ class Report:
     firewall: list[str] = field(default_factory=list[str])  # one line for each change
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
     stale: list[str] = field(default_factory=list[str])  # services whose changes --tags leaves for another run
-    kept_images: list[str] = field(default_factory=list[str])  # references that kept releases use
+    pruned: list[str] = field(default_factory=list[str])  # one line for the images that were removed, if any
     recorders: list[Recorder] = field(default_factory=list[Recorder])  # at most one; none in check mode
 
     @property
     def changes(self) -> list[str]:
         """One line for each change."""
         done = [plan_text.line(one) for outcome in self.outcomes for one in outcome.actions if one.changes]
-        return [*self.losses, *(f"~ {one}" for one in self.firewall[-1:]), *done]
+        return [*self.losses, *(f"~ {one}" for one in self.firewall[-1:]), *done, *self.pruned]
 
     @property
     def losses(self) -> list[str]:
@@ -103,7 +104,7 @@ class Report:
                     for took, one in done
                     for seconds in [took.get(one.container, 0.0)]
                 ],
-                [*self.losses, *self.firewall[-1:]],
+                [*self.losses, *self.firewall[-1:], *self.pruned],
                 error,
             )
 
@@ -156,7 +157,16 @@ def run(request: Request, report: Report) -> None:
                 one.apply(report)
         if not check:
             report.firewall.extend(firewall.close_to(newest_releases(directory)))
-            report.kept_images.extend(keeping.tidy(directory, request.releases[0]["stack"], request.keep))
+            kept = keeping.tidy(directory, request.releases[0]["stack"], request.keep)
+            if kept and request.images:
+                report.pruned.extend(pruned_line(superseded.prune(Engine(), directory, request.images, kept)))
+
+
+def pruned_line(pruned: superseded.Pruned) -> list[str]:
+    """Say which images were removed; nothing where none was."""
+    what = [f"{one} (no stack needs it any more)" for one in pruned.references]
+    what += [f"{pruned.stages} stages of failed builds"] if pruned.stages else []
+    return [f"- images: {', '.join(what)}"] if what else []
 
 
 class Rollout:

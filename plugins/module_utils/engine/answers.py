@@ -108,6 +108,7 @@ class ListedContainer(TypedDict):
     Labels: dict[str, str] | None
     State: Condition
     Status: str  # for people, such as "Up 3 minutes (healthy)"
+    Image: str
     Ports: list[ListedPort] | None
     NetworkSettings: _ListedNetworks
 
@@ -247,6 +248,8 @@ class ListedImage(TypedDict):
     Id: str
     RepoTags: list[str] | None
     RepoDigests: list[str] | None
+    Created: float  # seconds since the epoch; as text where one image is inspected
+    Labels: dict[str, str] | None
 
 
 class _Descriptor(TypedDict):

@@ -101,9 +101,17 @@ class Engine:
         found = self.ask(lambda: self.questions.image(reference))
         return found["Id"] if found else None
 
+    def images(self) -> list[answers.ListedImage]:
+        """List all images that no other one is built on, and all that have a tag."""
+        return self.ask(self.questions.images) or []
+
+    def images_in_use(self) -> set[str]:
+        """Return what the containers of the host, also those that do not run, call their images."""
+        return {one["Image"] for one in self.ask(self.questions.containers) or []}
+
     def image_tags(self) -> list[str]:
         """List the tags of all images."""
-        return [tag for one in self.ask(self.questions.images) or [] for tag in one["RepoTags"] or ()]
+        return [tag for one in self.images() for tag in one["RepoTags"] or ()]
 
     def tag(self, image: str, tag: str) -> None:
         """Give an image another tag."""
@@ -112,7 +120,7 @@ class Engine:
             self.api.tag(image, repository, version)
 
     def untag(self, tag: str) -> None:
-        """Remove a tag, and its image where nothing else names or runs it."""
+        """Remove a tag, or an image that has none by its id. An image goes where nothing else names or runs it."""
         with explained(f"remove the tag {tag}"), contextlib.suppress(sdk().errors.NotFound):
             self.api.remove_image(tag)
 

@@ -8,12 +8,18 @@ import hashlib
 import io
 import json
 import os
+import re
 import tarfile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+# A line FROM of a Dockerfile, with the lines that continue it (Dockerfile reference, FROM).
+FROM = re.compile(rb"(?<!\\\n)^[ \t]*FROM[ \t](?:[^\n]*\\\n)*[^\n]*\n?", re.IGNORECASE | re.MULTILINE)
+STAGE = b"LABEL sse.platform.stage=true\n"
+BUILDER = b"ARG SSE_PLATFORM_IMAGE\nLABEL sse.platform.builder=${SSE_PLATFORM_IMAGE}\n"
 
 
 class ContextError(ValueError):
@@ -71,6 +77,19 @@ def context_hash(directory: Path) -> str:
     return hashlib.sha256(json.dumps(listing).encode()).hexdigest()
 
 
+def with_labels(dockerfile: bytes) -> bytes:
+    """Give each stage a label, so that what a failed build leaves can be found and removed.
+
+    Each stage but the last one also gets the reference of the image that it is for. It stands at the end of the stage,
+    because a changed label makes the engine run all later steps again.
+    """
+    text, end = b"", 0
+    for number, one in enumerate(FROM.finditer(dockerfile)):
+        text += dockerfile[end : one.start()] + BUILDER * (number > 0) + one.group().rstrip(b"\n") + b"\n" + STAGE
+        end = one.end()
+    return text + dockerfile[end:]
+
+
 def pack_contexts(collection: Path, contexts: Iterable[str]) -> bytes:
     """Return a tar archive of contexts, each below its path in the collection, or below its absolute one.
 
@@ -86,6 +105,8 @@ def pack_contexts(collection: Path, contexts: Iterable[str]) -> bytes:
                     archive.addfile(member)
                     continue
                 content = path.read_bytes()
+                if name == "Dockerfile":
+                    content = with_labels(content)
                 member.size = len(content)
                 member.mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
                 archive.addfile(member, io.BytesIO(content))

@@ -53,7 +53,7 @@ class Choice(TypedDict):
     missing: list[str]  # keys of the images to get
     steps: list[dict[str, Any]]  # `Step`, in order
     asked: dict[str, str]  # reference that a registry must have -> the place that names it
-    superseded: list[str]  # references of images of ours that no source uses any more
+    needed: list[str]  # references of all images of ours that this run, or one with another source, can need
 
 
 # --- one source
@@ -173,8 +173,10 @@ def choose(catalogue: Catalogue, settings: Settings, host: Host, collection: Pat
     if any(step.image == "base" and step.how == "build" for step in missing):
         _refuse_missing_mirror(settings, host)
     _refuse_wrong_file(catalogue, [step for step in missing if step.image not in own])
-    # Images of both sources stay: another stack on the host, or the next run, may use the other source.
-    kept = {step.reference for each in (every, *(one.steps for one in resolved.values())) for step in each.values()}
+    # Those of both sources: the next run may use the other one.
+    of_any_source = {
+        step.reference for each in (every, *(one.steps for one in resolved.values())) for step in each.values()
+    }
     return {
         "source": source,
         "reason": reason,
@@ -184,11 +186,7 @@ def choose(catalogue: Catalogue, settings: Settings, host: Host, collection: Pat
         "missing": [step.image for step in missing],
         "steps": [asdict(step) for step in missing],
         "asked": own_images.asked(own, missing, host.present),
-        "superseded": sorted(
-            reference
-            for reference in host.present
-            if reference.startswith(f"{OURS}/") and "@" not in reference and reference not in kept
-        ),
+        "needed": sorted(reference for reference in of_any_source if reference.startswith(f"{OURS}/")),
     }
 
 

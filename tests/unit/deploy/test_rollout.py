@@ -11,7 +11,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy import rollout
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL, Observed
 from ansible_collections.sse.platform.plugins.module_utils.model.release import build
 from ansible_collections.sse.platform.plugins.module_utils.model.types import Network
-from ansible_collections.sse.platform.plugins.module_utils.releases import keeping
+from ansible_collections.sse.platform.plugins.module_utils.releases import keeping, superseded
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import attempts, run_meta
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import ReleaseStore
 
@@ -139,7 +139,7 @@ def container(**changes: Any) -> dict[str, Any]:
     return {"image": "good", "entrypoint": ["e"], "user": user, "healthcheck": check, **changes}
 
 
-def run(state: Path, *projects: dict[str, Any], check: bool = False, keep: int = 5) -> rollout.Report:
+def run(state: Path, *projects: dict[str, Any], check: bool = False, **options: Any) -> rollout.Report:
     """Roll out the containers of project p and, where there are two, of project q."""
     releases = [
         build(
@@ -152,7 +152,7 @@ def run(state: Path, *projects: dict[str, Any], check: bool = False, keep: int =
         )
         for project, containers in zip("pq", projects, strict=False)
     ]
-    request = rollout.Request(releases, str(state), {}, [], 2, run_meta({"who": "me", "when": "now"}), check, keep=keep)
+    request = rollout.Request(releases, str(state), {}, [], 2, run_meta({"who": "me", "when": "now"}), check, **options)
     report = rollout.Report()
     try:
         rollout.run(request, report)
@@ -265,10 +265,18 @@ def test_older_releases_go_and_those_that_stay_keep_their_images(engine: FakeEng
     assert engine.tags == {}
 
 
-def test_a_run_names_the_images_of_every_kept_release(engine: FakeEngine, tmp_path: Path) -> None:
+def test_a_run_says_which_images_it_removed_and_keeps_those_of_every_kept_release(
+    engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[list[str], list[str]]] = []
+
+    def prune(_: object, directory: str, needed: list[str], kept: list[str]) -> superseded.Pruned:
+        asked.append((needed, kept))
+        return superseded.Pruned(["old"], 2)
+
+    monkeypatch.setattr(superseded, "prune", prune)
     run(tmp_path, {"a": container(image="other")})
-    assert run(tmp_path, {"a": container()}).kept_images == ["good", "other"]
-    assert run(tmp_path, {"a": container()}).kept_images == ["good", "other"]
-    with pytest.raises(rollout.ApplyError):
-        run(tmp_path, {"a": container(image=BROKEN)})
-    assert run(tmp_path, {"a": container()}).kept_images == ["good", "other"]
+    assert asked == []
+    said = run(tmp_path, {"a": container()}, images=["good"]).changes
+    assert said[1:] == ["- images: old (no stack needs it any more), 2 stages of failed builds"]
+    assert asked == [(["good"], ["good", "other"])]

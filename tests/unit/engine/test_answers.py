@@ -20,6 +20,7 @@ def test_health_is_read_from_the_engines_list(status: str, health: str) -> None:
     entry: ListedContainer = {
         "Names": ["/a"],
         "Id": "1",
+        "Image": "i",
         "Labels": None,
         "State": "running",
         "Status": status,

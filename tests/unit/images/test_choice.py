@@ -18,6 +18,7 @@ from ansible_collections.sse.platform.plugins.module_utils.images.build_contexts
     ContextError,
     context_hash,
     pack_contexts,
+    with_labels,
 )
 from ansible_collections.sse.platform.plugins.module_utils.images.catalogue import parse_catalogue
 
@@ -300,20 +301,24 @@ def test_a_given_grafana_archive_is_used_once_its_checksum_fits(collection: Path
         choose(collection, **given)
 
 
-# --- superseded
+# --- needed
 
 
-def test_superseded_are_earlier_tags_of_our_repositories_and_nothing_else(collection: Path) -> None:
+def test_the_images_of_both_sources_are_needed_whichever_is_chosen(collection: Path) -> None:
+    both = [choose(collection, images_source=source) for source in images.SOURCES]
+    assert both[0]["needed"] == both[1]["needed"]
+    ours = {one for chosen in both for one in everything(chosen) if one.startswith("sse-platform/")}
+    assert set(both[0]["needed"]) >= ours
+    assert all(one.startswith("sse-platform/") for one in both[0]["needed"])
+
+
+def test_a_changed_context_makes_another_image_needed(collection: Path) -> None:
     before = choose(collection, images_source="packages")
     (collection / "app/input").write_text("2")
-    present = [*everything(before), "redis:7", "other/app:1", "sse-platform/app@sha256:0"]
-    assert choose(collection, present)["superseded"] == [before["references"]["app"]]
-
-
-@pytest.mark.parametrize("source", images.SOURCES)
-def test_images_of_the_other_source_and_coordination_are_not_superseded(collection: Path, source: str) -> None:
-    present = everything(choose(collection, images_source="packages", kafka_coordination="zookeeper"))
-    assert choose(collection, present, images_source=source)["superseded"] == []
+    after = choose(collection, images_source="packages")
+    changed = set(before["needed"]) - set(after["needed"])
+    assert before["references"]["app"] in changed
+    assert {one.partition(":")[0] for one in changed} == {"sse-platform/app"}
 
 
 # --- the catalogue and the Dockerfiles
@@ -326,9 +331,7 @@ def test_catalogue_and_dockerfile_agree_on_build_arguments(key: str, source: str
     arguments = re.findall(r"^ARG (\w+)", text, re.MULTILINE)
     bases = re.findall(r"^ARG (\w+)", before_stages, re.MULTILINE)
     assert sorted(bases) == sorted(recipe.get("from", {})), (key, source)
-    # IMAGE is given to every build: the label by which builder stages are found again.
-    assert sorted(set(arguments) - set(bases) - {"IMAGE"}) == sorted(recipe.get("args", {})), (key, source)
-    assert ("LABEL sse.platform.builder=${IMAGE}" in text) == ("AS builder" in text), (key, source)
+    assert sorted(set(arguments) - set(bases)) == sorted(recipe.get("args", {})), (key, source)
     assert set(recipe.get("from", {}).values()) <= set(CATALOGUE), (key, source)
 
 
@@ -379,3 +382,22 @@ def test_of_a_failed_build_the_lines_that_tell_of_trouble_are_shown() -> None:
         "E: Unable to locate package nothing",
     ]
     assert build_failure("the engine is gone") == "the engine is gone"
+
+
+# --- labels of the stages
+
+
+def test_every_stage_gets_a_label_and_a_builder_stage_the_image_that_it_is_for() -> None:
+    text = b'ARG A\nFROM --platform=x ${A} AS one\nRUN sql "select a \\\nFROM b"\nfrom \\\n  two\nUSER 1'
+    stage = b"LABEL sse.platform.stage=true\n"
+    builder = b"ARG SSE_PLATFORM_IMAGE\nLABEL sse.platform.builder=${SSE_PLATFORM_IMAGE}\n"
+    assert with_labels(text) == (
+        b"ARG A\nFROM --platform=x ${A} AS one\n"
+        + stage
+        + b'RUN sql "select a \\\nFROM b"\n'
+        + builder
+        + b"from \\\n  two\n"
+        + stage
+        + b"USER 1"
+    )
+    assert with_labels(b"FROM scratch") == b"FROM scratch\n" + stage
