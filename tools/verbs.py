@@ -125,6 +125,29 @@ VERBS: dict[str, Verb] = {
         more="It becomes a new release, so a rollback can be rolled back. Nothing is downloaded. Secrets keep their\n"
         "values, and data stay as they are: a release that cannot read them is refused.",
     ),
+    "pause": Verb(
+        group="deploy",
+        purpose="Pause publishing: every publish gets 503 and Retry-After at every replica, and streams go on.",
+        examples=(
+            ("pause publishing", "until `./sse resume publishing`, also over restarts"),
+            ("pause publishing -m maintenance", "with a reason, which `./sse status` shows"),
+        ),
+        arguments=(Argument("WHAT", "what to pause: publishing", "asked_pause"),),
+        options=(WHY,),
+        settings=("stack_name", "stack_state_directory"),
+        more="To pause twice changes nothing. `./sse verify` works meanwhile: its own events are let through.",
+    ),
+    "resume": Verb(
+        group="deploy",
+        purpose="End what `./sse pause` paused.",
+        examples=(
+            ("resume publishing", "accept publishes again, also those with a key that was refused meanwhile"),
+            ("resume publishing -i inventory/vm", "on the hosts of another inventory"),
+        ),
+        arguments=(Argument("WHAT", "what to resume: publishing", "asked_pause"),),
+        options=(WHY,),
+        settings=("stack_name", "stack_state_directory"),
+    ),
     "dashboard": Verb(
         group="deploy",
         purpose="Deploy the performance dashboard only, on the network of a running platform.",

@@ -17,6 +17,7 @@ from sse_app.fanout.feed import Feed
 from sse_app.fanout.hub import Hub
 from sse_app.fanout.ring import Ring
 from sse_app.http import api, cors
+from sse_app.http.pause import Pause
 from sse_app.http.publish import Publishes, SchemaCheck
 from sse_app.http.publisher import Publisher
 from sse_app.http.routes.health import Readiness
@@ -49,10 +50,11 @@ class Service:
         limits = self.limits = Limits(settings, metrics)
         publisher = self.publisher = Publisher(settings, log, feed, metrics)
         statistics = self.statistics = Statistics(settings, hub, feed, log, redis, metrics)
-        readiness = Readiness(settings, log, feed, hub, redis, authority)
+        pause = self.pause = Pause(settings.pause_file)
+        readiness = Readiness(settings, log, feed, hub, redis, authority, pause)
         framework = api.build(settings, ring, authority, redis, statistics, readiness, metrics, self._lifespan)
         check = _schema_check(settings)
-        publishes = Publishes(settings, authority, limits, check, hub, publisher, metrics, framework)
+        publishes = Publishes(settings, authority, limits, check, pause, hub, publisher, metrics, framework)
         streams = Streams(settings, authority, limits, hub, resumer, metrics, publishes)
         self.application: Application = cors.allow(streams, settings.cors_origins)
         self._gauges(ring, readiness)
@@ -115,6 +117,7 @@ class Service:
             "Files of keys whose present content is refused, so that their previous one stays in force",
             lambda: float(self.authority.broken),
         )
+        gauge("sse_publishing_paused", "1 while the operator has paused publishing", lambda: float(self.pause.active))
         gauge("sse_draining", "1 while streams are being ended", lambda: float(self.hub.draining))
 
 

@@ -22,7 +22,7 @@ def summary(releases: list[Release], result: Json, images: Choice, notices: list
     """
     if "outcomes" not in result:
         return ["No container was looked at or changed, because --tags or --skip-tags leaves no service."]
-    lines: list[str] = []
+    lines: list[str] = list(result.get("paused", []))
     for release, outcome in zip(releases, result["outcomes"], strict=True):
         kinds = Counter(action["kind"] for action in outcome["actions"])
         done = ", ".join(f"{kind} {count}" for kind, count in kinds.items()) or "nothing to change"

@@ -43,6 +43,7 @@ findings:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sse.platform.plugins.module_utils.deploy import switches
 from ansible_collections.sse.platform.plugins.module_utils.deploy.drift import find, report
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import EngineError
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import ForeignContainerError
@@ -63,7 +64,8 @@ def main() -> None:
         findings = find(options["stack"], options["state_directory"], options["daemon"])
     except (EngineError, ForeignContainerError, SpecError) as error:
         module.fail_json(msg=str(error))
-    text, shown = report(findings), [one._asdict() for one in findings]
+    text = "\n".join([*switches.lines(options["state_directory"]), report(findings)])
+    shown = [one._asdict() for one in findings]
     if findings:
         module.fail_json(msg=text, findings=shown)
     module.exit_json(changed=False, msg=text, findings=shown)

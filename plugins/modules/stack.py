@@ -114,6 +114,11 @@ changes:
   returned: O(state=present)
   type: list
   elements: str
+paused:
+  description: What an operator has paused, one line each.
+  returned: O(state=present)
+  type: list
+  elements: str
 experience:
   description: How many seconds each step took when it was done last, by its kind and its container.
   returned: in check mode
@@ -223,6 +228,7 @@ def result_of(report: rollout.Report) -> dict[str, Any]:
     return {
         "changed": bool(report.changes),
         "changes": report.changes,
+        "paused": report.paused,
         "outcomes": [
             {
                 "project": outcome.project,

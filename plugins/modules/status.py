@@ -39,13 +39,14 @@ releases:
   type: list
   elements: dict
 lines:
-  description: The containers as a table of text.
+  description: What is paused, and the containers as a table of text.
   returned: always
   type: list
   elements: str
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sse.platform.plugins.module_utils.deploy import switches
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
@@ -61,14 +62,20 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    directory = module.params["state_directory"]
     try:
-        releases = newest_releases(module.params["state_directory"])
+        releases = newest_releases(directory)
         rows = observe(Engine(), module.params["stack"], releases)
     except SpecError as error:
         module.fail_json(msg=str(error))
     except EngineError as error:
         module.fail_json(msg=f"{error}. Is the engine running? `./sse up` starts it.")
-    module.exit_json(changed=False, containers=[one._asdict() for one in rows], releases=releases, lines=table(rows))
+    module.exit_json(
+        changed=False,
+        containers=[one._asdict() for one in rows],
+        releases=releases,
+        lines=[*switches.lines(directory), *table(rows)],
+    )
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from typing import Literal
 # fmt: off
 Outcome = Literal[  # of a publish
     "accepted", "invalid", "unauthorized", "forbidden", "limited", "conflict", "too_large", "overload", "draining",
-    "unknown",
+    "paused", "unknown",
 ]
 Source = Literal["new", "ring", "redis", "log", "gap"]  # of the first events of a stream
 GapReason = Literal["expired", "truncated", "malformed"]

@@ -82,6 +82,7 @@ class Settings(BaseModel):
     max_event_bytes: int = Field(131_072, ge=1024, le=8 * 2**20, description="of one event as a frame of a stream")
     max_batch_events: int = Field(500, ge=1, le=10_000)
     schemas_dir: str = Field("", description="of JSON files, see access/schemas.py; empty: any data is accepted")
+    pause_file: str = Field("", pattern=r"^(/.+)?$", description="while it is there, publishing is paused")
     max_publishes: int = Field(1000, ge=1, le=100_000, description="at the same time: each holds a body in memory")
     publish_deadline_seconds: float = Field(5, ge=1, le=60)
     dedupe_window: int = Field(20_000, ge=100, le=1_000_000, description="offsets of about 350 bytes of memory each")

@@ -17,6 +17,7 @@ from sse_app.base.problem import Problem, report
 from sse_app.base.settings import Settings
 from sse_app.fanout.hub import Hub
 from sse_app.http import body
+from sse_app.http.pause import Pause
 from sse_app.http.publisher import Publisher
 
 PATH = "/api/v1/events"
@@ -33,6 +34,7 @@ class Publishes:
     authority: Authority
     limits: Limits
     check_schemas: SchemaCheck | None
+    pause: Pause
     hub: Hub
     publisher: Publisher
     metrics: Metrics
@@ -61,6 +63,11 @@ class Publishes:
             publishes["draining"] += 1
             headers = {"connection": "close", "retry-after": "0"}
             raise Problem(503, "this replica is shutting down", headers, outcome="unknown")
+        try:
+            self.pause.refuse(scope)
+        except Problem:
+            publishes["paused"] += 1
+            raise
         try:
             access = self.authority.access(scope)
             key = _key(scope)

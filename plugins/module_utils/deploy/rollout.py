@@ -7,7 +7,7 @@ import contextlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy import plan_text, run_lock
+from ansible_collections.sse.platform.plugins.module_utils.deploy import plan_text, run_lock, switches
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier, ApplyError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
 from ansible_collections.sse.platform.plugins.module_utils.deploy.presence import mended
@@ -74,6 +74,7 @@ class Report:
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
     stale: list[str] = field(default_factory=list[str])  # services whose changes --tags leaves for another run
     pruned: list[str] = field(default_factory=list[str])  # one line for the images that were removed, if any
+    paused: list[str] = field(default_factory=list[str])  # what an operator has paused
     recorders: list[Recorder] = field(default_factory=list[Recorder])  # at most one; none in check mode
 
     @property
@@ -138,9 +139,11 @@ def run(request: Request, report: Report) -> None:
     :raises EngineError, FirewallError, SpecError: the host or the request does not allow it
     """
     directory, check = request.state_directory, request.check
+    report.paused.extend(switches.lines(directory))
     with contextlib.nullcontext() if check else lock(directory, request.run, request.wait):
         fresh = next_number(directory)
         if not check:
+            switches.ready(directory)
             report.recorders.append(Recorder(directory, request.meta, stack_number(directory)))
         rollouts = [Rollout(request, release, fresh) for release in request.releases]
         report.stale.extend(name for one in rollouts for name in one.stale)

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from ansible_collections.sse.platform.plugins.module_utils.deploy import switches
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, report
 from ansible_collections.sse.platform.plugins.module_utils.verify import kinds, matrix
@@ -84,6 +85,11 @@ class Verifier:
             self.notes += checked.notes
             self.counts[kind.counts] = self.counts.get(kind.counts, 0) + checked.verified
             self.seconds[kind.counts] = max(self.seconds.get(kind.counts, 0.0), round(seconds, 2))
+        if paused := switches.lines(running.state_directory):
+            self.notes += [
+                *paused,
+                "So the events of this verification were the operator's own, which are let through.",
+            ]
         measured = {cell.edge: cell for cell in running.cells}
         self.cells = [measured.get(edge) or Cell(edge, "unmeasured") for edge in running.edges]
 

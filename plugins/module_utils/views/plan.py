@@ -30,9 +30,10 @@ def lines(releases: Sequence[Release], result: Json, images: Sequence[str], netw
     steps = [with_note(line, notes) for line in result["diff"]["prepared"].splitlines()]
     firewall = [one for one in result["changes"] if one.startswith(("~ firewall", "!"))]
     before = [*(f"+ image {one}" for one in images), *(f"+ network {one}" for one in networks), *firewall]
+    paused: list[str] = result.get("paused", [])
     if not (before or steps):
-        return [NOTHING]
-    return [*before, *steps, *closing(waves(releases, actions), actions, result)]
+        return [*paused, NOTHING]
+    return [*paused, *before, *steps, *closing(waves(releases, actions), actions, result)]
 
 
 def sign(kind: ActionKind) -> str:

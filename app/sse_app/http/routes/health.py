@@ -10,6 +10,7 @@ from sse_app.access.authority import Authority
 from sse_app.base.settings import Settings
 from sse_app.fanout.feed import Feed
 from sse_app.fanout.hub import Hub
+from sse_app.http.pause import Pause
 from sse_app.log.interface import Log
 from sse_app.resume.redis_history import RedisHistory
 
@@ -35,6 +36,7 @@ class Readiness:
     hub: Hub
     redis_history: RedisHistory
     authority: Authority
+    pause: Pause
 
     def check(self) -> tuple[Health, int]:
         """The health, and its HTTP status."""
@@ -43,6 +45,8 @@ class Readiness:
         checks = {"kafka" if self.log.kind == "kafka" else "log": error or "ok", "redis": redis}
         if self.settings.auth:
             checks["credentials"] = self.authority.state
+        if self.pause.active:
+            checks["publishing"] = "paused"
         if error or self.hub.draining:
             return Health(status="draining" if self.hub.draining else "unavailable", checks=checks), 503
         degraded = redis == "unavailable" or bool(self.authority.broken)

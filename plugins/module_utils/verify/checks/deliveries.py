@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
+from ansible_collections.sse.platform.plugins.module_utils.deploy import switches
 from ansible_collections.sse.platform.plugins.module_utils.host.http import (
     HTTP_ERRORS,
     Answer,
@@ -27,7 +28,7 @@ from ansible_collections.sse.platform.plugins.module_utils.verify.check import C
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks.http_answer import serving
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
 
@@ -77,7 +78,8 @@ def check(running: Running, subjects: Sequence[Subject], asked: Parameters) -> C
         if (path := asked["sockets"].get(one.spec["container"]))
     ]
     replicas = [*(one.endpoint(asked["port"]) for one in subjects), *sockets]
-    passage = travel(asked, proxy._replace(key=key), [one._replace(key=key) for one in replicas])
+    operator = switches.operator(running.state_directory)
+    passage = travel(asked, proxy._replace(key=key), [one._replace(key=key) for one in replicas], operator)
     return Checked(passage.findings, passage.deliveries)
 
 
@@ -178,9 +180,14 @@ class Passage(NamedTuple):
     deliveries: int
 
 
-def travel(way: Parameters, proxy: Endpoint, replicas: list[Endpoint]) -> Passage:
-    """Publish through the proxy until every replica has served a publish, and count how often each event arrives."""
-    trip = Trip(way, proxy, replicas)
+def travel(
+    way: Parameters, proxy: Endpoint, replicas: list[Endpoint], operator: Mapping[str, str] | None = None
+) -> Passage:
+    """Publish through the proxy until every replica has served a publish, and count how often each event arrives.
+
+    :param operator: the header with which a publish passes while publishing is paused
+    """
+    trip = Trip(way, proxy, replicas, operator or {})
     for one in trip.subscribers:
         one.start()
     try:
@@ -196,8 +203,9 @@ def travel(way: Parameters, proxy: Endpoint, replicas: list[Endpoint]) -> Passag
 class Trip:
     """One run of events, with everybody who accepts and receives them."""
 
-    def __init__(self, way: Parameters, proxy: Endpoint, replicas: list[Endpoint]) -> None:
+    def __init__(self, way: Parameters, proxy: Endpoint, replicas: list[Endpoint], operator: Mapping[str, str]) -> None:
         """Prepare a subscriber at each endpoint."""
+        self.operator = operator
         self.way = way
         self.proxy = proxy
         self.replicas = {one.name for one in replicas}
@@ -228,7 +236,7 @@ class Trip:
         """Publish one marker; the idempotency key makes a retry of the proxy safe."""
         data = {"run": self.run, "marker": marker}
         body = json.dumps({"channel": self.way["channel"], "event": "verify", "data": data})
-        headers = {"Content-Type": "application/json", "Idempotency-Key": f"{self.run}-{marker}"}
+        headers = {"Content-Type": "application/json", "Idempotency-Key": f"{self.run}-{marker}", **self.operator}
         return request(self.proxy, "POST", self.way["publish"], body, headers, timeout=PUBLISH_SECONDS)
 
     def publish_to_all(self) -> bool:

@@ -1,0 +1,100 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""Pause something, or end a pause."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: pause
+short_description: Pause publishing, or end a pause
+version_added: 0.2.0
+description:
+  - While publishing is paused, every replica answers a publish with 503 and C(Retry-After). Streams go on.
+  - A pause is a file on the host that the replicas look at. It needs no engine, and it outlives restarts.
+extends_documentation_fragment: [sse.platform.attributes, sse.platform.stack.directory]
+attributes:
+  check_mode: {support: full}
+  diff_mode: {support: none}
+options:
+  state_directory: {required: true}
+  what:
+    description: What to pause or to resume, V(publishing).
+    type: str
+    required: true
+  state:
+    description: V(present) pauses, V(absent) ends the pause.
+    type: str
+    choices: [present, absent]
+    default: present
+  run:
+    description: Who asks and why, as the fact C(this_run) of M(sse.platform.settings) says it.
+    type: dict
+    default: {}
+"""
+
+EXAMPLES = r"""
+- name: Pause publishing
+  sse.platform.pause:
+    state_directory: /var/lib/sse-platform
+    what: publishing
+    run: "{{ this_run }}"
+"""
+
+RETURN = r"""
+lines:
+  description: What is paused now, by whom and since when.
+  returned: always
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sse.platform.plugins.module_utils.deploy import switches
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.releases.history import Recorder, run_meta
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases, stack_number
+
+
+def switched(module: AnsibleModule) -> tuple[bool, list[str]]:
+    """Do what the module is asked for; return whether it changed anything, and what to say."""
+    options = module.params
+    directory, wanted = options["state_directory"], options["state"] == "present"
+    what = switches.choose(options["what"], [switches.PUBLISHING])
+    switches.refuse_unknown(newest_releases(directory), directory)
+    before = switches.read(directory, what)
+    if bool(before) == wanted:
+        return False, [before.line] if before else [f"{what} is not paused, so nothing was done"]
+    if module.check_mode:
+        return True, [f"{what} would be {'paused' if wanted else 'resumed'}"]
+    number = stack_number(directory)
+    recorder = Recorder(directory, run_meta(options["run"]), number)
+    if wanted:
+        switches.pause(directory, what, options["run"])
+    else:
+        switches.resume(directory, what)
+    recorder.end(number, [], [f"{what} was {'paused' if wanted else 'resumed'}"])
+    if wanted:
+        return True, [*switches.lines(directory), "Every publish gets 503 with Retry-After now. Streams go on."]
+    return True, [f"{what} goes on. It was paused" + (f" by {before.who} since {before.since}" if before else "")]
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "state_directory": {"type": "path", "required": True},
+            "what": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "run": {"type": "dict", "default": {}},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        changed, lines = switched(module)
+    except (switches.SwitchError, SpecError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=changed, lines=lines)
+
+
+if __name__ == "__main__":
+    main()
