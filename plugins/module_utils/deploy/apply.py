@@ -10,22 +10,25 @@ import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
+from ansible_collections.sse.platform.plugins.module_utils.deploy.cause import telling
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.held_connections import held
 from ansible_collections.sse.platform.plugins.module_utils.deploy.reload import Reloader
+from ansible_collections.sse.platform.plugins.module_utils.deploy.taken_over import in_order, with_takeovers
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.engine.health import check_health
 from ansible_collections.sse.platform.plugins.module_utils.model.repair import limits
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Generator, Mapping
 
     from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
     from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Spec
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5  # seconds between two health checks of a container that is starting
+READ_LINES, SHOWN_LINES = 200, 8  # of the log of a container that failed: where the cause is looked for, and its lines
 STOP_TIMEOUT = 10  # seconds, for a container whose spec is unknown
 
 
@@ -47,6 +50,7 @@ class Applier:
         self.reloader = Reloader(engine, files, containers, self.labels)
         self.failed = threading.Event()
         self.seconds: dict[str, float] = {}  # by container, of the actions that are done
+        self.stops: dict[str, list[Action]] = {}  # by container, those that must stop before it can start
 
     def refuse_invalid(self, actions: list[Action], *, check: bool = False) -> None:
         """Check the new files of every container that runs and gets some, before anything is touched.
@@ -74,7 +78,9 @@ class Applier:
         removals = {action.container: action for action in actions if action.kind == "remove"}
         self.graph({name: self.step(action) for name, action in removals.items()}, {}, parallel)
         wanted = {action.container: action for action in actions if action.kind != "remove"}
-        self.graph({name: self.step(action) for name, action in wanted.items()}, self.order(wanted), parallel)
+        order = with_takeovers(self.order(wanted), wanted, self.containers, self.engine)
+        self.stops = order.stops
+        self.graph({name: self.step(action) for name, action in wanted.items()}, order.after, parallel)
 
     def order(self, wanted: dict[str, Action]) -> dict[str, set[str]]:
         """Return which containers each one waits for: those that it needs, and the replica before it in a row."""
@@ -87,7 +93,7 @@ class Applier:
             if any(wanted[name].kind in {"replace", "restart"} for name in row):
                 # Replicas that are down start first, so that never more than one replica is missing.
                 row.sort(key=lambda name: wanted[name].kind in {"replace", "restart"})
-                for earlier, later in itertools.pairwise(row):
+                for earlier, later in itertools.pairwise(in_order(row, after)):
                     after[later].add(earlier)
         return after
 
@@ -143,12 +149,11 @@ class Applier:
                 self.reloader.reload(action)
                 self.wait_until_healthy(action.id, name, patient=False)
             case "create":
-                made = self.make(name, name)
-                self.files.loaded.forget(name)
-                self.engine.start(made)
-                self.wait_until_healthy(made, name, patient=False)
+                with self.room(name):
+                    self.create(name)
             case "replace":
-                self.replace(action)
+                with self.room(name):
+                    self.replace(action)
             case "start":
                 self.repair(action)
                 self.engine.start(action.id)
@@ -164,6 +169,31 @@ class Applier:
                 self.engine.rename(action.id, name)
             case "clear":  # a killed run left it half made
                 self.engine.remove(action.id)
+
+    @contextlib.contextmanager
+    def room(self, name: str) -> Generator[None]:
+        """Stop those that have an address or a port which a container needs; they run again if it fails."""
+        stopped = self.stops.get(name, [])
+        for one in stopped:
+            self.engine.stop(one.id, self.containers[one.container]["stop_timeout"])
+        try:
+            yield
+        except (ApplyError, EngineError):
+            for one in stopped:
+                self.engine.start(one.id)
+            raise
+
+    def create(self, name: str) -> None:
+        """Create a container that was not there."""
+        made = self.make(name, name)
+        self.files.loaded.forget(name)
+        try:
+            self.engine.start(made)
+            self.wait_until_healthy(made, name, patient=False)
+        except (ApplyError, EngineError):
+            if name in self.stops:
+                self.engine.stop(made, 0)  # those that stopped for it run again
+            raise
 
     def mend(self, action: Action) -> None:
         """Repair a container in place. One that was unhealthy and stays so is restarted."""
@@ -282,16 +312,16 @@ class Applier:
             pause = min(pause * 1.5, LONGEST_PAUSE)
 
     def report(self, container: str, name: str, what: str) -> str:
-        """Write what happened to a container, its last health checks, its last lines, and what to do next."""
+        """Write what happened to a container and why, by what it wrote, its last health checks, and what to do next."""
         health = self.engine.inspect(container)["State"].get("Health")
         log = (health and health["Log"]) or []
         checks = [f"  check: exit {one['ExitCode']}: {one['Output'].strip()[-200:]}" for one in log[-3:]]
-        lines = [f"  {line}" for line in self.engine.last_lines(container)]
+        why, *more = telling(self.engine.last_lines(container, READ_LINES), SHOWN_LINES) or ["it wrote nothing"]
         return "\n".join(
             [
-                f"{name}: {what}",
+                f"{name}: {what}: {why}",
+                *(f"  {line}" for line in more),
                 *checks,
-                *(["its last lines:", *lines] if lines else ["it wrote nothing"]),
                 f"Next: read `docker logs {name}`, correct its configuration or image, and run `./sse up` again.",
             ]
         )

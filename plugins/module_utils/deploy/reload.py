@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ansible_collections.sse.platform.plugins.module_utils.deploy.cause import cause
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.host import processes
@@ -31,8 +32,7 @@ PAUSE = 0.05  # seconds between two looks
 ONE_RELOAD = 0.5  # seconds within which a reload starts all its processes
 MEMORY_SHARE = 0.75  # of its memory that a container may have in use after a reload: connections need the rest
 
-# How programs mark the line that says why they refuse a file, and how they name the place.
-CAUSE = re.compile(r"\b(emerg|alert|crit|critical|fatal|error|failed)\b", re.IGNORECASE)
+# How programs name the place in a file.
 PLACE = re.compile(r"(/[\w./-]+):(\d+)\b")
 
 
@@ -198,19 +198,6 @@ def too_many(running: list[Process], old: OldProcesses, memory: int) -> list[int
         used -= sum(one.memory for one in oldest)
         ended += [one.pid for one in oldest]
     return ended
-
-
-def cause(output: str) -> str:
-    """Return the line of a program's output that says why it failed: the first that is marked as an error.
-
-    A line that ends with a colon is followed by what it is about.
-    """
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    if not lines:
-        return "its program says nothing"
-    at = next((index for index, line in enumerate(lines) if CAUSE.search(line)), 0)
-    follows = lines[at + 1 : at + 2] if lines[at].endswith(":") else []
-    return " ".join([lines[at], *follows])
 
 
 def quoted(output: str, spec: Spec) -> str:

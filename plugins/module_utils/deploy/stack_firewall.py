@@ -85,13 +85,17 @@ class StackFirewall:
 
         :param coming: the releases that are about to run
         :param running: those that run now, of every project of the stack
-        :returns: what changed, or would change in check mode, one line each
+        :returns: what changed, one line each; in check mode what the run would say at its end, after `close_to`
         :raises FirewallError: where iptables refuses the rules
         """
         projects = {one["project"] for one in coming}
         others = [one for one in running if one["project"] not in projects]
         leaving = [one for one in running if one["project"] in projects]
-        return self.ensure(rules_by_family([*coming, *others], leaving), check=check)
+        opened = self.ensure(rules_by_family([*coming, *others], leaving), check=check)
+        if not check:
+            return opened
+        closed = rules_by_family([*coming, *others])
+        return [self.told(closed)] if opened else self.ensure(closed, check=True)
 
     def close_to(self, releases: Sequence[Release], *, check: bool = False) -> list[str]:
         """Accept what these releases declare and nothing else; return what changed or would change, one line each.
@@ -134,7 +138,11 @@ class StackFirewall:
                 if not wanted[family]:
                     self.drop(family)
             self.enable()
-        return [f"firewall {self.chain}: {sum(map(len, wanted.values()))} rules"]
+        return [self.told(wanted)]
+
+    def told(self, wanted: Rules) -> str:
+        """Say that the rules become these."""
+        return f"firewall {self.chain}: {sum(map(len, wanted.values()))} rules"
 
     def files(self, wanted: Rules) -> dict[str, str]:
         """Return the files that put the rules in place: a script, and one file of rules for each IP family."""

@@ -21,25 +21,6 @@ ME = f"{os.getuid()}:{os.getgid()}"
 MEGABYTE = 2**20
 
 
-@pytest.mark.parametrize(
-    ("output", "said"),
-    [
-        (
-            '[warn] twice in /n.conf:3\n[emerg] unknown directive "x" in /n.conf:7\nfile /n.conf test failed',
-            '[emerg] unknown directive "x" in /n.conf:7',
-        ),
-        (
-            "Checking /p.yml\n\n  FAILED: parsing /p.yml: yaml: unmarshal errors:\n  line 1: field x not found",
-            "FAILED: parsing /p.yml: yaml: unmarshal errors: line 1: field x not found",
-        ),
-        ("something\nelse", "something"),
-        ("", "its program says nothing"),
-    ],
-)
-def test_the_line_that_says_why_is_found(output: str, said: str) -> None:
-    assert reload.cause(output) == said
-
-
 class Host:
     """An engine with one container that mounts a directory, and the program that reads it."""
 

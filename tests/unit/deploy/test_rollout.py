@@ -87,6 +87,7 @@ class FakeEngine:
             "RestartCount": 0,
             "State": state,
             "HostConfig": {
+                "PortBindings": None,
                 "Memory": one["spec"]["memory"],
                 "MemorySwap": one["spec"]["memory"],
                 "PidsLimit": one["spec"]["pids"],
@@ -107,7 +108,7 @@ class FakeEngine:
     def execute(self, *_: object) -> tuple[int, str]:
         return 0, ""
 
-    def last_lines(self, _: str) -> list[str]:
+    def last_lines(self, *_: object) -> list[str]:
         return ["no such option"]
 
 
@@ -188,7 +189,7 @@ def test_a_failed_run_names_what_it_did_before_and_which_container_came_back(
     with pytest.raises(rollout.ApplyError) as failed:
         run(tmp_path, {"a": container(), "b": container(image=BROKEN, after=["a"])})
     said = str(failed.value)
-    assert "s-b: stopped while starting (exit code 1)" in said
+    assert "s-b: stopped while starting (exit code 1): no such option" in said
     assert "no such option" in said
     assert "The earlier s-b is back and runs." in said
     assert said.endswith("\n\nDone before that, and kept: + s-a (new).")
@@ -251,7 +252,7 @@ def test_the_history_tells_what_each_run_did_and_how_it_ended(engine: FakeEngine
     assert [(one["container"], one["kind"], one["reasons"]) for one in second["changes"]] == [
         ("s-a", "replace", ["environment.X: absent -> 1"])
     ]
-    assert third["error"] == "s-a: stopped while starting (exit code 1)"
+    assert third["error"] == "s-a: stopped while starting (exit code 1): no such option"
 
 
 def test_older_releases_go_and_those_that_stay_keep_their_images(engine: FakeEngine, tmp_path: Path) -> None:

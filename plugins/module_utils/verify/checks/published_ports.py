@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from ansible_collections.sse.platform.plugins.module_utils.engine.client import EngineError
 from ansible_collections.sse.platform.plugins.module_utils.host import listeners
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import (
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Inspected
+    from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine
     from ansible_collections.sse.platform.plugins.module_utils.host.listeners import Listener
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Spec
     from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
@@ -53,7 +56,7 @@ def check(running: Running, subjects: Sequence[Subject], _asked: None) -> Checke
     wanted = {one.name: declared(one.spec) for one in subjects}
     findings = [one for each in subjects for one in undeclared(each.name, wanted[each.name], published(each.inspected))]
     others = [one for one in running.observed if one.name not in wanted and one.status == "running"]
-    by_others = {port for one in others for port in published(running.engine.inspect(one.id))}
+    by_others = {port for one in others for port in published_by(running.engine, one.id)}
     own = [address for one in FAMILIES for address in (one.loopback, host_address(one))]
     addresses = sorted({*own, *running.gateways("Gateway", "IPv6Gateway")} - {""})
     owned = owners(listeners.listeners("self"), by_others)
@@ -65,6 +68,13 @@ def check(running: Running, subjects: Sequence[Subject], _asked: None) -> Checke
     silent = [one for found in answered for one in found]
     findings += silent + [one for found in leaked for one in found]
     return Checked(findings, len(must_answer) - len(silent))
+
+
+def published_by(engine: Engine, container: str) -> set[Publication]:
+    """List what a container of somebody else publishes; it may go at any moment."""
+    with contextlib.suppress(EngineError):
+        return published(engine.inspect(container))
+    return set()
 
 
 def declared(spec: Spec) -> set[Publication]:

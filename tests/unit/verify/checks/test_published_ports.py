@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 import threading
-from typing import Any
+from typing import Any, cast
 
+from ansible_collections.sse.platform.plugins.module_utils.engine.client import EngineError
 from ansible_collections.sse.platform.plugins.module_utils.host.listeners import Listener
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks import published_ports
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks.published_ports import Publication
@@ -67,6 +68,14 @@ def test_a_port_that_another_container_of_the_stack_publishes_may_answer_there()
 
 def test_listeners_and_publications_of_others_are_theirs_by_right() -> None:
     assert published_ports.owners([Listener("127.0.0.1", 53)], [EVERYWHERE]) == {("127.0.0.1", 53), ("0.0.0.0", 80)}
+
+
+def test_a_container_of_others_that_goes_meanwhile_publishes_nothing() -> None:
+    class Gone:
+        def inspect(self, container: str) -> Any:
+            raise EngineError(f"container {container} is gone")
+
+    assert published_ports.published_by(cast("Any", Gone()), "c1") == set()
 
 
 def test_an_open_port_is_a_finding_unless_somebody_owns_it() -> None:

@@ -1,0 +1,202 @@
+"""Subscribers and publishers that write down whatever goes wrong while a stack changes.
+
+It speaks HTTP itself and shares nothing with bench/soak.py: a mistake there would be found here. Each publisher counts
+up in a channel of its own; each subscriber must get every number once and in order, over all its streams.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator
+from types import TracebackType
+
+PUBLISHERS = 2
+PAUSE = 0.1  # seconds between two events of a publisher
+CONNECT_SECONDS = 20.0  # a connection may wait while NGINX is replaced
+ANSWER_SECONDS = 30.0
+SETTLE_SECONDS = 60.0  # until every subscriber has everything
+SILENCE_SECONDS = 45.0  # three heartbeats
+
+
+class Crowd:
+    """Streams and publishers through one port, until the block ends."""
+
+    def __init__(self, port: int, streams: int) -> None:
+        self.port = port
+        self.prefix = f"it.crowd.{uuid.uuid4().hex}"
+        self.streams = streams
+        self.wrong: Counter[str] = Counter()
+        self.heard = [[0] * PUBLISHERS for _ in range(streams)]
+        self.accepted = [0] * PUBLISHERS
+        self.unsettled = 0  # answers of 503, which the same request with the same key settled
+        self.opened = 0
+        self.interruptions: list[float] = []  # seconds from the end of a stream until the next event or heartbeat
+        self.longest_publish = 0.0
+        self.ending = threading.Event()
+        self.thread = threading.Thread(target=lambda: asyncio.run(self.run()), daemon=True)
+
+    def __enter__(self) -> Crowd:
+        self.thread.start()
+        until = time.monotonic() + SETTLE_SECONDS
+        while not all(all(one) for one in self.heard):
+            assert self.thread.is_alive(), "the crowd ended"
+            assert time.monotonic() < until, f"not every stream heard an event: {self.wrong}"
+            self.ending.wait(0.1)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.ending.set()
+        self.thread.join(2 * SETTLE_SECONDS)
+        if self.thread.is_alive():
+            self.wrong["it did not end"] += 1
+
+    def interruption(self, percent: int) -> float:
+        """Return a percentile of the interruptions, in seconds."""
+        ordered = sorted(self.interruptions)
+        return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)] if ordered else 0.0
+
+    async def run(self) -> None:
+        """Subscribe first, then publish, then see that everything arrived."""
+        subscribed = asyncio.Semaphore(0)
+        readers = [asyncio.create_task(self.subscribe(number, subscribed)) for number in range(self.streams)]
+        for _ in readers:
+            await subscribed.acquire()
+        publishers = [asyncio.create_task(self.publish(number)) for number in range(PUBLISHERS)]
+        await asyncio.gather(*publishers)
+        for _ in range(int(SETTLE_SECONDS / PAUSE)):
+            if all(one == self.accepted for one in self.heard):
+                break
+            await asyncio.sleep(PAUSE)
+        lost = sum(one != self.accepted for one in self.heard)
+        if lost:
+            self.wrong["subscribers without the last events"] += lost
+        for task in readers:
+            task.cancel()
+
+    async def publish(self, number: int) -> None:
+        """Count up in one channel, each time over a new connection."""
+        while not self.ending.is_set():
+            data = f"{number} {self.accepted[number]}"
+            event = {"channel": f"{self.prefix}.{number}", "event": "count", "data": data}
+            begun = time.monotonic()
+            if await self.accept(json.dumps(event), f"{self.prefix}-{number}-{self.accepted[number]}"):
+                self.accepted[number] += 1
+            self.longest_publish = max(self.longest_publish, time.monotonic() - begun)
+            await asyncio.sleep(PAUSE)
+
+    async def accept(self, body: str, key: str) -> bool:
+        """Publish one event, and ask again where the answer says that nobody knows what came of it."""
+        until = time.monotonic() + SETTLE_SECONDS
+        head = (
+            f"POST /api/v1/events HTTP/1.1\r\nHost: it\r\nContent-Type: application/json\r\nIdempotency-Key: {key}\r\n"
+        )
+        request = f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
+        while time.monotonic() < until:
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS), self.connection(request) as (status, _):
+                    if status == 202:
+                        return True
+                    if status != 503:
+                        self.wrong[f"a publish was answered with {status}"] += 1
+                        return False
+                    self.unsettled += 1
+            except (OSError, EOFError, TimeoutError) as error:
+                self.wrong[f"a publish failed: {error!r}"] += 1
+                return False
+            await asyncio.sleep(1)
+        self.wrong["a publish was never settled"] += 1
+        return False
+
+    @contextlib.asynccontextmanager
+    async def connection(self, request: str) -> AsyncIterator[tuple[int, asyncio.StreamReader]]:
+        """Send a request over a new connection; give the status and what follows the head."""
+        async with asyncio.timeout(CONNECT_SECONDS):
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.write(request.encode())
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), ANSWER_SECONDS)
+            yield int(head.split()[1]), reader
+        finally:
+            writer.close()
+
+    async def subscribe(self, number: int, subscribed: asyncio.Semaphore) -> None:
+        """Hold one stream after the other, each from where the last one ended."""
+        channels = "&".join(f"channel={self.prefix}.{one}" for one in range(PUBLISHERS))
+        stream = Stream(self, number)
+        while True:
+            resume = f"Last-Event-ID: {stream.last}\r\n" if stream.last else ""
+            request = f"GET /api/v1/stream?{channels} HTTP/1.1\r\nHost: it\r\n{resume}\r\n"
+            try:
+                async with self.connection(request) as (status, reader):
+                    if status != 200:
+                        self.wrong[f"a stream was answered with {status}"] += 1
+                    else:
+                        await stream.read(reader, subscribed if not stream.last else None)
+            except EOFError:  # a stream that ended between its blocks or within one
+                stream.ended()
+            except (OSError, TimeoutError) as error:
+                self.wrong[f"a stream failed: {error!r}"] += not isinstance(error, ConnectionResetError)
+                stream.ended()
+            await asyncio.sleep(stream.retry)
+
+
+class Stream:
+    """What one subscriber got, over all its streams."""
+
+    def __init__(self, crowd: Crowd, number: int) -> None:
+        self.crowd = crowd
+        self.number = number
+        self.last = ""  # the cursor
+        self.retry = 1.0
+        self.end = 0.0  # when its last stream ended
+
+    def ended(self) -> None:
+        """Remember when the stream ended, if it was open."""
+        self.end = self.end or time.monotonic()
+
+    async def read(self, reader: asyncio.StreamReader, subscribed: asyncio.Semaphore | None) -> None:
+        """Read the chunks of one response until it ends."""
+        self.crowd.opened += 1
+        rest = b""
+        while True:
+            size = int(await asyncio.wait_for(reader.readline(), SILENCE_SECONDS) or b"0", 16)
+            if not size:
+                self.ended()
+                return
+            rest += (await reader.readexactly(size + 2))[:-2]
+            *blocks, rest = rest.split(b"\n\n")
+            for block in blocks:
+                fields = [line.partition(": ") for line in block.decode().splitlines()]
+                self.take({name: value for name, _, value in fields})
+                if subscribed:
+                    subscribed.release()
+                    subscribed = None
+
+    def take(self, block: dict[str, str]) -> None:
+        """Judge one block."""
+        self.retry = int(block.get("retry", self.retry * 1000)) / 1000
+        kind = block.get("event", "message")
+        if kind == "gap":
+            self.crowd.wrong["a gap"] += 1
+        elif kind == "count":
+            self.count(block)
+        if kind == "count" and self.end:
+            self.crowd.interruptions.append(time.monotonic() - self.end)
+            self.end = 0.0
+        self.last = block.get("id", self.last)
+
+    def count(self, block: dict[str, str]) -> None:
+        """Judge one event: its data are its publisher and its number."""
+        channel, number = map(int, block["data"].split())
+        due = self.crowd.heard[self.number][channel]
+        if number != due:
+            self.crowd.wrong["an event came twice" if number < due else "an event was lost"] += 1
+        self.crowd.heard[self.number][channel] = number + 1
