@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NamedTuple
 
+INTERRUPTED = {128 + one for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}  # exit codes
 FINDINGS = 2  # the exit code where the work was done and found something wrong
 
 

@@ -175,7 +175,8 @@ def play(name: str, verb: Verb, line: CommandLine) -> int:
     chosen = inventories.values(line.ansible, "-i", "--inventory", "--inventory-file")
     if problem := inventories.missing(chosen):
         raise RefusedError(problem)
-    playbook = ROOT / "playbooks" / f"{verb.playbook or name}.yml"
+    chosen_option = next((one for one in verb.options if one.playbook and one.variable in line.variables), None)
+    playbook = ROOT / "playbooks" / f"{(chosen_option and chosen_option.playbook) or verb.playbook or name}.yml"
     command = ["ansible-playbook", str(playbook), *line.ansible]
     if line.variables:
         command += ["-e", json.dumps(line.variables)]
@@ -183,6 +184,9 @@ def play(name: str, verb: Verb, line: CommandLine) -> int:
     if not any(ASKED.match(word) for word in line.ansible) and sys.stdin.isatty() and not sudo_is_silent():
         command.append("-K")
     ended = children.run(command)
+    if chosen_option and chosen_option.tidy and ended.code in children.INTERRUPTED:
+        sys.stderr.write("sse: interrupted; removing what this run made\n")
+        children.run([*command, "-e", json.dumps({chosen_option.tidy: True})])
     limit = inventories.values(line.ansible, "-l", "--limit")
     if ended.code == FAILED and ended.word == "" and limit:  # Ansible ended before the first play
         return refuse(inventories.no_host(chosen, limit[-1]))

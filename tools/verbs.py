@@ -33,6 +33,8 @@ class Option:
     value: str = ""  # the name of its value in the help; without one, the variable is `true`
     short: str = ""  # such as -m
     otherwise: str = ""  # the value is optional, and this is the variable's value without it
+    playbook: str = ""  # the playbook that runs with this option, where that is another one
+    tidy: str = ""  # the variable with which this playbook only removes what an interrupted run left
 
 
 @dataclass(frozen=True)
@@ -175,12 +177,25 @@ VERBS: dict[str, Verb] = {
         group="deploy",
         purpose="Write data, releases and encrypted secrets of the running stack into one file.",
         examples=(
-            ("backup", "write <stack>-<time>.backup into this directory"),
-            ("backup /srv/backups/sse.backup", "choose the file; a backup overwrites nothing"),
+            (
+                "backup /srv/backups/sse.backup",
+                "write a backup; without a file, <stack>-<time>.backup in this directory",
+            ),
+            ("backup --drill sse.backup", "restore it into a throwaway stack, and resume every event by its id"),
         ),
-        arguments=(Argument("FILE", "where the backup goes", "asked_file", required=False),),
+        arguments=(Argument("FILE", "where the backup goes, or the one to try", "asked_file", required=False),),
+        options=(
+            Option(
+                "--drill",
+                "try a backup in a second stack of its own, which is removed again; the real one is not touched",
+                "asked_drill",
+                playbook="drill",
+                tidy="asked_drill_cleanup",
+            ),
+        ),
         settings=("stack_name", "backup_without", "backup_passphrase_file"),
-        more="The passphrase comes from SSE_BACKUP_PASSPHRASE, from backup_passphrase_file, or from the terminal.",
+        more="The passphrase comes from SSE_BACKUP_PASSPHRASE, from backup_passphrase_file, or from the terminal.\n"
+        "--drill without a FILE makes a backup, tries it, and removes it.",
     ),
     "restore": Verb(
         group="deploy",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -12,11 +13,30 @@ from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail, AnsiblePromptNoninteractive
 from ansible.utils.display import Display
+from ansible_collections.sse.platform.plugins.module_utils.deploy import run_lock
 from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import BackupError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.backup_contents import backup_data
 from ansible_collections.sse.platform.plugins.plugin_utils import backup_file
 from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import ControllerAction
 
 PREFIX = "sse-restore-"
+RUN = "run"  # names the process of ansible-playbook, which is the parent of this one
+
+
+def private_directory() -> Path:
+    """Make a directory that only this user can read, and that says which run it belongs to."""
+    made = Path(tempfile.mkdtemp(prefix=PREFIX))
+    (made / RUN).write_text(run_lock.process(os.getppid()))
+    return made
+
+
+def remove_left_over() -> None:
+    """Remove such directories of runs that were killed: they hold data and hashes of keys."""
+    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{RUN}"):
+        with contextlib.suppress(OSError):
+            pid, __, start = path.read_text().partition(":")
+            if path.parent.stat().st_uid == os.getuid() and run_lock.started(pid) != start:
+                shutil.rmtree(path.parent, ignore_errors=True)
 
 
 class ActionModule(ControllerAction):
@@ -28,6 +48,7 @@ class ActionModule(ControllerAction):
         "passphrase_file": {"type": "str", "default": ""},
         "written": {"type": "dict"},
         "archive": {"type": "str", "default": ""},
+        "temporary": {"type": "bool", "default": False},
     }
 
     def decide(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -47,6 +68,8 @@ class ActionModule(ControllerAction):
         where = f"-{self.variables['inventory_hostname']}" if len(hosts) > 1 else ""
         name = f"{settings['stack_name']}{where}-{made}.backup"
         path = Path(arguments["path"] or name).expanduser().absolute()
+        if arguments["temporary"]:
+            path = private_directory() / name
         backup_file.refuse_target(path)
         self._passphrase(arguments)
         return {"path": str(path), "archive": str(path.with_name(f".{path.name}.state"))}
@@ -75,24 +98,30 @@ class ActionModule(ControllerAction):
         path = Path(arguments["path"]).expanduser().absolute()
         if not path.is_file():
             raise BackupError(f"{path} is no file: expected a backup that ./sse backup wrote")
-        target = Path(tempfile.mkdtemp(prefix=PREFIX))
+        target = private_directory()
         try:
+            archive = target / "state.tar.gz"
             manifest, secrets = backup_file.unpack(path, self._passphrase(arguments), target)
+            data = backup_data(archive, manifest)
         except BaseException:
             shutil.rmtree(target)
             raise
         return {
             "manifest": manifest,
             "secrets": secrets,
-            "archive": str(target / "state.tar.gz"),
+            "data": data,
+            "archive": str(archive),
+            "archive_bytes": archive.stat().st_size,
+            "directory": str(target),
             "_ansible_no_log": True,
         }
 
     def _closed(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Remove what `opened` unpacked."""
-        directory = Path(arguments["archive"]).parent
+        """Remove what `opened` unpacked, and what earlier runs left that were killed."""
+        directory = Path(arguments["archive"] or arguments["path"]).parent
         if directory.name.startswith(PREFIX):
             shutil.rmtree(directory, ignore_errors=True)
+        remove_left_over()
         return {}
 
     def _passphrase(self, arguments: dict[str, Any]) -> str:

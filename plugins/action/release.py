@@ -39,6 +39,7 @@ class ActionModule(ControllerAction):
     OPTIONS: ClassVar = {
         "projects": {"type": "dict", "default": {}},
         "stored": {"type": "list", "elements": "dict", "default": []},
+        "backup": {"type": "dict"},
     }
 
     def decide(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -49,6 +50,7 @@ class ActionModule(ControllerAction):
         if arguments["stored"]:
             return self._bring_back(arguments["stored"], list(arguments["projects"]))
         projects: dict[str, list[str]] = arguments["projects"]
+        backup: existing_data.BackupData | None = arguments["backup"]
         settings: Settings = self.variable("settings")
         host: HostFacts = self.variable("host")
         declared: dict[str, Json] = self.variable("stack_declarations")
@@ -69,6 +71,7 @@ class ActionModule(ControllerAction):
                     *(one for release in releases for one in preflight.problems(settings, host, release)),
                     *(existing_data.problems(declared, settings, host) if host["is_root"] else ()),
                 ],
+                "This stack cannot read the backup": list(existing_data.of_backup(declared, backup)) if backup else [],
             }
         except SpecError as error:
             problems = {"The declared services do not make a release": [str(error)]}

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import yaml
 from ansible.errors import AnsibleActionFail, AnsibleError
@@ -30,7 +30,7 @@ from ansible_collections.sse.platform.plugins.plugin_utils.written import place_
 # A value may refer to variables that refer to others; each pass resolves one level.
 PASSES = 5
 # Facts of this collection that begin with a role's name.
-OWN_FACTS = ("stack_declarations", "stack_outcome", "network_steps")
+OWN_FACTS = ("stack_declarations", "stack_outcome", "stack_lock", "network_steps")
 # The setting that holds patterns of names which belong to somebody else.
 FOREIGN = "stack_foreign_variables"
 # What `./sse scale` says.
@@ -40,13 +40,16 @@ ONCE = "{name} is {value} for this run alone: set it in the inventory, or the ne
 class ActionModule(ControllerAction):
     """Checks the settings on the controller."""
 
+    OPTIONS: ClassVar = {"instead": {"type": "dict", "default": {}}}
+
     def decide(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return the fact ``settings``, or fail with every problem in one message."""
         self.files: dict[str, Given] = {}
         by_role = load(COLLECTION / "roles", _read_yaml)
         options = {name: option for role in by_role.values() for name, option in role.items()}
         scale = self._scaled(options)
-        variables = {**self._defaults(by_role), **self.variables, **scale}
+        instead = self._instead(by_role, arguments["instead"])
+        variables = {**self._defaults(by_role), **self.variables, **scale, **instead}
 
         settings, refused = self._convert(options, variables)
         misspelt, strangers = names.unknown_names(self._given(), options, by_role, settings.get(FOREIGN, []))
@@ -89,6 +92,20 @@ class ActionModule(ControllerAction):
             if any(name not in self.variables for name in options) and path.exists():
                 defaults.update(self._loader.load_from_file(str(path), trusted_as_template=True) or {})
         return defaults
+
+    def _instead(self, roles: Iterable[str], given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return values that replace all others, and the defaults of every setting whose default speaks of them."""
+        if not given:
+            return {}
+        defaults: dict[str, Any] = {}
+        for role in roles:
+            path = COLLECTION / "roles" / role / "defaults/main.yml"
+            if path.exists():
+                defaults |= self._loader.load_from_file(str(path), trusted_as_template=True) or {}
+        moved = {
+            name: value for name, value in defaults.items() if _has_template(value) and _mentions(value, given, name)
+        }
+        return {**moved, **given}
 
     def _convert(self, options: Mapping[str, Option], variables: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """Return the settings that are accepted, and one sentence for each that is not."""

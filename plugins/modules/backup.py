@@ -36,6 +36,10 @@ options:
   archive:
     description: Path of the archive on the host.
     type: path
+  archive_bytes:
+    description: The size of the archive that will come to the host, for O(state=fitting).
+    type: int
+    default: 0
   manifest:
     description: What is in the backup.
     type: dict
@@ -86,7 +90,7 @@ def written(module: AnsibleModule) -> dict[str, object]:
     options = module.params
     if module.check_mode:
         return {"changed": True}
-    directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir="/var/tmp"))
+    directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=backup.MEANWHILE))
     try:
         found = backup.write(
             options["stack"], options["state_directory"], options["left_out"], directory / "state.tar.gz"
@@ -111,7 +115,7 @@ def fetched(module: AnsibleModule) -> dict[str, object]:
 def fitting(module: AnsibleModule) -> dict[str, object]:
     """Refuse what could not be restored."""
     options = module.params
-    backup.refuse_misfit(options["manifest"], options["stack"], options["state_directory"])
+    backup.refuse_misfit(options["manifest"], options["stack"], options["state_directory"], options["archive_bytes"])
     return {"changed": False}
 
 
@@ -137,6 +141,7 @@ def main() -> None:
             "state_directory": {"type": "path", "required": True},
             "left_out": {"type": "list", "elements": "str", "default": []},
             "archive": {"type": "path"},
+            "archive_bytes": {"type": "int", "default": 0},
             "manifest": {"type": "dict"},
             "secrets": {"type": "dict", "no_log": True},
         },

@@ -19,7 +19,7 @@ options:
       - V(ready) refuses what would fail later.
       - V(packed) writes the file.
       - V(opened) checks the file and unpacks its archive into a temporary directory.
-      - V(closed) removes that directory.
+      - V(closed) removes that directory, and those of runs that were killed.
     type: str
     required: true
     choices: [ready, packed, opened, closed]
@@ -34,6 +34,10 @@ options:
   written:
     description: The result of M(sse.platform.backup) with O(sse.platform.backup#module:state=written).
     type: dict
+  temporary:
+    description: Whether the backup goes into a temporary directory, for O(state=ready).
+    type: bool
+    default: false
   archive:
     description: Path of the fetched or unpacked archive on the controller.
     type: str
@@ -63,6 +67,18 @@ lines:
   returned: O(state=packed)
   type: list
   elements: str
+directory:
+  description: The temporary directory, which only this user can read.
+  returned: O(state=opened)
+  type: str
+archive_bytes:
+  description: Size of the archive.
+  returned: O(state=opened)
+  type: int
+data:
+  description: What the backup says of the format of its data, for M(sse.platform.release).
+  returned: O(state=opened)
+  type: dict
 manifest:
   description: What is in the backup.
   returned: O(state=opened)

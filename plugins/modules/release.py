@@ -26,6 +26,11 @@ options:
     type: list
     elements: dict
     default: []
+  backup:
+    description: >-
+      What a backup that will be restored says of its data, as M(sse.platform.backup_file) returns it. The release is
+      refused if its services cannot read them.
+    type: dict
 """
 
 EXAMPLES = r"""

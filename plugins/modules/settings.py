@@ -13,8 +13,14 @@ description:
     is always a string.
   - Checks the range of each value, and the rules between variables.
   - Refuses a misspelt variable, and names the nearest real one. Reports all problems in one message.
-  - Takes no options.
 extends_documentation_fragment: [sse.platform.attributes, sse.platform.attributes.controller]
+options:
+  instead:
+    description: >-
+      Values that replace those of the inventory and of C(-e), for a second stack that this run makes for itself. Each
+      setting whose default depends on one of them has its default again.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""

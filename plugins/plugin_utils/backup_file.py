@@ -17,7 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ansible.parsing.vault import AnsibleVaultError, VaultLib, VaultSecret
-from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import FORMAT, BackupError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import (
+    FORMAT,
+    BackupError,
+    refuse_full_disk,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,6 +96,7 @@ def unpack(path: Path, passphrase: str, target: Path) -> tuple[Manifest, dict[st
                     "version of the collection that wrote it"
                 )
             secrets = decrypted(member(packed, "secrets.vault").read(), passphrase, path)
+            refuse_full_disk(target, packed.getmember("state.tar.gz").size)
             with (target / "state.tar.gz").open("wb") as stream:
                 shutil.copyfileobj(member(packed, "state.tar.gz"), stream, 1 << 20)
     except (OSError, tarfile.TarError, ValueError) as error:

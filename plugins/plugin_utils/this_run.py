@@ -25,7 +25,7 @@ OF_VERBS = "asked_"
 WHY = "asked_why"
 SCALE = "asked_scale"  # what `./sse scale` is to do
 TARGETS = (SCALE, "asked_release", "asked_pause")
-PLAYBOOKS = {"site": "up"}  # playbooks whose verb has another name
+PLAYBOOKS = {"site": "up", "drill": "backup --drill"}  # playbooks whose verb has another name
 LOGIN_IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import httpx
@@ -45,7 +46,28 @@ def test_a_backup_under_load_is_restored_beside_and_ids_survive(
     assert "is here already" in refused.output
     assert deployed.ids() == before
 
+    drilled = deployed.play("drill", asked_file=path)
+    assert drilled.code == 0, drilled.output
+    told = re.search(r"(\d+) events of (\d+) channels", drilled.output)
+    assert told, drilled.output
+    assert int(told[1]) >= EVENTS
+    assert not [one.name for one in deployed.engine.containers.list(all=True) if "it-drill" in str(one.name)]
+    assert not [one.name for one in deployed.engine.networks.list() if "it-drill" in str(one.name)]
+    assert not deployed.state.with_name(f"{deployed.state.name}-drill").exists()
+    assert deployed.ids() == before
+
+    # What the run afterwards would refuse is refused before anything of the backup is placed.
+    for wrong, told in (
+        ({"exposure_http_port": deployed.http_port}, f"Port {deployed.http_port}"),
+        ({"kafka_coordination": "zookeeper"}, "kafka in the backup were written with kraft"),
+    ):
+        run = other.play("restore", asked_file=path, **wrong)
+        assert run.code != 0
+        assert told in run.output, run.output
+        assert not [one for one in ("data", "secrets", "releases") if (other.state / one).exists()], run.output
+
     restored = other.play("restore", asked_file=path)
     assert restored.code == 0, restored.output
+    assert "WARNING" not in restored.output, restored.output
     assert resumed(other, ids[0], EVENTS - 1) == [str(number) for number in range(1, EVENTS)]
     assert not list(Path("/var/tmp").glob("sse-backup-*"))

@@ -82,9 +82,11 @@ class Traffic:
             return f"it ended: {self.errors[0]!r}"
         if self.thread.is_alive():
             return "it did not end"
-        lost = [one for one in self.stored if one not in set(self.heard)]
-        if self.gaps or self.heard != self.stored:
-            return f"{len(self.stored)} stored, {len(self.heard)} heard, lost: {lost[:5]}, gaps: {self.gaps[:5]}"
+        # What was stored before the first stream began is not for it.
+        due = self.stored[self.stored.index(self.heard[0]) :] if self.heard[:1] and self.heard[0] in self.stored else []
+        lost = [one for one in due if one not in set(self.heard)]
+        if self.gaps or self.heard != due:
+            return f"{len(due)} stored, {len(self.heard)} heard, lost: {lost[:5]}, gaps: {self.gaps[:5]}"
         return "" if len(self.stored) > ENOUGH else f"only {len(self.stored)} events came about"
 
 

@@ -27,6 +27,7 @@ FORMAT = 1
 PASSES = 5  # how often a directory is read again because files came or went while it was read
 SPARE = 64 << 20  # bytes that stay free on the disk
 BLOCK = 1 << 20
+MEANWHILE = "/var/tmp"  # noqa: S108 - its directories are made by mkdtemp; where an archive is made on the host
 
 
 class BackupError(ValueError):
@@ -89,7 +90,8 @@ def write(stack: str, state_directory: str, left_out: list[str], target: Path) -
     releases = newest_releases(state_directory)
     if not releases:
         raise BackupError(f"there is no release in {state_directory}: nothing was deployed here, so nothing is to keep")
-    wanted = data_directories(state, left_out) | {"releases": state / "releases"}
+    # Releases come first, so that whoever wants to know what is in a backup need not read all of it.
+    wanted = {"releases": state / "releases", **data_directories(state, left_out)}
     needed = sum(one.stat().st_size for directory in wanted.values() for one in directory.rglob("*") if one.is_file())
     refuse_full_disk(target.parent, needed)
     files: dict[str, str] = {}
@@ -149,10 +151,14 @@ def add_file(archive: tarfile.TarFile, name: str, path: Path) -> str:
         return reader.hash.hexdigest()
 
 
+def existing(directory: Path) -> Path:
+    """Return a directory, or its nearest parent that exists."""
+    return next(one for one in (directory, *directory.parents) if one.is_dir())
+
+
 def refuse_full_disk(directory: Path, needed: int) -> None:
     """Raise BackupError where a disk has not so many bytes free."""
-    there = next(one for one in (directory, *directory.parents) if one.is_dir())
-    free = shutil.disk_usage(there).free
+    free = shutil.disk_usage(existing(directory)).free
     if free < needed + SPARE:
         raise BackupError(
             f"{directory} has {free >> 20} MiB free, and {(needed + SPARE) >> 20} MiB are needed: "
@@ -160,8 +166,11 @@ def refuse_full_disk(directory: Path, needed: int) -> None:
         )
 
 
-def refuse_misfit(manifest: Manifest, stack: str, state_directory: str) -> None:
-    """Refuse to restore where a stack is already, or where the disk is too small; raises BackupError."""
+def refuse_misfit(manifest: Manifest, stack: str, state_directory: str, packed: int = 0) -> None:
+    """Refuse to restore where a stack is already, or where the disk is too small; raises BackupError.
+
+    :param packed: bytes of the archive, where it still has to come to this host
+    """
     state = Path(state_directory)
     present = [
         name for name in ("releases", "data", "secrets") if (state / name).is_dir() and any((state / name).iterdir())
@@ -172,7 +181,7 @@ def refuse_misfit(manifest: Manifest, stack: str, state_directory: str) -> None:
             "is overwritten: remove it with ./sse destroy -e stack_delete_data=true, or restore beside it with "
             "-e stack_name=NAME -e stack_offset=100"
         )
-    refuse_full_disk(state, manifest["bytes"])
+    refuse_full_disk(state, manifest["bytes"] + packed)
 
 
 def restore(archive: Path, manifest: Manifest, secrets: Mapping[str, str], stack: str, state_directory: str) -> None:

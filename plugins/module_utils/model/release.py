@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     )
 
 FORMAT = 3
-# What a service may declare. The roles of consumers read the metrics and routes; `verify.kinds` reads the checks.
-KEYS = {"checks", "containers", "endpoints", "existing_data", "metrics", "routes", "secret_files", "secrets"}
+# What a service may declare. The roles of consumers read the metrics and routes; `verify.kinds` reads the checks, and
+# `verify.resumes` the drill.
+KEYS = {"checks", "containers", "drill", "endpoints", "existing_data", "metrics", "routes", "secret_files", "secrets"}
 
 
 class Declared(NamedTuple):
@@ -238,3 +239,8 @@ def refuse_cycle(containers: Mapping[str, Spec]) -> None:
             f"{first['service']}.containers.{first['container']}.after: {' waits for '.join(waiting)}; "
             "take one of these names out"
         )
+
+
+def version(text: str) -> list[int]:
+    """Return the version of a program, such as 4.1, for comparison."""
+    return [int(part) for part in text.split(".") if part.isdigit()]

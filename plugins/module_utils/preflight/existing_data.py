@@ -6,11 +6,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from ansible_collections.sse.platform.plugins.module_utils.model import spec
+from ansible_collections.sse.platform.plugins.module_utils.model.release import version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ansible_collections.sse.platform.plugins.module_utils.model.types import HostFacts, KeptData, Settings
+
+
+class BackupData(TypedDict):
+    """What a backup says of the data in it. Containers have their short names."""
+
+    markers: dict[str, dict[str, str]]  # container and directory -> what its meta.properties says
+    kept: list[KeptData]
 
 
 class Wanted(TypedDict):
@@ -78,18 +86,40 @@ def problems(services: Mapping[str, Any], settings: Settings, host: HostFacts) -
 
 
 def of_marker(marker: dict[str, Any], name: str, settings: Settings, host: HostFacts) -> Iterator[str]:
-    """Compare one marker of a container with the settings; one that lacks a key was written by something else."""
+    """Compare one marker of a container on the host with the settings."""
     found = host["data_markers"].get(f"{name}/{marker['directory']}", {})
-    wanted: dict[str, Wanted] = marker["says"]
-    if not all(found.get(key) for key in wanted):
+    place = f"{settings['stack_state_directory']}/data/{name}/{marker['directory']}"
+    for problem in misfits(marker["says"], found, f"the data in {place} were"):
+        yield f"{problem}, or another stack_state_directory. The platform does not migrate data."
+
+
+def of_backup(services: Mapping[str, Any], backup: BackupData) -> Iterator[str]:
+    """Say why the services cannot read the data of a backup, one sentence for each reason."""
+    kept = {(one["container"], one["directory"]): one for one in backup["kept"]}
+    for service, declaration in services.items():
+        for marker in markers(service, declaration):
+            name, directory = marker["container"], marker["directory"]
+            found = backup["markers"].get(f"{name}/{directory}", {})
+            for problem in misfits(marker["says"], found, f"the data of {name} in the backup were"):
+                yield f"{problem}. The platform does not migrate data."
+            wrote = kept[name, directory]["writes"] if (name, directory) in kept else ""
+            if wrote and marker["writes"] and version(wrote) > version(marker["writes"]):
+                yield (
+                    f"The data of {name} in the backup were written by version {wrote}, and this stack would run "
+                    f"version {marker['writes']}, which cannot read what a later one wrote: restore with the settings "
+                    "and the version of the collection that made the backup, or with later ones."
+                )
+
+
+def misfits(says: Mapping[str, Wanted], found: Mapping[str, str], what: str) -> Iterator[str]:
+    """Compare what a marker says with the settings; one that lacks a key was written by something else."""
+    if not all(found.get(key) for key in says):
         return
-    for key, one in wanted.items():
+    for key, one in says.items():
         is_there = one["means"].get(found[key], found[key])
         if one["value"] and one["value"] != is_there:
-            place = f"{settings['stack_state_directory']}/data/{name}/{marker['directory']}"
             expected = is_there if one["means"] else f"{is_there} or ''"
             yield (
-                f"{one['setting']} is '{one['value']}', but the data in {place} were written with {is_there} "
-                f"({key}={found[key]}): expected {expected}, or another stack_state_directory. The platform does not "
-                "migrate data."
+                f"{one['setting']} is '{one['value']}', but {what} written with {is_there} ({key}={found[key]}): "
+                f"expected {expected}"
             )

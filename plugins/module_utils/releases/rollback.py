@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from ansible_collections.sse.platform.plugins.module_utils.model import spec
+from ansible_collections.sse.platform.plugins.module_utils.model.release import version
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import refuse_other_format
 from ansible_collections.sse.platform.plugins.module_utils.releases.stack_releases import kept_release
 
@@ -128,8 +129,3 @@ def unreadable(now: KeptData, then: KeptData) -> Iterator[str]:
             f"{name} writes its data as version {now['writes']} now and was version {then['writes']} then: the earlier "
             "program cannot read what the later one wrote."
         )
-
-
-def version(text: str) -> list[int]:
-    """Return a version for comparison."""
-    return [int(part) for part in text.split(".") if part.isdigit()]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.deploy import backup
 from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import BackupError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.backup_contents import backup_data
 from ansible_collections.sse.platform.plugins.module_utils.model.release import FORMAT
 from ansible_collections.sse.platform.plugins.plugin_utils import backup_file
 
@@ -30,6 +31,7 @@ def state(tmp_path: Path) -> Path:
     for path, text in {
         "data/sse-log/log/big.log": "x" * 5000,
         "data/sse-log/log/checkpoint": "5",
+        "data/sse-log/log/meta.properties": "# written\nversion=1\n",
         "data/own-name/keep/f": "mine",
         "data/sse-metrics/tsdb/block": "m",
         "history.jsonl": "{}\n",
@@ -43,6 +45,7 @@ def state(tmp_path: Path) -> Path:
         "stack": "sse",
         "project": "sse-platform",
         "meta": {"outcome": "applied"},
+        "data": [{"container": "sse-log", "directory": "log", "fits": {}, "writes": "4.1"}],
         "containers": {
             "sse-log": container("log", log=""),
             "own-name": container("own", keep=""),
@@ -87,6 +90,7 @@ def test_another_stack_gets_the_data_and_secrets_and_none_of_the_releases(state:
     assert sorted(content(tmp_path / "new")) == [
         "data/demo-log/log/big.log",
         "data/demo-log/log/checkpoint",
+        "data/demo-log/log/meta.properties",
         "data/own-name/keep/f",
         "secrets/password",
         "secrets/salt",
@@ -138,7 +142,7 @@ def test_a_file_that_goes_while_it_is_read_is_not_in_the_backup(
     monkeypatch.setattr(backup, "add_file", add_file)
     path = packed(state, tmp_path / "b")
     restore(path, tmp_path / "new", "sse")
-    assert sorted(content(tmp_path / "new/data/sse-log")) == ["log/big.log"]
+    assert sorted(content(tmp_path / "new/data/sse-log")) == ["log/big.log", "log/meta.properties"]
 
 
 def test_a_stack_that_is_here_is_never_overwritten(state: Path, tmp_path: Path) -> None:
@@ -157,6 +161,46 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_written(
     with pytest.raises(BackupError, match="1 MiB free, and 64 MiB are needed"):
         restore(path, tmp_path / "new", "sse")
     assert not (tmp_path / "new").exists()
+
+
+def test_the_archive_counts_too_where_it_comes_to_the_same_disk(
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = backup.write("sse", str(state), [], tmp_path / "a.tar.gz")
+    free = written["manifest"]["bytes"] + backup.SPARE
+    monkeypatch.setattr(backup.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    backup.refuse_misfit(written["manifest"], "sse", str(tmp_path / "new"))
+    with pytest.raises(BackupError, match=r"are needed: free some space"):
+        backup.refuse_misfit(written["manifest"], "sse", str(tmp_path / "new"), 1 << 30)
+
+
+def test_a_controller_without_room_for_the_archive_is_told(
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = packed(state, tmp_path / "b")
+    (tmp_path / "unpacked").mkdir()
+    monkeypatch.setattr(backup.shutil, "disk_usage", lambda _: SimpleNamespace(free=1 << 20))
+    with pytest.raises(BackupError, match="unpacked has 1 MiB free"):
+        backup_file.unpack(path, PASSPHRASE, tmp_path / "unpacked")
+
+
+def test_what_a_backup_says_of_its_data_is_known_before_they_are_placed(state: Path, tmp_path: Path) -> None:
+    written = backup.write("sse", str(state), [], tmp_path / "a.tar.gz")
+    assert backup_data(tmp_path / "a.tar.gz", written["manifest"]) == {
+        "markers": {"log/log": {"version": "1"}},
+        "kept": [{"container": "log", "directory": "log", "fits": {}, "writes": "4.1"}],
+    }
+
+
+def test_releases_of_a_later_version_are_refused(state: Path, tmp_path: Path) -> None:
+    path = state / "releases/sse-platform/0003.json"
+    written = backup.write("sse", str(state), [], tmp_path / "a.tar.gz")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": FORMAT + 1}))
+    with tarfile.open(tmp_path / "later.tar.gz", "w:gz") as archive:
+        archive.add(state / "data/sse-log/log/meta.properties", "data/log/log/meta.properties")
+        archive.add(path, "releases/sse-platform/0003.json")
+    with pytest.raises(BackupError, match=rf"has format {FORMAT + 1}, and this version reads formats up to {FORMAT}"):
+        backup_data(tmp_path / "later.tar.gz", written["manifest"])
 
 
 def test_a_wrong_passphrase_is_told_and_not_shown(state: Path, tmp_path: Path) -> None:

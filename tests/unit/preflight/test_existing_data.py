@@ -37,6 +37,26 @@ def test_data_of_another_format_or_cluster_are_refused() -> None:
     assert "/state/data/sse-kafka/kafka were written with kraft (version=1): expected kraft" in told(KRAFT, "zookeeper")
 
 
+def of_backup(writes: str, wrote: str, coordination: str = "kraft") -> str:
+    """What is wrong with a backup that version `wrote` made, for a stack that runs version `writes`."""
+    says = {"version": {"setting": "kafka_coordination", "value": coordination, "means": {"1": "kraft"}}}
+    marker = {"container": "kafka", "directory": "kafka", "says": says, "writes": writes}
+    kept = {"container": "kafka", "directory": "kafka", "fits": {}, "writes": wrote}
+    backup = {"markers": {"kafka/kafka": KRAFT}, "kept": [kept]}
+    services = {"kafka": {"containers": {"kafka": {}}, "existing_data": [marker]}}
+    return "\n".join(existing_data.of_backup(services, cast("Any", backup)))
+
+
+def test_a_backup_of_an_earlier_or_the_same_version_is_accepted() -> None:
+    assert of_backup("4.1", "4.1") == of_backup("4.1", "3.9") == of_backup("4.1", "") == ""
+
+
+def test_a_backup_that_the_services_cannot_read_is_refused_with_the_reason() -> None:
+    assert "written by version 4.10, and this stack would run version 4.9" in of_backup("4.9", "4.10")
+    told_of = of_backup("4.1", "4.1", "zookeeper")
+    assert "kafka_coordination is 'zookeeper', but the data of kafka in the backup were written with kraft" in told_of
+
+
 def test_a_wrong_declaration_is_refused_by_its_place() -> None:
     with pytest.raises(SpecError, match=r"x\.existing_data\[0\]\.directory: required"):
         existing_data.problems(

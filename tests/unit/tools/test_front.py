@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any, cast
 
+import children
 import front
 import pytest
 import verb_help
@@ -20,6 +21,7 @@ from ansible.cli.playbook import PlaybookCLI
 ROOT = Path(__file__).resolve().parents[3]
 TOOLS = ROOT / "tools"
 PLAYBOOKS = {verb.playbook or name for name, verb in verbs.VERBS.items() if not (TOOLS / f"{name}.py").exists()}
+PLAYBOOKS |= {option.playbook for verb in verbs.VERBS.values() for option in verb.options if option.playbook}
 SCALE = verbs.Verb(
     group="deploy",
     purpose="For tests.",
@@ -127,6 +129,23 @@ def test_the_options_of_ansible_are_known_with_those_that_take_a_value() -> None
     assert takes_value == front.VALUED
     switches = {flag for one in actions if one.nargs == 0 for flag in one.option_strings if flag.startswith("--")}
     assert switches - {"--help"} == front.SWITCHES
+
+
+@pytest.mark.parametrize(("code", "runs"), [(0, 1), (1, 1), (130, 2), (143, 2)])
+def test_an_option_with_a_playbook_of_its_own_tidies_up_after_an_interruption(
+    monkeypatch: pytest.MonkeyPatch, code: int, runs: int
+) -> None:
+    called: list[list[str]] = []
+
+    def ended(command: list[str]) -> children.Ended:
+        called.append(command)
+        return children.Ended(code, "")
+
+    monkeypatch.setattr(front.children, "run", ended)
+    assert front.main(["backup", "--drill", "x.backup"]) == code
+    assert len(called) == runs
+    assert all(Path(one[1]).name == "drill.yml" for one in called)
+    assert ("asked_drill_cleanup" in called[-1][-1]) == (runs == 2)
 
 
 def test_a_tool_explains_itself_with_the_words_of_the_table() -> None:
