@@ -242,12 +242,15 @@ VERBS: dict[str, Verb] = {
         group="look",
         purpose="Find what is wrong with the host, its engine, networks, containers and ports, and how to mend it.",
         examples=(
-            ("doctor", "look, and change nothing"),
             ("doctor --fix", "mend what carries the label of the stack"),
+            ("doctor --host", "change nothing, and look at containers and networks of others, too"),
         ),
-        options=(Option("--fix", "run the commands that mend what belongs to the stack", "doctor_fix"),),
+        options=(
+            Option("--fix", "run the commands that mend what belongs to the stack", "doctor_fix"),
+            Option("--host", "also tell what is wrong with things of others; this is advice", "doctor_host"),
+        ),
         settings=("stack_name", "stack_state_directory"),
-        findings="something is wrong; each finding has the command that mends it",
+        findings="something is wrong; each finding has the command that mends it (advice about others alone is 0)",
     ),
     "audit": Verb(
         group="look",

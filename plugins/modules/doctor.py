@@ -12,7 +12,8 @@ description:
   - Looks once at the kernel, the engine, every network, every container and every connection that should work.
   - Reports a finding for each thing that is wrong. A finding says what shows it, and which commands mend it.
   - Works with and without a release, and with and without an engine.
-  - Fails when there is a finding. Changes nothing unless O(fix=true).
+  - Fails when there is a finding about the stack or about what it needs of the host.
+  - Changes nothing unless O(fix=true).
 extends_documentation_fragment: [sse.platform.attributes, sse.platform.stack, sse.platform.stack.directory]
 attributes:
   check_mode: {support: full, details: "With O(fix=true) the commands are listed and not run."}
@@ -42,6 +43,12 @@ options:
     description: The time on the controller, in UTC as RFC 3339 writes it. The clock of the host is compared to it.
     type: str
     default: ""
+  host:
+    description: >-
+      Also tell what is wrong with containers and networks that are not of the stack. This is advice: it does not make
+      the module fail.
+    type: bool
+    default: false
   fix:
     description: Run the commands that touch nothing except what carries the label of the stack. Then look again.
     type: bool
@@ -67,8 +74,13 @@ msg:
   description: One sentence when all is well, else every finding.
   returned: always
   type: str
+advice:
+  description: With O(host=true), what is wrong with containers and networks of others, in the form of C(findings).
+  returned: always
+  type: list
+  elements: dict
 findings:
-  description: Every finding.
+  description: Every finding about the stack, or about what it needs of the host.
   returned: always
   type: list
   elements: dict
@@ -92,10 +104,10 @@ from typing import cast
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.doctor import mending
-from ansible_collections.sse.platform.plugins.module_utils.doctor.diagnosis import diagnose, summary
+from ansible_collections.sse.platform.plugins.module_utils.doctor.diagnosis import diagnose, of_others, summary
 from ansible_collections.sse.platform.plugins.module_utils.doctor.gather.facts import gather
-from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Options
-from ansible_collections.sse.platform.plugins.module_utils.model.finding import report
+from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Facts, Options
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, report
 
 SETTLE_SECONDS = 15  # until a container that was started listens; what is still wrong then is a finding
 PAUSE_SECONDS = 0.5  # between two looks: containers tell nobody when they listen
@@ -115,13 +127,15 @@ def main() -> None:
             "bind": text,
             "public_ports": {"type": "list", "elements": "int", "required": True},
             "clock": {"type": "str", "default": ""},
+            "host": {"type": "bool", "default": False},
             "fix": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
-    fix, options = module.params.pop("fix"), cast(Options, module.params)
+    fix, host = module.params.pop("fix"), module.params.pop("host")
+    options = cast(Options, module.params)
     facts = gather(options)
-    findings = diagnose(facts)
+    findings, advice = told_apart(facts)
     steps = mending.commands(findings) if fix else []
     if steps and not module.check_mode:
         stays = {(one.rule, one.subject) for one in findings if not one.fixable}
@@ -129,15 +143,38 @@ def main() -> None:
         deadline = time.monotonic() + SETTLE_SECONDS
         while True:
             facts = gather({**options, "clock": ""})
-            findings = diagnose(facts)
+            findings, advice = told_apart(facts)
             if {(one.rule, one.subject) for one in findings} <= stays or time.monotonic() > deadline:
                 break
             threading.Event().wait(PAUSE_SECONDS)
-    result = {"changed": bool(steps), "changes": steps, "findings": [one._asdict() for one in findings]}
+    result = {
+        "changed": bool(steps),
+        "changes": steps,
+        "findings": [one._asdict() for one in findings],
+        "advice": [one._asdict() for one in advice if host],
+    }
+    others = about_others(advice, shown=host)
     if findings:
         done = [f"ran: {step}" for step in steps]
-        module.fail_json(msg="\n".join([*done, report(findings)]), **result)
-    module.exit_json(msg=summary(facts), **result)
+        module.fail_json(msg="\n".join([*done, report(findings), *others]), **result)
+    module.exit_json(msg="\n".join([summary(facts), *others]), **result)
+
+
+def about_others(advice: list[Finding], *, shown: bool) -> list[str]:
+    """Write what is wrong with things of others, or how to have it shown."""
+    if not advice:
+        return []
+    if shown:
+        return [report(advice, "Advice about containers and networks of others, which the stack does not need:")]
+    count = "1 container or network" if len(advice) == 1 else f"{len(advice)} containers and networks"
+    return [f"Beside the stack: something is wrong with {count} of others. ./sse doctor --host shows it."]
+
+
+def told_apart(facts: Facts) -> tuple[list[Finding], list[Finding]]:
+    """Return the findings about the stack and what it needs, and those about things of others."""
+    found = diagnose(facts)
+    others = [one for one in found if of_others(facts, one)]
+    return [one for one in found if one not in others], others
 
 
 if __name__ == "__main__":

@@ -96,6 +96,7 @@ class Sickroom:
             "exposure_profile": "production",
             "exposure_unauthenticated_publishing": True,
             "exposure_http_port": PORTS[6],
+            "doctor_host": True,
         }
         return Running("doctor", {**known, **variables}, ()).end()
 

@@ -7,7 +7,7 @@ import os
 import socket
 from typing import NamedTuple
 
-from ansible_collections.sse.platform.plugins.module_utils.doctor import lookup
+from ansible_collections.sse.platform.plugins.module_utils.doctor import commands, lookup
 from ansible_collections.sse.platform.plugins.module_utils.doctor.gather import attempts, namespaces
 from ansible_collections.sse.platform.plugins.module_utils.doctor.rules import connections, names, ports
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import (
@@ -34,14 +34,17 @@ class AskedPort(NamedTuple):
 
 
 def source_called(containers: list[Container], name: str) -> Container:
-    """Return the container that has this full name, else the one of the stack that has this short name or service.
+    """Return the container of the stack that has this full name, short name or service, else one of this full name.
+
+    Of several containers of a service, one that runs is taken.
 
     :raises SourceError: where there is none, or it does not run
     """
-    ours = [one for one in containers if one["ours"]]
-    found = next((one for one in containers if one["name"] == name), None)
+    ours = sorted((one for one in containers if one["ours"]), key=lambda one: not one["running"])
+    found = next((one for one in ours if one["name"] == name), None)
     for key in ("container", "service"):
         found = found or next((one for one in ours if one["labels"].get(LABEL + key) == name), None)
+    found = found or next((one for one in containers if one["name"] == name), None)
     if found is None:
         known = ", ".join(sorted(one["name"] for one in ours or containers if one["running"])) or "none"
         raise SourceError(f"no container is called {name}: expected one of {known}, or {THE_HOST}")
@@ -72,7 +75,7 @@ def try_ports(facts: Facts, source: str, name: str, port: int | None, path: str,
 
 def address_for_host(target: Container | None, name: str) -> str:
     """Return what the host connects to: it cannot resolve names of containers, so it needs the container's address."""
-    if target:
+    if target and target["running"]:
         return next((one["address"] for one in target["networks"].values() if one["address"]), name)
     try:
         return socket.gethostbyname(name)
@@ -86,6 +89,11 @@ def explain(facts: Facts, tried: TriedConnection) -> Finding | None:
         return None
     if tried.source != THE_HOST:
         return connections.explain(facts, tried)
+    target = lookup.container(facts, tried.target)
+    if target and not target["running"]:
+        evidence = f"{target['name']} is {target['status']} ({target['exit_code']}) {target['error']}".strip()
+        wrong = f"it cannot connect to {tried.name}: {target['name']} does not run"
+        return Finding("stopped", THE_HOST, wrong, evidence, (commands.start(target),))
     if tried.failed == "resolve":
         evidence = f"{tried.error}; no container has this name either"
         mend = (names.NAMES_AND_NETWORKS,)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.sse.platform.plugins.module_utils.doctor import lookup
 from ansible_collections.sse.platform.plugins.module_utils.doctor.rules import (
     connections,
     containers,
@@ -14,6 +15,7 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor.rules import (
     ports,
 )
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Facts, Rule
+from ansible_collections.sse.platform.plugins.module_utils.model.connections import containers_of, networks_of
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 
 RULES: tuple[Rule, ...] = tuple(
@@ -29,6 +31,18 @@ def diagnose(facts: Facts) -> list[Finding]:
     """Return every finding once, root causes first."""
     found = dict.fromkeys(finding for rule in RULES for finding in rule(facts))
     return sorted(found, key=lambda finding: finding.rule not in ROOT_CAUSES)
+
+
+def of_others(facts: Facts, finding: Finding) -> bool:
+    """Tell whether a finding is about a container or network of somebody else, which the stack does not use."""
+    name = finding.subject
+    if one := lookup.container(facts, name):
+        return not one["ours"] and name not in containers_of(facts["releases"])
+    network = lookup.network(facts, name)
+    if name == facts["network"]["name"] or name in networks_of(facts["releases"]) or (network and network["ours"]):
+        return False
+    on_it = [one for one in facts["containers"] if name in one["networks"]]
+    return bool(network or on_it) and not any(one["ours"] for one in on_it)
 
 
 def summary(facts: Facts) -> str:

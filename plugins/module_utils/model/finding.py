@@ -30,10 +30,13 @@ class Finding(NamedTuple):
         ]
 
 
-def report(findings: Sequence[Finding]) -> str:
-    """Return all findings for people, numbered."""
+def report(findings: Sequence[Finding], head: str = "") -> str:
+    """Return all findings for people, numbered.
+
+    :param head: the line above them; without it, their number
+    """
     count = "1 finding" if len(findings) == 1 else f"{len(findings)} findings"
-    lines = [f"{count}:"]
+    lines = [head or f"{count}:"]
     for number, finding in enumerate(findings, 1):
         first, *rest = finding.lines
         lines += [f"{number}. {first}", *rest]

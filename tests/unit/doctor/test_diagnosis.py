@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.doctor import diagnosis
-from ansible_collections.sse.platform.plugins.module_utils.doctor.diagnosis import summary
+from ansible_collections.sse.platform.plugins.module_utils.doctor.diagnosis import of_others, summary
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import RefusedUpstream
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 from ansible_collections.sse.platform.tests.unit.doctor.healthy_host import (
+    APP,
     BRIDGE,
     DISK,
     EMPTY,
     NETWORK,
+    NGINX,
     Changes,
     changed,
     facts,
@@ -53,6 +57,31 @@ def test_a_host_without_an_engine_has_no_finding() -> None:
 )
 def test_what_only_looks_sick_is_no_finding(changes: Changes) -> None:
     assert findings(changes) == []
+
+
+@pytest.mark.parametrize(
+    ("subject", "others"),
+    [
+        ("sse-nginx", False),
+        ("demo-app-1", True),
+        ("declared", False),
+        ("sse-network", False),
+        ("other", True),  # nobody of the stack is on it
+        ("shared", False),
+        ("gone", True),  # only a container of others was made with it
+        ("engine", False),
+        ("/var/lib/docker", False),
+    ],
+)
+def test_what_is_wrong_with_things_of_others_is_told_apart(subject: str, *, others: bool) -> None:
+    demo = changed(APP, name="demo-app-1", id="d", labels={}, networks={"other": {}, "gone": {}, "shared": {}})
+    declared = changed(APP, name="declared", id="e", labels={})
+    nginx = changed(NGINX, networks={"sse-network": {}, "shared": {}})
+    networks = [NETWORK, BRIDGE, changed(BRIDGE, name="other", id="o"), changed(BRIDGE, name="shared", id="s")]
+    given = facts({"containers": [nginx, APP, demo, declared], "networks": networks})
+    release: Any = {"containers": {"declared": {}}, "networks": {}}
+    given["releases"] = [release]
+    assert of_others(given, Finding("any", subject, "it is broken", "", ())) == others
 
 
 def test_every_rule_has_a_fault_that_is_injected_for_real() -> None:

@@ -9,6 +9,7 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.doctor import types
 from ansible_collections.sse.platform.plugins.module_utils.doctor.gather import namespaces
@@ -16,11 +17,12 @@ from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
 from ansible_collections.sse.platform.plugins.module_utils.host import probe, procfs
 from ansible_collections.sse.platform.plugins.module_utils.model import connections
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, WILDCARDS
-from ansible_collections.sse.platform.plugins.module_utils.model.types import Spec
+from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks import published_ports
 
-# Ports that speak HTTP by convention; a container's clock is read there, or where its health check asks.
-HTTP_PORTS = (80, 8080, 8000)
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
 DATE_SECONDS = 2.0
 LOG_LINES = 200  # the last minutes of a proxy that fails, and hours of one that does not
 LOG_SECONDS = 600  # what is older was mended since, or shows again
@@ -40,7 +42,8 @@ def try_all(facts: types.Facts) -> None:
         declared = [edge for edge in connections.declared(specs) if edge.source in running]
         tried = pool.map(partial(try_declared, running), declared)
         ports = pool.map(try_port, [(name, port) for name, one in running.items() for port in one["published"]])
-        clocks = pool.map(partial(read_clock, specs), [one for one in running.values() if one["ours"]])
+        ours = [one for one in running.values() if one["ours"]]
+        clocks = pool.map(partial(read_clock, http_ports(facts["releases"])), ours)
         upstreams = pool.map(refused_upstreams, running.values())
     mark_ended(facts["containers"])
     still = {one["name"] for one in facts["containers"] if one["running"]}
@@ -82,13 +85,30 @@ def try_port(one: tuple[str, published_ports.Publication]) -> types.TriedPort:
     return types.TriedPort(container, published, error)
 
 
-def read_clock(specs: dict[str, Spec], container: types.Container) -> types.Clock | None:
-    """Compare a container's clock with the host's, by the date in an HTTP answer; None where there is none."""
+def http_ports(releases: Iterable[Release]) -> dict[str, list[int]]:
+    """Return the ports at which each declared container speaks HTTP: where its health check or a check asks."""
+    found: dict[str, list[int]] = {}
+    for release in releases:
+        full = {spec["container"]: name for name, spec in release["containers"].items()}
+        for name, spec in release["containers"].items():
+            check = spec["healthcheck"]["http"]
+            found[name] = [check["port"]] if check else []
+        for one in release.get("checks", []):
+            port = one["parameters"].get("port")
+            if one["kind"] == "http" and isinstance(port, int):
+                for name in full.keys() & set(one["containers"]):
+                    found[full[name]].append(port)
+    return found
+
+
+def read_clock(declared: Mapping[str, list[int]], container: types.Container) -> types.Clock | None:
+    """Compare a container's clock with the host's, by the date in an HTTP answer; None where there is none.
+
+    A container that no release declares is asked at the first ports that it listens on.
+    """
     listening = container["inside"]["listening"] if container["inside"] else []
-    open_ports = {port for address, port in listening if address != IPV4.loopback}
-    check = specs[container["name"]]["healthcheck"]["http"] if container["name"] in specs else None
-    http_ports = (check["port"], *HTTP_PORTS) if check else HTTP_PORTS
-    port = next((one for one in http_ports if one in open_ports), None)
+    open_ports = sorted({port for address, port in listening if address != IPV4.loopback})
+    port = next((one for one in declared.get(container["name"], open_ports) if one in open_ports), None)
     address = next((one["address"] for one in container["networks"].values() if one["address"]), "")
     if port is None or not address:
         return None

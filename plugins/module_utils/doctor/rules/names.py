@@ -20,7 +20,10 @@ NAMES_AND_NETWORKS = "docker ps -a --format '{{.Names}} {{.Networks}}'"
 
 
 def meant_by(facts: Facts, name: str, asking: str) -> Container | None:
-    """Return the container that another one means by a name: it prefers one that runs, is near, and is of the stack."""
+    """Return the container that another one means by a name: of its own stack, else one that runs and is near.
+
+    A container of another stack is never meant while the own one stands still: then it is that one that is down.
+    """
 
     def has_name(one: Container) -> bool:
         short = (one["labels"].get(key) for key in (f"{LABEL}container", "com.docker.compose.service"))
@@ -28,8 +31,14 @@ def meant_by(facts: Facts, name: str, asking: str) -> Container | None:
 
     source = lookup.container(facts, asking)
     near = set(source["networks"]) if source else set[str]()
+    stack = source["labels"].get(f"{LABEL}stack", "") if source else facts["stack"]
     named = [one for one in facts["containers"] if one["name"] != asking and has_name(one)]
-    named.sort(key=lambda one: (not one["running"], not near & set(one["networks"]), not one["ours"]))
+
+    def rank(one: Container) -> tuple[bool, ...]:
+        own = bool(stack) and one["labels"].get(f"{LABEL}stack") == stack
+        return not own, not one["running"], not near & set(one["networks"]), not one["ours"]
+
+    named.sort(key=rank)
     return named[0] if named else None
 
 

@@ -90,6 +90,10 @@ def closed(facts: Facts, address: str, port: int, error: str) -> Finding:
             mend = f"# use {at}:{port}, or publish it on another address (exposure_bind, exposure_admin_bind)"
             return found("port-on-loopback", why, error, mend, *on_windows(facts, port))
     for one in containers:
+        if one["ours"] and not one["running"] and any(each.host_port == port for each in one["wanted"]):
+            why = f"{one['name']}, which publishes it, does not run"
+            return found("stopped", why, f"{error}; its status is {one['status']}", commands.start(one))
+    for one in containers:
         if one["inside"] and one["mode"] != "host" and any(number == port for __, number in one["inside"]["listening"]):
             why = f"{one['name']} listens on {port} and does not publish it"
             evidence = f"{error}; it publishes {', '.join(each.shown for each in one['published']) or 'no port'}"

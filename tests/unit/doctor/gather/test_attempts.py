@@ -1,11 +1,12 @@
-"""What is read from the log of a proxy."""
+"""What is read from the log of a proxy, and where a container's clock is read."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.doctor.gather import attempts
+from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
 from ansible_collections.sse.platform.tests.unit.doctor.healthy_host import NGINX
 
 WHILE = 'while connecting to upstream, client: 192.0.2.1, request: "GET / HTTP/1.1", upstream: "'
@@ -47,3 +48,17 @@ def test_only_lines_of_the_present_worker_processes_of_a_proxy_count(monkeypatch
         ("sse-nginx", "10.0.0.2", "80"),
         ("sse-nginx", "10.0.0.3", "80"),
     ]
+
+
+def test_ports_that_speak_http_come_from_health_checks_and_checks() -> None:
+    def one(short: str, port: int | None) -> dict[str, Any]:
+        return {"container": short, "healthcheck": {"http": {"port": port, "path": "/"} if port else None}}
+
+    checks = [
+        {"kind": "http", "containers": ["app-1"], "parameters": {"port": 8123}},
+        {"kind": "http", "containers": ["app-1"], "parameters": {"port": None, "through": "nginx"}},
+        {"kind": "tcp", "containers": ["redis"], "parameters": {"port": 6379}},
+    ]
+    containers = {"s-app-1": one("app-1", None), "s-redis": one("redis", None), "s-web": one("web", 9)}
+    release = cast("Release", {"containers": containers, "checks": checks})
+    assert attempts.http_ports([release]) == {"s-app-1": [8123], "s-redis": [], "s-web": [9]}
