@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail, AnsiblePromptNoninteractive
 from ansible.utils.display import Display
-from ansible_collections.sse.platform.plugins.module_utils.deploy import run_lock
+from ansible_collections.sse.platform.plugins.module_utils.deploy import backup_package, run_lock
 from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import BackupError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.backup_contents import backup_data
 from ansible_collections.sse.platform.plugins.plugin_utils import backup_file
@@ -78,7 +78,7 @@ class ActionModule(ControllerAction):
         """Write the file."""
         archive, written, path = Path(arguments["archive"]), arguments["written"], Path(arguments["path"])
         try:
-            backup_file.pack(path, written["manifest"], written["secrets"], archive, self._passphrase(arguments))
+            backup_package.pack(path, written["manifest"], written["secrets"], archive, self._passphrase(arguments))
         finally:
             archive.unlink(missing_ok=True)
         manifest, size = written["manifest"], path.stat().st_size
@@ -126,15 +126,15 @@ class ActionModule(ControllerAction):
 
     def _passphrase(self, arguments: dict[str, Any]) -> str:
         """Return the passphrase: from the environment, from a file, or from the terminal; never from an argument."""
-        if given := os.environ.get(backup_file.VARIABLE):
-            return backup_file.checked(given)
+        if given := os.environ.get(backup_package.VARIABLE):
+            return backup_package.checked(given)
         if path := arguments["passphrase_file"]:
             try:
-                return backup_file.checked(Path(path).expanduser().read_text().rstrip("\n"))
+                return backup_package.checked(Path(path).expanduser().read_text().rstrip("\n"))
             except OSError as error:
                 raise BackupError(f"backup_passphrase_file is {path!r}: it can't be read ({error.strerror})") from None
         try:
             typed = Display().prompt_until("Passphrase of the backup: ", private=True)
         except AnsiblePromptNoninteractive:
-            return backup_file.checked("")
-        return backup_file.checked(typed.decode().rstrip("\r\n"))
+            return backup_package.checked("")
+        return backup_package.checked(typed.decode().rstrip("\r\n"))

@@ -153,6 +153,10 @@ last_given:
   description: What C(-e) gave to the last C(./sse up) that worked, by name; null for what can hold a secret.
   returned: always
   type: dict
+backup_timer:
+  description: Whether a timer on this host makes backups of the stack.
+  returned: always
+  type: bool
 data_markers:
   description: What each C(meta.properties) in a data directory of a container says, by that directory.
   returned: always

@@ -1,20 +1,14 @@
 # Copyright: sse.platform maintainers, MIT License (see LICENSE)
-"""The file of a backup on the controller: a tar of manifest.json, secrets.vault and state.tar.gz.
-
-The secrets are encrypted as Ansible Vault does it (AES-256 and HMAC-SHA-256, with a key from PBKDF2):
-`ansible-vault view` reads secrets.vault, too.
-"""
+"""Open the file of a backup on the controller."""
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import os
 import shutil
 import tarfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from ansible.parsing.vault import AnsibleVaultError, VaultLib, VaultSecret
 from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import (
@@ -22,29 +16,14 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import 
     BackupError,
     refuse_full_disk,
 )
+from ansible_collections.sse.platform.plugins.module_utils.deploy.backup_package import MEMBERS, digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import Manifest
-
-VARIABLE = "SSE_BACKUP_PASSPHRASE"
-SHORTEST = 12  # characters of a passphrase: whoever has the file may try as many as they like
-MEMBERS = ["manifest.json", "secrets.vault", "state.tar.gz"]
-
-
-def checked(passphrase: str) -> str:
-    """Return a passphrase that is long enough; raises BackupError, which never holds it."""
-    if len(passphrase) < SHORTEST:
-        raise BackupError(
-            f"the passphrase has {len(passphrase)} characters: expected at least {SHORTEST}, from the environment "
-            f"variable {VARIABLE}, from backup_passphrase_file, or typed on a terminal"
-        )
-    return passphrase
 
 
 def vault(passphrase: str) -> VaultLib:
-    """Return what encrypts and decrypts with a passphrase."""
+    """Return what decrypts with a passphrase."""
     return VaultLib([("default", VaultSecret(passphrase.encode()))])
 
 
@@ -54,30 +33,6 @@ def refuse_target(path: Path) -> None:
         raise BackupError(f"{path} exists, and a backup overwrites nothing: choose another name, or move it away")
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         raise BackupError(f"{path.parent} is no directory where you may write: expected one for the backup")
-
-
-def pack(path: Path, manifest: Manifest, secrets: Mapping[str, str], state: Path, passphrase: str) -> None:
-    """Write a backup in one step: another program never sees a part of it.
-
-    :param state: the archive from the host
-    """
-    with state.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    texts = {
-        "manifest.json": json.dumps({**manifest, "state": digest}, indent=1).encode(),
-        "secrets.vault": cast("bytes", vault(passphrase).encrypt(json.dumps(dict(secrets)).encode())),
-    }
-    fresh = path.with_name(f".{path.name}.new")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
-        with tarfile.open(fileobj=stream, mode="w") as packed:
-            for name, text in texts.items():
-                entry = tarfile.TarInfo(name)
-                entry.size, entry.mode = len(text), 0o600
-                packed.addfile(entry, io.BytesIO(text))
-            packed.add(state, "state.tar.gz")
-        stream.flush()
-        os.fsync(stream.fileno())
-    fresh.replace(path)
 
 
 def unpack(path: Path, passphrase: str, target: Path) -> tuple[Manifest, dict[str, str]]:
@@ -104,7 +59,7 @@ def unpack(path: Path, passphrase: str, target: Path) -> tuple[Manifest, dict[st
             raise
         raise BackupError(f"{path} can't be read as a backup ({error}): take another one") from error
     with (target / "state.tar.gz").open("rb") as stream:
-        if hashlib.file_digest(stream, "sha256").hexdigest() != manifest["state"]:
+        if digest_of(stream) != manifest["state"]:
             raise BackupError(f"{path} is damaged: its checksum is wrong. Take another backup")
     return manifest, secrets
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier
+from ansible_collections.sse.platform.plugins.module_utils.deploy.backup_timer import Timer
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
 from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout import lock
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
@@ -80,6 +81,7 @@ def tear_down(
         for network in removed.networks:
             engine.remove_network(network)
         StackFirewall(stack, state_directory).remove()
+        Timer(stack, state_directory).remove(check=False)
     if delete_data:
         keeping.forget(engine, stack)
         shutil.rmtree(state_directory, ignore_errors=True)

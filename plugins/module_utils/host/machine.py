@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Distribution, HostFacts, Route
 
 OVERCOMMIT = "/proc/sys/vm/overcommit_memory"
+BACKUP_TIMER = "backup/timer.json"  # in the state directory, where a timer makes backups
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # as the kernel calls them -> as Debian does
 
 
@@ -177,5 +178,6 @@ def observe(state_directory: str | None = None, socket: str = SOCKET) -> HostFac
         "containers": found.containers if found else [],
         "images": found.images if found else {},
         "data_markers": data_markers(state_directory),
+        "backup_timer": (Path(state_directory or "/nonexistent") / BACKUP_TIMER).exists(),
         "disk_free_bytes": disk_free_bytes([root, state_directory or "/"]),
     }

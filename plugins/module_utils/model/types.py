@@ -432,6 +432,7 @@ class HostFacts(TypedDict):
     containers: list[ContainerFact]
     images: dict[str, str]  # reference -> id
     data_markers: dict[str, dict[str, str]]  # directory of data -> what its meta.properties says
+    backup_timer: bool  # whether a timer on this host makes backups of the stack
     disk_free_bytes: dict[str, int]
     registry_answers: NotRequired[bool]
     last_given: NotRequired[dict[str, Any]]  # what -e gave to the last run; null for what can hold a secret

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.deploy import backup
+from ansible_collections.sse.platform.plugins.module_utils.deploy import backup, backup_package
 from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import BackupError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.backup_contents import backup_data
 from ansible_collections.sse.platform.plugins.module_utils.model.release import FORMAT
@@ -61,7 +61,7 @@ def packed(state: Path, path: Path, *left_out: str) -> Path:
     """Write a backup of a state directory as the playbook does."""
     written = backup.write("sse", str(state), list(left_out), path.with_name("state.tar.gz"))
     archive = Path(written["archive"])
-    backup_file.pack(path, written["manifest"], written["secrets"], archive, PASSPHRASE)
+    backup_package.pack(path, written["manifest"], written["secrets"], archive, PASSPHRASE)
     archive.unlink()
     return path
 
@@ -214,7 +214,7 @@ def test_a_wrong_passphrase_is_told_and_not_shown(state: Path, tmp_path: Path) -
 @pytest.mark.parametrize("short", ["", "secret"])
 def test_a_short_passphrase_is_refused_and_not_shown(short: str) -> None:
     with pytest.raises(BackupError, match="expected at least 12") as told:
-        backup_file.checked(short)
+        backup_package.checked(short)
     assert not short or short not in str(told.value)
 
 
