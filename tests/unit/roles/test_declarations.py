@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.sse.platform.plugins.module_utils.deploy import secret_store
+from ansible_collections.sse.platform.plugins.module_utils.deploy import backup_job, secret_store
 from ansible_collections.sse.platform.plugins.module_utils.model import connections
 from ansible_collections.sse.platform.plugins.module_utils.settings import options, values
 from ansible_collections.sse.platform.plugins.module_utils.views import audit, diagram, project
@@ -26,7 +26,7 @@ DECLARING = ["app", "dashboard", "exporters", "grafana", "kafka", "nginx", "prom
 ROLES = [*DECLARING, "exposure", "services", "verify"]
 LOOPBACK = "127.0.0.1"
 # A metric of the service's in PromQL, and its matchers; sse_reach_ is what ./sse verify measures.
-OURS = re.compile(r"\b(sse_(?!reach_)\w+)(?:\{([^}]*)\})?")
+OURS = re.compile(r"\b(sse_(?!reach_|backup_)\w+)(?:\{([^}]*)\})?")
 MATCHER = re.compile(r'(\w+)[!=]=?~?"([^"]*)"')
 
 
@@ -375,6 +375,12 @@ def queries(each: Rendered) -> list[str]:
         *(rule["expr"] for group in rules["groups"] for rule in group["rules"]),
         *(target["expr"] for panel in board["panels"] for target in panel.get("targets", [])),
     ]
+
+
+def test_alerts_about_backups_ask_for_series_that_the_timer_writes(rendered: dict[str, Rendered]) -> None:
+    asked = {name for query in queries(rendered["default"]) for name in re.findall(r"\bsse_backup_\w+", query)}
+    assert asked
+    assert asked <= {name for name, _ in backup_job.HELP.values()}
 
 
 def test_dashboard_and_alerts_ask_for_series_that_the_service_exposes(rendered: dict[str, Rendered]) -> None:
