@@ -208,6 +208,16 @@ VERBS: dict[str, Verb] = {
         settings=("stack_name", "stack_offset", "backup_passphrase_file"),
         more="Ids survive: a client resumes with the Last-Event-ID that it had before.",
     ),
+    "bundle": Verb(
+        group="deploy",
+        purpose="Write one file with everything that a host without network is deployed from.",
+        examples=(
+            ("bundle sse-bundle.tar", "for a host like this machine"),
+            ("bundle sse-bundle.tar -i inventory/vm", "with the images that the settings of this inventory need"),
+        ),
+        more="It gets images that are missing, and changes nothing else. On the host without network:\n"
+        "tar xf sse-bundle.tar && cd sse-bundle && ./sse up",
+    ),
     # -- look and verify
     "status": Verb(
         group="look",

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleActionFail
+from ansible_collections.sse.platform.plugins.module_utils.images import bundle
 from ansible_collections.sse.platform.plugins.module_utils.images import choice as images
 from ansible_collections.sse.platform.plugins.module_utils.images.build_contexts import ContextError
 from ansible_collections.sse.platform.plugins.module_utils.images.catalogue import parse_catalogue
@@ -14,7 +15,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model import spec
 from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import COLLECTION, ControllerAction
 
 if TYPE_CHECKING:
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import Settings
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import HostFacts, Settings
 
 CATALOGUE = COLLECTION / "roles" / "images" / "vars" / "main.yml"
 # Seconds until a registry counts as silent.
@@ -39,6 +40,7 @@ class ActionModule(ControllerAction):
         tags = self.variables.get("ansible_run_tags") or []
         try:
             chosen = images.choose(catalogue, settings, host, COLLECTION, only=() if "all" in tags else tags)
+            self._refuse_misfit(chosen, settings, observed)
         except (images.ImagesError, ContextError) as error:
             raise AnsibleActionFail(f"{error}. Nothing was changed") from None
         self._refuse_absent(chosen["asked"], settings, has_engine=observed["engine"] is not None)
@@ -46,6 +48,28 @@ class ActionModule(ControllerAction):
             "ansible_facts": {"images": chosen},
             "msg": f"Images: {chosen['source']} ({chosen['reason']}), {len(chosen['missing'])} missing",
         }
+
+    def _refuse_misfit(self, chosen: images.Choice, settings: Settings, host: HostFacts) -> None:
+        """Refuse a bundle that is damaged or for another kind of host, where this run takes something from it.
+
+        :raises ImagesError: with every reason
+        """
+        held = bundle.manifest(COLLECTION)
+        if held is None or not host["is_root"]:
+            return
+        engine, system = host["engine"], host["distribution"]
+        lacks = settings["docker_package_source"] == "distribution" and (engine is None or not engine["sdk"])
+        loads = chosen["source"] == "bundle" and bool(chosen["missing"])
+        where = f"{system['id']} {system['version']}"
+        found = list(bundle.misfits(held, host["architecture"], where, images=loads, packages=lacks))
+        if found:
+            raise images.ImagesError(
+                f"The bundle does not fit {self.variables['inventory_hostname']}: {'; '.join(found)}. "
+                "Make one on a machine like this host"
+            )
+        for name, wanted in ((bundle.PACKAGES, lacks), (bundle.IMAGES, loads)):
+            if wanted:
+                bundle.refuse_damaged(COLLECTION, name)
 
     def _refuse_absent(self, asked: dict[str, str], settings: Settings, *, has_engine: bool) -> None:
         """Refuse images of one's own that no registry has, before anything changes."""

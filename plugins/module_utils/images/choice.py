@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from ansible_collections.sse.platform.plugins.module_utils.images import own_images
+from ansible_collections.sse.platform.plugins.module_utils.images import bundle, own_images
 from ansible_collections.sse.platform.plugins.module_utils.images.build_contexts import context_hash
 from ansible_collections.sse.platform.plugins.module_utils.images.catalogue import SOURCES, Catalogue, Source
 from ansible_collections.sse.platform.plugins.module_utils.images.steps import (
@@ -159,12 +159,16 @@ def choose(catalogue: Catalogue, settings: Settings, host: Host, collection: Pat
         return context_hash(collection / context)
 
     resolved: dict[Source, Resolver] = {source: Resolver(catalogue, source, settings, hash_of) for source in SOURCES}
-    source, reason = _source(catalogue, settings, host, keys, resolved)
+    source, reason = _source(catalogue, settings, host, keys, resolved, bundle.manifest(collection) is not None)
     if source == "archive":
         steps, unavailable = _archive_steps(catalogue, settings, keys)
+    elif source == "bundle":
+        steps, unavailable = _bundle_steps(catalogue, keys, collection)
     else:
         steps, unavailable = resolved[source].steps, resolved[source].unavailable
     own = own_images.steps(settings["services_extra"], keys, steps, settings["images_registry_prefix"], hash_of)
+    if source == "bundle":
+        own = {key: one._replace(step=_bundled(collection, one.step)) for key, one in own.items()}
     limit = set(only) & {*keys, *settings["services_extra"]}
     needed = [key for name, key in keys.items() if key in steps and (not limit or name in limit)]
     needed += [key for key, one in own.items() if not limit or one.service in limit]
@@ -206,17 +210,55 @@ def _archive_steps(
     return steps, dict.fromkeys(optional, "it is not in images_archive")
 
 
+def _bundle_steps(
+    catalogue: Catalogue, keys: Mapping[str, str], collection: Path
+) -> tuple[dict[str, Step], dict[str, str]]:
+    """Return the steps of the bundle by key, and by key why an image is not available."""
+    held = bundle.manifest(collection)
+    steps = from_archive(catalogue, keys, held["images"] if held else (), str(_bundle_file(collection)))
+    optional = {key for key, image in catalogue.items() if image.archive}
+    for name, key in keys.items():
+        if key not in steps and key not in optional:
+            raise _not_bundled(name)
+    return steps, dict.fromkeys(optional, "it is not in the bundle")
+
+
+def _bundled(collection: Path, step: Step) -> Step:
+    """Return the step that loads an image of one's own from the bundle, whatever brought it there."""
+    held = bundle.manifest(collection)
+    if held is None or step.reference not in held["images"]:
+        raise _not_bundled(step.reference)
+    return Step(step.image, step.name, step.reference, "load", file=str(_bundle_file(collection)))
+
+
+def _bundle_file(collection: Path) -> Path:
+    return collection / bundle.DIRECTORY / bundle.IMAGES
+
+
+def _not_bundled(name: str) -> ImagesError:
+    return ImagesError(
+        f"images_source is 'bundle', and the bundle that this checkout came in does not hold {name}: "
+        "expected a bundle that was made with the same settings, by ./sse bundle FILE -i INVENTORY"
+    )
+
+
 def _source(
     catalogue: Catalogue,
     settings: Settings,
     host: Host,
     keys: Mapping[str, str],
     resolved: Mapping[Source, Resolver],
-) -> tuple[Source | Literal["archive"], str]:
+    has_bundle: bool,
+) -> tuple[Source | Literal["archive", "bundle"], str]:
     """Return the source and the reason for it."""
     asked = settings["images_source"]
     if asked == "archive" and not settings["images_archive"]:
         raise ImagesError("images_source is 'archive' and images_archive is '': give the path of the archive")
+    if asked == "bundle" and not has_bundle:
+        raise ImagesError(
+            "images_source is 'bundle', and this checkout did not come in a bundle: unpack one that ./sse bundle made, "
+            "and run the ./sse inside it"
+        )
     if asked != "auto":
         return asked, f"images_source is {asked}"
     for source in SOURCES:
@@ -231,6 +273,8 @@ def _source(
             return source, "those images are on the host"
     if settings["images_archive"]:
         return "archive", "images_archive is given"
+    if has_bundle:
+        return "bundle", "this checkout came in a bundle"
     registry = registry_host(settings["images_registry_prefix"])
     if host.registry_answers(registry):
         return "registry", f"{registry} answers"

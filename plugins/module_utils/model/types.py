@@ -34,7 +34,7 @@ class Settings(TypedDict):
     images_registry_password_file: str
     images_registry_prefix: str
     images_registry_username: str
-    images_source: Literal["auto", "registry", "archive", "packages"]
+    images_source: Literal["auto", "registry", "archive", "bundle", "packages"]
     network_gateway: str
     network_ip_range: str
     network_ipv6: bool

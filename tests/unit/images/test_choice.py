@@ -13,6 +13,7 @@ from typing import Any, cast
 import pytest
 import yaml
 from ansible_collections.sse.platform.plugins.filter.build_failure import build_failure
+from ansible_collections.sse.platform.plugins.module_utils.images import bundle
 from ansible_collections.sse.platform.plugins.module_utils.images import choice as images
 from ansible_collections.sse.platform.plugins.module_utils.images.build_contexts import (
     ContextError,
@@ -401,3 +402,67 @@ def test_every_stage_gets_a_label_and_a_builder_stage_the_image_that_it_is_for()
         + b"USER 1"
     )
     assert with_labels(b"FROM scratch") == b"FROM scratch\n" + stage
+
+
+# --- a bundle
+
+
+def bundle_of(collection: Path, references: list[str], **changes: Any) -> None:
+    (collection / "bundle").mkdir()
+    told = {"format": 1, "images": dict.fromkeys(references, "sha256:1"), **changes}
+    (collection / "bundle/manifest.json").write_text(json.dumps(told))
+
+
+def test_the_images_of_a_bundle_are_loaded_and_nothing_is_asked(collection: Path) -> None:
+    references = sorted(choose(collection, images_source="packages")["references"].values())
+    bundle_of(collection, references)
+    for source in ("auto", "bundle"):
+        chosen = choose(collection, answers=never, images_source=source)
+        assert chosen["source"] == "bundle"
+        assert sorted(chosen["references"].values()) == references
+        assert {(step["how"], step["file"]) for step in chosen["steps"]} == {
+            ("load", f"{collection}/bundle/images.tar.gz")
+        }
+        assert chosen["unavailable"] == {"grafana": "it is not in the bundle"}
+    assert choose(collection, references, images_source="bundle")["missing"] == []
+
+
+def test_a_bundle_that_lacks_an_image_or_is_not_there_is_refused(collection: Path) -> None:
+    with pytest.raises(images.ImagesError, match="this checkout did not come in a bundle"):
+        choose(collection, images_source="bundle")
+    references = [*choose(collection, images_source="packages")["references"].values()]
+    bundle_of(collection, [one for one in references if "/redis:" not in one])
+    with pytest.raises(images.ImagesError, match="does not hold redis"):
+        choose(collection, images_source="bundle")
+    (collection / "bundle/manifest.json").write_text('{"format": 7}')
+    with pytest.raises(images.ImagesError, match="of another format"):
+        choose(collection)
+
+
+@pytest.mark.parametrize(
+    ("changes", "wants", "said"),
+    [
+        ({}, {"images": True, "packages": True}, []),
+        ({"architecture": "arm64"}, {"images": True, "packages": False}, ["for arm64, and the host is amd64"]),
+        ({"architecture": "arm64"}, {"images": False, "packages": False}, []),
+        ({"distribution": "debian 13"}, {"images": True, "packages": True}, ["for debian 13, and the host runs"]),
+        ({"distribution": "debian 13"}, {"images": True, "packages": False}, []),
+        ({"packages": []}, {"images": True, "packages": True}, ["no Debian packages"]),
+    ],
+)
+def test_a_host_takes_only_what_fits_it(changes: dict[str, Any], wants: dict[str, bool], said: list[str]) -> None:
+    held: Any = {"architecture": "amd64", "distribution": "debian 12", "packages": ["x.deb"], **changes}
+    found = list(bundle.misfits(held, "amd64", "debian 12", **wants))
+    assert len(found) == len(said)
+    assert all(one in text for one, text in zip(said, found, strict=True))
+
+
+def test_a_damaged_archive_of_images_is_refused_by_its_name(collection: Path) -> None:
+    bundle_of(collection, [])
+    (collection / "bundle/images.tar.gz").write_bytes(b"one")
+    digest = hashlib.sha256(b"one").hexdigest()
+    (collection / "bundle/SHA256SUMS").write_text(f"{digest}  images.tar.gz\n")
+    bundle.refuse_damaged(collection, "images.tar.gz")
+    (collection / "bundle/images.tar.gz").write_bytes(b"two")
+    with pytest.raises(images.ImagesError, match=r"images\.tar\.gz is damaged"):
+        bundle.refuse_damaged(collection, "images.tar.gz")

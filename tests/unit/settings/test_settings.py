@@ -83,7 +83,7 @@ def test_every_default_is_accepted(name: str) -> None:
         ("app_replicas", "three", "1 to 64"),
         ("exposure_http_port", 0, "1 to 65535"),
         ("exposure_http_port", "65536", "1 to 65535"),
-        ("images_source", "floppy", "auto, registry, archive, packages"),
+        ("images_source", "floppy", "auto, registry, archive, bundle, packages"),
         ("exposure_profile", "staging", "development, production"),
         ("kafka_coordination", "etcd", "kraft, zookeeper"),
         ("exposure_bind", "localhost", "IPv4 address"),

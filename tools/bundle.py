@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+"""Write a bundle: one file from which a host with no network is deployed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
+
+import containers
+import inventories
+import packing
+
+# isort: split
+from ansible_collections.sse.platform.plugins.module_utils.images import bundle
+
+if TYPE_CHECKING:
+    import argparse
+
+TOP = "sse-bundle"  # the directory that the bundle unpacks to
+INSIDE = f"{TOP}/{bundle.DIRECTORY}"
+PLAYBOOK = Path(__file__).with_name("bundle_images.yml")
+
+
+class Asked(TypedDict):
+    """What tools/bundle_images.yml reports."""
+
+    images: list[str]
+    architecture: str
+
+
+def main() -> int:
+    """Collect images, wheels, packages and the checkout, and write them into one file."""
+    parser = containers.parser(become=True)
+    parser.add_argument("file", metavar="FILE", type=Path, help="the bundle, for instance sse-bundle.tar")
+    options = parser.parse_args()
+    target: Path = options.file.absolute()
+    if target.exists():
+        raise SystemExit(f"sse: {target} exists, and a bundle overwrites nothing: remove it, or give another name.")
+    if not target.parent.is_dir():
+        raise SystemExit(f"sse: there is no directory {target.parent}: make it, or give another file.")
+    part = target.with_name(target.name + ".part")
+    try:
+        write(options, part)
+        part.rename(target)
+    except packing.PackingError as error:
+        raise SystemExit(f"sse: {error}") from None
+    except OSError as error:
+        raise SystemExit(f"sse: the bundle could not be written: {error}") from None
+    finally:
+        part.unlink(missing_ok=True)
+    packing.say(f"wrote {target}, {packing.size(target.stat().st_size)}. On the host without network:")
+    sys.stdout.write(f"tar xf {target.name} && cd {TOP} && ./sse up\n")
+    return 0
+
+
+def write(options: argparse.Namespace, part: Path) -> None:
+    """Write the bundle."""
+    host = containers.host(options)
+    with tempfile.TemporaryDirectory(prefix="sse-bundle-") as directory, part.open("wb") as file:
+        work = Path(directory)
+        asked = ask_images(options, work)
+        machine = packing.machine()
+        if asked["architecture"] != machine.architecture:
+            raise packing.PackingError(
+                f"the host is {asked['architecture']} and this machine is {machine.architecture}: "
+                "run ./sse bundle on a machine like the one without network"
+            )
+        packer = packing.Packer(file)
+        packing.say("wheels of Python")
+        for wheel in packing.wheels(containers.ROOT / "requirements.txt", work / "wheels"):
+            packer.add(f"{INSIDE}/wheels/{wheel.name}", wheel)
+        packages = packing.packages(work)
+        if packages:
+            packer.add(f"{INSIDE}/{bundle.PACKAGES}", packages.archive)
+        checkout = packing.checkout(containers.ROOT)
+        for path in checkout:
+            packer.add(f"{TOP}/{path}", containers.ROOT / path)
+        packer.add_bytes(f"{INSIDE}/checkout.sha256", packer.sums(f"{TOP}/", [*filter(is_kept, checkout)]))
+        ids = packing.image_ids(host, asked["images"])
+        packer.add_stream(f"{INSIDE}/{bundle.IMAGES}", packing.saved(host, asked["images"]), "images")
+        told: bundle.Manifest = {
+            "format": bundle.FORMAT,
+            "version": packing.version(containers.ROOT),
+            "commit": packing.commit(containers.ROOT),
+            "made": dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "architecture": machine.architecture,
+            "distribution": machine.distribution,
+            "python": machine.python,
+            "platform": machine.platform,
+            "packages": packages.names if packages else [],
+            "collections": packing.collections(),
+            "images": ids,
+        }
+        packer.add_bytes(f"{INSIDE}/{bundle.MANIFEST}", (json.dumps(told, indent=2) + "\n").encode())
+        inside = [one.removeprefix(f"{INSIDE}/") for one in packer.digests if one.startswith(f"{INSIDE}/")]
+        packer.add_bytes(f"{INSIDE}/{bundle.SUMS}", packer.sums(f"{INSIDE}/", inside))
+        packer.close()
+
+
+def is_kept(name: str) -> bool:
+    """Tell whether a file of the checkout must be the same on the host. Its inventories are the user's to edit."""
+    return not name.startswith("inventory/")
+
+
+def ask_images(options: argparse.Namespace, work: Path) -> Asked:
+    """Have the host get the images that the settings need; return their references, and its architecture."""
+    report = work / "asked.json"
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), str(PLAYBOOK)]
+    command += ["-i", options.inventory or str(inventories.LOCAL), *(["-l", options.limit] if options.limit else [])]
+    command += [word for one in options.extra_vars for word in ("-e", one)]
+    command += ["-e", json.dumps({"asked_report": str(report)}), *(["-K"] if options.ask_become_pass else [])]
+    ended = subprocess.run(command, check=False)
+    if ended.returncode or not report.exists():
+        raise packing.PackingError("the images could not be had: read the message above")
+    return json.loads(report.read_text())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
