@@ -168,6 +168,11 @@ VERBS: dict[str, Verb] = {
             ("destroy --yes -e stack_delete_data=true", "ask nothing; delete its data, secrets and releases, too"),
         ),
         options=(
+            Option(
+                "--engine",
+                "remove the engine, too, if ./sse installed it and only this stack uses it",
+                "docker_remove_engine",
+            ),
             Option("--yes", "do not ask; needed where there is no terminal to ask at", "stack_destroy_confirmed"),
             WAIT,
         ),

@@ -94,6 +94,10 @@ options:
     description: With O(state=absent), also delete data, secrets and releases. They cannot be restored.
     type: bool
     default: false
+  may_be_missing:
+    description: With O(state=absent), whether it is no error that nothing of the stack is on the host.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -250,15 +254,20 @@ def result_of(report: rollout.Report) -> dict[str, Any]:
 def absent(module: AnsibleModule) -> None:
     """Remove every container of the stack."""
     options = module.params
-    removed = removal.tear_down(
-        options["stack"],
-        options["state_directory"],
-        options["parallel"],
-        delete_data=options["delete_data"],
-        check=module.check_mode,
-        run=options["meta"],
-        wait=options["wait"],
-    )
+    try:
+        removed = removal.tear_down(
+            options["stack"],
+            options["state_directory"],
+            options["parallel"],
+            delete_data=options["delete_data"],
+            check=module.check_mode,
+            run=options["meta"],
+            wait=options["wait"],
+        )
+    except removal.NoStackError:
+        if not options["may_be_missing"]:
+            raise
+        removed = removal.Removed([], [], {})
     module.exit_json(
         changed=bool(removed.containers or removed.networks),
         removed=removed.containers,
@@ -287,6 +296,7 @@ def main() -> None:
             "streams": {"type": "list", "elements": "dict", "default": []},
             "verify": {"type": "bool", "default": False},
             "delete_data": {"type": "bool", "default": False},
+            "may_be_missing": {"type": "bool", "default": False},
         },
         required_if=[("state", "present", ["releases"]), ("state", "absent", ["stack"])],
         supports_check_mode=True,
