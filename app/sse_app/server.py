@@ -1,5 +1,7 @@
 """The process: its configuration, its listeners, uvicorn, and a drain that comes before uvicorn's own shutdown."""
 
+import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -49,6 +51,12 @@ class Server(uvicorn.Server):
 
     def _fail(self) -> None:
         self.failed = self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve; from then on SIGUSR1 sends all streams off, and the replica goes on."""
+        await super().startup(sockets)
+        with contextlib.suppress(RuntimeError, ValueError):  # a test serves in a thread, which gets no signals
+            asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self._service.send_off)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close the listeners first, so that nobody comes back to this replica; then end the streams; then the rest."""

@@ -30,6 +30,7 @@ from sse_app.resume.blocks import Blocks
 from sse_app.resume.redis_history import RedisHistory
 from sse_app.resume.resumer import Resumer
 
+SEND_OFF_SECONDS = 1  # NGINX is given two before it is replaced
 logger = logging.getLogger(__name__)
 
 
@@ -38,6 +39,7 @@ class Service:
 
     def __init__(self, settings: Settings, log: Log | None = None) -> None:
         self.settings = settings
+        self._sending_off: asyncio.Task[None] | None = None
         self.on_failure: Callable[[], None] = lambda: None  # called when a background task has failed
         self.metrics = metrics = Metrics()
         log = self.log = log or _log(settings)
@@ -64,6 +66,10 @@ class Service:
         self.hub.draining = True
         self.statistics.tick()
         await self.hub.drain(self.settings.drain_seconds)
+
+    def send_off(self) -> None:
+        """Begin to say bye on every stream, because what is between this replica and its clients goes."""
+        self._sending_off = asyncio.create_task(self.hub.send_off(SEND_OFF_SECONDS), name="send off")
 
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncGenerator[None]:

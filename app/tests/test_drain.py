@@ -40,6 +40,22 @@ def test_sigterm_closes_the_listener_then_says_bye_spread_out_then_ends_with_sta
     assert "Traceback" not in process.process.stderr.read()
 
 
+def test_sigusr1_says_bye_on_every_stream_of_now_and_the_replica_goes_on(process: Process) -> None:
+    streams = [Stream(process.port) for _ in range(20)]
+    cursor = {stream.block().id for stream in streams}.pop()
+    process.process.send_signal(signal.SIGUSR1)
+    byes = [stream.block() for stream in streams]
+    assert {(bye.event, bye.id) for bye in byes} == {("bye", cursor)}
+    assert len({bye.fields[0] for bye in byes}) > 10  # jittered
+    assert all(stream.block() is None for stream in streams)
+    with Client(process.port) as client:
+        body = b'{"channel":"a","data":1}'
+        client.send(f"POST /api/v1/events HTTP/1.1\nHost: x\nContent-Length: {len(body)}", body)
+        assert client.answer().status == 202
+    with Stream(process.port, cursor=cursor) as back:
+        assert back.events(1)[0].data == "1"
+
+
 def test_while_it_drains_open_connections_are_told_to_go_elsewhere() -> None:
     with Replicas() as replica, Client(replica.port) as client, Client(replica.port) as other:
         replica.call(lambda: setattr(replica.service.hub, "draining", True))

@@ -291,9 +291,8 @@ class Hub:
         for subscriber in self.streams:
             subscriber.end()
 
-    async def drain(self, seconds: float) -> None:
-        """End every stream, spread over the given time; cut those that are left after it."""
-        self.draining = True
+    async def send_off(self, seconds: float) -> None:
+        """Say bye on every stream of now, spread over the given time; who comes back is served."""
         streams = list(self.streams)
         random.shuffle(streams)
         loop = asyncio.get_running_loop()
@@ -304,6 +303,12 @@ class Hub:
             late = begun + spread * index / len(streams) - loop.time()
             if late > 0.01:
                 await asyncio.sleep(late)
+
+    async def drain(self, seconds: float) -> None:
+        """End every stream, spread over the given time; cut those that are left after it."""
+        self.draining = True
+        begun = asyncio.get_running_loop().time()
+        await self.send_off(seconds)
         with suppress(TimeoutError):
             async with asyncio.timeout_at(begun + seconds):
                 await self._empty.wait()

@@ -17,6 +17,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.reload import 
 from ansible_collections.sse.platform.plugins.module_utils.deploy.taken_over import in_order, with_takeovers
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.engine.health import check_health
+from ansible_collections.sse.platform.plugins.module_utils.host import processes
 from ansible_collections.sse.platform.plugins.module_utils.model.repair import limits
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import fingerprint
 
@@ -85,6 +86,9 @@ class Applier:
     def order(self, wanted: dict[str, Action]) -> dict[str, set[str]]:
         """Return which containers each one waits for: those that it needs, and the replica before it in a row."""
         after = {name: set(self.containers[name]["after"]) & set(wanted) for name in wanted}
+        for name, action in wanted.items():
+            if action.kind == "reload":  # what it may read of is there then: a proxy gets a server that answers
+                after[name] |= self.made_for(name, wanted)
         rows: dict[str, list[str]] = {}
         for name, action in wanted.items():
             if self.containers[name]["rolling"] and action.changes:
@@ -96,6 +100,26 @@ class Applier:
                 for earlier, later in itertools.pairwise(in_order(row, after)):
                     after[later].add(earlier)
         return after
+
+    def made_for(self, name: str, wanted: dict[str, Action]) -> set[str]:
+        """Return the containers that are created, that a container connects to, and that do not wait for it."""
+        peers = {one["to"].partition(":")[0] for one in self.containers[name].get("reaches", ())}
+        made = {other for other, action in wanted.items() if action.kind == "create"}
+        return {
+            other
+            for other in made
+            if self.containers[other].get("container") in peers and name not in self.needed_by(other)
+        }
+
+    def needed_by(self, name: str) -> set[str]:
+        """Return every container that one waits for, also by way of others."""
+        found: set[str] = set()
+        queue = [name]
+        while queue:
+            new = set(self.containers[queue.pop()]["after"]) & self.containers.keys() - found
+            found |= new
+            queue += new
+        return found
 
     def graph(self, steps: dict[str, Callable[[], None]], after: dict[str, set[str]], parallel: int) -> None:
         """Run steps in parallel, each after those that it waits for. After a failure no new step starts."""
@@ -209,6 +233,7 @@ class Applier:
         """Stop a container, repair it, and start it again. New connections wait meanwhile."""
         name, spec = action.container, self.containers[action.container]
         with held(name, spec):
+            self.farewell(spec)
             self.engine.stop(action.id, spec["stop_timeout"])
             self.repair(action)
             self.engine.start(action.id)
@@ -244,6 +269,7 @@ class Applier:
             raise
         try:
             with held(name, spec):
+                self.farewell(spec)
                 self.exchange(action, made)
         except (ApplyError, EngineError) as error:
             self.engine.remove(made)
@@ -253,6 +279,18 @@ class Applier:
             raise ApplyError(f"{error}\nThe earlier {name} is back and runs.") from error
         self.engine.remove(action.id)
         self.files.loaded.forget(name)
+
+    def farewell(self, spec: Spec) -> None:
+        """Have the containers behind this one say bye on the streams that end with it, so that no client is cut off.
+
+        One of an earlier version that does not know the signal gets none: it would end by it.
+        """
+        wanted = spec.get("farewell", {})
+        for name, other in self.containers.items():
+            if sent := wanted.get(other["container"]):
+                with contextlib.suppress(EngineError):  # it does not run, so it has no stream
+                    if processes.handles(self.engine.inspect(name)["State"]["Pid"], sent):
+                        self.engine.signal(name, sent)
 
     def exchange(self, action: Action, made: str) -> None:
         """Stop the old container, start the new one in its place, and wait until it is healthy."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
@@ -35,6 +36,12 @@ def below(pid: int) -> list[Process]:
                 memory = int(pages[1]) * os.sysconf("SC_PAGESIZE")
                 found.append(Process(child, int(fields[19]), title, memory))
     return found
+
+
+def handles(pid: int, name: str) -> bool:
+    """Tell whether a process has a handler of its own for a signal."""
+    line = next((one for one in read(f"/proc/{pid}/status").splitlines() if one.startswith("SigCgt:")), "SigCgt: 0")
+    return bool(int(line.split()[1], 16) >> (signal.Signals[name] - 1) & 1)
 
 
 def generations(processes: list[Process], seconds: float) -> list[list[Process]]:

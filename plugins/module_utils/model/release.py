@@ -177,7 +177,13 @@ class Names:
         return str(subnet[number])
 
     def address_of(self, short: str, user: str, path: str) -> str:
-        """Return the reserved address of a container on the first network that it shares with another."""
+        """Return the reserved address of a container on the first network that it shares with another.
+
+        A name such as app-9 that nobody has now is a later replica of app-1: its address is eight further.
+        """
+        base, __, number = short.rpartition("-")
+        if short not in self.full and f"{base}-1" in self.full and number.isdigit():
+            return str(ipaddress.ip_address(self.address_of(f"{base}-1", user, path)) + int(number) - 1)
         shared = [name for name in self.networks[user] if name in self.networks.get(short, {})]
         address = self.networks[short][shared[0]] if shared else ""
         if not address:
@@ -212,6 +218,8 @@ def resolve(short: str, declared: Declared, names: Names, references: Mapping[st
     }
     if one.get("reload") is None:
         resolved.pop("reload", None)
+    if not one.get("farewell"):
+        resolved.pop("farewell", None)
     if names.networks6[short]:
         resolved["networks6"] = names.networks6[short]
     return cast("Spec", resolved)  # a test compares the keys with those of Spec

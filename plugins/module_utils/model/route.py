@@ -26,6 +26,9 @@ ROUTE: spec.Fields = {
     "socket_group": (spec.count, None),
     "publishes": (spec.list_of(url_path), []),  # exact paths that store something under an idempotency key
     "publish_seconds": (spec.count, None),
+    "reserves": (spec.list_of(spec.short_name), []),  # containers that may come later: NGINX knows their names already
+    # The signal at which each container ends its streams with a `bye` and goes on: before NGINX is replaced.
+    "farewell": (spec.matching("SIG(HUP|USR1|USR2)", "SIGHUP, SIGUSR1 or SIGUSR2"), None),
 }
 NEEDS = {"streams": "heartbeat_seconds", "sockets": "socket_group", "publishes": "publish_seconds"}
 PARSE = spec.record(ROUTE)

@@ -25,7 +25,7 @@ UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 HOST, GATEWAY = "host.docker.internal", "host-gateway"
 
 # Keys that say how containers relate, not what a container is: changing them recreates nothing.
-RELATIONS = frozenset({"after", "rolling", "reaches", "listens", "reload"})
+RELATIONS = frozenset({"after", "rolling", "reaches", "listens", "reload", "farewell"})
 
 # What a running container takes over when it reloads: its files; and what only this collection reads.
 RELOADED = frozenset({"config", "secrets", "fingerprints", "stop_timeout"})
@@ -258,6 +258,8 @@ DECLARATION: dict[str, tuple[Parser, Any]] = {
     "reaches_host": (list_of(port), []),  # ports of services on the host itself
     # For a service that reads its config and its secrets again at a signal: changing them replaces nothing.
     "reload": (record(RELOAD), None),
+    # Before this container is replaced, these end the streams that pass through it with a `bye`.
+    "farewell": (dict_of(short_name, matching("SIG(HUP|USR1|USR2)", "SIGHUP, SIGUSR1 or SIGUSR2")), {}),
 }
 PARSE_DECLARATION = record(DECLARATION)
 

@@ -89,6 +89,8 @@ class RouteDeclaration(TypedDict):
     socket_group: int | None
     publishes: list[str]
     publish_seconds: int | None
+    reserves: list[str]
+    farewell: str | None
 
 
 SecretKind = Literal["password", "uuid-base64", "certificate", "certificate-key", "given"]
@@ -169,6 +171,7 @@ class _Container(TypedDict):
     reaches: list[Reach]
     reaches_host: list[int]  # ports of services on the host itself
     reload: NotRequired[Reload | None]
+    farewell: NotRequired[dict[str, str]]  # container whose streams end with this one -> the signal that says so
 
 
 class Declaration(_Container):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from typing import Any, cast
 
@@ -40,6 +42,44 @@ def test_a_replica_that_is_down_and_needs_another_one_waits_for_that_all_the_sam
     found = applier({**ROLLING, "a3": {**ROLLING["a3"], "after": ["b"]}, "b": {"after": ["a1"]}})
     after = found.order(replicas(a1="replace", a2="replace", a3="create", b="keep"))
     assert after == {"a1": set(), "a2": {"a3"}, "a3": {"b", "a1"}, "b": {"a1"}}
+
+
+def test_a_proxy_reloads_after_the_replicas_that_its_new_files_name_unless_they_wait_for_it() -> None:
+    reaches = [{"to": "a3:80", "why": "x"}, {"to": "b:80", "why": "x"}]
+    containers = {
+        **{name: {**one, "container": name} for name, one in ROLLING.items()},
+        "b": {"container": "b", "after": ["c"]},
+        "c": {"container": "c", "after": ["proxy"]},
+        "proxy": {"container": "proxy", "reaches": reaches},
+    }
+    after = applier(containers).order(replicas(a3="create", b="create", proxy="reload"))
+    assert after == {"a3": set(), "b": set(), "proxy": {"a3"}}
+
+
+class Signalled:
+    """An engine that keeps which container got which signal."""
+
+    def __init__(self, *running: str) -> None:
+        self.running = running
+        self.sent: list[tuple[str, str]] = []
+
+    def inspect(self, name: str) -> dict[str, Any]:
+        if name not in self.running:
+            raise EngineError(f"no {name}")
+        return {"State": {"Pid": os.getpid()}}
+
+    def signal(self, name: str, sent: str) -> None:
+        self.sent.append((name, sent))
+
+
+def test_streams_behind_a_proxy_get_a_bye_from_each_container_that_runs_and_knows_the_signal() -> None:
+    before = signal.signal(signal.SIGUSR1, lambda *__: None)
+    engine = Signalled("s-a", "s-b")
+    specs = cast("Any", {name: {"container": name[2:]} for name in ("s-a", "s-b", "s-c", "s-proxy")})
+    one = Applier(cast("Any", engine), cast("Any", None), specs)
+    one.farewell(cast("Any", {"farewell": {"a": "SIGUSR1", "b": "SIGUSR2", "c": "SIGUSR1"}}))
+    signal.signal(signal.SIGUSR1, before)
+    assert engine.sent == [("s-a", "SIGUSR1")]
 
 
 def test_new_replicas_start_together() -> None:

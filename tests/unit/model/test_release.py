@@ -58,6 +58,15 @@ def test_short_names_addresses_and_images_are_resolved() -> None:
     assert nginx["image"] == "sse-platform/bb:1"
 
 
+def test_a_replica_that_may_come_later_has_its_address_already() -> None:
+    three = {f"app-{number}": container(address=20 + number) for number in (1, 2, 3)}
+    later = ["app-1", "app-3", "app-9"]
+    hosts = build({**three, "nginx": container(address=10, hosts=later)})["containers"]["sse-nginx"]["hosts"]
+    assert hosts == {"app-1": "10.99.0.21", "app-3": "10.99.0.23", "app-9": "10.99.0.29"}
+    ten = {f"app-{number}": container(address=20 + number) for number in range(1, 11)}
+    assert build({**ten, "nginx": container(address=10, hosts=later)})["containers"]["sse-nginx"]["hosts"] == hosts
+
+
 def test_in_segments_a_container_joins_those_it_names_and_a_bridge_of_its_own_where_it_publishes() -> None:
     one = container(address=11, segments=["data", "ports"], ports=[PORT])
     two = container(address=12, segments=["network", "data"], hosts=["redis"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 from pathlib import Path
@@ -139,6 +140,15 @@ def test_nginx_starts_with_every_replica_down(each: Rendered) -> None:
     for name in replicas:
         assert f"server {name}:8000 " in each.nginx
         assert each.containers["nginx"]["hosts"][name] in each.containers[name]["networks"].values()
+
+
+def test_the_number_of_replicas_is_in_the_config_of_nginx_alone_so_that_it_reloads(each: Rendered) -> None:
+    nginx, first = each.containers["nginx"], each.containers["app-1"]
+    [address] = set(first["networks"].values()) & set(nginx["hosts"].values())
+    later = ipaddress.ip_address(address) + 63
+    assert nginx["hosts"]["app-64"] == str(later)
+    assert len([name for name in nginx["hosts"] if name.startswith("app-")]) == 64
+    assert nginx["farewell"] == {name: "SIGUSR1" for name in each.containers if name.startswith("app-")}
 
 
 def test_every_replica_knows_its_own_name(each: Rendered) -> None:
