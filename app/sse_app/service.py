@@ -17,6 +17,7 @@ from sse_app.fanout.feed import Feed
 from sse_app.fanout.hub import Hub
 from sse_app.fanout.ring import Ring
 from sse_app.http import api, cors
+from sse_app.http.answers import Answers
 from sse_app.http.pause import Pause
 from sse_app.http.publish import Publishes, SchemaCheck
 from sse_app.http.publisher import Publisher
@@ -56,7 +57,8 @@ class Service:
         readiness = Readiness(settings, log, feed, hub, redis, authority, pause)
         framework = api.build(settings, ring, authority, redis, statistics, readiness, metrics, self._lifespan)
         check = _schema_check(settings)
-        publishes = Publishes(settings, authority, limits, check, pause, hub, publisher, metrics, framework)
+        answers = self.answers = Answers(settings, framework)
+        publishes = Publishes(settings, authority, limits, check, pause, hub, publisher, metrics, answers)
         streams = Streams(settings, authority, limits, hub, resumer, metrics, publishes)
         self.application: Application = cors.allow(streams, settings.cors_origins)
         self._gauges(ring, readiness)

@@ -54,6 +54,11 @@ class Access:
         if not self.principal.subscribe.names():
             raise Problem(403, "this credential may not subscribe to anything")
 
+    def require_publisher(self) -> None:
+        """Raise Problem 403 for a principal without any right to publish, before its body is read."""
+        if not self.principal.publish.names():
+            raise Problem(403, "this credential may not publish anything")
+
     @property
     def publisher(self) -> str:
         """The name that a publish rate counts by: the principal's, or the address where authorization is off."""

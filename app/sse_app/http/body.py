@@ -2,17 +2,20 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from typing import NoReturn
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
+from pydantic_core import InitErrorDetails
 
 from sse_app.base.asgi import Receive, Scope, header_values
 from sse_app.base.event import Event
-from sse_app.base.json_value import Json, no_duplicates
+from sse_app.base.json_value import Json, JsonObject, no_duplicates
 from sse_app.base.problem import Problem
 
 _BODY_SECONDS = 15.0  # for a whole body of at most SSE_MAX_BODY_BYTES
-_BATCH: TypeAdapter[list[Event]] = TypeAdapter(list[Event])
+_ERRORS = 10  # that an answer names; validation stops there, so that no body costs more than its parsing
+_NAME = 200  # characters of an unknown name that an answer quotes
 
 
 async def read(scope: Scope, receive: Receive, limit: int) -> bytes:
@@ -40,17 +43,41 @@ def events(body: bytes, limit: int) -> list[Event]:
     """The events of a body that holds one event or a list; raises Problem with the fields that are wrong."""
     try:
         document: Json = json.loads(body.decode(), parse_constant=_no_constant, object_pairs_hook=no_duplicates)
-        found = _BATCH.validate_python(document if isinstance(document, list) else [document])
     except RecursionError as error:
         raise Problem(400, "the body is nested too deeply") from error
-    except ValidationError as error:
-        fields = [{"field": ".".join(map(str, item["loc"])), "detail": item["msg"]} for item in error.errors()[:10]]
-        raise Problem(422, f"{fields[0]['field']}: {fields[0]['detail']}", errors=fields) from error
     except ValueError as error:
         raise Problem(400, f"the body is not JSON: {error}") from error
-    if not 1 <= len(found) <= limit:
-        raise Problem(422, f"a batch: expected 1 to {limit} events, found {len(found)}")
+    items = document if isinstance(document, list) else [document]
+    if not 1 <= len(items) <= limit:
+        raise Problem(422, f"a batch: expected 1 to {limit} events, found {len(items)}")
+    return _validated(items)
+
+
+def _validated(items: Sequence[Json]) -> list[Event]:
+    found: list[Event] = []
+    wrong: list[JsonObject] = []
+    for index, item in enumerate(items):
+        try:
+            if isinstance(item, dict) and len(item) > len(Event.model_fields):
+                raise _unknown(item)
+            found.append(Event.model_validate(item))
+        except ValidationError as error:
+            errors = error.errors(include_url=False, include_context=False, include_input=False)
+            wrong += [
+                {"field": ".".join(map(str, (index, *one["loc"])))[:_NAME], "detail": one["msg"]} for one in errors
+            ]
+            if len(wrong) >= _ERRORS:
+                break
+    if wrong:
+        raise Problem(422, f"{wrong[0]['field']}: {wrong[0]['detail']}", errors=wrong[:_ERRORS])
     return found
+
+
+def _unknown(item: JsonObject) -> ValidationError:
+    """The errors of an event with too many names; pydantic would list each of the thousands that a body can hold."""
+    names = [name for name in item if name not in Event.model_fields][:_ERRORS]
+    lines = [InitErrorDetails(type="extra_forbidden", loc=(name,), input=None) for name in names]
+    return ValidationError.from_exception_data("Event", lines)
 
 
 def _no_constant(name: str) -> NoReturn:

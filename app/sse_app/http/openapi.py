@@ -48,7 +48,7 @@ _SAID = {
     413: "The body, or what would be stored, is over the limit.",
     422: "The body is JSON but not an event, or the key was used before with another body. Nothing was stored.",
     429: "The publisher is over its rate; Retry-After says when to try again. Nothing was stored.",
-    503: "Repeat with the same Idempotency-Key: publishing is paused, or the outcome is unknown.",
+    503: "To a publish: it is paused, or the outcome is unknown; repeat it with the same key. To a page: try again.",
 }
 
 _STREAM = f"""retry: 1840

@@ -70,6 +70,7 @@ class Publishes:
             raise
         try:
             access = self.authority.access(scope)
+            access.require_publisher()
             key = _key(scope)
             events = body.events(await body.read(scope, receive, settings.max_body_bytes), settings.max_batch_events)
             access.require("publish", exactly(one.channel for one in events))

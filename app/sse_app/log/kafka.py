@@ -1,4 +1,7 @@
-"""The log kept by Kafka: one topic with one partition, written with acks=all, read without a consumer group."""
+"""The log kept by Kafka: one topic with one partition, written with acks=all, read without a consumer group.
+
+No exception of the library leaves this module: each becomes one of log/interface.py.
+"""
 
 import asyncio
 import importlib
@@ -59,7 +62,9 @@ class KafkaLog:
             async with asyncio.timeout(2 * _ANSWER_SECONDS):
                 await admin.start()
                 await self._prepare(admin)
-        except (_errors.KafkaError, OSError, TimeoutError) as error:
+        except LogUnavailableError:
+            raise
+        except Exception as error:
             raise LogUnavailableError(_described(error)) from error
         finally:
             self._dispose(admin.close)
@@ -137,7 +142,7 @@ class KafkaLog:
                     self._dispose(reader.stop)
                 if isinstance(error, _errors.OffsetOutOfRangeError):
                     raise OutOfRangeError(str(error)) from error
-                if isinstance(error, (_errors.KafkaError, OSError, TimeoutError)):
+                if isinstance(error, Exception) and not isinstance(error, (OutOfRangeError, LogUnavailableError)):
                     raise LogUnavailableError(_described(error)) from error
                 raise
 
@@ -147,7 +152,7 @@ class KafkaLog:
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 consumer = await self._consumer()
-        except (_errors.KafkaError, OSError, TimeoutError) as error:
+        except Exception as error:
             raise LogUnavailableError(_described(error)) from error
         try:
             consumer.seek(self._partition, offset)
@@ -184,23 +189,13 @@ class KafkaLog:
         producer = None
         try:
             producer = await self._producer_ready()
-            if len(drafts) == 1:
-                draft = drafts[0]
-                sent = await producer.send(
-                    self._settings.topic, draft.data, draft.channel.encode(), partition=0, headers=_headers(draft)
-                )
-            else:
-                batch = producer.create_batch()
-                for draft in drafts:
-                    key = draft.channel.encode()
-                    if batch.append(timestamp=None, key=key, value=draft.data, headers=_headers(draft)) is None:
-                        raise TooLargeError(f"the batch takes more than {self._max_batch} bytes in Kafka")
-                batch.close()
-                sent = await producer.send_batch(batch, self._settings.topic, partition=0)
+            sent = await self._send(producer, drafts)
             offset: int = (await sent).offset
         except _errors.MessageSizeTooLargeError as error:
             raise TooLargeError("Kafka refuses a batch of this size") from error
-        except (_errors.KafkaError, OSError) as error:
+        except TooLargeError:
+            raise
+        except Exception as error:  # also a KeyError: of aiokafka, for those who wait in a producer that is discarded
             self._discard(producer)
             raise LogUnavailableError(_described(error)) from error
         except asyncio.CancelledError:
@@ -209,6 +204,20 @@ class KafkaLog:
         if offset < 0:
             raise LogUnavailableError("Kafka acknowledged without an offset")
         return offset
+
+    async def _send(self, producer: Any, drafts: Sequence[Draft]) -> Any:
+        """Hand records to the producer; return a future of what the broker says of the first."""
+        topic = self._settings.topic
+        if len(drafts) == 1:
+            [draft] = drafts
+            return await producer.send(topic, draft.data, draft.channel.encode(), partition=0, headers=_headers(draft))
+        batch = producer.create_batch()
+        for draft in drafts:
+            key = draft.channel.encode()
+            if batch.append(timestamp=None, key=key, value=draft.data, headers=_headers(draft)) is None:
+                raise TooLargeError(f"the batch takes more than {self._max_batch} bytes in Kafka")
+        batch.close()
+        return await producer.send_batch(batch, topic, partition=0)
 
     async def _producer_ready(self) -> Any:
         async with self._producer_lock:
@@ -297,7 +306,7 @@ class _KafkaTail:
                     end = (await self._consumer.end_offsets([self._partition]))[self._partition]
         except _errors.OffsetOutOfRangeError as error:
             raise OutOfRangeError(str(error)) from error
-        except (_errors.KafkaError, OSError, TimeoutError) as error:
+        except Exception as error:
             raise LogUnavailableError(_described(error)) from error
         return Fetched(records, self._unbroken(), end)
 
@@ -340,5 +349,7 @@ def _is_text(value: bytes) -> bool:
     return True
 
 
-def _described(error: BaseException) -> str:
-    return f"Kafka: {error}" if str(error) else f"Kafka: {type(error).__name__}"
+def _described(error: Exception) -> str:
+    if isinstance(error, (_errors.KafkaError, OSError)) and str(error):
+        return f"Kafka: {error}"
+    return f"Kafka: {type(error).__name__} {error}".rstrip()

@@ -28,6 +28,18 @@ _BATCH = 200  # records per round trip
 _BATCH_BYTES = 2**19  # of their frames: about 2 ms of Redis' time
 _RETRY_SECONDS = 1.0
 _ANSWER_SECONDS = 2.0  # a Redis that takes longer counts as away
+# The newest members of a channel, the newest first: KEYS[1]; how many, their bytes, and an offset or "+inf" above them.
+_PAGE = """
+local last = redis.call('ZCOUNT', KEYS[1], '-inf', ARGV[3]) - 1
+local found, size = {}, 0
+for rank = last, math.max(0, last - ARGV[1] + 1), -1 do
+  local member = redis.call('ZRANGE', KEYS[1], rank, rank)[1]
+  size = size + #member
+  if size > tonumber(ARGV[2]) and #found > 0 then break end
+  found[#found + 1] = member
+end
+return found
+"""
 _QUIET_SECONDS = 5.0  # after this time without a write Redis is asked whether it is alive
 logger = logging.getLogger(__name__)
 
@@ -82,15 +94,20 @@ class RedisHistory:
         """The sequence of the newest records; None while Redis does not answer."""
         return self._sequence if self.state == "ok" else None
 
-    async def read(self, channel: str, limit: int) -> list[dict[str, str]] | None:
-        """The newest events of a channel, oldest first; None while Redis does not answer."""
+    async def read(self, channel: str, limit: int, size: int, before: int | None) -> list[dict[str, str]] | None:
+        """The newest events of a channel, oldest first; None while Redis does not answer.
+
+        :param size: of their text together, in bytes; one event is given where even that takes more
+        :param before: an offset; only events below it are given
+        """
         if self.state != "ok":
             return None
+        below = "+inf" if before is None else f"({before}"
         try:
-            members = await self._client.zrange(self._key(channel), -limit, -1)
+            members = await self._client.eval(_PAGE, 1, self._key(channel), limit, size, below)
         except (RedisError, OSError):
             return None
-        return [json.loads(member) for member in members]
+        return [json.loads(member) for member in reversed(members)]
 
     async def run(self) -> None:
         """Write for ever."""

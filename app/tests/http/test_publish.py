@@ -128,3 +128,28 @@ def test_one_event_is_bounded_by_what_it_takes_of_a_stream(channel: str) -> None
         replica.publish({"channel": channel, "data": "\r\n" * 200})
         assert [len(block.data or "") for block in stream.events(2)] == [len(fits), 200]
         assert replica.service.metrics.publishes["too_large"] == 5
+
+
+WIDE = b"[" + b"0," * 9_000 + b"0]"
+NAMES = b"{" + b",".join(b'"n%d":0' % n for n in range(1_900)) + b"}"
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (WIDE, "a batch: expected 1 to 50 events, found 9001"),
+        (NAMES, "0.n0: Extra inputs are not permitted"),
+        (b"[" + b"{}," * 49 + b"{}]", "0.channel: Field required"),
+    ],
+)
+def test_a_body_of_many_mistakes_is_refused_for_its_first_ten(replica: Replicas, body: bytes, detail: str) -> None:
+    """One of 256 KB held the loop for more than a second while every mistake was listed."""
+    answer = replica.post(body)
+    assert (answer.status, answer.json["detail"]) == (422, detail)
+    assert len(answer.json.get("errors", [])) in (0, 10)
+
+
+def test_a_name_as_long_as_the_body_is_not_sent_back(replica: Replicas) -> None:
+    answer = replica.post({"x" * 15_000: 1, "channel": "a", "data": 1})
+    assert answer.status == 422
+    assert len(answer.body) < 1_000

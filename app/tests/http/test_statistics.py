@@ -66,6 +66,14 @@ def test_one_watcher_too_many_is_sent_elsewhere_by_200_and_retry() -> None:
         assert answer.body.count(b"\n") == 2
 
 
+def test_one_address_holds_a_quarter_of_the_places_for_watchers() -> None:
+    with Replicas(max_stats_streams=8) as replica, ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(watching(replica)).block()
+        answer = fetch(f"http://127.0.0.1:{replica.port}{PATH}")
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+
+
 def test_a_drain_says_bye_to_watchers_and_ends_their_streams() -> None:
     with Replicas() as replica, watching(replica) as watch:
         watch.block()

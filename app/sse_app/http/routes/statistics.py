@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 
@@ -60,13 +61,14 @@ class Stats(BaseModel):
 
 
 class Statistics:
-    """Counts for everybody, and streams to at most SSE_MAX_STATS_STREAMS watchers."""
+    """Counts for everybody, and streams to at most SSE_MAX_STATS_STREAMS watchers, a quarter of them at one address."""
 
     def __init__(
         self, settings: Settings, hub: Hub, feed: Feed, log: Log, redis_history: RedisHistory, metrics: Metrics
     ) -> None:
         self.settings = settings
-        self.watchers = 0
+        self._watchers: Counter[str] = Counter()  # by address
+        self._most_of_one = max(1, settings.max_stats_streams // 4)
         self._hub = hub
         self._feed = feed
         self._log = log
@@ -76,6 +78,11 @@ class Statistics:
         self._watched = asyncio.Event()
         self._frame = b""
         self._moved: asyncio.Future[None] | None = None
+
+    @property
+    def watchers(self) -> int:
+        """The streams that are open now."""
+        return self._watchers.total()
 
     def now(self) -> Stats:
         """The present statistics."""
@@ -102,21 +109,27 @@ class Statistics:
             await asyncio.sleep(_TICK_SECONDS)
             self.tick()
 
-    def watch(self, access_end: Callable[[], AccessEnd | None]) -> Response:
+    def watch(self, address: str, access_end: Callable[[], AccessEnd | None]) -> Response:
         """A stream of statistics; where this replica cannot serve one now, the short answer that a stream then gets.
 
         :param access_end: returns why the access of the watcher ended, or None while it is valid
         """
-        if self._hub.draining or self.watchers >= self.settings.max_stats_streams:
+        full = self.watchers >= self.settings.max_stats_streams or self._watchers[address] >= self._most_of_one
+        if self._hub.draining or full:
             return Response(event_stream.retry_only(self._retry()), headers={**HEADERS, "connection": "close"})
-        return _Watching(self, access_end)
+        return _Watching(self, address, access_end)
 
-    def count(self, change: int) -> None:
-        """Take note that a watcher has come (1) or gone (-1)."""
-        self.watchers += change
-        if self.watchers:
-            self._watched.set()
-        else:
+    def come(self, address: str) -> None:
+        """Take note of a new watcher."""
+        self._watchers[address] += 1
+        self._watched.set()
+
+    def leave(self, address: str) -> None:
+        """Take note that a watcher has gone."""
+        self._watchers[address] -= 1
+        if not self._watchers[address]:
+            del self._watchers[address]
+        if not self._watchers:
             self._watched.clear()
 
     async def frames(self, access_end: Callable[[], AccessEnd | None]) -> AsyncIterator[bytes]:
@@ -146,9 +159,10 @@ class Statistics:
 class _Watching(StreamingResponse):
     """The stream of one watcher; it is cut when nobody reads it for SSE_SLOW_READER_SECONDS."""
 
-    def __init__(self, statistics: Statistics, access_end: Callable[[], AccessEnd | None]) -> None:
+    def __init__(self, statistics: Statistics, address: str, access_end: Callable[[], AccessEnd | None]) -> None:
         super().__init__(statistics.frames(access_end), headers=HEADERS)
         self._statistics = statistics
+        self._address = address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         seconds = self._statistics.settings.slow_reader_seconds
@@ -157,7 +171,7 @@ class _Watching(StreamingResponse):
             async with asyncio.timeout(seconds):
                 await send(message)
 
-        self._statistics.count(1)
+        self._statistics.come(self._address)
         try:
             await super().__call__(scope, receive, bounded)
         except TimeoutError:
@@ -166,7 +180,7 @@ class _Watching(StreamingResponse):
                 connection.transport.abort()
                 await receive()  # until the server has noticed
         finally:
-            self._statistics.count(-1)
+            self._statistics.leave(self._address)
 
 
 def router(authority: Authority, statistics: Statistics) -> APIRouter:
@@ -185,7 +199,7 @@ def router(authority: Authority, statistics: Statistics) -> APIRouter:
         require_chunks(request.scope)
         access = authority.access(request.scope)
         access.require_reader()
-        return statistics.watch(partial(authority.access_end, access.principal))
+        return statistics.watch(access.address, partial(authority.access_end, access.principal))
 
     _ = stats, watch
     return made

@@ -1,0 +1,91 @@
+"""Large answers: bounded by bytes, few at once, and cut where nobody reads them."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import pytest
+from sse_harness import Client, Replicas, eventually
+
+from sse_app.http import answers
+from sse_app.http.answers import PAGE_BYTES
+
+EVENT = "x" * 125_000
+
+
+@pytest.fixture(scope="module")
+def full() -> Replicas:
+    """A replica whose channel `big` holds 40 events of 125 KB."""
+    with Replicas(slow_reader_seconds=1) as replicas:
+        for n in range(40):
+            replicas.publish({"channel": "big", "data": f"{n:02}{EVENT}"})
+        yield replicas
+
+
+def history(replicas: Replicas, query: str) -> list[str]:
+    found = replicas.get(f"/api/v1/channels/big/history?{query}")
+    assert found.status == 200, found
+    return [event["data"][:2] for event in found.json["events"]]
+
+
+def test_a_page_of_history_has_a_bound_in_bytes_and_leads_to_the_page_before(full: Replicas) -> None:
+    found: list[str] = []
+    query, pages = "limit=1000", 0
+    while page := full.get(f"/api/v1/channels/big/history?{query}").json:
+        if not page["events"]:
+            break
+        assert sum(len(event["data"]) for event in page["events"]) <= PAGE_BYTES
+        found = [event["data"][:2] for event in page["events"]] + found
+        query, pages = f"limit=1000&before={page['before']}", pages + 1
+    assert found == [f"{n:02}" for n in range(40)]
+    assert pages == 5
+
+
+def test_a_page_before_an_id_that_memory_no_longer_holds_is_empty(full: Replicas) -> None:
+    assert history(full, "before=0-00000000") == []
+
+
+def test_an_id_that_is_none_is_refused_by_name(full: Replicas) -> None:
+    answer = full.get("/api/v1/channels/big/history?before=yesterday")
+    assert (answer.status, answer.json["detail"]) == (400, "before: 'yesterday' is not an id of an event")
+
+
+def test_channels_come_in_pages_in_the_order_of_their_names() -> None:
+    with Replicas(max_batch_events=500) as replicas:
+        for start in range(0, 2500, 500):
+            replicas.publish(*({"channel": f"c{n:04}", "data": 1} for n in range(start, start + 500)))
+        names: list[str] = []
+        path = "/api/v1/channels"
+        while path:
+            page = replicas.get(path).json
+            assert len(page["channels"]) <= 1000
+            names += page["channels"]
+            path = f"/api/v1/channels?after={page['next']}" if "next" in page else ""
+        assert names == [f"c{n:04}" for n in range(2500)]
+
+
+def test_answers_that_nobody_reads_are_few_and_are_cut_and_others_get_theirs_after(full: Replicas) -> None:
+    """120 of these at once took three replicas of 384 MB down within two seconds."""
+    with ExitStack() as stack:
+        for _ in range(120):
+            client = stack.enter_context(Client(full.port, receive_buffer=4096))
+            client.send("GET /api/v1/channels/big/history?limit=1000 HTTP/1.1\nHost: x")
+        held = full.service.answers.held
+        eventually(lambda: held.total() > 0)
+        assert held.total() <= answers.AT_ONCE
+        assert max(held.values()) <= answers.PER_ADDRESS
+        assert full.get("/health/ready").status == 200  # small answers never wait
+        assert full.post({"channel": "small", "data": 1}).status == 202
+        eventually(lambda: not held.total(), 30)
+    assert history(full, "limit=1") == ["39"]
+
+
+def test_one_address_leaves_places_for_others_and_a_full_replica_says_when_to_try_again(full: Replicas) -> None:
+    held = full.service.answers.held
+    full.call(lambda: held.update({"10.0.0.1": answers.PER_ADDRESS}))
+    assert history(full, "limit=1") == ["39"]
+    full.call(lambda: held.update({"10.0.0.2": answers.AT_ONCE}))
+    refused = full.get("/api/v1/channels")
+    assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+    full.call(held.clear)
+    assert full.get("/api/v1/channels").status == 200
