@@ -30,7 +30,7 @@ def test_whatever_a_producer_raises_the_outcome_is_unknown(error: Exception, mon
         log = KafkaLog(Settings(kafka_brokers="127.0.0.1:1"))
         monkeypatch.setattr(log, "_producer", raising(error))
         monkeypatch.setattr(log, "_discard", lambda _: None)
-        with pytest.raises(LogUnavailableError, match=type(error).__name__ if not isinstance(error, OSError) else ""):
+        with pytest.raises(LogUnavailableError, match="Kafka: "):
             await log.append([DRAFT])
 
     asyncio.run(run())
