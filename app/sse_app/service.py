@@ -13,6 +13,7 @@ from sse_app.access.limits import Limits
 from sse_app.base.asgi import Application
 from sse_app.base.metrics import Metrics
 from sse_app.base.settings import Settings
+from sse_app.fanout.backlog import Backlog, Filters
 from sse_app.fanout.feed import Feed
 from sse_app.fanout.hub import Hub
 from sse_app.fanout.ring import Ring
@@ -45,7 +46,9 @@ class Service:
         self.metrics = metrics = Metrics()
         log = self.log = log or _log(settings)
         ring = Ring(settings.ring_events, settings.ring_bytes)
-        hub = self.hub = Hub(ring, metrics, settings.heartbeat_seconds)
+        backlog = Backlog(settings.backlog_bytes, settings.send_buffer_bytes)
+        filters = Filters(settings.backlog_bytes // 2)
+        hub = self.hub = Hub(ring, metrics, settings.heartbeat_seconds, backlog, filters)
         redis = self.redis_history = RedisHistory(settings)
         feed = self.feed = Feed(settings, log, hub, metrics, redis.offer, redis.forget)
         resumer = Resumer(settings, log, feed, hub, Blocks(log, feed, hub, redis), metrics)
@@ -109,6 +112,7 @@ class Service:
     def _gauges(self, ring: Ring, readiness: Readiness) -> None:
         gauge, redis = self.metrics.gauge, self.redis_history
         gauge("sse_subscribers", "Streams open now", lambda: len(self.hub.streams))
+        gauge("sse_backlog_bytes", "Bytes that slow readers have not taken", lambda: self.hub.backlog.bytes)
         gauge("sse_ring_events", "Records held in memory for resumes", lambda: len(ring))
         gauge("sse_ring_bytes", "Bytes of their frames", lambda: ring.bytes)
         gauge("sse_ring_seconds", "Age of the oldest of them: how far back memory alone resumes", lambda: ring.seconds)

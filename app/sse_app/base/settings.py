@@ -97,6 +97,7 @@ class Settings(BaseModel):
     ring_bytes: int = Field(32 * 2**20, ge=2**16, le=4 * 2**30)
     write_buffer_bytes: int = Field(262_144, ge=4096, le=16 * 2**20, description="after which a stream is slow")
     send_buffer_bytes: int = Field(65_536, ge=4096, le=4 * 2**20, description="SO_SNDBUF of a connection")
+    backlog_bytes: int = Field(64 * 2**20, ge=2**20, le=4 * 2**30, description="that all slow streams hold together")
     slow_reader_seconds: float = Field(30, ge=1, le=600)
     hold_seconds: float = Field(10, ge=0.1, le=60, description="for a cursor that is ahead of this replica")
     drain_seconds: float = Field(5, ge=0, le=300)

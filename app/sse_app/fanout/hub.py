@@ -15,6 +15,7 @@ from typing import get_args
 from sse_app.base.channels import Filter, prefixes_of
 from sse_app.base.metrics import Metrics
 from sse_app.fanout import event_stream
+from sse_app.fanout.backlog import Backlog, Filters
 from sse_app.fanout.event_stream import Heartbeat
 from sse_app.fanout.ring import Ring
 from sse_app.fanout.socket_writer import CLOSED, SocketWriter, chunk, send
@@ -28,8 +29,12 @@ SWEEP_WRITES = 500  # about 4 ms of writes before publishers and new streams get
 class Hub:
     """All streams of this replica."""
 
-    def __init__(self, ring: Ring, metrics: Metrics, heartbeat_seconds: int) -> None:
+    def __init__(
+        self, ring: Ring, metrics: Metrics, heartbeat_seconds: int, backlog: Backlog, filters: Filters
+    ) -> None:
         self.ring = ring
+        self.backlog = backlog
+        self.filters = filters
         self.position = 0  # every live subscriber has been given everything below it that it wants
         self.open = False  # whether streams are served: the ring is filled, and its head names a real record
         self.draining = False
@@ -52,6 +57,7 @@ class Hub:
     def add(self, subscriber: Subscriber, generation: int) -> None:
         """Count a stream in whose cursor was checked in that ring generation; it gets heartbeats from now on."""
         self.streams.add(subscriber)
+        subscriber.wanted = self.filters.add(subscriber.wanted)
         self._empty.clear()
         # One position behind the hand: the first heartbeat comes after a whole turn.
         subscriber.slot = self._hand - 1 if self._hand else len(self._wheel) - 1
@@ -63,6 +69,7 @@ class Hub:
         """Forget a stream."""
         self.leave(subscriber)
         self.streams.discard(subscriber)
+        self.filters.remove(subscriber.wanted)
         self._wheel[subscriber.slot].pop(subscriber, None)
         if not self.streams:
             self._empty.set()
@@ -79,7 +86,6 @@ class Hub:
         group.members[subscriber] = None
         group.order = None  # a member has come or gone
         subscriber.place = -1  # it takes no part in a sweep that has begun
-        subscriber.wanted = group.wanted  # one object for all equal filters, to save memory
         subscriber.group, subscriber.live, subscriber.cursor = group, True, self.position - 1
 
     def leave(self, subscriber: Subscriber) -> None:

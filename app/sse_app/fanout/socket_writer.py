@@ -8,16 +8,20 @@ whole (a full buffer, a broken connection) goes to the transport, which has its 
 import asyncio
 import os
 
+from sse_app.fanout.backlog import Backlog
+
 CLOSED = -1  # no descriptor: write(2) refuses it
 
 
 class SocketWriter:
     """Of one connection. Everything that a stream writes goes through it, so that nothing overtakes the transport."""
 
-    __slots__ = ("_descriptor", "_transport", "held")
+    __slots__ = ("_backlog", "_descriptor", "_transport", "held", "slow")
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def __init__(self, transport: asyncio.Transport, backlog: Backlog) -> None:
         self._transport = transport
+        self._backlog = backlog
+        self.slow = False  # cut because its reader was
         encrypts = transport.get_extra_info("sslcontext") is not None
         self._descriptor: int = CLOSED if encrypts else transport.get_extra_info("socket").fileno()
         self.held = True  # whether the transport may hold something: at first, the head of the answer
@@ -37,10 +41,22 @@ class SocketWriter:
             data = data[sent:]
         self.held = True
         self._transport.write(data)
+        self._backlog.hold(self, len(data))
 
     def close(self) -> None:
         """Forget the socket: once the transport has said that it is lost, another connection may get its number."""
         self._descriptor, self.held = CLOSED, True
+        self._backlog.forget(self)
+
+    @property
+    def size(self) -> int:
+        """Bytes that the transport holds."""
+        return self._transport.get_write_buffer_size()
+
+    def cut(self) -> None:
+        """Cut the connection of a reader that is too slow for the memory there is."""
+        self.slow = True
+        self.abort()
 
     def abort(self) -> None:
         """Cut the connection."""

@@ -94,7 +94,9 @@ class Streams:
         await answer(send, 200, {**HEADERS, "connection": "close"}, body)
 
     async def _begin(self, request: StreamRequest) -> Start:
-        if self.hub.draining or not self.hub.open or len(self.hub.streams) >= self.settings.max_streams:
+        hub = self.hub
+        full = len(hub.streams) >= self.settings.max_streams or not hub.filters.admits(request.wanted)
+        if hub.draining or not hub.open or full:
             raise LaterError
         return await self.resumer.start(request.last_event_id)
 
@@ -108,7 +110,7 @@ class Streams:
         output: Output
         if connection is not None:
             try:
-                output = DirectOutput(connection, scope, subscriber, self.settings)
+                output = DirectOutput(connection, scope, subscriber, self.settings, hub.backlog)
             except RuntimeError:  # the client left while its cursor was looked up
                 return
             self.metrics.streams["direct"] += 1
@@ -205,6 +207,8 @@ class Streams:
 
 def _why(subscriber: Subscriber) -> StreamEnd:
     """Why a stream ends that may not be written to."""
+    if subscriber.writer is not None and subscriber.writer.slow:
+        return "slow"
     if subscriber.lost:
         return "client"
     if subscriber.ending:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from sse_app.base.asgi import Receive, Scope, Send
 from sse_app.base.settings import Settings
 from sse_app.fanout import event_stream
+from sse_app.fanout.backlog import Backlog
 from sse_app.fanout.hub import Hub
 from sse_app.fanout.socket_writer import SocketWriter, chunk
 from sse_app.fanout.subscriber import Subscriber
@@ -23,14 +24,16 @@ def connection_of(scope: Scope) -> StreamProtocol | None:
 class DirectOutput:
     """Writes to the socket of the connection; while live, the hub does so in its sweeps."""
 
-    def __init__(self, connection: StreamProtocol, scope: Scope, subscriber: Subscriber, settings: Settings) -> None:
+    def __init__(
+        self, connection: StreamProtocol, scope: Scope, subscriber: Subscriber, settings: Settings, backlog: Backlog
+    ) -> None:
         """RuntimeError where the client has already left."""
         self._connection = connection
         self._scope = scope
         self._subscriber = subscriber
         transport = connection.transport
         transport.set_write_buffer_limits(high=settings.write_buffer_bytes)
-        self._writer = SocketWriter(transport)
+        self._writer = SocketWriter(transport, backlog)
         made: socket.socket = transport.get_extra_info("socket")
         if made.family == socket.AF_UNIX:  # it inherits nothing from its listener
             made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.send_buffer_bytes)

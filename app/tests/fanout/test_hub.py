@@ -15,6 +15,7 @@ import pytest
 from sse_app.base.channels import parse
 from sse_app.base.metrics import Metrics
 from sse_app.fanout import hub as hub_module
+from sse_app.fanout.backlog import Backlog, Filters
 from sse_app.fanout.hub import Hub
 from sse_app.fanout.ring import Entry, Ring
 from sse_app.fanout.socket_writer import CLOSED, chunk
@@ -36,7 +37,7 @@ async def test_each_subscriber_gets_each_matching_event_once_and_in_order(
     monkeypatch.setattr(hub_module, "SWEEP_RECORDS", 4)
     chance = random.Random(seed)
     ring = Ring(10_000, 2**30)
-    hub = Hub(ring, Metrics(), heartbeat_seconds=15)
+    hub = Hub(ring, Metrics(), heartbeat_seconds=15, backlog=Backlog(2**30, 0), filters=Filters(2**30))
     hub.open = True
     written: dict[Subscriber, list[bytes]] = {}
 
@@ -95,7 +96,7 @@ async def test_each_subscriber_gets_each_matching_event_once_and_in_order(
 
 
 async def test_a_filter_without_subscribers_leaves_nothing_behind() -> None:
-    hub = Hub(Ring(10, 2**20), Metrics(), heartbeat_seconds=15)
+    hub = Hub(Ring(10, 2**20), Metrics(), heartbeat_seconds=15, backlog=Backlog(2**30, 0), filters=Filters(2**30))
     for names in FILTERS:
         subscriber = Subscriber(parse(names), -1, "id")
         hub.add(subscriber, hub.generation)
@@ -107,7 +108,7 @@ async def test_a_filter_without_subscribers_leaves_nothing_behind() -> None:
 
 async def test_a_transport_that_refuses_a_write_costs_nobody_else_the_event() -> None:
     ring = Ring(100, 2**20)
-    hub = Hub(ring, Metrics(), heartbeat_seconds=1)
+    hub = Hub(ring, Metrics(), heartbeat_seconds=1, backlog=Backlog(2**30, 0), filters=Filters(2**30))
     hub.open = True
     written: list[list[bytes]] = [[], [], []]
 

@@ -18,6 +18,7 @@ from sse_harness import Replicas, Stream, eventually
 from sse_app.base.channels import parse
 from sse_app.base.metrics import Metrics
 from sse_app.fanout import hub as hub_module
+from sse_app.fanout.backlog import Backlog, Filters
 from sse_app.fanout.hub import Hub
 from sse_app.fanout.ring import Entry, Ring
 from sse_app.fanout.socket_writer import CLOSED, SocketWriter, chunk, send
@@ -58,7 +59,7 @@ def test_every_byte_comes_once_and_in_order_however_little_the_socket_takes(
 
     async def run() -> None:
         async with connection() as (transport, theirs):
-            wire = SocketWriter(transport)
+            wire = SocketWriter(transport, Backlog(2**30, 0))
             written, read = bytearray(), bytearray()
             for n in range(1_000):
                 data = b"%d " % n * chance.randrange(1, 2_000)
@@ -85,7 +86,7 @@ def test_every_byte_comes_once_and_in_order_however_little_the_socket_takes(
 def test_what_the_transport_holds_is_not_overtaken(loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
     async def run() -> None:
         async with connection() as (transport, theirs):
-            wire = SocketWriter(transport)
+            wire = SocketWriter(transport, Backlog(2**30, 0))
             transport.write(b"a" * 1_000_000)  # more than the socket takes
             read = bytearray(theirs.recv(1 << 16))  # now it would take some
             wire.write(b"b")
@@ -112,7 +113,7 @@ def test_sweeps_and_heartbeats_reach_each_of_a_group_in_one_order_however_it_rea
             readers: dict[socket.socket, bytearray] = {}
             for _ in range(3):
                 transport, theirs = await stack.enter_async_context(connection())
-                live(hub, SocketWriter(transport))
+                live(hub, SocketWriter(transport, Backlog(2**30, 0)))
                 readers[theirs] = bytearray()
             expected = bytearray(FIRST)
             for n in range(300):
@@ -142,7 +143,7 @@ FIRST = chunk(b"retry: 1\n\n")
 
 
 def a_hub() -> Hub:
-    hub = Hub(Ring(1_000, 2**30), Metrics(), heartbeat_seconds=1)
+    hub = Hub(Ring(1_000, 2**30), Metrics(), heartbeat_seconds=1, backlog=Backlog(2**30, 0), filters=Filters(2**30))
     hub.open = True
     return hub
 
@@ -185,7 +186,7 @@ class Transport:
 
 
 def wire(transport: Any) -> SocketWriter:
-    return SocketWriter(transport)
+    return SocketWriter(transport, Backlog(2**30, 0))
 
 
 def test_a_transport_that_encrypts_is_never_passed_by() -> None:

@@ -1,0 +1,106 @@
+"""Many readers that read nothing: together they hold no more than a budget, and honest ones get everything."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from sse_harness import Process, Stream, eventually, fetch
+
+from sse_app.base.channels import parse
+from sse_app.fanout.backlog import Backlog, Filters
+
+BUDGET = 64 * 2**20
+EVENT = "x" * 125_000
+
+
+@pytest.fixture(autouse=True)
+def descriptors() -> Iterator[None]:
+    """A thousand connections need as many descriptors, here and in a process started from here."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 5_000), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def peak(process: Process) -> int:
+    """The most memory that a process has had, in bytes."""
+    [line] = [line for line in Path(f"/proc/{process.process.pid}/status").read_text().splitlines() if "VmHWM" in line]
+    return int(line.split()[1]) * 1024
+
+
+def test_a_thousand_unread_streams_of_large_events_end_before_the_memory_does(coverage_paused: None) -> None:
+    """With 1,100 of them, and four events of 125 KB, a replica of 384 MB was killed."""
+    process = Process()
+    try:
+        before = peak(process)
+        with ExitStack() as stack:
+            slow = [
+                stack.enter_context(Stream(process.port, ["a", f"own.{n}"], receive_buffer=4096)) for n in range(1_100)
+            ]
+            honest = [stack.enter_context(Stream(process.port, "a")) for _ in range(5)]
+            for stream in (*slow, *honest):
+                stream.block()
+            for n in range(4):
+                body = b'{"channel":"a","data":"%d%b"}' % (n, EVENT.encode())
+                answer = fetch(f"http://127.0.0.1:{process.port}/api/v1/events", body)
+                assert answer.status == 202
+                for stream in honest:
+                    assert stream.events(1, 30)[0].data[:1] == str(n)
+            metrics = fetch(f"http://127.0.0.1:{process.port}/metrics").body.decode()
+            assert peak(process) - before < 3 * BUDGET
+        ended = {line.split()[0]: float(line.split()[1]) for line in metrics.splitlines() if line.startswith("sse_")}
+        assert ended['sse_streams_ended_total{reason="slow"}'] > 500
+        assert ended["sse_backlog_bytes"] <= BUDGET
+        eventually(lambda: process.ready())
+    finally:
+        process.process.terminate()
+        process.process.communicate()
+
+
+class Held:
+    """A connection whose transport holds some bytes."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.slow = False
+
+    def cut(self) -> None:
+        self.slow, self.size = True, 0
+
+
+def test_who_holds_most_is_cut_first_and_only_until_a_quarter_is_free() -> None:
+    backlog = Backlog(1_000, socket_bytes=10)
+    held = [Held() for _ in range(10)]
+    for size, one in enumerate(held, 95):
+        one.size = size
+        backlog.hold(one, size)
+    assert [one.slow for one in held] == [*[False] * 6, *[True] * 3, False]
+    assert backlog.bytes <= 1_000
+
+
+def test_what_was_read_meanwhile_no_longer_counts() -> None:
+    backlog = Backlog(1_000, socket_bytes=0)
+    for _ in range(100):
+        one = Held()
+        one.size = 500
+        backlog.hold(one, 500)
+        one.size = 0  # its reader takes it at once
+        assert not one.slow
+    assert backlog.bytes == 0
+
+
+def test_equal_filters_count_once_and_a_wide_one_waits_for_memory() -> None:
+    filters = Filters(100_000)
+    wide = [parse(f"{n}.{name}" for name in range(100)) for n in range(3)]
+    assert all(filters.add(parse(f"0.{name}" for name in range(100))) == wide[0] for _ in range(50))
+    assert filters.admits(wide[0])  # it is there already
+    assert not filters.admits(wide[1])
+    assert filters.admits(parse(["a", "b"]))  # few names are always taken
+    for _ in range(50):
+        filters.remove(wide[0])
+    assert filters.bytes == 0
+    assert filters.admits(wide[1])
