@@ -55,7 +55,7 @@ def test_a_thousand_unread_streams_of_large_events_end_before_the_memory_does(co
         ended = {line.split()[0]: float(line.split()[1]) for line in metrics.splitlines() if line.startswith("sse_")}
         assert ended['sse_streams_ended_total{reason="slow"}'] > 500
         assert ended["sse_backlog_bytes"] <= BUDGET
-        eventually(lambda: process.ready())
+        eventually(process.ready)
     finally:
         process.process.terminate()
         process.process.communicate()

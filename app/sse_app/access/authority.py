@@ -6,14 +6,14 @@ import math
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from sse_app.access import api_keys, credentials, tickets, watched_file
 from sse_app.access.api_keys import KeyRing
 from sse_app.access.credentials import RefusedError
-from sse_app.access.principal import ANONYMOUS, Principal
+from sse_app.access.principal import ANONYMOUS, Principal, visitor
 from sse_app.access.tickets import Signer, Ticket
 from sse_app.access.watched_file import WatchedFile
 from sse_app.base import channels
@@ -34,6 +34,17 @@ Right = Literal["publish", "subscribe"]
 logger = logging.getLogger(__name__)
 
 
+class Wish(NamedTuple):
+    """What somebody asks of a ticket: a part of the own rights, and the seconds in which it begins streams."""
+
+    publish: Filter
+    subscribe: Filter
+    seconds: int = 0  # 0: as SSE_TICKET_SECONDS
+
+
+WHOLE = Wish(NOTHING, NOTHING)  # nothing was asked
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """A request whose principal is known."""
@@ -41,23 +52,32 @@ class Access:
     principal: Principal
     address: str  # see client_address()
     resumes_only: bool = False  # its ticket no longer begins streams: see Authority.stale()
+    missing: Callable[[], Problem] | None = None  # the answer to a visitor who asks for more than the public channels
 
     def require(self, right: Right, wanted: Filter) -> None:
         """Raise Problem 403 for the first channel to which this principal has no such right."""
         granted = self.principal.publish if right == "publish" else self.principal.subscribe
         lacking = granted.lacks(wanted)
         if lacking is not None:
+            self.require_credential()
             raise Problem(403, f"channel {lacking}: this credential may not {right} there", channel=lacking)
 
     def require_reader(self) -> None:
         """Raise Problem 403 for a principal without any right to subscribe: statistics are for readers alone."""
+        self.require_credential()
         if not self.principal.subscribe.names():
             raise Problem(403, "this credential may not subscribe to anything")
 
     def require_publisher(self) -> None:
         """Raise Problem 403 for a principal without any right to publish, before its body is read."""
+        self.require_credential()
         if not self.principal.publish.names():
             raise Problem(403, "this credential may not publish anything")
+
+    def require_credential(self) -> None:
+        """Raise Problem 401 for a visitor."""
+        if self.missing is not None:
+            raise self.missing()
 
     @property
     def publisher(self) -> str:
@@ -73,7 +93,7 @@ class Authority:
         self._settings = settings
         self._metrics = metrics
         self._files: list[WatchedFile[Any]] = []
-        self._key_files = [self._watch(path, api_keys.parse) for path in settings.key_files()]
+        self._key_files = [self._watch(path, api_keys.parse, []) for path in settings.key_files()]
         self._token_files: list[WatchedFile[list[Key]]] = []
         if settings.jwt_secret_file or settings.jwks_file:
             from sse_app.access import tokens  # noqa: PLC0415 - cryptography costs 9 MB and 0.1 s
@@ -81,7 +101,7 @@ class Authority:
             files = (settings.jwt_secret_file, tokens.from_secrets), (settings.jwks_file, tokens.from_jwks)
             for path, parse in files:
                 if path:
-                    self._token_files.append(self._watch(path, parse))
+                    self._token_files.append(self._watch(path, parse, []))
             self._verifier = tokens.Verifier(lambda: self._tokens, settings)
         own = [secrets.token_bytes(tickets.KEY_BYTES)]
         ticket_file = None
@@ -89,6 +109,7 @@ class Authority:
             ticket_file = self._watch(settings.ticket_key_file, partial(watched_file.lines, shortest=tickets.KEY_BYTES))
         elif settings.auth:
             logger.warning("SSE_TICKET_KEY_FILE is not set: tickets and sessions are valid in this process alone")
+        self._visitor = visitor(channels.parse(filter(None, settings.public_channels.split(","))))
         self._signer = Signer(lambda: own if ticket_file is None else ticket_file.value)
         self._gather_keys()
         self._live: dict[Subscriber, tuple[Principal, asyncio.TimerHandle | None]] = {}
@@ -105,6 +126,8 @@ class Authority:
             return Access(ANONYMOUS, address)
         try:
             found = credentials.presented(scope, ticket=ticket)
+            if found is None:
+                return self._without_credential(address)
             if found.kind == "session" and scope["method"] not in ("GET", "HEAD"):
                 credentials.require_same_origin(scope)
             self.reload()  # a changed file counts from the next request on; the check takes a microsecond a file
@@ -114,6 +137,12 @@ class Authority:
             return Access(principal, address, resumes_only=found.kind == "ticket" and not fresh)
         except RefusedError as error:
             raise self._unauthorized(error) from None
+
+    def _without_credential(self, address: str) -> Access:
+        missing = RefusedError("missing", "a credential is needed: Authorization: Bearer, a ticket or a session")
+        if not self._visitor.subscribe.names():
+            raise missing
+        return Access(self._visitor, address, missing=partial(self._unauthorized, missing))
 
     def stale(self) -> Problem:
         """The answer to a ticket that would begin a stream later than it may.
@@ -142,16 +171,24 @@ class Authority:
         if ticket.expires <= now:
             raise RefusedError("expired", f"the {kind} has expired")
         publish, subscribe = channels.parse(ticket.publish), channels.parse(ticket.subscribe)
-        principal = self._present(Principal(ticket.name, publish, subscribe, ticket.source, ticket.expires))
+        given = Principal(ticket.name, publish, subscribe, ticket.source, ticket.expires, ticket.narrow)
+        principal = self._present(given)
         if principal is None:
             raise RefusedError("revoked", f"the credential behind the {kind} was revoked")
+        if kind == "ticket" and not ticket.narrow:
+            principal = replace(principal, publish=NOTHING)
         return principal, now < ticket.fresh_until
 
     def _present(self, principal: Principal) -> Principal | None:
         """The same principal with the present rights of its source; None where the source is gone."""
         if principal.source.startswith("key:"):
             key = self._ring.current(principal.source)
-            return key and Principal(key.name, key.publish, key.subscribe, key.source, principal.expires)
+            if key is None:
+                return None
+            publish, subscribe = key.publish, key.subscribe
+            if principal.narrow:
+                publish, subscribe = principal.publish.within(publish), principal.subscribe.within(subscribe)
+            return replace(principal, publish=publish, subscribe=subscribe)
         return principal if any(key.source == principal.source for key in self._tokens) else None
 
     def _unauthorized(self, error: RefusedError) -> Problem:
@@ -162,19 +199,29 @@ class Authority:
 
     # --- what browsers get instead of a credential
 
-    def issue(self, kind: tickets.Kind, access: Access) -> tuple[str, Ticket]:
-        """A ticket with the right of the principal to subscribe, or a session with all its rights."""
+    def issue(self, kind: tickets.Kind, access: Access, wish: Wish = WHOLE) -> tuple[str, Ticket]:
+        """A ticket or a session for the principal of a request; Problem 403 for a right that it has not.
+
+        A session has all its rights. A ticket has its rights to subscribe, or those that are wished for.
+        """
+        access.require_credential()
         now, principal = time.time(), access.principal
-        carries_rights = principal.source.startswith("jwt:")
+        access.require("publish", wish.publish)
+        access.require("subscribe", wish.subscribe)
+        narrow = wish is not WHOLE or principal.narrow
+        carries_rights = principal.source.startswith("jwt:") or narrow
+        publish = wish.publish if wish is not WHOLE else principal.publish if kind == "session" else NOTHING
+        subscribe = principal.subscribe if wish is WHOLE else wish.subscribe
         made = Ticket(
             kind,
             principal.name,
             principal.source,
-            principal.publish.names() if carries_rights and kind == "session" else [],
-            principal.subscribe.names() if carries_rights else [],
+            publish.names() if carries_rights else [],
+            subscribe.names() if carries_rights else [],
             math.floor(now),
             math.floor(min(principal.expires, now + self._settings.session_seconds)),
-            math.floor(now + self._settings.ticket_seconds),
+            math.floor(now + (wish.seconds or self._settings.ticket_seconds)),
+            narrow,
         )
         try:
             return self._signer.sign(made), made
@@ -185,7 +232,7 @@ class Authority:
 
     def enter(self, subscriber: Subscriber, principal: Principal) -> None:
         """End a stream when its credential expires or is revoked."""
-        if principal is ANONYMOUS:
+        if not principal.source:
             return
         timer = None
         if math.isfinite(principal.expires):
@@ -202,7 +249,7 @@ class Authority:
 
     def access_end(self, principal: Principal, wanted: Filter = NOTHING) -> AccessEnd | None:
         """Return why access ended ("expired" or "revoked"), or None while it is valid."""
-        if principal is ANONYMOUS:
+        if not principal.source:
             return None
         if principal.expires <= time.time():
             return "expired"
@@ -247,9 +294,9 @@ class Authority:
         for subscriber, (principal, _) in list(self._live.items()):
             self._check(subscriber, principal)
 
-    def _watch(self, path: str, parse: Callable[[bytes], T]) -> WatchedFile[T]:
+    def _watch(self, path: str, parse: Callable[[bytes], T], absent: T | None = None) -> WatchedFile[T]:
         try:
-            file = WatchedFile(path, parse)
+            file = WatchedFile(path, parse, absent)
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"{path}: {error}") from None
         self._files.append(file)

@@ -28,8 +28,8 @@ class Presented(NamedTuple):
     value: str
 
 
-def presented(scope: Scope, *, ticket: bool = False) -> Presented:
-    """The one credential of a request; RefusedError for none or a malformed one, Problem for two (RFC 6750, 2).
+def presented(scope: Scope, *, ticket: bool = False) -> Presented | None:
+    """The one credential of a request, or None; RefusedError for a malformed one, Problem for two (RFC 6750, 2).
 
     :param ticket: whether a ticket in the query counts; on other routes a query would only leak it
     """
@@ -47,9 +47,7 @@ def presented(scope: Scope, *, ticket: bool = False) -> Presented:
         return _bounded(Presented("ticket", tickets[0]))
     # A browser adds its cookie to every request, so a cookie beside another credential is no contradiction.
     cookie = next((value for name, value in _cookies(scope) if name == COOKIE), None)
-    if cookie is None:
-        raise RefusedError("missing", "a credential is needed: Authorization: Bearer, a ticket or a session")
-    return _bounded(Presented("session", cookie))
+    return None if cookie is None else _bounded(Presented("session", cookie))
 
 
 def require_same_origin(scope: Scope) -> None:

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from sse_app.base.channels import Filter
+from sse_app.base.channels import NOTHING, Filter
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,13 @@ class Principal:
     subscribe: Filter
     source: str  # the API key or the signing key behind the rights; empty: nothing can revoke them
     expires: float = math.inf
+    narrow: bool = False  # it has a part of the rights of its source
 
 
 _ALL = Filter(frozenset(), frozenset({""}))
 ANONYMOUS = Principal("anonymous", _ALL, _ALL, "")
+
+
+def visitor(public: Filter) -> Principal:
+    """Who shows no credential where authorization is on: may read the public channels, and nothing else."""
+    return Principal("visitor", NOTHING, public, "")

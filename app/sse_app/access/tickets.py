@@ -19,7 +19,10 @@ MOST_BYTES = 3500  # of a ticket: a browser keeps 4096 bytes of a cookie, NGINX 
 
 
 class Ticket(NamedTuple):
-    """Times are Unix seconds. The rights are those of a token; the rights of an API key are looked up instead."""
+    """Times are Unix seconds. The rights are those of a token; the rights of an API key are looked up instead.
+
+    A narrow one carries rights of its own, which count as far as its credential still has them.
+    """
 
     kind: Kind
     name: str
@@ -29,6 +32,7 @@ class Ticket(NamedTuple):
     given: int
     expires: int
     fresh_until: int  # from then on it only resumes streams
+    narrow: bool = False
 
 
 @dataclass(frozen=True, slots=True)

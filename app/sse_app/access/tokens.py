@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import jwt
 from jwt.types import Options
@@ -23,7 +24,8 @@ from sse_app.base.settings import Settings
 _OPTIONS: Options = {"require": ["exp", "sub"], "enforce_minimum_key_length": True}
 _SECRET_BYTES = 32  # RFC 7518, section 3.2
 _MOST_KEYS = 100
-_MOST_SUBJECT = 200  # characters: the subject is part of the key of every record
+_MOST_NAME = 200  # characters of a subject or an issuer: both are part of the key of every record
+_LATEST = 253_402_300_799  # the end of the year 9999, in Unix seconds: a timer takes no longer time
 _ALGORITHMS = {("RSA", ""): "RS256", ("EC", "P-256"): "ES256", ("oct", ""): "HS256"}
 
 
@@ -131,11 +133,20 @@ class Verifier:
             raise RefusedError("malformed", "the token is malformed") from None
 
     def _principal(self, claims: JsonObject, key: Key) -> Principal:
-        subject, expires = str(claims["sub"]), float(str(claims["exp"]))  # PyJWT has checked that this is possible
-        if not subject.isprintable() or not 1 <= len(subject) <= _MOST_SUBJECT or not math.isfinite(expires):
-            raise RefusedError("claims", f"sub: expected 1 to {_MOST_SUBJECT} printable characters")
+        subject, issuer = str(claims["sub"]), str(claims.get("iss", ""))
+        for name, value, least in (("sub", subject, 1), ("iss", issuer, 0)):
+            if not value.isprintable() or not least <= len(value) <= _MOST_NAME:
+                raise RefusedError("claims", f"{name}: expected {least} to {_MOST_NAME} printable characters")
+        try:
+            expires = float(str(claims["exp"]))
+        except ValueError:
+            expires = math.inf
+        if not expires <= _LATEST:  # also refuses what is no number
+            raise RefusedError("claims", "exp: expected a time before the year 10000")
         try:
             publish, subscribe = (api_keys.patterns(claims.get(right, []), right) for right in ("publish", "subscribe"))
         except ValueError as error:
             raise RefusedError("claims", str(error)) from None
-        return Principal(f"jwt:{subject}", publish, subscribe, key.source, expires + self.settings.jwt_leeway_seconds)
+        # Two issuers may use one subject: their publishers share neither keys nor a rate.
+        name = f"iss:{quote(issuer, safe='')}/{subject}" if issuer else f"jwt:{subject}"
+        return Principal(name, publish, subscribe, key.source, expires + self.settings.jwt_leeway_seconds)

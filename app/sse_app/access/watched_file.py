@@ -1,4 +1,8 @@
-"""A file that may change while the service runs: its last valid content stays in force."""
+"""A file that may change while the service runs: its last valid content stays in force.
+
+A file of credentials that is deleted has none, so that they are revoked. It is never absent while it is replaced: the
+new file takes its name in one step (rename).
+"""
 
 import json
 import logging
@@ -17,13 +21,17 @@ logger = logging.getLogger(__name__)
 class WatchedFile(Generic[T]):
     """One file, and what its parser made of it."""
 
-    def __init__(self, path: str, parse: Callable[[bytes], T]) -> None:
-        """Read it for the first time; OSError or ValueError when that fails."""
+    def __init__(self, path: str, parse: Callable[[bytes], T], absent: T | None = None) -> None:
+        """Read it for the first time; OSError or ValueError when that fails.
+
+        :param absent: what an absent file means later on; None: its previous content stays in force
+        """
         self.path = path
         self._parse = parse
+        self._absent = absent
         self._seen = _stamp(path)
         self.value = parse(_read(path))
-        self.error = ""
+        self.error: str = ""
 
     def changed(self) -> bool:
         """Read the file again if it has changed; return whether `value` changed. Never raises: see `error`."""
@@ -36,6 +44,8 @@ class WatchedFile(Generic[T]):
         except (OSError, ValueError) as error:
             if isinstance(error, OSError):
                 self._seen = None  # try again; invalid content is not read again before it changes
+            if isinstance(error, FileNotFoundError) and self._absent is not None:
+                return self._revoke(self._absent)
             message = str(error)
             if message != self.error:
                 logger.warning("%s is refused, and its previous content stays in force: %s", self.path, message)
@@ -43,6 +53,14 @@ class WatchedFile(Generic[T]):
             return False
         self.value, self.error = value, ""
         logger.info("%s has changed and was read again", self.path)
+        return True
+
+    def _revoke(self, absent: T) -> bool:
+        message = "the file is gone, so its credentials are revoked"
+        if message == self.error:
+            return False
+        logger.warning("%s: %s", self.path, message)
+        self.value, self.error = absent, message
         return True
 
 

@@ -30,6 +30,14 @@ class Filter:
         )
         return next(itertools.chain(names, patterns), None)
 
+    def within(self, other: "Filter") -> "Filter":
+        """The names and patterns of this filter that another one covers."""
+        exact = frozenset(name for name in self.exact if other.matches(name))
+        prefixes = frozenset(
+            prefix for prefix in self.prefixes if any(prefix.startswith(one) for one in other.prefixes)
+        )
+        return Filter(exact, prefixes, self.traced)
+
     def names(self) -> list[str]:
         """The names and patterns from which parse() makes this filter."""
         return [*sorted(self.exact), *(f"{prefix}*" for prefix in sorted(self.prefixes))]

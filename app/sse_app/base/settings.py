@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from sse_app.base import channels
 from sse_app.base.client_address import Network, networks
 
 UNPREFIXED = ("kafka_brokers", "redis_host", "redis_port", "redis_password_file")
@@ -53,6 +54,7 @@ class Settings(BaseModel):
     jwks_file: str = Field("", description="RS256, ES256: a JWK set")
     jwt_audience: str = Field("", description="empty: a token that names an audience is refused")
     jwt_issuer: str = ""
+    public_channels: str = Field("", description="channels and patterns that everybody may subscribe to")
     jwt_leeway_seconds: int = Field(30, ge=0, le=300, description="for clocks that differ, on exp, nbf and iat")
     ticket_key_file: str = Field("", description="the same for all replicas: secrets of at least 32 bytes, one a line")
     ticket_seconds: int = Field(60, ge=1, le=3600, description="for which a ticket begins streams; it resumes longer")
@@ -109,6 +111,10 @@ class Settings(BaseModel):
         except ValueError:
             expected = "expected addresses, networks and names that resolve, separated by commas"
             raise ValueError(f"SSE_TRUSTED_PROXIES={self.trusted_proxies!r}: {expected}") from None
+        try:
+            channels.parse(filter(None, self.public_channels.split(",")))
+        except ValueError as error:
+            raise ValueError(f"SSE_PUBLIC_CHANNELS: {error}") from None
         given = self.keys_files or self.jwt_secret_file or self.jwks_file
         if self.auth and not given:
             raise ValueError("SSE_AUTH=on: expected SSE_KEYS_FILES, SSE_JWT_SECRET_FILE or SSE_JWKS_FILE as well")

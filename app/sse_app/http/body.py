@@ -63,9 +63,8 @@ def _validated(items: Sequence[Json]) -> list[Event]:
             found.append(Event.model_validate(item))
         except ValidationError as error:
             errors = error.errors(include_url=False, include_context=False, include_input=False)
-            wrong += [
-                {"field": ".".join(map(str, (index, *one["loc"])))[:_NAME], "detail": one["msg"]} for one in errors
-            ]
+            for one in errors:
+                wrong.append({"field": ".".join(map(str, (index, *one["loc"])))[:_NAME], "detail": one["msg"]})
             if len(wrong) >= _ERRORS:
                 break
     if wrong:

@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
 
 from sse_app.base.channels import CHANNEL
 from sse_app.base.event import RESERVED, Event
@@ -150,6 +151,14 @@ def publish(max_batch_events: int) -> JsonObject:
     }
     content: JsonObject = {"application/json": {"schema": schema, "examples": examples}}
     return {"parameters": [_KEY, _TRACEPARENT], "requestBody": {"required": True, "content": content}}
+
+
+def body(model: type[BaseModel]) -> JsonObject:
+    """The request body of a route that reads it within bounds by itself, and does without one, too."""
+    schema = model.model_json_schema()
+    [example] = schema["examples"]
+    content: JsonObject = {"application/json": {"schema": schema, "examples": {"one": {"value": example}}}}
+    return {"requestBody": {"required": False, "content": content}}
 
 
 def stream(max_channels: int) -> JsonObject:

@@ -69,8 +69,10 @@ class Publishes:
             publishes["paused"] += 1
             raise
         try:
-            access = self.authority.access(scope)
+            access = self.authority.access(scope, ticket=True)
             access.require_publisher()
+            if access.resumes_only:
+                raise self.authority.stale()
             key = _key(scope)
             events = body.events(await body.read(scope, receive, settings.max_body_bytes), settings.max_batch_events)
             access.require("publish", exactly(one.channel for one in events))

@@ -368,10 +368,103 @@ def test_a_ticket_opens_a_stream_and_resumes_it_on_another_replica(
 def test_a_ticket_subscribes_and_does_nothing_else(guarded: Replicas, files: Files) -> None:
     ticket = ticket_of(guarded, files.api_keys["all"])["ticket"]
     url = f"http://127.0.0.1:{guarded.port}/api/v1/"
-    assert fetch(f"{url}events?ticket={ticket}", b'{"channel": "orders.eu", "data": 1}').status == 401
+    assert fetch(f"{url}events?ticket={ticket}", b'{"channel": "orders.eu", "data": 1}').status == 403
     assert fetch(f"{url}channels?ticket={ticket}").status == 401
     assert publish(guarded, bearer(ticket)).status == 401
     assert publish(guarded, {"Cookie": f"__Host-sse={ticket}", "Sec-Fetch-Site": "same-origin"}).status == 401
+
+
+def wished(replicas: Replicas, value: str, **wish: Any) -> Answer:
+    return fetch(f"http://127.0.0.1:{replicas.port}/api/v1/tickets", json.dumps(wish).encode(), bearer(value))
+
+
+@pytest.mark.parametrize("source", ["key", "token"])
+def test_a_narrow_ticket_has_just_the_rights_that_were_asked_for(guarded: Replicas, files: Files, source: str) -> None:
+    value = files.api_keys["both"] if source == "key" else token()
+    ticket = wished(guarded, value, subscribe=["orders.42"], publish=["orders.42"]).json["ticket"]
+    url = f"http://127.0.0.1:{guarded.port}/api/v1/events?ticket={ticket}"
+    for channel, status in (("orders.42", 200), ("orders.43", 403), ("orders.*", 403)):
+        assert subscribe(guarded, {}, f"channel={channel}&ticket={ticket}").status == status
+    for channel, status in (("orders.42", 202), ("orders.43", 403)):
+        assert fetch(url, json.dumps({"channel": channel, "data": 1}).encode()).status == status
+
+
+def test_a_narrow_ticket_never_has_more_than_its_credential_has_now(own: Files) -> None:
+    with Replicas(**own.settings) as replicas:
+        refused = wished(replicas, own.api_keys["reader"], subscribe=["news"])
+        assert (refused.status, refused.json["channel"]) == (403, "news")
+        assert wished(replicas, own.api_keys["reader"], publish=["orders.1"]).status == 403
+        ticket = wished(replicas, own.api_keys["all"], subscribe=["news", "orders.1"]).json["ticket"]
+        assert subscribe(replicas, {}, f"channel=news&ticket={ticket}").status == 200
+        entries = json.loads(own.keys.read_text())["keys"]
+        entries[-1]["subscribe"] = ["orders.*"]
+        own.replace(own.keys, json.dumps({"keys": entries}))
+        assert subscribe(replicas, {}, f"channel=news&ticket={ticket}").status == 403
+        assert subscribe(replicas, {}, f"channel=orders.1&ticket={ticket}").status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"{", 400),
+        (b'{"subscribe": ["a b"]}', 400),
+        (b'{"subscribe": "news"}', 422),
+        (b'{"seconds": 0}', 422),
+        (b'{"seconds": 3601}', 422),
+        (b'{"seconds": "60"}', 422),
+        (b'{"subscribes": []}', 422),
+        (b"[]", 422),
+        (b" " * 40_000, 413),
+    ],
+)
+def test_a_wrong_wish_for_a_ticket_is_refused(guarded: Replicas, files: Files, body: bytes, status: int) -> None:
+    url = f"http://127.0.0.1:{guarded.port}/api/v1/tickets"
+    answer = fetch(url, body, bearer(files.api_keys["all"]))
+    assert (answer.status, answer.headers["content-type"]) == (status, "application/problem+json")
+
+
+def test_the_seconds_of_a_ticket_say_how_long_it_begins_streams(guarded: Replicas, files: Files) -> None:
+    made = wished(guarded, files.api_keys["all"], subscribe=["news"], seconds=600).json
+    assert 590 <= made["begins_until"] - time.time() <= 600
+
+
+def test_everybody_reads_public_channels_and_nothing_else(own: Files) -> None:
+    with Replicas(**own.settings, public_channels="news,status.*") as replicas:
+        writer = bearer(own.api_keys["all"])
+        assert publish(replicas, writer, "news").status == 202
+        assert publish(replicas, writer, "orders.eu").status == 202
+        with Stream(replicas.port, ["news", "status.eu"]) as stream:
+            assert stream.status == 200
+            assert publish(replicas, writer, "news").status == 202
+            assert stream.events(1)[0].data is not None
+        for query in ("channel=orders.eu", "channel=news&channel=orders.eu", "channel=*"):
+            assert subscribe(replicas, {}, query).status == 401
+        assert replicas.get("/api/v1/channels").json["channels"].keys() == {"news"}
+        assert replicas.get("/api/v1/channels/news/history").status == 200
+        assert replicas.get("/api/v1/channels/orders.eu/history").status == 401
+        assert replicas.get("/api/v1/stats").status == 401
+        assert publish(replicas, {}, "news").status == 401
+        assert fetch(f"http://127.0.0.1:{replicas.port}/api/v1/tickets", b"").status == 401
+        assert subscribe(replicas, bearer("nobody.x"), "channel=news").status == 401  # a wrong one is never no one
+
+
+@pytest.mark.parametrize("exp", [1e300, 10**400, 253_402_300_800, True, float("nan")])
+@pytest.mark.parametrize("claim", ["exp", "nbf", "iat"])
+def test_a_token_with_an_absurd_time_is_refused(guarded: Replicas, exp: Any, claim: str) -> None:
+    value = forged({"alg": "HS256", "typ": "JWT"}, SECRET.encode(), **{claim: exp})
+    answer = publish(guarded, bearer(value))
+    assert answer.status in ((401,) if claim == "exp" else (401, 403, 202))
+    assert subscribe(guarded, bearer(value)).status != 500
+
+
+def test_two_issuers_with_one_subject_are_two_publishers(guarded: Replicas) -> None:
+    event = {"channel": "orders.issuers", "data": 1}
+    ids = [
+        guarded.post(event, Idempotency_Key="k", **bearer(token(sub="x/alice", iss=issuer))).json["ids"]
+        for issuer in (None, "https://one", "https://two", "https://one/x", "https://one")
+    ]
+    assert ids[1] == ids[4]
+    assert len({str(one) for one in ids}) == 4
 
 
 def test_a_ticket_that_is_no_longer_fresh_only_resumes(own: Files) -> None:
@@ -546,16 +639,28 @@ def test_a_file_that_makes_no_sense_is_read_once(own: Files) -> None:
     assert parsed == [b"good", b"bad"]
 
 
-@pytest.mark.parametrize("broken", ["{", '{"keys": [{"name": "canary"}]}', "", None])
+def test_a_deleted_file_revokes_its_keys_and_ends_their_streams_until_it_is_back(
+    own: Files, caplog: pytest.LogCaptureFixture
+) -> None:
+    good = own.keys.read_text()
+    with Replicas(**own.settings) as replicas, open_stream(replicas, own.api_keys["all"]) as stream:
+        own.keys.unlink()
+        assert publish(replicas, bearer(own.api_keys["both"])).status == 401
+        assert ended(stream) == "revoked"
+        assert replicas.get("/health/ready").json["status"] == "degraded"
+        eventually(lambda: caplog.text.count("so its credentials are revoked") == 1)
+        own.replace(own.keys, good)
+        assert publish(replicas, bearer(own.api_keys["both"])).status == 202
+        assert replicas.get("/health/ready").json["status"] == "ok"
+
+
+@pytest.mark.parametrize("broken", ["{", '{"keys": [{"name": "canary"}]}', ""])
 def test_a_broken_file_leaves_the_old_keys_in_force_and_says_so(
-    own: Files, broken: str | None, caplog: pytest.LogCaptureFixture
+    own: Files, broken: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     good = own.keys.read_text()
     with Replicas(**own.settings) as replicas, caplog.at_level(logging.WARNING):
-        if broken is None:
-            own.keys.unlink()
-        else:
-            own.replace(own.keys, broken)
+        own.replace(own.keys, broken)
         health = replicas.get
         eventually(lambda: health("/health/ready").json["status"] == "degraded")
         assert health("/health/ready").json["checks"]["credentials"] == "1 of 4 files refused, the log says why"

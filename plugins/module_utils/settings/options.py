@@ -32,7 +32,7 @@ class Option(TypedDict, total=False):
     unit: str  # such as seconds
     pattern: str  # a regular expression for the whole text
     key_pattern: str  # the same for every key of a dictionary
-    item_pattern: str  # the same for every item of a dictionary
+    item_pattern: str  # the same for every item of a list or a dictionary
     item_types: list[str]  # of the items of a dictionary: str, dict or bool
     format: str  # one of FORMATS below, or of CHECKS in values.py
     expected: str  # the values in words, where the keys above do not tell them

@@ -45,6 +45,8 @@ def holds(value: Any, option: Option) -> bool:
         return option["minimum"] <= value <= option["maximum"]
     if isinstance(value, str) and not re.fullmatch(option.get("pattern", NO_CONTROL_CHARACTERS), value):
         return False
+    if isinstance(value, list) and not all(_is(item, option.get("item_pattern")) for item in cast("list[Any]", value)):
+        return False
     if isinstance(value, dict) and not all(
         _is(key, option.get("key_pattern")) and _is(item, option.get("item_pattern"), option.get("item_types"))
         for key, item in cast("dict[Any, Any]", value).items()

@@ -1,13 +1,21 @@
 """What a browser gets for its credential: a ticket for the address of an EventSource, or a session in a cookie."""
 
-from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel
+import json
 
-from sse_app.access.authority import Authority
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field, ValidationError
+
+from sse_app.access.authority import WHOLE, Authority, Wish
 from sse_app.access.credentials import COOKIE
-from sse_app.http import openapi
+from sse_app.base import channels
+from sse_app.base.json_value import no_duplicates
+from sse_app.base.problem import Problem
+from sse_app.http import body, openapi
 
 # Strict: the page of another site cannot make a browser send it, not even by a link.
+_MOST_BYTES = 32_768  # of the body that asks for a ticket
+_MOST_SECONDS = 3600  # in which a ticket may begin streams
+_MOST_PATTERNS = 100
 _ATTRIBUTES = "Path=/; Secure; HttpOnly; SameSite=Strict"
 
 
@@ -25,15 +33,32 @@ class Issued(BaseModel):
     expires: int
 
 
+class Narrow(BaseModel):
+    """The part of the rights that a ticket gets, and for how many seconds it begins streams and publishes."""
+
+    model_config = {
+        "extra": "forbid",
+        "json_schema_extra": {"examples": [{"subscribe": ["orders.42"], "publish": [], "seconds": 60}]},
+    }
+
+    subscribe: list[str] = Field([], max_length=_MOST_PATTERNS)
+    publish: list[str] = Field([], max_length=_MOST_PATTERNS)
+    seconds: int = Field(0, ge=1, le=_MOST_SECONDS, strict=True)
+
+
 def router(authority: Authority) -> APIRouter:
     """The routes."""
     made = APIRouter(prefix="/api/v1")
     refusals = openapi.problems(400, 401, 403)
 
-    @made.post("/tickets", responses=refusals)
+    @made.post("/tickets", responses=openapi.problems(400, 401, 403, 408, 413, 422), openapi_extra=openapi.body(Narrow))
     async def ticket(request: Request, response: Response) -> Issued:
-        """A ticket for ?ticket=: it begins streams until `begins_until`, and resumes them until `expires`."""
-        text, given = authority.issue("ticket", authority.access(request.scope))
+        """A ticket for ?ticket=: it begins streams until `begins_until`, and resumes them until `expires`.
+
+        Without a body it may subscribe to whatever the credential may. With one it has just the rights that it names.
+        """
+        access = authority.access(request.scope)
+        text, given = authority.issue("ticket", access, await _wish(request))
         response.headers["cache-control"] = "no-store"
         return Issued(ticket=text, begins_until=given.fresh_until, expires=given.expires)
 
@@ -50,6 +75,21 @@ def router(authority: Authority) -> APIRouter:
 
     _ = ticket, session, logout
     return made
+
+
+async def _wish(request: Request) -> Wish:
+    """What the body asks for; it may be empty."""
+    text = await body.read(request.scope, request.receive, _MOST_BYTES)
+    if not text:
+        return WHOLE
+    try:
+        asked = Narrow.model_validate(json.loads(text, object_pairs_hook=no_duplicates))
+        return Wish(channels.parse(asked.publish), channels.parse(asked.subscribe), asked.seconds)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        raise Problem(422, f"{'.'.join(map(str, first['loc']))[:200]}: {first['msg']}") from None
+    except (ValueError, RecursionError) as error:
+        raise Problem(400, f"the body is not a wish for a ticket: {error}") from None
 
 
 def _cookie(value: str, seconds: int) -> Response:
