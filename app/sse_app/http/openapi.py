@@ -10,12 +10,14 @@ from sse_app.base.channels import CHANNEL
 from sse_app.base.event import RESERVED, Event
 from sse_app.base.json_value import Json, JsonObject
 from sse_app.base.problem import SCHEMA, Problem
+from sse_app.log.cursor import PATTERN
 
 Responses = dict[int | str, dict[str, Any]]  # as FastAPI types them
 
 ID = "41-9f2c0b1e"
 CHANNEL_PATTERN = rf"^{CHANNEL.pattern}$"
-_FILTER_PATTERN = rf"^({CHANNEL.pattern}|[A-Za-z0-9._:/-]{{0,199}}\.\*|\*)$"
+ID_PATTERN = f"^({PATTERN})?$"  # or nothing
+FILTER_PATTERN = rf"^({CHANNEL.pattern}|[A-Za-z0-9._:/-]{{0,199}}\.\*|\*)$"
 
 _DESCRIPTION = """
 Publish events by POST, read them as server-sent events (WHATWG HTML, section 9.2), and resume: nothing is lost and
@@ -167,7 +169,7 @@ def stream(max_channels: int) -> JsonObject:
     def query(name: str, schema: JsonObject, description: str, **more: Json) -> JsonObject:
         return {"name": name, "in": "query", "description": description, "schema": schema, **more}
 
-    filter_: JsonObject = {"type": "string", "pattern": _FILTER_PATTERN}
+    filter_: JsonObject = {"type": "string", "pattern": FILTER_PATTERN}
     resume = "The last id received"
     return {
         "parameters": [

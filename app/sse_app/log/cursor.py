@@ -8,7 +8,8 @@ import re
 from typing import NamedTuple, Self
 
 # Anything after "~" is reserved for the positions in further partitions, and ignored today.
-_ID = re.compile(r"(0|[1-9][0-9]{0,18})-([0-9a-f]{8})(?:~[0-9a-f,.-]{0,200})?")
+PATTERN = r"(0|[1-9][0-9]{0,18})-([0-9a-f]{8})(?:~[0-9a-f,.-]{0,200})?"
+_ID = re.compile(PATTERN)
 _OFFSET_LIMIT = 2**63  # Kafka's offsets are signed 64-bit integers
 
 

@@ -47,7 +47,8 @@ def test_a_page_before_an_id_that_memory_no_longer_holds_is_empty(full: Replicas
 
 def test_an_id_that_is_none_is_refused_by_name(full: Replicas) -> None:
     answer = full.get("/api/v1/channels/big/history?before=yesterday")
-    assert (answer.status, answer.json["detail"]) == (400, "before: 'yesterday' is not an id of an event")
+    assert answer.status == 400
+    assert answer.json["detail"].startswith("before: ")
 
 
 def test_channels_come_in_pages_in_the_order_of_their_names() -> None:

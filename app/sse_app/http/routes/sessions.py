@@ -1,6 +1,7 @@
 """What a browser gets for its credential: a ticket for the address of an EventSource, or a session in a cookie."""
 
 import json
+from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, ValidationError
@@ -16,6 +17,7 @@ from sse_app.http import body, openapi
 _MOST_BYTES = 32_768  # of the body that asks for a ticket
 _MOST_SECONDS = 3600  # in which a ticket may begin streams
 _MOST_PATTERNS = 100
+_Pattern = Annotated[str, Field(pattern=openapi.FILTER_PATTERN)]
 _ATTRIBUTES = "Path=/; Secure; HttpOnly; SameSite=Strict"
 
 
@@ -41,8 +43,8 @@ class Narrow(BaseModel):
         "json_schema_extra": {"examples": [{"subscribe": ["orders.42"], "publish": [], "seconds": 60}]},
     }
 
-    subscribe: list[str] = Field([], max_length=_MOST_PATTERNS)
-    publish: list[str] = Field([], max_length=_MOST_PATTERNS)
+    subscribe: list[_Pattern] = Field([], max_length=_MOST_PATTERNS)
+    publish: list[_Pattern] = Field([], max_length=_MOST_PATTERNS)
     seconds: int = Field(0, ge=1, le=_MOST_SECONDS, strict=True)
 
 
