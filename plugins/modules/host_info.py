@@ -49,6 +49,12 @@ service_manager:
   description: One of V(systemd), V(init) and V(none).
   returned: always
   type: str
+start_at_boot:
+  description: >-
+    How a host without a service manager can start the engine at boot: what does so now (C(present)), what this host has
+    (C(usable)), and why something cannot be used (C(conflicts)).
+  returned: always
+  type: dict
 is_root:
   description: Whether the module ran as root.
   returned: always

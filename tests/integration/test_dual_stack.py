@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.deploy.firewall_rules import chain_name
-from ansible_collections.sse.platform.plugins.module_utils.host import listeners, namespace, tcp
+from ansible_collections.sse.platform.plugins.module_utils.host import boot, listeners, namespace, tcp
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint, request
 from ansible_collections.sse.platform.plugins.module_utils.preflight import network_preflight
 from ansible_collections.sse.platform.tests.integration.secondhost import (
@@ -15,10 +15,11 @@ from ansible_collections.sse.platform.tests.integration.secondhost import (
     HOST6,
     NEIGHBOUR4,
     NEIGHBOUR6,
+    SUPERVISE,
     SecondHost,
     SecondStack,
 )
-from ansible_collections.sse.platform.tests.integration.stack import Stack
+from ansible_collections.sse.platform.tests.integration.stack import Stack, eventually
 
 PRODUCTION = {"exposure_profile": "production", "exposure_unauthenticated_publishing": True}
 GATEWAY4, GATEWAY6 = "10.87.0.1", "fd87:7e57::1"
@@ -176,3 +177,20 @@ def test_destroyed_it_leaves_no_rule_in_either_family(host: SecondHost, dual: Se
     assert chain in host.run("ip6tables-save")
     dual.destroy()
     assert chain not in host.run("ip6tables-save") + host.run("iptables-save")
+
+
+def test_the_command_that_cron_runs_at_boot_brings_the_platform_back(host: SecondHost, dual: SecondStack) -> None:
+    before = set(dual.containers())
+    assert before
+    host.cut_power()
+    line = next(line for line in boot.CRON.splitlines() if line.startswith("@reboot root "))
+    host.run("sh", "-c", line.removeprefix("@reboot root ").replace(boot.COMMAND.split()[0], f"sh {SUPERVISE}"))
+    eventually(host.answers, "the engine")
+    eventually(lambda: healthy(dual), "every container is healthy", 90)
+    assert set(dual.containers()) == before
+    assert served(host, dual, "127.0.0.1") == 200
+
+
+def healthy(stack: Stack) -> bool:
+    """Tell whether every container of a stack is healthy."""
+    return all(one.attrs["State"].get("Health", {}).get("Status") == "healthy" for one in stack.containers().values())

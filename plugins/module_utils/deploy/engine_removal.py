@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.engine import daemon
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
-from ansible_collections.sse.platform.plugins.module_utils.host import iptables
+from ansible_collections.sse.platform.plugins.module_utils.host import boot, iptables
 from ansible_collections.sse.platform.plugins.module_utils.host.engine_facts import ENGINE_ROOT, MANAGED
 from ansible_collections.sse.platform.plugins.module_utils.host.machine import service_manager
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import FAMILIES
@@ -153,6 +153,7 @@ def purged(names: list[str]) -> set[str]:
 def remove(going: Going) -> None:
     """Stop the engine, and remove what `look` found."""
     before = {name: text for name in (CONFIGURATION_BEFORE, POLICY_BEFORE) if (text := read(RECORD / name))}
+    boot.write("none")
     stop()
     for device in going.networks:
         subprocess.run(["ip", "link", "del", device], capture_output=True, check=False)

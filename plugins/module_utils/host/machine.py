@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ansible_collections.sse.platform.plugins.module_utils.engine import daemon
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import SOCKET, Api
-from ansible_collections.sse.platform.plugins.module_utils.host import engine_facts, iptables
+from ansible_collections.sse.platform.plugins.module_utils.host import boot, engine_facts, iptables
 from ansible_collections.sse.platform.plugins.module_utils.host.listeners import host_listeners
 from ansible_collections.sse.platform.plugins.module_utils.host.netlink import RTPROT_RA, interfaces, routes, uplink_mtu
 from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
@@ -155,6 +155,7 @@ def observe(state_directory: str | None = None, socket: str = SOCKET) -> HostFac
         "distribution": distribution(read("/etc/os-release")),
         "architecture": ARCHITECTURES.get(platform.machine(), platform.machine()),
         "service_manager": service_manager(),
+        "start_at_boot": boot.observe(),
         "is_root": os.geteuid() == 0,
         "memory_bytes": memory_bytes(read("/proc/meminfo")),
         "overcommit_memory": int(read(OVERCOMMIT) or 0),

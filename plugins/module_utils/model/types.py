@@ -24,6 +24,7 @@ class Settings(TypedDict):
     app_replicas: int
     docker_package_source: Literal["distribution", "docker"]
     docker_restart_allowed: bool
+    docker_start_at_boot: Literal["none", "auto", "cron", "rc.local", "wsl"]
     docker_userland_proxy: bool
     exposure_allow_from: list[str]
     exposure_profile: Literal["development", "production"]
@@ -406,12 +407,24 @@ class ListenerFact(TypedDict):
     process: str
 
 
+BootMethod = Literal["wsl", "cron", "rc.local"]
+
+
+class BootFact(TypedDict):
+    """How a host without a service manager can start the engine at boot."""
+
+    present: list[BootMethod]  # those that do so now
+    usable: list[BootMethod]  # those that this host has, the best one first
+    conflicts: dict[BootMethod, str]  # why one cannot be used
+
+
 class HostFacts(TypedDict):
     """One look at a host, before anything changes."""
 
     distribution: Distribution
     architecture: str
     service_manager: Literal["systemd", "init", "none"]
+    start_at_boot: BootFact
     is_root: bool
     memory_bytes: int
     overcommit_memory: int

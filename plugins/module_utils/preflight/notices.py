@@ -58,11 +58,20 @@ def _host_notices(settings: Settings, host: HostFacts) -> Iterator[str]:
             "This engine's firewall has no chain DOCKER-USER. So no rule keeps neighbours of the host away from ports "
             "that are published on loopback, and exposure_allow_from has no effect: use the firewall backend iptables."
         )
-    if host["service_manager"] == "none":
-        yield (
-            "No service manager runs here, so nothing starts the engine after a reboot of the host: run the playbook "
-            "again, or have supervise-dockerd start run at boot (WSL2: the key command under [boot] in /etc/wsl.conf)."
-        )
+    if host["service_manager"] == "none" and settings["docker_start_at_boot"] in {"none", "auto"}:
+        usable = host["start_at_boot"]["usable"]
+        if settings["docker_start_at_boot"] == "none":
+            yield (
+                "No service manager runs here, so nothing starts the engine after a reboot of the host: set "
+                f"docker_start_at_boot to {' or '.join(usable) if usable else 'cron, rc.local or wsl'}, which has it "
+                "started, or run the playbook again after each reboot."
+            )
+        elif not usable:
+            yield (
+                "Nothing starts the engine after a reboot of the host: docker_start_at_boot is auto, and this host has "
+                "no cron, no /etc/rc.local and no WSL2. Install cron, or have "
+                "/usr/local/sbin/supervise-dockerd start run at boot."
+            )
     # With 2 the administrator refuses overcommit. The role docker sets 0 to 1, where that is possible.
     if host["overcommit_memory"] == 2 or (host["overcommit_memory"] == 0 and not host["overcommit_writable"]):
         yield (

@@ -45,6 +45,7 @@ def problems(settings: Settings, host: HostFacts, release: Release) -> list[str]
         return ["Tasks don't run as root on the host: log in as root, or set ansible_become=true for a user with sudo."]
     return [
         *_system_problems(host),
+        *_boot_problems(settings, host),
         *network_preflight.problems(settings, host, release),
         *_container_problems(settings, host, release),
         *_port_problems(settings, host, release),
@@ -69,6 +70,13 @@ def _system_problems(host: HostFacts) -> Iterator[str]:
         )
     if host["daemon_json"] is None:
         yield "/etc/docker/daemon.json is not a JSON object: correct or remove it. The platform never overwrites it."
+
+
+def _boot_problems(settings: Settings, host: HostFacts) -> Iterator[str]:
+    asked = settings["docker_start_at_boot"]
+    conflicts: dict[str, str] = {**host["start_at_boot"]["conflicts"]}
+    if host["service_manager"] == "none" and asked in conflicts:
+        yield f"docker_start_at_boot is {asked}: {conflicts[asked]}."
 
 
 def _container_problems(settings: Settings, host: HostFacts, release: Release) -> Iterator[str]:

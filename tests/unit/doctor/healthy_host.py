@@ -129,6 +129,7 @@ HEALTHY: Changes = {
     "public_ports": [8080],
     "host": {
         "service_manager": "systemd",
+        "start_at_boot": {"present": [], "usable": ["cron"], "conflicts": {}},
         "dockerd": "/usr/sbin/dockerd",
         "dockerd_pid": 1,
         "daemon_json": {"live-restore": True, "userland-proxy": False, "log-opts": {"max-size": "10m"}},

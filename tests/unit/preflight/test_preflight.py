@@ -25,6 +25,7 @@ SETTINGS: Any = {
     "exposure_allow_from": [],
     "docker_userland_proxy": False,
     "docker_package_source": "distribution",
+    "docker_start_at_boot": "none",
     "docker_restart_allowed": False,
     "redis_port": 6379,
 }
@@ -64,6 +65,7 @@ HOST: Any = {
     "architecture": "amd64",
     "is_root": True,
     "service_manager": "systemd",
+    "start_at_boot": {"present": [], "usable": ["cron"], "conflicts": {"rc.local": "it is not executable"}},
     "memory_bytes": 4 * GIB,
     "overcommit_memory": 1,
     "overcommit_writable": True,
@@ -357,7 +359,7 @@ def test_what_does_not_collide_is_no_problem(host: dict[str, Any]) -> None:
         ({"engine": {**ENGINE, "userland_proxy": True}}, ["userland-proxy", "docker_restart_allowed"]),
         ({"engine": {**ENGINE, "swarm": "error", "swarm_error": "no key"}}, ["error state (no key)", "swarm leave"]),
         ({"engine": {**ENGINE, "swarm": "locked"}}, ["swarm unlock"]),
-        ({"service_manager": "none"}, ["reboot"]),
+        ({"service_manager": "none"}, ["reboot", "set docker_start_at_boot to cron"]),
         ({"overcommit_memory": 0, "overcommit_writable": False}, ["vm.overcommit_memory=1"]),
         ({"overcommit_memory": 2}, ["vm.overcommit_memory=1"]),
     ],
@@ -475,3 +477,19 @@ def test_loopback_of_ipv6_is_published_where_the_engine_serves_it(
     host = with_facts(engine=engine)
     assert ("127.0.0.1" in network_preflight.twins(settings, host)) == loopback
     assert any("[::1]" in one for one in notices(settings, host)) != loopback
+
+
+@pytest.mark.parametrize(
+    ("asked", "manager", "said"),
+    [
+        ("rc.local", "none", "docker_start_at_boot is rc.local: it is not executable."),
+        ("rc.local", "systemd", ""),
+        ("cron", "none", ""),
+        ("auto", "none", ""),
+    ],
+)
+def test_a_way_to_start_at_boot_that_others_block_is_refused(asked: str, manager: str, said: str) -> None:
+    settings: Any = {**SETTINGS, "docker_start_at_boot": asked}
+    facts = with_facts(service_manager=manager)
+    assert [*preflight._boot_problems(settings, facts)] == ([said] if said else [])
+    assert notices(settings, facts) == []
