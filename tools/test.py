@@ -131,6 +131,7 @@ def integration(more: list[str]) -> Outcome:
         started = check("engine by the docker role", ["ansible-playbook", "tests/engine.yml"])
         if started.failed:
             return started
+    chromium()  # one of these tests watches a stack with a browser; without one it is skipped, and says so
     return pytest("integration", ["tests/integration"], more)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from ansible_collections.sse.platform.tests.integration.stack import Stack
+from ansible_collections.sse.platform.tests.integration.browser import Publisher, browser, chromium
+from ansible_collections.sse.platform.tests.integration.stack import Stack, eventually
 from ansible_collections.sse.platform.tests.integration.traffic import Traffic
 
 EVENTS = 20
@@ -71,3 +72,35 @@ def test_a_backup_under_load_is_restored_beside_and_ids_survive(
     assert "WARNING" not in restored.output, restored.output
     assert resumed(other, ids[0], EVENTS - 1) == [str(number) for number in range(1, EVENTS)]
     assert not list(Path("/var/tmp").glob("sse-backup-*"))
+    hold_a_stream_through_everything(other, tmp_path)
+
+
+def hold_a_stream_through_everything(stack: Stack, directory: Path) -> None:
+    """A browser holds a stream during a rollout, a rollback and a restore, and hears every event once and in order."""
+    if not chromium():
+        pytest.skip("chromium is not installed")
+    url = f"http://127.0.0.1:{stack.http_port}"
+    with (
+        browser(f"{url}/api/v1/stream?channel=watched", directory / "browser") as page,
+        Publisher(url, "watched") as publisher,
+    ):
+        eventually(lambda: len(page.heard()) > 5, "events in the browser")
+        for step, variables in (("site", {"app_environment_extra": {"TRIED": "1"}}), ("rollback", {})):
+            opened = len(page.heard("open"))
+            run = stack.play(step, **variables)
+            assert run.code == 0, run.output
+            eventually(lambda opened=opened: len(page.heard("open")) > opened, f"a new connection after {step}")
+        with publisher.silence():
+            run = stack.play("backup", asked_file=str(directory / "again.backup"))
+            assert run.code == 0, run.output
+            stack.destroy()
+            restored = stack.play("restore", asked_file=str(directory / "again.backup"))
+            assert restored.code == 0, restored.output
+        count = len(publisher.stored)
+        eventually(lambda: len(publisher.stored) > count + 5, "events after the restore")
+        publisher.end()
+        last = publisher.stored[-1]
+        eventually(lambda: last in page.heard(), "the last event in the browser")
+    due = publisher.stored[publisher.stored.index(page.heard()[0]) :]
+    assert page.heard() == due
+    assert page.heard("gap") == page.heard("closed") == []
