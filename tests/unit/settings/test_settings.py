@@ -106,6 +106,11 @@ def test_every_default_is_accepted(name: str) -> None:
         ("app_environment_extra", {"A": True}, "in quotes"),
         ("app_environment_extra", "A=b", "variable names"),
         ("kafka_cluster_id", "short", "22 characters"),
+        ("backup_schedule", "daily 25:00", "daily 03:30"),
+        ("backup_schedule", "0 3 * * *", "weekly sunday 03:30"),
+        ("backup_schedule", "weekly sun", "weekly sunday"),
+        ("backup_keep", 0, "1 to 1000"),
+        ("backup_directory", "backups", "absolute path"),
     ],
 )
 def test_what_is_out_of_range_is_refused_with_the_range(name: str, value: Any, said: str) -> None:
