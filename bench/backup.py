@@ -39,7 +39,7 @@ _aiokafka: Any = importlib.import_module("aiokafka")  # without types
 async def fill(port: int, size: int) -> int:
     """Write events of so many bytes in all to Kafka; return how many."""
     producer = _aiokafka.AIOKafkaProducer(
-        bootstrap_servers=f"127.0.0.1:{port}", acks="all", max_batch_size=1 << 20, linger_ms=20
+        bootstrap_servers=f"127.0.0.1:{port}", acks="all", max_batch_size=1 << 18, linger_ms=20
     )
     await producer.start()
     try:
