@@ -232,6 +232,7 @@ VERBS: dict[str, Verb] = {
             ("status -i inventory/vm", "show those of the hosts of another inventory"),
         ),
         settings=("stack_name", "stack_state_directory"),
+        more="It also says where people open what runs, and which file of the host holds the password of Grafana.",
     ),
     "verify": Verb(
         group="look",

@@ -12,6 +12,7 @@ from ansible_collections.sse.platform.plugins.module_utils.images.build_contexts
 from ansible_collections.sse.platform.plugins.module_utils.images.catalogue import parse_catalogue
 from ansible_collections.sse.platform.plugins.module_utils.images.steps import registry_of
 from ansible_collections.sse.platform.plugins.module_utils.model import spec
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
 from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import COLLECTION, ControllerAction
 
 if TYPE_CHECKING:
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 CATALOGUE = COLLECTION / "roles" / "images" / "vars" / "main.yml"
 # Seconds until a registry counts as silent.
 REGISTRY_TIMEOUT = 5
+
+
+def runs(host: HostFacts, stack: str) -> frozenset[str]:
+    """Return the references of the images that containers of this stack have."""
+    ours = (one for one in host.get("containers", []) if one["labels"].get(f"{LABEL}stack") == stack)
+    return frozenset(one.get("image", "") for one in ours)
 
 
 class ActionModule(ControllerAction):
@@ -36,7 +43,12 @@ class ActionModule(ControllerAction):
             known = observed.get("registry_answers")
             return self._registry_answers(registry) if known is None else known
 
-        host = images.Host(frozenset(observed["images"]), observed["distribution"]["id"], registry_answers)
+        host = images.Host(
+            frozenset(observed["images"]),
+            observed["distribution"]["id"],
+            registry_answers,
+            runs(observed, settings["stack_name"]),
+        )
         tags = self.variables.get("ansible_run_tags") or []
         try:
             chosen = images.choose(catalogue, settings, host, COLLECTION, only=() if "all" in tags else tags)

@@ -77,8 +77,12 @@ class ActionModule(ControllerAction):
             problems = {"The declared services do not make a release": [str(error)]}
         scope = tags.scope(wanted, skipped, declared)
         run: RunMeta = self.variable("this_run")
-        back = going_back(host.get("last_given", {}), run["given"], settings) if run["asked"] == "up" else []
+        back = self._going_back(run, host, settings) if run["asked"] == "up" else []
         return {**self._judged(releases, settings, host, problems, scope), "warnings": back}
+
+    def _going_back(self, run: RunMeta, host: HostFacts, settings: Settings) -> list[str]:
+        """Tell which settings the last run got by -e and this one does not."""
+        return going_back(host.get("last_given", {}), run["given"], settings, self.variable("openings"))
 
     def _bring_back(self, stored: list[Release], order: list[str]) -> dict[str, Any]:
         """Return the same facts for releases that the host kept, with the networks and the exposure that they had."""

@@ -20,7 +20,7 @@ from ansible_collections.sse.platform.plugins.module_utils.settings import (
     network,
     paths,
 )
-from ansible_collections.sse.platform.plugins.module_utils.settings.options import Option, load
+from ansible_collections.sse.platform.plugins.module_utils.settings.options import Option, load, openings
 from ansible_collections.sse.platform.plugins.module_utils.settings.scaling import ScaleError, scaled
 from ansible_collections.sse.platform.plugins.module_utils.settings.values import expected
 from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import COLLECTION, ControllerAction
@@ -64,6 +64,7 @@ class ActionModule(ControllerAction):
             "warnings": [*strangers, *(ONCE.format(name=name, value=value) for name, value in scale.items())],
             "ansible_facts": {
                 "settings": {**settings, **network.derived(settings)},
+                "openings": openings(options),
                 "this_run": this_run(load_extra_vars(self._loader), options, settings),
                 "this_controller": this_controller(),
             },

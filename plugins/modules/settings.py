@@ -33,7 +33,8 @@ ansible_facts:
   description: >-
     The fact C(settings), a flat dictionary of every public variable in its type, and the fact C(this_run), which says
     who runs this, from where, and what C(-e) gave. Values that can hold a secret are left out. The fact
-    C(this_controller) says by what the lock of a stack knows this run.
+    C(this_controller) says by what the lock of a stack knows this run. The fact C(openings) says which settings open
+    something, and with which value.
   returned: success
   type: dict
 """

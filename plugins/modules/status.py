@@ -39,7 +39,7 @@ releases:
   type: list
   elements: dict
 lines:
-  description: What is paused, and the containers as a table of text.
+  description: What is paused, the containers as a table of text, and where people open what runs.
   returned: always
   type: list
   elements: str
@@ -47,10 +47,11 @@ lines:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.deploy import switches
+from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import LoadedStore
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
-from ansible_collections.sse.platform.plugins.module_utils.views.status import observe, table
+from ansible_collections.sse.platform.plugins.module_utils.views.status import observe, opened, table
 
 
 def main() -> None:
@@ -65,7 +66,7 @@ def main() -> None:
     directory = module.params["state_directory"]
     try:
         releases = newest_releases(directory)
-        rows = observe(Engine(), module.params["stack"], releases)
+        rows = observe(Engine(), module.params["stack"], releases, LoadedStore(directory))
     except SpecError as error:
         module.fail_json(msg=str(error))
     except EngineError as error:
@@ -74,7 +75,7 @@ def main() -> None:
         changed=False,
         containers=[one._asdict() for one in rows],
         releases=releases,
-        lines=[*switches.lines(directory), *table(rows)],
+        lines=[*switches.lines(directory), *table(rows), *opened(releases)],
     )
 
 

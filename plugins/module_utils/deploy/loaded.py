@@ -22,6 +22,7 @@ class Loaded(TypedDict):
     id: str  # of the container: another one of the same name has nothing of this
     version: str  # the directory of its files that it mounts, below files/<name>
     spec: Spec  # what it was told
+    release: str  # its number; empty where ./sse reload asked for it. Older files do not have this key
     ended: bool  # false while it reloads, and for ever where that run was killed
 
 

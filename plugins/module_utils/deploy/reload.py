@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
+    from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import Loaded
     from ansible_collections.sse.platform.plugins.module_utils.host.processes import Process
     from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
     from ansible_collections.sse.platform.plugins.module_utils.model.types import OldProcesses, Release, Reload, Spec
@@ -108,7 +109,10 @@ class Reloader:
         directories = [one for one in self.files.directories(name, spec, version).values() if not one.live]
         earlier = self.files.loaded.read(name)
         loaded = self.files.loaded
-        loaded.write(name, {"id": action.id, "version": version.name, "spec": spec, "ended": False})
+        before = earlier.get("release", "") if earlier and earlier["id"] == action.id else ""
+        release = self.labels.get("release", before)
+        told: Loaded = {"id": action.id, "version": version.name, "spec": spec, "release": release, "ended": False}
+        loaded.write(name, told)
         put_back = self.files.kept(directories)
         try:
             for one in directories:
@@ -123,7 +127,7 @@ class Reloader:
             else:
                 loaded.forget(name)
             raise ApplyError(f"{error}\n{name} runs on with its earlier files.") from error
-        loaded.write(name, {"id": action.id, "version": version.name, "spec": spec, "ended": True})
+        loaded.write(name, {**told, "ended": True})
 
     def signalled(self, container: str, name: str, reload: Reload) -> None:
         """Have a container read its files, and wait until it serves by them.

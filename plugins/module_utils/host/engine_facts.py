@@ -112,6 +112,7 @@ def describe_containers(containers: list[answers.ListedContainer]) -> list[Conta
     return [
         {
             "name": answers.name_of(container),
+            "image": container["Image"],
             "labels": container["Labels"] or {},
             "ports": [
                 {"host_ip": port.get("IP", ""), "host_port": port["PublicPort"], "protocol": port["Type"]}

@@ -41,6 +41,7 @@ class Host:
     present: frozenset[str]  # references
     distribution: str
     registry_answers: Callable[[str], bool]  # called only where the answer decides
+    runs: frozenset[str] = frozenset()  # references of the images that containers of this stack have
 
 
 class Choice(TypedDict):
@@ -67,15 +68,24 @@ def registry_host(prefix: str) -> str:
 class Resolver:
     """Every image of the catalogue from one source."""
 
-    def __init__(self, catalogue: Catalogue, source: Source, settings: Settings, hash_of: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        source: Source,
+        settings: Settings,
+        hash_of: Callable[[str], str],
+        stays: Iterable[str] = (),
+    ) -> None:
         """Resolve all images.
 
+        :param stays: references that are on the host and that containers of this stack have
         :param hash_of: returns the hash of a build context, by its path below the collection
         """
         self.catalogue = catalogue
         self.source: Source = source
         self.settings = settings
         self.hash_of = hash_of
+        self.stays = sorted(stays)
         self.steps: dict[str, Step] = {}  # by key, each after those that it is built from
         self.unavailable: dict[str, str] = {}  # key -> reason
         for key in catalogue:
@@ -101,9 +111,14 @@ class Resolver:
         if recipe.pull:
             return Step(image.key, image.name, at_mirror(recipe.pull, self.settings["images_registry_prefix"]), "pull")
         if archive and not archive.path:
+            # Built by an earlier run from an archive that this run does not get: it goes on as it is.
+            for reference in self.stays:
+                if reference.startswith(f"{OURS}/{image.name}:"):
+                    return Step(image.key, image.name, reference, "build")
             return (
-                f"{image.name} is in no package registry: "
-                f"give a local archive of it as {archive.variable}, with {archive.variable}_sha256"
+                f"no package registry has {image.name}: download its tar.gz or deb to this controller, and give "
+                f"-e {archive.variable}=FILE with -e {archive.variable}_sha256=... (sha256sum FILE prints it), or take "
+                "all images from a registry, with -e images_source=registry"
             )
         bases = {argument: self.resolve(base) for argument, base in recipe.bases.items()}
         missing = sorted(recipe.bases[argument] for argument, base in bases.items() if base is None)
@@ -158,7 +173,10 @@ def choose(catalogue: Catalogue, settings: Settings, host: Host, collection: Pat
     def hash_of(context: str) -> str:
         return context_hash(collection / context)
 
-    resolved: dict[Source, Resolver] = {source: Resolver(catalogue, source, settings, hash_of) for source in SOURCES}
+    stays = host.runs & host.present
+    resolved: dict[Source, Resolver] = {
+        source: Resolver(catalogue, source, settings, hash_of, stays) for source in SOURCES
+    }
     source, reason = _source(catalogue, settings, host, keys, resolved, bundle.manifest(collection) is not None)
     if source == "archive":
         steps, unavailable = _archive_steps(catalogue, settings, keys)

@@ -378,6 +378,7 @@ class ContainerFact(TypedDict):
     """One container of the engine."""
 
     name: str
+    image: NotRequired[str]  # as it was asked for
     labels: dict[str, str]
     ports: list[PortFact]
     state: str

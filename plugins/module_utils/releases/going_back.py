@@ -8,16 +8,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-EXPOSURE = "exposure_"  # settings that begin so decide who reaches the published ports
 ONCE = ("_allowed", "_confirmed", "_delete_data", "_fix", "_matrix")  # settings that end so hold for one run anyway
 
 
-def going_back(before: Mapping[str, Any], given: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
-    """Return one text for all of them, and before it one for those that decide who reaches the platform.
+def going_back(
+    before: Mapping[str, Any],
+    given: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    openings: Mapping[str, Mapping[str, Any]],
+) -> list[str]:
+    """Return one text for all of them, and before it one for those that open something.
 
     :param before: what -e gave to the last run, as the history keeps it: None for a value that it does not keep
     :param given: the same of this run
     :param settings: of this run
+    :param openings: by setting, with which value it opens something, and what (settings/options.py)
     """
     changed = {
         name: value
@@ -35,9 +40,13 @@ def going_back(before: Mapping[str, Any], given: Mapping[str, Any], settings: Ma
     ]
     keep = "Give them again, or write them into a file in inventory/*/group_vars/all/, to keep them."
     texts = [f"The last run got these by -e, and they go back now: {', '.join(told)}. {keep}"]
-    exposed = [text for name, text in zip(changed, told, strict=True) if name.startswith(EXPOSURE)]
-    if exposed:
-        texts.insert(0, f"THIS CHANGES WHO CAN REACH THE PLATFORM: {', '.join(exposed)}.")
+    opened = [
+        f"{text} ({openings[name]['what']})"
+        for name, text in zip(changed, told, strict=True)
+        if name in openings and openings[name].get("value", settings[name]) == settings[name]
+    ]
+    if opened:
+        texts.insert(0, f"THIS CHANGES WHO CAN REACH OR USE THE PLATFORM: {', '.join(opened)}.")
     return texts
 
 

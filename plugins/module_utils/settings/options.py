@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 
@@ -16,6 +16,13 @@ class Refusal(TypedDict):
     when: dict[str, Any]  # by variable
     because: str
     expected: str
+
+
+class Opening(TypedDict, total=False):
+    """What a value of a variable opens."""
+
+    value: Any  # with which it opens something; without it every other value may
+    what: str
 
 
 class Option(TypedDict, total=False):
@@ -41,6 +48,8 @@ class Option(TypedDict, total=False):
     scales: str  # it is the number of containers of this service, which `./sse scale` sets
     only_if: dict[str, Any]  # this variable must not be given unless these settings have these values
     refused: list[Refusal]
+    # From meta/values.yml: what it means for who reaches the platform, or may use it, when it goes back by itself.
+    opens: Opening
     # From meta/values.yml: what is tried on the controller before anything changes.
     paths: dict[str, str]  # where in the value paths stand (paths.py says how), each of a file or a directory
     read_by: str  # the Python module below app/ that will read the file
@@ -73,6 +82,11 @@ def load(roles: Path, read: Callable[[bytes], Any]) -> dict[str, dict[str, Optio
         limits: dict[str, Any] = read(values.read_bytes()) if values.exists() else {}
         found[path.parts[-3]] = {name: option(spec, limits.get(name, {})) for name, spec in specs.items()}
     return found
+
+
+def openings(options: Mapping[str, Option]) -> dict[str, Opening]:
+    """Return what each variable that can open something opens."""
+    return {name: one["opens"] for name, one in options.items() if "opens" in one}
 
 
 def option(spec: dict[str, Any], limits: dict[str, Any]) -> Option:

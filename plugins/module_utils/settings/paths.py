@@ -13,6 +13,10 @@ from typing import Any, NamedTuple, cast
 BESIDE_INVENTORY = frozenset({"group_vars", "host_vars"})
 
 
+# A file that is read only where an image has to be built from it: then its absence is refused there.
+FILE_FOR_A_BUILD = "file for a build"
+
+
 class Place(NamedTuple):
     """Where the value of a setting was written."""
 
@@ -103,7 +107,7 @@ def _found(path: str, kind: str) -> str:
     try:
         directory = stat.S_ISDIR(Path(path).stat().st_mode)
     except FileNotFoundError:
-        return f"no such {kind}"
+        return "" if kind == FILE_FOR_A_BUILD else f"no such {kind}"
     except OSError as error:
         return f"it can't be read ({error.strerror})"
     if directory != (kind == "directory"):

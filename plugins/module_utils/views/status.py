@@ -6,6 +6,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, NamedTuple
 
+from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import LoadedStore
 from ansible_collections.sse.platform.plugins.module_utils.engine.answers import all_networks
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.engine.health import check_health
@@ -33,19 +34,23 @@ class Row(NamedTuple):
     release: str = ""
 
 
-def observe(engine: Engine, stack: str, releases: Sequence[Release]) -> list[Row]:
+def observe(engine: Engine, stack: str, releases: Sequence[Release], loaded: LoadedStore) -> list[Row]:
     """Return a row for each container of the newest releases, and for each other container of the stack."""
     running = {one.name: one for one in engine.containers() if one.label("stack") == stack}
     specs = containers_of(releases)
     return [
-        row(engine, running[name], specs.get(name)) if name in running else Row(name, "missing")
+        row(engine, running[name], specs.get(name), loaded) if name in running else Row(name, "missing")
         for name in dict.fromkeys([*specs, *running])
     ]
 
 
-def row(engine: Engine, found: Observed, spec: Spec | None) -> Row:
-    """Describe one container; without a spec no release declares it."""
+def row(engine: Engine, found: Observed, spec: Spec | None, loaded: LoadedStore) -> Row:
+    """Describe one container; without a spec no release declares it.
+
+    A container that was reloaded has the release that it was told last, not the one that it was created from.
+    """
     details = engine.inspect(found.id)
+    told = loaded.of(found)
     networks = all_networks(details).values()
     return Row(
         container=found.name,
@@ -59,7 +64,7 @@ def row(engine: Engine, found: Observed, spec: Spec | None) -> Row:
         image=details["Config"]["Image"],
         restarts=str(details["RestartCount"]),
         uptime=uptime(details["State"]["StartedAt"]) if details["State"]["Running"] else "",
-        release=found.label("release"),
+        release=(told and told.get("release")) or found.label("release"),
     )
 
 
@@ -83,6 +88,13 @@ def uptime(started: str) -> str:
         if seconds >= 2 * length:
             return f"{seconds // length} {unit}"
     return f"{seconds} s"
+
+
+def opened(releases: Sequence[Release]) -> list[str]:
+    """Say where people open what runs, and where the passwords of it are."""
+    found = {one.get("name", ""): one.get("url", "") for release in releases for one in release.get("endpoints", [])}
+    width = max(map(len, found), default=0)
+    return ["", *(f"{name.ljust(width)}  {url}" for name, url in found.items())] if found else []
 
 
 def table(rows: list[Row]) -> list[str]:

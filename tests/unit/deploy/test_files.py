@@ -180,7 +180,7 @@ def test_the_directory_that_a_reloaded_container_mounts_is_not_pruned(tmp_path: 
     known, old, new = files(tmp_path), configured(a="1"), configured(a="2")
     known.mounts("c", old)
     version = known.version("c", old)
-    known.loaded.write("c", {"id": "1", "version": version.name, "spec": new, "ended": True})
+    known.loaded.write("c", {"id": "1", "version": version.name, "spec": new, "release": "", "ended": True})
     assert known.mounted("c", new) == version
     assert known.mounted("c", old) == version
     known.prune({"c": new})
@@ -194,6 +194,6 @@ def test_what_a_reload_told_counts_for_that_container_alone(tmp_path: Path) -> N
     known, old, new = files(tmp_path), configured(a="1"), configured(a="2")
     runs = Observed("c", "1", {f"{LABEL}spec": spec.fingerprint(old)}, "running", "healthy")
     for ended, told in ((True, spec.fingerprint(new)), (False, "interrupted")):
-        known.loaded.write("c", {"id": "1", "version": "v", "spec": new, "ended": ended})
+        known.loaded.write("c", {"id": "1", "version": "v", "spec": new, "release": "", "ended": ended})
         [seen, other] = known.loaded.seen([runs, runs._replace(id="2")])
         assert (seen.label("spec"), other.label("spec")) == (told, spec.fingerprint(old))

@@ -68,9 +68,10 @@ def choose(
     answers: Any = lambda _: False,
     distribution: str = "debian",
     only: tuple[str, ...] = (),
+    runs: Any = (),
     **changes: Any,
 ) -> dict[str, Any]:
-    host = images.Host(frozenset(present), distribution, answers)
+    host = images.Host(frozenset(present), distribution, answers, frozenset(runs))
     settings: Any = {**SETTINGS, **changes}
     return cast("Any", images.choose(parse_catalogue(CATALOGUE, settings), settings, host, collection, only=only))
 
@@ -276,6 +277,15 @@ def test_grafana_is_unavailable_without_an_archive_and_says_what_to_give(collect
     chosen = choose(collection, images_source="packages")
     assert "grafana" not in chosen["references"]
     assert "grafana_archive" in chosen["unavailable"]["grafana"]
+
+
+def test_grafana_stays_without_its_archive_once_it_runs(collection: Path) -> None:
+    built = "sse-platform/grafana:1"
+    for source in images.SOURCES:
+        left = choose(collection, [built], runs=[built], images_source=source)
+        assert left["references"]["grafana"] == (built if source == "packages" else "grafana/grafana:12.2.0")
+    assert "grafana" not in choose(collection, [], runs=[built], images_source="packages")["references"]
+    assert "grafana" not in choose(collection, [built], images_source="packages")["references"]
 
 
 @pytest.mark.parametrize("source", images.SOURCES)

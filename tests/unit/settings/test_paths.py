@@ -17,7 +17,7 @@ from ansible_collections.sse.platform.tests import certificates
 
 ROOT = Path(__file__).parents[3]
 OPTIONS = {name: one for role in options.load(ROOT / "roles", yaml.safe_load).values() for name, one in role.items()}
-FILES = sorted(name for name, option in OPTIONS.items() if option.get("paths") == {"": "file"})
+FILES = sorted(name for name, option in OPTIONS.items() if option.get("paths", {}).get("", "").startswith("file"))
 PLAY = """
 - hosts: all
   connection: local
@@ -30,6 +30,13 @@ PLAY = """
 
 def tried(written: str, file: str = "") -> list[str]:
     return list(paths.resolve(written, paths.Place(file, "/call")).tried)
+
+
+def test_a_file_that_only_a_build_reads_may_be_absent(tmp_path: Path) -> None:
+    given = paths.resolve(str(tmp_path / "grafana.tar.gz"), paths.Place("", str(tmp_path)))
+    assert paths.problem(given, paths.FILE_FOR_A_BUILD) == ""
+    assert "no such file" in paths.problem(given)
+    assert "it is a directory" in paths.problem(paths.resolve(str(tmp_path), given.place), paths.FILE_FOR_A_BUILD)
 
 
 def test_a_relative_path_begins_where_it_was_written() -> None:
@@ -149,7 +156,8 @@ def test_every_absent_file_is_told_at_once(project: Path) -> None:
     run = settings(project, "-e", own, *(part for name in FILES for part in ("-e", f"{name}=none/{name}")))
     assert run.returncode != 0
     text = " ".join(run.stdout.split())
-    for name in FILES:
+    # A file for a build is looked for only where there is something to build.
+    for name in (one for one in FILES if OPTIONS[one].get("paths") == {"": "file"}):
         said = f"{name} is 'none/{name}': no such file on the controller; tried {project}/call/none/{name}, relative"
         assert said in text
     assert "services_extra.own.secret_files.a is 'none/a': no such file on the controller" in text

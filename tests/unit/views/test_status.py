@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import LoadedStore
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL, Observed
 from ansible_collections.sse.platform.plugins.module_utils.views import status
 from ansible_collections.sse.platform.plugins.module_utils.views.status import Row
@@ -37,7 +39,23 @@ class Engine:
 
 def rows(engine: Any, *names: str) -> list[Row]:
     release: Any = {"containers": dict.fromkeys(names)}
-    return status.observe(engine, "sse", [release])
+    return status.observe(engine, "sse", [release], LoadedStore("/nowhere"))
+
+
+def test_a_reloaded_container_has_the_release_that_it_was_told_last(tmp_path: Path) -> None:
+    store, engine = LoadedStore(str(tmp_path)), Engine("sse-web", "running")
+    spec: Any = {}
+    store.write("sse-web", {"id": "id", "version": "v", "spec": spec, "release": "9", "ended": True})
+    found: Any = engine
+    assert status.observe(found, "sse", [], store)[0].release == "9"
+    store.write("sse-web", {"id": "of another one", "version": "v", "spec": spec, "release": "9", "ended": True})
+    assert status.observe(found, "sse", [], store)[0].release == "7"
+
+
+def test_the_places_to_open_and_where_a_password_is_follow_the_table() -> None:
+    release: Any = {"endpoints": [{"name": "Grafana (password in /x)", "url": "http://g"}, {"name": "API", "url": "u"}]}
+    assert status.opened([release]) == ["", "Grafana (password in /x)  http://g", "API                       u"]
+    assert status.opened([]) == []
 
 
 def test_a_container_that_ended_has_its_exit_code_and_no_uptime() -> None:
