@@ -30,12 +30,25 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / ".ansible" / "collections"))
 
 from ansible_collections.sse.platform.plugins.module_utils.model.types import Release, Spec  # noqa: E402
+from ansible_collections.sse.platform.tests.integration.crowd import Crowd  # noqa: E402
 from ansible_collections.sse.platform.tests.integration.stack import Run, Stack, eventually  # noqa: E402
 
 EMPTY_PLAY = "- hosts: all\n  gather_facts: false\n  tasks: []\n"
 CHANGE = ("GOMAXPROCS", "1")  # the Go runtime of Prometheus reads it; it does no harm
 REQUEST_SECONDS = 20.0  # a connection may wait while NGINX is replaced
+STREAMS = 200
+APP_CHANGE = ("SSE_MAX_BODY_BYTES", "200000")  # it replaces every replica, and no client notices the new value
 REST_SECONDS = 20.0  # after this time a fresh stack has started everything
+
+
+class Clients(TypedDict):
+    """What the clients of one change noticed, in all rounds."""
+
+    wrong: dict[str, int]  # refused, failed, lost, doubled, gaps
+    asked_again: int  # publishes that were told to, or cut, and then settled
+    interruption_p50: list[float]  # seconds from the end of a stream until its next event, of each round
+    interruption_p99: list[float]
+    longest_publish: list[float]
 
 
 class Report(TypedDict):
@@ -49,6 +62,7 @@ class Report(TypedDict):
     images_once_bytes: int
     memory_bytes: dict[str, int]
     failed_requests: dict[str, int]
+    clients: dict[str, Clients]
     skipped: dict[str, str]
 
 
@@ -62,7 +76,27 @@ class Figures:
         self.images_once_bytes = 0
         self.memory_bytes: dict[str, int] = {}
         self.failed_requests: dict[str, int] = {}  # in all rounds
+        self.clients: dict[str, Clients] = {}
         self.skipped: dict[str, str] = {}
+
+    def under_streams(self, port: int, what: str, work: Callable[[], object]) -> None:
+        """Time one round while streams and publishers go on, and keep what they noticed."""
+        with Crowd(port, STREAMS) as crowd:
+            self.time(what, work)
+        empty: Clients = {
+            "wrong": {},
+            "asked_again": 0,
+            "interruption_p50": [],
+            "interruption_p99": [],
+            "longest_publish": [],
+        }
+        found = self.clients.setdefault(what, empty)
+        for one, times in crowd.wrong.items():
+            found["wrong"][one] = found["wrong"].get(one, 0) + times
+        found["asked_again"] += crowd.unsettled + crowd.cut
+        found["interruption_p50"].append(round(crowd.interruption(50), 2))
+        found["interruption_p99"].append(round(crowd.interruption(99), 2))
+        found["longest_publish"].append(round(crowd.longest_publish, 2))
 
     def time(self, what: str, work: Callable[[], object]) -> None:
         """Time one round, and show it."""
@@ -78,7 +112,10 @@ class Figures:
     def report(self) -> Report:
         """Return all figures, and the ratios that have a goal."""
         empty = self.median("empty play")
-        ratios = {"up, nothing to change / empty play (goal: at most 5)": self.median("up, nothing to change") / empty}
+        ratios = {
+            "up, nothing to change / empty play (goal: at most 5)": self.median("up, nothing to change") / empty,
+            "plan, nothing to change / empty play (goal: at most 4)": self.median("plan, nothing to change") / empty,
+        }
         if "compose up, fresh" in self.seconds:
             over = self.median("up, fresh") - empty
             ratios["(up, fresh - empty play) / compose up, fresh (goal: at most 1.2)"] = over / self.median(
@@ -93,6 +130,7 @@ class Figures:
             "images_once_bytes": self.images_once_bytes,
             "memory_bytes": self.memory_bytes,
             "failed_requests": self.failed_requests,
+            "clients": self.clients,
             "skipped": self.skipped,
         }
 
@@ -102,6 +140,15 @@ def table(report: Report) -> str:
     rows = [(what, f"{seconds:.2f} s") for what, seconds in report["medians_seconds"].items()]
     rows += [(what, f"{ratio:.2f}") for what, ratio in report["ratios"].items()]
     rows += [(f"failed requests: {what}", str(failed)) for what, failed in report["failed_requests"].items()]
+    for what, found in report["clients"].items():
+        wrong = ", ".join(f"{one}: {times}" for one, times in found["wrong"].items()) or "0"
+        rows.append((f"refused, failed, lost, doubled, gaps: {what}", wrong))
+        rows.append((f"publishes asked again: {what}", str(found["asked_again"])))
+        rows += [
+            (f"interruption of a stream, {name}: {what}", f"{statistics.median(seconds):.2f} s")
+            for name, seconds in (("p50", found["interruption_p50"]), ("p99", found["interruption_p99"]))
+        ]
+        rows.append((f"longest publish: {what}", f"{statistics.median(found['longest_publish']):.2f} s"))
     rows.append(("host tasks in a run with nothing to change", str(report["host_tasks"])))
     rows += [(f"image {name}", megabytes(size)) for name, size in report["image_bytes"].items()]
     rows.append(("all images, shared layers once", megabytes(report["images_once_bytes"])))
@@ -289,7 +336,7 @@ def spec_of(stack: Stack, name: str) -> Spec:
     sys.exit(f"no release has the container {name}")
 
 
-def measure_compose(command: list[str], file: dict[str, Any], directory: Path, figures: Figures) -> None:
+def measure_compose(command: list[str], file: dict[str, Any], directory: Path, port: int, figures: Figures) -> None:
     """Measure with Compose what was measured with the playbook."""
     path = directory / "compose.json"
 
@@ -305,8 +352,54 @@ def measure_compose(command: list[str], file: dict[str, Any], directory: Path, f
         file["services"]["prometheus"]["environment"][CHANGE[0]] = CHANGE[1]
         path.write_text(json.dumps(file))
         figures.time("compose up, one variable of Prometheus changed", lambda: compose("up", "-d", "--wait"))
+        for service in file["services"].values():
+            if service["command"] == ["-m", "sse_app"]:
+                service["environment"][APP_CHANGE[0]] = APP_CHANGE[1]
+        path.write_text(json.dumps(file))
+        what = f"compose up, one variable of the replicas changed, {STREAMS} streams"
+        figures.under_streams(port, what, lambda: compose("up", "-d", "--wait"))
     finally:
         compose("down", "-v")
+
+
+def one_round(stack: Stack, command: list[str] | None, figures: Figures) -> None:
+    """Deploy, change and go back once, and the same with Compose.
+
+    :param command: of Compose; None where there is none
+    """
+
+    def changed() -> None:
+        stack.up(prometheus_environment_extra=dict([CHANGE]))
+
+    def replicas() -> None:
+        stack.up(app_environment_extra=dict([APP_CHANGE]))
+
+    def nginx(what: str, **settings: Any) -> None:
+        with Asking(stack) as asking:
+            figures.time(what, lambda: stack.up(prometheus_environment_extra=dict([CHANGE]), **settings))
+        figures.failed_requests[what] = figures.failed_requests.get(what, 0) + asking.failed
+
+    stack.destroy()
+    figures.time("empty play", empty_play)
+    figures.time("up, fresh", stack.up)
+    figures.time("up, nothing to change", stack.up)
+    figures.time("plan, nothing to change", lambda: expect(stack.play("plan")))
+    figures.time("drift", lambda: expect(stack.play("drift")))
+    for what, work in (
+        ("rolling update of the replicas", replicas),
+        ("rollback of the replicas", lambda: expect(stack.play("rollback"))),
+    ):
+        figures.under_streams(stack.http_port, f"{what}, {STREAMS} streams", work)
+    figures.time("up, one variable of Prometheus changed", changed)
+    nginx("up, one setting of NGINX changed", nginx_config_extra={"send_timeout": "61s"})
+    nginx("up, the memory of NGINX changed", nginx_memory="600m")
+    if command:
+        with tempfile.TemporaryDirectory() as directory:
+            file = compose_file(stack, Path(directory))
+            file["services"]["prometheus"]["environment"].pop(CHANGE[0])
+            stack.destroy()
+            measure_compose(command, file, Path(directory), stack.http_port, figures)
+        stack.up()
 
 
 def main() -> None:
@@ -324,14 +417,6 @@ def main() -> None:
     if command is None:
         figures.skipped["compose"] = "not installed"
 
-    def changed() -> None:
-        stack.up(prometheus_environment_extra=dict([CHANGE]))
-
-    def nginx(what: str, **settings: Any) -> None:
-        with Asking(stack) as asking:
-            figures.time(what, lambda: stack.up(prometheus_environment_extra=dict([CHANGE]), **settings))
-        figures.failed_requests[what] = figures.failed_requests.get(what, 0) + asking.failed
-
     stack.destroy()
     try:
         if options.build:
@@ -340,20 +425,7 @@ def main() -> None:
             figures.skipped["building from nothing"] = "only with --build"
             stack.up()
         for _ in range(options.rounds):
-            stack.destroy()
-            figures.time("empty play", empty_play)
-            figures.time("up, fresh", stack.up)
-            figures.time("up, nothing to change", stack.up)
-            figures.time("up, one variable of Prometheus changed", changed)
-            nginx("up, one setting of NGINX changed", nginx_config_extra={"send_timeout": "61s"})
-            nginx("up, the memory of NGINX changed", nginx_memory="600m")
-            if command:
-                with tempfile.TemporaryDirectory() as directory:
-                    file = compose_file(stack, Path(directory))
-                    file["services"]["prometheus"]["environment"].pop(CHANGE[0])
-                    stack.destroy()
-                    measure_compose(command, file, Path(directory), figures)
-                stack.up()
+            one_round(stack, command, figures)
         expect(stack.play("verify"))
         figures.host_tasks = host_tasks(stack)
         figures.image_bytes, figures.images_once_bytes = image_sizes(stack)

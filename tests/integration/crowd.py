@@ -35,6 +35,7 @@ class Crowd:
         self.heard = [[0] * PUBLISHERS for _ in range(streams)]
         self.accepted = [0] * PUBLISHERS
         self.unsettled = 0  # answers of 503, which the same request with the same key settled
+        self.cut = 0  # publishes whose connection ended without an answer, settled in the same way
         self.opened = 0
         self.interruptions: list[float] = []  # seconds from the end of a stream until the next event or heartbeat
         self.longest_publish = 0.0
@@ -79,6 +80,8 @@ class Crowd:
         if lost:
             self.wrong["subscribers without the last events"] += lost
         for task in readers:
+            if task.done():
+                task.result()  # a mistake of the oracle itself
             task.cancel()
 
     async def publish(self, number: int) -> None:
@@ -101,14 +104,16 @@ class Crowd:
         request = f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
         while time.monotonic() < until:
             try:
-                async with asyncio.timeout(ANSWER_SECONDS), self.connection(request) as (status, _):
+                async with asyncio.timeout(ANSWER_SECONDS), self.connection(request) as (status, *_):
                     if status == 202:
                         return True
                     if status != 503:
                         self.wrong[f"a publish was answered with {status}"] += 1
                         return False
                     self.unsettled += 1
-            except (OSError, EOFError, TimeoutError) as error:
+            except EOFError:
+                self.cut += 1
+            except (OSError, TimeoutError) as error:
                 self.wrong[f"a publish failed: {error!r}"] += 1
                 return False
             await asyncio.sleep(1)
@@ -116,14 +121,14 @@ class Crowd:
         return False
 
     @contextlib.asynccontextmanager
-    async def connection(self, request: str) -> AsyncIterator[tuple[int, asyncio.StreamReader]]:
-        """Send a request over a new connection; give the status and what follows the head."""
+    async def connection(self, request: str) -> AsyncIterator[tuple[int, bool, asyncio.StreamReader]]:
+        """Send a request over a new connection; give the status, whether chunks follow the head, and what follows."""
         async with asyncio.timeout(CONNECT_SECONDS):
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             writer.write(request.encode())
             head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), ANSWER_SECONDS)
-            yield int(head.split()[1]), reader
+            yield int(head.split()[1]), b"transfer-encoding: chunked" in head.lower(), reader
         finally:
             writer.close()
 
@@ -135,11 +140,13 @@ class Crowd:
             resume = f"Last-Event-ID: {stream.last}\r\n" if stream.last else ""
             request = f"GET /api/v1/stream?{channels} HTTP/1.1\r\nHost: it\r\n{resume}\r\n"
             try:
-                async with self.connection(request) as (status, reader):
+                async with self.connection(request) as (status, chunks, reader):
                     if status != 200:
                         self.wrong[f"a stream was answered with {status}"] += 1
-                    else:
+                    elif chunks:
                         await stream.read(reader, subscribed if not stream.last else None)
+                    else:  # NGINX itself answers while no replica does, and says when to come again
+                        stream.told((await reader.readuntil(b"\n\n"))[:-2])
             except EOFError:  # a stream that ended between its blocks or within one
                 stream.ended()
             except (OSError, TimeoutError) as error:
@@ -174,14 +181,14 @@ class Stream:
             rest += (await reader.readexactly(size + 2))[:-2]
             *blocks, rest = rest.split(b"\n\n")
             for block in blocks:
-                fields = [line.partition(": ") for line in block.decode().splitlines()]
-                self.take({name: value for name, _, value in fields})
+                self.told(block)
                 if subscribed:
                     subscribed.release()
                     subscribed = None
 
-    def take(self, block: dict[str, str]) -> None:
+    def told(self, text: bytes) -> None:
         """Judge one block."""
+        block = {name: value for name, _, value in (line.partition(": ") for line in text.decode().splitlines())}
         self.retry = int(block.get("retry", self.retry * 1000)) / 1000
         kind = block.get("event", "message")
         if kind == "gap":

@@ -63,9 +63,9 @@ def networks(layout: str) -> Any:
     return segments.networks(cast("Settings", settings))
 
 
-def container(chance: random.Random, layout: str, name: str) -> dict[str, Any]:
-    """Draw one container."""
-    one: dict[str, Any] = {
+def plain(name: str) -> dict[str, Any]:
+    """Return the declaration of a container that has nothing special."""
+    return {
         "image": "first",
         "address": NUMBERS[name],
         "entrypoint": ["sh", "-c"],
@@ -83,14 +83,22 @@ def container(chance: random.Random, layout: str, name: str) -> dict[str, Any]:
         "healthcheck": {"command": ["true"], "interval": 60, "start": 20},
         "config": {},
         "ports": [],
+        "aliases": [],
+        "hosts": [],
+        "after": [],
     }
+
+
+def container(chance: random.Random, layout: str, name: str) -> dict[str, Any]:
+    """Draw one container."""
+    one = plain(name)
     for change in chance.sample(CHANGES, chance.randint(0, 6)):
         change(chance, layout, one)
     return one
 
 
 def change_number(chance: random.Random, layout: str, one: dict[str, Any]) -> None:
-    if layout == segments.SINGLE:
+    if layout == segments.SINGLE and not one["rolling"]:
         one["address"] = chance.choice([None, *LOOSE_NUMBERS])
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
+import threading
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +18,7 @@ from ansible_collections.sse.platform.tests.integration.pairs import STACK, Draw
 from docker.types import IPAMConfig, IPAMPool
 
 ASKED: RunMeta = {"asked": "up", "who": "it", "where": "", "when": "", "commit": "", "why": "", "given": {}}
+EVENT_SECONDS = 30  # until the engine tells what happened
 QUIET = ("exec_", "health_status")  # what the engine says of a container that nobody touches
 
 
@@ -34,10 +38,12 @@ class Small:
         self.images = images
         self.engine: Any = docker.from_env()
 
-    def request(self, release: Release, drawn: Drawn, *, check: bool, to_make: set[str]) -> rollout.Report:
+    def request(
+        self, release: Release, drawn: Drawn, *, check: bool, to_make: set[str], parallel: int = 4
+    ) -> rollout.Report:
         """Run a release, or only plan it."""
         report = rollout.Report()
-        request = rollout.Request([release], str(self.state), drawn.secrets, [], 4, ASKED, check)
+        request = rollout.Request([release], str(self.state), drawn.secrets, [], parallel, ASKED, check)
         try:
             rollout.run(dataclasses.replace(request, networks_to_make=to_make), report)
         finally:
@@ -56,16 +62,29 @@ class Small:
             for name, one in self.containers().items()
         }
 
-    def events(self, since: float, until: float) -> list[tuple[str, str, str]]:
-        """Return what happened to the stack's containers: id, name and action, in order."""
-        found = self.engine.events(
-            since=f"{since:.6f}",
-            until=f"{until:.6f}",
-            decode=True,
-            filters={"type": "container", "label": f"sse.platform.stack={STACK}"},
-        )
-        events = [(one["Actor"]["ID"], one["Actor"]["Attributes"]["name"], one["Action"]) for one in found]
-        return [one for one in events if not one[2].startswith(QUIET)]
+    @contextlib.contextmanager
+    def events(self) -> Iterator[list[tuple[str, str, str]]]:
+        """Give what happens to the stack's containers while the block runs: id, name and action, in order.
+
+        The engine remembers 256 events, which a busy machine has within seconds: so they are read as they happen.
+        """
+        stream = self.engine.events(decode=True, filters={"type": "container", "label": f"sse.platform.stack={STACK}"})
+        found: list[tuple[str, str, str]] = []
+        last = f"true {uuid.uuid4().hex}"
+
+        def follow() -> None:
+            for one in stream:
+                if last in one["Action"]:
+                    return
+                if not one["Action"].startswith(QUIET):
+                    found.append((one["Actor"]["ID"], one["Actor"]["Attributes"]["name"], one["Action"]))
+
+        thread = threading.Thread(target=follow, daemon=True)
+        thread.start()
+        yield found
+        self.engine.api.exec_create(next(iter(self.containers())), last)
+        thread.join(EVENT_SECONDS)
+        assert not thread.is_alive()
 
     def missing_networks(self, release: Release) -> set[str]:
         """Return the networks of a release that are not there."""

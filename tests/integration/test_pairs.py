@@ -7,7 +7,6 @@ pair again: `pytest tests/integration/test_pairs.py -k 'pair17]'`.
 from __future__ import annotations
 
 import os
-import time
 from typing import Any
 
 import pytest
@@ -50,9 +49,9 @@ def applied(small: Small, earlier: Drawn | None, drawn: Drawn) -> None:
     assert small.seen() == before
     small.make_networks(release, to_make)
 
-    begun = time.time()
-    report = small.request(release, drawn, check=False, to_make=set())
-    events, after = small.events(begun, time.time()), small.seen()
+    with small.events() as events:
+        report = small.request(release, drawn, check=False, to_make=set())
+    after = small.seen()
 
     assert report.changes == preview.changes
     actions = {one.container: one for one in preview.outcomes[0].actions}

@@ -79,16 +79,22 @@ class Applier:
         removals = {action.container: action for action in actions if action.kind == "remove"}
         self.graph({name: self.step(action) for name, action in removals.items()}, {}, parallel)
         wanted = {action.container: action for action in actions if action.kind != "remove"}
-        order = with_takeovers(self.order(wanted), wanted, self.containers, self.engine)
-        self.stops = order.stops
-        self.graph({name: self.step(action) for name, action in wanted.items()}, order.after, parallel)
+        found = with_takeovers(self.needed(wanted), wanted, self.containers, self.engine)
+        self.stops = found.stops
+        order = self.in_rows(wanted, found.after)
+        self.graph({name: self.step(action) for name, action in wanted.items()}, order, parallel)
 
-    def order(self, wanted: dict[str, Action]) -> dict[str, set[str]]:
-        """Return which containers each one waits for: those that it needs, and the replica before it in a row."""
+    def needed(self, wanted: dict[str, Action]) -> dict[str, set[str]]:
+        """Return which containers each one needs."""
         after = {name: set(self.containers[name]["after"]) & set(wanted) for name in wanted}
         for name, action in wanted.items():
             if action.kind == "reload":  # what it may read of is there then: a proxy gets a server that answers
                 after[name] |= self.made_for(name, wanted)
+        return after
+
+    def in_rows(self, wanted: dict[str, Action], needed: Mapping[str, set[str]]) -> dict[str, set[str]]:
+        """Return which containers each one waits for: those that it needs, and the replica before it in a row."""
+        after = {name: set(others) for name, others in needed.items()}
         rows: dict[str, list[str]] = {}
         for name, action in wanted.items():
             if self.containers[name]["rolling"] and action.changes:

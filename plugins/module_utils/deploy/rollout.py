@@ -207,9 +207,12 @@ class Rollout:
 
     def settled(self, engine: Engine) -> tuple[list[Observed], list[Action]]:
         """Return what runs without the leftovers of a killed run, and what a run does about those first."""
-        observed = self.files.loaded.seen(engine.containers())
-        cleared = leftovers(observed, self.release["stack"], self.release["project"])
-        return [one for one in observed if one.id not in {action.id for action in cleared}], cleared
+        there = engine.containers()
+        cleared = leftovers(there, self.release["stack"], self.release["project"])
+        gone = {action.id for action in cleared if action.kind == "clear"}
+        back = {action.id: action.container for action in cleared if action.kind == "restore"}
+        settled = [one._replace(name=back.get(one.id, one.name)) for one in there if one.id not in gone]
+        return self.files.loaded.seen(settled), cleared
 
     def apply(self, report: Report) -> None:
         """Make the host run the release, and record what came of it."""

@@ -181,6 +181,16 @@ def test_a_preview_tells_what_the_run_then_does_and_touches_nothing(engine: Fake
     assert run(tmp_path, changed).changes == preview.changes
 
 
+def test_a_preview_takes_a_container_that_comes_back_under_its_name_for_what_it_is(
+    engine: FakeEngine, tmp_path: Path
+) -> None:
+    run(tmp_path, {"a": container()})
+    engine.all["id-1"]["name"] = "s-a-previous"  # as a killed run leaves it
+    preview = run(tmp_path, {"a": container()}, check=True)
+    assert preview.changes == ["> restore s-a: an interrupted run left it aside"]
+    assert run(tmp_path, {"a": container()}).changes == preview.changes
+
+
 def test_a_failed_run_names_what_it_did_before_and_which_container_came_back(
     engine: FakeEngine, tmp_path: Path
 ) -> None:
