@@ -31,7 +31,7 @@ class ActionModule(ControllerAction):
         """Do what the state says."""
         return getattr(self, f"_{arguments['state']}")(arguments)
 
-    def _named(self, _: dict[str, Any]) -> dict[str, Any]:
+    def _named(self, __: dict[str, Any]) -> dict[str, Any]:
         settings = self.variable("settings")
         return {
             "stack": second_stack.drill_name(settings["stack_name"]),
@@ -56,7 +56,7 @@ class ActionModule(ControllerAction):
             "Nothing was changed: remove another stack, or drill on another host."
         )
 
-    def _chosen(self, _: dict[str, Any]) -> dict[str, Any]:
+    def _chosen(self, __: dict[str, Any]) -> dict[str, Any]:
         declared = self.variable("stack_declarations")
         drills = {name: one["drill"] for name, one in declared.items() if "drill" in one}
         if not drills:
