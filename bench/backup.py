@@ -87,6 +87,7 @@ def measure(sizes: list[float], rounds: int) -> dict[str, Any]:
                 held = int(size * GB)
                 found[str(size)] = at_size(stack, restored, Path(directory), size, rounds)
         finally:
+            stack.play("drill", asked_drill_cleanup=True)  # of a drill that was interrupted
             restored.destroy()
             stack.destroy()
     return found
