@@ -22,7 +22,9 @@ MEANINGS: dict[str, dict[str, str]] = {
         "routes": "what NGINX passes on to it",
         "metrics": "what Prometheus scrapes: `job`, `targets`, `path`, and `alerts` as rules of Prometheus",
         "checks": "what `./sse verify` asks, such as `{kind: http, port: 8090, path: /}`",
+        "drill": "how `./sse backup --drill` resumes by ids from before; for services of the platform",
         "endpoints": "what the summary of a run shows: `name`, `url`, `container`",
+        "canary": "Prometheus expressions that judge the first new replica: `name`, `expr`, `above` or `below`",
         "existing_data": "which data on the host fit it; for services of the platform",
     },
     "container": {

@@ -62,6 +62,15 @@ WAIT = Option(
     otherwise="600",
 )
 
+CANARY = Option(
+    "--canary",
+    "replace one replica of each service first, and watch it by Prometheus for so many seconds (stack_canary_seconds); "
+    "then go on, or back",
+    "asked_canary",
+    value="SECONDS",
+    otherwise="default",
+)
+
 VERBS: dict[str, Verb] = {
     # -- deploy and change
     "up": Verb(
@@ -75,7 +84,7 @@ VERBS: dict[str, Verb] = {
             *("stack_name", "app_replicas", "exposure_profile", "network_subnet", "network_layout"),
             *("images_source", "docker_restart_allowed"),
         ),
-        options=(WHY, WAIT),
+        options=(WHY, WAIT, CANARY),
         playbook="site",
         more="Run it again whenever you like: it changes only what differs.",
     ),
@@ -122,19 +131,19 @@ VERBS: dict[str, Verb] = {
         arguments=(
             Argument("N", "the number of the release; `./sse releases` lists them", "asked_release", required=False),
         ),
-        options=(WHY, WAIT),
+        options=(WHY, WAIT, CANARY),
         settings=("stack_name", "network_recreate_allowed"),
         more="It becomes a new release, so a rollback can be rolled back. Nothing is downloaded. Secrets keep their\n"
         "values, and data stay as they are: a release that cannot read them is refused.",
     ),
     "pause": Verb(
         group="deploy",
-        purpose="Pause publishing: every publish gets 503 and Retry-After at every replica, and streams go on.",
+        purpose="Pause publishing, so that every publish gets 503 and streams go on; or pause a rollout that runs.",
         examples=(
             ("pause publishing", "until `./sse resume publishing`, also over restarts"),
             ("pause publishing -m maintenance", "with a reason, which `./sse status` shows"),
         ),
-        arguments=(Argument("WHAT", "what to pause: publishing", "asked_pause"),),
+        arguments=(Argument("WHAT", "what to pause: publishing or rollout", "asked_pause"),),
         options=(WHY,),
         settings=("stack_name", "stack_state_directory"),
         more="To pause twice changes nothing. `./sse verify` works meanwhile: its own events are let through.",
@@ -144,11 +153,19 @@ VERBS: dict[str, Verb] = {
         purpose="End what `./sse pause` paused.",
         examples=(
             ("resume publishing", "accept publishes again, also those with a key that was refused meanwhile"),
-            ("resume publishing -i inventory/vm", "on the hosts of another inventory"),
+            ("resume rollout", "let the run that waits go on"),
         ),
-        arguments=(Argument("WHAT", "what to resume: publishing", "asked_pause"),),
+        arguments=(Argument("WHAT", "what to resume: publishing or rollout", "asked_pause"),),
         options=(WHY,),
         settings=("stack_name", "stack_state_directory"),
+    ),
+    "abort": Verb(
+        group="deploy",
+        purpose="Abort the rollout that runs: what it replaced comes back as the release before has it.",
+        examples=(("abort", "the run ends its step, goes back and fails"), ("abort -m slow", "with a reason")),
+        options=(WHY,),
+        settings=("stack_name", "stack_state_directory"),
+        more="It works while the rollout is paused, too. To go back after a run, use ./sse rollback.",
     ),
     "dashboard": Verb(
         group="deploy",

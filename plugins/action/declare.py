@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
-from ansible_collections.sse.platform.plugins.module_utils.model import route
+from ansible_collections.sse.platform.plugins.module_utils.model import route, watch
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import COLLECTION, ControllerAction
 
@@ -21,6 +21,7 @@ def collected(declared: dict[str, Any], images: dict[str, Any]) -> dict[str, Any
     available = {service: one for service, one in declared.items() if service not in images["unavailable"]}
     return {
         "stack_metrics": [item for declaration in available.values() for item in declaration.get("metrics", [])],
+        "stack_watches": watch.declared(available),
         "stack_routes": route.parse_all(available),
         "stack_secret_files": {
             name: path for one in available.values() for name, path in one.get("secret_files", {}).items()

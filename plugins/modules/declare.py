@@ -36,8 +36,8 @@ EXAMPLES = r"""
 RETURN = r"""
 ansible_facts:
   description: >-
-    The fact C(stack_declarations) holds the declarations by service. The facts C(stack_metrics) and C(stack_routes)
-    hold what all services together declare for Prometheus and for NGINX.
+    The fact C(stack_declarations) holds the declarations by service. The facts C(stack_metrics), C(stack_routes)
+    and C(stack_watches) hold what all services together declare for Prometheus, for NGINX and to judge a canary by.
   returned: always
   type: dict
 """

@@ -6,10 +6,11 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: pause
-short_description: Pause publishing, or end a pause
+short_description: Pause publishing or a rollout, or end a pause
 version_added: 0.2.0
 description:
   - While publishing is paused, every replica answers a publish with 503 and C(Retry-After). Streams go on.
+  - While a rollout is paused, the run waits between two steps.
   - A pause is a file on the host that the replicas look at. It needs no engine, and it outlives restarts.
 extends_documentation_fragment: [sse.platform.attributes, sse.platform.stack.directory]
 attributes:
@@ -18,13 +19,13 @@ attributes:
 options:
   state_directory: {required: true}
   what:
-    description: What to pause or to resume, V(publishing).
+    description: What to pause or to resume, V(publishing) or V(rollout).
     type: str
     required: true
   state:
-    description: V(present) pauses, V(absent) ends the pause.
+    description: V(present) pauses, V(absent) ends the pause. V(aborted) has a rollout go back.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, aborted]
     default: present
   run:
     description: Who asks and why, as the fact C(this_run) of M(sse.platform.settings) says it.
@@ -49,17 +50,22 @@ lines:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils.deploy import switches
+from ansible_collections.sse.platform.plugins.module_utils.deploy import rollout_control, switches
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import Recorder, run_meta
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases, stack_number
+
+ROLLOUT = "rollout"
+WANTED: dict[str, rollout_control.State] = {"present": "paused", "absent": "resumed", "aborted": "aborted"}
 
 
 def switched(module: AnsibleModule) -> tuple[bool, list[str]]:
     """Do what the module is asked for; return whether it changed anything, and what to say."""
     options = module.params
     directory, wanted = options["state_directory"], options["state"] == "present"
-    what = switches.choose(options["what"], [switches.PUBLISHING])
+    what = switches.choose(options["what"], [switches.PUBLISHING, ROLLOUT])
+    if what == ROLLOUT:
+        return rollout_told(module, directory, options["state"])
     switches.refuse_unknown(newest_releases(directory), directory)
     before = switches.read(directory, what)
     if bool(before) == wanted:
@@ -78,20 +84,36 @@ def switched(module: AnsibleModule) -> tuple[bool, list[str]]:
     return True, [f"{what} goes on. It was paused" + (f" by {before.who} since {before.since}" if before else "")]
 
 
+def rollout_told(module: AnsibleModule, directory: str, state: str) -> tuple[bool, list[str]]:
+    """Tell the run that changes the stack what to do; return whether that is new, and what to say."""
+    wanted = WANTED[state]
+    if module.check_mode:
+        return False, [f"the rollout would be told: {wanted}"]
+    found = rollout_control.give(directory, wanted, module.params["run"])
+    is_new = found["since"] == str(module.params["run"].get("when", ""))
+    lines = {
+        "paused": "The run ends the step that it is at, and then waits. `./sse resume rollout` lets it go on, and "
+        "`./sse abort` brings back what it replaced.",
+        "resumed": "The rollout goes on.",
+        "aborted": "The run ends the step that it is at, and brings back what it replaced. It says so on its screen.",
+    }
+    return is_new, [f"The rollout was {rollout_control.told(found)}.", lines[found["state"]]]
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
             "state_directory": {"type": "path", "required": True},
             "what": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": {"type": "str", "choices": ["present", "absent", "aborted"], "default": "present"},
             "run": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
     try:
         changed, lines = switched(module)
-    except (switches.SwitchError, SpecError) as error:
+    except (switches.SwitchError, rollout_control.ControlError, SpecError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=changed, lines=lines)
 

@@ -75,6 +75,17 @@ options:
       0 stands for no rollback.
     type: int
     default: 0
+  at_once:
+    description: How many replicas of a service are replaced at the same time.
+    type: int
+    default: 1
+  canary:
+    description: >-
+      How to watch the first replica of each service that is replaced: C(seconds), where 0 stands for not at all,
+      C(watches) of the services and those of the C(setting), which are Prometheus expressions with limits, and
+      C(metrics) as services declare them.
+    type: dict
+    default: {}
   wait:
     description: How many seconds to wait for another run that changes this stack.
     type: int
@@ -151,6 +162,7 @@ kept_networks:
   type: dict
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -159,17 +171,23 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import A
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SecretError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import FirewallError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.streams import open_streams
-from ansible_collections.sse.platform.plugins.module_utils.engine.client import EngineError
+from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
+from ansible_collections.sse.platform.plugins.module_utils.model import watch
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import ForeignContainerError
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.model.types import Spec
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import attempts, experience, run_meta
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
+from ansible_collections.sse.platform.plugins.module_utils.verify.canary import Canary
+from ansible_collections.sse.platform.plugins.module_utils.verify.one_replica import verify_replica
+from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running
 from ansible_collections.sse.platform.plugins.module_utils.verify.verifier import verify_stack
 
 EXPECTED = (
     *(ApplyError, EngineError, FirewallError, ForeignContainerError, SecretError, SpecError),
     removal.NoStackError,
 )
+SHORTEST, LONGEST = 5, 3600  # seconds for which a canary may be watched, as stack_canary_seconds
 READY_SECONDS = 30.0  # that replicas have after a change, before they are verified
 
 
@@ -191,6 +209,9 @@ def present(module: AnsibleModule) -> None:
         keep=options["keep_releases"],
         images=options["images"],
         rollback=options["rollback"],
+        at_once=options["at_once"],
+        verify=lambda release, name: verify_replica(Engine(), directory, release, name),
+        canary=canary_of(options),
     )
     report = rollout.Report()
     try:
@@ -215,6 +236,24 @@ def present(module: AnsibleModule) -> None:
             module.fail_json(msg=failed, **result)
     report.record()
     module.exit_json(**result)
+
+
+def canary_of(options: dict[str, Any]) -> Callable[[str, Spec], None] | None:
+    """Return what watches the first replica; None where nothing is to be watched.
+
+    :raises ApplyError: the replica could not be judged
+    """
+    asked = options["canary"]
+    seconds = str(asked.get("seconds") or "0")
+    if seconds == "0":
+        return None
+    if not seconds.isdigit() or not SHORTEST <= int(seconds) <= LONGEST:
+        raise ApplyError(f"--canary {seconds}: expected {SHORTEST} to {LONGEST} seconds. Nothing was changed.")
+    chosen = watch.chosen(asked["watches"], watch.parse_all(asked["setting"], "stack_canary"))
+    canary = Canary(chosen, asked["metrics"], int(seconds))
+    directory = options["state_directory"]
+    canary.refuse(Running(Engine(), directory, newest_releases(directory)))
+    return canary.watch
 
 
 def foreseen(options: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
@@ -288,6 +327,8 @@ def main() -> None:
             "services": {"type": "list", "elements": "str", "default": []},
             "parallel": {"type": "int", "default": 4},
             "meta": {"type": "dict", "default": {}},
+            "at_once": {"type": "int", "default": 1},
+            "canary": {"type": "dict", "default": {}},
             "wait": {"type": "int", "default": 0},
             "networks_to_make": {"type": "list", "elements": "str", "default": []},
             "keep_releases": {"type": "int", "default": 5},

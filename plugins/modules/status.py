@@ -46,7 +46,7 @@ lines:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils.deploy import switches
+from ansible_collections.sse.platform.plugins.module_utils.deploy import rollout_control, switches
 from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import LoadedStore
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
@@ -75,7 +75,12 @@ def main() -> None:
         changed=False,
         containers=[one._asdict() for one in rows],
         releases=releases,
-        lines=[*switches.lines(directory), *table(rows), *opened(releases)],
+        lines=[
+            *switches.lines(directory),
+            *rollout_control.lines(directory),
+            *table(rows),
+            *opened(releases),
+        ],
     )
 
 

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy.cause import telling
@@ -22,7 +23,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.repair import l
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Generator, Mapping
 
     from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
     from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
@@ -33,22 +34,44 @@ READ_LINES, SHOWN_LINES = 200, 8  # of the log of a container that failed: where
 STOP_TIMEOUT = 10  # seconds, for a container whose spec is unknown
 
 
+def unasked(*__: object) -> None:
+    """Ask nothing between two steps."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a rollout goes from one replica to the next."""
+
+    at_once: int = 1  # replicas of a service that may be missing together
+    gate: Callable[[], None] = unasked  # before each step; it waits, or raises ApplyError
+    verify: Callable[[str], None] = unasked  # raises ApplyError where no event goes through a replica
+    canary: Callable[[str, Spec], None] | None = None  # watches a replica; raises ApplyError where it is not good
+
+
 class Applier:
     """Carries out the actions of one plan."""
 
     def __init__(
-        self, engine: Engine, files: Files, containers: Mapping[str, Spec], labels: Mapping[str, str] | None = None
+        self,
+        engine: Engine,
+        files: Files,
+        containers: Mapping[str, Spec],
+        labels: Mapping[str, str] | None = None,
+        pace: Pace | None = None,
     ) -> None:
         """Apply one release.
 
         :param containers: the specs of the release, by full name
         :param labels: of every container that is created, as `Engine.create` takes them
+        :param pace: how many replicas at once, and what is asked between two of them
         """
         self.engine = engine
         self.files = files
         self.containers = containers
         self.labels = labels or {}
         self.reloader = Reloader(engine, files, containers, self.labels)
+        self.pace = pace or Pace()
+        self.canaries: set[str] = set()  # the first replica of each service that is replaced
         self.failed = threading.Event()
         self.seconds: dict[str, float] = {}  # by container, of the actions that are done
         self.stops: dict[str, list[Action]] = {}  # by container, those that must stop before it can start
@@ -103,8 +126,14 @@ class Applier:
             if any(wanted[name].kind in {"replace", "restart"} for name in row):
                 # Replicas that are down start first, so that never more than one replica is missing.
                 row.sort(key=lambda name: wanted[name].kind in {"replace", "restart"})
-                for earlier, later in itertools.pairwise(in_order(row, after)):
+                row[:] = in_order(row, after)
+                for earlier, later in zip(row, row[self.pace.at_once :], strict=False):
                     after[later].add(earlier)
+            canary = next((name for name in row if wanted[name].kind == "replace"), None)
+            if self.pace.canary and canary:
+                self.canaries.add(canary)
+                for name in row[row.index(canary) + 1 :]:
+                    after[name].add(canary)
         return after
 
     def made_for(self, name: str, wanted: dict[str, Action]) -> set[str]:
@@ -136,7 +165,7 @@ class Applier:
         with ThreadPoolExecutor(max_workers=max(1, parallel)) as pool:
             while waiting or running:
                 for name in [name for name in waiting if after.get(name, set()) <= done]:
-                    if not errors:
+                    if not errors and self.may_go_on(errors):
                         running[pool.submit(waiting.pop(name))] = name
                 if not running:
                     break
@@ -150,10 +179,21 @@ class Applier:
                         self.failed.set()
                     else:
                         raise error
+        if steps and not errors:
+            self.may_go_on(errors)  # it may have been aborted during the last step
         if errors:
             raise ApplyError("\n\n".join(errors))
         if waiting:
             raise ApplyError(f"these containers wait for each other: {', '.join(sorted(waiting))}")
+
+    def may_go_on(self, errors: list[str]) -> bool:
+        """Wait while the rollout is paused; add an error where it is aborted."""
+        try:
+            self.pace.gate()
+        except ApplyError as error:
+            errors.append(str(error))
+            self.failed.set()
+        return not errors
 
     def step(self, action: Action) -> Callable[[], None]:
         """Return a function that carries out an action and keeps how long it took."""
@@ -244,6 +284,8 @@ class Applier:
             self.repair(action)
             self.engine.start(action.id)
             self.wait_until_healthy(action.id, name, patient=False)
+        if spec["rolling"]:
+            self.pace.verify(name)
 
     def repair(self, action: Action) -> None:
         """Make the repairs of an action."""
@@ -277,7 +319,10 @@ class Applier:
             with held(name, spec):
                 self.farewell(spec)
                 self.exchange(action, made)
+            self.judge(name, spec)
         except (ApplyError, EngineError) as error:
+            with contextlib.suppress(EngineError):
+                self.engine.stop(made, spec["stop_timeout"])  # what it serves gets a bye
             self.engine.remove(made)
             put_back()
             self.engine.rename(action.id, name)
@@ -285,6 +330,13 @@ class Applier:
             raise ApplyError(f"{error}\nThe earlier {name} is back and runs.") from error
         self.engine.remove(action.id)
         self.files.loaded.forget(name)
+
+    def judge(self, name: str, spec: Spec) -> None:
+        """Verify a new replica, and watch it if it is the canary; raises ApplyError."""
+        if spec["rolling"]:
+            self.pace.verify(name)
+            if name in self.canaries and self.pace.canary:
+                self.pace.canary(name, spec)
 
     def farewell(self, spec: Spec) -> None:
         """Have the containers behind this one say bye on the streams that end with it, so that no client is cut off.

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import plan_text, run_lock, switches
-from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier, ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier, ApplyError, Pace, unasked
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
 from ansible_collections.sse.platform.plugins.module_utils.deploy.presence import mended
+from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout_control import Control
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import StackFirewall
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
@@ -51,6 +53,13 @@ class Request:
     rollback: int = 0  # the earlier release that comes back with the images that it had, or 0
     run: Mapping[str, Any] = field(default_factory=dict[str, Any])  # what this run says of itself, for the lock
     wait: float = 0  # seconds for which to wait for another run
+    at_once: int = 1  # replicas of a service that are replaced together
+    verify: Callable[[types.Release, str], None] | None = (
+        None  # that an event goes through a replica; raises ApplyError
+    )
+    canary: Callable[[str, types.Spec], None] | None = (
+        None  # watches the first replica of each service that is replaced
+    )
     networks_to_make: set[str] = field(default_factory=set[str])  # that a preview must take as absent
 
 
@@ -156,8 +165,13 @@ def run(request: Request, report: Report) -> None:
         for one in rollouts:
             if check:
                 report.outcomes.append(one.preview())
-            else:
+                continue
+            try:
                 one.apply(report)
+            except ApplyError as error:
+                if not one.control.aborted:
+                    raise
+                raise gone_back(error, rollouts, report, firewall) from error
         if not check:
             report.firewall.extend(firewall.close_to(newest_releases(directory)))
             kept = keeping.tidy(directory, request.releases[0]["stack"], request.keep)
@@ -170,6 +184,15 @@ def pruned_line(pruned: superseded.Pruned) -> list[str]:
     what = [f"{one} (no stack needs it any more)" for one in pruned.references]
     what += [f"{pruned.stages} stages of failed builds"] if pruned.stages else []
     return [f"- images: {', '.join(what)}"] if what else []
+
+
+def gone_back(error: ApplyError, rollouts: list[Rollout], report: Report, firewall: StackFirewall) -> ApplyError:
+    """Bring back what the projects had before an aborted run; return what to tell."""
+    lines = [line for one in reversed(rollouts) for line in one.go_back()]
+    report.firewall.extend(firewall.close_to(newest_releases(rollouts[0].request.state_directory)))
+    report.outcomes.clear()
+    told = "\n".join(lines) if lines else "Nothing had been replaced."
+    return ApplyError(f"{error}\n{told}\nNext: `./sse plan` says what is left to do, and `./sse up` does it.")
 
 
 class Rollout:
@@ -187,6 +210,10 @@ class Rollout:
         self.releases = ReleaseStore(request.state_directory, release["project"])
         latest = self.releases.latest()
         self.release = limited(release, latest, request.services)
+        self.control = Control(request.state_directory, request.run)
+        self.applied: Applier | None = None
+        self.before = next((one for one in self.releases.all()[::-1] if one["meta"].get("outcome") == "applied"), None)
+        self.recorded: Callable[[types.ReleaseOutcome], None] = lambda __: None
         self.stale = stale(release, latest, request.services)
 
     def preview(self) -> Outcome:
@@ -231,7 +258,14 @@ class Rollout:
             "release": str(planned.number),
             "com.docker.compose.project": release["project"],
         }
-        applier = Applier(engine, self.files, release["containers"], labels)
+        verify = self.request.verify
+        pace = Pace(
+            self.request.at_once,
+            self.control.gate,
+            (lambda name: verify(release, name)) if verify else unasked,
+            self.request.canary,
+        )
+        applier = self.applied = Applier(engine, self.files, release["containers"], labels, pace)
         # How containers relate may change while each of them stays as it is. That is a release, too. A run that mends
         # what an applied release made is none: it is in the history alone.
         is_new = not self.releases.has_applied(planned.number)
@@ -247,6 +281,7 @@ class Rollout:
                 self.releases.write({**release, "number": planned.number, "meta": meta})
 
         applier.refuse_invalid(actions)
+        self.recorded = record
         record("applying")
         try:
             applier.run(actions, self.request.parallel)
@@ -259,6 +294,26 @@ class Rollout:
         record("applied")
         if is_new or any(action.changes for action in actions):
             self.files.prune(release["containers"])
+
+    def go_back(self) -> list[str]:
+        """Bring back the containers that this run replaced as the release before has them; return a line for each."""
+        applier, before = self.applied, self.before
+        if applier is None:
+            return []
+        self.recorded("failed")
+        if not applier.seconds:
+            return []
+        if before is None:
+            return [f"{', '.join(applier.seconds)}: new in the first release of {self.release['project']}, so it stays"]
+        engine = applier.engine
+        release = pin(before, engine, self.store, make=False, by_id=True)
+        observed = self.files.loaded.seen(engine.containers())
+        planned = self.compare(engine, release, observed, self.made_from(observed), [])
+        actions = [one for one in planned.actions if one.container in applier.seconds]
+        labels = {**applier.labels, "release": str(before["number"])}
+        back = Applier(engine, self.files, release["containers"], labels)
+        back.run(actions, self.request.parallel)
+        return [f"{one.container} is back as release {before['number']} has it" for one in actions if one.changes]
 
     def made_from(self, observed: list[Observed]) -> dict[str, types.Spec]:
         """Return the spec that each running container was made from, by name, where the host still has it."""

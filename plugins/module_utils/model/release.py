@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 FORMAT = 3
 # What a service may declare. The roles of consumers read the metrics and routes; `verify.kinds` reads the checks, and
 # `verify.resumes` the drill.
-KEYS = {"checks", "containers", "drill", "endpoints", "existing_data", "metrics", "routes", "secret_files", "secrets"}
+KEYS = {
+    *("canary", "checks", "containers", "drill", "endpoints", "existing_data", "metrics", "routes"),
+    *("secret_files", "secrets"),
+}
 
 
 class Declared(NamedTuple):

@@ -233,6 +233,16 @@ class Endpoint(TypedDict, total=False):
     container: str
 
 
+class Watch(TypedDict):
+    """What a canary is judged by: a Prometheus expression, and the limit of a good value."""
+
+    service: str
+    name: str
+    expr: str
+    above: float | None
+    below: float | None
+
+
 class Check(TypedDict):
     """One check that a service declares of its containers, by short name; its kind knows the parameters."""
 

@@ -7,6 +7,9 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING, Any, cast
 
+from ansible_collections.sse.platform.plugins.module_utils.model import watch
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -77,4 +80,16 @@ def _are_networks(values: list[Any]) -> bool:
         return False
 
 
-CHECKS: dict[str, Callable[[Any], bool]] = {"ipv4_address": _is_ipv4_address, "networks": _are_networks}
+def _are_watches(values: list[Any]) -> bool:
+    try:
+        watch.parse_all(values, "stack_canary")
+    except SpecError:
+        return False
+    return True
+
+
+CHECKS: dict[str, Callable[[Any], bool]] = {
+    "ipv4_address": _is_ipv4_address,
+    "networks": _are_networks,
+    "watches": _are_watches,
+}

@@ -8,17 +8,17 @@ import threading
 from typing import Any, cast
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier, ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier, ApplyError, Pace
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import EngineError
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
 from ansible_collections.sse.platform.plugins.module_utils.model.types import ActionKind
 
 
-def applier(containers: dict[str, Any]) -> Applier:
+def applier(containers: dict[str, Any], pace: Pace | None = None) -> Applier:
     defaults = {"after": [], "rolling": False, "service": "s"}
     specs: Any = {name: {**defaults, **one} for name, one in containers.items()}
     nothing = cast("Any", None)
-    return Applier(nothing, nothing, specs)
+    return Applier(nothing, nothing, specs, pace=pace)
 
 
 def replicas(**kinds: ActionKind) -> dict[str, Action]:
@@ -85,6 +85,35 @@ def test_streams_behind_a_proxy_get_a_bye_from_each_container_that_runs_and_know
     one.farewell(cast("Any", {"farewell": {"a": "SIGUSR1", "b": "SIGUSR2", "c": "SIGUSR1"}}))
     signal.signal(signal.SIGUSR1, before)
     assert engine.sent == [("s-a", "SIGUSR1")]
+
+
+def test_as_many_replicas_are_replaced_together_as_the_setting_says_and_the_canary_alone() -> None:
+    four = {**ROLLING, "a4": ROLLING["a1"]}
+    actions = replicas(a1="replace", a2="replace", a3="replace", a4="replace")
+    two = applier(four, Pace(at_once=2))
+    assert two.in_rows(actions, two.needed(actions)) == {"a1": set(), "a2": set(), "a3": {"a1"}, "a4": {"a2"}}
+    assert two.canaries == set()
+    watched = applier(four, Pace(at_once=2, canary=lambda *_: None))
+    found = watched.in_rows(actions, watched.needed(actions))
+    assert found == {"a1": set(), "a2": {"a1"}, "a3": {"a1"}, "a4": {"a1", "a2"}}
+    assert watched.canaries == {"a1"}
+
+
+def test_no_step_begins_after_the_gate_is_closed_and_a_last_step_asks_once_more() -> None:
+    done: list[str] = []
+    asked = iter([None, ApplyError("aborted by ana")])
+
+    def gate() -> None:
+        if error := next(asked):
+            raise error
+
+    for steps in (["a", "b"], ["c"]):
+        asked = iter([None, ApplyError("aborted by ana")])
+        with pytest.raises(ApplyError, match="aborted by ana"):
+            applier({}, Pace(gate=gate)).graph(
+                {name: (lambda name=name: done.append(name)) for name in steps}, {"b": {"a"}}, parallel=1
+            )
+    assert done == ["a", "c"]
 
 
 def test_new_replicas_start_together() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.model import route, spec, types
+from ansible_collections.sse.platform.plugins.module_utils.model import route, spec, types, watch
 
 SMALLEST = {"image": "redis", "entrypoint": ["redis-server"], "user": "1:1", "healthcheck": {"command": ["true"]}}
 
@@ -33,6 +33,7 @@ def test_sizes_become_bytes_as_docker_counts_them() -> None:
         (spec.REACH, types.Reach),
         (spec.RELOAD, types.Reload),
         (spec.SECRET_FILE, types.SecretFile),
+        (watch.WATCH, types.Watch),
     ],
 )
 def test_a_parser_knows_the_keys_of_its_type(fields: dict[str, object], kind: type) -> None:

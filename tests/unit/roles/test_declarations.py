@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.sse.platform.plugins.module_utils.deploy import backup_job, secret_store
-from ansible_collections.sse.platform.plugins.module_utils.model import connections
+from ansible_collections.sse.platform.plugins.module_utils.model import connections, watch
 from ansible_collections.sse.platform.plugins.module_utils.settings import options, values
 from ansible_collections.sse.platform.plugins.module_utils.views import audit, diagram, project
 from rendered import ROOT, Rendered
@@ -149,6 +149,12 @@ def test_the_number_of_replicas_is_in_the_config_of_nginx_alone_so_that_it_reloa
     assert nginx["hosts"]["app-64"] == str(later)
     assert len([name for name in nginx["hosts"] if name.startswith("app-")]) == 64
     assert nginx["farewell"] == {name: "SIGUSR1" for name in each.containers if name.startswith("app-")}
+
+
+def test_every_service_with_replicas_says_what_a_canary_of_it_is_judged_by(each: Rendered) -> None:
+    rolling = {one["service"] for one in each.platform["containers"].values() if one["rolling"]}
+    judged = {one["service"] for one in watch.declared(each.declared)}
+    assert rolling <= judged
 
 
 def test_every_replica_knows_its_own_name(each: Rendered) -> None:
