@@ -66,7 +66,7 @@ def up(root: Path, variables: dict[str, Any]) -> subprocess.CompletedProcess[str
 @pytest.fixture
 def stack() -> Iterator[Stack]:
     """A stack of its own; what a test needs of it, the test brings up."""
-    found = Stack("older", "10.88.0.0/24", 18480, app_replicas=2, images_source="packages")
+    found = Stack("older", "10.79.0.0/24", 19480, app_replicas=2, images_source="packages")
     found.destroy()
     yield found
     found.destroy()
