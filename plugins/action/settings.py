@@ -30,7 +30,15 @@ from ansible_collections.sse.platform.plugins.plugin_utils.written import place_
 # A value may refer to variables that refer to others; each pass resolves one level.
 PASSES = 5
 # Facts of this collection that begin with a role's name.
-OWN_FACTS = ("stack_declarations", "stack_outcome", "stack_lock", "network_steps")
+OWN_FACTS = (
+    "stack_declarations",
+    "stack_outcome",
+    "stack_lock",
+    "network_steps",
+    "stack_metrics",
+    "stack_routes",
+    "stack_secret_files",
+)
 # The setting that holds patterns of names which belong to somebody else.
 FOREIGN = "stack_foreign_variables"
 # What `./sse scale` says.
