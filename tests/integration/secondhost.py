@@ -133,7 +133,11 @@ class SecondHost:
         for pid in sorted(pids):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self.run("sh", "-c", "rm -rf /run/docker* /run/containerd /run/supervise-dockerd.pid")
+        # The network namespaces of the containers are mounted there.
+        gone = (
+            "umount -l /run/docker/netns/* 2>/dev/null; rm -rf /run/docker* /run/containerd /run/supervise-dockerd.pid"
+        )
+        self.run("sh", "-c", f"{gone}; true")
         assert not self.answers()
 
     def answering(self, pid: int, targets: Iterable[tcp.Target]) -> set[tcp.Target]:
