@@ -194,29 +194,6 @@ def test_a_failed_run_names_what_it_did_before_and_the_next_run_goes_on_from_the
     assert "- it-helper: no longer declared" in stack.up(services_extra=extra()).output
 
 
-def test_a_replica_that_fails_stops_the_rollout_and_the_api_keeps_answering(stack: Stack) -> None:
-    before = {name: seen[0] for name, seen in stack.ids().items()}
-    failures: list[str] = []
-    done = threading.Event()
-
-    def ask() -> None:
-        while not done.is_set():
-            if not stack.live_again():
-                failures.append("no answer")
-
-    asker = threading.Thread(target=ask)
-    asker.start()
-    try:
-        output = stack.fail(app_environment_extra={"SSE_MAX_BODY_BYTES": "nonsense"})
-    finally:
-        done.set()
-        asker.join()
-    assert "SSE_MAX_BODY_BYTES" in output
-    assert "is back and runs" in output
-    assert {name: seen[0] for name, seen in stack.ids().items()} == before
-    assert failures == []
-
-
 def test_check_touches_nothing_and_tells_what_up_then_does(stack: Stack) -> None:
     change = {"exporters_environment_extra": {"GOMAXPROCS": "1"}}
     containers, kept = stack.ids(), files(stack)

@@ -31,9 +31,9 @@ class Victim(NamedTuple):
     engine: Any
 
     def network(self) -> Any:
-        """Return one of its networks."""
+        """Return one of its declared networks that it is on."""
         self.container.reload()
-        joined = sorted(self.container.attrs["NetworkSettings"]["Networks"])
+        joined = sorted(one for one in self.container.attrs["NetworkSettings"]["Networks"] if STACK in one)
         return self.engine.networks.get(self.chance.choice(joined))
 
     def mounted(self, key: str) -> Path:
