@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import functools
 import itertools
-import re
 import runpy
-import shlex
-import subprocess
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+import documented
 import front
 import lint
 import pytest
@@ -20,48 +17,12 @@ import yaml
 from ansible_collections.sse.platform.plugins.module_utils.settings import conversion, options
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    pass
 
 ROOT = lint.ROOT
 SETTINGS = {name: one for role in options.load(ROOT / "roles", yaml.safe_load).values() for name, one in role.items()}
-# A line of a block of code, or a span of code within a sentence. A comment follows after two spaces.
-BLOCK = re.compile(r"^ {4,}((?:\./sse|\.venv/bin/python|python|pytest|molecule) .*?)(?: {2,}.*)?$", re.MULTILINE)
-SPAN = re.compile(r"`((?:\./sse|\.venv/bin/python|python|pytest|molecule) [^`]+)`")
-# A recipe of CONTRIBUTING.md adds these.
-RECIPES = {"redis_databases", "plan"}
-PLACEHOLDERS = {"VERB", "HOST", "FILE", "NAME", "PROJECT", "N"}
-
-
-class Shown(NamedTuple):
-    """A command line, and the page that shows it."""
-
-    page: str
-    words: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"{self.page}: {' '.join(self.words)}"
-
-
-def pages() -> list[Path]:
-    listed = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return [ROOT / name for name in listed.splitlines() if name != "CHANGELOG.md"]
-
-
-@functools.cache
-def shown() -> list[Shown]:
-    found: list[Shown] = []
-    for page in pages():
-        text = page.read_text()
-        for line in [*BLOCK.findall(text), *SPAN.findall(text)]:
-            words = tuple(shlex.split(line))
-            found.append(Shown(str(page.relative_to(ROOT)), words))
-            # A command that is handed to another, such as --command './sse up'.
-            found += [Shown(str(page.relative_to(ROOT)), tuple(shlex.split(one))) for one in words if " " in one]
-    return list(dict.fromkeys(found))
-
-
-OURS = [one for one in shown() if one.words[0] == "./sse" and one.words[1] not in PLACEHOLDERS]
-OTHERS = [one for one in shown() if one.words[0] != "./sse"]
+OURS = documented.ours()
+OTHERS = [one for one in documented.shown() if one.words[0] != "./sse"]
 
 
 class ParsedError(Exception):
@@ -74,9 +35,9 @@ def test_the_pages_show_commands() -> None:
 
 
 @pytest.mark.parametrize("one", OURS, ids=str)
-def test_every_command_is_accepted_by_its_verb(one: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_command_is_accepted_by_its_verb(one: documented.Shown, monkeypatch: pytest.MonkeyPatch) -> None:
     name, *words = one.words[1:]
-    if name in RECIPES:
+    if name in documented.RECIPES:
         return
     assert name in verbs.VERBS
     tool = ROOT / "tools" / f"{name}.py"
@@ -100,19 +61,19 @@ def test_every_command_is_accepted_by_its_verb(one: Shown, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("one", [one for one in OURS if "-e" in one.words], ids=str)
-def test_every_setting_of_a_command_exists_and_takes_its_value(one: Shown) -> None:
+def test_every_setting_of_a_command_exists_and_takes_its_value(one: documented.Shown) -> None:
     for flag, given in itertools.pairwise(one.words):
         if flag == "-e" and not given.startswith("@"):
             name, _, value = given.partition("=")
-            if name in RECIPES:
+            if name in documented.RECIPES:
                 continue
             assert name in SETTINGS
-            if value not in {"...", *PLACEHOLDERS}:
+            if value not in {"...", *documented.PLACEHOLDERS}:
                 conversion.convert(value, SETTINGS[name])
 
 
 @pytest.mark.parametrize("one", OTHERS, ids=str)
-def test_every_file_that_a_command_names_exists(one: Shown) -> None:
+def test_every_file_that_a_command_names_exists(one: documented.Shown) -> None:
     program, *words = one.words
     if program == "molecule":
         scenarios = [scenario for flag, scenario in itertools.pairwise(words) if flag == "-s"]
