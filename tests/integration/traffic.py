@@ -30,6 +30,7 @@ class Traffic:
         self.stored: list[str] = []
         self.heard: list[str] = []
         self.gaps: list[Gap] = []
+        self.byes: list[Bye] = []
         self.ending = threading.Event()
         self.errors: list[BaseException] = []
 
@@ -73,7 +74,7 @@ class Traffic:
                     case Gap():
                         self.gaps.append(found)
                     case Bye():
-                        pass
+                        self.byes.append(found)
 
     @property
     def broken(self) -> str:
