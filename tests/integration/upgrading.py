@@ -96,14 +96,14 @@ def test_kafka_and_redis_are_upgraded_under_load_with_nothing_lost(stack: Stack,
     )  # fmt: skip
     sys.stdout.write(soak.stdout + soak.stderr[-2000:])
     assert soak.returncode == 0, soak.stdout + soak.stderr
-    (one,) = json.loads(report.read_text())["faults"]
+    one = json.loads(report.read_text())["faults"][-1]
     assert one["gaps"] == 0
     assert one["slowest_publish_seconds"] <= UNANSWERED_SECONDS
     assert redis_version(stack).startswith("v=8.")
     libraries = stack.container("kafka").exec_run(["ls", "/opt/kafka/libs"]).output.decode()
     assert f"-{OLD_KAFKA}.jar" not in libraries
     refused = stack.play("rollback")
-    assert refused.code != 0
+    assert refused.code != 0, refused.output
     assert "writes its data as version 4.1 now and was version 4.0 then" in refused.output
 
 
