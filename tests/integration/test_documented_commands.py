@@ -97,7 +97,7 @@ def execute(stack: Stack, directory: Path, words: tuple[str, ...]) -> subprocess
         [sys.executable, str(documented.ROOT / "tools/front.py"), verb, *given, *rest],
         cwd=directory,
         env={**os.environ, "ANSIBLE_CONFIG": str(documented.ROOT / "ansible.cfg"), "LC_ALL": "C.UTF-8"}
-        | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        | {"PWD": str(directory), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
