@@ -187,7 +187,8 @@ EXPECTED = (
     *(ApplyError, EngineError, FirewallError, ForeignContainerError, SecretError, SpecError),
     removal.NoStackError,
 )
-SHORTEST, LONGEST = 5, 3600  # seconds for which a canary may be watched, as stack_canary_seconds
+SHORTEST = 5  # seconds for which a canary may be watched, as stack_canary_seconds
+LONGEST = 3600
 READY_SECONDS = 30.0  # that replicas have after a change, before they are verified
 
 

@@ -47,7 +47,7 @@ class Way(NamedTuple):
     insert: Callable[[str], str]  # the text of the file without our block -> with it
 
 
-def into_cron(_: str) -> str:
+def into_cron(__: str) -> str:
     """Return the file of cron."""
     return CRON
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from ansible_collections.sse.platform.plugins.module_utils.images.steps import ImagesError
 
@@ -53,7 +53,7 @@ def manifest(collection: Path) -> Manifest | None:
         found = json.loads(path.read_text())
     except ValueError as error:
         raise ImagesError(f"{path} is damaged ({error}): unpack the bundle again") from error
-    if not isinstance(found, dict) or cast("dict[str, Any]", found).get("format") != FORMAT:
+    if not isinstance(found, dict) or cast("dict[str, object]", found).get("format") != FORMAT:
         raise ImagesError(f"{path} is of another format: expected {FORMAT}. Use a bundle of this version")
     return cast("Manifest", found)
 
