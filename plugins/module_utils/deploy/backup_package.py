@@ -14,7 +14,7 @@ import tarfile
 from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import BLOCK, BackupError
-from ansible_collections.sse.platform.plugins.module_utils.deploy.vault import encrypt
+from ansible_collections.sse.platform.plugins.module_utils.deploy.sealed_text import encrypt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -72,6 +72,7 @@ def test_an_engine_is_described_by_its_answers(engine_socket: tuple[str, dict[st
         "/containers/json?all=1": [
             {
                 "Names": ["/sse-redis"],
+                "Image": "redis:8",
                 "Labels": {"a": "b"},
                 "State": "running",
                 "Ports": ports,
@@ -89,6 +90,7 @@ def test_an_engine_is_described_by_its_answers(engine_socket: tuple[str, dict[st
     assert fact["containers"] == [
         {
             "name": "sse-redis",
+            "image": "redis:8",
             "labels": {"a": "b"},
             "ports": [{"host_ip": "127.0.0.1", "host_port": 6379, "protocol": "tcp"}],
             "state": "running",

@@ -154,7 +154,7 @@ def test_declarations_that_do_not_fit_together_are_refused(containers: dict[str,
 
 
 def test_a_key_that_no_service_has_is_refused_by_its_place() -> None:
-    with pytest.raises(SpecError, match=r"x\.chekcs: unknown key; known keys are checks, containers, "):
+    with pytest.raises(SpecError, match=r"x\.chekcs: unknown key; known keys are canary, checks, "):
         release.parse_all({"x": {"containers": {}, "chekcs": []}})
 
 
@@ -172,7 +172,7 @@ DUAL = {
 
 def test_a_resolved_container_has_the_keys_of_a_spec() -> None:
     reload = {"check": ["c"], "says": "done"}
-    built = build({"a": container(address=9, reload=reload)}, networks={"network": DUAL["network"]})
+    built = build({"a": container(address=9, reload=reload, farewell={"b": "SIGUSR1"})}, networks={"network": DUAL["network"]})
     known_on_the_host = {"image_id", "fingerprints"}
     assert set(built["containers"]["sse-a"]) == set(types.Spec.__annotations__) - known_on_the_host
 

@@ -19,8 +19,6 @@ USERS_OWN = {"echo"}  # a service of these tests
 # File and literal, each with the reason why it is not about a service of ours.
 EXCEPTIONS = {
     ("action/settings.py", "app"): "the directory with the source of the service, whose parser reads a file of keys",
-    ("module_utils/doctor/gather/attempts.py", 8080): "a usual port of HTTP, for containers of anybody",
-    ("module_utils/doctor/gather/attempts.py", 8000): "a usual port of HTTP, for containers of anybody",
     ("module_utils/lab/kit.py", 8000): "the port of the lab's own throwaway containers",
     ("module_utils/model/segments.py", "app"): "a segment has this name, too",
     ("module_utils/model/types.py", "app"): "a segment has this name, too",
