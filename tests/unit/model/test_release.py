@@ -172,7 +172,9 @@ DUAL = {
 
 def test_a_resolved_container_has_the_keys_of_a_spec() -> None:
     reload = {"check": ["c"], "says": "done"}
-    built = build({"a": container(address=9, reload=reload, farewell={"b": "SIGUSR1"})}, networks={"network": DUAL["network"]})
+    built = build(
+        {"a": container(address=9, reload=reload, farewell={"b": "SIGUSR1"})}, networks={"network": DUAL["network"]}
+    )
     known_on_the_host = {"image_id", "fingerprints"}
     assert set(built["containers"]["sse-a"]) == set(types.Spec.__annotations__) - known_on_the_host
 
