@@ -38,6 +38,7 @@ OWN_FACTS = (
     "stack_metrics",
     "stack_routes",
     "stack_secret_files",
+    "stack_watches",
 )
 # The setting that holds patterns of names which belong to somebody else.
 FOREIGN = "stack_foreign_variables"
