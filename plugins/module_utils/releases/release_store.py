@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -89,7 +90,8 @@ def uninformed(release: Release, latest: StoredRelease, services: list[str]) -> 
     for name, new in release["containers"].items():
         old = latest["containers"].get(name)
         if old and new["service"] not in services:
-            spoken = [set(pattern.findall(json.dumps(each).replace("\\n", "\n"))) for each in (old, new)]
+            # How often, since one that reloads may know the address of a container long before it uses it.
+            spoken = [Counter(pattern.findall(json.dumps(each).replace("\\n", "\n"))) for each in (old, new)]
             if spoken[0] != spoken[1]:
                 unaware[new["service"]] = None
     return list(unaware)

@@ -58,13 +58,18 @@ def test_limiting_takes_named_services_and_keeps_the_rest_as_it_was() -> None:
 
 
 def pair(count: int, upstream: int, network: Any = NETWORK, **environment: str) -> Any:
-    """A release of replicas, and of a proxy that knows some of them."""
+    """A release of replicas, and of a proxy that uses some of them, and has the names of all that there may ever be."""
     user = {"entrypoint": ["x"], "user": "1:1", "healthcheck": {"command": ["true"]}, "image": "old"}
     known = " ".join(f"app-{number}:8000" for number in range(1, upstream + 1))
+    names = " ".join(f"app-{number}" for number in range(1, 20))
     return release.build(
         {
             "app": {"containers": {f"app-{n}": {**user, "address": 20 + n} for n in range(1, count + 1)}},
-            "proxy": {"containers": {"proxy": {**user, "address": 10, "environment": {"TO": known, **environment}}}},
+            "proxy": {
+                "containers": {
+                    "proxy": {**user, "address": 10, "environment": {"TO": known, "NAMES": names, **environment}}
+                }
+            },
         },
         stack="s",
         project="p",
