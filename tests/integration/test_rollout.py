@@ -1,4 +1,4 @@
-"""A rollout on a real engine: a canary, more replicas; and publishing that is paused under traffic."""
+"""A rollout on a real engine: a canary, an abort, more replicas; and publishing that is paused under traffic."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import httpx
 import pytest
 from ansible_collections.sse.platform.tests.integration.stack import eventually
 from ansible_collections.sse.platform.tests.integration.traffic import Traffic
+from docker.errors import NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ansible_collections.sse.platform.tests.integration.stack import Stack
+    from ansible_collections.sse.platform.tests.integration.stack import Running, Stack
 
 OTHER = {"SSE_MAX_BODY_BYTES": "190000"}
 SCRAPE: dict[str, Any] = {"prometheus_scrape_seconds": 1}
@@ -83,6 +84,48 @@ def test_a_bad_canary_goes_and_the_earlier_container_is_back(
     assert {name: one.id for name, one in stack.containers().items()} == before
     assert traffic.broken == ""
     assert "the canary is not good" in tell(stack, "history")
+
+
+def test_a_good_canary_is_followed_by_the_others_until_they_are_paused_and_aborted(stack: Stack) -> None:
+    stack.up(**SCRAPE)
+    before = {name: one.attrs["Config"] for name, one in stack.containers().items()}
+    assert "No rollout runs now" in stack.play("abort").output
+    with Traffic(f"http://127.0.0.1:{stack.http_port}") as traffic:
+        run = stack.begin("site", **SCRAPE, app_environment_extra=OTHER, asked_canary=8)
+        changed = follow(stack, run, {name: one["Env"] for name, one in before.items()})
+        assert changed == {"it-app-1", "it-app-2"}
+        assert traffic.broken in {"", "it did not end"}
+    assert traffic.broken == ""
+    assert {name: one.attrs["Config"]["Env"] for name, one in stack.containers().items()} == {
+        name: one["Env"] for name, one in before.items()
+    }
+    assert "was aborted by" in tell(stack, "history")
+    assert "No drift" in tell(stack, "drift")
+    stack.up(**SCRAPE, app_environment_extra=OTHER, asked_canary=8)
+    stack.up(**SCRAPE)
+
+
+def follow(stack: Stack, run: Running, before: dict[str, Any]) -> set[str]:
+    """Pause a rollout at its second replica, abort it, and return what it had changed."""
+
+    def changed() -> set[str]:
+        with contextlib.suppress(NotFound):  # one that is being replaced
+            found = {name: one for name, one in stack.containers().items() if name in before}
+            return {name for name, one in found.items() if one.attrs["Config"]["Env"] != before[name]}
+        return set()
+
+    eventually(lambda: len(changed()) == 2, "the second replica", 120)
+    assert "The rollout was paused by" in tell(stack, "pause", asked_pause="rollout")
+    assert "THE ROLLOUT IS PAUSED" in tell(stack, "status")
+    eventually(lambda: stack.ready(2), "the second replica")
+    threading.Event().wait(3)
+    assert run.process.poll() is None
+    done = changed()
+    tell(stack, "abort", asked_why="a test")
+    said = run.end()
+    assert said.code != 0
+    assert "it-app-1 is back as release" in said.output
+    return done
 
 
 def test_more_and_fewer_replicas_reload_nginx_and_end_no_stream_of_the_others(stack: Stack) -> None:
