@@ -181,6 +181,7 @@ def test_destroyed_it_leaves_no_rule_in_either_family(host: SecondHost, dual: Se
 
 def test_the_command_that_cron_runs_at_boot_brings_the_platform_back(host: SecondHost, dual: SecondStack) -> None:
     if not dual.containers():
+        host.configure(**MANAGES_IP6TABLES)
         dual.up()
     before = set(dual.containers())
     host.cut_power()
