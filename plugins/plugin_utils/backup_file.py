@@ -16,7 +16,8 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import 
     BackupError,
     refuse_full_disk,
 )
-from ansible_collections.sse.platform.plugins.module_utils.deploy.backup_package import MEMBERS, digest_of
+from ansible_collections.sse.platform.plugins.module_utils.deploy.backup_package import MEMBERS
+from ansible_collections.sse.platform.plugins.module_utils.host.checksum import digest_of
 
 if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import Manifest

@@ -6,20 +6,19 @@ The secrets are encrypted as Ansible Vault does it (AES-256 and HMAC-SHA-256, wi
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
 import tarfile
 from typing import TYPE_CHECKING
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import BLOCK, BackupError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import BackupError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.sealed_text import encrypt
+from ansible_collections.sse.platform.plugins.module_utils.host.checksum import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-    from typing import IO
 
     from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import Manifest
 
@@ -36,14 +35,6 @@ def checked(passphrase: str) -> str:
             f"variable {VARIABLE}, from backup_passphrase_file, or typed on a terminal"
         )
     return passphrase
-
-
-def digest_of(stream: IO[bytes]) -> str:
-    """Return the SHA-256 of what is left of a file; hashlib.file_digest does it only since Python 3.11."""
-    found = hashlib.sha256()
-    while block := stream.read(BLOCK):
-        found.update(block)
-    return found.hexdigest()
 
 
 def pack(path: Path, manifest: Manifest, secrets: Mapping[str, str], state: Path, passphrase: str) -> None:

@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import TYPE_CHECKING, TypedDict, cast
 
+from ansible_collections.sse.platform.plugins.module_utils.host.checksum import digest_of
 from ansible_collections.sse.platform.plugins.module_utils.images.steps import ImagesError
 
 if TYPE_CHECKING:
@@ -82,15 +82,13 @@ def refuse_damaged(collection: Path, name: str) -> None:
     directory = collection / DIRECTORY
     lines = [line.partition("  ") for line in (directory / SUMS).read_text().splitlines()]
     sums = {listed: checksum for checksum, __, listed in lines}
-    digest = hashlib.sha256()
     try:
         with (directory / name).open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
+            digest = digest_of(file)
     except OSError as error:
         raise ImagesError(f"{directory / name} can't be read ({error.strerror}): unpack the bundle again") from error
-    if digest.hexdigest() != sums.get(name):
+    if digest != sums.get(name):
         raise ImagesError(
-            f"{directory / name} is damaged: its checksum is {digest.hexdigest()}, expected {sums.get(name, 'one')} "
+            f"{directory / name} is damaged: its checksum is {digest}, expected {sums.get(name, 'one')} "
             f"of {SUMS}. Copy the bundle again, and unpack it again"
         )

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
+from ansible_collections.sse.platform.plugins.module_utils.host.checksum import digest_of
 from ansible_collections.sse.platform.plugins.module_utils.images import bundle, own_images
 from ansible_collections.sse.platform.plugins.module_utils.images.build_contexts import context_hash
 from ansible_collections.sse.platform.plugins.module_utils.images.catalogue import SOURCES, Catalogue, Source
@@ -317,15 +318,13 @@ def _refuse_wrong_file(catalogue: Catalogue, missing: Iterable[Step]) -> None:
         archive = catalogue[step.image].archive
         if not step.file or archive is None:
             continue
-        digest = hashlib.sha256()
         try:
             with Path(step.file).open("rb") as file:
-                while block := file.read(1 << 20):
-                    digest.update(block)
+                digest = digest_of(file)
         except OSError as error:
             raise ImagesError(f"{archive.variable} is '{step.file}', which can't be read: {error.strerror}") from error
-        if digest.hexdigest() != archive.sha256.lower():
+        if digest != archive.sha256.lower():
             raise ImagesError(
                 f"{archive.variable}_sha256 is '{archive.sha256}' but the file '{step.file}' has "
-                f"{digest.hexdigest()}: get the file again, or correct the checksum"
+                f"{digest}: get the file again, or correct the checksum"
             )
