@@ -42,9 +42,6 @@ class Wish(NamedTuple):
     seconds: int = 0  # 0: as SSE_TICKET_SECONDS
 
 
-WHOLE = Wish(NOTHING, NOTHING)  # nothing was asked
-
-
 @dataclass(frozen=True, slots=True)
 class Access:
     """A request whose principal is known."""
@@ -109,7 +106,7 @@ class Authority:
             ticket_file = self._watch(settings.ticket_key_file, partial(watched_file.lines, shortest=tickets.KEY_BYTES))
         elif settings.auth:
             logger.warning("SSE_TICKET_KEY_FILE is not set: tickets and sessions are valid in this process alone")
-        self._visitor = visitor(channels.parse(filter(None, settings.public_channels.split(","))))
+        self._visitor = visitor(settings.public)
         self._signer = Signer(lambda: own if ticket_file is None else ticket_file.value)
         self._gather_keys()
         self._live: dict[Subscriber, tuple[Principal, asyncio.TimerHandle | None]] = {}
@@ -199,19 +196,20 @@ class Authority:
 
     # --- what browsers get instead of a credential
 
-    def issue(self, kind: tickets.Kind, access: Access, wish: Wish = WHOLE) -> tuple[str, Ticket]:
+    def issue(self, kind: tickets.Kind, access: Access, wish: Wish | None = None) -> tuple[str, Ticket]:
         """A ticket or a session for the principal of a request; Problem 403 for a right that it has not.
 
         A session has all its rights. A ticket has its rights to subscribe, or those that are wished for.
         """
         access.require_credential()
         now, principal = time.time(), access.principal
-        access.require("publish", wish.publish)
-        access.require("subscribe", wish.subscribe)
-        narrow = wish is not WHOLE or principal.narrow
-        carries_rights = principal.source.startswith("jwt:") or narrow
-        publish = wish.publish if wish is not WHOLE else principal.publish if kind == "session" else NOTHING
-        subscribe = principal.subscribe if wish is WHOLE else wish.subscribe
+        seconds = self._settings.ticket_seconds
+        publish, subscribe = principal.publish if kind == "session" else NOTHING, principal.subscribe
+        if wish is not None:
+            access.require("publish", wish.publish)
+            access.require("subscribe", wish.subscribe)
+            publish, subscribe, seconds = wish.publish, wish.subscribe, wish.seconds or seconds
+        carries_rights = principal.source.startswith("jwt:") or wish is not None
         made = Ticket(
             kind,
             principal.name,
@@ -220,8 +218,8 @@ class Authority:
             subscribe.names() if carries_rights else [],
             math.floor(now),
             math.floor(min(principal.expires, now + self._settings.session_seconds)),
-            math.floor(now + (wish.seconds or self._settings.ticket_seconds)),
-            narrow,
+            math.floor(now + seconds),
+            narrow=wish is not None,
         )
         try:
             return self._signer.sign(made), made

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sse_app.base import channels
+from sse_app.base.channels import Filter
 from sse_app.base.client_address import Network, networks
 
 UNPREFIXED = ("kafka_brokers", "redis_host", "redis_port", "redis_password_file")
@@ -112,7 +113,7 @@ class Settings(BaseModel):
             expected = "expected addresses, networks and names that resolve, separated by commas"
             raise ValueError(f"SSE_TRUSTED_PROXIES={self.trusted_proxies!r}: {expected}") from None
         try:
-            channels.parse(filter(None, self.public_channels.split(",")))
+            _ = self.public
         except ValueError as error:
             raise ValueError(f"SSE_PUBLIC_CHANNELS: {error}") from None
         given = self.keys_files or self.jwt_secret_file or self.jwks_file
@@ -133,6 +134,11 @@ class Settings(BaseModel):
         if "dedupe_seconds" in self.model_fields_set and self.dedupe_seconds > self.retention_seconds:
             raise ValueError(f"SSE_DEDUPE_SECONDS={self.dedupe_seconds}: expected at most SSE_RETENTION_SECONDS")
         return self
+
+    @cached_property
+    def public(self) -> Filter:
+        """The channels that everybody may subscribe to."""
+        return channels.parse(filter(None, self.public_channels.split(",")))
 
     @cached_property
     def proxies(self) -> list[Network]:

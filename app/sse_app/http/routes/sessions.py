@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, ValidationError
 
-from sse_app.access.authority import WHOLE, Authority, Wish
+from sse_app.access.authority import Authority, Wish
 from sse_app.access.credentials import COOKIE
 from sse_app.base import channels
 from sse_app.base.json_value import no_duplicates
@@ -79,11 +79,11 @@ def router(authority: Authority) -> APIRouter:
     return made
 
 
-async def _wish(request: Request) -> Wish:
-    """What the body asks for; it may be empty."""
+async def _wish(request: Request) -> Wish | None:
+    """What the body asks for; None where it is empty."""
     text = await body.read(request.scope, request.receive, _MOST_BYTES)
     if not text:
-        return WHOLE
+        return None
     try:
         asked = Narrow.model_validate(json.loads(text, object_pairs_hook=no_duplicates))
         return Wish(channels.parse(asked.publish), channels.parse(asked.subscribe), asked.seconds)
