@@ -23,7 +23,40 @@ def kept(stack: Stack) -> dict[str, int]:
     return json.loads((stack.state / "matrix" / "matrix.json").read_text())["counts"]
 
 
+@contextlib.contextmanager
+def stranger(stack: Stack) -> Iterator[Any]:
+    """A container of somebody else's that joined the stack's network as an external one."""
+    made = stack.engine.containers.run(
+        stack.container("app-1").attrs["Image"],
+        ["-c", "import time; time.sleep(600)"],
+        entrypoint="python",
+        name="guest-of-it",
+        network="it-network",
+        detach=True,
+    )
+    try:
+        made.reload()
+        yield made
+    finally:
+        made.remove(force=True)
+
+
+def reaches_nginx_and_is_left_alone(stack: Stack, *, redis: str, **variables: Any) -> None:
+    """A stranger gets an answer of NGINX and this one of Redis, and a run of `up` does not touch it."""
+    with stranger(stack) as guest:
+        seen = probe.measure(guest.attrs["State"]["Pid"], "nginx", 80, "/api/v1/health/live")
+        assert (seen.failed, seen.status) == ("", 200)
+        assert probe.measure(guest.attrs["State"]["Pid"], "redis-master", 6379).failed == redis
+        before = dict(guest.attrs["State"], Health=None)
+        again = stack.up(**variables)
+        assert again.unchanged, again.output
+        guest.reload()
+        assert dict(guest.attrs["State"], Health=None) == before
+        assert list(guest.attrs["NetworkSettings"]["Networks"]) == ["it-network"]
+
+
 def test_a_stack_moves_into_segments_and_back_and_no_acknowledged_event_is_lost(stack: Stack) -> None:
+    reaches_nginx_and_is_left_alone(stack, redis="")
     with Traffic(f"http://127.0.0.1:{stack.http_port}") as traffic:
         run = stack.up(network_layout="segmented")
         assert "~ it-kafka" in run.output
@@ -32,8 +65,7 @@ def test_a_stack_moves_into_segments_and_back_and_no_acknowledged_event_is_lost(
         moved = len(traffic.stored)
         # Refused before anything changes: the next run finds everything as it was.
         assert "network_layout differs from what runs" in stack.fail("--tags", "app")
-        again = stack.up(network_layout="segmented")
-        assert again.unchanged, again.output
+        reaches_nginx_and_is_left_alone(stack, redis="resolve", network_layout="segmented")
         told = stack.tool("probe", "redis-exporter", "it-kafka:9092").stdout
         assert "filter SSE-it: " in told
         assert "mend: # no service declares this connection" in told
@@ -130,38 +162,6 @@ def test_what_somebody_publishes_to_others_is_found_by_name(stack: Stack) -> Non
         assert stack.tool("scan", "--ports", ports, "--allow", str(published)).returncode == 0
     finally:
         made.remove(force=True)
-
-
-@pytest.fixture
-def stranger(stack: Stack) -> Iterator[Any]:
-    """A container of somebody else's that joined the stack's network as an external one."""
-    image = stack.container("app-1").attrs["Image"]
-    made = stack.engine.containers.run(
-        image,
-        ["-c", "import time; time.sleep(600)"],
-        entrypoint="python",
-        name="guest-of-it",
-        network="it-network",
-        detach=True,
-    )
-    try:
-        made.reload()
-        yield made
-    finally:
-        made.remove(force=True)
-
-
-@pytest.mark.parametrize("layout", ["single", "segmented"])
-def test_a_stranger_on_the_network_reaches_nginx_and_is_left_alone(stack: Stack, stranger: Any, layout: str) -> None:
-    stack.up(network_layout=layout)
-    seen = probe.measure(stranger.attrs["State"]["Pid"], "nginx", 80, "/api/v1/health/live")
-    assert (seen.failed, seen.status) == ("", 200)
-    before = dict(stranger.attrs["State"], Health=None)
-    stranger.reload()
-    assert dict(stranger.attrs["State"], Health=None) == before
-    assert list(stranger.attrs["NetworkSettings"]["Networks"]) == ["it-network"]
-    redis = probe.measure(stranger.attrs["State"]["Pid"], "redis-master", 6379)
-    assert redis.failed == ("" if layout == "single" else "resolve")
 
 
 def test_a_network_with_strangers_on_it_is_left_and_they_are_named(stack: Stack) -> None:

@@ -1,4 +1,7 @@
-"""What the stack survives: killed containers, killed runs, a neighbour."""
+"""What the stack survives: killed containers, killed runs, a neighbour.
+
+test_interrupted.py kills a change of a small stack at any of its steps.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,8 @@ def test_nginx_restarts_with_a_replica_dead_and_the_api_answers(stack: Stack) ->
     assert {stack.publish("it.dead", number).status_code for number in range(9)} == {202}
 
 
-@pytest.mark.parametrize(
-    "victim", ["app-1", "nginx", "redis-master", "kafka", "prometheus", "redis-exporter", "performance-dashboard"]
-)
+# One that the events pass, one that holds them, and one that only watches.
+@pytest.mark.parametrize("victim", ["app-1", "nginx", "kafka", "prometheus"])
 def test_one_killed_container_leaves_the_others_serving_and_status_shows_it(stack: Stack, victim: str) -> None:
     others = {name: seen for name, seen in stack.ids().items() if name != f"it-{victim}"}
     stack.container(victim).kill()
@@ -72,17 +74,11 @@ def whole(stack: Stack) -> None:
     assert stack.up().unchanged
 
 
-@pytest.mark.parametrize("moment", [("create", 1), ("kill", 1), ("rename", 1), ("start", 2)], ids=str)
-def test_a_change_killed_halfway_converges_on_the_next_run(stack: Stack, moment: tuple[str, int]) -> None:
-    Kill(stack, ("container", *moment)).during(app_environment_extra={"SSE_MAX_BODY_BYTES": "400000"})
-    whole(stack)
-
-
 def test_a_first_deployment_killed_again_and_again_converges_beside_another_stack(
     deployed: Stack, other: Stack
 ) -> None:
     before = deployed.ids()
-    for moment in (("network", "create", 1), ("container", "create", 1), ("container", "start", 3)):
+    for moment in (("network", "create", 1), ("container", "start", 3)):
         Kill(other, moment).during()
     whole(other)
     assert other.verify().code == 0
