@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
+CONFIG = "[req]\ndistinguished_name = subject\nprompt = no\n[subject]\n"
 
-def make(chain: Path, key: Path, *, subject: str = "localhost", days: int = 2) -> None:
+
+def make(chain: Path, key: Path, *, subject: str = "localhost", days: int = 2, extensions: Sequence[str] = ()) -> None:
     """Write a certificate and its key."""
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
     command += ["-days", str(days), "-subj", f"/CN={subject}", "-out", str(chain), "-keyout", str(key)]
-    subprocess.run(command, check=True, capture_output=True)
+    if extensions:  # those of openssl's own configuration go with it
+        command += ["-config", "/dev/stdin", *(word for one in extensions for word in ("-addext", one))]
+    subprocess.run(command, input=CONFIG.encode() if extensions else b"", check=True, capture_output=True)
     key.chmod(0o600)

@@ -42,7 +42,10 @@ MEANINGS: dict[str, dict[str, str]] = {
         "command": "more arguments",
         "environment": "environment variables",
         "config": "directory in the container -> file -> content",
-        "secrets": "directory in the container -> file -> `{secret: NAME}`, and `format` for text around it",
+        "secrets": (
+            "directory in the container -> file -> `{secret: NAME}`, and `format` for text around it: `{}` is the "
+            "secret, `{sha256}` its hash, `{pair}` the certificate of a key"
+        ),
         "live_secrets": "as `secrets`, for a program that reads them again by itself",
         "data": "directory in the container -> directory below the data of the container on the host; it is kept",
         "binds": "path in the container -> path on the host, read-only",

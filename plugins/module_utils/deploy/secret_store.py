@@ -10,19 +10,15 @@ import base64
 import hashlib
 import hmac
 import secrets
-import shutil
-import socket
-import subprocess
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ansible_collections.sse.platform.plugins.module_utils.deploy import own_certificate
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
 
 if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Secret
-
-CERTIFICATE_DAYS = 825  # the longest that common clients accept of a private authority's certificate
 
 
 def make_password(length: int) -> str:
@@ -49,47 +45,45 @@ class Store:
         self.directory = Path(state_directory) / "secrets"
         self.given = {name: value for name, value in given.items() if value}
         self.declared = declared
+        self.looked_at: set[str] = set()  # certificates of this host
 
     def value(self, name: str, *, make: bool = True) -> str | None:
         """Return a secret, made and kept where there is none yet; None where it must not be made."""
         if name in self.given:
             return self.given[name]
-        path = self.directory / name
+        path, secret = self.directory / name, self.declared.get(name)
         if path.exists():
+            if make and secret and secret["kind"].startswith("certificate"):
+                self.renew(*self.certificate(name, secret))
             return path.read_text()
         if not make:
             return None
-        secret = self.declared.get(name)
         if secret is None:
             raise SecretError(f"secret {name!r} is unknown; expected one of {', '.join(sorted(self.declared))}")
         if secret["kind"] == "given":
             raise SecretError(f"secret {name!r} was not given; expected a value in stack_secrets")
         if secret["kind"] in ("certificate", "certificate-key"):
-            pair = (name, secret["pair"])
-            self.make_certificate(*(pair if secret["kind"] == "certificate" else reversed(pair)))
+            self.make_certificate(*self.certificate(name, secret))
             return path.read_text()
         return keep(path, make_password(secret["bytes"]) if secret["kind"] == "password" else make_uuid())
 
-    def make_certificate(self, name: str, key_name: str) -> None:
+    def certificate(self, name: str, secret: Secret) -> tuple[str, Secret]:
+        """Return the name and the declaration of a certificate, also where the name is that of its key."""
+        return (name, secret) if secret["kind"] == "certificate" else (secret["pair"], self.declared[secret["pair"]])
+
+    def make_certificate(self, name: str, secret: Secret) -> None:
         """Make a self-signed certificate for this host, until the user gives a real one."""
-        openssl = shutil.which("openssl")
-        if openssl is None:
-            raise SecretError("no openssl on the host to make a certificate with: install openssl, or give one")
-        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        host = socket.gethostname()
-        names = ",".join(f"DNS:{name}" for name in dict.fromkeys(["localhost", host])) + ",IP:127.0.0.1"
-        key, certificate = self.directory / f"{key_name}.new", self.directory / f"{name}.new"
-        command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        command += ["-days", str(CERTIFICATE_DAYS), "-subj", f"/CN={host[:64]}", "-addext", f"subjectAltName={names}"]
-        run = subprocess.run(
-            [*command, "-keyout", str(key), "-out", str(certificate)], capture_output=True, text=True, check=False
-        )
-        if run.returncode:
-            raise SecretError(f"openssl could not make a certificate: {run.stderr.strip()[-300:]}")
-        key.chmod(0o600)
-        certificate.chmod(0o600)
-        key.replace(self.directory / key_name)
-        certificate.replace(self.directory / name)
+        try:
+            own_certificate.make(self.directory / name, self.directory / secret["pair"], secret.get("names", []))
+        except own_certificate.CertificateError as error:
+            raise SecretError(str(error)) from None
+
+    def renew(self, name: str, secret: Secret) -> None:
+        """Make a new certificate where the host's own does not fit any more: once in a run, it costs a process."""
+        if name not in self.looked_at:
+            self.looked_at.add(name)
+            if own_certificate.outdated(self.directory / name, secret.get("names", [])):
+                self.make_certificate(name, secret)
 
     def fingerprint(self, name: str, *, make: bool = True) -> str | None:
         """Return 16 hex digits that change with the secret and, keyed by this host's salt, tell nothing of it."""
@@ -101,8 +95,13 @@ class Store:
         return hmac.new(salt.encode(), value.encode(), hashlib.sha256).hexdigest()[:16]
 
     def render(self, name: str, template: str, *, make: bool = True) -> str:
-        """Put a secret into the line that its reader wants, such as ``requirepass {}``, or its hash as ``{sha256}``."""
+        """Put a secret into the line that its reader wants, such as ``requirepass {}``.
+
+        ``{sha256}`` is its hash, and ``{pair}`` the key of a certificate, or the certificate of a key.
+        """
         value = self.value(name, make=make) or ""
+        if "{pair}" in template:
+            template = template.replace("{pair}", self.value(self.declared[name]["pair"], make=make) or "")
         return template.replace("{}", value).replace("{sha256}", hashlib.sha256(value.encode()).hexdigest())
 
 

@@ -43,7 +43,8 @@ READERS: dict[str, tuple[Callable[[Any, str], Any], Any]] = {
 KINDS = {
     "password": spec.record({**READERS, "bytes": (length, 32)}),  # random, in hexadecimal digits
     "uuid-base64": spec.record(READERS),  # a random UUID in URL-safe base64, as Kafka wants its cluster id (KIP-78)
-    "certificate": spec.record({**READERS, "key": (name, ...)}),  # self-signed, and its key as a secret of its own
+    # Self-signed, for these names and addresses beside those of the host; its key is a secret of its own.
+    "certificate": spec.record({**READERS, "key": (name, ...), "names": (spec.list_of(spec.text), [])}),
     "given": spec.record(READERS),  # only the user can give it
 }
 
@@ -79,6 +80,8 @@ def parse(service: str, own: str, value: Any, path: str) -> dict[str, Secret]:
         "bytes": fields.get("bytes", 0),
         "pair": key,
     }
+    if fields.get("names"):
+        secret["names"] = fields["names"]
     return {own: secret, **({key: {**secret, "kind": "certificate-key", "pair": own}} if key else {})}
 
 

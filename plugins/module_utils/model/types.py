@@ -105,6 +105,7 @@ class Secret(TypedDict):
     readers: list[str]  # services
     bytes: int  # length of a password
     pair: str  # a certificate's key, or the certificate of a key
+    names: NotRequired[list[str]]  # of a certificate that the host makes, beside the names of the host itself
 
 
 class HttpCheck(TypedDict):

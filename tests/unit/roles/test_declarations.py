@@ -224,6 +224,14 @@ def test_streams_take_the_sockets_of_the_replicas_where_asked_and_tcp_where_ther
     assert "SSE_SOCKET_PATH" not in default.containers["app-1"]["environment"]
 
 
+def test_nginx_reads_key_and_certificate_from_one_file_in_each_handshake(each: Rendered) -> None:
+    nginx = each.containers["nginx"]
+    assert nginx["secrets"] == {}  # a change of those would need a reload
+    assert nginx["live_secrets"]["/run/tls"]["tls.pem"] == {"secret": "tls_key", "format": "{}\n{pair}"}
+    assert "ssl_certificate $certificate;" in each.nginx
+    assert "ssl_certificate_key $certificate;" in each.nginx
+
+
 def test_nginx_waits_longer_than_three_heartbeats_and_than_a_publish(each: Rendered) -> None:
     environment = each.containers["app-1"]["environment"]
     stream = each.nginx.split("location = /api/v1/stream", 1)[1].split("}", 1)[0]
