@@ -93,6 +93,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "heartbeat_seconds": "how often such a stream says something; needed with `streams`",
         "publishes": "exact paths that store something under an idempotency key",
         "publish_seconds": "how long that may take; needed with `publishes`",
+        "max_body_bytes": "how long the body of a request may be: NGINX gathers it in memory before it passes it on",
         "reserves": "containers that may come later: NGINX knows their addresses, and needs only a reload for them",
         "farewell": "signal at which a container ends its streams with `bye` and goes on, before NGINX is replaced",
         "sockets": "container -> file of its Unix socket on the host",

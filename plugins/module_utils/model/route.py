@@ -26,6 +26,7 @@ ROUTE: spec.Fields = {
     "socket_group": (spec.count, None),
     "publishes": (spec.list_of(url_path), []),  # exact paths that store something under an idempotency key
     "publish_seconds": (spec.count, None),
+    "max_body_bytes": (spec.count, None),  # that the body of a request may have; None: as the http block says
     "reserves": (spec.list_of(spec.short_name), []),  # containers that may come later: NGINX knows their names already
     # The signal at which each container ends its streams with a `bye` and goes on: before NGINX is replaced.
     "farewell": (spec.matching("SIG(HUP|USR1|USR2)", "SIGHUP, SIGUSR1 or SIGUSR2"), None),

@@ -90,6 +90,7 @@ class RouteDeclaration(TypedDict):
     socket_group: int | None
     publishes: list[str]
     publish_seconds: int | None
+    max_body_bytes: int | None
     reserves: list[str]
     farewell: str | None
 

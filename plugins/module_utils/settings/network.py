@@ -29,6 +29,9 @@ def derived(settings: Mapping[str, Any]) -> dict[str, Any]:
     if {"network_ipv6_subnet", "stack_name"} <= set(settings):
         subnet6 = settings["network_ipv6_subnet"] or addresses.own_subnet6(settings["stack_name"])
         found["network_ipv6_subnet"] = subnet6
+        found["network_gateways"] = [found["network_gateway"]]
+        if settings.get("network_ipv6"):
+            found["network_gateways"].append(addresses.pool(ipaddress.IPv6Network(subnet6))["gateway"])
     return found
 
 

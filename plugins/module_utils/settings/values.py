@@ -80,6 +80,14 @@ def _are_networks(values: list[Any]) -> bool:
         return False
 
 
+def _are_some_networks(values: list[Any]) -> bool:
+    """Tell networks from everybody: /0, and what is half of the world or hardly less."""
+    least = {4: 8, 6: 7}  # 10.0.0.0/8 and fc00::/7 are the largest networks that somebody has
+    return _are_networks(values) and all(
+        (one := ipaddress.ip_network(value)).prefixlen >= least[one.version] for value in values
+    )
+
+
 def _are_watches(values: list[Any]) -> bool:
     try:
         watch.parse_all(values, "stack_canary")
@@ -91,5 +99,6 @@ def _are_watches(values: list[Any]) -> bool:
 CHECKS: dict[str, Callable[[Any], bool]] = {
     "ipv4_address": _is_ipv4_address,
     "networks": _are_networks,
+    "some_networks": _are_some_networks,
     "watches": _are_watches,
 }

@@ -81,8 +81,59 @@ def test_no_replica_is_ever_published(each: Rendered) -> None:
 
 def test_every_upstream_that_nginx_passes_on_to_is_defined(each: Rendered) -> None:
     defined = re.findall(r"^ *upstream (\S+) {", each.nginx, re.MULTILINE)
-    used = re.findall(r"proxy_pass http://([^;/]+)[;/]", each.nginx)
-    assert set(used) == set(defined)
+    used = re.findall(r"proxy_pass http://([^;/$]+)[;/]", each.nginx)
+    later = re.findall(r'^ *"1:\d+:\d+" (\S+);', each.nginx, re.MULTILINE)  # where the first could not be reached
+    assert {*used, *later} == set(defined)
+
+
+def test_each_replica_is_asked_once_where_the_first_could_not_be_reached(each: Rendered) -> None:
+    replicas = each.settings["app_replicas"]
+    for first in range(1, replicas + 1):
+        asked = re.findall(rf'^ *"1:{first}:\d+" (route_1_only_\d+);', each.nginx, re.MULTILINE)
+        assert len(asked) == 2 * min(replicas, 8)  # for streams, and for everything else
+        assert len(set(asked)) == min(replicas, 8)
+
+
+def test_a_body_is_as_long_as_the_service_reads_and_is_gathered_in_memory(rendered: dict[str, Rendered]) -> None:
+    publish = rendered["default"].nginx.split("location = /api/v1/events {", 1)[1].split("\n        }", 1)[0]
+    most = app_settings.Settings.model_fields["max_body_bytes"].default
+    assert f"client_max_body_size {most};" in publish
+    [buffer] = re.findall(r"client_body_buffer_size (\d+);", publish)
+    assert int(buffer) > most
+    [bodies] = re.findall(r"limit_conn bodies (\d+);", publish)
+    assert int(bodies) * int(buffer) <= 256 * 2**20 + int(buffer)
+    bent = rendered["bent"].nginx
+    assert "proxy_request_buffering off;" in bent.split("    server {", 1)[1].split("location", 1)[0]
+
+
+def test_shares_are_on_in_production_and_off_in_development(rendered: dict[str, Rendered]) -> None:
+    production, default = rendered["production"].nginx, rendered["default"].nginx
+    for limit in ("limit_conn connections 2000;", "limit_req zone=requests burst=4000", "limit_conn publishes 128;"):
+        assert limit in production
+        assert limit.rpartition(" ")[0] not in default
+
+
+def test_plain_http_is_redirected_in_production_and_served_in_development(rendered: dict[str, Rendered]) -> None:
+    production, default = rendered["production"].nginx, rendered["default"].nginx
+    assert "return 308 https://$host$request_uri;" in production
+    for exact in ("/api/v1/stream", "/api/v1/stats/stream", "/api/v1/events"):
+        found = production.split(f"location = {exact} {{", 1)[1].split("\n        }", 1)[0]
+        assert "if ($plain) {" in found
+        assert "308" not in found
+    assert "$plain" not in default
+    assert "10.99.0.1 0;" in production  # the host itself, and whatever its own proxies let in
+
+
+def test_browsers_are_told_to_stay_with_https_only_where_the_certificate_is_given(
+    rendered: dict[str, Rendered],
+) -> None:
+    assert "Strict-Transport-Security" not in rendered["production"].nginx
+    assert rendered["production"].nginx.count("X-Content-Type-Options nosniff always;") >= 5
+
+
+def test_every_location_with_headers_of_its_own_has_the_common_ones(each: Rendered) -> None:
+    for block in re.findall(r"\n        location [^{]+{\n(.*?)\n        }", each.nginx, re.DOTALL):
+        assert ("add_header" in block) == ("nosniff" in block), block
 
 
 def test_every_name_and_port_that_a_container_reaches_exists(each: Rendered) -> None:
@@ -329,8 +380,7 @@ def test_extra_configuration_wins(rendered: dict[str, Rendered]) -> None:
     redis = bent.config("redis-master", "/etc/redis/redis.conf").splitlines()
     assert [line for line in redis if line.startswith("maxmemory-policy")][-1] == "maxmemory-policy noeviction"
     assert bent.kafka["num.partitions"] == "3"
-    assert bent.nginx.count("client_max_body_size") == 1
-    assert "client_max_body_size 8m;" in bent.nginx
+    assert re.findall(r"^    client_max_body_size .*$", bent.nginx, re.MULTILINE) == ["    client_max_body_size 8m;"]
     assert bent.prometheus["global"]["scrape_interval"] == "1s"
     assert bent.prometheus["scrape_configs"][-1] == {"job_name": "mine"}
     assert len(bent.prometheus["scrape_configs"]) > 1

@@ -78,6 +78,12 @@ def test_every_default_is_accepted(name: str) -> None:
     ("name", "value", "said"),
     [
         ("app_replicas", 0, "1 to 64"),
+        ("exposure_trusted_proxies", ["0.0.0.0/0"], "none that is everybody"),
+        ("exposure_trusted_proxies", ["10.0.0.5", "::/0"], "none that is everybody"),
+        ("exposure_trusted_proxies", ["0.0.0.0/1", "128.0.0.0/1"], "none that is everybody"),
+        ("exposure_hosts", ["a.example:443"], "without a port"),
+        ("exposure_hosts", ['a"; return 200; #'], "without a port"),
+        ("exposure_plain_http", "maybe", "one of redirect, refuse, serve"),
         ("app_replicas", -1, "1 to 64"),
         ("app_replicas", 1_000_000, "1 to 64"),
         ("app_replicas", "three", "1 to 64"),

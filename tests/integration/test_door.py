@@ -1,0 +1,265 @@
+"""What a real nginx does with the configuration as the role writes it, in front of replicas that misbehave."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import re
+import socket
+import ssl
+import struct
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import httpx
+import pytest
+from ansible_collections.sse.platform.tests.integration.stack import Stack, eventually
+from rendered import HOSTS, render
+
+NAME = {"Host": "sse.example.org"}
+SMALL: dict[str, Any] = {
+    **HOSTS["production"],
+    "app_replicas": 3,
+    "exposure_plain_http": "serve",
+    "exposure_connections_per_address": 30,
+    "exposure_publishes_at_once": 10,
+}
+CONFIGURATIONS: dict[str, dict[str, Any]] = {
+    "open": {},
+    "closed": {**HOSTS["production"], "app_replicas": 3, "exposure_hosts": ["sse.example.org"]},
+    "small": SMALL,
+}
+
+
+class Replica(threading.Thread):
+    """A server that answers, dies at each request, or never answers; `seen` holds what it got."""
+
+    def __init__(self, kind: str, seen: list[str]) -> None:
+        super().__init__(daemon=True)
+        self.kind, self.seen = kind, seen
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.listener.getsockname()[1]
+        if kind == "away":
+            self.listener.close()
+        else:
+            self.start()
+
+    def run(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=self.serve, args=(self.listener.accept()[0],), daemon=True).start()
+
+    def serve(self, client: socket.socket) -> None:
+        with client, client.makefile("rb") as lines:
+            while line := lines.readline():
+                length = 0
+                while header := lines.readline().strip():
+                    name, _, value = header.lower().partition(b":")
+                    length = int(value) if name == b"content-length" else length
+                body = lines.read(length)
+                self.seen.append(f"{line.decode().rpartition(' ')[0]} {len(body)}".strip())
+                if self.kind == "dies":
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    return
+                if self.kind == "holds":
+                    threading.Event().wait(4)
+                client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+class Door:
+    """A running nginx, and the replicas behind it."""
+
+    def __init__(self, ports: dict[int, int], seen: list[str], container: Any) -> None:
+        self.ports, self.seen, self.container = ports, seen, container
+
+    def ask(self, method: str, path: str, *, tls: bool = False, **more: Any) -> httpx.Response:
+        url = f"{'https' if tls else 'http'}://127.0.0.1:{self.ports[443 if tls else 80]}{path}"
+        return httpx.request(method, url, verify=False, timeout=20, trust_env=False, **more)
+
+    def at_once(self, count: int, method: str, path: str, **more: Any) -> list[httpx.Response]:
+        with concurrent.futures.ThreadPoolExecutor(count) as pool:
+            return list(pool.map(lambda _: self.ask(method, path, **more), range(count)))
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+class Doors:
+    """Starts nginx from its image with one of the configurations."""
+
+    def __init__(self, directory: Path, image: str) -> None:
+        self.directory, self.image = directory, image
+        self.texts = {name: one.nginx for name, one in render(directory, CONFIGURATIONS).items()}
+        key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=door"]
+        files = ["-keyout", str(directory / "tls.pem"), "-out", str(directory / "tls.crt")]
+        subprocess.run(["openssl", "req", "-x509", *key, *files], check=True, capture_output=True)
+        with (directory / "tls.pem").open("a") as pem:
+            pem.write((directory / "tls.crt").read_text())
+
+    @contextlib.contextmanager
+    def open(self, name: str, *kinds: str) -> Iterator[Door]:
+        seen: list[str] = []
+        replicas = [Replica(kind, seen) for kind in kinds]
+        ports = {number: free_port() for number in (80, 443, 8080)}
+        text = self.texts[name].replace("/run/tls/", "/etc/nginx/")
+        for number, port in ports.items():
+            text = re.sub(rf"listen {number}\b", f"listen 127.0.0.1:{port}", text)
+        for number, one in enumerate(replicas, 1):
+            text = text.replace(f"server app-{number}:8000", f"server 127.0.0.1:{one.port}")
+        place = Path(tempfile.mkdtemp(dir=self.directory))
+        for file, content in {"nginx.conf": text, **{one: (self.directory / one).read_text() for one in KEYS}}.items():
+            (place / file).write_text(content)
+            (place / file).chmod(0o644)
+        place.chmod(0o755)
+        container = docker.from_env().containers.run(
+            self.image,
+            ["-e", "stderr", "-c", "/etc/nginx/nginx.conf", "-g", "daemon off;"],
+            entrypoint=["nginx"],
+            detach=True,
+            network_mode="host",
+            read_only=True,
+            tmpfs={"/tmp": "size=64m,mode=1777"},
+            user="8080:8080",
+            volumes={str(place): {"bind": "/etc/nginx", "mode": "ro"}},
+        )
+        door = Door(ports, seen, container)
+        try:
+            eventually(lambda: reachable(ports[80]), "nginx listens", 20)
+            yield door
+        finally:
+            container.remove(force=True)
+            for one in replicas:
+                one.close()
+
+
+KEYS = ("tls.pem",)
+
+
+def reachable(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+@pytest.fixture(scope="module")
+def doors(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Doors:
+    engine: Any = docker.from_env()
+    image = next((tag for one in engine.images.list() for tag in one.tags if "/nginx:" in f"/{tag}"), "")
+    if not image:
+        stack: Stack = request.getfixturevalue("deployed")
+        image = stack.container("nginx").attrs["Config"]["Image"]
+    directory = tmp_path_factory.mktemp("door")
+    for one in [directory, *directory.parents][:3]:
+        one.chmod(0o755)
+    return Doors(directory, image)
+
+
+def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    document = answer.json()
+    assert (document["status"], document["request_id"]) == (status, answer.headers["x-request-id"])
+    return document
+
+
+def test_a_request_that_killed_a_replica_is_not_repeated_at_another(doors: Doors) -> None:
+    with doors.open("open", "dies", "dies", "dies") as door:
+        assert problem(door.ask("GET", "/api/v1/channels"), 503)["title"] == "No replica answered"
+        assert door.ask("GET", "/api/v1/stream?channel=a").text.startswith("retry: ")
+        assert problem(door.ask("POST", "/api/v1/tickets", content=b"{}"), 503)["outcome"] == "unknown"
+        assert [one.split("/")[-1] for one in door.seen] == ["channels 0", "stream?channel=a 0", "tickets 2"]
+        # A publish is: its key stores it once, and its body is bounded.
+        door.seen.clear()
+        assert problem(door.ask("POST", "/api/v1/events", content=b"{}"), 503)["outcome"] == "unknown"
+        assert door.seen == ["POST /api/v1/events 2"] * 3
+
+
+def test_where_two_of_three_replicas_are_away_the_third_is_found(doors: Doors) -> None:
+    with doors.open("open", "away", "serves", "away") as door:
+        for method in ("GET", "HEAD", "POST", "DELETE"):
+            answers = [door.ask(method, "/api/v1/channels").status_code for _ in range(6)]
+            assert answers == [200] * 6
+        assert [door.ask("GET", "/api/v1/stream").status_code for _ in range(6)] == [200] * 6
+        door.seen.clear()
+        assert [door.ask("POST", "/api/v1/events", content=chunks(4, 9)).status_code for _ in range(6)] == [200] * 6
+        assert door.seen == ["POST /api/v1/events 36"] * 6  # whole each time
+
+
+def chunks(size: int, count: int) -> Iterable[bytes]:
+    return (b"x" * size for _ in range(count))
+
+
+def test_a_body_of_any_shape_becomes_no_file(doors: Doors) -> None:
+    with doors.open("open", "serves", "serves", "serves") as door:
+        assert door.ask("POST", "/api/v1/events", content=b"x" * 262_144).status_code == 200
+        assert door.ask("POST", "/api/v1/events", content=chunks(4096, 64)).status_code == 200
+        problem(door.ask("POST", "/api/v1/events", content=b"x" * 262_145), 413)
+        problem(door.ask("POST", "/api/v1/events", content=chunks(4096, 65)), 413)
+        assert "Content-Length" in problem(door.ask("POST", "/api/v1/events", content=chunks(1, 99_999)), 413)["detail"]
+        with contextlib.ExitStack() as held:
+            for _ in range(72):
+                client = held.enter_context(socket.create_connection(("127.0.0.1", door.ports[80])))
+                head = b"POST /api/v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 262144\r\n\r\n"
+                client.sendall(head + b"x" * 60_000)
+            assert door.ask("POST", "/api/v1/events", content=b"x" * 200_000).status_code == 200
+            files = door.container.exec_run("find /tmp /etc/nginx -type f -size +0").output.decode().split()
+        assert {Path(one).name for one in files} == {"nginx.conf", "nginx.pid", *KEYS}
+
+
+def test_an_address_over_its_share_is_told_when_to_come_back_and_the_log_says_so(doors: Doors) -> None:
+    with doors.open("small", "holds", "holds", "holds") as door:
+        answers = door.at_once(40, "GET", "/api/v1/channels")
+        refused = [one for one in answers if one.status_code != 200]
+        assert len(refused) == 10
+        assert all(problem(one, 429) and one.headers["retry-after"] for one in refused)
+        publishes = door.at_once(15, "POST", "/api/v1/events", content=b"{}")
+        assert [one.status_code for one in publishes].count(429) == 5
+        assert door.container.logs().count(b'"limit":"connections"') == 15
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            held = pool.submit(door.at_once, 30, "GET", "/api/v1/channels")
+            eventually(lambda: len(door.seen) >= 70, "the share is used up", 10)
+            problem(door.ask("GET", "/api/v1/stream"), 429)
+            # A browser's EventSource would give up for good.
+            browser = door.ask("GET", "/api/v1/stream", headers={"Accept": "text/event-stream"})
+            assert (browser.status_code, browser.headers["content-type"]) == (200, "text/event-stream")
+            assert browser.text.startswith("retry: ")
+            held.result()
+
+
+def test_over_plain_http_pages_are_redirected_and_credentials_are_refused(doors: Doors) -> None:
+    with doors.open("closed", "serves", "serves", "serves") as door:
+        page = door.ask("GET", "/api/v1/health/live?x=1", headers=NAME)
+        assert (page.status_code, page.headers["location"]) == (308, "https://sse.example.org/api/v1/health/live?x=1")
+        for path in ("/api/v1/stream?channel=a", "/api/v1/stats/stream", "/api/v1/channels?ticket=x"):
+            problem(door.ask("GET", path, headers=NAME), 403)
+        for secret in ({"Authorization": "Bearer a.b"}, {"Cookie": "a=b; __Host-sse=x"}):
+            problem(door.ask("GET", "/api/v1/channels", headers={**NAME, **secret}), 403)
+        for path in ("/api/v1/events", "/api/v1/tickets", "/api/v1/session"):
+            problem(door.ask("POST", path, headers=NAME, content=b"{}"), 403)
+        assert door.seen == []
+        assert door.ask("GET", "/api/v1/stream", headers=NAME, tls=True).status_code == 200
+        bare = door.ask("GET", "/api/v1", headers=NAME, tls=True)
+        assert (bare.status_code, bare.headers["location"]) == (301, "/api/v1/")
+
+
+def test_another_name_of_the_host_gets_no_answer(doors: Doors) -> None:
+    with doors.open("closed", "serves", "serves", "serves") as door:
+        for tls in (False, True):
+            for name in ("evil.example", "sse.example.org.evil.example", "10.0.0.1", ""):
+                with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError, ssl.SSLError)):
+                    door.ask("GET", "/api/v1/health/live", headers={"Host": name}, tls=tls)
+        for name in ("sse.example.org", "SSE.example.org:8443", "localhost", "127.0.0.1:443"):
+            answer = door.ask("GET", "/api/v1/health/live", headers={"Host": name}, tls=True)
+            assert (answer.status_code, answer.headers["x-content-type-options"]) == (200, "nosniff")
