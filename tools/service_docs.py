@@ -52,6 +52,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "tmpfs": "directory in the container -> size; it is in memory",
         "memory": "limit of its memory, such as `64m`",
         "pids": "limit of its processes and threads",
+        "cpu_shares": "its weight where all containers want the processors: twice as much gets twice the time",
         "open_files": "limit of its open files",
         "ports": "ports that the host offers",
         "aliases": "more names in the networks of the stack",

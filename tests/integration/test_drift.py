@@ -90,7 +90,7 @@ ACTS = [
     Act(attach_elsewhere, "disconnect from bridge (not declared)"),
     Act(attach_without_address, "connect to {n} as "),
     Act(limit, "restart: no -> unless-stopped"),
-    Act(lambda _, victim: victim.update(cpu_shares=64), "CpuShares is 64, and nothing declares it", restarts=True),
+    Act(lambda _, victim: victim.update(cpu_shares=64), "cpu shares: 64 -> "),
     Act(edit, "/etc/nginx/nginx.conf: was changed on the host", ("nginx",)),
     Act(delete_file, "/etc/nginx/nginx.conf: is missing", ("nginx",)),
     Act(delete_config, "/etc/prometheus/prometheus.yml: is missing", ("prometheus",), restarts=True),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import docker.errors
@@ -13,6 +15,7 @@ import pytest
 from ansible_collections.sse.platform.plugins.module_utils.deploy.firewall_rules import chain_name
 from ansible_collections.sse.platform.plugins.module_utils.host import listeners, machine, namespace, probe, tcp
 from ansible_collections.sse.platform.plugins.module_utils.host.neighbour import Neighbour, beside
+from ansible_collections.sse.platform.plugins.module_utils.lab import kit
 from ansible_collections.sse.platform.plugins.module_utils.verify import outside
 from ansible_collections.sse.platform.tests.integration.stack import Stack, eventually
 from ansible_collections.sse.platform.tests.integration.traffic import Traffic
@@ -87,6 +90,40 @@ def test_a_stack_moves_into_segments_and_back_and_no_acknowledged_event_is_lost(
         eventually(lambda: len(traffic.stored) > moved, "events after the move back")
     assert not traffic.broken
     assert len(traffic.stored) > moved > 5
+
+
+def test_a_container_that_may_change_its_routes_does_not_reach_the_loopback_of_the_host(stack: Stack) -> None:
+    guard = ("-d", "127.0.0.0/8", "!", "-i", "lo", "-m", "comment", "--comment", chain_name(stack.name), "-j", "DROP")
+    guest = stack.engine.containers.run(
+        stack.container("app-1").attrs["Image"],
+        ["-c", "import time; time.sleep(600)"],
+        entrypoint="python",
+        cap_add=["NET_ADMIN"],
+        network="it-network",
+        detach=True,
+    )
+    try:
+        guest.reload()
+        pid, network = guest.attrs["State"]["Pid"], guest.attrs["NetworkSettings"]["Networks"]["it-network"]
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            target = server.getsockname()
+
+            def reached() -> bool:
+                return not namespace.inside(pid, lambda: tcp.connect_all([target]))[target].error
+
+            namespace.inside(pid, lambda: kit.route_loopback(network["Gateway"]))
+            assert not reached()
+            with contextlib.ExitStack() as back:
+                subprocess.run(["iptables", "-w", "-t", "raw", "-D", "PREROUTING", *guard], check=True)
+                back.callback(subprocess.run, ["iptables", "-w", "-t", "raw", "-I", "PREROUTING", *guard], check=True)
+                bridge = stack.engine.networks.get("it-network").attrs["Options"]["com.docker.network.bridge.name"]
+                opened = Path(f"/proc/sys/net/ipv4/conf/{bridge}/route_localnet").read_text().strip()
+                # Without the rule it is in reach wherever the engine has opened the bridge so.
+                assert reached() == (opened == "1")
+                assert "stack firewall are not in place" in stack.verify().output
+            assert not reached()
+    finally:
+        guest.remove(force=True)
 
 
 @pytest.fixture

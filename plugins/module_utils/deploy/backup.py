@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
+from ansible_collections.sse.platform.plugins.module_utils.deploy import permissions
+from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
 
@@ -199,16 +201,17 @@ def restore(archive: Path, manifest: Manifest, secrets: Mapping[str, str], stack
     fresh.mkdir(parents=True, mode=0o700)
     try:
         unpack(archive, manifest["files"], fresh)
-        (state / "data").mkdir(exist_ok=True)
+        state_modes.make(state / "data")
         for directory in sorted((fresh / "data").glob("*")):
             directory.rename(state / "data" / name_in(manifest, stack, directory.name))
         if manifest["stack"] == stack:
             for name in ("releases", "history.jsonl"):
                 if (fresh / name).exists():
                     (fresh / name).rename(state / name)
-        (state / "secrets").mkdir(mode=0o700, exist_ok=True)
+        state_modes.make(state / state_modes.SECRETS)
         for name, value in secrets.items():
             write_file(state / "secrets" / Path(name).name, value, durable=True)
+        permissions.ensure(str(state))
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 

@@ -22,6 +22,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import 
     write,
 )
 from ansible_collections.sse.platform.plugins.module_utils.deploy.backup_package import checked, pack, refuse_damage
+from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 
@@ -140,7 +141,7 @@ def record(job: Job, news: dict[str, float]) -> None:
         if key in known
         for line in (f"# HELP {name} {text}", f"# TYPE {name} gauge", f"{name} {known[key]:.15g}")
     ]
-    (state / METRICS).parent.mkdir(exist_ok=True)
-    (state / OUTCOME).parent.mkdir(mode=0o700, exist_ok=True)
+    for path in (METRICS, OUTCOME):
+        state_modes.make((state / path).parent)
     write_file(state / OUTCOME, json.dumps(known), durable=True)
     write_file(state / METRICS, "\n".join(lines) + "\n", mode=0o444)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import backup_job
+from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
 from ansible_collections.sse.platform.plugins.module_utils.host.machine import BACKUP_TIMER
 
@@ -64,7 +65,7 @@ class Timer:
         changed = {path: body for path, body in self.wanted(job, schedule, python).items() if content(path) != body}
         if not changed or check:
             return self.lines(changed, schedule)
-        (self.state / BACKUP_TIMER).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        state_modes.make((self.state / BACKUP_TIMER).parent)
         Path(job["directory"]).mkdir(parents=True, exist_ok=True, mode=0o700)
         CRON.mkdir(exist_ok=True)
         for path, body in changed.items():

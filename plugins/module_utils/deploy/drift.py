@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy import plan_text
+from ansible_collections.sse.platform.plugins.module_utils.deploy import permissions, plan_text
 from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout import Request, Rollout
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import StackFirewall
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
@@ -43,6 +43,10 @@ def find(stack: str, state_directory: str, daemon: Json) -> list[Finding]:
         *(
             Finding("firewall", one.partition(":")[0], "its rules differ", one, MEND)
             for one in StackFirewall(stack, state_directory).close_to(releases, check=True)
+        ),
+        *(
+            Finding("permissions", str(path), how, "stat", MEND)
+            for path, how in permissions.differences(state_directory)
         ),
         *(finding for release in releases for finding in of_project(engine, release, state_directory)),
     ]

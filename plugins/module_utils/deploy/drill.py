@@ -11,6 +11,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import A
 from ansible_collections.sse.platform.plugins.module_utils.deploy.run_lock import LockedError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import FirewallError
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
+from ansible_collections.sse.platform.plugins.module_utils.host.state_modes import STATE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +29,8 @@ EXPECTED = (ApplyError, DrillError, FirewallError, LockedError)
 
 def mark(state: Path) -> None:
     """Say that the stack of this state directory is one of a drill."""
-    state.mkdir(parents=True, exist_ok=True, mode=0o711)
+    state.mkdir(parents=True, exist_ok=True)
+    state.chmod(STATE)
     write_file(state / MARK, "./sse backup --drill made this stack, and the next drill removes what is left of it.\n")
 
 

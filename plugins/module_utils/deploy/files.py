@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import LoadedStore
+from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_directory
 from ansible_collections.sse.platform.plugins.module_utils.model.repair import Repair
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import fingerprint
@@ -33,7 +34,8 @@ class Directory(NamedTuple):
     path: Path
     files: Mapping[str, str | SecretFile]  # name -> text, or the secret that is its text
     mode: int  # of each file
-    owner: tuple[int, ...]  # user id and group id
+    owner: tuple[int, ...]  # user id and group id of the files
+    reader: tuple[int, ...]  # of the directory, which only its container's user may enter
     live: bool  # a running container reads it anew
 
 
@@ -45,6 +47,7 @@ class Files:
         self.state = Path(state_directory)
         self.store = store
         self.loaded = LoadedStore(state_directory)
+        self.containers: Mapping[str, Spec] = {}  # of the release: one may mount a directory of another
 
     def mounts(self, name: str, spec: Spec, version: Path | None = None) -> Mounts:
         """Write a container's config and secrets, make its data directories, and return all its mounts.
@@ -56,16 +59,19 @@ class Files:
             self.write(one)
             mounts[target] = (str(one.path), True)
         for target, directory in self.data(name, spec).items():
-            directory.mkdir(parents=True, exist_ok=True)
-            if owner(directory) != owner_of(spec):
-                os.chown(directory, *owner_of(spec))
+            state_modes.make(self.state / "data")
+            directory.mkdir(parents=True, exist_ok=True, mode=state_modes.PRIVATE)
+            mode = state_modes.mode_of(directory, spec, self.containers)
+            state_modes.hand_over(directory, self.state / "data", mode, state_modes.owner_of(spec))
             mounts[target] = (str(directory), False)
         return mounts
 
     def write(self, directory: Directory) -> None:
         """Write a directory, each file in one step, and remove the files that are not declared."""
         texts = {file: self.text(content, make=True) for file, content in directory.files.items()}
-        write_directory(directory.path, texts, mode=directory.mode, owner=directory.owner)
+        state_modes.make(self.state / "files")
+        write_directory(directory.path, texts, mode=directory.mode, owner=directory.owner, reader=directory.reader)
+        state_modes.hand_over(directory.path, self.state / "files", state_modes.PRIVATE, directory.reader)
         for stranger in strangers(directory):
             stranger.unlink()
 
@@ -102,15 +108,15 @@ class Files:
 
         :param version: the directory that holds them; without it, the one that the container has
         """
-        version, user = version or self.mounted(name, spec), owner_of(spec)
+        version, user = version or self.mounted(name, spec), state_modes.owner_of(spec)
         found: dict[str, Directory] = {}
         for index, (target, files) in enumerate(spec["config"].items()):
-            found[target] = Directory(version / f"config-{index}", files, 0o444, (0, 0), live=False)
+            found[target] = Directory(version / f"config-{index}", files, 0o444, (0, 0), user, live=False)
         for index, (target, secrets) in enumerate(spec["secrets"].items()):
-            found[target] = Directory(version / f"secrets-{index}", secrets, 0o400, user, live=False)
+            found[target] = Directory(version / f"secrets-{index}", secrets, 0o400, user, user, live=False)
         for index, (target, secrets) in enumerate(spec["live_secrets"].items()):
             path = self.state / "files" / name / f"live-{index}"
-            found[target] = Directory(path, secrets, 0o400, user, live=True)
+            found[target] = Directory(path, secrets, 0o400, user, user, live=True)
         return found
 
     def data(self, name: str, spec: Spec) -> dict[str, Path]:
@@ -154,7 +160,7 @@ class Files:
             if not directory.is_dir():
                 what = f"{target}: the directory {directory} is gone; it is made again and is empty"
                 yield Repair("write", target, what, restart=True)
-            elif owner(directory) != owner_of(spec):
+            elif owner(directory) != state_modes.owner_of(spec):
                 has = ":".join(map(str, owner(directory)))
                 yield Repair("write", target, f"{target}: {directory} belongs to {has} -> {spec['user']}")
 
@@ -204,11 +210,6 @@ class Files:
         """Remove config and secrets of a container that is gone. Its data stays."""
         shutil.rmtree(self.state / "files" / name, ignore_errors=True)
         self.loaded.forget(name)
-
-
-def owner_of(spec: Spec) -> tuple[int, ...]:
-    """Return user id and group id of a container."""
-    return tuple(int(part) for part in spec["user"].split(":"))
 
 
 def contents(directory: Path) -> dict[str, str]:

@@ -6,9 +6,9 @@ Pure: releases in, rules out. `stack_firewall` puts them in place.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from ansible_collections.sse.platform.plugins.module_utils.host.iptables import FILTER, Rule, fingerprint
+from ansible_collections.sse.platform.plugins.module_utils.host.iptables import DROP, FILTER, Rule, fingerprint
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, segments
 from ansible_collections.sse.platform.plugins.module_utils.model import ip_family as families
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import FAMILIES, IPV4, IPV6, Family
@@ -27,6 +27,13 @@ NEIGHBOURS: tuple[Rule, ...] = tuple(
     ("-p", "ipv6-icmp", "-m", "icmp6", "--icmpv6-type", kind, *PASS)
     for kind in ("neighbour-solicitation", "neighbour-advertisement")
 )
+
+
+class Guard(NamedTuple):
+    """One rule in a chain that the kernel has: its table, and the rule with the name of that chain."""
+
+    table: str
+    rule: Rule
 
 
 def chain_name(stack: str) -> str:
@@ -133,6 +140,20 @@ def ipv6_loopback_rule(chain: str) -> Rule:
     itself = f"{IPV6.loopback}/128"
     sent_on = ("-s", itself, "!", "-d", itself, "-p", "tcp", "-m", "conntrack", "--ctstate", "DNAT")
     return ("OUTPUT", *sent_on, *remark(chain), "-j", "REJECT", "--reject-with", "tcp-reset")
+
+
+def ipv4_loopback_rule(chain: str) -> Rule:
+    """Drop what comes to 127.0.0.0/8 from anywhere but the host itself.
+
+    An Engine before 28 without docker-proxy sets ``route_localnet`` on every bridge. A container that may change its
+    own routes then reaches the servers of the host's 127.0.0.1. The kernel asks the table raw before all others.
+    """
+    return ("PREROUTING", "-d", "127.0.0.0/8", "!", "-i", "lo", *remark(chain), *DROP)
+
+
+def guards(chain: str) -> dict[Family, Guard]:
+    """Return the rule of each family that guards the loopback addresses of the host, outside of the stack's chain."""
+    return {IPV4: Guard("raw", ipv4_loopback_rule(chain)), IPV6: Guard(FILTER, ipv6_loopback_rule(chain))}
 
 
 def restore_text(chain: str, wanted: list[Rule], table: str = FILTER) -> str:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, cast
 
+from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import INTERRUPTED, LABEL
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import fingerprint
@@ -47,7 +48,7 @@ class LoadedStore:
 
     def write(self, name: str, loaded: Loaded) -> None:
         """Record a reload in one step."""
-        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        state_modes.make(self.directory)
         write_file(self.directory / f"{name}.json", json.dumps(loaded, indent=1), durable=True)
 
     def forget(self, name: str) -> None:

@@ -13,6 +13,8 @@ import socket
 import subprocess
 from typing import TYPE_CHECKING
 
+from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -63,7 +65,7 @@ def make(certificate: Path, key: Path, wanted: Iterable[str]) -> None:
     openssl = shutil.which("openssl")
     if openssl is None:
         raise CertificateError("no openssl on the host to make a certificate with: install openssl, or give one")
-    certificate.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    state_modes.make(certificate.parent)
     request = REQUEST.format(host=socket.gethostname()[:64] or "localhost", names=",".join(names(wanted)))
     fresh, fresh_key = (path.with_name(f".{path.name}.new") for path in (certificate, key))
     command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]

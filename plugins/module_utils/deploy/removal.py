@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ansible_collections.sse.platform.plugins.module_utils.deploy import permissions
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier
 from ansible_collections.sse.platform.plugins.module_utils.deploy.backup_timer import Timer
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
@@ -82,6 +83,7 @@ def tear_down(
             engine.remove_network(network)
         StackFirewall(stack, state_directory).remove()
         Timer(stack, state_directory).remove(check=False)
+        permissions.ensure(state_directory)
     if delete_data:
         keeping.forget(engine, stack)
         shutil.rmtree(state_directory, ignore_errors=True)

@@ -6,9 +6,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy import plan_text, run_lock, switches
+from ansible_collections.sse.platform.plugins.module_utils.deploy import permissions, plan_text, run_lock, switches
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier, ApplyError, Pace, unasked
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
 from ansible_collections.sse.platform.plugins.module_utils.deploy.presence import mended
@@ -17,6 +18,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store i
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import StackFirewall
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.engine.health import check_health
+from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action, leftovers, plan
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError, fingerprint
 from ansible_collections.sse.platform.plugins.module_utils.releases import keeping, superseded
@@ -79,6 +81,7 @@ class Outcome:
 class Report:
     """What a run has done so far, or would do in check mode."""
 
+    permissions: list[str] = field(default_factory=list[str])  # of the state directory, a few lines
     firewall: list[str] = field(default_factory=list[str])  # one line for each change
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
     stale: list[str] = field(default_factory=list[str])  # services whose changes --tags leaves for another run
@@ -90,7 +93,12 @@ class Report:
     def changes(self) -> list[str]:
         """One line for each change."""
         done = [plan_text.line(one) for outcome in self.outcomes for one in outcome.actions if one.changes]
-        return [*self.losses, *(f"~ {one}" for one in self.firewall[-1:]), *done, *self.pruned]
+        return [*self.losses, *(f"~ {one}" for one in self.around), *done, *self.pruned]
+
+    @property
+    def around(self) -> list[str]:
+        """One line for each change around the containers."""
+        return [*self.permissions, *self.firewall[-1:]]
 
     @property
     def losses(self) -> list[str]:
@@ -114,7 +122,7 @@ class Report:
                     for took, one in done
                     for seconds in [took.get(one.container, 0.0)]
                 ],
-                [*self.losses, *self.firewall[-1:], *self.pruned],
+                [*self.losses, *self.around, *self.pruned],
                 error,
             )
 
@@ -152,7 +160,6 @@ def run(request: Request, report: Report) -> None:
     with contextlib.nullcontext() if check else lock(directory, request.run, request.wait):
         fresh = next_number(directory)
         if not check:
-            switches.ready(directory)
             report.recorders.append(Recorder(directory, request.meta, stack_number(directory)))
         rollouts = [Rollout(request, release, fresh) for release in request.releases]
         report.stale.extend(name for one in rollouts for name in one.stale)
@@ -160,8 +167,12 @@ def run(request: Request, report: Report) -> None:
             running = newest_releases(directory)
         except SpecError:
             running = []  # another version of this collection wrote them; their containers are about to be replaced
+        coming = [one.release for one in rollouts]
+        report.permissions.extend(permissions.ensure(directory, coming, check=check))
+        if not check:
+            prepare(directory, coming)
         firewall = StackFirewall(request.releases[0]["stack"], directory)
-        report.firewall.extend(firewall.open_for([one.release for one in rollouts], running, check=check))
+        report.firewall.extend(firewall.open_for(coming, running, check=check))
         for one in rollouts:
             if check:
                 report.outcomes.append(one.preview())
@@ -174,9 +185,17 @@ def run(request: Request, report: Report) -> None:
                 raise gone_back(error, rollouts, report, firewall) from error
         if not check:
             report.firewall.extend(firewall.close_to(newest_releases(directory)))
+            permissions.ensure(directory)
             kept = keeping.tidy(directory, request.releases[0]["stack"], request.keep)
             if kept and request.images:
                 report.pruned.extend(pruned_line(superseded.prune(Engine(), directory, request.images, kept)))
+
+
+def prepare(directory: str, coming: list[types.Release]) -> None:
+    """Make the directories that several containers mount: the engine would make them, with permissions of its own."""
+    switches.ready(directory)
+    state_modes.make(Path(directory) / state_modes.MATRIX)
+    permissions.ensure(directory, coming)
 
 
 def pruned_line(pruned: superseded.Pruned) -> list[str]:
@@ -211,6 +230,7 @@ class Rollout:
         latest = self.releases.latest()
         self.release = limited(release, latest, request.services)
         self.control = Control(request.state_directory, request.run)
+        self.files.containers = self.release["containers"]
         self.applied: Applier | None = None
         self.before = next((one for one in self.releases.all()[::-1] if one["meta"].get("outcome") == "applied"), None)
         self.recorded: Callable[[types.ReleaseOutcome], None] = lambda __: None

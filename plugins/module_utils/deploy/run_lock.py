@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, TypedDict, cast
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import lock_holder
 from ansible_collections.sse.platform.plugins.module_utils.deploy.lock_holder import started
+from ansible_collections.sse.platform.plugins.module_utils.host.state_modes import STATE
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -143,8 +144,11 @@ def take(state_directory: str, run: Mapping[str, Any], seconds: float) -> IO[str
     :raises LockedError: another run holds it
     """
     directory = Path(state_directory)
-    directory.mkdir(parents=True, exist_ok=True, mode=0o711)
-    stream = (directory / FILE).open("a+")
+    if not directory.is_dir():
+        directory.mkdir(parents=True, exist_ok=True)
+        directory.chmod(STATE)
+    descriptor = os.open(directory / FILE, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    stream = os.fdopen(descriptor, "a+")
     deadline = time.monotonic() + max(seconds, MOMENT)
     while True:
         try:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import own_certificate
+from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
 
 if TYPE_CHECKING:
@@ -107,6 +108,6 @@ class Store:
 
 def keep(path: Path, value: str) -> str:
     """Write a secret at mode 0600 in one step and return it."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    state_modes.make(path.parent)
     write_file(path, value, durable=True)
     return value

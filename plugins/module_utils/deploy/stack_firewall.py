@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy.firewall_rules import (
+    Guard,
     Rules,
     chain_name,
-    ipv6_loopback_rule,
+    guards,
     restore_text,
     rules_by_family,
 )
@@ -59,8 +60,8 @@ PART = """\
 {program}-restore {wait} --noflush <{rules}
 {program} {wait} -t {table} -C {parent} -j {chain} 2>/dev/null || {program} {wait} -t {table} -I {parent} -j {chain}
 """
-LOOPBACK_PART = """\
-{program} {wait} -C {rule} 2>/dev/null || {program} {wait} -I {rule}
+GUARD_PART = """\
+{program} {wait} -t {table} -C {rule} 2>/dev/null || {program} {wait} -t {table} -I {rule}
 """
 
 
@@ -114,12 +115,17 @@ class StackFirewall:
             self.places[family].is_in_place(self.chain, rules) if family in self.places else not rules
             for family, rules in wanted.items()
         )
-        return chains and self.refuses_ipv6_loopback() == bool(wanted[IPV6])
+        return chains and all(self.guarded(family) == bool(wanted[family]) for family in FAMILIES)
 
-    def refuses_ipv6_loopback(self) -> bool:
-        """Tell whether the rule for ``::1`` is in place."""
-        found = self.places.get(IPV6)
-        return bool(found) and iptables.run(found.program, *WAIT, "-C", *ipv6_loopback_rule(self.chain)).returncode == 0
+    def guarded(self, family: Family) -> bool:
+        """Tell whether the rule for the loopback addresses of an IP family is in place."""
+        found, guard = self.places.get(family), guards(self.chain)[family]
+        return bool(found) and self.guard(found.program, "-C", guard)
+
+    @staticmethod
+    def guard(program: str, option: str, guard: Guard) -> bool:
+        """Check or delete a guard; tell whether it was there."""
+        return iptables.run(program, *WAIT, "-t", guard.table, option, *guard.rule).returncode == 0
 
     def ensure(self, wanted: Rules, *, check: bool) -> list[str]:
         """Put rules in place, now and for every start of the host; return what had to change, one line each."""
@@ -130,7 +136,7 @@ class StackFirewall:
         if not check:
             if wanted[IPV6] and IPV6 not in self.places:
                 raise FirewallError("the engine does not manage ip6tables, so nothing would close the stack's IPv6")
-            write_directory(self.directory, self.files(wanted), mode=0o444, owner=(0, 0))
+            write_directory(self.directory, self.files(wanted), mode=0o400, owner=(0, 0))
             done = iptables.run("/bin/sh", str(self.directory / "restore"))
             if done.returncode:
                 raise FirewallError(f"iptables refuses the rules of {self.chain}: {done.stderr.strip()}")
@@ -153,8 +159,8 @@ class StackFirewall:
                 values = {**one._asdict(), "wait": " ".join(WAIT), "chain": self.chain}
                 files[name] = restore_text(self.chain, one.possible(wanted[family]), one.table)
                 files["restore"] += PART.format(**values, rules=self.directory / name)
-                if family is IPV6:
-                    files["restore"] += LOOPBACK_PART.format(**values, rule=" ".join(ipv6_loopback_rule(self.chain)))
+                guard = guards(self.chain)[family]
+                files["restore"] += GUARD_PART.format(**{**values, "table": guard.table}, rule=" ".join(guard.rule))
         return files
 
     def is_kept(self, wanted: Rules) -> bool:
@@ -180,8 +186,9 @@ class StackFirewall:
     def drop(self, family: Family) -> None:
         """Remove the chain of one IP family, and its call."""
         self.places[family].remove(self.chain)
-        if family is IPV6:
-            iptables.run(self.places[family].program, *WAIT, "-D", *ipv6_loopback_rule(self.chain))
+        program, guard = self.places[family].program, guards(self.chain)[family]
+        while self.guard(program, "-C", guard) and self.guard(program, "-D", guard):
+            pass
 
     def remove(self) -> None:
         """Remove the chains and everything that puts them back."""

@@ -15,6 +15,7 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
 
 if TYPE_CHECKING:
@@ -65,8 +66,7 @@ def ready(state_directory: str) -> None:
     """Make the directory that containers mount: the engine would make it as well, but only when one starts."""
     directory = Path(state_directory) / DIRECTORY
     if not directory.is_dir():
-        directory.mkdir(parents=True, exist_ok=True)
-        directory.chmod(0o755)
+        state_modes.make(directory)
 
 
 def read(state_directory: str, what: str) -> Switch | None:

@@ -110,6 +110,7 @@ class FirewallState(NamedTuple):
     chain: str
     in_place: bool
     script: str
+    guarded: bool = True  # whether a container is kept from the servers on the host's 127.0.0.1
 
 
 class TriedConnection(NamedTuple):

@@ -13,9 +13,8 @@ from typing import Literal, TypedDict
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import Joined, Observed, Present
 
 # Limits that `docker update` sets and cannot take away again, and that no spec asks for.
-EXTRA_LIMITS: tuple[Literal["NanoCpus", "CpuShares", "CpuQuota", "CpusetCpus", "MemoryReservation"], ...] = (
+EXTRA_LIMITS: tuple[Literal["NanoCpus", "CpuQuota", "CpusetCpus", "MemoryReservation"], ...] = (
     "NanoCpus",
-    "CpuShares",
     "CpuQuota",
     "CpusetCpus",
     "MemoryReservation",
@@ -53,9 +52,10 @@ class Info(TypedDict, total=False):
     LiveRestoreEnabled: bool
     LoggingDriver: str
     Swarm: _Swarm | None
-    MemoryLimit: bool  # whether the kernel keeps this limit; so are the next two
+    MemoryLimit: bool  # whether the kernel keeps this limit; so are the next three
     SwapLimit: bool
     PidsLimit: bool
+    CPUShares: bool
 
 
 # --- containers
@@ -312,6 +312,7 @@ def present(inspected: Inspected, lost_mounts: frozenset[str]) -> Present:
             "memory_swap": host["MemorySwap"],
             "pids": host["PidsLimit"] or 0,
             "restart": host["RestartPolicy"]["Name"],
+            "cpu_shares": host.get("CpuShares", 0),
         },
         extra_limits={name: value for name, value in extra.items() if value},
         started=seconds(state["StartedAt"]) if state["Running"] else 0,

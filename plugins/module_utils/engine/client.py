@@ -145,12 +145,12 @@ class Engine:
     def kept_limits(self) -> set[str]:
         """Return which limits of `repair.limits` this host's kernel keeps; the engine drops the others."""
         info: answers.Info = self.ask(self.questions.info) or {}
-        kernel = {"memory": "MemoryLimit", "memory_swap": "SwapLimit", "pids": "PidsLimit"}
+        kernel = {"memory": "MemoryLimit", "memory_swap": "SwapLimit", "pids": "PidsLimit", "cpu_shares": "CPUShares"}
         return {"restart"} | {name for name, flag in kernel.items() if info.get(flag, True)}
 
     def update(self, container: str, limits: dict[str, int | str]) -> None:
         """Change limits of a container in place, also of one that runs (`repair.limits` holds their names)."""
-        words = {"memory": "Memory", "memory_swap": "MemorySwap", "pids": "PidsLimit"}
+        words = {"memory": "Memory", "memory_swap": "MemorySwap", "pids": "PidsLimit", "cpu_shares": "CpuShares"}
         changes: dict[str, object] = {word: limits[name] for name, word in words.items() if name in limits}
         if "restart" in limits:
             changes["RestartPolicy"] = {"Name": limits["restart"]}
@@ -216,7 +216,8 @@ class Engine:
         """Return what a container may use of the host; every container gets the same policy.
 
         It has no capabilities but the declared ones, gains no privileges, and has a read-only root file system, limits
-        of memory (without swap), processes and open files, and a bounded log. It restarts unless somebody stopped it.
+        of memory (without swap), processes and open files, a weight of processor time, and a bounded log. It restarts
+        unless somebody stopped it.
         """
         files = min(spec["open_files"], self.open_files)
         return self.api.create_host_config(
@@ -229,6 +230,7 @@ class Engine:
             mem_limit=spec["memory"],
             memswap_limit=spec["memory"],
             pids_limit=spec["pids"],
+            cpu_shares=spec.get("cpu_shares"),
             ulimits=[sdk().types.Ulimit(name="nofile", soft=files, hard=files)],
             log_config=sdk().types.LogConfig(type="json-file", config=LOG_ROTATION),
             restart_policy={"Name": RESTART_POLICY},

@@ -18,7 +18,7 @@ def write_file(
     """
     fresh = path.with_name(f".{path.name}.new")
     fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "w") as stream:
         stream.write(text)
         if owner:
@@ -30,17 +30,27 @@ def write_file(
     fresh.replace(path)
 
 
-def write_directory(directory: Path, files: dict[str, str], *, mode: int, owner: tuple[int, ...]) -> None:
+def write_directory(
+    directory: Path,
+    files: dict[str, str],
+    *,
+    mode: int,
+    owner: tuple[int, ...],
+    reader: tuple[int, ...] | None = None,
+    enter: int = 0o700,
+) -> None:
     """Write a directory of files, each in one step: a running container may have the directory mounted.
 
     :param files: path below the directory -> text
-    :param mode: permissions of each file; where only the owner may read them, only the owner may enter the directory
-    :param owner: user id and group id of the files and directories
+    :param mode: permissions of each file
+    :param owner: user id and group id of the files
+    :param reader: user id and group id of the directories; without it those of the files
+    :param enter: permissions of the directories
     """
     for relative, text in files.items():
         path = directory / relative
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_file(path, text, mode=mode, owner=owner)
     for path in [directory, *(one for one in directory.rglob("*") if one.is_dir())]:
-        path.chmod(0o500 if mode == 0o400 else 0o755)
-        os.chown(path, owner[0], owner[1])
+        path.chmod(enter)
+        os.chown(path, *(reader or owner)[:2])

@@ -137,8 +137,12 @@ class Lab:
         return made.own[0]
 
     def listen(self, pid: int, address: str, port: int = PORT) -> None:
-        """Listen in the network namespace of a process. The kernel itself completes the connections."""
-        self.open.enter_context(namespace.inside(pid, lambda: socket.create_server((address, port))))
+        """Listen in the network namespace of a process. The kernel itself completes the connections.
+
+        :param pid: 0 for the host itself
+        """
+        made = namespace.inside(pid, lambda: socket.create_server((address, port))) if pid else None
+        self.open.enter_context(made or socket.create_server((address, port)))
 
 
 class Container(NamedTuple):
@@ -187,6 +191,13 @@ def connect(address: str, port: int = PORT, device: str = "") -> str:
     """
     error = tcp.connect_all([(address, port)], device=device)[address, port].error
     return ANSWERS.get(error) or f"no way: {error.lower()}"
+
+
+def route_loopback(gateway: str, device: str = "eth0") -> None:
+    """Have the namespace of the calling thread send packets for 127.0.0.0/8 to its gateway."""
+    Path(f"/proc/sys/net/ipv4/conf/{device}/route_localnet").write_text("1")
+    neighbour.ip("address", "del", "127.0.0.1/8", "dev", "lo")
+    neighbour.ip("route", "add", "127.0.0.0/8", "via", gateway, "dev", device)
 
 
 def interfaces() -> str:

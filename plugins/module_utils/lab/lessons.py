@@ -111,6 +111,17 @@ def host_network(lab: Lab) -> Measured:
     yield "the host connects to what it listens on at 127.0.0.1", connect("127.0.0.1", port)
 
 
+def loopback_of_the_host(lab: Lab) -> Measured:
+    """What a container reaches that may change its own routes (NET_ADMIN)."""
+    network, port = lab.network("loopback"), kit.free_port()
+    lab.listen(0, "127.0.0.1", port)
+    k = lab.container("k", network)
+    yield "k connects to 127.0.0.1, where a server of the host listens", k.connect("127.0.0.1", port)
+    gateway = k.default_route().partition(" ")[0]
+    namespace.inside(k.pid, lambda: kit.route_loopback(gateway))
+    yield "k sends packets for 127.0.0.1 to the host instead, and connects", k.connect("127.0.0.1", port)
+
+
 def no_network(lab: Lab) -> Measured:
     """A namespace with nothing in it."""
     n = lab.container("n", "none")
@@ -154,6 +165,11 @@ LESSONS = (
     Lesson("expose and publish", publishing, "EXPOSE opens nothing. Publish for the host alone, on 127.0.0.1."),
     Lesson("internal bridge", internal, "It has no way out. A port published on it answers nobody, without an error."),
     Lesson("host", host_network, "The container shares every interface and port of the host: no name, no isolation."),
+    Lesson(
+        "loopback of the host",
+        loopback_of_the_host,
+        "With NET_ADMIN and an Engine before 28 it is in reach, if no rule drops that. The stack firewall does.",
+    ),
     Lesson("none", no_network, "The container has only its own loopback: for jobs that must not use a network."),
     Lesson("macvlan", macvlan, "The container has an address on the host's own network. The host cannot reach it."),
     Lesson("overlay", overlay, "Names and connections work across several hosts. It needs a Swarm."),

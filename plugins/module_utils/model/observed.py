@@ -24,7 +24,7 @@ class Present(NamedTuple):
     """What can change on a container that exists: somebody connects, disconnects or updates it."""
 
     networks: dict[str, Joined]
-    limits: dict[str, int | str]  # memory, memory_swap, pids and restart, as a spec decides them
+    limits: dict[str, int | str]  # memory, memory_swap, pids, restart and cpu_shares, as a spec has them
     extra_limits: dict[str, int | str]  # by the engine's own name: limits that no spec asks for
     started: float  # seconds since the epoch; 0 where it does not run
     lost_mounts: frozenset[str]  # paths in the container whose directory on the host was deleted since it started

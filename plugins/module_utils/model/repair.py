@@ -26,7 +26,15 @@ class Repair(NamedTuple):
 def limits(spec: Spec) -> dict[str, int | str]:
     """Return what the engine is asked for and can change while a container runs; memory in bytes, without swap."""
     memory = spec["memory"]
-    return {"memory": memory, "memory_swap": memory, "pids": spec["pids"], "restart": RESTART_POLICY}
+    found: dict[str, int | str] = {
+        "memory": memory,
+        "memory_swap": memory,
+        "pids": spec["pids"],
+        "restart": RESTART_POLICY,
+    }
+    if shares := spec.get("cpu_shares"):  # a release of an earlier version has none
+        found["cpu_shares"] = shares
+    return found
 
 
 def repairs(spec: Spec, present: Present, networks: Mapping[str, str]) -> Iterator[Repair]:

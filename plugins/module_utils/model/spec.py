@@ -24,8 +24,9 @@ UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 # container's network (https://docs.docker.com/reference/cli/docker/container/run/#add-host).
 HOST, GATEWAY = "host.docker.internal", "host-gateway"
 
-# Keys that say how containers relate, not what a container is: changing them recreates nothing.
-RELATIONS = frozenset({"after", "rolling", "reaches", "listens", "reload", "farewell"})
+# Keys that say how containers relate, not what a container is: changing them recreates nothing. A weight says which
+# container goes first where all of them want the processors; it changes while they run.
+RELATIONS = frozenset({"after", "rolling", "reaches", "listens", "reload", "farewell", "cpu_shares"})
 
 # What a running container takes over when it reloads: its files; and what only this collection reads.
 RELOADED = frozenset({"config", "secrets", "fingerprints", "stop_timeout"})
@@ -88,6 +89,13 @@ def count(value: Any, path: str) -> int:
     """Accept an integer of at least 0."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise refuse(path, value, "an integer of at least 0")
+    return int(value)
+
+
+def weight(value: Any, path: str) -> int:
+    """Accept a weight of processor time, as the kernel has them (cgroups(7)); the engine's default is 1024."""
+    if not 2 <= count(value, path) <= 262144:
+        raise refuse(path, value, "a weight from 2 to 262144, where 1024 is the usual one")
     return int(value)
 
 
@@ -241,6 +249,7 @@ DECLARATION: dict[str, tuple[Parser, Any]] = {
     "ports": (list_of(record(PUBLISHED_PORT)), []),
     "memory": (size, 256 * 2**20),
     "pids": (count, 256),
+    "cpu_shares": (weight, 1024),
     "open_files": (count, 4096),
     "init": (flag, False),
     "hosts": (list_of(short_name), []),

@@ -159,6 +159,7 @@ class _Container(TypedDict):
     ports: list[PublishedPort]
     memory: int  # bytes
     pids: int
+    cpu_shares: NotRequired[int]  # its share of the processors against others that want them, too; 1024 is usual
     open_files: int
     init: bool
     healthcheck: HealthCheck

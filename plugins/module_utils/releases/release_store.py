@@ -14,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
 from ansible_collections.sse.platform.plugins.module_utils.model import spec
 from ansible_collections.sse.platform.plugins.module_utils.model.release import FORMAT
@@ -214,5 +215,6 @@ class ReleaseStore:
 
     def write(self, release: StoredRelease) -> None:
         """Write a release in one step, so that a killed run leaves the old file or the new one."""
-        self.directory.mkdir(parents=True, exist_ok=True)
+        state_modes.make(self.directory.parent)
+        self.directory.mkdir(exist_ok=True, mode=state_modes.PRIVATE)
         write_file(self.directory / f"{release['number']:04d}.json", json.dumps(release, indent=1), durable=True)

@@ -31,6 +31,7 @@ class Kind(NamedTuple):
     jobs: Callable[[Running, Sequence[Subject], Any], list[Job]]  # takes the containers and the parsed parameters
     parse: Callable[[Any, str], Any] | None = None  # takes the parameters and their place; raises SpecError
     awaited: bool = False  # after a change, every other check waits until this one passes
+    last: bool = False  # it asks for what the verification itself has written
 
 
 def each(check: Callable[[Running, Subject, Any], Checked]) -> Callable[[Running, Sequence[Subject], Any], list[Job]]:

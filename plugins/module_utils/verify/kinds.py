@@ -16,8 +16,10 @@ from ansible_collections.sse.platform.plugins.module_utils.verify.checks import 
     host_service,
     http_answer,
     listening,
+    permissions,
     published_ports,
     scraped,
+    series,
     stack_firewall,
     unix_socket,
 )
@@ -29,10 +31,14 @@ if TYPE_CHECKING:
 
 # Both in the order of the summary.
 EVERYWHERE = tuple(
-    room.KIND for room in (containers, health, connections, listening, published_ports, stack_firewall, host_service)
+    room.KIND
+    for room in (
+        *(containers, health, connections, listening, published_ports),
+        *(stack_firewall, permissions, host_service),
+    )
 )
 DECLARED: dict[str, Kind] = {
-    room.KIND.name: room.KIND for room in (deliveries, unix_socket, http_answer, scraped, datasources)
+    room.KIND.name: room.KIND for room in (deliveries, unix_socket, http_answer, scraped, datasources, series)
 }
 CHECKS = spec.list_of(spec.dictionary)
 

@@ -9,7 +9,7 @@ from collections import Counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from ansible_collections.sse.platform.plugins.module_utils.host import namespace, tcp
+from ansible_collections.sse.platform.plugins.module_utils.host import namespace, state_modes, tcp
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_directory
 
 if TYPE_CHECKING:
@@ -224,4 +224,7 @@ def keep(state_directory: Path, cells: list[Cell], *, enforced: bool) -> None:
         "matrix.json": json.dumps(record(cells, enforced=enforced, when=now), indent=1) + "\n",
         "reach.prom": metrics(cells, now),
     }
-    write_directory(state_directory / "matrix", files, mode=0o444, owner=(0, 0))
+    state_modes.make(state_directory / state_modes.MATRIX)
+    write_directory(
+        state_directory / state_modes.MATRIX, files, mode=0o444, owner=(0, 0), enter=state_modes.MATRIX_MODE
+    )

@@ -47,6 +47,7 @@ def verify_stack(state_directory: str, releases: Sequence[Release], patience: fl
     verifier = Verifier(Engine(), state_directory, releases)
     verifier.run(patience)
     matrix.keep(Path(state_directory), verifier.cells, enforced=verifier.running.enforced)
+    verifier.finish()
     return verifier
 
 
@@ -68,7 +69,7 @@ class Verifier:
     def run(self, patience: float = 0.0) -> None:
         """Run every check that holds for all containers, and every declared one."""
         deadline = time.monotonic() + patience
-        running, declared = self.running, self.declared()
+        running, declared = self.running, [one for one in self.declared() if not one[0].last]
         await_all([job for kind, job in declared if kind.awaited], deadline)
         others = [(kind, job) for kind in kinds.EVERYWHERE for job in kind.jobs(running, running.subjects, None)]
 
@@ -80,11 +81,7 @@ class Verifier:
             slow = [(kind, pool.submit(timed, job)) for kind, job in declared]
             futures = [(kind, pool.submit(timed, job)) for kind, job in others] + slow
         for kind, future in futures:
-            checked, seconds = future.result()
-            self.findings += checked.findings
-            self.notes += checked.notes
-            self.counts[kind.counts] = self.counts.get(kind.counts, 0) + checked.verified
-            self.seconds[kind.counts] = max(self.seconds.get(kind.counts, 0.0), round(seconds, 2))
+            self.add(kind, *future.result())
         if paused := switches.lines(running.state_directory):
             self.notes += [
                 *paused,
@@ -92,6 +89,20 @@ class Verifier:
             ]
         measured = {cell.edge: cell for cell in running.cells}
         self.cells = [measured.get(edge) or Cell(edge, "unmeasured") for edge in running.edges]
+
+    def finish(self) -> None:
+        """Run the checks that ask for what this verification has written."""
+        for kind, job in self.declared():
+            if kind.last:
+                begun = time.monotonic()
+                self.add(kind, job(), time.monotonic() - begun)
+
+    def add(self, kind: Kind, checked: Checked, seconds: float) -> None:
+        """Take what a job found, and how long it took."""
+        self.findings += checked.findings
+        self.notes += checked.notes
+        self.counts[kind.counts] = self.counts.get(kind.counts, 0) + checked.verified
+        self.seconds[kind.counts] = max(self.seconds.get(kind.counts, 0.0), round(seconds, 2))
 
     def declared(self) -> list[tuple[Kind, Job]]:
         """Return the jobs of what the services declare, of containers that run."""

@@ -83,6 +83,7 @@ def service(one: Spec, names: Mapping[str, str], files: Mapping[str, str]) -> Js
         "mem_limit": one["memory"],
         "memswap_limit": one["memory"],
         "pids_limit": one["pids"],
+        "cpu_shares": one.get("cpu_shares", 1024),
         "ulimits": {"nofile": one["open_files"]},
         "init": one["init"],
         "read_only": one["read_only"],

@@ -21,7 +21,14 @@ SECRETS = {"password": "canary-secret", "salt": "s"}
 
 
 def container(short: str, **data: str) -> dict[str, Any]:
-    return {"container": short, "service": short, "data": {f"/{below}": below for below in data}}
+    user = f"{os.getuid()}:{os.getgid()}"
+    return {
+        "container": short,
+        "service": short,
+        "user": user,
+        "data": {f"/{below}": below for below in data},
+        "binds": {},
+    }
 
 
 @pytest.fixture

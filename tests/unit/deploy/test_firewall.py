@@ -206,8 +206,11 @@ class Kernel:
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         self.ran.append(command)
-        if "-C" in command:
-            return subprocess.CompletedProcess(command, 0 if "OUTPUT" in self.lists else 1, "", "")
+        if "-C" in command or "-D" in command:
+            there = command[6] in self.lists
+            if "-D" in command:
+                self.lists.pop(command[6], None)
+            return subprocess.CompletedProcess(command, 0 if there else 1, "", "")
         chain = command[-1]
         lines = self.lists.get(command[0].rpartition("/")[2] if chain in (iptables.PARENT, "FORWARD") else chain)
         code = 1 if command[5:6] == ("-S",) and lines is None else 0
@@ -226,15 +229,28 @@ def test_rules_stand_when_all_of_them_are_there_and_asked(monkeypatch: pytest.Mo
     listed = [line for line in firewall_rules.restore_text("SSE-sse", rules).splitlines() if line.startswith("-A")]
     asked = ["-N DOCKER-USER", "-A DOCKER-USER -j SSE-sse", "-A DOCKER-USER -j RETURN"]
 
-    def stands(chain: list[str], parent: list[str]) -> bool:
-        Kernel(monkeypatch, {"iptables": parent, "SSE-sse": chain})
+    def stands(chain: list[str], parent: list[str], *guards: str) -> bool:
+        Kernel(monkeypatch, {"iptables": parent, "SSE-sse": chain} | {key: [] for key in guards})
         return stack_firewall.StackFirewall("sse", str(tmp_path)).in_kernel({IPV4: rules, IPV6: []})
 
-    assert stands(listed, asked)
-    assert not stands(listed, asked[:1])
-    assert not stands([], asked)
-    assert not stands(listed[1:], asked)
-    assert not stands([*listed[:-1], listed[-1].replace(iptables.fingerprint(rules), "0" * 16)], asked)
+    assert stands(listed, asked, "PREROUTING")
+    assert not stands(listed, asked)
+    assert not stands(listed, asked[:1], "PREROUTING")
+    assert not stands([], asked, "PREROUTING")
+    assert not stands(listed[1:], asked, "PREROUTING")
+    other = [*listed[:-1], listed[-1].replace(iptables.fingerprint(rules), "0" * 16)]
+    assert not stands(other, asked, "PREROUTING")
+
+
+def test_what_comes_to_the_loopback_of_the_host_from_elsewhere_is_dropped_until_the_stack_goes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kernel = Kernel(monkeypatch, {"iptables": [], "PREROUTING": []})
+    firewall = stack_firewall.StackFirewall("sse", str(tmp_path))
+    dropped = "-t raw -I PREROUTING -d 127.0.0.0/8 ! -i lo -m comment --comment SSE-sse -j DROP"
+    assert dropped in firewall.files(firewall_rules.rules_by_family([release()]))["restore"]
+    firewall.remove()
+    assert ("raw", "-D", "PREROUTING") in [command[4:7] for command in kernel.ran]
 
 
 def test_an_engine_without_a_place_for_rules_of_ipv6_has_them_where_they_come_first(
@@ -276,7 +292,7 @@ def test_what_asks_for_a_port_at_loopback_of_ipv6_is_refused_as_long_as_there_is
     # It is there, and should not be.
     assert not firewall.in_kernel({IPV4: [], IPV6: []})
     firewall.drop(IPV6)
-    assert ("-D", "OUTPUT", "-s", "::1/128") in [command[3:7] for command in kernel.ran]
+    assert ("-D", "OUTPUT", "-s", "::1/128") in [command[5:9] for command in kernel.ran]
 
 
 def test_rules_of_ipv6_with_no_place_for_them_are_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

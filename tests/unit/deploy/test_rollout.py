@@ -91,6 +91,7 @@ class FakeEngine:
                 "Memory": one["spec"]["memory"],
                 "MemorySwap": one["spec"]["memory"],
                 "PidsLimit": one["spec"]["pids"],
+                "CpuShares": one["spec"].get("cpu_shares", 0),
                 "RestartPolicy": {"Name": "unless-stopped"},
             },
             "NetworkSettings": {
@@ -126,8 +127,9 @@ class OpenFirewall:
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeEngine:
     made = FakeEngine()
+    tmp_path.chmod(0o711)
     monkeypatch.setattr(rollout, "Engine", lambda: made)
     monkeypatch.setattr(keeping, "Engine", lambda: made)
     monkeypatch.setattr(rollout, "StackFirewall", OpenFirewall)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.engine.answers import ListedContainer, from_listing
-from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import Joined, Observed, Present
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import plan
+from ansible_collections.sse.platform.plugins.module_utils.model.repair import limits, repairs
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import ReleaseStore
 
 LEFT = Path(__file__).with_name("first_release")
@@ -66,3 +67,21 @@ def test_a_changed_container_of_the_first_version_is_named_with_what_changed(sta
     changed = [one for one in plan(new, old["containers"], running()) if one.kind != "keep"]
     assert [(one.kind, one.container) for one in changed] == [("replace", name)]
     assert changed[0].reasons[0].startswith("memory: ")
+
+
+@pytest.mark.parametrize("project", PROJECTS)
+def test_containers_of_the_first_version_get_a_weight_of_processor_time_while_they_run(
+    state: str, project: str
+) -> None:
+    old, new = ReleaseStore(state, project).latest(), ReleaseStore(state, project).latest()
+    assert old is not None
+    assert new is not None
+    for name, one in new["containers"].items():
+        one["cpu_shares"] = 512
+        networks = {network: Joined(network, address, "", frozenset(one["aliases"])) for network, address in
+                    one["networks"].items()}  # fmt: skip
+        present = Present(networks, {**limits(old["containers"][name]), "cpu_shares": 0}, {}, 1.0, frozenset())
+        found = [(each.kind, each.reason) for each in repairs(one, present, {network: network for network in networks})]
+        assert found == [("update", "cpu shares: 0 -> 512")]
+        assert list(repairs(old["containers"][name], present, {network: network for network in networks})) == []
+    assert {one.kind for one in plan(new, old["containers"], running())} == {"keep"}

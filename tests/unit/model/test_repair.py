@@ -8,7 +8,7 @@ import pytest
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import Joined, Present
 from ansible_collections.sse.platform.plugins.module_utils.model.repair import limits, reasons_to_replace, repairs
 
-SPEC: Any = {"networks": {"n": "10.0.0.2", "m": ""}, "aliases": ["a", "b"], "memory": 64, "pids": 9}
+SPEC: Any = {"networks": {"n": "10.0.0.2", "m": ""}, "aliases": ["a", "b"], "memory": 64, "pids": 9, "cpu_shares": 512}
 PLACE = Joined("id-n", "10.0.0.2", "", frozenset({"a", "b"}))
 OTHER = Joined("id-m", "", "", frozenset({"a", "b"}))
 NETWORKS = {"n": "id-n", "m": "id-m", "x": "id-x"}
@@ -46,6 +46,7 @@ def present(**changes: Any) -> Present:
         ),
         ({"limits": {**limits(SPEC), "memory": 32}}, [("update", "memory: 32 -> 64")]),
         ({"limits": {**limits(SPEC), "restart": "no"}}, [("update", "restart: no -> unless-stopped")]),
+        ({"limits": {**limits(SPEC), "cpu_shares": 2}}, [("update", "cpu shares: 2 -> 512")]),
         ({"limits": {"memory": 64}}, []),  # the kernel keeps no other limit
     ],
 )

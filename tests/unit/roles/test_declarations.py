@@ -395,6 +395,25 @@ def test_no_container_has_a_capability_or_a_writable_root_or_runs_as_root(each: 
         assert not one["user"].startswith("0:")
 
 
+def test_every_container_has_a_weight_and_what_events_pass_through_has_more_than_what_only_looks(
+    each: Rendered,
+) -> None:
+    weights = {name: one["cpu_shares"] for name, one in each.containers.items() if "cpu_shares" in one}
+    assert weights.keys() == each.containers.keys()
+    path = [weight for name, weight in weights.items() if re.fullmatch(r"kafka|nginx|redis-master|app-\d+", name)]
+    looking = [weights[name] for name in weights if re.search(r"prometheus|grafana|-exporter|dashboard", name)]
+    assert min(path) > max(looking)
+
+
+def test_the_node_exporter_mounts_the_matrix_and_nothing_else_of_the_host(rendered: dict[str, Rendered]) -> None:
+    for each in rendered.values():
+        for name, one in each.containers.items():
+            mounted = {source for source in one["binds"].values() if not source.startswith("/var/lib/")}
+            assert mounted == set(), name
+    own = rendered["default"].containers["node-exporter"]
+    assert list(own["binds"].values()) == ["/var/lib/sse-platform/matrix"]
+
+
 def test_secrets_are_files_and_never_in_the_environment(each: Rendered) -> None:
     for one in each.containers.values():
         assert not [key for key in one["environment"] if "PASSWORD" in key and not key.endswith("_FILE")]

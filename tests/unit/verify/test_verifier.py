@@ -20,6 +20,9 @@ from ansible_collections.sse.platform.plugins.module_utils.verify.checks import 
 def spec(**keys: Any) -> dict[str, Any]:
     return {
         "service": "redis",
+        "user": "0:0",
+        "data": {},
+        "binds": {},
         "networks": {"sse-network": "10.99.0.11"},
         "container": "redis-master",
         "aliases": ["redis-master", "redis"],
@@ -87,7 +90,8 @@ class Engine:
 
 
 @pytest.fixture(autouse=True)
-def quiet_host(monkeypatch: pytest.MonkeyPatch) -> None:
+def quiet_host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    tmp_path.chmod(0o711)
     monkeypatch.setattr(listeners, "listeners", lambda _: [])
     monkeypatch.setattr(published_ports, "host_address", lambda _: "")
     monkeypatch.setattr(iptables, "place", lambda _: None)

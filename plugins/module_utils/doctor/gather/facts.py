@@ -24,6 +24,7 @@ from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
 from ansible_collections.sse.platform.plugins.module_utils.engine.daemon import CONFIGURATION
 from ansible_collections.sse.platform.plugins.module_utils.host import machine
 from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
+from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
@@ -98,7 +99,8 @@ def stack_firewall(stack: str, state_directory: str, releases: Sequence[Release]
     script = own.directory / "restore"
     if not own.places:
         return None
-    return FirewallState(own.chain, own.is_closed_to(releases), str(script) if script.exists() else "")
+    shown = str(script) if script.exists() else ""
+    return FirewallState(own.chain, own.is_closed_to(releases), shown, own.guarded(IPV4))
 
 
 def seconds_of(clock: str) -> float:

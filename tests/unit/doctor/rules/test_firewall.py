@@ -51,6 +51,13 @@ from ansible_collections.sse.platform.tests.unit.doctor.healthy_host import (
             "no rule leads to it",
             "./sse up",
         ),
+        (
+            {"firewall": FIREWALL._replace(in_place=False, guarded=False)},
+            "firewall-open",
+            "SSE-sse",
+            "keeps containers from servers on the host's 127.0.0.1",
+            "sh /var/lib/sse-platform/firewall",
+        ),
         ({"rules": EMPTY}, "rules-flushed", "iptables", "no chain nat DOCKER", "restart docker"),
         (
             {"rules": f"#iptables\n{EMPTY}#iptables-nft\n{RULES}"},

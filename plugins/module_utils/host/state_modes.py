@@ -1,0 +1,167 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""Who may enter and read what below a stack's state directory, whoever made it first and with which permissions.
+
+Other users of the host may pass the state directory itself and enter ``matrix``, and nothing else: a directory below
+belongs to root or to the user of the container that works in it, with mode 0700.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Spec
+
+Owner = tuple[int, int]  # user id and group id
+
+STATE = 0o711  # others may pass through, and may not list it
+PRIVATE = 0o700
+# The node exporter reads the measured matrix and the outcome of backups here, as a user of its own. They hold nothing
+# that `./sse status` would not show to everybody.
+MATRIX = "matrix"
+MATRIX_MODE = 0o755
+# Containers that join the group of another one may pass its directory, to reach the socket in it.
+GROUP = 0o710
+SECRETS = "secrets"
+FILE = 0o600
+
+
+class Permissions(NamedTuple):
+    """What one directory or file should be like. None stands for any owner."""
+
+    mode: int
+    owner: Owner | None
+
+
+def root() -> Owner:
+    """Return user and group of who runs this, which is root on a host."""
+    return os.geteuid(), os.getegid()
+
+
+def wanted(state: Path, containers: Mapping[str, Spec]) -> dict[Path, Permissions]:
+    """Return what there is of a stack on the host, and how it should be. What containers make themselves stays theirs.
+
+    :param containers: of every project of the stack, by full name
+    """
+    found = {state: Permissions(STATE, root())} | dict(outermost(state))
+    found |= {path: Permissions(PRIVATE, None) for path in directories(state / "data")}
+    for name, one in containers.items():
+        for path in of_container(state, name, one):
+            found[path] = Permissions(mode_of(path, one, containers), owner_of(one))
+        for path in map(Path, one["binds"].values()):
+            if path.parent == state and path.name != MATRIX and is_directory(path):
+                found[path] = Permissions(PRIVATE, owner_of(one))
+    return found
+
+
+def mode_of(path: Path, spec: Spec, containers: Mapping[str, Spec]) -> int:
+    """Return the mode of a container's directory, which another container may mount, too."""
+    others = (one for one in containers.values() if owner_of(one) != owner_of(spec))
+    return GROUP if any(str(path) in one["binds"].values() for one in others) else PRIVATE
+
+
+def outermost(state: Path) -> Iterator[tuple[Path, Permissions]]:
+    """Return the directories and files of the state directory itself, and the secrets."""
+    for path in sorted([*entries(state), *entries(state / SECRETS)]):
+        mode = MATRIX_MODE if path == state / MATRIX else PRIVATE
+        if is_directory(path):
+            yield path, Permissions(mode, root())
+        elif stat.S_ISREG(path.lstat().st_mode):
+            yield path, Permissions(FILE, root())
+
+
+def of_container(state: Path, name: str, spec: Spec) -> Iterator[Path]:
+    """Return the directories that the platform makes for a container."""
+    data, files = state / "data" / name, state / "files" / name
+    for below in ("", *spec["data"].values()):
+        for path in (data / below, *(data / below).parents):
+            if is_below(path, state / "data") and is_directory(path):
+                yield path
+    if is_directory(files):
+        yield files
+        for parent, names, __ in os.walk(files):
+            yield from (path for one in names if is_directory(path := Path(parent) / one))
+
+
+def differences(state: Path, containers: Mapping[str, Spec]) -> Iterator[tuple[Path, str]]:
+    """Compare the permissions on the host with those that should be; return each that differs, and how."""
+    for path, should in wanted(state, containers).items():
+        try:
+            has = path.lstat()
+        except FileNotFoundError:
+            continue
+        if stat.S_IMODE(has.st_mode) != should.mode:
+            yield path, f"mode {stat.S_IMODE(has.st_mode):04o} -> {should.mode:04o}"
+        if should.owner not in (None, (has.st_uid, has.st_gid)):
+            yield path, f"owner {has.st_uid}:{has.st_gid} -> {':'.join(map(str, should.owner or ()))}"
+
+
+def enforce(state: Path, containers: Mapping[str, Spec]) -> list[str]:
+    """Give everything the permissions that it should have; return what differed, one line each."""
+    if not is_directory(state):
+        return []
+    told = [f"{path}: {how}" for path, how in differences(state, containers)]
+    for path, should in wanted(state, containers).items() if told else ():
+        give(path, should.mode, should.owner)
+    return told
+
+
+def give(path: Path, mode: int, owner: tuple[int, ...] | None) -> None:
+    """Set permissions and owner. A link that a container puts there meanwhile is not followed."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        if owner:
+            os.fchown(descriptor, owner[0], owner[1])
+        os.fchmod(descriptor, mode)
+    finally:
+        os.close(descriptor)
+
+
+def hand_over(directory: Path, above: Path, mode: int, owner: tuple[int, ...]) -> None:
+    """Give a container's directory to its user, and those that it is in, up to one that stays as it is."""
+    for path in (directory, *directory.parents):
+        if path == above:
+            break
+        give(path, mode if path == directory else PRIVATE, owner)
+
+
+def make(directory: Path) -> None:
+    """Make a directory of the state directory, and the state directory itself, with the right permissions at once.
+
+    The umask of who runs this counts for nothing, and neither does what somebody made before.
+    """
+    for path, mode in ((directory.parent, STATE), (directory, MATRIX_MODE if directory.name == MATRIX else PRIVATE)):
+        path.mkdir(parents=True, exist_ok=True, mode=PRIVATE)
+        if stat.S_IMODE(path.stat().st_mode) != mode:
+            path.chmod(mode)
+
+
+def owner_of(spec: Spec) -> Owner:
+    """Return user id and group id of a container."""
+    user, __, group = spec["user"].partition(":")
+    return int(user), int(group)
+
+
+def is_below(path: Path, directory: Path) -> bool:
+    """Tell whether a path is inside a directory."""
+    return directory in path.parents
+
+
+def is_directory(path: Path) -> bool:
+    """Tell whether a path is a directory itself, and no link to one."""
+    return path.is_dir() and not path.is_symlink()
+
+
+def entries(directory: Path) -> list[Path]:
+    """List what is in a directory; nothing where there is none."""
+    return list(directory.iterdir()) if is_directory(directory) else []
+
+
+def directories(directory: Path) -> list[Path]:
+    """List the directories in a directory."""
+    return [path for path in entries(directory) if is_directory(path)]
