@@ -346,7 +346,9 @@ class Process:
 
 def fetch(url: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
     """One request; an error status is an answer too."""
-    sent = {name.replace("_", "-"): value for name, value in (headers or {}).items()}
+    sent = {name.replace("_", "-").title(): value for name, value in (headers or {}).items()}
+    if body is not None:
+        sent.setdefault("Content-Type", "application/json")
     try:
         with urllib.request.urlopen(urllib.request.Request(url, body, sent), timeout=20) as response:
             return Answer(response.status, {k.lower(): v for k, v in response.headers.items()}, response.read())

@@ -50,7 +50,9 @@ def test_sigusr1_says_bye_on_every_stream_of_now_and_the_replica_goes_on(process
     assert all(stream.block() is None for stream in streams)
     with Client(process.port) as client:
         body = b'{"channel":"a","data":1}'
-        client.send(f"POST /api/v1/events HTTP/1.1\nHost: x\nContent-Length: {len(body)}", body)
+        client.send(
+            f"POST /api/v1/events HTTP/1.1\nHost: x\nContent-Type: application/json\nContent-Length: {len(body)}", body
+        )
         assert client.answer().status == 202
     with Stream(process.port, cursor=cursor) as back:
         assert back.events(1)[0].data == "1"
@@ -60,7 +62,9 @@ def test_while_it_drains_open_connections_are_told_to_go_elsewhere() -> None:
     with Replicas() as replica, Client(replica.port) as client, Client(replica.port) as other:
         replica.call(lambda: setattr(replica.service.hub, "draining", True))
         body = b'{"channel":"a","data":1}'
-        client.send(f"POST /api/v1/events HTTP/1.1\nHost: x\nContent-Length: {len(body)}", body)
+        client.send(
+            f"POST /api/v1/events HTTP/1.1\nHost: x\nContent-Type: application/json\nContent-Length: {len(body)}", body
+        )
         answer = client.answer()
         assert (answer.status, answer.json["outcome"], answer.headers["connection"]) == (503, "unknown", "close")
         other.send("GET /api/v1/stream?channel=a HTTP/1.1\nHost: x")
@@ -74,7 +78,10 @@ def test_a_publish_in_flight_finishes_during_the_drain() -> None:
     with Replicas(drain_seconds=2) as replica:
         body = b'{"channel":"a","data":1}'
         with Client(replica.port) as client:
-            client.send(f"POST /api/v1/events HTTP/1.1\nHost: x\nContent-Length: {len(body)}", body[:10])
+            client.send(
+                f"POST /api/v1/events HTTP/1.1\nHost: x\nContent-Type: application/json\nContent-Length: {len(body)}",
+                body[:10],
+            )
             eventually(lambda: replica.service.settings)
             for server in replica._servers:
                 server.should_exit = True

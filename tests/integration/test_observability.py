@@ -106,7 +106,9 @@ def test_a_trace_and_a_request_id_go_from_the_publisher_through_nginx_to_subscri
 
 def test_a_refused_publish_is_one_json_line_of_a_replica_with_the_request_id_of_nginx(stack: Stack) -> None:
     refused = httpx.post(
-        f"http://127.0.0.1:{stack.http_port}/api/v1/events", content=b"{", headers={"traceparent": TRACE}
+        f"http://127.0.0.1:{stack.http_port}/api/v1/events",
+        content=b"{",
+        headers={"traceparent": TRACE, "Content-Type": "application/json"},
     )
     assert refused.status_code == 400
     id_ = refused.json()["request_id"]

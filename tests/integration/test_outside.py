@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.sse.platform.tests.integration.stack import Stack
 
 BODY = b'{"channel":"bad","data":1}'
-POST = b"POST /api/v1/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+POST = b"POST /api/v1/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\n"
 
 
 def ask(stack: Stack, request: bytes, seconds: float = 10) -> tuple[int, dict[str, str], bytes]:

@@ -32,6 +32,7 @@ _WHY = {
     403: Problem(403, "channel orders: this credential may not publish there", channel="orders"),
     408: Problem(408, "the body did not arrive within 15 s"),
     413: Problem(413, "the body is over 262144 bytes"),
+    415: Problem(415, "Content-Type: expected application/json, found 'text/plain'"),
     422: Problem(
         422, "0.data: Field required", errors=[{"field": "0.data", "detail": "Field required"}]
     ),
@@ -46,9 +47,11 @@ _WHY = {
 _SAID = {
     400: "The request is invalid: `detail` names the field.",
     401: "The credential is missing or refused. Final for an EventSource. Never sent where authorization is off.",
-    403: "The credential is valid but does not allow this: `channel` names the channel. Final for an EventSource.",
+    403: "The credential is valid but does not allow this: `channel` names the channel; or a page of another origin"
+    " publishes where authorization is off. Final for an EventSource.",
     408: "The body took too long to arrive.",
     413: "The body, or what would be stored, is over the limit.",
+    415: "The publish is not sent as application/json. Only where authorization is off.",
     422: "The body is JSON but not an event, or the key was used before with another body. Nothing was stored.",
     429: "The publisher is over its rate; Retry-After says when to try again. Nothing was stored.",
     503: "To a publish: it is paused, or the outcome is unknown; repeat it with the same key. To a page: try again.",

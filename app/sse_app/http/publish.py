@@ -16,7 +16,7 @@ from sse_app.base.outcomes import Outcome
 from sse_app.base.problem import Problem, report
 from sse_app.base.settings import Settings
 from sse_app.fanout.hub import Hub
-from sse_app.http import body
+from sse_app.http import body, foreign_page
 from sse_app.http.pause import Pause
 from sse_app.http.publisher import Publisher
 
@@ -69,6 +69,8 @@ class Publishes:
             publishes["paused"] += 1
             raise
         try:
+            if not settings.auth:
+                foreign_page.refuse(scope, settings.cors_origins)
             access = self.authority.access(scope, ticket=True)
             access.require_publisher()
             if access.resumes_only:

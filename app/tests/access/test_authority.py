@@ -269,7 +269,7 @@ def test_health_and_metrics_stay_open(guarded: Replicas) -> None:
 def test_who_may_publish_nothing_is_refused_before_a_byte_of_the_body(guarded: Replicas, files: Files) -> None:
     authorization = bearer(files.api_keys["reader"])["Authorization"]
     with Client(guarded.port) as client:
-        head = "POST /api/v1/events HTTP/1.1\nHost: x\nContent-Length: 10000"
+        head = "POST /api/v1/events HTTP/1.1\nHost: x\nContent-Type: application/json\nContent-Length: 10000"
         client.send(f"{head}\nAuthorization: {authorization}")
         answer = client.answer()
     assert (answer.status, answer.json["detail"]) == (403, "this credential may not publish anything")

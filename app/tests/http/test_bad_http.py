@@ -29,7 +29,13 @@ class Case(NamedTuple):
 
 
 def publish(what: str, headers: str, statuses: tuple[int, ...], body: bytes = BODY, **more: Any) -> Case:
-    return Case(f"publish, {what}", f"POST /api/v1/events HTTP/1.1\nHost: x{headers}", statuses, body=body, **more)
+    return Case(
+        f"publish, {what}",
+        f"POST /api/v1/events HTTP/1.1\nHost: x\nContent-Type: application/json{headers}",
+        statuses,
+        body=body,
+        **more,
+    )
 
 
 def event(what: str, statuses: tuple[int, ...], said: str, **fields: Any) -> Case:
@@ -294,7 +300,9 @@ def test_a_head_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyP
 def test_a_body_that_does_not_come_is_not_waited_for(quiet: Replicas, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sse_app.http.body._BODY_SECONDS", 0.2)
     with Client(quiet.port) as client:
-        client.send("POST /api/v1/events HTTP/1.1\nHost: x\nContent-Length: 26", BODY[:-1])
+        client.send(
+            "POST /api/v1/events HTTP/1.1\nHost: x\nContent-Type: application/json\nContent-Length: 26", BODY[:-1]
+        )
         answer = client.answer()
         assert (answer.status, answer.headers["connection"]) == (408, "close")
         assert not client.receive()

@@ -66,7 +66,7 @@ def test_a_publisher_that_goes_away_within_its_body_leaves_no_error(
     replica: Replicas, caplog: pytest.LogCaptureFixture
 ) -> None:
     with Client(replica.port) as client:
-        client.send("POST /api/v1/events HTTP/1.1\nHost: x\nContent-Length: 100", b"{")
+        client.send("POST /api/v1/events HTTP/1.1\nHost: x\nContent-Type: application/json\nContent-Length: 100", b"{")
     assert replica.get("/health/live").status == 200
     eventually(lambda: len(replica._servers[0].server_state.connections) <= 1)
     assert not caplog.records

@@ -91,7 +91,11 @@ def test_one_that_is_not_valid_is_ignored_and_the_event_accepted(replica: Replic
     with replica.stream(channel, trace="1") as stream:
         stream.block()
         with Client(replica.port) as client:
-            client.send(f"POST /api/v1/events HTTP/1.1\nHost: x\nContent-Length: {len(body)}\n{head}", body)
+            client.send(
+                "POST /api/v1/events HTTP/1.1\nHost: x\nContent-Type: application/json\n"
+                f"Content-Length: {len(body)}\n{head}",
+                body,
+            )
             assert client.answer().status == 202
         assert shown(stream.events(1)) == [("message", "1", True)]
 

@@ -30,7 +30,9 @@ def process(path: Path) -> Iterator[Process]:
 def publish(endpoint: int | Path, data: str) -> int:
     body = b'{"channel":"a","data":"%b"}' % data.encode()
     with Client(endpoint) as client:
-        client.send(f"POST /api/v1/events HTTP/1.1\nHost: x\nContent-Length: {len(body)}", body)
+        client.send(
+            f"POST /api/v1/events HTTP/1.1\nHost: x\nContent-Type: application/json\nContent-Length: {len(body)}", body
+        )
         return client.answer().status
 
 

@@ -44,7 +44,7 @@ def router(settings: Settings, metrics: Metrics) -> APIRouter:
         PUBLISH_PATH,
         status_code=202,
         response_description="The log holds the events, and this replica has read them back.",
-        responses=openapi.problems(400, 401, 403, 408, 413, 422, 429, 503),
+        responses=openapi.problems(400, 401, 403, 408, 413, 415, 422, 429, 503),
         openapi_extra=openapi.publish(settings.max_batch_events),
     )
     async def publish() -> Accepted:
