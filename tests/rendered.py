@@ -23,6 +23,7 @@ HOSTS: dict[str, dict[str, Any]] = {
         "exposure_unauthenticated_publishing": True,
         "exposure_trusted_proxies": ["10.0.0.5", "192.168.0.0/16"],
         "app_replicas": 5,
+        "app_retention_bytes": 5 * 2**30,
     },
     "guarded": {"app_auth": True, "app_keys_file": str(KEYS), "app_jwks_file": "/dev/null"},
     "socket": {"app_link": "socket", "app_replicas": 2},

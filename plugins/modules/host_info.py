@@ -67,6 +67,10 @@ disk_free_bytes:
   description: Free bytes of the directory of the engine and of the state directory, by path.
   returned: always
   type: dict
+disk_size_bytes:
+  description: Size of the disk of the state directory in bytes, by path.
+  returned: always
+  type: dict
 overcommit_memory:
   description: The kernel setting C(vm.overcommit_memory).
   returned: always

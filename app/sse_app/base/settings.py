@@ -71,6 +71,7 @@ class Settings(BaseModel):
     topic: Name = "sse-events"
     topic_replication: int = Field(1, ge=1, le=10)
     retention_seconds: int = Field(86_400, ge=60, le=10 * 365 * 86_400)
+    retention_bytes: int = Field(-1, ge=-1, description="of the log; -1 is no limit")
     flush_messages: int = Field(1, ge=1, description="1: fsync before each acknowledgement, for power cuts")
     embedded_events: int = Field(100_000, ge=100, le=10_000_000)
 

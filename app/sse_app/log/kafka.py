@@ -35,7 +35,14 @@ _errors: Any = importlib.import_module("aiokafka.errors")
 _ANSWER_SECONDS = 3.0  # a broker that takes longer counts as away
 _IDLE_MILLISECONDS = 1000  # after this silence the broker is asked whether it is alive
 _BATCH_OVERHEAD = 320  # bytes, generously: framing, key, header names, digest and traceparent of a record
+_SEGMENT_BYTES = 2**30  # of one file of the log, which Kafka removes as a whole
+_SEGMENT_BYTES_LEAST = 2**20
 _TOPIC_EXISTS = 36  # an error code of the protocol
+
+
+def segment_bytes(retention: int) -> int:
+    """The size of the files of the log: Kafka removes whole files, so that a small log needs small ones."""
+    return min(_SEGMENT_BYTES, max(retention // 8, _SEGMENT_BYTES_LEAST)) if retention >= 0 else _SEGMENT_BYTES
 
 
 class KafkaLog:
@@ -74,6 +81,8 @@ class KafkaLog:
         configuration = {
             "cleanup.policy": "delete",
             "retention.ms": str(self._settings.retention_seconds * 1000),
+            "retention.bytes": str(self._settings.retention_bytes),
+            "segment.bytes": str(segment_bytes(self._settings.retention_bytes)),
             "flush.messages": str(self._settings.flush_messages),
             "max.message.bytes": str(self._max_batch),
             "message.timestamp.type": "LogAppendTime",  # one clock for all records: see duplicates.py

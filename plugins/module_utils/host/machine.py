@@ -114,6 +114,12 @@ def disk_free_bytes(paths: list[str]) -> dict[str, int]:
     return {text: stat.f_bavail * stat.f_frsize for text, stat in stats.items()}
 
 
+def disk_size_bytes(paths: list[str]) -> dict[str, int]:
+    """Return the size of the disk of each path, in whole MiB."""
+    stats = {text: os.statvfs(nearest(text)) for text in paths}
+    return {text: stat.f_blocks * stat.f_frsize // 2**20 * 2**20 for text, stat in stats.items()}
+
+
 # --- what wrote the data of containers
 
 
@@ -181,4 +187,5 @@ def observe(state_directory: str | None = None, socket: str = SOCKET) -> HostFac
         "data_markers": data_markers(state_directory),
         "backup_timer": (Path(state_directory or "/nonexistent") / BACKUP_TIMER).exists(),
         "disk_free_bytes": disk_free_bytes([root, state_directory or "/"]),
+        "disk_size_bytes": disk_size_bytes([state_directory or "/"]),
     }

@@ -22,6 +22,8 @@ class Settings(TypedDict):
     """The settings that Python code reads. Roles read many more."""
 
     app_replicas: int
+    app_retention_bytes: int
+    app_retention_seconds: int
     docker_package_source: Literal["distribution", "docker"]
     docker_restart_allowed: bool
     docker_start_at_boot: Literal["none", "auto", "cron", "rc.local", "wsl"]
@@ -464,6 +466,7 @@ class HostFacts(TypedDict):
     data_markers: dict[str, dict[str, str]]  # directory of data -> what its meta.properties says
     backup_timer: bool  # whether a timer on this host makes backups of the stack
     disk_free_bytes: dict[str, int]
+    disk_size_bytes: NotRequired[dict[str, int]]
     registry_answers: NotRequired[bool]
     last_given: NotRequired[dict[str, Any]]  # what -e gave to the last run; null for what can hold a secret
 

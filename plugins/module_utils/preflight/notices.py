@@ -5,13 +5,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ansible_collections.sse.platform.plugins.module_utils.model import ip_family
+from ansible_collections.sse.platform.plugins.module_utils.model import ip_family, segments
 from ansible_collections.sse.platform.plugins.module_utils.preflight.network_preflight import twins
+from ansible_collections.sse.platform.plugins.module_utils.preflight.network_steps import is_ours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ansible_collections.sse.platform.plugins.module_utils.model.types import EngineFact, HostFacts, Settings
+
+GIB = 2**30
+RATE = 2**20  # bytes of events a second, for which it is told how long the disk lasts
 
 
 def notices(settings: Settings, host: HostFacts) -> list[str]:
@@ -20,6 +24,8 @@ def notices(settings: Settings, host: HostFacts) -> list[str]:
         *(_engine_notices(settings, host["engine"]) if host["engine"] else ()),
         *(_swarm_notices(host["engine"]) if host["engine"] else ()),
         *_host_notices(settings, host),
+        *_move_notices(settings, host),
+        *_disk_notices(settings, host),
     ]
 
 
@@ -50,6 +56,35 @@ def _swarm_notices(engine: EngineFact) -> Iterator[str]:
         )
     if engine["swarm"] == "locked":
         yield "The engine's Swarm is locked. This stack does not use Swarm. docker swarm unlock opens it."
+
+
+def _move_notices(settings: Settings, host: HostFacts) -> Iterator[str]:
+    present = {one["name"] for one in host["networks"] if is_ours(one, settings)}
+    if settings["network_layout"] == segments.SEGMENTED and present == {settings["network_name"]}:
+        yield (
+            "This stack had one network for all containers, and has one for each segment now: each container is "
+            "replaced once, replicas one at a time. Data and ids stay, and streams resume. With network_layout=single "
+            "it has one network again."
+        )
+
+
+def _disk_notices(settings: Settings, host: HostFacts) -> Iterator[str]:
+    size = host.get("disk_size_bytes", {}).get(settings["stack_state_directory"], 0)
+    kept = (settings["app_retention_bytes"] or size // 2) if size else 0
+    if kept <= 0:
+        return
+    hours, wanted = kept / RATE / 3600, settings["app_retention_seconds"] / 3600
+    yield (
+        f"The log keeps events for {wanted:.3g} h, and at most {kept / GIB:.3g} GiB of them, on a disk of "
+        f"{size / GIB:.3g} GiB: at 1 MiB of events a second, it holds those of the last {min(hours, wanted):.3g} h. "
+        "app_retention_bytes sets another limit."
+    )
+    free = host["disk_free_bytes"].get(settings["stack_state_directory"], size)
+    if kept > size:
+        yield (
+            f"app_retention_bytes is {kept / GIB:.3g} GiB, and the disk has {size / GIB:.3g} GiB: it is full before "
+            f"the oldest events go, after {free / RATE / 3600:.3g} h at 1 MiB of events a second."
+        )
 
 
 def _host_notices(settings: Settings, host: HostFacts) -> Iterator[str]:

@@ -493,3 +493,31 @@ def test_a_way_to_start_at_boot_that_others_block_is_refused(asked: str, manager
     facts = with_facts(service_manager=manager)
     assert [*preflight._boot_problems(settings, facts)] == ([said] if said else [])
     assert notices(settings, facts) == []
+
+
+def test_the_move_into_segments_is_announced_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    segmented = with_settings(network_layout="segmented")
+    [said] = notices(segmented, with_facts(networks=[NETWORK]))
+    assert "each container is replaced once" in said
+    assert "network_layout=single" in said
+    moved = [NETWORK, {**NETWORK, "name": "sse-app"}]
+    assert notices(segmented, with_facts(networks=moved)) == []
+    assert notices(segmented, with_facts(networks=[])) == []
+    assert notices(segmented, with_facts(networks=[{**NETWORK, "labels": {}}])) == []
+    assert notices(SETTINGS, with_facts(networks=[NETWORK])) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (0, ["at most 50 GiB of them, on a disk of 100 GiB: at 1 MiB of events a second,", "of the last 14.2 h"]),
+        (36 * GIB, ["keeps events for 24 h, and at most 36 GiB", "last 10.2 h"]),
+        (200 * GIB, ["holds those of the last 24 h", "full before the oldest events go, after 11.4 h"]),
+    ],
+)  # fmt: skip
+def test_how_long_the_disk_of_the_log_lasts_is_told(asked: int, told: list[str]) -> None:
+    settings = with_settings(stack_state_directory="/data", app_retention_bytes=asked, app_retention_seconds=86_400)
+    disk = {"disk_size_bytes": {"/data": 100 * GIB}, "disk_free_bytes": {"/data": 40 * GIB}}
+    said = " ".join(notices(settings, with_facts(**disk)))
+    assert bool(said) == bool(told)
+    assert all(one in said for one in told)

@@ -179,6 +179,16 @@ def test_segments_hold_who_needs_them_and_nobody_else(rendered: dict[str, Render
     assert not {"redis-master", "kafka", "zookeeper"} & (on["sse-network"] | on["sse-app"])
 
 
+def test_production_has_segments_unless_it_is_told_otherwise(rendered: dict[str, Rendered]) -> None:
+    assert set(rendered["production"].platform["networks"]) > {"sse-network", "sse-app", "sse-data", "sse-monitoring"}
+
+
+def test_the_log_is_limited_to_half_of_the_disk_or_to_what_is_asked(rendered: dict[str, Rendered]) -> None:
+    found = {name: one.containers["app-1"]["environment"]["SSE_RETENTION_BYTES"] for name, one in rendered.items()}
+    # Nobody has looked at the host here.
+    assert (found["default"], found["production"]) == ("-1", str(5 * 2**30))
+
+
 def test_single_is_the_default_and_one_network_for_all(rendered: dict[str, Rendered]) -> None:
     for one in rendered["default"].containers.values():
         assert list(one["networks"]) == ["sse-network"]
