@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypedDict
 import containers
 import inventories
 import packing
+import private_file
 
 # isort: split
 from ansible_collections.sse.platform.plugins.module_utils.images import bundle
@@ -44,6 +45,7 @@ def main() -> int:
     if not target.parent.is_dir():
         raise SystemExit(f"sse: there is no directory {target.parent}: make it, or give another file.")
     part = target.with_name(target.name + ".part")
+    part.unlink(missing_ok=True)  # of a run that was killed
     try:
         write(options, part)
         part.rename(target)
@@ -61,7 +63,7 @@ def main() -> int:
 def write(options: argparse.Namespace, part: Path) -> None:
     """Write the bundle."""
     host = containers.host(options)
-    with tempfile.TemporaryDirectory(prefix="sse-bundle-") as directory, part.open("wb") as file:
+    with tempfile.TemporaryDirectory(prefix="sse-bundle-") as directory, private_file.create(part) as file:
         work = Path(directory)
         asked = ask_images(options, work)
         machine = packing.machine()

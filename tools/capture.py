@@ -10,6 +10,7 @@ import zlib
 from pathlib import Path
 
 import containers
+import private_file
 
 
 def main() -> int:
@@ -23,11 +24,16 @@ def main() -> int:
     parser.add_argument("--write", type=Path, help="write to this file (default: SERVICE-TIME.pcap here)")
     options = parser.parse_args()
     path = options.write or Path(f"{options.service}-{time.strftime('%Y%m%dT%H%M%S')}.pcap")
+    stream = private_file.create(path)  # before the capture, because packets are not there a second time
     limits = {name: getattr(options, name) for name in ("port", "seconds", "size", "snap")}
     sys.stderr.write(f"sse: capturing in {options.service} for at most {options.seconds} s\n")
-    found = containers.module(options, "capture", {"source": options.service, **limits})
-    path.touch(mode=0o600)  # packets may hold what nobody else may read
-    path.write_bytes(zlib.decompress(base64.b64decode(found["pcap"])))
+    with stream:
+        try:
+            found = containers.module(options, "capture", {"source": options.service, **limits})
+        except SystemExit:
+            path.unlink()
+            raise
+        stream.write(zlib.decompress(base64.b64decode(found["pcap"])))
     ended = ", then the file was full" if found["full"] else ""
     lost = f"; {found['dropped']} more packets came too fast" if found["dropped"] else ""
     sys.stdout.write("\n".join([*found["lines"], f"{found['packets']} packets{ended}{lost}: {path}"]) + "\n")

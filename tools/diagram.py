@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import containers
+import private_file
 
 # isort: split
 from ansible_collections.sse.platform.plugins.module_utils.views import diagram
@@ -21,7 +22,7 @@ def main() -> int:
     topology = diagram.topology(containers.releases(options))
     picture = diagram.svg(topology) if options.svg else diagram.mermaid(topology)
     if options.output:
-        Path(options.output).write_text(picture)
+        private_file.replace(Path(options.output), picture)
     else:
         sys.stdout.write(picture)
     return 0

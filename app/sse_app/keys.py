@@ -67,7 +67,8 @@ def _write(path: Path, entries: list[Entry]) -> None:
     text = json.dumps({"keys": entries}, indent=1) + "\n"
     parse(text.encode())
     fresh = path.with_name(f".{path.name}.new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    fresh.unlink(missing_ok=True)  # of a command that was killed, or somebody's link
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "w") as stream:
         stream.write(text)
     fresh.replace(path)

@@ -49,7 +49,9 @@ def pack(path: Path, manifest: Manifest, secrets: Mapping[str, str], state: Path
         "secrets.vault": encrypt(json.dumps(dict(secrets)).encode(), passphrase),
     }
     fresh = path.with_name(f".{path.name}.new")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+    fresh.unlink(missing_ok=True)  # of a run that was killed, or somebody's link
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    with os.fdopen(os.open(fresh, flags, 0o600), "wb") as stream:
         with tarfile.open(fileobj=stream, mode="w") as packed:
             for name, text in texts.items():
                 entry = tarfile.TarInfo(name)
