@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from sse_app.access import api_keys, credentials, tickets, watched_file
 from sse_app.access.api_keys import KeyRing
+from sse_app.access.audit import Audit
 from sse_app.access.credentials import RefusedError
 from sse_app.access.principal import ANONYMOUS, Principal, visitor
 from sse_app.access.tickets import Signer, Ticket
@@ -21,7 +22,7 @@ from sse_app.base.asgi import Scope
 from sse_app.base.channels import NOTHING, Filter
 from sse_app.base.client_address import client_address
 from sse_app.base.metrics import Metrics
-from sse_app.base.outcomes import AccessEnd
+from sse_app.base.outcomes import AccessEnd, Permission
 from sse_app.base.problem import Problem
 from sse_app.base.settings import ConfigurationError, Settings
 from sse_app.fanout.subscriber import Subscriber
@@ -50,6 +51,7 @@ class Access:
     address: str  # see client_address()
     resumes_only: bool = False  # its ticket no longer begins streams: see Authority.stale()
     missing: Callable[[], Problem] | None = None  # the answer to a visitor who asks for more than the public channels
+    audit: Audit | None = None  # None where authorization is off: nothing is decided then
 
     def require(self, right: Right, wanted: Filter) -> None:
         """Raise Problem 403 for the first channel to which this principal has no such right."""
@@ -57,24 +59,33 @@ class Access:
         lacking = granted.lacks(wanted)
         if lacking is not None:
             self.require_credential()
+            self._refused(right, "no right to these channels", wanted)
             raise Problem(403, f"channel {lacking}: this credential may not {right} there", channel=lacking)
+        if self.audit is not None:
+            self.audit.allowed(self.principal.name, right, wanted)
 
     def require_reader(self) -> None:
         """Raise Problem 403 for a principal without any right to subscribe: statistics are for readers alone."""
         self.require_credential()
         if not self.principal.subscribe.names():
+            self._refused("statistics", "no right to subscribe")
             raise Problem(403, "this credential may not subscribe to anything")
 
     def require_publisher(self) -> None:
         """Raise Problem 403 for a principal without any right to publish, before its body is read."""
         self.require_credential()
         if not self.principal.publish.names():
+            self._refused("publish", "no right to publish")
             raise Problem(403, "this credential may not publish anything")
 
     def require_credential(self) -> None:
         """Raise Problem 401 for a visitor."""
         if self.missing is not None:
             raise self.missing()
+
+    def _refused(self, right: Permission, reason: str, wanted: Filter | None = None) -> None:
+        if self.audit is not None:
+            self.audit.refused(self.principal.name, right, reason, wanted)
 
     @property
     def publisher(self) -> str:
@@ -106,6 +117,7 @@ class Authority:
             ticket_file = self._watch(settings.ticket_key_file, partial(watched_file.lines, shortest=tickets.KEY_BYTES))
         elif settings.auth:
             logger.warning("SSE_TICKET_KEY_FILE is not set: tickets and sessions are valid in this process alone")
+        self.audit = Audit(metrics, settings.audit_sample)
         self._visitor = visitor(settings.public)
         self._signer = Signer(lambda: own if ticket_file is None else ticket_file.value)
         self._gather_keys()
@@ -126,12 +138,16 @@ class Authority:
             if found is None:
                 return self._without_credential(address)
             if found.kind == "session" and scope["method"] not in ("GET", "HEAD"):
-                credentials.require_same_origin(scope)
+                try:
+                    credentials.require_same_origin(scope)
+                except Problem:
+                    self.audit.refused("", "credential", "a session from another origin")
+                    raise
             self.reload()  # a changed file counts from the next request on; the check takes a microsecond a file
             if found.kind == "bearer":
-                return Access(self._bearer(found.value), address)
+                return Access(self._bearer(found.value), address, audit=self.audit)
             principal, fresh = self._signed(found.kind, found.value)
-            return Access(principal, address, resumes_only=found.kind == "ticket" and not fresh)
+            return Access(principal, address, resumes_only=found.kind == "ticket" and not fresh, audit=self.audit)
         except RefusedError as error:
             raise self._unauthorized(error) from None
 
@@ -139,7 +155,7 @@ class Authority:
         missing = RefusedError("missing", "a credential is needed: Authorization: Bearer, a ticket or a session")
         if not self._visitor.subscribe.names():
             raise missing
-        return Access(self._visitor, address, missing=partial(self._unauthorized, missing))
+        return Access(self._visitor, address, missing=partial(self._unauthorized, missing), audit=self.audit)
 
     def stale(self) -> Problem:
         """The answer to a ticket that would begin a stream later than it may.
@@ -190,6 +206,7 @@ class Authority:
 
     def _unauthorized(self, error: RefusedError) -> Problem:
         self._metrics.unauthorized[error.reason] += 1
+        self.audit.refused("", "credential", error.reason)
         invalid = error.reason != "missing"
         challenge = 'Bearer realm="sse"' + (', error="invalid_token"' if invalid else "")  # RFC 6750, section 3
         return Problem(401, str(error), {"www-authenticate": challenge})

@@ -33,6 +33,8 @@ class JsonLines(logging.Formatter):
             document["request_id"] = request_context.request_id()
         if request_context.traceparent():
             document["trace_id"] = trace_context.trace_id(request_context.traceparent())
+        if decision := getattr(record, "decision", None):  # see access/audit.py
+            document["decision"] = decision
         if record.exc_info:
             document["exception"] = self.formatException(record.exc_info)[-_LONGEST:]  # its end names the error
         return json.dumps(document)

@@ -16,7 +16,18 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from sse_app.base.outcomes import AccessEnd, GapReason, Limit, Outcome, Refusal, Skipped, Source, StreamEnd, WritePath
+from sse_app.base.outcomes import (
+    AccessEnd,
+    Decision,
+    GapReason,
+    Limit,
+    Outcome,
+    Refusal,
+    Skipped,
+    Source,
+    StreamEnd,
+    WritePath,
+)
 
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)  # a publish takes about 5 ms, a fan-out 10
 
@@ -69,6 +80,8 @@ class Metrics(Collector):
     stream_ends: Annotated[Counter[StreamEnd], _Family("sse_streams_ended", "Streams ended, by why", "reason")]
 
     unauthorized: Annotated[Counter[Refusal], _Family("sse_unauthorized", "Requests answered by 401, by why", "reason")]
+    decisions: Annotated[Counter[Decision], _Family("sse_decisions", "Decisions about a right", "outcome")]
+    audit_dropped: Annotated[int, _Family("sse_audit_dropped", "Refusals without a line in the log: too many at once")]
     access_ends: Annotated[
         Counter[AccessEnd], _Family("sse_streams_lapsed", "Streams ended because their credential was", "reason")
     ]

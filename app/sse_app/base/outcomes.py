@@ -16,4 +16,6 @@ Skipped = Literal["duplicate", "no_event"]
 Refusal = Literal[  # of a credential
     "missing", "malformed", "unknown_key", "signature", "expired", "immature", "claims", "revoked", "stale",
 ]
+Decision = Literal["allowed", "refused"]  # about a right
+Permission = Literal["publish", "subscribe", "statistics", "credential"]
 Limit = Literal["publish", "streams"]

@@ -60,6 +60,9 @@ class Settings(BaseModel):
     ticket_key_file: str = Field("", description="the same for all replicas: secrets of at least 32 bytes, one a line")
     ticket_seconds: int = Field(60, ge=1, le=3600, description="for which a ticket begins streams; it resumes longer")
     session_seconds: int = Field(43_200, ge=60, le=30 * 86_400, description="at most as long as the token is valid")
+    audit_sample: int = Field(
+        100, ge=0, le=1_000_000, description="of so many allowed decisions one is logged; 0: none"
+    )
     auth_check_seconds: float = Field(2, ge=0.05, le=60, description="how soon a changed file counts")
 
     trusted_proxies: str = Field("", description="addresses, networks and names whose X-Forwarded-For counts")

@@ -70,7 +70,11 @@ class Publishes:
             raise
         try:
             if not settings.auth:
-                foreign_page.refuse(scope, settings.cors_origins)
+                try:
+                    foreign_page.refuse(scope, settings.cors_origins)
+                except Problem as problem:
+                    self.authority.audit.refused("anonymous", "publish", str(problem))
+                    raise
             access = self.authority.access(scope, ticket=True)
             access.require_publisher()
             if access.resumes_only:

@@ -770,3 +770,20 @@ def test_cryptography_is_not_loaded_where_no_token_is_configured(own: Files) -> 
         "sys.exit(any(name in sys.modules for name in ('jwt', 'cryptography.hazmat')))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=APP, check=False).returncode == 0
+
+
+def test_each_decision_has_a_line_without_the_credential(own: Files, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "sse_app.audit")
+    with Replicas(**own.settings, audit_sample=1) as replica:
+        key, unknown = own.api_keys["both"], "both.guess-of-a-secret"
+        assert publish(replica, {**bearer(key), "X-Request-ID": "one"}).status == 202
+        assert publish(replica, bearer(key), "other").status == 403
+        assert publish(replica, bearer(unknown)).status == 401
+    lines = [vars(one)["decision"] for one in caplog.records if hasattr(one, "decision")]
+    shown = [(one["principal"], one["right"], one["channels"], one["outcome"], one.get("reason")) for one in lines]
+    assert shown == [
+        ("key:both", "publish", ["orders.eu"], "allowed", None),
+        ("key:both", "publish", ["other"], "refused", "no right to these channels"),
+        ("", "credential", [], "refused", "unknown_key"),
+    ]
+    assert not [secret for secret in (key, unknown) if secret in caplog.text]
