@@ -17,3 +17,13 @@ def make(chain: Path, key: Path, *, subject: str = "localhost", days: int = 2, e
         command += ["-config", "/dev/stdin", *(word for one in extensions for word in ("-addext", one))]
     subprocess.run(command, input=CONFIG.encode() if extensions else b"", check=True, capture_output=True)
     key.chmod(0o600)
+
+
+def sign(chain: Path, key: Path, authority: Path, authority_key: Path, *, subject: str) -> None:
+    """Write a certificate that another one signed, and its key."""
+    request = ["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    made = subprocess.run([*request, "-subj", f"/CN={subject}", "-keyout", str(key)], check=True, capture_output=True)
+    signing = ["openssl", "x509", "-req", "-days", "1", "-out", str(chain), "-CA", str(authority)]
+    signing += ["-CAkey", str(authority_key), "-CAcreateserial"]
+    subprocess.run(signing, input=made.stdout, check=True, capture_output=True)
+    key.chmod(0o600)

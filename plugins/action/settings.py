@@ -165,7 +165,7 @@ class ActionModule(ControllerAction):
             if module:
                 yield from _reading_problems(module, name, path, self._loader.get_real_file(path), option)
             if other and settings.get(other) and other not in absent:
-                yield from _certificate_problems((other, settings[other]), (name, path))
+                yield from _certificate_problems((other, settings[other]), (name, path), settings)
 
 
 class Given(NamedTuple):
@@ -195,11 +195,12 @@ def _read_yaml(text: bytes) -> Any:
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text).get_single_data()
 
 
-def _certificate_problems(certificate: tuple[str, str], key: tuple[str, str]) -> list[str]:
+def _certificate_problems(certificate: tuple[str, str], key: tuple[str, str], settings: Mapping[str, Any]) -> list[str]:
     # It takes 30 ms to load: only who brings a certificate pays for it.
     from ansible_collections.sse.platform.plugins.module_utils.settings import certificate as pair  # noqa: PLC0415
 
-    return pair.problems(pair.GivenFile(*certificate), pair.GivenFile(*key), dt.datetime.now(dt.timezone.utc))
+    now, hosts = dt.datetime.now(dt.timezone.utc), settings.get("exposure_hosts", [])
+    return pair.problems(pair.GivenFile(*certificate), pair.GivenFile(*key), now, hosts)
 
 
 def _reading_problems(module: str, name: str, path: str, decrypted: str, option: Option) -> list[str]:

@@ -1,12 +1,21 @@
 # Copyright: sse.platform maintainers, MIT License (see LICENSE)
-"""Whether a certificate and its key on the controller fit together: OpenSSL is asked before anything changes."""
+"""Whether a certificate on the controller can serve: its key, time, chain and names, before anything changes.
+
+Only the controller imports this file: `cryptography` comes with Ansible, and a host may not have it.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import ssl
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 
 class GivenFile(NamedTuple):
@@ -20,16 +29,17 @@ class GivenFile(NamedTuple):
         return f"{self.name} is '{self.path}': {found}; expected {expected}"
 
 
-def problems(certificate: GivenFile, key: GivenFile, now: dt.datetime) -> list[str]:
-    """Say what is wrong with the pair, one sentence each."""
-    from cryptography import x509  # noqa: PLC0415 - on the controller it comes with Ansible; on a host it may be missing
+def problems(certificate: GivenFile, key: GivenFile, now: dt.datetime, hosts: Iterable[str] = ()) -> list[str]:
+    """Say what is wrong with the pair, one sentence each.
 
+    :param hosts: the names that clients use; a name `*.example.org` needs a certificate with that very name
+    """
     chain, secret = Path(certificate.path), Path(key.path)
     found: list[str] = []
     if secret.stat().st_mode & 0o077:
         found.append(key.problem("others can read it", "a file of mode 0600"))
     try:
-        leaf = x509.load_pem_x509_certificates(chain.read_bytes())[0]
+        certificates = x509.load_pem_x509_certificates(chain.read_bytes())
     except ValueError:
         return [*found, certificate.problem("it is no certificate in PEM", "the certificate and its chain in PEM")]
     try:
@@ -39,7 +49,45 @@ def problems(certificate: GivenFile, key: GivenFile, now: dt.datetime) -> list[s
         reason = getattr(error, "reason", None) or "not readable"
         expected = "the certificate's own key in PEM, without a password"
         found.append(key.problem(f"it does not fit the certificate ({reason})", expected))
-    if leaf.not_valid_after_utc < now:
-        ended = f"it ended on {leaf.not_valid_after_utc:%Y-%m-%d}"
-        found.append(certificate.problem(ended, "a certificate that is valid now"))
-    return found
+    told = [*_time_problems(certificates, now), *_order_problems(certificates), *_name_problems(certificates[0], hosts)]
+    return [*found, *(certificate.problem(what, expected) for what, expected in told)]
+
+
+def _time_problems(certificates: list[x509.Certificate], now: dt.datetime) -> Iterator[tuple[str, str]]:
+    """Find what does not count now: of the certificate, and of those that vouch for it."""
+    for number, one in enumerate(certificates, 1):
+        which = "it" if number == 1 else f"certificate {number} in it ({one.subject.rfc4514_string()})"
+        if one.not_valid_after_utc < now:
+            yield f"{which} ended on {one.not_valid_after_utc:%Y-%m-%d}", "a certificate that is valid now"
+        if one.not_valid_before_utc > now:
+            yield (
+                f"{which} begins on {one.not_valid_before_utc:%Y-%m-%d %H:%M} UTC",
+                ("a certificate that is valid now, and a right clock on this machine"),
+            )
+
+
+def _order_problems(certificates: list[x509.Certificate]) -> Iterator[tuple[str, str]]:
+    """Find the first certificate that the one after it did not sign (RFC 8446, section 4.4.2)."""
+    for number, issuer in enumerate(certificates[1:], 1):
+        one = certificates[number - 1]
+        try:
+            one.verify_directly_issued_by(issuer)
+        except (ValueError, TypeError, InvalidSignature):
+            second, first = issuer.subject.rfc4514_string(), one.subject.rfc4514_string()
+            found = f"certificate {number + 1} in it ({second}) did not sign certificate {number} ({first})"
+            yield found, "first the certificate of the server, then each time the one that signed the one before"
+            return
+
+
+def _name_problems(leaf: x509.Certificate, hosts: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Find the names of clients that the certificate is not for (RFC 9525, section 6.3)."""
+    try:
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        held: set[str] = {one.lower() for one in names.get_values_for_type(x509.DNSName)}
+        held |= {str(one) for one in names.get_values_for_type(x509.IPAddress)}
+    except x509.ExtensionNotFound:
+        held = set[str]()
+    absent = [one for one in hosts if not held & {one.lower(), f"*.{one.lower().partition('.')[2]}"}]
+    if absent:
+        found = f"it is for {', '.join(sorted(held)) or 'no name'}, and not for {', '.join(absent)}"
+        yield found, "a certificate with each name of exposure_hosts as a subjectAltName"

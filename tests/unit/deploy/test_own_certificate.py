@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import ssl
-import subprocess
 import threading
 from pathlib import Path
 from typing import NamedTuple
@@ -109,10 +108,5 @@ def test_an_authority_that_an_earlier_version_made_is_replaced_in_a_run_and_not_
 def test_what_another_signed_is_never_replaced(tmp_path: Path) -> None:
     authority, signed = tmp_path / "authority", tmp_path / "signed.pem"
     certificates.make(authority, tmp_path / "key", subject="authority")
-    request = ["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    request += ["-subj", "/CN=server", "-keyout", str(tmp_path / "own.key"), "-out", str(tmp_path / "request")]
-    sign = ["openssl", "x509", "-req", "-days", "1", "-in", str(tmp_path / "request"), "-out", str(signed)]
-    sign += ["-CA", str(authority), "-CAkey", str(tmp_path / "key"), "-CAcreateserial"]
-    for command in (request, sign):
-        subprocess.run(command, check=True, capture_output=True)
+    certificates.sign(signed, tmp_path / "own.key", authority, tmp_path / "key", subject="server")
     assert own_certificate.outdated(signed, WANTED) == ""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.settings import certificate
 from ansible_collections.sse.platform.tests import certificates
 
-NOW = dt.datetime.now(dt.UTC)
+NOW = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)  # after the certificates of these tests are made
 
 
 @pytest.fixture
@@ -25,10 +26,10 @@ def make(directory: Path, name: str) -> tuple[Path, Path]:
     return chain, key
 
 
-def told(chain: Path, key: Path, now: dt.datetime = NOW) -> str:
+def told(chain: Path, key: Path, now: dt.datetime = NOW, hosts: Sequence[str] = ()) -> str:
     certificate_file = certificate.GivenFile("nginx_certificate", str(chain))
     key_file = certificate.GivenFile("nginx_certificate_key", str(key))
-    return "\n".join(certificate.problems(certificate_file, key_file, now))
+    return "\n".join(certificate.problems(certificate_file, key_file, now, hosts))
 
 
 def test_a_good_pair_is_accepted(pair: tuple[Path, Path]) -> None:
@@ -46,6 +47,55 @@ def test_a_key_that_others_can_read_is_refused(pair: tuple[Path, Path]) -> None:
 
 def test_an_expired_certificate_is_refused(pair: tuple[Path, Path]) -> None:
     assert "it ended on" in told(*pair, now=NOW + dt.timedelta(days=3))
+
+
+def test_a_certificate_of_tomorrow_is_refused(pair: tuple[Path, Path]) -> None:
+    assert "it begins on" in told(*pair, now=NOW - dt.timedelta(days=3))
+
+
+def chained(tmp_path: Path) -> tuple[list[str], Path]:
+    """Make a certificate that an authority signed; return both certificates, and the key of the first."""
+    certificates.make(tmp_path / "authority.pem", tmp_path / "authority.key", subject="authority")
+    key, signed = tmp_path / "server.key", tmp_path / "server.pem"
+    certificates.sign(signed, key, tmp_path / "authority.pem", tmp_path / "authority.key", subject="server")
+    return [signed.read_text(), (tmp_path / "authority.pem").read_text()], key
+
+
+def test_a_chain_in_order_is_accepted_and_one_with_another_authority_is_refused(tmp_path: Path) -> None:
+    (own, authority), key = chained(tmp_path)
+    chain = tmp_path / "chain.pem"
+    chain.write_text(own + authority)
+    assert told(chain, key) == ""
+    other = make(tmp_path, "other")[0].read_text()
+    chain.write_text(own + other + authority)
+    assert "certificate 2 in it (CN=localhost) did not sign certificate 1 (CN=server)" in told(chain, key)
+
+
+def test_a_chain_that_begins_with_the_authority_is_refused(tmp_path: Path) -> None:
+    (own, authority), key = chained(tmp_path)
+    chain = tmp_path / "chain.pem"
+    chain.write_text(authority + own)
+    assert "did not sign" in told(chain, key)
+
+
+@pytest.mark.parametrize(
+    ("names", "hosts", "absent"),
+    [
+        ("DNS:events.example.org", ["events.example.org"], ""),
+        ("DNS:events.example.org", ["EVENTS.example.org"], ""),
+        ("DNS:*.example.org", ["events.example.org", "*.example.org"], ""),
+        ("IP:192.0.2.7", ["192.0.2.7"], ""),
+        ("DNS:*.example.org", ["a.events.example.org"], "a.events.example.org"),
+        ("DNS:*.example.org", ["example.org"], "example.org"),
+        ("DNS:events.example.org", ["events.example.org", "example.com"], "example.com"),
+        ("", ["localhost"], "localhost"),  # its subject says localhost, which no client reads any more
+    ],
+)
+def test_a_certificate_for_another_host_is_refused(tmp_path: Path, names: str, hosts: list[str], absent: str) -> None:
+    pair = tmp_path / "named.pem", tmp_path / "named.key"
+    certificates.make(*pair, extensions=[f"subjectAltName={names}"] if names else [])
+    assert told(*pair, hosts=hosts).count(f"and not for {absent};") == bool(absent)
+    assert bool(told(*pair, hosts=hosts)) == bool(absent)
 
 
 @pytest.mark.parametrize(
