@@ -28,6 +28,12 @@ HOSTS: dict[str, dict[str, Any]] = {
     "guarded": {"app_auth": True, "app_keys_file": str(KEYS), "app_jwks_file": "/dev/null"},
     "socket": {"app_link": "socket", "app_replicas": 2},
     "zookeeper": {"kafka_coordination": "zookeeper"},
+    "acme": {
+        "exposure_tls": "acme",
+        "acme_names": ["events.example.org", "stream.example.org"],
+        "acme_email": "admin@example.org",
+        "acme_accept_terms": True,
+    },
     "host_api": {"dashboard_api": "host", "dashboard_api_port": 8123},
     "segmented": {"network_layout": "segmented", "kafka_coordination": "zookeeper"},
     "dual": {"network_ipv6": True, "network_layout": "segmented"},

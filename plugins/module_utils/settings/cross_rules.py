@@ -49,7 +49,11 @@ def _declared_problems(name: str, settings: Mapping[str, Any], options: Mapping[
                 wanted, actual = (show(one, options[other]) for one in (value, settings[other]))
                 yield f"{found}: {other} is {actual}, so it is not used; expected '', or {other} {wanted}"
     for rule in option.get("refused", ()):
-        if all(settings.get(other) == value for other, value in rule["when"].items()):
+        held = all(
+            any(str(item).startswith(begin) for item in settings.get(other, []))
+            for other, begin in rule.get("holds", {}).items()
+        )
+        if held and all(settings.get(other) == value for other, value in rule["when"].items()):
             yield f"{found}: {rule['because']}; expected {rule['expected']}"
 
 

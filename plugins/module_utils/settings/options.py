@@ -9,11 +9,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from typing_extensions import NotRequired  # for the type checker only: Python 3.10 does not have it
+
 
 class Refusal(TypedDict):
     """A combination of values that is refused, and how to say so."""
 
     when: dict[str, Any]  # by variable
+    holds: NotRequired[dict[str, str]]  # by variable: one of its items begins so
     because: str
     expected: str
 

@@ -41,6 +41,7 @@ SETTINGS: dict[str, Any] = {
     "images_debian_suite": "trixie",
     "images_debian_mirror": "",
     "kafka_coordination": "kraft",
+    "exposure_tls": "self_signed",
     "grafana_archive": "",
     "grafana_archive_sha256": "",
 }

@@ -23,7 +23,7 @@ from sse_app.base.event import Event
 from sse_app.base.problem import Problem
 from sse_app.service import Service
 
-DECLARING = ["app", "dashboard", "exporters", "grafana", "kafka", "nginx", "prometheus", "redis"]
+DECLARING = ["acme", "app", "dashboard", "exporters", "grafana", "kafka", "nginx", "prometheus", "redis"]
 ROLES = [*DECLARING, "exposure", "services", "verify"]
 LOOPBACK = "127.0.0.1"
 # A metric of the service's in PromQL, and its matchers; sse_reach_ is what ./sse verify measures.
@@ -288,7 +288,15 @@ def test_streams_take_the_sockets_of_the_replicas_where_asked_and_tcp_where_ther
 def test_nginx_reads_key_and_certificate_from_one_file_in_each_handshake(each: Rendered) -> None:
     nginx = each.containers["nginx"]
     assert nginx["secrets"] == {}  # a change of those would need a reload
-    assert nginx["live_secrets"]["/run/tls"]["tls.pem"] == {"secret": "tls_key", "format": "{}\n{pair}"}
+    keeper = each.containers.get("acme")
+    if keeper is None:
+        assert nginx["live_secrets"]["/run/tls"]["tls.pem"] == {"secret": "tls_key", "format": "{}\n{pair}"}
+    else:
+        directory = f"{each.settings['stack_state_directory']}/data/{each.settings['stack_name']}-acme"
+        assert nginx["binds"]["/run/tls"] == f"{directory}/{keeper['data']['/var/lib/acme/serving']}"
+        assert nginx["binds"]["/run/challenges"] == f"{directory}/{keeper['data']['/var/lib/acme/challenges']}"
+        assert nginx["user"] == keeper["user"]  # or NGINX could not read the key
+        assert "location ^~ /.well-known/acme-challenge/" in each.nginx
     assert "ssl_certificate $certificate;" in each.nginx
     assert "ssl_certificate_key $certificate;" in each.nginx
 
