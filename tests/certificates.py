@@ -19,11 +19,13 @@ def make(chain: Path, key: Path, *, subject: str = "localhost", days: int = 2, e
     key.chmod(0o600)
 
 
-def sign(chain: Path, key: Path, authority: Path, authority_key: Path, *, subject: str) -> None:
+def sign(chain: Path, key: Path, authority: Path, authority_key: Path, *, subject: str, names: str = "") -> None:
     """Write a certificate that another one signed, and its key."""
     request = ["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
     made = subprocess.run([*request, "-subj", f"/CN={subject}", "-keyout", str(key)], check=True, capture_output=True)
     signing = ["openssl", "x509", "-req", "-days", "1", "-out", str(chain), "-CA", str(authority)]
     signing += ["-CAkey", str(authority_key), "-CAcreateserial"]
-    subprocess.run(signing, input=made.stdout, check=True, capture_output=True)
+    extensions = chain.with_suffix(".extensions")
+    extensions.write_text(f"subjectAltName={names}\n" if names else "")
+    subprocess.run([*signing, "-extfile", str(extensions)], input=made.stdout, check=True, capture_output=True)
     key.chmod(0o600)

@@ -13,13 +13,16 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor.rules import (
     names,
     networks,
     ports,
+    services,
 )
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Facts, Rule
 from ansible_collections.sse.platform.plugins.module_utils.model.connections import containers_of, networks_of
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 
 RULES: tuple[Rule, ...] = tuple(
-    rule for each in (engine, kernel, networks, firewall, containers, names, connections, ports) for rule in each.RULES
+    rule
+    for each in (engine, kernel, networks, firewall, containers, names, connections, ports, services)
+    for rule in each.RULES
 )
 
 

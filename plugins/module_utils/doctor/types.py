@@ -8,6 +8,7 @@ from typing import NamedTuple, TypedDict
 
 from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Info
 from ansible_collections.sse.platform.plugins.module_utils.host.iptables_rules import Rules
+from ansible_collections.sse.platform.plugins.module_utils.host.served_certificate import ServedCertificate
 from ansible_collections.sse.platform.plugins.module_utils.model import types as model
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks.published_ports import Publication
@@ -150,6 +151,14 @@ class RefusedUpstream(NamedTuple):
     error: str
 
 
+class Told(NamedTuple):
+    """One problem that a service says it has."""
+
+    container: str
+    problem: str
+    url: str
+
+
 class Facts(Options):
     """Everything that the rules judge. Times are in seconds since the epoch."""
 
@@ -174,6 +183,8 @@ class Facts(Options):
     ports: list[TriedPort]
     clocks: list[Clock]
     refused_upstreams: list[RefusedUpstream]
+    certificates: list[ServedCertificate]
+    told: list[Told]
 
 
 Rule = Callable[[Facts], Iterator[Finding]]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.sse.platform.plugins.module_utils.model import spec
 from ansible_collections.sse.platform.plugins.module_utils.model.types import Check
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks import (
+    certificate,
     connections,
     containers,
     datasources,
@@ -21,6 +22,7 @@ from ansible_collections.sse.platform.plugins.module_utils.verify.checks import 
     scraped,
     series,
     stack_firewall,
+    told,
     unix_socket,
 )
 
@@ -38,7 +40,8 @@ EVERYWHERE = tuple(
     )
 )
 DECLARED: dict[str, Kind] = {
-    room.KIND.name: room.KIND for room in (deliveries, unix_socket, http_answer, scraped, datasources, series)
+    room.KIND.name: room.KIND
+    for room in (deliveries, unix_socket, http_answer, scraped, datasources, series, certificate, told)
 }
 CHECKS = spec.list_of(spec.dictionary)
 

@@ -9,13 +9,14 @@ from collections import Counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from ansible_collections.sse.platform.plugins.module_utils.host import namespace, state_modes, tcp
+from ansible_collections.sse.platform.plugins.module_utils.host import namespace, served_certificate, state_modes, tcp
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from ansible_collections.sse.platform.plugins.module_utils.host.served_certificate import ServedCertificate
     from ansible_collections.sse.platform.plugins.module_utils.model.connections import Edge
 
 Answer: TypeAlias = "list[str] | OSError | None"  # the addresses of a name, or why it has none
@@ -217,12 +218,13 @@ def metrics(cells: list[Cell], when: dt.datetime) -> str:
     return "\n".join(lines) + "\n"
 
 
-def keep(state_directory: Path, cells: list[Cell], *, enforced: bool) -> None:
-    """Write ``matrix/matrix.json`` and ``matrix/reach.prom``, which the node exporter reads."""
+def keep(state_directory: Path, cells: list[Cell], certificates: list[ServedCertificate], *, enforced: bool) -> None:
+    """Write ``matrix/matrix.json``, and ``matrix/*.prom``, which the node exporter reads."""
     now = dt.datetime.now(dt.timezone.utc)
     files = {
         "matrix.json": json.dumps(record(cells, enforced=enforced, when=now), indent=1) + "\n",
         "reach.prom": metrics(cells, now),
+        "certificates.prom": served_certificate.metrics(certificates),
     }
     state_modes.make(state_directory / state_modes.MATRIX)
     write_directory(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ansible_collections.sse.platform.plugins.module_utils.engine.answers import addresses, all_networks
 from ansible_collections.sse.platform.plugins.module_utils.host import listeners
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint
+from ansible_collections.sse.platform.plugins.module_utils.host.served_certificate import ServedCertificate
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, segments
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, IPV6, is_loopback
 from ansible_collections.sse.platform.plugins.module_utils.model.release import FORMAT
@@ -96,6 +97,7 @@ class Running:
         }
         self.subjects = [one for one in self.found.values() if one.runs]
         self.places = {one.name: one.place for one in self.subjects}
+        self.certificates: list[ServedCertificate] = []  # that only a run changes
         self.cells: list[Cell] = []  # of the matrix, as they are measured
 
     def _spec(self, release: Release, observed: Observed) -> Spec:

@@ -46,7 +46,8 @@ def verify_stack(state_directory: str, releases: Sequence[Release], patience: fl
     """
     verifier = Verifier(Engine(), state_directory, releases)
     verifier.run(patience)
-    matrix.keep(Path(state_directory), verifier.cells, enforced=verifier.running.enforced)
+    running = verifier.running
+    matrix.keep(Path(state_directory), verifier.cells, running.certificates, enforced=running.enforced)
     verifier.finish()
     return verifier
 

@@ -16,6 +16,7 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor.types import (
     TriedPort,
 )
 from ansible_collections.sse.platform.plugins.module_utils.host import iptables_rules
+from ansible_collections.sse.platform.plugins.module_utils.host.served_certificate import ServedCertificate
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, report
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks.published_ports import Publication
 
@@ -107,6 +108,7 @@ KAFKA = container("sse-kafka", "10.99.0.12", (("0.0.0.0", 9092), ("127.0.0.1", 9
 
 SPEC: Changes = {"reaches_host": [], "networks": {}, "aliases": ["kafka", "broker"]}
 CONNECTION = TriedConnection("sse-app-1", "sse-kafka", "kafka", 9092, ["10.99.0.12"], "", "")
+CERTIFICATE = ServedCertificate("sse-nginx", 443, 0.0, 4e9, "")
 PORT = TriedPort("sse-nginx", Publication("127.0.0.1", 8080, 80), "")
 DISK = Disk("/", 20 * GIB, 9 * GIB, 1000, 900)
 FIREWALL = FirewallState("SSE-sse", in_place=True, script="/var/lib/sse-platform/firewall/restore")
@@ -171,6 +173,8 @@ HEALTHY: Changes = {
     "ports": [PORT],
     "clocks": [Clock("sse-app-1", 8000, 0.4)],
     "refused_upstreams": [],
+    "certificates": [CERTIFICATE],
+    "told": [],
 }
 
 WHOLE = {"labels", "endpoints", "networks", "daemon_json", "hosts"}

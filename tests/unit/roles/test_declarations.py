@@ -26,8 +26,8 @@ from sse_app.service import Service
 DECLARING = ["acme", "app", "dashboard", "exporters", "grafana", "kafka", "nginx", "prometheus", "redis"]
 ROLES = [*DECLARING, "exposure", "services", "verify"]
 LOOPBACK = "127.0.0.1"
-# A metric of the service's in PromQL, and its matchers; sse_reach_ is what ./sse verify measures.
-OURS = re.compile(r"\b(sse_(?!reach_|backup_)\w+)(?:\{([^}]*)\})?")
+# A metric of the service's in PromQL, and its matchers; those of other programs have other beginnings.
+OURS = re.compile(r"\b(sse_(?!reach_|backup_|certificate_|acme_)\w+)(?:\{([^}]*)\})?")
 MATCHER = re.compile(r'(\w+)[!=]=?~?"([^"]*)"')
 
 

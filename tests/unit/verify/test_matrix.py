@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.host import namespace, tcp
+from ansible_collections.sse.platform.plugins.module_utils.host.served_certificate import ServedCertificate
 from ansible_collections.sse.platform.plugins.module_utils.host.tcp import Attempt
 from ansible_collections.sse.platform.plugins.module_utils.model.connections import Edge
 from ansible_collections.sse.platform.plugins.module_utils.verify import matrix
@@ -127,7 +128,15 @@ def test_the_grid_has_a_row_for_each_source_and_a_column_for_each_port() -> None
 
 def test_what_is_kept_is_json_for_programs_and_text_for_prometheus(tmp_path: Path) -> None:
     cells = [Cell(NEEDED, "reached", "10.99.2.11", seconds=0.00125), Cell(NOT_NEEDED, "leak", got="x", unresolved=True)]
-    matrix.keep(tmp_path, cells, enforced=True)
+    certificates = [
+        ServedCertificate("it-nginx", 443, 1.0, 90001.0, ""),
+        ServedCertificate("x", 1, 0.0, 0.0, "refused"),
+    ]
+    matrix.keep(tmp_path, cells, certificates, enforced=True)
+    assert (tmp_path / "matrix/certificates.prom").read_text().splitlines() == [
+        'sse_certificate_ends_timestamp_seconds{container="it-nginx"} 90001',
+        'sse_certificate_lifetime_seconds{container="it-nginx"} 90000',
+    ]
     kept = json.loads((tmp_path / "matrix" / "matrix.json").read_text())
     assert kept["counts"] == {"reached": 1, "leak": 1}
     assert kept["edges"][0] == {

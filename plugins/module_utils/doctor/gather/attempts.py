@@ -9,16 +9,17 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.doctor import types
 from ansible_collections.sse.platform.plugins.module_utils.doctor.gather import namespaces
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
-from ansible_collections.sse.platform.plugins.module_utils.host import probe, procfs
+from ansible_collections.sse.platform.plugins.module_utils.host import probe, procfs, served_certificate
+from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint
 from ansible_collections.sse.platform.plugins.module_utils.model import connections
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, WILDCARDS
 from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
-from ansible_collections.sse.platform.plugins.module_utils.verify.checks import published_ports
+from ansible_collections.sse.platform.plugins.module_utils.verify.checks import certificate, published_ports, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,13 +46,53 @@ def try_all(facts: types.Facts) -> None:
         ours = [one for one in running.values() if one["ours"]]
         clocks = pool.map(partial(read_clock, http_ports(facts["releases"])), ours)
         upstreams = pool.map(refused_upstreams, running.values())
+        certificates = pool.map(look_at_certificate, checked(facts, certificate.KIND.name))
+        sayings = pool.map(ask_service, checked(facts, told.KIND.name))
     mark_ended(facts["containers"])
     still = {one["name"] for one in facts["containers"] if one["running"]}
     facts["connections"] = [one for one in tried if one.source in still]
     facts["ports"] = [one for one in ports if one.container in still]
     facts["clocks"] = [one for one in clocks if one and one.container in still]
     facts["refused_upstreams"] = [one for found in upstreams for one in found if one.container in still]
+    facts["certificates"] = [one for one in certificates if one.container in still]
+    facts["told"] = [one for found in sayings for one in found if one.container in still]
     namespaces.look_at_rules(facts["containers"], facts["connections"])
+
+
+class Asked(NamedTuple):
+    """What a check of a release asks of one running container."""
+
+    container: str
+    address: str
+    parameters: dict[str, Any]
+
+
+def checked(facts: types.Facts, kind: str) -> list[Asked]:
+    """Return the running containers that the releases have a check of this kind for."""
+    running = {one["name"]: one for one in facts["containers"] if one["running"]}
+    found: list[Asked] = []
+    for release in facts["releases"]:
+        full = {spec["container"]: name for name, spec in release["containers"].items()}
+        for check in release.get("checks", []):
+            for short in check["containers"] if check["kind"] == kind else ():
+                one = running.get(full.get(short, ""))
+                address = (
+                    next((each["address"] for each in one["networks"].values() if each["address"]), "") if one else ""
+                )
+                if one and address:
+                    found.append(Asked(one["name"], address, check["parameters"]))
+    return found
+
+
+def look_at_certificate(asked: Asked) -> served_certificate.ServedCertificate:
+    """Make a handshake with a container."""
+    return served_certificate.look(asked.container, asked.address, asked.parameters["port"])
+
+
+def ask_service(asked: Asked) -> list[types.Told]:
+    """Ask a service what problems it has."""
+    endpoint, path = Endpoint(asked.container, asked.address, asked.parameters["port"]), asked.parameters["path"]
+    return [types.Told(asked.container, one, f"{endpoint.url}{path}") for one in told.ask(endpoint, path)]
 
 
 def mark_ended(containers: list[types.Container]) -> None:

@@ -66,6 +66,8 @@ def observe(options: Options) -> Facts:
         "ports": [],
         "clocks": [],
         "refused_upstreams": [],
+        "certificates": [],
+        "told": [],
     }
     if host["engine"]:
         for __ in range(2):  # again where they disagree: a container may have come or gone between the two questions
