@@ -36,10 +36,17 @@ STEPS = ("backup", "drill", "restore")
 _aiokafka: Any = importlib.import_module("aiokafka")  # without types
 
 
-async def fill(port: int, size: int) -> int:
+async def fill(stack: Stack, size: int) -> int:
     """Write events of so many bytes in all to Kafka; return how many."""
     producer = _aiokafka.AIOKafkaProducer(
-        bootstrap_servers=f"127.0.0.1:{port}", acks="all", max_batch_size=1 << 18, linger_ms=20
+        bootstrap_servers=f"127.0.0.1:{stack.kafka_ports[0]}",
+        security_protocol="SASL_PLAINTEXT",
+        sasl_mechanism="SCRAM-SHA-512",
+        sasl_plain_username="admin",
+        sasl_plain_password=(stack.state / "secrets/kafka_admin_password").read_text(),
+        acks="all",
+        max_batch_size=1 << 18,
+        linger_ms=20,
     )
     await producer.start()
     try:
@@ -83,7 +90,7 @@ def measure(sizes: list[float], rounds: int) -> dict[str, Any]:
             stack.up()
             held = 0
             for size in sizes:
-                asyncio.run(fill(stack.kafka_ports[0], int(size * GB) - held))
+                asyncio.run(fill(stack, int(size * GB) - held))
                 held = int(size * GB)
                 found[str(size)] = at_size(stack, restored, Path(directory), size, rounds)
         finally:

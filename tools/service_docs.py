@@ -17,7 +17,8 @@ MEANINGS: dict[str, dict[str, str]] = {
     "service": {
         "containers": "its containers, by short name; the keys are in the next table",
         "secrets": "its secrets, by name: `{kind: password, bytes: 32}`, `{kind: certificate, key: NAME}`, "
-        "`{kind: uuid-base64}` or `{kind: given}`; `readers` lists other services that may read one",
+        "`{kind: uuid-base64}` or `{kind: given}`; `readers` lists other services that may read one; "
+        "`overlap: true` says that they accept several, one a line; `kept` says why it cannot be rotated",
         "secret_files": "files on the controller that hold secrets of the kind `given`: name of the secret -> path",
         "routes": "what NGINX passes on to it",
         "metrics": "what Prometheus scrapes: `job`, `targets`, `path`, and `alerts` as rules of Prometheus",
@@ -105,6 +106,9 @@ MEANINGS: dict[str, dict[str, str]] = {
         "signal": "the signal for its first process",
         "says": "what it writes to its log when the new files count",
         "old_processes": "processes that only serve connections from before: `title`, and how many `generations`",
+        "program": "instead of `check` and `says`: a Python program that makes the files count",
+        "takes": "the directories whose files this program makes count; other files need a new container",
+        "at_start": "whether the program also runs when the container has started",
     },
 }
 FIELDS: dict[str, dict[str, Any]] = {

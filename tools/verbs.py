@@ -136,6 +136,26 @@ VERBS: dict[str, Verb] = {
         more="It becomes a new release, so a rollback can be rolled back. Nothing is downloaded. Secrets keep their\n"
         "values, and data stay as they are: a release that cannot read them is refused.",
     ),
+    "rotate": Verb(
+        group="work",
+        purpose="Give a secret a new value while everything runs: the new one works then, and the old one does not.",
+        examples=(
+            ("rotate grafana_admin_password", "change the password of Grafana's administrator"),
+            (
+                "rotate app_ticket_key --keep-old",
+                "what the old key signed stays valid until the next one",
+            ),
+        ),
+        arguments=(Argument("NAME", "the secret; its file in the directory secrets/ has this name", "asked_secret"),),
+        options=(
+            Option("--keep-old", "for keys that sign: the old one stays valid until the next", "asked_keep_old"),
+            WHY,
+            WAIT,
+        ),
+        settings=("stack_name", "stack_state_directory"),
+        more="No stream ends. A name that is unknown is refused, with the list of those that there are. Secrets\n"
+        "that you gave in files are changed in these files, and `./sse up` hands them to what runs.",
+    ),
     "pause": Verb(
         group="deploy",
         purpose="Pause publishing, so that every publish gets 503 and streams go on; or pause a rollout that runs.",

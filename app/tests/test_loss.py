@@ -13,14 +13,14 @@ from contextlib import ExitStack, contextmanager
 import broker
 import pytest
 import redis_server
-from broker import BROKERS, CONTAINER
+from broker import CONTAINER, SETTINGS
 from redis_server import RedisServer
 from sse_harness import Answer, Replicas, Stream, eventually
 
 pytestmark = [pytest.mark.kafka, broker.killable]
 BACK_SECONDS = 60  # a broker that was killed first checks its log
 FAULTS = [("pause", "unpause"), ("kill", "start"), ("stop", "start")]
-QUICK = {"kafka_brokers": BROKERS, "heartbeat_seconds": 1, "publish_deadline_seconds": 2}
+QUICK = {**SETTINGS, "heartbeat_seconds": 1, "publish_deadline_seconds": 2}
 
 
 @contextmanager

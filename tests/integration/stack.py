@@ -140,6 +140,10 @@ class Stack:
             "grafana_port": first_port + 6,
             "dashboard_port": first_port + 7,
             "stack_secrets": {"redis_password": CANARY},
+            "kafka_users": {
+                "writer": {"create": ["own.*"], "write": ["own.*"]},
+                "reader": {"read": ["sse-events"], "groups": ["reports.*"]},
+            },
             **variables,
         }
         self.state = Path(f"/var/lib/{name}-platform")

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import uuid
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -17,15 +18,21 @@ from ansible_collections.sse.platform.tests.integration.stack import ROOT, Stack
 async def test_a_client_on_the_host_produces_and_consumes_through_each_published_port(
     stack: Stack, listener: int
 ) -> None:
-    servers = f"127.0.0.1:{stack.kafka_ports[listener]}"
+    admin_of_kafka: dict[str, Any] = {
+        "bootstrap_servers": f"127.0.0.1:{stack.kafka_ports[listener]}",
+        "security_protocol": "SASL_PLAINTEXT",
+        "sasl_mechanism": "SCRAM-SHA-512",
+        "sasl_plain_username": "admin",
+        "sasl_plain_password": (stack.state / "secrets/kafka_admin_password").read_text(),
+    }
     topic = f"it-{uuid.uuid4().hex[:8]}"
-    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    admin = AIOKafkaAdminClient(**admin_of_kafka)
     await admin.start()
     try:
         await admin.create_topics([NewTopic(topic, 1, 1)])
-        async with AIOKafkaProducer(bootstrap_servers=servers, acks="all") as producer:
+        async with AIOKafkaProducer(**admin_of_kafka, acks="all") as producer:
             sent = await producer.send_and_wait(topic, b"hello", partition=0)
-        consumer = AIOKafkaConsumer(bootstrap_servers=servers, group_id=None)
+        consumer = AIOKafkaConsumer(**admin_of_kafka, group_id=None)
         async with consumer:
             consumer.assign([TopicPartition(topic, 0)])
             consumer.seek(TopicPartition(topic, 0), sent.offset)
@@ -46,6 +53,8 @@ def test_the_service_keeps_its_promise_on_this_broker_and_this_redis(stack: Stac
         env={
             **os.environ,
             "KAFKA_BROKERS": f"127.0.0.1:{stack.kafka_ports[0]}",
+            "KAFKA_USER": "admin",
+            "KAFKA_PASSWORD_FILE": str(stack.state / "secrets/kafka_admin_password"),
             "KAFKA_CONTAINER": f"{stack.name}-kafka",
             "REDIS_IMAGE": stack.container("redis-master").attrs["Image"],
         },

@@ -25,6 +25,7 @@ AS_SHOWN = {
 # What a run here would need, and the test that executes the verb. The path is checked.
 ELSEWHERE = {
     "test": ("it runs this test", ".ci/run"),
+    "rotate": ("streams, to see that they live on", "tests/integration/test_inner_doors.py"),
     "rollback": ("two releases", "tests/integration/test_releases.py"),
     "lab": ("an engine of its own", "tests/integration/test_lab.py"),
     "backup": ("a passphrase and a second stack", "tests/integration/test_backup.py"),

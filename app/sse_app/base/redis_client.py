@@ -16,10 +16,11 @@ class _Password(CredentialProvider):
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    def get_credentials(self) -> tuple[str]:
-        return (self._settings.redis_password(),)
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        password = self._settings.redis_password()
+        return (self._settings.redis_user, password) if self._settings.redis_user else (password,)
 
-    async def get_credentials_async(self) -> tuple[str]:
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
         return self.get_credentials()
 
 

@@ -15,7 +15,10 @@ from sse_app.base import channels
 from sse_app.base.channels import Filter
 from sse_app.base.client_address import Network, networks
 
-UNPREFIXED = ("kafka_brokers", "redis_host", "redis_port", "redis_password_file")
+UNPREFIXED = (
+    *("kafka_brokers", "kafka_user", "kafka_password_file"),
+    *("redis_host", "redis_port", "redis_user", "redis_password_file"),
+)
 
 
 def _list_of(pattern: str, expected: str) -> AfterValidator:
@@ -71,6 +74,8 @@ class Settings(BaseModel):
     max_streams_per_address: int = Field(0, ge=0, le=1_000_000, description="0: no limit")
 
     kafka_brokers: Brokers = Field("", description="host:port,...; empty: the embedded log of this process")
+    kafka_user: str = Field("", description="for SCRAM-SHA-512; empty: Kafka asks nobody who they are")
+    kafka_password_file: str = ""
     topic: Name = "sse-events"
     topic_replication: int = Field(1, ge=1, le=10)
     retention_seconds: int = Field(86_400, ge=60, le=10 * 365 * 86_400)
@@ -80,6 +85,7 @@ class Settings(BaseModel):
 
     redis_host: str = ""
     redis_port: int = Field(6379, ge=1, le=65535)
+    redis_user: str = Field("", description="empty: the user that Redis calls default")
     redis_password_file: str = ""
     history_events: int = Field(100, ge=1, le=10_000, description="that Redis keeps of each channel")
     sequence_events: int = Field(100_000, ge=1, le=10_000_000, description="that Redis keeps for resumes")
@@ -129,8 +135,11 @@ class Settings(BaseModel):
             )
         if self.publish_rate and self.publish_burst < self.max_batch_events:
             raise ValueError(f"SSE_PUBLISH_BURST={self.publish_burst}: expected at least SSE_MAX_BATCH_EVENTS")
-        if self.redis_password_file and not os.access(self.redis_password_file, os.R_OK):
-            raise ValueError(f"REDIS_PASSWORD_FILE={self.redis_password_file!r}: expected a readable file")
+        for name, path in (("REDIS", self.redis_password_file), ("KAFKA", self.kafka_password_file)):
+            if path and not os.access(path, os.R_OK):
+                raise ValueError(f"{name}_PASSWORD_FILE={path!r}: expected a readable file")
+        if bool(self.kafka_user) != bool(self.kafka_password_file):
+            raise ValueError("KAFKA_USER and KAFKA_PASSWORD_FILE go together: expected both of them or none")
         if self.ring_bytes < 8 * self.max_body_bytes:
             raise ValueError(f"SSE_RING_BYTES={self.ring_bytes}: expected at least 8 x SSE_MAX_BODY_BYTES")
         if self.retention_seconds < 2 * self.heartbeat_seconds:
@@ -161,6 +170,10 @@ class Settings(BaseModel):
     def redis_password(self) -> str:
         """The password, read anew each time so that it can change without a restart; empty where none is set."""
         return Path(self.redis_password_file).read_text().strip() if self.redis_password_file else ""
+
+    def kafka_password(self) -> str:
+        """The password, read anew each time like that of Redis."""
+        return Path(self.kafka_password_file).read_text().strip() if self.kafka_password_file else ""
 
 
 def variable(field: str) -> str:

@@ -37,6 +37,7 @@ _IDLE_MILLISECONDS = 1000  # after this silence the broker is asked whether it i
 _BATCH_OVERHEAD = 320  # bytes, generously: framing, key, header names, digest and traceparent of a record
 _SEGMENT_BYTES = 2**30  # of one file of the log, which Kafka removes as a whole
 _SEGMENT_BYTES_LEAST = 2**20
+_PASSWORD_SECONDS = 1.0  # how soon a new password counts for connections that the producer makes later
 _TOPIC_EXISTS = 36  # an error code of the protocol
 
 
@@ -55,6 +56,8 @@ class KafkaLog:
         self._partition: Any = _aiokafka.TopicPartition(settings.topic, 0)
         self._max_batch = settings.max_body_bytes + settings.max_batch_events * (_BATCH_OVERHEAD + 200) + 1024
         self._producer: Any = None
+        self._password = ""  # by which the producer signs in
+        self._password_read = 0.0
         self._producer_lock = asyncio.Lock()
         self._reader: Any = None
         self._reader_lock = asyncio.Lock()
@@ -230,9 +233,15 @@ class KafkaLog:
 
     async def _producer_ready(self) -> Any:
         async with self._producer_lock:
+            if self._producer is not None and self._password_changed():
+                # The broker closes idle connections, and the producer would come back with the password that it has.
+                self._dispose(self._producer.stop)  # sends what it holds
+                self._producer = None
             if self._producer is None:
+                options = self._client_options()
+                self._password = str(options.get("sasl_plain_password", ""))
                 producer = _aiokafka.AIOKafkaProducer(
-                    **self._client_options(),
+                    **options,
                     acks="all",
                     enable_idempotence=False,
                     max_batch_size=self._max_batch,
@@ -246,6 +255,15 @@ class KafkaLog:
                     raise
                 self._producer = producer
             return self._producer
+
+    def _password_changed(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        if not self._settings.kafka_user or now < self._password_read + _PASSWORD_SECONDS:
+            return False
+        self._password_read = now
+        with suppress(OSError):  # it is being replaced: the next look sees the new one
+            return self._settings.kafka_password() != self._password
+        return False
 
     def _discard(self, producer: Any) -> None:
         """Drop a producer and the records that it holds: stop() alone would first send them.
@@ -278,10 +296,18 @@ class KafkaLog:
     def _client_options(self) -> dict[str, str | int]:
         # Below the publish deadline, so that a batch expires before its publisher gets the outcome "unknown".
         request = int(min(self._settings.publish_deadline_seconds * 0.8, _ANSWER_SECONDS) * 1000)
-        return {
+        options: dict[str, str | int] = {
             "bootstrap_servers": self._settings.kafka_brokers,
             "client_id": self._settings.replica,
             "request_timeout_ms": request,
+        }
+        if not self._settings.kafka_user:
+            return options
+        return options | {
+            "security_protocol": "SASL_PLAINTEXT",
+            "sasl_mechanism": "SCRAM-SHA-512",
+            "sasl_plain_username": self._settings.kafka_user,
+            "sasl_plain_password": self._settings.kafka_password(),
         }
 
     def _dispose(self, stop: Any) -> None:

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.structs import TopicPartition
-from broker import BROKERS, administer
+from broker import CLIENT, SETTINGS, administer
 from sse_harness import Replicas, Stream, eventually
 
 from sse_app.fanout.feed import marker
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.kafka, broker.needed]
 
 
 def test_what_one_replica_accepts_every_replica_delivers_under_the_same_id(topic: str, channel: str) -> None:
-    with Replicas(2, kafka_brokers=BROKERS, topic=topic) as replicas:
+    with Replicas(2, **SETTINGS, topic=topic) as replicas:
         streams = [replicas.stream(channel, index=index) for index in (0, 1)]
         assert all(stream.block().id for stream in streams)  # of the marker that keeps the log from being empty
         ids = [replicas.publish({"channel": channel, "data": n}, index=n % 2)[0] for n in range(20)]
@@ -36,14 +36,14 @@ def test_what_one_replica_accepts_every_replica_delivers_under_the_same_id(topic
         assert again[0] == again[1] == again[2]
         with replicas.stream(channel, ids[5], index=1) as resumed:
             assert [block.id for block in resumed.events(115)] == [*ids[6:], *again[0]["ids"]]
-    with Replicas(kafka_brokers=BROKERS, topic=topic, ring_events=10) as later:  # a new process, and a cold resume
+    with Replicas(**SETTINGS, topic=topic, ring_events=10) as later:  # a new process, and a cold resume
         with later.stream(channel, ids[5]) as resumed:
             assert [block.id for block in resumed.events(115)] == [*ids[6:], *again[0]["ids"]]
         assert later.service.metrics.resumes == {"log": 1}
 
 
 def test_a_traceparent_given_to_one_replica_reaches_who_asks_at_another(topic: str, channel: str) -> None:
-    with Replicas(2, kafka_brokers=BROKERS, topic=topic) as replicas:
+    with Replicas(2, **SETTINGS, topic=topic) as replicas:
         with replicas.stream(channel, index=1, trace="1") as traced, replicas.stream(channel, index=1) as plain:
             assert traced.block().id == plain.block().id
             [id_] = replicas.post({"channel": channel, "data": 1}, traceparent=TRACE).json["ids"]
@@ -62,9 +62,9 @@ def test_the_topic_has_what_durability_needs_and_the_settings_say(topic: str) ->
         described.extend(await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)]))
         described.extend(await admin.describe_topics([topic]))
 
-    with Replicas(kafka_brokers=BROKERS, topic=topic, flush_messages=7):
+    with Replicas(**SETTINGS, topic=topic, flush_messages=7):
         pass
-    with Replicas(kafka_brokers=BROKERS, topic=topic, retention_seconds=7200):  # settings that changed since
+    with Replicas(**SETTINGS, topic=topic, retention_seconds=7200):  # settings that changed since
         administer(describe)
     values = {entry[0]: entry[1] for entry in described[0].resources[0][4]}
     assert values["retention.ms"] == "7200000"
@@ -75,13 +75,13 @@ def test_the_topic_has_what_durability_needs_and_the_settings_say(topic: str) ->
 
 def test_a_topic_with_several_partitions_is_refused(topic: str) -> None:
     administer(lambda admin: admin.create_topics([NewTopic(topic, 3, 1)]))
-    with Replicas(kafka_brokers=BROKERS, topic=topic, wait=False) as replicas:
+    with Replicas(**SETTINGS, topic=topic, wait=False) as replicas:
         eventually(lambda: "has 3 partitions" in replicas.get("/health/ready").json["checks"]["kafka"])
         assert not replicas.service.hub.open
 
 
 def test_a_recreated_topic_is_told_as_a_gap_and_read_from_its_beginning(topic: str, channel: str) -> None:
-    with Replicas(kafka_brokers=BROKERS, topic=topic) as replicas, replicas.stream(channel) as stream:
+    with Replicas(**SETTINGS, topic=topic) as replicas, replicas.stream(channel) as stream:
         ids = replicas.publish(*({"channel": channel, "data": n} for n in range(5)))
         assert len(stream.events(5)) == 5
         administer(lambda admin: admin.delete_topics([topic]))
@@ -94,7 +94,7 @@ def test_a_recreated_topic_is_told_as_a_gap_and_read_from_its_beginning(topic: s
 
 
 def test_a_trimmed_log_gives_expired_for_what_is_gone_and_resumes_what_is_in_memory(topic: str, channel: str) -> None:
-    with Replicas(kafka_brokers=BROKERS, topic=topic, ring_events=10) as replicas:
+    with Replicas(**SETTINGS, topic=topic, ring_events=10) as replicas:
         ids = [replicas.publish({"channel": channel, "data": n})[0] for n in range(30)]
         partition = TopicPartition(topic, 0)
         administer(lambda admin: admin.delete_records({partition: RecordsToDelete(before_offset=20)}))
@@ -106,7 +106,7 @@ def test_a_trimmed_log_gives_expired_for_what_is_gone_and_resumes_what_is_in_mem
 
 def test_a_record_of_another_producer_is_an_event_if_it_can_be_one(topic: str, channel: str) -> None:
     async def produce() -> None:
-        async with AIOKafkaProducer(bootstrap_servers=BROKERS) as producer:
+        async with AIOKafkaProducer(**CLIENT) as producer:
             for key, value, headers in [
                 (b"no channel!", b"x", []),
                 (channel.encode(), b"\xff", []),
@@ -118,7 +118,7 @@ def test_a_record_of_another_producer_is_an_event_if_it_can_be_one(topic: str, c
             ]:
                 await producer.send_and_wait(topic, value, key, partition=0, headers=headers)
 
-    with Replicas(kafka_brokers=BROKERS, topic=topic) as replicas, replicas.stream(channel, trace="1") as stream:
+    with Replicas(**SETTINGS, topic=topic) as replicas, replicas.stream(channel, trace="1") as stream:
         asyncio.run(produce())
         empty, null, traced, block = stream.events(4)
         assert (empty.data, null.event, null.data) == ("", "message", "null")
@@ -129,7 +129,7 @@ def test_a_record_of_another_producer_is_an_event_if_it_can_be_one(topic: str, c
 
 
 def test_nothing_is_lost_or_doubled_while_readers_reconnect_under_publishing(topic: str, channel: str) -> None:
-    with Replicas(3, kafka_brokers=BROKERS, topic=topic, ring_events=50) as replicas:
+    with Replicas(3, **SETTINGS, topic=topic, ring_events=50) as replicas:
         published: list[str] = []
 
         def publish() -> None:
@@ -159,7 +159,7 @@ def test_nothing_is_lost_or_doubled_while_readers_reconnect_under_publishing(top
 
 def test_a_reconnect_of_the_client_library_is_noticed(topic: str) -> None:
     """Fails when aiokafka no longer has the connections that kafka.py looks at, or the sender that it cancels."""
-    with Replicas(kafka_brokers=BROKERS, topic=topic) as replicas:
+    with Replicas(**SETTINGS, topic=topic) as replicas:
         log = replicas.service.log
 
         async def run() -> list[bool]:

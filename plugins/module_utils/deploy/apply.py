@@ -228,6 +228,7 @@ class Applier:
                 self.repair(action)
                 self.engine.start(action.id)
                 self.wait_until_healthy(action.id, name, patient=False)
+                self.reloader.run_program(action.id, name, {}, started=True)
             case "restart":
                 self.restart(action)
             case "remove":  # its data stays
@@ -260,6 +261,7 @@ class Applier:
         try:
             self.engine.start(made)
             self.wait_until_healthy(made, name, patient=False)
+            self.reloader.run_program(made, name, {}, started=True)
         except (ApplyError, EngineError):
             if name in self.stops:
                 self.engine.stop(made, 0)  # those that stopped for it run again
@@ -267,9 +269,12 @@ class Applier:
 
     def mend(self, action: Action) -> None:
         """Repair a container in place. One that was unhealthy and stays so is restarted."""
+        before = self.reloader.taken(action.id, action.container)
         self.repair(action)
         try:
             self.wait_until_healthy(action.id, action.container, patient=False)
+            if any(one.kind == "write" for one in action.repairs):
+                self.reloader.run_program(action.id, action.container, before)
         except ApplyError:
             if "is unhealthy" not in action.reasons:
                 raise
@@ -284,6 +289,7 @@ class Applier:
             self.repair(action)
             self.engine.start(action.id)
             self.wait_until_healthy(action.id, name, patient=False)
+            self.reloader.run_program(action.id, name, {}, started=True)
         if spec["rolling"]:
             self.pace.verify(name)
 
@@ -310,6 +316,7 @@ class Applier:
         spec = self.containers[name]
         # After a reload, what the old one has mounted may be the very directory that the new one gets.
         put_back = self.files.kept(self.files.directories(name, spec, self.files.version(name, spec)).values())
+        before = self.reloader.taken(action.id, name)
         try:
             made = self.make(name, f"{name}-next")
         except EngineError:
@@ -319,6 +326,7 @@ class Applier:
             with held(name, spec):
                 self.farewell(spec)
                 self.exchange(action, made)
+                self.reloader.run_program(made, name, before, started=True)
             self.judge(name, spec)
         except (ApplyError, EngineError) as error:
             with contextlib.suppress(EngineError):

@@ -12,8 +12,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ansible_collections.sse.platform.plugins.module_utils.deploy import program
 from ansible_collections.sse.platform.plugins.module_utils.deploy.cause import cause
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.program import taken
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.host import processes
 
@@ -50,6 +52,27 @@ class Reloader:
         self.files = files
         self.containers = containers
         self.labels = dict(labels)
+        self.told: list[str] = []  # what the programs of roles have verified
+
+    def taken(self, container: str, name: str) -> dict[str, str]:
+        """Return the files of a container that a program makes count; empty where its service declares none."""
+        takes = (self.containers[name].get("reload") or {}).get("takes", [])
+        return taken(self.engine.inspect(container), takes) if takes else {}
+
+    def run_program(self, container: str, name: str, before: Mapping[str, str], *, started: bool = False) -> None:
+        """Have the program of a service make the files count that its container has now, where it declares one.
+
+        :param before: the files that it had
+        :param started: whether the container has just started
+        :raises ApplyError: they do not count
+        """
+        reload = self.containers[name].get("reload")
+        if not reload or not reload.get("program") or (started and not before and not reload.get("at_start", True)):
+            return
+        pid = self.engine.inspect(container)["State"]["Pid"]
+        told = program.run(name, pid, reload.get("program", ""), self.taken(container, name), before)
+        if told:
+            self.told.append(f"{name}: {told}")
 
     def check(self, name: str) -> None:
         """Have the program of a container's new image check the new files, if its service declares how.
@@ -58,7 +81,7 @@ class Reloader:
         """
         spec = self.containers[name]
         reload = spec.get("reload")
-        if not reload:
+        if not reload or not reload["check"]:
             return
         trial: Spec = {**spec, "entrypoint": reload["check"], "command": [], "init": False}
         with self.files.trial(name, spec) as mounts:
@@ -83,6 +106,9 @@ class Reloader:
         inspected = self.engine.inspect(container)
         if not inspected["State"]["Running"] or inspected["State"]["Paused"]:
             raise ApplyError(f"{name} does not run, so it can't reload. Run `./sse up`, which starts it.")
+        if reload.get("program"):
+            self.run_program(container, name, {})
+            return
         mounts = {one["Destination"]: (one["Source"], True) for one in inspected["Mounts"] or []}
         read = {target: mount for target, mount in mounts.items() if target not in spec["data"]}
         trial: Spec = {**spec, "entrypoint": reload["check"], "command": [], "init": False}
@@ -109,25 +135,37 @@ class Reloader:
         directories = [one for one in self.files.directories(name, spec, version).values() if not one.live]
         earlier = self.files.loaded.read(name)
         loaded = self.files.loaded
-        before = earlier.get("release", "") if earlier and earlier["id"] == action.id else ""
-        release = self.labels.get("release", before)
+        last = earlier.get("release", "") if earlier and earlier["id"] == action.id else ""
+        release = self.labels.get("release", last)
         told: Loaded = {"id": action.id, "version": version.name, "spec": spec, "release": release, "ended": False}
         loaded.write(name, told)
         put_back = self.files.kept(directories)
+        before = self.taken(action.id, name)
         try:
             for one in directories:
                 self.files.write(one)
-            self.signalled(action.id, name, reload)
+            self.told_to(action.id, name, reload, before)
         except (EngineError, ApplyError) as error:
+            after = self.taken(action.id, name)
             put_back()
-            with contextlib.suppress(EngineError):
-                self.engine.signal(action.id, reload["signal"])  # in case it took them, but too late
+            with contextlib.suppress(EngineError, ApplyError):  # in case it took them, but too late
+                if reload.get("program"):
+                    self.run_program(action.id, name, after)
+                else:
+                    self.engine.signal(action.id, reload["signal"])
             if earlier and earlier["id"] == action.id:
                 loaded.write(name, earlier)
             else:
                 loaded.forget(name)
             raise ApplyError(f"{error}\n{name} runs on with its earlier files.") from error
         loaded.write(name, {**told, "ended": True})
+
+    def told_to(self, container: str, name: str, reload: Reload, before: Mapping[str, str]) -> None:
+        """Have a container read its files by the way that its service declares."""
+        if reload.get("program"):
+            self.run_program(container, name, before)
+        else:
+            self.signalled(container, name, reload)
 
     def signalled(self, container: str, name: str, reload: Reload) -> None:
         """Have a container read its files, and wait until it serves by them.

@@ -62,6 +62,7 @@ class Request:
     canary: Callable[[str, types.Spec], None] | None = (
         None  # watches the first replica of each service that is replaced
     )
+    same_images: bool = False  # keep the images that the releases have, by id
     networks_to_make: set[str] = field(default_factory=set[str])  # that a preview must take as absent
 
 
@@ -75,6 +76,7 @@ class Outcome:
     diff: str
     seconds: dict[str, float] = field(default_factory=dict[str, float])  # by container
     lost: int = 0  # the number of the release that made what runs, where the release store has lost it
+    told: list[str] = field(default_factory=list[str])  # what the programs of services have verified
 
 
 @dataclass(frozen=True)
@@ -243,7 +245,9 @@ class Rollout:
             observed, cleared = self.settled(engine)
         except EngineError:
             engine, observed, cleared = None, [], []
-        release = pin(self.release, engine, self.store, make=False, by_id=bool(self.request.rollback))
+        release = pin(
+            self.release, engine, self.store, make=False, by_id=bool(self.request.rollback) or self.request.same_images
+        )
         made_from = self.made_from(observed)
         release = with_running_images(release, made_from)
         planned = self.compare(engine, release, observed, made_from, cleared)
@@ -267,7 +271,9 @@ class Rollout:
         cleared = leftovers(engine.containers(), self.release["stack"], self.release["project"])
         for action in cleared:
             Applier(engine, self.files, {}).carry_out(action)
-        release = pin(self.release, engine, self.store, make=True, by_id=bool(self.request.rollback))
+        release = pin(
+            self.release, engine, self.store, make=True, by_id=bool(self.request.rollback) or self.request.same_images
+        )
         refuse_missing(release, engine)
         observed = self.files.loaded.seen(engine.containers())
         planned = self.compare(engine, release, observed, self.made_from(observed), cleared)
@@ -310,7 +316,7 @@ class Rollout:
             raise
         finally:
             done = [*cleared, *(action for action in actions if action.container in applier.seconds)]
-            report.outcomes.append(replace(planned, actions=done, seconds=applier.seconds))
+            report.outcomes.append(replace(planned, actions=done, seconds=applier.seconds, told=applier.reloader.told))
         record("applied")
         if is_new or any(action.changes for action in actions):
             self.files.prune(release["containers"])

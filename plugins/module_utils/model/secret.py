@@ -39,9 +39,11 @@ def length(value: Any, path: str) -> int:
 READERS: dict[str, tuple[Callable[[Any, str], Any], Any]] = {
     "kind": (spec.text, ...),
     "readers": (spec.list_of(spec.short_name), []),  # other services that may read it
+    "kept": (spec.text, ""),  # why `./sse rotate` must not change it
 }
 KINDS = {
-    "password": spec.record({**READERS, "bytes": (length, 32)}),  # random, in hexadecimal digits
+    # Random, in hexadecimal digits. With `overlap` its readers accept several, one a line, the newest first.
+    "password": spec.record({**READERS, "bytes": (length, 32), "overlap": (spec.flag, False)}),
     "uuid-base64": spec.record(READERS),  # a random UUID in URL-safe base64, as Kafka wants its cluster id (KIP-78)
     # Self-signed, for these names and addresses beside those of the host; its key is a secret of its own.
     "certificate": spec.record({**READERS, "key": (name, ...), "names": (spec.list_of(spec.text), [])}),
@@ -82,6 +84,10 @@ def parse(service: str, own: str, value: Any, path: str) -> dict[str, Secret]:
     }
     if fields.get("names"):
         secret["names"] = fields["names"]
+    if fields.get("overlap"):
+        secret["overlap"] = True
+    if fields["kept"]:
+        secret["kept"] = fields["kept"]
     return {own: secret, **({key: {**secret, "kind": "certificate-key", "pair": own}} if key else {})}
 
 

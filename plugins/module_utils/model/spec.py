@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ansible_collections.sse.platform.plugins.module_utils.model.segments import SEGMENTS
 
 if TYPE_CHECKING:
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import Declaration, Spec
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Declaration, Reload, Spec
 
 UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 
@@ -222,10 +222,13 @@ HEALTH_CHECK: Fields = {
 }
 OLD_PROCESSES: Fields = {"title": (text, ...), "generations": (count, 4)}
 RELOAD: Fields = {
-    "check": (list_of(text), ...),
+    "check": (list_of(text), []),
     "signal": (matching("SIG(HUP|USR1|USR2)", "SIGHUP, SIGUSR1 or SIGUSR2"), "SIGHUP"),
-    "says": (text, ...),
+    "says": (text, ""),
     "old_processes": (record(OLD_PROCESSES), None),
+    "program": (text, ""),
+    "takes": (list_of(absolute), []),
+    "at_start": (flag, True),
 }
 SECRET_FILES = dict_of(absolute, dict_of(file_name, record(SECRET_FILE)))
 
@@ -283,6 +286,9 @@ def parse(value: Any, path: str) -> Declaration:
     check = declared["healthcheck"]
     if (check["command"] is None) == (check["http"] is None):
         raise SpecError(f"{path}.healthcheck: give either command or http")
+    reload = declared.get("reload")
+    if reload and bool(reload["check"] and reload["says"]) == bool(reload.get("program") and reload.get("takes")):
+        raise SpecError(f"{path}.reload: give either check and says, or program and takes")
     return declared
 
 
@@ -317,7 +323,19 @@ def reloads(old: Spec, new: Spec) -> bool:
     before, after = cast("dict[str, Any]", old), cast("dict[str, Any]", new)
     changed = {key for key in {*before, *after} - RELATIONS if before.get(key) != after.get(key)}
     mounted = all(set(before[key]) == set(after[key]) for key in ("config", "secrets") if key in changed)
-    return bool(new.get("reload")) and changed <= RELOADED and mounted
+    reload = new.get("reload")
+    if not reload or not changed <= RELOADED or not mounted:
+        return False
+    return not reload.get("program") or untaken(old, reload) == untaken(new, reload)
+
+
+def untaken(spec: Spec, reload: Reload) -> list[Any]:
+    """Return the files of a container that its program cannot make count while it runs."""
+    takes = reload.get("takes", [])
+    config = {target: files for target, files in spec["config"].items() if target not in takes}
+    secrets = {target: files for target, files in spec["secrets"].items() if target not in takes}
+    names = {one["secret"] for files in secrets.values() for one in files.values()}
+    return [config, secrets, {name: spec.get("fingerprints", {}).get(name) for name in names}]
 
 
 def show(value: Any) -> str:

@@ -109,6 +109,8 @@ class Secret(TypedDict):
     bytes: int  # length of a password
     pair: str  # a certificate's key, or the certificate of a key
     names: NotRequired[list[str]]  # of a certificate that the host makes, beside the names of the host itself
+    overlap: NotRequired[bool]  # its readers accept several lines, of which the first is the newest
+    kept: NotRequired[str]  # why it cannot be rotated; empty where it can
 
 
 class HttpCheck(TypedDict):
@@ -137,12 +139,18 @@ class OldProcesses(TypedDict):
 
 
 class Reload(TypedDict):
-    """How a service reads its config and secrets anew while it runs, and which program says whether they are valid."""
+    """How a service reads its config and secrets anew while it runs, and which program says whether they are valid.
+
+    It gets a signal, or a program of its role tells it. Older releases have none of the last three keys.
+    """
 
     check: list[str]  # the command that checks the files, in a throwaway container of the same image
     signal: str  # to the container's first process
     says: str  # what it writes to its log once the new files count
     old_processes: OldProcesses | None
+    program: NotRequired[str]  # Python: makes the files count in the running container, and verifies it
+    takes: NotRequired[list[str]]  # the directories that this program can make count; others need a new container
+    at_start: NotRequired[bool]  # whether the program is needed when the container has started, too
 
 
 class _Container(TypedDict):

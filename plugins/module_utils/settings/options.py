@@ -44,6 +44,7 @@ class Option(TypedDict, total=False):
     key_pattern: str  # the same for every key of a dictionary
     item_pattern: str  # the same for every item of a list or a dictionary
     item_types: list[str]  # of the items of a dictionary: str, dict or bool
+    item_lists: dict[str, str]  # each item of a dictionary is a dictionary of lists: by key, the pattern of their items
     format: str  # one of FORMATS below, or of CHECKS in values.py
     expected: str  # the values in words, where the keys above do not tell them
     # From meta/values.yml: how it depends on other settings.

@@ -55,6 +55,8 @@ def holds(value: Any, option: Option) -> bool:
         for key, item in cast("dict[Any, Any]", value).items()
     ):
         return False
+    if "item_lists" in option and not _are_lists(cast("dict[Any, Any]", value), option["item_lists"]):
+        return False
     check = CHECKS.get(option.get("format", ""))
     return check is None or check(value)
 
@@ -63,6 +65,18 @@ def _is(value: Any, pattern: str | None, types: list[str] | None = None) -> bool
     if types and not isinstance(value, tuple(ITEM_TYPES[one] for one in types)):
         return False
     return pattern is None or (isinstance(value, str) and re.fullmatch(pattern, value) is not None)
+
+
+def _are_lists(value: dict[Any, Any], patterns: dict[str, str]) -> bool:
+    """Tell whether each item of a dictionary is a dictionary of lists, whose items fit the pattern of their key."""
+    return all(isinstance(item, dict) and _fits(cast("dict[Any, Any]", item), patterns) for item in value.values())
+
+
+def _fits(item: dict[Any, Any], patterns: dict[str, str]) -> bool:
+    return all(
+        key in patterns and isinstance(each, list) and all(_is(one, patterns[key]) for one in cast("list[Any]", each))
+        for key, each in item.items()
+    )
 
 
 def _is_ipv4_address(value: Any) -> bool:

@@ -31,6 +31,10 @@ def text(number: int, stack: str, containers: Mapping[str, Spec], files: Mapping
     :param files: the directories of config and secrets on the host, by full name and by where they are mounted
     """
     lines = [one.format(number=number, stack=stack) for one in HEAD]
+    reloads = [(one["container"], one.get("reload") or {}) for one in containers.values()]
+    told = [name for name, reload in reloads if reload.get("program") and reload.get("at_start", True)]
+    if told:
+        lines.append(f"# Users and passwords that ./sse gives to what runs are not in this file: {', '.join(told)}.")
     for key, section in document(stack, containers, files).items():
         if isinstance(section, str):
             lines.append(f"{key}: {json.dumps(section)}")

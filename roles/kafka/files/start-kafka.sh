@@ -2,8 +2,17 @@
 # Formats the data directory on the first start only, then becomes the broker. Works in the upstream image and in ours:
 # all it needs is java on the PATH and the jars in /opt/kafka/libs.
 set -eu
-properties=/etc/kafka/server.properties
+umask 077
+properties=/tmp/server.properties
 data=/var/lib/kafka
+
+cat /etc/kafka/server.properties >"$properties"
+if [ "$KAFKA_COORDINATION" = kraft ]; then
+    # The broker signs in at itself by this password. Nobody else needs it, so each start makes a new one.
+    own=$(head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n')
+    printf 'listener.name.broker.plain.sasl.jaas.config=%s required username="broker" password="%s" user_broker="%s";\n' \
+        org.apache.kafka.common.security.plain.PlainLoginModule "$own" "$own" >>"$properties"
+fi
 
 if [ "$KAFKA_COORDINATION" = kraft ] && [ ! -s "$data/meta.properties" ]; then
     java -XX:TieredStopAtLevel=1 -cp '/opt/kafka/libs/*' kafka.tools.StorageTool format \

@@ -85,6 +85,27 @@ def test_what_does_not_work_is_replaced_and_not_reloaded(state: dict[str, Any]) 
     assert [one.kind for one in plan(release(wanted), made_from, [observed(container=FILES, **state)])] == ["replace"]
 
 
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({"config": {"/etc": {"a": "1"}, "/taken": {"b": "2"}}}, "reload"),
+        ({"fingerprints": {"own": "1", "user": "2"}}, "reload"),
+        ({"secrets": {"/own": {"x": {"secret": "own"}}, "/users": {"y": {"secret": "user", "format": "f"}}}}, "reload"),
+        ({"config": {"/etc": {"a": "2"}, "/taken": {"b": "1"}}}, "replace"),
+        ({"fingerprints": {"own": "2", "user": "1"}}, "replace"),
+    ],
+)
+def test_a_program_makes_only_the_files_count_that_it_takes(changes: dict[str, Any], kind: str) -> None:
+    told = {
+        "config": {"/etc": {"a": "1"}, "/taken": {"b": "1"}},
+        "secrets": {"/own": {"x": {"secret": "own"}}, "/users": {"y": {"secret": "user"}}},
+        "fingerprints": {"own": "1", "user": "1"},
+        "reload": {"check": [], "program": "print()", "takes": ["/taken", "/users"]},
+    }
+    [action] = plan(release({"sse-a": {**told, **changes}}), {"sse-a": told}, [observed(container=told)])  # type: ignore[dict-item]
+    assert action.kind == kind
+
+
 def test_a_reload_that_was_interrupted_is_done_again() -> None:
     one = observed(container=FILES)
     one = one._replace(labels={**one.labels, f"{LABEL}spec": INTERRUPTED})

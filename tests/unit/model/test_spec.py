@@ -60,7 +60,7 @@ def test_a_parser_knows_the_keys_of_its_type(fields: dict[str, object], kind: ty
         ({"reaches": [{"to": "kafka:0", "why": "x"}]}, r"redis.reaches\[0\].to: 'kafka:0' is not accepted"),
         ({"reaches": [{"to": "kafka:9092"}]}, r"redis.reaches\[0\].why: required"),
         ({"listens": [70000]}, r"redis.listens\[0\]: 70000 is not accepted; expected a port"),
-        ({"reload": {"says": "done"}}, "redis.reload.check: required, and missing"),
+        ({"reload": {"says": "done"}}, "redis.reload: give either check and says, or program"),
         ({"reload": {"check": ["c"], "says": "x", "signal": "SIGKILL"}}, "redis.reload.signal: 'SIGKILL' is not"),
         ({"healthcheck": {}}, "redis.healthcheck: give either command or http"),
         ({"healthcheck": {"command": ["x"], "http": {"port": 1}}}, "redis.healthcheck: give either command or http"),

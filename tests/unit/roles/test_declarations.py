@@ -234,7 +234,8 @@ def test_the_service_understands_every_variable_it_is_given(each: Rendered) -> N
 def test_the_service_asks_for_credentials_only_where_it_is_to(rendered: dict[str, Rendered]) -> None:
     for name, one in rendered.items():
         replica = one.containers["app-1"]
-        assert ("SSE_AUTH" in replica["environment"]) == bool(replica["live_secrets"]) == (name == "guarded")
+        asked = "/run/auth" in replica["live_secrets"]
+        assert ("SSE_AUTH" in replica["environment"]) == asked == (name == "guarded")
 
 
 def test_every_file_that_the_service_judges_by_is_mounted_and_read_anew(rendered: dict[str, Rendered]) -> None:
@@ -332,7 +333,8 @@ def test_a_published_kafka_port_leads_to_the_listener_that_advertises_it(each: R
         (name,) = [name for name, at in listeners.items() if at == f"0.0.0.0:{port['container_port']}"]
         assert advertised[name] == f"{hosts[port['host_port']]}:{port['host_port']}"
     assert advertised["INTERNAL"] == "kafka:9092"
-    assert "CONTROLLER" not in advertised
+    # Without KRaft the controller of the cluster is a part of the broker, and asks it there.
+    assert advertised.get("CONTROLLER", "127.0.0.1:9093") == "127.0.0.1:9093"
 
 
 def test_zookeeper_comes_with_its_mode_only(rendered: dict[str, Rendered]) -> None:
@@ -435,7 +437,30 @@ def test_the_node_exporter_mounts_the_matrix_and_nothing_else_of_the_host(render
 def test_secrets_are_files_and_never_in_the_environment(each: Rendered) -> None:
     for one in each.containers.values():
         assert not [key for key in one["environment"] if "PASSWORD" in key and not key.endswith("_FILE")]
-    assert set(each.containers["redis-master"]["secrets"]["/run/secrets"]) == {"redis.conf", "redis_password"}
+    assert {"admin.acl", "app.acl", "exporter.acl", "password"} <= set(
+        each.containers["redis-master"]["secrets"]["/run/users"]
+    )
+
+
+def test_every_listener_of_kafka_but_the_controllers_asks_who_a_client_is(each: Rendered) -> None:
+    protocols = dict(one.split(":") for one in each.kafka["listener.security.protocol.map"].split(","))
+    listeners = dict(one.split("://") for one in each.kafka["listeners"].split(","))
+    open_ones = {name for name in listeners if protocols[name] == "PLAINTEXT"}
+    assert open_ones == {"CONTROLLER"}
+    assert listeners["CONTROLLER"] == "127.0.0.1:9093"
+    assert each.kafka["sasl.enabled.mechanisms"] == "SCRAM-SHA-512"
+    assert each.kafka["allow.everyone.if.no.acl.found"] == "false"
+    assert each.kafka["authorizer.class.name"].endswith("Authorizer")
+
+
+def test_the_app_may_use_its_own_topic_and_its_own_keys_alone(each: Rendered) -> None:
+    rights = json.loads(each.config("kafka", "/etc/accounts/users.json"))
+    assert rights["app"] == {"read": ["sse-events"], "write": ["sse-events"], "create": ["sse-events"]}
+    users = each.containers["redis-master"]["secrets"]["/run/users"]
+    assert users["app.acl"]["format"].split()[:4] == ["user", "app", "on", ">{}"]
+    assert [one for one in users["app.acl"]["format"].split() if one[0] in "~&"] == ["~sse-events:*"]
+    assert users["exporter.acl"]["format"].split()[4:] == ["+ping", "+info", "+client|setname"]
+    assert "user default off" in each.config("redis-master", "/etc/redis/redis.conf")
 
 
 def test_the_dashboard_of_grafana_asks_prometheus_only(each: Rendered) -> None:

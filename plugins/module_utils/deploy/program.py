@@ -1,0 +1,62 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""Run the program by which a role makes new files count in a running container, in that container's network namespace.
+
+The program is Python for the standard library of the host's interpreter. Standard input is a JSON object: ``now`` and
+``before`` hold the files of the directories that it takes, by their path in the container; ``before`` is empty where
+nobody knows it. Its output says what it verified; exit code 1 and a sentence on standard error say what failed.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.host.namespace import inside
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Inspected
+
+SECONDS = 60.0  # a program asks a server on its own loopback address; on a busy machine that server starts slowly
+
+
+def taken(inspected: Inspected, takes: Sequence[str]) -> dict[str, str]:
+    """Return the files that a container has mounted at these places, by their path in the container."""
+    found: dict[str, str] = {}
+    for mount in inspected["Mounts"] or []:
+        source = Path(mount["Source"])
+        if mount["Destination"] in takes and source.is_dir():
+            for path in source.rglob("*"):
+                if path.is_file():
+                    found[f"{mount['Destination']}/{path.relative_to(source)}"] = path.read_text()
+    return found
+
+
+def run(name: str, pid: int, program: str, now: Mapping[str, str], before: Mapping[str, str]) -> str:
+    """Run a program; return what it verified.
+
+    :param pid: the first process of the container
+    :raises ApplyError: with the sentence that the program gives
+    """
+    given = json.dumps({"now": dict(now), "before": dict(before)})
+    command = [sys.executable, "-I", "-c", program]
+    try:
+        ended = inside(
+            pid,
+            lambda: subprocess.run(
+                command, input=given, capture_output=True, text=True, timeout=SECONDS, check=False, env={}, cwd="/"
+            ),
+        )
+    except subprocess.TimeoutExpired:
+        raise ApplyError(f"{name}: its new files did not count within {SECONDS:g} s") from None
+    except OSError as error:
+        raise ApplyError(f"{name}: its network namespace can't be entered: {error}") from error
+    if ended.returncode:
+        lines = ended.stderr.strip().splitlines() or ["its program failed and wrote nothing"]
+        raise ApplyError(f"{name}: {lines[-1]}")
+    return ended.stdout.strip()

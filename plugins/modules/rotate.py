@@ -1,0 +1,144 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""Give a secret of a stack a new value while it runs."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: rotate
+short_description: Give a secret of a stack a new value while it runs
+version_added: 0.1.0
+description:
+  - Makes a new value, and has everything that runs take it. A container whose service can take it while it runs is not
+    replaced; the others are replaced one after the other, as M(sse.platform.stack) does it.
+  - Verifies that the new value works. Where the service has a program for it, also that the old one does not.
+  - Where that fails, the old value comes back.
+extends_documentation_fragment: [sse.platform.attributes, sse.platform.stack, sse.platform.stack.directory]
+attributes:
+  check_mode: {support: full}
+  diff_mode: {support: none}
+options:
+  state_directory: {required: true}
+  secret:
+    description: Name of the secret, as its file in the directory C(secrets) of the state directory is called.
+    type: str
+    required: true
+  keep_old:
+    description: >-
+      The old value stays valid beside the new one until the secret is rotated again. Only some secrets allow that, such
+      as keys that sign.
+    type: bool
+    default: false
+  secrets:
+    description: Secrets of your own, by name. They are not rotated, but handed to containers that are replaced.
+    type: dict
+    default: {}
+  parallel:
+    description: How many containers to work on at once.
+    type: int
+    default: 4
+  keep_releases:
+    description: How many releases stay on the host.
+    type: int
+    default: 5
+  meta:
+    description: Who asked for the run, and what for. The history keeps it.
+    type: dict
+    default: {}
+  wait:
+    description: How many seconds to wait for another run that changes this stack.
+    type: int
+    default: 0
+"""
+
+EXAMPLES = r"""
+- name: Change a password
+  sse.platform.rotate:
+    state_directory: /var/lib/sse-platform
+    secret: grafana_admin_password
+"""
+
+RETURN = r"""
+lines:
+  description: What was done, and what was verified.
+  returned: always
+  type: list
+  elements: str
+"""
+
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sse.platform.plugins.module_utils.deploy import rollout, rotation
+from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SecretError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import FirewallError
+from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.releases.history import run_meta
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
+from ansible_collections.sse.platform.plugins.module_utils.verify.old_keys import refused
+from ansible_collections.sse.platform.plugins.module_utils.verify.one_replica import verify_replica
+from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running
+from ansible_collections.sse.platform.plugins.module_utils.verify.verifier import verify_stack
+
+READY_SECONDS = 30.0  # that replicas have after a change, before they are verified
+
+
+def rotated(module: AnsibleModule) -> dict[str, Any]:
+    """Rotate, verify the stack, and return what to tell."""
+    options, begun = module.params, time.monotonic()
+    directory, name = options["state_directory"], options["secret"]
+    releases = [rotation.plain(one) for one in newest_releases(directory)]
+    if not releases:
+        raise ApplyError(f"There is no release in {directory}: nothing was deployed here. Run `./sse up` first.")
+    rotation.chosen(releases, name, options["secrets"])
+    if module.check_mode:
+        return {"changed": True, "lines": [f"{name} would get a new value"]}
+    request = rollout.Request(
+        releases=releases,
+        state_directory=directory,
+        secrets=options["secrets"],
+        services=[],
+        parallel=options["parallel"],
+        meta=run_meta(options["meta"]),
+        check=False,
+        keep=options["keep_releases"],
+        run=options["meta"],
+        wait=options["wait"],
+        verify=lambda release, replica: verify_replica(Engine(), directory, release, replica),
+        same_images=True,
+    )
+    report, old = rotation.rotate(request, name, keep_old=options["keep_old"])
+    verified = verify_stack(directory, newest_releases(directory), READY_SECONDS).report()
+    if verified["findings"]:
+        module.fail_json(msg=f"{name} has a new value, but verification failed: {verified['msg']}")
+    told = [] if options["keep_old"] else refused(Running(Engine(), directory, newest_releases(directory)), name, old)
+    lines = [*rotation.lines(report, name, time.monotonic() - begun), *(f"  {one}" for one in told), verified["msg"]]
+    return {"changed": True, "lines": lines}
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "state_directory": {"type": "path", "required": True},
+            "secret": {"type": "str", "required": True, "no_log": False},
+            "keep_old": {"type": "bool", "default": False},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "parallel": {"type": "int", "default": 4},
+            "keep_releases": {"type": "int", "default": 5},
+            "meta": {"type": "dict", "default": {}},
+            "wait": {"type": "int", "default": 0},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        module.exit_json(**rotated(module))
+    except (ApplyError, EngineError, FirewallError, SecretError, SpecError, ValueError) as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()

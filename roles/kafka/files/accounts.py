@@ -1,0 +1,291 @@
+"""Gives the users of Kafka their passwords and rights, and verifies both. The platform runs it when the broker works.
+
+It runs in the network namespace of the broker's container, and needs the standard library alone. It speaks
+to the controller's listener, which is on the loopback address of that namespace, so nobody else can reach it. Standard
+input is JSON: `now` and `before` hold the files that the container has and had, by path; `before` may be empty.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import socket
+import struct
+import sys
+import time
+
+CONTROLLER, CLIENTS = 9093, 9092
+USERS, RIGHTS = "/run/users/", "/etc/accounts/users.json"
+ITERATIONS = 4096  # the passwords are random and long, so more would only cost the clients time
+SECONDS = 20.0  # until the broker knows what its controller has written
+SHA_512 = 2
+TOPIC, GROUP, TRANSACTION = 2, 3, 5
+ANY, LITERAL, PREFIXED, ALLOW = 1, 3, 4, 3
+READ, WRITE, CREATE, DELETE, ALTER, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS = 3, 4, 5, 6, 7, 8, 10, 11
+# What each right of a user means in Kafka's words.
+MEANS = {
+    "read": (TOPIC, (READ, DESCRIBE)),
+    "write": (TOPIC, (WRITE, DESCRIBE)),
+    "manage": (TOPIC, (CREATE, DELETE, ALTER, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS)),
+    "create": (TOPIC, (CREATE, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS)),
+    "groups": (GROUP, (READ, DESCRIBE)),
+    "transactions": (TRANSACTION, (WRITE, DESCRIBE)),
+}
+
+
+class RefusedError(Exception):
+    """What the broker refuses."""
+
+
+class Reader:
+    """Reads the answers of the broker field by field."""
+
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def number(self, form):
+        (value,) = struct.unpack_from(">" + form, self.data, self.at)
+        self.at += struct.calcsize(">" + form)
+        return value
+
+    def take(self, length):
+        self.at += length
+        return self.data[self.at - length : self.at]
+
+    def text(self):
+        length = self.number("h")
+        return None if length < 0 else self.take(length).decode()
+
+    def varint(self):
+        value = shift = 0
+        while True:
+            byte = self.number("B")
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    def compact_text(self):
+        length = self.varint()
+        return None if length == 0 else self.take(length - 1).decode()
+
+
+def text(value):
+    return struct.pack(">h", -1) if value is None else struct.pack(">h", len(value.encode())) + value.encode()
+
+
+def varint(value):
+    parts = b""
+    while value >= 0x80:
+        parts += bytes([value & 0x7F | 0x80])
+        value >>= 7
+    return parts + bytes([value])
+
+
+def compact(value):
+    return varint(len(value) + 1) + value
+
+
+class Connection:
+    """One connection to one listener of the broker."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=SECONDS)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def ask(self, key, version, body, flexible=False):
+        head = struct.pack(">hhi", key, version, 1) + text("accounts") + (b"\0" if flexible else b"")
+        self.socket.sendall(struct.pack(">i", len(head + body)) + head + body)
+        answer = Reader(self.exactly(struct.unpack(">i", self.exactly(4))[0]))
+        answer.number("i")
+        if flexible:
+            answer.varint()
+        return answer
+
+    def exactly(self, length):
+        data = b""
+        while len(data) < length:
+            part = self.socket.recv(length - len(data))
+            if not part:
+                raise OSError("the broker closed the connection")
+            data += part
+        return data
+
+
+def signs_in(user, password):
+    """Tell whether a user gets in by a password, as a client does (RFC 5802); OSError where the broker is away."""
+
+    def step(data):
+        answer = connection.ask(36, 1, struct.pack(">i", len(data)) + data)
+        code, why = answer.number("h"), answer.text()
+        if code:
+            raise RefusedError(why or str(code))
+        return answer.take(answer.number("i"))
+
+    nonce = base64.b64encode(os.urandom(18)).decode()
+    with Connection(CLIENTS) as connection:
+        if connection.ask(17, 1, text("SCRAM-SHA-512")).number("h"):
+            return False
+        try:
+            first = f"n={user},r={nonce}"
+            challenge = step(b"n,," + first.encode()).decode()
+            asked = dict(part.split("=", 1) for part in challenge.split(","))
+            final = f"c=biws,r={asked['r']}"
+            salted = salt(password, base64.b64decode(asked["s"]), int(asked["i"]))
+            key = hmac.digest(salted, b"Client Key", "sha512")
+            signed = hmac.digest(hashlib.sha512(key).digest(), f"{first},{challenge},{final}".encode(), "sha512")
+            proof = base64.b64encode(bytes(one ^ other for one, other in zip(key, signed, strict=True)))
+            step(f"{final},p=".encode() + proof)
+        except RefusedError:
+            return False
+    return True
+
+
+def salt(password, with_salt, iterations):
+    return hashlib.pbkdf2_hmac("sha512", password.encode(), with_salt, iterations)
+
+
+def write_passwords(connection, passwords, gone):
+    """Replace the credentials of these users, and remove those of the users that are gone."""
+    body = varint(len(gone) + 1)
+    for user in gone:
+        body += compact(user.encode()) + struct.pack(">b", SHA_512) + b"\0"
+    body += varint(len(passwords) + 1)
+    for user, password in passwords.items():
+        own = os.urandom(24)
+        body += compact(user.encode()) + struct.pack(">bi", SHA_512, ITERATIONS)
+        body += compact(own) + compact(salt(password, own, ITERATIONS)) + b"\0"
+    answer = connection.ask(51, 0, body + b"\0", flexible=True)
+    answer.number("i")
+    for _ in range(answer.varint() - 1):
+        user, code, why = answer.compact_text(), answer.number("h"), answer.compact_text()
+        answer.varint()
+        if code and user not in gone:
+            raise RefusedError(f"the credential of user {user}: {why or code}")
+
+
+def wanted(users):
+    """Return the rights of all users as Kafka keeps them."""
+    found = set()
+    for user, rights in users.items():
+        for right, names in rights.items():
+            kind, operations = MEANS[right]
+            for name in names:
+                prefix = name.endswith(".*")
+                found |= {
+                    (
+                        kind,
+                        name[:-1] if prefix else name,
+                        PREFIXED if prefix else LITERAL,
+                        f"User:{user}",
+                        "*",
+                        one,
+                        ALLOW,
+                    )
+                    for one in operations
+                }
+    return found
+
+
+def acl(one):
+    kind, name, pattern, principal, host, operation, permission = one
+    return (
+        struct.pack(">b", kind)
+        + text(name)
+        + struct.pack(">b", pattern)
+        + text(principal)
+        + text(host)
+        + struct.pack(">bb", operation, permission)
+    )
+
+
+def there(connection):
+    """Return every right that the broker has."""
+    answer = connection.ask(29, 1, acl((ANY, None, ANY, None, None, ANY, ANY)))
+    answer.number("i")
+    code, why = answer.number("h"), answer.text()
+    if code:
+        raise RefusedError(f"the list of rights: {why or code}")
+    found = set()
+    for _ in range(answer.number("i")):
+        kind, name, pattern = answer.number("b"), answer.text(), answer.number("b")
+        for _ in range(answer.number("i")):
+            principal, host = answer.text(), answer.text()
+            found.add((kind, name, pattern, principal, host, answer.number("b"), answer.number("b")))
+    return found
+
+
+def change(connection, key, rights):
+    if not rights:
+        return
+    answer = connection.ask(key, 1, struct.pack(">i", len(rights)) + b"".join(acl(one) for one in sorted(rights)))
+    answer.number("i")
+    for _ in range(answer.number("i")):
+        code, why = answer.number("h"), answer.text()
+        if code:
+            raise RefusedError(f"a right: {why or code}")
+        for _ in range(answer.number("i") if key == 31 else 0):
+            answer.number("h")
+            answer.text()
+            answer.number("b")
+            answer.text()
+            answer.number("b")
+            answer.text()
+            answer.text()
+            answer.number("h")
+
+
+def eventually(true, what):
+    ends = time.monotonic() + SECONDS
+    while True:
+        try:
+            if true():
+                return
+            why = what
+        except OSError as error:
+            why = f"{what}: {error}"
+        if time.monotonic() > ends:
+            raise RefusedError(why)
+        time.sleep(0.05)
+
+
+def passwords_of(files):
+    return {path[len(USERS) :]: password for path, password in files.items() if path.startswith(USERS)}
+
+
+def main():
+    given = json.load(sys.stdin)
+    passwords, before = passwords_of(given["now"]), passwords_of(given["before"])
+    users = json.loads(given["now"][RIGHTS])
+    gone = sorted(set(before) - set(passwords))
+    # Those that get in already keep their credential: a new one would cost their clients nothing, but tell of a change.
+    new = {user: one for user, one in passwords.items() if before.get(user) != one or not signs_in(user, one)}
+    with Connection(CONTROLLER) as connection:
+        has, wants = there(connection), wanted(users)
+        change(connection, 30, wants - has)
+        change(connection, 31, has - wants)
+        if new or gone:
+            write_passwords(connection, new, gone)
+        eventually(lambda: there(connection) == wants, "the rights are not as they were written")
+    for user, one in passwords.items():
+        eventually(lambda user=user, one=one: signs_in(user, one), f"user {user} does not get in by the new password")
+    for user, one in before.items():
+        if passwords.get(user) != one:
+            eventually(
+                lambda user=user, one=one: not signs_in(user, one), f"user {user} still gets in by the old password"
+            )
+    told = [f"{user}: the new password works, and the old one does not" for user in new if user in before]
+    print("; ".join(told))
+
+
+try:
+    main()
+except (RefusedError, OSError) as error:
+    print(f"Kafka: {error}", file=sys.stderr)
+    sys.exit(1)

@@ -1,0 +1,103 @@
+"""Which secrets can be rotated, in which steps, and what a failure leaves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils.deploy import rollout, rotation
+from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.model import secret
+
+SECRETS = secret.declared(
+    {
+        "one": {
+            "secrets": {
+                "one_password": {"kind": "password"},
+                "one_key": {"kind": "password", "overlap": True},
+                "one_id": {"kind": "uuid-base64"},
+                "one_token": {"kind": "given"},
+                "one_seal": {"kind": "password", "kept": "what it sealed could not be read"},
+            }
+        }
+    }
+)
+RELEASE: Any = {"stack": "s", "project": "s-platform", "containers": {}, "secrets": SECRETS}
+
+
+def request(directory: Path, **given: str) -> rollout.Request:
+    (directory / "secrets").mkdir()
+    for name in SECRETS:
+        (directory / "secrets" / name).write_text(f"old-{name}")
+    return rollout.Request([RELEASE], str(directory), given, [], 4, {}, check=False)  # type: ignore[typeddict-item]
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the file of the secret held at each run."""
+    found: list[str] = []
+
+    def run(asked: rollout.Request, _: rollout.Report) -> None:
+        kept = [one for one in SECRETS if f"old-{one}" != (directory(asked) / one).read_text()]
+        found.extend((directory(asked) / one).read_text() for one in kept)
+
+    monkeypatch.setattr(rollout, "run", run)
+    return found
+
+
+def directory(asked: rollout.Request) -> Path:
+    return Path(asked.state_directory) / "secrets"
+
+
+def test_a_password_gets_a_new_value_in_one_step(tmp_path: Path, runs: list[str]) -> None:
+    __, old = rotation.rotate(request(tmp_path), "one_password", keep_old=False)
+    assert old == "old-one_password"
+    assert runs == [(tmp_path / "secrets/one_password").read_text()]
+    assert len(runs[0]) == 64
+
+
+def test_a_key_that_signs_is_valid_beside_the_new_one_before_it_goes(tmp_path: Path, runs: list[str]) -> None:
+    rotation.rotate(request(tmp_path), "one_key", keep_old=False)
+    both, alone = runs
+    assert both.split() == [alone, "old-one_key"]
+
+
+def test_the_old_key_stays_until_the_next_rotation_where_that_is_asked(tmp_path: Path, runs: list[str]) -> None:
+    asked = request(tmp_path)
+    rotation.rotate(asked, "one_key", keep_old=True)
+    rotation.rotate(asked, "one_key", keep_old=True)
+    first, second = (one.split() for one in runs)
+    assert first[1] == "old-one_key"
+    assert second[1] == first[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("one_pasword", r"There is no secret 'one_pasword'. Did you mean 'one_password'\? .*: one_key, one_password\."),
+        ("one_id", "one_id is an identity"),
+        ("one_token", "one_token is given by you"),
+        ("one_seal", "one_seal keeps its value for ever: what it sealed could not be read"),
+    ],
+)
+def test_what_cannot_be_rotated_is_refused_with_the_list(tmp_path: Path, runs: list[str], name: str, told: str) -> None:
+    with pytest.raises(ApplyError, match=told):
+        rotation.rotate(request(tmp_path), name, keep_old=False)
+    assert runs == []
+
+
+def test_a_value_that_the_user_gives_is_not_replaced(tmp_path: Path, runs: list[str]) -> None:
+    with pytest.raises(ApplyError, match="is given by you"):
+        rotation.rotate(request(tmp_path, one_password="x"), "one_password", keep_old=False)
+    assert runs == []
+
+
+def test_after_a_failure_the_earlier_value_is_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(*_: object) -> None:
+        raise ApplyError("kafka: user app does not get in by the new password")
+
+    monkeypatch.setattr(rollout, "run", run)
+    with pytest.raises(ApplyError, match="one_password has its earlier value again"):
+        rotation.rotate(request(tmp_path), "one_password", keep_old=False)
+    assert (tmp_path / "secrets/one_password").read_text() == "old-one_password"

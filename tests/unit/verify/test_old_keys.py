@@ -1,0 +1,41 @@
+"""A key that was rotated must be refused by every replica that a check asks by it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils.host.http import Answer, Endpoint
+from ansible_collections.sse.platform.plugins.module_utils.verify import old_keys
+
+CHECK = {
+    "containers": ["one"],
+    "parameters": {"key": {"name": "verify", "secret": "proof"}, "port": 8000, "publish": "/events"},
+}
+
+
+def running() -> Any:
+    replica = SimpleNamespace(endpoint=lambda port: Endpoint("one", "10.0.0.1", port))
+    return SimpleNamespace(releases=[{"checks": [CHECK]}, {}], named=lambda names: [replica for _ in names])
+
+
+def test_a_replica_is_asked_by_the_old_key_until_it_refuses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [422, 401]
+    asked: list[str] = []
+
+    def request(endpoint: Endpoint, *_: object, **__: object) -> Answer:
+        asked.append(endpoint.key)
+        return Answer(answers.pop(0), "", "")
+
+    monkeypatch.setattr(old_keys, "request", request)
+    assert old_keys.refused(running(), "proof", "old") == ["one: the old key is refused"]
+    assert asked == ["verify.old", "verify.old"]
+    assert old_keys.refused(running(), "another", "old") == []
+
+
+def test_a_replica_that_still_accepts_the_old_key_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(old_keys, "SECONDS", 0.0)
+    monkeypatch.setattr(old_keys, "request", lambda *_, **__: Answer(422, "", ""))
+    with pytest.raises(ValueError, match="one does not refuse the old key"):
+        old_keys.refused(running(), "proof", "old")
