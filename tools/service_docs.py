@@ -48,7 +48,10 @@ MEANINGS: dict[str, dict[str, str]] = {
             "secret, `{sha256}` its hash, `{pair}` the certificate of a key"
         ),
         "live_secrets": "as `secrets`, for a program that reads them again by itself",
-        "data": "directory in the container -> directory below the data of the container on the host; it is kept",
+        "data": (
+            "directory in the container -> directory below the data of the container on the host; it is kept. A backup "
+            "keeps `secrets`, and what is below it, with the secrets of the stack"
+        ),
         "binds": "path in the container -> path on the host, read-only",
         "tmpfs": "directory in the container -> size; it is in memory",
         "memory": "limit of its memory, such as `64m`",

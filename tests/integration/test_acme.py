@@ -21,7 +21,7 @@ from cryptography import x509
 
 NAME = "events.example.test"
 STREAMS = 20
-VALID = 18  # seconds, so that a renewal is due after twelve
+VALID = 15  # seconds, so that a renewal is due after ten
 PEBBLE = {
     "listenAddress": "0.0.0.0:14000",
     "managementListenAddress": "0.0.0.0:15000",
@@ -143,7 +143,7 @@ def issued(deployed: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         deployed.up(**settings)
         eventually(lambda: "Pebble" in served(deployed).issuer, "there is a certificate of the directory")
         begun = deployed.container("acme").attrs["State"]["StartedAt"]
-        placed = deployed.state.joinpath("data/it-acme/serving/tls.pem").stat().st_mtime
+        placed = deployed.state.joinpath("data/it-acme/secrets/serving/tls.pem").stat().st_mtime
         yield Issued(deployed, pebble, settings, placed - seconds(begun))
     finally:
         pebble.remove(force=True)

@@ -8,6 +8,7 @@ at the end of their files when they start, as after a power cut.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -22,8 +23,11 @@ from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write imp
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from typing import IO
+
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
+    from typing_extensions import NotRequired  # for the type checker only: Python 3.10 does not have it
 
 FORMAT = 1
 PASSES = 5  # how often a directory is read again because files came or went while it was read
@@ -47,6 +51,7 @@ class Manifest(TypedDict):
     left_out: list[str]  # services whose data are not in it
     bytes: int  # of all files, unpacked
     files: dict[str, str]  # path in the archive -> SHA-256
+    owners: NotRequired[dict[str, list[int]]]  # user id and group id by container, where its data hold secrets
 
 
 class Written(TypedDict):
@@ -93,7 +98,9 @@ def write(stack: str, state_directory: str, left_out: list[str], target: Path) -
     if not releases:
         raise BackupError(f"there is no release in {state_directory}: nothing was deployed here, so nothing is to keep")
     # Releases come first, so that whoever wants to know what is in a backup need not read all of it.
-    wanted = {"releases": state / "releases", **data_directories(state, left_out)}
+    data = data_directories(state, left_out)
+    sealed = {place: path for place, path in data.items() if holds_secrets(place)}
+    wanted = {"releases": state / "releases", **{place: data[place] for place in data if place not in sealed}}
     needed = sum(one.stat().st_size for directory in wanted.values() for one in directory.rglob("*") if one.is_file())
     refuse_full_disk(target.parent, needed)
     files: dict[str, str] = {}
@@ -111,9 +118,32 @@ def write(stack: str, state_directory: str, left_out: list[str], target: Path) -
         "left_out": sorted(left_out),
         "bytes": needed,
         "files": files,
+        "owners": owners(releases, sealed),
     }
     secrets = {path.name: path.read_text() for path in sorted((state / "secrets").glob("*")) if path.is_file()}
-    return {"archive": str(target), "manifest": manifest, "secrets": secrets}
+    return {"archive": str(target), "manifest": manifest, "secrets": {**secrets, **sealed_texts(sealed)}}
+
+
+def holds_secrets(place: str) -> bool:
+    """Tell whether a data directory is kept with the secrets of the stack: `data/<container>/secrets`, or below it."""
+    return place.split("/")[2:3] == ["secrets"]
+
+
+def owners(releases: Iterable[Release], sealed: Iterable[str]) -> dict[str, list[int]]:
+    """Return to whom the secrets among the data of each container belong."""
+    users = {spec["container"]: spec["user"] for one in releases for spec in one["containers"].values()}
+    return {short: [int(part) for part in users[short].split(":")] for short in {one.split("/")[1] for one in sealed}}
+
+
+def sealed_texts(sealed: Mapping[str, Path]) -> dict[str, str]:
+    """Return the texts of the secrets among data, by their place."""
+    found: dict[str, str] = {}
+    for place, directory in sealed.items():
+        for path in sorted(directory.rglob("*")):
+            with contextlib.suppress(FileNotFoundError):  # a renewal has just replaced it
+                if path.is_file() and not path.is_symlink() and not path.name.startswith("."):
+                    found[f"{place}/{path.relative_to(directory)}"] = path.read_text()
+    return found
 
 
 def add_directory(archive: tarfile.TarFile, place: str, directory: Path) -> dict[str, str]:
@@ -210,10 +240,27 @@ def restore(archive: Path, manifest: Manifest, secrets: Mapping[str, str], stack
                     (fresh / name).rename(state / name)
         state_modes.make(state / state_modes.SECRETS)
         for name, value in secrets.items():
-            write_file(state / "secrets" / Path(name).name, value, durable=True)
+            if "/" in name:
+                unseal(state, manifest, stack, name, value)
+            else:
+                write_file(state / "secrets" / Path(name).name, value, durable=True)
         permissions.ensure(str(state))
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def unseal(state: Path, manifest: Manifest, stack: str, place: str, text: str) -> None:
+    """Put a secret among the data of a container back, for the user of this container."""
+    parts = Path(place).parts
+    if parts[0] != "data" or ".." in parts or not holds_secrets(place):
+        raise BackupError(f"the backup holds a secret {place!r}, which no backup of this collection holds")
+    path = state / "data" / name_in(manifest, stack, parts[1]) / Path(*parts[2:])
+    user = tuple(manifest.get("owners", {}).get(parts[1], (0, 0)))
+    for one in [*reversed(path.parents), path]:
+        if len(one.parts) > len((state / "data").parts) and one != path and not one.is_dir():
+            one.mkdir(mode=state_modes.PRIVATE)
+            os.chown(one, *user)
+    write_file(path, text, owner=user, durable=True)
 
 
 def name_in(manifest: Manifest, stack: str, short: str) -> str:

@@ -58,7 +58,7 @@ class Options(NamedTuple):
     proxy: str  # host:port of the NGINX that answers challenges
     own: Path = Path("/run/own/tls.pem")  # the host's own certificate
     credentials: Path = Path("/run/dns/credentials.json")
-    state: Path = Path("/var/lib/acme/secrets")
+    state: Path = Path("/var/lib/acme/state")
     serving: Path = Path("/var/lib/acme/serving/tls.pem")
     challenges: Path = Path("/var/lib/acme/challenges")
 

@@ -41,6 +41,7 @@ def state(tmp_path: Path) -> Path:
         "data/sse-log/log/meta.properties": "# written\nversion=1\n",
         "data/own-name/keep/f": "mine",
         "data/sse-metrics/tsdb/block": "m",
+        "data/sse-keeper/secrets/state/accounts/key": "canary-secret of an account",
         "history.jsonl": "{}\n",
         **{f"secrets/{name}": value for name, value in SECRETS.items()},
     }.items():
@@ -57,6 +58,7 @@ def state(tmp_path: Path) -> Path:
             "sse-log": container("log", log=""),
             "own-name": container("own", keep=""),
             "sse-metrics": container("metrics", tsdb=""),
+            "sse-keeper": container("keeper", **{"secrets/state": ""}),
         },
     }
     (made / "releases/sse-platform").mkdir(parents=True)
@@ -95,6 +97,7 @@ def test_a_backup_comes_back_as_it_was(state: Path, tmp_path: Path) -> None:
 def test_another_stack_gets_the_data_and_secrets_and_none_of_the_releases(state: Path, tmp_path: Path) -> None:
     restore(packed(state, tmp_path / "b", "metrics"), tmp_path / "new", "demo")
     assert sorted(content(tmp_path / "new")) == [
+        "data/demo-keeper/secrets/state/accounts/key",
         "data/demo-log/log/big.log",
         "data/demo-log/log/checkpoint",
         "data/demo-log/log/meta.properties",
@@ -102,6 +105,20 @@ def test_another_stack_gets_the_data_and_secrets_and_none_of_the_releases(state:
         "secrets/password",
         "secrets/salt",
     ]
+
+
+def test_a_secret_among_data_comes_back_for_its_container_alone(state: Path, tmp_path: Path) -> None:
+    file = packed(state, tmp_path / "b")
+    restore(file, tmp_path / "new", "demo")
+    key = tmp_path / "new/data/demo-keeper/secrets/state/accounts/key"
+    assert (key.stat().st_uid, key.stat().st_mode & 0o777) == (os.getuid(), 0o600)
+
+
+@pytest.mark.parametrize("place", ["data/keeper/secrets/../../../x", "data/log/log/x", "etc/keeper/secrets/x"])
+def test_a_secret_at_another_place_is_refused(state: Path, tmp_path: Path, place: str) -> None:
+    written = backup.write("sse", str(state), [], tmp_path / "state.tar.gz")
+    with pytest.raises(BackupError, match="no backup of this collection"):
+        backup.restore(Path(written["archive"]), written["manifest"], {place: "x"}, "demo", str(tmp_path / "new"))
 
 
 def test_no_secret_is_readable_in_a_backup(state: Path, tmp_path: Path) -> None:
