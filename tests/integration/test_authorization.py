@@ -102,6 +102,30 @@ def test_keys_open_rotate_and_close_without_a_container_being_recreated(guarded:
     assert second.publish("it.auth") == 202
 
 
+def test_the_keys_that_sign_and_that_verify_uses_are_rotated_with_and_without_an_overlap(
+    guarded: tuple[Stack, Path],
+) -> None:
+    stack, path = guarded
+    client, asked = Client(stack, make(path, "rotating", "it.*")), {"app_auth": True, "app_keys_file": str(path)}
+    stack.up(**asked)
+    before, ticket = stack.ids(), client.ticket()
+
+    def begins() -> int:
+        query = f"{client.base}/stream?channel=it.auth&ticket={ticket}"
+        with httpx.stream("GET", query, timeout=15) as response:
+            return response.status_code
+
+    kept = stack.play("rotate", asked_secret="app_ticket_key", asked_keep_old=True, **asked)
+    assert "tickets: the new key works, beside the old one" in kept.output
+    assert begins() == 200
+    gone = stack.play("rotate", asked_secret="app_ticket_key", **asked)
+    assert "tickets: the new key works, and the old one does not" in gone.output
+    assert begins() == 401
+    proof = stack.play("rotate", asked_secret="app_proof_key", **asked)
+    assert proof.output.count("the old key is refused") == 3
+    assert stack.ids() == before
+
+
 def test_neither_key_nor_ticket_shows_in_a_release_or_log_even_where_a_replica_dies(
     guarded: tuple[Stack, Path],
 ) -> None:

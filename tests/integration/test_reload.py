@@ -156,9 +156,9 @@ def test_the_verb_reads_the_files_again_and_refuses_what_cannot(stack: Stack) ->
     assert run.code == 0, run.output
     assert "it-nginx has read its files anew" in run.output
     assert stack.ids() == before
-    refused = stack.play("reload", asked_services=["kafka"])
+    refused = stack.play("reload", asked_services=["app"])
     assert refused.code != 0
-    assert "These can: nginx, performance-dashboard, prometheus." in refused.output
+    assert "These can: kafka, nginx, performance-dashboard, prometheus, redis-master." in refused.output
 
 
 def test_a_replacement_refuses_no_connection(stack: Stack, changed: Changed) -> None:
