@@ -44,7 +44,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    host: str = Field("0.0.0.0", min_length=1)  # noqa: S104 - the network namespace of the container is the boundary
+    host: str = Field("0.0.0.0", min_length=1)  # noqa: S104 - its own network namespace is the boundary  # nosec B104
     port: int = Field(8000, ge=0, le=65535, description="0: any free port")
     socket_path: str = Field("", max_length=107, pattern=r"^(/.+)?$", description="a Unix socket to listen on as well")
     replica: Name = Field(default_factory=lambda: re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname()) or "replica")

@@ -33,7 +33,7 @@ FORMAT = 1
 PASSES = 5  # how often a directory is read again because files came or went while it was read
 SPARE = 64 << 20  # bytes that stay free on the disk
 BLOCK = 1 << 20
-MEANWHILE = "/var/tmp"  # noqa: S108 - its directories are made by mkdtemp; where an archive is made on the host
+MEANWHILE = "/var/tmp"  # noqa: S108 - its directories are made by mkdtemp; where an archive is made  # nosec B108
 
 
 class BackupError(ValueError):

@@ -71,7 +71,7 @@ def listening(lab: Lab) -> Measured:
     client, server = lab.container("client", network), lab.container("server", network)
     lab.listen(server.pid, "127.0.0.1")
     yield "client connects to server, which listens on 127.0.0.1", client.connect(server.address(network))
-    lab.listen(server.pid, "0.0.0.0", PORT + 1)  # noqa: S104 - in the container's own namespace
+    lab.listen(server.pid, "0.0.0.0", PORT + 1)  # noqa: S104 - in the container's own namespace  # nosec B104
     yield "client connects to server, which listens on 0.0.0.0", client.connect(server.address(network), PORT + 1)
 
 
