@@ -129,6 +129,11 @@ class Service:
             "Files of keys whose present content is refused, so that their previous one stays in force",
             lambda: float(self.authority.broken),
         )
+        gauge(
+            "sse_issuers_failing",
+            "Issuers whose keys could not be fetched when they were asked last",
+            lambda: float(self.authority.failing),
+        )
         gauge("sse_publishing_paused", "1 while the operator has paused publishing", lambda: float(self.pause.active))
         gauge("sse_draining", "1 while streams are being ended", lambda: float(self.hub.draining))
 

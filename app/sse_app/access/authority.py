@@ -18,7 +18,7 @@ from sse_app.access.principal import ANONYMOUS, Principal, visitor
 from sse_app.access.tickets import Signer, Ticket
 from sse_app.access.watched_file import WatchedFile
 from sse_app.base import channels
-from sse_app.base.asgi import Scope
+from sse_app.base.asgi import Scope, header_values
 from sse_app.base.channels import NOTHING, Filter
 from sse_app.base.client_address import client_address
 from sse_app.base.metrics import Metrics
@@ -28,9 +28,11 @@ from sse_app.base.settings import ConfigurationError, Settings
 from sse_app.fanout.subscriber import Subscriber
 
 if TYPE_CHECKING:
-    from sse_app.access.tokens import Key
+    from sse_app.access.issuers import Issuers
+    from sse_app.access.tokens import Key, Verifier
 
 T = TypeVar("T")
+_MOST_TOKEN = 8200  # bytes of a header with a token: see credentials.py
 Right = Literal["publish", "subscribe"]
 logger = logging.getLogger(__name__)
 
@@ -103,14 +105,18 @@ class Authority:
         self._files: list[WatchedFile[Any]] = []
         self._key_files = [self._watch(path, api_keys.parse, []) for path in settings.key_files()]
         self._token_files: list[WatchedFile[list[Key]]] = []
-        if settings.jwt_secret_file or settings.jwks_file:
-            from sse_app.access import tokens  # noqa: PLC0415 - cryptography costs 9 MB and 0.1 s
+        self._verifier: Verifier | None = None
+        self._issuers: Issuers | None = None
+        if settings.jwt_secret_file or settings.jwks_file or settings.issuers:
+            from sse_app.access import issuers, tokens  # noqa: PLC0415 - cryptography costs 9 MB and 0.1 s
 
             files = (settings.jwt_secret_file, tokens.from_secrets), (settings.jwks_file, tokens.from_jwks)
             for path, parse in files:
                 if path:
                     self._token_files.append(self._watch(path, parse, []))
             self._verifier = tokens.Verifier(lambda: self._tokens, settings)
+            if settings.issuers:
+                self._issuers = issuers.Issuers(settings, metrics, self._keys_changed)
         own = [secrets.token_bytes(tickets.KEY_BYTES)]
         ticket_file = None
         if settings.ticket_key_file:
@@ -124,6 +130,15 @@ class Authority:
         self._live: dict[Subscriber, tuple[Principal, asyncio.TimerHandle | None]] = {}
 
     # --- requests
+
+    async def prepare(self, scope: Scope) -> None:
+        """Fetch the keys of an issuer where a request brings a token that names an unknown one; Problem 503."""
+        if self._issuers is None:
+            return
+        for value in header_values(scope, b"authorization")[:1]:
+            scheme, _, token = value[:_MOST_TOKEN].decode("latin-1").partition(" ")
+            if scheme.lower() == "bearer" and token.count(".") == 2:
+                await self._issuers.prepare(token.strip())
 
     def access(self, scope: Scope, *, ticket: bool = False) -> Access:
         """The principal of a request; Problem 401 where its credential is missing or refused.
@@ -168,7 +183,7 @@ class Authority:
 
     def _bearer(self, value: str) -> Principal:
         if value.count(".") == 2:
-            if not self._token_files:
+            if self._verifier is None:
                 raise RefusedError("unknown_key", "tokens are not accepted here")
             return self._verifier.verify(value)
         principal = self._ring.find(value)
@@ -290,12 +305,20 @@ class Authority:
         return f"{broken} of {len(self._files)} files refused, the log says why" if broken else "ok"
 
     @property
+    def failing(self) -> int:
+        """The number of issuers whose keys could not be fetched when they were asked last."""
+        return 0 if self._issuers is None else self._issuers.failing
+
+    @property
     def broken(self) -> int:
         """The number of files whose present content is refused."""
         return sum(bool(file.error) for file in self._files)
 
     async def run(self) -> None:
-        """Follow the files for ever."""
+        """Follow the files and the issuers for ever."""
+        await asyncio.gather(self._follow_files(), *([self._issuers.run()] if self._issuers else []))
+
+    async def _follow_files(self) -> None:
         while self._files:
             await asyncio.sleep(self._settings.auth_check_seconds)
             self.reload()
@@ -303,8 +326,10 @@ class Authority:
     def reload(self) -> None:
         """Read the files that changed, and end the streams whose access ended."""
         changed = [file for file in self._files if file.changed()]
-        if not changed:
-            return
+        if changed:
+            self._keys_changed()
+
+    def _keys_changed(self) -> None:
         self._gather_keys()
         for subscriber, (principal, _) in list(self._live.items()):
             self._check(subscriber, principal)
@@ -321,3 +346,5 @@ class Authority:
         """Gather the keys of all files once, so that requests need not."""
         self._ring = KeyRing([key for file in self._key_files for key in file.value])
         self._tokens: list[Key] = [key for file in self._token_files for key in file.value]
+        if self._issuers is not None:
+            self._tokens += self._issuers.keys

@@ -37,6 +37,17 @@ class Key:
     id: Json  # of a JWK: text, or a value that no token can name
     algorithm: str
     material: Any  # as PyJWT made it: a type for each algorithm
+    issuer: str = ""  # whose tokens alone it verifies; empty: those of SSE_JWT_ISSUER, or of everybody
+
+
+def unverified(token: str) -> tuple[str, Json]:
+    """The issuer and the key that a token names, which anybody can write; empty and None for what is no token."""
+    try:
+        header = jwt.get_unverified_header(token)
+        claims = jwt.decode(token, options={"verify_signature": False})
+    except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
+        return "", None
+    return str(claims.get("iss", "")), header.get("kid")
 
 
 def from_secrets(text: bytes) -> list[Key]:
@@ -115,7 +126,7 @@ class Verifier:
                 key.material,
                 algorithms=[key.algorithm],
                 audience=self.settings.jwt_audience or None,
-                issuer=self.settings.jwt_issuer or None,
+                issuer=key.issuer or self.settings.jwt_issuer or None,
                 leeway=self.settings.jwt_leeway_seconds,
                 options=_OPTIONS,
             )

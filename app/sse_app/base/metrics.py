@@ -82,6 +82,7 @@ class Metrics(Collector):
     unauthorized: Annotated[Counter[Refusal], _Family("sse_unauthorized", "Requests answered by 401, by why", "reason")]
     decisions: Annotated[Counter[Decision], _Family("sse_decisions", "Decisions about a right", "outcome")]
     audit_dropped: Annotated[int, _Family("sse_audit_dropped", "Refusals without a line in the log: too many at once")]
+    issuer_failures: Annotated[int, _Family("sse_issuer_failures", "Fetches of the keys of an issuer that failed")]
     access_ends: Annotated[
         Counter[AccessEnd], _Family("sse_streams_lapsed", "Streams ended because their credential was", "reason")
     ]

@@ -1,13 +1,14 @@
 """Configuration by environment variables: each with its default, its bounds, and the reason for its bounds."""
 
 import difflib
+import json
 import os
 import re
 import socket
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -32,6 +33,31 @@ def _list_of(pattern: str, expected: str) -> AfterValidator:
 
 Brokers = Annotated[str, _list_of(r"[^\s:,]+:\d{1,5}", "host:port")]
 Origins = Annotated[str, _list_of(r"\*|https?://[^\s/,]+", "* or origins such as https://example.org")]
+
+
+def issuers(text: str) -> dict[str, str]:
+    """The issuers of a JSON object, as their tokens have them in `iss`, and the addresses of their keys; ValueError."""
+    try:
+        read: Any = json.loads(text or "{}")
+    except ValueError:
+        read = None
+    found: dict[str, Any] = cast("dict[str, Any]", read) if isinstance(read, dict) else {}
+    if not isinstance(read, dict) or len(found) > _ISSUERS:
+        raise ValueError(f"expected a JSON object of at most {_ISSUERS} issuers and the addresses of their keys")
+    for name, url in found.items():
+        if not 1 <= len(name) <= 200 or not name.isprintable():
+            raise ValueError("an issuer: expected 1 to 200 printable characters")
+        if not isinstance(url, str) or not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s#]*)?", url):
+            raise ValueError(f"{name}: expected an address such as https://login.example.org/jwks.json")
+    return found
+
+
+def _checked_issuers(text: str) -> str:
+    issuers(text)
+    return text
+
+
+_ISSUERS = 100  # each is asked every few minutes
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._-]+$")]
 
 
@@ -56,6 +82,14 @@ class Settings(BaseModel):
     keys_files: str = Field("", description="files of hashed API keys, separated by commas: see access/api_keys.py")
     jwt_secret_file: str = Field("", description="HS256: secrets of at least 32 bytes, one a line, the newest first")
     jwks_file: str = Field("", description="RS256, ES256: a JWK set")
+    issuers: Annotated[str, AfterValidator(_checked_issuers)] = Field(
+        "", description="issuers of tokens and the https addresses of their JWK sets, as a JSON object"
+    )
+    issuers_allow_private: bool = Field(False, description="the addresses may be private ones (10.0.0.0/8 and others)")
+    issuers_allow_http: bool = Field(
+        False, description="the keys may come without TLS, so anybody on the way makes them"
+    )
+    issuers_seconds: float = Field(300, ge=1, le=86_400, description="after which the keys are fetched anew")
     jwt_audience: str = Field("", description="empty: a token that names an audience is refused")
     jwt_issuer: str = ""
     public_channels: str = Field("", description="channels and patterns that everybody may subscribe to")
@@ -126,9 +160,9 @@ class Settings(BaseModel):
             _ = self.public
         except ValueError as error:
             raise ValueError(f"SSE_PUBLIC_CHANNELS: {error}") from None
-        given = self.keys_files or self.jwt_secret_file or self.jwks_file
+        given = self.keys_files or self.jwt_secret_file or self.jwks_file or self.issuers
         if self.auth and not given:
-            raise ValueError("SSE_AUTH=on: expected SSE_KEYS_FILES, SSE_JWT_SECRET_FILE or SSE_JWKS_FILE as well")
+            raise ValueError("SSE_AUTH=on: expected SSE_KEYS_FILES, SSE_JWT_SECRET_FILE, SSE_JWKS_FILE or SSE_ISSUERS")
         if given and not self.auth:
             raise ValueError(
                 f"SSE_AUTH is off, so the credentials in {given!r} would not be asked for: set SSE_AUTH=on"
@@ -162,6 +196,10 @@ class Settings(BaseModel):
     def window_seconds(self) -> int:
         """How long a key counts: a log that is trimmed sooner never holds a whole window, and could serve no resume."""
         return min(self.dedupe_seconds, self.retention_seconds)
+
+    def issuer_urls(self) -> dict[str, str]:
+        """The address of the keys of each issuer."""
+        return issuers(self.issuers)
 
     def key_files(self) -> list[str]:
         """The files of API keys."""

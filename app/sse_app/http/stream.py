@@ -49,6 +49,11 @@ class Streams:
             await self.otherwise(scope, receive, send)
             return
         request_context.begin(header_values(scope, request_context.HEADER), header_values(scope, b"traceparent"))
+        try:
+            await self.authority.prepare(scope)
+        except Problem as problem:
+            await problem.answer(send)
+            return
         if scope["path"] != PATH:
             await self.otherwise(scope, receive, send)
             return
