@@ -53,7 +53,9 @@ def _declared_problems(name: str, settings: Mapping[str, Any], options: Mapping[
             any(str(item).startswith(begin) for item in settings.get(other, []))
             for other, begin in rule.get("holds", {}).items()
         )
-        if held and all(settings.get(other) == value for other, value in rule["when"].items()):
+        # A dictionary that nobody gives is empty.
+        when = rule["when"].items()
+        if held and all(settings.get(other, {} if value == {} else None) == value for other, value in when):
             yield f"{found}: {rule['because']}; expected {rule['expected']}"
 
 
