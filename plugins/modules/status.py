@@ -39,7 +39,9 @@ releases:
   type: list
   elements: dict
 lines:
-  description: What is paused, the containers as a table of text, and where people open what runs.
+  description: >-
+    What is paused, which problems services say they have, the containers as a table of text, and where people open what
+    runs.
   returned: always
   type: list
   elements: str
@@ -51,7 +53,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import 
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
-from ansible_collections.sse.platform.plugins.module_utils.views.status import observe, opened, table
+from ansible_collections.sse.platform.plugins.module_utils.views.status import observe, opened, said, table
 
 
 def main() -> None:
@@ -78,6 +80,7 @@ def main() -> None:
         lines=[
             *switches.lines(directory),
             *rollout_control.lines(directory),
+            *said(rows, releases),
             *table(rows),
             *opened(releases),
         ],

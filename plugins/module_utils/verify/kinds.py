@@ -27,8 +27,9 @@ from ansible_collections.sse.platform.plugins.module_utils.verify.checks import 
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
     from ansible_collections.sse.platform.plugins.module_utils.verify.check import Kind
 
 # Both in the order of the summary.
@@ -78,3 +79,12 @@ def parse(service: str, own: list[str], check: dict[str, Any], path: str) -> Che
             raise spec.refuse(f"{path}.containers[{index}]", short, f"a container of {service}: {', '.join(own)}")
     checked = kind.parse(parameters, path)
     return {"service": service, "kind": kind.name, "containers": containers, "parameters": checked}
+
+
+def of_kind(releases: Iterable[Release], kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Return the full name of each container that has a check of this kind, with what it asks."""
+    for release in releases:
+        full = {spec["container"]: name for name, spec in release["containers"].items()}
+        for check in release.get("checks", []):
+            if check["kind"] == kind:
+                yield from ((full[short], check["parameters"]) for short in check["containers"] if short in full)

@@ -10,8 +10,11 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import 
 from ansible_collections.sse.platform.plugins.module_utils.engine.answers import all_networks
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.engine.health import check_health
+from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint
 from ansible_collections.sse.platform.plugins.module_utils.model.connections import containers_of
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import url_host
+from ansible_collections.sse.platform.plugins.module_utils.verify import kinds
+from ansible_collections.sse.platform.plugins.module_utils.verify.checks import told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,6 +91,17 @@ def uptime(started: str) -> str:
         if seconds >= 2 * length:
             return f"{seconds // length} {unit}"
     return f"{seconds} s"
+
+
+def said(rows: Sequence[Row], releases: Sequence[Release]) -> list[str]:
+    """Pass on the problems that services say they have."""
+    addresses = {one.container: one.address.partition(" ")[0] for one in rows if one.address}
+    return [
+        f"{name}: {problem}."
+        for name, asked in kinds.of_kind(releases, told.KIND.name)
+        if name in addresses
+        for problem in told.ask(Endpoint(name, addresses[name], asked["port"]), asked["path"])
+    ]
 
 
 def opened(releases: Sequence[Release]) -> list[str]:

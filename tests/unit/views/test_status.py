@@ -70,6 +70,24 @@ def test_what_is_declared_and_missing_comes_before_what_runs_undeclared() -> Non
     assert (found[1].container, found[1].state, found[1].uptime) == ("sse-old", "running", "5 m")
 
 
+def test_a_problem_that_a_service_says_it_has_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def ask(endpoint: Any, path: str) -> list[str]:
+        asked.append(f"{endpoint.url}{path}")
+        return ["there is no new certificate"]
+
+    monkeypatch.setattr(status.told, "ask", ask)
+    check = {"kind": "told", "containers": ["keeper", "gone"], "parameters": {"port": 9, "path": "/problems"}}
+    release: Any = {
+        "containers": {"sse-keeper": {"container": "keeper"}, "sse-gone": {"container": "gone"}},
+        "checks": [check, {**check, "kind": "http"}],
+    }
+    found = [Row("sse-keeper", "healthy", "10.99.0.85 10.99.1.85"), Row("sse-gone", "missing")]
+    assert status.said(found, [release]) == ["sse-keeper: there is no new certificate."]
+    assert asked == ["http://10.99.0.85:9/problems"]
+
+
 @pytest.mark.parametrize(
     ("time", "shown"),
     [({"days": 3}, "3 d"), ({"hours": 47}, "47 h"), ({"minutes": 3}, "3 m"), ({"seconds": 90}, "90 s")],

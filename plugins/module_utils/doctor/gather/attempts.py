@@ -19,6 +19,7 @@ from ansible_collections.sse.platform.plugins.module_utils.host.http import Endp
 from ansible_collections.sse.platform.plugins.module_utils.model import connections
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, WILDCARDS
 from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
+from ansible_collections.sse.platform.plugins.module_utils.verify import kinds
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks import certificate, published_ports, told
 
 if TYPE_CHECKING:
@@ -69,18 +70,13 @@ class Asked(NamedTuple):
 
 def checked(facts: types.Facts, kind: str) -> list[Asked]:
     """Return the running containers that the releases have a check of this kind for."""
-    running = {one["name"]: one for one in facts["containers"] if one["running"]}
     found: list[Asked] = []
-    for release in facts["releases"]:
-        full = {spec["container"]: name for name, spec in release["containers"].items()}
-        for check in release.get("checks", []):
-            for short in check["containers"] if check["kind"] == kind else ():
-                one = running.get(full.get(short, ""))
-                address = (
-                    next((each["address"] for each in one["networks"].values() if each["address"]), "") if one else ""
-                )
-                if one and address:
-                    found.append(Asked(one["name"], address, check["parameters"]))
+    running = {one["name"]: one for one in facts["containers"] if one["running"]}
+    for name, parameters in kinds.of_kind(facts["releases"], kind):
+        networks = running[name]["networks"].values() if name in running else ()
+        address = next((one["address"] for one in networks if one["address"]), "")
+        if address:
+            found.append(Asked(name, address, parameters))
     return found
 
 
