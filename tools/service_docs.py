@@ -19,6 +19,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "secrets": "its secrets, by name: `{kind: password, bytes: 32}`, `{kind: certificate, key: NAME}`, "
         "`{kind: uuid-base64}` or `{kind: given}`; `readers` lists other services that may read one; "
         "`overlap: true` says that they accept several, one a line; `kept` says why it cannot be rotated",
+        "unlimited": "limits for its clients that are off: name of a container -> list of settings (`./sse audit`)",
         "secret_files": "files on the controller that hold secrets of the kind `given`: name of the secret -> path",
         "routes": "what NGINX passes on to it",
         "metrics": "what Prometheus scrapes: `job`, `targets`, `path`, and `alerts` as rules of Prometheus",

@@ -27,7 +27,7 @@ FORMAT = 3
 # `verify.resumes` the drill.
 KEYS = {
     *("canary", "checks", "containers", "drill", "endpoints", "existing_data", "metrics", "routes"),
-    *("secret_files", "secrets"),
+    *("secret_files", "secrets", "unlimited"),
 }
 
 
@@ -93,6 +93,12 @@ def build(
         "secrets": secrets,
         "checks": checks or [],
         "data": data or [],
+        "unlimited": {
+            names.full[short]: limits
+            for declaration in declarations.values()
+            for short, limits in declaration.get("unlimited", {}).items()
+            if limits and short in names.full
+        },
         "endpoints": [
             endpoint
             for declaration in declarations.values()

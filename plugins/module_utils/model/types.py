@@ -340,6 +340,7 @@ class Release(TypedDict):
     checks: NotRequired[list[Check]]
     secrets: NotRequired[dict[str, Secret]]  # by name
     data: NotRequired[list[KeptData]]
+    unlimited: NotRequired[dict[str, list[str]]]  # by full name of a container, the settings of limits that are off
 
 
 class StoredRelease(Release):

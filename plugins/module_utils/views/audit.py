@@ -128,6 +128,12 @@ def limits(service: Service) -> Iterator[str]:
         yield f"has no limit of {' and '.join(missing)}"
 
 
+def shares(service: Service) -> Iterator[str]:
+    """Find limits for clients that are off where everybody may connect."""
+    if any(port.everywhere for port in service.ports):
+        yield from (f"{name} is 0" for name in service.unlimited)
+
+
 def power(service: Service) -> Iterator[str]:
     """Find containers that can do on the host whatever root can do."""
     if service.privileged:
@@ -192,6 +198,14 @@ RULES = (
         "each network takes a subnet from the address pools of the engine until none is left",
         "remove it from the file, or run: docker network rm NAME",
         unused_networks,
+    ),
+    Rule(
+        "NET008",
+        "medium",
+        "Give every client only a share",
+        "one client can take all connections, memory or time, and then nobody else is served",
+        "set it to a number, or leave it out for the default of the profile production",
+        of_each(shares),
     ),
     Rule(
         "RUN001",

@@ -53,6 +53,7 @@ class Service:
     pids: bool = False  # it has a limit of processes
     privileged: bool = False
     engine_socket: bool = False  # it mounts the socket of the Docker Engine
+    unlimited: tuple[str, ...] = ()  # settings of limits for its clients that are off
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,7 @@ def from_release(release: Release) -> Project:
             needs=tuple(spec["after"]),
             memory=spec["memory"] > 0,
             pids=spec["pids"] > 0,
+            unlimited=tuple(release.get("unlimited", {}).get(name, ())),
         )
         for name, spec in release["containers"].items()
     )

@@ -41,6 +41,29 @@ def test_our_own_declarations_keep_every_practice(each: Rendered) -> None:
     assert [audit.audit(project.from_release(one)) for one in (each.platform, each.dashboard)] == [[], []]
 
 
+def test_the_audit_names_each_limit_that_is_off_where_everybody_may_connect(rendered: dict[str, Rendered]) -> None:
+    limited, development = rendered["production"].platform, rendered["default"].platform
+    assert limited["unlimited"] == {}
+    [off] = development["unlimited"].values()
+    assert len(off) == 5
+    open_wide: Any = {**limited, "unlimited": {"sse-nginx": off}}
+    found = audit.audit(project.from_release(open_wide))
+    assert [(one.rule, one.subject, one.evidence) for one in found] == [
+        ("NET008", "sse-nginx", f"{name} is 0") for name in off
+    ]
+
+
+def test_the_service_itself_has_limits_in_production(rendered: dict[str, Rendered]) -> None:
+    environment = rendered["production"].containers["app-1"]["environment"]
+    limits = {name: environment[f"SSE_{name}"] for name in ("PUBLISH_RATE", "PUBLISH_BURST", "MAX_STREAMS_PER_ADDRESS")}
+    assert {name: int(value) for name, value in limits.items()} == {
+        "PUBLISH_RATE": 2000,
+        "PUBLISH_BURST": 20_000,
+        "MAX_STREAMS_PER_ADDRESS": 2000,
+    }
+    assert "SSE_PUBLISH_RATE" not in rendered["default"].containers["app-1"]["environment"]
+
+
 def published(containers: dict[str, dict[str, Any]]) -> dict[int, str]:
     return {port["host_port"]: port["host_ip"] for one in containers.values() for port in one["ports"]}
 

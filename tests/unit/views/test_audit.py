@@ -97,7 +97,8 @@ def test_every_practice_has_a_case_above_an_id_of_its_own_and_a_mend() -> None:
         if mark.name == "parametrize"
     ]
     tried = {expected[0] for _, expected in table.args[1]}
-    assert [rule.id for rule in audit.RULES] == sorted(tried)
+    of_releases = {"NET008"}  # which no Compose file can break: see test_declarations.py of the roles
+    assert [rule.id for rule in audit.RULES] == sorted(tried | of_releases)
     assert all(rule.mend and rule.reason and rule.severity in audit.SEVERITIES for rule in audit.RULES)
 
 
