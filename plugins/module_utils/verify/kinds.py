@@ -22,6 +22,7 @@ from ansible_collections.sse.platform.plugins.module_utils.verify.checks import 
     scraped,
     series,
     stack_firewall,
+    strangers,
     told,
     unix_socket,
 )
@@ -42,7 +43,7 @@ EVERYWHERE = tuple(
 )
 DECLARED: dict[str, Kind] = {
     room.KIND.name: room.KIND
-    for room in (deliveries, unix_socket, http_answer, scraped, datasources, series, certificate, told)
+    for room in (deliveries, unix_socket, http_answer, scraped, datasources, series, certificate, told, strangers)
 }
 CHECKS = spec.list_of(spec.dictionary)
 
