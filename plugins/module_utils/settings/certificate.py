@@ -1,7 +1,7 @@
 # Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Whether a certificate on the controller can serve: its key, time, chain and names, before anything changes.
 
-Only the controller imports this file: `cryptography` comes with Ansible, and a host may not have it.
+`cryptography` comes with Ansible on the controller, and a host may not have it: the functions import it.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from cryptography import x509
 
 
 class GivenFile(NamedTuple):
@@ -34,6 +33,8 @@ def problems(certificate: GivenFile, key: GivenFile, now: dt.datetime, hosts: It
 
     :param hosts: the names that clients use; a name `*.example.org` needs a certificate with that very name
     """
+    from cryptography import x509  # noqa: PLC0415
+
     chain, secret = Path(certificate.path), Path(key.path)
     found: list[str] = []
     if secret.stat().st_mode & 0o077:
@@ -68,6 +69,8 @@ def _time_problems(certificates: list[x509.Certificate], now: dt.datetime) -> It
 
 def _order_problems(certificates: list[x509.Certificate]) -> Iterator[tuple[str, str]]:
     """Find the first certificate that the one after it did not sign (RFC 8446, section 4.4.2)."""
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
+
     for number, issuer in enumerate(certificates[1:], 1):
         one = certificates[number - 1]
         try:
@@ -81,6 +84,8 @@ def _order_problems(certificates: list[x509.Certificate]) -> Iterator[tuple[str,
 
 def _name_problems(leaf: x509.Certificate, hosts: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Find the names of clients that the certificate is not for (RFC 9525, section 6.3)."""
+    from cryptography import x509  # noqa: PLC0415
+
     try:
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         held: set[str] = {one.lower() for one in names.get_values_for_type(x509.DNSName)}
