@@ -210,6 +210,15 @@ def test_production_with_authorization_needs_no_leave_to_publish_unauthenticated
         ({"app_auth": False, **CREDENTIALS, "app_jwks_file": "/j"}, ["app_auth is false", "app_jwks_file"]),
         ({"exposure_profile": "production", "exposure_admin_bind": "0.0.0.0"}, ["exposure_admin_bind", "127.0.0.1"]),
         ({"network_subnet": "10.0.0.0/28", "app_replicas": 3}, ["network_subnet", "/26"]),
+        ({"exposure_tls": "files", "nginx_certificate": ""}, ["nginx_certificate is ''", "self_signed"]),
+        ({"exposure_tls": "self_signed", "nginx_certificate": "/c.pem"}, ["exposure_tls is 'self_signed'", "/c.pem"]),
+        ({"exposure_tls": "acme", "acme_accept_terms": False}, ["exposure_tls is 'acme'", "terms of service"]),
+        ({"exposure_tls": "acme", "acme_email": ""}, ["exposure_tls is 'acme'", "acme_email"]),
+        ({"exposure_tls": "acme", "acme_names": []}, ["exposure_tls is 'acme'", "exposure_hosts"]),
+        (
+            {"exposure_tls": "acme", "acme_challenge": "http-01", "acme_names": ["a.test", "*.b.test"]},
+            ["begins with *", "dns-01"],
+        ),
     ],
 )
 def test_a_rule_between_variables_is_told_by_name(given_settings: dict[str, Any], said: list[str]) -> None:
