@@ -129,7 +129,7 @@ def issued(deployed: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     pebble: Any = deployed.engine.containers.run(
         str(image.id),
         ["pebble", "-config", "/etc/pebble/config.json", "-strict"],
-        name="it-pebble",
+        name=f"{deployed.name}-pebble",
         network=f"{deployed.name}-network",
         volumes=[f"{folder}:/etc/pebble:ro"],
         environment={"PEBBLE_VA_NOSLEEP": "1"},
@@ -139,7 +139,7 @@ def issued(deployed: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     )
     settings: dict[str, Any] = {
         "exposure_tls": "acme",
-        "exposure_plain_http": "redirect",  # challenges come over plain HTTP nevertheless
+        "exposure_plain_http": "refuse",  # challenges come over plain HTTP nevertheless
         "acme_directory": "https://pebble:14000/dir",
         "acme_private_directory": True,
         "acme_authorities_file": str(folder / "authority.pem"),
@@ -151,7 +151,7 @@ def issued(deployed: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         deployed.up(**settings)
         eventually(lambda: "Pebble" in served(deployed).issuer, "there is a certificate of the directory")
         begun = deployed.container("acme").attrs["State"]["StartedAt"]
-        placed = deployed.state.joinpath("data/it-acme/secrets/serving/tls.pem").stat().st_mtime
+        placed = (deployed.state / f"data/{deployed.name}-acme/secrets/serving/tls.pem").stat().st_mtime
         yield Issued(deployed, pebble, settings, placed - seconds(begun))
     finally:
         pebble.remove(force=True)
@@ -171,14 +171,14 @@ def test_a_certificate_comes_within_seconds_and_is_renewed_while_no_stream_ends(
         assert served(stack).ends > time.time() + VALID / 2
         eventually(streams.hear, "every stream still hears events")
         assert streams.cut == 0
-    assert stack.api("/health/live").is_redirect
+    assert stack.api("/health/live").status_code == 403
     assert stack.ids() == before  # nothing was restarted, and nothing was reloaded
     print(f"{issued.seconds:.1f} s from the start of the container to the first certificate")
     assert issued.seconds < 30
 
 
 def test_only_the_user_of_nginx_can_read_the_keys(issued: Issued) -> None:
-    data = issued.stack.state / "data/it-acme"
+    data = issued.stack.state / f"data/{issued.stack.name}-acme"
     files = [path for path in data.rglob("*") if path.is_file() and "acme-challenge" not in str(path)]
     assert {path.name for path in files} >= {"tls.pem", "keeper.json", f"{NAME}.key"}
     assert {(path.stat().st_uid, path.stat().st_mode & 0o077) for path in files} == {(8080, 0)}

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 5.0  # for one request inside the host
 REDIRECTS = {301, 302, 307, 308}  # of a proxy that sends HTTP to HTTPS
+REFUSED = 403  # of one that answers over HTTPS only
 PARAMETERS = spec.record({"port": (spec.port, None), "through": (spec.short_name, None), "path": (spec.absolute, ...)})
 
 
@@ -38,14 +39,15 @@ def parse(value: Any, path: str) -> dict[str, Any]:
 
 def check(running: Running, subjects: Sequence[Subject], asked: Parameters) -> Checked:
     """GET the path at each port."""
-    accepted = {200, *REDIRECTS} if asked["through"] else {200}
     ports = (
         running.published(asked["through"])
         if asked["through"]
         else [one.endpoint(asked["port"] or 0) for one in subjects]
     )
+    secured = any(one.tls for one in ports)
     findings: list[Finding] = []
     for one in ports:
+        accepted = {200, *(REDIRECTS if asked["through"] else ()), *({REFUSED} if secured and not one.tls else ())}
         answer = request(one, "GET", asked["path"], timeout=ANSWER_SECONDS)
         if answer.status not in accepted:
             wrong = f"GET {one.url}{asked['path']} was not answered with {' or '.join(map(str, sorted(accepted)))}"
