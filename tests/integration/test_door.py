@@ -33,6 +33,7 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "open": {},
     "closed": {**HOSTS["production"], "app_replicas": 3, "exposure_hosts": ["sse.example.org"]},
     "small": SMALL,
+    "quick": {"app_heartbeat_seconds": 1},
 }
 
 
@@ -195,6 +196,11 @@ def test_where_two_of_three_replicas_are_away_the_third_is_found(doors: Doors) -
         door.seen.clear()
         assert [door.ask("POST", "/api/v1/events", content=chunks(4, 9)).status_code for _ in range(6)] == [200] * 6
         assert door.seen == ["POST /api/v1/events 36"] * 6  # whole each time
+
+
+def test_a_stream_passes_over_a_replica_that_hangs(doors: Doors) -> None:
+    with doors.open("quick", "holds", "serves", "holds") as door:
+        assert {one.text for one in door.at_once(6, "GET", "/api/v1/stream")} == {"ok"}
 
 
 def chunks(size: int, count: int) -> Iterable[bytes]:
