@@ -21,7 +21,7 @@ from ansible_collections.sse.platform.plugins.module_utils.engine.health import 
 from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action, leftovers, plan
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError, fingerprint
-from ansible_collections.sse.platform.plugins.module_utils.releases import keeping, superseded
+from ansible_collections.sse.platform.plugins.module_utils.releases import keeping, materials, superseded
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import Recorder
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import (
     ReleaseStore,
@@ -318,8 +318,20 @@ class Rollout:
             done = [*cleared, *(action for action in actions if action.container in applier.seconds)]
             report.outcomes.append(replace(planned, actions=done, seconds=applier.seconds, told=applier.reloader.told))
         record("applied")
+        if is_new:
+            self.keep_materials(engine, {**release, "number": planned.number, "meta": {}})
         if is_new or any(action.changes for action in actions):
             self.files.prune(release["containers"])
+
+    def keep_materials(self, engine: Engine, release: types.StoredRelease) -> None:
+        """Write down which packages are in the images of a release. It is no reason for a run to fail."""
+
+        def root(name: str) -> Path | None:
+            pid = engine.inspect(name)["State"]["Pid"]
+            return Path(f"/proc/{pid}/root") if pid else None
+
+        with contextlib.suppress(EngineError, OSError, ValueError):
+            materials.keep(self.request.state_directory, release, root)
 
     def go_back(self) -> list[str]:
         """Bring back the containers that this run replaced as the release before has them; return a line for each."""

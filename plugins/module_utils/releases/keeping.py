@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.releases import materials
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import ReleaseStore
 from ansible_collections.sse.platform.plugins.module_utils.releases.stack_releases import (
     current_release,
@@ -88,6 +89,7 @@ def tidy(state_directory: str, stack: str, keep: int) -> list[str]:
         for number in store.numbers():
             if (project, number) not in kept.files:
                 store.remove(number)
+    materials.forget(state_directory, [one for one in releases if one.number in kept.numbers])
     return sorted(kept.images)
 
 

@@ -156,6 +156,9 @@ def stack_number(state_directory: str) -> int:
     return max((one["number"] for one in applied), default=0)
 
 
+BILL = ".cdx.json"  # of materials, beside a release: `materials` writes it
+
+
 class ReleaseStore:
     """The numbered releases of one project. A file has mode 0600, and only its outcome is ever rewritten."""
 
@@ -212,6 +215,7 @@ class ReleaseStore:
     def remove(self, number: int) -> None:
         """Remove a release."""
         (self.directory / f"{number:04d}.json").unlink(missing_ok=True)
+        (self.directory / f"{number:04d}{BILL}").unlink(missing_ok=True)
 
     def write(self, release: StoredRelease) -> None:
         """Write a release in one step, so that a killed run leaves the old file or the new one."""

@@ -80,7 +80,7 @@ class FakeEngine:
         del self.all[key]
 
     def inspect(self, key: str) -> dict[str, Any]:
-        one = self.all[key]
+        one = self.all.get(key) or next(each for each in self.all.values() if each["name"] == key)
         state = {"Running": one["running"], "ExitCode": 1, "Pid": 0, "StartedAt": "2026-01-01T00:00:00Z"}
         return {
             "Id": key,
