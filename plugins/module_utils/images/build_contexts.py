@@ -98,7 +98,13 @@ def pack_contexts(collection: Path, contexts: Iterable[str]) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as archive:
         for context in sorted(set(contexts)):
-            for name, path in context_files(collection / context).items():
+            files = context_files(collection / context)
+            for name in sorted({str(one) for path in files for one in PurePosixPath(path).parents}):
+                # With a mode of its own: else the umask of the host decides who may enter a directory of the image.
+                directory = tarfile.TarInfo(str(PurePosixPath(context, name)).lstrip("/"))
+                directory.type, directory.mode = tarfile.DIRTYPE, 0o755
+                archive.addfile(directory)
+            for name, path in files.items():
                 member = tarfile.TarInfo(f"{context}/{name}".lstrip("/"))
                 if path.is_symlink():
                     member.type, member.linkname = tarfile.SYMTYPE, str(path.readlink())

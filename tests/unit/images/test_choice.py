@@ -135,7 +135,7 @@ def test_what_dockerignore_names_is_neither_hashed_nor_packed(collection: Path) 
     (app / "pkg/tests/a.py").write_text("x")
     assert context_hash(app) != before
     with tarfile.open(fileobj=io.BytesIO(pack_contexts(collection, ["app"]))) as archive:
-        assert sorted(archive.getnames()) == [
+        assert sorted(one.name for one in archive if one.isfile()) == [
             "app/.dockerignore",
             "app/Dockerfile",
             "app/input",
@@ -477,3 +477,12 @@ def test_a_damaged_archive_of_images_is_refused_by_its_name(collection: Path) ->
     (collection / "bundle/images.tar.gz").write_bytes(b"two")
     with pytest.raises(images.ImagesError, match=r"images\.tar\.gz is damaged"):
         bundle.refuse_damaged(collection, "images.tar.gz")
+
+
+def test_every_directory_of_a_context_can_be_entered_whatever_the_umask_of_the_host_is(tmp_path: Path) -> None:
+    (tmp_path / "app/deep/below").mkdir(parents=True)
+    (tmp_path / "app/Dockerfile").write_text("FROM scratch\n")
+    (tmp_path / "app/deep/below/f").write_text("x")
+    with tarfile.open(fileobj=io.BytesIO(pack_contexts(tmp_path, ["app"]))) as archive:
+        found = {one.name: one.mode for one in archive if one.isdir()}
+    assert found == dict.fromkeys(["app", "app/deep", "app/deep/below"], 0o755)
