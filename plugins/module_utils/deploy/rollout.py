@@ -331,7 +331,7 @@ class Rollout:
             return Path(f"/proc/{pid}/root") if pid else None
 
         with contextlib.suppress(EngineError, OSError, ValueError):
-            materials.keep(self.request.state_directory, release, root)
+            materials.keep(self.request.state_directory, release, root, engine.digests)
 
     def go_back(self) -> list[str]:
         """Bring back the containers that this run replaced as the release before has them; return a line for each."""

@@ -101,6 +101,11 @@ class Engine:
         found = self.ask(lambda: self.questions.image(reference))
         return found["Id"] if found else None
 
+    def digests(self, reference: str) -> list[str]:
+        """Return the digests of an image in the registries that it came from; an image that was built here has none."""
+        found = self.ask(lambda: self.questions.image(reference)) if reference else None
+        return (found["RepoDigests"] or []) if found else []
+
     def images(self) -> list[answers.ListedImage]:
         """List all images that no other one is built on, and all that have a tag."""
         return self.ask(self.questions.images) or []

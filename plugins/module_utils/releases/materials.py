@@ -39,9 +39,15 @@ DEEPEST = 6  # directories below one of these
 LONGEST = 64 << 20  # bytes of a file that is read
 
 
-def keep(state_directory: str, release: StoredRelease, roots: Callable[[str], Path | None]) -> Path:
+def keep(
+    state_directory: str,
+    release: StoredRelease,
+    roots: Callable[[str], Path | None],
+    digests: Callable[[str], list[str]] = lambda _: [],
+) -> Path:
     """Write the bill of materials beside a release.
 
+    :param digests: takes the id of an image; returns its digests in the registries that it came from
     :param roots: takes the full name of a container; returns the root of its file system, or None where it does not run
     """
     state = Path(state_directory)
@@ -55,6 +61,7 @@ def keep(state_directory: str, release: StoredRelease, roots: Callable[[str], Pa
                 "bom-ref": identity or one["image"],
                 "name": one["image"],
                 "version": identity,
+                "properties": [{"name": "digest", "value": digest} for digest in digests(identity)],
                 "components": known,
             }
     path = state / "releases" / release["project"] / f"{release['number']:04d}{BILL}"

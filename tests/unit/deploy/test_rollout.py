@@ -106,6 +106,9 @@ class FakeEngine:
             },
         }
 
+    def digests(self, _: str) -> list[str]:
+        return []
+
     def execute(self, *_: object) -> tuple[int, str]:
         return 0, ""
 

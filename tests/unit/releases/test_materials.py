@@ -77,7 +77,7 @@ def test_a_bill_is_kept_with_its_release_and_an_image_is_read_once(root: Path, t
         asked.append(name)
         return root
 
-    path = materials.keep(str(state), release(), roots)
+    path = materials.keep(str(state), release(), roots, lambda identity: [f"registry/app@{identity}"])
     again = materials.keep(str(state), release(2), roots)
     assert asked == ["sse-app-1"]
     bill = json.loads(path.read_text())
@@ -88,6 +88,7 @@ def test_a_bill_is_kept_with_its_release_and_an_image_is_read_once(root: Path, t
     )  # fmt: skip
     [image] = bill["components"]
     assert len(image["components"]) == 4
+    assert image["properties"] == [{"name": "digest", "value": f"registry/app@sha256:{'a' * 64}"}]
     assert bill["serialNumber"] != json.loads(again.read_text())["serialNumber"]
     assert path.stat().st_mode & 0o777 == 0o600
     store = ReleaseStore(str(state), "p")
