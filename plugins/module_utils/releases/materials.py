@@ -43,7 +43,7 @@ def keep(
     state_directory: str,
     release: StoredRelease,
     roots: Callable[[str], Path | None],
-    digests: Callable[[str], list[str]] = lambda _: [],
+    digests: Callable[[str], list[str]] = lambda __: [],
 ) -> Path:
     """Write the bill of materials beside a release.
 
