@@ -28,7 +28,7 @@ class Host:
         (self.state / "data/sse-log/log/big.log").write_text("x" * 500)
         (self.state / "secrets").mkdir()
         (self.state / "secrets/password").write_text("canary-secret")
-        spec: dict[str, Any] = {"container": "log", "service": "log", "data": {"/log": "log"}}
+        spec: dict[str, Any] = {"container": "log", "service": "log", "user": "0:0", "data": {"/log": "log"}}
         release = {"format": FORMAT, "number": 1, "stack": "sse", "project": "p", "containers": {"sse-log": spec}}
         (self.state / "releases/p").mkdir(parents=True)
         (self.state / "releases/p/0001.json").write_text(json.dumps(release))

@@ -67,7 +67,7 @@ def deploy(state: Path) -> None:
             files.mounts(name, one)
         (state / "data/sse-app/deep/data/made-by-itself").mkdir(mode=0o755, exist_ok=True)
         ReleaseStore(str(state), release["project"]).write(release)
-        matrix.keep(state, [], enforced=False)
+        matrix.keep(state, [], [], enforced=False)
     switches.pause(str(state), "publishing", {})
     backed_up(state)
 
@@ -94,7 +94,7 @@ ORDERS = {
     "by hand, for all": lambda state: by_hand(state, 0o777, 0o777),
     "a backup": backed_up,
     "a secret": lambda state: Store(str(state), {}, SECRETS).value("key"),
-    "verify": lambda state: matrix.keep(state, [], enforced=False),
+    "verify": lambda state: matrix.keep(state, [], [], enforced=False),
     "a pause": lambda state: switches.pause(str(state), "publishing", {}),
     "the lock": lambda state: run_lock.take(str(state), {}, 0).close(),  # type: ignore[union-attr]
     "a run before": deploy,
