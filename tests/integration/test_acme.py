@@ -124,8 +124,12 @@ def issued(deployed: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     (folder / "Dockerfile").write_text(DOCKERFILE)
     for path in (folder, *folder.iterdir()):
         path.chmod(0o755)
-    base = next(tag for one in deployed.engine.images.list() for tag in one.tags if "/base:" in tag)
-    image, _ = deployed.engine.images.build(path=str(folder), buildargs={"BASE": base}, tag="it/pebble:test", rm=True)
+    bases = [tag for one in deployed.engine.images.list() for tag in one.tags if "/base:" in tag]
+    if not bases:
+        pytest.skip("pebble is built upon the base of images_source: packages, and these images are upstream's")
+    image, _ = deployed.engine.images.build(
+        path=str(folder), buildargs={"BASE": bases[0]}, tag="it/pebble:test", rm=True
+    )
     pebble: Any = deployed.engine.containers.run(
         str(image.id),
         ["pebble", "-config", "/etc/pebble/config.json", "-strict"],
@@ -229,4 +233,4 @@ def test_a_directory_that_is_gone_leaves_the_last_certificate_and_doctor_says_so
     diagnosis = stack.play("doctor", **issued.settings)
     assert "[certificate]" in diagnosis.output  # a quarter of its lifetime is left, or less
     assert "[told]" in diagnosis.output
-    assert "there is no new certificate: https://pebble:14000/dir does not answer" in diagnosis.output
+    assert "there is no new certificate: pebble has no address" in diagnosis.output
