@@ -13,7 +13,7 @@ description:
     replaced; the others are replaced one after the other, as M(sse.platform.stack) does it.
   - Verifies that the new value works. Where the service has a program for it, also that the old one does not.
   - Where that fails, the old value comes back.
-extends_documentation_fragment: [sse.platform.attributes, sse.platform.stack, sse.platform.stack.directory]
+extends_documentation_fragment: [sse.platform.attributes, sse.platform.stack.directory]
 attributes:
   check_mode: {support: full}
   diff_mode: {support: none}
