@@ -132,7 +132,8 @@ class Reloader:
             raise ApplyError(f"{name}: its service declares no way to reload")
         mounted = {one["Destination"]: Path(one["Source"]) for one in self.engine.inspect(action.id)["Mounts"] or []}
         version = next(mounted[target].parent for target in (*spec["config"], *spec["secrets"]))
-        directories = [one for one in self.files.directories(name, spec, version).values() if not one.live]
+        # With those that it reads by itself: a certificate and a setting may come in one run.
+        directories = list(self.files.directories(name, spec, version).values())
         earlier = self.files.loaded.read(name)
         loaded = self.files.loaded
         last = earlier.get("release", "") if earlier and earlier["id"] == action.id else ""

@@ -117,6 +117,19 @@ def test_a_reload_is_recorded_for_the_container_and_the_directory_that_it_mounts
     assert loaded["version"] == host.places["/etc/c"].parent.name
 
 
+def test_a_secret_that_is_read_without_a_reload_is_written_in_the_same_run(tmp_path: Path) -> None:
+    live = {"live_secrets": {"/run/live": {"key": {"secret": "key", "format": "{}"}}}}
+    files = Files(str(tmp_path), Store(str(tmp_path), {"key": "old"}, {}))
+    before: Any = {**declared("old\n"), **live}
+    files.mounts("c", before)
+    places = {target: one.path for target, one in files.directories("c", before).items()}
+    files.store.given["key"] = "new"
+    wanted = {"c": {**declared("new\n"), **live}}
+    reload.Reloader(cast("Any", Host(places)), files, cast("Any", wanted), {}).reload(Action("reload", "c", [], "id"))
+    assert (places["/run/live"] / "key").read_text() == "new"
+    assert list(files.differences("c", cast("Any", wanted["c"]), 0.0)) == []
+
+
 def test_a_run_that_is_killed_before_the_end_leaves_a_reload_that_is_done_again(tmp_path: Path) -> None:
     host, files = running(tmp_path)
 
