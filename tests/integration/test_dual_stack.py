@@ -66,7 +66,7 @@ def public(stack: Stack, *addresses: str) -> set[tuple[str, int]]:
 
 def served(host: SecondHost, stack: Stack, address: str) -> int:
     """Ask the API from the host itself."""
-    endpoint = Endpoint("nginx", address, stack.http_port)
+    endpoint = Endpoint("nginx", address, stack.http_port + 1, tls=True)  # in production, plain HTTP only leads there
     return namespace.inside(host.holder.pid, lambda: request(endpoint, "GET", "/api/v1/health/ready", timeout=5)).status
 
 

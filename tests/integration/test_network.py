@@ -157,7 +157,11 @@ def test_a_neighbour_reaches_what_is_declared_public_and_nothing_else(stack: Sta
     jump = ["-j", chain_name(stack.name)]
     subprocess.run(["iptables", "-w", "-D", "DOCKER-USER", *jump], check=True)
     assert (f"{stack.prefix}.11", 6379) in answering(stack, neighbour)
-    production: dict[str, Any] = {"exposure_profile": "production", "exposure_unauthenticated_publishing": True}
+    production: dict[str, Any] = {
+        "exposure_profile": "production",
+        "exposure_unauthenticated_publishing": True,
+        "exposure_plain_http": "serve",
+    }
     stack.up(**production)
     doors = (stack.http_port, stack.http_port + 1)
     public = {(address, port) for address in (neighbour.host[0], f"{stack.prefix}.1") for port in doors}
