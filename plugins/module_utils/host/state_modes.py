@@ -51,8 +51,9 @@ def wanted(state: Path, containers: Mapping[str, Spec]) -> dict[Path, Permission
     found = {state: Permissions(STATE, root())} | dict(outermost(state))
     found |= {path: Permissions(PRIVATE, None) for path in directories(state / "data")}
     for name, one in containers.items():
+        kept = {state / "data" / name / below for below in one["data"].values()}  # `Files` tells of their owner
         for path in of_container(state, name, one):
-            found[path] = Permissions(mode_of(path, one, containers), owner_of(one))
+            found[path] = Permissions(mode_of(path, one, containers), None if path in kept else owner_of(one))
         for path in map(Path, one["binds"].values()):
             if path.parent == state and path.name != MATRIX and is_directory(path):
                 found[path] = Permissions(PRIVATE, owner_of(one))
