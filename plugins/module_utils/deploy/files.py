@@ -132,6 +132,9 @@ class Files:
             secret, fingerprints = content["secret"], spec.get("fingerprints", {})
             if self.store.value(secret, make=False) is None:
                 return None
+            declared = self.store.declared.get(secret)
+            if declared and declared.get("given") and secret not in self.store.given:
+                return None
             if secret in fingerprints and self.store.fingerprint(secret, make=False) != fingerprints[secret]:
                 return None
         return self.text(content, make=False)

@@ -46,7 +46,9 @@ KINDS = {
     "password": spec.record({**READERS, "bytes": (length, 32), "overlap": (spec.flag, False)}),
     "uuid-base64": spec.record(READERS),  # a random UUID in URL-safe base64, as Kafka wants its cluster id (KIP-78)
     # Self-signed, for these names and addresses beside those of the host; its key is a secret of its own.
-    "certificate": spec.record({**READERS, "key": (name, ...), "names": (spec.list_of(spec.text), [])}),
+    "certificate": spec.record(
+        {**READERS, "key": (name, ...), "names": (spec.list_of(spec.text), []), "given": (spec.flag, False)}
+    ),
     "given": spec.record(READERS),  # only the user can give it
 }
 
@@ -84,6 +86,8 @@ def parse(service: str, own: str, value: Any, path: str) -> dict[str, Secret]:
     }
     if fields.get("names"):
         secret["names"] = fields["names"]
+    if fields.get("given"):
+        secret["given"] = True
     if fields.get("overlap"):
         secret["overlap"] = True
     if fields["kept"]:

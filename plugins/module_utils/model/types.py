@@ -108,6 +108,7 @@ class Secret(TypedDict):
     readers: list[str]  # services
     bytes: int  # length of a password
     pair: str  # a certificate's key, or the certificate of a key
+    given: NotRequired[bool]  # a certificate of the user's: what the host made itself does not count
     names: NotRequired[list[str]]  # of a certificate that the host makes, beside the names of the host itself
     overlap: NotRequired[bool]  # its readers accept several lines, of which the first is the newest
     kept: NotRequired[str]  # why it cannot be rotated; empty where it can

@@ -197,3 +197,16 @@ def test_what_a_reload_told_counts_for_that_container_alone(tmp_path: Path) -> N
         known.loaded.write("c", {"id": "1", "version": "v", "spec": new, "release": "", "ended": ended})
         [seen, other] = known.loaded.seen([runs, runs._replace(id="2")])
         assert (seen.label("spec"), other.label("spec")) == (told, spec.fingerprint(old))
+
+
+def test_a_certificate_of_the_users_is_not_compared_with_the_one_that_the_host_made(tmp_path: Path) -> None:
+    own: Any = {"kind": "certificate", "service": "s", "readers": [], "bytes": 0, "pair": "key"}
+    for given, different in ((True, False), (False, True)):
+        store: Any = Store(str(tmp_path), {"certificate": "mine"}, {})
+        spec: Any = declared(live_secrets={"/run/tls": {"tls.pem": {"secret": "certificate", "format": "{}"}}})
+        Files(str(tmp_path), store).mounts("c", spec)
+        (tmp_path / "secrets").mkdir(exist_ok=True)
+        (tmp_path / "secrets/certificate").write_text("of the host")
+        now: Any = {"certificate": {**own, "given": given}}
+        later = Store(str(tmp_path), {}, now)
+        assert bool(list(Files(str(tmp_path), later).differences("c", spec, 0.0))) == different
