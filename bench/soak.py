@@ -40,7 +40,7 @@ from oracle import Ledger, Reader, Verdict
 ROOT = Path(__file__).resolve().parents[1]
 FAULTS = ("replica", "redis", "kafka", "nginx", "rolling", "pause-replica", "pause-redis", "pause-kafka")
 SERVICES = {"replica": "app", "redis": "redis", "kafka": "kafka", "nginx": "nginx"}  # by fault
-CHANNELS = 4
+CHANNELS = 5
 PUBLISH_SECONDS = 15.0  # more than the two tries of NGINX, of five seconds each
 RETRY_SECONDS = 0.25  # before a publish is tried again
 BACK_SECONDS = 120.0  # until a part is back, and until every subscriber has every event

@@ -1,0 +1,65 @@
+"""One hostile client with one ordinary key takes no more than a share: see bench/hostile.py and bench/attacks.py."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from ansible_collections.sse.platform.tests.integration.stack import ROOT, Stack
+from ansible_collections.sse.platform.tests.integration.test_authorization import make
+from attacks import ATTACKS
+
+LIMIT_SECONDS = 500  # it needs about 120; a run that hangs must end with the session
+WORST = 3  # times the p99 of the deliveries without an attack
+
+
+@pytest.fixture(scope="module")
+def attacked(deployed: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What honest clients noticed of all attacks on a production stack that asks for keys."""
+    keys = tmp_path_factory.mktemp("hostile") / "keys.json"
+    tokens = {
+        "HONEST_TOKEN": make(keys, "honest", "soak.*"),
+        "ATTACKER_TOKEN": make(keys, "attacker", "attack.*"),
+    }
+    report = keys.with_name("report.json")
+    deployed.up(app_auth=True, app_keys_file=str(keys), exposure_profile="production")
+    try:
+        run = subprocess.run(
+            [sys.executable, str(ROOT / "bench" / "hostile.py"), "--stack", deployed.name, "--json", str(report)],
+            env={**os.environ, **tokens},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LIMIT_SECONDS,
+        )
+    finally:
+        deployed.up()
+    assert report.exists(), run.stdout + run.stderr
+    return {**json.loads(report.read_text()), "output": run.stdout, "code": run.returncode}
+
+
+def test_no_honest_client_notices_more_than_a_delay_and_no_container_ends(attacked: dict[str, Any]) -> None:
+    assert [one["attack"] for one in attacked["attacks"]] == list(ATTACKS)
+    assert attacked["violations"] == {}, attacked["output"]
+    assert attacked["code"] == 0
+    assert attacked["deliveries"] > 200 * 30
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_an_attack_leaves_memory_and_makes_honest_deliveries_at_most_three_times_as_slow(
+    attacked: dict[str, Any], name: str
+) -> None:
+    suffered = next(one for one in attacked["attacks"] if one["attack"] == name)
+    assert suffered["memory"] < 1, suffered
+    assert suffered["p99_ratio"] <= WORST, suffered
+
+
+def test_an_attack_that_is_none_is_refused_by_name() -> None:
+    command = [sys.executable, str(ROOT / "bench" / "hostile.py"), "--attacks", "kindness"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert run.returncode == 2
+    assert "unknown attack kindness: expected some of history" in run.stderr
