@@ -140,6 +140,8 @@ def vandalise(small: Small, drawn: Drawn, chance: random.Random) -> tuple[list[t
             except Exception:  # noqa: BLE001 - the act before makes this one impossible: a paused container's network
                 continue
             said = [one for one in said if one[0] != name] if act.anew else said
+            if act.named == "is exited":  # a paused container that ends is paused no more
+                said = [one for one in said if one != (name, "is paused")]
             said.append((name, act.named))
             restarts |= {name} if act.restarts else set()
     for act in chance.sample([flush, remove_network], chance.choice([0, 0, 1])):
