@@ -26,7 +26,7 @@ def attacked(deployed: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[
         "ATTACKER_TOKEN": make(keys, "attacker", "attack.*"),
     }
     report = keys.with_name("report.json")
-    deployed.up(app_auth=True, app_keys_file=str(keys), exposure_profile="production")
+    deployed.up(app_auth=True, app_keys_file=str(keys), exposure_profile="production", exposure_plain_http="serve")
     try:
         run = subprocess.run(
             [sys.executable, str(ROOT / "bench" / "hostile.py"), "--stack", deployed.name, "--json", str(report)],
