@@ -34,7 +34,7 @@ def knows(key):
     asked = f"{SERVER}/api/v1/stream?channel=sse-platform.verify&ticket={ticket(key)}"
     try:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(asked, timeout=SECONDS) as answer:
-            return f"HTTP {answer.status}"
+            detail = f"HTTP {answer.status}"
     except urllib.error.HTTPError as error:
         detail = error.read().decode(errors="replace")
     if "has expired" in detail:

@@ -163,7 +163,7 @@ def write_passwords(connection, passwords, gone):
         body += compact(own) + compact(salt(password, own, ITERATIONS)) + b"\0"
     answer = connection.ask(51, 0, body + b"\0", flexible=True)
     answer.number("i")
-    for _ in range(answer.varint() - 1):
+    for __ in range(answer.varint() - 1):
         user, code, why = answer.compact_text(), answer.number("h"), answer.compact_text()
         answer.varint()
         if code and user not in gone:
@@ -213,9 +213,9 @@ def there(connection):
     if code:
         raise RefusedError(f"the list of rights: {why or code}")
     found = set()
-    for _ in range(answer.number("i")):
+    for __ in range(answer.number("i")):
         kind, name, pattern = answer.number("b"), answer.text(), answer.number("b")
-        for _ in range(answer.number("i")):
+        for __ in range(answer.number("i")):
             principal, host = answer.text(), answer.text()
             found.add((kind, name, pattern, principal, host, answer.number("b"), answer.number("b")))
     return found
@@ -226,11 +226,11 @@ def change(connection, key, rights):
         return
     answer = connection.ask(key, 1, struct.pack(">i", len(rights)) + b"".join(acl(one) for one in sorted(rights)))
     answer.number("i")
-    for _ in range(answer.number("i")):
+    for __ in range(answer.number("i")):
         code, why = answer.number("h"), answer.text()
         if code:
             raise RefusedError(f"a right: {why or code}")
-        for _ in range(answer.number("i") if key == 31 else 0):
+        for __ in range(answer.number("i") if key == 31 else 0):
             answer.number("h")
             answer.text()
             answer.number("b")

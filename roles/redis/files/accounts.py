@@ -45,7 +45,7 @@ class Connection:
         if line[0] == "$":
             return None if line == "$-1" else self.lines.read(int(line[1:]) + 2)[:-2].decode()
         if line[0] == "*":
-            return [self.answer() for _ in range(int(line[1:]))]
+            return [self.answer() for __ in range(int(line[1:]))]
         return line[1:]
 
 
@@ -54,7 +54,7 @@ def users(files):
     found = {}
     for path, rules in files.items():
         if path.startswith(USERS) and path.endswith(RULES):
-            _, user, *words = rules.split()
+            __, user, *words = rules.split()
             found[user] = words
     return found
 
