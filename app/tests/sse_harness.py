@@ -28,6 +28,7 @@ from sse_app.server import Server
 from sse_app.service import Service
 
 APP = Path(__file__).parents[1]
+START_SECONDS = 30  # a process on a busy machine
 T = TypeVar("T")
 
 
@@ -331,7 +332,7 @@ class Process:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "sse_app"], cwd=APP, env=self.environment, stderr=subprocess.PIPE, text=True
         )
-        eventually(self.ready)
+        eventually(self.ready, START_SECONDS)
 
     def restart(self) -> None:
         self.process.communicate()
