@@ -89,7 +89,7 @@ def stack_rules_exist(facts: Facts) -> Iterator[Finding]:
         wrong = "the stack firewall is not in place: containers may make connections that nothing declares"
         evidence = f"chain {own.chain} is missing, or no rule leads to it, or it differs from the newest releases"
         if not own.guarded:
-            evidence = "the rule of table raw is missing that keeps containers from servers on the host's 127.0.0.1"
+            evidence += "; in table raw, nothing keeps containers from servers on the host's 127.0.0.1"
         yield Finding("firewall-open", own.chain, wrong, evidence, (mend,), bool(own.script))
 
 
