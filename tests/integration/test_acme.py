@@ -230,6 +230,7 @@ def test_a_directory_that_is_gone_leaves_the_last_certificate_and_doctor_says_so
     told = stack.container("acme")
     eventually(lambda: b"the last good one stays" in told.logs(tail=20), "the renewal fails", VALID + 10)
     assert served(stack).issuer == last.issuer
+    assert "the last good one stays" in stack.tool("logs", "acme").stdout
     diagnosis = stack.play("doctor", **issued.settings)
     assert "[certificate]" in diagnosis.output  # a quarter of its lifetime is left, or less
     assert "[told]" in diagnosis.output
