@@ -1,4 +1,7 @@
-"""One hostile client with one ordinary key takes no more than a share: see bench/hostile.py and bench/attacks.py."""
+"""One hostile client with one ordinary key takes no more than a share: see bench/hostile.py and bench/attacks.py.
+
+SSE_ATTACKS=all makes every attack; without it, those come that killed or stalled replicas once.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ from attacks import ATTACKS
 
 LIMIT_SECONDS = 500  # it needs about 120; a run that hangs must end with the session
 WORST = 3  # times the p99 of the deliveries without an attack
+QUIET = 33  # ms: a p99 below this is the machine's luck, not a share that an attack could take
+CHOSEN = list(ATTACKS) if os.environ.get("SSE_ATTACKS") == "all" else ["history", "streams", "numbers", "bodies"]
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +34,10 @@ def attacked(deployed: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[
     deployed.up(app_auth=True, app_keys_file=str(keys), exposure_profile="production", exposure_plain_http="serve")
     try:
         run = subprocess.run(
-            [sys.executable, str(ROOT / "bench" / "hostile.py"), "--stack", deployed.name, "--json", str(report)],
+            [
+                *(sys.executable, str(ROOT / "bench" / "hostile.py"), "--stack", deployed.name),
+                *("--attacks", ",".join(CHOSEN), "--json", str(report)),
+            ],
             env={**os.environ, **tokens},
             capture_output=True,
             text=True,
@@ -43,19 +51,20 @@ def attacked(deployed: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[
 
 
 def test_no_honest_client_notices_more_than_a_delay_and_no_container_ends(attacked: dict[str, Any]) -> None:
-    assert [one["attack"] for one in attacked["attacks"]] == list(ATTACKS)
+    assert [one["attack"] for one in attacked["attacks"]] == CHOSEN
     assert attacked["violations"] == {}, attacked["output"]
     assert attacked["code"] == 0
     assert attacked["deliveries"] > 200 * 30
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize("name", CHOSEN)
 def test_an_attack_leaves_memory_and_makes_honest_deliveries_at_most_three_times_as_slow(
     attacked: dict[str, Any], name: str
 ) -> None:
     suffered = next(one for one in attacked["attacks"] if one["attack"] == name)
     assert suffered["memory"] < 1, suffered
-    assert suffered["p99_ratio"] <= WORST, suffered
+    calm = attacked["faults"][0]["latency_ms"]["p99"]
+    assert suffered["p99_ms"] <= WORST * max(calm, QUIET), suffered
 
 
 def test_an_attack_that_is_none_is_refused_by_name() -> None:
