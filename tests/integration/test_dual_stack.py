@@ -21,7 +21,7 @@ from ansible_collections.sse.platform.tests.integration.secondhost import (
 )
 from ansible_collections.sse.platform.tests.integration.stack import Stack, eventually
 
-PRODUCTION = {"exposure_profile": "production", "exposure_unauthenticated_publishing": True}
+PRODUCTION = {"exposure_profile": "production", "exposure_unauthenticated_publishing": True, "network_layout": "single"}
 GATEWAY4, GATEWAY6 = "10.87.0.1", "fd87:7e57::1"
 IPV6 = {"network_ipv6": True, "network_ipv6_subnet": "fd87:7e57::/64"}
 MANAGES_IP6TABLES = {"experimental": True, "ip6tables": True}
