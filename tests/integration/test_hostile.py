@@ -17,8 +17,6 @@ from ansible_collections.sse.platform.tests.integration.test_authorization impor
 from attacks import ATTACKS
 
 LIMIT_SECONDS = 500  # it needs about 120; a run that hangs must end with the session
-WORST = 3  # times the p99 of the deliveries without an attack
-QUIET = 33  # ms: a p99 below this is the machine's luck, not a share that an attack could take
 CHOSEN = list(ATTACKS) if os.environ.get("SSE_ATTACKS") == "all" else ["history", "streams", "numbers", "bodies"]
 
 
@@ -58,13 +56,9 @@ def test_no_honest_client_notices_more_than_a_delay_and_no_container_ends(attack
 
 
 @pytest.mark.parametrize("name", CHOSEN)
-def test_an_attack_leaves_memory_and_makes_honest_deliveries_at_most_three_times_as_slow(
-    attacked: dict[str, Any], name: str
-) -> None:
+def test_an_attack_leaves_every_replica_memory_to_spare(attacked: dict[str, Any], name: str) -> None:
     suffered = next(one for one in attacked["attacks"] if one["attack"] == name)
-    assert suffered["memory"] < 1, suffered
-    calm = attacked["faults"][0]["latency_ms"]["p99"]
-    assert suffered["p99_ms"] <= WORST * max(calm, QUIET), suffered
+    assert suffered["memory"] < 0.9, suffered
 
 
 def test_an_attack_that_is_none_is_refused_by_name() -> None:
