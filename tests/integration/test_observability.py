@@ -48,7 +48,7 @@ def test_prometheus_accepts_its_configuration_and_has_loaded_every_rule(stack: S
     promtool(stack, "promtool check config --lint=all --lint-fatal /etc/prometheus/prometheus.yml")
     groups = httpx.get(f"http://127.0.0.1:{stack.http_port + 5}/api/v1/rules").json()["data"]["groups"]
     assert {rule["health"] for group in groups for rule in group["rules"]} <= {"ok", "unknown"}
-    assert {group["name"] for group in groups} == {"app", "prometheus"}
+    assert {group["name"] for group in groups} == {"app", "host", "prometheus"}
 
 
 def test_each_alert_fires_on_its_trouble_and_none_while_all_is_well(stack: Stack) -> None:
