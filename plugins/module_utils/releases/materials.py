@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
-from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import BILL
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import MATERIALS, bill
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 Component = dict[str, Any]  # as CycloneDX has it
 
-DIRECTORY = "materials"  # what is known of each image, by its id
 ID_DIGITS = 24
 STATUS = "var/lib/dpkg/status"
 # Where programs of other package managers are, in the images of the catalogue.
@@ -45,7 +44,7 @@ def keep(
     roots: Callable[[str], Path | None],
     digests: Callable[[str], list[str]] = lambda __: [],
 ) -> Path:
-    """Write the bill of materials beside a release.
+    """Write the bill of materials of a release.
 
     :param digests: takes the id of an image; returns its digests in the registries that it came from
     :param roots: takes the full name of a container; returns the root of its file system, or None where it does not run
@@ -64,7 +63,9 @@ def keep(
                 "properties": [{"name": "digest", "value": digest} for digest in digests(identity)],
                 "components": known,
             }
-    path = state / "releases" / release["project"] / f"{release['number']:04d}{BILL}"
+    path = bill(state, release["project"], release["number"])
+    state_modes.make(path.parent.parent)
+    path.parent.mkdir(mode=state_modes.PRIVATE, exist_ok=True)
     write_file(path, json.dumps(document(release, images.values()), indent=1) + "\n")
     return path
 
@@ -88,7 +89,7 @@ def document(release: StoredRelease, images: Iterable[Component]) -> dict[str, A
 def components(state: Path, identity: str, root: Callable[[], Path | None]) -> list[Component]:
     """Return what is in an image: as it was found once, for its content never changes."""
     digits = identity.rpartition(":")[2][:ID_DIGITS]
-    path = state / DIRECTORY / f"{digits}.json"
+    path = state / MATERIALS / f"{digits}.json"
     if digits and path.is_file():
         return json.loads(path.read_text())
     where = root()
@@ -184,6 +185,6 @@ def forget(state_directory: str, releases: Iterable[StackRelease]) -> None:
     """
     ids = {spec.get("image_id") or "" for one in releases for spec in one.containers.values()}
     known = {one.rpartition(":")[2][:ID_DIGITS] for one in ids}
-    for path in (Path(state_directory) / DIRECTORY).glob("*.json"):
+    for path in (Path(state_directory) / MATERIALS).glob("*.json"):
         if path.stem not in known:
             path.unlink()

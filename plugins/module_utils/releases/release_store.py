@@ -156,7 +156,12 @@ def stack_number(state_directory: str) -> int:
     return max((one["number"] for one in applied), default=0)
 
 
-BILL = ".cdx.json"  # of materials, beside a release: `materials` writes it
+MATERIALS = "materials"  # what images hold: `materials` writes there
+
+
+def bill(state_directory: str | Path, project: str, number: int) -> Path:
+    """Return the file for the bill of materials of a release."""
+    return Path(state_directory) / MATERIALS / project / f"{number:04d}.cdx.json"
 
 
 class ReleaseStore:
@@ -165,6 +170,7 @@ class ReleaseStore:
     def __init__(self, state_directory: str, project: str) -> None:
         """Keep releases under ``<state>/releases/<project>``."""
         self.project = project
+        self.state_directory = state_directory
         self.directory = Path(state_directory) / "releases" / project
 
     def numbers(self) -> list[int]:
@@ -215,7 +221,7 @@ class ReleaseStore:
     def remove(self, number: int) -> None:
         """Remove a release."""
         (self.directory / f"{number:04d}.json").unlink(missing_ok=True)
-        (self.directory / f"{number:04d}{BILL}").unlink(missing_ok=True)
+        bill(self.state_directory, self.project, number).unlink(missing_ok=True)
 
     def write(self, release: StoredRelease) -> None:
         """Write a release in one step, so that a killed run leaves the old file or the new one."""
