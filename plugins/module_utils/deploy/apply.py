@@ -226,9 +226,7 @@ class Applier:
                     self.replace(action)
             case "start":
                 self.repair(action)
-                self.engine.start(action.id)
-                self.wait_until_healthy(action.id, name, patient=False)
-                self.reloader.run_program(action.id, name, {}, started=True)
+                self.start(action.id, name)
             case "restart":
                 self.restart(action)
             case "remove":  # its data stays
@@ -259,13 +257,18 @@ class Applier:
         made = self.make(name, name)
         self.files.loaded.forget(name)
         try:
-            self.engine.start(made)
-            self.wait_until_healthy(made, name, patient=False)
-            self.reloader.run_program(made, name, {}, started=True)
+            self.start(made, name)
         except (ApplyError, EngineError):
             if name in self.stops:
                 self.engine.stop(made, 0)  # those that stopped for it run again
             raise
+
+    def start(self, container: str, name: str) -> None:
+        """Start a container, wait until it is healthy, and have its files count where a program does that."""
+        with self.reloader.program_due(container, name):
+            self.engine.start(container)
+            self.wait_until_healthy(container, name, patient=False)
+            self.reloader.run_program(container, name, {}, started=True)
 
     def mend(self, action: Action) -> None:
         """Repair a container in place. One that was unhealthy and stays so is restarted."""
@@ -287,9 +290,7 @@ class Applier:
             self.farewell(spec)
             self.engine.stop(action.id, spec["stop_timeout"])
             self.repair(action)
-            self.engine.start(action.id)
-            self.wait_until_healthy(action.id, name, patient=False)
-            self.reloader.run_program(action.id, name, {}, started=True)
+            self.start(action.id, name)
         if spec["rolling"]:
             self.pace.verify(name)
 
@@ -316,14 +317,14 @@ class Applier:
         spec = self.containers[name]
         # After a reload, what the old one has mounted may be the very directory that the new one gets.
         put_back = self.files.kept(self.files.directories(name, spec, self.files.version(name, spec)).values())
-        before = self.reloader.taken(action.id, name)
+        before, earlier = self.reloader.taken(action.id, name), self.files.loaded.read(name)
         try:
             made = self.make(name, f"{name}-next")
         except EngineError:
             put_back()
             raise
         try:
-            with held(name, spec):
+            with held(name, spec), self.reloader.program_due(made, name):
                 self.farewell(spec)
                 self.exchange(action, made)
                 self.reloader.run_program(made, name, before, started=True)
@@ -335,6 +336,10 @@ class Applier:
             put_back()
             self.engine.rename(action.id, name)
             self.engine.start(action.id)
+            if earlier:
+                self.files.loaded.write(name, earlier)
+            else:
+                self.files.loaded.forget(name)
             raise ApplyError(f"{error}\nThe earlier {name} is back and runs.") from error
         self.engine.remove(action.id)
         self.files.loaded.forget(name)

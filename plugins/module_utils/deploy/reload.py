@@ -20,7 +20,7 @@ from ansible_collections.sse.platform.plugins.module_utils.engine.client import 
 from ansible_collections.sse.platform.plugins.module_utils.host import processes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
     from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import Loaded
@@ -73,6 +73,27 @@ class Reloader:
         told = program.run(name, pid, reload.get("program", ""), self.taken(container, name), before)
         if told:
             self.told.append(f"{name}: {told}")
+
+    @contextlib.contextmanager
+    def program_due(self, container: str, name: str) -> Generator[None]:
+        """Remember while a container starts that the program of its service is to run.
+
+        Where this run fails or is killed before, the next one finds that out, and runs it.
+        """
+        spec = self.containers[name]
+        if not (spec.get("reload") or {}).get("program"):
+            yield
+            return
+        loaded = self.files.loaded
+        earlier = loaded.read(name)
+        version = self.files.version(name, spec).name
+        release = self.labels.get("release", "")
+        loaded.write(name, {"id": container, "version": version, "spec": spec, "release": release, "ended": False})
+        yield
+        if earlier and earlier["id"] == container:
+            loaded.write(name, {**earlier, "spec": spec, "ended": True})
+        else:
+            loaded.forget(name)
 
     def check(self, name: str) -> None:
         """Have the program of a container's new image check the new files, if its service declares how.
