@@ -216,6 +216,8 @@ class Applier:
                 self.mend(action)
             case "reload":
                 self.repair(action)
+                if (self.containers[name].get("reload") or {}).get("program"):  # it asks what may have just started
+                    self.wait_until_healthy(action.id, name, patient=False)
                 self.reloader.reload(action)
                 self.wait_until_healthy(action.id, name, patient=False)
             case "create":

@@ -147,6 +147,26 @@ def test_a_run_that_is_killed_before_the_end_leaves_a_reload_that_is_done_again(
     assert loaded["ended"] is False
 
 
+def test_a_program_is_due_until_it_has_run_though_the_run_is_killed_before(tmp_path: Path) -> None:
+    host, files = running(tmp_path)
+    one = reloader(host, files)
+    containers: Any = one.containers
+    containers["c"]["reload"]["program"] = "pass"
+    with pytest.raises(KeyboardInterrupt), one.program_due("id", "c"):
+        raise KeyboardInterrupt
+    loaded = files.loaded.read("c")
+    assert loaded
+    assert (loaded["id"], loaded["ended"]) == ("id", False)
+    with one.program_due("id", "c"):
+        pass
+    loaded = files.loaded.read("c")
+    assert loaded
+    assert loaded["ended"]
+    with one.program_due("another", "c"):
+        pass
+    assert files.loaded.read("c") is None
+
+
 def test_a_container_that_does_not_take_its_files_gets_the_earlier_ones_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
