@@ -34,7 +34,9 @@ def test_a_release_is_shown_compared_and_gone_back_to_and_forth(stack: Stack) ->
     first, before = current(stack), images(stack)
     planned = play(stack, "plan", app_environment_extra=LARGER)
     assert "~ it-app-1" in planned
-    assert "order: it-app-1; then it-app-2; then it-app-3" in planned
+    # NGINX, which gets the same limit, reloads beside one of them.
+    without = planned.replace(", it-nginx", "").replace("it-nginx, ", "")
+    assert "it-app-1; then it-app-2; then it-app-3" in without
     stack.up(app_environment_extra=LARGER, asked_why="larger events")
     second = current(stack)
 
