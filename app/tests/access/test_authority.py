@@ -550,7 +550,7 @@ def ended(stream: Stream) -> str:
 
 def test_a_token_that_expires_ends_its_streams(own: Files) -> None:
     with Replicas(**{**own.settings, "jwt_leeway_seconds": 0}) as replicas:
-        value = token(exp=time.time() + 1)
+        value = token(exp=time.time() + 3)
         with open_stream(replicas, value) as stream, Client(replicas.port) as watcher:
             watcher.send(f"GET /api/v1/stats/stream HTTP/1.1\nHost: test\nAuthorization: Bearer {value}")
             assert ended(stream) == "expired"
