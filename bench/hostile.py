@@ -31,7 +31,7 @@ sys.path.insert(0, str(ROOT / ".ansible" / "collections"))
 
 from ansible_collections.sse.platform.plugins.module_utils.host import machine, neighbour  # noqa: E402
 from attacks import ATTACKS  # noqa: E402
-from soak import Record, Soak, Stack, progress  # noqa: E402
+from soak import Record, Soak, Stack, columns, progress  # noqa: E402
 
 CALM_SECONDS = 8.0  # before the first attack: long enough for a p99 of the deliveries
 ATTACK_SECONDS = 100.0  # longer than any attack takes here
@@ -166,8 +166,7 @@ def table(suffered: list[Suffered]) -> str:
         got = ", ".join(f"{count} x {status}" for status, count in sorted(one["answers"].items()))
         figures = (one["p99_ms"], one["p99_ratio"], f"{one['memory']:.0%}", one["retried"], one["reconnects"])
         rows.append((one["attack"], got, *map(str, figures), ", ".join(one["touched"]) or "-"))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    return columns(rows)
 
 
 def chosen(text: str) -> list[str]:

@@ -560,10 +560,13 @@ def table(record: Record) -> str:
                 *map(str, (one["latency_ms"]["p50"], one["latency_ms"]["p99"], one["latency_ms"]["max"])),
             )
         )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
+    return columns(rows)
+
+
+def columns(rows: list[tuple[str, ...]]) -> str:
+    """Write rows of equally many cells below each other, each column as wide as its widest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 def faults(text: str) -> list[str]:

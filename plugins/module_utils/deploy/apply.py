@@ -216,7 +216,7 @@ class Applier:
                 self.mend(action)
             case "reload":
                 self.repair(action)
-                if (self.containers[name].get("reload") or {}).get("program"):  # it asks what may have just started
+                if self.reloader.has_program(name):  # it asks what may have just started
                     self.wait_until_healthy(action.id, name, patient=False)
                 self.reloader.reload(action)
                 self.wait_until_healthy(action.id, name, patient=False)
@@ -338,10 +338,7 @@ class Applier:
             put_back()
             self.engine.rename(action.id, name)
             self.engine.start(action.id)
-            if earlier:
-                self.files.loaded.write(name, earlier)
-            else:
-                self.files.loaded.forget(name)
+            self.files.loaded.put_back(name, earlier)
             raise ApplyError(f"{error}\nThe earlier {name} is back and runs.") from error
         self.engine.remove(action.id)
         self.files.loaded.forget(name)

@@ -51,6 +51,13 @@ class LoadedStore:
         state_modes.make(self.directory)
         write_file(self.directory / f"{name}.json", json.dumps(loaded, indent=1), durable=True)
 
+    def put_back(self, name: str, earlier: Loaded | None) -> None:
+        """Record what was known before; None stands for nothing."""
+        if earlier:
+            self.write(name, earlier)
+        else:
+            self.forget(name)
+
     def forget(self, name: str) -> None:
         """Drop what is known of a container that is gone."""
         (self.directory / f"{name}.json").unlink(missing_ok=True)

@@ -74,6 +74,10 @@ class Reloader:
         if told:
             self.told.append(f"{name}: {told}")
 
+    def has_program(self, name: str) -> bool:
+        """Tell whether a program makes the files of a container count."""
+        return bool((self.containers[name].get("reload") or {}).get("program"))
+
     @contextlib.contextmanager
     def program_due(self, container: str, name: str) -> Generator[None]:
         """Remember while a container starts that the program of its service is to run.
@@ -81,7 +85,7 @@ class Reloader:
         Where this run fails or is killed before, the next one finds that out, and runs it.
         """
         spec = self.containers[name]
-        if not (spec.get("reload") or {}).get("program"):
+        if not self.has_program(name):
             yield
             return
         loaded = self.files.loaded
@@ -90,10 +94,8 @@ class Reloader:
         release = self.labels.get("release", "")
         loaded.write(name, {"id": container, "version": version, "spec": spec, "release": release, "ended": False})
         yield
-        if earlier and earlier["id"] == container:
-            loaded.write(name, {**earlier, "spec": spec, "ended": True})
-        else:
-            loaded.forget(name)
+        ours = earlier if earlier and earlier["id"] == container else None
+        loaded.put_back(name, ours and {**ours, "spec": spec, "ended": True})
 
     def check(self, name: str) -> None:
         """Have the program of a container's new image check the new files, if its service declares how.
@@ -175,10 +177,7 @@ class Reloader:
                     self.run_program(action.id, name, after)
                 else:
                     self.engine.signal(action.id, reload["signal"])
-            if earlier and earlier["id"] == action.id:
-                loaded.write(name, earlier)
-            else:
-                loaded.forget(name)
+            loaded.put_back(name, earlier if earlier and earlier["id"] == action.id else None)
             raise ApplyError(f"{error}\n{name} runs on with its earlier files.") from error
         loaded.write(name, {**told, "ended": True})
 
