@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 API = "/api/v1/targets?state=active"
 ANSWER_SECONDS = 5.0
 WAIT_SECONDS = 30.0  # two of Prometheus' usual scrape intervals of 15 s: a target that came back is seen by then
-APPEAR_SECONDS = 10.0  # a Prometheus that just started learns of its targets within 5 s (discovery's update interval)
+APPEAR_SECONDS = 10.0  # targets come and go within 5 s of a start or a reload (discovery's update interval)
 PAUSE_SECONDS = 0.25  # Prometheus offers nothing to wait on
 
 
@@ -49,15 +49,16 @@ def wait_for_targets(endpoint: Endpoint, pid: int, expected: Iterable[str], name
     :param expected: ``name:port`` of what must be among its targets
     :param names: full container name by alias
     """
-    begun = time.monotonic()
+    begun, wanted = time.monotonic(), set(expected)
     while True:
         answer = request(endpoint, "GET", API, timeout=ANSWER_SECONDS)
         active = active_targets(answer)
         if active is None:
-            wrong = f"its targets could not be read at {endpoint.url}{API}"
+            unread = f"its targets could not be read at {endpoint.url}{API}"
             mend = (f"./sse logs {endpoint.name}",)
-            return Checked([Finding("scraped", endpoint.name, wrong, answer.shown, mend)], 0)
+            return Checked([Finding("scraped", endpoint.name, unread, answer.shown, mend)], 0)
         findings: list[Finding] = []
+        leaving: list[Finding] = []  # of the configuration before, or of somebody's own
         young: list[dict[str, Any]] = []
         waiting: list[dict[str, Any]] = []
         for target in active:
@@ -69,14 +70,16 @@ def wait_for_targets(endpoint: Endpoint, pid: int, expected: Iterable[str], name
             elif target["health"] == "unknown":
                 waiting.append(target)
             else:
-                findings.append(down(endpoint.name, target, own, names))
-        absent = missing(endpoint.name, active, expected)
+                wrong = down(endpoint.name, target, own, names)
+                (findings if address_of(target) in wanted else leaving).append(wrong)
+        absent = missing(endpoint.name, active, wanted)
         waited = time.monotonic() - begun
-        if findings or waited > WAIT_SECONDS or (not waiting and (not absent or waited > APPEAR_SECONDS)):
+        settled = not waiting and (waited > APPEAR_SECONDS or not (absent or leaving))
+        if findings or waited > WAIT_SECONDS or settled:
             break
         threading.Event().wait(PAUSE_SECONDS)
     late = Answer(0, f"still so after {WAIT_SECONDS:g} s")
-    findings += [down(endpoint.name, target, late, names) for target in waiting]
+    findings += [*leaving, *(down(endpoint.name, target, late, names) for target in waiting)]
     verified = len(active) - len(findings)
     findings += absent
     notes = [f"{len(young)} of {len(active)} targets answer but wait for Prometheus' first scrape"] if young else []
@@ -103,9 +106,14 @@ def scrape(pid: int, url: str) -> Answer:
         return Answer(0, f"{name}: {error}")
 
 
-def missing(prometheus: str, active: list[dict[str, Any]], expected: Iterable[str]) -> list[Finding]:
+def address_of(target: dict[str, Any]) -> str:
+    """Return the ``name:port`` that the configuration gives for a target."""
+    return str(target["discoveredLabels"].get("__address__", ""))
+
+
+def missing(prometheus: str, active: list[dict[str, Any]], expected: set[str]) -> list[Finding]:
     """Name what should be scraped and is no target at all: an empty list has no target that is down."""
-    known = {target["discoveredLabels"].get("__address__", "") for target in active}
+    known = {address_of(target) for target in active}
     return [
         Finding(
             "scraped",
@@ -114,8 +122,7 @@ def missing(prometheus: str, active: list[dict[str, Any]], expected: Iterable[st
             f"{len(active)} targets, and not this one",
             (f"# Does the configuration of {prometheus} name it, and was it loaded?", f"./sse restart {prometheus}"),
         )
-        for peer in expected
-        if peer not in known
+        for peer in sorted(expected - known)
     ]
 
 

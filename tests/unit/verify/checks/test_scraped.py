@@ -55,9 +55,21 @@ def test_a_prometheus_that_just_started_is_given_time_to_learn_of_its_targets(mo
     assert scraped.wait_for_targets(ENDPOINT, 1, ["kafka:7071"], NAMES) == ([], 1, [])
 
 
+def test_a_target_of_the_configuration_before_is_given_time_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = target("down", "app-4:8000", error="no such host")
+    Prometheus(monkeypatch, api(target("up"), gone), api(target("up"), gone), api(target("up")), own=0)
+    assert scraped.wait_for_targets(ENDPOINT, 1, ["kafka:7071"], NAMES) == ([], 1, [])
+
+
+def test_a_target_that_nobody_declared_and_that_stays_down_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    Prometheus(monkeypatch, api(target("up"), target("down", "app-4:8000")), own=0)
+    [finding], verified, _ = scraped.wait_for_targets(ENDPOINT, 1, ["kafka:7071"], NAMES)
+    assert (finding.subject, verified) == ("app-4", 1)
+
+
 def test_a_target_that_is_down_is_told_with_both_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     Prometheus(monkeypatch, api(target("down", error="timed out")), own=0)
-    [finding], verified, _ = scraped.wait_for_targets(ENDPOINT, 1, [], NAMES)
+    [finding], verified, _ = scraped.wait_for_targets(ENDPOINT, 1, ["kafka:7071"], NAMES)
     assert (finding.subject, finding.evidence, verified) == (
         "sse-kafka",
         "timed out; asked in its place: connection refused",
