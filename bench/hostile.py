@@ -4,9 +4,11 @@
 
 The honest clients are those of soak.py: subscribers and five publishers, at the host's own address. The attacker is a
 neighbour of the host that this makes (a network namespace) and has one ordinary key: see attacks.py. Run it on the host
-of the stack, as root. For each attack the table shows how long a delivery took, as a ratio to the time without an
-attack in the same run, and how much of its memory a replica used at most. The exit status is 1 where a container was
-killed or restarted, where an honest request was refused or failed, or where something was lost.
+of the stack, as root. Calm comes before the first attack and after each, so that each attack has a calm of the same
+minute on both sides. For each attack the table shows how long a delivery took, as a ratio to the calm around it; how
+much processor time a request of the attacker cost the stack; and how much of its memory a replica used at most. The
+exit status is 1 where a container was killed or restarted, where an honest request was refused or failed, or where
+something was lost.
 
 Where the stack asks for credentials, HONEST_TOKEN holds the key of the honest clients, for `soak.*`, and ATTACKER_TOKEN
 the one of the attacker, for `attack.*`.
@@ -16,10 +18,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import sys
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any, TypedDict
@@ -31,23 +35,25 @@ sys.path.insert(0, str(ROOT / ".ansible" / "collections"))
 
 from ansible_collections.sse.platform.plugins.module_utils.host import machine, neighbour  # noqa: E402
 from attacks import ATTACKS  # noqa: E402
-from soak import Record, Soak, Stack, columns, progress  # noqa: E402
+from soak import Phase, Record, Soak, Stack, columns, progress  # noqa: E402
 
-CALM_SECONDS = 8.0  # before the first attack: long enough for a p99 of the deliveries
+CALM_SECONDS = 6.0  # before the first attack and after each: long enough for a p99 of the deliveries
 ATTACK_SECONDS = 100.0  # longer than any attack takes here
 LOOK_SECONDS = 0.05  # between two looks at the memory of the replicas
 
 
-HEAD = ("attack", "the attacker got", "p99 ms", "ratio", "memory", "retried", "cut", "touched")
+HEAD = ("attack", "the attacker got", "p99 ms", "calm", "ratio", "ms each", "memory", "retried", "cut", "touched")
 
 
 class Suffered(TypedDict):
-    """One attack. Ratios are to the calm of the same run."""
+    """One attack. Ratios are to the calm before and after it."""
 
     attack: str
     answers: dict[str, int]  # what the attacker got: statuses, "none", "not connected"
     p99_ms: int | None
+    calm_ms: int | None  # the p99 of the calm before and after
     p99_ratio: float | None
+    processor_ms: float  # of all containers for each answer to the attacker, above what the calm takes
     memory: float  # the share of its limit that a replica used at most
     retried: int  # honest publishes that were not accepted at once
     reconnects: int  # honest streams that ended
@@ -79,6 +85,29 @@ class Memory:
         self.peak = max(self.peak, used - int(counts[self.cache]))
 
 
+class Processor:
+    """The processor time that containers have taken: cgroups(7), version 1 or 2."""
+
+    def __init__(self, pids: list[int]) -> None:
+        self.files: list[tuple[Path, float]] = []  # and how many seconds its unit has
+        for pid in filter(None, pids):
+            lines = [line.split(":", 2) for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines()]
+            path = next((path for _, kinds, path in lines if "cpuacct" in kinds.split(",")), "")
+            if path:
+                self.files.append((Path(f"/sys/fs/cgroup/cpuacct{path}/cpuacct.usage"), 1e-9))
+            else:
+                path = next(path for number, _, path in lines if number == "0")
+                self.files.append((Path(f"/sys/fs/cgroup{path}/cpu.stat"), 1e-6))
+
+    def seconds(self) -> float:
+        """Return what they have taken so far; 0 for one that has ended."""
+        total = 0.0
+        for file, unit in self.files:
+            with contextlib.suppress(OSError):
+                total += unit * int(file.read_text().split("\n", 1)[0].rpartition(" ")[2])
+        return total
+
+
 class Hostile(Soak):
     """Honest clients beside attacks."""
 
@@ -87,11 +116,21 @@ class Hostile(Soak):
         self.beside = beside
         self.suffered: list[Suffered] = []
         self.answers: dict[str, int] = {}
+        running: list[Any] = stack.engine.containers.list(filters=stack.mine)
+        self.processor = Processor([stack.pid(one.name) for one in running])
+        self.calm_share = 0.0  # of a processor, that the stack takes without an attack
 
     async def _faults(self) -> None:
-        await self._suffer("calm", "", lambda _: asyncio.sleep(CALM_SECONDS))
+        await self._calm()
         for name in self.options.attacks:
             await self._suffer_attack(name)
+            await self._calm()
+            self._compare(*self.phases[-3:])
+
+    async def _calm(self) -> None:
+        begun, before = time.monotonic(), self.processor.seconds()
+        await self._suffer("calm", "", lambda _: asyncio.sleep(CALM_SECONDS))
+        self.calm_share = (self.processor.seconds() - before) / (time.monotonic() - begun)
 
     async def _suffer_attack(self, name: str) -> None:
         before = self._started()
@@ -104,26 +143,28 @@ class Hostile(Soak):
                     one.look()
 
         watching = asyncio.create_task(asyncio.to_thread(watch))
+        begun, used = time.monotonic(), self.processor.seconds()
         try:
             await self._suffer(name, "", lambda _: self._attack(name))
         finally:
             ended.set()
             await watching
-        phase, calm = self.phase, self.phases[0].percentile(0.99)
-        p99, after = phase.percentile(0.99), self._started()
+        used = self.processor.seconds() - used - self.calm_share * (time.monotonic() - begun)
+        phase, after = self.phase, self._started()
         self.suffered.append(
             {
                 "attack": name,
                 "answers": self.answers,
-                "p99_ms": p99,
-                "p99_ratio": round(p99 / max(calm, 1), 2) if p99 is not None and calm is not None else None,
+                "p99_ms": phase.percentile(0.99),
+                "calm_ms": None,
+                "p99_ratio": None,
+                "processor_ms": round(1000 * used / max(1, sum(self.answers.values())), 1),
                 "memory": round(max(one.peak / one.limit for one in memories), 2),
                 "retried": phase.retried,
                 "reconnects": phase.reconnects,
                 "touched": sorted(one for one in before | after if before.get(one) != after.get(one)),
             }
         )
-        progress(f"{name}: {json.dumps(self.suffered[-1])}")
         for kind, what in (
             ("a container was touched", self.suffered[-1]["touched"]),
             ("an honest publish was not accepted at once", phase.retried),
@@ -132,11 +173,18 @@ class Hostile(Soak):
             if what:
                 self.verdict.add(kind, f"{name}: {what}")
 
+    def _compare(self, before: Phase, attack: Phase, after: Phase) -> None:
+        """Compare an attack with the calm before it and after it."""
+        suffered, p99, calm = self.suffered[-1], attack.percentile(0.99), Phase("calm", "")
+        calm.latency = before.latency + after.latency
+        suffered["calm_ms"] = calm_p99 = calm.percentile(0.99)
+        if p99 is not None and calm_p99 is not None:
+            suffered["p99_ratio"] = round(p99 / max(calm_p99, 1), 2)
+        progress(json.dumps(suffered))
+
     def _started(self) -> dict[str, str]:
         """Return when each container of the stack was started."""
-        found: list[Any] = self.stack.engine.containers.list(
-            all=True, filters={"label": f"sse.platform.stack={self.stack.name}"}
-        )
+        found: list[Any] = self.stack.engine.containers.list(all=True, filters=self.stack.mine)
         return {one.name: one.attrs["State"]["StartedAt"] + one.attrs["State"]["FinishedAt"] for one in found}
 
     async def _attack(self, name: str) -> None:
@@ -159,12 +207,11 @@ class Hostile(Soak):
 
 def table(suffered: list[Suffered]) -> str:
     """Write the attacks as a table for people."""
-    rows: list[tuple[str, ...]] = [
-        ("attack", "the attacker got", "p99 ms", "ratio", "memory", "retried", "cut", "touched")
-    ]
+    rows: list[tuple[str, ...]] = [HEAD]
     for one in suffered:
         got = ", ".join(f"{count} x {status}" for status, count in sorted(one["answers"].items()))
-        figures = (one["p99_ms"], one["p99_ratio"], f"{one['memory']:.0%}", one["retried"], one["reconnects"])
+        times = (one["p99_ms"], one["calm_ms"], one["p99_ratio"], one["processor_ms"])
+        figures = (*times, f"{one['memory']:.0%}", one["retried"], one["reconnects"])
         rows.append((one["attack"], got, *map(str, figures), ", ".join(one["touched"]) or "-"))
     return columns(rows)
 

@@ -296,6 +296,9 @@ class Stack:
     def __init__(self, name: str) -> None:
         self.name = name
         self.engine = docker.from_env()
+        self.mine: dict[str, str | list[str] | bool] = {
+            "label": f"sse.platform.stack={name}"
+        }  # a filter of the engine for its containers
         nginx = self.of("nginx")
         if not nginx:
             sys.exit(f"soak: no stack named {name} runs here; ./sse status shows what runs")

@@ -1,5 +1,9 @@
 """How much one publisher may publish and how many streams one address may hold, over all replicas through Redis.
 
+A publisher pays for the work that it causes, also for what is refused afterwards: one token for an event, for a KiB of
+the body or for 64 values of its JSON, whichever is most. A large body is paid for in steps, each before the work: its
+length before any of it is read, its values before they are parsed, its events before they are stored.
+
 A replica decides first by what it knows itself. Only what passes is asked of Redis, in one round trip under a short
 deadline. Where Redis does not answer (none is configured, it is away or slow), the decision of the replica stands. Each
 of N replicas then grants the whole limit, so nothing more is refused than before, and a metric counts these requests.
@@ -34,6 +38,9 @@ _FLUSH_SECONDS = 0.2  # in which closed streams are gathered, to tell Redis in o
 _FLUSH_ADDRESSES = 1000  # per round trip
 _FORGET_SECONDS = 86_400  # for a silent address; counted anew whenever a stream of it begins or ends
 _ROUNDING_SECONDS = 0.001  # of floating-point times: a full burst must pass
+_TOKEN_BYTES = 1024  # of a body
+_TOKEN_VALUES = 64  # of its JSON: of 16 bytes each, they are as many bytes; a list of 128,000 takes 20 ms to parse
+_SMALL = 4096  # bytes: to read and parse these costs less than to ask Redis twice
 _PUBLISHERS = 10_000  # in the memory of a replica, about 2 MB; a forgotten one starts with a full bucket
 
 # A token bucket is the one time at which it will be full (GCRA). KEYS[1]; events, events per second, burst.
@@ -93,16 +100,46 @@ class Buckets:
         return 0.0
 
 
+class Charge:
+    """What one publish costs its publisher; each step raises Problem 429 where it is more than there is."""
+
+    def __init__(self, limits: "Limits", publisher: str) -> None:
+        self._limits = limits
+        self._publisher = publisher
+        self._size = self._paid = 0
+
+    async def announced(self, size: int) -> None:
+        """Pay for a body that nobody has read yet."""
+        if size > _SMALL:
+            await self._pay(-(-size // _TOKEN_BYTES))
+
+    async def arrived(self, body: bytes) -> None:
+        """Pay for a large body that nobody has parsed yet."""
+        self._size = self._limits.size(body)
+        if len(body) > _SMALL:
+            await self._pay(self._size)
+
+    async def parsed(self, events: int = 0) -> None:
+        """Pay for what was found in it; for a body that is refused, nothing was."""
+        await self._pay(max(1, events, self._size))
+
+    async def _pay(self, tokens: int) -> None:
+        due = min(tokens, self._limits.burst) - self._paid  # no more than a full bucket has
+        if due > 0:
+            await self._limits.publish(self._publisher, due, self._paid)
+            self._paid += due
+
+
 class Limits:
     """Both limits; each is off where its setting is 0."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
-        self._rate, self._burst = settings.publish_rate, settings.publish_burst
+        self._rate, self.burst = settings.publish_rate, settings.publish_burst
         self._most = settings.max_streams_per_address
         self._shared = bool(settings.redis_host) and bool(self._rate or self._most)
         self._settings = settings
         self._metrics = metrics
-        self._buckets = Buckets(self._rate, self._burst)
+        self._buckets = Buckets(self._rate, self.burst)
         self._streams: Counter[str] = Counter()  # by address, of this replica
         self._untold: set[str] = set()  # addresses whose number in Redis may be wrong
         self._something = asyncio.Event()
@@ -116,19 +153,30 @@ class Limits:
 
     # --- publishes
 
-    async def publish(self, publisher: str, events: int) -> None:
-        """Count events against the rate of a publisher; Problem 429 says when to try again."""
+    def charge(self, publisher: str) -> Charge:
+        """Begin to count one publish against the rate of its publisher."""
+        return Charge(self, publisher)
+
+    def size(self, body: bytes) -> int:
+        """The events that a body counts for, whatever is in it."""
+        if not self._rate:
+            return 0
+        values = body.count(b",") + body.count(b"[") + body.count(b"{")  # before each value of a list or an object
+        return max(-(-len(body) // _TOKEN_BYTES), -(-values // _TOKEN_VALUES))
+
+    async def publish(self, publisher: str, tokens: int, paid: int = 0) -> None:
+        """Take tokens of a publisher; Problem 429 says when to try again, which pays anew what is paid already."""
         if not self._rate:
             return
-        wait = self._buckets.take(publisher, events)
+        wait = self._buckets.take(publisher, tokens)
         if not wait and self._shared:
             key = f"{self._settings.topic}:rate:{publisher}"
-            answer = await self._ask("publish", key, events, self._rate, self._burst)
+            answer = await self._ask("publish", key, tokens, self._rate, self.burst)
             wait = 0.0 if answer is None else float(answer)
         if wait:
             self._metrics.limited["publish"] += 1
-            seconds = math.ceil(wait)
-            detail = f"over {self._rate:g} events per second (bursts of {self._burst}); try again in {seconds} s"
+            seconds = math.ceil(min(wait + paid / self._rate, self.burst / self._rate))
+            detail = f"over {self._rate:g} events or KiB per second (bursts of {self.burst}); try again in {seconds} s"
             raise Problem(429, detail, {"retry-after": str(seconds)})
 
     # --- streams

@@ -103,7 +103,7 @@ class Settings(BaseModel):
     auth_check_seconds: float = Field(2, ge=0.05, le=60, description="how soon a changed file counts")
 
     trusted_proxies: str = Field("", description="addresses, networks and names whose X-Forwarded-For counts")
-    publish_rate: float = Field(0, ge=0, le=1e6, description="events per second of one publisher; 0: no limit")
+    publish_rate: float = Field(0, ge=0, le=1e6, description="events or KiB a second of one publisher; 0: no limit")
     publish_burst: int = Field(1000, ge=1, le=1_000_000, description="events at once; a batch must fit")
     max_streams_per_address: int = Field(0, ge=0, le=1_000_000, description="0: no limit")
 

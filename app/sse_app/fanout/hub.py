@@ -24,6 +24,7 @@ from sse_app.fanout.subscriber import Group, Subscriber
 SWEEP_RECORDS = 256  # with SWEEP_BYTES, the bound of what one sweep adds to the buffer of a transport
 SWEEP_BYTES = 131_072
 SWEEP_WRITES = 500  # about 4 ms of writes before publishers and new streams get their turn
+_WRITE_BYTES = 10_240  # that take as long as one more write
 
 
 class Hub:
@@ -186,27 +187,34 @@ class Hub:
                 if size >= SWEEP_BYTES:
                     break
         # Orders are made before the first pause: whoever joins later has already considered everything below `stop`.
-        work = [(group, group.ordered(), len(group.frames), chunk(b"".join(group.frames))) for group in touched]
+        work = [(group, group.ordered(), group.frames) for group in touched]
         for group in touched:
             group.frames, group.last, group.sweeping, group.done = [], None, begin, 0
         self.position = stop
         if self._moved is not None:
             self._moved.set_result(None)
             self._moved = None
-        writes = turns = 0
-        for group, order, frames, encoded in work:
+        chunks: dict[tuple[int, ...], bytes] = {}  # filters that let the same frames pass share their bytes
+        writes = spent = 0
+        for group, order, frames in work:
+            same = tuple(map(id, frames))
+            encoded = chunks.get(same)
+            if encoded is None:
+                encoded = chunks[same] = chunk(b"".join(frames))
+            each = 1 + len(encoded) // _WRITE_BYTES
             given = 0
             for place, descriptor in enumerate(group.descriptors):
                 sent = 0
                 if descriptor != CLOSED and group.order is order:  # otherwise a member came or went during a pause
                     sent = send(descriptor, encoded)
                 given += sent == len(encoded) or self._give(order[place], place, encoded, sent)
-                turns += 1
-                if not turns % SWEEP_WRITES:
+                spent += each
+                if spent >= SWEEP_WRITES:
+                    spent = 0
                     group.done = place + 1
                     await asyncio.sleep(0)
             group.sweeping = None
-            self._metrics.deliveries += frames * given
+            self._metrics.deliveries += len(frames) * given
             writes += given
         self.ring.trim(stop - 1)
         self._metrics.writes += writes

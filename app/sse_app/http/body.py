@@ -18,11 +18,17 @@ _ERRORS = 10  # that an answer names; validation stops there, so that no body co
 _NAME = 200  # characters of an unknown name that an answer quotes
 
 
+def announced(scope: Scope, limit: int) -> int:
+    """The bytes that a body says to have, 0 where it does not say; raises Problem for more than `limit`."""
+    size = max((int(value) for value in header_values(scope, b"content-length")), default=0)
+    if size > limit:
+        raise _too_large(limit)
+    return size
+
+
 async def read(scope: Scope, receive: Receive, limit: int) -> bytes:
     """At most `limit` bytes; raises Problem for more, for a body that ends early, and for one that takes too long."""
-    too_large = Problem(413, f"the body is over {limit} bytes", {"connection": "close"})
-    if any(int(value) > limit for value in header_values(scope, b"content-length")):
-        raise too_large
+    announced(scope, limit)
     parts, size, more = list[bytes](), 0, True
     try:
         async with asyncio.timeout(_BODY_SECONDS):
@@ -33,10 +39,14 @@ async def read(scope: Scope, receive: Receive, limit: int) -> bytes:
                 parts.append(message.get("body", b""))
                 size, more = size + len(parts[-1]), message.get("more_body", False)
                 if size > limit:
-                    raise too_large
+                    raise _too_large(limit)
     except TimeoutError as error:
         raise Problem(408, f"the body did not arrive within {_BODY_SECONDS:g} s", {"connection": "close"}) from error
     return b"".join(parts)
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem(413, f"the body is over {limit} bytes", {"connection": "close"})
 
 
 def events(body: bytes, limit: int) -> list[Event]:

@@ -36,7 +36,7 @@ _WHY = {
     422: Problem(
         422, "0.data: Field required", errors=[{"field": "0.data", "detail": "Field required"}]
     ),
-    429: Problem(429, "over 100 events per second (bursts of 1000); try again in 2 s"),
+    429: Problem(429, "over 100 events or KiB per second (bursts of 1000); try again in 2 s"),
     503: Problem(
         503,
         "the log is not available: the events may or may not have been stored; repeat the request with the same"

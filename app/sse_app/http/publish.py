@@ -5,7 +5,7 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from sse_app.access.authority import Authority
+from sse_app.access.authority import Access, Authority
 from sse_app.access.limits import Limits
 from sse_app.base import request_context
 from sse_app.base.asgi import Application, Receive, Scope, Send, answer, header_values, identified
@@ -80,15 +80,28 @@ class Publishes:
             if access.resumes_only:
                 raise self.authority.stale()
             key = _key(scope)
-            events = body.events(await body.read(scope, receive, settings.max_body_bytes), settings.max_batch_events)
-            access.require("publish", exactly(one.channel for one in events))
-            await self.limits.publish(access.publisher, len(events))
+            events = await self._events(scope, receive, access)
             if self.check_schemas is not None:
                 await self.check_schemas(events)
         except Problem as problem:
             publishes[_REFUSED.get(problem.status, "invalid")] += 1
             raise
         return key, await self.publisher.publish(events, principal=access.principal.name, key=key)
+
+    async def _events(self, scope: Scope, receive: Receive, access: Access) -> list[Event]:
+        """The events of a body; its publisher pays for the work, also where the body is refused."""
+        most, charge = self.settings.max_body_bytes, self.limits.charge(access.publisher)
+        await charge.announced(body.announced(scope, most))
+        text = await body.read(scope, receive, most)
+        await charge.arrived(text)
+        try:
+            events = body.events(text, self.settings.max_batch_events)
+            access.require("publish", exactly(one.channel for one in events))
+        except Problem:
+            await charge.parsed()
+            raise
+        await charge.parsed(len(events))
+        return events
 
 
 def _key(scope: Scope) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import socket
@@ -15,11 +16,14 @@ from typing import Any
 import pytest
 import redis_server
 from redis_server import RedisServer
-from sse_harness import APP, Answer, Replicas, Stream, eventually, fetch
+from sse_harness import APP, Answer, Client, Replicas, Stream, eventually, fetch
 
 from sse_app.access import limits
 from sse_app.base.client_address import client_address, networks
+from sse_app.base.metrics import Metrics
+from sse_app.base.problem import Problem
 from sse_app.base.settings import Settings, variable
+from sse_app.http import publish as publish_module
 
 # A whole process, to be killed; its lease is short.
 REPLICA = """
@@ -74,6 +78,99 @@ def test_over_the_rate_is_a_429_that_says_when_to_come_back_and_stores_nothing()
         assert replicas.service.metrics.events == events
         assert replicas.service.metrics.limited == {"publish": 1}
         assert replicas.service.metrics.publishes["limited"] == 1
+
+
+ZEROS = b"[" + b"0," * 70_000 + b"0]"
+# Parsing looks for the end of each string, and 1024 bytes of text are one token.
+TEXT = b'{"channel":"c","data":"%b"}' % (b"x" * 20_000)
+
+
+def remaining(replicas: Replicas, publisher: str = "198.51.100.1") -> int:
+    """The tokens that a publisher has left in the memory of this replica."""
+    service = replicas.service
+    full = service.limits._buckets._full.get(publisher, 0.0) - time.monotonic()
+    return round(service.settings.publish_burst - max(0.0, full) * service.settings.publish_rate)
+
+
+def raw(replicas: Replicas, body: bytes, **headers: str) -> Answer:
+    return replicas.post(body, X_Forwarded_For="198.51.100.1", **headers)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "tokens"),
+    [
+        (b'{"channel":"c","data":1}', 202, 1),
+        (b'[{"channel":"c","data":1},{"channel":"c","data":2}]', 202, 2),
+        (TEXT, 202, 20),  # KiB
+        (b'{"channel":"c","data":[%b0]}' % (b"0," * 640), 202, 11),  # values, 64 for one
+        (ZEROS, 422, 1_094),
+        (b"[" + b"{}," * 20_000 + b"{}]", 422, 626),
+        (b"[[[[" + b" " * 9_000, 400, 9),
+        (b"not JSON", 400, 1),
+    ],
+)
+def test_a_publisher_pays_for_the_bytes_and_the_values_of_a_body_also_where_it_is_refused(
+    body: bytes, status: int, tokens: int
+) -> None:
+    with Replicas(**{**SLOW, "publish_burst": 2000}) as replicas:
+        assert raw(replicas, body).status == status
+        assert remaining(replicas) == 2000 - tokens
+
+
+def test_who_has_not_enough_left_for_a_body_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = list[int]()
+    monkeypatch.setattr(publish_module.body, "events", lambda text, _: read.append(len(text)))
+    with Replicas(**{**SLOW, "publish_burst": 100}) as replicas, Client(replicas.port) as client:
+        replicas.call(lambda: replicas.service.limits._buckets.take("198.51.100.1", 90))
+        head = "POST /api/v1/events HTTP/1.1\nHost: x\nX-Forwarded-For: 198.51.100.1\nContent-Type: application/json"
+        client.send(f"{head}\nContent-Length: 100000", b"[")  # and the rest never comes
+        answer = client.answer()
+        assert (answer.status, answer.headers["retry-after"]) == (429, "8800")
+        assert replicas.service.metrics.limited == {"publish": 1}
+        assert replicas.service.metrics.publishes["limited"] == 1
+        assert not read
+
+
+def test_what_a_body_holds_is_paid_for_before_it_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed = list[int]()
+    with Replicas(**{**SLOW, "publish_burst": 2000}) as replicas:
+        events = publish_module.body.events
+        monkeypatch.setattr(
+            publish_module.body, "events", lambda text, most: (parsed.append(len(text)), events(text, most))[1]
+        )
+        assert [raw(replicas, ZEROS).status for _ in range(5)] == [422, 429, 429, 429, 429]
+        assert parsed == [len(ZEROS)]
+
+
+def test_a_body_that_counts_for_more_than_a_burst_is_taken_from_a_full_one() -> None:
+    """It could never be published otherwise, and Retry-After would promise what never comes."""
+    with Replicas(**{**SLOW, "publish_burst": 12}) as replicas:
+        assert raw(replicas, TEXT).status == 202
+        refused = raw(replicas, TEXT)
+        assert (refused.status, refused.headers["retry-after"]) == (429, "1200")
+
+
+def test_what_is_paid_in_two_steps_is_there_at_once_when_the_wait_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second step of a refused try waits for the first one, too; otherwise no try would ever get through."""
+    now = 1000.0
+    monkeypatch.setattr(limits.time, "monotonic", lambda: now)
+    one = limits.Limits(Settings(publish_rate=10, publish_burst=600, max_batch_events=500), Metrics())
+
+    async def publish(size: int, events: int) -> float:
+        """Publish, and return the seconds to wait, 0 where it is taken."""
+        charge = one.charge("p")
+        try:
+            await charge.announced(size)
+            await charge.parsed(events)
+        except Problem as problem:
+            return float(problem.headers["retry-after"])
+        return 0
+
+    assert asyncio.run(publish(51_200, 500)) == 0
+    wait = asyncio.run(publish(51_200, 500))
+    assert wait == 45  # of 100 tokens 50 are spent on the size: 500 - 50
+    now += wait
+    assert asyncio.run(publish(51_200, 500)) == 0
 
 
 def test_a_bucket_fills_again_at_its_rate(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import re
 import time
@@ -93,6 +94,27 @@ async def test_each_subscriber_gets_each_matching_event_once_and_in_order(
         replay(subscriber)
         got = [int(number) for number in re.findall(rb"<(\d+)>", b"".join(chunks))]
         assert got == [offset for offset, channel in enumerate(channels) if subscriber.wanted.matches(channel)]
+
+
+async def test_a_large_event_for_many_filters_leaves_others_their_turn_and_is_in_memory_once() -> None:
+    ring = Ring(10, 2**30)
+    hub = Hub(ring, Metrics(), heartbeat_seconds=15, backlog=Backlog(2**30, 0), filters=Filters(2**30))
+    hub.open = True
+    written: list[bytes] = []
+    for number in range(200):
+        subscriber = Subscriber(parse(["a", f"own.{number}"]), -1, "id")
+        subscriber.writer = wire(written.append)
+        hub.add(subscriber, hub.generation)
+        hub.join(subscriber)
+    ring.append(Entry(Cursor(0, "0"), 0, "a", b"x" * 125_000))
+    sweep = asyncio.create_task(hub._sweep())
+    turns = [0]
+    while not sweep.done():
+        await asyncio.sleep(0)
+        turns.append(len(written))
+    assert len(written) == 200
+    assert len(set(map(id, written))) == 1  # 200 copies would take 25 MB
+    assert max(after - before for before, after in itertools.pairwise(turns)) <= 40  # of small ones, 500
 
 
 async def test_a_filter_without_subscribers_leaves_nothing_behind() -> None:
