@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from ansible_collections.sse.platform.tests.integration.browser import Publisher, browser, chromium
+from ansible_collections.sse.platform.tests.integration.canaries import hits, needles
 from ansible_collections.sse.platform.tests.integration.stack import Stack, eventually
 from ansible_collections.sse.platform.tests.integration.traffic import Traffic
 
@@ -42,6 +43,7 @@ def test_a_backup_under_load_is_restored_beside_and_ids_survive(
         assert deployed.ids() == before
     assert not traffic.broken, traffic.broken
     assert [one.name for one in tmp_path.iterdir()] == ["it.backup"]
+    assert hits([("the backup", Path(path).read_bytes())], needles(deployed)) == []
 
     refused = deployed.play("restore", asked_file=path)
     assert "is here already" in refused.output

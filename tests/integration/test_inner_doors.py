@@ -14,6 +14,7 @@ from aiokafka.errors import (
     KafkaError,
     TopicAuthorizationFailedError,
 )
+from ansible_collections.sse.platform.tests.integration.canaries import Processes, hits, needles
 from ansible_collections.sse.platform.tests.integration.crowd import Crowd
 
 if TYPE_CHECKING:
@@ -117,17 +118,20 @@ def test_the_service_and_the_exporter_have_their_own_keys_and_commands_alone(sta
 
 async def test_passwords_are_rotated_under_streams_and_no_container_is_replaced_that_serves_them(stack: Stack) -> None:
     old = {name: secret(stack, name) for name in ("kafka_app_password", "redis_app_password", "kafka_reader_password")}
+    values = needles(stack)
     before = {name: one for name, one in stack.ids().items() if "exporter" not in name}
-    with Crowd(stack.http_port, STREAMS) as crowd:
+    with Processes() as seen, Crowd(stack.http_port, STREAMS) as crowd:
         opened = crowd.opened
         for name in old:
             run = stack.play("rotate", asked_secret=name)
             assert run.code == 0, run.output
             assert "the new password works, and the old one does not" in run.output
             assert not crowd.wrong, (name, crowd.wrong)
+            assert hits([("the output", run.output.encode())], needles(stack)) == []
         assert crowd.opened == opened
         assert crowd.cut == crowd.unsettled == 0
     assert not crowd.wrong
+    assert hits(seen.places(), {f"old {name}": one for name, one in values.items()} | needles(stack)) == []
     assert {name: one for name, one in stack.ids().items() if "exporter" not in name} == before
     assert all(secret(stack, name) != value for name, value in old.items())
     with pytest.raises(KafkaError):

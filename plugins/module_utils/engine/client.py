@@ -221,10 +221,11 @@ class Engine:
         """Return what a container may use of the host; every container gets the same policy.
 
         It has no capabilities but the declared ones, gains no privileges, and has a read-only root file system, limits
-        of memory (without swap), processes and open files, a weight of processor time, and a bounded log. It restarts
-        unless somebody stopped it.
+        of memory (without swap), processes and open files, a weight of processor time, and a bounded log. No process of
+        it leaves a core dump, which would hold its secrets. It restarts unless somebody stopped it.
         """
         files = min(spec["open_files"], self.open_files)
+        ulimits = {"nofile": files, "core": 0}
         return self.api.create_host_config(
             binds={source: {"bind": target, "mode": "ro" if ro else "rw"} for target, (source, ro) in mounts.items()},
             cap_drop=["ALL"],
@@ -236,7 +237,7 @@ class Engine:
             memswap_limit=spec["memory"],
             pids_limit=spec["pids"],
             cpu_shares=spec.get("cpu_shares"),
-            ulimits=[sdk().types.Ulimit(name="nofile", soft=files, hard=files)],
+            ulimits=[sdk().types.Ulimit(name=name, soft=most, hard=most) for name, most in ulimits.items()],
             log_config=sdk().types.LogConfig(type="json-file", config=LOG_ROTATION),
             restart_policy={"Name": RESTART_POLICY},
             init=spec["init"],

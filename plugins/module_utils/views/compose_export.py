@@ -88,7 +88,7 @@ def service(one: Spec, names: Mapping[str, str], files: Mapping[str, str]) -> Js
         "memswap_limit": one["memory"],
         "pids_limit": one["pids"],
         "cpu_shares": one.get("cpu_shares", 1024),
-        "ulimits": {"nofile": one["open_files"]},
+        "ulimits": {"nofile": one["open_files"], "core": 0},
         "init": one["init"],
         "read_only": one["read_only"],
         "cap_drop": ["ALL"],
