@@ -2,7 +2,8 @@
 """Who may enter and read what below a stack's state directory, whoever made it first and with which permissions.
 
 Other users of the host may pass the state directory itself and enter ``matrix``, and nothing else: a directory below
-belongs to root or to the user of the container that works in it, with mode 0700.
+belongs to root or to the user of the container that works in it, with mode 0700. What containers only look at stays
+root's, and their group may read it: a user of the host may have the number of a container's user.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ MATRIX = "matrix"
 MATRIX_MODE = 0o755
 # Containers that join the group of another one may pass its directory, to reach the socket in it.
 GROUP = 0o710
+READ = 0o750  # for the group of a container that mounts a directory of root
 SECRETS = "secrets"
 FILE = 0o600
 
@@ -56,7 +58,7 @@ def wanted(state: Path, containers: Mapping[str, Spec]) -> dict[Path, Permission
             found[path] = Permissions(mode_of(path, one, containers), None if path in kept else owner_of(one))
         for path in map(Path, one["binds"].values()):
             if path.parent == state and path.name != MATRIX and is_directory(path):
-                found[path] = Permissions(PRIVATE, owner_of(one))
+                found[path] = Permissions(READ, (root()[0], owner_of(one)[1]))
     return found
 
 

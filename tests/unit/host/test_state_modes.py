@@ -119,11 +119,13 @@ def test_whoever_makes_a_directory_first_it_ends_with_the_same_permissions(
     assert found.pop(".") == (0o711, 0)
     assert found.pop("matrix") == (0o755, 0)
     assert found.pop("data/sse-app/link") == (0o710, APP[0])
+    assert found.pop("switches") == (0o750, 0)
+    assert (state / "switches").stat().st_gid == APP[1]
     own = found.pop("data/sse-app/deep/data/made-by-itself")
     assert own == (0o755 & ~umask, 0)
     assert {mode for mode, __ in found.values()} == {0o700}
     assert {path for path, (__, user) in found.items() if user == APP[0]} == {
-        *("switches", "data/sse-app", "data/sse-app/deep", "data/sse-app/deep/data", "files/sse-app"),
+        *("data/sse-app", "data/sse-app/deep", "data/sse-app/deep/data", "files/sse-app"),
         *(path for path in found if path.startswith("files/sse-app/")),
     }
     others = [path for path in [*state.iterdir(), *(state / "secrets").iterdir()] if path.is_file()]
@@ -137,14 +139,14 @@ def test_a_changed_permission_is_named_and_put_right(tmp_path: Path) -> None:
     known = containers(state)
     (state / "secrets").chmod(0o755)
     (state / "secrets/key").chmod(0o644)
-    os.chown(state / "switches", 0, 0)
+    os.chown(state / "switches", *APP)
     (state / "matrix").chmod(0o700)
     told = state_modes.enforce(state, known)
     assert sorted(told) == [
         f"{state}/matrix: mode 0700 -> 0755",
         f"{state}/secrets/key: mode 0644 -> 0600",
         f"{state}/secrets: mode 0755 -> 0700",
-        f"{state}/switches: owner 0:0 -> 10001:10001",
+        f"{state}/switches: owner 10001:10001 -> 0:10001",
     ]
     assert state_modes.enforce(state, known) == []
 
@@ -182,7 +184,8 @@ def test_another_user_reads_no_secret_and_no_event_but_the_matrix(reachable: Pat
             os.setgid(user)
             os.setuid(user)
             open_to = [path for path in [*known(state)] if os.access(path, os.R_OK)]
-            os._exit(0 if {path.parent.name for path in open_to} <= {"matrix", "switches"} and open_to else 1)
+            read = {path.parent.name for path in open_to} <= {"matrix", "switches"} and open_to
+            os._exit(0 if read and not os.access(state / "switches", os.W_OK) else 1)  # nobody else pauses a stack
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, user
 
 
