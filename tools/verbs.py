@@ -146,15 +146,16 @@ VERBS: dict[str, Verb] = {
                 "what the old key signed stays valid until the next one",
             ),
         ),
-        arguments=(Argument("NAME", "the secret; its file in the directory secrets/ has this name", "asked_secret"),),
+        arguments=(Argument("NAME", "the secret, as its file in secrets/ is called; or all", "asked_secret"),),
         options=(
             Option("--keep-old", "for keys that sign: the old one stays valid until the next", "asked_keep_old"),
             WHY,
             WAIT,
         ),
         settings=("stack_name", "stack_state_directory"),
-        more="No stream ends. A name that is unknown is refused, with the list of those that there are. Secrets\n"
-        "that you gave in files are changed in these files, and `./sse up` hands them to what runs.",
+        more="`rotate all` does it for every secret that this host made, one after the other. No stream ends. A\n"
+        "name that is unknown is refused, with the list of those that there are. Secrets that you gave in files\n"
+        "are changed in these files, and `./sse up` hands them to what runs.",
     ),
     "pause": Verb(
         group="deploy",

@@ -20,7 +20,9 @@ attributes:
 options:
   state_directory: {required: true}
   secret:
-    description: Name of the secret, as its file in the directory C(secrets) of the state directory is called.
+    description: >-
+      Name of the secret, as its file in the directory C(secrets) of the state directory is called; C(all) stands for
+      every secret that can be rotated, one after the other.
     type: str
     required: true
   keep_old:
@@ -66,7 +68,6 @@ lines:
   elements: str
 """
 
-import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -88,14 +89,14 @@ READY_SECONDS = 30.0  # that replicas have after a change, before they are verif
 
 def rotated(module: AnsibleModule) -> dict[str, Any]:
     """Rotate, verify the stack, and return what to tell."""
-    options, begun = module.params, time.monotonic()
+    options = module.params
     directory, name = options["state_directory"], options["secret"]
     releases = [rotation.plain(one) for one in newest_releases(directory)]
     if not releases:
         raise ApplyError(f"There is no release in {directory}: nothing was deployed here. Run `./sse up` first.")
-    rotation.chosen(releases, name, options["secrets"])
+    names = rotation.asked(releases, name, options["secrets"], directory)
     if module.check_mode:
-        return {"changed": True, "lines": [f"{name} would get a new value"]}
+        return {"changed": bool(names), "lines": [f"{one} would get a new value" for one in names]}
     request = rollout.Request(
         releases=releases,
         state_directory=directory,
@@ -110,13 +111,15 @@ def rotated(module: AnsibleModule) -> dict[str, Any]:
         verify=lambda release, replica: verify_replica(Engine(), directory, release, replica),
         same_images=True,
     )
-    report, old = rotation.rotate(request, name, keep_old=options["keep_old"])
+    rotations = list(rotation.rotate_each(request, names, keep_old=options["keep_old"]))
     verified = verify_stack(directory, newest_releases(directory), READY_SECONDS).report()
     if verified["findings"]:
-        module.fail_json(msg=f"{name} has a new value, but verification failed: {verified['msg']}")
-    told = [] if options["keep_old"] else refused(Running(Engine(), directory, newest_releases(directory)), name, old)
-    lines = [*rotation.lines(report, name, time.monotonic() - begun), *(f"  {one}" for one in told), verified["msg"]]
-    return {"changed": True, "lines": lines}
+        have = "has a new value" if len(names) == 1 else "have new values"
+        module.fail_json(msg=f"{', '.join(names)} {have}, but verification failed: {verified['msg']}")
+    running, lines = Running(Engine(), directory, newest_releases(directory)), list[str]()
+    for one, old, done in rotations:
+        lines += [*done.splitlines(), *(f"  {told}" for told in (refused(running, one, old) if old else ()))]
+    return {"changed": bool(names), "lines": [*lines, verified["msg"]]}
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Release, Secret
 
 PAIRED = ("certificate", "certificate-key")
+ALL = "all"  # no secret can have this name (model/secret.py)
 
 
 def declared(releases: Sequence[Release]) -> dict[str, Secret]:
@@ -56,6 +58,37 @@ def chosen(releases: Sequence[Release], name: str, given: Mapping[str, str]) -> 
     if why := refusal(name, known[name], given):
         raise ApplyError(f"{why} These can be rotated: {', '.join(able)}. Nothing changed.")
     return known[name]
+
+
+def asked(releases: Sequence[Release], name: str, given: Mapping[str, str], directory: str) -> list[str]:
+    """Return the names of the secrets to rotate: this one, or all that can be and have a value on this host.
+
+    :raises ApplyError: there is no such secret, or it can't be rotated; nothing was changed
+    """
+    if name != ALL:
+        chosen(releases, name, given)
+        return [name]
+    known = declared(releases)
+    store = Store(directory, dict(given), known)
+    able = [one for one, secret in known.items() if not refusal(one, secret, given)]
+    # A certificate and its key are rotated together.
+    return sorted(one for one in able if known[one]["kind"] != PAIRED[1] and store.value(one, make=False) is not None)
+
+
+def rotate_each(request: rollout.Request, names: Sequence[str], *, keep_old: bool) -> Iterator[tuple[str, str, str]]:
+    """Rotate one secret after the other; yield the name of each, its old value, and what was done.
+
+    :raises ApplyError: one could not be rotated; those before it have new values
+    """
+    known = declared(request.releases)
+    for done, name in enumerate(names):
+        begun, overlap = time.monotonic(), keep_old and (len(names) == 1 or bool(known[name].get("overlap")))
+        try:
+            report, old = rotate(request, name, keep_old=overlap)
+        except ApplyError as error:
+            before = f"\nThese have new values, which work: {', '.join(names[:done])}." if done else ""
+            raise ApplyError(f"{error}{before}") from error
+        yield name, "" if overlap else old, "\n".join(lines(report, name, time.monotonic() - begun))
 
 
 def plain(stored: Mapping[str, Any]) -> Release:

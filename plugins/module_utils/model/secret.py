@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     )
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")  # it is a file name on the host
-SALT = "salt"  # of the fingerprints, kept in the same directory
+RESERVED = ("salt", "all")  # of the fingerprints, kept in the same directory; and what `./sse rotate all` means
 
 
 def name(value: Any, path: str) -> str:
     """Accept the name of a secret."""
-    if not NAME.match(spec.text(value, path)) or value == SALT:
+    if not NAME.match(spec.text(value, path)) or value in RESERVED:
         raise spec.refuse(path, value, "a name of a-z, 0-9 and '_', at most 64 characters")
     return str(value)
 

@@ -101,3 +101,38 @@ def test_after_a_failure_the_earlier_value_is_back(tmp_path: Path, monkeypatch: 
     with pytest.raises(ApplyError, match="one_password has its earlier value again"):
         rotation.rotate(request(tmp_path), "one_password", keep_old=False)
     assert (tmp_path / "secrets/one_password").read_text() == "old-one_password"
+
+
+def test_all_stands_for_what_can_be_rotated_and_has_a_value(tmp_path: Path, runs: list[str]) -> None:
+    asked = request(tmp_path)
+    names = rotation.asked([RELEASE], "all", {}, str(tmp_path))
+    assert names == ["one_key", "one_password"]
+    done = {name: (old, told) for name, old, told in rotation.rotate_each(asked, names, keep_old=False)}
+    assert {name: old for name, (old, _) in done.items()} == {name: f"old-{name}" for name in names}
+    assert all(f"{name} has a new value" in told for name, (_, told) in done.items())
+    assert len(runs) == 2 + 2  # two steps of the key, and in that of the password the key has changed, too
+    assert (tmp_path / "secrets/one_id").read_text() == "old-one_id"
+    (tmp_path / "secrets/one_password").unlink()
+    assert rotation.asked([RELEASE], "all", {}, str(tmp_path)) == ["one_key"]
+    assert rotation.asked([RELEASE], "all", {"one_key": "given"}, str(tmp_path)) == []
+
+
+def test_where_one_of_all_fails_those_before_it_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(asked: rollout.Request, _: rollout.Report) -> None:
+        if (directory(asked) / "one_password").read_text() != "old-one_password":
+            raise ApplyError("it does not get in")
+
+    monkeypatch.setattr(rollout, "run", run)
+    asked = request(tmp_path)
+    told = r"(?s)one_password has its earlier value again.*These have new values, which work: one_key\."
+    with pytest.raises(ApplyError, match=told):
+        list(rotation.rotate_each(asked, ["one_key", "one_password"], keep_old=False))
+    assert (tmp_path / "secrets/one_password").read_text() == "old-one_password"
+
+
+def test_of_all_only_those_that_can_overlap_keep_the_old_value(tmp_path: Path, runs: list[str]) -> None:
+    asked = request(tmp_path)
+    found = list(rotation.rotate_each(asked, ["one_key", "one_password"], keep_old=True))
+    assert [(name, old) for name, old, _ in found] == [("one_key", ""), ("one_password", "old-one_password")]
+    assert "old-one_key" in runs[0]
+    assert "old-one_key" in (tmp_path / "secrets/one_key").read_text()

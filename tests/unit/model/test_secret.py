@@ -44,6 +44,7 @@ def test_a_certificate_is_two_secrets_that_know_each_other() -> None:
         ({"own": {"kind": "certificate"}}, r"x\.secrets\.own\.key: required"),
         ({"../own": {"kind": "password"}}, r"x\.secrets\.\.\./own"),
         ({"salt": {"kind": "password"}}, r"x\.secrets\.salt"),
+        ({"all": {"kind": "password"}}, r"x\.secrets\.all"),
         ({"cache_password": {"kind": "password"}}, "service cache declares 'cache_password' already"),
     ],
 )
