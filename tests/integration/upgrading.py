@@ -34,6 +34,8 @@ EARLIER = (
     ),
     ("roles/redis/vars/main.yml", 'writes: "8.0"', 'writes: "7.0"'),
 )
+# The archives that the earlier Kafka has and today's has not: the build refuses what is not in its list.
+EARLIER_ARCHIVES = Path(__file__).with_name("earlier_artifacts.sha256")
 SUBSCRIBERS = 20
 EVENTS = 20
 UNANSWERED_SECONDS = 60.0  # a publish is accepted within this time, with its retries, on a busy machine, too
@@ -82,6 +84,8 @@ def test_kafka_and_redis_are_upgraded_under_load_with_nothing_lost(stack: Stack,
         text = (old / name).read_text()
         assert now in text, f"{name} has no '{now}' any more: say what the earlier version had"
         (old / name).write_text(text.replace(now, then))
+    with (old / "roles/images/files/maven/artifacts.sha256").open("a") as known:
+        known.write(EARLIER_ARCHIVES.read_text())
     first = up(old, stack.variables)
     assert first.returncode == 0, first.stdout
     assert redis_version(stack).startswith("v=7.")
@@ -107,7 +111,12 @@ def test_kafka_and_redis_are_upgraded_under_load_with_nothing_lost(stack: Stack,
     assert "writes its data as version 4.1 now and was version 4.0 then" in refused.output
 
 
-def test_the_first_landed_version_is_taken_over_with_its_events(stack: Stack, tmp_path: Path) -> None:
+@pytest.mark.parametrize("coordination", ["kraft", "zookeeper"])
+def test_the_first_landed_version_is_taken_over_with_its_events(
+    stack: Stack, tmp_path: Path, coordination: str
+) -> None:
+    """It asked nobody who he is, in Kafka or in Redis, and let every user of the host read its directories."""
+    stack.variables["kafka_coordination"] = coordination
     if subprocess.run(["git", "cat-file", "-e", FIRST], cwd=ROOT, capture_output=True, check=False).returncode:
         pytest.skip(f"the history of git does not hold {FIRST}: this is no full clone")
     first = up(checkout(FIRST, tmp_path / "first"), stack.variables)
@@ -115,7 +124,9 @@ def test_the_first_landed_version_is_taken_over_with_its_events(stack: Stack, tm
     answers = [stack.publish("kept", number) for number in range(EVENTS)]
     assert {one.status_code for one in answers} == {202}
     ids = [one.json()["ids"][0] for one in answers]
+    assert not (stack.state / "secrets/kafka_app_password").exists()
     stack.up()
+    assert (stack.state / "secrets/kafka_app_password").exists()
     assert stack.verify().code == 0
     assert stack.up().unchanged
     assert resumed(stack, ids[0], EVENTS - 1) == [str(number) for number in range(1, EVENTS)]
