@@ -28,6 +28,10 @@ CONNECTION = (
     *("ansible_connection", "ansible_host", "ansible_port", "ansible_user", "ansible_ssh_private_key_file"),
     *("ansible_ssh_common_args", "ansible_ssh_extra_args", "stack_name"),
 )
+# One engine, whatever the environment or a context of the docker command chooses: the one that the modules work with.
+SOCKET = "/var/run/docker.sock"
+for chooses in ("DOCKER_API_VERSION", "DOCKER_CERT_PATH", "DOCKER_TLS", "DOCKER_TLS_VERIFY"):
+    os.environ.pop(chooses, None)
 # The line with which Ansible's callback `minimal` begins the result of a host.
 RESULT = re.compile(r"^(\S+) \| [A-Z!]+ => (?={)", re.MULTILINE)
 
@@ -55,7 +59,7 @@ class Host:
 
     def docker(self, *arguments: str, terminal: bool = False) -> list[str]:
         """Return the command that runs ``docker ARGUMENTS`` there."""
-        command = [*self.sudo, "docker", *arguments]
+        command = [*self.sudo, "docker", "-H", f"unix://{SOCKET}", *arguments]
         if not self.ssh:
             return command
         program, *options, target = self.ssh

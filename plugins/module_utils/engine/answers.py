@@ -26,7 +26,15 @@ Condition = Literal["created", "running", "paused", "restarting", "removing", "e
 # --- the engine itself
 
 
-class Version(TypedDict):
+class _Component(TypedDict, total=False):
+    Name: str
+
+
+class _VersionParts(TypedDict, total=False):
+    Components: list[_Component] | None  # of a Docker Engine, one is called Engine
+
+
+class Version(_VersionParts):
     """``GET /version``."""
 
     Version: str
@@ -56,6 +64,14 @@ class Info(TypedDict, total=False):
     SwapLimit: bool
     PidsLimit: bool
     CPUShares: bool
+    OperatingSystem: str
+    OSType: str
+    KernelVersion: str
+    SecurityOptions: list[str] | None  # such as name=seccomp,profile=default
+    Driver: str  # of storage
+    DefaultRuntime: str
+    Runtimes: dict[str, object] | None
+    IPv4Forwarding: bool
 
 
 # --- containers

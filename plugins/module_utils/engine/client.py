@@ -67,12 +67,20 @@ class Engine:
     def api(self) -> Any:
         """The SDK's client, for what changes something: a run that changes nothing never loads the SDK."""
         with explained("connect to the Docker Engine"):
-            return sdk().APIClient(base_url=f"unix://{self.questions.socket}", timeout=ENGINE_TIMEOUT)
+            # Older SDKs ask for a version of the API that newer engines have no more.
+            return sdk().APIClient(base_url=f"unix://{self.questions.socket}", version="auto", timeout=ENGINE_TIMEOUT)
 
     @functools.cached_property
     def open_files(self) -> int:
         """The most open files that a container may ask for."""
         return open_files_limit()
+
+    @functools.cached_property
+    def runtime(self) -> str | None:
+        """The runtime that containers need to be named, where the engine's default is none that shares its kernel."""
+        info: answers.Info = self.ask(self.questions.info) or {}
+        usual = info.get("DefaultRuntime", "") in {"", "runc", "crun"}
+        return None if usual or "runc" not in (info.get("Runtimes") or {}) else "runc"
 
     def ask(self, question: Callable[[], Answer]) -> Answer | None:
         """Return the engine's answer, or None where what was asked for does not exist; raises EngineError."""
@@ -202,6 +210,7 @@ class Engine:
                 ports=[(one["container_port"], "tcp") for one in spec["ports"]],
                 stop_signal=spec["stop_signal"],
                 stop_timeout=spec["stop_timeout"],
+                use_config_proxy=False,  # the proxies of the client's config.json may hold a password
                 host_config=self.host_config(spec, mounts),
                 healthcheck=engine_healthcheck(spec["healthcheck"]),
                 networking_config=self.api.create_networking_config(
@@ -241,6 +250,7 @@ class Engine:
             log_config=sdk().types.LogConfig(type="json-file", config=LOG_ROTATION),
             restart_policy={"Name": RESTART_POLICY},
             init=spec["init"],
+            runtime=self.runtime,
             sysctls=spec["sysctls"] or None,
             group_add=spec["group_add"] or None,
             extra_hosts=spec["hosts"] or None,

@@ -59,6 +59,37 @@ def configuration(path: str = CONFIGURATION) -> Json | None:
     return cast("Json", parsed) if isinstance(parsed, dict) else None
 
 
+def command_line(pid: int | None) -> list[str]:
+    """Return the words that dockerd was started with; none where it is not seen."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0") if pid else []
+    except OSError:
+        return []
+
+
+def configuration_file(command_line: list[str]) -> str:
+    """Return the path of the configuration file that dockerd reads."""
+    return str(flags(command_line).get("config-file") or CONFIGURATION)
+
+
+def flags(command_line: list[str]) -> Json:
+    """Read the options of dockerd's command line (dockerd(8)), by the names that the configuration file has for them.
+
+    A flag without a value is true. One whose value is the next word has that word.
+    """
+    found: Json = {}
+    for word, after in zip(command_line, [*command_line, ""][1:], strict=True):
+        name, equals, value = word.partition("=")
+        if word.startswith("-b") and not word.startswith("--"):
+            name, equals, value = "--bridge", "=", word[2:].lstrip("=") or after
+        if not name.startswith("--"):
+            continue
+        if not equals and after and not after.startswith("-"):
+            equals, value = "=", after
+        found[name[2:]] = {"true": True, "1": True, "false": False, "0": False}.get(value, value) if equals else True
+    return found
+
+
 def has_userland_proxy(configuration: Json, command_line: list[str], route_localnet: str) -> bool:
     """Tell whether published ports need a helper process that ends with dockerd.
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.engine import answers
-from ansible_collections.sse.platform.plugins.module_utils.engine.daemon import has_userland_proxy
+from ansible_collections.sse.platform.plugins.module_utils.engine.daemon import command_line, has_userland_proxy
+from ansible_collections.sse.platform.plugins.module_utils.host import engine_traits
 from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, IPV6, of
 
@@ -43,7 +44,10 @@ def observe(api: Api, configuration: Json, pid: int | None) -> EngineFacts:
     :param pid: of dockerd
     :raises OSError: where no engine answers
     """
-    version, containers = api.version(), api.containers()
+    version = api.version()
+    if engine_traits.product(version) != engine_traits.DOCKER:  # its other answers may have another form
+        return EngineFacts(describe_engine({}, version, configuration, pid), [], [], {})
+    containers = api.containers()
     return EngineFacts(
         describe_engine(api.info(), version, configuration, pid),
         describe_networks(api.networks(), containers),
@@ -55,19 +59,20 @@ def observe(api: Api, configuration: Json, pid: int | None) -> EngineFacts:
 def describe_engine(info: answers.Info, version: answers.Version, configuration: Json, pid: int | None) -> EngineFact:
     """Return the fact ``engine``."""
     swarm = info.get("Swarm") or {}
-    command_line = read(f"/proc/{pid}/cmdline").split("\0") if pid else []
+    words = command_line(pid)
     route_localnet = read("/proc/sys/net/ipv4/conf/docker0/route_localnet")
     return {
         "version": version["Version"],
         "api_version": version["ApiVersion"],
         "live_restore": bool(info.get("LiveRestoreEnabled")),
-        "userland_proxy": has_userland_proxy(configuration, command_line, route_localnet),
+        "userland_proxy": has_userland_proxy(configuration, words, route_localnet),
         "swarm": swarm.get("LocalNodeState") or "inactive",
         "swarm_error": swarm.get("Error") or "",
         "root_dir": info.get("DockerRootDir") or ENGINE_ROOT,
         "log_driver": info.get("LoggingDriver") or "",
         "managed": Path(MANAGED).exists(),
         "sdk": importlib.util.find_spec("docker") is not None,
+        "traits": engine_traits.describe(info, version, configuration, words, pid),
     }
 
 

@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ansible_collections.sse.platform.plugins.module_utils.engine import daemon
-from ansible_collections.sse.platform.plugins.module_utils.engine.api import SOCKET, Api
-from ansible_collections.sse.platform.plugins.module_utils.host import boot, engine_facts, iptables
+from ansible_collections.sse.platform.plugins.module_utils.engine.api import SOCKET, Api, RefusedError
+from ansible_collections.sse.platform.plugins.module_utils.host import boot, engine_facts, engine_traits, iptables
 from ansible_collections.sse.platform.plugins.module_utils.host.listeners import host_listeners
 from ansible_collections.sse.platform.plugins.module_utils.host.netlink import RTPROT_RA, interfaces, routes, uplink_mtu
 from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import FAMILIES, IPV6
 
 if TYPE_CHECKING:
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import Distribution, HostFacts, Route
+    from ansible_collections.sse.platform.plugins.module_utils.host.engine_facts import EngineFacts
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Distribution, HostFacts, Json, Route
 
 OVERCOMMIT = "/proc/sys/vm/overcommit_memory"
 BACKUP_TIMER = "backup/timer.json"  # in the state directory, where a timer makes backups
@@ -142,20 +143,29 @@ def properties(text: str) -> dict[str, str]:
 # --- all of it
 
 
+def observe_engine(socket: str, configuration: Json, pid: int | None) -> tuple[EngineFacts | None, str, bool]:
+    """Observe the engine behind a socket; else say why not, and whether somebody answers there at all."""
+    try:
+        return engine_facts.observe(Api(socket), configuration, pid), "", True
+    except RefusedError as error:
+        return None, str(error), True
+    except OSError as error:
+        return None, str(error), False
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return None, f"the answers there are not those of a Docker Engine ({error!r})", True
+
+
 def observe(state_directory: str | None = None, socket: str = SOCKET) -> HostFacts:
     """Return the host facts.
 
     :param state_directory: where a stack keeps its data on the host
     :param socket: the engine's socket
     """
-    configuration = daemon.configuration()
     pid = daemon.dockerd_pid()
+    configuration = daemon.configuration(daemon.configuration_file(daemon.command_line(pid)))
     table = [one for family in FAMILIES for one in routes(family)]
-    found, engine_error = None, ""
-    try:
-        found = engine_facts.observe(Api(socket), configuration or {}, pid)
-    except OSError as error:
-        engine_error = str(error)
+    found, engine_error, answered = observe_engine(socket, configuration or {}, pid)
+    api_version = found.engine["api_version"] if found else ""
     root = found.engine["root_dir"] if found else engine_facts.ENGINE_ROOT
     return {
         "distribution": distribution(read("/etc/os-release")),
@@ -177,6 +187,7 @@ def observe(state_directory: str | None = None, socket: str = SOCKET) -> HostFac
         "daemon_json": configuration,
         "engine": found.engine if found else None,
         "engine_error": engine_error,
+        "surroundings": engine_traits.surroundings(socket, pid, api_version, answers=answered),
         "networks": found.networks if found else [],
         "interfaces": [one for family in FAMILIES for one in interfaces(family)],
         "routes": table,

@@ -111,6 +111,7 @@ class Lab:
                 labels={LABEL: self.prefix},
                 environment={"RES_OPTIONS": "timeout:1 attempts:1"},
                 host_config=config,
+                use_config_proxy=False,
                 **more,
             )["Id"]
             self.api.start(made)

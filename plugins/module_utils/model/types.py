@@ -362,6 +362,42 @@ class Distribution(TypedDict):
     codename: str
 
 
+class EngineTraits(TypedDict):
+    """In what an engine may differ from an ordinary one. The preflight judges it."""
+
+    product: str  # Docker, or what the engine calls itself
+    operating_system: str  # as the engine calls it
+    os_type: str
+    same_kernel: bool  # whether it runs on this host's kernel; one in a virtual machine does not
+    program: str  # path of dockerd; empty where its process is not seen
+    config_file: str
+    flags: list[str]  # the options of its command line, by their names in the configuration file
+    options: Json  # its configuration file and its command line together
+    security: list[str]  # names such as seccomp, rootless, userns
+    storage_driver: str
+    default_runtime: str
+    runtimes: list[str]
+    forwards: bool  # whether the kernel passes IPv4 packets on between networks
+
+
+class SocketFact(TypedDict):
+    """What is at the path of the engine's socket."""
+
+    kind: Literal["absent", "socket", "directory", "other", "dangling"]
+    target: str  # where the path leads to in the end
+    answers: bool  # whether somebody gave an answer there, even one that no Docker Engine gives
+
+
+class Surroundings(TypedDict):
+    """What else on a host decides where commands and libraries of Docker go."""
+
+    socket: SocketFact
+    variables: dict[str, str]  # DOCKER_HOST and its like, as this run or who started it has them; without passwords
+    context: str  # the context that the docker command uses; empty for the default one
+    dockerd_user: int  # the user id that dockerd has; 0 where it is not seen
+    sdk_problem: str  # why the Docker SDK that Python finds cannot be used
+
+
 class EngineFact(TypedDict):
     """The Docker Engine that runs on the host."""
 
@@ -375,6 +411,7 @@ class EngineFact(TypedDict):
     log_driver: str
     managed: bool  # installed by role docker
     sdk: bool
+    traits: NotRequired[EngineTraits]
 
 
 class NetworkFact(Pool):
@@ -466,6 +503,7 @@ class HostFacts(TypedDict):
     daemon_json: Json | None
     engine: EngineFact | None
     engine_error: str
+    surroundings: NotRequired[Surroundings]
     networks: list[NetworkFact]
     interfaces: list[Interface]
     routes: list[Route]

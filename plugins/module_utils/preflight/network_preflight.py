@@ -48,7 +48,7 @@ def problems(settings: Settings, host: HostFacts, release: Release) -> Iterator[
 def twins(settings: Settings, host: HostFacts) -> dict[str, str]:
     """Return, by IPv4 address, the IPv6 address on which a port is published as well where networks have IPv6."""
     if host["engine"] is None or may_configure(settings, host):
-        return ip_family.twins(loopback=settings["docker_userland_proxy"])
+        return ip_family.twins(loopback=settings["docker_userland_proxy"] or not manages_firewall(host))
     return ip_family.twins(loopback=host["engine"]["userland_proxy"])
 
 
@@ -56,6 +56,13 @@ def may_configure(settings: Settings, host: HostFacts) -> bool:
     """Tell whether role docker may configure the engine. One that nothing starts again is never restarted."""
     allowed = settings["docker_restart_allowed"] and host["service_manager"] != "none"
     return host["engine"] is None or host["engine"]["managed"] or allowed
+
+
+def manages_firewall(host: HostFacts) -> bool:
+    """Tell whether the engine writes firewall rules. Without them only its userland proxy serves published ports."""
+    traits = host["engine"].get("traits") if host["engine"] else None
+    options = traits["options"] if traits else host["daemon_json"] or {}
+    return options.get("iptables") is not False
 
 
 def engine_version(settings: Settings, host: HostFacts) -> int:

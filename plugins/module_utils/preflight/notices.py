@@ -6,7 +6,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.model import ip_family, segments
-from ansible_collections.sse.platform.plugins.module_utils.preflight.network_preflight import twins
+from ansible_collections.sse.platform.plugins.module_utils.preflight import engine_preflight
+from ansible_collections.sse.platform.plugins.module_utils.preflight.network_preflight import (
+    manages_firewall,
+    may_configure,
+    twins,
+)
 from ansible_collections.sse.platform.plugins.module_utils.preflight.network_steps import is_ours
 
 if TYPE_CHECKING:
@@ -21,7 +26,8 @@ RATE = 2**20  # bytes of events a second, for which it is told how long the disk
 def notices(settings: Settings, host: HostFacts) -> list[str]:
     """Return one text for each guarantee that is missing."""
     return [
-        *(_engine_notices(settings, host["engine"]) if host["engine"] else ()),
+        *(_engine_notices(settings, host, host["engine"]) if host["engine"] else ()),
+        *(_unusual_notices(host, host["engine"]) if host["engine"] else ()),
         *(_swarm_notices(host["engine"]) if host["engine"] else ()),
         *_host_notices(settings, host),
         *_move_notices(settings, host),
@@ -29,11 +35,12 @@ def notices(settings: Settings, host: HostFacts) -> list[str]:
     ]
 
 
-def _engine_notices(settings: Settings, engine: EngineFact) -> Iterator[str]:
+def _engine_notices(settings: Settings, host: HostFacts, engine: EngineFact) -> Iterator[str]:
     # Where the role docker may configure the engine, this run turns on what is missing.
-    if engine["managed"] or settings["docker_restart_allowed"]:
+    if may_configure(settings, host):
         return
-    how = "set {} in /etc/docker/daemon.json and restart the engine, or run with docker_restart_allowed=true."
+    how = f"set {{}} in {config_file(engine)} and restart the engine"
+    how += ", or run with docker_restart_allowed=true." if may_be_configured(settings, host) else "."
     if not engine["live_restore"]:
         off = "Containers stop while the engine restarts"
         if engine["swarm"] == "inactive":
@@ -41,9 +48,48 @@ def _engine_notices(settings: Settings, engine: EngineFact) -> Iterator[str]:
             yield f"{off}, because live-restore is off: {option}"
         else:
             yield f"{off}: live-restore cannot be on while the engine is in a Swarm."
-    if engine["userland_proxy"] and not settings["docker_userland_proxy"]:
+    if engine["userland_proxy"] and not settings["docker_userland_proxy"] and manages_firewall(host):
         option = how.format('"userland-proxy": false')
         yield f"Ports published on loopback stop with the engine, because userland-proxy is on: {option}"
+
+
+def config_file(engine: EngineFact) -> str:
+    """Return the path of the file that configures the engine."""
+    traits = engine.get("traits")
+    return traits["config_file"] if traits else "/etc/docker/daemon.json"
+
+
+def may_be_configured(settings: Settings, host: HostFacts) -> bool:
+    """Tell whether docker_restart_allowed=true would be accepted here, and have an effect."""
+    allowed: Settings = {**settings, "docker_restart_allowed": True}
+    return may_configure(allowed, host) and not list(engine_preflight.problems(allowed, host))
+
+
+def _unusual_notices(host: HostFacts, engine: EngineFact) -> Iterator[str]:
+    if other := engine_preflight.other_engine(host):
+        yield (
+            f"{other}, but this stack is on the engine of {engine_preflight.SOCKET}, so docker commands that you type "
+            f"go elsewhere: type docker -H unix://{engine_preflight.SOCKET}, or unset DOCKER_HOST and run docker "
+            "context use default."
+        )
+    if not manages_firewall(host):
+        yield (
+            'The engine has "iptables": false, so only docker-proxy serves published ports, containers reach no other '
+            "machine unless the host's own firewall masquerades them, and nothing keeps neighbours of the host away "
+            f"from ports on loopback. To have all of that, remove the line from {config_file(engine)} and restart the "
+            "engine."
+        )
+    traits = engine.get("traits")
+    if traits and traits["storage_driver"] == "vfs":
+        yield (
+            "The engine keeps images with the storage driver vfs, which copies every layer whole: count with some "
+            f"20 GiB for the images in {engine['root_dir']}. overlay2 needs a third of that, and a restart."
+        )
+    if traits and traits["security"] and "seccomp" not in traits["security"]:
+        yield (
+            "The engine has no seccomp, so containers may make every system call: use a kernel with CONFIG_SECCOMP, "
+            f'and "seccomp-profile": "builtin" in {config_file(engine)}.'
+        )
 
 
 def _swarm_notices(engine: EngineFact) -> Iterator[str]:

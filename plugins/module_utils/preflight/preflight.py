@@ -10,7 +10,7 @@ import ipaddress
 from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.model import addresses
-from ansible_collections.sse.platform.plugins.module_utils.preflight import network_preflight
+from ansible_collections.sse.platform.plugins.module_utils.preflight import engine_preflight, network_preflight
 from ansible_collections.sse.platform.plugins.module_utils.preflight.network_steps import LABEL_STACK, is_ours
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def problems(settings: Settings, host: HostFacts, release: Release) -> list[str]
         return ["Tasks don't run as root on the host: log in as root, or set ansible_become=true for a user with sudo."]
     return [
         *_system_problems(host),
+        *engine_preflight.problems(settings, host),
         *_boot_problems(settings, host),
         *network_preflight.problems(settings, host, release),
         *_container_problems(settings, host, release),
@@ -63,11 +64,6 @@ def _system_problems(host: HostFacts) -> Iterator[str]:
         yield f"The host runs {found}, which is not supported: expected {expected}."
     if host["architecture"] not in ARCHITECTURES:
         yield f"The host's architecture is {host['architecture']}: expected {' or '.join(ARCHITECTURES)}."
-    if host["engine"] is None and host["dockerd_pid"]:
-        yield (
-            f"An engine runs (dockerd, pid {host['dockerd_pid']}), but does not answer on /var/run/docker.sock "
-            f"({host['engine_error']}): have it listen there. The platform never starts a second engine."
-        )
     if host["daemon_json"] is None:
         yield "/etc/docker/daemon.json is not a JSON object: correct or remove it. The platform never overwrites it."
 
