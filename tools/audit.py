@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Check networking practices of the platform, of a Compose file or of a running project: [FILE.yml | PROJECT]."""
+"""Check networking practices of the platform, of Compose files or of a running project."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import containers
-import yaml
 
 # isort: split
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
-from ansible_collections.sse.platform.plugins.module_utils.views import audit, compose, project
+from ansible_collections.sse.platform.plugins.module_utils.views import audit, project
+from compose_files import loading, reading
 
 LABEL = "com.docker.compose.project"
 RULES = {rule.id: rule for rule in audit.RULES}
@@ -23,7 +23,14 @@ RULES = {rule.id: rule for rule in audit.RULES}
 def main() -> int:
     """Print every finding; end with 2 where there is one, and with 1 where there is nothing to check."""
     parser = containers.parser(become=True)
-    parser.add_argument("target", nargs="?", help="a Compose file or a running project (default: the platform)")
+    parser.add_argument(
+        "target",
+        nargs="*",
+        help="Compose files, each over those before it; a directory with Compose files;\n"
+        "or a running project (default: the platform)",
+    )
+    parser.add_argument("-f", "--file", action="append", default=[], help="a Compose file, as for docker compose")
+    parser.add_argument("--env-file", action="append", default=[], type=Path, help="read variables from it, not .env")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     parser.add_argument("--list", action="store_true", help="print the practices and check nothing")
     options = parser.parse_args()
@@ -32,9 +39,11 @@ def main() -> int:
         return 0
     try:
         projects = find(options)
-    except (OSError, yaml.YAMLError, project.ProjectError) as error:
-        sys.stderr.write(f"sse: {options.target}: {error}\n")
+    except project.ProjectError as error:
+        sys.stderr.write(f"sse: {error}. Nothing was audited.\n")
         return 1
+    for one in projects:
+        sys.stderr.writelines(f"sse: {note}\n" for note in one.notes if options.json)
     found = {one.name: audit.audit(one) for one in projects}
     if options.json:
         document = {name: list(map(record, findings)) for name, findings in found.items()}
@@ -46,19 +55,27 @@ def main() -> int:
 
 def find(options: argparse.Namespace) -> list[project.Project]:
     """Return the projects to check."""
-    target = options.target or ""
-    if target.endswith((".yml", ".yaml")) or Path(target).is_file():
-        path = Path(target)
-        return [compose.parse(yaml.safe_load(path.read_text()), path.resolve().parent.name)]
-    if not target:
+    files = [*options.file, *options.target]
+    if not files:
         return [project.from_release(release) for release in containers.releases(options)]
+    target = files[0]
+    if len(files) == 1 and not options.file and Path(target).is_dir():
+        there = loading.found_in(Path(target))
+        if there:
+            return [reading.read(there, options.env_file, named=False)]
+        if "/" in target or target.startswith("."):
+            expected = ", ".join(loading.DEFAULTS)
+            raise project.ProjectError(f"{target}: expected a directory with one of {expected}, found none of them")
+    if options.file or len(files) > 1 or target.endswith((".yml", ".yaml")) or Path(target).is_file():
+        return [reading.read(list(map(Path, files)), options.env_file)]
     host = containers.host(options)
     named = ("--filter", f"label={LABEL}={target}")
     ids = containers.output(host.docker("ps", "-aq", *named)).split()
     if not ids:
         known = containers.output(host.docker("ps", "-a", "--format", f'{{{{.Label "{LABEL}"}}}}')).split()
         names = ", ".join(sorted(set(known)))
-        raise project.ProjectError(f"no file and no running project has this name: expected a file, or one of {names}")
+        expected = f"a Compose file, a directory with one, or a running project, which are {names}"
+        raise project.ProjectError(f"{target}: no file and no running project has this name: expected {expected}")
     networks = containers.output(host.docker("network", "ls", "-q", *named)).split()
     return [project.from_engine(target, inspect(host, "container", ids), inspect(host, "network", networks))]
 
@@ -77,15 +94,16 @@ def record(finding: Finding) -> dict[str, str]:
 
 def report(one: project.Project, findings: list[Finding]) -> str:
     """Write the findings of one project for people: each broken practice once, with all places that break it."""
+    notes = [f"  note: {note}" for note in one.notes]
     if not findings:
-        return f"{one.name}: {len(one.services)} services keep all {len(RULES)} practices"
+        return "\n".join([f"{one.name}: {len(one.services)} services keep all {len(RULES)} practices", *notes])
     lines = [f"{one.name}: {len(findings)} findings in {len(one.services)} services"]
     for rule in audit.RULES:
         places = [f"    {finding.subject}: {finding.evidence}" for finding in findings if finding.rule == rule.id]
         if places:
             lines += [f"  {rule.id} {rule.severity}: {rule.practice}", *places]
             lines += [f"    why:  {rule.reason}", f"    mend: {rule.mend}"]
-    return "\n".join(lines)
+    return "\n".join(lines + notes)
 
 
 if __name__ == "__main__":

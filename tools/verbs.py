@@ -308,8 +308,11 @@ VERBS: dict[str, Verb] = {
     ),
     "audit": Verb(
         group="look",
-        purpose="Compare the platform, a Compose file or a running project with good practice.",
-        examples=(("audit", "check the platform"), ("audit compose.yml --json", "check a Compose file, for a program")),
+        purpose="Compare the platform, Compose files or a running project with good practice.",
+        examples=(
+            ("audit", "check the platform"),
+            ("audit .", "check what docker compose up would read in this directory"),
+        ),
         findings="a practice is not kept",
     ),
     "scan": Verb(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
-from ansible_collections.sse.platform.plugins.module_utils.views.project import DEFAULT_BRIDGE, Project, Service
+from ansible_collections.sse.platform.plugins.module_utils.views.project import DEFAULT_BRIDGE, Port, Project, Service
 from ansible_collections.sse.platform.plugins.module_utils.views.well_known_ports import PRIVATE, WEB
 
 SEVERITIES = ("high", "medium", "low")
@@ -40,7 +40,12 @@ def audit(project: Project) -> list[Finding]:
 
 def of_each(look: Callable[[Service], Iterable[str]]) -> Callable[[Project], Iterator[tuple[str, str]]]:
     """Make a rule over a project of a rule over one service."""
-    return lambda project: ((one.name, found) for one in project.services for found in look(one))
+    return lambda project: ((one.name, found + only_with(one)) for one in project.services for found in look(one))
+
+
+def only_with(service: Service) -> str:
+    """Say which profiles of Compose start a service; nothing where it always starts."""
+    return f" (only with the profile {' or '.join(service.profiles)})" if service.profiles else ""
 
 
 def default_bridge(service: Service) -> Iterator[str]:
@@ -74,16 +79,22 @@ def is_private(text: str) -> bool:
 
 def published_stores(service: Service) -> Iterator[str]:
     """Find stores and consoles that everybody may reach."""
-    for port in service.ports:
-        if port.everywhere and port.container_port in PRIVATE:
-            yield f"port {port.container_port} ({PRIVATE[port.container_port]}) is published on {port.host_ip}"
+    for port in filter(is_open_store, service.ports):
+        known = [number for number in port.container_ports if number in PRIVATE]
+        what = ", ".join(dict.fromkeys(f"{PRIVATE[number]}" for number in known))
+        yield f"port {port} ({what}) is published on {port.where}"
+
+
+def is_open_store(port: Port) -> bool:
+    """Tell whether a port, or one of a range, is that of a store or console, and open to everybody."""
+    return port.everywhere and port.protocol == "tcp" and any(one in PRIVATE for one in port.container_ports)
 
 
 def published_others(service: Service) -> Iterator[str]:
     """Find other ports that everybody may reach, though no web client asks for them."""
     for port in service.ports:
-        if port.everywhere and port.container_port not in WEB | PRIVATE.keys():
-            yield f"port {port.container_port} is published on {port.host_ip}"
+        if port.everywhere and not is_open_store(port) and not WEB.issuperset(port.container_ports):
+            yield f"port {port} is published on {port.where}"
 
 
 def unchecked(project: Project) -> Iterator[tuple[str, str]]:

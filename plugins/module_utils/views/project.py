@@ -27,15 +27,36 @@ class ProjectError(ValueError):
 
 @dataclass(frozen=True)
 class Port:
-    """A published port; of a range, the first."""
+    """A published port, or a range of them."""
 
     host_ip: str
     container_port: int
+    last: int = 0  # of a range; 0: it is one port
+    published: str = ""  # the port or range of the host; empty: the engine chooses one, or nobody said
+    protocol: str = "tcp"
 
     @property
     def everywhere(self) -> bool:
         """Tell whether it is published on every address of the host."""
         return self.host_ip in WILDCARDS
+
+    @property
+    def container_ports(self) -> range:
+        """Return every port of the container."""
+        return range(self.container_port, max(self.last, self.container_port) + 1)
+
+    def __str__(self) -> str:
+        """Return it as a finding shows it."""
+        first, last = self.container_ports[0], self.container_ports[-1]
+        text = str(first) if first == last else f"{first}-{last}"
+        kind = "" if self.protocol == "tcp" else f"/{self.protocol}"
+        return text + kind
+
+    @property
+    def where(self) -> str:
+        """Say where the host publishes it."""
+        same = self.published in {"", str(self).partition("/")[0]}
+        return self.host_ip if same else f"{self.host_ip} as {self.published}"
 
 
 @dataclass(frozen=True)
@@ -54,6 +75,7 @@ class Service:
     privileged: bool = False
     engine_socket: bool = False  # it mounts the socket of the Docker Engine
     unlimited: tuple[str, ...] = ()  # settings of limits for its clients that are off
+    profiles: tuple[str, ...] = ()  # it only starts with one of these profiles of Compose; empty: always
 
 
 @dataclass(frozen=True)
@@ -72,6 +94,7 @@ class Project:
     name: str
     services: tuple[Service, ...]
     networks: tuple[Network, ...]
+    notes: tuple[str, ...] = ()  # what is not known of it, and advice about how its file is written
 
 
 def variables(pairs: Iterable[str]) -> dict[str, str]:
@@ -100,7 +123,12 @@ def running_service(inspected: Inspected) -> Service:
         networks=() if special else tuple(all_networks(inspected)),
         mode=mode if special else "",
         ports=tuple(
-            Port(one["HostIp"] or IPV4.wildcard, int(port.partition("/")[0]))  # such as 80/tcp
+            Port(
+                one["HostIp"] or IPV4.wildcard,
+                int(port.partition("/")[0]),  # such as 80/tcp
+                published=one.get("HostPort", ""),
+                protocol=port.partition("/")[2] or "tcp",
+            )
             for port, bindings in (host["PortBindings"] or {}).items()
             for one in bindings or ()
         ),

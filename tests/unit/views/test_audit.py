@@ -6,8 +6,9 @@ import copy
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.views import audit, compose
+from ansible_collections.sse.platform.plugins.module_utils.views import audit
 from ansible_collections.sse.platform.plugins.module_utils.views.project import ProjectError
+from compose_files import reading
 
 SECRET = "hunter2-5f1d"
 PORT = "expected [[address:]host port:]container port, found 'http'"
@@ -42,7 +43,7 @@ def bent(service: str, **changes: Any) -> dict[str, Any]:
 
 
 def found(document: Any) -> list[tuple[str, str, str]]:
-    return [(one.rule, one.subject, one.evidence) for one in audit.audit(compose.parse(document, "demo"))]
+    return [(one.rule, one.subject, one.evidence) for one in audit.audit(reading.parse(document, "demo"))]
 
 
 def test_a_project_that_keeps_every_practice_has_no_finding() -> None:
@@ -58,7 +59,7 @@ def test_a_project_that_keeps_every_practice_has_no_finding() -> None:
         (bent("db", ports=["5432:5432"]), ("NET003", "db", "port 5432 (PostgreSQL) is published on 0.0.0.0")),
         (bent("db", ports=[5432]), ("NET003", "db", "port 5432 (PostgreSQL) is published on 0.0.0.0")),
         (bent("db", ports=["[::]:5432:5432"]), ("NET003", "db", "port 5432 (PostgreSQL) is published on ::")),
-        (bent("web", ports=["9000-9005:9000-9005"]), ("NET004", "web", "port 9000 is published on 0.0.0.0")),
+        (bent("web", ports=["9000-9005:9000-9005"]), ("NET004", "web", "port 9000-9005 is published on 0.0.0.0")),
         ({**GOOD, "networks": {"app": None}}, ("NET005", "app", "has no name of its own")),
         (bent("web", networks=None), ("NET005", "default", "has no name of its own")),
         (bent("web", networks=None, network_mode="host", ports=[]), ("NET006", "web", "network_mode: host")),
@@ -110,9 +111,9 @@ def test_no_finding_shows_a_secret() -> None:
 @pytest.mark.parametrize(
     ("document", "place"),
     [
-        ([], "the file: expected a mapping, found a value of type list"),
+        ([], "the file: expected a mapping, found a list"),
         ({"services": {}}, "services: expected at least one service, found none"),
-        ({"services": {"web": "nginx"}}, "services.web: expected a mapping, found a value of type str"),
+        ({"services": {"web": "nginx"}}, "services.web: expected a mapping, found text"),
         (
             bent("web", ports=["http"]),
             "services.web.ports[0]: expected [[address:]host port:]container port, found 'http'",
@@ -121,11 +122,11 @@ def test_no_finding_shows_a_secret() -> None:
             bent("web", ports=[{"target": "http"}]),
             "services.web.ports[0]: expected [[address:]host port:]container port",
         ),
-        (bent("web", volumes="/run"), "services.web.volumes: expected a list, found a value of type str"),
+        (bent("web", volumes="/run"), "services.web.volumes: expected a list, found text"),
         (bent("web", deploy={"resources": 1}), "services.web.deploy.resources: expected a mapping"),
     ],
 )
 def test_what_is_no_compose_file_is_refused_with_the_place(document: Any, place: str) -> None:
     with pytest.raises(ProjectError) as refused:
-        compose.parse(document, "demo")
+        reading.parse(document, "demo")
     assert str(refused.value).startswith(place)

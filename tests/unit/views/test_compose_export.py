@@ -6,7 +6,8 @@ from typing import Any
 
 import yaml
 from ansible_collections.sse.platform.plugins.module_utils.model.release import build
-from ansible_collections.sse.platform.plugins.module_utils.views import compose, compose_export
+from ansible_collections.sse.platform.plugins.module_utils.views import compose_export
+from compose_files import reading
 
 NETWORK: Any = {"name": "n", "segment": "network", "subnet": "10.0.0.0/24", "internal": False}
 DECLARED: dict[str, Any] = {
@@ -46,7 +47,7 @@ def written() -> Any:
 
 
 def test_every_container_is_a_service_that_compose_reads() -> None:
-    found = {one.name: one for one in compose.parse(written(), "x").services}
+    found = {one.name: one for one in reading.parse(written(), "x").services}
     assert set(found) == {"db", "web", "db-owner"}
     assert (found["db"].memory, found["db"].pids, found["db"].checked, found["web"].checked) == (
         True,

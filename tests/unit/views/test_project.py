@@ -41,7 +41,7 @@ def test_a_container_has_what_its_compose_file_said() -> None:
             Service(
                 name="web",
                 networks=("demo_app",),
-                ports=(Port("0.0.0.0", 80),),
+                ports=(Port("0.0.0.0", 80, published="80"),),
                 environment={"DB": "db:5432", "EMPTY": ""},
                 checked=True,
                 needs=("db", "cache"),
