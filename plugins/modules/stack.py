@@ -172,6 +172,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store i
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import FirewallError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.streams import open_streams
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
+from ansible_collections.sse.platform.plugins.module_utils.host import kept_code
 from ansible_collections.sse.platform.plugins.module_utils.model import watch
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import ForeignContainerError
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
@@ -308,6 +309,8 @@ def absent(module: AnsibleModule) -> None:
         if not options["may_be_missing"]:
             raise
         removed = removal.Removed([], [], {})
+    if options["delete_data"] and not module.check_mode:
+        kept_code.forget()
     module.exit_json(
         changed=bool(removed.containers or removed.networks),
         removed=removed.containers,

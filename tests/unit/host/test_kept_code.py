@@ -1,0 +1,90 @@
+"""A host runs kept code only while it is whole and belongs to root alone, and keeps a few versions."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils.host import kept_code
+
+FILES = {"ansible/__init__.py": b"", "ansible/module_utils/basic.py": b"x = 1\n"}
+
+
+def version(home: Path, files: dict[str, bytes] = FILES) -> str:
+    name = kept_code.digest(files)
+    kept_code.keep(name, kept_code.packed(files), str(home))
+    return name
+
+
+def test_what_was_brought_is_whole(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    name = version(home)
+    assert kept_code.is_whole(name, str(home))
+    assert home.stat().st_mode & 0o777 == 0o700
+    assert (home / name).stat().st_mode & 0o777 == 0o700
+
+
+def test_what_python_compiles_beside_it_changes_nothing(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    name = version(home)
+    (home / name / "ansible/__pycache__").mkdir()
+    (home / name / "ansible/__pycache__/basic.pyc").write_bytes(b"compiled")
+    assert kept_code.is_whole(name, str(home))
+
+
+@pytest.mark.parametrize("harm", ["changed", "emptied", "removed", "added", "opened", "home opened", "linked"])
+def test_code_that_was_touched_is_not_run(tmp_path: Path, harm: str) -> None:
+    home = tmp_path / "home"
+    name = version(home)
+    file = home / name / "ansible/module_utils/basic.py"
+    if harm == "changed":
+        file.write_text("x = 2\n")
+    elif harm == "emptied":
+        file.write_text("")
+    elif harm == "removed":
+        file.unlink()
+    elif harm == "added":
+        (home / name / "docker.py").write_text("")
+    elif harm == "opened":
+        (home / name).chmod(0o755)
+    elif harm == "home opened":
+        home.chmod(0o777)
+    else:
+        (home / name).rename(tmp_path / "elsewhere")
+        (home / name).symlink_to(tmp_path / "elsewhere")
+    assert not kept_code.is_whole(name, str(home))
+
+
+def test_damaged_code_is_replaced_by_the_next_that_is_brought(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    name = version(home)
+    (home / name / "ansible/module_utils/basic.py").write_text("")
+    assert version(home) == name
+    assert kept_code.is_whole(name, str(home))
+
+
+def test_a_home_that_others_can_write_to_gets_nothing(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    home.chmod(0o777)
+    with pytest.raises(PermissionError):
+        version(home)
+    assert not list(home.iterdir())
+
+
+def test_the_oldest_versions_go(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    names: list[str] = []
+    for number in range(kept_code.MOST + 2):
+        names.append(version(home, {**FILES, "n.py": str(number).encode()}))
+        os.utime(home / names[-1], (number, number))
+    assert {one.name for one in home.iterdir()} == set(names[-kept_code.MOST :])
+
+
+def test_nothing_is_left_where_it_is_forgotten(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    version(home)
+    kept_code.forget(str(home))
+    assert not home.exists()
+    kept_code.forget(str(home))
