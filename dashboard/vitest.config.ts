@@ -1,3 +1,4 @@
 import { defineConfig } from 'vitest/config';
+import page from './vite.config';
 
-export default defineConfig({ test: { include: ['src/**/*.test.ts'] } });
+export default defineConfig({ resolve: page.resolve ?? {}, test: { include: ['src/**/*.test.ts'] } });

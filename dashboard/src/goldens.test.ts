@@ -1,7 +1,7 @@
 import { createParser } from 'eventsource-parser';
+import { SseParser } from 'sse-platform-client';
 import { describe, expect, it } from 'vitest';
 import { GOLDENS, type Read } from '../browser/goldens';
-import { SseParser } from './sse-parser';
 
 interface Seen {
   events: Read[];

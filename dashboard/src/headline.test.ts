@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { checksOf, type Outcome } from './api';
 import { headline } from './headline';
-import { initialState, type StreamState } from './stream-state';
+import { initialState, type StreamState } from 'sse-platform-client';
 
 const open: StreamState = { ...initialState(0), phase: 'open', opened: 1, replica: 'sse-app-2' };
 const cut: StreamState = { ...open, phase: 'waiting', since: 0, delayMs: 3000, reason: 'the connection broke' };

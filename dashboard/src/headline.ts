@@ -1,6 +1,6 @@
 import type { Check, Outcome } from './api';
 import { counted, number } from './format';
-import type { StreamState } from './stream-state';
+import type { StreamState } from 'sse-platform-client';
 
 /** What is known, in one sentence and one more. */
 export interface Headline {

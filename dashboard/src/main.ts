@@ -1,9 +1,8 @@
+import { EventStream, type StreamState } from 'sse-platform-client';
 import { type Outcome, request } from './api';
 import { counted, number } from './format';
 import { headline } from './headline';
 import { RateWindow, summarise } from './rate';
-import { EventStream } from './stream';
-import type { StreamState } from './stream-state';
 import { RateChart } from './view/chart';
 import { drawConnection, drawTrouble } from './view/connection';
 import { calm, element, show } from './view/dom';
@@ -25,15 +24,15 @@ const table = new EventTable();
 const health = new HealthCard();
 const replicas = new ReplicaCard();
 
-const stream = new EventStream('/api/v1/stream?channel=*', {
-  changed: streamChanged,
-  event(block, at) {
-    rate.event(at / 1000);
-    table.event(block);
-    latency.event(block.data, at);
-    pulse();
-    schedule();
-  },
+const stream = new EventStream({ channels: ['*'] });
+stream.changed = streamChanged;
+stream.on('*', (event) => {
+  const at = performance.now();
+  rate.event(at / 1000);
+  table.event(event);
+  latency.event(event.data, at);
+  pulse();
+  schedule();
 });
 const latency = new LatencyCard(
   () => stream.state,
@@ -143,4 +142,3 @@ setInterval(everySecond, 1000);
 setInterval(poll, HEALTH_MS);
 everySecond();
 poll();
-void stream.run();

@@ -1,6 +1,6 @@
 import type { Check, Outcome } from '../api';
 import { age, counted } from '../format';
-import { reconnects, type StreamState } from '../stream-state';
+import { reconnects, type StreamState } from 'sse-platform-client';
 import { element, show } from './dom';
 
 const WORDS: Record<StreamState['phase'], string> = {
@@ -8,6 +8,7 @@ const WORDS: Record<StreamState['phase'], string> = {
   open: 'live',
   waiting: 'disconnected',
   refused: 'refused',
+  closed: 'closed',
 };
 
 export function drawConnection(stream: StreamState, now: number): void {

@@ -1,6 +1,5 @@
+import { reasonOf, type StreamEvent } from 'sse-platform-client';
 import { clock, counted } from '../format';
-import type { Block } from '../sse-parser';
-import { reasonOf } from '../stream-state';
 import { copy, element, show, write } from './dom';
 
 /** As many rows as one can look through; what is older is forgotten. */
@@ -46,8 +45,7 @@ export class EventTable {
     });
   }
 
-  event(block: Block & { data: string }): void {
-    const { event, data, id } = block;
+  event({ type: event, data, id }: StreamEvent): void {
     if (event === 'gap' || event === 'bye') {
       const reason = reasonOf(data) ?? '';
       const words = (event === 'gap' ? GAP_REASONS : BYE_REASONS)[reason];

@@ -1,7 +1,7 @@
 import { type Failure, type Outcome, request } from '../api';
 import { counted, number } from '../format';
 import { Probes, percentile, Recent, tokenOf } from '../latency';
-import type { StreamState } from '../stream-state';
+import type { StreamState } from 'sse-platform-client';
 import { element, show } from './dom';
 
 export const CHANNEL = 'dashboard.test';

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # A line FROM of a Dockerfile, with the lines that continue it (Dockerfile reference, FROM).
 FROM = re.compile(rb"(?<!\\\n)^[ \t]*FROM[ \t](?:[^\n]*\\\n)*[^\n]*\n?", re.IGNORECASE | re.MULTILINE)
+BROUGHT = ".context"
 STAGE = b"LABEL sse.platform.stage=true\n"
 BUILDER = b"ARG SSE_PLATFORM_IMAGE\nLABEL sse.platform.builder=${SSE_PLATFORM_IMAGE}\n"
 
@@ -45,6 +46,9 @@ def is_ignored(path: str, patterns: Iterable[str]) -> bool:
 def context_files(directory: Path) -> dict[str, Path]:
     """Return the files of a build context by their path in it, without those that .dockerignore names.
 
+    A file ``.context`` brings directories that stand elsewhere in the collection: each line is the name that one has in
+    the context, and where it is, seen from here. A link would do the same, but some clones make a text of it.
+
     :raises ContextError: the directory has no Dockerfile
     """
     if not (directory / "Dockerfile").is_file():
@@ -63,7 +67,22 @@ def context_files(directory: Path) -> dict[str, Path]:
             path = (above / name).as_posix()
             if path == "Dockerfile" or not is_ignored(path, patterns):
                 found[path] = directory / path
+    if (directory / BROUGHT).is_file():
+        for name, place in map(str.split, (directory / BROUGHT).read_text().splitlines()):
+            found |= {
+                path: file
+                for below, file in regular_files(directory / place).items()
+                if not is_ignored(path := f"{name}/{below}", patterns)
+            }
     return dict(sorted(found.items()))
+
+
+def regular_files(directory: Path) -> dict[str, Path]:
+    """Return the files of a directory by their path in it."""
+    found = {path.relative_to(directory).as_posix(): path for path in directory.rglob("*") if path.is_file()}
+    if not found:
+        raise ContextError(f"{directory} is empty, so the collection is not complete: get it again")
+    return found
 
 
 def context_hash(directory: Path) -> str:

@@ -143,6 +143,25 @@ def test_what_dockerignore_names_is_neither_hashed_nor_packed(collection: Path) 
         ]
 
 
+def test_a_context_brings_what_stands_elsewhere_in_the_collection(tmp_path: Path) -> None:
+    page, shared = tmp_path / "page", tmp_path / "clients/shared"
+    page.mkdir()
+    shared.mkdir(parents=True)
+    (page / "Dockerfile").write_text("FROM scratch\n")
+    (page / ".dockerignore").write_text("**/*.test.ts\n")
+    (page / ".context").write_text("client ../clients/shared\n")
+    for name in ("index.ts", "index.test.ts"):
+        (shared / name).write_text("1")
+    before = context_hash(page)
+    with tarfile.open(fileobj=io.BytesIO(pack_contexts(tmp_path, ["page"]))) as archive:
+        assert {name for name in archive.getnames() if "client" in name} == {"page/client", "page/client/index.ts"}
+    (shared / "index.ts").write_text("2")
+    assert context_hash(page) != before
+    (page / ".context").write_text("client ../clients/gone\n")
+    with pytest.raises(ContextError, match="the collection is not complete"):
+        context_hash(page)
+
+
 def test_a_context_without_dockerfile_is_refused(collection: Path) -> None:
     (collection / "app/Dockerfile").unlink()
     with pytest.raises(ContextError, match=r"app has no Dockerfile"):

@@ -11,6 +11,9 @@ export interface Block {
   id: string | null;
 }
 
+/** An event of the service has at most 1 MiB; what goes on without a line end is no event stream. */
+const LONGEST_LINE = 8 * 1024 * 1024;
+
 export interface ParserHooks {
   block(block: Block): void;
   /** The server's reconnection time, in milliseconds. */
@@ -24,8 +27,11 @@ export class SseParser {
   private data: string[] = [];
   private id: string | null = null;
   private fields = 0;
+  private readonly hooks: ParserHooks;
 
-  constructor(private readonly hooks: ParserHooks) {}
+  constructor(hooks: ParserHooks) {
+    this.hooks = hooks;
+  }
 
   /** Takes decoded text cut anywhere; the decoder strips a byte order mark. An unfinished block is never delivered. */
   push(text: string): void {
@@ -33,9 +39,14 @@ export class SseParser {
     let chunk = text;
     if (this.endedInCarriageReturn && chunk.startsWith('\n')) chunk = chunk.slice(1);
     this.endedInCarriageReturn = text.endsWith('\r');
-    const lines = (this.rest + chunk).split(/\r\n|\r|\n/);
-    this.rest = lines.pop() ?? '';
-    for (const line of lines) this.line(line);
+    const lines = chunk.split(/\r\n|\r|\n/);
+    const last = lines.pop() ?? '';
+    for (const line of lines) {
+      this.line(this.rest + line);
+      this.rest = '';
+    }
+    this.rest += last;
+    if (this.rest.length > LONGEST_LINE) throw new RangeError(`a line of more than ${LONGEST_LINE} characters`);
   }
 
   private line(line: string): void {

@@ -1,11 +1,11 @@
-import type { Block } from './sse-parser';
+import type { Block } from './parser.js';
 
 /**
  * The life of one stream, as a pure function: what was known, what happened, what is known now.
  * connecting -> open (the first cursor or event arrived) -> waiting -> connecting ...; refused is final until somebody asks again.
  */
 export interface StreamState {
-  phase: 'connecting' | 'open' | 'waiting' | 'refused';
+  phase: 'connecting' | 'open' | 'waiting' | 'refused' | 'closed';
   /** When this phase began; times are milliseconds of the page's own clock. */
   since: number;
   /** X-Replica of the current or last stream, null where nobody said. */
@@ -27,25 +27,38 @@ export interface StreamState {
   heardAt: number | null;
 }
 
+export interface Answer {
+  status: number;
+  contentType: string;
+  replica: string | null;
+  /** Retry-After in milliseconds; 0 where there is none. */
+  retryAfterMs: number;
+  /** What the body says of the refusal (RFC 9457), or ''. */
+  detail: string;
+}
+
 export type Signal =
   | { type: 'attempt'; at: number }
-  | { type: 'answer'; at: number; status: number; contentType: string; replica: string | null }
+  | ({ type: 'answer'; at: number } & Answer)
   | { type: 'heard'; at: number }
   | { type: 'retry'; milliseconds: number }
   | { type: 'block'; at: number; block: Block }
-  | { type: 'ended'; at: number; reason: string };
+  | { type: 'ended'; at: number; reason: string }
+  | { type: 'closed'; at: number };
 
 /** Used until the server says otherwise; browsers use 2-5 s. */
 const DEFAULT_RETRY_MS = 2_000;
 /** A server that is gone is asked at least this often, so that the page comes back soon after it does. */
 const LONGEST_DELAY_MS = 15_000;
+/** No Retry-After makes a client wait longer. */
+const LONGEST_RETRY_AFTER_MS = 300_000;
 
-export function initialState(at: number): StreamState {
+export function initialState(at: number, cursor: string | null = null): StreamState {
   return {
     phase: 'connecting',
     since: at,
     replica: null,
-    cursor: null,
+    cursor,
     retryMs: DEFAULT_RETRY_MS,
     delayMs: 0,
     failures: 0,
@@ -62,11 +75,12 @@ export function reconnects(state: StreamState): number {
 }
 
 export function advance(state: StreamState, signal: Signal): StreamState {
+  if (state.phase === 'closed') return state;
   switch (signal.type) {
     case 'attempt':
       return { ...state, phase: 'connecting', since: signal.at };
     case 'answer':
-      return answered(state, signal);
+      return answered(state, signal.at, signal);
     case 'heard':
       return { ...state, heardAt: signal.at };
     case 'retry':
@@ -74,18 +88,31 @@ export function advance(state: StreamState, signal: Signal): StreamState {
     case 'block':
       return received(state, signal.at, signal.block);
     case 'ended':
-      return ended(state, signal.at, signal.reason);
+      return ended(state, signal.at, signal.reason, 0);
+    case 'closed':
+      return { ...state, phase: 'closed', since: signal.at };
   }
 }
 
-function answered(state: StreamState, answer: Extract<Signal, { type: 'answer' }>): StreamState {
-  const { at, status, contentType, replica } = answer;
-  if (status === 200 && contentType.startsWith('text/event-stream')) return { ...state, replica, heardAt: at };
-  const reason =
-    status === 200 ? `the answer is ${contentType || 'of no type'}, not text/event-stream` : `HTTP ${status}`;
-  // 408, 425 and 429 mean "later"; every other 4xx means that asking the same again is pointless.
-  const final = status === 200 || (status >= 400 && status < 500 && ![408, 425, 429].includes(status));
-  return final ? { ...state, phase: 'refused', since: at, replica, reason } : ended({ ...state, replica }, at, reason);
+/** The type of a stream, whatever its parameters and the case of its letters (WHATWG HTML, section 9.2.2). */
+function isStream(contentType: string): boolean {
+  return /^\s*text\/event-stream\s*(;|$)/i.test(contentType);
+}
+
+function answered(state: StreamState, at: number, answer: Answer): StreamState {
+  const { status, contentType, replica, retryAfterMs, detail } = answer;
+  if (status === 200 && isStream(contentType)) return { ...state, replica, heardAt: at };
+  const said =
+    status === 200
+      ? `the answer is ${contentType || 'of no type'}, not text/event-stream`
+      : status === 204
+        ? 'the server says that there is no stream (204)'
+        : `HTTP ${status}`;
+  const reason = detail === '' ? said : `${said}: ${detail}`;
+  // 408, 425 and 429 mean "later"; for every other answer below 500 asking the same again is pointless.
+  const final = status < 500 && ![408, 425, 429].includes(status);
+  if (final) return { ...state, phase: 'refused', since: at, replica, reason };
+  return ended({ ...state, replica }, at, reason, Math.min(retryAfterMs, LONGEST_RETRY_AFTER_MS));
 }
 
 function received(state: StreamState, at: number, block: Block): StreamState {
@@ -99,7 +126,7 @@ function received(state: StreamState, at: number, block: Block): StreamState {
   return { ...next, phase: 'open', since: at, opened: state.opened + 1, failures: 0 };
 }
 
-function ended(state: StreamState, at: number, reason: string): StreamState {
+function ended(state: StreamState, at: number, reason: string, atLeastMs: number): StreamState {
   if (state.phase === 'waiting' || state.phase === 'refused') return state;
   const opened = state.phase === 'open';
   const failures = opened ? 0 : state.failures + 1;
@@ -110,19 +137,27 @@ function ended(state: StreamState, at: number, reason: string): StreamState {
     since: at,
     failures,
     reason: opened && state.reason !== null ? state.reason : reason,
-    delayMs: Math.max(state.retryMs, Math.min(backoff, LONGEST_DELAY_MS)),
+    delayMs: Math.max(state.retryMs, Math.min(backoff, LONGEST_DELAY_MS), atLeastMs),
   };
 }
 
 /** The reason member of a gap's or bye's data. */
 export function reasonOf(data: string): string | null {
+  return textOf(parsed(data), 'reason');
+}
+
+/** A member of a JSON object that is a text; null where there is none. */
+export function textOf(value: unknown, name: string): string | null {
+  if (typeof value !== 'object' || value === null) return null;
+  const found = (value as Record<string, unknown>)[name];
+  return typeof found === 'string' ? found : null;
+}
+
+/** The value of a JSON text; undefined where it is none. */
+export function parsed(text: string): unknown {
   try {
-    const value: unknown = JSON.parse(data);
-    if (typeof value === 'object' && value !== null && 'reason' in value && typeof value.reason === 'string') {
-      return value.reason;
-    }
+    return JSON.parse(text);
   } catch {
-    // Not JSON: there is no reason to show, and the raw data is in the table anyway.
+    return undefined;
   }
-  return null;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Block, SseParser } from './sse-parser';
+import { type Block, SseParser } from './parser.js';
 
 function read(...chunks: string[]): { blocks: Block[]; retries: number[] } {
   const blocks: Block[] = [];

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Block } from './sse-parser';
-import { advance, initialState, reasonOf, reconnects, type Signal, type StreamState } from './stream-state';
+import type { Block } from './parser.js';
+import { advance, initialState, reasonOf, reconnects, type Signal, type StreamState } from './state.js';
 
 const attempt: Signal = { type: 'attempt', at: 1 };
 const answer: Signal = {
@@ -9,6 +9,8 @@ const answer: Signal = {
   status: 200,
   contentType: 'text/event-stream; charset=utf-8',
   replica: 'sse-app-1',
+  retryAfterMs: 0,
+  detail: '',
 };
 const ended: Signal = { type: 'ended', at: 9, reason: 'the connection broke' };
 const block = (part: Partial<Block>, at = 3): Signal => ({
@@ -66,7 +68,7 @@ describe('reconnecting', () => {
 });
 
 describe('answers that are no stream', () => {
-  it.each([400, 401, 403, 404, 422])('%i is final', (code) => {
+  it.each([400, 401, 403, 404, 410, 422])('%i is final', (code) => {
     expect(after(attempt, status(code), ended)).toMatchObject({ phase: 'refused', reason: `HTTP ${code}` });
   });
   it.each([408, 425, 429, 500, 502, 503, 504])('%i is tried again', (code) => {
@@ -75,6 +77,30 @@ describe('answers that are no stream', () => {
       reason: `HTTP ${code}`,
       failures: 1,
     });
+  });
+  it('204 says that there is nothing to come back for', () =>
+    expect(after(attempt, status(204), ended)).toMatchObject({
+      phase: 'refused',
+      reason: expect.stringContaining('204'),
+    }));
+  it.each(['text/event-stream', 'Text/Event-Stream;charset=UTF-8', ' text/event-stream ; x=y'])(
+    '%s is a stream',
+    (type) => expect(after(attempt, status(200, type)).phase).toBe('connecting'),
+  );
+  it.each(['text/event-streams', 'text/plain', ''])('%s is none', (type) =>
+    expect(after(attempt, status(200, type)).phase).toBe('refused'),
+  );
+  it('waits at least as long as Retry-After says, at most five minutes', () => {
+    const later = (retryAfterMs: number): Signal => ({ ...status(429), retryAfterMs }) as Signal;
+    expect(after(attempt, later(7_000)).delayMs).toBe(7_000);
+    expect(after(attempt, later(9_999_999)).delayMs).toBe(300_000);
+  });
+  it('names what the service says of a refusal', () => {
+    const refused = { ...status(403), detail: 'the token has no right to orders' } as Signal;
+    expect(after(attempt, refused).reason).toBe('HTTP 403: the token has no right to orders');
+  });
+  it('closed is for good', () => {
+    expect(after(attempt, { type: 'closed', at: 4 }, answer, block({ id: '1-a' }), ended).phase).toBe('closed');
   });
   it('a page instead of a stream is refused and named', () => {
     expect(after(attempt, status(200, 'text/html'), ended)).toMatchObject({

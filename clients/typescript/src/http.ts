@@ -1,0 +1,148 @@
+import { parsed, textOf } from './state.js';
+
+/** Where the platform is, and who asks. */
+export interface Access {
+  /** The address of the platform; '' is the origin of this page. Requests go below `/api/v1`. */
+  url?: string;
+  /** A bearer token, or what makes one: it is asked for each attempt, so a token may be short-lived. */
+  token?: string | (() => string | Promise<string>);
+  headers?: Record<string, string>;
+  /** For tests, proxies and runtimes without a global one. */
+  fetch?: typeof fetch;
+}
+
+/** Statuses that mean "later". */
+const LATER = new Set([408, 425, 429, 500, 502, 503, 504]);
+const ATTEMPT_MS = 15_000;
+
+/** The service refuses for good: another attempt would not change that. */
+export class RefusedError extends Error {
+  override name = 'RefusedError';
+  constructor(
+    readonly status: number,
+    detail: string,
+  ) {
+    super(`HTTP ${status}: ${detail || 'refused'}`);
+  }
+}
+
+/** No answer in time: the events are stored or not. To be sure, publish the same events again with the same key. */
+export class OutcomeUnknownError extends Error {
+  override name = 'OutcomeUnknownError';
+  constructor(readonly key: string) {
+    super(`the outcome is not known: publish the same events again with the key ${key}`);
+  }
+}
+
+export interface NewEvent {
+  channel: string;
+  /** Its name; "message" where there is none. */
+  event?: string;
+  data: unknown;
+}
+
+export interface PublishOptions extends Access {
+  key?: string;
+  /** How long attempts go on; 30 by default. */
+  seconds?: number;
+}
+
+export interface KeptEvent {
+  id: string;
+  event: string;
+  data: string;
+}
+
+export interface HistoryOptions extends Access {
+  /** At most so many events, 1 to 1,000. */
+  limit?: number;
+  /** Only events before, or after, this id. */
+  before?: string;
+  after?: string;
+}
+
+export interface History {
+  events: KeptEvent[];
+  /** A stream with this `lastEventId` goes on right after this answer. */
+  cursor?: string;
+  /** The id that gives the page before this one. */
+  before?: string;
+}
+
+export function address(access: Access, path: string): string {
+  return `${(access.url ?? '').replace(/\/+$/, '')}/api/v1${path}`;
+}
+
+export async function headersOf(access: Access): Promise<Record<string, string>> {
+  const token = typeof access.token === 'function' ? await access.token() : access.token;
+  return { ...access.headers, ...(token ? { Authorization: `Bearer ${token}` } : {}) };
+}
+
+/** Retry-After in milliseconds: seconds or a date (RFC 9110, section 10.2.3); 0 where there is none. */
+export function retryAfter(response: Response): number {
+  const text = response.headers.get('Retry-After') ?? '';
+  const wait = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
+  return wait > 0 ? wait : 0;
+}
+
+/** What a problem document says (RFC 9457); '' for anything else, such as a page. */
+export async function detailOf(response: Response): Promise<string> {
+  const body = parsed(await response.text().catch(() => ''));
+  return textOf(body, 'detail') ?? textOf(body, 'title') ?? '';
+}
+
+/**
+ * Publishes events, all or none; returns their ids once they are stored. A failed attempt is repeated with the same key,
+ * so that the events are stored once.
+ */
+export async function publish(events: NewEvent | NewEvent[], options: PublishOptions = {}): Promise<string[]> {
+  const key = options.key ?? randomKey();
+  const until = Date.now() + (options.seconds ?? 30) * 1000;
+  for (let failures = 0; ; failures += 1) {
+    let wait = 0;
+    try {
+      const response = await (options.fetch ?? fetch)(address(options, '/events'), {
+        method: 'POST',
+        headers: { ...(await headersOf(options)), 'Content-Type': 'application/json', 'Idempotency-Key': key },
+        body: JSON.stringify(events),
+        signal: AbortSignal.timeout(Math.max(1, Math.min(ATTEMPT_MS, until - Date.now()))),
+      });
+      if (response.ok) return idsOf(response.status, await response.text());
+      if (!LATER.has(response.status)) throw new RefusedError(response.status, await detailOf(response));
+      wait = retryAfter(response);
+    } catch (error) {
+      if (error instanceof RefusedError) throw error;
+    }
+    wait = Math.max(wait, Math.min(100 * 2 ** failures, 15_000) * (0.5 + Math.random() / 2));
+    if (Date.now() + wait > until) throw new OutcomeUnknownError(key);
+    await new Promise((resolve) => setTimeout(resolve, wait));
+  }
+}
+
+/** `crypto.randomUUID` is missing on pages that come over plain HTTP. */
+function randomKey(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+function idsOf(status: number, text: string): string[] {
+  const body = parsed(text);
+  const ids = typeof body === 'object' && body !== null ? (body as { ids?: unknown }).ids : undefined;
+  if (!Array.isArray(ids)) throw new RefusedError(status, 'the answer is not of the service: it names no ids');
+  return ids.map(String);
+}
+
+/** Returns a page of what was published to a channel. */
+export async function history(channel: string, options: HistoryOptions = {}): Promise<History> {
+  const query = new URLSearchParams();
+  for (const name of ['limit', 'before', 'after'] as const)
+    if (options[name] !== undefined) query.set(name, String(options[name]));
+  const path = `/channels/${encodeURIComponent(channel)}/history?${query}`;
+  const response = await (options.fetch ?? fetch)(address(options, path), {
+    headers: await headersOf(options),
+    signal: AbortSignal.timeout(ATTEMPT_MS),
+  });
+  if (!response.ok) throw new RefusedError(response.status, await detailOf(response));
+  const body = parsed(await response.text()) as History | undefined;
+  if (!Array.isArray(body?.events)) throw new RefusedError(response.status, 'the answer is not of the service');
+  return body;
+}

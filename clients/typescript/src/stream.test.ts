@@ -1,0 +1,227 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, describe, expect, expectTypeOf, it, vi } from 'vitest';
+import { EventStream, type StreamOptions, told } from './stream.js';
+
+type Answer = (request: IncomingMessage, response: ServerResponse) => void;
+
+let server: Server;
+let url: string;
+let asked: IncomingMessage[];
+let answers: Answer[];
+let streams: EventStream[];
+
+beforeEach(async () => {
+  [asked, answers, streams] = [[], [], []];
+  server = createServer((request, response) => {
+    asked.push(request);
+    // With nothing more to say the connection stays open, and silent.
+    answers.shift()?.(request, response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+});
+
+afterEach(() => {
+  for (const stream of streams) stream.close();
+  server.closeAllConnections();
+  server.close();
+});
+
+/** A stream's answer that ends after this text. */
+const says = (text: string, close = true, headers: Record<string, string> = {}): Answer => {
+  return (_request, response) => {
+    response.writeHead(200, {
+      'Content-Type': 'text/event-stream; charset=utf-8',
+      'X-Replica': 'sse-app-1',
+      ...headers,
+    });
+    if (close) response.end(text);
+    else response.write(text);
+  };
+};
+
+const status = (code: number, body = '', headers: Record<string, string> = {}): Answer => {
+  return (_request, response) => response.writeHead(code, headers).end(body);
+};
+
+function open(options: Partial<StreamOptions> = {}): EventStream {
+  const stream = new EventStream({ url, channels: ['orders'], ...options });
+  streams.push(stream);
+  return stream;
+}
+
+const cursors = () => asked.map((request) => request.headers['last-event-id'] ?? null);
+const parameters = () => new URL(asked[0]?.url ?? '', url).searchParams;
+
+it('resumes after the last id heard, and delivers events of every name', async () => {
+  answers = [
+    says('retry: 1\nevent: cursor\ndata: {}\nid: 1-a\n\nevent: anything\ndata: {"n":1}\nid: 2-b\n\n'),
+    says('retry: 1\nid: 3-c\n\nevent: other\ndata: text\nid: 4-d\n\n'),
+  ];
+  const names: string[] = [];
+  const one: number[] = [];
+  const stream = open();
+  stream.on('*', (event) => names.push(`${event.type} ${event.id}`));
+  stream.on('anything', (event) => one.push((event.json() as { n: number }).n));
+  await vi.waitFor(() => expect(cursors()).toEqual([null, '2-b', '4-d']));
+  expect(names).toEqual(['anything 2-b', 'other 4-d']);
+  expect(one).toEqual([1]);
+});
+
+it('has a cursor before the first event', async () => {
+  answers = [says('retry: 1\nevent: cursor\ndata: {}\nid: 1-a\n\n')];
+  open();
+  await vi.waitFor(() => expect(cursors()).toEqual([null, '1-a']));
+});
+
+it('goes on where a page was that is loaded again, with the storage of the page', async () => {
+  const kept = new Map<string, string>();
+  const storage = {
+    getItem: (key: string) => kept.get(key) ?? null,
+    setItem: (key: string, value: string) => void kept.set(key, value),
+    removeItem: (key: string) => void kept.delete(key),
+  };
+  answers = [says('retry: 9000\nid: 1-a\n\ndata: x\nid: 2-b\n\n', false), says('', false)];
+  const before = open({ storage });
+  await vi.waitFor(() => expect(before.state.cursor).toBe('2-b'));
+  before.close();
+  open({ storage, last: 5 });
+  await vi.waitFor(() => expect(cursors()).toEqual([null, '2-b']));
+  open({ storage, channels: ['others'] });
+  await vi.waitFor(() => expect(cursors()).toEqual([null, '2-b', null]));
+});
+
+describe('asks for', () => {
+  it.each<[Partial<StreamOptions>, Record<string, string>]>([
+    [{ from: 'earliest' }, { from: 'earliest' }],
+    [{ last: 10 }, { last: '10' }],
+    [{ since: new Date(0) }, { since: '1970-01-01T00:00:00.000Z' }],
+    [{ since: 1700000000 }, { since: '1700000000' }],
+    [{ query: { ticket: 't' } }, { ticket: 't' }],
+  ])('%j', async (options, expected) => {
+    open(options);
+    await vi.waitFor(() => expect(asked).toHaveLength(1));
+    expect(Object.fromEntries(parameters())).toEqual({ channel: 'orders', ...expected });
+  });
+
+  it('every channel, with the token and the headers', async () => {
+    open({ channels: ['a', 'b.*'], token: async () => 'secret', headers: { traceparent: 'x' } });
+    await vi.waitFor(() => expect(asked).toHaveLength(1));
+    expect(parameters().getAll('channel')).toEqual(['a', 'b.*']);
+    expect(asked[0]?.headers).toMatchObject({ authorization: 'Bearer secret', traceparent: 'x' });
+  });
+});
+
+describe('an answer that is no stream', () => {
+  it.each<[string, Answer, string]>([
+    [
+      'a page',
+      status(200, '<html>', { 'Content-Type': 'text/html' }),
+      'the answer is text/html, not text/event-stream',
+    ],
+    [
+      'JSON',
+      status(200, '{}', { 'Content-Type': 'application/json' }),
+      'the answer is application/json, not text/event-stream',
+    ],
+    ['stop', status(204), 'the server says that there is no stream (204)'],
+    ['a refusal', status(403, '{"detail":"no right to orders"}'), 'HTTP 403: no right to orders'],
+    ['an endless line', says('x'.repeat(9_000_000)), 'the server sent a line of more than 8388608 characters'],
+  ])('%s is named', async (_name, answer, reason) => {
+    answers = [answer];
+    const stream = open();
+    await vi.waitFor(() => expect(stream.state.reason).toBe(reason));
+  });
+
+  it('asks once more with a fresh token after 401, and then no more', async () => {
+    const tokens = ['old', 'new'];
+    answers = [status(401), status(401)];
+    const stream = open({ token: () => tokens.shift() ?? 'none' });
+    await vi.waitFor(() => expect(stream.state.phase).toBe('refused'));
+    expect(asked.map((request) => request.headers.authorization)).toEqual(['Bearer old', 'Bearer new']);
+  });
+
+  it('ends a loop with the reason', async () => {
+    answers = [status(403, '{"title":"Forbidden"}')];
+    const loop = (async () => {
+      for await (const _event of open()) throw new Error('there is no event');
+    })();
+    await expect(loop).rejects.toThrow('HTTP 403: Forbidden');
+  });
+});
+
+it('comes back after silence', async () => {
+  answers = [says('retry: 1\nid: 1-a\n\n', false)];
+  const stream = open({ silenceMs: 50 });
+  await vi.waitFor(() => expect(cursors()).toEqual([null, '1-a']));
+  expect(stream.state.reason).toBe('nothing was heard for 0.05 s');
+});
+
+it('gives events to a loop one after the other, with gaps and goodbyes, and ends with the loop', async () => {
+  answers = [
+    says(
+      'retry: 1\nevent: gap\ndata: {"requested":"9-z","resumed_from":"1-a","reason":"expired"}\nid: 1-a\n\n' +
+        'data: x\nid: 2-b\n\nevent: bye\ndata: {"reason":"draining"}\nid: 2-b\n\n',
+      false,
+    ),
+  ];
+  const stream = open();
+  const seen: string[] = [];
+  for await (const event of stream) {
+    const gap = told(event, 'gap');
+    seen.push(gap ? `gap after ${gap.requested}: ${gap.reason}` : `${event.type} ${event.data}`);
+    if (told(event, 'bye')) break;
+  }
+  expect(seen).toEqual(['gap after 9-z: expired', 'message x', 'bye {"reason":"draining"}']);
+  expect(stream.state.phase).toBe('closed');
+  await vi.waitFor(() => expect(asked[0]?.socket.destroyed).toBe(true));
+});
+
+it('reads no further than a slow loop takes, and loses nothing', async () => {
+  const block = (n: number) => `data: ${n}\nid: ${n}-a\n\n`;
+  const all = Array.from({ length: 5_000 }, (_, n) => n);
+  answers = [
+    async (request, response) => {
+      says('retry: 1\nid: x\n\n', false)(request, response);
+      for (let n = 0; n < all.length; n += 100) {
+        response.write(
+          all
+            .slice(n, n + 100)
+            .map(block)
+            .join(''),
+        );
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    },
+  ];
+  const seen: number[] = [];
+  for await (const event of open()) {
+    seen.push(Number(event.data));
+    if (seen.length % 500 === 0) await new Promise((resolve) => setImmediate(resolve));
+    if (seen.length === all.length) break;
+  }
+  expect(seen).toEqual(all);
+});
+
+it('ends by the signal of who opened it', async () => {
+  answers = [says('retry: 1\nid: 1-a\n\n', false)];
+  const page = new AbortController();
+  const stream = open({ signal: page.signal });
+  await vi.waitFor(() => expect(stream.state.phase).toBe('open'));
+  page.abort();
+  expect(stream.state.phase).toBe('closed');
+  await vi.waitFor(() => expect(asked[0]?.socket.destroyed).toBe(true));
+});
+
+it('needs a channel', () => {
+  expect(() => open({ channels: [] })).toThrow('channels: at least one is needed');
+});
+
+it('knows the type of what each name carries', () => {
+  const stream = new EventStream<{ created: { id: number } }>({ channels: ['orders'], signal: AbortSignal.abort() });
+  stream.on('created', (event) => expectTypeOf(event.json()).toEqualTypeOf<{ id: number }>());
+  stream.on('gap', (event) => expectTypeOf(event.json().resumed_from).toEqualTypeOf<string>());
+  // @ts-expect-error - no event has this name
+  stream.on('creatd', () => {});
+});
