@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+SHIPPED = ("plugins", "app/sse_app", "clients/python/sse_client", "tools")
 SHELLS = {b"sh", b"bash", b"dash"}
 
 
@@ -26,7 +27,8 @@ def is_shell(name: str) -> bool:
 
 def product(files: list[str]) -> list[str]:
     """Return the files that may hold a secret of ours by mistake: no test, no lock with hashes, no picture."""
-    tests, locks = ("tests/", "app/tests/", "bench/"), ("requirements", "package-lock", "CHANGELOG")
+    tests = ("tests/", "app/tests/", "clients/python/tests/", "bench/")
+    locks = ("requirements", "package-lock", "CHANGELOG")
     kept = (name for name in files if not name.startswith(tests) and not Path(name).name.startswith(locks))
     return [name for name in kept if Path(name).suffix not in {".svg", ".png"}]
 
@@ -40,7 +42,7 @@ def checkers() -> dict[str, list[str]]:
         "pyright": ["pyright"],
         # The names of secrets are no secrets: tests look for their values in everything that is written anywhere.
         "detect-secrets": ["detect-secrets-hook", "--disable-plugin", "KeywordDetector", *product(files)],
-        "bandit": ["bandit", "--quiet", "--configfile=pyproject.toml", "-r", "plugins", "app/sse_app", "tools"],
+        "bandit": ["bandit", "--quiet", "--configfile=pyproject.toml", "-r", *SHIPPED],
         "ruff check": ["ruff", "check", "."],
         "ruff format": ["ruff", "format", "--check", "."],
         "yamllint": ["yamllint", "--strict", "."],

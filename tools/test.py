@@ -101,7 +101,7 @@ def unit(more: list[str]) -> Outcome:
     """Run what needs neither Docker nor a network; several files at once, since most of them wait for something."""
     for left in REPORTS.glob("coverage*"):
         left.unlink()
-    paths = ["-n", "4", "--dist", "loadfile", "tests/unit", "app/tests"]
+    paths = ["-n", "4", "--dist", "loadfile", "tests/unit", "app/tests", "clients/python/tests"]
     outcome = pytest("unit", paths, more, runner=("-m", "coverage", "run"))
     outcome.notes.append(coverage())
     return outcome

@@ -9,9 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
+from sse_client import AsyncClient, Bye, Gap, Message, OutcomeUnknownError, RefusedError
 from sse_harness import Process, Replicas, eventually
-
-from sse_client import Bye, Client, Gap, Message, OutcomeUnknownError, RefusedError
 
 
 class Balancer(httpx.AsyncHTTPTransport):
@@ -31,12 +30,12 @@ class Balancer(httpx.AsyncHTTPTransport):
         raise httpx.ConnectError("no replica")
 
 
-def balanced(replicas: Replicas) -> Client:
-    return Client("http://127.0.0.1", transport=Balancer(replicas.ports))
+def balanced(replicas: Replicas) -> AsyncClient:
+    return AsyncClient("http://127.0.0.1", transport=Balancer(replicas.ports))
 
 
-def direct(port: int) -> Client:
-    return Client(f"http://127.0.0.1:{port}")
+def direct(port: int) -> AsyncClient:
+    return AsyncClient(f"http://127.0.0.1:{port}")
 
 
 async def test_a_stream_loses_nothing_and_doubles_nothing_while_replicas_die() -> None:
@@ -55,7 +54,7 @@ async def test_a_stream_loses_nothing_and_doubles_nothing_while_replicas_die() -
             reader = asyncio.create_task(read())
             await asyncio.to_thread(eventually, lambda: any(one.hub.streams for one in replicas.services))
             for n in range(150):
-                await client.publish({"channel": "other", "data": n}, {"channel": "orders", "data": n})
+                await client.publish_batch([{"channel": "other", "data": n}, {"channel": "orders", "data": n}])
                 if n in (50, 100):
                     await asyncio.to_thread(replicas.kill, n // 50)
             async with asyncio.timeout(20):
@@ -67,12 +66,12 @@ async def test_what_a_killed_process_took_with_it_shows_as_a_gap_and_the_stream_
     process = Process(SSE_RETRY_MILLISECONDS="100")
     try:
         async with direct(process.port) as client, asyncio.timeout(30):
-            await client.publish(*({"channel": "c", "data": n} for n in range(5)))
+            await client.publish_batch([{"channel": "c", "data": n} for n in range(5)])
             async with aclosing(client.stream("c", last_event_id="nonsense")) as events:
                 first = await anext(events)
                 assert isinstance(first, Gap)
                 assert (first.requested, first.reason) == ("nonsense", "malformed")
-                [id_] = await client.publish({"channel": "c", "event": "e", "data": {"n": 1}})
+                id_ = await client.publish("c", {"n": 1}, event="e")
                 assert await anext(events) == Message("e", '{"n":1}', id_)
                 process.process.kill()
                 following = asyncio.ensure_future(anext(events))
@@ -80,7 +79,7 @@ async def test_what_a_killed_process_took_with_it_shows_as_a_gap_and_the_stream_
                 gap = await following
                 assert isinstance(gap, Gap)
                 assert (gap.requested, gap.reason) == (id_, "truncated")
-                await client.publish({"channel": "c", "data": "after"})
+                await client.publish("c", "after")
                 after = await anext(events)
                 assert isinstance(after, Message)
                 assert after.data == "after"
@@ -92,14 +91,14 @@ async def test_what_a_killed_process_took_with_it_shows_as_a_gap_and_the_stream_
 async def test_a_drain_is_told_and_the_stream_goes_on_elsewhere() -> None:
     with Replicas(2, retry_milliseconds=100) as replicas:
         async with balanced(replicas) as client, asyncio.timeout(20):
-            [first] = await client.publish({"channel": "c", "data": 0})
+            first = await client.publish("c", 0)
             async with aclosing(client.stream("c", last_event_id=first)) as events:
                 reading = asyncio.ensure_future(anext(events))
                 await asyncio.to_thread(eventually, lambda: any(one.hub.streams for one in replicas.services))
                 [index] = [index for index, one in enumerate(replicas.services) if one.hub.streams]
                 replicas._servers[index].should_exit = True
                 assert await reading == Bye("draining")
-                await client.publish({"channel": "c", "data": 1})
+                await client.publish("c", 1)
                 message = await anext(events)
                 assert isinstance(message, Message)
                 assert message.json() == 1
@@ -111,17 +110,17 @@ async def test_what_is_refused_for_good_is_raised_with_the_services_reason(repli
             await anext(client.stream("a b"))
         assert refused.value.problem["status"] == refused.value.status == 400
         with pytest.raises(RefusedError, match=r"422: 1\.channel"):
-            await client.publish({"channel": "a", "data": 1}, {"channel": "", "data": 1})
+            await client.publish_batch([{"channel": "a", "data": 1}, {"channel": "", "data": 1}])
 
 
 async def test_a_publish_is_repeated_with_its_key_until_the_log_is_back_and_stored_once() -> None:
     with Replicas(publish_deadline_seconds=1) as replica:
         async with direct(replica.port) as client, asyncio.timeout(20):
             replica.log.available = False
-            publishing = asyncio.create_task(client.publish({"channel": "c", "data": 1}))
+            publishing = asyncio.create_task(client.publish("c", 1))
             await asyncio.to_thread(eventually, lambda: replica.service.metrics.publishes["unknown"] >= 1)
             replica.log.available = True
-            [id_] = await publishing
+            id_ = await publishing
             assert [block["id"] for block in replica.get("/api/v1/channels/c/history").json["events"]] == [id_]
 
 
@@ -130,10 +129,10 @@ async def test_a_publish_whose_outcome_stays_unknown_names_the_key_that_settles_
         async with direct(replica.port) as client:
             replica.log.available = False
             with pytest.raises(OutcomeUnknownError) as unknown:
-                await client.publish({"channel": "c", "data": 1}, seconds=0.3)
+                await client.publish("c", 1, seconds=0.3)
             replica.log.available = True
-            first = await client.publish({"channel": "c", "data": 1}, key=unknown.value.key)
-            assert await client.publish({"channel": "c", "data": 1}, key=unknown.value.key) == first
+            first = await client.publish("c", 1, key=unknown.value.key)
+            assert await client.publish("c", 1, key=unknown.value.key) == first
 
 
 async def test_an_answer_that_is_lost_on_the_way_stores_nothing_twice(replica: Replicas, channel: str) -> None:
@@ -148,8 +147,8 @@ async def test_an_answer_that_is_lost_on_the_way_stores_nothing_twice(replica: R
                 raise httpx.ReadError("cut")
             return answer
 
-    async with Client(f"http://127.0.0.1:{replica.port}", transport=Lossy()) as client:
-        ids = await client.publish({"channel": channel, "data": 1}, {"channel": channel, "data": 2})
+    async with AsyncClient(f"http://127.0.0.1:{replica.port}", transport=Lossy()) as client:
+        ids = await client.publish_batch([{"channel": channel, "data": 1}, {"channel": channel, "data": 2}])
     history = replica.get(f"/api/v1/channels/{channel}/history").json["events"]
     assert [event["id"] for event in history] == ids
 
@@ -164,11 +163,11 @@ def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         waited.append(seconds)
         await sleep(0)
 
-    monkeypatch.setattr("sse_client.client.sleep", nap)
+    monkeypatch.setattr("sse_client.async_client.sleep", nap)
     return waited
 
 
-def scripted(answers: Iterator[httpx.Response], asked: list[httpx.Request]) -> Client:
+def scripted(answers: Iterator[httpx.Response], asked: list[httpx.Request]) -> AsyncClient:
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append(request)
         given = next(answers)
@@ -176,7 +175,7 @@ def scripted(answers: Iterator[httpx.Response], asked: list[httpx.Request]) -> C
             raise httpx.ConnectError("refused")
         return given
 
-    return Client("http://service", transport=httpx.MockTransport(answer))
+    return AsyncClient("http://service", transport=httpx.MockTransport(answer))
 
 
 def stream(text: str) -> httpx.Response:
@@ -207,6 +206,6 @@ async def test_a_later_attempt_waits_as_long_as_retry_after_says(naps: list[floa
     asked: list[httpx.Request] = []
     answers = [httpx.Response(429, headers={"retry-after": "7"}), httpx.Response(202, json={"ids": ["1-a"]})]
     async with scripted(iter(answers), asked) as client:
-        assert await client.publish({"channel": "c", "data": 1}) == ["1-a"]
+        assert await client.publish("c", 1) == "1-a"
     assert naps == [7]
     assert asked[0].headers["idempotency-key"] == asked[1].headers["idempotency-key"]

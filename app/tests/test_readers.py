@@ -13,9 +13,8 @@ from typing import Any
 import httpx
 import pytest
 from httpx_sse import EventSource, ServerSentEvent, connect_sse
+from sse_client import Message, Reader
 from sse_harness import Replicas, blocks
-
-from sse_client import Reader
 
 GOLDENS = json.loads((Path(__file__).parent / "goldens.json").read_text())
 Read = list[tuple[str, str, str]]
@@ -32,7 +31,8 @@ def by_harness(stream: bytes) -> Read:
 
 def by_client(*parts: bytes) -> Read:
     reader = Reader()
-    return [(message.event, message.data, message.id) for part in parts for message in reader.feed(part)]
+    read = [one for part in parts for one in reader.feed(part)]
+    return [(one.event, one.data, one.id) for one in read if isinstance(one, Message)]
 
 
 @pytest.mark.parametrize("golden", GOLDENS, ids=lambda golden: golden["name"])

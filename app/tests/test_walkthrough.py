@@ -1,4 +1,4 @@
-"""The commands of docs/http-api.md do what it says that they do."""
+"""The commands of docs/http-api.md, and the examples of the Python client, do what the page says that they do."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from sse_harness import APP, Replicas
 
-PAGE = APP.parent / "docs" / "http-api.md"
+ROOT = APP.parent
+# Each page, with at least how many commands it shows.
+PAGES = {"docs/http-api.md": 9, "clients/python/README.md": 4}
 STEP = re.compile(r"^```(sh|python)\n(.*?)^```\n(?:```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 
 
@@ -19,9 +22,10 @@ def pattern(shown: str) -> str:
     return "[^\n]*".join(re.escape(part) for part in shown.strip("\n").split("..."))
 
 
-def test_every_command_prints_what_the_page_shows(tmp_path: Path) -> None:
-    steps = STEP.findall(PAGE.read_text())
-    assert len(steps) > 8
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_prints_what_the_page_shows(page: str, tmp_path: Path) -> None:
+    steps = STEP.findall((ROOT / page).read_text())
+    assert len(steps) >= PAGES[page]
     script = ["set -eu"]
     for number, (language, code, _) in enumerate(steps):
         command = code
@@ -30,7 +34,8 @@ def test_every_command_prints_what_the_page_shows(tmp_path: Path) -> None:
             command = f"{sys.executable} {number}.py\n"
         script += [f"{{ {command}}} > {number}.txt 2>&1"]
     with Replicas() as replica:
-        environment = {"API": f"http://127.0.0.1:{replica.port}/api/v1", "PYTHONPATH": str(APP)}
+        url = f"http://127.0.0.1:{replica.port}"
+        environment = {"API": f"{url}/api/v1", "SSE_URL": url, "PYTHONPATH": str(ROOT / "clients/python")}
         run = subprocess.run(
             ["sh", "-c", "\n".join(script)],
             cwd=tmp_path,

@@ -12,9 +12,9 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).resolve().parents[2] / "app"))
+sys.path.append(str(Path(__file__).resolve().parents[2] / "clients/python"))
 
-from sse_client.client import Bye, Client, Gap, Message
+from sse_client import AsyncClient, Bye, Gap, Message
 
 DELIVER_SECONDS = 60.0
 BEGIN_SECONDS = 30.0
@@ -52,18 +52,18 @@ class Traffic:
 
     async def run(self) -> None:
         self.level = asyncio.Event()
-        async with Client(self.url) as client:
+        async with AsyncClient(self.url) as client:
             listening = asyncio.create_task(self.listen(client))
             while not self.ending.is_set():
-                self.stored += await client.publish({"channel": self.channel, "data": 0}, seconds=DELIVER_SECONDS)
+                self.stored.append(await client.publish(self.channel, 0, seconds=DELIVER_SECONDS))
                 await asyncio.sleep(0.02)  # some fifty events a second are enough
             # The last event arrives after everything that was published before it.
-            self.stored += await client.publish({"channel": self.channel, "data": 1}, seconds=DELIVER_SECONDS)
+            self.stored.append(await client.publish(self.channel, 1, seconds=DELIVER_SECONDS))
             async with asyncio.timeout(DELIVER_SECONDS):
                 await self.level.wait()
             listening.cancel()
 
-    async def listen(self, client: Client) -> None:
+    async def listen(self, client: AsyncClient) -> None:
         async with contextlib.aclosing(client.stream(self.channel)) as stream:
             async for found in stream:
                 match found:

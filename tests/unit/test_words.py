@@ -29,7 +29,7 @@ SPOKEN = (
     "plugins/**.py",
     "tools/*.py",
     "app/sse_app/**.py",
-    "app/sse_client/**.py",
+    "clients/python/sse_client/**.py",
     "playbooks/**.yml",
     "roles/**.yml",
     "sse",

@@ -1,0 +1,382 @@
+"""The client for asyncio, over httpx."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import ssl
+import time
+import uuid
+from asyncio import sleep
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from sse_client import call, exchange
+from sse_client.call import Call
+from sse_client.client import BODY_SECONDS, FIRST_BYTE_SECONDS, SILENCE_SECONDS, Waiting, said
+from sse_client.events import Page, StreamEvent, Ticket
+from sse_client.exchange import Again, Answer, Request
+from sse_client.reader import LONGEST
+from sse_client.subscription import CutError, Subscription, start_of
+from sse_client.wire import CONNECT_SECONDS, proxy_of, untrusted
+
+T = TypeVar("T")
+AsyncToken = str | Callable[[], str | Awaitable[str]]
+_FAILURES = (httpx.TransportError, TimeoutError)
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+
+class AsyncClient:
+    """A client of the service at an address; see Client. Use it as an async context manager, in one event loop.
+
+    token: as of Client; the function may be async.
+    transport: what httpx sends by, for tests.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: AsyncToken | None = None,
+        headers: Mapping[str, str] | None = None,
+        tls: ssl.SSLContext | None = None,
+        trust_env: bool = True,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._base = exchange.base_of(url)
+        self._headers = dict(headers or {})
+        self._token = token
+        self._tls = tls
+        self._trust_env = trust_env
+        self._transport = transport
+        self._by_proxy: dict[str, httpx.AsyncBaseTransport] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        for one in self._by_proxy.values():
+            await one.aclose()
+        self._by_proxy.clear()
+
+    async def publish(
+        self,
+        channel: str,
+        data: Any,
+        *,
+        event: str | None = None,
+        key: str | None = None,
+        ticket: str = "",
+        seconds: float = 30,
+    ) -> str:
+        """Publish one event and return its id once it is stored; see publish_batch."""
+        one: dict[str, Any] = {"channel": channel, "data": data}
+        one |= {"event": event} if event is not None else {}
+        return (await self.publish_batch([one], key=key, ticket=ticket, seconds=seconds))[0]
+
+    async def publish_batch(
+        self, events: Sequence[Mapping[str, Any]], *, key: str | None = None, ticket: str = "", seconds: float = 30
+    ) -> list[str]:
+        """Publish events, all or none, and return their ids once they are stored; see Client.publish_batch."""
+        made = call.publish(self._base, events, key or str(uuid.uuid4()), ticket)
+        return call.ids(await self._asked(made, seconds), made, len(events))
+
+    async def history(
+        self, channel: str, *, limit: int = 50, before: str = "", after: str = "", seconds: float = 30
+    ) -> Page:
+        """The newest events of a channel, the newest before an id, or the oldest after one."""
+        made = call.history(self._base, channel, limit, before, after)
+        return call.page(await self._asked(made, seconds), made)
+
+    async def pages(
+        self, channel: str, *, limit: int = 50, before: str = "", after: str | None = None
+    ) -> AsyncIterator[Page]:
+        """Pages of the history: the newest first, or with `after` those that follow an id, the oldest first."""
+        while True:
+            found = await self.history(channel, limit=limit, before=before, after=after or "")
+            if not found.events:
+                return
+            yield found
+            if after is not None:
+                after = found.events[-1].id
+            elif not found.before:
+                return
+            before = found.before if after is None else ""
+
+    async def ticket(
+        self,
+        *,
+        subscribe: Sequence[str] | None = None,
+        publish: Sequence[str] | None = None,
+        ttl: int | None = None,
+        seconds: float = 30,
+    ) -> Ticket:
+        """A ticket for a browser: without names, it may subscribe to whatever the credential may; `ttl` in seconds."""
+        made = call.ticket(self._base, subscribe, publish, ttl)
+        return call.issued(await self._asked(made, seconds), made)
+
+    def stream(
+        self,
+        *channels: str,
+        last_event_id: str = "",
+        from_earliest: bool = False,
+        last: int | None = None,
+        since: datetime | float | str | None = None,
+        ticket: str = "",
+        cursors: bool = False,
+        longest: int = LONGEST,
+        silence_seconds: float = SILENCE_SECONDS,
+        on_wait: Waiting | None = None,
+    ) -> AsyncStream:
+        """Events of these channels, without end; see Client.stream. Close it, for instance by `async with`."""
+        start = start_of(from_earliest=from_earliest, last=last, since=since)
+        subscription = Subscription(
+            self._base,
+            channels,
+            last_event_id=last_event_id,
+            start=start,
+            ticket=ticket,
+            cursors=cursors,
+            longest=longest,
+        )
+        return AsyncStream(self, subscription, silence_seconds, on_wait)
+
+    # -- what the stream of this file uses, too
+
+    async def credential(self) -> dict[str, str]:
+        """The headers of every request to the service itself."""
+        token = self._token() if callable(self._token) else self._token
+        token = await token if inspect.isawaitable(token) else token
+        return {**self._headers, **(exchange.authorization(token) if token else {})}
+
+    @property
+    def can_refresh(self) -> bool:
+        """Tell whether another token can be asked for."""
+        return callable(self._token)
+
+    async def send(self, request: Request, silence: float) -> httpx.Response:
+        """Send a request; the body of the answer is not read yet."""
+        url = httpx.URL(request.url)
+        proxy = proxy_of(url.scheme, url.host) if self._trust_env and self._transport is None else ""
+        if proxy not in self._by_proxy:
+            self._tls = self._tls or ssl.create_default_context()
+            limits = httpx.Limits(max_connections=None)  # each stream holds one
+            self._by_proxy[proxy] = self._transport or httpx.AsyncHTTPTransport(
+                verify=self._tls, proxy=proxy or None, limits=limits
+            )
+        seconds = httpx.Timeout(silence, connect=CONNECT_SECONDS).as_dict()
+        headers = _bytes(request.headers)
+        built = httpx.Request(
+            request.method, url, headers=headers, content=request.body, extensions={"timeout": seconds}
+        )
+        try:
+            # Not by httpx.AsyncClient, which adds headers of its own and reads redirects.
+            response = await self._by_proxy[proxy].handle_async_request(built)
+        except httpx.ConnectError as error:
+            cause: BaseException | None = error
+            while cause:
+                if isinstance(cause, ssl.SSLCertVerificationError):
+                    raise untrusted(url.host, cause) from None
+                cause = cause.__cause__ or cause.__context__
+            raise
+        response.request = built
+        return response
+
+    async def _asked(self, made: Call, seconds: float) -> dict[str, Any]:
+        until = time.monotonic() + seconds
+        headers = await self.credential()
+        while (left := until - time.monotonic()) > 0:
+            step = await self._attempt(made, headers, min(left, call.ATTEMPT_SECONDS))
+            if not isinstance(step, Again):
+                return step
+            if step.refresh:
+                headers = await self.credential()
+            await sleep(min(step.seconds, max(0.0, until - time.monotonic())))
+        raise made.expired()
+
+    async def _attempt(self, made: Call, headers: Mapping[str, str], seconds: float) -> dict[str, Any] | Again:
+        try:
+            async with asyncio.timeout(seconds):
+                response = await self.send(made.request(headers), seconds)
+                try:
+                    body = await _body(response, call.LONGEST_ANSWER)
+                finally:
+                    await response.aclose()
+        except _FAILURES as error:
+            return made.failed(_why(error), sent=not isinstance(error, _NOT_SENT))
+        return made.answered(_answer(response).with_body(body, call.LONGEST_ANSWER), can_refresh=self.can_refresh)
+
+
+class AsyncStream:
+    """The events of one stream: iterate over it in one task; any task of the event loop may close it."""
+
+    def __init__(
+        self, client: AsyncClient, subscription: Subscription, silence_seconds: float, on_wait: Waiting | None
+    ) -> None:
+        self._client = client
+        self._subscription = subscription
+        self._silence = silence_seconds
+        self._on_wait = on_wait
+        self._closed = False
+        self._waits: asyncio.Task[Any] | None = None
+        self._iterating = False
+        self._events = self._run()
+
+    @property
+    def last_event_id(self) -> str:
+        """The cursor after what was given so far."""
+        return self._subscription.last_event_id
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> StreamEvent:
+        self._iterating = True
+        try:
+            return await anext(self._events)
+        finally:
+            self._iterating = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End the stream: an iteration that waits in another task ends as if there were no more events."""
+        self._closed = True
+        if self._waits:
+            self._waits.cancel()
+        if not self._iterating:  # nobody else is about to tidy up
+            await self._events.aclose()
+
+    async def _wait_for(self, work: Coroutine[Any, Any, T]) -> T:
+        """Wait in a task of its own, which aclose() can end; then it raises _ClosedError."""
+        if self._closed:
+            work.close()
+            raise _ClosedError
+        self._waits = task = asyncio.ensure_future(work)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            here = asyncio.current_task()
+            if self._closed and not (here and here.cancelling()):
+                raise _ClosedError from None
+            raise
+        finally:
+            self._waits = None
+
+    async def _run(self) -> AsyncGenerator[StreamEvent]:
+        with suppress(_ClosedError):
+            headers = await self._wait_for(self._client.credential())
+            while True:
+                step: Again | None = None
+                connection = self._connection(headers)
+                try:
+                    async for found in connection:
+                        if isinstance(found, Again):
+                            step = found
+                        else:
+                            yield found
+                finally:
+                    await connection.aclose()
+                if step is None:
+                    return
+                if self._on_wait and step.seconds:
+                    self._on_wait(step)
+                await self._wait_for(sleep(step.seconds))
+                if step.refresh:
+                    headers = await self._wait_for(self._client.credential())
+
+    async def _connection(self, headers: Mapping[str, str]) -> AsyncGenerator[StreamEvent | Again]:
+        """One connection to its end; last comes when to connect again, or nothing for never."""
+        subscription = self._subscription
+        response = None
+        try:
+            response = await self._wait_for(self._sent(subscription.request(headers)))
+            if not subscription.opens(_answer(response)):
+                body = await self._wait_for(_beginning(response))
+                answer = _answer(response).with_body(body, exchange.EXCERPT_BYTES)
+                if step := subscription.answered(answer, can_refresh=self._client.can_refresh):
+                    yield step
+                return
+            parts = _parts(response)
+            while part := await self._wait_for(_next(parts)):
+                for found in subscription.feed(part):
+                    yield found
+            yield subscription.ended("the connection was closed")
+        except (*_FAILURES, CutError) as error:
+            yield subscription.ended(_why(error))
+        finally:
+            if response:
+                await response.aclose()
+
+    async def _sent(self, request: Request) -> httpx.Response:
+        async with asyncio.timeout(FIRST_BYTE_SECONDS):
+            return await self._client.send(request, self._silence)
+
+
+class _ClosedError(Exception):
+    """The stream was closed while it waited."""
+
+
+def _answer(response: httpx.Response) -> Answer:
+    return Answer(response.status_code, dict(response.headers))
+
+
+def _bytes(headers: Mapping[str, str | bytes]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(), one.encode() if isinstance(one, str) else one) for name, one in headers.items()]
+
+
+def _parts(response: httpx.Response) -> AsyncIterator[bytes]:
+    """The body as it comes; a transport made for tests may have read it before."""
+    return response.aiter_bytes() if response.is_stream_consumed else response.aiter_raw()
+
+
+async def _next(parts: AsyncIterator[bytes]) -> bytes:
+    """The next bytes; empty at the end."""
+    async for part in parts:
+        if part:
+            return part
+    return b""
+
+
+async def _body(response: httpx.Response, most: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for part in _parts(response):
+        parts.append(part)
+        size += len(part)
+        if size >= most:
+            break
+    return b"".join(parts)[:most]
+
+
+async def _beginning(response: httpx.Response) -> bytes:
+    """How an answer that is no stream begins."""
+    parts: list[bytes] = []
+    with suppress(*_FAILURES):  # what came until then says enough
+        async with asyncio.timeout(BODY_SECONDS):
+            async for part in _parts(response):
+                parts.append(part)
+                if sum(map(len, parts)) >= exchange.EXCERPT_BYTES:
+                    break
+    return b"".join(parts)
+
+
+def _why(error: BaseException) -> str:
+    return said(error) if str(error) or not error.__cause__ else said(error.__cause__)
