@@ -64,9 +64,11 @@ def try_ports(facts: Facts, source: str, name: str, port: int | None, path: str,
     listening = {number for address, number in inside["listening"] if address != "127.0.0.1"} if inside else set[int]()
     own_name, pid = (start["name"], start["pid"]) if start else (THE_HOST, os.getpid())
     asked = name if start else address_for_host(target, name)
+    # Silence is no answer: the end of a connection that no program accepts shows where its socket is.
+    servers = ["self", "thread-self", *([str(target["pid"])] if inside and target else [])]
     steps: list[AskedPort] = []
     for one in [port] if port else sorted(listening) or [None]:
-        found = attempts.measure(pid, asked, one, path, tls=tls)
+        found = attempts.measure(pid, asked, one, path, tls=tls, servers=servers)
         tried = TriedConnection(own_name, target["name"] if target else "", name, one, *found[:3])
         namespaces.look_at_rules(facts["containers"], [tried])
         steps.append(AskedPort(one, found, explain(facts, tried)))

@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 import time
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.host import namespace
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint, request
-from ansible_collections.sse.platform.plugins.module_utils.host.tcp import connect_all
+from ansible_collections.sse.platform.plugins.module_utils.host.tcp import connect_all, hindered
 from ansible_collections.sse.platform.plugins.module_utils.model import ip_family
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 HTTP_SECONDS = 5.0
+ACCEPT_SECONDS = 3.0
 
 
 class Probe(NamedTuple):
@@ -27,13 +31,23 @@ class Probe(NamedTuple):
     answer: str = ""  # status and beginning of the HTTP answer
 
 
-def measure(pid: int, name: str, port: int | None = None, path: str = "", *, tls: bool = False) -> Probe:
+def measure(
+    pid: int,
+    name: str,
+    port: int | None = None,
+    path: str = "",
+    *,
+    tls: bool = False,
+    servers: Iterable[str] = (),
+) -> Probe:
     """Resolve a name, connect and send a GET request, as a program in the container would.
 
     :param pid: a process in the container's network namespace
     :param name: a name or an address
     :param port: TCP port; without it, the name is only resolved
     :param path: path of the GET request; without it, no request is sent
+    :param servers: with these, a connection counts only where a program accepts it: processes whose network namespaces
+        may hold the other end
     :raises OSError: where the namespace can't be entered
     """
     begun = time.monotonic()
@@ -50,7 +64,8 @@ def measure(pid: int, name: str, port: int | None = None, path: str = "", *, tls
     if tried.error:
         return probe._replace(failed="connect", error=tried.error)
     if not path:
-        return probe
+        error = namespace.inside(pid, lambda: hindered(target, ACCEPT_SECONDS, servers)) if servers else ""
+        return probe._replace(failed="connect", error=error) if error else probe
     begun = time.monotonic()
     endpoint = Endpoint(name, addresses[0], port, tls)
     answer = namespace.inside(pid, lambda: request(endpoint, "GET", path, timeout=HTTP_SECONDS))

@@ -11,6 +11,8 @@ import socket
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from ansible_collections.sse.platform.plugins.module_utils.host.listeners import parse_address
+from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
 from ansible_collections.sse.platform.plugins.module_utils.model import ip_family
 
 if TYPE_CHECKING:
@@ -19,7 +21,12 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 1.0  # within one host a connection takes microseconds; only a dropped packet takes this long
 BRIEF_SECONDS = 0.15  # after that a busy server has accepted the connections that came at the same time
 PATIENT_SECONDS = 4.0  # for a busy server: time for two more attempts of TCP's own
+HOLD_SECONDS = 0.1  # docker-proxy accepts for a dead container and hangs up at once; a server holds or greets
+POLL_SECONDS = 0.05
 TIMED_OUT = "timed out"
+CLOSED = "the connection is closed at once"
+NOT_ACCEPTED = "nobody accepts the connection: the port is only reserved, or the program that holds it hangs"
+ESTABLISHED = "01"  # include/net/tcp_states.h
 
 Target = tuple[str, int]  # address and port
 
@@ -78,3 +85,46 @@ def connect_patiently(targets: Iterable[Target], needed: set[Target]) -> dict[Ta
         found |= connect_all(wanted, seconds)
         wanted = {target for target in wanted if found[target].error == TIMED_OUT}
     return found
+
+
+def hindered(target: Target, seconds: float, servers: Iterable[str] = ("self", "thread-self")) -> str:
+    """Connect; return an empty string where a program accepts the connection and stays, else what happened.
+
+    The kernel completes a connection to a port that is only reserved, as the engine reserves each port that it
+    publishes. Then the connection stays in the queue of the socket, which shows where that socket is.
+
+    :param servers: processes whose network namespaces may hold the other end
+    """
+    ends = time.monotonic() + seconds
+    try:
+        with socket.create_connection(target, timeout=seconds) as sock:
+            sock.settimeout(HOLD_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                return "" if sock.recv(1) else CLOSED
+            while any(is_queued(sock, one) for one in servers):
+                if time.monotonic() > ends:
+                    return NOT_ACCEPTED
+                time.sleep(POLL_SECONDS)
+            return ""
+    except OSError as error:
+        return f"{type(error).__name__}: {error.strerror or error}"
+
+
+def is_queued(sock: socket.socket, process: str) -> bool:
+    """Tell whether the other end of a connection is in a process's namespace, and no program has accepted it yet.
+
+    Such an end belongs to no file, so its inode is 0 (proc_pid_net(5)).
+    """
+    own, peer = sock.getsockname()[:2], sock.getpeername()[:2]
+    for table in ("tcp6", "tcp") if sock.family == socket.AF_INET6 else ("tcp", "tcp6"):
+        for line in read(f"/proc/{process}/net/{table}").splitlines()[1:]:
+            __, local, remote, state, rest = line.split(maxsplit=4)
+            if state == ESTABLISHED and place(local) == peer and place(remote) == own:
+                return rest.split()[5] == "0"
+    return False
+
+
+def place(text: str) -> Target:
+    """Read an address and a port as the kernel's tables have them."""
+    address, port = text.split(":")
+    return parse_address(address), int(port, 16)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
+from ansible_collections.sse.platform.plugins.module_utils.host.listeners import way_to_stop
 from ansible_collections.sse.platform.plugins.module_utils.model import addresses
 from ansible_collections.sse.platform.plugins.module_utils.preflight import engine_preflight, network_preflight
 from ansible_collections.sse.platform.plugins.module_utils.preflight.network_steps import LABEL_STACK, is_ours
@@ -92,7 +93,9 @@ def _port_problems(settings: Settings, host: HostFacts, release: Release) -> Ite
             if holder:
                 place = f"Port {port['host_port']} on {port['host_ip']}, which {name} publishes,"
                 variable = variables.get(port["host_port"], "port")
-                yield f"{place} is already bound by {holder}: stop that, or choose another {variable}."
+                stop = way_to_stop(holder)
+                how = f"stop that ({stop})" if stop.startswith("systemctl") else "stop that"
+                yield f"{place} is already bound by {holder}: {how}, or choose another {variable}."
 
 
 def _port_holder(settings: Settings, host: HostFacts, address: str, number: int) -> str:

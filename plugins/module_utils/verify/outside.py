@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import re
 import resource
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from ansible_collections.sse.platform.plugins.module_utils.host import tcp
+from ansible_collections.sse.platform.plugins.module_utils.host.listeners import way_to_stop
 from ansible_collections.sse.platform.plugins.module_utils.model import connections
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import is_loopback, url_host
@@ -32,7 +34,8 @@ SPARE_FILES = 64
 BESIDE_SECONDS = 0.5  # within one host a connection takes microseconds
 AFAR_SECONDS = 2.0  # over a network: time for one lost packet to be sent again (RFC 6298: after one second)
 ALL_PORTS = "1-65535"
-SSH = "sshd"
+# What the host may be managed through, with the service that systemd starts for a socket of its own.
+SSH = re.compile(r"(sshd|dropbear|sshd?\.socket|dropbear\.socket) |.* starts (sshd?|dropbear)(@\S*)?\.service ")
 
 
 class Seen(NamedTuple):
@@ -202,7 +205,7 @@ def silent(known: Known, source: str, required: Iterable[str], answering: set[Ta
         for host_ip, port, name in known["declared"]:
             if not covers(host_ip, address):
                 continue
-            got = published_ports.answers(address, port, published_ports.ANSWER_SECONDS)
+            got = tcp.hindered((address, port), published_ports.ANSWER_SECONDS)
             if got:
                 wrong = f"could not connect to {shown(address, port)} from outside"
                 mend = ("./sse verify", f"# If {name} works, a firewall drops the connection.", "./sse doctor")
@@ -243,7 +246,7 @@ def right(known: Known, source: str, address: str, port: int) -> tuple[str, str]
     who = (published or processes or [""])[0] or "nobody that can be seen from the host"
     if port in known["allowed"]:
         return who, "allowed by --allow"
-    if not published and any(process.startswith(f"{SSH} ") for process in processes):
+    if not published and any(SSH.match(process) for process in processes):
         return who, "how this host is managed"
     return who, ""
 
@@ -264,6 +267,8 @@ def undeclared(known: Known, one: Answer) -> Finding:
         mend = (f"# exposure_allow_from is {', '.join(known['allow_from'])}, and not in force.", "./sse doctor")
     elif one.who in publishers:
         mend = (f"# Publish it on loopback (-p 127.0.0.1:{one.port}:...), or allow it with --allow {one.port}.",)
+    elif (stop := way_to_stop(one.who)).startswith("systemctl"):
+        mend = (f"{stop}  # or allow it with --allow {one.port}",)
     else:
         mend = (f"# Stop it, bind it to 127.0.0.1, or allow it with --allow {one.port}.",)
     wrong = f"{shown(one.address, one.port)} is open to others, and nothing declares it"

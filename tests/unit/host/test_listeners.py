@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import socketserver
 
-from ansible_collections.sse.platform.plugins.module_utils.host.listeners import Listener, host_listeners, parse
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils.host.listeners import (
+    SYSTEMD,
+    Listener,
+    host_listeners,
+    parse,
+    units_by_port,
+    way_to_stop,
+    who,
+)
+from ansible_collections.sse.platform.plugins.module_utils.verify import outside
 
 TCP = """\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -55,3 +65,44 @@ def test_who_listens_is_read_and_who_is_connected_is_not() -> None:
 
 def test_a_mapped_address_is_read_as_the_one_it_stands_for() -> None:
     assert parse("tcp", TABLE6) == [Listener("::", 9092, "tcp", "3"), Listener("127.0.0.1", 9093, "tcp", "4")]
+
+
+# What systemctl list-sockets prints on Ubuntu 24.04, Debian 12 and 13, and with units of one's own.
+LISTED = """\
+/run/dbus/system_bus_socket dbus.socket dbus.service
+0.0.0.0:22 ssh.socket ssh.service
+[::]:22 ssh.socket ssh.service
+kobject-uevent 1 systemd-udevd-kernel.socket systemd-udevd.service
+[::]:2222 door.socket sshd@.service
+127.0.0.1:631 cups.socket cups.service
+[::]:9090 cockpit.socket cockpit.service
+*:111 rpcbind.socket rpcbind.service
+"""
+SSHD = "sshd (pid 812)"
+
+
+@pytest.mark.parametrize(
+    ("port", "holders", "process", "stop", "is_ssh"),
+    [
+        (22, [SYSTEMD], "ssh.socket of systemd, which starts ssh.service (pid 1)", "ssh.socket ssh.service", True),
+        (22, [SYSTEMD, SSHD], "sshd of ssh.socket, which starts ssh.service (pid 812)", "ssh.socket ssh.service", True),
+        (22, [SSHD, SYSTEMD], "sshd of ssh.socket, which starts ssh.service (pid 812)", "ssh.socket ssh.service", True),
+        (22, [SSHD], SSHD, "kill 812", True),
+        (2222, [SYSTEMD], "door.socket of systemd, which starts sshd@.service (pid 1)", "door.socket", True),
+        (2222, ["dropbear (pid 9)"], "dropbear (pid 9)", "kill 9", True),
+        (631, [SYSTEMD], "cups.socket of systemd, which starts cups.service (pid 1)", "cups.socket", False),
+        (9090, [SYSTEMD], "cockpit.socket of systemd, which starts cockpit.service (pid 1)", "cockpit.socket", False),
+        (111, [SYSTEMD, "rpcbind (pid 4)"], "rpcbind of rpcbind.socket, which starts rpcbind.service (pid 4)",
+         "rpcbind.socket rpcbind.service", False),
+        (7000, [SYSTEMD], SYSTEMD, "", False),  # a unit that systemctl does not tell; process 1 is never killed
+        (7000, [], "", "", False),
+    ],
+)  # fmt: skip
+def test_a_socket_that_systemd_holds_is_told_by_its_unit(
+    port: int, holders: list[str], process: str, stop: str, is_ssh: bool
+) -> None:
+    shown = who(holders, units_by_port(LISTED).get(port))
+    assert shown == process
+    assert stop in way_to_stop(shown)
+    assert way_to_stop(shown) != "kill 1"
+    assert bool(outside.SSH.match(shown)) is is_ssh

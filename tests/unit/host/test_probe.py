@@ -110,3 +110,16 @@ def test_the_first_step_that_fails_is_named() -> None:
         assert probe.measure(1, HOME, silent[1])[1:3] == ("connect", "timed out")
         Thread(target=hang_up, args=[mute], daemon=True).start()
         assert probe.measure(1, HOME, mute.getsockname()[1], "/").failed == "http"
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("servers", [["thread-self"], ["self", "thread-self"]])
+def test_silence_is_no_answer_where_an_answer_is_wanted(monkeypatch: pytest.MonkeyPatch, servers: list[str]) -> None:
+    monkeypatch.setattr(probe, "ACCEPT_SECONDS", 0.3)
+    with socket.create_server((HOME, 0)) as reserved:
+        port = reserved.getsockname()[1]
+        assert probe.measure(1, HOME, port, servers=servers)[1:3] == ("connect", tcp.NOT_ACCEPTED)
+        assert probe.measure(1, HOME, port).failed == ""
+    with socket.create_server((HOME, 0)) as proxy:
+        Thread(target=hang_up, args=[proxy], daemon=True).start()
+        assert probe.measure(1, HOME, proxy.getsockname()[1], servers=servers)[1:3] == ("connect", tcp.CLOSED)

@@ -7,6 +7,7 @@ import select
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -146,6 +147,8 @@ def test_who_answers_is_found_among_more_than_one_batch(
 def test_a_declared_port_that_is_dead_is_a_finding_and_one_that_hangs_up_is_too(listener: socket.socket) -> None:
     """docker-proxy accepts for a dead container and hangs up: the listener here is closed instead."""
     alive, dead = listener.getsockname()[1], 9
+    held: list[Any] = []
+    threading.Thread(target=lambda: held.append(listener.accept()), daemon=True).start()
     declared = [[HOME, alive, "sse-nginx"], [HOME, dead, "sse-kafka"]]
     view = outside.view(known(declared=declared, outer=[HOME]), ("here,", HOME), [], [HOME], 0.5)
     assert [(one.port, one.right) for one in view.answers] == [(alive, "declared")]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ansible_collections.sse.platform.plugins.module_utils.doctor import types
 from ansible_collections.sse.platform.plugins.module_utils.doctor.gather import namespaces
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
-from ansible_collections.sse.platform.plugins.module_utils.host import probe, procfs, served_certificate
+from ansible_collections.sse.platform.plugins.module_utils.host import probe, procfs, served_certificate, tcp
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint
 from ansible_collections.sse.platform.plugins.module_utils.model import connections
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, WILDCARDS
@@ -105,10 +105,12 @@ def try_declared(running: dict[str, types.Container], edge: connections.Edge) ->
     return types.TriedConnection(edge.source, edge.target, edge.name, edge.port, *found[:3])
 
 
-def measure(pid: int, name: str, port: int | None, path: str = "", *, tls: bool = False) -> probe.Probe:
+def measure(
+    pid: int, name: str, port: int | None, path: str = "", *, tls: bool = False, servers: Iterable[str] = ()
+) -> probe.Probe:
     """Try a connection as probe.measure() does; it fails where the namespace cannot be entered."""
     try:
-        return probe.measure(pid, name, port, path, tls=tls)
+        return probe.measure(pid, name, port, path, tls=tls, servers=servers)
     except OSError as error:
         return probe.Probe([], "resolve", str(error))
 
@@ -118,7 +120,7 @@ def try_port(one: tuple[str, published_ports.Publication]) -> types.TriedPort:
     container, published = one
     there = IPV4.loopback if published.host_ip in WILDCARDS else published.host_ip
     seconds = published_ports.ANSWER_SECONDS
-    error = "" if ":" in there else published_ports.answers(there, published.host_port, seconds)
+    error = "" if ":" in there else tcp.hindered((there, published.host_port), seconds)
     return types.TriedPort(container, published, error)
 
 

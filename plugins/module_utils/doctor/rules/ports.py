@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from ansible_collections.sse.platform.plugins.module_utils.doctor import commands, lookup
 from ansible_collections.sse.platform.plugins.module_utils.doctor.rules import connections
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Container, Facts, TriedPort
-from ansible_collections.sse.platform.plugins.module_utils.host import iptables_rules
+from ansible_collections.sse.platform.plugins.module_utils.host import iptables_rules, listeners
 from ansible_collections.sse.platform.plugins.module_utils.host.iptables_rules import Packet, Rule, Rules
 from ansible_collections.sse.platform.plugins.module_utils.model.connections import containers_of
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, docker
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, WILDCARDS, is_loopback
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import HOST
+from ansible_collections.sse.platform.plugins.module_utils.preflight.network_preflight import manages_firewall
+from ansible_collections.sse.platform.plugins.module_utils.preflight.notices import config_file
 from ansible_collections.sse.platform.plugins.module_utils.preflight.preflight import conflicts
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks.host_service import unheard
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks.published_ports import Publication
@@ -44,6 +46,17 @@ def unanswered(facts: Facts, container: Container, tried: TriedPort) -> Finding:
     silent = connections.not_listening(container, inside)
     if silent:
         return found(*silent)
+    engine = facts["host"]["engine"]
+    if engine and not engine["userland_proxy"] and not manages_firewall(facts["host"]):
+        why = "the engine has neither rules of the firewall nor docker-proxy"
+        evidence = '"iptables" and "userland-proxy" are false'
+        return Finding(
+            "rules-flushed",
+            name,
+            f"port {port} of the host ({address}) does not lead into it: {why}",
+            f"{tried.error}; {evidence}",
+            (f"# remove one of the two lines from {config_file(engine)}, then:", *commands.restart_engine(facts)),
+        )
     blocking = blocking_rule(rules, facts, container, tried.published) if rules else None
     if blocking:
         mend = connections.allow(facts, blocking)
@@ -51,7 +64,6 @@ def unanswered(facts: Facts, container: Container, tried: TriedPort) -> Finding:
     if rules and ("" if address == IPV4.wildcard else address, port) not in iptables_rules.published(rules):
         mend, evidence = commands.engine(facts, "restart"), f"no DNAT of port {port} in chain nat DOCKER"
         return found("rules-flushed", "Docker's firewall rule for it is missing", evidence, mend)
-    engine = facts["host"]["engine"]
     proxies = [one for one in facts["host"]["listeners"] if one["process"].startswith("docker-proxy")]
     if engine and engine["userland_proxy"] and port not in [one["port"] for one in proxies]:
         evidence = f"userland-proxy is on, but no docker-proxy listens on {port}"
@@ -145,8 +157,8 @@ def holder_of_port(facts: Facts, container: Container, address: str, port: int) 
                 return f"container {other['name']}", docker("stop", other["name"])
     for one in facts["host"]["listeners"]:
         if one["protocol"] == "tcp" and one["port"] == port and conflicts(address, one["address"]):
-            pid = one["process"].rpartition("pid ")[2].rstrip(")")
-            mend = f"kill {pid}  # or choose another port" if pid else "ss -ltnp"
+            stop = listeners.way_to_stop(one["process"])
+            mend = f"{stop}  # or choose another port" if stop else "ss -ltnp"
             return one["process"] or "a process that cannot be seen", mend
     return None
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import EngineError
-from ansible_collections.sse.platform.plugins.module_utils.host import listeners
+from ansible_collections.sse.platform.plugins.module_utils.host import listeners, tcp
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import (
     FAMILIES,
@@ -35,7 +35,6 @@ ANY = IPV4.wildcard
 ANSWER_SECONDS = 3.0  # on the host itself; a packet that is dropped, not refused, takes this long to notice
 REFUSE_SECONDS = 0.5  # the same where no answer is expected
 THREADS = 32  # nearly all of them wait on sockets nearly all the time
-HOLD_SECONDS = 0.1  # docker-proxy accepts for a dead container and hangs up at once; a server holds or greets
 
 
 class Publication(NamedTuple):
@@ -110,19 +109,6 @@ def host_address(family: Family) -> str:
         return ""
 
 
-def answers(address: str, port: int, timeout: float) -> str:
-    """Connect; return an empty string where somebody answers and stays, else what happened."""
-    try:
-        with socket.create_connection((address, port), timeout=timeout) as sock:
-            sock.settimeout(HOLD_SECONDS)
-            try:
-                return "" if sock.recv(1) else "the connection is closed at once"
-            except TimeoutError:
-                return ""
-    except OSError as error:
-        return f"{type(error).__name__}: {error.strerror or error}"
-
-
 def unanswered(own: dict[str, str], port: tuple[str, Publication]) -> list[Finding]:
     """See that a declared port of a container answers on its address.
 
@@ -130,7 +116,7 @@ def unanswered(own: dict[str, str], port: tuple[str, Publication]) -> list[Findi
     """
     name, one = port
     address = own.get(one.host_ip, one.host_ip)
-    got = answers(address, one.host_port, ANSWER_SECONDS)
+    got = tcp.hindered((address, one.host_port), ANSWER_SECONDS)
     if not got:
         return []
     wrong = f"could not connect to {url_host(address)}:{one.host_port} on the host"
@@ -168,7 +154,9 @@ def owners(listeners: Iterable[Listener], others: Iterable[Publication]) -> set[
 def leaking(owned: set[tuple[str, int]], place: tuple[str, str, int]) -> list[Finding]:
     """See that a port that must be closed does not answer, unless somebody owns it by right."""
     name, address, port = place
-    if any((ip, port) in owned for ip in (address, *WILDCARDS)) or answers(address, port, REFUSE_SECONDS):
+    if any((ip, port) in owned for ip in (address, *WILDCARDS)) or tcp.hindered(
+        (address, port), REFUSE_SECONDS, servers=()
+    ):
         return []
     wrong = f"{url_host(address)}:{port} is open on the host, and nothing declares it"
     mend = (

@@ -48,6 +48,16 @@ from ansible_collections.sse.platform.tests.unit.doctor.healthy_host import (
         ),
         (
             {
+                "ports": [PORT._replace(error="nobody accepts the connection")],
+                "host": {"engine": {"userland_proxy": False}, "daemon_json": {"iptables": False}},
+            },
+            "rules-flushed",
+            "sse-nginx",
+            '"iptables" and "userland-proxy" are false',
+            "remove one of the two lines from /etc/docker/daemon.json",
+        ),
+        (
+            {
                 "ports": [PORT._replace(error="timed out")],
                 "rules": RULES + "*raw\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p tcp -m tcp --dport 8080 -j DROP\n",
             },

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from typing import Any, cast
 
+import pytest
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import EngineError
+from ansible_collections.sse.platform.plugins.module_utils.host import tcp
 from ansible_collections.sse.platform.plugins.module_utils.host.listeners import Listener
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks import published_ports
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks.published_ports import Publication
@@ -91,8 +94,10 @@ def test_an_open_port_is_a_finding_unless_somebody_owns_it() -> None:
 def test_a_declared_port_must_be_answered_by_somebody_who_stays() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
+        held: list[Any] = []
+        threading.Thread(target=lambda: held.append(server.accept()), daemon=True).start()
         assert published_ports.unanswered({}, ("sse-redis", Publication("127.0.0.1", port, 6379))) == []
-        server.accept()[0].close()
+        held[0][0].close()
     [finding] = published_ports.unanswered({}, ("sse-redis", Publication("127.0.0.1", port, 6379)))
     assert "refused" in finding.evidence
 
@@ -104,7 +109,33 @@ def test_a_proxy_that_hangs_up_at_once_is_no_answer() -> None:
             server.accept()[0].close()
 
         threading.Thread(target=hang_up, daemon=True).start()
-        assert published_ports.answers("127.0.0.1", server.getsockname()[1], 3) == "the connection is closed at once"
+        assert tcp.hindered(server.getsockname(), 3) == "the connection is closed at once"
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_a_port_that_is_only_reserved_does_not_answer(address: str) -> None:
+    """The engine reserves each port that it publishes with a socket from which it accepts nothing."""
+    if address == "::1" and not socket.has_dualstack_ipv6():
+        pytest.skip("this machine has no IPv6")
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.create_server((address, 0), family=family) as server:
+        target = server.getsockname()[:2]
+        assert tcp.hindered(target, 0.3) == tcp.NOT_ACCEPTED
+        assert tcp.hindered(target, 0.3, servers=()) == ""
+        held: list[Any] = []
+
+        def accept_late() -> None:
+            time.sleep(0.3)  # a busy server; the connections of above come first
+            held.extend(server.accept() for _ in range(3))
+
+        threading.Thread(target=accept_late, daemon=True).start()
+        assert tcp.hindered(target, 30) == ""
+
+
+def test_a_reserved_port_is_still_a_leak_and_a_declared_one_is_a_finding() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert published_ports.leaking(set(), ("sse-app-1", "127.0.0.1", port))
 
 
 def test_a_port_published_on_every_address_of_one_family_must_be_closed_on_the_other() -> None:
@@ -120,6 +151,8 @@ def test_a_port_on_every_address_of_ipv6_is_asked_where_the_host_is_reached() ->
     with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as server:
         server.bind(("::1", 0))
         server.listen()
+        held: list[Any] = []
+        threading.Thread(target=lambda: held.append(server.accept()), daemon=True).start()
         port = server.getsockname()[1]
         place = ("sse-nginx", Publication("::", port, 80))
         assert published_ports.unanswered({"::": "::1"}, place) == []
