@@ -28,6 +28,7 @@ SMALL: dict[str, Any] = {
     "exposure_plain_http": "serve",
     "exposure_connections_per_address": 30,
     "exposure_publishes_at_once": 10,
+    "exposure_large_publishes_per_second": 1,
 }
 CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "open": {},
@@ -242,6 +243,17 @@ def test_an_address_over_its_share_is_told_when_to_come_back_and_the_log_says_so
             assert (browser.status_code, browser.headers["content-type"]) == (200, "text/event-stream")
             assert browser.text.startswith("retry: ")
             held.result()
+
+
+def test_large_bodies_of_an_address_come_one_after_the_other_and_small_ones_pass_by(doors: Doors) -> None:
+    large = b"x" * 200_000
+    with doors.open("small", "serves") as door, concurrent.futures.ThreadPoolExecutor() as pool:
+        asked = [pool.submit(door.ask, "POST", "/api/v1/events", content=large) for _ in range(4)]
+        eventually(lambda: door.seen, "the first is taken", 10)
+        assert door.ask("POST", "/api/v1/events", content=b"{}").status_code == 200
+        assert [one.result().status_code for one in asked] == [200] * 4
+        assert sorted(door.seen) == ["POST /api/v1/events 2", *["POST /api/v1/events 200000"] * 4]
+        assert door.seen[-1] == "POST /api/v1/events 200000"  # it waited for three seconds
 
 
 def test_over_plain_http_pages_are_redirected_and_credentials_are_refused(doors: Doors) -> None:

@@ -45,7 +45,7 @@ def test_the_audit_names_each_limit_that_is_off_where_everybody_may_connect(rend
     limited, development = rendered["production"].platform, rendered["default"].platform
     assert limited["unlimited"] == {}
     [off] = development["unlimited"].values()
-    assert len(off) == 5
+    assert len(off) == 7
     open_wide: Any = {**limited, "unlimited": {"sse-nginx": off}}
     found = audit.audit(project.from_release(open_wide))
     assert [(one.rule, one.subject, one.evidence) for one in found] == [
