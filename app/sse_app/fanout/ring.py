@@ -1,8 +1,9 @@
 """The newest records, encoded once and shared by every subscriber of this replica."""
 
+import bisect
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Self
 
 from sse_app.base.channels import Filter
@@ -42,6 +43,8 @@ class Ring:
         self._max_bytes = size
         self._entries: list[Entry] = []
         self._dropped = 0  # entries at the head of the list that no longer count
+        self._newest: dict[str, Entry] = {}  # of each channel, those with a frame
+        self._names: list[str] | None = None  # of these channels, sorted; None: to be sorted anew
         self.end = 0
         self.bytes = 0
 
@@ -67,6 +70,8 @@ class Ring:
     def clear(self, end: int) -> None:
         """Drop everything; `end` is the next offset to come."""
         self._entries.clear()
+        self._newest.clear()
+        self._names = None
         self._dropped = self.bytes = 0
         self.end = end
 
@@ -83,13 +88,21 @@ class Ring:
         self._entries.append(new)
         self.end += 1
         self.bytes += len(new.frame or b"")
+        if new.frame is not None:
+            if new.channel not in self._newest:
+                self._names = None
+            self._newest[new.channel] = new
 
     def trim(self, keep_from: int) -> None:
         """Drop the oldest until the bounds hold, but keep what subscribers have not been given yet."""
         while (
             len(self) > 1 and self.start < keep_from and (len(self) > self.max_events or self.bytes > self._max_bytes)
         ):
-            self.bytes -= len(self._entries[self._dropped].frame or b"")
+            dropped = self._entries[self._dropped]
+            self.bytes -= len(dropped.frame or b"")
+            if self._newest.get(dropped.channel) is dropped:
+                del self._newest[dropped.channel]
+                self._names = None
             self._dropped += 1
         if self._dropped > len(self):  # rarely, because to shift a list costs its length
             del self._entries[: self._dropped]
@@ -98,6 +111,14 @@ class Ring:
     def at(self, offset: int) -> Entry | None:
         """The entry at an offset, if held."""
         return self._entries[offset - self.end] if self.start <= offset < self.end else None
+
+    def newest(self, after: str) -> Iterator[Entry]:
+        """The newest event of each channel whose name comes after this one, in the order of the names."""
+        if self._names is None:  # a page costs its length, and no walk through the ring
+            self._names = sorted(self._newest)
+        names = self._names
+        for index in range(bisect.bisect_right(names, after), len(names)):
+            yield self._newest[names[index]]
 
     def slice(self, start: int, stop: int) -> Sequence[Entry]:
         """The entries [start, stop), which must lie within the ring."""

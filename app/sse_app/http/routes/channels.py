@@ -3,7 +3,7 @@
 from itertools import islice
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, TypeAdapter
 from pydantic.config import JsonDict
 
@@ -59,24 +59,24 @@ def router(authority: Authority, ring: Ring, redis_history: RedisHistory) -> API
     """The routes."""
     made = APIRouter(prefix="/api/v1/channels")
 
-    @made.get("", responses=openapi.problems(400, 401, 503), response_model_exclude_none=True)
+    @made.get("", responses=openapi.problems(400, 401, 503), response_model=Channels)
     async def channels(
         request: Request,
         after: Annotated[str, Query(max_length=200, examples=["orders"])] = "",
         limit: Annotated[int, Query(ge=1, le=_NAMES)] = _NAMES,
-    ) -> Channels:
+    ) -> Response:
         """Channels with events in the memory of this replica that the client may read, each with its newest id.
 
         A page has at most 1000 names, those after the name `after`.
         """
         readable = authority.access(request.scope).principal.subscribe.matches
-        newest = {entry.channel: entry for entry in ring.slice(ring.start, ring.end) if entry.frame is not None}
-        names = (name for name in sorted(newest) if name > after and readable(name))
-        page = list(islice(names, limit + 1))
-        return Channels(
-            channels={name: str(newest[name].cursor) for name in page[:limit]},
-            next=page[limit - 1] if len(page) > limit else None,
+        page = list(islice((entry for entry in ring.newest(after) if readable(entry.channel)), limit + 1))
+        found = Channels(
+            channels={entry.channel: str(entry.cursor) for entry in page[:limit]},
+            next=page[limit - 1].channel if len(page) > limit else None,
         )
+        # The framework would check all names once more, which takes as long as everything else.
+        return Response(found.model_dump_json(exclude_none=True), media_type="application/json")
 
     @made.get(
         "/{channel:path}/history", responses=openapi.problems(400, 401, 403, 503), response_model_exclude_none=True
