@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 
 SECONDS = 6.0  # how long an attack goes on
 ANSWER_SECONDS = 3.0  # how long it waits for one answer
+OPEN_SECONDS = 15.0  # how long it waits until its streams are open
 LARGE = "x" * 125_000  # just below the default limit of an event, 128 KB
 BODY = 256 * 1024 - 1024  # just below the default limit of a body
 SMALL_BUFFER = 4096  # bytes: a client that reads nothing has nearly nothing read for it by its kernel either
@@ -78,6 +79,14 @@ class Attacker:
                 with contextlib.suppress(OSError):
                     one.sendall(request)
                 self.held.append(one)
+
+    def opened(self) -> None:
+        """Wait until the held connections have an answer, of which nothing is read."""
+        until = time.monotonic() + OPEN_SECONDS
+        for one in self.held:
+            one.settimeout(max(0.001, until - time.monotonic()))
+            with contextlib.suppress(OSError):
+                one.recv(1, socket.MSG_PEEK)
 
     def rest(self) -> None:
         """Wait until the attack ends, and count how the held connections stand."""
@@ -137,6 +146,7 @@ def streams(attacker: Attacker) -> None:
     for number in range(1100):
         own = "&".join(f"channel=attack.{number}.{one}" for one in range(20))
         attacker.hold(attacker.get(f"/stream?channel=attack.large&{own}"), 1)
+    attacker.opened()
     for _ in range(4):
         attacker.ask(attacker.post(events(iter(["attack.large"]), LARGE)))
     attacker.until = time.monotonic() + SECONDS

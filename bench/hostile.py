@@ -37,7 +37,6 @@ from ansible_collections.sse.platform.plugins.module_utils.host import machine, 
 from attacks import ATTACKS  # noqa: E402
 from soak import Phase, Record, Soak, Stack, columns, progress  # noqa: E402
 
-CALM_SECONDS = 6.0  # before the first attack and after each: long enough for a p99 of the deliveries
 ATTACK_SECONDS = 100.0  # longer than any attack takes here
 LOOK_SECONDS = 0.05  # between two looks at the memory of the replicas
 
@@ -53,6 +52,7 @@ class Suffered(TypedDict):
     p99_ms: int | None
     calm_ms: int | None  # the p99 of the calm before and after
     p99_ratio: float | None
+    seconds: float  # that the attack took
     processor_ms: float  # of all containers for each answer to the attacker, above what the calm takes
     memory: float  # the share of its limit that a replica used at most
     retried: int  # honest publishes that were not accepted at once
@@ -118,6 +118,7 @@ class Hostile(Soak):
         self.answers: dict[str, int] = {}
         running: list[Any] = stack.engine.containers.list(filters=stack.mine)
         self.processor = Processor([stack.pid(one.name) for one in running])
+        self.took = 0.0  # the last attack, in seconds
         self.calm_share = 0.0  # of a processor, that the stack takes without an attack
 
     async def _faults(self) -> None:
@@ -125,11 +126,15 @@ class Hostile(Soak):
         for name in self.options.attacks:
             await self._suffer_attack(name)
             await self._calm()
-            self._compare(*self.phases[-3:])
+            if self.options.calm:
+                self._compare(*self.phases[-3:])
+            progress(json.dumps(self.suffered[-1]))
 
     async def _calm(self) -> None:
+        if not self.options.calm:
+            return
         begun, before = time.monotonic(), self.processor.seconds()
-        await self._suffer("calm", "", lambda _: asyncio.sleep(CALM_SECONDS))
+        await self._suffer("calm", "", lambda _: asyncio.sleep(self.options.calm))
         self.calm_share = (self.processor.seconds() - before) / (time.monotonic() - begun)
 
     async def _suffer_attack(self, name: str) -> None:
@@ -158,7 +163,8 @@ class Hostile(Soak):
                 "p99_ms": phase.percentile(0.99),
                 "calm_ms": None,
                 "p99_ratio": None,
-                "processor_ms": round(1000 * used / max(1, sum(self.answers.values())), 1),
+                "seconds": round(self.took, 1),
+                "processor_ms": round(1000 * max(0.0, used) / max(1, sum(self.answers.values())), 1),
                 "memory": round(max(one.peak / one.limit for one in memories), 2),
                 "retried": phase.retried,
                 "reconnects": phase.reconnects,
@@ -179,8 +185,9 @@ class Hostile(Soak):
         calm.latency = before.latency + after.latency
         suffered["calm_ms"] = calm_p99 = calm.percentile(0.99)
         if p99 is not None and calm_p99 is not None:
-            suffered["p99_ratio"] = round(p99 / max(calm_p99, 1), 2)
-        progress(json.dumps(suffered))
+            ratio = suffered["p99_ratio"] = round(p99 / max(calm_p99, 1), 2)
+            if self.options.ratio and ratio > self.options.ratio:
+                self.verdict.add("honest deliveries were too slow", f"{attack.fault}: {ratio} times the calm")
 
     def _started(self) -> dict[str, str]:
         """Return when each container of the stack was started."""
@@ -189,6 +196,7 @@ class Hostile(Soak):
 
     async def _attack(self, name: str) -> None:
         """Run the attack within the neighbour."""
+        begun = time.monotonic()
         script = Path(__file__).with_name("attacks.py")
         run = await asyncio.create_subprocess_exec(
             *("nsenter", "--net", f"--target={self.beside.pid}"),
@@ -203,6 +211,7 @@ class Hostile(Soak):
             run.kill()
             raise
         self.answers = dict(Counter(json.loads(output)))
+        self.took = time.monotonic() - begun
 
 
 def table(suffered: list[Suffered]) -> str:
@@ -233,6 +242,10 @@ def main() -> int:
     parser.add_argument(
         "--attacks", type=chosen, default=list(ATTACKS), help=f"some of {','.join(ATTACKS)} (default: all)"
     )
+    parser.add_argument(
+        "--calm", type=float, default=6, help="seconds without an attack, before the first and after each (default: 6)"
+    )
+    parser.add_argument("--ratio", type=float, help="fail where a p99 is more than so many times that of the calm")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to this file")
     options = parser.parse_args()
     options.token = os.environ.get("HONEST_TOKEN", "")

@@ -247,9 +247,9 @@ def test_an_address_over_its_share_is_told_when_to_come_back_and_the_log_says_so
 
 def test_large_bodies_of_an_address_come_one_after_the_other_and_small_ones_pass_by(doors: Doors) -> None:
     large = b"x" * 200_000
-    with doors.open("small", "serves") as door, concurrent.futures.ThreadPoolExecutor() as pool:
+    with doors.open("small", "serves", "serves", "serves") as door, concurrent.futures.ThreadPoolExecutor() as pool:
         asked = [pool.submit(door.ask, "POST", "/api/v1/events", content=large) for _ in range(4)]
-        eventually(lambda: door.seen, "the first is taken", 10)
+        eventually(lambda: bool(door.seen), "the first is taken", 10)
         assert door.ask("POST", "/api/v1/events", content=b"{}").status_code == 200
         assert [one.result().status_code for one in asked] == [200] * 4
         assert sorted(door.seen) == ["POST /api/v1/events 2", *["POST /api/v1/events 200000"] * 4]

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from ansible_collections.sse.platform.tests.integration.stack import ROOT, Stack
 from ansible_collections.sse.platform.tests.integration.test_authorization import make
-from attacks import ATTACKS
+from attacks import ATTACKS, SECONDS
 
+TIMED = ("numbers", "streams")
 LIMIT_SECONDS = 500  # it needs about 120; a run that hangs must end with the session
 CHOSEN = list(ATTACKS) if os.environ.get("SSE_ATTACKS") == "all" else ["history", "streams", "numbers", "bodies"]
 
@@ -34,7 +35,7 @@ def attacked(deployed: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[
         run = subprocess.run(
             [
                 *(sys.executable, str(ROOT / "bench" / "hostile.py"), "--stack", deployed.name),
-                *("--attacks", ",".join(CHOSEN), "--json", str(report)),
+                *("--attacks", ",".join(CHOSEN), "--calm", "0", "--json", str(report)),
             ],
             env={**os.environ, **tokens},
             capture_output=True,
@@ -59,6 +60,17 @@ def test_no_honest_client_notices_more_than_a_delay_and_no_container_ends(attack
 def test_an_attack_leaves_every_replica_memory_to_spare(attacked: dict[str, Any], name: str) -> None:
     suffered = next(one for one in attacked["attacks"] if one["attack"] == name)
     assert suffered["memory"] < 0.9, suffered
+
+
+def test_an_attacker_gets_no_more_work_done_than_its_share(attacked: dict[str, Any]) -> None:
+    """Counted, because times depend on what else the machine does: bench/hostile.py --ratio 3 measures them."""
+    numbers, streams = (next(one for one in attacked["attacks"] if one["attack"] == name) for name in TIMED)
+    replicas = attacked["replicas"]  # each grants the whole share where Redis is too slow to answer
+    # Each body counts for 2,040 events or more, of 20,000 at once and 2,000 a second.
+    parsed = numbers["answers"].get("422", 0)
+    assert parsed <= replicas * (20_000 + 2_000 * numbers["seconds"]) / 2_040 + replicas, numbers
+    # 1,100 streams, of which 200 a second begin; then the attacker holds them for a time.
+    assert streams["seconds"] > 1_000 / 200 + SECONDS, streams
 
 
 def test_an_attack_that_is_none_is_refused_by_name() -> None:

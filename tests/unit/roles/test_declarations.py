@@ -64,6 +64,24 @@ def test_the_service_itself_has_limits_in_production(rendered: dict[str, Rendere
     assert "SSE_PUBLISH_RATE" not in rendered["default"].containers["app-1"]["environment"]
 
 
+@pytest.mark.parametrize(
+    ("path", "pace"),
+    [
+        ("= /api/v1/stream", "zone=streams burst=2000"),
+        ("= /api/v1/stats/stream", "zone=streams burst=2000"),
+        ("= /api/v1/events", "zone=large burst=128"),
+    ],
+)
+def test_what_an_address_begins_too_soon_waits_and_its_requests_have_their_limit_there_as_well(
+    rendered: dict[str, Rendered], path: str, pace: str
+) -> None:
+    """A location with a limit_req of its own has none of the server's."""
+    location = rendered["production"].nginx.partition(f"location {path} {{")[2].partition("\n        }")[0]
+    limits = re.findall(r"limit_req (.*);", location)
+    assert limits == [pace, "zone=requests burst=4000 nodelay"]
+    assert "limit_req zone" not in rendered["default"].nginx
+
+
 def published(containers: dict[str, dict[str, Any]]) -> dict[int, str]:
     return {port["host_port"]: port["host_ip"] for one in containers.values() for port in one["ports"]}
 
