@@ -2,6 +2,9 @@
 
 It speaks HTTP itself and shares nothing with bench/soak.py: a mistake there would be found here. Each publisher counts
 up in a channel of its own; each subscriber must get every number once and in order, over all its streams.
+
+As a program: ADDRESS NAME AUTHORITIES KEY CHANNELS -- COMMAND. It holds streams over TLS, each of which sees that the
+certificate is good for NAME, while the command runs and until the certificate is another one. No stream may end.
 """
 
 from __future__ import annotations
@@ -9,12 +12,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
+import ssl
+import subprocess
+import sys
 import threading
 import time
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
+from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 PUBLISHERS = 2
 PAUSE = 0.1  # seconds between two events of a publisher
@@ -22,14 +31,42 @@ CONNECT_SECONDS = 20.0  # a connection may wait while NGINX is replaced
 ANSWER_SECONDS = 30.0
 SETTLE_SECONDS = 60.0  # until every subscriber has everything
 SILENCE_SECONDS = 45.0  # three heartbeats
+RENEW_SECONDS = 180.0  # until the certificate is another one
+STREAMS = 200  # of the program
+
+
+class Door(NamedTuple):
+    """Where a crowd comes in, and how."""
+
+    port: int
+    address: str = "127.0.0.1"
+    name: str = "it"
+    channels: str = "it.crowd"
+    tls: ssl.SSLContext | None = None
+    key: str = ""
+    pause: float = PAUSE
+
+    @property
+    def head(self) -> str:
+        """The header fields of every request."""
+        return f"Host: {self.name}\r\n" + (f"Authorization: Bearer {self.key}\r\n" if self.key else "")
+
+    def certificate(self) -> bytes:
+        """Return the certificate that a new connection gets."""
+        assert self.tls
+        with (
+            socket.create_connection((self.address, self.port), CONNECT_SECONDS) as plain,
+            self.tls.wrap_socket(plain, server_hostname=self.name) as client,
+        ):
+            return client.getpeercert(binary_form=True) or b""
 
 
 class Crowd:
     """Streams and publishers through one port, until the block ends."""
 
-    def __init__(self, port: int, streams: int) -> None:
-        self.port = port
-        self.prefix = f"it.crowd.{uuid.uuid4().hex}"
+    def __init__(self, door: int | Door, streams: int) -> None:
+        self.door = Door(door) if isinstance(door, int) else door
+        self.prefix = f"{self.door.channels}.{uuid.uuid4().hex}"
         self.streams = streams
         self.wrong: Counter[str] = Counter()
         self.heard = [[0] * PUBLISHERS for _ in range(streams)]
@@ -93,15 +130,13 @@ class Crowd:
             if await self.accept(json.dumps(event), f"{self.prefix}-{number}-{self.accepted[number]}"):
                 self.accepted[number] += 1
             self.longest_publish = max(self.longest_publish, time.monotonic() - begun)
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(self.door.pause)
 
     async def accept(self, body: str, key: str) -> bool:
         """Publish one event, and ask again where the answer says that nobody knows what came of it."""
         until = time.monotonic() + SETTLE_SECONDS
-        head = (
-            f"POST /api/v1/events HTTP/1.1\r\nHost: it\r\nContent-Type: application/json\r\nIdempotency-Key: {key}\r\n"
-        )
-        request = f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
+        head = f"POST /api/v1/events HTTP/1.1\r\n{self.door.head}Content-Type: application/json\r\n"
+        request = f"{head}Idempotency-Key: {key}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
         while time.monotonic() < until:
             try:
                 async with asyncio.timeout(ANSWER_SECONDS), self.connection(request) as (status, *_):
@@ -123,8 +158,9 @@ class Crowd:
     @contextlib.asynccontextmanager
     async def connection(self, request: str) -> AsyncIterator[tuple[int, bool, asyncio.StreamReader]]:
         """Send a request over a new connection; give the status, whether chunks follow the head, and what follows."""
+        door, name = self.door, self.door.name if self.door.tls else None
         async with asyncio.timeout(CONNECT_SECONDS):
-            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            reader, writer = await asyncio.open_connection(door.address, door.port, ssl=door.tls, server_hostname=name)
         try:
             writer.write(request.encode())
             head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), ANSWER_SECONDS)
@@ -138,7 +174,7 @@ class Crowd:
         stream = Stream(self, number)
         while True:
             resume = f"Last-Event-ID: {stream.last}\r\n" if stream.last else ""
-            request = f"GET /api/v1/stream?{channels} HTTP/1.1\r\nHost: it\r\n{resume}\r\n"
+            request = f"GET /api/v1/stream?{channels} HTTP/1.1\r\n{self.door.head}{resume}\r\n"
             try:
                 async with self.connection(request) as (status, chunks, reader):
                     if status != 200:
@@ -207,3 +243,36 @@ class Stream:
         if number != due:
             self.crowd.wrong["an event came twice" if number < due else "an event was lost"] += 1
         self.crowd.heard[self.number][channel] = number + 1
+
+
+def main() -> int:
+    """Run the command while the streams live, and return its status, or 1 where one ended or something was lost."""
+    address, name, authorities, key, channels, _, *command = sys.argv[1:]
+    tls = ssl.create_default_context(cafile=authorities)
+    tls.verify_flags &= ~ssl.VERIFY_X509_STRICT  # browsers do not ask for more than RFC 5280 needs either
+    door = Door(443, address, name, channels, tls, Path(key).read_text().strip(), pause=4 * PAUSE)
+    with Crowd(door, STREAMS) as crowd:
+        first, begun = door.certificate(), time.monotonic()
+        ended = subprocess.run(command, check=False).returncode
+        renewed = first
+        while not ended and renewed == first and time.monotonic() < begun + RENEW_SECONDS:
+            time.sleep(0.5)
+            renewed = door.certificate()
+        accepted = sum(crowd.accepted)
+        while sum(crowd.accepted) < accepted + PUBLISHERS and crowd.thread.is_alive() and not crowd.wrong:
+            time.sleep(0.1)  # events after the renewal
+    told = {
+        "streams": STREAMS,
+        "opened": crowd.opened,
+        "wrong": dict(crowd.wrong),
+        "events": sum(crowd.accepted),
+        "publishes asked again": crowd.cut + crowd.unsettled,
+        "longest publish": round(crowd.longest_publish, 2),
+        "renewed": renewed != first,
+    }
+    sys.stdout.write(f"crowd: {json.dumps(told)}\n")
+    return ended or int(bool(crowd.wrong) or crowd.opened != STREAMS or renewed == first)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
