@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import os
 import re
@@ -95,8 +96,11 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the command line, and end."""
+        unknown = re.match(r"unrecognized arguments: (--[^\s=]+)", message)
+        near = difflib.get_close_matches(unknown[1], self._option_string_actions, n=1) if unknown else []
+        message += f": did you mean '{near[0]}'?" if near else ""
         self.print_usage(sys.stderr)
-        self.exit(1, f"sse: {message}. {self.prog} -h has examples.\n")
+        self.exit(1, f"sse: {message}{'' if message.endswith('?') else '.'} {self.prog} -h has examples.\n")
 
 
 def parser(*, become: bool = False) -> argparse.ArgumentParser:

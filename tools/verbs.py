@@ -390,6 +390,27 @@ VERBS: dict[str, Verb] = {
         ),
         findings="the connection does not work",
     ),
+    "publish": Verb(
+        group="work",
+        purpose="Publish an event to a channel, and print its id once it is stored.",
+        examples=(
+            ("publish news '{\"n\": 1}'", "publish JSON; whoever listens to news gets it at once"),
+            ("publish news - --event log --key backup-1", "publish the standard input, once for this key"),
+        ),
+        more="It goes to the platform of the inventory, or to another one by --url. It is tried again\n"
+        "with the same key until an answer comes, so that the event is stored once.",
+    ),
+    "listen": Verb(
+        group="work",
+        purpose="Print the events of channels as they come, one on each line. Ctrl-C ends it.",
+        examples=(
+            ("listen news", "what comes from now on"),
+            ("listen 'orders.*' --last 10 --json", "the newest ten first, each as a JSON document"),
+        ),
+        findings="events are lost: a gap is printed where they were",
+        more="It listens to the platform of the inventory, or to another one by --url. After a cut it comes back,\n"
+        "and no event is lost or doubled.",
+    ),
     "capture": Verb(
         group="work",
         purpose="Capture the packets of a container into a file, and sum up who talks to whom.",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FORESEEN = {"up", "scale", "dashboard", "destroy"}
 AS_SHOWN = {
     *("plan", "status", "drift", "releases", "diff", "history", "compose", "verify", "doctor"),
-    *("logs", "exec", "reload", "probe", "capture", "scan", "diagram", "audit", "key"),
+    *("logs", "exec", "reload", "publish", "listen", "probe", "capture", "scan", "diagram", "audit", "key"),
 }
 # What a run here would need, and the test that executes the verb. The path is checked.
 ELSEWHERE = {
@@ -67,6 +67,8 @@ def fitted(words: tuple[str, ...]) -> tuple[str, ...]:
             given[index] = "it-platform"  # of the stack of the tests
         if word == "NAME":
             given[index] = "orders-service"
+    if verb == "listen" and not {"--count", "--timeout"} & set(given):
+        given += ["--timeout", "1"]  # it has no end of its own
     if verb == "capture" and "--seconds" not in given:
         given += ["--seconds", "1"]
     if verb in FORESEEN and "-h" not in given:

@@ -202,7 +202,9 @@ class AsyncClient:
                 return step
             if step.refresh:
                 headers = await self.credential()
-            await sleep(min(step.seconds, max(0.0, until - time.monotonic())))
+            if step.seconds >= until - time.monotonic():  # there will be no other attempt
+                break
+            await sleep(step.seconds)
         raise made.expired()
 
     async def _attempt(self, made: Call, headers: Mapping[str, str], seconds: float) -> dict[str, Any] | Again:
@@ -379,4 +381,6 @@ async def _beginning(response: httpx.Response) -> bytes:
 
 
 def _why(error: BaseException) -> str:
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
     return said(error) if str(error) or not error.__cause__ else said(error.__cause__)

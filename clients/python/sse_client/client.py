@@ -35,7 +35,7 @@ class Client:
     token: an API key, a JWT, or a function that returns one; after a 401 the function is asked once more.
     tls: for a certificate of your own: ssl.create_default_context(cafile=...).
     trust_env: use the proxy that HTTPS_PROXY and the like name.
-    connect_to: connect to this address and port, whatever the name in `url` resolves to.
+    connect_to: connect to this address and port, or to this Unix socket, whatever the name in `url` resolves to.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
         tls: ssl.SSLContext | None = None,
         trust_env: bool = True,
-        connect_to: tuple[str, int] | None = None,
+        connect_to: tuple[str, int] | str | None = None,
     ) -> None:
         self._base = exchange.base_of(url)
         self._headers = dict(headers or {})
@@ -186,7 +186,9 @@ class Client:
                 return step
             if step.refresh:
                 headers = self.credential()
-            sleep(min(step.seconds, max(0.0, until - time.monotonic())))
+            if step.seconds >= until - time.monotonic():  # there will be no other attempt
+                break
+            sleep(step.seconds)
         raise made.expired()
 
     def _attempt(self, made: Call, headers: Mapping[str, str], until: float) -> dict[str, Any] | Again:
@@ -305,6 +307,8 @@ def _beginning(arriving: Arriving) -> bytes:
 
 def said(error: BaseException) -> str:
     """What went wrong, for people."""
+    if isinstance(error, TimeoutError):
+        return str(error) or "no answer in time"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__

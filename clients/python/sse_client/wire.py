@@ -127,7 +127,7 @@ class Wire:
         tls: ssl.SSLContext | None = None,
         *,
         trust_env: bool = True,
-        elsewhere: Mapping[tuple[str, str, int], tuple[str, int]] | None = None,
+        elsewhere: Mapping[tuple[str, str, int], tuple[str, int] | str] | None = None,
     ) -> None:
         self._tls = tls
         self._trust_env = trust_env
@@ -195,11 +195,9 @@ class Wire:
         proxy = self._proxy(url)
         address = exchange.origin(proxy)[1:] if proxy else self._elsewhere.get((scheme, host, port), (host, port))
         seconds = min(CONNECT_SECONDS, max(0.001, until - time.monotonic()))
-        connected = socket.create_connection(address, timeout=seconds)
+        connected = _connected(address, seconds)
         connection = _Connection(host, port)
         try:
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             if proxy and scheme == "https":
                 _tunnel(Line(connected), f"[{host}]:{port}" if ":" in host else f"{host}:{port}", proxy)
             if scheme == "https":
@@ -224,6 +222,23 @@ class Wire:
             idle, self._idle = self._idle, {}
         for connection in idle.values():
             connection.line.end()
+
+
+def _connected(address: tuple[str, int] | str, seconds: float) -> socket.socket:
+    """A connection to a host and port, or to the path of a Unix socket."""
+    if isinstance(address, tuple):
+        made = socket.create_connection(address, timeout=seconds)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        return made
+    made = socket.socket(socket.AF_UNIX)
+    try:
+        made.settimeout(seconds)
+        made.connect(address)
+    except BaseException:
+        made.close()
+        raise
+    return made
 
 
 def untrusted(host: str, error: Exception) -> UnreachableError:

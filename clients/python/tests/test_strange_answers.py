@@ -396,8 +396,10 @@ def test_the_end_of_the_time_says_whether_something_may_be_stored(kind: str) -> 
     with Server([UNKNOWN]) as server, pytest.raises(OutcomeUnknownError, match="key='mine'") as unknown:
         both.ask(kind, server.url, "publish", "c", 1, key="mine", seconds=0.2)
     assert unknown.value.key == "mine"
-    with Server([PAUSED]) as server, pytest.raises(RefusedError, match="503: paused"):
-        both.ask(kind, server.url, "publish", "c", 1, seconds=0.2)
+    long = answer(503, '{"status": 503, "title": "paused"}', "application/problem+json", Retry_After="300")
+    with Server([long]) as server, pytest.raises(RefusedError, match="503: paused"):
+        both.ask(kind, server.url, "publish", "c", 1, seconds=60)  # and this ends at once
+    assert len(server.asked) == 1
     with Server([]) as server:
         server.answers = [lambda _: server.hold()]
         with pytest.raises(OutcomeUnknownError):
@@ -406,7 +408,7 @@ def test_the_end_of_the_time_says_whether_something_may_be_stored(kind: str) -> 
         nobody.bind(("127.0.0.1", 0))  # and does not listen
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
         with pytest.raises(UnreachableError, match="gave no answer"):
-            both.ask(kind, url, "publish", "c", 1, seconds=0.2)
+            both.ask(kind, url, "publish", "c", 1, seconds=1)
 
 
 def test_an_answer_that_comes_a_byte_at_a_time_does_not_outlast_the_time(kind: str) -> None:
