@@ -366,6 +366,241 @@ ENGINES = [
     ),
 ]
 
+
+class Environment(NamedTuple):
+    """Variables that a user exported. HERE is the user's home, ROOT the checkout."""
+
+    what: str
+    variables: dict[str, str]
+    gone: tuple[str, ...] = ()
+    kept: dict[str, str] = {}  # noqa: RUF012
+
+
+ENVIRONMENTS = [
+    Environment(
+        "PYTHONPATH, PYTHONHOME and PYTHONSTARTUP",
+        {"PYTHONPATH": "HERE", "PYTHONHOME": "/nowhere", "PYTHONSTARTUP": "/x"},
+        ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP"),
+    ),
+    Environment(
+        "PYTHONSAFEPATH, PYTHONINSPECT and PYTHONOPTIMIZE",
+        {"PYTHONSAFEPATH": "1", "PYTHONINSPECT": "1", "PYTHONOPTIMIZE": "2"},
+        ("PYTHONSAFEPATH", "PYTHONINSPECT", "PYTHONOPTIMIZE"),
+    ),
+    Environment(
+        "PYTHONUTF8=0 and PYTHONIOENCODING=ascii",
+        {"PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"},
+        ("PYTHONUTF8", "PYTHONIOENCODING"),
+    ),
+    Environment("PYTHONWARNINGS=error", {"PYTHONWARNINGS": "error"}, ("PYTHONWARNINGS",)),
+    Environment("a virtual environment that is active", {"VIRTUAL_ENV": "/home/me/other"}, ("VIRTUAL_ENV",)),
+    Environment(
+        "GIT_DIR and GIT_WORK_TREE, as in a hook of git",
+        {"GIT_DIR": "/x", "GIT_WORK_TREE": "/y", "GIT_INDEX_FILE": "/z"},
+        ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"),
+    ),
+    Environment("CDPATH", {"CDPATH": "/tmp:/"}, ("CDPATH",)),
+    Environment(
+        "ANSIBLE_CONFIG of another project",
+        {"ANSIBLE_CONFIG": "/home/me/ansible.cfg"},
+        (),
+        {"ANSIBLE_CONFIG": "ROOT/ansible.cfg"},
+    ),
+    Environment(
+        "ANSIBLE_COLLECTIONS_PATH, also in the old spelling",
+        {"ANSIBLE_COLLECTIONS_PATH": "/c", "ANSIBLE_COLLECTIONS_PATHS": "/c"},
+        ("ANSIBLE_COLLECTIONS_PATH", "ANSIBLE_COLLECTIONS_PATHS"),
+    ),
+    Environment("ANSIBLE_STDOUT_CALLBACK", {"ANSIBLE_STDOUT_CALLBACK": "json"}, ("ANSIBLE_STDOUT_CALLBACK",)),
+    Environment(
+        "ANSIBLE_PYTHON_INTERPRETER of pyenv",
+        {"ANSIBLE_PYTHON_INTERPRETER": "/home/me/.pyenv/shims/python3"},
+        ("ANSIBLE_PYTHON_INTERPRETER",),
+    ),
+    Environment(
+        "ANSIBLE_ROLES_PATH, ANSIBLE_LIBRARY and ANSIBLE_FILTER_PLUGINS",
+        {"ANSIBLE_ROLES_PATH": "/r", "ANSIBLE_LIBRARY": "/l", "ANSIBLE_FILTER_PLUGINS": "/f"},
+        ("ANSIBLE_ROLES_PATH", "ANSIBLE_LIBRARY", "ANSIBLE_FILTER_PLUGINS"),
+    ),
+    Environment(
+        "ANSIBLE_STRATEGY, ANSIBLE_HASH_BEHAVIOUR and ANSIBLE_JINJA2_NATIVE",
+        {"ANSIBLE_STRATEGY": "free", "ANSIBLE_HASH_BEHAVIOUR": "merge", "ANSIBLE_JINJA2_NATIVE": "1"},
+        ("ANSIBLE_STRATEGY", "ANSIBLE_HASH_BEHAVIOUR", "ANSIBLE_JINJA2_NATIVE"),
+    ),
+    Environment(
+        "ANSIBLE_RUN_TAGS and ANSIBLE_SKIP_TAGS",
+        {"ANSIBLE_RUN_TAGS": "x", "ANSIBLE_SKIP_TAGS": "docker"},
+        ("ANSIBLE_RUN_TAGS", "ANSIBLE_SKIP_TAGS"),
+    ),
+    Environment(
+        "how hosts are reached, and secrets",
+        {
+            "ANSIBLE_PRIVATE_KEY_FILE": "/k",
+            "ANSIBLE_VAULT_PASSWORD_FILE": "/v",
+            "ANSIBLE_SSH_ARGS": "-C",
+            "ANSIBLE_HOST_KEY_CHECKING": "0",
+        },
+        (),
+        {
+            "ANSIBLE_PRIVATE_KEY_FILE": "/k",
+            "ANSIBLE_VAULT_PASSWORD_FILE": "/v",
+            "ANSIBLE_SSH_ARGS": "-C",
+            "ANSIBLE_HOST_KEY_CHECKING": "0",
+        },
+    ),
+    Environment("no language (LANG=C)", {"LANG": "C"}, (), {"LC_ALL": "C.UTF-8"}),
+    Environment("no language at all", {}, (), {"LC_ALL": "C.UTF-8"}),
+    Environment(
+        "a language that is not installed", {"LC_ALL": "xx_XX.UTF-8", "LANG": "xx_XX.UTF-8"}, (), {"LC_ALL": "C.UTF-8"}
+    ),
+    Environment("a language that is not UTF-8", {"LC_ALL": "POSIX"}, (), {"LC_ALL": "C.UTF-8"}),
+    Environment("a home that does not exist", {"HOME": "/nonexistent"}, (), {"ANSIBLE_HOME": "ROOT/.ansible/home"}),
+    Environment("no HOME", {"HOME": ""}),
+    Environment("a TMPDIR that does not exist", {"TMPDIR": "/nonexistent"}, ("TMPDIR",)),
+    Environment("TERM=dumb", {"TERM": "dumb"}, (), {"TERM": "dumb"}),
+    Environment(
+        "proxies in every spelling",
+        {"HTTP_PROXY": "proxy:3128", "https_proxy": "http://proxy:3128/", "NO_PROXY": "*.local, 10.0.0.0/8 ,"},
+        (),
+        {"HTTP_PROXY": "proxy:3128"},
+    ),
+    Environment("PIP_PYTHON", {"PIP_PYTHON": "/usr/bin/python2"}, ("PIP_PYTHON",)),
+]
+
+
+class Pip(NamedTuple):
+    """Settings of pip: what `pip config list` tells, and variables; and what is kept of them."""
+
+    what: str
+    listed: str = ""
+    variables: dict[str, str] = {}  # noqa: RUF012
+    kept: dict[str, str] = {}  # noqa: RUF012
+
+
+INDEX = "https://index.example/simple"
+PIPS = [
+    Pip("none"),
+    Pip("PIP_USER=1", ":env:.user='1'", {"PIP_USER": "1"}),
+    Pip("user = true in pip.conf", "global.user='true'"),
+    Pip("target, prefix and root in pip.conf", "global.target='/t'\ninstall.prefix='/p'\nglobal.root='/r'"),
+    Pip("require-virtualenv", "global.require-virtualenv='true'", {"PIP_REQUIRE_VIRTUALENV": "1"}),
+    Pip(
+        "an index of one's own in pip.conf",
+        f"global.index-url='{INDEX}'\nglobal.user='true'",
+        {},
+        {"PIP_INDEX_URL": INDEX},
+    ),
+    Pip(
+        "an index of one's own in a variable", ":env:.index-url='x'", {"PIP_INDEX_URL": INDEX}, {"PIP_INDEX_URL": INDEX}
+    ),
+    Pip(
+        "an index for install only",
+        f"global.index-url='https://other.example'\ninstall.index-url='{INDEX}'",
+        {},
+        {"PIP_INDEX_URL": INDEX},
+    ),
+    Pip(
+        "an index with a password that has a quote",
+        'global.index-url="https://me:pa\'ss@example.org/simple"',
+        {},
+        {"PIP_INDEX_URL": "https://me:pa'ss@example.org/simple"},
+    ),
+    Pip(
+        "several more indexes",
+        "global.extra-index-url='\\nhttps://a\\nhttps://b'",
+        {},
+        {"PIP_EXTRA_INDEX_URL": "https://a https://b"},
+    ),
+    Pip(
+        "a proxy and certificates",
+        "global.proxy='http://p:1'\nglobal.cert='/c.pem'\nglobal.trusted-host='h'",
+        {},
+        {"PIP_PROXY": "http://p:1", "PIP_CERT": "/c.pem", "PIP_TRUSTED_HOST": "h"},
+    ),
+    Pip(
+        "no-binary, no-deps, dry-run and constraint",
+        "global.no-binary=':all:'\ninstall.no-deps='true'",
+        {"PIP_DRY_RUN": "1", "PIP_CONSTRAINT": "/c", "PIP_NO_DEPS": "1"},
+    ),
+    Pip(
+        "a bundle: only its wheels",
+        "",
+        {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "wheels"},
+        {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "wheels"},
+    ),
+]
+
+
+class Sudo(NamedTuple):
+    """What sudo does for a user, as a script; without one, it is not installed."""
+
+    what: str
+    script: str
+    state: str
+    said: str = ""
+
+
+SUDOS = [
+    Sudo("it asks for nothing", "exit 0", "silent"),
+    Sudo("it asks for a password", "echo 'sudo: a password is required' >&2; exit 1", "password"),
+    Sudo("it is not installed", "", "impossible", "not installed"),
+    Sudo(
+        "the flag no new privileges is set",
+        "echo 'sudo: The \"no new privileges\" flag is set, which prevents sudo from running as root.' >&2; exit 1",
+        "impossible",
+        "no new privileges",
+    ),
+    Sudo(
+        "it is not setuid",
+        "echo 'sudo: /usr/bin/sudo must be owned by uid 0 and have the setuid bit set' >&2; exit 1",
+        "impossible",
+        "setuid",
+    ),
+    Sudo(
+        "the disk is mounted nosuid",
+        "echo \"sudo: effective uid is not 0, is sudo on a file system with the 'nosuid' option set\" >&2; exit 1",
+        "impossible",
+        "nosuid",
+    ),
+    Sudo("the user is in no rule", "echo 'me is not in the sudoers file.' >&2; exit 1", "impossible", "sudoers"),
+    Sudo(
+        "the user may run nothing here",
+        "echo 'Sorry, user me may not run sudo on host.' >&2; exit 1",
+        "impossible",
+        "may not run",
+    ),
+    Sudo("its rules are broken", "echo '/etc/sudoers:1:1: syntax error' >&2; exit 1", "impossible", "syntax error"),
+    Sudo(
+        "the user has no name",
+        "echo 'sudo: you do not exist in the passwd database' >&2; exit 1",
+        "impossible",
+        "do not exist",
+    ),
+    Sudo("it wants a terminal", "echo 'sudo: sorry, you must have a tty to run sudo' >&2; exit 1", "impossible", "tty"),
+    Sudo(
+        "it cannot resolve the machine's name, and works",
+        "echo 'sudo: unable to resolve host x: Name or service not known' >&2; exit 0",
+        "silent",
+    ),
+    Sudo(
+        "it cannot resolve the machine's name, and asks",
+        "echo 'sudo: unable to resolve host x' >&2; echo 'sudo: a password is required' >&2; exit 1",
+        "password",
+    ),
+    Sudo("it hangs", "exec sleep 30", "impossible", "within"),
+]
+
+
+# Where a checkout may lie, and what ./sse says where it does not work there.
+PLACES = {
+    "a path with spaces": "",
+    "a path with a quote": "",
+    "a path with letters beyond ASCII": "",
+    "a path with a colon": "a path with a colon cannot be in PATH",
+    "a full disk": "has 10 MiB free: the Python environment needs",
+    "a disk that is mounted noexec": "mounted noexec",
+}
+
 HEAD = """# Hosts: what is supported, and what is refused
 
 Debian 12 and 13 and Ubuntu 22.04 and 24.04 on amd64 and arm64, with Docker Engine 20.10 or newer. What is refused is
@@ -380,6 +615,22 @@ def table(rows: list[Engine]) -> str:
     return "\n".join(lines)
 
 
+SUDO_RESULTS = {"silent": "it is used", "password": "the password is asked for", "impossible": "refused at once"}
+
+
+def kept_or_gone(one: Environment) -> str:
+    """Say what happens to variables of a user."""
+    own = {name: value for name, value in one.kept.items() if value != one.variables.get(name)}
+    if own:
+        return ", ".join(f"takes {name}={value}" for name, value in own.items()).replace("ROOT", "CHECKOUT")
+    return "leaves them out" if one.gone else "keeps them"
+
+
+def kept_of(one: Pip) -> str:
+    """Say what is kept of settings of pip."""
+    return f"keeps {', '.join(one.kept)}" if one.kept else "leaves it out"
+
+
 def page() -> str:
     """Return the text of docs/hosts.md."""
     parts = [
@@ -390,6 +641,29 @@ def page() -> str:
         "chooses.",
         "",
         table(ENGINES),
+        "",
+        "## The first command",
+        "",
+        "`./sse` prepares a Python environment of its own. What a user exported for other projects leads nothing astray:",
+        "",
+        "| what the user has | what `./sse` does |",
+        "|---|---|",
+        *(f"| {one.what} | {kept_or_gone(one)} |" for one in ENVIRONMENTS),
+        *(f"| pip: {one.what} | {kept_of(one)} |" for one in PIPS[1:]),
+        "",
+        "An old or broken `python3` first in PATH, also of pyenv, is passed over, and the distribution's is taken. A",
+        "commit is recorded also where the checkout belongs to another user. A checkout that is read-only works when",
+        "its owner has prepared it, and is refused before.",
+        "",
+        "| where the checkout lies | result |",
+        "|---|---|",
+        *(f"| {what} | {'refused: ' + said if said else 'works'} |" for what, said in PLACES.items()),
+        "",
+        "A verb that needs root on this machine tries sudo first, which takes less than a second where it can run:",
+        "",
+        "| sudo | result |",
+        "|---|---|",
+        *(f"| {one.what} | {SUDO_RESULTS[one.state]} |" for one in SUDOS),
     ]
     return "\n".join(parts) + "\n"
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import inventories
+import surroundings
 from verbs import VERBS
 
 if TYPE_CHECKING:
@@ -160,6 +161,10 @@ def ssh(name: str, variables: Mapping[str, object]) -> tuple[str, ...]:
 def module(options: argparse.Namespace, name: str, arguments: Mapping[str, object]) -> Json:
     """Run a module of the collection as root on the one host that these options choose, and return its result."""
     given = {"stack": '{{ stack_name | default("sse") }}', **arguments}
+    if not (options.inventory or options.ask_become_pass):  # then the host is this machine
+        found = surroundings.sudo()
+        if found.state == "impossible":
+            raise SystemExit(f"sse: {surroundings.refusal(found.why)}")
     more = ["--become", *(["-K"] if options.ask_become_pass else [])]
     return ansible(options, f"sse.platform.{name}", given, *more)[1]
 

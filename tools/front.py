@@ -9,13 +9,13 @@ import difflib
 import json
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import children
 import inventories
+import surroundings
 from verbs import GROUPS, VERBS, Option, Verb
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ def main(words: Sequence[str]) -> int:
         return refuse(f"There is no verb '{name}'{did_you_mean(name, VERBS)} Run ./sse, which lists the verbs.")
     if before:
         return NEEDS_ENVIRONMENT
+    if dropped := surroundings.clean(os.environ):
+        sys.stderr.write(f"sse: not used here, because ansible.cfg of this checkout decides: {', '.join(dropped)}\n")
     tool = ROOT / "tools" / f"{name}.py"
     if tool.exists():
         os.execv(sys.executable, [sys.executable, str(tool), *rest])
@@ -181,8 +183,14 @@ def play(name: str, verb: Verb, line: CommandLine) -> int:
     if line.variables:
         command += ["-e", json.dumps(line.variables)]
     # Without an inventory in the arguments, the host is this machine, where sudo may ask for a password.
-    if not any(ASKED.match(word) for word in line.ansible) and sys.stdin.isatty() and not sudo_is_silent():
-        command.append("-K")
+    if not os.environ.get("ANSIBLE_INVENTORY") and not any(
+        ASKED.match(word) or "become" in word for word in line.ansible
+    ):
+        found = surroundings.sudo()
+        if found.state == "impossible":
+            raise RefusedError(surroundings.refusal(found.why))
+        if found.state == "password" and sys.stdin.isatty():
+            command.append("-K")
     ended = children.run(command)
     if chosen_option and chosen_option.tidy and ended.code in children.INTERRUPTED:
         sys.stderr.write("sse: interrupted; removing what this run made\n")
@@ -191,14 +199,6 @@ def play(name: str, verb: Verb, line: CommandLine) -> int:
     if ended.code == FAILED and ended.word == "" and limit:  # Ansible ended before the first play
         return refuse(inventories.no_host(chosen, limit[-1]))
     return ended.code
-
-
-def sudo_is_silent() -> bool:
-    """Tell whether sudo asks for nothing: -k, because Ansible cannot use a password that the terminal remembers."""
-    if os.geteuid() == 0:
-        return True
-    quiet = subprocess.DEVNULL
-    return subprocess.run(["sudo", "-kn", "true"], stdout=quiet, stderr=quiet, check=False).returncode == 0
 
 
 if __name__ == "__main__":

@@ -22,7 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT = lint.ROOT
-CHECKOUT = ("sse", "tools/bundled", "roles/docker/files/install-from-bundle", "requirements.txt")
+CHECKOUT = (
+    "sse",
+    "tools/bundled",
+    "tools/surroundings.sh",
+    "tools/install.py",
+    "roles/docker/files/install-from-bundle",
+    "requirements.txt",
+)
 
 
 def here() -> dict[str, Any]:
