@@ -644,7 +644,7 @@ def page() -> str:
         "",
         "## The first command",
         "",
-        "`./sse` prepares a Python environment of its own. What a user exported for other projects leads nothing astray:",
+        "`./sse` prepares a Python environment of its own. What was exported for other projects leads nothing astray:",
         "",
         "| what the user has | what `./sse` does |",
         "|---|---|",
