@@ -309,7 +309,11 @@ def absent(module: AnsibleModule) -> None:
         if not options["may_be_missing"]:
             raise
         removed = removal.Removed([], [], {})
-    if options["delete_data"] and not module.check_mode:
+    if (
+        options["delete_data"]
+        and not module.check_mode
+        and not any(one.label("stack") for one in Engine().containers())
+    ):
         kept_code.forget()
     module.exit_json(
         changed=bool(removed.containers or removed.networks),

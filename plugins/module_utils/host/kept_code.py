@@ -9,6 +9,7 @@ Python keeps what it compiled beside the code. See `plugin_utils/carried_code.py
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import importlib
 import io
@@ -18,13 +19,12 @@ import shutil
 import stat
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 HOME = "/var/cache/sse-platform"  # for root alone; it can be deleted at any time
 MOST = 4  # versions that stay
-DAY = 86400.0
+UNWANTED = "unwanted"  # a file of this name asks for all versions to be removed
 MISSING = "code_is_missing"  # in the answer of a host that does not keep the code
 
 
@@ -55,8 +55,8 @@ def is_whole(version: str, home: str = HOME) -> bool:
     return all(_is_private(one) for one in (Path(home), directory)) and digest(_sources(directory)) == version
 
 
-def keep(version: str, packed_files: bytes, home: str = HOME) -> None:
-    """Unpack a version, and remove the oldest of more than a few.
+def keep(version: str, packed_files: bytes, home: str = HOME) -> int | None:
+    """Unpack a version, remove the oldest of more than a few, and hold what is left.
 
     :raises OSError: this user or this file system does not allow it
     """
@@ -67,6 +67,7 @@ def keep(version: str, packed_files: bytes, home: str = HOME) -> None:
         Path(home).mkdir(0o700)
     if not _is_private(Path(home)):
         raise PermissionError(f"{home} does not belong to root alone")
+    descriptor = hold(home)
     made = tempfile.mkdtemp(dir=home)  # for this user alone
     try:
         with zipfile.ZipFile(io.BytesIO(base64.b64decode(packed_files))) as archive:
@@ -76,14 +77,37 @@ def keep(version: str, packed_files: bytes, home: str = HOME) -> None:
     except OSError:
         shutil.rmtree(made, ignore_errors=True)
         raise
-    kept = sorted(Path(home).iterdir(), key=lambda one: one.stat().st_mtime)
-    for old in kept[:-MOST]:
-        shutil.rmtree(old, ignore_errors=True)
+    if descriptor is not None and _is_alone(descriptor):
+        for old in sorted(Path(home).iterdir(), key=lambda one: one.stat().st_mtime)[:-MOST]:
+            shutil.rmtree(old, ignore_errors=True)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return descriptor
 
 
 def forget(home: str = HOME) -> None:
-    """Remove all versions. A module that runs from one of them has loaded what it needs."""
-    shutil.rmtree(home, ignore_errors=True)
+    """Have all versions removed when the module ends that runs from one of them, unless another runs then."""
+    with contextlib.suppress(OSError):
+        Path(home, UNWANTED).touch(0o600)
+
+
+def hold(home: str = HOME) -> int | None:
+    """Keep the versions from being removed for as long as the returned descriptor is open; None where none are."""
+    try:
+        descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return descriptor
+
+
+def let_go(descriptor: int, home: str = HOME) -> None:
+    """Remove all versions where that was asked for, and nobody else holds them."""
+    unwanted = Path(home, UNWANTED)
+    if unwanted.exists():
+        if _is_alone(descriptor):
+            shutil.rmtree(home, ignore_errors=True)
+        unwanted.unlink(missing_ok=True)
+    os.close(descriptor)
 
 
 def run(version: str, module: str, arguments: str, profile: str, packed_files: bytes | None) -> None:
@@ -91,24 +115,43 @@ def run(version: str, module: str, arguments: str, profile: str, packed_files: b
     with contextlib.suppress(OSError):
         os.chdir("/")  # the directory of the user may be closed for root, and must not be searched for modules
     sys.path[:] = [path for path in sys.path if path not in {"", ".", str(Path(sys.argv[0]).parent)}]
+    descriptor = hold()
     here = is_whole(version)
     if packed_files and not here:
+        if descriptor is not None:
+            os.close(descriptor)
+            descriptor = None
         with contextlib.suppress(OSError):
-            keep(version, packed_files)
+            descriptor = keep(version, packed_files)
             here = is_whole(version)
-    if not here:
+    if descriptor is None or not here:
         sys.stdout.write(json.dumps({MISSING: True, "can_keep": os.geteuid() == 0}))
         return
     directory = Path(HOME, version)
-    if time.time() - directory.stat().st_mtime > DAY:
-        os.utime(directory)
+    os.utime(directory)
     sys.dont_write_bytecode = False
     sys.path.insert(0, str(directory))
     # It is among the files.
     loader: Any = importlib.import_module("ansible.module_utils._internal._ansiballz._loader")
-    loader.run_module(
-        json_params=arguments.encode(), profile=profile, module_fqn=module, modlib_path=str(directory), extensions={}
-    )
+    try:
+        loader.run_module(
+            json_params=arguments.encode(),
+            profile=profile,
+            module_fqn=module,
+            modlib_path=str(directory),
+            extensions={},
+        )
+    finally:
+        let_go(descriptor)
+
+
+def _is_alone(descriptor: int) -> bool:
+    """Take what is held for oneself, where nobody else holds it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _is_private(directory: Path) -> bool:

@@ -13,7 +13,9 @@ FILES = {"ansible/__init__.py": b"", "ansible/module_utils/basic.py": b"x = 1\n"
 
 def version(home: Path, files: dict[str, bytes] = FILES) -> str:
     name = kept_code.digest(files)
-    kept_code.keep(name, kept_code.packed(files), str(home))
+    descriptor = kept_code.keep(name, kept_code.packed(files), str(home))
+    assert descriptor is not None
+    os.close(descriptor)
     return name
 
 
@@ -82,9 +84,41 @@ def test_the_oldest_versions_go(tmp_path: Path) -> None:
     assert {one.name for one in home.iterdir()} == set(names[-kept_code.MOST :])
 
 
+def test_an_old_version_stays_while_another_run_holds_it(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    old = version(home)
+    os.utime(home / old, (0, 0))
+    other = held(home)
+    for number in range(kept_code.MOST):
+        version(home, {**FILES, "n.py": str(number).encode()})
+    assert kept_code.is_whole(old, str(home))
+    os.close(other)
+    version(home, {**FILES, "n.py": b"the last"})
+    assert not (home / old).exists()
+
+
+def held(home: Path) -> int:
+    descriptor = kept_code.hold(str(home))
+    assert descriptor is not None
+    return descriptor
+
+
 def test_nothing_is_left_where_it_is_forgotten(tmp_path: Path) -> None:
     home = tmp_path / "home"
     version(home)
+    descriptor = held(home)
     kept_code.forget(str(home))
+    assert len(list(home.glob("*/ansible"))) == 1, "the module that asks for it still runs from it"
+    kept_code.let_go(descriptor, str(home))
     assert not home.exists()
+
+
+def test_code_that_another_run_holds_stays(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    name = version(home)
+    other, descriptor = held(home), held(home)
     kept_code.forget(str(home))
+    kept_code.let_go(descriptor, str(home))
+    assert kept_code.is_whole(name, str(home))
+    kept_code.let_go(other, str(home))
+    assert kept_code.is_whole(name, str(home)), "it was asked for once"
