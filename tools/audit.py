@@ -22,7 +22,7 @@ RULES = {rule.id: rule for rule in audit.RULES}
 
 def main() -> int:
     """Print every finding; end with 2 where there is one, and with 1 where there is nothing to check."""
-    parser = containers.parser(become=True)
+    parser = containers.parser()
     parser.add_argument(
         "target",
         nargs="*",
@@ -70,19 +70,19 @@ def find(options: argparse.Namespace) -> list[project.Project]:
         return [reading.read(list(map(Path, files)), options.env_file)]
     host = containers.host(options)
     named = ("--filter", f"label={LABEL}={target}")
-    ids = containers.output(host.docker("ps", "-aq", *named)).split()
+    ids = host.output("ps", "-aq", *named).split()
     if not ids:
-        known = containers.output(host.docker("ps", "-a", "--format", f'{{{{.Label "{LABEL}"}}}}')).split()
+        known = host.output("ps", "-a", "--format", f'{{{{.Label "{LABEL}"}}}}').split()
         names = ", ".join(sorted(set(known)))
         expected = f"a Compose file, a directory with one, or a running project, which are {names}"
         raise project.ProjectError(f"{target}: no file and no running project has this name: expected {expected}")
-    networks = containers.output(host.docker("network", "ls", "-q", *named)).split()
+    networks = host.output("network", "ls", "-q", *named).split()
     return [project.from_engine(target, inspect(host, "container", ids), inspect(host, "network", networks))]
 
 
 def inspect(host: containers.Host, kind: str, ids: list[str]) -> Any:
     """Return what the engine knows of these containers or networks."""
-    return json.loads(containers.output(host.docker(kind, "inspect", *ids))) if ids else []
+    return json.loads(host.output(kind, "inspect", *ids)) if ids else []
 
 
 def record(finding: Finding) -> dict[str, str]:

@@ -36,7 +36,7 @@ class Asked(TypedDict):
 
 def main() -> int:
     """Collect images, wheels, packages and the checkout, and write them into one file."""
-    parser = containers.parser(become=True)
+    parser = containers.parser()
     parser.add_argument("file", metavar="FILE", type=Path, help="the bundle, for instance sse-bundle.tar")
     options = parser.parse_args()
     target: Path = options.file.absolute()

@@ -15,7 +15,7 @@ import private_file
 
 def main() -> int:
     """Capture, write the file, and say who talked to whom."""
-    parser = containers.parser(become=True)
+    parser = containers.parser()
     parser.add_argument("service", help="a service, a container, or host")
     parser.add_argument("--port", type=int, help="capture only packets of this TCP or UDP port")
     parser.add_argument("--seconds", type=int, default=10, help="stop after this time (default: 10, at most 300)")

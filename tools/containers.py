@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import json
 import os
@@ -10,11 +11,13 @@ import re
 import shlex
 import subprocess
 import sys
-from dataclasses import dataclass
+import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import inventories
+import reaching
 import surroundings
 from verbs import VERBS
 
@@ -25,15 +28,12 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / ".ansible" / "collections"))  # a tool imports from the collection after this file
-# The variables of an inventory that say how a host is reached, and which stack is meant there.
-CONNECTION = (
-    *("ansible_connection", "ansible_host", "ansible_port", "ansible_user", "ansible_ssh_private_key_file"),
-    *("ansible_ssh_common_args", "ansible_ssh_extra_args", "stack_name"),
-)
 # One engine, whatever the environment or a context of the docker command chooses: the one that the modules work with.
 SOCKET = "/var/run/docker.sock"
 for chooses in ("DOCKER_API_VERSION", "DOCKER_CERT_PATH", "DOCKER_TLS", "DOCKER_TLS_VERIFY"):
     os.environ.pop(chooses, None)
+STACK = '{{ stack_name | default("sse") }}'
+MISSING = re.compile(r"[Mm]issing sudo password|password is required|Incorrect sudo password")
 # The line with which Ansible's callback `minimal` begins the result of a host.
 RESULT = re.compile(r"^(\S+) \| [A-Z!]+ => (?={)", re.MULTILINE)
 
@@ -53,27 +53,59 @@ class Container:
 
 @dataclass(frozen=True)
 class Host:
-    """Where the containers run: this machine, or a machine that is reached over SSH."""
+    """Where the containers run: this machine, or a machine that is reached over SSH, as Ansible reaches it."""
 
-    ssh: tuple[str, ...]
+    ssh: tuple[str, ...]  # with its options; the target is the last word
     sudo: tuple[str, ...]
     stack: str
+    name: str = ""  # in the inventory
+    password: str = field(default="", repr=False)  # of sudo; it is the first line that a command reads
 
     def docker(self, *arguments: str, terminal: bool = False) -> list[str]:
         """Return the command that runs ``docker ARGUMENTS`` there."""
-        command = [*self.sudo, "docker", "-H", f"unix://{SOCKET}", *arguments]
+        asked = reaching.prompting(terminal) if self.password else ()
+        command = [*self.sudo, *asked, "docker", "-H", f"unix://{SOCKET}", *arguments]
         if not self.ssh:
             return command
-        program, *options, target = self.ssh
-        return [program, *options, *(["-t"] if terminal else []), target, shlex.join(command)]
+        *ssh, target = self.ssh
+        return [*ssh, *(["-tt"] if terminal else []), target, shlex.join(command)]
+
+    def output(self, *arguments: str) -> str:
+        """Return what ``docker ARGUMENTS`` prints there."""
+        return output(self.docker(*arguments), self.password)
+
+    def start(self, *arguments: str, errors: int | None = None) -> subprocess.Popen[str]:
+        """Start ``docker ARGUMENTS`` there, and read what it prints."""
+        pipe = subprocess.PIPE
+        started = subprocess.Popen(
+            self.docker(*arguments),
+            stdin=pipe if self.password else subprocess.DEVNULL,
+            stdout=pipe,
+            stderr=errors,
+            text=True,
+            errors="replace",
+        )
+        if started.stdin:
+            with contextlib.suppress(BrokenPipeError):
+                started.stdin.write(f"{self.password}\n")
+                started.stdin.close()
+        return started
+
+    def say_where(self, options: argparse.Namespace) -> None:
+        """Say which host something is done on, before it is done."""
+        where = (
+            f" ({self.ssh[-1]})" if self.ssh and self.ssh[-1] != self.name else "" if self.ssh else " (this machine)"
+        )
+        sys.stderr.write(f"sse: on {self.name}{where}, stack {self.stack}, by {inventories.shown(options.inventory)}\n")
 
     def containers(self, wanted: list[str]) -> list[Container]:
         """Return the containers with these names or of these services; without names, return all of them."""
         form = '{{.Names}}\t{{.Label "sse.platform.service"}}\t{{.Label "sse.platform.container"}}'
-        listed = output(self.docker("ps", "-a", "--filter", f"label=sse.platform.stack={self.stack}", "--format", form))
+        listed = self.output("ps", "-a", "--filter", f"label=sse.platform.stack={self.stack}", "--format", form)
         found = sorted((Container(*line.split("\t")) for line in listed.splitlines()), key=lambda one: one.name)
         if not found:
-            raise SystemExit(f"The stack '{self.stack}' has no container here. Run ./sse up, which creates them.")
+            where = self.name or "this host"
+            raise SystemExit(f"The stack '{self.stack}' has no container on {where}. Run ./sse up, which creates them.")
         unknown = [name for name in wanted if not any(one.is_called(name) for one in found)]
         if unknown:
             names = ", ".join(one.short for one in found)
@@ -81,10 +113,11 @@ class Host:
         return [one for one in found if not wanted or any(one.is_called(name) for name in wanted)]
 
 
-def output(command: list[str]) -> str:
+def output(command: list[str], password: str = "") -> str:
     """Return what a command prints. Where the command fails, end with the error that it printed."""
+    given = f"{password}\n" if password else ""
     try:
-        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        run = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
         raise SystemExit(f"{error.filename} is not installed here. Run ./sse up, which installs the engine.") from None
     if run.returncode:
@@ -104,11 +137,8 @@ class Parser(argparse.ArgumentParser):
         self.exit(1, f"sse: {message}{'' if message.endswith('?') else '.'} {self.prog} -h has examples.\n")
 
 
-def parser(*, become: bool = False) -> argparse.ArgumentParser:
-    """Return a parser with the help of the verb, and with the options by which every tool finds its host.
-
-    :param become: the tool runs a module as root, for which sudo may ask for a password
-    """
+def parser() -> argparse.ArgumentParser:
+    """Return a parser with the help of the verb, and with the options by which every tool finds its host."""
     name = Path(sys.argv[0]).stem
     verb = VERBS[name]
     lines = ["examples:", *(f"  ./sse {command}\n      {what}" for command, what in verb.examples)]
@@ -120,65 +150,51 @@ def parser(*, become: bool = False) -> argparse.ArgumentParser:
         epilog="\n".join(lines),
         formatter_class=argparse.RawTextHelpFormatter,
     )
-    made.add_argument("-i", "--inventory", help="use this inventory (default: inventory/local, which is this machine)")
-    made.add_argument("-l", "--limit", help="choose this host of an inventory that has several")
-    made.add_argument(
-        "-e", "--extra-vars", action="append", default=[], help="set a variable, as in -e stack_name=demo"
-    )
-    if become:
-        made.add_argument("-K", "--ask-become-pass", action="store_true", help="ask for the password of sudo")
+    reaching.add_options(made, own_user=name == "exec")
     return made
 
 
 def host(options: argparse.Namespace) -> Host:
-    """Return the one host that these options choose. Ansible describes it, because an inventory may hold templates."""
-    chosen = "{{ hostvars[inventory_hostname] | dict2items | selectattr('key', 'in', %s) | items2dict }}"
-    name, result = ansible(options, "ansible.builtin.debug", {"msg": chosen % list(CONNECTION)})
-    variables: dict[str, object] = result["msg"]
-    local = variables.get("ansible_connection") == "local"
-    user = variables.get("ansible_user")
-    root = os.geteuid() == 0 if local else user == "root"
-    return Host(
-        ssh=() if local else ssh(name, variables),
-        sudo=() if root else ("sudo",),
-        stack=str(variables.get("stack_name", "sse")),
-    )
-
-
-def ssh(name: str, variables: Mapping[str, object]) -> tuple[str, ...]:
-    """Return the ssh command that the connection variables of the inventory describe; the target is the last word."""
-    command = ["ssh"]
-    if "ansible_port" in variables:
-        command += ["-p", str(variables["ansible_port"])]
-    if "ansible_ssh_private_key_file" in variables:
-        command += ["-i", str(Path(str(variables["ansible_ssh_private_key_file"])).expanduser())]
-    for key in ("ansible_ssh_common_args", "ansible_ssh_extra_args"):
-        command += shlex.split(str(variables.get(key, "")))
-    target = str(variables.get("ansible_host", name))
-    return (*command, f"{variables['ansible_user']}@{target}" if "ansible_user" in variables else target)
+    """Return the one host that these options choose, and how Ansible reaches it."""
+    with tempfile.TemporaryDirectory(prefix="sse-") as directory:
+        way = Path(directory) / "way.json"
+        given = {"to": str(way), "stack": STACK}
+        name, __ = ansible(options, "sse.platform.reach", given, "--become")
+        found = json.loads(way.read_text())
+    asks = found["uid"] != 0 and not found["silent"]
+    if asks and found["method"].rpartition(".")[2] != "sudo":
+        raise SystemExit(f"sse: ansible_become_method of {name} is '{found['method']}': this verb knows sudo and root.")
+    password = found["password"] if asks else ""
+    if asks and not password:
+        password = reaching.ask(options, name, found["user"])
+    sudo = () if found["uid"] == 0 else ("sudo",) if asks else ("sudo", "-n")
+    ssh = (*found["ssh"], found["target"]) if found["ssh"] else ()
+    return Host(ssh=ssh, sudo=sudo, stack=found["stack"], name=name, password=password)
 
 
 def module(options: argparse.Namespace, name: str, arguments: Mapping[str, object]) -> Json:
     """Run a module of the collection as root on the one host that these options choose, and return its result."""
-    given = {"stack": '{{ stack_name | default("sse") }}', **arguments}
-    if not (options.inventory or options.ask_become_pass):  # then the host is this machine
+    if inventories.is_this_machine(options.inventory) and not reaching.has_password(options):
         found = surroundings.sudo()
         if found.state == "impossible":
             raise SystemExit(f"sse: {surroundings.refusal(found.why)}")
-    more = ["--become", *(["-K"] if options.ask_become_pass else [])]
-    return ansible(options, f"sse.platform.{name}", given, *more)[1]
+        if found.state == "password" and sys.stdin.isatty():
+            options.ask_become_pass = True
+    return ansible(options, f"sse.platform.{name}", {"stack": STACK, **arguments}, "--become")[1]
 
 
 def ansible(options: argparse.Namespace, name: str, arguments: Mapping[str, object], *more: str) -> tuple[str, Json]:
     """Run any module on the one host that these options choose; return the name of the host and the result."""
-    inventory = options.inventory or str(inventories.LOCAL)
-    if problem := inventories.missing([inventory]):
+    if problem := inventories.missing(options.inventory):
         raise SystemExit(f"sse: {problem}")
     program = str(Path(sys.executable).with_name("ansible"))
-    command = [program, options.limit or "all", "-i", inventory, "-m", name, "-a", json.dumps(arguments), *more]
+    given = inventories.words(options.inventory)
+    command = [program, options.limit or "all", *given, "-m", name, "-a", json.dumps(arguments), *more]
+    command += reaching.words(options)
     for variables in options.extra_vars:
         command += ["-e", variables]
     shown = {"ANSIBLE_STDOUT_CALLBACK": "minimal", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_NOCOLOR": "1"}
+    os.environ.setdefault("ANSIBLE_CONFIG", str(ROOT / "ansible.cfg"))
     run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, env=os.environ | shown)
     decoder = json.JSONDecoder()
     found = {match[1]: decoder.raw_decode(run.stdout, match.end())[0] for match in RESULT.finditer(run.stdout)}
@@ -187,10 +203,12 @@ def ansible(options: argparse.Namespace, name: str, arguments: Mapping[str, obje
     if not found:
         if run.returncode:  # Ansible has said why
             raise SystemExit(run.stdout.strip() or 1)
-        raise SystemExit(run.stdout.strip() or f"sse: {inventories.no_host([inventory], options.limit or 'all')}")
+        raise SystemExit(run.stdout.strip() or f"sse: {inventories.no_host(options.inventory, options.limit or 'all')}")
     ((host_name, result),) = found.items()
     if run.returncode or result.get("failed") or result.get("unreachable"):
-        raise SystemExit(result.get("msg") or run.stdout.strip())
+        said = str(result.get("msg") or run.stdout.strip())
+        advice = f" {reaching.ADVICE}" if MISSING.search(said) else ""
+        raise SystemExit(f"{said}{advice}")
     return host_name, result
 
 

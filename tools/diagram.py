@@ -15,7 +15,7 @@ from ansible_collections.sse.platform.plugins.module_utils.views import diagram
 
 def main() -> int:
     """Print the picture, or write it to a file."""
-    parser = containers.parser(become=True)
+    parser = containers.parser()
     parser.add_argument("--svg", action="store_true", help="draw an SVG instead of Mermaid")
     parser.add_argument("-o", "--output", help="write to this file")
     options = parser.parse_args()

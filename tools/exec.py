@@ -8,25 +8,31 @@ import os
 import sys
 
 import containers
+import reaching
 
 
-def main() -> None:
-    """Replace this process by the command, in the first container of that name."""
+def main() -> int:
+    """Run the command in the first container of that name, in place of this process where nobody has to be asked."""
     parser = containers.parser()
     parser.add_argument("-u", "--user", help="user in the container (default: the user of the service)")
     parser.add_argument("service", help="a service or a container, such as app-1")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="the command and its arguments")
     options = parser.parse_args()
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
     host = containers.host(options)
     container, *others = host.containers([options.service])
     if others:
         sys.stderr.write(f"sse: in {container.short}, the first of {len(others) + 1} containers\n")
-    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    host.say_where(options)
     user = ["--user", options.user] if options.user else []
     arguments = ["exec", "-i", *(["-t"] if terminal else []), *user, container.name, *(options.command or ["sh"])]
-    command = host.docker(*arguments, terminal=terminal)
-    os.execvp(command[0], command)
+    if not host.password:
+        command = host.docker(*arguments, terminal=terminal)
+        os.execvp(command[0], command)
+    if terminal:
+        return reaching.at_terminal(host.docker(*arguments, terminal=True), host.password)
+    return reaching.with_input(host.docker(*arguments), host.password)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

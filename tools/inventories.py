@@ -38,17 +38,35 @@ def missing(inventories: Iterable[str]) -> str:
 
 def no_host(inventories: Sequence[str], limit: str) -> str:
     """Say that no host is meant, and which hosts there are."""
-    shown = ", ".join(inventories or [os.environ.get("ANSIBLE_INVENTORY", str(LOCAL))])
+    named = shown(inventories)
     there = hosts(inventories)
     if not there:
-        return f"The inventory {shown} has no host, so nothing was done. inventory/vm-example/hosts.yml shows one."
+        return f"The inventory {named} has no host, so nothing was done. inventory/vm-example/hosts.yml shows one."
     near = difflib.get_close_matches(limit, there, n=1)
     meant = f": did you mean '{near[0]}'?" if near else "."
-    return f"No host of the inventory {shown} is meant by '{limit}'{meant} Its hosts are {', '.join(there)}."
+    return f"No host of the inventory {named} is meant by '{limit}'{meant} Its hosts are {', '.join(there)}."
 
 
 def hosts(inventories: Sequence[str]) -> list[str]:
     """Return the hosts of an inventory, as Ansible reads it."""
-    command = ["ansible", "all", "--list-hosts", *(word for one in inventories for word in ("-i", one))]
+    command = ["ansible", "all", "--list-hosts", *words(inventories)]
     listed = subprocess.run(command, capture_output=True, text=True, check=False)
     return [line.strip() for line in listed.stdout.splitlines()[1:]] if listed.returncode == 0 else []
+
+
+def words(inventories: Iterable[str]) -> list[str]:
+    """Return inventories as Ansible takes them."""
+    return [word for one in inventories for word in ("-i", one)]
+
+
+def shown(inventories: Sequence[str]) -> str:
+    """Say where the hosts come from: from the command line, from the environment, or from the default."""
+    if inventories:
+        return ", ".join(inventories)
+    exported = os.environ.get("ANSIBLE_INVENTORY", "")
+    return f"{exported} (ANSIBLE_INVENTORY)" if exported else "inventory/local"
+
+
+def is_this_machine(inventories: Sequence[str]) -> bool:
+    """Tell whether nobody chose an inventory: the host is this machine then."""
+    return not inventories and not os.environ.get("ANSIBLE_INVENTORY")

@@ -29,7 +29,7 @@ def main() -> int:
     arguments = ["logs", "--timestamps", "--tail", options.tail]
     arguments += ["--since", options.since] if options.since else []
     arguments += ["--follow"] if options.follow else []
-    readers = {one.short: reader(host.docker(*arguments, one.name)) for one in chosen}
+    readers = {one.short: host.start(*arguments, one.name, errors=subprocess.STDOUT) for one in chosen}
     width = max(map(len, readers))
     try:
         if options.follow:
@@ -43,11 +43,6 @@ def main() -> int:
         for one in readers.values():
             one.terminate()
     return max(max(one.wait(), 0) for one in readers.values())
-
-
-def reader(command: list[str]) -> subprocess.Popen[str]:
-    """Start a command whose output and errors are read as one text."""
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
 
 
 def split(name: str, stream: IO[str] | None) -> list[Line]:

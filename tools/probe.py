@@ -51,7 +51,7 @@ def target(text: str) -> Target:
 
 def main() -> int:
     """Test the connection and show each step."""
-    parser = containers.parser(become=True)
+    parser = containers.parser()
     parser.add_argument("source", metavar="FROM", help="a service, a container, or host")
     parser.add_argument("target", metavar="TO", help=EXAMPLES)
     options = parser.parse_args()

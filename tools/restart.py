@@ -27,6 +27,7 @@ def main() -> int:
     parser.add_argument("service", nargs="+", help="services or containers, such as app or app-1")
     options = parser.parse_args()
     host = containers.host(options)
+    host.say_where(options)
     for container in host.containers(options.service):
         begun = time.monotonic()
         sys.stdout.write(f"{container.short}: restarting\n")
@@ -34,7 +35,9 @@ def main() -> int:
         problem = restart(host, container.name)
         if problem:
             sys.stdout.write(f"{container.short}: {problem}\n")
-            subprocess.run(host.docker("logs", "--tail", "20", container.name), check=False)
+            last = host.start("logs", "--tail", "20", container.name, errors=subprocess.STDOUT)
+            sys.stdout.writelines(last.stdout or [])
+            last.wait()
             return 1
         sys.stdout.write(f"{container.short}: back after {time.monotonic() - begun:.1f} s\n")
     return 0
@@ -42,17 +45,15 @@ def main() -> int:
 
 def restart(host: containers.Host, name: str) -> str | None:
     """Restart one container, wait until the engine calls it healthy, and return what went wrong; None for nothing."""
-    inspected: Inspected = json.loads(containers.output(host.docker("inspect", name)))[0]
+    inspected: Inspected = json.loads(host.output("inspect", name))[0]
     check = inspected["Config"].get("Healthcheck") or {}
-    begun = containers.output(host.docker("info", "--format", "{{.SystemTime}}")).strip()
-    containers.output(host.docker("restart", name))
+    begun = host.output("info", "--format", "{{.SystemTime}}").strip()
+    host.output("restart", name)
     if (check.get("Test") or ["NONE"]) == ["NONE"]:
         return None
     only = ("--filter", f"container={name}", "--filter", "type=container")
     # These events begin before the restart, so that none is missed.
-    events = subprocess.Popen(
-        host.docker("events", "--since", begun, *only, "--format", "{{.Action}}"), stdout=subprocess.PIPE, text=True
-    )
+    events = host.start("events", "--since", begun, *only, "--format", "{{.Action}}")
     limit = threading.Timer(START_SECONDS + check.get("StartPeriod", 0) / NANOSECONDS, events.terminate)
     limit.start()
     try:

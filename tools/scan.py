@@ -16,7 +16,7 @@ from ansible_collections.sse.platform.plugins.module_utils.verify import outside
 
 def main() -> int:
     """Look from a neighbour of the host and, where the host is another machine, from here too."""
-    parser = containers.parser(become=True)
+    parser = containers.parser()
     parser.add_argument("--ports", default=outside.ALL_PORTS, help="try these ports and ranges (default: all ports)")
     parser.add_argument("--allow", default="", metavar="PORTS", help="accept that these other ports of the host answer")
     parser.add_argument("--address", action="append", default=[], help="try a remote host at this address of it")

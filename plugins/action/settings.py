@@ -24,24 +24,12 @@ from ansible_collections.sse.platform.plugins.module_utils.settings.options impo
 from ansible_collections.sse.platform.plugins.module_utils.settings.scaling import ScaleError, scaled
 from ansible_collections.sse.platform.plugins.module_utils.settings.values import expected
 from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import COLLECTION, ControllerAction
+from ansible_collections.sse.platform.plugins.plugin_utils.given import FOREIGN, given_names
 from ansible_collections.sse.platform.plugins.plugin_utils.this_run import SCALE, this_controller, this_run
 from ansible_collections.sse.platform.plugins.plugin_utils.written import place_of
 
 # A value may refer to variables that refer to others; each pass resolves one level.
 PASSES = 5
-# Facts of this collection that begin with a role's name.
-OWN_FACTS = (
-    "stack_declarations",
-    "stack_outcome",
-    "stack_lock",
-    "network_steps",
-    "stack_metrics",
-    "stack_routes",
-    "stack_secret_files",
-    "stack_watches",
-)
-# The setting that holds patterns of names which belong to somebody else.
-FOREIGN = "stack_foreign_variables"
 # What `./sse scale` says.
 ONCE = "{name} is {value} for this run alone: set it in the inventory, or the next ./sse up takes it back"
 
@@ -61,7 +49,9 @@ class ActionModule(ControllerAction):
         variables = {**self._defaults(by_role), **self.variables, **scale, **instead}
 
         settings, refused = self._convert(options, variables)
-        misspelt, strangers = names.unknown_names(self._given(), options, by_role, settings.get(FOREIGN, []))
+        misspelt, strangers = names.unknown_names(
+            given_names(self.variables), options, by_role, settings.get(FOREIGN, [])
+        )
         broken = cross_rules.problems(settings, options)
         problems = [*misspelt, *refused, *broken, *self._file_problems(settings, options)]
         if problems:
@@ -88,11 +78,6 @@ class ActionModule(ControllerAction):
             return scaled([words] if isinstance(words, str) else words, options)
         except ScaleError as error:
             raise AnsibleActionFail(f"{error}. Nothing was changed") from None
-
-    def _given(self) -> list[str]:
-        """Return the names that the inventory and -e bring, without those of plays, roles and Ansible itself."""
-        given = self.variables["hostvars"].raw_get(self.variables["inventory_hostname"])
-        return [name for name in given if not name.startswith(("_", "ansible_")) and name not in OWN_FACTS]
 
     def _defaults(self, by_role: Mapping[str, Mapping[str, Option]]) -> dict[str, Any]:
         """Return the defaults of roles that the play does not import, so that every command has the same settings."""

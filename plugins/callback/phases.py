@@ -37,6 +37,7 @@ from ansible.plugins.callback import CallbackBase
 if TYPE_CHECKING:
     from ansible.executor.stats import AggregateStats
     from ansible.executor.task_result import CallbackTaskResult
+    from ansible.inventory.host import Host
     from ansible.playbook.play import Play
     from ansible.playbook.task import Task
     from ansible.utils.display import Display
@@ -157,6 +158,7 @@ class CallbackModule(CallbackBase):
         self._phase_since = self._started
         self._times: dict[str, float] = {}
         self._changes: dict[str, int] = {}
+        self._hosts: list[str] = []
         self._failed: set[str] = set()  # what ended the run: findings, failed
         self._no_host = False
 
@@ -168,6 +170,21 @@ class CallbackModule(CallbackBase):
         inventory = manager._inventory if manager else None  # noqa: SLF001 - the only way to the inventory
         hosts = inventory.get_hosts(play.hosts) if inventory else []
         self._several_hosts = len(hosts) > 1
+        names = sorted(str(host) for host in hosts)
+        if names and names != self._hosts:
+            self._hosts = names
+            self._say_where(hosts)
+
+    def _say_where(self, hosts: list[Host]) -> None:
+        """Says which hosts the run acts on before it acts, where an inventory may mean others than one thinks."""
+        addresses = [str(host.vars.get("ansible_host") or "") for host in hosts]
+        named = [f"{host} ({at})" if at else str(host) for host, at in zip(hosts, addresses, strict=True)]
+        more = f" and {len(named) - 10} more" if len(named) > 10 else ""
+        exported = os.environ.get("ANSIBLE_INVENTORY", "")
+        given = [str(one) for one in context.CLIARGS.get("inventory") or []]
+        where = ", ".join(os.path.relpath(one) if one.startswith("/") else one for one in given)
+        where += " (ANSIBLE_INVENTORY)" if exported and where.endswith(exported.split(",")[-1]) else ""
+        self._display.display(f"sse: on {', '.join(named[:10])}{more}, by {where}", stderr=True)
 
     def v2_playbook_on_task_start(self, task: Task, is_conditional: bool) -> None:
         self._enter(task)

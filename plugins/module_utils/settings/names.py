@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 NEAR = 2  # at most so many edits lie between a misspelt name and the real one
+SHORT = 5  # a prefix of fewer letters resembles too many words, such as app and api
+OURS = ("alerts", "sse")  # prefixes of this platform that are the name of no role
+FOREIGN_PREFIX = "If another program reads it, a pattern of it in stack_foreign_variables lets it pass"
 
 
 def edits(left: str, right: str, limit: int = NEAR) -> int:
@@ -26,22 +30,33 @@ def edits(left: str, right: str, limit: int = NEAR) -> int:
 def unknown_names(
     names: Iterable[str], known: Iterable[str], prefixes: Iterable[str], ignored: Iterable[str] = ()
 ) -> tuple[list[str], list[str]]:
-    """Split the unknown names into problems (a real name is near) and warnings (only the prefix is ours).
+    """Split the unknown names into problems and warnings.
+
+    A problem has a prefix of ours, or a real name is near. For a warning only its prefix is nearly one of ours.
 
     :param ignored: patterns of names that belong to somebody else
     """
-    real = sorted(known)
-    starts = tuple(f"{prefix}_" for prefix in prefixes)
+    real, ours = sorted(known), {*prefixes, *OURS}
     problems: list[str] = []
     strangers: list[str] = []
     for name in sorted(set(names) - set(real)):
         if any(fnmatchcase(name, pattern) for pattern in ignored):
             continue
         distance, near = min((edits(name, other), other) for other in real)
+        prefix = next((one for one in ours if name.startswith(f"{one}_")), "")
         if distance <= NEAR:
             problems.append(f"{name} is not a variable of this collection: did you mean {near}?")
-        elif name.startswith(starts):
+        elif prefix:
+            same = [other for other in real if other.startswith(f"{prefix}_")]
+            nearest = difflib.get_close_matches(name, same or real, n=1, cutoff=0.0)[0]
+            problems.append(f"{name} is not a variable of this collection: the nearest is {nearest}. {FOREIGN_PREFIX}")
+        elif "_" in name and any(is_nearly(name.partition("_")[0], one) for one in ours):
             strangers.append(name)
     if not strangers:
         return problems, []
     return problems, [f"not variables of this collection, so they change nothing here: {', '.join(strangers)}"]
+
+
+def is_nearly(prefix: str, ours: str) -> bool:
+    """Tell whether a prefix looks like a misspelt one of ours; a short one resembles too many words."""
+    return len(ours) >= SHORT and edits(prefix, ours) <= 1

@@ -38,6 +38,26 @@ def test_what_is_as_it_should_be_takes_no_line(play) -> None:
     assert shown.split("\n")[2].startswith("nothing changed (in ")
 
 
+def test_the_hosts_and_the_inventory_are_named_before_anything_is_done(tmp_path: Path) -> None:
+    (tmp_path / "hosts.yml").write_text("all: {hosts: {vm: {ansible_connection: local, ansible_host: 10.0.0.7}}}\n")
+    tasks = "    - {name: Act, ansible.builtin.debug: {}, changed_when: true}\n"
+    (tmp_path / "play.yml").write_text(
+        PLAY.replace("localhost", "all") + tasks + PLAY.replace("localhost", "all") + tasks
+    )
+    environment = os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    ended = subprocess.run(
+        ["ansible-playbook", "play.yml"],
+        env=environment | {"ANSIBLE_INVENTORY": "hosts.yml"},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=True,
+    )
+    assert ended.stdout.startswith("sse: on vm (10.0.0.7), by hosts.yml (ANSIBLE_INVENTORY)\n")
+    assert ended.stdout.count("sse: on vm") == 1
+
+
 def test_a_change_is_one_line_and_counted(play) -> None:
     shown = play(
         "    - {name: Act, ansible.builtin.command: 'true'}\n    - {name: Act, ansible.builtin.command: 'true'}\n"

@@ -172,12 +172,32 @@ def test_a_misspelt_variable_is_refused_with_the_nearest_real_one() -> None:
     assert warnings == []
 
 
-def test_a_strangers_variable_only_warns() -> None:
-    problems, warnings = names.unknown_names(["redis_porting", "redis_sentinel_quorum", "other"], OPTIONS, ["redis"])
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("redis_porting", "redis_port"),
+        ("redis_sentinel_quorum", "redis_"),  # of a later version
+        ("network_subnet_v6_prefix", "network_subnet"),
+        ("app_too", "app_"),
+        ("alerts_too", ""),
+    ],
+)
+def test_an_unknown_variable_with_a_prefix_of_ours_is_refused(name: str, nearest: str) -> None:
+    [problem], warnings = names.unknown_names([name], OPTIONS, ["redis", "app", "network"])
+    assert problem.startswith(f"{name} is not a variable of this collection: the nearest is {nearest}")
+    assert "stack_foreign_variables" in problem
+    assert warnings == []
+    assert names.unknown_names([name], OPTIONS, ["redis", "app", "network"], ignored=[f"{name[:-2]}*"]) == ([], [])
+
+
+def test_a_variable_whose_prefix_is_nearly_ours_only_warns() -> None:
+    problems, warnings = names.unknown_names(
+        ["reddis_cluster_name", "netwrk_mtu_all", "api_name", "x"], OPTIONS, ["redis", "app", "network"]
+    )
     assert problems == []
-    assert len(warnings) == 1
-    assert warnings[0].endswith(": redis_porting, redis_sentinel_quorum")
-    assert names.unknown_names(["redis_ports"], OPTIONS, ["redis"], ignored=["redis_p*"]) == ([], [])
+    assert warnings == [
+        "not variables of this collection, so they change nothing here: netwrk_mtu_all, reddis_cluster_name"
+    ]
 
 
 @pytest.mark.parametrize(
