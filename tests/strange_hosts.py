@@ -591,6 +591,137 @@ SUDOS = [
 ]
 
 
+class Wall(NamedTuple):
+    """Something on a host that keeps a stack from running there, and the way on."""
+
+    what: str
+    way: str  # for the page
+    said: str  # the part of the refusal that tells the way
+    host: dict[str, Any]
+    settings: dict[str, Any] = {}  # noqa: RUF012
+
+
+GIB = 2**30
+VPN = [{"destination": one, "device": "tun0"} for one in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
+TAKEN = {"name": "sse-redis", "labels": {}, "ports": [], "state": "running"}
+WALLS = [
+    Wall(
+        "another distribution or version",
+        "a host with one of the supported ones",
+        "expected debian 12 and 13",
+        {"distribution": {"id": "fedora", "version": "43"}},
+    ),
+    Wall("another architecture", "a host with a supported one", "expected amd64 or arm64", {"architecture": "riscv64"}),
+    Wall("no root", "log in as root, or `ansible_become=true`", "ansible_become=true", {"is_root": False}),
+    Wall("a daemon.json that is no JSON", "correct or remove it", "correct or remove it", {"daemon_json": None}),
+    Wall(
+        "too little memory",
+        "fewer replicas, smaller limits",
+        "app_replicas or the *_memory variables",
+        {"memory_bytes": GIB // 2},
+    ),
+    Wall(
+        "too little room for data",
+        "make room, or another `stack_state_directory`",
+        "stack_state_directory",
+        {"disk_free_bytes": {"/var/lib/sse-platform": GIB // 2}},
+    ),
+    Wall(
+        "too little room for images",
+        "make room, or another `data-root`",
+        "data-root",
+        {"disk_free_bytes": {"/var/lib/docker": GIB}, "images": {}},
+    ),
+    Wall(
+        "a container of somebody else with a name of the stack",
+        "another `stack_name`",
+        "another stack_name",
+        {"containers": [TAKEN]},
+    ),
+    Wall(
+        "a port that a process holds",
+        "stop it, or another port",
+        "choose another redis_port",
+        {"listeners": [{"protocol": "tcp", "address": "127.0.0.1", "port": 6379, "process": "x (pid 7)"}]},
+    ),
+    Wall(
+        "a port that systemd holds for a service",
+        "the command that frees it, or another port",
+        "systemctl disable --now redis.socket redis.service",
+        {
+            "listeners": [
+                {
+                    "protocol": "tcp",
+                    "address": "127.0.0.1",
+                    "port": 6379,
+                    "process": "redis.socket of systemd, which starts redis.service (pid 1)",
+                }
+            ]
+        },
+    ),
+    Wall(
+        "a VPN that holds all private addresses",
+        "`network_overlap_allowed`",
+        "network_overlap_allowed=true",
+        {"routes": VPN},
+    ),
+    Wall(
+        "a VPN that holds the subnet of the stack",
+        "`network_subnet`: a free one is proposed",
+        "is free",
+        {"routes": VPN[:1]},
+    ),
+    Wall(
+        "a network of somebody else with the name of the stack's",
+        "another `network_name`",
+        "another network_name",
+        {
+            "networks": [
+                {
+                    "name": "sse-network",
+                    "driver": "bridge",
+                    "subnets": ["10.0.0.0/24"],
+                    "gateway": "",
+                    "ip_range": "",
+                    "ipv6": None,
+                    "internal": False,
+                    "labels": {},
+                    "device": "b",
+                    "containers": [],
+                }
+            ]
+        },
+    ),
+    Wall(
+        "IPv6 is off, and `network_ipv6` is true",
+        "turn it on, or `network_ipv6=false`",
+        "set network_ipv6 to false",
+        {"ipv6": False},
+        {"network_ipv6": True, "network_ipv6_subnet": "fd00:99::/64"},
+    ),
+    Wall(
+        "a kernel without br_netfilter, and segments",
+        "`network_layout=single`",
+        "expected single",
+        {"bridge_filter": "none"},
+        {"network_layout": "segmented", "network_segment_subnets": {}},
+    ),
+    Wall(
+        "`exposure_allow_from` leaves out who connects by SSH",
+        "a list that holds them",
+        "expected a list that holds it",
+        {"ssh_client": "198.51.100.7"},
+        {"exposure_allow_from": ["192.0.2.0/24"]},
+    ),
+    Wall(
+        "a way to start the engine at boot that does not work",
+        "another `docker_start_at_boot`",
+        "Expected one of none",
+        {"service_manager": "none"},
+        {"docker_start_at_boot": "rc.local"},
+    ),
+]
+
 # Where a checkout may lie, and what ./sse says where it does not work there.
 PLACES = {
     "a path with spaces": "",
@@ -641,6 +772,12 @@ def page() -> str:
         "chooses.",
         "",
         table(ENGINES),
+        "",
+        "## What else is refused, and the way on",
+        "",
+        "| what is in the way | the way on |",
+        "|---|---|",
+        *(f"| {one.what} | {one.way} |" for one in WALLS),
         "",
         "## The first command",
         "",

@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING
 
 import containers
 
+# isort: split
+from ansible_collections.sse.platform.plugins.module_utils.deploy.cause import telling, way_on
+
 if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Inspected
 
+SHOWN_LINES = 12
 START_SECONDS = 60  # to become healthy, in addition to the start period of the health check
 # What went wrong, by the event that ends a restart.
 ENDS = {"die": "ended right after its start", "health_status: healthy": None, "health_status: unhealthy": "unhealthy"}
@@ -35,9 +39,11 @@ def main() -> int:
         problem = restart(host, container.name)
         if problem:
             sys.stdout.write(f"{container.short}: {problem}\n")
-            last = host.start("logs", "--tail", "20", container.name, errors=subprocess.STDOUT)
-            sys.stdout.writelines(last.stdout or [])
+            last = host.start("logs", "--tail", "1000", container.name, errors=subprocess.STDOUT)
+            told = telling([line.rstrip("\n") for line in last.stdout or []], SHOWN_LINES)
             last.wait()
+            sys.stdout.writelines(f"  {line}\n" for line in [*told, way_on(told)] if line)
+            sys.stdout.write(f"./sse logs {container.short} shows the rest\n")
             return 1
         sys.stdout.write(f"{container.short}: back after {time.monotonic() - begun:.1f} s\n")
     return 0

@@ -30,6 +30,10 @@ options:
       subnet: {description: Subnet in CIDR notation., type: str, required: true}
       gateway: {description: Address of the host in the network., type: str, required: true}
       ip_range: {description: Part of the subnet that Docker chooses addresses from., type: str, required: true}
+      overlap_allowed:
+        description: Whether the subnets of the stack may be a part of what a route of the host holds.
+        type: bool
+        default: false
   bind:
     description: Address of the host that the settings want the public ports on.
     type: str
@@ -122,7 +126,10 @@ def main() -> None:
             "network": {
                 "type": "dict",
                 "required": True,
-                "options": dict.fromkeys(["name", "subnet", "gateway", "ip_range"], text),
+                "options": {
+                    **dict.fromkeys(["name", "subnet", "gateway", "ip_range"], text),
+                    "overlap_allowed": {"type": "bool", "default": False},
+                },
             },
             "bind": text,
             "public_ports": {"type": "list", "elements": "int", "required": True},

@@ -297,6 +297,8 @@ class Sickroom:
         self.container("private", serve(8000), ports={"8000/tcp": ("127.0.0.1", PORTS[6])})
 
     def rest(self) -> None:
+        signalled = self.container("signalled", SLEEP, restart_policy={"Name": "unless-stopped"})
+        signalled.kill(signal="HUP")  # which the first process of a container ignores
         self.container("hostmode", serve(PORTS[7], "127.0.0.1"), network="host")
         self.listen(PORTS[8])
         self.container(

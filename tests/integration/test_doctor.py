@@ -29,6 +29,7 @@ FAULTS = [
     ("dr-client", "unhealthy", "dr-sick is unhealthy"),
     ("dr-client", "unexplained", "dr-hung listens on 8000"),
     ("dr-client", "stopped", "dr-halted does not run"),
+    ("dr-signalled", "restart-policy", "with docker kill"),
     ("dr-looping", "restart-loop", "it ends and is started again and again"),
     ("dr-client", "name-not-attached", "it shares no network with dr-apart"),
     ("dr-client", "name-stopped", "dr-stopped does not run"),

@@ -11,7 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy.cause import telling
+from ansible_collections.sse.platform.plugins.module_utils.deploy.cause import telling, way_on
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.held_connections import held
 from ansible_collections.sse.platform.plugins.module_utils.deploy.reload import Reloader
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Spec
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5  # seconds between two health checks of a container that is starting
-READ_LINES, SHOWN_LINES = 200, 8  # of the log of a container that failed: where the cause is looked for, and its lines
+READ_LINES, SHOWN_LINES = 1000, 8  # of the log of a container that failed: where the cause is looked for, and its lines
 STOP_TIMEOUT = 10  # seconds, for a container whose spec is unknown
 
 
@@ -424,12 +424,14 @@ class Applier:
         health = self.engine.inspect(container)["State"].get("Health")
         log = (health and health["Log"]) or []
         checks = [f"  check: exit {one['ExitCode']}: {one['Output'].strip()[-200:]}" for one in log[-3:]]
-        why, *more = telling(self.engine.last_lines(container, READ_LINES), SHOWN_LINES) or ["it wrote nothing"]
+        why, *more = told = telling(self.engine.last_lines(container, READ_LINES), SHOWN_LINES) or ["it wrote nothing"]
+        ways = [way] if (way := way_on(told)) else []
         return "\n".join(
             [
                 f"{name}: {what}: {why}",
                 *(f"  {line}" for line in more),
                 *checks,
+                *ways,
                 f"Next: read `docker logs {name}`, correct its configuration or image, and run `./sse up` again.",
             ]
         )

@@ -20,6 +20,7 @@ class WantedNetwork(model.Pool):
     """The network that the settings ask for."""
 
     name: str
+    overlap_allowed: bool
 
 
 class Options(TypedDict):
@@ -81,6 +82,7 @@ class Container(TypedDict):
     ours: bool  # it carries the label of the stack
     status: str
     running: bool
+    stays_down: bool  # its restart policy no longer holds, because somebody sent it a signal with docker kill
     pid: int
     program: str  # the name of its first process
     exit_code: int

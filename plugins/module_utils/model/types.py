@@ -44,6 +44,7 @@ class Settings(TypedDict):
     network_ipv6_subnet: str
     network_layout: NetworkLayout
     network_name: str
+    network_overlap_allowed: bool
     network_recreate_allowed: bool
     network_segment_subnets: dict[str, str]
     network_subnet: str

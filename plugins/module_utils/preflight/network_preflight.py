@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 IP6TABLES_STABLE = 27
 # From this version on, neighbour discovery passes on internal networks (moby/moby#45649; 20.10 and 26.1 measured).
 INTERNAL_IPV6 = 25
-# A route as wide as half of the address space is a VPN's default route. Docker's route is narrower, so it wins.
-HALF = 1
+# A route this wide or wider holds more than any private range: it is a VPN's default route, or one of the pieces that
+# such a route is written in. Docker's route is narrower, so it wins.
+WIDEST = 7
 
 
 def problems(settings: Settings, host: HostFacts, release: Release) -> Iterator[str]:
@@ -126,39 +127,57 @@ def _one_network_problems(wanted: Network, settings: Settings, host: HostFacts) 
         if guests:
             yield f"{what} Containers that this stack did not make are on it: detach {', '.join(guests)} first."
     variable = "network_subnet" if segment == "network" else f"network_segment_subnets.{segment}"
-    yield from _overlap_problems(variable, wanted["subnet"], host, wanted)
+    allowed = settings["network_overlap_allowed"]
+    yield from _overlap_problems(variable, wanted["subnet"], host, wanted, allowed=allowed)
     if "ipv6" in wanted:
-        yield from _overlap_problems("network_ipv6_subnet", wanted["ipv6"]["subnet"], host, wanted)
+        yield from _overlap_problems("network_ipv6_subnet", wanted["ipv6"]["subnet"], host, wanted, allowed=allowed)
 
 
-def _overlap_problems(variable: str, subnet: str, host: HostFacts, wanted: Network) -> Iterator[str]:
-    overlapping, free = overlaps(subnet, host, wanted["name"], wanted["device"])
-    if overlapping:
-        proposal = f"{free} is free" if free else "no private network of this size is free"
-        yield f"{variable} is '{subnet}': it overlaps {', '.join(overlapping)}; {proposal}."
+def _overlap_problems(variable: str, subnet: str, host: HostFacts, wanted: Network, *, allowed: bool) -> Iterator[str]:
+    overlapping, free = overlaps(subnet, host, wanted["name"], wanted["device"], within=allowed)
+    if not overlapping:
+        return
+    proposal = f"{free} is free"
+    if not free:
+        proposal = "no private network of this size is free"
+        if not overlaps(subnet, host, wanted["name"], wanted["device"], within=True)[0]:
+            proposal += (
+                ". If nothing at these addresses of the VPN is needed from this host, "
+                "network_overlap_allowed=true takes them"
+            )
+    yield f"{variable} is '{subnet}': it overlaps {', '.join(overlapping)}; {proposal}."
 
 
-def overlaps(subnet: str, host: HostFacts, network: str, device: str = "") -> tuple[list[str], str | None]:
+def overlaps(
+    subnet: str, host: HostFacts, network: str, device: str = "", *, within: bool = False
+) -> tuple[list[str], str | None]:
     """Return who else on the host uses addresses of a subnet, each with its place, and a free subnet of its size.
 
     :param network: name of the Docker network that the subnet is for; it does not overlap itself
     :param device: the bridge that this network has, or will have
+    :param within: accept that the subnet is a part of what a route or an interface holds, such as a VPN's
     """
     # Without an engine nobody lists the networks, and the bridge of this one may have stayed.
     own_device = next(
         (one["device"] for one in host["networks"] if one["name"] == network), None if host["engine"] else device
     )
     owners: dict[str, str] = {}
+    prefix = ipaddress.ip_network(subnet).prefixlen
     for one in host["networks"]:
         if one["name"] != network:
             owners.update({taken: f"Docker network {one['name']} ({taken})" for taken in one["subnets"]})
     for interface in host["interfaces"]:
         for address in interface["addresses"] if interface["name"] != own_device else ():
-            taken = str(ipaddress.ip_interface(address).network)
+            held = ipaddress.ip_interface(address)
+            taken = str(held.network)
+            if within and held.network.prefixlen < prefix and not addresses.overlap(str(held.ip), subnet):
+                continue
             owners.setdefault(taken, f"interface {interface['name']} ({address})")
     for route in host["routes"]:
         taken = route["destination"]
-        if route["device"] != own_device and int(taken.partition("/")[2]) > HALF:
+        if within and int(taken.partition("/")[2]) < prefix:
+            continue
+        if route["device"] != own_device and int(taken.partition("/")[2]) > WIDEST:
             owners.setdefault(taken, f"the route {taken} through {route['device'] or 'no device'}")
     overlapping = [owner for taken, owner in owners.items() if addresses.overlap(taken, subnet)]
     if not overlapping:

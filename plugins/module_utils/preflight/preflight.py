@@ -73,7 +73,8 @@ def _boot_problems(settings: Settings, host: HostFacts) -> Iterator[str]:
     asked = settings["docker_start_at_boot"]
     conflicts: dict[str, str] = {**host["start_at_boot"]["conflicts"]}
     if host["service_manager"] == "none" and asked in conflicts:
-        yield f"docker_start_at_boot is {asked}: {conflicts[asked]}."
+        usable = ", ".join(["none", "auto", *host["start_at_boot"]["usable"]])
+        yield f"docker_start_at_boot is {asked}: {conflicts[asked]}. Expected one of {usable}."
 
 
 def _container_problems(settings: Settings, host: HostFacts, release: Release) -> Iterator[str]:
@@ -174,7 +175,10 @@ def _disk_problems(settings: Settings, host: HostFacts, release: Release) -> Ite
     for path, needed, purpose in needs:
         free = host["disk_free_bytes"].get(path, needed)
         if free < needed:
-            yield f"The disk of {path} has {_mib(free)} free: expected {_mib(needed)} for {purpose}. Make room there."
+            yield (
+                f"The disk of {path} has {_mib(free)} free: expected {_mib(needed)} for {purpose}. Make room there, "
+                f"or put it on another disk ({'data-root of the engine' if path == root else 'stack_state_directory'})."
+            )
 
 
 def _mib(size: int) -> str:

@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 import pytest
+import strange_hosts
 from ansible_collections.sse.platform.plugins.module_utils.model import segments
 from ansible_collections.sse.platform.plugins.module_utils.preflight import network_preflight, network_steps, preflight
 from ansible_collections.sse.platform.plugins.module_utils.preflight.notices import notices
@@ -20,6 +21,7 @@ SETTINGS: Any = {
     "network_gateway": "10.99.0.1",
     "network_ip_range": "10.99.0.128/25",
     "network_recreate_allowed": False,
+    "network_overlap_allowed": False,
     "network_layout": "single",
     "network_ipv6": False,
     "exposure_allow_from": [],
@@ -179,7 +181,34 @@ def test_an_overlap_names_its_owner_and_a_free_subnet(host: dict[str, Any], owne
     assert told({"network_subnet": free, "network_gateway": "", "network_ip_range": ""}, **host) == ""
 
 
-@pytest.mark.parametrize("destination", ["0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1"])
+ALL_PRIVATE = [{"destination": one, "device": "tun0"} for one in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
+
+
+def test_a_vpn_that_holds_all_private_ranges_is_refused_with_the_way_on() -> None:
+    assert "network_overlap_allowed=true" in told(routes=ALL_PRIVATE)
+    assert told({"network_overlap_allowed": True}, routes=ALL_PRIVATE) == ""
+    halves = [{"destination": one, "device": "tun0"} for one in ("10.0.0.0/9", "10.128.0.0/9")]
+    assert told({"network_overlap_allowed": True}, routes=halves) == ""
+    on_it = [{"name": "tun0", "addresses": ["10.8.0.2/8"]}]
+    assert told({"network_overlap_allowed": True}, interfaces=on_it) == ""
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        {"networks": [network(name="wide", subnets=["10.0.0.0/8"])]},  # Docker refuses it, too
+        {"routes": [{"destination": "10.99.0.0/24", "device": "tun0"}]},  # not narrower than the VPN's
+        {"routes": [{"destination": "10.99.0.7/32", "device": "tun0"}]},
+        {"interfaces": [{"name": "tun0", "addresses": ["10.99.0.7/8"]}]},  # the host's own address would move
+    ],
+)
+def test_what_would_break_is_refused_also_where_an_overlap_is_allowed(host: dict[str, Any]) -> None:
+    text = told({"network_overlap_allowed": True}, **host)
+    assert "overlaps" in text
+    assert "network_overlap_allowed=true" not in text
+
+
+@pytest.mark.parametrize("destination", ["0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1", "0.0.0.0/4", "8.0.0.0/5"])
 def test_a_vpns_default_route_is_no_overlap(destination: str) -> None:
     assert told(routes=[{"destination": destination, "device": "tun0"}]) == ""
 
@@ -482,7 +511,11 @@ def test_loopback_of_ipv6_is_published_where_the_engine_serves_it(
 @pytest.mark.parametrize(
     ("asked", "manager", "said"),
     [
-        ("rc.local", "none", "docker_start_at_boot is rc.local: it is not executable."),
+        (
+            "rc.local",
+            "none",
+            "docker_start_at_boot is rc.local: it is not executable. Expected one of none, auto, cron.",
+        ),
         ("rc.local", "systemd", ""),
         ("cron", "none", ""),
         ("auto", "none", ""),
@@ -521,3 +554,9 @@ def test_how_long_the_disk_of_the_log_lasts_is_told(asked: int, told: list[str])
     said = " ".join(notices(settings, with_facts(**disk)))
     assert bool(said) == bool(told)
     assert all(one in said for one in told)
+
+
+@pytest.mark.parametrize("wall", strange_hosts.WALLS, ids=lambda wall: wall.what)
+def test_each_refusal_tells_the_way_on(wall: strange_hosts.Wall) -> None:
+    text = told(wall.settings, **wall.host)
+    assert wall.said in text

@@ -89,7 +89,7 @@ def observe(options: Options) -> Facts:
 
 def observe_engine(stack: str) -> Facts:
     """Observe a host and its engine for a question that needs no settings."""
-    network: WantedNetwork = {"name": "", "subnet": "", "gateway": "", "ip_range": ""}
+    network: WantedNetwork = {"name": "", "subnet": "", "gateway": "", "ip_range": "", "overlap_allowed": False}
     return observe(
         {"stack": stack, "state_directory": "/", "network": network, "bind": "", "public_ports": [], "clock": ""}
     )

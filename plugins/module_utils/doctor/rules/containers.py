@@ -10,6 +10,7 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor.rules.ports im
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Facts
 from ansible_collections.sse.platform.plugins.module_utils.model import connections
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, docker
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
 
 
 def none_restarts_again_and_again(facts: Facts) -> Iterator[Finding]:
@@ -75,4 +76,17 @@ def declared_run(facts: Facts) -> Iterator[Finding]:
             yield Finding("not-running", name, "this container does not run", evidence, mend)
 
 
-RULES = (none_restarts_again_and_again, none_is_detached, declared_run)
+def restart_policies_hold(facts: Facts) -> Iterator[Finding]:
+    """Check that the engine would start each running container again, as its restart policy says."""
+    for one in facts["containers"]:
+        if not one["running"] or not one["stays_down"]:
+            continue
+        wrong = "its restart policy no longer holds: when it ends, or the host starts again, it stays down"
+        evidence = "the engine counts it as stopped by hand, because somebody sent it a signal with docker kill"
+        service = one["labels"].get(f"{LABEL}container", one["name"])
+        mend = f"./sse restart {service}" if one["ours"] else docker("restart", one["name"])
+        hint = "# ./sse reload NAME has a service read its files again, and leaves the policy as it is"
+        yield Finding("restart-policy", one["name"], wrong, evidence, (mend, *((hint,) if one["ours"] else ())))
+
+
+RULES = (none_restarts_again_and_again, none_is_detached, declared_run, restart_policies_hold)

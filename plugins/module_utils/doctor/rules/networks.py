@@ -12,7 +12,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model import addresse
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, docker
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
 from ansible_collections.sse.platform.plugins.module_utils.model.types import Network, Pool
-from ansible_collections.sse.platform.plugins.module_utils.preflight.network_preflight import HALF, overlaps
+from ansible_collections.sse.platform.plugins.module_utils.preflight.network_preflight import WIDEST, overlaps
 
 BUILT_IN = frozenset({"bridge", "host", "none", "ingress", "docker_gwbridge"})
 # What the engine gives out where nothing says otherwise (moby, ipamutils): base and size of each network.
@@ -88,7 +88,10 @@ def subnets_are_free(facts: Facts) -> Iterator[Finding]:
         subnets.append((wanted["name"], wanted["subnet"]))
     for name, subnet in subnets:
         network = lookup.network(facts, name)
-        owners, free = overlaps(subnet, facts["host"], name) if addresses.parse_any(subnet) else ([], "")
+        if not addresses.parse_any(subnet):
+            continue
+        within = facts["network"]["overlap_allowed"] and (network is None or network["ours"])
+        owners, free = overlaps(subnet, facts["host"], name, within=within)
         if not owners:
             continue
         mend = f"docker network rm {name} && docker network create --subnet={free} {name}"
@@ -106,7 +109,7 @@ def pools_are_free(facts: Facts) -> Iterator[Finding]:
     pools = [(one["Base"], one["Size"]) for one in facts["info"].get("DefaultAddressPools") or ()] or DEFAULT_POOLS
     taken = [one for network in facts["networks"] for one in network["subnets"]]
     routes = [one["destination"] for one in facts["host"]["routes"]]
-    taken += [one for one in routes if int(one.partition("/")[2]) > HALF]
+    taken += [one for one in routes if int(one.partition("/")[2]) > WIDEST]
     networks = [one for one in map(addresses.parse_any, taken) if one]
     subnets = [
         subnet

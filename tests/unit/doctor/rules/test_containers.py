@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
+from ansible_collections.sse.platform.plugins.module_utils.doctor.gather import engine
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import RefusedUpstream
 from ansible_collections.sse.platform.tests.unit.doctor.healthy_host import (
     APP,
@@ -72,3 +76,33 @@ def test_a_restart_loop_comes_before_everything_else() -> None:
     assert (first.rule, first.subject) == ("restart-loop", "sse-kafka")
     assert first.evidence.startswith("its last exit code is 3; because of that, 1 connection")
     assert [one.rule for one in others] == ["ip-forward"]
+
+
+def test_a_container_that_docker_kill_took_the_restart_policy_from_is_found() -> None:
+    labels = {**NGINX["labels"], "sse.platform.container": "nginx"}
+    (finding,) = findings({"containers": [changed(NGINX, stays_down=True, labels=labels), APP, *with_kafka()[2:]]})
+    assert (finding.rule, finding.subject) == ("restart-policy", "sse-nginx")
+    assert "docker kill" in finding.evidence
+    assert finding.mend[0] == "./sse restart nginx"
+    assert "./sse reload" in finding.mend[1]
+
+
+@pytest.mark.parametrize(
+    ("policy", "kept", "expected"),
+    [
+        ("unless-stopped", '{"HasBeenManuallyStopped": true}', True),
+        ("always", '{"HasBeenManuallyStopped": true}', True),
+        ("no", '{"HasBeenManuallyStopped": true}', False),
+        ("unless-stopped", '{"HasBeenManuallyStopped": false}', False),
+        ("unless-stopped", "{}", False),
+        ("unless-stopped", "{,", False),
+        ("unless-stopped", "", False),
+    ],
+)
+def test_the_engines_own_file_tells_whether_a_restart_policy_holds(
+    tmp_path: Path, policy: str, kept: str, expected: bool
+) -> None:
+    (tmp_path / "containers" / "c1").mkdir(parents=True)
+    (tmp_path / "containers" / "c1" / "config.v2.json").write_text(kept)
+    inspected: Any = {"Id": "c1", "HostConfig": {"RestartPolicy": {"Name": policy}}}
+    assert engine.stays_down(inspected, str(tmp_path)) is expected
