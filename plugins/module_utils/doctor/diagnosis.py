@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ansible_collections.sse.platform.plugins.module_utils.doctor import lookup
 from ansible_collections.sse.platform.plugins.module_utils.doctor.rules import (
     connections,
@@ -18,6 +20,7 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor.rules import (
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Facts, Rule
 from ansible_collections.sse.platform.plugins.module_utils.model.connections import containers_of, networks_of
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
+from ansible_collections.sse.platform.plugins.module_utils.preflight import engine_preflight
 
 RULES: tuple[Rule, ...] = tuple(
     rule
@@ -26,14 +29,23 @@ RULES: tuple[Rule, ...] = tuple(
 )
 
 
+DOCKER = re.compile(r"(?:(?<=^)|(?<=&& )|(?<=; )|(?<=\| ))docker (?=[a-z])")  # where it is the command
 # What explains the findings after it.
 ROOT_CAUSES = ("restart-loop", "detached")
 
 
 def diagnose(facts: Facts) -> list[Finding]:
     """Return every finding once, root causes first."""
-    found = dict.fromkeys(finding for rule in RULES for finding in rule(facts))
+    found = dict.fromkeys(for_this_engine(facts, finding) for rule in RULES for finding in rule(facts))
     return sorted(found, key=lambda finding: finding.rule not in ROOT_CAUSES)
+
+
+def for_this_engine(facts: Facts, finding: Finding) -> Finding:
+    """Have the commands of a finding name the engine where DOCKER_HOST or a context would lead them to another one."""
+    if not engine_preflight.other_engine(facts["host"]):
+        return finding
+    named = f"docker -H unix://{engine_preflight.SOCKET} "
+    return finding._replace(mend=tuple(DOCKER.sub(named, line) for line in finding.mend))
 
 
 def of_others(facts: Facts, finding: Finding) -> bool:

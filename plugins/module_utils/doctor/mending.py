@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 
-from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
+from ansible_collections.sse.platform.plugins.module_utils.engine.api import SOCKET, Api
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 
 COMMAND_SECONDS = 120  # a container that does not end by itself is killed well before
@@ -23,10 +24,15 @@ def commands(findings: list[Finding]) -> list[str]:
 def mend(findings: list[Finding]) -> list[str]:
     """Run these commands; return each, with its error where it failed. The next diagnosis shows what is left."""
     ran: list[str] = []
+    # Nothing of the environment leads the docker command to another engine.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DOCKER_")}
+    environment["DOCKER_HOST"] = f"unix://{SOCKET}"
     for line in commands(findings):
         command = ["sh", "-c", line]
         try:
-            run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)
+            run = subprocess.run(
+                command, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS, env=environment
+            )
             ran.append(f"{line}: {run.stderr.strip()[-300:]}" if run.returncode else line)
         except subprocess.TimeoutExpired:
             ran.append(f"{line}: it did not end within {COMMAND_SECONDS} s")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
 
 SOCKET = "/var/run/docker.sock"
+CONFIGURATION = "/etc/docker/daemon.json"
 API = (1, 41)  # the first version with all that the platform asks for; Engine 20.10 brought it
 # What role docker writes into the configuration file. An engine that has one of them as a flag, too, does not start.
 CONFIGURED = ("ip6tables", "live-restore", "log-driver", "log-opt", "userland-proxy")
@@ -91,6 +92,12 @@ def _wrong_socket(around: Surroundings, error: str) -> Iterator[str]:
             "expected Docker Engine, and no plugin that refuses requests (authorization-plugins). Stop what listens "
             "there, or let root's requests pass."
         )
+
+
+def config_file(engine: EngineFact) -> str:
+    """Return the path of the file that configures the engine."""
+    traits = engine.get("traits")
+    return traits["config_file"] if traits else CONFIGURATION
 
 
 def other_engine(host: HostFacts) -> str:

@@ -10,6 +10,7 @@ import ipaddress
 from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.model import addresses, ip_family, segments
+from ansible_collections.sse.platform.plugins.module_utils.preflight import engine_preflight
 from ansible_collections.sse.platform.plugins.module_utils.preflight.network_steps import is_ours, network_difference
 
 if TYPE_CHECKING:
@@ -59,6 +60,12 @@ def may_configure(settings: Settings, host: HostFacts) -> bool:
     return host["engine"] is None or host["engine"]["managed"] or allowed
 
 
+def may_be_configured(settings: Settings, host: HostFacts) -> bool:
+    """Tell whether docker_restart_allowed=true would be accepted here, and have an effect."""
+    allowed: Settings = {**settings, "docker_restart_allowed": True}
+    return may_configure(allowed, host) and not list(engine_preflight.problems(allowed, host))
+
+
 def manages_firewall(host: HostFacts) -> bool:
     """Tell whether the engine writes firewall rules. Without them only its userland proxy serves published ports."""
     traits = host["engine"].get("traits") if host["engine"] else None
@@ -83,11 +90,13 @@ def _ipv6_problems(settings: Settings, host: HostFacts) -> Iterator[str]:
         )
     if host["engine"] and not host["firewall6"] and not may_configure(settings, host):
         stable = engine_version(settings, host) >= IP6TABLES_STABLE
+        file = engine_preflight.config_file(host["engine"])
+        allow = "run with docker_restart_allowed=true, " if may_be_configured(settings, host) else ""
         keys = '"ip6tables": true' if stable else '"experimental": true and "ip6tables": true'
         yield (
             f"network_ipv6 is true, but this engine ({host['engine']['version']}) does not manage ip6tables, so over "
-            f"IPv6 it would publish no port and refuse nothing: set {keys} in /etc/docker/daemon.json and restart "
-            "the engine, run with docker_restart_allowed=true, or set network_ipv6 to false."
+            f"IPv6 it would publish no port and refuse nothing: set {keys} in {file} and restart "
+            f"the engine, {allow}or set network_ipv6 to false."
         )
     if settings["network_layout"] == segments.SEGMENTED and engine_version(settings, host) < INTERNAL_IPV6:
         yield (

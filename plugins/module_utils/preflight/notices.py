@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.model import ip_family, segments
 from ansible_collections.sse.platform.plugins.module_utils.preflight import engine_preflight
+from ansible_collections.sse.platform.plugins.module_utils.preflight.engine_preflight import config_file
 from ansible_collections.sse.platform.plugins.module_utils.preflight.network_preflight import (
     manages_firewall,
+    may_be_configured,
     may_configure,
     twins,
 )
@@ -51,18 +53,6 @@ def _engine_notices(settings: Settings, host: HostFacts, engine: EngineFact) -> 
     if engine["userland_proxy"] and not settings["docker_userland_proxy"] and manages_firewall(host):
         option = how.format('"userland-proxy": false')
         yield f"Ports published on loopback stop with the engine, because userland-proxy is on: {option}"
-
-
-def config_file(engine: EngineFact) -> str:
-    """Return the path of the file that configures the engine."""
-    traits = engine.get("traits")
-    return traits["config_file"] if traits else "/etc/docker/daemon.json"
-
-
-def may_be_configured(settings: Settings, host: HostFacts) -> bool:
-    """Tell whether docker_restart_allowed=true would be accepted here, and have an effect."""
-    allowed: Settings = {**settings, "docker_restart_allowed": True}
-    return may_configure(allowed, host) and not list(engine_preflight.problems(allowed, host))
 
 
 def _unusual_notices(host: HostFacts, engine: EngineFact) -> Iterator[str]:

@@ -20,8 +20,8 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor.types import (
     Options,
     WantedNetwork,
 )
+from ansible_collections.sse.platform.plugins.module_utils.engine import daemon
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
-from ansible_collections.sse.platform.plugins.module_utils.engine.daemon import CONFIGURATION
 from ansible_collections.sse.platform.plugins.module_utils.host import machine
 from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4
@@ -55,7 +55,7 @@ def observe(options: Options) -> Facts:
         "mtu": {path.name: int(read(path / "mtu") or 0) for path in Path("/sys/class/net").glob("*")},
         "info": Api().info() if host["engine"] else {},
         "engine_started": started(host["dockerd_pid"]) if host["dockerd_pid"] else 0.0,
-        "daemon_json_changed": changed(CONFIGURATION),
+        "daemon_json_changed": changed(daemon.configuration_file(daemon.command_line(host["dockerd_pid"]))),
         "networks": [],
         "containers": [],
         "rules": None,

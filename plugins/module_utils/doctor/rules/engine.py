@@ -12,6 +12,7 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor import command
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Facts
 from ansible_collections.sse.platform.plugins.module_utils.engine.daemon import CONFIGURATION
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, docker
+from ansible_collections.sse.platform.plugins.module_utils.preflight.engine_preflight import config_file
 
 # Seconds. The controller's time is read before the module travels, which takes some on a busy machine; from here on
 # tokens, certificates and logs of the two tell different stories.
@@ -51,8 +52,15 @@ def file_is_valid(facts: Facts) -> Iterator[Finding]:
     """Check that the engine's configuration file can be read."""
     if facts["host"]["daemon_json"] is None:
         evidence = "it does not hold a JSON object, so the engine will not start again"
-        show = f"python3 -m json.tool {CONFIGURATION}"
-        yield Finding("daemon-json", CONFIGURATION, "this file is not valid", evidence, (show,))
+        path = configuration(facts)
+        show = f"python3 -m json.tool {path}"
+        yield Finding("daemon-json", path, "this file is not valid", evidence, (show,))
+
+
+def configuration(facts: Facts) -> str:
+    """Return the path of the file that configures the engine, which its command line may name."""
+    engine = facts["host"]["engine"]
+    return config_file(engine) if engine else CONFIGURATION
 
 
 def file_is_loaded(facts: Facts) -> Iterator[Finding]:
@@ -80,7 +88,7 @@ def file_is_loaded(facts: Facts) -> Iterator[Finding]:
             running = [one["name"] for one in facts["containers"] if one["running"]]
             mend += [docker("start", *running)] if running else []
         wrong = "this file was changed, but the engine was not restarted since"
-        yield Finding("daemon-json-not-loaded", CONFIGURATION, wrong, "; ".join(differences), tuple(mend))
+        yield Finding("daemon-json-not-loaded", configuration(facts), wrong, "; ".join(differences), tuple(mend))
 
 
 def comparable(setting: object) -> object:

@@ -14,8 +14,8 @@ from ansible_collections.sse.platform.plugins.module_utils.model.connections imp
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, docker
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, WILDCARDS, is_loopback
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import HOST
+from ansible_collections.sse.platform.plugins.module_utils.preflight.engine_preflight import config_file
 from ansible_collections.sse.platform.plugins.module_utils.preflight.network_preflight import manages_firewall
-from ansible_collections.sse.platform.plugins.module_utils.preflight.notices import config_file
 from ansible_collections.sse.platform.plugins.module_utils.preflight.preflight import conflicts
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks.host_service import unheard
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks.published_ports import Publication
