@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from ansible.errors import AnsibleActionFail
 from ansible_collections.sse.platform.plugins.module_utils.model import route, watch
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.settings import conversion
 from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import COLLECTION, ControllerAction
 
 ROLES = COLLECTION / "roles"
@@ -29,6 +30,18 @@ def collected(declared: dict[str, Any], images: dict[str, Any]) -> dict[str, Any
     }
 
 
+def light(value: Any) -> Any:
+    """Return a value of a file without the places where its parts were written, except those of templates.
+
+    Template lookups copy deeply all variables that they are given, and the places are most of what is copied.
+    """
+    if isinstance(value, str):
+        return value if "{{" in value or "{%" in value else conversion.plain(value)
+    if isinstance(value, dict):
+        return {conversion.plain(key): light(item) for key, item in value.items()}
+    return [light(item) for item in value] if isinstance(value, list) else conversion.plain(value)
+
+
 class ActionModule(ControllerAction):
     """Evaluates declarations on the controller."""
 
@@ -40,7 +53,9 @@ class ActionModule(ControllerAction):
         given |= self.variable("settings")
         declared = dict(self.variables.get("stack_declarations", {}))
         for role, wiring in arguments["roles"].items():
-            declared[role] = self._declaration(role, given | {f"__{role}_{name}": wiring[name] for name in wiring})
+            declared[role] = self._declaration(
+                role, given | {f"__{role}_{name}": conversion.plain(wiring[name]) for name in wiring}
+            )
         declared |= arguments["services"]
         try:
             gathered = collected(declared, self.variables["images"])
@@ -53,7 +68,7 @@ class ActionModule(ControllerAction):
     def _declaration(self, role: str, given: dict[str, Any]) -> dict[str, Any]:
         """Evaluate ``__<role>_service`` of the role's vars as Ansible would within the role."""
         path, name = ROLES / role / "vars/main.yml", f"__{role}_service"
-        own = self._loader.load_from_file(str(path), trusted_as_template=True) if path.exists() else {}
+        own = light(self.read(path)) if path.exists() else {}
         if name not in own:
             raise AnsibleActionFail(f"roles/{role}/vars/main.yml holds no variable {name}, which is its declaration")
         variables = {key: value for key, value in own.items() if key != name} | given

@@ -44,7 +44,7 @@ class ActionModule(ControllerAction):
         host = self.variable("host")
         moved: dict[str, Any] = {}
         for path in sorted(COLLECTION.glob("roles/*/defaults/main.yml")):
-            defaults = self._loader.load_from_file(str(path), trusted_as_template=True) or {}
+            defaults = self.read(path) or {}
             moved |= {name: value for name, value in defaults.items() if OFFSET in str(value)}
         for offset in second_stack.OFFSETS:
             templar = self._templar.copy_with_new_env(available_variables={OFFSET: offset})

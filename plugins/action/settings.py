@@ -85,7 +85,7 @@ class ActionModule(ControllerAction):
         for role, options in by_role.items():
             path = COLLECTION / "roles" / role / "defaults/main.yml"
             if any(name not in self.variables for name in options) and path.exists():
-                defaults.update(self._loader.load_from_file(str(path), trusted_as_template=True) or {})
+                defaults.update(self.read(path) or {})
         return defaults
 
     def _instead(self, roles: Iterable[str], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,7 +96,7 @@ class ActionModule(ControllerAction):
         for role in roles:
             path = COLLECTION / "roles" / role / "defaults/main.yml"
             if path.exists():
-                defaults |= self._loader.load_from_file(str(path), trusted_as_template=True) or {}
+                defaults |= self.read(path) or {}
         moved = {
             name: value for name, value in defaults.items() if _has_template(value) and _mentions(value, given, name)
         }
