@@ -5,14 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shlex
 import socket
 import ssl
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,7 +23,6 @@ import sse_client
 from sse_app.base import channels
 from sse_client import Client
 
-TUNNEL_SECONDS = 60.0  # somebody may have to type a password
 WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what others bind to
 TOKEN_VARIABLE = "SSE_TOKEN"  # noqa: S105 - the name of a variable
 WAYS_ON = {
@@ -72,6 +68,7 @@ def client(options: argparse.Namespace) -> Generator[Client]:
     if options.cafile:
         raise SystemExit("sse: --cafile is for --url: what reaches a host by SSH or its loopback needs none.")
     host = containers.host(options)
+    host.say_where(options)
     address, port = published(host)
     with (
         way(host, address, port) as there,
@@ -124,7 +121,7 @@ def published(host: containers.Host) -> tuple[str, int]:
     """Return where NGINX of the stack answers by HTTPS, as the host itself reaches it."""
     [nginx, *_] = host.containers(["nginx"])
     form = '{{range index .NetworkSettings.Ports "443/tcp"}}{{.HostIp}} {{.HostPort}}{{"\\n"}}{{end}}'
-    lines = containers.output(host.docker("inspect", "--format", form, nginx.name)).split("\n")
+    lines = host.output("inspect", "--format", form, nginx.name).split("\n")
     bound = sorted((line for line in lines if line.strip()), key=lambda line: ":" in line)  # IPv4 first
     if not bound:
         raise SystemExit(f"sse: {nginx.name} does not run, or publishes no port. ./sse doctor finds out why.")
@@ -133,35 +130,28 @@ def published(host: containers.Host) -> tuple[str, int]:
 
 
 @contextmanager
-def way(host: containers.Host, address: str, port: int) -> Generator[tuple[str, int] | str]:
-    """Give where to connect: the address itself, or the local end of an SSH tunnel that leads there."""
+def way(host: containers.Host, address: str, port: int) -> Generator[tuple[str, int] | Callable[[], socket.socket]]:
+    """Give what to connect to: the address itself, or a function that connects to it through SSH, as Ansible does."""
     if not host.ssh:
         yield address, port
         return
-    program, *given, target = host.ssh
-    with tempfile.TemporaryDirectory(prefix="sse-") as directory:  # only its owner may look into it
-        end = str(Path(directory) / "api")
+    *ssh, target = host.ssh
+    started: list[subprocess.Popen[bytes]] = []
+
+    def dial() -> socket.socket:
+        ours, theirs = socket.socketpair()
         there = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-        own_connection = ["-o", "ControlPath=none", "-o", "ExitOnForwardFailure=yes", "-o", "ServerAliveInterval=15"]
-        command = [program, *own_connection, *given, "-N", "-L", f"{end}:{there}", target]
-        tunnel = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-        try:
-            wait_for(tunnel, end, command)
-            yield end
-        finally:
-            tunnel.terminate()
-            tunnel.wait()
+        with theirs:
+            end = theirs.fileno()
+            started.append(subprocess.Popen([*ssh, "-W", there, target], stdin=end, stdout=end))
+        return ours
 
-
-def wait_for(tunnel: subprocess.Popen[bytes], end: str, command: list[str]) -> None:
-    """Wait until the tunnel takes connections."""
-    until = time.monotonic() + TUNNEL_SECONDS
-    while time.monotonic() < until and tunnel.poll() is None:
-        with socket.socket(socket.AF_UNIX) as tried:
-            if tried.connect_ex(end) == 0:
-                return
-        time.sleep(0.05)
-    raise SystemExit(f"sse: the SSH tunnel did not come about: {shlex.join(command)}")
+    try:
+        yield dial
+    finally:
+        for one in started:
+            one.terminate()
+            one.wait()
 
 
 def said(error: sse_client.SseError) -> str:

@@ -32,6 +32,12 @@ sys.path.insert(0, str(ROOT / ".ansible" / "collections"))  # a tool imports fro
 SOCKET = "/var/run/docker.sock"
 for chooses in ("DOCKER_API_VERSION", "DOCKER_CERT_PATH", "DOCKER_TLS", "DOCKER_TLS_VERIFY"):
     os.environ.pop(chooses, None)
+# Names that are an option of Ansible elsewhere, and another one of these verbs.
+OWN_OPTIONS = {
+    "exec": frozenset({"-u", "--user"}),
+    "listen": frozenset({"--timeout"}),
+    "publish": frozenset({"--timeout"}),
+}
 STACK = '{{ stack_name | default("sse") }}'
 MISSING = re.compile(r"[Mm]issing sudo password|password is required|Incorrect sudo password")
 # The line with which Ansible's callback `minimal` begins the result of a host.
@@ -150,7 +156,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="\n".join(lines),
         formatter_class=argparse.RawTextHelpFormatter,
     )
-    reaching.add_options(made, own_user=name == "exec")
+    reaching.add_options(made, OWN_OPTIONS.get(name, frozenset()))
     return made
 
 

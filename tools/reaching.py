@@ -37,10 +37,10 @@ class Passed(argparse.Action):
         namespace.passed = [*namespace.passed, str(option), str(values)]
 
 
-def add_options(parser: argparse.ArgumentParser, *, own_user: bool) -> None:
+def add_options(parser: argparse.ArgumentParser, own: frozenset[str]) -> None:
     """Add the options by which Ansible finds a host and reaches it.
 
-    :param own_user: --user and -u are of the verb
+    :param own: names that are an option of the verb instead
     """
     add = parser.add_argument
     parser.set_defaults(passed=[])
@@ -66,10 +66,11 @@ def add_options(parser: argparse.ArgumentParser, *, own_user: bool) -> None:
         *(("--vault-id",), ("--vault-password-file", "--vault-pass-file")),
         *(("--become-password-file", "--become-pass-file"), ("--connection-password-file", "--conn-pass-file")),
         *(("--private-key", "--key-file"), ("--ssh-common-args",), ("--ssh-extra-args",), ("-c", "--connection")),
-        *(("-T", "--timeout"),),
-        *(() if own_user else (("-u", "--user"),)),
+        *(("-T", "--timeout"), ("-u", "--user")),
     ):
-        group.add_argument(*names, action=Passed, metavar="VALUE")
+        left = [name for name in names if name not in own]
+        if left:
+            group.add_argument(*left, action=Passed, metavar="VALUE")
 
 
 def words(options: argparse.Namespace) -> list[str]:

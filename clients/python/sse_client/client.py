@@ -19,7 +19,7 @@ from sse_client.events import Page, StreamEvent, Ticket
 from sse_client.exchange import Again
 from sse_client.reader import LONGEST
 from sse_client.subscription import CutError, Subscription, start_of
-from sse_client.wire import FAILURES, Arriving, Line, Wire
+from sse_client.wire import FAILURES, Address, Arriving, Line, Wire
 
 SILENCE_SECONDS = 60.0  # four default heartbeats: after this silence a connection is dead
 FIRST_BYTE_SECONDS = 20.0  # a replica that hangs says nothing at all
@@ -35,7 +35,7 @@ class Client:
     token: an API key, a JWT, or a function that returns one; after a 401 the function is asked once more.
     tls: for a certificate of your own: ssl.create_default_context(cafile=...).
     trust_env: use the proxy that HTTPS_PROXY and the like name.
-    connect_to: connect to this address and port, or to this Unix socket, whatever the name in `url` resolves to.
+    connect_to: connect to this address and port, or by this function, whatever the name in `url` resolves to.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
         tls: ssl.SSLContext | None = None,
         trust_env: bool = True,
-        connect_to: tuple[str, int] | str | None = None,
+        connect_to: Address | None = None,
     ) -> None:
         self._base = exchange.base_of(url)
         self._headers = dict(headers or {})

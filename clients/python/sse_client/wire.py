@@ -22,6 +22,7 @@ from sse_client.exchange import Answer, Request
 
 CONNECT_SECONDS = 10.0
 PART_BYTES = 65_536
+Address = tuple[str, int] | Callable[[], socket.socket]
 
 # What a connection that fails raises. HTTPException: what came is no HTTP, or it was cut.
 FAILURES = (OSError, http.client.HTTPException)
@@ -127,7 +128,7 @@ class Wire:
         tls: ssl.SSLContext | None = None,
         *,
         trust_env: bool = True,
-        elsewhere: Mapping[tuple[str, str, int], tuple[str, int] | str] | None = None,
+        elsewhere: Mapping[tuple[str, str, int], Address] | None = None,
     ) -> None:
         self._tls = tls
         self._trust_env = trust_env
@@ -224,20 +225,13 @@ class Wire:
             connection.line.end()
 
 
-def _connected(address: tuple[str, int] | str, seconds: float) -> socket.socket:
-    """A connection to a host and port, or to the path of a Unix socket."""
-    if isinstance(address, tuple):
-        made = socket.create_connection(address, timeout=seconds)
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        return made
-    made = socket.socket(socket.AF_UNIX)
-    try:
-        made.settimeout(seconds)
-        made.connect(address)
-    except BaseException:
-        made.close()
-        raise
+def _connected(address: Address, seconds: float) -> socket.socket:
+    """A connection to a host and port, or whatever the caller connects by."""
+    if callable(address):
+        return address()
+    made = socket.create_connection(address, timeout=seconds)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     return made
 
 

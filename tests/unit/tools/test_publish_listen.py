@@ -217,30 +217,20 @@ def test_a_credential_from_a_file_is_read_again_when_it_has_changed(tmp_path: Pa
     assert [one.headers["authorization"] for one in server.asked] == ["Bearer old.one", "Bearer new.one"]
 
 
-# A stand-in for ssh: it carries out a command, or forwards one connection after the other to what -L names.
-SSH = (
-    f"#!{sys.executable}"
-    """
-import socket, subprocess, sys, threading
+# A stand-in for ssh: it carries out a command, or connects its input and output to what -W names.
+SSH = """#!PYTHON
+import os, socket, subprocess, sys, threading
 words = sys.argv[1:]
-if "-L" not in words:
+if "-W" not in words:
     sys.exit(subprocess.call(["sh", "-c", words[-1]]))
-here, there = words[words.index("-L") + 1].split(":", 1)
-host, port = there.rsplit(":", 1)
-listening = socket.socket(socket.AF_UNIX)
-listening.bind(here)
-listening.listen()
-def pump(a, b):
-    while part := a.recv(65536):
-        b.sendall(part)
-    b.shutdown(socket.SHUT_WR)
-while True:
-    one, _ = listening.accept()
-    other = socket.create_connection((host, int(port)))
-    for pair in ((one, other), (other, one)):
-        threading.Thread(target=pump, args=pair, daemon=True).start()
+host, port = words[words.index("-W") + 1].rsplit(":", 1)
+other = socket.create_connection((host, int(port)))
+def pump(read, write):
+    while part := read():
+        write(part)
+threading.Thread(target=pump, args=(lambda: os.read(0, 65536), other.sendall), daemon=True).start()
+pump(lambda: other.recv(65536), lambda part: os.write(1, part))
 """
-)
 DOCKER = """#!/bin/sh
 case "$*" in
 *" ps "*) printf 'sse-nginx\\tnginx\\tnginx\\n' ;;
@@ -258,15 +248,16 @@ def test_the_stack_of_a_host_is_reached_by_its_loopback_and_through_ssh(
     subprocess.run(["openssl", *made, *files], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "crt", tmp_path / "key")
-    for name, text in {"docker": DOCKER, "ssh": SSH}.items():
+    for name, text in {"docker": DOCKER, "ssh": SSH.replace("PYTHON", sys.executable)}.items():
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     ssh = ("ssh", "-p", "22", "vm") if remote else ()
-    monkeypatch.setattr(containers, "host", lambda _: containers.Host(ssh=ssh, sudo=(), stack="sse"))
-    options = argparse.Namespace(url=None, cafile=None, token_file=None)
-    with Server([stream("id: 1-a\ndata: x\n\n")], tls=context) as server:
+    monkeypatch.setattr(containers, "host", lambda _: containers.Host(ssh=ssh, sudo=(), stack="sse", name="box"))
+    options = argparse.Namespace(url=None, cafile=None, token_file=None, inventory=[], limit=None)
+    with Server([stream("retry: 10\nid: 1-a\ndata: x\n\n")], tls=context) as server:
         monkeypatch.setenv("PORT", str(server.port))
         with api_client.client(options) as client, client.stream("news") as events:
-            assert next(events) == sse_client.Message("message", "x", "1-a")
+            for _ in range(2):  # through a connection of its own each
+                assert next(events) == sse_client.Message("message", "x", "1-a")
     assert server.asked[0].headers["host"] == "localhost"

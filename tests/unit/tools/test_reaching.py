@@ -7,15 +7,21 @@ import os
 import pty
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+
+sys.path.append(str(Path(__file__).resolve().parents[3] / "clients/python/tests"))
+
+# isort: split
+from strange_server import Server, answer, stream
 
 ROOT = Path(__file__).resolve().parents[3]
 SSHD = "/usr/sbin/sshd"
@@ -270,6 +276,30 @@ def test_exec_hands_over_its_input_and_nothing_of_a_password(machine: Machine, t
     assert (run.returncode, run.stdout) == (0, "a\nb\nroot\n"), run.stderr
     assert run.stderr.startswith("sse: on box (127.0.0.1), stack sse, by ")
     assert set(Path(tempfile.gettempdir()).glob("sse-*")) <= before, "a file with a password stays"
+
+
+@pytest.mark.parametrize("way", [password_in_a_vault, bastion, without_control_persist], ids=lambda way: way.__name__)
+def test_listen_and_publish_connect_through_the_ssh_of_the_inventory(
+    way: Callable[[Machine, Path], Way], machine: Machine, tmp_path: Path
+) -> None:
+    made = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=nobody"]
+    files = ["-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "crt")]
+    subprocess.run(["openssl", *made, *files], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "crt", tmp_path / "key")
+    docker = machine.directory / "bin/docker"
+    events = [stream("retry: 10\nid: 1-a\ndata: x\n\n"), answer(202, '{"ids": ["2-b"]}', "application/json")]
+    with Server([events[0], *events], tls=context) as server:
+        found = f"ps) printf 'sse-nginx\\tnginx\\tnginx\\n' ;; inspect) echo 127.0.0.1 {server.port} ;;"
+        docker.write_text(f"#!/bin/sh\nshift 2\ncase $1 in {found} esac\n")
+        try:
+            heard = call(way(machine, tmp_path), tmp_path, "listen", "news", "--count", "2")
+            assert (heard.returncode, heard.stdout) == (0, "1-a  message  x\n" * 2), heard.stderr
+            stored = call(way(machine, tmp_path), tmp_path, "publish", "news", "1")
+            assert (stored.returncode, stored.stdout) == (0, "published to news: 2-b\n"), stored.stderr
+        finally:
+            docker.write_text(DOCKER)
+    assert stored.stderr.startswith("sse: on box (")
 
 
 def test_restart_names_the_host_before_it_changes_it(machine: Machine, tmp_path: Path) -> None:
