@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 SECONDS = 6.0  # how long an attack goes on
 ANSWER_SECONDS = 3.0  # how long it waits for one answer
 OPEN_SECONDS = 15.0  # how long it waits until its streams are open
-LARGE = "x" * 125_000  # just below the default limit of an event, 128 KB
+LARGE = "x" * 60_000  # just below the default limit of an event, 60 KB
 BODY = 256 * 1024 - 1024  # just below the default limit of a body
 SMALL_BUFFER = 4096  # bytes: a client that reads nothing has nearly nothing read for it by its kernel either
 

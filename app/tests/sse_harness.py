@@ -157,7 +157,7 @@ class Stream(Client):
     def __init__(
         self,
         endpoint: int | Path,
-        channels: str | list[str] = "*",
+        channels: str | list[str] | None = None,
         cursor: str | None = None,
         receive_buffer: int | None = None,
         path: str = "/api/v1/stream",
@@ -165,7 +165,8 @@ class Stream(Client):
         **query: str,
     ) -> None:
         super().__init__(endpoint, receive_buffer=receive_buffer)
-        names = [channels] if isinstance(channels, str) else channels
+        everything = ["*"] if path.endswith("/v1/stream") else []
+        names = everything if channels is None else [channels] if isinstance(channels, str) else channels
         target = urlencode([*(("channel", name) for name in names), *query.items()])
         sent = {**(headers or {}), **({} if cursor is None else {"Last-Event-ID": cursor})}
         lines = "".join(f"\n{name}: {value}" for name, value in sent.items())
@@ -204,13 +205,13 @@ class Stream(Client):
         return found[0]
 
     def events(self, count: int, seconds: float = 5) -> list[Block]:
-        """The next blocks that carry data."""
+        """The next blocks that carry data, without those that only carry the cursor."""
         found: list[Block] = []
         while len(found) < count:
             block = self.block(seconds)
             if block is None:
                 raise AssertionError(f"ended after {len(found)} of {count} events")
-            if block.data is not None:
+            if block.data is not None and block.event != "cursor":
                 found.append(block)
         return found
 

@@ -240,7 +240,7 @@ def test_an_address_over_its_share_is_told_when_to_come_back_and_the_log_says_so
             problem(door.ask("GET", "/api/v1/stream"), 429)
             # A browser's EventSource would give up for good.
             browser = door.ask("GET", "/api/v1/stream", headers={"Accept": "text/event-stream"})
-            assert (browser.status_code, browser.headers["content-type"]) == (200, "text/event-stream")
+            assert (browser.status_code, browser.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
             assert browser.text.startswith("retry: ")
             held.result()
 

@@ -283,7 +283,7 @@ class TestOverSockets:
             eventually(lambda: served(url) is not None, "nginx answers", 30)
             answer = served(url)
             assert answer
-            assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream")
+            assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
             assert re.fullmatch(r"retry: \d+\n\n", answer.text)
             refused = stack.publish(channel, 1)
             assert (refused.status_code, refused.json()["outcome"]) == (503, "unknown")

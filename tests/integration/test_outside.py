@@ -104,11 +104,11 @@ def test_what_makes_no_sense_is_a_problem_at_the_door_too(
 def test_a_cursor_that_makes_no_sense_is_a_gap_in_a_stream_and_never_an_error(stack: Stack, cursor: str) -> None:
     channel = f"it.{uuid.uuid4().hex}"
     status, headers, body = ask(stack, get(f"/api/v1/stream?channel={channel}", f"Last-Event-ID: {cursor}\r\n"), 2)
-    assert (status, headers["content-type"]) == (200, "text/event-stream")
+    assert (status, headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
     assert b"\nevent: gap\n" in body
 
 
 def test_a_stream_of_statistics_comes_through_the_door(stack: Stack) -> None:
     status, headers, body = ask(stack, get("/api/v1/stats/stream"), 2.5)
-    assert (status, headers["content-type"]) == (200, "text/event-stream")
+    assert (status, headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
     assert body.count(b"\nevent: stats\n") >= 2

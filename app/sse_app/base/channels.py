@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 CHANNEL = re.compile(r"[A-Za-z0-9._:/-]{1,200}")
+EXTRAS = ("meta", "trace")  # what may come before each event where it is asked for, in this order
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,7 @@ class Filter:
 
     exact: frozenset[str]
     prefixes: frozenset[str]  # "stock." for the pattern stock.*, "" for *
-    traced: bool = False  # the traceparent of each event comes before it
+    extras: tuple[str, ...] = ()  # of EXTRAS
 
     def matches(self, channel: str) -> bool:
         """Whether an event of this channel passes the filter."""
@@ -36,7 +37,7 @@ class Filter:
         prefixes = frozenset(
             prefix for prefix in self.prefixes if any(prefix.startswith(one) for one in other.prefixes)
         )
-        return Filter(exact, prefixes, self.traced)
+        return Filter(exact, prefixes, self.extras)
 
     def names(self) -> list[str]:
         """The names and patterns from which parse() makes this filter."""
@@ -51,7 +52,7 @@ def exactly(names: Iterable[str]) -> Filter:
     return Filter(frozenset(names), frozenset())
 
 
-def parse(names: Iterable[str], traced: bool = False) -> Filter:
+def parse(names: Iterable[str], extras: Iterable[str] = ()) -> Filter:
     """The filter of a request; ValueError quotes the first name that is neither a channel nor a pattern."""
     exact, prefixes = set[str](), set[str]()
     for name in names:
@@ -64,7 +65,7 @@ def parse(names: Iterable[str], traced: bool = False) -> Filter:
         else:
             expected = "1 to 200 of A-Z a-z 0-9 . _ : / - , or a pattern prefix.* or *"
             raise ValueError(f"{name[:200]!r} is not a channel: expected {expected}")
-    return Filter(frozenset(exact), frozenset(prefixes), traced)
+    return Filter(frozenset(exact), frozenset(prefixes), tuple(extras))
 
 
 def prefixes_of(channel: str) -> Iterator[str]:

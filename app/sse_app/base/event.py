@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 from sse_app.base.channels import CHANNEL
 
 _NAME = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"  # no control character, and no line end of any standard
-RESERVED = frozenset({"gap", "bye", "cursor", "traceparent"})  # the stream sends these itself: nobody may forge them
+RESERVED = frozenset(
+    {"gap", "bye", "cursor", "meta", "traceparent"}
+)  # the stream sends these itself: nobody may forge them
 
 
 class Event(BaseModel):

@@ -126,7 +126,7 @@ class Settings(BaseModel):
     sequence_bytes: int = Field(48 * 2**20, ge=2**16, le=4 * 2**30, description="that those take in Redis at most")
 
     max_body_bytes: int = Field(262_144, ge=1024, le=8 * 2**20)
-    max_event_bytes: int = Field(131_072, ge=1024, le=8 * 2**20, description="of one event as a frame of a stream")
+    max_event_bytes: int = Field(61_440, ge=1024, le=8 * 2**20, description="of one event as a frame of a stream")
     max_batch_events: int = Field(500, ge=1, le=10_000)
     schemas_dir: str = Field("", description="of JSON files, see access/schemas.py; empty: any data is accepted")
     pause_file: str = Field("", pattern=r"^(/.+)?$", description="while it is there, publishing is paused")

@@ -3,6 +3,7 @@
 import json
 import random
 import re
+from datetime import UTC, datetime
 from typing import Literal
 
 from sse_app.base.outcomes import GapReason
@@ -31,6 +32,12 @@ def traced(encoded: bytes, traceparent: str) -> bytes:
     return b"event: traceparent\ndata: %b\n\n%b" % (traceparent.encode(), encoded) if traceparent else encoded
 
 
+def described(encoded: bytes, channel: str, timestamp: int) -> bytes:
+    """A frame after its channel and its time by the clock of the log, as an event without an id."""
+    time = datetime.fromtimestamp(timestamp / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return b'event: meta\ndata: {"channel":"%b","time":"%b"}\n\n%b' % (channel.encode(), time.encode(), encoded)
+
+
 def parse(encoded: bytes) -> tuple[str, str]:
     """The event name and the data of a frame() of ours."""
     name, lines = "message", list[str]()
@@ -56,12 +63,16 @@ def gap(reason: GapReason, requested: str, resumed_from: str | None, retry: int 
 
 
 def opening(retry: int, id_: str) -> bytes:
-    """The first block of a stream that begins or resumes without a gap."""
-    return b"retry: %d\nid: %b\n\n" % (retry, id_.encode())
+    """The first block of a stream that begins or resumes without a gap.
+
+    It is an event, because many clients take an id only from an event. Otherwise one that is cut before its first event
+    would come back without a cursor, and miss events in silence. It has a name, so that no onmessage sees it.
+    """
+    return control("cursor", {}, id_, retry)
 
 
 def heartbeat(kind: Heartbeat, id_: str) -> bytes:
-    """Move the cursor of a quiet subscriber; `event` is for clients that ignore a block without data.
+    """Move the cursor of a quiet subscriber by an event, or by a block without data, which many clients ignore.
 
     A comment moves no cursor. It is for clients that fail on the other two, and resume from their last event.
     """

@@ -179,7 +179,8 @@ class Hub:
                 group.last = entry
                 if not group.frames:
                     touched.append(group)
-                group.frames.append(entry.traced() if group.wanted.traced else entry.frame)
+                extras = group.wanted.extras
+                group.frames.append(entry.dressed(extras) if extras else entry.frame)
                 wanted = True
             if wanted:
                 timestamps.append(entry.timestamp)

@@ -21,9 +21,12 @@ class Entry(NamedTuple):
     frame: bytes | None
     traceparent: str = ""
 
-    def traced(self) -> bytes:
-        """The frame for a subscriber that asked for traces; the same bytes where there is no traceparent."""
-        return event_stream.traced(self.frame or b"", self.traceparent)
+    def dressed(self, extras: Sequence[str]) -> bytes:
+        """The frame after what a subscriber asked for to come before it."""
+        frame = self.frame or b""
+        if "trace" in extras:
+            frame = event_stream.traced(frame, self.traceparent)
+        return event_stream.described(frame, self.channel, self.timestamp) if "meta" in extras else frame
 
 
 def entry(record: Record, duplicate: bool) -> Entry:
@@ -131,7 +134,7 @@ class Ring:
         for held in self.slice(start, min(stop, start + 1000)):  # 1000: about 0.2 ms before others get their turn
             start += 1
             if held.frame is not None and wanted.matches(held.channel):
-                frames.append(held.traced() if wanted.traced else held.frame)
+                frames.append(held.dressed(wanted.extras) if wanted.extras else held.frame)
                 size += len(held.frame)
                 if size >= limit:
                     break

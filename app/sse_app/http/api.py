@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from sse_app.access.authority import Authority
+from sse_app.base import names
 from sse_app.base.metrics import Metrics
 from sse_app.base.problem import Problem, report
 from sse_app.base.settings import Settings
@@ -39,6 +40,7 @@ def build(
         redirect_slashes=False,  # a redirect would repeat a Host that the client made up
         generate_unique_id_function=lambda route: route.name,
         responses={"default": openapi.ANY_PROBLEM},
+        dependencies=[Depends(_known_names)],
     )
     for kind in (Problem, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _answer)
@@ -52,6 +54,12 @@ def build(
     ):
         app.include_router(router)
     return app
+
+
+async def _known_names(request: Request) -> None:
+    """Refuse a parameter that the route does not have: nobody would notice a misspelt one."""
+    route = request.scope["route"]
+    names.query(request.scope, [field.alias for field in route.dependant.query_params])
 
 
 async def _answer(request: Request, error: Exception) -> Response:

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NoReturn
 
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails
 
+from sse_app.base import names
 from sse_app.base.asgi import Receive, Scope, header_values
 from sse_app.base.event import Event
 from sse_app.base.json_value import Json, JsonObject, no_duplicates
@@ -72,9 +73,8 @@ def _validated(items: Sequence[Json]) -> list[Event]:
                 raise _unknown(item)
             found.append(Event.model_validate(item))
         except ValidationError as error:
-            errors = error.errors(include_url=False, include_context=False, include_input=False)
-            for one in errors:
-                wrong.append({"field": ".".join(map(str, (index, *one["loc"])))[:_NAME], "detail": one["msg"]})
+            for field, detail in wrong_fields(error, Event.model_fields):
+                wrong.append({"field": f"{index}.{field}".rstrip(".")[:_NAME], "detail": detail})
             if len(wrong) >= _ERRORS:
                 break
     if wrong:
@@ -82,10 +82,21 @@ def _validated(items: Sequence[Json]) -> list[Event]:
     return found
 
 
+def wrong_fields(error: ValidationError, known: Collection[str]) -> list[tuple[str, str]]:
+    """What is wrong with an object: each field and why; for an unknown field, which is the nearest real one."""
+    return [
+        (
+            ".".join(map(str, one["loc"])),
+            names.unknown(str(one["loc"][-1]), known) if one["type"] == "extra_forbidden" else one["msg"],
+        )
+        for one in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+
+
 def _unknown(item: JsonObject) -> ValidationError:
     """The errors of an event with too many names; pydantic would list each of the thousands that a body can hold."""
-    names = [name for name in item if name not in Event.model_fields][:_ERRORS]
-    lines = [InitErrorDetails(type="extra_forbidden", loc=(name,), input=None) for name in names]
+    extra = [name for name in item if name not in Event.model_fields][:_ERRORS]
+    lines = [InitErrorDetails(type="extra_forbidden", loc=(name,), input=None) for name in extra]
     return ValidationError.from_exception_data("Event", lines)
 
 

@@ -1,15 +1,17 @@
 """What the OpenAPI document says beyond the code: every answer that is an error, the streams, and examples."""
 
+from itertools import combinations
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from sse_app.base.channels import CHANNEL
+from sse_app.base.channels import CHANNEL, EXTRAS
 from sse_app.base.event import RESERVED, Event
 from sse_app.base.json_value import Json, JsonObject
 from sse_app.base.problem import SCHEMA, Problem
+from sse_app.http.stream_request import MOST_LAST, SINCE_PATTERN, STARTING_POINTS
 from sse_app.log.cursor import PATTERN
 
 Responses = dict[int | str, dict[str, Any]]  # as FastAPI types them
@@ -51,13 +53,15 @@ _SAID = {
     " publishes where authorization is off. Final for an EventSource.",
     408: "The body took too long to arrive.",
     413: "The body, or what would be stored, is over the limit.",
-    415: "The publish is not sent as application/json. Only where authorization is off.",
+    415: "The body is not sent as application/json. Only where authorization is off.",
     422: "The body is JSON but not an event, or the key was used before with another body. Nothing was stored.",
     429: "The publisher is over its rate; Retry-After says when to try again. Nothing was stored.",
     503: "To a publish: it is paused, or the outcome is unknown; repeat it with the same key. To a page: try again.",
 }
 
 _STREAM = f"""retry: 1840
+event: cursor
+data: {{}}
 id: {ID}
 
 event: created
@@ -106,9 +110,9 @@ def _event_stream(description: str, **examples: str) -> Responses:
 
 STREAM: Responses = {
     **_event_stream(
-        "A stream that goes on until one side ends it. Its first block has `retry` and the cursor as `id`, or is a"
-        " `gap`. A replica that cannot serve now answers 200 with `retry` and ends the stream, because an EventSource"
-        " comes back after any 200 and never after another status.",
+        "A stream that goes on until one side ends it. It begins with `retry` and an event `cursor` or `gap`. A replica"
+        " that cannot serve now answers 200 with `retry` and ends the stream, because an EventSource comes back after"
+        " any 200 and never after another status.",
         events=_STREAM,
         gap=_GAP,
         bye=_BYE,
@@ -126,6 +130,14 @@ STATS_STREAM: Responses = {
     **problems(401, 403),
 }
 
+_RESUME = "The last id received"
+_TICKET: JsonObject = {
+    "name": "ticket",
+    "in": "query",
+    "description": "From POST /api/v1/tickets, for clients that cannot set a header",
+    "schema": {"type": "string"},
+    "example": "WyJ0aWNrZXQi...",
+}
 _KEY: JsonObject = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -166,56 +178,79 @@ def body(model: type[BaseModel]) -> JsonObject:
     return {"requestBody": {"required": False, "content": content}}
 
 
+def _asked(max_channels: int) -> list[tuple[str, JsonObject, str, Json]]:
+    """What a stream may be asked for: name, schema, description and example."""
+    filter_: JsonObject = {"type": "string", "pattern": FILTER_PATTERN}
+    names: JsonObject = {"type": "array", "minItems": 1, "maxItems": max_channels, "items": filter_}
+    switch: JsonObject = {"type": "string", "enum": ["0", "1"], "default": "0"}
+    text: JsonObject = {"type": "string", "pattern": SINCE_PATTERN}
+    seconds: JsonObject = {"type": "number", "minimum": 0, "maximum": 99_999_999_999}
+    new = "Only for a stream without a cursor, so that an address with it can be used for every reconnect"
+    since_ = f"The stream begins with the first event of this time: RFC 3339, or seconds since 1970. {new}"
+    return [
+        ("channel", names, "A name, a pattern `prefix.*`, or `*` for all; several", ["orders", "stock.*"]),
+        ("last_event_id", {"type": "string"}, f"{_RESUME}, for clients that cannot set the header, which wins", ID),
+        ("lastEventId", {"type": "string"}, "The same, as event-source-polyfill sends it; wins over last_event_id", ID),
+        (
+            "heartbeat",
+            {"type": "string", "enum": ["id", "event", "comment"], "default": "event"},
+            "`event`: an event `cursor`. `id`: a block with only the cursor. `comment`: a comment, without the cursor",
+            "event",
+        ),
+        ("from", {"type": "string", "enum": ["earliest"]}, f"With all events that the log holds. {new}", "earliest"),
+        (
+            "last",
+            {"type": "integer", "minimum": 0, "maximum": MOST_LAST},
+            f"The stream begins with the newest so many events of its channels. {new}",
+            10,
+        ),
+        ("since", {"anyOf": [text, seconds]}, since_, "2026-11-28T20:15:00Z"),
+        ("trace", switch, "`1`: an event `traceparent` comes before each event that was published with one", "1"),
+        ("meta", switch, "`1`: an event `meta` with channel and time comes before each event", "1"),
+    ]
+
+
 def stream(max_channels: int) -> JsonObject:
     """The parameters of a stream, which http/stream_request.py reads without the framework."""
-
-    def query(name: str, schema: JsonObject, description: str, **more: Json) -> JsonObject:
-        return {"name": name, "in": "query", "description": description, "schema": schema, **more}
-
-    filter_: JsonObject = {"type": "string", "pattern": FILTER_PATTERN}
-    resume = "The last id received"
-    return {
-        "parameters": [
-            query(
-                "channel",
-                {"type": "array", "minItems": 1, "maxItems": max_channels, "items": filter_},
-                "A name, a pattern `prefix.*`, or `*` for all; repeat it for several",
-                required=True,
-                explode=True,
-                example=["orders", "stock.*"],
-            ),
-            query(
-                "last_event_id",
-                {"type": "string"},
-                f"{resume}, for clients that cannot set the header; the header wins",
-                example=ID,
-            ),
-            query(
-                "heartbeat",
-                {"type": "string", "enum": ["id", "event", "comment"], "default": "id"},
-                "`id`: a block that has only the cursor. `event`: an event `cursor` with data `{}`, for clients that"
-                " ignore such a block. `comment`: a comment, which moves no cursor",
-            ),
-            query(
-                "trace",
-                {"type": "string", "enum": ["0", "1"], "default": "0"},
-                "`1`: an event `traceparent` comes before each event that was published with one",
-            ),
-            query(
-                "ticket",
-                {"type": "string"},
-                "From POST /api/v1/tickets, for clients that cannot set a header",
-                example="WyJ0aWNrZXQi...",
-            ),
-            {
-                "name": "Last-Event-ID",
-                "in": "header",
-                "description": f"{resume}; without it the stream begins with the next event",
-                "schema": {"type": "string"},
-                "example": ID,
-            },
-        ]
+    asked: list[Json] = []
+    for name, schema, description, example in _asked(max_channels):
+        one: JsonObject = {"name": name, "in": "query", "description": description, "schema": schema}
+        if name == "channel":
+            one |= {"required": True, "explode": True, "example": example}
+        else:
+            one["example"] = example
+        asked.append(one)
+    cursor: JsonObject = {
+        "name": "Last-Event-ID",
+        "in": "header",
+        "description": f"{_RESUME}; without it the stream begins with the next event, or where `from`, `last` or"
+        " `since` says",
+        "schema": {"type": "string"},
+        "example": ID,
     }
+    return {"parameters": [*asked, _TICKET, cursor]}
+
+
+def stream_by_post(max_channels: int) -> JsonObject:
+    """The body by which a stream with more channels than an address can hold is asked for."""
+    properties: JsonObject = {}
+    for name, schema, description, _ in _asked(max_channels):
+        own: JsonObject = schema
+        if name == "channel":
+            own = {"anyOf": [schema, {"type": "string", "pattern": FILTER_PATTERN}]}
+        elif name in EXTRAS:
+            own = {"enum": ["0", "1", False, True], "default": False}
+        properties[name] = {**own, "description": description}
+    asked: JsonObject = {
+        "type": "object",
+        "required": ["channel"],
+        "additionalProperties": False,
+        "properties": properties,
+        "not": {"anyOf": [{"required": [one, two]} for one, two in combinations(STARTING_POINTS, 2)]},
+    }
+    example: JsonObject = {"channel": ["orders", "stock.*"], "last_event_id": ID}
+    content: JsonObject = {"application/json": {"schema": asked, "examples": {"one": {"value": example}}}}
+    return {"parameters": [_TICKET], "requestBody": {"required": True, "content": content}}
 
 
 def describe(app: FastAPI) -> None:

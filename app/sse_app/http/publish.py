@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sse_app.access.authority import Access, Authority
 from sse_app.access.limits import Limits
-from sse_app.base import request_context
+from sse_app.base import names, request_context
 from sse_app.base.asgi import Application, Receive, Scope, Send, answer, header_values, identified
 from sse_app.base.channels import exactly
 from sse_app.base.event import Event
@@ -75,6 +75,7 @@ class Publishes:
                 except Problem as problem:
                     self.authority.audit.refused("anonymous", "publish", str(problem))
                     raise
+            names.query(scope, ("ticket",))
             access = self.authority.access(scope, ticket=True)
             access.require_publisher()
             if access.resumes_only:

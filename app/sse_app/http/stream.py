@@ -1,4 +1,4 @@
-"""GET /api/v1/stream, without the framework: the head and the last chunk by send(), everything else directly."""
+"""/api/v1/stream, without the framework: the head and the last chunk by send(), everything else directly."""
 
 import asyncio
 import logging
@@ -58,7 +58,8 @@ class Streams:
             await self.otherwise(scope, receive, send)
             return
         try:
-            request = stream_request.parse(scope, self.settings.max_channels_per_stream)
+            origins = None if self.settings.auth else self.settings.cors_origins
+            request = await stream_request.read(scope, receive, self.settings.max_channels_per_stream, origins)
             access = self.authority.access(scope, ticket=True)
             access.require("subscribe", request.wanted)
         except Problem as problem:

@@ -13,7 +13,11 @@ from sse_app.fanout.socket_writer import SocketWriter, chunk
 from sse_app.fanout.subscriber import Subscriber
 from sse_app.http.uvicorn_protocol import EXTENSION, StreamProtocol
 
-HEADERS = {"content-type": "text/event-stream", "cache-control": "no-store, no-transform", "x-accel-buffering": "no"}
+HEADERS = {
+    "content-type": "text/event-stream; charset=utf-8",  # without the charset some clients decode as Latin-1
+    "cache-control": "no-store, no-transform",
+    "x-accel-buffering": "no",
+}
 
 
 def connection_of(scope: Scope) -> StreamProtocol | None:

@@ -39,6 +39,7 @@ _SEGMENT_BYTES = 2**30  # of one file of the log, which Kafka removes as a whole
 _SEGMENT_BYTES_LEAST = 2**20
 _PASSWORD_SECONDS = 1.0  # how soon a new password counts for connections that the producer makes later
 _TOPIC_EXISTS = 36  # an error code of the protocol
+_FORGED = RESERVED - {"meta"}  # that name was free once, so the log may hold events of clients with it
 
 
 def segment_bytes(retention: int) -> int:
@@ -369,7 +370,7 @@ def _record(message: Any) -> Record:
     key, value, channel = headers.get("key", b""), message.value or b"", (message.key or b"").decode("latin-1")
     name = headers.get("event", b"message").decode("utf-8", "replace")
     unique = key or b"%d\0%b\0%b" % (message.timestamp, message.key or b"", value)
-    if not CHANNEL.fullmatch(channel) or not name.isprintable() or name in RESERVED or not _is_text(value):
+    if not CHANNEL.fullmatch(channel) or not name.isprintable() or name in _FORGED or not _is_text(value):
         channel = MARKER
     traceparent = trace_context.parse(headers.get("traceparent", b""))
     draft = Draft(key, channel, name or "message", value, headers.get("digest", b""), traceparent)

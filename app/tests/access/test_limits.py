@@ -245,7 +245,7 @@ def test_over_the_streams_of_an_address_is_a_200_that_has_an_eventsource_come_ba
     with Replicas(max_streams_per_address=2, trusted_proxies="127.0.0.1", retry_milliseconds=1000) as replicas:
         first, second = open_stream(replicas), open_stream(replicas)
         third = open_stream(replicas)
-        assert (third.status, third.headers["content-type"]) == (200, "text/event-stream")
+        assert (third.status, third.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
         body = third.raw.decode()
         while third.receive():
             body = third.raw.decode()

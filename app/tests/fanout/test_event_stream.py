@@ -106,7 +106,7 @@ def test_heartbeats_are_these_bytes() -> None:
     assert event_stream.heartbeat("id", "1-a") == b"id: 1-a\n\n"
     assert event_stream.heartbeat("comment", "1-a") == b":\n\n"
     assert event_stream.heartbeat("event", "1-a") == b"event: cursor\ndata: {}\nid: 1-a\n\n"
-    assert event_stream.opening(2000, "1-a") == b"retry: 2000\nid: 1-a\n\n"
+    assert event_stream.opening(2000, "1-a") == b"retry: 2000\nevent: cursor\ndata: {}\nid: 1-a\n\n"
     bye = event_stream.control("bye", {"reason": "draining"}, None, 100)
     assert bye == b'retry: 100\nevent: bye\ndata: {"reason":"draining"}\n\n'
     assert json.loads(bye.split(b"data: ")[1]) == {"reason": "draining"}

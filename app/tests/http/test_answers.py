@@ -10,14 +10,14 @@ from sse_harness import Client, Replicas, eventually
 from sse_app.http import answers
 from sse_app.http.answers import PAGE_BYTES
 
-EVENT = "x" * 125_000
+EVENT = "x" * 60_000
 
 
 @pytest.fixture(scope="module")
 def full() -> Replicas:
-    """A replica whose channel `big` holds 40 events of 125 KB."""
+    """A replica whose channel `big` holds 80 events of 60 KB."""
     with Replicas(slow_reader_seconds=1) as replicas:
-        for n in range(40):
+        for n in range(80):
             replicas.publish({"channel": "big", "data": f"{n:02}{EVENT}"})
         yield replicas
 
@@ -37,7 +37,7 @@ def test_a_page_of_history_has_a_bound_in_bytes_and_leads_to_the_page_before(ful
         assert sum(len(event["data"]) for event in page["events"]) <= PAGE_BYTES
         found = [event["data"][:2] for event in page["events"]] + found
         query, pages = f"limit=1000&before={page['before']}", pages + 1
-    assert found == [f"{n:02}" for n in range(40)]
+    assert found == [f"{n:02}" for n in range(80)]
     assert pages == 5
 
 
@@ -78,13 +78,13 @@ def test_answers_that_nobody_reads_are_few_and_are_cut_and_others_get_theirs_aft
         assert full.get("/health/ready").status == 200  # small answers never wait
         assert full.post({"channel": "small", "data": 1}).status == 202
         eventually(lambda: not held.total(), 30)
-    assert history(full, "limit=1") == ["39"]
+    assert history(full, "limit=1") == ["79"]
 
 
 def test_one_address_leaves_places_for_others_and_a_full_replica_says_when_to_try_again(full: Replicas) -> None:
     held = full.service.answers.held
     full.call(lambda: held.update({"10.0.0.1": answers.PER_ADDRESS}))
-    assert history(full, "limit=1") == ["39"]
+    assert history(full, "limit=1") == ["79"]
     full.call(lambda: held.update({"10.0.0.2": answers.AT_ONCE}))
     refused = full.get("/api/v1/channels")
     assert (refused.status, refused.headers["retry-after"]) == (503, "1")

@@ -30,6 +30,7 @@ def test_the_document_names_every_error_of_every_route_as_a_problem(document: di
         *("default", "400", "401", "403", "408", "413", "415", "422", "429", "503")
     }
     assert errors.pop("GET /api/v1/stream") == {"default", "400", "401", "403"}
+    assert errors.pop("POST /api/v1/stream") == {"default", "400", "401", "403", "408", "413", "415", "422"}
     assert errors.pop("GET /api/v1/channels/{channel}/history") == {"default", "400", "401", "403", "503"}
     assert errors.pop("GET /api/v1/channels") == {"default", "400", "401", "503"}
     assert errors.pop("GET /api/v1/stats") == errors.pop("GET /api/v1/stats/stream") == {"default", "401", "403"}

@@ -121,7 +121,8 @@ CASES = [
     *(get(f"limit {limit}", f"/api/v1/channels/a/history?limit={limit}", (400,), "limit")
       for limit in ("0", "-1", "1001", "1e3", "x", "%00", "9" * 5000)),
     *(get("on events", "/api/v1/events", (405,), verb=verb) for verb in ("GET", "PUT", "DELETE", "TRACE", "OPTIONS")),
-    *(get("on a stream", "/api/v1/stream?channel=a", (405,), "GET", verb=verb) for verb in ("POST", "OPTIONS", "PUT")),
+    *(get("on a stream", "/api/v1/stream?channel=a", (405,), "GET", verb=verb) for verb in ("OPTIONS", "PUT")),
+    get("on a stream", "/api/v1/stream?channel=a", (400,), "JSON body", verb="POST"),
     get("no verb of HTTP", "/api/v1/events", (400,), verb="BREW"),
     # a stream
     stream("no channel", "", "channel"),
@@ -282,7 +283,7 @@ def test_no_query_and_no_cursor_is_an_error_of_the_server(quiet: Replicas) -> No
 def test_an_empty_cursor_is_none(quiet: Replicas) -> None:
     with quiet.stream("cursor", "") as header, quiet.stream("cursor", last_event_id="") as query:
         for stream in (header, query):
-            assert [name for name, _ in stream.block().fields] == ["retry", "id"]
+            assert [name for name, _ in stream.block().fields] == ["retry", "event", "data", "id"]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from sse_app.base import settings
 from sse_app.log.cursor import Cursor
 from sse_app.log.embedded import EmbeddedLog
 
-FIRST = ["retry", "id"]
+FIRST = ["retry", "event", "data", "id"]
 
 
 def names(block: Any) -> list[str]:
@@ -51,7 +51,7 @@ def test_a_string_goes_out_as_it_is_and_anything_else_as_compact_json(
 
 def test_a_stream_begins_with_retry_and_cursor_and_has_frames_of_event_data_id(replica: Replicas, channel: str) -> None:
     with replica.stream([channel, "stock.*"]) as stream:
-        assert (stream.status, stream.headers["content-type"]) == (200, "text/event-stream")
+        assert (stream.status, stream.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
         assert names(stream.block()) == FIRST
         ids = replica.publish({"channel": channel, "event": "e", "data": 1}, {"channel": "stock.eu", "data": 2})
         blocks = stream.events(2)
@@ -63,7 +63,7 @@ def test_a_stream_begins_with_retry_and_cursor_and_has_frames_of_event_data_id(r
 def test_a_stream_is_an_event_stream_whatever_is_accepted(replica: Replicas, accept: str) -> None:
     with Client(replica.port) as client:
         client.send(f"GET /api/v1/stream?channel=a HTTP/1.1\nHost: x\nAccept: {accept}")
-        assert client.head().headers["content-type"] == "text/event-stream"
+        assert client.head().headers["content-type"] == "text/event-stream; charset=utf-8"
 
 
 def test_heartbeats_are_of_the_kind_that_was_asked_for_and_advance_a_quiet_cursor_unless_comments(channel: str) -> None:
@@ -75,11 +75,11 @@ def test_heartbeats_are_of_the_kind_that_was_asked_for_and_advance_a_quiet_curso
         [id_] = replica.publish({"channel": channel, "data": 1})
         beats = [stream.block() for stream in streams[:3]]
         assert [(names(beat), beat.id) for beat in beats] == [
-            (["id"], id_),
+            (["event", "data", "id"], id_),
             (["id"], id_),
             (["event", "data", "id"], id_),
         ]
-        assert (beats[2].event, beats[2].data) == ("cursor", "{}")
+        assert [(beat.event, beat.data) for beat in beats[::2]] == [("cursor", "{}")] * 2
         assert streams[3].chunk() == b":\n\n"
 
 

@@ -24,7 +24,7 @@ def watching(replica: Replicas, receive_buffer: int | None = None) -> Stream:
 
 def test_a_watcher_gets_what_the_statistics_are_and_then_every_tick(replica: Replicas, channel: str) -> None:
     with watching(replica) as watch:
-        assert (watch.status, watch.headers["content-type"]) == (200, "text/event-stream")
+        assert (watch.status, watch.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
         assert watch.headers["cache-control"].startswith("no-store")
         assert [name for name, _ in watch.block().fields] == ["retry"]
         first = watch.block()

@@ -19,11 +19,12 @@ def data(stream: Stream, count: int) -> list[str | None]:
 
 def test_a_stream_begins_with_retry_and_cursor_and_ends_each_frame_with_its_id(replica: Replicas, channel: str) -> None:
     with replica.stream(channel) as stream:
-        assert (stream.status, stream.headers["content-type"]) == (200, "text/event-stream")
+        assert (stream.status, stream.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
         assert stream.headers["cache-control"].startswith("no-store")
         assert stream.headers["x-replica"] == "replica-1"
         opening = stream.block()
-        assert [name for name, _ in opening.fields] == ["retry", "id"]
+        assert [name for name, _ in opening.fields] == ["retry", "event", "data", "id"]
+        assert (opening.event, opening.data) == ("cursor", "{}")
         assert 1000 <= int(opening.fields[0][1]) <= 3000
         [id_] = replica.publish({"channel": channel, "event": "e", "data": "a\nb"})
         assert stream.block().fields == [("event", "e"), ("data", "a"), ("data", "b"), ("id", id_)]
@@ -51,7 +52,7 @@ def test_without_the_hook_the_stream_falls_back_to_send(channel: str, monkeypatc
     with Replicas(heartbeat_seconds=1) as replica, replica.stream(channel) as stream:
         [id_] = replica.publish({"channel": channel, "data": 1})
         assert stream.events(1)[0].id == id_
-        assert stream.block().fields == [("id", id_)]  # its heartbeat
+        assert stream.block().fields == [("event", "cursor"), ("data", "{}"), ("id", id_)]  # its heartbeat
         replica.publish({"channel": channel, "data": 2})
         assert data(stream, 1) == ["2"]
         assert replica.service.metrics.streams == {"send": 1}
@@ -125,14 +126,14 @@ def test_a_cursor_ahead_of_a_lagging_replica_is_held_until_it_has_caught_up(chan
         text = patient.chunk() or b""
         while b"data: 2" not in text:
             text += patient.chunk() or b""
-        assert [block.data for block in blocks(text.decode())] == [None, "2"]
+        assert [block.data for block in blocks(text.decode())] == ["{}", "2"]
         patient.__exit__()
 
 
 def test_head_gets_the_headers_alone(replica: Replicas) -> None:
     with Client(replica.port) as client:
         client.send("HEAD /api/v1/stream?channel=a HTTP/1.1\nHost: x")
-        assert client.head().headers["content-type"] == "text/event-stream"
+        assert client.head().headers["content-type"] == "text/event-stream; charset=utf-8"
         client.send("GET /health/live HTTP/1.1\nHost: x\nConnection: close")
         assert client.answer().status == 200
         assert not client.raw

@@ -99,8 +99,8 @@ def test_a_path_that_is_taken_is_said_in_one_line_and_left_alone(path: Path, tak
 def test_what_a_reader_that_never_reads_can_hide_is_bounded_there_too(process: Process, path: Path) -> None:
     stream = Stream(path, "a")
     stream.block()
-    for _ in range(15):
-        assert publish(process.port, "x" * 100_000) == 202
+    for _ in range(25):
+        assert publish(process.port, "x" * 60_000) == 202
     process.process.kill()  # what the replica itself holds goes with it; the kernel's part stays
     process.process.wait()
     hidden = 0

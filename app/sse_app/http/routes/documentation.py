@@ -61,6 +61,16 @@ def router(settings: Settings, metrics: Metrics) -> APIRouter:
         """Subscribe to channels: live, or after the last id received."""
         raise NotImplementedError(_ELSEWHERE)
 
+    @made.post(
+        STREAM_PATH,
+        response_class=Response,
+        responses={**openapi.STREAM, **openapi.problems(408, 413, 415, 422)},
+        openapi_extra=openapi.stream_by_post(settings.max_channels_per_stream),
+    )
+    async def streambody() -> Response:
+        """The same as GET, with a JSON body: for more channels than an address can hold (8 KB through NGINX)."""
+        raise NotImplementedError(_ELSEWHERE)
+
     @made.get("/api/v1", include_in_schema=False)
     @made.get("/api/v1/")
     async def index() -> dict[str, str]:
@@ -76,5 +86,5 @@ def router(settings: Settings, metrics: Metrics) -> APIRouter:
         page = docs_page.page(request.app.openapi())
         return HTMLResponse(page, headers={"content-security-policy": docs_page.POLICY})
 
-    _ = publish, stream, index, scrape, docs
+    _ = publish, stream, streambody, index, scrape, docs
     return made
