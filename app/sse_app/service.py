@@ -29,6 +29,7 @@ from sse_app.log.embedded import EmbeddedLog
 from sse_app.log.interface import Log
 from sse_app.log.kafka import KafkaLog
 from sse_app.resume.blocks import Blocks
+from sse_app.resume.past import Past
 from sse_app.resume.redis_history import RedisHistory
 from sse_app.resume.resumer import Resumer
 
@@ -51,14 +52,16 @@ class Service:
         hub = self.hub = Hub(ring, metrics, settings.heartbeat_seconds, backlog, filters)
         redis = self.redis_history = RedisHistory(settings)
         feed = self.feed = Feed(settings, log, hub, metrics, redis.offer, redis.forget)
-        resumer = Resumer(settings, log, feed, hub, Blocks(log, feed, hub, redis), metrics)
+        blocks = Blocks(log, feed, hub, redis)
+        past = Past(log, feed, hub, blocks)
+        resumer = Resumer(settings, log, feed, hub, blocks, past, metrics)
         authority = self.authority = Authority(settings, metrics)
         limits = self.limits = Limits(settings, metrics)
         publisher = self.publisher = Publisher(settings, log, feed, metrics)
         statistics = self.statistics = Statistics(settings, hub, feed, log, redis, metrics)
         pause = self.pause = Pause(settings.pause_file)
         readiness = Readiness(settings, log, feed, hub, redis, authority, pause)
-        framework = api.build(settings, ring, authority, redis, statistics, readiness, metrics, self._lifespan)
+        framework = api.build(settings, ring, authority, past, statistics, readiness, metrics, self._lifespan)
         check = _schema_check(settings)
         answers = self.answers = Answers(settings, framework)
         publishes = Publishes(settings, authority, limits, check, pause, hub, publisher, metrics, answers)

@@ -182,6 +182,10 @@ class View:
         await self._pass()
         return found
 
+    async def offset_at(self, milliseconds: int) -> int:
+        await self._pass()
+        return await self.log.offset_at(milliseconds)
+
     async def append(self, drafts: Sequence[Draft]) -> int:
         await self._pass()
         first = await self.log.append(drafts)
@@ -236,19 +240,6 @@ class FakeRedis:
         await asyncio.sleep(self.seconds)
         if not self.up:
             raise RedisConnectionError("down")
-
-    def scan_iter(self, **_: object) -> Any:
-        async def nothing() -> AsyncGenerator[bytes]:
-            for key in ():
-                yield key
-
-        return nothing()
-
-    def pipeline(self, **_: object) -> Any:
-        ignore = lambda *_: None  # noqa: E731
-        return SimpleNamespace(
-            zadd=ignore, zremrangebyrank=ignore, expire=ignore, execute=self._answer, command_stack=[1]
-        )
 
     def register_script(self, text: str) -> Any:
         async def script(_: object, arguments: Sequence[Any]) -> Any:

@@ -121,7 +121,6 @@ class Settings(BaseModel):
     redis_port: int = Field(6379, ge=1, le=65535)
     redis_user: str = Field("", description="empty: the user that Redis calls default")
     redis_password_file: str = ""
-    history_events: int = Field(100, ge=1, le=10_000, description="that Redis keeps of each channel")
     sequence_events: int = Field(100_000, ge=1, le=10_000_000, description="that Redis keeps for resumes")
     sequence_bytes: int = Field(48 * 2**20, ge=2**16, le=4 * 2**30, description="that those take in Redis at most")
 

@@ -20,7 +20,7 @@ _CHUNK = 1000  # records per read: about 10 ms of work
 _RETRY_SECONDS = (0.2, 2.0)  # between attempts to reach the log: the first pause and the longest
 _MARK_SECONDS = 5.0  # for a marker: an append without an answer must not keep a replica from reading
 logger = logging.getLogger(__name__)
-Offer = Callable[[Ring, int, Draft], None]  # a new record: the ring, its first new offset, the draft
+Offer = Callable[[Ring, int], None]  # a new record: the ring and its first new offset
 
 
 class Feed:
@@ -131,7 +131,7 @@ class Feed:
             self._metrics.events += 1
         else:
             self._metrics.skipped["duplicate" if duplicate else "no_event"] += 1
-        self._offer(self._ring, before, record.draft)
+        self._offer(self._ring, before)
 
     async def _keep_alive(self, records: Sequence[Record]) -> None:
         """Write a marker before retention can empty the log, because every cursor must name a real record."""

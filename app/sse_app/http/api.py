@@ -17,14 +17,14 @@ from sse_app.http import openapi
 from sse_app.http.routes import channels, documentation, health, sessions, statistics
 from sse_app.http.routes.health import Readiness
 from sse_app.http.routes.statistics import Statistics
-from sse_app.resume.redis_history import RedisHistory
+from sse_app.resume.past import Past
 
 
 def build(
     settings: Settings,
     ring: Ring,
     authority: Authority,
-    redis_history: RedisHistory,
+    past: Past,
     stats: Statistics,
     readiness: Readiness,
     metrics: Metrics,
@@ -47,7 +47,7 @@ def build(
     openapi.describe(app)
     for router in (
         documentation.router(settings, metrics),
-        channels.router(authority, ring, redis_history),
+        channels.router(settings, authority, ring, past),
         statistics.router(authority, stats),
         sessions.router(authority),
         health.router(readiness),

@@ -104,7 +104,7 @@ class Streams:
         full = len(hub.streams) >= self.settings.max_streams or not hub.filters.admits(request.wanted)
         if hub.draining or not hub.open or full:
             raise LaterError
-        return await self.resumer.start(request.last_event_id)
+        return await self.resumer.start(request.last_event_id, request.wanted, request.begin)
 
     async def _serve(
         self, scope: Scope, receive: Receive, send: Send, request: StreamRequest, start: Start, access: Access

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, get_args
 
 from sse_app.base import channels, names
 from sse_app.base.asgi import Receive, Scope, header_values
@@ -16,6 +16,7 @@ from sse_app.base.names import Query
 from sse_app.base.problem import Problem
 from sse_app.fanout.event_stream import Heartbeat
 from sse_app.http import body, foreign_page
+from sse_app.resume.resumer import Begin, Since
 
 STARTING_POINTS = ("from", "last", "since")
 # What clients write the cursor as when they reconnect, before what the page wrote into the address beforehand.
@@ -36,13 +37,6 @@ SINCE_PATTERN = (
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Since(NamedTuple):
-    """A starting point in time, as it was asked for and in milliseconds (Unix)."""
-
-    text: str
-    milliseconds: int
-
-
 @dataclass(frozen=True, slots=True)
 class StreamRequest:
     """A valid request for a stream."""
@@ -50,7 +44,7 @@ class StreamRequest:
     wanted: Filter
     last_event_id: str
     heartbeat: Heartbeat
-    begin: Literal["earliest"] | int | Since | None = None  # without a cursor: all, the last so many, since a time
+    begin: Begin = None  # counts where there is no cursor
 
 
 async def read(scope: Scope, receive: Receive, max_channels: int, origins: str | None) -> StreamRequest:
@@ -95,7 +89,7 @@ def _switch(query: Query, name: str) -> bool:
     return value == "1"
 
 
-def _begin(query: Query) -> Literal["earliest"] | int | Since | None:
+def _begin(query: Query) -> Begin:
     given = [name for name in STARTING_POINTS if name in query]
     if not given:
         return None

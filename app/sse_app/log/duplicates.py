@@ -8,7 +8,6 @@ after retention has trimmed it every resume would get a gap.
 from array import array
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from sse_app.log.interface import Record
@@ -90,11 +89,6 @@ class Dropped:
         if len(self._offsets) > _DROPPED:
             self._offsets = self._offsets[_DROPPED // 2 :]
             self.since = self._offsets[0]
-
-    def extend(self, since: int, offsets: Iterable[int]) -> None:
-        """Take the duplicates between an earlier `since` and the present one."""
-        self._offsets = array("q", [*offsets, *self._offsets])
-        self.since = since
 
     def __contains__(self, offset: int) -> bool:
         index = bisect_left(self._offsets, offset)

@@ -41,6 +41,12 @@ class EmbeddedLog:
             raise OutOfRangeError(offset)
         return self._records[index : index + limit]
 
+    async def offset_at(self, milliseconds: int) -> int:
+        """The first offset whose record is not older than a time (Unix); the end where there is none."""
+        self._check()
+        end = self._start + len(self._records)
+        return next((record.offset for record in self._records if record.timestamp >= milliseconds), end)
+
     async def append(self, drafts: Sequence[Draft]) -> int:
         """Write all drafts at consecutive offsets."""
         self._check()

@@ -79,6 +79,10 @@ class Log(Protocol):
         """Up to `limit` records from `offset`, none at the end; OutOfRangeError outside the bounds."""
         ...
 
+    async def offset_at(self, milliseconds: int) -> int:
+        """The first offset whose record is not older than a time (Unix); the end where there is none."""
+        ...
+
     async def append(self, drafts: Sequence[Draft]) -> int:
         """Write all or none at consecutive offsets; return the first once every replica of the log holds them."""
         ...

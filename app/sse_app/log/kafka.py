@@ -141,6 +141,12 @@ class KafkaLog:
             finally:
                 reader.pause(self._partition)
 
+    async def offset_at(self, milliseconds: int) -> int:
+        """The first offset whose record is not older than a time (Unix); the end where there is none."""
+        async with self._reading() as reader:
+            found = (await reader.offsets_for_times({self._partition: milliseconds}))[self._partition]
+            return (await self._bounds(reader)).end if found is None else found.offset
+
     @asynccontextmanager
     async def _reading(self) -> AsyncGenerator[Any]:
         async with self._reader_lock:

@@ -1,4 +1,4 @@
-"""The Redis history: the newest events of each channel, for /history, and of all channels as one sequence, for resumes.
+"""The Redis history: the newest records of all channels as one sequence, for resumes and pages of history.
 
 It is a convenience and an accelerator. It never takes part in a live delivery, and the ring and the log alone are the
 truth. Every replica writes the same, so that they agree without speaking to each other. While Redis is away, records
@@ -6,7 +6,6 @@ beyond a bound are dropped.
 """
 
 import asyncio
-import json
 import logging
 import time
 from collections import deque
@@ -19,7 +18,6 @@ from redis import RedisError
 from sse_app.base.redis_client import connect
 from sse_app.base.settings import Settings
 from sse_app.fanout.ring import Entry, Ring
-from sse_app.log.interface import Draft
 from sse_app.resume.redis_sequence import Capacity, RedisSequence, mark, pack
 
 _PENDING = 10_000  # records that wait for a Redis that is slow or away
@@ -28,18 +26,6 @@ _BATCH = 200  # records per round trip
 _BATCH_BYTES = 2**19  # of their frames: about 2 ms of Redis' time
 _RETRY_SECONDS = 1.0
 _ANSWER_SECONDS = 2.0  # a Redis that takes longer counts as away
-# The newest members of a channel, the newest first: KEYS[1]; how many, their bytes, and an offset or "+inf" above them.
-_PAGE = """
-local last = redis.call('ZCOUNT', KEYS[1], '-inf', ARGV[3]) - 1
-local found, size = {}, 0
-for rank = last, math.max(0, last - ARGV[1] + 1), -1 do
-  local member = redis.call('ZRANGE', KEYS[1], rank, rank)[1]
-  size = size + #member
-  if size > tonumber(ARGV[2]) and #found > 0 then break end
-  found[#found + 1] = member
-end
-return found
-"""
 _QUIET_SECONDS = 5.0  # after this time without a write Redis is asked whether it is alive
 logger = logging.getLogger(__name__)
 
@@ -48,7 +34,6 @@ class _Offer(NamedTuple):
     offset: int
     entry: Entry
     previous: bytes  # the mark of the record before
-    draft: Draft
 
 
 class RedisHistory:
@@ -59,21 +44,20 @@ class RedisHistory:
         self._pending: deque[_Offer] = deque()
         self._pending_bytes = 0
         self._offered = asyncio.Event()
-        self._forget = False
         self._connect = partial(connect, settings, _ANSWER_SECONDS)
         self._client: Any = None  # see connect()
         self._sequence: RedisSequence | None = None
         self.state = "unavailable" if settings.redis_host else "disabled"
 
-    def offer(self, ring: Ring, start: int, draft: Draft) -> None:
-        """Take what the ring holds from `start` on, whose last record is the draft; never wait."""
+    def offer(self, ring: Ring, start: int) -> None:
+        """Take what the ring holds from `start` on; never wait."""
         if not self._settings.redis_host:
             return
         for offset in range(start, ring.end):
             entry, previous = ring.at(offset), ring.at(offset - 1)
             if entry is not None:
                 before = b"" if previous is None else mark(offset - 1, previous)
-                self._pending.append(_Offer(offset, entry, before, draft))
+                self._pending.append(_Offer(offset, entry, before))
                 self._pending_bytes += len(entry.frame or b"")
         while len(self._pending) > _PENDING or self._pending_bytes > _PENDING_BYTES:
             self._drop()
@@ -83,31 +67,14 @@ class RedisHistory:
         self._pending_bytes -= len(self._pending.popleft().entry.frame or b"")
 
     def forget(self) -> None:
-        """Drop everything: the log has other records now."""
+        """Drop what waits: the log has other records now. What Redis holds is recognized and replaced by the next."""
         self._pending.clear()
         self._pending_bytes = 0
-        self._forget = True
-        self._offered.set()
 
     @property
     def sequence(self) -> RedisSequence | None:
         """The sequence of the newest records; None while Redis does not answer."""
         return self._sequence if self.state == "ok" else None
-
-    async def read(self, channel: str, limit: int, size: int, before: int | None) -> list[dict[str, str]] | None:
-        """The newest events of a channel, oldest first; None while Redis does not answer.
-
-        :param size: of their text together, in bytes; one event is given where even that takes more
-        :param before: an offset; only events below it are given
-        """
-        if self.state != "ok":
-            return None
-        below = "+inf" if before is None else f"({before}"
-        try:
-            members = await self._client.eval(_PAGE, 1, self._key(channel), limit, size, below)
-        except (RedisError, OSError):
-            return None
-        return [json.loads(member) for member in reversed(members)]
 
     async def run(self) -> None:
         """Write for ever."""
@@ -132,10 +99,6 @@ class RedisHistory:
 
     async def _write(self, sequence: RedisSequence) -> None:
         self._offered.clear()
-        if self._forget:
-            async for key in self._client.scan_iter(match=self._key("*"), count=1000):
-                await self._client.delete(key)
-            self._forget = False
         if not self._pending:
             try:
                 async with asyncio.timeout(_QUIET_SECONDS):
@@ -156,15 +119,6 @@ class RedisHistory:
 
     async def _append(self, sequence: RedisSequence, batch: list[_Offer]) -> None:
         settings = self._settings
-        pipeline = self._client.pipeline(transaction=False)
-        for _, entry, _, draft in batch:
-            if entry.frame is not None:
-                key = self._key(entry.channel)
-                pipeline.zadd(key, {_member(entry, draft): entry.cursor.offset})
-                pipeline.zremrangebyrank(key, 0, -settings.history_events - 1)
-                pipeline.expire(key, settings.retention_seconds)
-        if pipeline.command_stack:
-            await pipeline.execute()
         run: list[bytes] = []
         capacity = Capacity(settings.sequence_events, settings.sequence_bytes, settings.retention_seconds)
         for index, offer in enumerate(batch):
@@ -175,13 +129,3 @@ class RedisHistory:
                 previous = batch[index + 1 - len(run)].previous
                 await sequence.append(previous, run, capacity, int(time.time() * 1000))
                 run = []
-
-    def _key(self, channel: str) -> str:
-        return f"{self._settings.topic}:history:{channel}"
-
-
-def _member(entry: Entry, draft: Draft) -> str:
-    member = {"id": str(entry.cursor), "event": draft.event, "data": draft.data.decode()}
-    if draft.traceparent:
-        member["traceparent"] = draft.traceparent
-    return json.dumps(member, ensure_ascii=False)

@@ -1,21 +1,36 @@
-"""Where a stream begins: at the head, after a cursor that the ring or an older block holds, or at a gap."""
+"""Where a stream begins: at the head or another starting point, after a cursor that still counts, or at a gap."""
 
 import asyncio
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
+from sse_app.base.channels import NOTHING, Filter
 from sse_app.base.metrics import Metrics
 from sse_app.base.settings import Settings
 from sse_app.fanout import event_stream
 from sse_app.fanout.event_stream import jittered
 from sse_app.fanout.feed import Feed
 from sse_app.fanout.hub import Hub
+from sse_app.fanout.ring import Entry
 from sse_app.log.cursor import Cursor
 from sse_app.log.interface import Log, LogUnavailableError
 from sse_app.resume.blocks import Blocks, GapError
+from sse_app.resume.past import Past
 
 
 class LaterError(Exception):
     """This replica cannot tell now where a stream begins; the client comes back, to any replica."""
+
+
+class Since(NamedTuple):
+    """A starting point in time, as it was asked for and in milliseconds (Unix)."""
+
+    text: str
+    milliseconds: int
+
+
+Begin = Literal["earliest"] | int | Since | None  # all, the newest so many, those since a time; None: the next event
+_SKIPPED = 100  # offsets in a row that a log may skip, one after each foreign transaction
 
 
 @dataclass(slots=True)
@@ -38,14 +53,18 @@ class Resumer:
     feed: Feed
     hub: Hub
     blocks: Blocks
+    past: Past
     metrics: Metrics
 
-    async def start(self, requested: str) -> Start:
-        """Where to begin for a Last-Event-ID (empty: a new stream); LaterError when that is not known now."""
+    async def start(self, requested: str, wanted: Filter = NOTHING, begin: Begin = None) -> Start:
+        """Where to begin for a Last-Event-ID; LaterError when that is not known now.
+
+        Where it is empty, the stream is a new one, and begins for these channels at the given point.
+        """
         retry, generation = jittered(self.settings.retry_milliseconds), self.hub.generation
         try:
             async with asyncio.timeout(self.settings.hold_seconds):
-                start = await self._start(requested, retry)
+                start = await (self._start(requested, retry) if requested else self._new(wanted, begin, retry))
         except (TimeoutError, LogUnavailableError) as error:
             raise LaterError from error
         except GapError as error:
@@ -57,10 +76,6 @@ class Resumer:
         return start
 
     async def _start(self, requested: str, retry: int) -> Start:
-        if not requested:
-            head = self._head()
-            self.metrics.resumes["new"] += 1
-            return Start(event_stream.opening(retry, str(head)), head.offset)
         cursor = Cursor.parse(requested)
         if cursor is None:
             raise GapError("malformed")
@@ -81,6 +96,43 @@ class Resumer:
         self.metrics.resumes[block.source] += 1
         return Start(first, cursor.offset, cursor, resumed=True)
 
+    async def _new(self, wanted: Filter, begin: Begin, retry: int) -> Start:
+        self.metrics.resumes["new"] += 1
+        if begin is None or begin == 0:
+            head = self._head()
+            return Start(event_stream.opening(retry, str(head)), head.offset)
+        self._head()
+        if isinstance(begin, Since):
+            return await self._since(wanted, begin, retry)
+        if begin == "earliest":
+            return _with(await self.blocks.earliest(), wanted, retry)
+        cursor, whole = await self.past.last(wanted, begin)
+        if cursor is None:
+            return _with(await self.blocks.earliest(), wanted, retry)
+        return _after(cursor, retry) if whole else self._short(f"last={begin}", cursor, retry)
+
+    async def _since(self, wanted: Filter, begin: Since, retry: int) -> Start:
+        offset = await self.log.offset_at(begin.milliseconds)
+        if offset > self.hub.ring.end:
+            await self.feed.passed(offset - 1)
+        earliest = await self.blocks.earliest()
+        first = earliest.cursor.offset
+        if offset <= first and first:  # what the log no longer holds may be of that time, too
+            return self._short(f"since={begin.text}", earliest.cursor, retry)
+        if offset <= first:
+            return _with(earliest, wanted, retry)
+        for further in range(min(_SKIPPED, offset - first)):
+            held = self.hub.ring.at(offset - further - 1)
+            cursor = held.cursor if held is not None else await self.blocks.before(offset - further)
+            if cursor is not None:
+                return _after(cursor, retry)
+        raise LaterError
+
+    def _short(self, asked: str, cursor: Cursor, retry: int) -> Start:
+        """Begin where that is possible, and say that there may have been more."""
+        self.metrics.gaps["expired"] += 1
+        return Start(event_stream.gap("expired", asked, str(cursor), retry), cursor.offset, cursor)
+
     def head_after(self, error: GapError) -> Cursor:
         """Where a stream goes on after a gap, which is counted; LaterError when that is not known now."""
         head = self._head()
@@ -92,3 +144,15 @@ class Resumer:
         if held is None or not self.hub.open:
             raise LaterError
         return held.cursor
+
+
+def _after(cursor: Cursor, retry: int) -> Start:
+    return Start(event_stream.opening(retry, str(cursor)), cursor.offset, cursor)
+
+
+def _with(earliest: Entry, wanted: Filter, retry: int) -> Start:
+    """Begin with the first record of all, which no cursor precedes."""
+    cursor = earliest.cursor
+    if earliest.frame is None or not wanted.matches(earliest.channel):
+        return _after(cursor, retry)
+    return Start(event_stream.retry_only(retry) + earliest.dressed(wanted.extras), cursor.offset, cursor)

@@ -1,20 +1,25 @@
-"""The channels that a client may read, and the newest events of one."""
+"""The channels that a client may read, and the events of one, page by page."""
 
+import asyncio
 from itertools import islice
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 from pydantic.config import JsonDict
 
 from sse_app.access.authority import Authority
 from sse_app.base.channels import exactly
+from sse_app.base.outcomes import GapReason
+from sse_app.base.problem import Problem
+from sse_app.base.settings import Settings
 from sse_app.fanout import event_stream
-from sse_app.fanout.ring import Ring
+from sse_app.fanout.ring import Entry, Ring
 from sse_app.http import openapi
 from sse_app.http.answers import PAGE_BYTES
 from sse_app.log.cursor import Cursor
-from sse_app.resume.redis_history import RedisHistory
+from sse_app.log.interface import LogUnavailableError
+from sse_app.resume.past import Past
 
 _NAMES = 1000  # in one page of channels, of at most 200 bytes each
 _EVENT: JsonDict = {"id": openapi.ID, "event": "created", "data": '{"n":1}'}
@@ -38,24 +43,37 @@ class HistoryEvent(BaseModel):
     traceparent: str | None = None
 
 
-class HistoryOf(BaseModel):
-    """Events of a channel, oldest first, and whether Redis or the memory of this replica gave them.
+class HistoryGap(BaseModel):
+    """Why the log cannot go on after the id that was asked for."""
 
-    Where the page may not be the last, `before` is the id of its oldest event: ask with it for the page before.
+    requested: str
+    reason: GapReason
+
+
+class HistoryOf(BaseModel):
+    """Events of a channel, oldest first, and where the last of them to be looked for were found.
+
+    `cursor` is where the page ends: a stream or a page that goes on after it has what follows, without a hole. `before`
+    and `after` are there where a page before or after this one may hold more: ask with them. A `gap` says that the id
+    that was asked for no longer counts; the events are then the newest.
     """
 
-    model_config = {"json_schema_extra": {"examples": [{"channel": "orders", "source": "redis", "events": [_EVENT]}]}}
+    model_config = {
+        "json_schema_extra": {
+            "examples": [{"channel": "orders", "source": "memory", "events": [_EVENT], "cursor": openapi.ID}]
+        }
+    }
 
     channel: str
-    source: Literal["redis", "memory"]
+    source: Literal["redis", "memory", "log"]
     events: list[HistoryEvent]
+    cursor: str
     before: str | None = None
+    after: str | None = None
+    gap: HistoryGap | None = None
 
 
-_EVENTS = TypeAdapter(list[HistoryEvent])
-
-
-def router(authority: Authority, ring: Ring, redis_history: RedisHistory) -> APIRouter:
+def router(settings: Settings, authority: Authority, ring: Ring, past: Past) -> APIRouter:
     """The routes."""
     made = APIRouter(prefix="/api/v1/channels")
 
@@ -86,30 +104,36 @@ def router(authority: Authority, ring: Ring, redis_history: RedisHistory) -> API
         channel: Annotated[str, Path(pattern=openapi.CHANNEL_PATTERN, examples=["orders"])],
         limit: Annotated[int, Query(ge=1, le=1000)] = 50,
         before: Annotated[str, Query(pattern=openapi.ID_PATTERN, examples=[openapi.ID])] = "",
+        after: Annotated[str, Query(pattern=openapi.ID_PATTERN, examples=[openapi.ID])] = "",
     ) -> HistoryOf:
-        """The newest events of a channel, or the newest before an id; at most 1 MiB of them."""
-        authority.access(request.scope).require("subscribe", exactly([channel]))
-        cursor = Cursor.parse(before)
-        stop = None if cursor is None else cursor.offset
-        events = await redis_history.read(channel, limit, PAGE_BYTES, stop)
-        source: Literal["redis", "memory"] = "memory" if events is None else "redis"
-        found = _from_memory(ring, channel, limit, stop) if events is None else _EVENTS.validate_python(events)
-        return HistoryOf(channel=channel, source=source, events=found, before=found[0].id if found else None)
+        """The newest events of a channel, the newest before an id, or the oldest after one; at most 1 MiB of them."""
+        wanted = exactly([channel])
+        authority.access(request.scope).require("subscribe", wanted)
+        if before and after:
+            raise Problem(400, "after: only one of before and after may be given")
+        try:
+            async with asyncio.timeout(settings.hold_seconds):
+                cursor = Cursor.parse(after or before)
+                if after and cursor is not None:
+                    page = await past.after(wanted, limit, PAGE_BYTES, cursor)
+                else:
+                    page = await past.before(wanted, limit, PAGE_BYTES, cursor)
+        except (LogUnavailableError, TimeoutError):
+            raise Problem(503, "the log is not available now; try again", {"retry-after": "1"}) from None
+        return HistoryOf(
+            channel=channel,
+            source=page.source,
+            events=[_event(one) for one in page.events],
+            cursor=str(page.cursor),
+            before=str(page.before) if page.before else None,
+            after=str(page.after) if page.after else None,
+            gap=HistoryGap(requested=after, reason=page.gap) if page.gap else None,
+        )
 
     _ = channels, history
     return made
 
 
-def _from_memory(ring: Ring, channel: str, limit: int, stop: int | None) -> list[HistoryEvent]:
-    end = ring.end if stop is None else max(ring.start, min(stop, ring.end))
-    held = [entry for entry in ring.slice(ring.start, end) if entry.frame is not None and entry.channel == channel]
-    found: list[HistoryEvent] = []
-    size = 0
-    for entry in reversed(held[-limit:]):
-        frame = entry.frame or b""
-        size += len(frame)
-        if found and size > PAGE_BYTES:
-            break
-        name, data = event_stream.parse(frame)
-        found.append(HistoryEvent(id=str(entry.cursor), event=name, data=data, traceparent=entry.traceparent or None))
-    return found[::-1]
+def _event(entry: Entry) -> HistoryEvent:
+    name, data = event_stream.parse(entry.frame or b"")
+    return HistoryEvent(id=str(entry.cursor), event=name, data=data, traceparent=entry.traceparent or None)
