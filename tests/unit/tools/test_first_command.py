@@ -19,6 +19,7 @@ import install
 import pytest
 import strange_hosts
 import surroundings
+import yaml
 
 ROOT = strange_hosts.ROOT
 FRONT = """
@@ -341,3 +342,24 @@ def test_help_of_the_service_starts_no_server() -> None:
         assert ended.returncode == code
         assert ("usage: python -m sse_app" in ended.stdout) is (code == 0)
         assert ("takes no argument" in ended.stderr) is (code == 2)
+
+
+@pytest.mark.parametrize("mounted", ["", "noexec", "nodev,nosuid", "nosuid"])
+def test_the_root_file_system_is_made_where_programs_run_and_with_modes_of_its_own(
+    tmp_path: Path, mounted: str
+) -> None:
+    tasks = yaml.safe_load((ROOT / "roles/images/tasks/build.yml").read_text())
+    argv = tasks[0]["ansible.builtin.command"]["argv"]
+    stub = tmp_path / "bootstrap.sh"
+    stub.write_text('echo "$(umask) ${TMPDIR-/tmp} $*"\n')
+    command = ["sh", "-c", 'umask 077; exec "$@"', "sh", *argv[:4], str(stub), "trixie", ""]
+    if mounted:
+        mount = (
+            f'mount -t tmpfs -o {mounted} tmpfs /tmp && mkdir -p "$0" && printf "%s" "$1" >"$2" && shift 2 && exec "$@"'
+        )
+        command = ["unshare", "-m", "sh", "-c", mount, str(tmp_path), stub.read_text(), str(stub), *command]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, env={"PATH": os.environ["PATH"]})
+    if mounted and ran.returncode:
+        pytest.skip(f"this machine cannot mount: {ran.stderr}")
+    place = "/var/tmp" if {"noexec", "nodev"} & set(mounted.split(",")) else "/tmp"
+    assert ran.stdout.split() == ["0022", place, "trixie"]
