@@ -40,7 +40,7 @@ ELSEWHERE = {
 NOT_HERE = {"-i", "--engine"}
 OF_ANOTHER_STACK = ("stack_", "network_subnet", "redis_databases", "images_source")
 # These need words; without any, a page only mentions them.
-WITH_WORDS = {"probe", "key"}
+WITH_WORDS = {"probe", "key", "publish", "listen"}
 LIMIT_SECONDS = 120
 
 
@@ -87,6 +87,7 @@ def place(deployed: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the files that the pages name."""
     directory = tmp_path_factory.mktemp("call")
     (directory / "compose.yml").write_text("services: {web: {image: 'nginx:1.29', read_only: true}}\n")
+    (directory / "FILE").write_text("name.secret\n")  # a credential, which nobody asks for here
     made = execute(deployed, directory, ("key", "keys.json", "orders-service", "--publish", "orders.*"))
     assert made.returncode == 0, made.stdout + made.stderr
     return directory

@@ -383,4 +383,8 @@ async def _beginning(response: httpx.Response) -> bytes:
 def _why(error: BaseException) -> str:
     if isinstance(error, httpx.TimeoutException):
         return "no answer in time"
+    if isinstance(error, httpx.RemoteProtocolError) and "Server disconnected" not in str(error):
+        return "the connection was cut" if "peer closed" in str(error) else f"the answer is not HTTP ({error})"
+    if isinstance(error, (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)):
+        return "the connection was cut"
     return said(error) if str(error) or not error.__cause__ else said(error.__cause__)

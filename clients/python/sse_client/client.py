@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import ssl
 import threading
 import time
@@ -309,6 +310,10 @@ def said(error: BaseException) -> str:
     """What went wrong, for people."""
     if isinstance(error, TimeoutError):
         return str(error) or "no answer in time"
+    if isinstance(error, (http.client.RemoteDisconnected, http.client.IncompleteRead)):
+        return "the connection was cut"
+    if isinstance(error, http.client.HTTPException):
+        return f"the answer is not HTTP ({str(error)[:80]!r})"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__

@@ -139,8 +139,8 @@ class Subscription:
             while part:
                 yield self._inflate.decompress(part, _UNPACKED_BYTES)
                 part = self._inflate.unconsumed_tail
-        except zlib.error as error:
-            raise CutError(f"the stream is not valid gzip: {error}") from None
+        except zlib.error:
+            raise CutError("the stream is not valid gzip") from None
 
     def ended(self, why: str) -> Again:
         """When to connect again after a connection that has ended, or did not come about."""

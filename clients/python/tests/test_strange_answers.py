@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import socket
 import ssl
 import subprocess
@@ -135,6 +136,7 @@ def test_what_may_be_better_soon_is_asked_again(kind: str, name: str) -> None:
     assert len(server.asked) == 3
     assert len(waits) == 2
     assert all(one.why and 0 < one.seconds < 1 for one in waits)
+    assert not re.search(r"Error|Incomplete|Exception|^$", waits[0].why)
 
 
 def test_204_means_stop(kind: str) -> None:
