@@ -126,6 +126,12 @@ engine_error:
   description: Why no engine was found.
   returned: always
   type: str
+surroundings:
+  description: >-
+    What else decides where commands of Docker go: what is at the path of the socket, variables such as C(DOCKER_HOST),
+    the context of the docker command, the user of the engine, and why the Docker SDK cannot be used.
+  returned: always
+  type: dict
 networks:
   description: The networks of the engine.
   returned: always
