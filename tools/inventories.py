@@ -26,7 +26,8 @@ def values(words: Sequence[str], *flags: str) -> list[str]:
 
 def missing(inventories: Iterable[str]) -> str:
     """Say which inventory is not there; empty where all are."""
-    for one in inventories:
+    exported = os.environ.get("ANSIBLE_INVENTORY", "")
+    for one in list(inventories) or [exported or str(LOCAL)]:
         if "," not in one and not Path(one).expanduser().exists():
             there = [f"inventory/{path.name}" for path in sorted((ROOT / "inventory").iterdir()) if path.is_dir()]
             return (

@@ -101,6 +101,9 @@ def unit(more: list[str]) -> Outcome:
     """Run what needs neither Docker nor a network; several files at once, since most of them wait for something."""
     for left in REPORTS.glob("coverage*"):
         left.unlink()
+    # A server of SSH is started by its package, so only a throwaway machine without an init gets it.
+    if os.environ.get("CI") and not Path("/run/systemd/system").exists() and not shutil.which("/usr/sbin/sshd"):
+        by_apt("openssh-server", "openssh-client", "sudo")
     paths = ["-n", "4", "--dist", "loadfile", "tests/unit", "app/tests", "clients/python/tests"]
     outcome = pytest("unit", paths, more, runner=("-m", "coverage", "run"))
     outcome.notes.append(coverage())
@@ -175,13 +178,18 @@ def chromium() -> bool:
     """Tell whether there is a browser; on Debian it is installed where that needs no password."""
     if "CHROMIUM" in os.environ or shutil.which("chromium"):
         return True
+    return by_apt("chromium")
+
+
+def by_apt(*packages: str) -> bool:
+    """Install packages on Debian, where that needs no password; tell whether they are there now."""
     as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
     debian = "ID=debian" in Path("/etc/os-release").read_text().splitlines()
     if not debian or subprocess.run([*as_root, "true"], capture_output=True, check=False).returncode:
         return False
     apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]
-    install = [*as_root, *apt, "install", "-y", "--no-install-recommends", "chromium"]
-    return not check("chromium by apt", install).failed
+    install = [*as_root, *apt, "install", "-y", "--no-install-recommends", *packages]
+    return not check(f"{packages[0]} by apt", install).failed
 
 
 def installed(project: Path) -> bool:

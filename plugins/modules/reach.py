@@ -13,7 +13,7 @@ description:
     logged in there, whether sudo asks for a password, and this password where Ansible has it. The tools of C(./sse)
     reach the host in the same way.
   - Refuses variables with a prefix of this collection that no role knows.
-extends_documentation_fragment: [sse.platform.attributes, sse.platform.attributes.controller]
+extends_documentation_fragment: [sse.platform.attributes, sse.platform.attributes.read_only]
 options:
   to:
     description: The file to write, as JSON. It may hold a password, so it has to be in a private directory.
@@ -32,5 +32,4 @@ EXAMPLES = r"""
     stack: sse
 """
 
-RETURN = r"""
-"""
+RETURN = r""" # """

@@ -21,8 +21,8 @@ REMOTE = ("://", "git@", "oci:", "github.com/")
 def found_in(directory: Path) -> list[Path]:
     """Return the files that Compose reads in a directory: the first that is there, and the one that goes over it."""
     for name in DEFAULTS:
-        if (directory / name).is_file():
-            over = [directory / one for one in beside(directory / name) if (directory / one).is_file()]
+        if there(directory / name):
+            over = [directory / one for one in beside(directory / name) if there(directory / one)]
             return [directory / name, *over[:1]]
     return []
 
@@ -128,7 +128,7 @@ class Loading:
             raise wanted.refused("services that do not extend one another", "a circle")
         if file:
             path = wanted.place.home / str(file)
-            if not path.is_file():
+            if not there(path):
                 raise file.refused("a Compose file", f"no file {path}")
             found = self.documents(path, path.parent, values)
             known = {key: one for document in found for key, one in document["services"].mapping().items()}
@@ -161,7 +161,7 @@ class Loading:
             return Node({})
         files = [entry.place.home / str(one) for one in names]
         for one, path in zip(names, files, strict=True):
-            if not path.is_file():
+            if not there(path):
                 raise one.refused("a Compose file", f"no file {path}")
         if not files:
             raise entry.refused("the path of a Compose file", "none")
@@ -170,6 +170,14 @@ class Loading:
         given = entry["env_file"].items() if long else []
         own = variables([entry.place.home / str(one) for one in given] or [home / ".env"], values, bool(given))
         return self.merged(files, home, {**own, **values}, above)
+
+
+def there(path: Path) -> bool:
+    """Tell whether there is such a file."""
+    try:
+        return path.is_file()
+    except OSError:  # such as a name that is too long, or a directory that nobody may read
+        return False
 
 
 def plain(node: Node) -> object:
@@ -183,7 +191,7 @@ def variables(files: Iterable[Path], around: Mapping[str, str], needed: bool = T
     """Return the variables of files, those of later ones first; a file that is only looked for may be absent."""
     found: dict[str, str] = {}
     for path in files:
-        if not needed and not path.is_file():
+        if not needed and not there(path):
             continue
         try:
             found |= dotenv.parse(path.read_text("utf-8"), {**found, **around})

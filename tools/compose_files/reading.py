@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ansible_collections.sse.platform.plugins.module_utils.views import project
 from compose_files import ports, schema
-from compose_files.loading import Loading, beside, variables
+from compose_files.loading import Loading, beside, there, variables
 from compose_files.nodes import Node, ProjectError, of
 
 DEFAULT = "default"  # the network of a service that names none
@@ -28,7 +28,7 @@ def read(files: Sequence[Path], env_files: Sequence[Path] = (), named: bool = Tr
     values = {**given, **os.environ}
     top = loading.project(files, home, values)
     if named and len(files) == 1:
-        over = [one for one in beside(files[0]) if (home / one).is_file()]
+        over = [one for one in beside(files[0]) if there(home / one)]
         instead = f"name the directory {home} to read it over {files[0].name}"
         loading.notes += [f"{one} is not read: {instead}" for one in over]
     name = values.get("COMPOSE_PROJECT_NAME") or str(top["name"]) or home.resolve().name
@@ -144,7 +144,7 @@ def environment(given: Node, notes: list[str], values: Mapping[str, str]) -> dic
     for one in given["env_file"].items():
         entry = one["path"] if isinstance(one.value, dict) else one
         path = one.place.home / str(entry)
-        if path.is_file():
+        if there(path):
             raw = isinstance(one.value, dict) and str(one["format"]) == "raw"
             found |= raw_variables(path) if raw else variables([path], values)
         elif not optional(one):
@@ -157,5 +157,9 @@ def environment(given: Node, notes: list[str], values: Mapping[str, str]) -> dic
 
 def raw_variables(path: Path) -> dict[str, str]:
     """Return the variables of a file whose values are taken as they stand."""
-    lines = [line for line in path.read_text("utf-8").splitlines() if re.match(r"\s*[A-Za-z_]", line)]
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise ProjectError(f"{path}: expected a file of variables in UTF-8, found none") from None
+    lines = [line for line in text.splitlines() if re.match(r"\s*[A-Za-z_]", line)]
     return project.variables(line.strip() for line in lines)

@@ -95,7 +95,7 @@ def is_a(node: Node, kind: str) -> bool:
     if isinstance(value, bool):
         return kind == "boolean"
     if isinstance(value, (int, float)):
-        return kind == "number" or (kind == "integer" and value == int(value))
+        return kind == "number" or (kind == "integer" and float(value).is_integer())
     return kind == ("object" if isinstance(value, dict) else "array")
 
 

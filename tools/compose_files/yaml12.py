@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -164,8 +165,9 @@ def scalar(raw: Raw) -> str | float | bool | None:
     if match := INT.fullmatch(raw.text):
         digits = match[2].replace("_", "")
         octal = digits.startswith("0") and digits[1:].isdigit()
-        number = int(digits, 8 if octal else 0)
-        return -number if match[1] == "-" else number
+        with contextlib.suppress(ValueError):  # such as 0x_, and more digits than Python takes
+            number = int(digits, 8 if octal else 0)
+            return -number if match[1] == "-" else number
     return float(raw.text) if FLOAT.fullmatch(raw.text) else raw.text
 
 

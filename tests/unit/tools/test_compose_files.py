@@ -333,6 +333,8 @@ REFUSED = {
         "compose.yml:1: the file: expected an alias of something above, found the alias *a, which holds itself",
     ),
     "very deep": Refused("x-a: " + "[" * 5000, "expected at most 100 levels"),
+    "numbers that are none": Refused(one(f"mem_limit: 0x_\nports: [{'9' * 5000}]"), "services.a.ports[0]: expected"),
+    "a name that is too long": Refused(one(f"extends: {{file: {'f' * 300}, service: b}}"), "expected a Compose file"),
     "not a mapping": Refused("- a\n", "compose.yml:1: the file: expected a mapping, found a list"),
     "no service": Refused("services: {}\n", "compose.yml:1: services: expected at least one service, found none"),
     "a service without content": Refused(
