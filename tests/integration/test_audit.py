@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +33,22 @@ def test_what_the_platform_declares_keeps_every_practice(stack: Stack) -> None:
     run = stack.tool("audit")
     assert run.returncode == 0, run.stdout + run.stderr
     assert run.stdout.count("keep all") == 2  # the platform, and the dashboard
+
+
+def test_no_process_has_or_gets_a_capability_or_a_call_to_the_kernel_that_the_engine_forbids(stack: Stack) -> None:
+    """As the kernel says (proc(5)) of each process of each container, whatever was declared."""
+    filters = any("name=seccomp" in one for one in stack.engine.info()["SecurityOptions"])
+    wanted = {"CapInh": "0", "CapPrm": "0", "CapEff": "0", "CapBnd": "0", "CapAmb": "0", "NoNewPrivs": "1"}
+    if filters:
+        wanted["Seccomp"] = "2"  # a filter; an engine without seccomp says so in `docker info`
+    found: dict[str, list[dict[str, str]]] = {}
+    for name, one in stack.containers().items():
+        for pid, *_ in one.top(ps_args="-eo pid")["Processes"]:
+            with contextlib.suppress(FileNotFoundError):  # a health check that has ended
+                fields = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+                found.setdefault(name, []).append({key: fields[key].lstrip("0") or "0" for key in wanted})
+    assert set(found) == set(stack.containers())
+    assert {name: seen for name, seen in found.items() if any(one != wanted for one in seen)} == {}
 
 
 @pytest.mark.usefixtures("stranger")

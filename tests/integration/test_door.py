@@ -120,6 +120,7 @@ class Doors:
             text = re.sub(rf"listen {number}\b", f"listen 127.0.0.1:{port}", text)
         for number, one in enumerate(replicas, 1):
             text = text.replace(f"server app-{number}:8000", f"server 127.0.0.1:{one.port}")
+        text = text.replace("client_header_timeout 10s", "client_header_timeout 2s")  # no test has to wait so long
         place = Path(tempfile.mkdtemp(dir=self.directory))
         for file, content in {"nginx.conf": text, **{one: (self.directory / one).read_text() for one in KEYS}}.items():
             (place / file).write_text(content)
@@ -254,6 +255,20 @@ def test_large_bodies_of_an_address_come_one_after_the_other_and_small_ones_pass
         assert [one.result().status_code for one in asked] == [200] * 4
         assert sorted(door.seen) == ["POST /api/v1/events 2", *["POST /api/v1/events 200000"] * 4]
         assert door.seen[-1] == "POST /api/v1/events 200000"  # it waited for three seconds
+        assert b'"limit":"pace"' in door.container.logs()
+
+
+def test_a_thousand_heads_that_do_not_end_keep_nobody_out_and_are_not_waited_for(doors: Doors) -> None:
+    with doors.open("open", "serves", "serves", "serves") as door, contextlib.ExitStack() as held:
+        begun = [held.enter_context(socket.create_connection(("127.0.0.1", door.ports[80]), 20)) for _ in range(1000)]
+        for one in begun:
+            one.sendall(b"GET /api/v1/health/live HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        assert [one.status_code for one in door.at_once(20, "GET", "/api/v1/health/live")] == [200] * 20
+        assert door.ask("POST", "/api/v1/events", content=b"{}").status_code == 200
+        for one in begun:
+            one.settimeout(60)
+            with contextlib.suppress(ConnectionResetError):
+                assert one.recv(1) == b""  # NGINX ends it, whatever it has got
 
 
 def test_over_plain_http_pages_are_redirected_and_credentials_are_refused(doors: Doors) -> None:
