@@ -454,9 +454,9 @@ ENVIRONMENTS = [
         "a language that is not installed", {"LC_ALL": "xx_XX.UTF-8", "LANG": "xx_XX.UTF-8"}, (), {"LC_ALL": "C.UTF-8"}
     ),
     Environment("a language that is not UTF-8", {"LC_ALL": "POSIX"}, (), {"LC_ALL": "C.UTF-8"}),
-    Environment("a home that does not exist", {"HOME": "/nonexistent"}, (), {"ANSIBLE_HOME": "ROOT/.ansible/home"}),
+    Environment("a home that does not exist", {"HOME": "HERE/nowhere"}, (), {"ANSIBLE_HOME": "ROOT/.ansible/home"}),
     Environment("no HOME", {"HOME": ""}),
-    Environment("a TMPDIR that does not exist", {"TMPDIR": "/nonexistent"}, ("TMPDIR",)),
+    Environment("a TMPDIR that does not exist", {"TMPDIR": "HERE/nowhere"}, ("TMPDIR",)),
     Environment("TERM=dumb", {"TERM": "dumb"}, (), {"TERM": "dumb"}),
     Environment(
         "proxies in every spelling",

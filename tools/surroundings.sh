@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2154 # ./sse sets root, venv and bundle
 # Read by ./sse with `.`: what the environment of a user may hold that leads the first command astray, and what a
 # machine may lack. $root and $venv are set; say and die, too. tests/strange_hosts.py lists the cases.
 
@@ -29,13 +30,17 @@ answers_early() { python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2
 # What makes the environment impossible is told before anything is written.
 refuse_unusable() {
     case $root in *:*) die "this checkout is in $root, and a path with a colon cannot be in PATH: move it." ;; esac
-    mkdir -p "$root/.ansible" 2>/dev/null && [ -w "$root" ] && [ -w "$root/.ansible" ] &&
-        { [ ! -e "$venv" ] || [ -w "$venv" ]; } || die "$(not_writable)"
+    writable || die "$(not_writable)"
     free=$(df -Pk "$root" 2>/dev/null | awk 'NR == 2 { print int($4 / 1024) }')
     [ "${free:-$needed}" -ge "$needed" ] ||
         die "the disk of $root has $free MiB free: the Python environment needs $needed MiB. Make room there."
 }
 needed=700
+
+writable() {
+    mkdir -p "$root/.ansible" 2>/dev/null && [ -w "$root" ] && [ -w "$root/.ansible" ] &&
+        { [ ! -e "$venv" ] || [ -w "$venv" ]; }
+}
 
 not_writable() {
     owner=$(stat -c %U "$root" 2>/dev/null || echo another user)
