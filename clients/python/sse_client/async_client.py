@@ -51,6 +51,7 @@ class AsyncClient:
         self._base = exchange.base_of(url)
         self._headers = dict(headers or {})
         self._token = token
+        self._made: str | None = None  # by the function
         self._tls = tls
         self._trust_env = trust_env
         self._transport = transport
@@ -154,10 +155,12 @@ class AsyncClient:
 
     # -- what the stream of this file uses, too
 
-    async def credential(self) -> dict[str, str]:
-        """The headers of every request to the service itself."""
-        token = self._token() if callable(self._token) else self._token
-        token = await token if inspect.isawaitable(token) else token
+    async def credential(self, *, refresh: bool = False) -> dict[str, str]:
+        """The headers of every request to the service itself; with `refresh`, a token is made anew."""
+        if callable(self._token) and (refresh or self._made is None):
+            made = self._token()
+            self._made = await made if inspect.isawaitable(made) else made
+        token = self._made if callable(self._token) else self._token
         return {**self._headers, **(exchange.authorization(token) if token else {})}
 
     @property
@@ -201,7 +204,7 @@ class AsyncClient:
             if not isinstance(step, Again):
                 return step
             if step.refresh:
-                headers = await self.credential()
+                headers = await self.credential(refresh=True)
             if step.seconds >= until - time.monotonic():  # there will be no other attempt
                 break
             await sleep(step.seconds)
@@ -302,7 +305,7 @@ class AsyncStream:
                     self._on_wait(step)
                 await self._wait_for(sleep(step.seconds))
                 if step.refresh:
-                    headers = await self._wait_for(self._client.credential())
+                    headers = await self._wait_for(self._client.credential(refresh=True))
 
     async def _connection(self, headers: Mapping[str, str]) -> AsyncGenerator[StreamEvent | Again]:
         """One connection to its end; last comes when to connect again, or nothing for never."""

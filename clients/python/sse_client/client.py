@@ -33,7 +33,7 @@ Waiting = Callable[[Again], None]
 class Client:
     """A client of the service at an address, such as https://sse.example.org.
 
-    token: an API key, a JWT, or a function that returns one; after a 401 the function is asked once more.
+    token: an API key, a JWT, or a function that returns one, which is kept; after a 401 it is asked once more.
     tls: for a certificate of your own: ssl.create_default_context(cafile=...).
     trust_env: use the proxy that HTTPS_PROXY and the like name.
     connect_to: connect to this address and port, or by this function, whatever the name in `url` resolves to.
@@ -52,6 +52,7 @@ class Client:
         self._base = exchange.base_of(url)
         self._headers = dict(headers or {})
         self._token = token
+        self._made: str | None = None  # by the function
         home = exchange.origin(urlsplit(self._base))
         self._wire = Wire(tls, trust_env=trust_env, elsewhere={home: connect_to} if connect_to else None)
 
@@ -163,9 +164,11 @@ class Client:
 
     # -- what the stream of this file uses, too
 
-    def credential(self) -> dict[str, str]:
-        """The headers of every request to the service itself."""
-        token = self._token() if callable(self._token) else self._token
+    def credential(self, *, refresh: bool = False) -> dict[str, str]:
+        """The headers of every request to the service itself; with `refresh`, a token is made anew."""
+        if callable(self._token) and (refresh or self._made is None):
+            self._made = self._token()
+        token = self._made if callable(self._token) else self._token
         return {**self._headers, **(exchange.authorization(token) if token else {})}
 
     @property
@@ -186,7 +189,7 @@ class Client:
             if not isinstance(step, Again):
                 return step
             if step.refresh:
-                headers = self.credential()
+                headers = self.credential(refresh=True)
             if step.seconds >= until - time.monotonic():  # there will be no other attempt
                 break
             sleep(step.seconds)
@@ -263,7 +266,7 @@ class Stream:
                 self._on_wait(step)
             self._closed.wait(step.seconds)
             if step.refresh:
-                headers = self._client.credential()
+                headers = self._client.credential(refresh=True)
 
     def _connection(self, headers: Mapping[str, str]) -> Generator[StreamEvent, None, Again | None]:
         """One connection to its end; returns when to connect again, or None for never."""

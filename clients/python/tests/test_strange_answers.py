@@ -316,6 +316,19 @@ def test_a_token_that_is_made_is_asked_for_once_more_after_401(kind: str, *, asy
     assert len({one.headers["idempotency-key"] for one in server.asked}) == 1
 
 
+def test_a_token_that_is_made_is_kept_until_it_does_not_count() -> None:
+    made = iter(["old", "new"])
+    refused = answer(401, '{"detail": "expired"}', "application/problem+json")
+    stored = answer(202, '{"ids": ["1-a"]}', "application/json")
+    with (
+        Server([stored, stored, refused, stored, stored]) as server,
+        sse_client.Client(server.url, token=lambda: next(made)) as client,
+    ):
+        for _ in range(4):
+            client.publish("c", 1)
+    assert [one.headers["authorization"][7:] for one in server.asked] == ["old", "old", "old", "new", "new"]
+
+
 @pytest.mark.parametrize("token", ["a b", "a\nb", "\u00e9", "\r\nX: 1"])
 def test_a_token_that_no_header_can_carry_is_refused_and_not_shown(kind: str, token: str) -> None:
     with Server([GOOD]) as server:
