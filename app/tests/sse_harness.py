@@ -247,7 +247,7 @@ class Replicas:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._started.wait(10)
+        assert self._started.wait(START_SECONDS)
         eventually(lambda: all(server.started for server in self._servers))
         eventually(lambda: not self._wait_open or all(service.hub.open for service in self.services))
         return self

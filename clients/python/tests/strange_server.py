@@ -41,6 +41,7 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.leaving.set()
+        self.listening.shutdown(socket.SHUT_RDWR)  # wakes what waits in accept
         self.listening.close()
 
     def _accept(self) -> None:
