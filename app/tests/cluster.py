@@ -11,7 +11,7 @@ import fnmatch
 import re
 import selectors
 import socket
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -28,7 +28,7 @@ from sse_app.fanout.subscriber import Subscriber
 from sse_app.http.stream import PATH
 from sse_app.http.stream_output import EXTENSION
 from sse_app.log.embedded import EmbeddedLog
-from sse_app.log.interface import MARKER, Bounds, Draft, Fetched, LogUnavailableError, Record, Tail
+from sse_app.log.interface import CUT, MARKER, Bounds, Draft, Fetched, LogUnavailableError, Record, Tail
 from sse_app.resume.redis_sequence import _APPEND
 from sse_app.service import Service
 
@@ -93,6 +93,8 @@ class Node:
         self.parent = parent
         before = [node.key for node, _ in zip(self.back(), range(WINDOW), strict=False)]
         self.is_event = self.channel != MARKER and self.key not in before
+        self.cut = int(record.draft.data) if (self.channel, record.draft.event) == (MARKER, CUT) else None
+        self.is_first = self.key not in before
         self.is_late = self.key not in before and any(node.key == self.key for node in self.back())  # for the window
 
     def back(self) -> Any:
@@ -113,6 +115,8 @@ class OracleLog(EmbeddedLog):
         self.path: list[Node] = []
         self.nodes: dict[str, list[Node]] = {}
         self.trimmed_to = 0  # at most, whatever the log held
+        self.cuts: list[int] = []  # where it lost its end
+        self.lose: Callable[[int, list[Node]], None] = lambda *_: None
 
     async def append(self, drafts: Sequence[Draft]) -> int:
         first = await super().append(drafts)
@@ -128,7 +132,11 @@ class OracleLog(EmbeddedLog):
 
     def truncate(self, end: int) -> None:
         super().truncate(end)
+        lost = self.path[end:]
         del self.path[end:]
+        if lost:
+            self.cuts.append(end)
+            self.lose(end, lost)
 
     def trim(self, start: int) -> None:
         super().trim(start)
@@ -136,6 +144,7 @@ class OracleLog(EmbeddedLog):
 
     def recreate(self) -> None:
         super().recreate()
+        self.cuts.append(0)
         self.path.clear()
 
     def has(self, id_: str) -> bool:
@@ -303,6 +312,8 @@ class Subscription:
         self._cluster = cluster
         self._log = cluster.log
         self._channels = channels
+        self.had: set[str] = set()  # every id that it got
+        self.owed: set[int] = set()  # cuts that took events from it which it had not got: a marker must tell it
         self._anywhere = True  # what comes next need not follow what came last: a gap or the beginning said so
         self.connection: Connection | None = None
 
@@ -338,14 +349,19 @@ class Subscription:
             self._hear_event(block)
         if block.id is not None:
             self.cursor = block.id
+            self.had.add(block.id)
 
     def _hear_gap(self, block: Block) -> None:
         reason, requested = block.json["reason"], block.json["requested"]
         lost = self.cursor or requested
+        if requested not in self.had:
+            self.fail(f"a gap names {requested!r}, which it never had")
         if reason == "malformed":
             self.fail("an id of ours was called malformed")
-        if reason == "truncated" and self._log.has(lost) and len(self._log.nodes[lost]) == 1:
+        passed = block.id is not None and self._log.has(lost) and len(self._log.nodes[lost]) == 1
+        if reason == "truncated" and passed and not self._is_marked(block.id or ""):
             self.fail("what is in the log was called truncated")
+        self.owed.clear()
         if reason == "expired" and int(lost.split("-")[0]) >= self._log.trimmed_to + WINDOW:
             self.fail("what is kept, and its window, was called expired")
         self._anywhere = block.id is None
@@ -355,6 +371,17 @@ class Subscription:
         for node in self._log.nodes.get(block.id or "", ()):
             kept |= {node.id, *(before.id for before in node.back())}
         self.seen = {id_: data for id_, data in self.seen.items() if id_ in kept}
+
+    def _is_marked(self, id_: str) -> bool:
+        """Whether this is the marker of a lost end."""
+        return any(node.cut is not None for node in self._log.nodes.get(id_, ()))
+
+    def lose(self, cut: int, lost: list[Node]) -> None:
+        """Take note of what the log has lost before this subscriber got it."""
+        if self.cursor is None or not self._log.has(self.cursor) or int(self.cursor.split("-")[0]) >= cut:
+            return
+        if any(self.wants(node) for node in lost):
+            self.owed.add(cut)
 
     def _hear_event(self, block: Block) -> None:
         id_ = block.id or ""
@@ -400,6 +427,9 @@ class Subscription:
             self.fail("never heard anything")
         if not self._anywhere:
             self._advance(self._log.path[-1].id)
+        told = {node.cut for node in self._log.path if node.cut is not None and node.is_first}
+        if self.owed & told:
+            self.fail(f"the marker of the cut at {self.owed & told} was passed without a gap")
 
 
 class Connection:
@@ -554,6 +584,7 @@ class Cluster:
         self.log = OracleLog()
         self.redis = FakeRedis()
         self.subscriptions: list[Subscription] = []
+        self.log.lose = lambda cut, lost: [one.lose(cut, lost) for one in self.subscriptions]  # type: ignore[assignment]
         self.replicas = [Replica(self) for _ in range(REPLICAS)]
         self.unknown: dict[str, list[Event]] = {}  # publishes answered 503, by key
         self.accepted: list[str] = []

@@ -97,6 +97,28 @@ class Machine(RuleBasedStateMachine):
         for number, subscription in enumerate(self.cluster.subscriptions):
             subscription.connect((replica + number) % REPLICAS)
 
+    @rule(replica=REPLICA, lost=st.sampled_from([1, 3, 9]), count=st.sampled_from([0, 1, 6]), slow=st.booleans())
+    @precondition(lambda self: self.cluster.subscriptions)
+    def lose_what_some_have_not_read(self, replica: int, lost: int, count: int, slow: bool) -> None:
+        """Half of the subscribers are away, or slow, while events come and are lost; they come back later."""
+        late = self.cluster.subscriptions[::2]
+        for subscription in late:
+            if not slow:
+                subscription.cut()
+            elif subscription.connection is not None:
+                subscription.connection.slow()
+        self.publish_much(replica, 4)
+        self.cluster.wait(1)
+        self.damage_the_log("tail", lost)
+        self.cluster.wait(2)
+        self.publish_much(replica, count)
+        self.cluster.wait(1)
+        for number, subscription in enumerate(late):
+            if subscription.connection is None:
+                subscription.connect((replica + number) % REPLICAS)
+            else:
+                subscription.connection.quick()
+
     @rule(replica=REPLICA, which=ANY)
     @precondition(lambda self: self.cluster.unknown)
     def retry(self, replica: int, which: int) -> None:

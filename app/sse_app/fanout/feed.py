@@ -11,13 +11,14 @@ from collections.abc import Callable, Sequence
 from sse_app.base.metrics import Metrics
 from sse_app.base.settings import Settings
 from sse_app.fanout.hub import Hub
-from sse_app.fanout.ring import Ring, entry
+from sse_app.fanout.ring import Entry, Ring, entry
 from sse_app.log.cursor import Cursor
 from sse_app.log.duplicates import Dropped, Window
-from sse_app.log.interface import MARKER, Bounds, Draft, Log, LogUnavailableError, OutOfRangeError, Record
+from sse_app.log.interface import CUT, MARKER, Bounds, Draft, Log, LogUnavailableError, OutOfRangeError, Record
 
 _CHUNK = 1000  # records per read: about 10 ms of work
 _RETRY_SECONDS = (0.2, 2.0)  # between attempts to reach the log: the first pause and the longest
+_CUTS = 1000  # that are known: each is an accident
 _MARK_SECONDS = 5.0  # for a marker: an append without an answer must not keep a replica from reading
 logger = logging.getLogger(__name__)
 Offer = Callable[[Ring, int], None]  # a new record: the ring and its first new offset
@@ -34,6 +35,9 @@ class Feed:
         self.end = 0  # of the log, as last heard
         self.window = Window(settings.dedupe_window, settings.window_seconds)
         self.dropped = Dropped()
+        # Where the log has lost its end: the offset of the marker, and the place.
+        self.cuts: list[tuple[int, int]] = []
+        self._unsaid: Draft | None = None  # the marker of a lost end that is not written yet
         self._doubted = False  # somebody has found that the log has other records
         self._log = log
         self._ring = hub.ring
@@ -83,6 +87,7 @@ class Feed:
         while True:
             try:
                 await self._attach()
+                await self._say()
                 self._set(error="")
                 async with self._log.tail(self._ring.end) as tail:
                     while True:
@@ -124,7 +129,10 @@ class Feed:
         if duplicate:
             self.dropped.add(record.offset)
         before = self._ring.end if len(self._ring) else record.offset
-        self._ring.append(entry(record, duplicate))
+        new = entry(record, duplicate)
+        self._ring.append(new)
+        if new.frame is None and new.cut is not None:
+            self.cuts = [*self.cuts[-_CUTS:], (record.offset, new.cut)]
         if not live:
             return
         if not duplicate and record.draft.channel != MARKER:
@@ -140,10 +148,16 @@ class Feed:
         elif asyncio.get_running_loop().time() > self._marker_due:
             await self._mark()
 
-    async def _mark(self) -> None:
+    async def _say(self) -> None:
+        """Write the marker of a lost end, for those who read of it later; another replica may have done so."""
+        if self._unsaid is not None and self.window.find(self._unsaid.key) is None:
+            await self._mark(self._unsaid)
+        self._unsaid = None
+
+    async def _mark(self, draft: Draft | None = None) -> None:
         try:
             async with asyncio.timeout(_MARK_SECONDS):
-                await self._log.append([marker()])
+                await self._log.append([draft or marker()])
         except TimeoutError as error:
             raise LogUnavailableError("the log did not accept a marker in time") from error
 
@@ -179,7 +193,10 @@ class Feed:
             cut = await self._first_difference(bounds)
             logger.warning("the log has other records from offset %d on", cut)
             self._forget()
+            lost = self._ring.at(cut)
             await self._hub.rewind(cut, lambda: self._load(bounds, cut))
+            self.cuts.append((cut, cut))
+            self._unsaid = cut_marker(cut, lost)
         else:
             return True
         return False
@@ -210,6 +227,7 @@ class Feed:
             if not future.done():
                 future.set_exception(LogUnavailableError("the log has changed"))
         self._waiting.clear()
+        self.cuts = [(marked, cut) for marked, cut in self.cuts if marked < target]  # the later ones are lost, too
         offset = max(bounds.start, target - self.window.size - self._ring.max_events)
         self.window.clear()
         self._ring.clear(offset)
@@ -226,6 +244,12 @@ class Feed:
             if not records:
                 break
         self.end = max(self.end, self._ring.end)
+
+
+def cut_marker(cut: int, lost: Entry | None) -> Draft:
+    """The marker of a lost end: the same of every replica that has read what was lost, so that one of them counts."""
+    key = f"cut\0{cut}\0{lost.cursor if lost is not None else uuid.uuid4()}"
+    return Draft(key.encode(), MARKER, CUT, b"%d" % cut, b"")
 
 
 def marker() -> Draft:

@@ -17,9 +17,10 @@ from sse_app.base.metrics import Metrics
 from sse_app.fanout import event_stream
 from sse_app.fanout.backlog import Backlog, Filters
 from sse_app.fanout.event_stream import Heartbeat
-from sse_app.fanout.ring import Ring
+from sse_app.fanout.ring import Entry, Ring
 from sse_app.fanout.socket_writer import CLOSED, SocketWriter, chunk, send
 from sse_app.fanout.subscriber import Group, Subscriber
+from sse_app.log.cursor import Cursor
 
 SWEEP_RECORDS = 256  # with SWEEP_BYTES, the bound of what one sweep adds to the buffer of a transport
 SWEEP_BYTES = 131_072
@@ -169,9 +170,15 @@ class Hub:
         timestamps: list[int] = []  # of the events that at least one subscriber gets
         size = 0
         for entry in self.ring.slice(begin, min(self.ring.end, begin + SWEEP_RECORDS)):
-            stop += 1
             if entry.frame is None:
+                if entry.traceparent and entry.cut is not None:
+                    if stop == begin:
+                        self._tell(entry)
+                        return
+                    break  # it has a sweep of its own
+                stop += 1
                 continue
+            stop += 1
             wanted = False
             for group in self._groups_for(entry.channel):
                 if group.last is entry:
@@ -223,6 +230,35 @@ class Hub:
         for timestamp in timestamps:
             self._metrics.latency.observe(max(0.0, now - timestamp / 1000))
 
+    def _tell(self, marker: Entry) -> None:
+        """The log has lost its end once: send a gap to whoever comes to the marker of that and was not told before."""
+        reached, newest = self.position, self._newest()
+        for subscriber in [one for one in self.streams if one.live and one.told != marker.cut]:
+            writer = subscriber.writer
+            if writer is None or subscriber.paused:
+                self.leave(subscriber)  # its own task tells it
+                subscriber.notify()
+                continue
+            had = _later(subscriber.heard, newest[subscriber.wanted])
+            if self._write(subscriber, writer, chunk(event_stream.gap("truncated", had, str(marker.cursor)))):
+                self._metrics.gaps["truncated"] += 1
+                subscriber.heard = str(marker.cursor)
+        self.position = reached + 1
+        if self._moved is not None:
+            self._moved.set_result(None)
+            self._moved = None
+        self.ring.trim(reached)
+
+    def _newest(self) -> dict[Filter, Cursor | None]:
+        """The newest event that the live subscribers of each filter have been given, where the ring still holds it."""
+        return {wanted: self._newest_of(wanted, self.position) for wanted in self._groups}
+
+    def _newest_of(self, wanted: Filter, stop: int) -> Cursor | None:
+        for entry in reversed(self.ring.slice(self.ring.start, max(self.ring.start, min(stop, self.ring.end)))):
+            if entry.frame is not None and wanted.matches(entry.channel):
+                return entry.cursor
+        return None
+
     def _give(self, subscriber: Subscriber, place: int, data: bytes, sent: int) -> bool:
         """Write what the socket did not take, or what only the writer may write; return whether the event was given."""
         writer = subscriber.writer
@@ -258,7 +294,10 @@ class Hub:
                 self.leave(subscriber)  # its own task measures how long it stays slow
                 subscriber.notify()
             else:
-                self._write(subscriber, subscriber.writer, frames[subscriber.heartbeat] if subscriber.live else comment)
+                said = subscriber.live and subscriber.heartbeat != "comment"
+                frame = frames[subscriber.heartbeat] if said else comment
+                if self._write(subscriber, subscriber.writer, frame) and said:
+                    subscriber.heard = id_
             if not done % SWEEP_WRITES:
                 await asyncio.sleep(0)
 
@@ -267,17 +306,20 @@ class Hub:
     async def rewind(self, cut: int, reload: Callable[[], Awaitable[None]]) -> None:
         """The log has other records from `cut` on: send a gap to every live stream and go on there; end the others."""
         async with self._lock:
-            requested = self.id_at(self.position - 1) or ""
-            await self._reload(reload)
             told = self.position > cut
+            newest = self._newest() if told else {}
+            await self._reload(reload)
             self.position = min(self.position, cut)
-            frame = chunk(event_stream.gap("truncated", requested, self.id_at(cut - 1)))
+            resumed = self.id_at(cut - 1)
             for subscriber in self.streams:
                 if subscriber.live and not subscriber.paused and subscriber.writer is not None:
                     if not told:
                         continue
-                    if self._write(subscriber, subscriber.writer, frame):
+                    had = _later(subscriber.heard, newest.get(subscriber.wanted))
+                    frame = event_stream.gap("truncated", had, resumed)
+                    if self._write(subscriber, subscriber.writer, chunk(frame)):
                         self._metrics.gaps["truncated"] += 1
+                        subscriber.told, subscriber.heard = cut, resumed or ""
                 else:
                     subscriber.end()  # it comes back, and its cursor is checked like any other
 
@@ -330,3 +372,9 @@ class Hub:
         for subscriber in self.streams:
             if subscriber.writer is not None:
                 subscriber.writer.abort()
+
+
+def _later(heard: str, event: Cursor | None) -> str:
+    """The later one of two ids that a subscriber may have got: by an opening, a heartbeat or a gap, and by an event."""
+    cursor = Cursor.parse(heard)
+    return heard if event is None or (cursor is not None and cursor.offset >= event.offset) else str(event)

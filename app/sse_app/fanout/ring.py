@@ -9,7 +9,9 @@ from typing import NamedTuple, Self
 from sse_app.base.channels import Filter
 from sse_app.fanout import event_stream
 from sse_app.log.cursor import Cursor
-from sse_app.log.interface import MARKER, Record
+from sse_app.log.interface import CUT, MARKER, Record
+
+_CUT = "cut="  # in the place of the traceparent, which a record without a frame has not: Redis keeps it, too
 
 
 class Entry(NamedTuple):
@@ -20,6 +22,13 @@ class Entry(NamedTuple):
     channel: str
     frame: bytes | None
     traceparent: str = ""
+
+    @property
+    def cut(self) -> int | None:
+        """For a marker of a lost end: the first offset that was lost, and given again."""
+        if self.frame is not None or not self.traceparent.startswith(_CUT):
+            return None
+        return int(self.traceparent[len(_CUT) :])
 
     def dressed(self, extras: Sequence[str]) -> bytes:
         """The frame after what a subscriber asked for to come before it."""
@@ -32,6 +41,8 @@ class Entry(NamedTuple):
 def entry(record: Record, duplicate: bool) -> Entry:
     """Encode a record; a duplicate keeps its place in the sequence but no content."""
     cursor, draft = Cursor(record.offset, record.fingerprint), record.draft
+    if not duplicate and (draft.channel, draft.event) == (MARKER, CUT) and draft.data.isdigit():
+        return Entry(cursor, record.timestamp, MARKER, None, f"{_CUT}{int(draft.data)}")
     if duplicate or draft.channel == MARKER:
         return Entry(cursor, record.timestamp, draft.channel, None)
     frame = event_stream.frame(draft.event, draft.data, str(cursor))
@@ -129,11 +140,17 @@ class Ring:
         return self._entries[start - base : stop - base]
 
     def collect(self, start: int, stop: int, wanted: Filter, limit: int) -> tuple[bytes, int]:
-        """Frames for a filter from `start`, about `limit` bytes of them, and the offset to go on from."""
+        """Frames for a filter from `start`, about `limit` bytes of them, and the offset to go on from.
+
+        The marker of a lost end is the last record that they pass.
+        """
         frames, size = list[bytes](), 0
         for held in self.slice(start, min(stop, start + 1000)):  # 1000: about 0.2 ms before others get their turn
             start += 1
-            if held.frame is not None and wanted.matches(held.channel):
+            if held.frame is None:
+                if held.traceparent and held.cut is not None:
+                    break
+            elif wanted.matches(held.channel):
                 frames.append(held.dressed(wanted.extras) if wanted.extras else held.frame)
                 size += len(held.frame)
                 if size >= limit:

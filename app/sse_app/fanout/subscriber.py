@@ -13,13 +13,15 @@ class Subscriber:
     """One stream: where to write, which events it wants, and how far it has come."""
 
     __slots__ = (
-        "cursor", "ending", "group", "heartbeat", "live", "lost", "paused", "place", "reason", "slot", "waiter",
-        "wanted", "writer",
+        "cursor", "ending", "group", "heard", "heartbeat", "live", "lost", "paused", "place", "reason", "slot", "told",
+        "waiter", "wanted", "writer",
     )  # fmt: skip
 
     def __init__(self, wanted: Filter, cursor: int, heartbeat: Heartbeat) -> None:
         self.wanted = wanted
         self.cursor = cursor  # last offset considered; while live, ask Hub.considered()
+        self.told = -1  # where the log was cut, if this stream was told of that before it has come to the marker
+        self.heard = ""  # the newest id that it got by other ways than an event
         self.heartbeat: Heartbeat = heartbeat
         self.writer: SocketWriter | None = None  # None: the stream writes by send() and is never live
         self.group: Group | None = None

@@ -15,6 +15,7 @@ from sse_app.base.settings import Settings
 from sse_app.fanout import event_stream
 from sse_app.fanout.event_stream import jittered
 from sse_app.fanout.hub import Hub
+from sse_app.fanout.ring import Entry
 from sse_app.fanout.subscriber import Subscriber
 from sse_app.http import stream_request
 from sse_app.http.stream_output import HEADERS, DirectOutput, Output, SendOutput, connection_of
@@ -111,6 +112,7 @@ class Streams:
     ) -> None:
         hub = self.hub
         subscriber = Subscriber(request.wanted, start.cursor, request.heartbeat)
+        subscriber.told, subscriber.heard = start.told, start.heard
         await send({"type": "http.response.start", "status": 200, "headers": encoded(HEADERS)})
         connection = connection_of(scope)
         output: Output
@@ -155,6 +157,7 @@ class Streams:
                 if frames:
                     await output.write(frames)
                 subscriber.cursor = stop - 1
+                await self._tell(subscriber, output, ring.at(stop - 1))
                 await asyncio.sleep(0)
             elif following > hub.position:
                 # This replica has read the record, and the next sweep will pass it.
@@ -170,22 +173,34 @@ class Streams:
             if held is not None:
                 return held.cursor == cursor
             try:
-                frames, cursor = await self.resumer.blocks.collect(cursor, subscriber.wanted, _WRITE_BYTES)
+                frames, last = await self.resumer.blocks.collect(cursor, subscriber.wanted, _WRITE_BYTES)
             except GapError as error:  # told here, because a resume would find the same block and end again
                 try:
-                    head = self.resumer.head_after(error)
-                except LaterError:
+                    resumed, told = await self.resumer.after_gap(error, str(cursor))
+                except (LaterError, LogUnavailableError):
                     break
-                await output.write(event_stream.gap(error.reason, str(cursor), str(head)))
-                subscriber.cursor = head.offset
-                return True
+                await output.write(event_stream.gap(error.reason, subscriber.heard, str(resumed)))
+                subscriber.cursor, subscriber.told, subscriber.heard = resumed.offset, told, str(resumed)
+                cursor = resumed
+                continue
             except LogUnavailableError:
                 break
             if frames:
                 await output.write(frames)
+            cursor = last.cursor
             subscriber.cursor = cursor.offset
+            await self._tell(subscriber, output, last)
             await asyncio.sleep(0)
         return False
+
+    async def _tell(self, subscriber: Subscriber, output: Output, last: Entry | None) -> None:
+        """Send a gap to a stream that has come to the marker of a lost end, unless it was told before."""
+        cut = None if last is None or last.frame is not None else last.cut
+        if cut is not None and last is not None and subscriber.told != cut:
+            id_ = str(last.cursor)
+            await output.write(event_stream.gap("truncated", subscriber.heard, id_))
+            self.metrics.gaps["truncated"] += 1
+            subscriber.heard = id_
 
     async def _writable(self, subscriber: Subscriber) -> bool:
         """Wait while the reader is slow; False when the stream must end."""

@@ -7,6 +7,9 @@ from typing import NamedTuple, Protocol
 MARKER = ""  # the channel of a record that every reader skips: it keeps the log from being empty
 
 
+CUT = "cut"  # the event of a marker that tells where the log has lost its end: its data is that offset
+
+
 class Draft(NamedTuple):
     """A record before the log has given it an offset."""
 

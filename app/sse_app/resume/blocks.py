@@ -76,14 +76,17 @@ class Blocks:
         self._generation = -1  # of the ring, to which the blocks belong
         self._rested = 0.0  # until then, by the clock of the loop, Redis is not asked
 
-    async def collect(self, cursor: Cursor, wanted: Filter, limit: int) -> tuple[bytes, Cursor]:
-        """About `limit` bytes of frames that follow the cursor, and the cursor to go on from; raises like find()."""
+    async def collect(self, cursor: Cursor, wanted: Filter, limit: int) -> tuple[bytes, Entry]:
+        """About `limit` bytes of frames after the cursor, and the last record that they pass; raises like find()."""
         records = (await self.find(cursor)).records
         stop, frames = cursor.offset + 1, b""
-        while not frames and stop < records.end:
+        last = records.at(cursor.offset)
+        while not frames and stop < records.end and (last is None or last.cut is None or last.cursor == cursor):
             frames, stop = records.collect(stop, records.end, wanted, limit)
-        last = records.at(stop - 1)
-        return frames, cursor if last is None else last.cursor
+            last = records.at(stop - 1)
+        if last is None:
+            raise LogUnavailableError("the log has changed")
+        return frames, last
 
     async def find(self, cursor: Cursor) -> Block:
         """The block that holds the cursor and the records after it.

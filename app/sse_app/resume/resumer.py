@@ -42,6 +42,8 @@ class Start:
     older: Cursor | None = None
     resumed: bool = False  # the client named a record of this log, so it has read a stream before
     generation: int = -1  # of the ring in which the cursor was checked
+    told: int = -1  # where the log was cut, if its client is told of that, or has nothing to lose there
+    heard: str = ""  # the id that its client has then
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +71,13 @@ class Resumer:
             raise LaterError from error
         except GapError as error:
             self.metrics.resumes["gap"] += 1
-            head = self.head_after(error)
+            try:
+                resumed, told = await self.after_gap(error, requested)
+            except LogUnavailableError as unavailable:
+                raise LaterError from unavailable
             # One block: if the cursor came before the gap, a cut between the two would hide the loss.
-            start = Start(event_stream.gap(error.reason, requested, str(head), retry), head.offset)
+            first = event_stream.gap(error.reason, requested, str(resumed), retry)
+            start = Start(first, resumed.offset, resumed, told=told, heard=str(resumed))
         start.generation = generation
         return start
 
@@ -91,16 +97,16 @@ class Resumer:
                 await self.feed.check_log()  # the client may know the new records of the log before this replica does
                 raise GapError("truncated")
             self.metrics.resumes["ring"] += 1
-            return Start(first, cursor.offset, resumed=True)
+            return Start(first, cursor.offset, resumed=True, heard=requested)
         block = await self.blocks.find(cursor)
         self.metrics.resumes[block.source] += 1
-        return Start(first, cursor.offset, cursor, resumed=True)
+        return Start(first, cursor.offset, cursor, resumed=True, heard=requested)
 
     async def _new(self, wanted: Filter, begin: Begin, retry: int) -> Start:
         self.metrics.resumes["new"] += 1
         if begin is None or begin == 0:
             head = self._head()
-            return Start(event_stream.opening(retry, str(head)), head.offset)
+            return Start(event_stream.opening(retry, str(head)), head.offset, told=self._last_cut(), heard=str(head))
         self._head()
         if isinstance(begin, Since):
             return await self._since(wanted, begin, retry)
@@ -121,23 +127,44 @@ class Resumer:
             return self._short(f"since={begin.text}", earliest.cursor, retry)
         if offset <= first:
             return _with(earliest, wanted, retry)
-        for further in range(min(_SKIPPED, offset - first)):
-            held = self.hub.ring.at(offset - further - 1)
-            cursor = held.cursor if held is not None else await self.blocks.before(offset - further)
-            if cursor is not None:
-                return _after(cursor, retry)
-        raise LaterError
+        return _after(await self._before(offset), retry)
 
     def _short(self, asked: str, cursor: Cursor, retry: int) -> Start:
         """Begin where that is possible, and say that there may have been more."""
         self.metrics.gaps["expired"] += 1
-        return Start(event_stream.gap("expired", asked, str(cursor), retry), cursor.offset, cursor)
+        first = event_stream.gap("expired", asked, str(cursor), retry)
+        return Start(first, cursor.offset, cursor, heard=str(cursor))
 
-    def head_after(self, error: GapError) -> Cursor:
-        """Where a stream goes on after a gap, which is counted; LaterError when that is not known now."""
-        head = self._head()
+    async def after_gap(self, error: GapError, requested: str) -> tuple[Cursor, int]:
+        """Where a stream goes on after a gap, which is counted, and of which cut it is told by that.
+
+        After a lost end that is where the log was cut, because what came since then is valid. Otherwise it is the head.
+        Raises LaterError and LogUnavailableError when that is not known now.
+        """
+        resumed = self._head()
+        told = self._last_cut()
+        cursor = Cursor.parse(requested)
+        if error.reason == "truncated" and cursor is not None:
+            cuts = (cut for _, cut in reversed(self.feed.cuts) if cut <= cursor.offset)
+            cut = next(cuts, None)
+            if cut is not None and cut <= resumed.offset:
+                resumed, told = await self._before(cut), cut
         self.metrics.gaps[error.reason] += 1
-        return head
+        return resumed, told
+
+    def _last_cut(self) -> int:
+        return self.feed.cuts[-1][1] if self.feed.cuts else -1
+
+    async def _before(self, offset: int) -> Cursor:
+        earliest = await self.blocks.earliest()
+        if offset <= earliest.cursor.offset:
+            return earliest.cursor
+        for further in range(min(_SKIPPED, offset - earliest.cursor.offset)):
+            held = self.hub.ring.at(offset - further - 1)
+            cursor = held.cursor if held is not None else await self.blocks.before(offset - further)
+            if cursor is not None:
+                return cursor
+        raise LaterError
 
     def _head(self) -> Cursor:
         held = self.hub.ring.at(self.hub.position - 1)
@@ -147,7 +174,8 @@ class Resumer:
 
 
 def _after(cursor: Cursor, retry: int) -> Start:
-    return Start(event_stream.opening(retry, str(cursor)), cursor.offset, cursor)
+    first = event_stream.opening(retry, str(cursor))
+    return Start(first, cursor.offset, cursor, heard=str(cursor))
 
 
 def _with(earliest: Entry, wanted: Filter, retry: int) -> Start:
@@ -155,4 +183,5 @@ def _with(earliest: Entry, wanted: Filter, retry: int) -> Start:
     cursor = earliest.cursor
     if earliest.frame is None or not wanted.matches(earliest.channel):
         return _after(cursor, retry)
-    return Start(event_stream.retry_only(retry) + earliest.dressed(wanted.extras), cursor.offset, cursor)
+    first = event_stream.retry_only(retry) + earliest.dressed(wanted.extras)
+    return Start(first, cursor.offset, cursor, heard=str(cursor))
