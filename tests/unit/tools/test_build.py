@@ -19,7 +19,7 @@ from lint import ROOT, sources
 # Only people who change the collection need these.
 NOT_PACKED = (
     *(".ci/", ".config/", ".github/", "bench/", "galaxy.yml", "inventory/", "molecule/"),
-    *("tests/engine.yml", "tests/integration/", "tests/unit/"),
+    *("tests/clients/", "tests/engine.yml", "tests/integration/", "tests/unit/"),
 )
 OF_A_USER = [
     ".ansible/collections/stale.py",
@@ -64,6 +64,7 @@ BARE: dict[str, Any] = {
     "engine": None,
     "dockerd": "",
     "dockerd_pid": None,
+    "surroundings": None,
     "networks": [],
     "interfaces": [],
     "routes": [],

@@ -1,0 +1,3 @@
+import { listen } from './listen.js';
+
+listen(new EventSource(window.url));

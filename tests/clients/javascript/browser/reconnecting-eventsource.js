@@ -1,0 +1,4 @@
+import ReconnectingEventSource from 'reconnecting-eventsource';
+import { listen } from './listen.js';
+
+listen(new ReconnectingEventSource(window.url));
