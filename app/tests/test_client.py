@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
-from sse_client import AsyncClient, Bye, Gap, Message, OutcomeUnknownError, RefusedError
+from sse_client import AsyncClient, Bye, Client, Gap, Message, OutcomeUnknownError, RefusedError
 from sse_harness import Process, Replicas, eventually
 
 
@@ -209,3 +210,27 @@ async def test_a_later_attempt_waits_as_long_as_retry_after_says(naps: list[floa
         assert await client.publish("c", 1) == "1-a"
     assert naps == [7]
     assert asked[0].headers["idempotency-key"] == asked[1].headers["idempotency-key"]
+
+
+def test_a_stream_begins_where_it_is_asked_to_and_pages_meet_it_without_a_hole(replica: Replicas, channel: str) -> None:
+    with Client(f"http://127.0.0.1:{replica.port}") as client:
+        ids = client.publish_batch([{"channel": channel, "data": n} for n in range(5)])
+        before_all = datetime.now(UTC) - timedelta(hours=1)
+        starts: list[tuple[dict[str, Any], list[str]]] = [
+            ({"from_earliest": True}, ids),
+            ({"last": 2}, ids[3:]),
+            ({"since": before_all}, ids),
+            ({"since": before_all.timestamp()}, ids),
+            ({"last_event_id": ids[1]}, ids[2:]),
+        ]
+        for how, expected in starts:
+            with client.stream(channel, **how) as stream:
+                found = [next(stream) for _ in expected]
+            assert [one.id for one in found if isinstance(one, Message)] == expected, how
+        assert [one.id for page in client.pages(channel, limit=2, after=ids[0]) for one in page.events] == ids[1:]
+        back = [[one.id for one in page.events] for page in client.pages(channel, limit=2)]
+        assert back == [ids[3:], ids[1:3], ids[:1]]
+        page = client.history(channel)
+        with client.stream(channel, last_event_id=page.cursor) as stream:
+            following = client.publish(channel, "next")
+            assert next(stream) == Message("message", "next", following)
