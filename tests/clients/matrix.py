@@ -342,7 +342,7 @@ LOCKS = {
     "pip": ("python/requirements.txt", r"(?m)^{name}==(\S+)"),
     "go": ("go/go.mod", r"{name} v(\S+)"),
     "java": ("java/pom.xml", r"<artifactId>{name}</artifactId>\s*<version>([^<]+)"),
-    "rust": ("rust/Cargo.lock", r'name = "{name}"\nversion = "([^"]+)"'),
+    "rust": ("rust/Cargo.toml", r'{name} = "=([^"]+)"'),
 }
 
 
