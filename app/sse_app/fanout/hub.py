@@ -319,7 +319,8 @@ class Hub:
                     frame = event_stream.gap("truncated", had, resumed)
                     if self._write(subscriber, subscriber.writer, chunk(frame)):
                         self._metrics.gaps["truncated"] += 1
-                        subscriber.told, subscriber.heard = cut, resumed or ""
+                        subscriber.told = cut
+                        subscriber.heard = resumed or subscriber.heard  # a gap without an id leaves the old one
                 else:
                     subscriber.end()  # it comes back, and its cursor is checked like any other
 

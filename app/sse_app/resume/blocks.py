@@ -127,8 +127,11 @@ class Blocks:
             bounds = await self._log.bounds()
             since, stop, dropped = bounds.start, -1, ()
             while stop <= since:
-                if since >= bounds.end:
-                    raise LogUnavailableError("the log holds nothing whose window is complete")
+                if since >= bounds.end:  # the log is shorter than a window: what this replica holds has a whole one
+                    oldest = self._hub.ring.at(self._hub.ring.start)
+                    if oldest is None:
+                        raise LogUnavailableError("this replica is not ready")
+                    return oldest
                 first, stop, dropped = await self._decided(since, bounds)
                 since = max(since, first)
             record = await self._one(since)

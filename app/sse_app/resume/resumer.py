@@ -1,6 +1,7 @@
 """Where a stream begins: at the head or another starting point, after a cursor that still counts, or at a gap."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -148,7 +149,8 @@ class Resumer:
             cuts = (cut for _, cut in reversed(self.feed.cuts) if cut <= cursor.offset)
             cut = next(cuts, None)
             if cut is not None and cut <= resumed.offset:
-                resumed, told = await self._before(cut), cut
+                with suppress(LogUnavailableError):  # otherwise the head will do: it is a gap in any case
+                    resumed, told = await self._before(cut), cut
         self.metrics.gaps[error.reason] += 1
         return resumed, told
 
