@@ -51,7 +51,7 @@ def test_a_changed_variable_touches_only_its_service_and_is_named(stack: Stack) 
     run = stack.up(app_environment_extra={"SSE_MAX_BODY_BYTES": "200000"})
     touched = {name for name, seen in stack.ids().items() if before.get(name) != seen}
     assert touched == {"it-app-1", "it-app-2", "it-app-3"}
-    assert "environment.SSE_MAX_BODY_BYTES: absent -> 200000" in run.output
+    assert "environment.SSE_MAX_BODY_BYTES: 262144 -> 200000" in run.output
     preview = stack.up("--check")
     assert "The last run got these by -e, and they go back now: app_environment_extra" in " ".join(
         preview.output.split()

@@ -42,7 +42,7 @@ def test_a_release_is_shown_compared_and_gone_back_to_and_forth(stack: Stack) ->
 
     assert f"\n{second} (current)" in play(stack, "releases")
     assert f"Release {first}, applied" in play(stack, "releases", asked_words=["show", str(first)])
-    change = "environment.SSE_MAX_BODY_BYTES: absent -> 200000"
+    change = "environment.SSE_MAX_BODY_BYTES: 262144 -> 200000"
     assert change in play(stack, "diff", asked_numbers=[str(first), str(second)])
 
     touched = stack.ids()
