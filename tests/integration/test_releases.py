@@ -46,14 +46,14 @@ def test_a_release_is_shown_compared_and_gone_back_to_and_forth(stack: Stack) ->
     assert change in play(stack, "diff", asked_numbers=[str(first), str(second)])
 
     touched = stack.ids()
-    assert "environment.SSE_MAX_BODY_BYTES: 200000 -> absent" in play(stack, "rollback", "--check")
+    assert "environment.SSE_MAX_BODY_BYTES: 200000 -> 262144" in play(stack, "rollback", "--check")
     refused = stack.play("rollback", asked_release=second + 7)
     assert refused.code != 0
     assert f"release {second + 7} is not kept: expected one of" in refused.output
     assert stack.ids() == touched
 
     assert "verified: " in play(stack, "rollback", asked_why="clients fail")
-    assert (body_limit(stack), images(stack)) == ("", before)
+    assert (body_limit(stack), images(stack)) == ("262144", before)
 
     # Its image comes back by id, also where nothing has its name any more.
     app = stack.engine.images.get(before["it-app-1"])
