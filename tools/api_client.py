@@ -23,7 +23,7 @@ import sse_client
 from sse_app.base import channels
 from sse_client import Client
 
-WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what others bind to
+WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what others bind to  # nosec B104
 TOKEN_VARIABLE = "SSE_TOKEN"  # noqa: S105 - the name of a variable
 WAYS_ON = {
     401: "Give a credential by --token-file FILE or in SSE_TOKEN. docs/authorization.md says how to make one.",

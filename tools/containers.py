@@ -119,7 +119,7 @@ class Host:
         return [one for one in found if not wanted or any(one.is_called(name) for name in wanted)]
 
 
-def output(command: list[str], password: str = "") -> str:
+def output(command: list[str], password: str = "") -> str:  # nosec B107 - none by default
     """Return what a command prints. Where the command fails, end with the error that it printed."""
     given = f"{password}\n" if password else ""
     try:
