@@ -86,6 +86,7 @@ PLAY: list[dict[str, Any]] = [
             {"ansible.builtin.import_role": {"name": "sse.platform.services"}},
             {"sse.platform.release": {"projects": {"sse-platform": []}}},
             {"sse.platform.image_contexts": {"contexts": ["app", "dashboard", "roles/images/files/redis"]}},
+            {"sse.platform.settings": {}},  # again, as where one playbook goes on with another
             {"ansible.builtin.copy": {"content": "{{ releases[0] | to_json }}", "dest": "{{ out }}", "mode": "0600"}},
         ],
     }
