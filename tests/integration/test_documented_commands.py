@@ -66,7 +66,9 @@ def fitted(words: tuple[str, ...]) -> tuple[str, ...]:
         if word == "PROJECT":
             given[index] = "it-platform"  # of the stack of the tests
         if word == "NAME":
-            given[index] = "orders-service"
+            given[index] = "nginx" if verb == "reload" else "orders-service"
+        if word == "FILE" and verb == "audit":
+            given[index] = "compose.yml"
     if verb == "listen" and not {"--count", "--timeout"} & set(given):
         given += ["--timeout", "1"]  # it has no end of its own
     if verb == "capture" and "--seconds" not in given:
