@@ -32,4 +32,10 @@ EXAMPLES = r"""
     stack: sse
 """
 
-RETURN = r""" # """
+RETURN = r"""
+changed:
+  description: Nothing on the host changes.
+  returned: success
+  type: bool
+  sample: false
+"""

@@ -1,6 +1,6 @@
 """The application of the framework: everything but publishing and streams."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 
 from fastapi import Depends, FastAPI, Request, Response
@@ -40,26 +40,37 @@ def build(
         redirect_slashes=False,  # a redirect would repeat a Host that the client made up
         generate_unique_id_function=lambda route: route.name,
         responses={"default": openapi.ANY_PROBLEM},
-        dependencies=[Depends(_known_names)],
     )
     for kind in (Problem, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _answer)
     openapi.describe(app)
-    for router in (
-        documentation.router(settings, metrics),
-        channels.router(settings, authority, ring, past),
-        statistics.router(authority, stats),
-        sessions.router(authority),
-        health.router(readiness),
+    for router, asked in (
+        (documentation.router(settings, metrics), None),
+        (channels.router(settings, authority, ring, past), authority),
+        (statistics.router(authority, stats), authority),
+        (sessions.router(authority), authority),
+        (health.router(readiness), None),
     ):
-        app.include_router(router)
+        app.include_router(router, dependencies=[Depends(_known_names(asked))])
     return app
 
 
-async def _known_names(request: Request) -> None:
-    """Refuse a parameter that the route does not have: nobody would notice a misspelt one."""
-    route = request.scope["route"]
-    names.query(request.scope, [field.alias for field in route.dependant.query_params])
+def _known_names(authority: Authority | None) -> Callable[[Request], Awaitable[None]]:
+    """Refuse a parameter that the route does not have: nobody would notice a misspelt one.
+
+    :param authority: None where nobody is asked for a credential; else who has none is told that first
+    """
+
+    async def known_names(request: Request) -> None:
+        route = request.scope["route"]
+        try:
+            names.query(request.scope, [field.alias for field in route.dependant.query_params])
+        except Problem:
+            if authority is not None:
+                authority.access(request.scope)
+            raise
+
+    return known_names
 
 
 async def _answer(request: Request, error: Exception) -> Response:

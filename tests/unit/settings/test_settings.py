@@ -149,7 +149,7 @@ def test_a_bad_secret_is_refused_and_never_shown(secret: str) -> None:
     assert not secret or secret not in text
 
 
-@hypothesis.settings(max_examples=30)
+@hypothesis.settings(max_examples=30, deadline=None)
 @given(value=st.one_of(st.text(), st.integers(), st.floats(), st.booleans(), st.none(), st.lists(st.text())))
 def test_no_value_breaks_the_conversion(value: Any) -> None:
     told: list[str] = []

@@ -12,6 +12,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +32,20 @@ LIMIT_SECONDS = 60
 ID = r"\d+-[0-9a-f]{8}"
 
 
-def start(*words: str, stdin: Any = subprocess.DEVNULL, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+@contextmanager
+def start(*words: str, stdin: Any = subprocess.DEVNULL, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
         [sys.executable, str(ROOT / "tools/front.py"), *words],
         env={**os.environ, **environment, "PYTHONWARNINGS": "error::ResourceWarning"},
         stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()  # whatever a test found, it waits for nobody
 
 
 def run(*words: str, given: str | None = None, **environment: str) -> tuple[int, str, str]:

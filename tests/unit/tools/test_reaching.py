@@ -261,18 +261,23 @@ def call(way: Way, home: Path, verb: str, *words: str, given: str = "") -> subpr
     )
 
 
+@pytest.fixture
+def at() -> Iterator[Path]:
+    """A home with a short path: below the directories of pytest, the path of an SSH control socket is too long."""
+    with tempfile.TemporaryDirectory(prefix="h") as directory:
+        yield Path(directory)
+
+
 @pytest.mark.parametrize("name", WAYS)
-def test_logs_reach_the_host_that_the_inventory_means(name: str, machine: Machine, tmp_path: Path) -> None:
-    run = call(WAYS[name](machine, tmp_path), tmp_path, "logs")
+def test_logs_reach_the_host_that_the_inventory_means(name: str, machine: Machine, at: Path) -> None:
+    run = call(WAYS[name](machine, at), at, "logs")
     assert run.returncode == 0, run.stdout + run.stderr
     assert run.stdout == "redis-master | hello from root in machine\n"
 
 
-def test_exec_hands_over_its_input_and_nothing_of_a_password(machine: Machine, tmp_path: Path) -> None:
+def test_exec_hands_over_its_input_and_nothing_of_a_password(machine: Machine, at: Path) -> None:
     before = set(Path(tempfile.gettempdir()).glob("sse-*"))
-    run = call(
-        password_in_a_vault(machine, tmp_path), tmp_path, "exec", "redis", "sh", "-c", "cat; id -un", given="a\nb\n"
-    )
+    run = call(password_in_a_vault(machine, at), at, "exec", "redis", "sh", "-c", "cat; id -un", given="a\nb\n")
     assert (run.returncode, run.stdout) == (0, "a\nb\nroot\n"), run.stderr
     assert run.stderr.startswith("sse: on box (127.0.0.1), stack sse, by ")
     assert set(Path(tempfile.gettempdir()).glob("sse-*")) <= before, "a file with a password stays"
@@ -280,30 +285,30 @@ def test_exec_hands_over_its_input_and_nothing_of_a_password(machine: Machine, t
 
 @pytest.mark.parametrize("way", [password_in_a_vault, bastion, without_control_persist], ids=lambda way: way.__name__)
 def test_listen_and_publish_connect_through_the_ssh_of_the_inventory(
-    way: Callable[[Machine, Path], Way], machine: Machine, tmp_path: Path
+    way: Callable[[Machine, Path], Way], machine: Machine, at: Path
 ) -> None:
     made = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=nobody"]
-    files = ["-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "crt")]
+    files = ["-keyout", str(at / "key"), "-out", str(at / "crt")]
     subprocess.run(["openssl", *made, *files], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "crt", tmp_path / "key")
+    context.load_cert_chain(at / "crt", at / "key")
     docker = machine.directory / "bin/docker"
     events = [stream("retry: 10\nid: 1-a\ndata: x\n\n"), answer(202, '{"ids": ["2-b"]}', "application/json")]
     with Server([events[0], *events], tls=context) as server:
         found = f"ps) printf 'sse-nginx\\tnginx\\tnginx\\n' ;; inspect) echo 127.0.0.1 {server.port} ;;"
         docker.write_text(f"#!/bin/sh\nshift 2\ncase $1 in {found} esac\n")
         try:
-            heard = call(way(machine, tmp_path), tmp_path, "listen", "news", "--count", "2")
+            heard = call(way(machine, at), at, "listen", "news", "--count", "2")
             assert (heard.returncode, heard.stdout) == (0, "1-a  message  x\n" * 2), heard.stderr
-            stored = call(way(machine, tmp_path), tmp_path, "publish", "news", "1")
+            stored = call(way(machine, at), at, "publish", "news", "1")
             assert (stored.returncode, stored.stdout) == (0, "published to news: 2-b\n"), stored.stderr
         finally:
             docker.write_text(DOCKER)
     assert stored.stderr.startswith("sse: on box (")
 
 
-def test_restart_names_the_host_before_it_changes_it(machine: Machine, tmp_path: Path) -> None:
-    run = call(exported(machine, tmp_path), tmp_path, "restart", "redis")
+def test_restart_names_the_host_before_it_changes_it(machine: Machine, at: Path) -> None:
+    run = call(exported(machine, at), at, "restart", "redis")
     assert run.returncode == 0, run.stderr
     assert "redis-master: back after" in run.stdout
     assert run.stderr.startswith("sse: on box (127.0.0.1), stack sse, by ")
@@ -320,33 +325,29 @@ def test_restart_names_the_host_before_it_changes_it(machine: Machine, tmp_path:
     ids=str,
 )
 def test_a_module_runs_as_root_where_sudo_wants_a_password(
-    verb: tuple[str, ...], said: str, machine: Machine, tmp_path: Path
+    verb: tuple[str, ...], said: str, machine: Machine, at: Path
 ) -> None:
-    run = call(password_in_a_vault(machine, tmp_path), tmp_path, *verb)
+    run = call(password_in_a_vault(machine, at), at, *verb)
     assert "password" not in run.stdout + run.stderr
     assert said in run.stdout + run.stderr
 
 
 @pytest.mark.parametrize("verb", [("exec", "redis", "id"), ("audit",)], ids=" ".join)
-def test_a_missing_password_of_sudo_is_named_with_the_way_on(
-    verb: tuple[str, ...], machine: Machine, tmp_path: Path
-) -> None:
-    path = written(tmp_path / "hosts.yml", host(**machine.variables("asked")))
-    run = call(Way(["-i", str(path)]), tmp_path, *verb)
+def test_a_missing_password_of_sudo_is_named_with_the_way_on(verb: tuple[str, ...], machine: Machine, at: Path) -> None:
+    path = written(at / "hosts.yml", host(**machine.variables("asked")))
+    run = call(Way(["-i", str(path)]), at, *verb)
     assert (run.returncode, run.stdout) == (1, "")
     assert "Add -K, which asks for it" in run.stderr
 
 
 @pytest.mark.parametrize("verb", [("logs",), ("exec", "redis", "id", "-un")], ids=" ".join)
-def test_a_terminal_is_asked_for_the_password_of_sudo_once(
-    verb: tuple[str, ...], machine: Machine, tmp_path: Path
-) -> None:
-    path = written(tmp_path / "hosts.yml", host(**machine.variables("asked")))
+def test_a_terminal_is_asked_for_the_password_of_sudo_once(verb: tuple[str, ...], machine: Machine, at: Path) -> None:
+    path = written(at / "hosts.yml", host(**machine.variables("asked")))
     name, *words = verb
     pid, terminal = pty.fork()
     if pid == 0:  # pragma: no cover - it becomes the command
         command = [sys.executable, str(ROOT / "tools/front.py"), name, "-i", str(path), "-K", *words]
-        os.execve(sys.executable, command, environment(Way([]), tmp_path))
+        os.execve(sys.executable, command, environment(Way([]), at))
     said, answered = b"", False
     try:
         while data := os.read(terminal, 4096):
@@ -362,7 +363,7 @@ def test_a_terminal_is_asked_for_the_password_of_sudo_once(
     assert said.count(b"password") == 1, said.decode()
 
 
-def test_a_misspelt_stack_is_refused_before_a_tool_works_on_another(machine: Machine, tmp_path: Path) -> None:
-    run = call(group_vars(machine, tmp_path), tmp_path, "restart", "redis", "-e", "stack_nmae=demo")
+def test_a_misspelt_stack_is_refused_before_a_tool_works_on_another(machine: Machine, at: Path) -> None:
+    run = call(group_vars(machine, at), at, "restart", "redis", "-e", "stack_nmae=demo")
     assert (run.returncode, run.stdout) == (1, "")
     assert "stack_nmae is not a variable of this collection: did you mean stack_name?" in run.stderr
