@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -116,10 +118,27 @@ def machine() -> Iterator[Machine]:
             time.sleep(0.05)
         yield Machine(directory, port)
     finally:
+        until = time.monotonic() + LIMIT_SECONDS
+        while kept := [one for one in inside(server.pid) if one != server.pid]:  # for connections that ssh keeps
+            assert time.monotonic() < until
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(max(kept), signal.SIGTERM)  # the youngest first: the one above it waits for it
+            time.sleep(0.02)
         server.terminate()
         server.wait()
         log.close()
         shutil.rmtree(directory)
+
+
+def inside(server: int) -> list[int]:
+    """The processes in the mount namespace of the server."""
+    found: list[int] = []
+    own = Path(f"/proc/{server}/ns/mnt").readlink()
+    for path in Path("/proc").glob("[0-9]*/ns/mnt"):
+        with contextlib.suppress(OSError):
+            if path.readlink() == own:
+                found.append(int(path.parts[2]))
+    return found
 
 
 class Way(NamedTuple):
