@@ -49,7 +49,6 @@ class Client(NamedTuple):
     command: tuple[str, ...]  # its last argument is the URL
     version: str  # "npm:NAME", "pip:NAME", or a version
     note: str  # what to set, or what it cannot do
-    query: str = ""  # further parameters that it needs
 
 
 @dataclass
@@ -220,12 +219,12 @@ class Link:
 class Platform:
     """Where events are published."""
 
-    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
-        self.url, self.headers = url.rstrip("/"), dict(headers)
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
 
     async def publish(self, channel: str, *data: Any, event: str = "message") -> None:
         body = json.dumps([{"channel": channel, "event": event, "data": one} for one in data]).encode()
-        headers = {"Content-Type": "application/json", **self.headers}
+        headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(f"{self.url}/api/v1/events", body, headers)
         await asyncio.to_thread(lambda: urllib.request.urlopen(request, timeout=20).read())
 
@@ -278,7 +277,7 @@ async def tried(client: Client, platform: Platform, tools: Mapping[str, str]) ->
     parts = urllib.parse.urlsplit(platform.url)
     channel = f"clients.{uuid.uuid4().hex[:12]}"
     async with Link(parts.hostname or "", parts.port or 80) as link:
-        url = f"http://127.0.0.1:{link.at}/api/v1/stream?channel={channel}{client.query}"
+        url = f"http://127.0.0.1:{link.at}/api/v1/stream?channel={channel}"
         command = [one.format(url=url, **tools) for one in client.command]
         process = await asyncio.create_subprocess_exec(
             *command,
@@ -428,9 +427,7 @@ def main() -> int:
     clients = [one for one in clients if not asked.language or one.language in asked.language]
     tools = prepared({one.language for one in clients})
     clients = [one for one in clients if one.language in tools]
-    results = asyncio.run(
-        every(Platform(asked.url, {}), clients, {k: v for one in tools.values() for k, v in one.items()})
-    )
+    results = asyncio.run(every(Platform(asked.url), clients, {k: v for one in tools.values() for k, v in one.items()}))
     if asked.write_docs:
         PAGE.write_text(HEAD + "\n".join(rows(results)) + "\n" + TAIL)
     return 0 if all(one.fine for one in results.values()) else 1

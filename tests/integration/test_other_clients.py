@@ -19,7 +19,7 @@ def test_each_client_does_what_the_documentation_says_of_it(stack: Stack) -> Non
     wanted = HERE if shutil.which("chromium") else HERE - {"browser"}
     clients = [one for one in matrix.CLIENTS if one.language in wanted]
     tools = {name: value for one in matrix.prepared(wanted).values() for name, value in one.items()}
-    results = asyncio.run(matrix.every(matrix.Platform(f"http://127.0.0.1:{stack.http_port}", {}), clients, tools))
+    results = asyncio.run(matrix.every(matrix.Platform(f"http://127.0.0.1:{stack.http_port}"), clients, tools))
     lines = matrix.PAGE.read_text().splitlines()
     # What a client shows besides events depends on what happened to it, and is no promise.
     documented = {tuple(line.split(" | ")[:6]) for line in lines if line.startswith("| ")}

@@ -1,4 +1,4 @@
-import { NAMES, say, URL_ASKED } from './say.mjs';
+import { say, URL_ASKED } from './say.mjs';
 
 // It is made for pages, and asks for these two of a page.
 globalThis.window = globalThis;
