@@ -104,16 +104,14 @@ class AsyncClient:
         self, channel: str, *, limit: int = 50, before: str = "", after: str | None = None
     ) -> AsyncIterator[Page]:
         """Pages of the history: the newest first, or with `after` those that follow an id, the oldest first."""
+        forward, after = after is not None, after or ""
         while True:
-            found = await self.history(channel, limit=limit, before=before, after=after or "")
-            if not found.events:
+            found = await self.history(channel, limit=limit, before=before, after=after)
+            if found.events:
+                yield found
+            before, after = call.next_page(found, forward=forward)
+            if not before and not after:
                 return
-            yield found
-            if after is not None:
-                after = found.events[-1].id
-            elif not found.before:
-                return
-            before = found.before if after is None else ""
 
     async def ticket(
         self,

@@ -134,7 +134,16 @@ def page(found: dict[str, Any], call: Call) -> Page:
     except (KeyError, TypeError):
         raise _other(found, call) from None
     cursor = str(found.get("cursor") or (events[-1].id if events else ""))
-    return Page(events, cursor, str(found.get("before") or ""))
+    gap = found.get("gap")
+    reason = str(cast("dict[str, Any]", gap).get("reason") or "") if isinstance(gap, dict) else ""
+    return Page(events, cursor, str(found.get("before") or ""), str(found.get("after") or ""), reason)
+
+
+def next_page(found: Page, *, forward: bool) -> tuple[str, str]:
+    """The `before` and the `after` that ask for the page that follows in a direction; both empty at the end."""
+    if not forward:
+        return found.before, ""
+    return "", found.after or (found.events[-1].id if found.events else "")
 
 
 def ticket(base: str, subscribe: Sequence[str] | None, publish: Sequence[str] | None, seconds: int | None) -> Call:

@@ -107,16 +107,14 @@ class Client:
 
     def pages(self, channel: str, *, limit: int = 50, before: str = "", after: str | None = None) -> Iterator[Page]:
         """Pages of the history: the newest first, or with `after` those that follow an id, the oldest first."""
+        forward, after = after is not None, after or ""
         while True:
-            found = self.history(channel, limit=limit, before=before, after=after or "")
-            if not found.events:
+            found = self.history(channel, limit=limit, before=before, after=after)
+            if found.events:
+                yield found
+            before, after = call.next_page(found, forward=forward)
+            if not before and not after:
                 return
-            yield found
-            if after is not None:
-                after = found.events[-1].id
-            elif not found.before:
-                return
-            before = found.before
 
     def ticket(
         self,

@@ -51,11 +51,18 @@ StreamEvent = Message | Gap | Bye | Cursor
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A part of the history of a channel, oldest event first; a page without events is the end."""
+    """A part of the history of a channel, oldest event first.
+
+    A page may be empty and not the last one, because the service looks through a limited number of records for each.
+    """
 
     events: list[Message]
     cursor: str  # a stream that resumes from here misses nothing after this page
     before: str  # the page before this one is asked for with it; empty where the service knows that there is none
+    after: str = ""  # the same for the page after this one
+    gap: str = (
+        ""  # why the log cannot go on after the id that was asked for, as in Gap; then these are the newest events
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from sse_client import AsyncClient, Client, StreamEvent
+from sse_client import AsyncClient, Client, Page, StreamEvent
 from sse_client.async_client import AsyncStream
 from sse_client.client import Stream
 
@@ -54,6 +54,19 @@ def ask(kind: str, url: str, method: str, *words: Any, client: dict[str, Any] | 
     async def run() -> Any:
         async with asyncio.timeout(LIMIT_SECONDS), AsyncClient(url, **(client or {})) as one:
             return await getattr(one, method)(*words, **how)
+
+    return asyncio.run(run())
+
+
+def pages(kind: str, url: str, channel: str, **how: Any) -> list[Page]:
+    """All pages of a history."""
+    if kind == "sync":
+        with Client(url) as one:
+            return list(one.pages(channel, **how))
+
+    async def run() -> list[Page]:
+        async with asyncio.timeout(LIMIT_SECONDS), AsyncClient(url) as one:
+            return [page async for page in one.pages(channel, **how)]
 
     return asyncio.run(run())
 

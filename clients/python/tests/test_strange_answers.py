@@ -511,6 +511,22 @@ def test_pages_go_back_to_the_first_event_or_forward_to_the_last() -> None:
         assert forth == [["2", "3"], ["4", "5"]]
 
 
+def test_pages_go_on_after_an_empty_one_and_tell_a_gap() -> None:
+    one = {"events": [{"id": "1", "event": "message", "data": "x"}], "cursor": "9"}
+    for direction in ("before", "after"):
+        for kind in both.KINDS:
+            empty = answer(200, json.dumps({"events": [], "cursor": "9", direction: "5"}), "application/json")
+            full = answer(200, json.dumps(one), "application/json")
+            with Server([empty, full, answer(200, '{"events": []}', "application/json")]) as server:
+                given = {"after": "2"} if direction == "after" else {}
+                found = both.pages(kind, server.url, "c", **given)
+                assert [event.id for page in found for event in page.events] == ["1"]
+            assert f"{direction}=5" in server.asked[1].target
+    gap = answer(200, json.dumps({**one, "gap": {"requested": "0-x", "reason": "truncated"}}), "application/json")
+    with Server([gap]) as server, sse_client.Client(server.url) as client:
+        assert client.history("c", after="0-x").gap == "truncated"
+
+
 def test_a_proxy_of_the_environment_is_asked_and_odd_ones_are_no_error(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

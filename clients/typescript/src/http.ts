@@ -65,8 +65,11 @@ export interface History {
   events: KeptEvent[];
   /** A stream with this `lastEventId` goes on right after this answer. */
   cursor?: string;
-  /** The id that gives the page before this one. */
+  /** The id that gives the page before this one, or after it. A page may be empty and not the last one. */
   before?: string;
+  after?: string;
+  /** The log cannot go on after the id that was asked for: these are the newest events. */
+  gap?: { requested: string; reason: string };
 }
 
 export function address(access: Access, path: string): string {
