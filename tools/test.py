@@ -23,6 +23,7 @@ from lint import ROOT, checkers
 REPORTS = ROOT / ".ansible" / "test"  # ignored by git, and by the collection's build
 DASHBOARD = ROOT / "dashboard"
 CLIENT = ROOT / "clients" / "typescript"
+HALF = 1000  # characters from each end of a failed task's message in the summary; the rest is in Molecule's log
 
 
 @dataclass
@@ -32,6 +33,7 @@ class Outcome:
     passed: int = 0
     failed: int = 0
     skipped: dict[str, list[str]] = field(default_factory=dict[str, list[str]])  # names by reason
+    broken: list[str] = field(default_factory=list[str])  # what failed, a line each
     notes: list[str] = field(default_factory=list[str])  # lines for the summary
 
     def __add__(self, other: Outcome) -> Outcome:
@@ -41,6 +43,7 @@ class Outcome:
             passed=self.passed + other.passed,
             failed=self.failed + other.failed,
             skipped={why: [*self.skipped.get(why, []), *other.skipped.get(why, [])] for why in reasons},
+            broken=[*self.broken, *other.broken],
             notes=[*self.notes, *other.notes],
         )
 
@@ -62,7 +65,7 @@ def check(name: str, command: list[str], cwd: Path = ROOT) -> Outcome:
     say(f"  {name}: {'ok' if good else 'FAILED'} ({time.monotonic() - begun:.1f} s)")
     if not good:
         say(run.stdout.rstrip())
-    return Outcome(passed=int(good), failed=int(not good))
+    return Outcome(passed=int(good), failed=int(not good), broken=[] if good else [name])
 
 
 def report(path: Path, ended: int) -> Outcome:
@@ -73,12 +76,14 @@ def report(path: Path, ended: int) -> Outcome:
             name = f"{case.get('classname', '')}.{case.get('name', '')}".lstrip(".")
             if case.find("failure") is not None or case.find("error") is not None:
                 outcome.failed += 1
+                outcome.broken.append(name)
             elif (why := case.find("skipped")) is not None:
                 outcome.skipped.setdefault(why.get("message") or "skipped", []).append(name)
             else:
                 outcome.passed += 1
     if ended and not outcome.failed:
         outcome.failed = 1
+        outcome.broken.append(f"{path.stem}: it ended with {ended}, without a report of a failed test")
     return outcome
 
 
@@ -127,14 +132,19 @@ def coverage() -> str:
     return "coverage  " + ", ".join(f"{name} {100 * ran[name] / of[name]:.1f} %" for name in of)
 
 
-def integration(more: list[str]) -> Outcome:
-    """Run what needs a real engine; where none runs, the docker role starts one."""
+def engine() -> Outcome:
+    """Let the docker role start an engine where none answers."""
     asked = ["docker", "info"]
-    answers = shutil.which("docker") and not subprocess.run(asked, capture_output=True, check=False).returncode
-    if not answers:
-        started = check("engine by the docker role", ["ansible-playbook", "tests/engine.yml"])
-        if started.failed:
-            return started
+    if shutil.which("docker") and not subprocess.run(asked, capture_output=True, check=False).returncode:
+        return Outcome()
+    return check("engine by the docker role", ["ansible-playbook", "tests/engine.yml"])
+
+
+def integration(more: list[str]) -> Outcome:
+    """Run what needs a real engine."""
+    started = engine()
+    if started.failed:
+        return started
     chromium()  # one of these tests watches a stack with a browser; without one it is skipped, and says so
     return pytest("integration", ["tests/integration"], more)
 
@@ -203,6 +213,9 @@ def molecule(_: list[str]) -> Outcome:
     scenarios = len(list((ROOT / "molecule").glob("*/molecule.yml")))
     if not scenarios:
         return Outcome(skipped={"no scenarios": ["molecule"]})
+    started = engine()
+    if started.failed:
+        return started
     log = REPORTS / "molecule.log"
     environment = os.environ | {"PY_COLORS": "0", "ANSIBLE_FORCE_COLOR": "0", "NO_COLOR": "1"}
     environment.pop("ANSIBLE_CONFIG", None)  # Molecule writes its own
@@ -230,7 +243,20 @@ def molecule(_: list[str]) -> Outcome:
     if run.returncode == 0:
         return Outcome(passed=scenarios)
     say("\n".join(lines[-150:]))
-    return Outcome(failed=1)
+    return Outcome(failed=1, broken=failed_tasks(lines) or [f"molecule: it ended with {run.returncode}, see {log}"])
+
+
+def failed_tasks(lines: list[str]) -> list[str]:
+    """Return what Ansible printed of each task that failed: its name, and both ends of its message."""
+    broken: list[str] = []
+    task = ""
+    for number, line in enumerate(lines):
+        if line.startswith("TASK ["):
+            task = line.partition("[")[2].partition("]")[0]
+        elif line.startswith(("fatal:", "failed:")) and "...ignoring" not in lines[number + 1 : number + 2]:
+            short = line if len(line) <= 2 * HALF else f"{line[:HALF]} [...] {line[-HALF:]}"
+            broken.append(f"{task}: {short}")
+    return broken
 
 
 PARTS: dict[str, Callable[[list[str]], Outcome]] = {
@@ -264,7 +290,8 @@ def main() -> int:
         f"skipped  {names[0]}{f' and {len(names) - 1} more' if names[1:] else ''}: {why}"
         for why, names in total.skipped.items()
     ]
-    say("\n".join([*rows, *reasons, *total.notes]))
+    broken = [f"failed   {what}" for what in total.broken]
+    say("\n".join([*rows, *reasons, *total.notes, *broken]))
     say(f"{total.passed} passed, {total.failed} failed")
     return int(total.failed > 0 or total.passed == 0)
 

@@ -1,0 +1,60 @@
+"""The summary of a test run: whoever reads only its end learns what failed."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from lint import ROOT
+
+LINES = """\
+TASK [Read what may be missing] ************************************************
+fatal: [mol-debian-12]: FAILED! => {"msg": "it is missing"}
+...ignoring
+
+TASK [Expect that none opened] *************************************************
+ok: [mol-debian-13]
+fatal: [mol-debian-12]: FAILED! => {"msg": "Kafka tells its topics"}
+failed: [mol-ubuntu-24] (item=redis) => {"msg": "%s the end"}
+
+TASK [Remove the network] ******************************************************
+changed: [localhost]
+"""
+
+
+@pytest.fixture(scope="module")
+def tool() -> ModuleType:
+    """Return tools/test.py, whose name the standard library has, too."""
+    spec = importlib.util.spec_from_file_location("tool_test", ROOT / "tools" / "test.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_each_task_that_failed_is_named_with_both_ends_of_its_message(tool: ModuleType) -> None:
+    lines = (LINES % ("x" * 5000)).splitlines()
+    short, long = tool.failed_tasks(lines)
+    assert "it is missing" not in short + long
+    assert short == 'Expect that none opened: fatal: [mol-debian-12]: FAILED! => {"msg": "Kafka tells its topics"}'
+    assert long.startswith("Expect that none opened: failed: [mol-ubuntu-24] (item=redis)")
+    assert long.endswith('the end"}')
+    assert len(long) < 2100
+
+
+def test_a_report_names_the_tests_that_failed(tool: ModuleType, tmp_path: Path) -> None:
+    path = tmp_path / "unit.xml"
+    case = '<testcase classname="tests.unit.test_a" name="test_{}">{}</testcase>'
+    path.write_text(f"<testsuite>{case.format('good', '')}{case.format('bad', '<failure/>')}</testsuite>")
+    outcome = tool.report(path, 1)
+    assert (outcome.passed, outcome.failed, outcome.broken) == (1, 1, ["tests.unit.test_a.test_bad"])
+
+
+def test_a_run_that_ended_badly_without_a_failed_test_is_named(tool: ModuleType, tmp_path: Path) -> None:
+    outcome = tool.report(tmp_path / "unit.xml", 4)
+    assert (outcome.failed, outcome.broken) == (1, ["unit: it ended with 4, without a report of a failed test"])
