@@ -11,6 +11,7 @@ from types import FrameType
 from typing import NamedTuple
 
 INTERRUPTED = {128 + one for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}  # exit codes
+CALLBACK = "sse.platform.outcome"  # it tells how the run ended, whatever screen shows it
 FINDINGS = 2  # the exit code where the work was done and found something wrong
 
 
@@ -18,7 +19,7 @@ class Ended(NamedTuple):
     """How a child ended."""
 
     code: int  # what ./sse ends with
-    word: str  # what our callback said: fine, findings, failed or "no host"; empty where no play began
+    word: str  # what our callback `outcome` said: fine, findings, failed or "no host"; empty where no play began
 
 
 def run(command: Sequence[str]) -> Ended:
@@ -38,9 +39,9 @@ def run(command: Sequence[str]) -> Ended:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, pass_on)
-    child = subprocess.Popen(
-        list(command), pass_fds=(writer,), env={**os.environ, "SSE_OUTCOME_DESCRIPTOR": str(writer)}
-    )
+    enabled = [CALLBACK, *filter(None, [os.environ.get("ANSIBLE_CALLBACKS_ENABLED")])]
+    told = {"SSE_OUTCOME_DESCRIPTOR": str(writer), "ANSIBLE_CALLBACKS_ENABLED": ",".join(enabled)}
+    child = subprocess.Popen(list(command), pass_fds=(writer,), env={**os.environ, **told})
     started.append(child)
     for number in caught:  # it came before there was a child
         child.send_signal(number)

@@ -38,6 +38,8 @@ SWITCHES = {
     *("--flush-cache", "--force-handlers", "--list-hosts", "--list-tags", "--list-tasks", "--step", "--syntax-check"),
     *("--verbose", "--version"),
 }
+# The options of ansible-playbook with one letter that take no value. Several of them may stand together, as in -CD.
+LETTERS = frozenset("bCDJkKv")
 # With one of these options nobody has to be asked for the password of sudo, or it is asked for anyway.
 ASKED = re.compile(r"-i|--inv|-\w*K|--(ask-)?become-pass")
 
@@ -97,8 +99,9 @@ def refuse(message: str) -> int:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ": did you mean 'x'?" where a known word is near, else the end of the sentence."""
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f": did you mean '{near[0]}'?" if near else "."
+    bare = {one.lstrip("-"): one for one in sorted(known, reverse=True)}  # dashes make every two options alike
+    near = difflib.get_close_matches(word.lstrip("-"), list(bare), n=1)
+    return f": did you mean '{bare[near[0]]}'?" if near else "."
 
 
 def overview() -> str:
@@ -132,14 +135,19 @@ def read(name: str, verb: Verb, words: Sequence[str]) -> CommandLine:
     while left:
         word = left.pop(0)
         flag, equals, value = word.partition("=")
-        if option := own.get(flag):
-            found.variables[option.variable] = value if equals else value_of(option, left)
+        if not word.startswith("--") and (option := own.get(word[:2])) and word[2:]:  # as in -mWHY
+            found.variables[option.variable] = checked(option, word[2:])
+        elif option := own.get(flag):
+            found.variables[option.variable] = checked(option, value if equals else value_of(option, left))
         elif word.startswith("-") and word != "-":
-            if flag.startswith("--") and not any(one.startswith(flag) for one in VALUED | SWITCHES):
+            if not is_of_ansible(word):
                 known = {*own, *VALUED, *SWITCHES}
-                raise RefusedError(f"./sse {name} has no option '{flag}'{did_you_mean(flag, known)}")
+                meant = did_you_mean(flag, known)
+                raise RefusedError(f"./sse {name} has no option '{flag}'{meant} Run ./sse {name} -h for its options.")
             found.ansible.append(word)
-            if word in VALUED and left:
+            if word in VALUED:
+                if not left:
+                    raise RefusedError(f"{word} needs a value, and no word follows it. Nothing was done.")
                 found.ansible.append(left.pop(0))
         else:
             given.append(word)
@@ -158,6 +166,24 @@ def read(name: str, verb: Verb, words: Sequence[str]) -> CommandLine:
         takes = " ".join(argument.name for argument in verb.arguments) or "no argument"
         raise RefusedError(f"./sse {name} does not take '{given[0]}': it takes {takes}.{meant}")
     return found
+
+
+def is_of_ansible(word: str) -> bool:
+    """Tell whether ansible-playbook knows an option, also a shortened long one, or several letters together."""
+    flag = word.partition("=")[0]
+    if flag.startswith("--"):
+        return any(one.startswith(flag) for one in VALUED | SWITCHES)
+    letters = word[1:].lstrip("".join(LETTERS))
+    return not letters or f"-{letters[0]}" in VALUED
+
+
+def checked(option: Option, value: object) -> object:
+    """Return the value of an option, or refuse one that cannot be meant; `default` stands for a setting."""
+    if option.value == "SECONDS" and not re.fullmatch(r"[0-9]{1,9}|default", str(value)):
+        raise RefusedError(
+            f"{option.flag} takes a number of seconds, such as {option.flag} 60: found '{value}'. Nothing was done."
+        )
+    return value
 
 
 def value_of(option: Option, left: list[str]) -> object:

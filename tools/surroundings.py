@@ -16,6 +16,7 @@ KEPT = re.compile(
     r"DIFF_ALWAYS|KEEP_REMOTE_FILES|HOST_KEY_CHECKING|PRIVATE_KEY_FILE|ASK_\w+|BECOME_\w+|SSH_\w+|SCP_\w+|SFTP_\w+|"
     r"PARAMIKO_\w+|REMOTE_(USER|PORT)|VAULT_\w+|CONNECTION_PASSWORD_FILE|PERSISTENT_\w+|CALLBACKS_ENABLED|COLOR_\w+)"
 )
+SCREEN = "SSE_SCREEN"  # names a stdout callback of Ansible, such as `default` or `minimal`
 SUDO_SECONDS = 15  # more than the time-out of a name server
 # What sudo says where it runs for nobody, whatever password is given (sudo's sudo.c and logging.c).
 CANNOT = re.compile(
@@ -37,10 +38,13 @@ def clean(environment: MutableMapping[str, str]) -> list[str]:
     """Take out what a user exported for other projects of Ansible; return the names.
 
     Ansible prefers such a variable to ansible.cfg of this checkout, so it would not find its collection or its screen.
+    Who wants another screen for ./sse names it in a variable of our own.
     """
     found = sorted(name for name in environment if name.startswith("ANSIBLE_") and not KEPT.fullmatch(name))
     for name in found:
         del environment[name]
+    if screen := environment.get(SCREEN):
+        environment["ANSIBLE_STDOUT_CALLBACK"] = screen
     return found
 
 

@@ -21,7 +21,6 @@ author: sse.platform maintainers (@sse-platform)
 """
 
 import atexit
-import contextlib
 import os
 import shutil
 import sys
@@ -33,6 +32,7 @@ from typing import TYPE_CHECKING, cast
 from ansible import constants, context
 from ansible.playbook.task_include import TaskInclude
 from ansible.plugins.callback import CallbackBase
+from ansible_collections.sse.platform.plugins.plugin_utils.outcome import Outcome
 
 if TYPE_CHECKING:
     from ansible.executor.stats import AggregateStats
@@ -159,8 +159,7 @@ class CallbackModule(CallbackBase):
         self._times: dict[str, float] = {}
         self._changes: dict[str, int] = {}
         self._hosts: list[str] = []
-        self._failed: set[str] = set()  # what ended the run: findings, failed
-        self._no_host = False
+        self._outcome = Outcome()
 
     # -- where we are
 
@@ -300,12 +299,10 @@ class CallbackModule(CallbackBase):
             self._handle_warnings(result.result)
             self._line("failed, ignored", result, COLOR.warn, next(iter(_lines(result.result.get("msg"))), ""))
             return
+        findings = self._outcome.has_findings(result)
         if result.task.loop and "results" in result.result:
             self._handle_warnings_and_exception(result)
-            self._failed.add("failed")
             return
-        findings = bool(result.result.get("findings"))
-        self._failed.add("findings" if findings else "failed")
         self._show_failure("FINDINGS" if findings else "FAILED", result)
 
     def v2_runner_item_on_failed(self, result: CallbackTaskResult) -> None:
@@ -336,7 +333,7 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_no_hosts_matched(self) -> None:
         given = ", ".join(str(one) for one in context.CLIARGS.get("inventory") or [])
-        self._no_host = True
+        self._outcome.no_host = True
         self._print(f"The inventory {given} has no host, so nothing was done.", COLOR.error)
         self._print("inventory/vm-example/hosts.yml shows how to write one.", COLOR.highlight)
 
@@ -346,9 +343,7 @@ class CallbackModule(CallbackBase):
         self._leave()
         self._waiting.end()
         failed = sorted({*stats.failures, *stats.dark})
-        word = "fine" if not failed else "findings" if self._failed == {"findings"} and not stats.dark else "failed"
-        _tell_launcher("no host" if self._no_host else word)
-        if self._no_host:
+        if self._outcome.no_host:
             return
         total = duration(time.monotonic() - self._started)
         self._print("")
@@ -356,19 +351,12 @@ class CallbackModule(CallbackBase):
             self._print("time: " + ", ".join(f"{phase} {duration(seconds)}" for phase, seconds in self._times.items()))
         if failed:
             hosts = f" on {', '.join(failed)}" if self._several_hosts else ""
-            self._print(f"{word} in {self._phase}{hosts} after {total}", COLOR.error)
+            self._print(f"{self._outcome.word(stats)} in {self._phase}{hosts} after {total}", COLOR.error)
             return
         changes = sum(self._changes.values())
         verb = "would change" if context.CLIARGS.get("check") else "changed"
         text = f"{verb}: {changes}" if changes else f"nothing {verb}"
         self._print(f"{text} (in {total})", COLOR.changed if changes else COLOR.ok)
-
-
-def _tell_launcher(word: str) -> None:
-    """Tell ./sse how the run ended, where it is the one that started it: Ansible's exit codes do not know findings."""
-    if descriptor := os.environ.get("SSE_OUTCOME_DESCRIPTOR"):
-        with contextlib.suppress(OSError):
-            os.write(int(descriptor), word.encode())
 
 
 def _lines(value: object) -> list[str]:

@@ -58,6 +58,21 @@ def test_findings_and_failures_end_differently(tmp_path: Path, tasks: str, code:
     assert (ended.returncode, output.splitlines()[-1]) == (code, word), output
 
 
+@pytest.mark.parametrize("screen", ["default", "minimal", "oneline"])
+def test_findings_are_told_on_every_screen_and_beside_callbacks_of_the_user(tmp_path: Path, screen: str) -> None:
+    (tmp_path / "action_plugins").mkdir()
+    (tmp_path / "action_plugins/tried.py").write_text(TRIED)
+    playbook = tmp_path / "play.yml"
+    playbook.write_text(PLAY + "    - tried: {findings: [{rule: x}], msg: wrong}\n")
+    ended = start(
+        "ansible-playbook", "-i", "vm,", "-c", "local", str(playbook),
+        ANSIBLE_STDOUT_CALLBACK=screen, ANSIBLE_CALLBACKS_ENABLED="junit", JUNIT_OUTPUT_DIR=str(tmp_path / "junit"),
+    )  # fmt: skip
+    output = ended.communicate(timeout=60)[0]
+    assert (ended.returncode, output.splitlines()[-1]) == (2, "findings"), output
+    assert list((tmp_path / "junit").iterdir())
+
+
 def test_a_host_that_cannot_be_reached_is_a_failure_even_beside_findings(tmp_path: Path) -> None:
     (tmp_path / "action_plugins").mkdir()
     (tmp_path / "action_plugins/tried.py").write_text(TRIED)

@@ -14,6 +14,7 @@ from typing import Any, cast
 import children
 import front
 import pytest
+import surroundings
 import verb_help
 import verbs
 from ansible.cli.playbook import PlaybookCLI
@@ -86,6 +87,13 @@ def test_the_version_is_that_of_the_collection() -> None:
     assert version[1] in run("--version").stdout
 
 
+def test_a_screen_is_that_of_our_own_variable_and_of_no_other() -> None:
+    environment = {"ANSIBLE_STDOUT_CALLBACK": "json", "SSE_SCREEN": "minimal", "ANSIBLE_FORKS": "2"}
+    assert surroundings.clean(environment) == ["ANSIBLE_STDOUT_CALLBACK"]
+    assert environment["ANSIBLE_STDOUT_CALLBACK"] == "minimal"
+    assert environment["ANSIBLE_FORKS"] == "2"
+
+
 def test_a_misspelt_verb_is_refused_before_anything_is_prepared() -> None:
     for words in (["destory"], ["--before", "destory"]):
         refused = run(*words)
@@ -111,12 +119,27 @@ def test_our_own_words_become_variables_and_the_others_stay_for_ansible() -> Non
         (verbs.VERBS["doctor"], ["--fixx"], "./sse NAME has no option '--fixx': did you mean '--fix'?"),
         (verbs.VERBS["up"], ["--chek"], "did you mean '--check'?"),
         (SCALE, ["app=3", "--why"], "--why needs a value: --why WHY"),
+        (verbs.VERBS["up"], ["--wait=soon"], "--wait takes a number of seconds, such as --wait 60: found 'soon'."),
+        (verbs.VERBS["up"], ["--canary=-5"], "--canary takes a number of seconds, such as --canary 60: found '-5'."),
+        (verbs.VERBS["up"], ["--canary="], "--canary takes a number of seconds, such as --canary 60: found ''."),
+        (verbs.VERBS["rollback"], ["-1"], "./sse NAME has no option '-1'. Run ./sse NAME -h for its options."),
+        (verbs.VERBS["plan"], ["-z"], "./sse NAME has no option '-z'. Run"),
+        (verbs.VERBS["drift"], ["--json"], "./sse NAME has no option '--json'. Run"),
+        (verbs.VERBS["up"], ["-i"], "-i needs a value, and no word follows it."),
+        (verbs.VERBS["up"], ["--check", "--tags"], "--tags needs a value, and no word follows it."),
     ],
 )
 def test_wrong_words_are_refused_with_what_the_verb_takes(verb: verbs.Verb, words: list[str], message: str) -> None:
     with pytest.raises(front.RefusedError) as refused:
         front.read("NAME", verb, words)
     assert message in str(refused.value)
+
+
+def test_letters_may_stand_together_and_values_beside_their_letter() -> None:
+    words = ["app=3", "-mwhy not", "-CD", "-vvv", "-ivm,", "-Kea=b", "--ch", "--skip=app"]
+    found = front.read("scale", SCALE, words)
+    assert found.variables == {"scale_to": ["app=3"], "why": "why not"}
+    assert found.ansible == words[2:]
 
 
 def test_the_options_of_ansible_are_known_with_those_that_take_a_value() -> None:
@@ -129,6 +152,8 @@ def test_the_options_of_ansible_are_known_with_those_that_take_a_value() -> None
     assert takes_value == front.VALUED
     switches = {flag for one in actions if one.nargs == 0 for flag in one.option_strings if flag.startswith("--")}
     assert switches - {"--help"} == front.SWITCHES
+    letters = {flag[1] for one in actions if one.nargs == 0 for flag in one.option_strings if len(flag) == 2}
+    assert letters - {"h"} == front.LETTERS
 
 
 @pytest.mark.parametrize(("code", "runs"), [(0, 1), (1, 1), (130, 2), (143, 2)])
