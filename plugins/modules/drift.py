@@ -12,7 +12,7 @@ description:
   - Compares containers, their networks, limits, mounted files and data directories, the networks and the firewall with
     the newest releases that were applied.
   - Fails when something differs, and says what a run would do about it. Changes nothing.
-  - The content of a secret that the controller gives is compared by M(sse.platform.stack) alone.
+  - The content of a secret that the controller gives is compared by a hash of what was written.
 extends_documentation_fragment:
   - sse.platform.attributes
   - sse.platform.attributes.read_only

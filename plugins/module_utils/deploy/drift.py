@@ -66,6 +66,7 @@ def of_networks(engine: Engine, releases: list[StoredRelease]) -> Iterator[Findi
 def of_project(engine: Engine, release: StoredRelease, state_directory: str) -> Iterator[Finding]:
     """Compare the containers of one project with its release."""
     rollout = Rollout(Request([release], state_directory, {}, [], 1, NOBODY, check=True), release, release["number"])
+    rollout.files.only_looks = True  # who looks has no secrets of the controller
     observed, cleared = rollout.settled(engine)
     planned = rollout.compare(engine, release, observed, rollout.made_from(observed), cleared)
     for action in planned.actions:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import LoadedStore
+from ansible_collections.sse.platform.plugins.module_utils.deploy.written import WrittenStore
 from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_directory
 from ansible_collections.sse.platform.plugins.module_utils.model.repair import Repair
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
     from ansible_collections.sse.platform.plugins.module_utils.model.types import SecretFile, Spec
 
+SECRET = 0o400  # the mode of a file that holds one
 Mounts = dict[str, tuple[str, bool]]  # container path -> (host path, read-only)
 
 
@@ -47,6 +49,8 @@ class Files:
         self.state = Path(state_directory)
         self.store = store
         self.loaded = LoadedStore(state_directory)
+        self.written = WrittenStore(state_directory, store.hashed)
+        self.only_looks = False  # compares what it has no text for with what was written, and mends nothing
         self.containers: Mapping[str, Spec] = {}  # of the release: one may mount a directory of another
 
     def mounts(self, name: str, spec: Spec, version: Path | None = None) -> Mounts:
@@ -70,6 +74,8 @@ class Files:
         """Write a directory, each file in one step, and remove the files that are not declared."""
         texts = {file: self.text(content, make=True) for file, content in directory.files.items()}
         state_modes.make(self.state / "files")
+        if directory.mode == SECRET:
+            self.written.record(directory.path, texts)
         write_directory(directory.path, texts, mode=directory.mode, owner=directory.owner, reader=directory.reader)
         state_modes.hand_over(directory.path, self.state / "files", state_modes.PRIVATE, directory.reader)
         for stranger in strangers(directory):
@@ -113,10 +119,10 @@ class Files:
         for index, (target, files) in enumerate(spec["config"].items()):
             found[target] = Directory(version / f"config-{index}", files, 0o444, (0, 0), user, live=False)
         for index, (target, secrets) in enumerate(spec["secrets"].items()):
-            found[target] = Directory(version / f"secrets-{index}", secrets, 0o400, user, user, live=False)
+            found[target] = Directory(version / f"secrets-{index}", secrets, SECRET, user, user, live=False)
         for index, (target, secrets) in enumerate(spec["live_secrets"].items()):
             path = self.state / "files" / name / f"live-{index}"
-            found[target] = Directory(path, secrets, 0o400, user, user, live=True)
+            found[target] = Directory(path, secrets, SECRET, user, user, live=True)
         return found
 
     def data(self, name: str, spec: Spec) -> dict[str, Path]:
@@ -153,7 +159,11 @@ class Files:
         for target, one in self.directories(name, spec).items():
             for file, content in one.files.items():
                 path = one.path / file
-                if what := self.difference(path, self.known(content, spec), one):
+                text = self.known(content, spec)
+                what = self.difference(path, text, one)
+                if self.only_looks and text is None and path.is_file() and self.written.differs(path):
+                    what = "was changed on the host"
+                if what:
                     read = not one.live and bool(started) and changed(path) < started
                     yield Repair("write", f"{target}/{file}", f"{target}/{file}: {what}", restart=read)
             for stranger in strangers(one):
@@ -208,11 +218,13 @@ class Files:
             for path in (self.state / "files" / name).glob("*"):
                 if path not in current:
                     shutil.rmtree(path)
+            self.written.prune(name, self.state / "files" / name)
 
     def forget(self, name: str) -> None:
         """Remove config and secrets of a container that is gone. Its data stays."""
         shutil.rmtree(self.state / "files" / name, ignore_errors=True)
         self.loaded.forget(name)
+        self.written.forget(name)
 
 
 def contents(directory: Path) -> dict[str, str]:

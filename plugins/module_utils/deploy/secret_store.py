@@ -89,8 +89,12 @@ class Store:
     def fingerprint(self, name: str, *, make: bool = True) -> str | None:
         """Return 16 hex digits that change with the secret and, keyed by this host's salt, tell nothing of it."""
         value = self.value(name, make=make)
+        return None if value is None else self.hashed(value, make=make)
+
+    def hashed(self, value: str, *, make: bool = False) -> str | None:
+        """Return 16 hex digits of a text, keyed by this host's salt; None where there is no salt and none is made."""
         salt_path = self.directory / "salt"
-        if value is None or not (make or salt_path.exists()):
+        if not (make or salt_path.exists()):
             return None
         salt = salt_path.read_text() if salt_path.exists() else keep(salt_path, secrets.token_hex(32))
         return hmac.new(salt.encode(), value.encode(), hashlib.sha256).hexdigest()[:16]

@@ -135,6 +135,34 @@ def test_the_content_of_a_secret_that_is_not_given_now_is_not_compared(tmp_path:
     assert [each.subject for each in given.differences("c", pinned, NOW)] == ["/run/s/k"]
 
 
+def test_a_look_finds_a_changed_file_of_a_secret_that_only_the_controller_has(tmp_path: Path) -> None:
+    one = declared(
+        secrets={"/run/s": {"k": {"secret": "app_ticket_key"}}},
+        live_secrets={"/run/auth": {"t": {"secret": "app_ticket_key", "format": "is {}"}}},
+    )
+    given = files(tmp_path, app_ticket_key="given-by-a-person")
+    pinned = pin({"containers": {"c": one}}, None, given.store, make=True)["containers"]["c"]  # type: ignore[typeddict-item]
+    mounts = given.mounts("c", pinned)
+    looks, mends = files(tmp_path), files(tmp_path)
+    looks.only_looks = True
+    assert list(looks.differences("c", pinned, NOW)) == []
+    for target, file in (("/run/s", "k"), ("/run/auth", "t")):
+        path = Path(mounts[target][0]) / file
+        right = path.read_text()
+        write_alike(path, "stolen")
+        [found] = looks.differences("c", pinned, NOW)
+        assert found.reason == f"{target}/{file}: was changed on the host"
+        assert list(mends.differences("c", pinned, NOW)) == []  # it could only write the host's own secret there
+        write_alike(path, right)
+    given.mounts("c", {**pinned, "live_secrets": {}})
+    given.prune({"c": pinned})
+    assert list(looks.differences("c", pinned, NOW)) == []
+    kept = tmp_path / "written" / "c.json"
+    assert "given" not in kept.read_text()
+    given.forget("c")
+    assert not kept.exists()
+
+
 def test_a_preview_of_files_makes_nothing(tmp_path: Path) -> None:
     assert [each.kind for each in files(tmp_path).differences("c", guarded("app_ticket_key"), NOW)] == ["write"]
     assert list(tmp_path.iterdir()) == []
@@ -144,6 +172,12 @@ def write(path: Path, text: str) -> None:
     """Write a file as somebody with root's rights does."""
     path.chmod(0o600)
     path.write_text(text)
+
+
+def write_alike(path: Path, text: str) -> None:
+    """Write a file, and give it the permissions that it had."""
+    write(path, text)
+    path.chmod(0o400)
 
 
 def configured(**config: str) -> Any:
