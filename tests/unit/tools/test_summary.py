@@ -19,6 +19,9 @@ TASK [Expect that none opened] *************************************************
 ok: [mol-debian-13]
 fatal: [mol-debian-12]: FAILED! => {"msg": "Kafka tells its topics"}
 failed: [mol-ubuntu-24] (item=redis) => {"msg": "%s the end"}
+fatal: [localhost]: FAILED! =>
+    msg: |-
+        The image could not be built.
 
 TASK [Remove the network] ******************************************************
 changed: [localhost]
@@ -39,12 +42,13 @@ def tool() -> ModuleType:
 
 def test_each_task_that_failed_is_named_with_both_ends_of_its_message(tool: ModuleType) -> None:
     lines = (LINES % ("x" * 5000)).splitlines()
-    short, long = tool.failed_tasks(lines)
+    short, long, folded = tool.failed_tasks(lines)
     assert "it is missing" not in short + long
     assert short == 'Expect that none opened: fatal: [mol-debian-12]: FAILED! => {"msg": "Kafka tells its topics"}'
     assert long.startswith("Expect that none opened: failed: [mol-ubuntu-24] (item=redis)")
     assert long.endswith('the end"}')
     assert len(long) < 2100
+    assert folded.endswith("fatal: [localhost]: FAILED! => msg: |- The image could not be built.")
 
 
 def test_a_report_names_the_tests_that_failed(tool: ModuleType, tmp_path: Path) -> None:
