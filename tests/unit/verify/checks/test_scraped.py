@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+import time
 from typing import Any
 
 import pytest
@@ -10,12 +12,44 @@ from ansible_collections.sse.platform.plugins.module_utils.host.http import Answ
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks import datasources, scraped
 
 ENDPOINT = Endpoint("sse-prometheus", "10.99.0.14", 9090)
-NAMES = {"kafka": "sse-kafka"}
+NAMES = {"kafka": scraped.Peer("sse-kafka", 1_000_000.0)}
+CONFIG = """\
+global:
+  scrape_interval: 15s
+rule_files:
+- /etc/prometheus/alerts.yml
+scrape_configs:
+- job_name: kafka
+  honor_timestamps: true
+  scrape_interval: 15s
+  metrics_path: /metrics
+  scheme: http
+  follow_redirects: true
+  static_configs:
+  - targets:
+    - kafka:7071
+- job_name: app
+  metrics_path: /own
+  scheme: https
+  static_configs:
+  - targets:
+    - app-1:8000
+    - app-2:8000
+"""
 
 
-def target(health: str, peer: str = "kafka:7071", error: str = "") -> dict[str, Any]:
-    url = f"http://{peer}/metrics"
-    return {"health": health, "scrapeUrl": url, "lastError": error, "discoveredLabels": {"__address__": peer}}
+def target(health: str, peer: str = "kafka:7071", error: str = "", tried: float = 2_000_000) -> dict[str, Any]:
+    return {
+        "health": health,
+        "scrapeUrl": f"http://{peer}/metrics",
+        "lastError": error,
+        "lastScrape": clock(tried),
+        "discoveredLabels": {"__address__": peer},
+    }
+
+
+def clock(when: float) -> str:
+    return dt.datetime.fromtimestamp(when, dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f999Z")
 
 
 def api(*active: dict[str, Any]) -> Answer:
@@ -25,17 +59,24 @@ def api(*active: dict[str, Any]) -> Answer:
 class Prometheus:
     """Answers one after the other, the last one for ever; and what a target itself answers."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: Answer, own: int = 200) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, *answers: Answer, own: int = 200, loaded: float = 0, config: str = CONFIG
+    ) -> None:
         self.answers = list(answers)
+        self.loaded, self.config = loaded, config  # which it loaded so many seconds after the epoch
         monkeypatch.setattr(scraped, "WAIT_SECONDS", 0.2)
-        monkeypatch.setattr(scraped, "APPEAR_SECONDS", 0.1)
+        monkeypatch.setattr(scraped, "APPEAR_SECONDS", 1e9 if loaded else 0.1)
         monkeypatch.setattr(scraped, "PAUSE_SECONDS", 0.01)
-        monkeypatch.setattr(scraped, "request", lambda *_, **__: self.next())
+        monkeypatch.setattr(scraped, "request", lambda _, __, path, **___: self.answer(path))
         monkeypatch.setattr(
             scraped, "scrape", lambda *_: Answer(own, "metrics" if own == 200 else "connection refused")
         )
 
-    def next(self) -> Answer:
+    def answer(self, path: str) -> Answer:
+        if path == scraped.STATE:
+            return Answer(200, json.dumps({"data": {"lastConfigTime": clock(self.loaded)}}))
+        if path == scraped.CONFIG:
+            return Answer(200, json.dumps({"data": {"yaml": self.config}}))
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
@@ -99,6 +140,58 @@ def test_before_the_first_scrape_silence_is_a_finding_when_the_wait_is_over(monk
     Prometheus(monkeypatch, api(target("unknown")), own=0)
     [finding], _, _ = scraped.wait_for_targets(ENDPOINT, 1, [], NAMES)
     assert finding.subject == "sse-kafka"
+
+
+def test_targets_of_a_configuration_that_was_just_loaded_are_asked_in_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    Prometheus(monkeypatch, api(), loaded=time.time() - 1)
+    monkeypatch.setattr(scraped, "scrape", lambda _, url: asked.append(url) or Answer(200, "metrics"))
+    findings, verified, notes = scraped.wait_for_targets(ENDPOINT, 1, ["kafka:7071", "app-1:8000"], NAMES)
+    assert (findings, verified) == ([], 3)
+    assert asked == ["http://kafka:7071/metrics", "https://app-1:8000/own", "https://app-2:8000/own"]
+    assert notes == ["3 of 3 targets answer but wait for Prometheus' first scrape"]
+
+
+def test_one_of_them_that_does_not_answer_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    Prometheus(monkeypatch, api(), loaded=time.time() - 1, own=500)
+    findings, _, _ = scraped.wait_for_targets(ENDPOINT, 1, ["kafka:7071"], NAMES)
+    assert [one.subject for one in findings] == ["sse-kafka", "app-1", "app-2"]
+
+
+@pytest.mark.parametrize(
+    ("loaded", "config"),
+    [
+        pytest.param(0, CONFIG, id="loaded long ago"),
+        pytest.param(time.time(), CONFIG.replace("kafka:7071", "kafka:7072"), id="names another port"),
+        pytest.param(time.time(), CONFIG.replace("  scheme: http\n", "  relabel_configs:\n", 1), id="may drop it"),
+        pytest.param(time.time(), "", id="unreadable"),
+    ],
+)
+def test_what_was_not_just_loaded_is_still_missing(monkeypatch: pytest.MonkeyPatch, loaded: float, config: str) -> None:
+    Prometheus(monkeypatch, api(target("up", "127.0.0.1:9090")), loaded=loaded, config=config)
+    findings, _, _ = scraped.wait_for_targets(ENDPOINT, 1, ["kafka:7071"], NAMES)
+    assert "kafka:7071 is not among its targets" in [one.wrong for one in findings]
+
+
+def test_a_target_that_the_new_configuration_has_no_more_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    up = [target("up", peer) for peer in ("kafka:7071", "app-1:8000", "app-2:8000")]
+    Prometheus(monkeypatch, api(*up, target("down", "app-4:8000")), own=0, loaded=time.time() - 1)
+    assert scraped.wait_for_targets(ENDPOINT, 1, ["kafka:7071"], NAMES) == ([], 3, [])
+
+
+def test_what_is_discovered_stays_prometheus_own_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = f"{CONFIG}- job_name: own\n  file_sd_configs:\n  - files:\n    - own.json\n"
+    Prometheus(monkeypatch, api(target("up"), target("down", "b:1")), own=0, loaded=time.time(), config=config)
+    findings, _, _ = scraped.wait_for_targets(ENDPOINT, 1, ["kafka:7071"], NAMES)
+    assert "b" in [one.subject for one in findings]
+
+
+def test_a_scrape_that_failed_before_the_container_ran_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    Prometheus(monkeypatch, api(target("down", tried=999_999)))
+    findings, verified, notes = scraped.wait_for_targets(ENDPOINT, 1, [], NAMES)
+    assert (findings, verified, len(notes)) == ([], 1, 1)
 
 
 @pytest.mark.parametrize("answer", [Answer(503, "starting"), Answer(200, "<html>"), Answer(0, "refused")])
