@@ -12,9 +12,18 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
+_INDEX = "sse_app.headers"  # in a scope: the values of each header, gathered once
+_NONE: list[bytes] = []  # nobody changes what header_values() returns
+
+
 def header_values(scope: Scope, name: bytes) -> list[bytes]:
     """Every value of a header, in the order of the request; `name` is in lower case, as servers give it."""
-    return [value for key, value in scope["headers"] if key == name]
+    values: dict[bytes, list[bytes]] | None = scope.get(_INDEX)
+    if values is None:
+        values = scope[_INDEX] = {}
+        for key, value in scope["headers"]:
+            values.setdefault(key, []).append(value)
+    return values.get(name, _NONE)
 
 
 def encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

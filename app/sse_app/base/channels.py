@@ -23,6 +23,8 @@ class Filter:
 
     def lacks(self, other: "Filter") -> str | None:
         """The first name or pattern of another filter that this one does not cover; None where it covers all."""
+        if "" in self.prefixes:  # it covers everything
+            return None
         names = (name for name in sorted(other.exact) if not self.matches(name))
         patterns = (
             f"{prefix}*"

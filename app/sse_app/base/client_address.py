@@ -39,9 +39,14 @@ def client_address(scope: Scope, trusted: Iterable[Network]) -> str:
         forwarded = header_values(scope, b"x-forwarded-for")
         if forwarded:
             address = _parsed(forwarded[-1].decode("latin-1").rpartition(",")[2].strip()) or peer
+    return "unknown" if address is None else _counted_as(address)
+
+
+@lru_cache(maxsize=4096)
+def _counted_as(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((address, 64), strict=False))
-    return "unknown" if address is None else str(address)
+    return str(address)
 
 
 @lru_cache(maxsize=4096)  # of about 200 bytes each: to parse an address takes as long as to read a small publish

@@ -1,11 +1,11 @@
 """What a publisher may send."""
 
-import json
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from sse_app.base.channels import CHANNEL
+from sse_app.base.json_value import compact
 
 _NAME = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"  # no control character, and no line end of any standard
 RESERVED = frozenset(
@@ -36,4 +36,4 @@ class Event(BaseModel):
         """The data as UTF-8; ValueError for what UTF-8 or JSON (RFC 8259) cannot express."""
         if isinstance(self.data, str):
             return self.data.encode()
-        return json.dumps(self.data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        return compact(self.data).encode()

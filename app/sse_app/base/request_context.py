@@ -1,7 +1,7 @@
 """The id and the trace of the request at hand, for its answer, its problems and its log lines."""
 
+import os
 import re
-import uuid
 from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import NamedTuple
@@ -38,7 +38,7 @@ def begin(ids: Sequence[bytes], traces: Sequence[bytes]) -> None:
     :param ids: values of the header X-Request-ID
     :param traces: values of the header traceparent
     """
-    id_ = ids[-1].decode() if ids and _REQUEST_ID.fullmatch(ids[-1]) else uuid.uuid4().hex
+    id_ = ids[-1].decode() if ids and _REQUEST_ID.fullmatch(ids[-1]) else os.urandom(16).hex()
     _current.set(_Request(id_, trace_context.parse(traces[0]) if len(traces) == 1 else ""))
 
 

@@ -13,6 +13,7 @@ from sse_app.base.asgi import Receive, Scope, header_values
 from sse_app.base.event import Event
 from sse_app.base.json_value import Json, JsonObject, no_duplicates
 from sse_app.base.problem import Problem
+from sse_app.http.stream_output import connection_of
 
 _BODY_SECONDS = 15.0  # for a whole body of at most SSE_MAX_BODY_BYTES
 _ERRORS = 10  # that an answer names; validation stops there, so that no body costs more than its parsing
@@ -30,6 +31,12 @@ def announced(scope: Scope, limit: int) -> int:
 async def read(scope: Scope, receive: Receive, limit: int) -> bytes:
     """At most `limit` bytes; raises Problem for more, for a body that ends early, and for one that takes too long."""
     announced(scope, limit)
+    connection = connection_of(scope)
+    whole = None if connection is None else connection.whole_body(scope)
+    if whole is not None:
+        if len(whole) > limit:
+            raise _too_large(limit)
+        return whole
     parts, size, more = list[bytes](), 0, True
     try:
         async with asyncio.timeout(_BODY_SECONDS):
@@ -53,7 +60,7 @@ def _too_large(limit: int) -> Problem:
 def events(body: bytes, limit: int) -> list[Event]:
     """The events of a body that holds one event or a list; raises Problem with the fields that are wrong."""
     try:
-        document: Json = json.loads(body.decode(), parse_constant=_no_constant, object_pairs_hook=no_duplicates)
+        document = _parsed(body.decode())
     except RecursionError as error:
         raise Problem(400, "the body is nested too deeply") from error
     except ValueError as error:
@@ -62,6 +69,12 @@ def events(body: bytes, limit: int) -> list[Event]:
     if not 1 <= len(items) <= limit:
         raise Problem(422, f"a batch: expected 1 to {limit} events, found {len(items)}")
     return _validated(items)
+
+
+def _parsed(text: str) -> Json:
+    if text.startswith("\ufeff"):
+        json.loads(text)  # raises, and says why
+    return _DECODER.decode(text)
 
 
 def _validated(items: Sequence[Json]) -> list[Event]:
@@ -102,3 +115,6 @@ def _unknown(item: JsonObject) -> ValidationError:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=no_duplicates)

@@ -1,12 +1,12 @@
 """Writes events to the log: a success means that the log holds them and that this replica has read them back."""
 
-import asyncio
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sse_app.base import request_context
+from sse_app.base.deadlines import Deadlines
 from sse_app.base.event import Event
 from sse_app.base.metrics import Metrics
 from sse_app.base.outcomes import Outcome
@@ -27,6 +27,10 @@ class Publisher:
     feed: Feed
     metrics: Metrics
     in_flight: int = 0  # publishes that wait for the log
+    deadlines: Deadlines = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.deadlines = Deadlines(self.settings.publish_deadline_seconds)
 
     async def publish(self, events: Sequence[Event], principal: str, key: str) -> list[str]:
         """Write all events or none; return their ids. Raises Problem.
@@ -45,10 +49,10 @@ class Publisher:
         self.in_flight += 1
         begun = time.perf_counter()
         try:
-            async with asyncio.timeout(self.settings.publish_deadline_seconds):
+            with self.deadlines.begin():
                 first = await self.log.append(drafts)
                 await self.feed.passed(first + len(drafts) - 1)
-                self._read_back(drafts, first)
+            ids = self._ids(drafts, first)
         except TooLargeError as error:
             raise self._problem("too_large", Problem(413, str(error))) from error
         except TimeoutError as error:
@@ -62,35 +66,49 @@ class Publisher:
         if self._conflicts(drafts):
             raise self._problem("conflict", Problem(422, _CONFLICT))
         self.metrics.publishes["accepted"] += 1
-        return [str(self._cursor(draft, offset)) for offset, draft in enumerate(drafts, first)]
+        return ids
 
     def _check_size(self, drafts: Sequence[Draft]) -> None:
         most = self.settings.max_body_bytes
-        if sum(len(draft.data) + len(draft.channel) + len(draft.event) for draft in drafts) > most:
+        if sum([len(draft.data) + len(draft.channel) + len(draft.event) for draft in drafts]) > most:
             raise self._problem("too_large", Problem(413, f"the events take more than {most} bytes as stored"))
+        most = self.settings.max_event_bytes
         for index, draft in enumerate(drafts):
-            size, most = frame_size(draft.event, draft.data), self.settings.max_event_bytes
+            if _FRAME + _BYTE * len(draft.data) <= most:
+                continue
+            size = frame_size(draft.event, draft.data)
             if size > most:
                 detail = f"event {index} takes {size} bytes of a stream: expected at most {most}"
                 raise self._problem("too_large", Problem(413, detail))
 
-    def _read_back(self, drafts: Sequence[Draft], first: int) -> None:
-        """Check the records read at these offsets: the log may have changed before this replica has noticed."""
+    def _ids(self, drafts: Sequence[Draft], first: int) -> list[str]:
+        """The ids of the records read at these offsets: the log may have changed before this replica has noticed."""
+        ids: list[str] = []
         for offset, draft in enumerate(drafts, first):
-            if not self.feed.holds(Cursor(offset, fingerprint(draft.key)), draft.key):
-                raise LogUnavailableError("the log has changed")
-
-    def _cursor(self, draft: Draft, offset: int) -> Cursor:
-        seen = self.feed.window.find(draft.key)
-        return Cursor(offset if seen is None else seen.first, fingerprint(draft.key))
+            cursor, seen = Cursor(offset, fingerprint(draft.key)), self.feed.window.find(draft.key)
+            if seen is None or not seen.first == seen.last == offset:
+                if not self.feed.holds(cursor, draft.key):
+                    raise LogUnavailableError("the log has changed")
+                if seen is not None:
+                    cursor = Cursor(seen.first, cursor.fingerprint)
+            ids.append(str(cursor))
+        return ids
 
     def _conflicts(self, drafts: Sequence[Draft]) -> bool:
-        found = ((draft, self.feed.window.find(draft.key)) for draft in drafts)
-        return any(seen is not None and seen.digest != draft.digest for draft, seen in found)
+        find = self.feed.window.find
+        for draft in drafts:
+            seen = find(draft.key)
+            if seen is not None and seen.digest != draft.digest:
+                return True
+        return False
 
     def _problem(self, outcome: Outcome, problem: Problem) -> Problem:
         self.metrics.publishes[outcome] += 1
         return problem
+
+
+_FRAME = 1024  # bytes of a frame beside its data, generously: the name has at most 200 characters
+_BYTE = 1 + len("data: ")  # what a byte of the data takes at most, where each is a line of its own
 
 
 def _drafts(events: Sequence[Event], principal: str, key: str) -> list[Draft]:

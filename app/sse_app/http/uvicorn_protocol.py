@@ -1,7 +1,8 @@
 """uvicorn's HTTP protocol, which lends its transport to a stream and bounds the head of a request."""
 
 import asyncio
-from functools import partialmethod
+from collections.abc import Iterable
+from functools import cache, partialmethod
 from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any
@@ -52,6 +53,11 @@ class Pipeline(list[Any]):
     appendleft = partialmethod(list[Any].insert, 0)
 
 
+@cache
+def _status_line(status: int) -> bytes:
+    return b"HTTP/1.1 %d %b\r\n" % (status, HTTPStatus(status).phrase.encode())
+
+
 _NO_EVENT = SimpleNamespace(set=lambda: None)  # in the place of an asyncio.Event that nobody waits for
 
 
@@ -60,7 +66,9 @@ class StreamProtocol(HttpToolsProtocol):
 
     stream: Subscriber | None = None
     _head_bytes = 0
+    _in_head = True
     _head_timer: asyncio.TimerHandle | None = None
+    _idle_since: float | None = None  # by the clock of the loop; None while a request is read or answered
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] - as uvicorn types it
         """Allow a bounded time for the first head."""
@@ -69,9 +77,38 @@ class StreamProtocol(HttpToolsProtocol):
         self.pipeline = Pipeline()  # type: ignore[assignment] - a deque to uvicorn
         self._start_head_timer()
 
+    def whole_body(self, scope: Scope) -> bytes | None:
+        """Take the body of a request where all of it is here: receive() and a deadline cost more than a small body."""
+        cycle: Any = self.cycle
+        if cycle.scope is not scope or cycle.more_body or cycle.disconnected or cycle.waiting_for_100_continue:
+            return None
+        body, cycle.body = bytes(cycle.body), bytearray()
+        return body
+
+    def respond(self, scope: Scope, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
+        """Write a whole answer at once, as two calls of send() would; return False where only send() can do it.
+
+        :param headers: names and values without a line end, and without Content-Length and Connection
+        """
+        cycle: Any = self.cycle
+        if cycle.scope is not scope or cycle.response_started or cycle.disconnected:
+            return False
+        if self.flow.write_paused or not cycle.keep_alive:
+            return False
+        parts = [_status_line(status)]
+        for name, value in (*self.server_state.default_headers, *headers):
+            parts += (name, b": ", value, b"\r\n")
+        parts += (b"content-length: %d\r\n\r\n" % len(body), body)
+        cycle.response_started = cycle.response_complete = True
+        self.transport.write(b"".join(parts))
+        cycle.message_event.set()
+        cycle.on_response()
+        return True
+
     def begin_stream(self, scope: Scope, subscriber: Subscriber) -> None:
         """Lend the transport to a stream whose head is sent; this empties the scope and frees 2 KB of the request."""
         self.stream = subscriber
+        self._stop_idle_timer()
         if self.transport.is_closing():
             subscriber.lose()
         method = scope["method"]
@@ -90,6 +127,8 @@ class StreamProtocol(HttpToolsProtocol):
         """Refuse a head, or trailers and chunk extensions, that do not end: the parser would keep all of them."""
         self._head_bytes += len(data)
         super().data_received(data)
+        if self._in_head:  # most heads come in one piece, and need no timer
+            self._start_head_timer()
         if self._head_bytes > _HEAD_BYTES:
             self._refuse(
                 Problem(431, f"the head of the request, or the framing of its body, is over {_HEAD_BYTES} bytes")
@@ -107,11 +146,12 @@ class StreamProtocol(HttpToolsProtocol):
         super().on_message_begin()
         scope: Any = self.scope
         scope["extensions"] = {EXTENSION: self}
-        self._start_head_timer()
+        self._in_head = True
 
     def on_headers_complete(self) -> None:
         """Stop counting: the bytes that follow are a body, which its reader bounds."""
         super().on_headers_complete()
+        self._in_head = False
         self._stop_head_timer()
         self._head_bytes = 0
 
@@ -131,6 +171,42 @@ class StreamProtocol(HttpToolsProtocol):
             self.stream.lose()
         super().connection_lost(exc)
         self._stop_head_timer()
+        self._stop_idle_timer()
+
+    def on_response_complete(self) -> None:
+        """Serve the next request that waits, or be idle: as uvicorn does, but with one timer for many requests."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._start_idle_timer(self.timeout_keep_alive)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection where it has been idle for long enough (the name of this method is uvicorn's)."""
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None or self.transport.is_closing():
+            return
+        rest = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if rest > 0:
+            self._start_idle_timer(rest)
+        else:
+            self.transport.close()
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._idle_since = None  # the timer goes on, and looks at this
+
+    def _start_idle_timer(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def _stop_idle_timer(self) -> None:
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
 
     def pause_writing(self) -> None:
         """Tell the stream that its reader is slow."""
@@ -156,8 +232,7 @@ class StreamProtocol(HttpToolsProtocol):
         body = problem.body()
         headers.append((b"content-length", b"%d" % len(body)))
         head = b"".join(b"%b: %b\r\n" % header for header in headers)
-        status = b"HTTP/1.1 %d %b\r\n" % (problem.status, HTTPStatus(problem.status).phrase.encode())
-        self.transport.write(b"%b%b\r\n%b" % (status, head, body))
+        self.transport.write(b"%b%b\r\n%b" % (_status_line(problem.status), head, body))
         self.transport.close()
 
     def _start_head_timer(self) -> None:
