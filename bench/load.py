@@ -48,10 +48,10 @@ STEPS, STEP_MS = 1_000_000, 0.1  # of the histogram of latencies, as in reader.c
 DATA_SEGMENTS_IN = 152  # offset of tcpi_data_segs_in in struct tcp_info (linux/tcp.h)
 
 
-def payload(number: int) -> bytes:
-    """Return the data of one event: JSON of PAYLOAD_BYTES, with the number at a fixed place."""
+def payload(number: int, size: int = PAYLOAD_BYTES) -> bytes:
+    """Return the data of one event: JSON of this many bytes, with the number at a fixed place."""
     text = b'{"n":"%010d","symbol":"ACME","price":"101.25","note":"' % number
-    return text + b"x" * (PAYLOAD_BYTES - len(text) - 2) + b'"}'
+    return text + b"x" * (size - len(text) - 2) + b'"}'
 
 
 class Counters(ctypes.Structure):
@@ -213,21 +213,26 @@ class Load:
         """Return the processor seconds so far, by the name of the process."""
         return {name: processor_seconds(pids) for name, pids in self.job["processes"].items()}
 
-    def request(self, number: int, tail: bytes) -> bytes:
-        """Return the request that publishes one event."""
+    def event(self, number: int, tail: bytes) -> bytes:
+        """Return the body that publishes one event."""
         body = payload(number)
         if self.escape:  # application/x-www-form-urlencoded
             body = body.replace(b'"', b"%22").replace(b"{", b"%7B").replace(b"}", b"%7D")
-        return self._request(tail.replace(b"PAYLOAD", body))
+        return tail.replace(b"PAYLOAD", body)
+
+    def readers_of_each(self, subscribers: Sequence[socket.socket]) -> int:
+        """Return how many of these subscribers get one event."""
+        return len(subscribers)
 
     def _request(self, body: bytes) -> bytes:
         return self.publish_head + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
-    def subscribe(self, count: int, request: bytes, name: str = "") -> None:
-        """Open the streams of a set, and read the head of each answer."""
-        for begin in range(0, count, CONNECTS):
-            opened = [connected(self.job["port"]) for _ in range(min(CONNECTS, count - begin))]
-            for one in opened:
+    def subscribe(self, requests: Sequence[bytes], name: str = "") -> None:
+        """Open the streams of a set, one for each request, and read the head of each answer."""
+        for begin in range(0, len(requests), CONNECTS):
+            asked = requests[begin : begin + CONNECTS]
+            opened = [connected(self.job["port"]) for _ in asked]
+            for one, request in zip(opened, asked, strict=True):
                 one.sendall(request)
             for one in opened:
                 data = b""
@@ -279,7 +284,7 @@ class Load:
         rate, grace, body = step["rate"], step["grace"], step.get("tail", "").encode() or self.publish_tail
         total, base = round(rate * step["seconds"]), self.next_number
         self.next_number += total
-        wanted = total * len(subscribers)
+        wanted = total * self.readers_of_each(subscribers)
         sent = (ctypes.c_double * total)()
         self.reader.expect(base, total, sent)
         counters = self.reader.counters
@@ -293,7 +298,7 @@ class Load:
             if done < total:
                 if now >= due:
                     if publisher := self._free():
-                        request = self.request(base + done, body)
+                        request = self._request(self.event(base + done, body))
                         sent[done] = time.monotonic()
                         publisher.send(request)
                         done += 1
@@ -317,6 +322,7 @@ class Load:
         histogram = counters.histogram[:]
         return {
             "rate": rate,
+            "reached": (total - 1) / (sent[total - 1] - sent[0]) if total > 1 else rate,
             "published": total,
             "publish_errors": errors,
             "held_back": held_back,
@@ -338,7 +344,7 @@ class Load:
         count, events = step["count"], step["events"]
         spent, begun = sum(self.spent().values()), time.monotonic()
         counters = self.reader.counters
-        self.subscribe(count, step["request"].encode())
+        self.subscribe([step["request"].encode()] * count)
         self.reader.expect(step["base"], events)
         while counters.delivered < count * events and time.monotonic() < max(begun, counters.last_read) + step["grace"]:
             self.reader.poll(self.epoll.fileno(), time.monotonic() + 0.1)
@@ -362,7 +368,7 @@ class Load:
         def request() -> bytes:
             numbers = range(self.next_number, self.next_number + batch)
             self.next_number += batch
-            events = b",".join(self.publish_tail.replace(b"PAYLOAD", payload(number)) for number in numbers)
+            events = b",".join(self.event(number, self.publish_tail) for number in numbers)
             return self._request(b"[" + events + b"]" if batch > 1 else events)
 
         sending = [self._free() or self._open() for _ in range(concurrency)]
@@ -383,6 +389,7 @@ class Load:
         return {
             "concurrency": concurrency,
             "batch": batch,
+            "events": events,
             "events_per_second": events / elapsed,
             "refused": refused,
             "cpu_us_per_event": {name: seconds / max(1, events) * 1e6 for name, seconds in used.items()},
@@ -391,7 +398,8 @@ class Load:
     def open_streams(self, step: SubscribeStep) -> Subscribed:
         """Open streams, and return the memory that each of them takes in the hub."""
         before = resident_bytes(self.pids())
-        self.subscribe(step["count"], step.get("request", self.job["subscribe"]).encode(), step.get("set", ""))
+        request = step.get("request", self.job["subscribe"]).encode()
+        self.subscribe([request] * step["count"], step.get("set", ""))
         self.idle_seconds(step["settle"])
         kilobytes = (resident_bytes(self.pids()) - before) / 1024 / step["count"]
         return {"count": step["count"], "kb_per_connection": kilobytes}

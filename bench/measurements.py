@@ -1,4 +1,4 @@
-"""The data of fanout.py: what load.py is asked to do, and what it measures. All of it is written and read as JSON."""
+"""The data of fanout.py and platform.py: what a client is asked to do, and what it measures, as it is in JSON."""
 
 from __future__ import annotations
 
@@ -90,7 +90,8 @@ class Subscribed(TypedDict):
 class Window(TypedDict):
     """Events were published at a fixed rate. CPU is given by the name of the process."""
 
-    rate: float
+    rate: float  # that was asked for
+    reached: float  # from the first publish to the last
     published: int
     publish_errors: int
     held_back: int
@@ -131,6 +132,7 @@ class Flood(TypedDict):
 
     concurrency: int
     batch: int
+    events: int  # that were accepted
     events_per_second: float
     refused: int
     cpu_us_per_event: dict[str, float]
@@ -202,3 +204,86 @@ class Result(_Result, total=False):
     nginx: Links | None
     idle: IdleStreams | None
     kafka: ThroughKafka | None
+
+
+# --- platform.py: a deployed stack
+
+
+class Usage(TypedDict):
+    """Microseconds of processor time: counters, or what lies between two readings of them."""
+
+    containers: dict[str, float]
+    processes: dict[str, float]  # by container and name
+    engine: float  # dockerd, containerd, and its shims with what they started
+    machine: float  # all that did not idle
+    client: float  # the process that makes the load
+
+
+class Shape(TypedDict):
+    """A kind of load, as users make it. Rates are events per second in all channels together."""
+
+    name: str
+    kind: Literal["window", "flood", "storm", "churn"]
+    channels: int
+    each: int  # subscribers of each channel
+    rate: float
+    bytes: int  # of the data of an event
+    concurrency: int  # publishes at once, of a flood; new streams a second, of churn
+    batch: int
+    seconds: float
+
+
+class ShapeJob(TypedDict):
+    """What platform_load.py reads: one shape, for one stack."""
+
+    port: int
+    reader: str  # path of the compiled reader.c
+    containers: dict[str, int]  # the first process of each
+    shape: Shape
+
+
+class Sample(TypedDict):
+    """One shape, measured once. Figures that a shape does not have are 0."""
+
+    shape: str
+    seconds: float
+    events: int  # accepted publishes, or streams that came and went
+    deliveries: int
+    rate: float  # events per second that were reached
+    p50_ms: float
+    p99_ms: float
+    lost: int
+    doubled: int
+    refused: int
+    cut: int  # streams
+    stream_kb: float  # memory of one stream, in NGINX and its replica
+    disk_bytes: float  # that one event takes in Kafka's log
+    used: Usage
+
+
+class Rest(TypedDict):
+    """A stack at rest: nobody publishes, nobody listens."""
+
+    seconds: float
+    used: Usage
+    checks_a_minute: float
+    check_ms: float  # of processor time, of one health check that runs a program: its container's and the engine's
+
+
+class Deployment(TypedDict):
+    """One way to deploy the platform, and what was measured there."""
+
+    replicas: int
+    link: str
+    samples: dict[str, list[Sample]]  # by shape, one for each round
+    rest: Rest | None
+    up_seconds: list[float]
+
+
+class PlatformResult(TypedDict):
+    """One run of platform.py."""
+
+    machine: Machine
+    rounds: int
+    minutes: float
+    deployments: dict[str, Deployment]

@@ -288,9 +288,15 @@ def markdown(result: Result) -> str:
 
 
 def filled(document: str, result: Result) -> str:
-    """Replace the parts of a document between `<!-- fanout:NAME -->` and `<!-- /fanout:NAME -->`."""
-    for name, text in sections(result).items():
-        block = "\n".join(part for part in (f"<!-- fanout:{name} -->", text, f"<!-- /fanout:{name} -->") if part)
-        pattern = re.compile(rf"<!-- fanout:{name} -->\n.*?<!-- /fanout:{name} -->", re.DOTALL)
+    """Put every part that was measured into a document."""
+    return put("fanout", sections(result), document)
+
+
+def put(bench: str, parts: dict[str, str], document: str) -> str:
+    """Replace the parts of a document between `<!-- BENCH:NAME -->` and `<!-- /BENCH:NAME -->`."""
+    for name, text in parts.items():
+        begin, end = f"<!-- {bench}:{name} -->", f"<!-- /{bench}:{name} -->"
+        block = "\n".join(part for part in (begin, text, end) if part)
+        pattern = re.compile(rf"{begin}\n.*?{end}", re.DOTALL)
         document = pattern.sub(lambda _, block=block: block, document)
     return document
