@@ -33,7 +33,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "image": "which program; see above",
         "entrypoint": "the program and its first arguments; that of the image is never used",
         "user": "numeric user and group, such as `'20100:20100'`, who own its files",
-        "healthcheck": "how it is asked whether it works: `command` in the container, or `http` from the host",
+        "healthcheck": "how it is asked whether it works: by a `command` inside it, or over `http` from the host",
         "address": "host number in each network of the stack, from 100 to 127 for services of your own; without one, "
         "the engine chooses",
         "segments": "which networks it is on with `network_layout: segmented`: `network`, `app`, `data`, `monitoring`, "
@@ -76,9 +76,9 @@ MEANINGS: dict[str, dict[str, str]] = {
         "name": "its full name; without one, it is the name of the stack and its short name",
     },
     "healthcheck": {
-        "http": "`{port: 8090, path: /health}`: any answer of 2xx is healthy",
-        "command": "a command inside the container that ends with 0",
-        "interval": "seconds between two checks",
+        "http": "`{port: 8090, path: /health}`: any answer of 2xx is healthy; asked by the host in each run",
+        "command": "a command inside the container that ends with 0; run by the engine again and again",
+        "interval": "seconds between two runs of the command; each starts a process, and takes some 60 ms of a core",
         "timeout": "seconds until a check counts as failed",
         "retries": "how many checks must fail in a row",
         "start": "seconds that a container may need until it is healthy for the first time",

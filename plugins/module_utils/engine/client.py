@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.types import HealthCheck, Spec
 
 ENGINE_TIMEOUT = 120  # seconds; a busy engine answers late, and a stop is answered only when the container ended
+EARLY_SECONDS = 3  # between two health checks of a container that starts
 LOG_ROTATION = {"max-size": "10m", "max-file": "3"}  # a container's log takes at most 30 MB of the disk
 
 Answer = TypeVar("Answer")
@@ -198,25 +199,27 @@ class Engine:
         # Before API 1.44 a container is created on one network. It joins the others before it starts.
         (first, endpoint), *others = endpoints(spec).items()
         with explained(f"create {name}"):
-            made: str = self.api.create_container(
+            config = self.api.create_container_config(
                 image,
-                name=name,
                 hostname=spec["container"],
                 entrypoint=spec["entrypoint"],
                 command=spec["command"],
                 user=spec["user"],
-                environment=spec["environment"],
+                environment=[f"{key}={value}" for key, value in spec["environment"].items()],
                 labels={key if "." in key else LABEL + key: value for key, value in labels.items()},
                 ports=[(one["container_port"], "tcp") for one in spec["ports"]],
                 stop_signal=spec["stop_signal"],
                 stop_timeout=spec["stop_timeout"],
-                use_config_proxy=False,  # the proxies of the client's config.json may hold a password
                 host_config=self.host_config(spec, mounts),
                 healthcheck=engine_healthcheck(spec["healthcheck"]),
                 networking_config=self.api.create_networking_config(
                     {first: self.api.create_endpoint_config(**endpoint)}
                 ),
-            )["Id"]
+            )
+            # Python's docker knows no early phase of health checks, so it is added here.
+            config["Healthcheck"].update(early_checks(spec["healthcheck"], self.api.api_version))
+            # Not create_container(): it would add the proxies of the client's config.json, which may hold a password.
+            made: str = self.api.create_container_from_config(config, name)["Id"]
         try:
             with explained(f"connect {name} to its networks"):
                 for network, endpoint in others:
@@ -389,3 +392,14 @@ def engine_healthcheck(check: HealthCheck) -> dict[str, object]:
         "retries": check["retries"],
         "start_period": check["start"] * second,
     }
+
+
+def early_checks(check: HealthCheck, api_version: str) -> dict[str, int]:
+    """Have the engine check a container that starts more often, until it is healthy for the first time.
+
+    Engine 25 (API 1.44) and later can do that. Others first check after one interval. No run waits for it: a run asks
+    by itself.
+    """
+    if check["command"] is None or tuple(map(int, api_version.split("."))) < (1, 44):
+        return {}
+    return {"StartInterval": min(check["interval"], EARLY_SECONDS) * 10**9}

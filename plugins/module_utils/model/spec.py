@@ -284,8 +284,8 @@ def parse(value: Any, path: str) -> Declaration:
     """
     declared = cast("Declaration", PARSE_DECLARATION(value, path))
     check = declared["healthcheck"]
-    if (check["command"] is None) == (check["http"] is None):
-        raise SpecError(f"{path}.healthcheck: give either command or http")
+    if check["command"] is None and check["http"] is None:
+        raise SpecError(f"{path}.healthcheck: give command, http, or both")
     reload = declared.get("reload")
     if reload and bool(reload["check"] and reload["says"]) == bool(reload.get("program") and reload.get("takes")):
         raise SpecError(f"{path}.reload: give either check and says, or program and takes")

@@ -123,7 +123,10 @@ class HttpCheck(TypedDict):
 
 
 class HealthCheck(TypedDict):
-    """How a container is asked whether it is healthy: a command inside it, or an HTTP request. Times are in seconds."""
+    """How a container is asked whether it is healthy: by the engine with a command inside it, by this host over HTTP.
+
+    Without an HTTP request, the host runs the command too. Times are in seconds.
+    """
 
     command: list[str] | None
     http: HttpCheck | None

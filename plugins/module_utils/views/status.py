@@ -72,10 +72,10 @@ def row(engine: Engine, found: Observed, spec: Spec | None, loaded: LoadedStore)
 
 
 def state(engine: Engine, found: Observed, spec: Spec | None, details: Inspected) -> str:
-    """Say how a container is: by the engine's health check or, where the engine runs none, by asking now."""
+    """Say how a container is: by the engine's health check or, where the engine has not run one, by asking now."""
     if found.status != "running":
         return f"{found.status} ({details['State']['ExitCode']})" if found.status == "exited" else found.status
-    if found.health or spec is None:
+    if found.health not in {"", "starting"} or spec is None:
         return found.health or "running"
     try:
         return "healthy" if check_health(engine, found.id, spec)[0] else "unhealthy"

@@ -62,8 +62,8 @@ def test_a_parser_knows_the_keys_of_its_type(fields: dict[str, object], kind: ty
         ({"listens": [70000]}, r"redis.listens\[0\]: 70000 is not accepted; expected a port"),
         ({"reload": {"says": "done"}}, "redis.reload: give either check and says, or program"),
         ({"reload": {"check": ["c"], "says": "x", "signal": "SIGKILL"}}, "redis.reload.signal: 'SIGKILL' is not"),
-        ({"healthcheck": {}}, "redis.healthcheck: give either command or http"),
-        ({"healthcheck": {"command": ["x"], "http": {"port": 1}}}, "redis.healthcheck: give either command or http"),
+        ({"healthcheck": {}}, "redis.healthcheck: give command, http, or both"),
+        ({"healthcheck": {"command": ["x"], "http": {"port": 0}}}, "redis.healthcheck.http.port"),
         ({"environment": {"A": {"b": 1}}}, "redis.environment.A"),
     ],
 )

@@ -14,7 +14,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.release import 
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import fingerprint
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import ReleaseStore
 from ansible_collections.sse.platform.plugins.module_utils.verify import matrix, verifier
-from ansible_collections.sse.platform.plugins.module_utils.verify.checks import http_answer, published_ports
+from ansible_collections.sse.platform.plugins.module_utils.verify.checks import health, http_answer, published_ports
 
 
 def spec(**keys: Any) -> dict[str, Any]:
@@ -134,6 +134,17 @@ def test_a_failing_healthcheck_is_told_with_its_output(tmp_path: Path) -> None:
     sick = spec(healthcheck={"command": ["false"], "http": None, "interval": 10, "timeout": 5})
     [finding] = verified(Engine({"sse-redis": sick}), tmp_path, {"sse-redis": sick}).findings
     assert (finding.wrong, finding.evidence) == ("its health check failed (false)", "sse-redis says no")
+
+
+def test_what_can_be_asked_over_http_is_asked_now_however_fresh_the_engines_result_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"port": 8000, "path": "/health/ready"}
+    one = spec(healthcheck={"command": ["true"], "http": asked, "interval": 30, "timeout": 5})
+    monkeypatch.setattr(health, "passed_lately", lambda *_: True)
+    monkeypatch.setattr(health, "check_health", lambda *_: (False, "503 still behind"))
+    [finding] = verified(Engine({"sse-app-1": one}), tmp_path, {"sse-app-1": one}).findings
+    assert (finding.wrong, finding.evidence) == ("its health check failed (GET /health/ready)", "503 still behind")
 
 
 def test_all_findings_are_told_at_once(tmp_path: Path) -> None:

@@ -17,6 +17,9 @@ def ago(**time: int) -> str:
     return (dt.datetime.now(dt.UTC) - dt.timedelta(**time)).strftime("%Y-%m-%dT%H:%M:%S.123456789Z")
 
 
+HEALTHS = ("", "starting", "healthy", "unhealthy")  # as the engine tells
+
+
 class Engine:
     """An engine with one container, which answers as the real one does."""
 
@@ -103,3 +106,15 @@ def test_the_table_has_a_head_and_one_line_for_each_row() -> None:
         "b          running                                           7",
     ]
     assert status.table([]) == ["nothing runs: `./sse up` starts the stack"]
+
+
+def test_a_container_that_the_engine_has_not_checked_yet_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status, "check_health", lambda *_: (True, ""))
+    engine: Any = Engine("sse-web", "running")
+    asked: Any = {"healthcheck": {}}
+
+    def shown(health: str) -> str:
+        return status.state(engine, engine.found._replace(health=health), asked, engine.inspect(""))
+
+    found = {health: shown(health) for health in HEALTHS}
+    assert found == {"": "healthy", "starting": "healthy", "healthy": "healthy", "unhealthy": "unhealthy"}

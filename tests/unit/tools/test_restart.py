@@ -1,0 +1,66 @@
+"""`./sse restart` asks by itself whether a container is healthy: the engine's health checks are half a minute apart."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+import pytest
+import restart
+
+CHECK = ["CMD", "redis-cli", "ping"]
+
+
+class Host:
+    """A host whose container has a health check that ends like this, run after run."""
+
+    def __init__(self, test: list[str] | None, *ends: str, running: bool = True, restarts: int = 0) -> None:
+        self.ends = list(ends)
+        self.found = {
+            "Config": {"Healthcheck": {"Test": test, "StartPeriod": 30 * 10**9} if test else None},
+            "State": {"Running": running},
+            "RestartCount": restarts,
+        }
+        self.asked: list[tuple[str, ...]] = []
+
+    def output(self, *arguments: str) -> str:
+        return json.dumps([self.found]) if arguments[0] == "inspect" else ""
+
+    def start(self, *arguments: str, errors: int | None = None) -> subprocess.Popen[str]:
+        self.asked.append(arguments)
+        return subprocess.Popen([self.ends.pop(0)], stdout=subprocess.PIPE, stderr=errors, text=True)
+
+
+def restarted(host: Any, monkeypatch: pytest.MonkeyPatch) -> str | None:
+    monkeypatch.setattr(restart, "PAUSE_SECONDS", 0)
+    return restart.restart(host, "sse-redis")
+
+
+def test_a_container_is_back_when_its_own_health_check_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Host(CHECK, "false", "false", "true")
+    assert restarted(host, monkeypatch) is None
+    assert host.asked == [("exec", "sse-redis", "redis-cli", "ping")] * 3
+
+
+def test_a_health_check_for_a_shell_is_run_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Host(["CMD-SHELL", "redis-cli ping | grep PONG"], "true")
+    assert restarted(host, monkeypatch) is None
+    assert host.asked == [("exec", "sse-redis", "sh", "-c", "redis-cli ping | grep PONG")]
+
+
+def test_a_container_without_a_health_check_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert restarted(Host(None), monkeypatch) is None
+    assert restarted(Host(["NONE"]), monkeypatch) is None
+
+
+@pytest.mark.parametrize(("running", "restarts"), [(False, 0), (True, 1)])
+def test_a_container_that_ends_again_is_told(monkeypatch: pytest.MonkeyPatch, running: bool, restarts: int) -> None:
+    host = Host(CHECK, running=running, restarts=restarts)
+    assert restarted(host, monkeypatch) == "ended right after its start"
+
+
+def test_a_container_that_stays_unhealthy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restart, "START_SECONDS", -29.9)  # with the start period of 30 s: until it is too late
+    host = Host(CHECK, *["false"] * 500)
+    assert restarted(host, monkeypatch) == "did not become healthy in time"
