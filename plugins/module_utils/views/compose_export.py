@@ -9,14 +9,24 @@ works on its host. (Compose cannot write files into a container with a read-only
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Spec
 
 Json = dict[str, Any]
+PYTHON = re.compile(r"(.*/)?python3?(\.\d+)?")
+# Gives a program the files that it takes, as deploy/program.py does on the host.
+TELL = """
+import json, pathlib, subprocess, sys
+code, *takes = sys.argv[1:]
+now = {str(path): path.read_text() for one in takes for path in pathlib.Path(one).rglob("*") if path.is_file()}
+given = json.dumps({"now": now, "before": {}})
+sys.exit(subprocess.run([sys.executable, "-I", "-c", code], input=given, text=True).returncode)
+"""
 HEAD = (
     "# Release {number} of the stack {stack} as a Compose file, for this host.",
     "# Start it beside the stack: PORT_<number>=<another> for each published port, then",
@@ -31,10 +41,11 @@ def text(number: int, stack: str, containers: Mapping[str, Spec], files: Mapping
     :param files: the directories of config and secrets on the host, by full name and by where they are mounted
     """
     lines = [one.format(number=number, stack=stack) for one in HEAD]
-    reloads = [(one["container"], one.get("reload") or {}) for one in containers.values()]
-    told = [name for name, reload in reloads if reload.get("program") and reload.get("at_start", True)]
-    if told:
-        lines.append(f"# Users and passwords that ./sse gives to what runs are not in this file: {', '.join(told)}.")
+    if untold := [] if with_python(containers) else [one["container"] for one in containers.values() if program(one)]:
+        lines += [
+            f"# No image of this release has Python, so nothing tells {', '.join(untold)} its users and rights:",
+            "# clients are refused until somebody does. In the stack itself, ./sse up does it.",
+        ]
     for key, section in document(stack, containers, files).items():
         if isinstance(section, str):
             lines.append(f"{key}: {json.dumps(section)}")
@@ -49,19 +60,60 @@ def text(number: int, stack: str, containers: Mapping[str, Spec], files: Mapping
 def document(stack: str, containers: Mapping[str, Spec], files: Mapping[str, Mapping[str, str]]) -> Json:
     """Return the content of the file."""
     names = {full: one["container"] for full, one in containers.items()}
+    python = with_python(containers)
     services: dict[str, Json] = {}
+    told = {names[full] for full, one in containers.items() if program(one) and python}
     for full, one in containers.items():
-        services[names[full]] = service(one, names, files.get(full, {}))
+        services[names[full]] = service(one, names, files.get(full, {}), told)
         if one["data"]:
             services[f"{names[full]}-owner"] = owner(one)
+        if names[full] in told:
+            services[f"{names[full]}-users"] = teller(one, python, files.get(full, {}))
     networks = dict.fromkeys(name for one in containers.values() for name in one["networks"])
     volumes: Json = {volume(one, below): {} for one in containers.values() for below in one["data"].values()}
     found: Json = {"name": f"{stack}-compose", "services": services, "networks": {name: {} for name in networks}}
     return found | ({"volumes": volumes} if volumes else {})
 
 
-def service(one: Spec, names: Mapping[str, str], files: Mapping[str, str]) -> Json:
-    """Return one container as a service of the file; what is empty is left out."""
+def program(one: Spec) -> str:
+    """Return the program that ./sse runs once a container has started, such as one that makes users; or nothing."""
+    reload = one.get("reload") or {}
+    return reload.get("program") or "" if reload.get("at_start", True) else ""
+
+
+def with_python(containers: Mapping[str, Spec]) -> str:
+    """Return an image of the release that has Python, which these programs need; or nothing."""
+    words = ((one["image"], (*one["entrypoint"], *one["command"])[:1]) for one in containers.values())
+    return next((image for image, first in words if first and PYTHON.fullmatch(first[0])), "")
+
+
+def teller(one: Spec, python: str, files: Mapping[str, str]) -> Json:
+    """Return the service that runs the program of a container beside it, as ./sse does on the host, and then ends."""
+    reload = one.get("reload") or {}
+    takes = reload.get("takes") or []
+    return {
+        "image": python,
+        "entrypoint": [literal(word) for word in ("python3", "-I", "-c", TELL, program(one), *takes)],
+        "user": one["user"],
+        "network_mode": f"service:{one['container']}",
+        "depends_on": {one["container"]: {"condition": "service_healthy"}},
+        "volumes": [
+            {"type": "bind", "source": files[target], "target": target, "read_only": True}
+            for target in takes
+            if target in files
+        ],
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges:true"],
+        "restart": "on-failure:5",
+    }
+
+
+def service(one: Spec, names: Mapping[str, str], files: Mapping[str, str], told: Collection[str] = ()) -> Json:
+    """Return one container as a service of the file; what is empty is left out.
+
+    :param told: the containers that a program tells their users before others may ask them
+    """
     keys: Json = {
         "image": one["image"],
         "hostname": one["container"],
@@ -82,7 +134,7 @@ def service(one: Spec, names: Mapping[str, str], files: Mapping[str, str]) -> Js
             }
             for on in one["ports"]
         ],
-        "depends_on": dict(needs(one, names)),
+        "depends_on": dict(needs(one, names, told)),
         "healthcheck": check(one),
         "mem_limit": one["memory"],
         "memswap_limit": one["memory"],
@@ -111,11 +163,13 @@ def mounts(one: Spec, files: Mapping[str, str]) -> Iterator[Json]:
         yield {"type": "bind", "source": source, "target": target, "read_only": True}
 
 
-def needs(one: Spec, names: Mapping[str, str]) -> Iterator[tuple[str, Json]]:
+def needs(one: Spec, names: Mapping[str, str], told: Collection[str]) -> Iterator[tuple[str, Json]]:
     """Yield what a container starts after."""
     for other in one["after"]:
         if other in names:
             yield names[other], {"condition": "service_started"}
+        if names.get(other) in told:
+            yield f"{names[other]}-users", {"condition": "service_completed_successfully"}
     if one["data"]:
         yield f"{one['container']}-owner", {"condition": "service_completed_successfully"}
 

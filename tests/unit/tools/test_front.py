@@ -204,3 +204,19 @@ def test_a_run_that_means_no_host_is_an_error_that_names_the_hosts(
     assert refused.returncode == 1, refused.stdout + refused.stderr
     assert said in refused.stdout + refused.stderr
     assert str(path) in refused.stdout + refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("services: {}\n", "exists, and ./sse compose did not write it"),
+        ("# Release 3 of the stack sse as a Compose file, for this host.\n", "nothing was applied on this host yet"),
+    ],
+)
+def test_compose_overwrites_nothing_but_what_it_wrote(tmp_path: Path, content: str, said: str) -> None:
+    path = tmp_path / "compose.yml"
+    path.write_text(content)
+    refused = run("compose", str(path), "-e", f"stack_state_directory={tmp_path / 'state'}")
+    assert refused.returncode == 1
+    assert said in refused.stdout
+    assert path.read_text() == content

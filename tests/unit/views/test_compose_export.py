@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -34,16 +37,21 @@ DECLARED: dict[str, Any] = {
 }
 
 
-def written() -> Any:
+def written(**changed: Any) -> Any:
+    return yaml.safe_load(text(**changed))
+
+
+def text(**changed: Any) -> str:
+    declared = {name: {**one, **changed.get(name, {})} for name, one in DECLARED.items()}
     release = build(
-        {"s": {"containers": DECLARED}},
+        {"s": {"containers": declared}},
         stack="s",
         project="p",
         networks={"network": NETWORK},
         references={"db": "db:1", "web": "web:1"},
         unavailable={},
     )
-    return yaml.safe_load(compose_export.text(3, "s", release["containers"], {"s-db": {"/etc/db": "/state/db"}}))
+    return compose_export.text(3, "s", release["containers"], {"s-db": {"/etc/db": "/state/db"}})
 
 
 def test_every_container_is_a_service_that_compose_reads() -> None:
@@ -80,3 +88,36 @@ def test_files_are_mounted_read_only_and_a_dollar_sign_stays_one() -> None:
     assert {"type": "bind", "source": "/state/db", "target": "/etc/db", "read_only": True} in services["db"]["volumes"]
     assert services["db"]["healthcheck"]["test"][-1] == "echo $$HOME"
     assert services["web"]["environment"] == {"PRICE": "5$$"}
+
+
+TELLS = """
+import json, sys
+given = json.load(sys.stdin)
+print(sorted(given["now"]), given["before"], "$HOME")
+sys.exit(3)
+"""
+
+
+def test_users_are_told_to_a_container_before_its_clients_start(tmp_path: Path) -> None:
+    with_program = {"db": {"reload": {"program": TELLS, "takes": ["/etc/db"]}}}
+    services = written(**with_program, web={"entrypoint": ["python"]})["services"]
+    teller = services["db-users"]
+    assert services["web"]["depends_on"]["db-users"] == {"condition": "service_completed_successfully"}
+    assert "db-users" not in services["db"]["depends_on"]
+    assert (teller["image"], teller["user"], teller["network_mode"]) == ("web:1", "7:7", "service:db")
+    assert teller["depends_on"] == {"db": {"condition": "service_healthy"}}
+    assert teller["volumes"] == [{"type": "bind", "source": "/state/db", "target": "/etc/db", "read_only": True}]
+    # Compose makes one dollar sign of two. The program gets the files of the directories that it takes.
+    (tmp_path / "db.conf").write_text("a")
+    words = [one.replace("$$", "$") for one in teller["entrypoint"]]
+    assert words[-1] == "/etc/db"
+    ended = subprocess.run([sys.executable, *words[1:-1], str(tmp_path)], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (3, f"['{tmp_path}/db.conf'] {{}} $HOME\n")
+
+
+def test_a_file_says_so_where_nothing_could_tell_a_container_its_users() -> None:
+    with_program = {"db": {"reload": {"program": TELLS, "takes": ["/etc/db"]}}}
+    assert "nothing tells db its users and rights" in text(**with_program)
+    assert set(written(**with_program)["services"]) == {"db", "db-owner", "web"}
+    quiet = {"db": {"reload": {"program": TELLS, "takes": ["/etc/db"], "at_start": False}}}
+    assert "nothing tells" not in text(**quiet)
