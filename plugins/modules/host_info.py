@@ -63,6 +63,10 @@ memory_bytes:
   description: Memory of the machine in bytes.
   returned: always
   type: int
+cores:
+  description: How many processors the machine has for this run.
+  returned: always
+  type: int
 disk_free_bytes:
   description: Free bytes of the directory of the engine and of the state directory, by path.
   returned: always

@@ -174,6 +174,7 @@ def observe(state_directory: str | None = None, socket: str = SOCKET) -> HostFac
         "start_at_boot": boot.observe(),
         "is_root": os.geteuid() == 0,
         "memory_bytes": memory_bytes(read("/proc/meminfo")),
+        "cores": len(os.sched_getaffinity(0)),
         "overcommit_memory": int(read(OVERCOMMIT) or 0),
         "overcommit_writable": os.access(OVERCOMMIT, os.W_OK),
         "bridge_filter": bridge_filter(),

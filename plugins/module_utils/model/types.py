@@ -494,6 +494,7 @@ class HostFacts(TypedDict):
     start_at_boot: BootFact
     is_root: bool
     memory_bytes: int
+    cores: NotRequired[int]  # that this run, and so the engine, may use
     overcommit_memory: int
     overcommit_writable: bool
     bridge_filter: Literal["on", "off", "loadable", "none"]

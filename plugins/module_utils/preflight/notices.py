@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.types import EngineFact, HostFacts, Settings
 
 GIB = 2**30
+FEW_REPLICAS = 3  # one can be replaced while two serve, on a host of any size
 RATE = 2**20  # bytes of events a second, for which it is told how long the disk lasts
 
 
@@ -34,6 +35,7 @@ def notices(settings: Settings, host: HostFacts) -> list[str]:
         *_host_notices(settings, host),
         *_move_notices(settings, host),
         *_disk_notices(settings, host),
+        *_size_notices(settings, host),
     ]
 
 
@@ -120,6 +122,19 @@ def _disk_notices(settings: Settings, host: HostFacts) -> Iterator[str]:
         yield (
             f"app_retention_bytes is {kept / GIB:.3g} GiB, and the disk has {size / GIB:.3g} GiB: it is full before "
             f"the oldest events go, after {free / RATE / 3600:.3g} h at 1 MiB of events a second."
+        )
+
+
+def _size_notices(settings: Settings, host: HostFacts) -> Iterator[str]:
+    cores = host.get("cores")
+    if cores is None:
+        return
+    replicas, most = settings["app_replicas"], max(FEW_REPLICAS, 2 * cores)
+    if replicas > most:
+        yield (
+            f"app_replicas is {replicas}, and the host has {cores} core{'s' if cores > 1 else ''}: every replica reads "
+            f"every event, so each one more than {most} makes events dearer and serves nobody faster. Set "
+            f"app_replicas={most} or less; docs/sizing.md shows what a host carries."
         )
 
 

@@ -112,6 +112,7 @@ def test_a_host_without_an_engine_is_observed_all_the_same(tmp_path: Path) -> No
     assert fact["engine_error"]
     assert fact["networks"] == fact["containers"] == []
     assert fact["memory_bytes"] > 0
+    assert fact.get("cores", 0) > 0
 
 
 def test_an_engine_that_answers_with_errors_counts_as_none(engine_socket: tuple[str, dict[str, Any]]) -> None:

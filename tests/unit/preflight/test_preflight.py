@@ -400,6 +400,27 @@ def test_a_guarantee_that_is_off_is_a_notice_and_no_problem(host: dict[str, Any]
 
 
 @pytest.mark.parametrize(
+    ("replicas", "cores", "said"),
+    [
+        (3, 1, None),
+        (4, 1, "app_replicas is 4, and the host has 1 core: "),
+        (4, 2, None),
+        (6, 2, "app_replicas is 6, and the host has 2 cores: "),
+        (16, 8, None),
+        (17, 8, "Set app_replicas=16 or less"),
+    ],
+)
+def test_more_replicas_than_the_cores_can_feed_are_a_notice_and_no_problem(
+    replicas: int, cores: int, said: str | None
+) -> None:
+    settings = {"app_replicas": replicas}
+    assert told(settings, cores=cores) == ""
+    found = notices(with_settings(**settings), with_facts(cores=cores))
+    assert len(found) == (said is not None)
+    assert all(said in one for one in found if said)
+
+
+@pytest.mark.parametrize(
     ("settings", "engine"),
     [
         ({}, None),
