@@ -24,6 +24,7 @@ from sse_app.http.publish import Publishes, SchemaCheck
 from sse_app.http.publisher import Publisher
 from sse_app.http.routes.health import Readiness
 from sse_app.http.routes.statistics import Statistics
+from sse_app.http.shares import Shares
 from sse_app.http.stream import Streams
 from sse_app.log.embedded import EmbeddedLog
 from sse_app.log.interface import Log
@@ -66,7 +67,8 @@ class Service:
         answers = self.answers = Answers(settings, framework)
         publishes = Publishes(settings, authority, limits, check, pause, hub, publisher, metrics, answers)
         streams = Streams(settings, authority, limits, hub, resumer, metrics, publishes)
-        self.application: Application = cors.allow(streams, settings.cors_origins)
+        shared = Shares(settings, metrics, streams) if settings.time_percent_per_address else streams
+        self.application: Application = cors.allow(shared, settings.cors_origins)
         self._gauges(ring, readiness)
 
     async def drain(self) -> None:

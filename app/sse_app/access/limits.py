@@ -25,7 +25,7 @@ from typing import Any
 from redis import RedisError
 
 from sse_app.base.metrics import Metrics
-from sse_app.base.outcomes import Limit
+from sse_app.base.outcomes import SharedLimit
 from sse_app.base.problem import Problem
 from sse_app.base.redis_client import connect
 from sse_app.base.settings import Settings
@@ -71,7 +71,7 @@ redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('EXPIRE', KEYS[1], ARGV[5])
 return 1
 """
-_SCRIPTS: dict[Limit, str] = {"publish": _TAKE, "streams": _ADMIT}
+_SCRIPTS: dict[SharedLimit, str] = {"publish": _TAKE, "streams": _ADMIT}
 logger = logging.getLogger(__name__)
 
 
@@ -146,7 +146,7 @@ class Limits:
         self._replica = secrets.token_hex(8)  # names this process: the name of the replica outlives it
         self._lease = f"{settings.topic}:replica:"
         self._client: Any = None  # see connect()
-        self._scripts: dict[Limit, Any] = {}
+        self._scripts: dict[SharedLimit, Any] = {}
         self._paused_until = 0.0
         self._alone = False  # whether Redis does not answer
         self._leased = False
@@ -220,7 +220,7 @@ class Limits:
 
     # --- Redis
 
-    async def _ask(self, limit: Limit, key: str, *arguments: object) -> bytes | int | None:
+    async def _ask(self, limit: SharedLimit, key: str, *arguments: object) -> bytes | int | None:
         """The answer of the script of a limit; None when Redis does not give one in time."""
         if time.monotonic() >= self._paused_until:
             try:

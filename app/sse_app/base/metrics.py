@@ -23,6 +23,7 @@ from sse_app.base.outcomes import (
     Limit,
     Outcome,
     Refusal,
+    SharedLimit,
     Skipped,
     Source,
     StreamEnd,
@@ -87,8 +88,11 @@ class Metrics(Collector):
         Counter[AccessEnd], _Family("sse_streams_lapsed", "Streams ended because their credential was", "reason")
     ]
     limited: Annotated[Counter[Limit], _Family("sse_limited", "Requests over a limit", "limit")]
+    paced: Annotated[
+        int, _Family("sse_paced", "Requests that waited because their address had taken its share of the time")
+    ]
     unshared: Annotated[
-        Counter[Limit],
+        Counter[SharedLimit],
         _Family("sse_limits_unshared", "Requests judged by this replica alone: Redis did not answer", "limit"),
     ]
 

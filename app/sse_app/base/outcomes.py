@@ -18,4 +18,5 @@ Refusal = Literal[  # of a credential
 ]
 Decision = Literal["allowed", "refused"]  # about a right
 Permission = Literal["publish", "subscribe", "statistics", "credential"]
-Limit = Literal["publish", "streams"]
+Limit = Literal["publish", "streams", "time"]
+SharedLimit = Literal["publish", "streams"]  # that the replicas count together

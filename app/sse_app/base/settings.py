@@ -106,6 +106,7 @@ class Settings(BaseModel):
     publish_rate: float = Field(0, ge=0, le=1e6, description="events or KiB a second of one publisher; 0: no limit")
     publish_burst: int = Field(1000, ge=1, le=1_000_000, description="events at once; a batch must fit")
     max_streams_per_address: int = Field(0, ge=0, le=1_000_000, description="0: no limit")
+    time_percent_per_address: int = Field(0, ge=0, le=100, description="of this replica; 0: no limit")
 
     kafka_brokers: Brokers = Field("", description="host:port,...; empty: the embedded log of this process")
     kafka_user: str = Field("", description="for SCRAM-SHA-512; empty: Kafka asks nobody who they are")

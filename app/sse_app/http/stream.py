@@ -71,8 +71,7 @@ class Streams:
             return
         # Never a 5xx and never a 429: any answer but 200 ends the EventSource of a browser for good.
         if not await self.limits.enter(access.address):
-            retry = jittered(_LIMITED_RETRIES * self.settings.retry_milliseconds)
-            await self._close(send, event_stream.control("bye", {"reason": "limit"}, None, retry))
+            await turn_away(send, self.settings.retry_milliseconds)
             return
         try:
             await self._admitted(scope, receive, send, request, access)
@@ -88,17 +87,12 @@ class Streams:
             if b"503" in header_values(scope, LATER):
                 await answer(send, 503, {"connection": "close"})
             else:
-                await self._close(send, event_stream.retry_only(jittered(self.settings.retry_milliseconds)))
+                await _close(send, event_stream.retry_only(jittered(self.settings.retry_milliseconds)))
             return
         if access.resumes_only and not start.resumed:
             await self.authority.stale().answer(send)
             return
         await self._serve(scope, receive, send, request, start, access)
-
-    @staticmethod
-    async def _close(send: Send, body: bytes) -> None:
-        """Answer a stream that ends at once."""
-        await answer(send, 200, {**HEADERS, "connection": "close"}, body)
 
     async def _begin(self, request: StreamRequest) -> Start:
         hub = self.hub
@@ -224,6 +218,17 @@ class Streams:
             id_ = self.hub.id_at(subscriber.cursor)
             await output.write(event_stream.control("bye", {"reason": subscriber.reason}, id_, retry))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def turn_away(send: Send, retry_milliseconds: int) -> None:
+    """Answer a stream of an address that is over a limit: it ends at once, and comes back late."""
+    retry = jittered(_LIMITED_RETRIES * retry_milliseconds)
+    await _close(send, event_stream.control("bye", {"reason": "limit"}, None, retry))
+
+
+async def _close(send: Send, body: bytes) -> None:
+    """Answer a stream that ends at once."""
+    await answer(send, 200, {**HEADERS, "connection": "close"}, body)
 
 
 def _why(subscriber: Subscriber) -> StreamEnd:

@@ -45,7 +45,7 @@ def test_the_audit_names_each_limit_that_is_off_where_everybody_may_connect(rend
     limited, development = rendered["production"].platform, rendered["default"].platform
     assert limited["unlimited"] == {}
     [off] = development["unlimited"].values()
-    assert len(off) == 7
+    assert len(off) == 8
     open_wide: Any = {**limited, "unlimited": {"sse-nginx": off}}
     found = audit.audit(project.from_release(open_wide))
     assert [(one.rule, one.subject, one.evidence) for one in found] == [
@@ -55,11 +55,12 @@ def test_the_audit_names_each_limit_that_is_off_where_everybody_may_connect(rend
 
 def test_the_service_itself_has_limits_in_production(rendered: dict[str, Rendered]) -> None:
     environment = rendered["production"].containers["app-1"]["environment"]
-    limits = {name: environment[f"SSE_{name}"] for name in ("PUBLISH_RATE", "PUBLISH_BURST", "MAX_STREAMS_PER_ADDRESS")}
-    assert {name: int(value) for name, value in limits.items()} == {
+    names = ("PUBLISH_RATE", "PUBLISH_BURST", "MAX_STREAMS_PER_ADDRESS", "TIME_PERCENT_PER_ADDRESS")
+    assert {name: int(environment[f"SSE_{name}"]) for name in names} == {
         "PUBLISH_RATE": 2000,
         "PUBLISH_BURST": 20_000,
         "MAX_STREAMS_PER_ADDRESS": 2000,
+        "TIME_PERCENT_PER_ADDRESS": 10,
     }
     assert "SSE_PUBLISH_RATE" not in rendered["default"].containers["app-1"]["environment"]
 

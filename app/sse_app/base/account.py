@@ -1,0 +1,34 @@
+"""What one address has taken of the time of this replica, and when it may take more."""
+
+import asyncio
+from time import monotonic
+
+SAVED_SECONDS = 0.03  # of processor time, which an address that was quiet may take at once
+_BREATH_SECONDS = 0.005  # of processor time, for which one that waits saves before it goes on: to wake up costs as well
+
+
+class Account:
+    """An account is the one time at which everything that was taken is paid for; `part` of each second pays."""
+
+    __slots__ = ("_part", "paid", "turn", "waiting")
+
+    def __init__(self, part: float) -> None:
+        self._part = part
+        self.paid = 0.0
+        self.waiting = 0  # requests
+        self.turn = asyncio.Lock()  # who waits longest has it
+
+    def charge(self, seconds: float) -> None:
+        """Count processor time."""
+        self.paid = max(self.paid, monotonic()) + seconds / self._part
+
+    @property
+    def wait(self) -> float:
+        """The seconds until this address may take more; 0 or less where it may now."""
+        return self.paid - monotonic() - SAVED_SECONDS / self._part
+
+    async def pace(self) -> None:
+        """Wait until this address may take more, after those who wait already."""
+        async with self.turn:
+            while (wait := self.wait) > 0:  # noqa: ASYNC110 - only time pays
+                await asyncio.sleep(wait + _BREATH_SECONDS / self._part)
