@@ -378,6 +378,7 @@ VERBS: dict[str, Verb] = {
             ("reload nginx prometheus", "do so with both"),
         ),
         arguments=(Argument("SERVICE", "a service or container that can reload", "asked_services", many=True),),
+        options=(WHY, WAIT),
         settings=("stack_name", "stack_state_directory", "nginx_drain_seconds"),
         more="After a changed setting or certificate run ./sse up instead: it writes the files, and reloads.",
     ),

@@ -23,6 +23,14 @@ options:
     type: list
     elements: str
     required: true
+  run:
+    description: Who asks and why, as the fact C(this_run) of M(sse.platform.settings) says it.
+    type: dict
+    default: {}
+  wait:
+    description: For how many seconds to wait while another run changes the stack.
+    type: int
+    default: 0
 """
 
 EXAMPLES = r"""
@@ -41,6 +49,7 @@ lines:
 """
 
 import time
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
@@ -50,8 +59,9 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout import
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
-from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
-from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
+from ansible_collections.sse.platform.plugins.module_utils.model.types import AttemptChange, Release
+from ansible_collections.sse.platform.plugins.module_utils.releases.history import Recorder, run_meta
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases, stack_number
 
 
 def reloaded(engine: Engine, directory: str, release: Release, name: str) -> str:
@@ -63,12 +73,34 @@ def reloaded(engine: Engine, directory: str, release: Release, name: str) -> str
     return f"{name} has read its files anew ({time.monotonic() - begun:.1f} s); its connections go on"
 
 
+def recorded(directory: str, run: dict[str, Any], each: list[tuple[Engine, str, Release, str]]) -> list[str]:
+    """Have containers read their files anew, and write into the history how that went."""
+    recorder = Recorder(directory, run_meta(run), stack_number(directory))
+    changes: list[AttemptChange] = []
+    lines: list[str] = []
+    error = ""
+    try:
+        for one in each:
+            begun = time.monotonic()
+            lines.append(reloaded(*one))
+            took = round(time.monotonic() - begun, 2)
+            changes.append({"container": one[-1], "kind": "reload", "reasons": ["asked for"], "seconds": took})
+    except (ApplyError, EngineError) as failure:
+        error = str(failure)
+        raise
+    finally:
+        recorder.end(recorder.attempt["before"], changes, [], error)
+    return lines
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
             "state_directory": {"type": "path", "required": True},
             "services": {"type": "list", "elements": "str", "required": True},
+            "run": {"type": "dict", "default": {}},
+            "wait": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )
@@ -84,8 +116,8 @@ def main() -> None:
         if module.check_mode:
             module.exit_json(changed=False, lines=[f"{name} would read its files anew" for __, name in wanted])
         engine = Engine()
-        with lock(directory):
-            lines = [reloaded(engine, directory, release, name) for release, name in wanted]
+        with lock(directory, options["run"], options["wait"]):
+            lines = recorded(directory, options["run"], [(engine, directory, *one) for one in wanted])
         module.exit_json(changed=True, lines=lines)
     except EngineError as error:
         module.fail_json(msg=f"{error}. Is the engine running? `./sse up` starts it.")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 OF_VERBS = "asked_"
 WHY = "asked_why"
 SCALE = "asked_scale"  # what `./sse scale` is to do
-TARGETS = (SCALE, "asked_release", "asked_pause", "asked_secret")
+TARGETS = (SCALE, "asked_release", "asked_pause", "asked_secret", "asked_services")
 PLAYBOOKS = {"site": "up", "drill": "backup --drill"}  # playbooks whose verb has another name
 LOGIN_IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
 

@@ -17,12 +17,14 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
 from ansible_collections.sse.platform.plugins.module_utils.releases import keeping
-from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import ReleaseStore
+from ansible_collections.sse.platform.plugins.module_utils.releases.history import Recorder, run_meta
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import ReleaseStore, stack_number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.model import types
+    from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
 
 
 class NoStackError(RuntimeError):
@@ -68,26 +70,60 @@ def tear_down(
     if check:
         return removed
     with lock(state_directory, run, wait):
-        known: dict[str, types.Spec] = {}
-        for project in {one.label("project") for one in ours.values()}:
-            latest = ReleaseStore(state_directory, project).latest()
-            known |= latest["containers"] if latest else {}
-        after: dict[str, set[str]] = {name: set() for name in ours}
-        for name in set(ours) & set(known):
-            for needed in set(known[name]["after"]) & set(ours):
-                after[needed].add(name)
-        applier = Applier(engine, Files(state_directory, Store(state_directory, {}, {})), known)
-        actions = [Action("remove", name, ["stack destroyed"], one.id) for name, one in ours.items()]
-        applier.graph({action.container: applier.step(action) for action in actions}, after, parallel)
-        for network in removed.networks:
-            engine.remove_network(network)
-        StackFirewall(stack, state_directory).remove()
-        Timer(stack, state_directory).remove(check=False)
-        permissions.ensure(state_directory)
-    if delete_data:
-        keeping.forget(engine, stack)
-        shutil.rmtree(state_directory, ignore_errors=True)
+        # Whoever deletes the directory deletes the history, too.
+        recorder = (
+            None if delete_data else Recorder(state_directory, run_meta({**(run or {})}), stack_number(state_directory))
+        )
+        seconds: dict[str, float] = {}
+        error = ""
+        try:
+            seconds = remove_containers(engine, ours, state_directory, parallel)
+            for network in removed.networks:
+                engine.remove_network(network)
+            StackFirewall(stack, state_directory).remove()
+            Timer(stack, state_directory).remove(check=False)
+            permissions.ensure(state_directory)
+        except Exception as failure:
+            error = str(failure)
+            raise
+        finally:
+            if recorder:
+                recorder.end(recorder.attempt["before"], changes(seconds), gone(removed.networks), error)
+        if delete_data:  # under the lock: a run that waits for it begins with nothing
+            keeping.forget(engine, stack)
+            shutil.rmtree(state_directory, ignore_errors=True)
     return removed
+
+
+def remove_containers(
+    engine: Engine, ours: Mapping[str, Observed], state_directory: str, parallel: int
+) -> dict[str, float]:
+    """Remove containers, each after those that need it; return how many seconds each took."""
+    known: dict[str, types.Spec] = {}
+    for project in {one.label("project") for one in ours.values()}:
+        latest = ReleaseStore(state_directory, project).latest()
+        known |= latest["containers"] if latest else {}
+    after: dict[str, set[str]] = {name: set() for name in ours}
+    for name in set(ours) & set(known):
+        for needed in set(known[name]["after"]) & set(ours):
+            after[needed].add(name)
+    applier = Applier(engine, Files(state_directory, Store(state_directory, {}, {})), known)
+    actions = [Action("remove", name, ["stack destroyed"], one.id) for name, one in ours.items()]
+    applier.graph({action.container: applier.step(action) for action in actions}, after, parallel)
+    return applier.seconds
+
+
+def changes(seconds: Mapping[str, float]) -> list[types.AttemptChange]:
+    """Return what the history keeps of the removed containers."""
+    return [
+        {"container": name, "kind": "remove", "reasons": ["stack destroyed"], "seconds": took}
+        for name, took in seconds.items()
+    ]
+
+
+def gone(networks: Sequence[str]) -> list[str]:
+    """Return what the history keeps of the removed networks."""
+    return [f"remove network {', '.join(networks)}"] if networks else []
 
 
 def no_stack(stack: str, state_directory: str, others: list[str]) -> str:

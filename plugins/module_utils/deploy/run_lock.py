@@ -143,13 +143,8 @@ def take(state_directory: str, run: Mapping[str, Any], seconds: float) -> IO[str
     :param seconds: how long to wait for another run
     :raises LockedError: another run holds it
     """
-    directory = Path(state_directory)
-    if not directory.is_dir():
-        directory.mkdir(parents=True, exist_ok=True)
-        directory.chmod(STATE)
-    descriptor = os.open(directory / FILE, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    stream = os.fdopen(descriptor, "a+")
     deadline = time.monotonic() + max(seconds, MOMENT)
+    stream = opened(Path(state_directory))
     while True:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -165,8 +160,28 @@ def take(state_directory: str, run: Mapping[str, Any], seconds: float) -> IO[str
                 raise LockedError(refusal(claim, seconds)) from None
             time.sleep(PAUSE / 4)
         else:
-            sign(stream, run, process(os.getpid()))
-            return stream
+            if is_in_place(stream, Path(state_directory)):
+                sign(stream, run, process(os.getpid()))
+                return stream
+            stream.close()  # the run that held it removed the directory, and another one may have made it again
+            stream = opened(Path(state_directory))
+
+
+def opened(directory: Path) -> IO[str]:
+    """Open the file of the lock; it is made where it is missing."""
+    if not directory.is_dir():
+        directory.mkdir(parents=True, exist_ok=True)
+        directory.chmod(STATE)
+    descriptor = os.open(directory / FILE, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    return os.fdopen(descriptor, "a+")
+
+
+def is_in_place(stream: IO[str], directory: Path) -> bool:
+    """Tell whether an open file is still the one that others open by its name."""
+    try:
+        return os.path.samestat(os.fstat(stream.fileno()), (directory / FILE).lstat())
+    except OSError:
+        return False
 
 
 def sign(stream: IO[str], run: Mapping[str, Any], holder: str) -> None:

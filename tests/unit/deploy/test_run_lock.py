@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -120,6 +121,31 @@ def test_a_run_may_wait_and_gets_the_lock_when_the_other_one_ends(tmp_path: Path
     assert held
     assert held["process"] == run_lock.process(second.pid)
     assert run_lock.holder_of(str(tmp_path)) is None
+
+
+def test_a_run_that_waited_while_the_directory_was_removed_holds_a_lock_that_others_see(
+    tmp_path: Path, first: Any, second: Any
+) -> None:
+    """`./sse destroy` deletes the directory with the lock that a waiting run has already opened."""
+    state = tmp_path / "state"
+    alive = [run_lock.process(one.pid) for one in (first, second)]
+    removing = run_lock.take(str(state), run_of(first, alive=alive), 0)
+    assert removing
+    waiting = threading.Event()
+
+    def remove() -> None:
+        waiting.wait(60)
+        shutil.rmtree(state)
+        removing.close()
+
+    helper = threading.Thread(target=remove)
+    helper.start()
+    threading.Timer(0.5, waiting.set).start()
+    with run_lock.locked(str(state), run_of(second, alive=alive), 60):
+        held = run_lock.holder_of(str(state))
+    helper.join()
+    assert held
+    assert held["process"] == run_lock.process(second.pid)
 
 
 def test_a_run_over_ssh_that_was_killed_does_not_stop_its_own_controller(

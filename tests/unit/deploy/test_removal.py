@@ -1,0 +1,71 @@
+"""The removal of a stack: who did it stays in the history, and its data go while nobody else can begin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils.deploy import removal, run_lock
+from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.releases.history import attempts
+
+RUN: dict[str, Any] = {"asked": "destroy", "who": "ann", "where": "laptop", "why": "moved", "given": {}}
+
+
+class Engine:
+    """An engine with a network of the stack and no container."""
+
+    broken = False
+
+    def containers(self) -> list[Any]:
+        return []
+
+    def networks(self, stack: str) -> dict[str, list[str]]:
+        return {f"{stack}-network": []}
+
+    def remove_network(self, name: str) -> None:
+        if self.broken:
+            raise ApplyError(f"{name} is in use")
+
+
+class Nothing:
+    """The firewall or the timer of a stack that has none."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def remove(self, **_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name, fake in (("Engine", Engine), ("StackFirewall", Nothing), ("Timer", Nothing)):
+        monkeypatch.setattr(removal, name, fake)
+    monkeypatch.setattr(removal.keeping, "forget", lambda *_: None)
+    (tmp_path / "state/data").mkdir(parents=True)
+    return tmp_path / "state"
+
+
+def test_the_history_says_who_removed_a_stack_whose_data_stay(state: Path) -> None:
+    removal.tear_down("s", str(state), 1, delete_data=False, check=False, run=RUN)
+    [one] = attempts(str(state))
+    assert (one["asked"], one["who"], one["why"], one["outcome"]) == ("destroy", "ann", "moved", "applied")
+    assert one["others"] == ["remove network s-network"]
+
+
+def test_a_removal_that_failed_is_in_the_history_with_its_reason(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Engine, "broken", True)
+    with pytest.raises(ApplyError):
+        removal.tear_down("s", str(state), 1, delete_data=False, check=False, run=RUN)
+    [one] = attempts(str(state))
+    assert (one["outcome"], one["error"]) == ("failed", "s-network is in use")
+
+
+def test_data_are_deleted_while_no_other_run_can_begin(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[object] = []
+    monkeypatch.setattr(removal.shutil, "rmtree", lambda path, **_: held.append(run_lock.holder_of(path)))
+    removal.tear_down("s", str(state), 1, delete_data=True, check=False, run=RUN)
+    assert held != [None]
+    assert held
