@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from typing import get_args
 
+from sse_app.base.account import LARGE_BYTES
 from sse_app.base.channels import Filter, prefixes_of
 from sse_app.base.metrics import Metrics
 from sse_app.fanout import event_stream
@@ -210,6 +211,8 @@ class Hub:
             if encoded is None:
                 encoded = chunks[same] = chunk(b"".join(frames))
             each = 1 + len(encoded) // _WRITE_BYTES
+            if len(encoded) >= LARGE_BYTES:
+                self._charge(order, len(encoded))
             given = 0
             for place, descriptor in enumerate(group.descriptors):
                 sent = 0
@@ -229,6 +232,13 @@ class Hub:
         now = time.time()
         for timestamp in timestamps:
             self._metrics.latency.observe(max(0.0, now - timestamp / 1000))
+
+    def _charge(self, order: list[Subscriber], size: int) -> None:
+        """Count many bytes; streams of an address that has taken its share get them by their own tasks, at its pace."""
+        for place, subscriber in enumerate(order):
+            if subscriber.account is not None and subscriber.place == place and not subscriber.account.affords(size):
+                self.leave(subscriber)
+                subscriber.notify()
 
     def _tell(self, marker: Entry) -> None:
         """The log has lost its end once: send a gap to whoever comes to the marker of that and was not told before."""

@@ -3,6 +3,7 @@
 import asyncio
 from array import array
 
+from sse_app.base.account import Account
 from sse_app.base.channels import Filter
 from sse_app.fanout.event_stream import Heartbeat
 from sse_app.fanout.ring import Entry
@@ -13,12 +14,13 @@ class Subscriber:
     """One stream: where to write, which events it wants, and how far it has come."""
 
     __slots__ = (
-        "cursor", "ending", "group", "heard", "heartbeat", "live", "lost", "paused", "place", "reason", "slot", "told",
-        "waiter", "wanted", "writer",
+        "account", "cursor", "ending", "group", "heard", "heartbeat", "live", "lost", "paused", "place", "reason",
+        "slot", "told", "waiter", "wanted", "writer",
     )  # fmt: skip
 
     def __init__(self, wanted: Filter, cursor: int, heartbeat: Heartbeat) -> None:
         self.wanted = wanted
+        self.account: Account | None = None  # None: nobody counts what it takes
         self.cursor = cursor  # last offset considered; while live, ask Hub.considered()
         self.told = -1  # where the log was cut, if this stream was told of that before it has come to the marker
         self.heard = ""  # the newest id that it got by other ways than an event

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from sse_app.base.asgi import Application, Receive, Scope, Send
+from sse_app.base.account import BYTE_SECONDS, SCOPE, Account
+from sse_app.base.asgi import Application, Message, Receive, Scope, Send
 from sse_app.base.client_address import client_address
 from sse_app.base.problem import Problem
 from sse_app.base.settings import Settings
@@ -45,7 +46,7 @@ class Answers:
             async with self._turn(client_address(scope, self._settings.proxies)):
                 if connection is not None:
                     connection.transport.set_write_buffer_limits(high=0)  # so that drain() waits for the last byte
-                await self._otherwise(scope, receive, send)
+                await self._otherwise(scope, receive, _counted(scope, send))
                 if connection is not None:
                     await self._read(connection)
         except Problem as problem:
@@ -84,6 +85,19 @@ class Answers:
             connection.transport.abort()
         if connection.stream is None:  # a stream that came meanwhile on this connection has a bound of its own
             connection.transport.set_write_buffer_limits(high=_RESTING_BYTES)
+
+
+def _counted(scope: Scope, send: Send) -> Send:
+    """A send() that charges the bytes of an answer to its address, where somebody counts."""
+    account: Account | None = scope.get(SCOPE)
+    if account is None:
+        return send
+
+    async def send_and_charge(message: Message) -> None:
+        account.charge(len(message.get("body", b"")) * BYTE_SECONDS)
+        await send(message)
+
+    return send_and_charge
 
 
 def _busy() -> Problem:

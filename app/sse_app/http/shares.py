@@ -17,7 +17,7 @@ from time import thread_time
 from typing import Any
 
 from sse_app.base import request_context
-from sse_app.base.account import Account
+from sse_app.base.account import SCOPE, Account
 from sse_app.base.asgi import Application, Receive, Scope, Send, header_values
 from sse_app.base.client_address import client_address
 from sse_app.base.metrics import Metrics
@@ -93,6 +93,7 @@ class Shares:
                 else:
                     await problem.answer(send)
                 return
+        scope[SCOPE] = account
         coroutine: Any = self._otherwise(scope, receive, send)
         await _Measured(coroutine, account)
 

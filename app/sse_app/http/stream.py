@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sse_app.access.authority import Access, Authority
 from sse_app.access.limits import Limits
-from sse_app.base import request_context
+from sse_app.base import account, request_context
 from sse_app.base.asgi import Application, Receive, Scope, Send, answer, encoded, header_values
 from sse_app.base.metrics import Metrics
 from sse_app.base.outcomes import StreamEnd
@@ -107,6 +107,7 @@ class Streams:
         hub = self.hub
         subscriber = Subscriber(request.wanted, start.cursor, request.heartbeat)
         subscriber.told, subscriber.heard = start.told, start.heard
+        subscriber.account = scope.get(account.SCOPE)
         await send({"type": "http.response.start", "status": 200, "headers": encoded(HEADERS)})
         connection = connection_of(scope)
         output: Output
@@ -147,8 +148,12 @@ class Streams:
             if following < ring.start or not hub.open:
                 return "behind"  # the ring no longer holds the next record: the client resumes by its id
             if following < hub.position:
+                if subscriber.account is not None and subscriber.account.wait > 0:
+                    await subscriber.account.pace()
+                    continue
                 frames, stop = ring.collect(following, hub.position, subscriber.wanted, _WRITE_BYTES)
                 if frames:
+                    _charge(subscriber, frames)
                     await output.write(frames)
                 subscriber.cursor = stop - 1
                 await self._tell(subscriber, output, ring.at(stop - 1))
@@ -180,6 +185,7 @@ class Streams:
             except LogUnavailableError:
                 break
             if frames:
+                _charge(subscriber, frames)
                 await output.write(frames)
             cursor = last.cursor
             subscriber.cursor = cursor.offset
@@ -218,6 +224,11 @@ class Streams:
             id_ = self.hub.id_at(subscriber.cursor)
             await output.write(event_stream.control("bye", {"reason": subscriber.reason}, id_, retry))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _charge(subscriber: Subscriber, frames: bytes) -> None:
+    if subscriber.account is not None:
+        subscriber.account.charge(len(frames) * account.BYTE_SECONDS)
 
 
 async def turn_away(send: Send, retry_milliseconds: int) -> None:

@@ -9,10 +9,11 @@ import re
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from sse_app.base.account import BYTE_SECONDS, SAVED_SECONDS, Account
 from sse_app.base.channels import parse
 from sse_app.base.metrics import Metrics
 from sse_app.fanout import hub as hub_module
@@ -36,6 +37,7 @@ async def test_each_subscriber_gets_each_matching_event_once_and_in_order(
 ) -> None:
     monkeypatch.setattr(hub_module, "SWEEP_WRITES", 3)  # a pause after every third write
     monkeypatch.setattr(hub_module, "SWEEP_RECORDS", 4)
+    monkeypatch.setattr(hub_module, "LARGE_BYTES", 30)  # of one frame less, of two more
     chance = random.Random(seed)
     ring = Ring(10_000, 2**30)
     hub = Hub(ring, Metrics(), heartbeat_seconds=15, backlog=Backlog(2**30, 0), filters=Filters(2**30))
@@ -45,6 +47,8 @@ async def test_each_subscriber_gets_each_matching_event_once_and_in_order(
     def subscribe() -> Subscriber:
         subscriber = Subscriber(parse(chance.choice(FILTERS)), -1, "id")
         written[subscriber] = []
+        if chance.random() < 0.5:  # some addresses have taken their share
+            subscriber.account = cast("Any", SimpleNamespace(affords=lambda _: chance.random() < 0.7))
         subscriber.writer = wire(written[subscriber].append)
         hub.add(subscriber, hub.generation)
         return subscriber
@@ -115,6 +119,35 @@ async def test_a_large_event_for_many_filters_leaves_others_their_turn_and_is_in
     assert len(written) == 200
     assert len(set(map(id, written))) == 1  # 200 copies would take 25 MB
     assert max(after - before for before, after in itertools.pairwise(turns)) <= 40  # of small ones, 500
+
+
+async def test_streams_of_an_address_that_took_its_share_wait_for_a_large_event_and_others_do_not() -> None:
+    ring = Ring(10, 2**30)
+    hub = Hub(ring, Metrics(), heartbeat_seconds=15, backlog=Backlog(2**30, 0), filters=Filters(2**30))
+    hub.open = True
+    greedy, honest = Account(0.0001), Account(1)  # so slowly that no time pays for anything here
+    written: dict[Account | None, int] = {greedy: 0, honest: 0, None: 0}
+    for number in range(300):
+        subscriber = Subscriber(parse(["a", f"own.{number // 3}"]), -1, "id")
+        subscriber.account = (greedy, None, honest)[number % 3] if number < 150 or number % 3 < 2 else greedy
+
+        def write(_: bytes, account: Account | None = subscriber.account) -> None:
+            written[account] += 1
+
+        subscriber.writer = wire(write)
+        hub.add(subscriber, hub.generation)
+        hub.join(subscriber)
+    ring.append(Entry(Cursor(0, "0"), 0, "a", b"x" * 60_000))
+    await hub._sweep()
+    most = SAVED_SECONDS / (60_000 * BYTE_SECONDS)
+    assert written[greedy] == pytest.approx(most, abs=1)
+    assert (written[honest], written[None]) == (50, 100)
+    waiting = [one for one in hub.streams if not one.live]
+    assert len(waiting) == 150 - written[greedy]
+    assert {one.cursor for one in waiting} == {-1}  # their own tasks write it
+    ring.append(Entry(Cursor(1, "1"), 0, "a", b"small"))
+    await hub._sweep()
+    assert (written[honest], written[None]) == (100, 200)
 
 
 async def test_a_filter_without_subscribers_leaves_nothing_behind() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
-from sse_harness import Client, Replicas, eventually
+from sse_harness import Client, Replicas, Stream, eventually
 
 from sse_app.base import account
 from sse_app.base.metrics import Metrics
@@ -263,3 +263,36 @@ def test_without_the_setting_nothing_is_measured() -> None:
     assert Settings().time_percent_per_address == 0
     with Replicas() as replicas:
         assert not isinstance(replicas.service.application, Shares)
+
+
+def test_large_events_reach_every_stream_of_an_address_at_its_pace_and_others_at_once(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shares, "_WAIT_SECONDS", 60.0)
+
+    def streams(address: str, count: int) -> list[Stream]:
+        headers = {"X-Forwarded-For": address}
+        made = [Stream(replicas.port, ["a", f"own.{address}.{number}"], headers=headers) for number in range(count)]
+        for one in made:
+            assert one.block(60) is not None  # the id where it begins
+        return made
+
+    mine, others = streams(MINE, 30), streams(OTHER, 3)
+    held = replicas.service.hub.streams
+    eventually(lambda: all(one.live for one in held))
+    application: Any = replicas.service.application
+    greedy = application._accounts[MINE]
+    replicas.wait(greedy.turn.acquire())
+    take(replicas, MINE, 1000)
+    replicas.publish(*({"channel": "a", "data": f"{number}{'x' * 50_000}"} for number in range(4)))
+    for one in others:
+        assert [(block.data or "")[0] for block in one.events(4, 60)] == list("0123")
+    assert not any(one.live for one in held if one.account is greedy)
+
+    def pay() -> None:
+        greedy.paid = 0.0
+        greedy.turn.release()
+
+    replicas.call(pay)
+    for one in mine:
+        assert [(block.data or "")[0] for block in one.events(4, 60)] == list("0123")
