@@ -119,9 +119,7 @@ def main() -> None:
         with lock(directory, options["run"], options["wait"]):
             lines = recorded(directory, options["run"], [(engine, directory, *one) for one in wanted])
         module.exit_json(changed=True, lines=lines)
-    except EngineError as error:
-        module.fail_json(msg=f"{error}. Is the engine running? `./sse up` starts it.")
-    except (ApplyError, SpecError) as error:
+    except (ApplyError, EngineError, SpecError) as error:
         module.fail_json(msg=str(error))
 
 

@@ -69,10 +69,8 @@ def main() -> None:
     try:
         releases = newest_releases(directory)
         rows = observe(Engine(), module.params["stack"], releases, LoadedStore(directory))
-    except SpecError as error:
+    except (EngineError, SpecError) as error:
         module.fail_json(msg=str(error))
-    except EngineError as error:
-        module.fail_json(msg=f"{error}. Is the engine running? `./sse up` starts it.")
     module.exit_json(
         changed=False,
         containers=[one._asdict() for one in rows],

@@ -119,7 +119,7 @@ def main() -> None:
         else:
             verifier = verify_stack(directory, releases)
     except EngineError as error:
-        module.fail_json(msg=f"{error}. Is the engine running?", advice="./sse up starts it")
+        module.fail_json(msg=str(error))
     report = verifier.report(grid=module.params["grid"])
     if report["findings"]:
         module.fail_json(**report)

@@ -92,7 +92,8 @@ class Engine:
                 return None
             raise EngineError(str(error)) from error
         except OSError as error:
-            raise EngineError(f"no Docker Engine answers at {self.questions.socket}: {error}") from error
+            asked = "Is the engine running? `./sse up` starts it"
+            raise EngineError(f"no Docker Engine answers at {self.questions.socket}: {error}. {asked}") from error
 
     def containers(self) -> list[Observed]:
         """List all containers of the host, also those that do not run."""
@@ -102,7 +103,7 @@ class Engine:
         """Return what the engine knows of a container; raises EngineError where it does not exist."""
         found = self.ask(lambda: self.questions.container(container))
         if found is None:
-            raise EngineError(f"container {container} is gone: somebody else removed it")
+            raise EngineError(f"container {container} is not there: it was removed, and `./sse up` makes it again")
         return found
 
     def image_id(self, reference: str) -> str | None:

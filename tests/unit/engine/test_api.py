@@ -36,7 +36,7 @@ def test_what_is_absent_is_told_from_an_engine_that_fails(engine_socket: Stand) 
     engine = Engine(path)
     assert engine.image_id("none") is None
     assert not engine.has_network("none")
-    with pytest.raises(EngineError, match="container none is gone"):
+    with pytest.raises(EngineError, match="container none is not there: it was removed, and `./sse up` makes it again"):
         engine.inspect("none")
     with pytest.raises(EngineError, match="with 500"):
         engine.inspect("other")
@@ -62,5 +62,5 @@ def test_the_networks_of_a_stack_are_listed_with_all_their_containers(engine_soc
 
 
 def test_without_an_engine_its_socket_is_named(tmp_path: Any) -> None:
-    with pytest.raises(EngineError, match=f"no Docker Engine answers at {tmp_path}/none.sock"):
+    with pytest.raises(EngineError, match=f"no Docker Engine answers at {tmp_path}/none.sock: .* `./sse up` starts it"):
         Engine(f"{tmp_path}/none.sock")
