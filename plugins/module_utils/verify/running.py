@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import LoadedStore
 from ansible_collections.sse.platform.plugins.module_utils.engine.answers import addresses, all_networks
 from ansible_collections.sse.platform.plugins.module_utils.host import listeners
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint
@@ -101,10 +102,13 @@ class Running:
         self.cells: list[Cell] = []  # of the matrix, as they are measured
 
     def _spec(self, release: Release, observed: Observed) -> Spec:
-        """Return the spec that a container was made from, also where a failed run left one of another release."""
+        """Return what a container was made from or was told by its last reload, also where that is another release."""
         spec: Spec = release["containers"][observed.name]
-        if observed.label("spec") == fingerprint(spec):
+        [seen] = LoadedStore(self.state_directory).seen([observed])
+        if seen.label("spec") == fingerprint(spec):
             return spec
+        if loaded := LoadedStore(self.state_directory).of(observed):
+            return loaded["spec"]
         made_from = ReleaseStore(self.state_directory, release["project"]).read(observed.release)
         if made_from is None or made_from["format"] != FORMAT:
             return spec

@@ -36,7 +36,7 @@ def test_what_is_absent_is_told_from_an_engine_that_fails(engine_socket: Stand) 
     engine = Engine(path)
     assert engine.image_id("none") is None
     assert not engine.has_network("none")
-    with pytest.raises(EngineError, match="container none is not there: it was removed, and `./sse up` makes it again"):
+    with pytest.raises(EngineError, match=r"container none is not there: it was removed, and `\./sse up` makes it"):
         engine.inspect("none")
     with pytest.raises(EngineError, match="with 500"):
         engine.inspect("other")

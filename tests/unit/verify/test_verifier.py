@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import LoadedStore
 from ansible_collections.sse.platform.plugins.module_utils.host import iptables, listeners
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Answer, Endpoint
 from ansible_collections.sse.platform.plugins.module_utils.model.connections import Edge
@@ -15,6 +16,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.spec import fin
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import ReleaseStore
 from ansible_collections.sse.platform.plugins.module_utils.verify import matrix, verifier
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks import health, http_answer, published_ports
+from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running
 
 
 def spec(**keys: Any) -> dict[str, Any]:
@@ -128,6 +130,28 @@ def test_a_container_of_ours_that_no_release_names_is_told(tmp_path: Path) -> No
     engine = Engine({"sse-redis": spec(), "sse-old": spec()})
     [finding] = verified(engine, tmp_path, {"sse-redis": spec()}).findings
     assert (finding.subject, finding.wrong) == ("sse-old", "no release declares it")
+
+
+def test_a_reloaded_container_is_taken_for_what_it_was_told_last(tmp_path: Path) -> None:
+    """It was created for three replicas. Since then there are two, and it only read its files anew."""
+    made = spec(config={"/etc/p": {"targets": "one two"}}, reaches=[{"to": "one:1"}, {"to": "two:1"}])
+    told = spec(config={"/etc/p": {"targets": "one"}}, reaches=[{"to": "one:1"}])
+    store = ReleaseStore(str(tmp_path), "sse-platform")
+    store.write(release({"sse-prometheus": made}))
+    now = release({"sse-prometheus": told}, number=2)
+    store.write(now)
+
+    def reaches() -> list[str]:
+        running = Running(Engine({"sse-prometheus": made}), str(tmp_path), [now])  # type: ignore[arg-type]
+        return [one["to"] for one in running.subjects[0].spec["reaches"]]
+
+    assert reaches() == ["one:1", "two:1"]  # as a failed run leaves it
+    loaded: Any = {"id": "sse-prometheus", "version": "v", "spec": told, "release": "2", "ended": True}
+    LoadedStore(str(tmp_path)).write("sse-prometheus", loaded)
+    assert reaches() == ["one:1"]
+    loaded["id"] = "another container of this name"
+    LoadedStore(str(tmp_path)).write("sse-prometheus", loaded)
+    assert reaches() == ["one:1", "two:1"]
 
 
 def test_a_failing_healthcheck_is_told_with_its_output(tmp_path: Path) -> None:
