@@ -9,6 +9,7 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.sse.platform.plugins.module_utils.model import route, watch
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.settings import conversion
+from ansible_collections.sse.platform.plugins.plugin_utils import compiled_templates
 from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import COLLECTION, ControllerAction
 
 ROLES = COLLECTION / "roles"
@@ -45,25 +46,35 @@ def light(value: Any) -> Any:
 class ActionModule(ControllerAction):
     """Evaluates declarations on the controller."""
 
-    OPTIONS: ClassVar = {"roles": {"type": "dict", "default": {}}, "services": {"type": "dict", "default": {}}}
+    OPTIONS: ClassVar = {
+        "roles": {"type": "dict", "default": {}},
+        "rounds": {"type": "list", "elements": "str", "default": []},
+        "services": {"type": "dict", "default": {}},
+    }
 
     def decide(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return the fact ``stack_declarations`` with these services added, and what all of them declare for others."""
         given = {name: self.variables[name] for name in OF_THE_HOST if name in self.variables}
         given |= self.variable("settings")
-        declared = dict(self.variables.get("stack_declarations", {}))
-        for role, wiring in arguments["roles"].items():
-            declared[role] = self._declaration(
-                role, given | {f"__{role}_{name}": conversion.plain(wiring[name]) for name in wiring}
-            )
-        declared |= arguments["services"]
+        facts: dict[str, Any] = {"stack_declarations": dict(self.variables.get("stack_declarations", {}))}
+        declared: dict[str, Any] = facts["stack_declarations"]
+        with compiled_templates.kept():
+            for number, name in enumerate(arguments["rounds"] or [""]):
+                for role, wiring in (self.variable(name) if name else arguments["roles"]).items():
+                    own = {f"__{role}_{key}": conversion.plain(wiring[key]) for key in wiring}
+                    declared[role] = self._declaration(role, given | own)
+                declared |= {} if number else arguments["services"]
+                facts |= self._collected(declared)
+                self.know(facts)
+        return {"ansible_facts": facts}
+
+    def _collected(self, declared: dict[str, Any]) -> dict[str, Any]:
         try:
-            gathered = collected(declared, self.variables["images"])
+            return collected(declared, self.variables["images"])
         except SpecError as error:
             raise AnsibleActionFail(
                 f"The declared services do not make a release; nothing was changed.\n- {error}"
             ) from None
-        return {"ansible_facts": {"stack_declarations": declared, **gathered}}
 
     def _declaration(self, role: str, given: dict[str, Any]) -> dict[str, Any]:
         """Evaluate ``__<role>_service`` of the role's vars as Ansible would within the role."""

@@ -19,6 +19,13 @@ options:
       of others. The role C(redis) finds the entry V(bind) in its variable C(__redis_bind).
     type: dict
     default: {}
+  rounds:
+    description: >-
+      Names of variables that hold what O(roles) would, one after the other. Each of them can use what the services of
+      those before it declare. O(roles) is not read then.
+    type: list
+    elements: str
+    default: []
   services:
     description: Declarations of services that have no role, by the name of the service.
     type: dict

@@ -14,8 +14,8 @@ from ansible.module_utils._internal._ansiballz import _loader
 from ansible.module_utils.common.json import Direction, get_module_encoder
 from ansible.release import __author__, __version__
 from ansible_collections.sse.platform.plugins.module_utils.host import kept_code
-from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import COLLECTION
 
+COLLECTION = Path(__file__).resolve().parents[2]
 PACKAGE = "ansible_collections/sse/platform/plugins"
 MODULES = f"{PACKAGE.replace('/', '.')}.modules"
 # What Ansible itself sends for `ansible/__init__.py`: some of it is made for the place where it runs.

@@ -7,12 +7,13 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ansible.plugins.action import ActionBase
+from ansible_collections.sse.platform.plugins.plugin_utils.carried_code import COLLECTION
+from ansible_collections.sse.platform.plugins.plugin_utils.kept_module import KeptModules
 
-COLLECTION = Path(__file__).resolve().parents[2]
+__all__ = ["COLLECTION", "ControllerAction"]
 
 
-class ControllerAction(ActionBase):
+class ControllerAction(KeptModules):
     """An action that decides on the controller. The managed host is not touched, in check mode neither."""
 
     _supports_check_mode = True
@@ -34,6 +35,21 @@ class ControllerAction(ActionBase):
 
         :raises AnsibleActionFail: with a message that says what to do
         """
+
+    def also(self, action: type[ControllerAction], arguments: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Let another action decide within this task, which saves one; its facts are variables here from now on."""
+        other = action(
+            self._task, self._connection, self._play_context, self._loader, self._templar, self._shared_loader_obj
+        )
+        other.variables = self.variables
+        decided = other.decide({name: one.get("default") for name, one in action.OPTIONS.items()} | (arguments or {}))
+        self.know(decided.get("ansible_facts", {}))
+        return decided
+
+    def know(self, facts: dict[str, Any]) -> None:
+        """Take facts as variables."""
+        self.variables = {**self.variables, **facts}
+        self._templar = self._templar.copy_with_new_env(available_variables=self.variables)
 
     def variable(self, name: str) -> Any:
         """Return a variable of the run."""

@@ -33,7 +33,7 @@ EARLIER = (
     && install_packages -t bookworm redis-server""",
     ),
     ("roles/redis/vars/main.yml", 'writes: "8.0"', 'writes: "7.0"'),
-    ("roles/services/tasks/main.yml", " +client|setinfo", ""),  # Redis has it since 7.2
+    ("roles/services/vars/main.yml", " +client|setinfo", ""),  # Redis has it since 7.2
 )
 # The archives that the earlier Kafka has and today's has not: the build refuses what is not in its list.
 EARLIER_ARCHIVES = Path(__file__).with_name("earlier_artifacts.sha256")

@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from ansible_collections.sse.platform.plugins.module_utils.host import namespace, socket_diag
 from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
 
 if TYPE_CHECKING:
@@ -81,6 +82,9 @@ def listeners(pid: int | str) -> list[Listener]:
 
     :raises OSError: where the process can't be looked at
     """
+    with contextlib.suppress(OSError):  # an old kernel, one without this interface, or a process that ended
+        asked = namespace.inside(pid, lambda: list(socket_diag.listening()))
+        return [Listener(address, port, "tcp", str(inode)) for address, port, inode in asked]
     found: list[Listener] = []
     for table in ("tcp", "tcp6"):
         with contextlib.suppress(FileNotFoundError):  # IPv6 is off, or the process is gone
@@ -90,12 +94,7 @@ def listeners(pid: int | str) -> list[Listener]:
 
 def host_listeners() -> list[ListenerFact]:
     """List who listens on the host, each with the name and id of the process that holds the socket."""
-    found = [
-        one
-        for protocol in ("tcp", "udp")
-        for table in (protocol, f"{protocol}6")
-        for one in parse(protocol, read(f"/proc/net/{table}"))
-    ]
+    found = listeners("self") + [one for table in ("udp", "udp6") for one in parse("udp", read(f"/proc/net/{table}"))]
     holders = _holders({one.inode for one in found})
     units = units_by_port(listed_sockets()) if any(SYSTEMD in held for held in holders.values()) else {}
     shown = {one.inode: who(holders.get(one.inode, []), units.get(one.port)) for one in found}

@@ -25,13 +25,18 @@ RESPONSE_CODES = {1: "format error", 2: "server failure", 3: "no such name", 5: 
 Result = TypeVar("Result")
 
 
-def inside(pid: int, work: Callable[[], Result]) -> Result:
+def inside(pid: int | str, work: Callable[[], Result]) -> Result:
     """Run ``work`` in the network namespace of a process, and return what it returns.
 
-    A new thread does the work: a socket belongs to the namespace of the thread that makes it (network_namespaces(7)).
+    A new thread does the work where that is another one: a socket belongs to the namespace of the thread that makes it
+    (network_namespaces(7)).
+
+    :param pid: also ``self``, this process, and ``thread-self``, this thread
 
     :raises OSError: where the process ended, or the namespace can't be entered
     """
+    if Path(f"/proc/{pid}/ns/net").readlink() == Path("/proc/thread-self/ns/net").readlink():
+        return work()
     results: list[Result] = []
     errors: list[Exception] = []
 
@@ -50,7 +55,7 @@ def inside(pid: int, work: Callable[[], Result]) -> Result:
     return results[0]
 
 
-def enter(pid: int) -> None:
+def enter(pid: int | str) -> None:
     """Move the calling thread into a process's network namespace (setns(2); os.setns came with Python 3.12)."""
     with Path(f"/proc/{pid}/ns/net").open() as namespace:
         if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), CLONE_NEWNET):

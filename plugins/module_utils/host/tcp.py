@@ -11,6 +11,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from ansible_collections.sse.platform.plugins.module_utils.host import namespace, socket_diag
 from ansible_collections.sse.platform.plugins.module_utils.host.listeners import parse_address
 from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
 from ansible_collections.sse.platform.plugins.module_utils.model import ip_family
@@ -111,12 +112,19 @@ def hindered(target: Target, seconds: float, servers: Iterable[str] = ("self", "
 
 
 def is_queued(sock: socket.socket, process: str) -> bool:
-    """Tell whether the other end of a connection is in a process's namespace, and no program has accepted it yet.
-
-    Such an end belongs to no file, so its inode is 0 (proc_pid_net(5)).
-    """
+    """Tell whether the other end of a connection is in a process's namespace, and no program has accepted it yet."""
     own, peer = sock.getsockname()[:2], sock.getpeername()[:2]
-    for table in ("tcp6", "tcp") if sock.family == socket.AF_INET6 else ("tcp", "tcp6"):
+    try:
+        if socket_diag.is_accepted(own, peer):  # it is ours: so this kernel answers such questions
+            return namespace.inside(process, lambda: socket_diag.is_accepted(peer, own)) is False
+    except OSError:
+        pass
+    return is_queued_by_table(own, peer, process, version6=sock.family == socket.AF_INET6)
+
+
+def is_queued_by_table(own: Target, peer: Target, process: str, *, version6: bool) -> bool:
+    """Tell the same by the tables of the kernel: such an end belongs to no file, so its inode is 0."""
+    for table in ("tcp6", "tcp") if version6 else ("tcp", "tcp6"):
         for line in read(f"/proc/{process}/net/{table}").splitlines()[1:]:
             __, local, remote, state, rest = line.split(maxsplit=4)
             if state == ESTABLISHED and place(local) == peer and place(remote) == own:

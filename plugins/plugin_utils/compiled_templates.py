@@ -1,0 +1,100 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""Templates of this collection, compiled once for all runs of a user.
+
+Only code is kept, never a value that went into a template. What Jinja makes of a text depends on the text, on how the
+environment reads it, and on the versions of Jinja, Ansible and Python.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import marshal
+import os
+import sys
+import tempfile
+from pathlib import Path
+from types import CodeType
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+from ansible import constants
+from ansible.release import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+# How an environment reads a text (jinja2.Environment); Ansible changes some of these for single templates.
+READS = (
+    *("block_start_string", "block_end_string", "variable_start_string", "variable_end_string"),
+    *("comment_start_string", "comment_end_string", "line_statement_prefix", "line_comment_prefix"),
+    *("trim_blocks", "lstrip_blocks", "newline_sequence", "keep_trailing_newline"),
+)
+MOST = 2000  # texts; a checkout has some hundred, and those of its earlier versions go when there are more
+
+
+def place() -> Path:
+    """Return the file that keeps the code, among the files of Ansible that belong to this user alone."""
+    return Path(constants.config.get_config_value("ANSIBLE_HOME"), f"sse-templates.{sys.implementation.cache_tag}")
+
+
+@contextlib.contextmanager
+def kept(file: Path | None = None) -> Generator[None]:
+    """Take the code of templates from a file as long as the block runs, and add to the file what it lacks."""
+    file = file or place()
+    environment: Any = None
+    escaping: Any = None
+    with contextlib.suppress(ImportError):  # these are no interface of Ansible's
+        from ansible._internal._templating import _jinja_bits  # noqa: PLC0415
+
+        environment, escaping = _jinja_bits.AnsibleEnvironment, _jinja_bits._TemplateCompileContext  # noqa: SLF001
+    if environment is None:
+        yield
+        return
+    codes, new = read(file), dict[str, bytes]()
+    compiles: Any = jinja2.Environment.compile
+
+    def compile_once(self: Any, source: Any, name: Any = None, filename: Any = None, **more: Any) -> Any:
+        if not isinstance(source, str) or name or filename or more:
+            return compiles(self, source, name, filename, **more)
+        context = escaping.current(optional=True)
+        how = [getattr(self, one) for one in READS]
+        key = hashlib.sha256(repr((str(source), context and context.escape_backslashes, how)).encode()).hexdigest()
+        known = codes.get(key) or new.get(key)
+        if known is None:
+            code: CodeType = compiles(self, source)
+            new[key] = marshal.dumps(code)
+            return code
+        return marshal.loads(known)  # noqa: S302 - whoever writes there is this user
+
+    environment.compile = compile_once
+    try:
+        yield
+    finally:
+        del environment.compile
+        if new:
+            write(file, {**(codes if len(codes) < MOST else {}), **new})
+
+
+def versions() -> str:
+    """Name the versions that the code is for; the name of the file says that of Python."""
+    return f"{__version__} {jinja2.__version__}"
+
+
+def read(file: Path) -> dict[str, bytes]:
+    """Read the code of every text; empty where there is none, or it is of another version."""
+    try:
+        found: Any = marshal.loads(file.read_bytes())  # noqa: S302 - as above
+    except (OSError, EOFError, ValueError, TypeError):
+        return {}
+    return found["codes"] if isinstance(found, dict) and found.get("versions") == versions() else {}
+
+
+def write(file: Path, codes: dict[str, bytes]) -> None:
+    """Write the file whole; where that is not allowed, the next run compiles again."""
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(0o700, parents=True, exist_ok=True)
+        descriptor, made = tempfile.mkstemp(dir=file.parent)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(marshal.dumps({"versions": versions(), "codes": codes}))
+        Path(made).replace(file)
