@@ -11,6 +11,7 @@ import struct
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,11 +40,16 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
 
 
 class Replica(threading.Thread):
-    """A server that answers, dies at each request, or never answers; `seen` holds what it got."""
+    """A server that answers, dies at each request, or is slow; `seen` holds what it got.
 
-    def __init__(self, kind: str, seen: list[str]) -> None:
+    One that offers says how many streams it had, and one that hangs does so, too, and says nothing until it is awake.
+    """
+
+    def __init__(self, kind: str, seen: list[str], number: int = 0) -> None:
         super().__init__(daemon=True)
-        self.kind, self.seen = kind, seen
+        self.kind, self.seen, self.number = kind, seen, number
+        self.streams = 0
+        self.awake = threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.listener.getsockname()[1]
         if kind == "away":
@@ -59,20 +65,37 @@ class Replica(threading.Thread):
     def serve(self, client: socket.socket) -> None:
         with client, client.makefile("rb") as lines:
             while line := lines.readline():
-                length = 0
+                length, rival = 0, b""
                 while header := lines.readline().strip():
                     name, _, value = header.lower().partition(b":")
                     length = int(value) if name == b"content-length" else length
+                    rival = value.strip() if name == b"sse-offer" else rival
                 body = lines.read(length)
-                self.seen.append(f"{line.decode().rpartition(' ')[0]} {len(body)}".strip())
+                if self.kind == "hangs":
+                    self.awake.wait(60)
+                if self.kind in ("offers", "hangs") and b" /health/stream " in line:
+                    client.sendall(self.offer(rival))
+                    continue
+                self.streams += 1
+                if b" /health/stream " not in line:
+                    self.seen.append(f"{line.decode().rpartition(' ')[0]} {len(body)}".strip())
                 if self.kind == "dies":
                     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     return
                 if self.kind == "holds":
                     threading.Event().wait(4)
-                client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Replica: %d\r\n\r\nok" % self.number)
+
+    def offer(self, rival: bytes) -> bytes:
+        """Answer like sse_app/http/offer.py."""
+        own = b"sse-app-%d %d" % (self.number, self.streams)
+        if not rival:
+            return b"HTTP/1.1 300 Multiple Choices\r\nContent-Length: 0\r\nSSE-Offer: %b\r\n\r\n" % own
+        better = rival if int(rival.split()[1]) < self.streams else own
+        return b"HTTP/1.1 204 No Content\r\nSSE-Offer: %b\r\n\r\n" % better
 
     def close(self) -> None:
+        self.awake.set()
         with contextlib.suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
@@ -81,8 +104,8 @@ class Replica(threading.Thread):
 class Door:
     """A running nginx, and the replicas behind it."""
 
-    def __init__(self, ports: dict[int, int], seen: list[str], container: Any) -> None:
-        self.ports, self.seen, self.container = ports, seen, container
+    def __init__(self, ports: dict[int, int], seen: list[str], container: Any, replicas: list[Replica]) -> None:
+        self.ports, self.seen, self.container, self.replicas = ports, seen, container, replicas
 
     def ask(self, method: str, path: str, *, tls: bool = False, **more: Any) -> httpx.Response:
         url = f"{'https' if tls else 'http'}://127.0.0.1:{self.ports[443 if tls else 80]}{path}"
@@ -113,7 +136,7 @@ class Doors:
     @contextlib.contextmanager
     def open(self, name: str, *kinds: str) -> Iterator[Door]:
         seen: list[str] = []
-        replicas = [Replica(kind, seen) for kind in kinds]
+        replicas = [Replica(kind, seen, number) for number, kind in enumerate(kinds, 1)]
         ports = {number: free_port() for number in (80, 443, 8080)}
         text = self.texts[name].replace("/run/tls/", "/etc/nginx/")
         for number, port in ports.items():
@@ -137,7 +160,7 @@ class Doors:
             user="8080:8080",
             volumes={str(place): {"bind": "/etc/nginx", "mode": "ro"}},
         )
-        door = Door(ports, seen, container)
+        door = Door(ports, seen, container, replicas)
         try:
             eventually(lambda: reachable(ports[80]), "nginx listens", 20)
             yield door
@@ -203,6 +226,29 @@ def test_where_two_of_three_replicas_are_away_the_third_is_found(doors: Doors) -
 def test_a_stream_passes_over_a_replica_that_hangs(doors: Doors) -> None:
     with doors.open("quick", "holds", "serves", "holds") as door:
         assert {one.text for one in door.at_once(6, "GET", "/api/v1/stream")} == {"ok"}
+
+
+def test_no_stream_waits_for_a_replica_that_hangs_and_it_gets_its_share_once_it_answers(doors: Doors) -> None:
+    with doors.open("open", "offers", "hangs", "offers") as door:
+        first, second, third = door.replicas
+        begun = time.monotonic()
+        for method, more in (("GET", {}), ("POST", {"json": {"channels": ["a"]}})):
+            answers = door.at_once(30, method, "/api/v1/stream?channel=a", **more)
+            assert {one.text for one in answers} == {"ok"}
+        assert time.monotonic() < begun + 45  # the bound of silence, which also was that of the first byte before
+        assert second.streams == 0
+        assert min(first.streams, third.streams) >= 15  # so they took about as many each
+        second.awake.set()
+        # It has fewer streams than the others: so it gets each one for which it is asked.
+        eventually(lambda: door.ask("GET", "/api/v1/stream").headers["x-replica"] == "2", "it is asked again", 20)
+
+
+def test_a_stream_goes_where_the_fewest_are_of_two_that_are_asked(doors: Doors) -> None:
+    with doors.open("open", "offers", "offers", "offers") as door:
+        door.replicas[0].streams = 100
+        for _ in range(20):
+            assert door.ask("GET", "/api/v1/stream").text == "ok"
+        assert [one.streams for one in door.replicas] == [100, 10, 10]
 
 
 def chunks(size: int, count: int) -> Iterable[bytes]:

@@ -202,6 +202,32 @@ def test_a_publish_that_a_paused_replica_holds_is_accepted_by_the_next_and_store
             assert len(re.findall(rb"\ndata: \d\n", one.bytes)) == 6
 
 
+def test_no_new_stream_waits_for_a_paused_replica_and_the_others_go_on(stack: Stack, channel: str) -> None:
+    with contextlib.ExitStack() as held, concurrent.futures.ThreadPoolExecutor(30) as pool:
+        before = held.enter_context(streams(stack, channel, 6))
+        stack.container("app-1").pause()
+        try:
+            # Each waits for its first block for 30 s at most: silence is borne for 45 s.
+            opened = list(pool.map(lambda _: Reader(stack, channel), range(30)))
+            for one in opened:
+                held.enter_context(one.socket)
+            assert stack.publish(channel, "while one hangs").status_code == 202
+            for one in opened + [one for one in before if not one.replica.endswith("-app-1")]:
+                one.until(b"while one hangs")
+            shares = collections.Counter(one.replica[-5:] for one in opened)
+            assert shares.keys() == {"app-2", "app-3"}
+            assert min(shares.values()) >= 10
+        finally:
+            stack.container("app-1").unpause()
+
+        def used_again() -> bool:
+            one = Reader(stack, channel)
+            held.enter_context(one.socket)
+            return one.replica.endswith("-app-1")
+
+        eventually(used_again, "the replica gets streams again", 60)
+
+
 def test_what_a_client_that_never_reads_can_hide_is_bounded_over_tcp(stack: Stack, channel: str) -> None:
     assert hidden(stack, channel) < HIDDEN_BYTES
 

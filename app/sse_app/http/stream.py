@@ -17,7 +17,7 @@ from sse_app.fanout.event_stream import jittered
 from sse_app.fanout.hub import Hub
 from sse_app.fanout.ring import Entry
 from sse_app.fanout.subscriber import Subscriber
-from sse_app.http import stream_request
+from sse_app.http import offer, stream_request
 from sse_app.http.stream_output import HEADERS, DirectOutput, Output, SendOutput, connection_of
 from sse_app.http.stream_request import StreamRequest
 from sse_app.log.cursor import Cursor
@@ -48,6 +48,9 @@ class Streams:
         """Dispatch by path alone, so that other routes pay nothing for it."""
         if scope["type"] != "http":
             await self.otherwise(scope, receive, send)
+            return
+        if scope["path"] == offer.PATH:
+            await offer.make(scope, send, self.hub, self.settings.replica, self._serves())
             return
         request_context.begin(header_values(scope, request_context.HEADER), header_values(scope, b"traceparent"))
         try:
@@ -94,10 +97,12 @@ class Streams:
             return
         await self._serve(scope, receive, send, request, start, access)
 
-    async def _begin(self, request: StreamRequest) -> Start:
+    def _serves(self) -> bool:
         hub = self.hub
-        full = len(hub.streams) >= self.settings.max_streams or not hub.filters.admits(request.wanted)
-        if hub.draining or not hub.open or full:
+        return hub.open and not hub.draining and len(hub.streams) < self.settings.max_streams
+
+    async def _begin(self, request: StreamRequest) -> Start:
+        if not self._serves() or not self.hub.filters.admits(request.wanted):
             raise LaterError
         return await self.resumer.start(request.last_event_id, request.wanted, request.begin)
 

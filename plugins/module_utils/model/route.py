@@ -22,6 +22,8 @@ ROUTE: spec.Fields = {
     "strip": (spec.flag, False),  # the service gets the path without the route's
     "streams": (spec.list_of(url_path), []),  # exact paths that answer with an event stream
     "heartbeat_seconds": (spec.count, None),
+    # The path at which each container says whether it takes one more stream, and how many it has: see docs/services.md.
+    "offers": (url_path, None),
     "sockets": (spec.dict_of(spec.short_name, spec.absolute), {}),  # file on the host of each container's Unix socket
     "socket_group": (spec.count, None),
     "publishes": (spec.list_of(url_path), []),  # exact paths that store something under an idempotency key

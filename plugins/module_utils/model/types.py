@@ -89,6 +89,7 @@ class RouteDeclaration(TypedDict):
     strip: bool
     streams: list[str]
     heartbeat_seconds: int | None
+    offers: str | None
     sockets: dict[str, str]
     socket_group: int | None
     publishes: list[str]

@@ -125,7 +125,10 @@ def test_every_upstream_that_nginx_passes_on_to_is_defined(each: Rendered) -> No
     defined = re.findall(r"^ *upstream (\S+) {", each.nginx, re.MULTILINE)
     used = re.findall(r"proxy_pass http://([^;/$]+)[;/]", each.nginx)
     later = re.findall(r'^ *"1:\d+:\d+" (\S+);', each.nginx, re.MULTILINE)  # where the first could not be reached
-    assert {*used, *later} == set(defined)
+    offers = re.findall(r'^ *"~\^ \?\S+ " (\S+);', each.nginx, re.MULTILINE)
+    without = re.findall(r"^ *default (route_\S+);", each.nginx, re.MULTILINE)
+    assert {*used, *later, *offers, *without} == set(defined)
+    assert len(offers) == (each.settings["app_replicas"] if each.settings["app_replicas"] > 1 else 0)
 
 
 def test_each_replica_is_asked_once_where_the_first_could_not_be_reached(each: Rendered) -> None:
@@ -310,11 +313,14 @@ def test_streams_take_the_sockets_of_the_replicas_where_asked_and_tcp_where_ther
 ) -> None:
     one, nginx = rendered["socket"], rendered["socket"].containers["nginx"]
     upstream = one.nginx.split("upstream route_1_stream {", 1)[1].split("}", 1)[0]
-    assert "proxy_pass http://route_1_stream;" in one.nginx.split("location = /api/v1/stream", 1)[1].split("}", 1)[0]
+    assert "proxy_pass http://$route_1_taken;" in one.nginx.split("location = /api/v1/stream", 1)[1].split("}", 1)[0]
+    assert "default route_1_stream;" in one.nginx
     for name in ("app-1", "app-2"):
         replica = one.containers[name]
         assert f"server unix:/run/link/{name}/{name}.sock max_fails=0;" in upstream
         assert f"server {name}:8000 max_fails=0 backup;" in upstream
+        own = one.nginx.split(f"upstream route_1_offer_{name[-1]} {{", 1)[1].split("}", 1)[0]
+        assert re.findall(r"server (\S+)", own) == [f"unix:/run/link/{name}/{name}.sock", f"{name}:8000"]
         assert (
             nginx["binds"][f"/run/link/{name}"]
             == f"/var/lib/sse-platform/data/sse-{name}/{replica['data']['/run/sse']}"

@@ -13,6 +13,7 @@ from rendered import HOSTS, Rendered
 
 MEANT = {
     "proxy_buffering_off": "a stream waits in no buffer; tcp_rmem and the service bound what a slow reader holds",
+    "proxy_set_header_redefinition": "the question who takes a stream carries nothing of the stream's own request",
     "stale_dns_cache": "addresses of replicas are reserved, and stand in /etc/hosts, so that no DNS is needed",
     "worker_rlimit_nofile_vs_connections": "the container has the limit of open files: its declaration says so",
 }
