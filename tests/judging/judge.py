@@ -1,0 +1,259 @@
+"""An independent judge of the promise: many subscribers and publishers, while a stack suffers faults from a seed.
+
+    .venv/bin/python tests/judging/judge.py [--stack NAME] [--seconds 600] [--seed N] [--losses]
+
+It speaks HTTP itself, shares no code with bench/soak.py, and judges by the ids that publishers got (ledger.py). With
+--losses, Kafka also loses the end of its log: only for a stack without anything of value. The exit status is 1 where
+something was wrong. Run it as root on the host of the stack. The seed is printed, and draws the same faults again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import json
+import random
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from judging.faults import Suffering, Target, draw
+from judging.ledger import Account, Ledger, Listener
+
+SUBSCRIBERS = 150
+PUBLISHERS = 4
+CHANNELS = tuple(f"{group}.{number}" for group in "abcd" for number in range(3))
+BATCH = 5  # events of a publish at most
+PAUSE = 0.1  # seconds between two publishes of a publisher, on average
+CONNECT_SECONDS = 20.0
+ANSWER_SECONDS = 30.0
+SILENCE_SECONDS = 50.0  # more than three heartbeats
+SETTLE_SECONDS = 120.0  # for a publish, and until every subscriber has every event
+CALM = 2  # publishes of each publisher between two faults
+
+
+class Oracle:
+    """Streams and publishers through one port."""
+
+    def __init__(self, port: int, seed: int) -> None:
+        self.port, self.chance = port, random.Random(seed)
+        self.prefix = f"oracle.{uuid.uuid4().hex[:12]}"
+        self.account = Account()
+        self.ledger = Ledger(self.account)
+        self.listeners = [Listener(f"subscriber {one}", self.filter(one), self.account) for one in range(SUBSCRIBERS)]
+        self.settled = [0] * PUBLISHERS
+        self.ending = asyncio.Event()
+
+    def filter(self, number: int) -> tuple[str, ...]:
+        """Every channel, a group, one channel, or channels and a group: each kind for as many subscribers."""
+        exact = [f"{self.prefix}.{one}" for one in self.chance.sample(CHANNELS, 3)]
+        group = f"{self.prefix}.{self.chance.choice('abcd')}.*"
+        return ((f"{self.prefix}.*",), (group,), (exact[0],), (*exact, group), tuple(exact))[number % 5]
+
+    @contextlib.asynccontextmanager
+    async def connection(self, request: str) -> AsyncIterator[tuple[int, bytes, asyncio.StreamReader]]:
+        """Send a request over a new connection; give the status, the head, and what follows."""
+        async with asyncio.timeout(CONNECT_SECONDS):
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.write(request.encode())
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), SILENCE_SECONDS)
+            yield int(head.split()[1]), head.lower(), reader
+        finally:
+            writer.close()
+
+    # --- publishers
+
+    async def publish(self, publisher: int) -> None:
+        """Publish batches with a key each, one after the other."""
+        for number in itertools.count():
+            if self.ending.is_set():
+                return
+            batch = [
+                {"channel": f"{self.prefix}.{self.chance.choice(CHANNELS)}", "event": "count"}
+                for _ in range(self.chance.randint(1, BATCH))
+            ]
+            for place, one in enumerate(batch):
+                one["data"] = f"{publisher}:{number}:{place} {one['channel']}"
+            await self.settle(batch, f"{self.prefix}-{publisher}-{number}")
+            self.settled[publisher] += 1
+            await asyncio.sleep(self.chance.uniform(0, 2 * PAUSE))
+
+    async def settle(self, batch: list[dict[str, str]], key: str) -> None:
+        """Publish a batch until it is accepted."""
+        until = time.monotonic() + SETTLE_SECONDS
+        while time.monotonic() < until:
+            try:
+                status, answer = await asyncio.wait_for(self.ask(batch, key), ANSWER_SECONDS)
+            except (OSError, EOFError, TimeoutError) as error:
+                self.account.counts[f"publishes without an answer: {type(error).__name__}"] += 1
+            else:
+                self.account.counts[f"publishes answered {status}"] += 1
+                if status == 202:
+                    for one, id_ in zip(batch, answer["ids"], strict=True):
+                        self.ledger.accept(one["data"].split()[0], one["channel"], id_, time.monotonic())
+                    self.account.counts["accepted"] += len(batch)
+                    return
+                if status != 503 or answer.get("outcome") != "unknown":
+                    self.account.wrong("publishes refused", f"{status} {answer}")
+            await asyncio.sleep(0.5)
+        self.account.wrong("publishes never settled", key)
+
+    async def ask(self, batch: list[dict[str, str]], key: str) -> tuple[int, dict[str, list[str]]]:
+        """Send one publish; return its status and its document."""
+        body = json.dumps(batch)
+        head = "POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        length = f"Idempotency-Key: {key}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        async with self.connection(head + length + body) as (status, _, reader):
+            answer = await reader.read()
+            return status, json.loads(answer[answer.index(b"{") : answer.rindex(b"}") + 1])
+
+    # --- subscribers
+
+    async def subscribe(self, listener: Listener) -> None:
+        """Hold one stream after the other, each from where the last one ended."""
+        query = "&".join(f"channel={one}" for one in listener.patterns)
+        stream = Blocks(listener)
+        while True:
+            resume = f"Last-Event-ID: {stream.last}\r\n" if stream.last else ""
+            try:
+                request = f"GET /api/v1/stream?{query} HTTP/1.1\r\nHost: localhost\r\n{resume}\r\n"
+                async with self.connection(request) as (status, head, reader):
+                    if status != 200 or b"text/event-stream" not in head:
+                        self.account.wrong("streams refused", head.decode("latin-1"))
+                    elif b"transfer-encoding: chunked" in head:
+                        self.account.counts["streams"] += 1
+                        await stream.read(reader)
+                    else:  # NGINX itself answers while no replica does, and says when to come again
+                        stream.take(await asyncio.wait_for(reader.readuntil(b"\n\n"), ANSWER_SECONDS))
+            except TimeoutError:
+                self.account.counts["streams that were silent"] += 1
+            except (OSError, EOFError):
+                self.account.counts["streams cut"] += 1
+            await asyncio.sleep(stream.retry)
+
+    # --- the run
+
+    async def run(self, target: Target, seconds: float, count: int, losses: bool) -> list[str]:
+        """Let the stack suffer for so long, or so many times; return what it suffered."""
+        readers = [asyncio.create_task(self.subscribe(one)) for one in self.listeners]
+        await eventually(lambda: all(one.begun >= 0 for one in self.listeners))
+        publishers = [asyncio.create_task(self.publish(one)) for one in range(PUBLISHERS)]
+        suffered: list[str] = []
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and len(suffered) < count:
+            await self.calm()
+            both = draw(self.chance, target.parts, losses)
+            suffered.append(" and ".join(map(str, both)))
+            sys.stderr.write(f"{time.strftime('%X')} {suffered[-1]}\n")
+            await asyncio.gather(*(asyncio.to_thread(suffer, target, one) for one in both))
+            if not await asyncio.to_thread(target.recover):
+                self.account.wrong("parts that did not come back", suffered[-1])
+        await self.calm()
+        self.ending.set()
+        await asyncio.gather(*publishers)
+        await self.arrive()
+        for task in readers:
+            if task.done():
+                task.result()  # a mistake of the oracle itself
+            task.cancel()
+        for one in self.listeners:
+            one.close(self.ledger)
+        return suffered
+
+    async def calm(self) -> None:
+        """Wait until each publisher has been accepted again."""
+        wanted = [one + CALM for one in self.settled]
+        await eventually(lambda: all(one >= due for one, due in zip(self.settled, wanted, strict=True)))
+
+    async def arrive(self) -> None:
+        """Wait until nothing is missing but what was told as lost."""
+        await eventually(lambda: not any(not one.gaps and one.missing(self.ledger) for one in self.listeners))
+        await asyncio.sleep(1)  # whatever comes twice comes now
+
+
+async def eventually(true: Callable[[], bool]) -> None:
+    """Wait until something is true, or for SETTLE_SECONDS: what is missing then is found by the judge."""
+    until = time.monotonic() + SETTLE_SECONDS
+    while not true() and time.monotonic() < until:  # noqa: ASYNC110 - what it waits for is spread over many tasks
+        await asyncio.sleep(0.2)
+
+
+def suffer(target: Target, one: Suffering) -> None:
+    """Carry a fault out; what it meets may be away by another one."""
+    one.fault(target, one.part, one.seconds)
+
+
+class Blocks:
+    """The blocks of one subscriber's streams."""
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+        self.last, self.retry = "", 1.0
+
+    async def read(self, reader: asyncio.StreamReader) -> None:
+        """Read the chunks of one response until it ends."""
+        rest = b""
+        while size := int(await asyncio.wait_for(reader.readline(), SILENCE_SECONDS) or b"0", 16):
+            rest += (await reader.readexactly(size + 2))[:-2]
+            *blocks, rest = rest.split(b"\n\n")
+            for one in blocks:
+                self.take(one)
+
+    def take(self, text: bytes) -> None:
+        """Hand one block to the judge."""
+        block = {name: value for name, _, value in (line.partition(": ") for line in text.decode().splitlines())}
+        self.retry = int(block.get("retry", self.retry * 1000)) / 1000
+        id_, kind = block.get("id", ""), block.get("event", "message")
+        if kind == "gap":
+            told = json.loads(block["data"])
+            self.listener.gap(told["requested"], told["resumed_from"], told["reason"], time.monotonic())
+        elif kind == "count":
+            event, channel = block["data"].split()
+            self.listener.event(event, channel, id_)
+        if id_:
+            self.listener.opened(id_)
+            self.last = id_
+
+
+def judge(stack: str, seconds: float, count: int, seed: int, losses: bool = False) -> dict[str, object]:
+    """Run the oracle; return its report."""
+    target = Target(stack)
+    oracle = Oracle(target.port, seed)
+    begun = time.monotonic()
+    suffered = asyncio.run(oracle.run(target, seconds, count, losses))
+    counts = oracle.account.counts
+    figures = dict.fromkeys(("accepted", "delivered", "doubled", "disordered", "silent holes", "gaps told"), 0)
+    return {
+        "seed": seed,
+        "seconds": round(time.monotonic() - begun),
+        **figures,
+        **dict(sorted(counts.items())),
+        "examples": oracle.account.examples,
+        "faults": suffered,
+    }
+
+
+def main() -> int:
+    """Run by hand."""
+    parser = argparse.ArgumentParser(description="Judge the promise of a stack while it suffers faults.")
+    parser.add_argument("--stack", default="sse")
+    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--faults", type=int, default=10_000, help="end after so many, too")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
+    parser.add_argument("--losses", action="store_true", help="Kafka also loses the end of its log")
+    given = parser.parse_args()
+    sys.stderr.write(f"seed {given.seed}\n")
+    report = judge(given.stack, given.seconds, given.faults, given.seed, given.losses)
+    sys.stdout.write(json.dumps(report, indent=1) + "\n")
+    return int(bool(report["examples"]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
