@@ -23,7 +23,7 @@ from sse_app.base.client_address import client_address
 from sse_app.base.metrics import Metrics
 from sse_app.base.problem import Problem
 from sse_app.base.settings import Settings
-from sse_app.http import publish, stream
+from sse_app.http import offer, publish, stream
 
 _AROUND_SECONDS = 0.0001  # that the server needs for the head of a request and for its answer, beside its steps
 _WAIT_SECONDS = 5.0  # so long a request waits
@@ -77,8 +77,9 @@ class Shares:
         self._waiting = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Measure everything but publishes."""
-        if scope["type"] != "http" or (scope["path"] == publish.PATH and scope["method"] == "POST"):
+        """Measure everything but publishes and the question for an offer, whose answer must not come late."""
+        path = scope["path"] if scope["type"] == "http" else offer.PATH
+        if path == offer.PATH or (path == publish.PATH and scope["method"] == "POST"):
             await self._otherwise(scope, receive, send)
             return
         account = self._account(client_address(scope, self._proxies))

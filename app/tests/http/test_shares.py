@@ -296,3 +296,18 @@ def test_large_events_reach_every_stream_of_an_address_at_its_pace_and_others_at
     replicas.call(pay)
     for one in mine:
         assert [(block.data or "")[0] for block in one.events(4, 60)] == list("0123")
+
+
+def test_the_question_for_an_offer_never_waits(clock: Clock) -> None:
+    async def requests() -> None:
+        async def work(_: str) -> None:
+            clock.compute(5)
+
+        asked = Asked(work)
+        await asked.ask(MINE)  # it has taken all of its share for a while
+        before = clock.now
+        for _ in range(3):
+            await asked.ask(MINE, path="/health/stream")
+        assert clock.now - before == pytest.approx(15)  # what they took, and no pause
+
+    asyncio.run(requests())
