@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import children
 import inventories
 import surroundings
-from verbs import GROUPS, VERBS, Option, Verb
+from verbs import GROUPS, VERBS, WAIT, Option, Verb
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -221,6 +221,10 @@ def play(name: str, verb: Verb, line: CommandLine) -> int:
     if chosen_option and chosen_option.tidy and ended.code in children.INTERRUPTED:
         sys.stderr.write("sse: interrupted; removing what this run made\n")
         children.run([*command, "-e", json.dumps({chosen_option.tidy: True})])
+    elif WAIT in verb.options and ended.code in children.INTERRUPTED:
+        sys.stderr.write(
+            "sse: interrupted. What was done stays, and the next run goes on from there; ./sse plan shows how.\n"
+        )
     limit = inventories.values(line.ansible, "-l", "--limit")
     if ended.code == FAILED and ended.word == "" and limit:  # Ansible ended before the first play
         return refuse(inventories.no_host(chosen, limit[-1]))

@@ -30,5 +30,7 @@ def scaled(words: Iterable[str], options: Mapping[str, Option]) -> dict[str, str
         if service not in settings:
             known = ", ".join(sorted(settings))
             raise ScaleError(f"scale {word}: {service!r} cannot be scaled; expected one of {known}")
+        if found.get(settings[service], number) != number:
+            raise ScaleError(f"scale {word}: {service} is given twice, as {found[settings[service]]} and as {number}")
         found[settings[service]] = number
     return found

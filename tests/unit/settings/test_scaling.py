@@ -26,3 +26,9 @@ def test_a_service_is_scaled_by_the_setting_that_its_role_declares() -> None:
 def test_other_words_are_refused(word: str, said: str) -> None:
     with pytest.raises(ScaleError, match=said):
         scaled([word], OPTIONS)
+
+
+def test_two_numbers_for_one_service_are_refused() -> None:
+    assert scaled(["web=2", "web=2"], OPTIONS) == {"web_count": "2"}
+    with pytest.raises(ScaleError, match="scale web=3: web is given twice, as 2 and as 3"):
+        scaled(["web=2", "web=3"], OPTIONS)

@@ -173,6 +173,15 @@ def test_an_option_with_a_playbook_of_its_own_tidies_up_after_an_interruption(
     assert ("asked_drill_cleanup" in called[-1][-1]) == (runs == 2)
 
 
+@pytest.mark.parametrize(("verb", "said"), [("up", True), ("rollback", True), ("status", False)])
+def test_who_interrupts_a_run_is_told_what_stays(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], verb: str, said: bool
+) -> None:
+    monkeypatch.setattr(front.children, "run", lambda _: children.Ended(130, ""))
+    assert front.main([verb]) == 130
+    assert ("What was done stays, and the next run goes on" in capsys.readouterr().err) == said
+
+
 def test_a_tool_explains_itself_with_the_words_of_the_table() -> None:
     text = run("probe", "--help").stdout
     assert verbs.VERBS["probe"].findings in text
