@@ -33,6 +33,7 @@ class Server(uvicorn.Server):
                 application,
                 http=StreamProtocol,
                 loop="uvloop",
+                interface="asgi3",  # it would look for a coroutine function, and http/stream.py is none
                 ws="none",
                 lifespan="on",
                 backlog=BACKLOG,

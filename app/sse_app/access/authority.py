@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from sse_app.access import api_keys, credentials, tickets, watched_file
@@ -76,7 +76,7 @@ class Access:
     def require_publisher(self) -> None:
         """Raise Problem 403 for a principal without any right to publish, before its body is read."""
         self.require_credential()
-        if not self.principal.publish.names():
+        if self.principal.publish.empty:
             self._refused("publish", "no right to publish")
             raise Problem(403, "this credential may not publish anything")
 
@@ -93,6 +93,11 @@ class Access:
     def publisher(self) -> str:
         """The name that a publish rate counts by: the principal's, or the address where authorization is off."""
         return self.address if self.principal is ANONYMOUS else self.principal.name
+
+
+@lru_cache(maxsize=4096)
+def _anonymous(address: str) -> Access:
+    return Access(ANONYMOUS, address)
 
 
 class Authority:
@@ -131,6 +136,11 @@ class Authority:
 
     # --- requests
 
+    @property
+    def has_issuers(self) -> bool:
+        """Whether requests need prepare()."""
+        return self._issuers is not None
+
     async def prepare(self, scope: Scope) -> None:
         """Fetch the keys of an issuer where a request brings a token that names an unknown one; Problem 503."""
         if self._issuers is None:
@@ -147,7 +157,7 @@ class Authority:
         """
         address = client_address(scope, self._settings.proxies)
         if not self._settings.auth:
-            return Access(ANONYMOUS, address)
+            return _anonymous(address)
         try:
             found = credentials.presented(scope, ticket=ticket)
             if found is None:

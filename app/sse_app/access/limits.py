@@ -153,6 +153,11 @@ class Limits:
 
     # --- publishes
 
+    @property
+    def rated(self) -> bool:
+        """Whether publishers have a rate at all."""
+        return self._rate > 0
+
     def charge(self, publisher: str) -> Charge:
         """Begin to count one publish against the rate of its publisher."""
         return Charge(self, publisher)

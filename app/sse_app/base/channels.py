@@ -17,6 +17,11 @@ class Filter:
     prefixes: frozenset[str]  # "stock." for the pattern stock.*, "" for *
     extras: tuple[str, ...] = ()  # of EXTRAS
 
+    @property
+    def empty(self) -> bool:
+        """Whether no event passes the filter."""
+        return not self.exact and not self.prefixes
+
     def matches(self, channel: str) -> bool:
         """Whether an event of this channel passes the filter."""
         # Not any(): a page asks this for a thousand names, and a tuple is four times as fast.

@@ -33,7 +33,8 @@ def client_address(scope: Scope, trusted: Iterable[Network]) -> str:
     X-Forwarded-For counts only from a trusted proxy, or over a Unix socket, which only a proxy can open. Of several
     values the last one counts, because the proxy itself has written it.
     """
-    peer = _parsed(scope["client"][0]) if scope.get("client") else None
+    client = scope.get("client")
+    peer = _parsed(client[0]) if client else None
     address = peer
     if peer is None or any(peer in network for network in trusted):
         forwarded = header_values(scope, b"x-forwarded-for")

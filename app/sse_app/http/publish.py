@@ -41,11 +41,13 @@ class Publishes:
     metrics: Metrics
     otherwise: Application
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Dispatch; the framework refuses other methods."""
         if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
-            await self.otherwise(scope, receive, identified(send))
-            return
+            return self.otherwise(scope, receive, identified(send))
+        return self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             key, ids = await self._publish(scope, receive)
         except Exception as error:
@@ -91,18 +93,25 @@ class Publishes:
 
     async def _events(self, scope: Scope, receive: Receive, access: Access) -> list[Event]:
         """The events of a body; its publisher pays for the work, also where the body is refused."""
-        most, charge = self.settings.max_body_bytes, self.limits.charge(access.publisher)
+        most = self.settings.max_body_bytes
+        if not self.limits.rated:
+            return self._parsed(await body.read(scope, receive, most), access)
+        charge = self.limits.charge(access.publisher)
         await charge.announced(body.announced(scope, most))
         text = await body.read(scope, receive, most)
         await charge.arrived(text)
         try:
-            events = body.events(text, self.settings.max_batch_events)
-            if access.audit is not None:
-                access.require("publish", exactly(one.channel for one in events))
+            events = self._parsed(text, access)
         except Problem:
             await charge.parsed()
             raise
         await charge.parsed(len(events))
+        return events
+
+    def _parsed(self, text: bytes, access: Access) -> list[Event]:
+        events = body.events(text, self.settings.max_batch_events)
+        if access.audit is not None:  # else nothing is decided
+            access.require("publish", exactly(one.channel for one in events))
         return events
 
 
@@ -118,7 +127,9 @@ async def _accepted(scope: Scope, send: Send, key: str, ids: Sequence[str]) -> N
 
 def _key(scope: Scope) -> str:
     given = header_values(scope, b"idempotency-key")
-    key = (given[0].decode("latin-1") if given else "") or request_context.request_id()
+    key = given[0].decode("latin-1") if given else ""
+    if not key:
+        return request_context.request_id()
     if not _KEY.fullmatch(key):
         raise Problem(400, "Idempotency-Key: expected 1 to 200 visible ASCII characters")
     return key

@@ -118,15 +118,14 @@ def _drafts(events: Sequence[Event], principal: str, key: str) -> list[Draft]:
             payloads.append(event.payload())
         except (ValueError, RecursionError) as error:  # UnicodeEncodeError is a ValueError
             raise Problem(422, f"event {index}: data is not valid JSON text: {error}") from error
-    digest = hashlib.blake2b(digest_size=8)
+    parts: list[bytes] = []
     for event, payload in zip(events, payloads, strict=True):
         for part in (event.channel.encode(), event.event.encode(), payload):
-            digest.update(len(part).to_bytes(8) + part)
+            parts += (len(part).to_bytes(8), part)
+    digest = hashlib.blake2b(b"".join(parts), digest_size=8).digest()
     traceparent = request_context.traceparent()
     return [
-        Draft(
-            f"{principal}\0{key}\0{index}".encode(), event.channel, event.event, payload, digest.digest(), traceparent
-        )
+        Draft(f"{principal}\0{key}\0{index}".encode(), event.channel, event.event, payload, digest, traceparent)
         for index, (event, payload) in enumerate(zip(events, payloads, strict=True))
     ]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from dataclasses import dataclass
 
 from sse_app.access.authority import Access, Authority
@@ -44,23 +45,26 @@ class Streams:
     metrics: Metrics
     otherwise: Application
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Dispatch by path alone, so that other routes pay nothing for it."""
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Dispatch by path alone, and without a coroutine of its own, so that other routes pay nothing for it."""
         if scope["type"] != "http":
-            await self.otherwise(scope, receive, send)
-            return
+            return self.otherwise(scope, receive, send)
         if scope["path"] == offer.PATH:
-            await offer.make(scope, send, self.hub, self.settings.replica, self._serves())
-            return
+            return offer.make(scope, send, self.hub, self.settings.replica, self._serves())
         request_context.begin(header_values(scope, request_context.HEADER), header_values(scope, b"traceparent"))
+        if self.authority.has_issuers:
+            return self._prepared(scope, receive, send)
+        return (self._stream if scope["path"] == PATH else self.otherwise)(scope, receive, send)
+
+    async def _prepared(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await self.authority.prepare(scope)
         except Problem as problem:
             await problem.answer(send)
             return
-        if scope["path"] != PATH:
-            await self.otherwise(scope, receive, send)
-            return
+        await (self._stream if scope["path"] == PATH else self.otherwise)(scope, receive, send)
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             origins = None if self.settings.auth else self.settings.cors_origins
             request = await stream_request.read(scope, receive, self.settings.max_channels_per_stream, origins)

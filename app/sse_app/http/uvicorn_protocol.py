@@ -58,6 +58,15 @@ def _status_line(status: int) -> bytes:
     return b"HTTP/1.1 %d %b\r\n" % (status, HTTPStatus(status).phrase.encode())
 
 
+def _lines(state: Any) -> bytes:
+    """The headers that uvicorn gives to every answer, as they are written; it replaces their list each second."""
+    headers = state.default_headers
+    known = getattr(state, "written", None)  # the list, and what became of it
+    if known is None or known[0] is not headers:
+        known = state.written = headers, b"".join([b"%b: %b\r\n" % header for header in headers])
+    return known[1]
+
+
 _NO_EVENT = SimpleNamespace(set=lambda: None)  # in the place of an asyncio.Event that nobody waits for
 
 
@@ -95,12 +104,12 @@ class StreamProtocol(HttpToolsProtocol):
             return False
         if self.flow.write_paused or not cycle.keep_alive:
             return False
-        parts = [_status_line(status)]
-        for name, value in (*self.server_state.default_headers, *headers):
-            parts += (name, b": ", value, b"\r\n")
-        parts += (b"content-length: %d\r\n\r\n" % len(body), body)
+        lines = b"".join([b"%b: %b\r\n" % header for header in headers])
+        answer = b"%b%b%bcontent-length: %d\r\n\r\n%b" % (
+            *(_status_line(status), _lines(self.server_state), lines, len(body), body),
+        )
         cycle.response_started = cycle.response_complete = True
-        self.transport.write(b"".join(parts))
+        self.transport.write(answer)
         cycle.message_event.set()
         cycle.on_response()
         return True

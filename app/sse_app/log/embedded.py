@@ -52,9 +52,9 @@ class EmbeddedLog:
         self._check()
         first = self._start + len(self._records)
         now = time.time_ns() // 1_000_000
-        self._records.extend(
+        self._records += [
             Record(offset, now, fingerprint(draft.key), draft) for offset, draft in enumerate(drafts, first)
-        )
+        ]
         if len(self._records) > self._capacity * 5 // 4:  # in steps, because to shift a list costs its length
             self.trim(self._start + len(self._records) - self._capacity)
         self._grown.set()
