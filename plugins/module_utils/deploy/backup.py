@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 PASSES = 5  # how often a directory is read again because files came or went while it was read
+RESTORING = "restoring"  # the directory of a restore that is not done yet, in the state directory
 SPARE = 64 << 20  # bytes that stay free on the disk
 BLOCK = 1 << 20
 MEANWHILE = "/var/tmp"  # noqa: S108 - its directories are made by mkdtemp; where an archive is made  # nosec B108
@@ -208,12 +209,24 @@ def refuse_misfit(manifest: Manifest, stack: str, state_directory: str, packed: 
         name for name in ("releases", "data", "secrets") if (state / name).is_dir() and any((state / name).iterdir())
     ]
     if present:
+        where = ", ".join(str(state / name) for name in present)
         raise BackupError(
-            f"stack {stack!r} is here already ({', '.join(str(state / name) for name in present)}), and nothing of it "
-            "is overwritten: remove it with ./sse destroy -e stack_delete_data=true, or restore beside it with "
-            "-e stack_name=NAME -e stack_offset=100"
+            half_restored(state_directory)
+            or f"stack {stack!r} is here already ({where}), and nothing of it is overwritten. If an "
+            "interrupted restore brought it here, `./sse up` goes on. Else remove it with ./sse destroy -e "
+            "stack_delete_data=true, or restore beside it with -e stack_name=NAME -e stack_offset=100"
         )
     refuse_full_disk(state, manifest["bytes"] + packed)
+
+
+def half_restored(state_directory: str) -> str:
+    """Say that a restore was killed while it put its files in place; nothing where none was."""
+    if not (Path(state_directory) / RESTORING).exists():
+        return ""
+    return (
+        f"a restore into {state_directory} was killed before everything was in place, so what is there is not whole: "
+        "remove it with ./sse destroy -e stack_delete_data=true, and restore the backup again"
+    )
 
 
 def restore(archive: Path, manifest: Manifest, secrets: Mapping[str, str], stack: str, state_directory: str) -> None:
@@ -226,7 +239,7 @@ def restore(archive: Path, manifest: Manifest, secrets: Mapping[str, str], stack
     """
     refuse_misfit(manifest, stack, state_directory)
     state = Path(state_directory)
-    fresh = state / "restoring"
+    fresh = state / RESTORING
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True, mode=0o700)
     try:

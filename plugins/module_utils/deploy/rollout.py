@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import permissions, plan_text, run_lock, switches
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier, ApplyError, Pace, unasked
+from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import half_restored
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
 from ansible_collections.sse.platform.plugins.module_utils.deploy.presence import mended
 from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout_control import Control
@@ -160,6 +161,8 @@ def run(request: Request, report: Report) -> None:
     directory, check = request.state_directory, request.check
     report.paused.extend(switches.lines(directory))
     with contextlib.nullcontext() if check else lock(directory, request.run, request.wait):
+        if broken := half_restored(directory):
+            raise ApplyError(f"{broken}. Nothing was changed.")
         fresh = next_number(directory)
         if not check:
             report.recorders.append(Recorder(directory, request.meta, stack_number(directory)))

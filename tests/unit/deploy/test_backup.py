@@ -177,6 +177,17 @@ def test_a_stack_that_is_here_is_never_overwritten(state: Path, tmp_path: Path) 
     assert content(state) == before
 
 
+def test_what_a_killed_restore_left_is_no_stack_and_goes_when_it_is_restored_again(state: Path, tmp_path: Path) -> None:
+    path, new = packed(state, tmp_path / "b"), tmp_path / "new"
+    (new / "restoring/data").mkdir(parents=True)
+    restore(path, new, "sse")  # it had not placed anything
+    assert not (new / "restoring").exists()
+    assert backup.half_restored(str(new)) == ""
+    (new / "restoring").mkdir()
+    with pytest.raises(BackupError, match=r"was killed before everything was in place.*and restore the backup again"):
+        restore(path, new, "sse")
+
+
 def test_a_disk_that_is_too_small_is_refused_before_anything_is_written(
     state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -176,6 +176,14 @@ def test_a_first_run_creates_and_a_second_one_changes_nothing(engine: FakeEngine
     assert [one["name"] for one in engine.all.values()] == ["s-a", "s-b"]
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_nothing_runs_on_data_that_a_killed_restore_left(tmp_path: Path, check: bool) -> None:
+    (tmp_path / "restoring").mkdir()
+    with pytest.raises(rollout.ApplyError, match=r"was killed before everything was in place.*Nothing was changed\."):
+        run(tmp_path, {"a": container()}, check=check)
+    assert not (tmp_path / "releases").exists()
+
+
 def test_a_preview_tells_what_the_run_then_does_and_touches_nothing(engine: FakeEngine, tmp_path: Path) -> None:
     run(tmp_path, {"b": container(), "c": container()})
     before = {key: dict(one) for key, one in engine.all.items()}
