@@ -29,7 +29,7 @@ from sse_app.http.stream import PATH
 from sse_app.http.stream_output import EXTENSION
 from sse_app.log.embedded import EmbeddedLog
 from sse_app.log.interface import CUT, MARKER, Bounds, Draft, Fetched, LogUnavailableError, Record, Tail
-from sse_app.resume.redis_sequence import _APPEND
+from sse_app.resume.redis_sequence import _APPEND, _RANGE
 from sse_app.service import Service
 
 REPLICAS = 3
@@ -160,6 +160,7 @@ class View:
     """The log as one replica reaches it: slow, unreachable, or paused together with the replica."""
 
     kind = "embedded"
+    remote = True
 
     def __init__(self, log: OracleLog) -> None:
         self.log = log
@@ -218,9 +219,9 @@ class _ViewOfTail:
         self._view = view
         self._tail = tail
 
-    async def fetch(self) -> Fetched:
+    async def fetch(self, wait: bool = True) -> Fetched:
         await self._view._pass()
-        fetched = await self._tail.fetch()
+        fetched = await self._tail.fetch(wait)
         await self._view._pass()
         return fetched
 
@@ -235,6 +236,11 @@ class FakeRedis:
         self.up = True
         self.seconds = 0.0  # that an answer takes
         self.records: list[bytes] = []
+        self.writer, self.until = "", 0.0  # who has the lease, and until when
+
+    def flush(self) -> None:
+        """FLUSHALL."""
+        self.records, self.until = [], 0.0
 
     async def __aenter__(self) -> FakeRedis:
         return self
@@ -254,13 +260,24 @@ class FakeRedis:
         async def script(_: object, arguments: Sequence[Any]) -> Any:
             await self._answer()
             try:
-                found = (self._append if text is _APPEND else self._range)(*arguments)
+                found = self._scripts.get(text, self._lead)(*arguments)
             except (ValueError, AttributeError, TypeError) as error:  # poisoned
                 raise ResponseError(str(error)) from error
             await self._answer()
             return found
 
         return script
+
+    @property
+    def _scripts(self) -> dict[str, Callable[..., Any]]:
+        return {_APPEND: self._append, _RANGE: self._range}
+
+    def _lead(self, name: str, milliseconds: int) -> tuple[int, bytes]:
+        now = asyncio.get_running_loop().time()
+        if self.writer == name or now >= self.until:
+            self.writer, self.until = name, now + milliseconds / 1000
+        newest = re.match(rb"\d+-[0-9a-f]*", self.records[-1]) if self.records else None
+        return self.writer == name, newest[0] if newest else b""
 
     def _append(self, events: int, size: int, _: int, __: int, previous: bytes, *records: bytes) -> None:
         held = {_mark(record): index for index, record in enumerate(self.records)}
@@ -474,6 +491,9 @@ class Connection:
                 self._subscription.fail(f"a valid stream was answered {message['status']}")
         elif message["body"]:
             self._hear(message["body"])
+
+    def stream_head(self, _: object, __: object) -> None:
+        """Have the head written by send()."""
 
     def begin_stream(self, _: object, subscriber: Subscriber) -> None:
         self.stream = subscriber

@@ -177,7 +177,7 @@ class Machine(RuleBasedStateMachine):
     def redis_forgets(self, what: str) -> None:
         """FLUSHALL; or go back to an earlier state, as a truncated append-only file or a stale copy does."""
         if what == "flush":
-            self.cluster.redis.records = []
+            self.cluster.redis.flush()
         elif what == "remember":
             self.snapshot = list(self.cluster.redis.records)
         else:

@@ -1,14 +1,17 @@
 """The Redis history: the newest records of all channels as one sequence, for resumes and pages of history.
 
 It is a convenience and an accelerator. It never takes part in a live delivery, and the ring and the log alone are the
-truth. Every replica writes the same, so that they agree without speaking to each other. While Redis is away, records
-beyond a bound are dropped.
+truth. One replica writes, which Redis knows by a lease. The others keep what Redis does not hold yet, so that the one
+which takes the lease over leaves nothing out. The lease only saves work: several writers write the same, and what each
+of them appends is checked by Redis itself. While Redis is away, records beyond a bound are dropped.
 """
 
 import asyncio
 import logging
 import time
+import uuid
 from collections import deque
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
@@ -26,14 +29,16 @@ _BATCH = 200  # records per round trip
 _BATCH_BYTES = 2**19  # of their frames: about 2 ms of Redis' time
 _RETRY_SECONDS = 1.0
 _ANSWER_SECONDS = 2.0  # a Redis that takes longer counts as away
-_QUIET_SECONDS = 5.0  # after this time without a write Redis is asked whether it is alive
+_LEASE_SECONDS = 3.0  # after which another replica writes in the place of one that is gone
+_LOOK_SECONDS = 1.0  # how often each replica asks for the lease, or for its own again
+_LINGER_SECONDS = 0.05  # for which records gather, because a round trip costs more than a record
 logger = logging.getLogger(__name__)
 
 
 class _Offer(NamedTuple):
     offset: int
     entry: Entry
-    previous: bytes  # the mark of the record before
+    previous: Entry | None  # the record before
 
 
 class RedisHistory:
@@ -47,6 +52,8 @@ class RedisHistory:
         self._connect = partial(connect, settings, _ANSWER_SECONDS)
         self._client: Any = None  # see connect()
         self._sequence: RedisSequence | None = None
+        self._name = f"{settings.replica} {uuid.uuid4()}"  # of this process, as the writer
+        self._leads = False
         self.state = "unavailable" if settings.redis_host else "disabled"
 
     def offer(self, ring: Ring, start: int) -> None:
@@ -56,8 +63,7 @@ class RedisHistory:
         for offset in range(start, ring.end):
             entry, previous = ring.at(offset), ring.at(offset - 1)
             if entry is not None:
-                before = b"" if previous is None else mark(offset - 1, previous)
-                self._pending.append(_Offer(offset, entry, before))
+                self._pending.append(_Offer(offset, entry, previous))
                 self._pending_bytes += len(entry.frame or b"")
         while len(self._pending) > _PENDING or self._pending_bytes > _PENDING_BYTES:
             self._drop()
@@ -81,13 +87,13 @@ class RedisHistory:
         if not self._settings.redis_host:
             return
         while True:
+            self._leads = False
             try:
                 async with self._connect() as self._client:
                     await self._client.ping()
                     self._sequence = sequence = RedisSequence(self._client, self._settings.topic)
                     self._set("ok")
-                    while True:
-                        await self._write(sequence)
+                    await self._serve(sequence)
             except (RedisError, OSError) as error:
                 self._set("unavailable", str(error))
             await asyncio.sleep(_RETRY_SECONDS)
@@ -97,15 +103,40 @@ class RedisHistory:
             logger.log(logging.INFO if state == "ok" else logging.WARNING, "redis: %s %s", state, detail)
         self.state = state
 
-    async def _write(self, sequence: RedisSequence) -> None:
-        self._offered.clear()
-        if not self._pending:
-            try:
-                async with asyncio.timeout(_QUIET_SECONDS):
-                    await self._offered.wait()
-            except TimeoutError:
-                await self._client.ping()
+    async def _serve(self, sequence: RedisSequence) -> None:
+        """Write while this replica has the lease; it asks for that again and again."""
+        loop, looked = asyncio.get_running_loop(), -_LOOK_SECONDS
+        while True:
+            if loop.time() >= looked + _LOOK_SECONDS:
+                looked = loop.time()
+                self._leads, newest = await sequence.lead(self._name, _LEASE_SECONDS)
+                if not self._leads:
+                    self._pass(newest)
+            if not self._leads:
+                await asyncio.sleep(_LOOK_SECONDS)
+            elif self._pending:
+                await self._write(sequence)
+            else:
+                await self._gather(looked + _LOOK_SECONDS - loop.time())
+
+    def _pass(self, newest: bytes) -> None:
+        """Drop what the writer has written: up to this mark, unless another record has that offset here."""
+        held = int(newest.partition(b"-")[0] or -1)
+        last = self._pending[-1].offset if self._pending else -1
+        if held <= last and not any(mark(offer.offset, offer.entry) == newest for offer in self._pending):
             return
+        while self._pending and self._pending[0].offset <= held:
+            self._drop()
+
+    async def _gather(self, seconds: float) -> None:
+        """Wait for records until that time is over, and a little for those that come after the first."""
+        self._offered.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._offered.wait()
+                await asyncio.sleep(_LINGER_SECONDS)
+
+    async def _write(self, sequence: RedisSequence) -> None:
         batch, size = list[_Offer](), 0
         for offer in islice(self._pending, _BATCH):
             batch.append(offer)
@@ -126,6 +157,7 @@ class RedisHistory:
             if (
                 index + 1 == len(batch) or batch[index + 1].offset != offer.offset + 1
             ):  # the log has changed between the two
-                previous = batch[index + 1 - len(run)].previous
+                first = batch[index + 1 - len(run)]
+                previous = b"" if first.previous is None else mark(first.offset - 1, first.previous)
                 await sequence.append(previous, run, capacity, int(time.time() * 1000))
                 run = []

@@ -1,6 +1,6 @@
 """The newest records as one sequence in Redis, which serves resumes before the log is asked. The log is the truth.
 
-All replicas write the same sequence without speaking to each other, so a reader must be able to check what it reads.
+Any replica may write at any time, several of them at once, so a reader must be able to check what it reads.
 The script appends a record only after its own predecessor (same offset, same fingerprint), and starts the key anew on
 any jump. So the records between two records of the sequence are those of the log, without holes. A reader accepts a
 range only if it holds the cursor and, later, the record with which the reader's own ring begins. Dropped duplicates are
@@ -75,6 +75,16 @@ end
 return found
 """
 
+_LEAD = """
+local writer = redis.pcall('GET', KEYS[2])
+if type(writer) ~= 'string' or writer == ARGV[1] then
+    redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+    writer = ARGV[1]
+end
+local newest = redis.call('TYPE', KEYS[1]).ok == 'list' and redis.call('LINDEX', KEYS[1], -1)
+return {writer == ARGV[1] and 1 or 0, newest and string.match(newest, '^%d+%-%x*') or ''}
+"""
+
 
 class Capacity(NamedTuple):
     """What the sequence may take in Redis."""
@@ -89,8 +99,15 @@ class RedisSequence:
 
     def __init__(self, client: Any, name: str) -> None:
         self._keys = (f"{name}:sequence", f"{name}:sequence:bytes")
+        self._writer = f"{name}:sequence:writer"
         self._append = client.register_script(_APPEND)
         self._range = client.register_script(_RANGE)
+        self._lead = client.register_script(_LEAD)
+
+    async def lead(self, name: str, seconds: float) -> tuple[bool, bytes]:
+        """Be the writer for so long, unless another one is; return whether that is so, and the mark of the newest."""
+        leads, newest = await self._lead((self._keys[0], self._writer), (name, int(seconds * 1000)))
+        return bool(leads), newest
 
     async def append(self, previous: bytes, records: Sequence[bytes], capacity: Capacity, now: int) -> None:
         """Take consecutive packed records; `previous` is the mark of the record before them, `now` is in ms."""
