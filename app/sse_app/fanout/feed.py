@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from sse_app.base.metrics import Metrics
 from sse_app.base.settings import Settings
 from sse_app.fanout.hub import Hub
+from sse_app.fanout.pace import Pace
 from sse_app.fanout.ring import Entry, Ring, entry
 from sse_app.log.cursor import Cursor
 from sse_app.log.duplicates import Dropped, Window
@@ -49,6 +50,12 @@ class Feed:
         self._forget = forget
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._count = 0
+        self.writing = 0  # publishes on their way: they wait for their records, or will
+        self._asked: list[asyncio.Future[None]] = []  # who waits for one more reading
+        self._pace = Pace(self._is_waited, lambda: 0 < self.writing <= len(self._waiting))
+
+    def _is_waited(self) -> bool:
+        return bool(self._hub.streams or self.writing or self._waiting)
 
     @property
     def lag(self) -> int:
@@ -62,7 +69,35 @@ class Feed:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._count += 1
         heapq.heappush(self._waiting, (offset, self._count, future))
+        self._pace.press()
         await future
+
+    def write_begins(self) -> None:
+        """Count a publish in, whose record will be waited for; whoever calls this counts it out."""
+        self.writing += 1
+        self._pace.hurry()
+
+    @property
+    def rests(self) -> bool:
+        """Whether there may be records for some time which this replica has not read, because nobody waits for any."""
+        return self._pace.idle
+
+    def expect(self) -> None:
+        """Read without long rests for a while: a stream begins."""
+        self._pace.hold()
+
+    async def refresh(self) -> None:
+        """Where this replica rests because nobody waits for records, read what has come since, and fan it out."""
+        resting = self._pace.idle
+        self._pace.hold()
+        if not resting:
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._asked.append(future)
+        await future
+        end = self._ring.end
+        while self._hub.open and self._hub.position < end:
+            await asyncio.wait((self._hub.moved(),))
 
     def holds(self, cursor: Cursor, key: bytes) -> bool:
         """Whether this record, with this key, is among those that have been read."""
@@ -91,17 +126,22 @@ class Feed:
                 self._set(error="")
                 async with self._log.tail(self._ring.end) as tail:
                     while True:
-                        fetched = await tail.fetch()
+                        asked = len(self._asked)
+                        fetched = await tail.fetch(wait=not asked)
                         if (self._doubted or not fetched.unbroken) and not await self._agrees():
                             break
                         self.end = fetched.end
                         await self._take(fetched.records)
                         await self._keep_alive(fetched.records)
                         delay = _RETRY_SECONDS[0]
+                        self._answer(asked)
+                        if self._log.remote and fetched.end <= self._ring.end:
+                            await self._pace.rest()
             except OutOfRangeError:
                 logger.warning("the log does not hold offset %d", self._ring.end)
             except LogUnavailableError as error:
                 self._set(error=str(error) or type(error).__name__)
+            self._answer(len(self._asked))
             await asyncio.sleep(delay * random.uniform(0.5, 1))  # noqa: S311 - spreads load, guards nothing
             delay = min(delay * 2, _RETRY_SECONDS[1])
 
@@ -109,6 +149,13 @@ class Feed:
         if bool(error) != bool(self.error):
             logger.log(logging.WARNING if error else logging.INFO, "log %s: %s", self._log.kind, error or "connected")
         self.error = error
+
+    def _answer(self, count: int) -> None:
+        """Let those go on who have asked for a reading."""
+        for future in self._asked[:count]:
+            if not future.done():
+                future.set_result(None)
+        del self._asked[:count]
 
     # --- content
 

@@ -47,6 +47,7 @@ class Publisher:
         if self.in_flight >= self.settings.max_publishes:
             raise self._problem("overload", _unknown("too many publishes at the same time"))
         self.in_flight += 1
+        self.feed.write_begins()
         begun = time.perf_counter()
         try:
             with self.deadlines.begin():
@@ -62,6 +63,7 @@ class Publisher:
             raise self._problem("unknown", _unknown("the log is not available")) from error
         finally:
             self.in_flight -= 1
+            self.feed.writing -= 1
             self.metrics.publish_seconds.observe(time.perf_counter() - begun)
         if self._conflicts(drafts):
             raise self._problem("conflict", Problem(422, _CONFLICT))

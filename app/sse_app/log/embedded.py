@@ -15,6 +15,7 @@ class EmbeddedLog:
     """A list with an offset. Tests break it, as a broker breaks, by `available`, trim(), truncate() and recreate()."""
 
     kind = "embedded"
+    remote = False
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
@@ -107,9 +108,9 @@ class _EmbeddedTail:
         self._offset = offset
         self._generation: int | None = None  # unknown at first, as with a new connection to a broker
 
-    async def fetch(self) -> Fetched:
+    async def fetch(self, wait: bool = True) -> Fetched:
         records = await self._log.read(self._offset, 1000)
-        if not records and self._generation in (None, self._log.generation):
+        if wait and not records and self._generation in (None, self._log.generation):
             await self._log.grown()
             records = await self._log.read(self._offset, 1000)
         self._offset += len(records)

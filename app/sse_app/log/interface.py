@@ -60,8 +60,8 @@ class TooLargeError(Exception):
 class Tail(Protocol):
     """A reader that waits for new records."""
 
-    async def fetch(self) -> Fetched:
-        """The records after the last ones, or none after about a second."""
+    async def fetch(self, wait: bool = True) -> Fetched:
+        """The records after the last ones, or none after about a second; without `wait`, those that are there now."""
         ...
 
 
@@ -69,6 +69,7 @@ class Log(Protocol):
     """Every method but close() raises LogUnavailableError when the log does not answer."""
 
     kind: str
+    remote: bool  # whether each reading costs a round trip, whatever it brings
 
     async def prepare(self) -> None:
         """Make sure that the log exists and has the right settings."""

@@ -10,36 +10,21 @@ from contextlib import asynccontextmanager, suppress
 from itertools import chain
 from typing import Any
 
-from sse_app.base import trace_context
-from sse_app.base.channels import CHANNEL
-from sse_app.base.event import RESERVED
 from sse_app.base.settings import Settings
-from sse_app.log.cursor import fingerprint
-from sse_app.log.interface import (
-    MARKER,
-    Bounds,
-    Draft,
-    Fetched,
-    LogUnavailableError,
-    OutOfRangeError,
-    Record,
-    Tail,
-    TooLargeError,
-)
+from sse_app.log.interface import Bounds, Draft, LogUnavailableError, OutOfRangeError, Record, Tail, TooLargeError
+from sse_app.log.kafka_tail import ANSWER_SECONDS, IDLE_MILLISECONDS, KafkaTail, decoded, described
 
 _aiokafka: Any = importlib.import_module("aiokafka")  # without types
+_client: Any = importlib.import_module("aiokafka.client")
 _admin: Any = importlib.import_module("aiokafka.admin")
 _config: Any = importlib.import_module("aiokafka.admin.config_resource")
 _errors: Any = importlib.import_module("aiokafka.errors")
 
-_ANSWER_SECONDS = 3.0  # a broker that takes longer counts as away
-_IDLE_MILLISECONDS = 1000  # after this silence the broker is asked whether it is alive
 _BATCH_OVERHEAD = 320  # bytes, generously: framing, key, header names, digest and traceparent of a record
 _SEGMENT_BYTES = 2**30  # of one file of the log, which Kafka removes as a whole
 _SEGMENT_BYTES_LEAST = 2**20
 _PASSWORD_SECONDS = 1.0  # how soon a new password counts for connections that the producer makes later
 _TOPIC_EXISTS = 36  # an error code of the protocol
-_FORGED = RESERVED - {"meta"}  # that name was free once, so the log may hold events of clients with it
 
 
 def segment_bytes(retention: int) -> int:
@@ -51,11 +36,13 @@ class KafkaLog:
     """One producer, one tail, and one reader for old records; each is replaced after any error."""
 
     kind = "kafka"
+    remote = True
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._partition: Any = _aiokafka.TopicPartition(settings.topic, 0)
         self._max_batch = settings.max_body_bytes + settings.max_batch_events * (_BATCH_OVERHEAD + 200) + 1024
+        self._most_fetched = max(2**20, 2 * self._max_batch)  # bytes of one answer
         self._producer: Any = None
         self._password = ""  # by which the producer signs in
         self._password_read = 0.0
@@ -70,13 +57,13 @@ class KafkaLog:
         """Create the topic where it is missing; refuse one with several partitions, which have no common order."""
         admin = _admin.AIOKafkaAdminClient(**self._client_options())
         try:
-            async with asyncio.timeout(2 * _ANSWER_SECONDS):
+            async with asyncio.timeout(2 * ANSWER_SECONDS):
                 await admin.start()
                 await self._prepare(admin)
         except LogUnavailableError:
             raise
         except Exception as error:
-            raise LogUnavailableError(_described(error)) from error
+            raise LogUnavailableError(described(error)) from error
         finally:
             self._dispose(admin.close)
 
@@ -135,9 +122,9 @@ class KafkaLog:
             reader.resume(self._partition)
             try:
                 while True:
-                    found = await reader.getmany(self._partition, timeout_ms=_IDLE_MILLISECONDS, max_records=limit)
+                    found = await reader.getmany(self._partition, timeout_ms=IDLE_MILLISECONDS, max_records=limit)
                     if found:
-                        return [_record(message) for message in found[self._partition]]
+                        return [decoded(message) for message in found[self._partition]]
             finally:
                 reader.pause(self._partition)
 
@@ -151,7 +138,7 @@ class KafkaLog:
     async def _reading(self) -> AsyncGenerator[Any]:
         async with self._reader_lock:
             try:
-                async with asyncio.timeout(_ANSWER_SECONDS):
+                async with asyncio.timeout(ANSWER_SECONDS):
                     if self._reader is None:
                         self._reader = await self._consumer()
                     yield self._reader
@@ -162,22 +149,25 @@ class KafkaLog:
                 if isinstance(error, _errors.OffsetOutOfRangeError):
                     raise OutOfRangeError(str(error)) from error
                 if isinstance(error, Exception) and not isinstance(error, (OutOfRangeError, LogUnavailableError)):
-                    raise LogUnavailableError(_described(error)) from error
+                    raise LogUnavailableError(described(error)) from error
                 raise
 
     @asynccontextmanager
     async def tail(self, offset: int) -> AsyncGenerator[Tail]:
         """Follow the log from an offset."""
+        client: Any = None
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
-                consumer = await self._consumer()
-        except Exception as error:
-            raise LogUnavailableError(_described(error)) from error
-        try:
-            consumer.seek(self._partition, offset)
-            yield _KafkaTail(consumer, self._partition)
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    client = _client.AIOKafkaClient(**self._client_options(), retry_backoff_ms=50)
+                    await client.bootstrap()
+                    await client.set_topics([self._settings.topic])
+            except Exception as error:
+                raise LogUnavailableError(described(error)) from error
+            yield KafkaTail(client, self._partition, offset, self._most_fetched)
         finally:
-            self._dispose(consumer.stop)
+            if client is not None:
+                self._dispose(client.close)
 
     async def _consumer(self) -> Any:
         consumer = _aiokafka.AIOKafkaConsumer(
@@ -185,8 +175,8 @@ class KafkaLog:
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="none",  # an offset that is gone must raise an error, never be skipped
-            max_partition_fetch_bytes=max(2**20, 2 * self._max_batch),
-            fetch_max_bytes=max(2**20, 2 * self._max_batch),
+            max_partition_fetch_bytes=self._most_fetched,
+            fetch_max_bytes=self._most_fetched,
             retry_backoff_ms=50,
         )
         try:
@@ -216,7 +206,7 @@ class KafkaLog:
             raise
         except Exception as error:  # also a KeyError: of aiokafka, for those who wait in a producer that is discarded
             self._discard(producer)
-            raise LogUnavailableError(_described(error)) from error
+            raise LogUnavailableError(described(error)) from error
         except asyncio.CancelledError:
             self._discard(producer)
             raise
@@ -296,13 +286,13 @@ class KafkaLog:
                 self._dispose(closable.stop)
         self._producer = self._reader = None
         if self._closing:
-            await asyncio.wait(self._closing, timeout=_ANSWER_SECONDS)
+            await asyncio.wait(self._closing, timeout=ANSWER_SECONDS)
 
     # --- common
 
     def _client_options(self) -> dict[str, str | int]:
         # Below the publish deadline, so that a batch expires before its publisher gets the outcome "unknown".
-        request = int(min(self._settings.publish_deadline_seconds * 0.8, _ANSWER_SECONDS) * 1000)
+        request = int(min(self._settings.publish_deadline_seconds * 0.8, ANSWER_SECONDS) * 1000)
         options: dict[str, str | int] = {
             "bootstrap_servers": self._settings.kafka_brokers,
             "client_id": self._settings.replica,
@@ -322,7 +312,7 @@ class KafkaLog:
 
         async def quietly() -> None:
             with suppress(Exception):
-                async with asyncio.timeout(_ANSWER_SECONDS):
+                async with asyncio.timeout(ANSWER_SECONDS):
                     await stop()
 
         task = asyncio.create_task(quietly())
@@ -330,68 +320,8 @@ class KafkaLog:
         task.add_done_callback(self._closing.discard)
 
 
-class _KafkaTail:
-    def __init__(self, consumer: Any, partition: Any) -> None:
-        self._consumer = consumer
-        self._partition = partition
-        self._connections: list[Any] | None = None
-
-    async def fetch(self) -> Fetched:
-        try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
-                found = await self._consumer.getmany(self._partition, timeout_ms=_IDLE_MILLISECONDS)
-                if found:
-                    records = [_record(message) for message in found[self._partition]]
-                    end = self._consumer.highwater(self._partition) or 0
-                else:
-                    records = []
-                    end = (await self._consumer.end_offsets([self._partition]))[self._partition]
-        except _errors.OffsetOutOfRangeError as error:
-            raise OutOfRangeError(str(error)) from error
-        except Exception as error:
-            raise LogUnavailableError(_described(error)) from error
-        return Fetched(records, self._unbroken(), end)
-
-    def _unbroken(self) -> bool:
-        """Whether everything came over the connections of the last time: after a new one the log may have lost its end.
-
-        aiokafka reconnects without telling (verified: it then skips new events at reused offsets). The old connection
-        objects are kept, so that a new one never has the address of an old one.
-        """
-        connections = list(self._consumer._client._conns.values())  # noqa: SLF001 - nothing public names them
-        known, self._connections = self._connections, connections
-        return known is not None and all(any(new is old for old in known) for new in connections)
-
-
 def _headers(draft: Draft) -> list[tuple[str, bytes]]:
     headers = [("key", draft.key), ("event", draft.event.encode()), ("digest", draft.digest)]
     if draft.traceparent:  # the header name of OpenTelemetry's Kafka clients
         headers.append(("traceparent", draft.traceparent.encode()))
     return headers
-
-
-def _record(message: Any) -> Record:
-    """A record of any producer: one without our headers is an event if its key is a channel and its value is text."""
-    headers: dict[str, bytes] = {name: value or b"" for name, value in message.headers}  # Kafka allows null
-    key, value, channel = headers.get("key", b""), message.value or b"", (message.key or b"").decode("latin-1")
-    name = headers.get("event", b"message").decode("utf-8", "replace")
-    unique = key or b"%d\0%b\0%b" % (message.timestamp, message.key or b"", value)
-    if not CHANNEL.fullmatch(channel) or not name.isprintable() or name in _FORGED or not _is_text(value):
-        channel = MARKER
-    traceparent = trace_context.parse(headers.get("traceparent", b""))
-    draft = Draft(key, channel, name or "message", value, headers.get("digest", b""), traceparent)
-    return Record(message.offset, message.timestamp, fingerprint(unique), draft)
-
-
-def _is_text(value: bytes) -> bool:
-    try:
-        value.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _described(error: Exception) -> str:
-    if isinstance(error, (_errors.KafkaError, OSError)) and str(error):
-        return f"Kafka: {error}"
-    return f"Kafka: {type(error).__name__} {error}".rstrip()

@@ -88,6 +88,7 @@ class Past:
 
     async def before(self, wanted: Filter, limit: int, size: int, before: Cursor | None = None) -> Page:
         """The newest events, or the newest before an id: at most `limit`, and about `size` bytes."""
+        await self.feed.refresh()
         page = Page([], before or self.newest().cursor)
         oldest: Cursor | None = None  # of the records that were looked at
         looked = taken = 0
@@ -139,6 +140,7 @@ class Past:
 
     async def forward(self, cursor: Cursor) -> AsyncGenerator[Part]:
         """All records after a cursor, up to the newest of now; raises GapError as Blocks.find() does."""
+        await self.feed.refresh()
         ring = self.hub.ring
         if cursor.offset >= ring.end:
             if cursor.offset >= (await self.log.bounds()).end:

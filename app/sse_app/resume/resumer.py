@@ -65,6 +65,10 @@ class Resumer:
         Where it is empty, the stream is a new one, and begins for these channels at the given point.
         """
         retry, generation = jittered(self.settings.retry_milliseconds), self.hub.generation
+        start = self._at_once(requested, begin, retry)
+        if start is not None:
+            start.generation = generation
+            return start
         try:
             async with asyncio.timeout(self.settings.hold_seconds):
                 start = await (self._start(requested, retry) if requested else self._new(wanted, begin, retry))
@@ -82,11 +86,27 @@ class Resumer:
         start.generation = generation
         return start
 
+    def _at_once(self, requested: str, begin: Begin, retry: int) -> Start | None:
+        """Where nothing must be waited for: a cursor in the ring, or the head of a replica that is up to date."""
+        if not requested:
+            return None if begin or self.feed.rests else self._newest(retry)
+        cursor = Cursor.parse(requested)
+        if cursor is None or self._held(cursor) != cursor:
+            return None
+        self.feed.expect()
+        self.metrics.resumes["ring"] += 1
+        return Start(event_stream.opening(retry, str(cursor)), cursor.offset, resumed=True, heard=requested)
+
+    def _held(self, cursor: Cursor) -> Cursor | None:
+        held = self.hub.ring.at(cursor.offset)
+        return None if held is None else held.cursor
+
     async def _start(self, requested: str, retry: int) -> Start:
         cursor = Cursor.parse(requested)
         if cursor is None:
             raise GapError("malformed")
         first = event_stream.opening(retry, str(cursor))
+        self.feed.expect()
         ring = self.hub.ring
         if cursor.offset >= ring.end:
             if cursor.offset >= (await self.log.bounds()).end:
@@ -104,10 +124,10 @@ class Resumer:
         return Start(first, cursor.offset, cursor, resumed=True, heard=requested)
 
     async def _new(self, wanted: Filter, begin: Begin, retry: int) -> Start:
-        self.metrics.resumes["new"] += 1
+        await self.feed.refresh()
         if begin is None or begin == 0:
-            head = self._head()
-            return Start(event_stream.opening(retry, str(head)), head.offset, told=self._last_cut(), heard=str(head))
+            return self._newest(retry)
+        self.metrics.resumes["new"] += 1
         self._head()
         if isinstance(begin, Since):
             return await self._since(wanted, begin, retry)
@@ -117,6 +137,11 @@ class Resumer:
         if cursor is None:
             return _with(await self.blocks.earliest(), wanted, retry)
         return _after(cursor, retry) if whole else self._short(f"last={begin}", cursor, retry)
+
+    def _newest(self, retry: int) -> Start:
+        self.metrics.resumes["new"] += 1
+        head = self._head()
+        return Start(event_stream.opening(retry, str(head)), head.offset, told=self._last_cut(), heard=str(head))
 
     async def _since(self, wanted: Filter, begin: Since, retry: int) -> Start:
         offset = await self.log.offset_at(begin.milliseconds)

@@ -165,7 +165,7 @@ def test_a_reconnect_of_the_client_library_is_noticed(topic: str) -> None:
         async def run() -> list[bool]:
             async with log.tail(0) as tail:
                 found = [(await tail.fetch()).unbroken for _ in range(3)]
-                for connection in list(tail._consumer._client._conns.values()):  # type: ignore[attr-defined]
+                for connection in list(tail._client._conns.values()):  # type: ignore[attr-defined]
                     connection.close()
                 return [*found, *[(await tail.fetch()).unbroken for _ in range(3)]]
 

@@ -88,6 +88,7 @@ def router(settings: Settings, authority: Authority, ring: Ring, past: Past) -> 
         A page has at most 1000 names, those after the name `after`.
         """
         readable = authority.access(request.scope).principal.subscribe.matches
+        await past.feed.refresh()
         page = list(islice((entry for entry in ring.newest(after) if readable(entry.channel)), limit + 1))
         found = Channels(
             channels={entry.channel: str(entry.cursor) for entry in page[:limit]},
