@@ -68,7 +68,7 @@ def opening(retry: int, id_: str) -> bytes:
     It is an event, because many clients take an id only from an event. Otherwise one that is cut before its first event
     would come back without a cursor, and miss events in silence. It has a name, so that no onmessage sees it.
     """
-    return control("cursor", {}, id_, retry)
+    return b"retry: %d\nevent: cursor\ndata: {}\nid: %b\n\n" % (retry, id_.encode())
 
 
 def heartbeat(kind: Heartbeat, id_: str) -> bytes:

@@ -117,12 +117,17 @@ class Streams:
         subscriber = Subscriber(request.wanted, start.cursor, request.heartbeat)
         subscriber.told, subscriber.heard = start.told, start.heard
         subscriber.account = scope.get(account.SCOPE)
-        await send({"type": "http.response.start", "status": 200, "headers": encoded(HEADERS)})
         connection = connection_of(scope)
+        headers = encoded(HEADERS)
+        head = None
+        if connection is not None and not header_values(scope, b"origin"):  # else cors.py adds to the answer
+            head = connection.stream_head(scope, headers)
+        if head is None:
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
         output: Output
         if connection is not None:
             try:
-                output = DirectOutput(connection, scope, subscriber, self.settings, hub.backlog)
+                output = DirectOutput(connection, scope, subscriber, self.settings, hub.backlog, head or b"")
             except RuntimeError:  # the client left while its cursor was looked up
                 return
             self.metrics.streams["direct"] += 1

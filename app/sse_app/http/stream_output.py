@@ -29,9 +29,16 @@ class DirectOutput:
     """Writes to the socket of the connection; while live, the hub does so in its sweeps."""
 
     def __init__(
-        self, connection: StreamProtocol, scope: Scope, subscriber: Subscriber, settings: Settings, backlog: Backlog
+        self,
+        connection: StreamProtocol,
+        scope: Scope,
+        subscriber: Subscriber,
+        settings: Settings,
+        backlog: Backlog,
+        head: bytes,
     ) -> None:
-        """RuntimeError where the client has already left."""
+        """Begin with this head, if it is not written yet; RuntimeError where the client has already left."""
+        self._head = head
         self._connection = connection
         self._scope = scope
         self._subscriber = subscriber
@@ -53,7 +60,11 @@ class DirectOutput:
     async def write(self, frames: bytes) -> None:
         """Write one chunk."""
         try:
-            self._writer.write(chunk(frames))
+            if self._head:  # the first write of all
+                head, self._head = self._head, b""
+                self._writer.write(head + chunk(frames))
+            else:
+                self._writer.write(chunk(frames))
         except RuntimeError:  # the transport is closed, and connection_lost() has not been called yet
             self._subscriber.lose()
 

@@ -114,6 +114,24 @@ class StreamProtocol(HttpToolsProtocol):
         cycle.on_response()
         return True
 
+    def stream_head(self, scope: Scope, headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+        """Take over the head of a stream, to write it together with the first event; None where send() must write it.
+
+        :param headers: names and values without a line end
+        """
+        cycle: Any = self.cycle
+        if cycle.scope is not scope or cycle.response_started or cycle.disconnected:
+            return None
+        if self.flow.write_paused or not cycle.keep_alive or scope["method"] != "GET":
+            return None
+        parts = [_status_line(200)]
+        for name, value in (*self.server_state.default_headers, *headers):
+            parts += (name, b": ", value, b"\r\n")
+        parts.append(b"transfer-encoding: chunked\r\n\r\n")
+        cycle.response_started = cycle.chunked_encoding = True
+        cycle.waiting_for_100_continue = False
+        return b"".join(parts)
+
     def begin_stream(self, scope: Scope, subscriber: Subscriber) -> None:
         """Lend the transport to a stream whose head is sent; this empties the scope and frees 2 KB of the request."""
         self.stream = subscriber
