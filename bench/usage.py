@@ -13,7 +13,8 @@ from typing import Any
 from measurements import Usage
 
 CGROUPS = Path("/sys/fs/cgroup")
-ENGINE = ("dockerd", "containerd", "containerd-shim")  # /proc cuts a name after 15 characters
+DAEMONS = ("dockerd", "containerd")
+SHIM = "containerd-shim"  # /proc cuts its name after 15 characters
 TICK_US = 1e6 / os.sysconf("SC_CLK_TCK")
 
 
@@ -29,10 +30,22 @@ class Meter:
         return {
             "containers": {name: read_counter(path) for name, path in self.counters.items()},
             "processes": self.processes(),
-            "engine": engine_us(),
+            "engine": self.engine_us(),
             "machine": busy_us(Path("/proc/stat").read_text()),
             "client": time.process_time() * 1e6,
         }
+
+    def engine_us(self) -> float:
+        """Return the time of the engine, and of the shims of these containers with the runtimes that they started."""
+        ids = {place.rpartition("/")[2].removeprefix("docker-").removesuffix(".scope") for place in self.homes.values()}
+        total = 0.0
+        for directory in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                name = (directory / "comm").read_text().strip()
+                if name in DAEMONS or (name.startswith(SHIM) and not ids.isdisjoint(arguments(directory))):
+                    fields = (directory / "stat").read_text().rpartition(")")[2].split()
+                    total += sum(map(int, fields[11:15])) * TICK_US  # utime, stime, cutime, cstime
+        return total
 
     def resident_kb(self) -> float:
         """Return the resident memory of all processes of the stack."""
@@ -103,15 +116,9 @@ def busy_us(stat: str) -> float:
     return (user + nice + system + irq + softirq) * TICK_US
 
 
-def engine_us() -> float:
-    """Return the time of the engine's processes, with the runtimes that they started and that ended."""
-    total = 0.0
-    for directory in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if (directory / "comm").read_text().strip().startswith(ENGINE):
-                fields = (directory / "stat").read_text().rpartition(")")[2].split()
-                total += sum(map(int, fields[11:15])) * TICK_US  # utime, stime, cutime, cstime
-    return total
+def arguments(directory: Path) -> list[str]:
+    """Return the command line of a process."""
+    return (directory / "cmdline").read_bytes().decode(errors="replace").split("\0")
 
 
 def inspected(stack: str) -> list[dict[str, Any]]:
