@@ -76,6 +76,7 @@ def cells(samples: Sequence[Sample]) -> list[str]:
         f"{deliveries:.1f}" if deliveries else "-",
         f"{p50:.1f} / {p99:.1f}" if p99 else "-",
         ", ".join(f"{count:,} {what}" for what, count in wrong.items() if count) or "0",
+        f"{median(samples, lambda one: one['used']['engine'] / each(one)):,.0f}",
         f"{median(samples, lambda one: one['used']['client'] / each(one)):,.0f}",
     ]
 
@@ -84,7 +85,7 @@ def shapes_table(deployment: Deployment) -> str:
     """Write the table of every shape in one deployment."""
     head = ["load", "reached, /s", "CPU us of an event (by part)", "us of a delivery", "p50 / p99, ms", "wrong"]
     rows = [[name, *cells(samples)] for name, samples in deployment["samples"].items() if samples]
-    return grid([*head, "client, us"], rows)
+    return grid([*head, "engine, us", "client, us"], rows)
 
 
 def ratio_table(result: PlatformResult) -> str:

@@ -54,6 +54,8 @@ MEANINGS: dict[str, dict[str, str]] = {
             "keeps `secrets`, and what is below it, with the secrets of the stack"
         ),
         "binds": "path in the container -> path on the host, read-only",
+        "shared": "directory in the container -> name of a directory that containers of one user have in common, "
+        "for their sockets",
         "tmpfs": "directory in the container -> size; it is in memory",
         "memory": "limit of its memory, such as `64m`",
         "pids": "limit of its processes and threads",

@@ -257,7 +257,7 @@ class TestOverSockets:
         assert "1 streams over a Unix socket" in run.output
 
     def test_a_socket_that_nginx_may_not_write_is_named_and_tcp_serves(self, stack: Stack, channel: str) -> None:
-        paths = [stack.state / f"data/{stack.name}-app-{one}/link/app-{one}.sock" for one in (1, 2, 3)]
+        paths = [stack.state / f"shared/app/app-{one}.sock" for one in (1, 2, 3)]
         for path in paths:
             path.chmod(0o600)
         try:

@@ -68,6 +68,12 @@ class Files:
             mode = state_modes.mode_of(directory, spec, self.containers)
             state_modes.hand_over(directory, self.state / "data", mode, state_modes.owner_of(spec))
             mounts[target] = (str(directory), False)
+        for target, directory in self.shared(spec).items():
+            state_modes.make(self.state / "shared")
+            directory.mkdir(exist_ok=True, mode=state_modes.PRIVATE)
+            mode = state_modes.mode_of(directory, spec, self.containers)
+            state_modes.give(directory, mode, state_modes.owner_of(spec))
+            mounts[target] = (str(directory), False)
         return mounts
 
     def write(self, directory: Directory) -> None:
@@ -128,6 +134,10 @@ class Files:
     def data(self, name: str, spec: Spec) -> dict[str, Path]:
         """Return the directories of a container's data, by where it mounts them."""
         return {target: self.state / "data" / name / below for target, below in spec["data"].items()}
+
+    def shared(self, spec: Spec) -> dict[str, Path]:
+        """Return the directories that a container has in common with others of its user, by where it mounts them."""
+        return {target: self.state / "shared" / below for target, below in spec.get("shared", {}).items()}
 
     def known(self, content: str | SecretFile, spec: Spec) -> str | None:
         """Return the text of a file; None where it holds a secret that was given, and is not given now.

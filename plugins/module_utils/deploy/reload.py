@@ -133,7 +133,8 @@ class Reloader:
             self.run_program(container, name, {})
             return
         mounts = {one["Destination"]: (one["Source"], True) for one in inspected["Mounts"] or []}
-        read = {target: mount for target, mount in mounts.items() if target not in spec["data"]}
+        writes = {*spec["data"], *spec.get("shared", {})}
+        read = {target: mount for target, mount in mounts.items() if target not in writes}
         trial: Spec = {**spec, "entrypoint": reload["check"], "command": [], "init": False}
         code, output = self.engine.try_out(f"{name}-{os.getpid()}-trial", trial, self.labels, read, CHECK_SECONDS)
         if code != 0:

@@ -56,6 +56,9 @@ def wanted(state: Path, containers: Mapping[str, Spec]) -> dict[Path, Permission
         kept = {state / "data" / name / below for below in one["data"].values()}  # `Files` tells of their owner
         for path in of_container(state, name, one):
             found[path] = Permissions(mode_of(path, one, containers), None if path in kept else owner_of(one))
+        for path in (state / "shared" / below for below in one.get("shared", {}).values()):
+            if is_directory(path):
+                found[path] = Permissions(mode_of(path, one, containers), owner_of(one))
         for path in map(Path, one["binds"].values()):
             if path.parent == state and path.name != MATRIX and is_directory(path):
                 found[path] = Permissions(READ, (root()[0], owner_of(one)[1]))

@@ -77,6 +77,7 @@ def build(
     containers = {full: resolve(short, declared[short], names, references) for short, full in names.full.items()}
     refuse_collisions(containers)
     refuse_cycle(containers)
+    refuse_strangers(containers)
     for container in containers.values():
         if "networks6" in container:
             container["ports"] = ip_family.with_twins(container["ports"], twins or {})
@@ -227,8 +228,9 @@ def resolve(short: str, declared: Declared, names: Names, references: Mapping[st
     }
     if one.get("reload") is None:
         resolved.pop("reload", None)
-    if not one.get("farewell"):
-        resolved.pop("farewell", None)
+    for key in ("farewell", "shared"):
+        if not one.get(key):
+            resolved.pop(key, None)
     if names.networks6[short]:
         resolved["networks6"] = names.networks6[short]
     return cast("Spec", resolved)  # a test compares the keys with those of Spec
@@ -245,6 +247,20 @@ def refuse_collisions(containers: Mapping[str, Spec]) -> None:
             if claim in owners:
                 raise spec.SpecError(f"{claim[0]} {claim[1]} is claimed twice: by {owners[claim]} and by {name}")
             owners[claim] = name
+
+
+def refuse_strangers(containers: Mapping[str, Spec]) -> None:
+    """Refuse a shared directory whose containers have different users: only one of them could write there."""
+    users: dict[str, tuple[str, str]] = {}
+    for name, container in containers.items():
+        for directory in container.get("shared", {}).values():
+            first, user = users.setdefault(directory, (name, container["user"]))
+            if user != container["user"]:
+                raise spec.SpecError(
+                    f"{container['service']}.containers.{container['container']}.shared: {first} has the directory "
+                    f"{directory!r}, too, as user {user}, and this container is user {container['user']}; expected "
+                    "one user"
+                )
 
 
 def refuse_cycle(containers: Mapping[str, Spec]) -> None:

@@ -248,6 +248,7 @@ DECLARATION: dict[str, tuple[Parser, Any]] = {
     "live_secrets": (SECRET_FILES, {}),
     "data": (dict_of(absolute, file_name), {}),
     "binds": (dict_of(absolute, absolute), {}),
+    "shared": (dict_of(absolute, short_name), {}),
     "tmpfs": (dict_of(absolute, size), {}),
     "ports": (list_of(record(PUBLISHED_PORT)), []),
     "memory": (size, 256 * 2**20),

@@ -191,6 +191,8 @@ class _Container(TypedDict):
     reaches: list[Reach]
     reaches_host: list[int]  # ports of services on the host itself
     reload: NotRequired[Reload | None]
+    # Directory in the container -> name of a directory on the host that all containers of this user have in common.
+    shared: NotRequired[dict[str, str]]
     farewell: NotRequired[dict[str, str]]  # container whose streams end with this one -> the signal that says so
 
 

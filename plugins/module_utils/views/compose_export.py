@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Spec
 
 Json = dict[str, Any]
+SHARED_BYTES = 2**20
 PYTHON = re.compile(r"(.*/)?python3?(\.\d+)?")
 # Gives a program the files that it takes, as deploy/program.py does on the host.
 TELL = """
@@ -122,7 +123,11 @@ def service(one: Spec, names: Mapping[str, str], files: Mapping[str, str], told:
         "user": one["user"],
         "environment": {name: literal(value) for name, value in one["environment"].items()},
         "volumes": list(mounts(one, files)),
-        "tmpfs": [f"{path}:size={size},mode=1777,noexec,nosuid,nodev" for path, size in one["tmpfs"].items()],
+        # Directories that containers share are for sockets: here each has its own, and they meet over TCP.
+        "tmpfs": [
+            f"{path}:size={size},mode=1777,noexec,nosuid,nodev"
+            for path, size in {**one["tmpfs"], **dict.fromkeys(one.get("shared", {}), SHARED_BYTES)}.items()
+        ],
         "networks": {name: {"aliases": one["aliases"]} for name in one["networks"]},
         "extra_hosts": {name: address for name, address in one["hosts"].items() if not address[:1].isdigit()},
         "ports": [

@@ -108,7 +108,7 @@ def facts_of(one: Spec) -> Iterator[tuple[str, str]]:
     yield "config", names(one["config"])
     yield "secrets", names({**one["secrets"], **one["live_secrets"]})
     yield "environment", ", ".join(one["environment"])
-    yield "data", ", ".join(one["data"])
+    yield "data", ", ".join([*one["data"], *one.get("shared", {})])
 
 
 def names(directories: Mapping[str, Mapping[str, object]]) -> str:

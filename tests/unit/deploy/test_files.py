@@ -37,6 +37,13 @@ def files(state: Path, **given: str) -> Files:
     return Files(str(state), Store(str(state), given, SECRETS))
 
 
+def test_containers_of_one_user_write_in_one_shared_directory(tmp_path: Path) -> None:
+    one = declared(shared={"/run/sse": "app"})
+    found = [files(tmp_path).mounts(name, one)["/run/sse"] for name in ("sse-app-1", "sse-app-2")]
+    assert found == [(str(tmp_path / "shared/app"), False)] * 2
+    assert (tmp_path / "shared/app").stat().st_mode & 0o777 == 0o700
+
+
 def test_a_new_secret_is_written_where_the_running_container_looks_and_recreates_nothing(tmp_path: Path) -> None:
     one = guarded("app_keys")
     mounted, read_only = files(tmp_path, app_keys="old").mounts("c", one)["/run/auth"]

@@ -39,11 +39,17 @@ def containers(state: Path) -> dict[str, Any]:
             secrets={"/run/s": {"key": {"secret": "key"}}},
             live_secrets={"/run/l": {"key": {"secret": "key"}}},
             data={"/var/lib/app": "deep/data", "/run/link": "link"},
+            shared={"/run/common": "common"},
             binds={"/run/switches": str(state / "switches")},
         ),
         "sse-proxy": declared(
             PROXY,
-            binds={"/run/link/a": str(state / "data/sse-app/link"), "/metrics": str(state / "matrix"), "/e": "/etc"},
+            binds={
+                "/run/link/a": str(state / "data/sse-app/link"),
+                "/run/link/b": str(state / "shared/common"),
+                "/metrics": str(state / "matrix"),
+                "/e": "/etc",
+            },
         ),
     }
 
@@ -80,7 +86,16 @@ def modes(state: Path) -> dict[str, tuple[int, int]]:
 
 def by_hand(state: Path, mode: int, below: int) -> None:
     """Make directories as somebody, or an earlier version, has made them."""
-    for one in ("backup", "data/sse-app/link", "files/sse-app", "matrix", "releases", "secrets", "switches"):
+    for one in (
+        "backup",
+        "data/sse-app/link",
+        "shared/common",
+        "files/sse-app",
+        "matrix",
+        "releases",
+        "secrets",
+        "switches",
+    ):
         (state / one).mkdir(parents=True, exist_ok=True)
     for path in state.rglob("*"):
         path.chmod(below)
@@ -119,6 +134,7 @@ def test_whoever_makes_a_directory_first_it_ends_with_the_same_permissions(
     assert found.pop(".") == (0o711, 0)
     assert found.pop("matrix") == (0o755, 0)
     assert found.pop("data/sse-app/link") == (0o710, APP[0])
+    assert found.pop("shared/common") == (0o710, APP[0])
     assert found.pop("switches") == (0o750, 0)
     assert (state / "switches").stat().st_gid == APP[1]
     own = found.pop("data/sse-app/deep/data/made-by-itself")

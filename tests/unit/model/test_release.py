@@ -142,6 +142,10 @@ def test_a_container_whose_image_is_unavailable_is_left_out_and_named() -> None:
         ({"a": container(address=9), "b": container(address=9)}, "address 10.99.0.9 is claimed twice"),
         ({"a": container(), "b": container(aliases=["a"])}, "alias a is claimed twice: by sse-a and by sse-b"),
         (
+            {name: container(shared={"/run": "x"}, user=f"{user}:1") for name, user in (("a", 1), ("b", 2))},
+            "things.containers.b.shared: sse-a has the directory 'x', too, as user 1:1, and this container is user 2:1",
+        ),
+        (
             {name: container(ports=[{"host_ip": "0.0.0.0", "host_port": 80, "container_port": 1}]) for name in "ab"},
             "published port 80 is claimed twice",
         ),
@@ -173,7 +177,8 @@ DUAL = {
 def test_a_resolved_container_has_the_keys_of_a_spec() -> None:
     reload = {"check": ["c"], "says": "done"}
     built = build(
-        {"a": container(address=9, reload=reload, farewell={"b": "SIGUSR1"})}, networks={"network": DUAL["network"]}
+        {"a": container(address=9, reload=reload, farewell={"b": "SIGUSR1"}, shared={"/run/a": "a"})},
+        networks={"network": DUAL["network"]},
     )
     known_on_the_host = {"image_id", "fingerprints"}
     assert set(built["containers"]["sse-a"]) == set(types.Spec.__annotations__) - known_on_the_host

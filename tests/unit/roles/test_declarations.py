@@ -317,20 +317,20 @@ def test_streams_take_the_sockets_of_the_replicas_where_asked_and_tcp_where_ther
     assert "default route_1_stream;" in one.nginx
     for name in ("app-1", "app-2"):
         replica = one.containers[name]
-        assert f"server unix:/run/link/{name}/{name}.sock max_fails=0;" in upstream
+        assert f"server unix:/run/link/var-lib-sse-platform-shared-app/{name}.sock max_fails=0;" in upstream
         assert f"server {name}:8000 max_fails=0 backup;" in upstream
         own = one.nginx.split(f"upstream route_1_offer_{name[-1]} {{", 1)[1].split("}", 1)[0]
-        assert re.findall(r"server (\S+)", own) == [f"unix:/run/link/{name}/{name}.sock", f"{name}:8000"]
-        assert (
-            nginx["binds"][f"/run/link/{name}"]
-            == f"/var/lib/sse-platform/data/sse-{name}/{replica['data']['/run/sse']}"
-        )
+        sockets = f"unix:/run/link/var-lib-sse-platform-shared-app/{name}.sock"
+        assert re.findall(r"server (\S+)", own) == [sockets, f"{name}:8000"]
+        assert replica["shared"] == {"/run/sse": "app"}
         assert replica["environment"]["SSE_SOCKET_PATH"] == f"/run/sse/{name}.sock"
         assert nginx["group_add"] == [replica["user"].split(":")[1]]
+    # One mount for all of them: for more replicas NGINX needs only a reload.
+    assert nginx["binds"] == {"/run/link/var-lib-sse-platform-shared-app": "/var/lib/sse-platform/shared/app"}
     default = rendered["default"]
     assert "unix:" not in default.nginx
     assert (default.containers["nginx"]["binds"], default.containers["nginx"]["group_add"]) == ({}, [])
-    assert default.containers["app-1"]["data"] == {}
+    assert "shared" not in default.containers["app-1"]
     assert "SSE_SOCKET_PATH" not in default.containers["app-1"]["environment"]
 
 
