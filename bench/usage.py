@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ from measurements import Usage
 CGROUPS = Path("/sys/fs/cgroup")
 DAEMONS = ("dockerd", "containerd")
 SHIM = "containerd-shim"  # /proc cuts its name after 15 characters
+CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
 TICK_US = 1e6 / os.sysconf("SC_CLK_TCK")
 
 
@@ -42,7 +44,8 @@ class Meter:
         for directory in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 name = (directory / "comm").read_text().strip()
-                if name in DAEMONS or (name.startswith(SHIM) and not ids.isdisjoint(arguments(directory))):
+                ours = name.startswith(SHIM) and not ids.isdisjoint(arguments(directory))
+                if ours or (name in DAEMONS and not inside(directory)):
                     fields = (directory / "stat").read_text().rpartition(")")[2].split()
                     total += sum(map(int, fields[11:15])) * TICK_US  # utime, stime, cutime, cstime
         return total
@@ -114,6 +117,11 @@ def busy_us(stat: str) -> float:
     """Return how long the cores of a machine did not idle, by /proc/stat; another guest's time is not ours."""
     user, nice, system, _idle, _iowait, irq, softirq = map(int, stat.split("\n", 1)[0].split()[1:8])
     return (user + nice + system + irq + softirq) * TICK_US
+
+
+def inside(directory: Path) -> bool:
+    """Tell whether a process is in a container, such as an engine within an engine."""
+    return CONTAINER_ID.search((directory / "cgroup").read_text()) is not None
 
 
 def arguments(directory: Path) -> list[str]:
