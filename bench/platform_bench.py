@@ -29,7 +29,7 @@ from measurements import Deployment, PlatformResult, Rest, Sample, Shape, ShapeJ
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "docs" / "performance.md", ROOT / "docs" / "sizing.md"]
 STACK, OFFSET = "bench-platform", 2400
-DEPLOYMENTS = ((3, "tcp"), (3, "socket"), (6, "tcp"))
+DEPLOYMENTS = ((3, "socket"), (3, "tcp"), (6, "socket"))
 COMPARED = ("users-200", "users-1000", "broadcast", "posts-16", "posts-64")  # in every deployment, others in the first
 REST_SECONDS = 60.0
 SETTLE_SECONDS = 20.0  # after a deployment: Prometheus and the replicas have begun all that they do regularly

@@ -589,7 +589,7 @@ def main() -> int:
     parser.add_argument(
         "--faults", type=faults, default=list(FAULTS), help=f"some of {','.join(FAULTS)} (default: all)"
     )
-    parser.add_argument("--command", help="run this in a shell at the end, such as './sse up -e app_link=socket'")
+    parser.add_argument("--command", help="run this in a shell at the end, such as './sse up -e app_link=tcp'")
     parser.add_argument("--pause", type=float, default=8, help="pause a container for so many seconds (default: 8)")
     parser.add_argument("--token", help="bearer token, where the stack requires one to publish or subscribe")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to this file")

@@ -26,7 +26,7 @@ HOSTS: dict[str, dict[str, Any]] = {
         "app_retention_bytes": 5 * 2**30,
     },
     "guarded": {"app_auth": True, "app_keys_file": str(KEYS), "app_jwks_file": "/dev/null"},
-    "socket": {"app_link": "socket", "app_replicas": 2},
+    "tcp": {"app_link": "tcp", "app_replicas": 2},
     "zookeeper": {"kafka_coordination": "zookeeper"},
     "acme": {
         "exposure_tls": "acme",

@@ -22,8 +22,8 @@ from ansible_collections.sse.platform.tests.integration.soaking import soak, up
 from ansible_collections.sse.platform.tests.integration.stack import Stack, eventually
 
 HIDDEN_BYTES = 512 * 1024
-SOCKET: dict[str, Any] = {
-    "app_link": "socket",
+TCP: dict[str, Any] = {
+    "app_link": "tcp",
     "app_heartbeat_seconds": 1,
     "nginx_drain_seconds": 2,
     "nginx_config_extra": {"gzip": "on", "gzip_types": "text/event-stream", "gzip_min_length": "1"},
@@ -228,19 +228,37 @@ def test_no_new_stream_waits_for_a_paused_replica_and_the_others_go_on(stack: St
         eventually(used_again, "the replica gets streams again", 60)
 
 
-def test_what_a_client_that_never_reads_can_hide_is_bounded_over_tcp(stack: Stack, channel: str) -> None:
+def test_the_proof_finds_streams_on_the_sockets(stack: Stack) -> None:
+    run = stack.verify()
+    assert run.code == 0, run.output
+    assert "1 streams over a Unix socket" in run.output
+
+
+def test_a_socket_that_nginx_may_not_write_is_named_and_tcp_serves(stack: Stack, channel: str) -> None:
+    paths = [stack.state / f"shared/app/app-{one}.sock" for one in (1, 2, 3)]
+    for path in paths:
+        path.chmod(0o600)
+    try:
+        assert Reader(stack, channel).replica.startswith(f"{stack.name}-app-")
+        assert "the proxy used TCP" in stack.verify().output
+    finally:
+        for path in paths:
+            path.chmod(0o660)
+
+
+def test_what_a_client_that_never_reads_can_hide_is_bounded_over_sockets(stack: Stack, channel: str) -> None:
     assert hidden(stack, channel) < HIDDEN_BYTES
 
 
 @pytest.fixture(scope="class")
 def switched(deployed: Stack) -> Iterator[tuple[Stack, dict[str, Any]]]:
-    """The stack over sockets, and what subscribers saw of the change."""
-    yield deployed, soak(deployed, command=up(deployed, **SOCKET))
+    """The stack over TCP, and what subscribers saw of the change."""
+    yield deployed, soak(deployed, command=up(deployed, **TCP))
     deployed.up()
 
 
-class TestOverSockets:
-    """With `app_link: socket`, a heartbeat of one second, and compression that a user has switched on."""
+class TestOverTcp:
+    """With `app_link: tcp`, a heartbeat of one second, and compression that a user has switched on."""
 
     @pytest.fixture
     def stack(self, switched: tuple[Stack, dict[str, Any]]) -> Stack:
@@ -250,22 +268,6 @@ class TestOverSockets:
         _, report = switched
         assert report["faults"][-1]["fault"] == "command"
         assert report["faults"][-1]["byes"] > 0  # replicas were replaced under their streams
-
-    def test_the_proof_finds_streams_on_the_sockets(self, stack: Stack) -> None:
-        run = stack.verify()
-        assert run.code == 0, run.output
-        assert "1 streams over a Unix socket" in run.output
-
-    def test_a_socket_that_nginx_may_not_write_is_named_and_tcp_serves(self, stack: Stack, channel: str) -> None:
-        paths = [stack.state / f"shared/app/app-{one}.sock" for one in (1, 2, 3)]
-        for path in paths:
-            path.chmod(0o600)
-        try:
-            assert Reader(stack, channel).replica.startswith(f"{stack.name}-app-")
-            assert "the proxy used TCP" in stack.verify().output
-        finally:
-            for path in paths:
-                path.chmod(0o660)
 
     def test_streams_spread_evenly(self, stack: Stack, channel: str) -> None:
         assert fair(balanced(stack, channel))

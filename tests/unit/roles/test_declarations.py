@@ -308,14 +308,14 @@ def test_the_key_of_verify_is_good_for_its_channel_alone(rendered: dict[str, Ren
     assert principal.publish.names() == principal.subscribe.names() == [check["channel"]]
 
 
-def test_streams_take_the_sockets_of_the_replicas_where_asked_and_tcp_where_there_is_none(
+def test_streams_take_the_sockets_of_the_replicas_and_tcp_where_there_is_none_or_it_is_asked_for(
     rendered: dict[str, Rendered],
 ) -> None:
-    one, nginx = rendered["socket"], rendered["socket"].containers["nginx"]
+    one, nginx = rendered["default"], rendered["default"].containers["nginx"]
     upstream = one.nginx.split("upstream route_1_stream {", 1)[1].split("}", 1)[0]
     assert "proxy_pass http://$route_1_taken;" in one.nginx.split("location = /api/v1/stream", 1)[1].split("}", 1)[0]
     assert "default route_1_stream;" in one.nginx
-    for name in ("app-1", "app-2"):
+    for name in ("app-1", "app-2", "app-3"):
         replica = one.containers[name]
         assert f"server unix:/run/link/var-lib-sse-platform-shared-app/{name}.sock max_fails=0;" in upstream
         assert f"server {name}:8000 max_fails=0 backup;" in upstream
@@ -327,11 +327,11 @@ def test_streams_take_the_sockets_of_the_replicas_where_asked_and_tcp_where_ther
         assert nginx["group_add"] == [replica["user"].split(":")[1]]
     # One mount for all of them: for more replicas NGINX needs only a reload.
     assert nginx["binds"] == {"/run/link/var-lib-sse-platform-shared-app": "/var/lib/sse-platform/shared/app"}
-    default = rendered["default"]
-    assert "unix:" not in default.nginx
-    assert (default.containers["nginx"]["binds"], default.containers["nginx"]["group_add"]) == ({}, [])
-    assert "shared" not in default.containers["app-1"]
-    assert "SSE_SOCKET_PATH" not in default.containers["app-1"]["environment"]
+    tcp = rendered["tcp"]
+    assert "unix:" not in tcp.nginx
+    assert (tcp.containers["nginx"]["binds"], tcp.containers["nginx"]["group_add"]) == ({}, [])
+    assert "shared" not in tcp.containers["app-1"]
+    assert "SSE_SOCKET_PATH" not in tcp.containers["app-1"]["environment"]
 
 
 def test_nginx_reads_key_and_certificate_from_one_file_in_each_handshake(each: Rendered) -> None:
