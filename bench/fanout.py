@@ -29,11 +29,14 @@ import peers
 import report
 from measurements import (
     FanOut,
+    Flood,
     FloodStep,
+    ForUsers,
     Idle,
     IdleStreams,
     Links,
     Machine,
+    Posts,
     Result,
     Resume,
     ResumeStep,
@@ -42,6 +45,7 @@ from measurements import (
     Subscribed,
     SubscribeStep,
     ThroughKafka,
+    Window,
     WindowStep,
 )
 from peers import PEERS, ROOT, Hub, SkippedError, Workplace
@@ -53,8 +57,12 @@ LOW, HIGH = 20, 200  # events per second, to each subscriber
 PAIRS = 3  # windows at each rate for each link of NGINX, in every round
 # The rates among which the highest one is searched that a hub keeps up with.
 LADDER = (5, 10, 20, 30, 40, 60, 80, 100, 150, 200, 250, 300, 400, 600, 800, 1000, 1200, 1600)
+USERS = 1000  # channels with a subscriber each, as in notifications for each user
+USER_RATES = (200, 1000, 2000)  # events per second, over all of them
+PUBLISHERS = 16
 IDLE_SUBSCRIBERS = 10_000
 RESUMED_EVENTS = 10_000
+ROWS = ["fan_out", "users", "posts", "nginx", "idle", "kafka"]
 DOCUMENTS = [ROOT / "docs" / "performance.md", ROOT / "README.md"]
 
 
@@ -119,6 +127,34 @@ class Bench:
             say(f"{name}: {rate} events/s {'held' if kept else 'not held'}, p99 {found['p99_ms']:.0f} ms")
             return kept
         return False
+
+    def users(self) -> ForUsers:
+        """Measure every hub with a channel for each subscriber: here the publish costs most."""
+        rounds: dict[str, list[list[Window]]] = {}
+        for _ in range(self.rounds):
+            for name, start in PEERS.items():
+                with self.attempt(f"{name} for users") as place:
+                    streams, warm_up = subscribe(USERS), window("warm-up", LOW, 1)
+                    windows = [window(f"{rate}", rate, self.seconds) for rate in USER_RATES]
+                    for step in (streams, warm_up, *windows):
+                        step["users"] = USERS
+                    found = measure(start(place), streams, warm_up, *windows)
+                    rounds.setdefault(name, []).append([found[step["name"]] for step in windows])
+                    say(f"{name} for users: {report.user_line(rounds[name][-1])}")
+        return {"channels": USERS, "rounds": rounds}
+
+    def posts(self) -> Posts:
+        """Measure every hub that gets single events from publishers which keep their connections."""
+        rounds: dict[str, list[Flood]] = {}
+        for _ in range(self.rounds):
+            for name, start in PEERS.items():
+                with self.attempt(f"{name}, single events") as place:
+                    hub = start(place)
+                    hub.spin = False
+                    steps = [flood("warm-up", PUBLISHERS, 1, 1), flood("single", PUBLISHERS, 1, self.seconds)]
+                    rounds.setdefault(name, []).append(measure(hub, *steps)["single"])
+                    say(f"{name}: {report.post_line(rounds[name][-1])}")
+        return {"rounds": rounds}
 
     def nginx(self) -> Links | None:
         """Measure our service behind NGINX, both on one core. The same processes serve both links, window by window."""
@@ -253,6 +289,8 @@ def run(options: argparse.Namespace) -> Result:
     bench, begun = Bench(options), time.monotonic()
     rows: dict[str, Callable[[], object]] = {
         "fan_out": bench.fan_out,
+        "users": bench.users,
+        "posts": bench.posts,
         "nginx": bench.nginx,
         "idle": bench.idle,
         "kafka": bench.kafka,
@@ -284,7 +322,7 @@ def main() -> None:
     )
     parser.add_argument("--write-docs", action="store_true", help="put the tables into README.md and docs")
     parser.add_argument("--no-run", action="store_true", help="measure nothing, and read the JSON file")
-    parser.add_argument("--only", choices=["fan_out", "nginx", "idle", "kafka"], nargs="*", help="measure only these")
+    parser.add_argument("--only", choices=ROWS, nargs="*", help="measure only these")
     options = parser.parse_args()
     if options.no_run:
         result: Result = json.loads(options.json.read_text())

@@ -41,6 +41,7 @@ from measurements import (
 )
 
 PAYLOAD_BYTES = 190
+CHANNEL = b"bench"  # in the requests of a hub; each of several channels has this name with a number
 CONNECTS = 100  # connections that are opened before their answers are read: below the listen backlog of every peer
 PUBLISHERS = 64  # connections; a publish that would need more is held back, and counted
 LOST = 599  # instead of a status
@@ -213,6 +214,11 @@ class Load:
         """Return the processor seconds so far, by the name of the process."""
         return {name: processor_seconds(pids) for name, pids in self.job["processes"].items()}
 
+    @staticmethod
+    def _for(number: int, users: int, text: bytes) -> bytes:
+        """Return a request with the channel that this number has among so many; 0: there is only one."""
+        return text.replace(CHANNEL, CHANNEL + b".%d" % (number % users)) if users else text
+
     def event(self, number: int, tail: bytes) -> bytes:
         """Return the body that publishes one event."""
         body = payload(number)
@@ -224,8 +230,8 @@ class Load:
         """Return how many of these subscribers get one event."""
         return len(subscribers)
 
-    def _request(self, body: bytes) -> bytes:
-        return self.publish_head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    def _request(self, body: bytes, head: bytes = b"") -> bytes:
+        return (head or self.publish_head) + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
     def subscribe(self, requests: Sequence[bytes], name: str = "") -> None:
         """Open the streams of a set, one for each request, and read the head of each answer."""
@@ -282,9 +288,10 @@ class Load:
         """Publish at a fixed rate to one set of subscribers, wait for the late events, and return what was measured."""
         subscribers = self.subscribers[step.get("set", "")]
         rate, grace, body = step["rate"], step["grace"], step.get("tail", "").encode() or self.publish_tail
+        users, head = step.get("users", 0), self.publish_head
         total, base = round(rate * step["seconds"]), self.next_number
         self.next_number += total
-        wanted = total * self.readers_of_each(subscribers)
+        wanted = total * (len(subscribers) // users if users else self.readers_of_each(subscribers))
         sent = (ctypes.c_double * total)()
         self.reader.expect(base, total, sent)
         counters = self.reader.counters
@@ -298,7 +305,9 @@ class Load:
             if done < total:
                 if now >= due:
                     if publisher := self._free():
-                        request = self._request(self.event(base + done, body))
+                        number = base + done
+                        event = self.event(number, self._for(number, users, body))
+                        request = self._request(event, self._for(number, users, head))
                         sent[done] = time.monotonic()
                         publisher.send(request)
                         done += 1
@@ -362,7 +371,7 @@ class Load:
     def flood(self, step: FloodStep) -> Flood:
         """Publish as fast as answers come, with a fixed number of requests at a time."""
         concurrency, batch, seconds = step["concurrency"], step["batch"], step["seconds"]
-        spent, begun = self.spent(), time.monotonic()
+        spent, begun, own = self.spent(), time.monotonic(), time.process_time()
         accepted = refused = 0
 
         def request() -> bytes:
@@ -393,13 +402,14 @@ class Load:
             "events_per_second": events / elapsed,
             "refused": refused,
             "cpu_us_per_event": {name: seconds / max(1, events) * 1e6 for name, seconds in used.items()},
+            "client_share": (time.process_time() - own) / elapsed,
         }
 
     def open_streams(self, step: SubscribeStep) -> Subscribed:
         """Open streams, and return the memory that each of them takes in the hub."""
         before = resident_bytes(self.pids())
-        request = step.get("request", self.job["subscribe"]).encode()
-        self.subscribe([request] * step["count"], step.get("set", ""))
+        request, users = step.get("request", self.job["subscribe"]).encode(), step.get("users", 0)
+        self.subscribe([self._for(number, users, request) for number in range(step["count"])], step.get("set", ""))
         self.idle_seconds(step["settle"])
         kilobytes = (resident_bytes(self.pids()) - before) / 1024 / step["count"]
         return {"count": step["count"], "kb_per_connection": kilobytes}

@@ -16,6 +16,7 @@ class SubscribeStep(TypedDict):
     settle: float
     set: NotRequired[str]  # the name of these subscribers
     request: NotRequired[str]  # in place of the request in the job
+    users: NotRequired[int]  # channels: the subscribers take one each, in turn
 
 
 class WindowStep(TypedDict):
@@ -28,6 +29,7 @@ class WindowStep(TypedDict):
     grace: float  # after the last publish
     set: NotRequired[str]  # of subscribers
     tail: NotRequired[str]  # in place of the body in the job
+    users: NotRequired[int]  # channels: the events take one each, in turn
 
 
 class IdleStep(TypedDict):
@@ -136,6 +138,7 @@ class Flood(TypedDict):
     events_per_second: float
     refused: int
     cpu_us_per_event: dict[str, float]
+    client_share: float  # of its core: near 1 the client is what limits the rate
 
 
 Measured = Subscribed | Window | Idle | Resume | Flood
@@ -157,6 +160,19 @@ class FanOut(TypedDict):
 
     rounds: dict[str, list[Round]]
     holds: dict[str, int]
+
+
+class ForUsers(TypedDict):
+    """Every hub with its log in memory: rounds of the same windows, each at another rate, with a channel for each."""
+
+    channels: int
+    rounds: dict[str, list[list[Window]]]
+
+
+class Posts(TypedDict):
+    """Every hub with its log in memory, and with no subscriber: single events, published as fast as answers come."""
+
+    rounds: dict[str, list[Flood]]
 
 
 class Links(TypedDict):
@@ -201,6 +217,8 @@ class Result(_Result, total=False):
     """One run of fanout.py; a row that was not asked for or could not be measured is absent or None."""
 
     fan_out: FanOut
+    users: ForUsers
+    posts: Posts
     nginx: Links | None
     idle: IdleStreams | None
     kafka: ThroughKafka | None

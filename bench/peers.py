@@ -312,8 +312,8 @@ def nchan(place: Workplace) -> Hub:
     server {{
         listen 127.0.0.1:{port} backlog=4096;
         keepalive_requests 1000000;
-        location = /publish {{ nchan_publisher; nchan_channel_id bench; nchan_message_buffer_length 1000; }}
-        location = /stream {{ nchan_subscriber eventsource; nchan_channel_id bench;
+        location = /publish {{ nchan_publisher; nchan_channel_id $arg_channel; nchan_message_buffer_length 1000; }}
+        location = /stream {{ nchan_subscriber eventsource; nchan_channel_id $arg_channel;
             nchan_subscriber_first_message newest; }}
     }}""",
         HUB_CORE,
@@ -323,8 +323,8 @@ def nchan(place: Workplace) -> Hub:
     place.versions["nchan"] = package.name.split("_")[1].replace("%3a", ":")
     return Hub(
         port,
-        "GET /stream HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n",
-        "POST /publish HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n",
+        "GET /stream?channel=bench HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n",
+        "POST /publish?channel=bench HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n",
         processes={"nchan": pids},
     )
 
@@ -377,8 +377,8 @@ def python_hub(place: Workplace, kind: str) -> Hub:
     place.versions[kind] = pins[kind]
     return Hub(
         port,
-        f"GET /{kind} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n",
-        "POST /publish HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n",
+        f"GET /{kind}?channel=bench HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n",
+        "POST /publish?channel=bench HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n",
         processes={kind: [pid]},
     )
 

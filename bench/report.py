@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from measurements import FanOut, IdleStreams, Result, Round, ThroughKafka, Window
+from measurements import FanOut, Flood, ForUsers, IdleStreams, Posts, Result, Round, ThroughKafka, Window
 
 EMPTY: FanOut = {"rounds": {}, "holds": {}}  # where nothing was measured
 LATE_SECONDS = 0.5  # from the last publish to the last delivery: more means a queue that grows
@@ -151,6 +151,53 @@ def short_table(result: Result) -> str:
     return grid(head, rows)
 
 
+def user_line(windows: Sequence[Window]) -> str:
+    """Write one round with a channel for each subscriber as a line that is shown during the run."""
+    return " | ".join(
+        f"{one['rate']:g}/s {total(one['cpu_us']):.0f} us p99 {one['p99_ms']:.1f} ms lost {one['lost']}"
+        for one in windows
+    )
+
+
+def post_line(found: Flood) -> str:
+    """Write one round of single events as a line that is shown during the run."""
+    return (
+        f"{found['events_per_second']:,.0f}/s {total(found['cpu_us_per_event']):.1f} us refused {found['refused']}"
+        f" client {found['client_share']:.0%}"
+    )
+
+
+def user_us(windows: Sequence[Window], rate: float) -> float:
+    """Return the CPU time for each event at a rate, of all processes."""
+    return next(total(one["cpu_us"]) for one in windows if one["rate"] == rate)
+
+
+def users_table(found: ForUsers) -> str:
+    """Write the table of every hub with a channel for each subscriber."""
+    rates = [one["rate"] for one in next(iter(found["rounds"].values()))[0]]
+    rows: list[list[str]] = []
+    for name, rounds in found["rounds"].items():
+        cells = [name]
+        for place, rate in enumerate(rates):
+            used = statistics.median(user_us(one, rate) for one in rounds)
+            late = statistics.median(one[place]["p99_ms"] for one in rounds)
+            kept = all(keeps_up(one[place]) for one in rounds)
+            cells.append(f"{'' if kept else 'falls behind: '}{used:.0f} us, {late:.0f} ms")
+        rows.append(cells)
+    return grid(["hub", *(f"{rate:g} events/s: CPU per event, p99" for rate in rates)], rows)
+
+
+def posts_table(found: Posts) -> str:
+    """Write the table of every hub that gets single events."""
+    rows: list[list[str]] = []
+    for name, rounds in found["rounds"].items():
+        used = statistics.median(total(one["cpu_us_per_event"]) for one in rounds)
+        reached = statistics.median(one["events_per_second"] for one in rounds)
+        client = max(one["client_share"] for one in rounds)
+        rows.append([name, f"{used:.1f} us", f"{reached:,.0f}/s", f"{client:.0%}"])
+    return grid(["hub", "CPU per event", "events/s reached", "the client's share of its core"], rows)
+
+
 def nginx_table(result: Result) -> str:
     """Write the table of our service behind NGINX."""
     head = ["link", "20 events/s: CPU per delivery (of which NGINX), p50 / p99", "200 events/s"]
@@ -231,6 +278,20 @@ def goals(result: Result) -> list[Goal]:
         if holds.get("nchan"):
             ratio = holds.get("ours", 0) / holds["nchan"]
             made.append(Goal("event rate held, of nchan's: at least 4 x", f"{ratio:.1f} x", ratio >= 4))
+    users = result.get("users")
+    if users and "ours" in users["rounds"]:
+        for peer, ratio in (("nchan", 2), ("Mercure", 1), ("sse-starlette", 1)):
+            if peer in users["rounds"]:
+                pairs = zip(users["rounds"]["ours"], users["rounds"][peer], strict=False)
+                used = statistics.median(user_us(one, 1000) / user_us(other, 1000) for one, other in pairs)
+                at_most(f"1,000 channels x 1 at 1,000/s, CPU per event, of {peer}'s", ratio, used, " x")
+    if (posts := result.get("posts")) and posts["rounds"].get("ours"):
+        single = posts["rounds"]["ours"]
+        used = statistics.median(total(one["cpu_us_per_event"]) for one in single)
+        at_most("single events from 16 publishers, CPU each", 45, used, " us")
+        reached = statistics.median(one["events_per_second"] for one in single)
+        goal = "single events from 16 publishers: at least 20,000/s"
+        made.append(Goal(goal, f"{reached:,.0f}/s", reached >= 20_000))
     links = (result.get("nginx") or EMPTY)["rounds"]
     if links.get("socket"):
         ratio = paired(links["socket"], links["tcp"], low_us)
@@ -273,6 +334,10 @@ def sections(result: Result) -> dict[str, str]:
     if result.get("fan_out"):
         made["fan_out"] = fan_out_table(result)
         made["short"] = short_table(result)
+    if (users := result.get("users")) and users["rounds"]:
+        made["users"] = users_table(users)
+    if (posts := result.get("posts")) and posts["rounds"]:
+        made["posts"] = posts_table(posts)
     if result.get("nginx"):
         made["nginx"] = nginx_table(result)
     if idle := result.get("idle"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sys
+from collections import defaultdict
 from collections.abc import AsyncIterator
 
 import uvicorn
@@ -16,37 +17,37 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from sse_starlette.sse import EventSourceResponse as StarletteResponse
 
 app = FastAPI()
-queues: set[asyncio.Queue[tuple[str, str]]] = set()
+queues: dict[str, set[asyncio.Queue[tuple[str, str]]]] = defaultdict(set)  # by channel
 numbers = itertools.count(1)
 
 
-async def events() -> AsyncIterator[tuple[str, str]]:
+async def events(channel: str) -> AsyncIterator[tuple[str, str]]:
     queue: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
-    queues.add(queue)
+    queues[channel].add(queue)
     try:
         while True:
             yield await queue.get()
     finally:
-        queues.discard(queue)
+        queues[channel].discard(queue)
 
 
 @app.post("/publish", status_code=204)
-async def publish(request: Request) -> None:
+async def publish(request: Request, channel: str) -> None:
     event = (str(next(numbers)), (await request.body()).decode())
-    for queue in queues:
+    for queue in queues[channel]:
         queue.put_nowait(event)
 
 
 @app.get("/fastapi", response_class=EventSourceResponse)
-async def fastapi() -> AsyncIterator[ServerSentEvent]:
-    async for id_, data in events():
+async def fastapi(channel: str) -> AsyncIterator[ServerSentEvent]:
+    async for id_, data in events(channel):
         yield ServerSentEvent(id=id_, raw_data=data)
 
 
 @app.get("/sse-starlette")
-async def sse_starlette() -> StarletteResponse:
+async def sse_starlette(channel: str) -> StarletteResponse:
     async def messages() -> AsyncIterator[dict[str, str]]:
-        async for id_, data in events():
+        async for id_, data in events(channel):
             yield {"id": id_, "data": data}
 
     return StarletteResponse(messages(), sep="\n")

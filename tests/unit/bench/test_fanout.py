@@ -232,3 +232,38 @@ def test_tables_land_between_their_markers_and_nowhere_else() -> None:
 
 def test_what_was_skipped_is_said_by_name() -> None:
     assert "fastapi: pip is not here" in report.markdown(result())
+
+
+def for_users() -> Any:
+    def rounds(us: float, **changed: Any) -> Any:
+        return [
+            [window(rate=rate, cpu_us={"hub": us * factor}, **changed) for rate in (200, 1000)] for factor in (1, 3)
+        ]
+
+    return {"channels": 1000, "rounds": {"ours": rounds(60.0), "nchan": rounds(40.0), "Mercure": rounds(50.0, lost=1)}}
+
+
+def posts() -> Any:
+    one = {"cpu_us_per_event": {"hub": 40.0, "NGINX": 4.0}, "events_per_second": 19_000.4, "refused": 0}
+    return {"rounds": {"ours": [{**one, "client_share": 0.5}, {**one, "client_share": 0.25}]}}
+
+
+def test_a_channel_for_each_user_and_single_events_have_a_table_and_goals() -> None:
+    found: Any = {**result(), "users": for_users(), "posts": posts()}
+    made = report.sections(found)
+    assert made["users"].splitlines()[2:] == [
+        "| ours | 120 us, 20 ms | 120 us, 20 ms |",
+        "| nchan | 80 us, 20 ms | 80 us, 20 ms |",
+        "| Mercure | falls behind: 100 us, 20 ms | falls behind: 100 us, 20 ms |",
+    ]
+    assert made["posts"].splitlines()[2:] == ["| ours | 44.0 us | 19,000/s | 50% |"]
+    goals = {goal.what.partition(":")[0]: (goal.measured, goal.met) for goal in report.goals(found)}
+    assert goals["1,000 channels x 1 at 1,000/s, CPU per event, of nchan's"] == ("1.5 x", True)
+    assert goals["1,000 channels x 1 at 1,000/s, CPU per event, of Mercure's"] == ("1.20 x", False)
+    assert goals["single events from 16 publishers, CPU each"] == ("44.0 us", True)
+    assert goals["single events from 16 publishers"] == ("19,000/s", False)
+
+
+@pytest.mark.parametrize(("users", "expected"), [(0, b"?channel=bench "), (10, b"?channel=bench.3 ")])
+def test_events_take_the_channels_in_turn(users: int, expected: bytes) -> None:
+    assert expected in load.Load._for(13, users, b"POST /publish?channel=bench HTTP/1.1")
