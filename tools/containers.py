@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import difflib
 import json
 import os
 import re
@@ -14,12 +13,12 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import inventories
+import parsers
 import reaching
 import surroundings
-from verbs import VERBS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -131,32 +130,10 @@ def output(command: list[str], password: str = "") -> str:  # nosec B107 - none 
     return run.stdout
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors end with 1, as every failure does; 2 is for findings."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong with the command line, and end."""
-        unknown = re.match(r"unrecognized arguments: (--[^\s=]+)", message)
-        near = difflib.get_close_matches(unknown[1], self._option_string_actions, n=1) if unknown else []
-        message += f": did you mean '{near[0]}'?" if near else ""
-        self.print_usage(sys.stderr)
-        self.exit(1, f"sse: {message}{'' if message.endswith('?') else '.'} {self.prog} -h has examples.\n")
-
-
 def parser() -> argparse.ArgumentParser:
     """Return a parser with the help of the verb, and with the options by which every tool finds its host."""
-    name = Path(sys.argv[0]).stem
-    verb = VERBS[name]
-    lines = ["examples:", *(f"  ./sse {command}\n      {what}" for command, what in verb.examples)]
-    lines += ["exit codes:", "  0  all is fine", "  1  it failed, or was refused; the message says why"]
-    lines += [f"  2  {verb.findings}"] if verb.findings else []
-    made = Parser(
-        prog=f"./sse {name}",
-        description=f"{verb.purpose} {verb.more}".strip(),
-        epilog="\n".join(lines),
-        formatter_class=argparse.RawTextHelpFormatter,
-    )
-    reaching.add_options(made, OWN_OPTIONS.get(name, frozenset()))
+    made = parsers.of_verb()
+    reaching.add_options(made, OWN_OPTIONS.get(Path(sys.argv[0]).stem, frozenset()))
     return made
 
 

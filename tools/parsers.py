@@ -1,0 +1,39 @@
+"""The parser of a tool's command line, with the help that the table of verbs has for it."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from verbs import VERBS
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors end with 1, as every failure does; 2 is for findings."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the command line, and end."""
+        unknown = re.match(r"unrecognized arguments: (--[^\s=]+)", message)
+        near = difflib.get_close_matches(unknown[1], self._option_string_actions, n=1) if unknown else []
+        message += f": did you mean '{near[0]}'?" if near else ""
+        self.print_usage(sys.stderr)
+        self.exit(1, f"sse: {message}{'' if message.endswith('?') else '.'} {self.prog} -h has examples.\n")
+
+
+def of_verb() -> Parser:
+    """Return a parser with the help of the verb that runs."""
+    name = Path(sys.argv[0]).stem
+    verb = VERBS[name]
+    lines = ["examples:", *(f"  ./sse {command}\n      {what}" for command, what in verb.examples)]
+    lines += ["exit codes:", "  0  all is fine", "  1  it failed, or was refused; the message says why"]
+    lines += [f"  2  {verb.findings}"] if verb.findings else []
+    return Parser(
+        prog=f"./sse {name}",
+        description=f"{verb.purpose} {verb.more}".strip(),
+        epilog="\n".join(lines),
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
