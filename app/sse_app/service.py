@@ -52,7 +52,7 @@ class Service:
         filters = Filters(settings.backlog_bytes // 2)
         hub = self.hub = Hub(ring, metrics, settings.heartbeat_seconds, backlog, filters)
         redis = self.redis_history = RedisHistory(settings)
-        feed = self.feed = Feed(settings, log, hub, metrics, redis.offer, redis.forget)
+        feed = self.feed = Feed(settings, log, hub, metrics, redis.offer, redis.forget, redis.recall)
         blocks = Blocks(log, feed, hub, redis)
         past = Past(log, feed, hub, blocks)
         resumer = Resumer(settings, log, feed, hub, blocks, past, metrics)

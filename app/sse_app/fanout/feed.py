@@ -6,13 +6,13 @@ import logging
 import random
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from sse_app.base.metrics import Metrics
 from sse_app.base.settings import Settings
 from sse_app.fanout.hub import Hub
 from sse_app.fanout.pace import Pace
-from sse_app.fanout.ring import Entry, Ring, entry
+from sse_app.fanout.ring import Ring, entry
 from sse_app.log.cursor import Cursor
 from sse_app.log.duplicates import Dropped, Window
 from sse_app.log.interface import CUT, MARKER, Bounds, Draft, Log, LogUnavailableError, OutOfRangeError, Record
@@ -20,16 +20,26 @@ from sse_app.log.interface import CUT, MARKER, Bounds, Draft, Log, LogUnavailabl
 _CHUNK = 1000  # records per read: about 10 ms of work
 _RETRY_SECONDS = (0.2, 2.0)  # between attempts to reach the log: the first pause and the longest
 _CUTS = 1000  # that are known: each is an accident
+_RECALL_SECONDS = 2.0  # for what Redis remembers: without it a replica starts, too
 _MARK_SECONDS = 5.0  # for a marker: an append without an answer must not keep a replica from reading
 logger = logging.getLogger(__name__)
 Offer = Callable[[Ring, int], None]  # a new record: the ring and its first new offset
+# The newest record that was remembered elsewhere, or the one at an offset; raises OSError.
+Recall = Callable[[int | None], Awaitable[Cursor | None]]
 
 
 class Feed:
     """The one reader of new records in this replica; `ring.end` is its position."""
 
     def __init__(
-        self, settings: Settings, log: Log, hub: Hub, metrics: Metrics, offer: Offer, forget: Callable[[], None]
+        self,
+        settings: Settings,
+        log: Log,
+        hub: Hub,
+        metrics: Metrics,
+        offer: Offer,
+        forget: Callable[[], None],
+        recall: Recall,
     ) -> None:
         """Feed the ring of the hub; `forget` is called when the log has other records than those that were read."""
         self.error = "not connected yet"  # empty while the log answers
@@ -48,6 +58,7 @@ class Feed:
         self._marker_due = 0.0  # by the clock of the loop
         self._offer = offer
         self._forget = forget
+        self._recall = recall
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._count = 0
         self.writing = 0  # publishes on their way: they wait for their records, or will
@@ -216,7 +227,8 @@ class Feed:
         if self._hub.open:
             await self._agrees()
         else:
-            await self._hub.restart(lambda: self._load(bounds, bounds.end))
+            missed = await self._missed(bounds)
+            await self._hub.restart(lambda: self._load(bounds, bounds.end, missed))
             newest = self._ring.at(self._ring.end - 1)
             age = time.time() - newest.timestamp / 1000 if newest else 0.0
             self._marker_due = asyncio.get_running_loop().time() + self._marker_seconds - max(0.0, age)
@@ -243,7 +255,7 @@ class Feed:
             lost = self._ring.at(cut)
             await self._hub.rewind(cut, lambda: self._load(bounds, cut))
             self.cuts.append((cut, cut))
-            self._unsaid = cut_marker(cut, lost)
+            self._unsaid = cut_marker(cut, lost.cursor if lost is not None else None)
         else:
             return True
         return False
@@ -268,7 +280,35 @@ class Feed:
                 offset = record.offset + 1
         return min(offset, stop) if offset >= bounds.start else bounds.start
 
-    async def _load(self, bounds: Bounds, target: int) -> None:
+    async def _missed(self, bounds: Bounds) -> int | None:
+        """Where the log has lost its end while no replica ran, by what Redis remembers; None where it has not."""
+        try:
+            async with asyncio.timeout(_RECALL_SECONDS):
+                newest = await self._recall(None)
+                if newest is None or newest.offset < bounds.start or await self._holds(newest, bounds):
+                    return None
+                held, cut = bounds.start - 1, min(newest.offset, bounds.end)
+                while held + 1 < cut:
+                    middle = (held + cut) // 2
+                    known = await self._recall(middle)
+                    if known is None or await self._holds(known, bounds):
+                        held = middle
+                    else:
+                        cut = middle
+                lost = await self._recall(cut)
+                if await self._recall(None) != newest:  # another replica has told it, and goes on writing
+                    return None
+                self._unsaid = cut_marker(cut, lost)
+        except OSError as error:  # a TimeoutError is one, too
+            logger.warning("nothing tells whether the log has lost its end: %s", error or type(error).__name__)
+            return None
+        logger.warning("the log has lost its end from offset %d on, while no replica ran", cut)
+        return cut
+
+    async def _holds(self, cursor: Cursor, bounds: Bounds) -> bool:
+        return cursor.offset < bounds.end and await self._is_in_log(cursor)
+
+    async def _load(self, bounds: Bounds, target: int, missed: int | None = None) -> None:
         """Fill window and ring with the records before `target`; those whose window is incomplete are not served."""
         for _, _, future in self._waiting:
             if not future.done():
@@ -291,11 +331,13 @@ class Feed:
             if not records:
                 break
         self.end = max(self.end, self._ring.end)
+        if missed is not None:
+            self.cuts.append((missed, missed))
 
 
-def cut_marker(cut: int, lost: Entry | None) -> Draft:
+def cut_marker(cut: int, lost: Cursor | None) -> Draft:
     """The marker of a lost end: the same of every replica that has read what was lost, so that one of them counts."""
-    key = f"cut\0{cut}\0{lost.cursor if lost is not None else uuid.uuid4()}"
+    key = f"cut\0{cut}\0{lost or uuid.uuid4()}"
     return Draft(key.encode(), MARKER, CUT, b"%d" % cut, b"")
 
 

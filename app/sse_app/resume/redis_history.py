@@ -21,6 +21,7 @@ from redis import RedisError
 from sse_app.base.redis_client import connect
 from sse_app.base.settings import Settings
 from sse_app.fanout.ring import Entry, Ring
+from sse_app.log.cursor import Cursor
 from sse_app.resume.redis_sequence import Capacity, RedisSequence, mark, pack
 
 _PENDING = 10_000  # records that wait for a Redis that is slow or away
@@ -76,6 +77,16 @@ class RedisHistory:
         """Drop what waits: the log has other records now. What Redis holds is recognized and replaced by the next."""
         self._pending.clear()
         self._pending_bytes = 0
+
+    async def recall(self, offset: int | None = None) -> Cursor | None:
+        """The newest record that Redis holds, or the one at an offset; None where it holds none. Raises OSError."""
+        if not self._settings.redis_host:
+            return None
+        try:
+            async with self._connect() as client:
+                return await RedisSequence(client, self._settings.topic).cursor(offset)
+        except RedisError as error:
+            raise OSError(str(error)) from error
 
     @property
     def sequence(self) -> RedisSequence | None:

@@ -85,6 +85,16 @@ local newest = redis.call('TYPE', KEYS[1]).ok == 'list' and redis.call('LINDEX',
 return {writer == ARGV[1] and 1 or 0, newest and string.match(newest, '^%d+%-%x*') or ''}
 """
 
+_CURSOR = """
+local oldest = redis.call('LINDEX', KEYS[1], 0)
+local first = oldest and tonumber((string.match(oldest, '^%d+')))
+local at = -1
+if not first then return '' end
+if ARGV[1] then at = ARGV[1] - first end
+if ARGV[1] and at < 0 then return '' end
+return string.match(redis.call('LINDEX', KEYS[1], at) or '', '^%d+%-%x*') or ''
+"""
+
 
 class Capacity(NamedTuple):
     """What the sequence may take in Redis."""
@@ -103,6 +113,7 @@ class RedisSequence:
         self._append = client.register_script(_APPEND)
         self._range = client.register_script(_RANGE)
         self._lead = client.register_script(_LEAD)
+        self._cursor = client.register_script(_CURSOR)
 
     async def lead(self, name: str, seconds: float) -> tuple[bool, bytes]:
         """Be the writer for so long, unless another one is; return whether that is so, and the mark of the newest."""
@@ -117,6 +128,12 @@ class RedisSequence:
     async def range(self, first: int, cursor: int, last: int, link: int) -> Sequence[bytes]:
         """The record at `link`, then those held from `first` to `last`; nothing where `cursor` is not held."""
         return await self._range(self._keys[:1], (first, cursor, last, link, RANGE_BYTES, _STEP))
+
+    async def cursor(self, offset: int | None) -> Cursor | None:
+        """The newest record that is held, or the one at an offset; None where there is none."""
+        found: bytes = await self._cursor(self._keys[:1], () if offset is None else (offset,))
+        at, _, fingerprint = found.decode().partition("-")
+        return Cursor(int(at), fingerprint) if at else None
 
 
 def mark(offset: int, entry: Entry) -> bytes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+import redis_server
+from redis_server import RedisServer
 from sse_harness import Replicas, eventually
 
 from sse_app.log.embedded import EmbeddedLog
@@ -126,3 +128,60 @@ def test_a_quiet_log_gets_a_marker_before_retention_could_empty_it(channel: str)
         replica.call(lambda: setattr(replica.service.feed, "_marker_due", 0.0))
         eventually(lambda: replica.service.hub.ring.end == end + 1)
         assert replica.service.metrics.events == 0
+
+
+def restarted(log: EmbeddedLog) -> EmbeddedLog:
+    """The same records for replicas of another loop."""
+    again = EmbeddedLog(1000)
+    again._records = log._records
+    return again
+
+
+def newest(redis: RedisServer) -> str:
+    return (redis.client.lindex("sse-events:sequence", -1) or b"").decode()
+
+
+@redis_server.needed
+@pytest.mark.parametrize("lost", [1, 2, 4])
+def test_a_tail_lost_while_no_replica_ran_is_told_by_what_redis_remembers(
+    redis: RedisServer, channel: str, lost: int
+) -> None:
+    log = EmbeddedLog(1000)
+    with Replicas(log=log, **redis.settings) as replica:
+        ids = replica.publish(*({"channel": channel, "data": str(n)} for n in range(5)))
+        eventually(lambda: newest(redis).startswith(ids[4]))
+    log = restarted(log)
+    log.truncate(6 - lost)
+    kept = ids[4 - lost]
+    with Replicas(2, log=log, **redis.settings) as replicas:
+        new = replicas.publish(*({"channel": channel, "data": f"new {n}"} for n in range(3)))
+        for index in range(2):
+            with replicas.stream(channel, kept, index=index) as resumed:
+                told, *events = resumed.events(4)
+                assert (told.event, told.json["requested"], told.json["reason"]) == ("gap", kept, "truncated")
+                assert [block.id for block in events] == new
+            with replicas.stream(channel, new[0], index=index) as resumed:
+                assert [block.id for block in resumed.events(2)] == new[1:]  # it came after the loss
+                assert resumed.silent()
+
+
+@redis_server.needed
+def test_no_loss_is_told_where_redis_remembers_what_the_log_holds_or_less(redis: RedisServer, channel: str) -> None:
+    log = EmbeddedLog(1000)
+    for _ in range(2):
+        log = restarted(log)
+        with Replicas(log=log, **redis.settings) as replica:
+            [first] = replica.publish({"channel": channel, "data": 1})
+            eventually(lambda id_=first: newest(redis).startswith(id_))
+            assert replica.service.feed.cuts == []
+    redis.stop()
+    log = restarted(log)
+    with Replicas(log=log, **redis.settings) as replica:
+        assert replica.publish({"channel": channel, "data": 1})
+        assert replica.service.feed.cuts == []
+    redis.start()
+    with Replicas(
+        log=restarted(log), **redis.settings
+    ) as replica:  # Redis has missed the end, and knows of nothing that is lost
+        assert replica.publish({"channel": channel, "data": 1})
+        assert replica.service.feed.cuts == []
