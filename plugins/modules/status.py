@@ -53,7 +53,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import 
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
-from ansible_collections.sse.platform.plugins.module_utils.views.status import observe, opened, said, table
+from ansible_collections.sse.platform.plugins.module_utils.views.status import observe, opened, said, stacks, table
 
 
 def main() -> None:
@@ -68,7 +68,9 @@ def main() -> None:
     directory = module.params["state_directory"]
     try:
         releases = newest_releases(directory)
-        rows = observe(Engine(), module.params["stack"], releases, LoadedStore(directory))
+        engine = Engine()
+        rows = observe(engine, module.params["stack"], releases, LoadedStore(directory))
+        there = [] if rows else stacks(engine)
     except (EngineError, SpecError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(
@@ -79,7 +81,7 @@ def main() -> None:
             *switches.lines(directory),
             *rollout_control.lines(directory),
             *said(rows, releases),
-            *table(rows),
+            *table(rows, module.params["stack"], there),
             *opened(releases),
         ],
     )

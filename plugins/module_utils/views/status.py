@@ -111,10 +111,19 @@ def opened(releases: Sequence[Release]) -> list[str]:
     return ["", *(f"{name.ljust(width)}  {url}" for name, url in found.items())] if found else []
 
 
-def table(rows: list[Row]) -> list[str]:
-    """Lay rows out in columns."""
+def stacks(engine: Engine) -> list[str]:
+    """Name every stack that has containers on this host."""
+    return sorted({one.label("stack") for one in engine.containers()} - {""})
+
+
+def table(rows: list[Row], stack: str = "", there: Sequence[str] = ()) -> list[str]:
+    """Lay rows out in columns.
+
+    :param there: the stacks of this host, which help who has misspelt a name
+    """
     if not rows:
-        return ["nothing runs: `./sse up` starts the stack"]
+        others = f". The stacks here are {', '.join(there)}; -e stack_name=NAME chooses one" if there else ""
+        return [f"nothing runs of the stack '{stack}': `./sse up` starts it{others}"]
     cells = [tuple(name.upper() for name in Row._fields), *rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return ["  ".join(map(str.ljust, line, widths)).rstrip() for line in cells]

@@ -105,7 +105,13 @@ def test_the_table_has_a_head_and_one_line_for_each_row() -> None:
         "sse-web    missing",
         "b          running                                           7",
     ]
-    assert status.table([]) == ["nothing runs: `./sse up` starts the stack"]
+
+
+def test_where_nothing_runs_the_stacks_of_the_host_are_named() -> None:
+    """Who has misspelt a name is not led to a second stack."""
+    assert status.table([], "sse") == ["nothing runs of the stack 'sse': `./sse up` starts it"]
+    told = status.table([], "dmeo", ["demo", "sse"])
+    assert told[0].endswith("The stacks here are demo, sse; -e stack_name=NAME chooses one")
 
 
 def test_a_container_that_the_engine_has_not_checked_yet_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
