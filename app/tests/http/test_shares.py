@@ -12,7 +12,7 @@ from sse_harness import Client, Replicas, Stream, eventually
 from sse_app.base import account
 from sse_app.base.metrics import Metrics
 from sse_app.base.settings import Settings
-from sse_app.http import shares
+from sse_app.http import answers, shares
 from sse_app.http.shares import Shares
 
 MINE, OTHER = "198.51.100.1", "198.51.100.2"
@@ -311,3 +311,11 @@ def test_the_question_for_an_offer_never_waits(clock: Clock) -> None:
         assert clock.now - before == pytest.approx(15)  # what they took, and no pause
 
     asyncio.run(requests())
+
+
+def test_the_bytes_of_a_large_answer_are_charged(replicas: Replicas, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "BYTE_SECONDS", 1.0)
+    replicas.publish({"channel": "a", "data": "x" * 50_000})
+    assert ask(replicas, "/api/v1/channels/a/history", MINE)[0] == 200
+    application: Any = replicas.service.application
+    assert application._accounts[MINE].wait > 50_000
