@@ -99,6 +99,14 @@ def pause(target: Target, part: str, seconds: float) -> None:
         target.container(part).unpause()
 
 
+def stutter(target: Target, part: str, seconds: float) -> None:
+    """Let it hang and go on, again and again: it is slow."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        pause(target, part, 0.4)
+        wait(0.2)
+
+
 def disconnect(target: Target, part: str, seconds: float) -> None:
     """Take it out of its networks, and put it back with its names and addresses."""
     for name in target.networks[part]:
@@ -157,7 +165,7 @@ def truncate(target: Target, part: str, seconds: float) -> None:
     target.container(part).start()
 
 
-ANYWHERE: tuple[Fault, ...] = (kill, stop, restart, pause, disconnect, lose, reset)
+ANYWHERE: tuple[Fault, ...] = (kill, stop, restart, pause, stutter, disconnect, lose, reset)
 ONLY: dict[str, tuple[Fault, ...]] = {"nginx": (reload,), "redis-master": (flush,)}
 LOSSES: dict[str, tuple[Fault, ...]] = {"kafka": (truncate,)}
 

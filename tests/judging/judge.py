@@ -30,7 +30,9 @@ SUBSCRIBERS = 150
 PUBLISHERS = 4
 CHANNELS = tuple(f"{group}.{number}" for group in "abcd" for number in range(3))
 BATCH = 5  # events of a publish at most
-PAUSE = 0.1  # seconds between two publishes of a publisher, on average
+AT_ONCE = 4  # publishes of a publisher at most
+AGAIN = 0.1  # of the publishes are sent once more after they were accepted
+PAUSE = 0.2  # seconds between two rounds of a publisher, on average
 CONNECT_SECONDS = 20.0
 ANSWER_SECONDS = 30.0
 SILENCE_SECONDS = 50.0  # more than three heartbeats
@@ -71,22 +73,24 @@ class Oracle:
     # --- publishers
 
     async def publish(self, publisher: int) -> None:
-        """Publish batches with a key each, one after the other."""
-        for number in itertools.count():
-            if self.ending.is_set():
-                return
-            batch = [
-                {"channel": f"{self.prefix}.{self.chance.choice(CHANNELS)}", "event": "count"}
-                for _ in range(self.chance.randint(1, BATCH))
-            ]
-            for place, one in enumerate(batch):
-                one["data"] = f"{publisher}:{number}:{place} {one['channel']}"
-            await self.settle(batch, f"{self.prefix}-{publisher}-{number}")
+        """Publish batches with a key each, some of them at the same time."""
+        numbers = itertools.count()
+        while not self.ending.is_set():
+            at_once = [f"{publisher}:{next(numbers)}" for _ in range(self.chance.randint(1, AT_ONCE))]
+            await asyncio.gather(*(self.settle(one) for one in at_once))
             self.settled[publisher] += 1
             await asyncio.sleep(self.chance.uniform(0, 2 * PAUSE))
 
-    async def settle(self, batch: list[dict[str, str]], key: str) -> None:
-        """Publish a batch until it is accepted."""
+    def batch(self, name: str) -> list[dict[str, str]]:
+        """Draw some events; the data are the event's own name, and its channel."""
+        channels = [f"{self.prefix}.{self.chance.choice(CHANNELS)}" for _ in range(self.chance.randint(1, BATCH))]
+        return [
+            {"channel": one, "event": "count", "data": f"{name}:{place} {one}"} for place, one in enumerate(channels)
+        ]
+
+    async def settle(self, name: str) -> None:
+        """Publish a batch until it is accepted, and some once more: the same key has the same ids."""
+        batch, key, again = self.batch(name), f"{self.prefix}-{name}", self.chance.random() < AGAIN
         until = time.monotonic() + SETTLE_SECONDS
         while time.monotonic() < until:
             try:
@@ -98,8 +102,11 @@ class Oracle:
                 if status == 202:
                     for one, id_ in zip(batch, answer["ids"], strict=True):
                         self.ledger.accept(one["data"].split()[0], one["channel"], id_, time.monotonic())
-                    self.account.counts["accepted"] += len(batch)
-                    return
+                    if not again:
+                        self.account.counts["accepted"] += len(batch)
+                        return
+                    again = False
+                    continue
                 if status != 503 or answer.get("outcome") != "unknown":
                     self.account.wrong("publishes refused", f"{status} {answer}")
             await asyncio.sleep(0.5)
