@@ -107,6 +107,7 @@ def listen(options: argparse.Namespace, client: Client, heard: Heard) -> int:
         last=options.last,
         since=options.since,
         cursors=True,
+        meta=len(options.channels) > 1 or "*" in options.channels[0],
         on_wait=waiting,
     ) as stream:
         timer = threading.Timer(options.timeout or 0, stream.close)
@@ -126,13 +127,15 @@ def listen(options: argparse.Namespace, client: Client, heard: Heard) -> int:
 
 
 def line(event: Message | Gap | Bye, *, as_json: bool) -> str:
-    """Return an event as one line."""
+    """Return an event as one line; it names the channel where it could be one of several."""
     if as_json:
         fields = dataclasses.asdict(event)
         fields |= fields.pop("more", {})
+        fields = {name: value for name, value in fields.items() if value or name not in ("channel", "time")}
         return json.dumps({"event": type(event).__name__.lower(), **fields}, ensure_ascii=False)
     if isinstance(event, Message):
-        return api_client.on_one_line(f"{event.id}  {event.event}  {event.data}")
+        channel = f"{event.channel}  " if event.channel else ""
+        return api_client.on_one_line(f"{event.id}  {channel}{event.event}  {event.data}")
     if isinstance(event, Gap):
         lost = (
             f"gap: the events after {event.requested} are lost ({event.reason}); it goes on after {event.resumed_from}"

@@ -134,6 +134,7 @@ class AsyncClient:
         since: datetime | float | str | None = None,
         ticket: str = "",
         cursors: bool = False,
+        meta: bool = False,
         longest: int = LONGEST,
         silence_seconds: float = SILENCE_SECONDS,
         on_wait: Waiting | None = None,
@@ -147,6 +148,7 @@ class AsyncClient:
             start=start,
             ticket=ticket,
             cursors=cursors,
+            meta=meta,
             longest=longest,
         )
         return AsyncStream(self, subscription, silence_seconds, on_wait)

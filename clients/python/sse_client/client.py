@@ -137,6 +137,7 @@ class Client:
         since: datetime | float | str | None = None,
         ticket: str = "",
         cursors: bool = False,
+        meta: bool = False,
         longest: int = LONGEST,
         silence_seconds: float = SILENCE_SECONDS,
         on_wait: Waiting | None = None,
@@ -145,8 +146,9 @@ class Client:
 
         It begins with the next event, after `last_event_id`, or with the oldest event that is kept, the newest `last`
         ones, or those `since` a time. It reconnects by itself, at the time that the service asks for, and resumes after
-        the last event that it gave. `cursors` gives a Cursor for the opening and for heartbeats, too. `on_wait` is
-        called before each new attempt, with the reason; what it raises ends the stream.
+        the last event that it gave. `cursors` gives a Cursor for the opening and for heartbeats, too. With `meta`,
+        each Message has its channel and its time. `on_wait` is called before each new attempt, with the reason; what it
+        raises ends the stream.
         """
         start = start_of(from_earliest=from_earliest, last=last, since=since)
         subscription = Subscription(
@@ -156,6 +158,7 @@ class Client:
             start=start,
             ticket=ticket,
             cursors=cursors,
+            meta=meta,
             longest=longest,
         )
         return Stream(self, subscription, silence_seconds, on_wait)

@@ -10,11 +10,13 @@ from typing import Any, cast
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """An event; `id` is the cursor after it."""
+    """An event; `id` is the cursor after it. A stream with `meta=True` also tells its channel and its time."""
 
     event: str
     data: str
     id: str
+    channel: str = field(default="", repr=False)
+    time: str = field(default="", repr=False)
 
     def json(self) -> Any:
         """The data as JSON; ValueError where it is not JSON."""

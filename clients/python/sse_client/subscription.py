@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from sse_client import exchange
 from sse_client.errors import SseError
-from sse_client.events import Bye, Cursor, StreamEvent, understood
+from sse_client.events import Bye, Cursor, Message, StreamEvent, document, understood
 from sse_client.exchange import Again, Answer, Request, Route
 from sse_client.reader import LONGEST, Reader
 
@@ -38,6 +39,7 @@ class Subscription:
         start: Mapping[str, str] | None = None,
         ticket: str = "",
         cursors: bool = False,
+        meta: bool = False,
         longest: int = LONGEST,
     ) -> None:
         if not channels:
@@ -48,9 +50,12 @@ class Subscription:
             raise ValueError(f"{next(iter(start))}: it cannot be combined with last_event_id, which is where to go on")
         query = [*(("channel", one) for one in channels), *(start or {}).items()]
         query += [("ticket", ticket)] if ticket else []
+        query += [("meta", "1")] if meta else []
         self.route = Route(f"{base}/stream?{urlencode(query)}")
         self.last_event_id: str = last_event_id
         self._cursors = cursors
+        self._meta = meta
+        self._described: dict[str, str] = {}  # channel and time of the next event
         self._longest = longest
         self._retry = _RETRY_MS / 1000
         self._retry_is_spread = False  # the service draws its `retry` for each stream
@@ -67,6 +72,7 @@ class Subscription:
         self._reader = Reader(self.last_event_id, self._longest)
         self._inflate = None
         self._fruitful = False
+        self._described = {}
 
     def request(self, headers: Mapping[str, str]) -> Request:
         """What to send now; `headers` are those of the caller and of the credential, for a trusted address alone."""
@@ -127,6 +133,11 @@ class Subscription:
                 found = message if isinstance(message, Cursor) else understood(message)
                 if isinstance(found, Bye):
                     self._goodbye = found.reason
+                if self._meta and isinstance(found, Message):
+                    if found.event == "meta":
+                        self._described = _texts(document(found.data), "channel", "time")
+                        continue
+                    found, self._described = replace(found, **self._described), {}
                 if self._cursors or not isinstance(found, Cursor):
                     yield found
             self.last_event_id = self._reader.last_event_id
@@ -177,3 +188,7 @@ def start_of(*, from_earliest: bool, last: int | None, since: datetime | float |
     if len(found) > 1:
         raise ValueError(f"{' and '.join(found)} are two starting points: choose one")
     return found
+
+
+def _texts(fields: Mapping[str, Any], *names: str) -> dict[str, str]:
+    return {name: fields[name] for name in names if isinstance(fields.get(name), str)}

@@ -83,12 +83,23 @@ def test_what_is_published_is_heard_at_once_as_lines_and_as_json(url: str) -> No
         run("publish", "news", "[1", "--event", "read", "--url", url)
         heard, said = plain.communicate(timeout=LIMIT_SECONDS)
         shown = [line.partition("  ")[2] for line in heard.splitlines()]
-        assert shown == ['message  {"n":1}', "read  a \\x1b[31mb", "read  é\\nb"]
+        # Of several channels, each line names its own.
+        assert shown == ['news  message  {"n":1}', "n.x  read  a \\x1b[31mb", "news  read  é\\nb"]
         assert re.fullmatch(rf"sse: 3 events in \d+ s; --last-event-id {stored['id']} goes on from here\n", said)
         documents = [json.loads(line) for line in machine.communicate(timeout=LIMIT_SECONDS)[0].splitlines()]
         assert documents[0] == {"event": "read", "id": stored["id"], "data": "é\nb"}
         assert [one["data"] for one in documents] == ["é\nb", "[1"]
     assert plain.returncode == machine.returncode == 0
+
+
+def test_a_pattern_names_the_channel_of_each_event_in_json_too(url: str) -> None:
+    with start("listen", "many.*", "--json", "--url", url, "--count", "2") as listening:
+        until_said(listening, "listening to many.*")
+        for one in ("many.a", "many.b"):
+            assert run("publish", one, "1", "--url", url)[0] == 0
+        found = [json.loads(line) for line in listening.communicate(timeout=LIMIT_SECONDS)[0].splitlines()]
+    assert [one["channel"] for one in found] == ["many.a", "many.b"]
+    assert all(re.fullmatch(r"20\d\d-\d\d-\d\dT[\d:.]+Z", one["time"]) for one in found)
 
 
 def test_ctrl_c_ends_it_with_0_and_one_line_that_sums_up(url: str) -> None:
