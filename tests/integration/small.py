@@ -106,7 +106,7 @@ class Small:
 
     def drift(self) -> list[str]:
         """Say what differs from the release that was applied."""
-        return [one.wrong for one in drift.find(STACK, str(self.state), {})]
+        return [one.wrong for one in drift.find(STACK, str(self.state))]
 
     def tear_down(self) -> None:
         """Remove everything of the stack."""

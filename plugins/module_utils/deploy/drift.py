@@ -11,6 +11,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.host.engine_facts import describe_networks
 from ansible_collections.sse.platform.plugins.module_utils.model.connections import networks_of
+from ansible_collections.sse.platform.plugins.module_utils.model.drift_report import MEND
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 from ansible_collections.sse.platform.plugins.module_utils.preflight.network_steps import network_difference
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
@@ -18,18 +19,15 @@ from ansible_collections.sse.platform.plugins.module_utils.releases.release_stor
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import Json, RunMeta, StoredRelease
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import RunMeta, StoredRelease
 
-MEND = ("./sse up",)
 # A look writes nothing into the history.
 NOBODY: RunMeta = {"asked": "drift", "who": "", "where": "", "when": "", "commit": "", "why": "", "given": {}}
-DAEMON = "/etc/docker/daemon.json"
 
 
-def find(stack: str, state_directory: str, daemon: Json) -> list[Finding]:
+def find(stack: str, state_directory: str) -> list[Finding]:
     """Compare the host with the newest releases that were applied. Nothing is changed.
 
-    :param daemon: the keys of the engine's configuration that differ from the settings, each with its wanted value
     :raises EngineError: no engine answers, or nothing was deployed
     :raises SpecError, ForeignContainerError: a release is damaged, or somebody else's container has one of our names
     """
@@ -38,7 +36,6 @@ def find(stack: str, state_directory: str, daemon: Json) -> list[Finding]:
         raise EngineError(f"there is no release in {state_directory}: nothing was deployed here. Run `./sse up` first")
     engine = Engine()
     return [
-        *(Finding("engine", DAEMON, f"{key} is not {wanted}", "the settings", MEND) for key, wanted in daemon.items()),
         *of_networks(engine, releases),
         *(
             Finding("firewall", one.partition(":")[0], "its rules differ", one, MEND)
@@ -73,12 +70,3 @@ def of_project(engine: Engine, release: StoredRelease, state_directory: str) -> 
         if action.changes:
             heading = plan_text.line(action)
             yield Finding("container", action.container, heading, f"release {release['number']}", MEND)
-
-
-def report(findings: list[Finding]) -> str:
-    """Return the drift for people: one line for each difference."""
-    if not findings:
-        return "No drift: what is there is what was applied."
-    count = "1 thing differs" if len(findings) == 1 else f"{len(findings)} things differ"
-    lines = [one.wrong if one.rule == "container" else f"~ {one.rule} {one.subject}: {one.wrong}" for one in findings]
-    return "\n".join([f"Drift: {count} from what was applied. ./sse up mends it.", *lines])

@@ -1,0 +1,37 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""What `./sse drift` says of what somebody changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
+
+if TYPE_CHECKING:
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Json
+
+MEND = ("./sse up",)
+DAEMON = "/etc/docker/daemon.json"
+
+
+def of_engine(wanted: Json, present: Json | None) -> list[Finding]:
+    """Compare the configuration of the engine with the wanted one.
+
+    :param present: None where the file is not valid
+    """
+    if present is None:
+        return [Finding("engine", DAEMON, "it is not valid JSON", "the file", (f"# Correct {DAEMON}.", *MEND))]
+    return [
+        Finding("engine", DAEMON, f"{key} is not {value}", "the settings", MEND)
+        for key, value in wanted.items()
+        if key not in present or present[key] != value
+    ]
+
+
+def report(findings: list[Finding]) -> str:
+    """Return the drift for people: one line for each difference."""
+    if not findings:
+        return "No drift: what is there is what was applied."
+    count = "1 thing differs" if len(findings) == 1 else f"{len(findings)} things differ"
+    lines = [one.wrong if one.rule == "container" else f"~ {one.rule} {one.subject}: {one.wrong}" for one in findings]
+    return "\n".join([f"Drift: {count} from what was applied. ./sse up mends it.", *lines])
