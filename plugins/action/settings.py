@@ -23,6 +23,7 @@ from ansible_collections.sse.platform.plugins.module_utils.settings import (
 from ansible_collections.sse.platform.plugins.module_utils.settings.options import Option, load, openings
 from ansible_collections.sse.platform.plugins.module_utils.settings.scaling import ScaleError, scaled
 from ansible_collections.sse.platform.plugins.module_utils.settings.values import expected
+from ansible_collections.sse.platform.plugins.plugin_utils import compiled_templates
 from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import COLLECTION, ControllerAction
 from ansible_collections.sse.platform.plugins.plugin_utils.given import FOREIGN, given_names
 from ansible_collections.sse.platform.plugins.plugin_utils.this_run import SCALE, this_controller, this_run
@@ -48,7 +49,8 @@ class ActionModule(ControllerAction):
         instead = self._instead(by_role, arguments["instead"])
         variables = {**self._defaults(by_role), **self.variables, **scale, **instead}
 
-        settings, refused = self._convert(options, variables)
+        with compiled_templates.kept():
+            settings, refused = self._convert(options, variables)
         misspelt, strangers = names.unknown_names(
             given_names(self.variables), options, by_role, settings.get(FOREIGN, [])
         )

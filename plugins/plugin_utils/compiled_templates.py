@@ -1,8 +1,9 @@
 # Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Templates of this collection, compiled once for all runs of a user.
 
-Only code is kept, never a value that went into a template. What Jinja makes of a text depends on the text, on how the
-environment reads it, and on the versions of Jinja, Ansible and Python.
+Only the code of texts is kept that stand in files of this collection, never a value that went into a template. What
+Jinja makes of a text depends on the text, on how the environment reads it, and on the versions of Jinja, Ansible and
+Python.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 from ansible import constants
+from ansible._internal._datatag._tags import Origin
 from ansible.release import __version__
+from ansible_collections.sse.platform.plugins.plugin_utils.carried_code import COLLECTION
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -30,6 +33,7 @@ READS = (
     *("comment_start_string", "comment_end_string", "line_statement_prefix", "line_comment_prefix"),
     *("trim_blocks", "lstrip_blocks", "newline_sequence", "keep_trailing_newline"),
 )
+OURS = (f"{COLLECTION}/roles/", f"{Path(__file__).parents[2]}/roles/")  # which may be a link to the same
 MOST = 2000  # texts; a checkout has some hundred, and those of its earlier versions go when there are more
 
 
@@ -55,14 +59,15 @@ def kept(file: Path | None = None) -> Generator[None]:
     compiles: Any = jinja2.Environment.compile
 
     def compile_once(self: Any, source: Any, name: Any = None, filename: Any = None, **more: Any) -> Any:
-        if not isinstance(source, str) or name or filename or more:
+        origin = filename or getattr(Origin.get_tag(source), "path", None) or ""
+        if not isinstance(source, str) or more or not str(origin).startswith(OURS):
             return compiles(self, source, name, filename, **more)
         context = escaping.current(optional=True)
-        how = [getattr(self, one) for one in READS]
-        key = hashlib.sha256(repr((str(source), context and context.escape_backslashes, how)).encode()).hexdigest()
+        how = [name, filename, context and context.escape_backslashes, *(getattr(self, one) for one in READS)]
+        key = hashlib.sha256(repr((str(source), how)).encode()).hexdigest()
         known = codes.get(key) or new.get(key)
         if known is None:
-            code: CodeType = compiles(self, source)
+            code: CodeType = compiles(self, source, name, filename)
             new[key] = marshal.dumps(code)
             return code
         return marshal.loads(known)  # noqa: S302 - whoever writes there is this user

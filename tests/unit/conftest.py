@@ -15,7 +15,10 @@ import pytest
 
 @pytest.fixture
 def engine_socket(tmp_path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """A stand-in engine: its socket, and its answers by path. It has no ``none``, and fails where it has no answer."""
+    """A stand-in engine: its socket, and its answers by path. It has no ``none``, and fails where it has no answer.
+
+    What is posted to a path that ends with ``/create`` is then its answer for that path.
+    """
     answers: dict[str, Any] = {}
     gone = {"/containers/none/json", "/images/none/json", "/networks/none"}
 
@@ -29,6 +32,13 @@ def engine_socket(tmp_path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            answers[self.path] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(201 if self.path.endswith("/create") else 500)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
 
         def address_string(self) -> str:
             return "engine"

@@ -24,7 +24,7 @@ REGISTRY_SECONDS = 30  # for a question that the engine passes on: to a registry
 
 
 class RefusedError(OSError):
-    """The engine answers with another status than 200."""
+    """The engine refuses a request: its status is neither 200 nor 201."""
 
     def __init__(self, path: str, status: int, body: bytes) -> None:
         """Keep the status: 404 tells that something does not exist."""
@@ -44,7 +44,7 @@ class RefusedError(OSError):
 class Api(NamedTuple):
     """The Docker Engine API behind one socket, in the newest version that the engine has.
 
-    Each question raises RefusedError for any status but 200, and OSError where no engine answers.
+    Each question raises RefusedError for any status but 200 and 201, and OSError where no engine answers.
     """
 
     socket: str = SOCKET
@@ -72,6 +72,10 @@ class Api(NamedTuple):
     def network(self, network: str) -> answers.InspectedNetwork:
         """Inspect a network, by name or id (also by the beginning of one)."""
         return self._get(f"/networks/{network}")
+
+    def make_network(self, wanted: dict[str, Any]) -> None:
+        """Make a network, in the words of ``POST /networks/create``."""
+        self._fetch("/networks/create", wanted)
 
     def images(self) -> list[answers.ListedImage]:
         """List all images."""
@@ -130,6 +134,6 @@ class Api(NamedTuple):
             raise OSError(f"the engine's answer to {path} is broken: {error}") from error
         finally:
             connection.close()
-        if answer.status != http.client.OK:
+        if answer.status not in {http.client.OK, http.client.CREATED}:
             raise RefusedError(path, answer.status, text)
         return text

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Inspected
     from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import HealthCheck, Spec
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import HealthCheck, Network, Pool, Spec
 
 ENGINE_TIMEOUT = 120  # seconds; a busy engine answers late, and a stop is answered only when the container ended
 EARLY_SECONDS = 3  # between two health checks of a container that starts
@@ -182,6 +182,31 @@ class Engine:
         if network in answers.all_networks(self.inspect(container)):
             with explained(f"disconnect from {network}"), contextlib.suppress(sdk().errors.NotFound):
                 self.api.disconnect_container_from_network(container, network, force=True)
+
+    def make_network(self, network: Network, stack: str, mtu: int | None) -> None:
+        """Make a network of a stack; one that has its name goes first, and containers on it lose their place there.
+
+        :param mtu: the largest packet in bytes, where that is not the engine's own
+        """
+        present = self.ask(lambda: self.questions.network(network["name"]))
+        if present and present["Name"] == network["name"]:
+            for one in self.ask(self.questions.containers) or []:
+                if network["name"] in answers.networks_of(one):
+                    self.disconnect(one["Id"], network["name"])
+            self.remove_network(network["name"])
+        pools: list[Pool] = [network, *([network["ipv6"]] if "ipv6" in network else [])]
+        options = {"com.docker.network.bridge.name": network["device"]}
+        wanted: dict[str, Any] = {
+            "Name": network["name"],
+            "CheckDuplicate": True,  # engines before 25 make a second network of the same name
+            "Driver": network["driver"],
+            "Internal": network["internal"],
+            "EnableIPv6": "ipv6" in network,
+            "IPAM": {"Config": [pool_config(one) for one in pools]},
+            "Options": options | ({"com.docker.network.driver.mtu": str(mtu)} if mtu else {}),
+            "Labels": {f"{LABEL}stack": stack},
+        }
+        self.ask(lambda: self.questions.make_network(wanted))
 
     def remove_network(self, name: str) -> None:
         """Remove a network, if it exists."""
@@ -371,6 +396,12 @@ def endpoints(spec: Spec) -> dict[str, dict[str, object]]:
         }
         for network, address in spec["networks"].items()
     }
+
+
+def pool_config(pool: Pool) -> dict[str, str]:
+    """Return a pool of a network in the words of the engine, without what the engine chooses itself."""
+    words = {"Subnet": pool["subnet"], "Gateway": pool["gateway"], "IPRange": pool["ip_range"]}
+    return {word: value for word, value in words.items() if value}
 
 
 def port_bindings(spec: Spec) -> dict[int, list[tuple[str, int]]]:

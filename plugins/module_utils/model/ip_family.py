@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from ansible_collections.sse.platform.plugins.module_utils.model.types import (
         Network,
-        Pool,
         PublishedPort,
         Release,
         Spec,
@@ -86,12 +85,6 @@ def with_twins(ports: list[PublishedPort], others: Mapping[str, str]) -> list[Pu
 def addresses_of(spec: Spec, family: Family) -> dict[str, str]:
     """Return a container's reserved address on each of its networks."""
     return spec["networks"] if family is IPV4 else spec.get("networks6", {})
-
-
-def ipam(network: Network) -> list[dict[str, str]]:
-    """Return a network's pools as community.docker expects them."""
-    pools: list[Pool] = [network, *([network["ipv6"]] if "ipv6" in network else [])]
-    return [{"subnet": one["subnet"], "gateway": one["gateway"], "iprange": one["ip_range"]} for one in pools]
 
 
 def in_family(release: Release, family: Family) -> Release:

@@ -24,7 +24,7 @@ class NetworkToMake(types.Network):
 class NetworkSteps(TypedDict):
     """The fact ``network_steps``. Networks are dropped when the containers have moved."""
 
-    make: list[NetworkToMake]
+    make: list[types.Network]
     drop: list[str]
 
 
@@ -56,15 +56,7 @@ def network_steps(settings: types.Settings, host: types.HostFacts, releases: Ite
     wanted: dict[str, types.Network] = connections.networks_of(releases)
     strangers = {one["name"] for one in host["containers"] if not is_ours(one, settings)}
     return {
-        "make": [
-            {
-                **one,
-                "pools": ip_family.ipam(one),
-                "containers": present[name]["containers"] if name in present else [],
-            }
-            for name, one in wanted.items()
-            if name not in present or network_difference(one, present[name])
-        ],
+        "make": [one for name, one in wanted.items() if name not in present or network_difference(one, present[name])],
         "drop": sorted(
             name
             for name, one in present.items()

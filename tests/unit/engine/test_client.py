@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.engine.client import early_checks
+from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, early_checks
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,29 @@ def test_an_engine_that_can_checks_a_starting_container_more_often(
 ) -> None:
     check: Any = {"command": command, "interval": interval}
     assert early_checks(check, api) == told
+
+
+def test_a_network_is_made_with_its_pools_and_the_label_of_its_stack(
+    engine_socket: tuple[str, dict[str, Any]],
+) -> None:
+    path, answers = engine_socket
+    answers |= {"/version": {}, "/networks/none": {"Name": "another, whose id begins so"}}
+    network: Any = {
+        "name": "none",
+        "driver": "bridge",
+        "internal": True,
+        "device": "sse0",
+        "segment": "data",
+        "subnet": "10.0.0.0/24",
+        "gateway": "",
+        "ip_range": "10.0.0.128/25",
+        "ipv6": {"subnet": "fd00::/64", "gateway": "fd00::1", "ip_range": ""},
+    }
+    Engine(path).make_network(network, "two", 1420)
+    made = answers["/networks/create"]
+    assert made["IPAM"]["Config"] == [
+        {"Subnet": "10.0.0.0/24", "IPRange": "10.0.0.128/25"},
+        {"Subnet": "fd00::/64", "Gateway": "fd00::1"},
+    ]
+    assert (made["Internal"], made["EnableIPv6"], made["Labels"]) == (True, True, {"sse.platform.stack": "two"})
+    assert made["Options"] == {"com.docker.network.bridge.name": "sse0", "com.docker.network.driver.mtu": "1420"}

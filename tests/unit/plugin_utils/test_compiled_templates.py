@@ -7,6 +7,7 @@ from typing import Any
 
 import jinja2
 import pytest
+from ansible._internal._datatag._tags import Origin
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.sse.platform.plugins.plugin_utils import compiled_templates
@@ -18,7 +19,6 @@ TEXTS = (
     "{{ names | map('upper') | join(', ') }}{% if names %} yes{% endif %}\n",
     "{{ names | length }}",
     r"{{ 'a\nb' }}",
-    "#jinja2: variable_start_string:'[[', variable_end_string:']]'\n[[ names ]] {{ names }}",
 )
 
 
@@ -27,19 +27,19 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "new" / "templates"
 
 
-def rendered(file: Path, *, escapes: bool = True) -> list[Any]:
-    templar = Templar(loader=DataLoader(), variables=VARIABLES)
+def rendered(file: Path, *, escapes: bool = True, origin: str = f"{compiled_templates.OURS[0]}x.yml") -> list[Any]:
     with compiled_templates.kept(file):
-        return [templar.template(trust_as_template(text), escape_backslashes=escapes) for text in TEXTS]
+        return plain(escapes=escapes, origin=origin)
 
 
 def refuse(*_: Any, **__: Any) -> None:
     raise AssertionError
 
 
-def plain(*, escapes: bool = True) -> list[Any]:
+def plain(*, escapes: bool = True, origin: str = "/x.yml") -> list[Any]:
     templar = Templar(loader=DataLoader(), variables=VARIABLES)
-    return [templar.template(trust_as_template(text), escape_backslashes=escapes) for text in TEXTS]
+    texts = [trust_as_template(Origin(path=origin).tag(text)) for text in TEXTS]
+    return [templar.template(text, escape_backslashes=escapes) for text in texts]
 
 
 def test_kept_code_renders_the_same_and_nothing_is_compiled_again(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,6 +59,11 @@ def test_no_value_is_kept_and_nobody_else_may_read_the_code(file: Path) -> None:
     assert SECRET.encode() not in file.read_bytes()
     assert file.stat().st_mode & 0o077 == 0
     assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_text_of_a_users_file_is_never_kept(file: Path) -> None:
+    assert rendered(file, origin="/home/user/inventory/hosts.yml") == plain()
+    assert not file.exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"damaged", b"\xe9\x05\x00\x00\x00"])
