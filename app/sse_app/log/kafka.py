@@ -7,12 +7,12 @@ import asyncio
 import importlib
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
-from itertools import chain
 from typing import Any
 
 from sse_app.base.settings import Settings
 from sse_app.log.interface import Bounds, Draft, LogUnavailableError, OutOfRangeError, Record, Tail, TooLargeError
 from sse_app.log.kafka_tail import ANSWER_SECONDS, IDLE_MILLISECONDS, KafkaTail, decoded, described
+from sse_app.log.kafka_writer import RECORD_OVERHEAD, KafkaWriter
 
 _aiokafka: Any = importlib.import_module("aiokafka")  # without types
 _client: Any = importlib.import_module("aiokafka.client")
@@ -20,7 +20,6 @@ _admin: Any = importlib.import_module("aiokafka.admin")
 _config: Any = importlib.import_module("aiokafka.admin.config_resource")
 _errors: Any = importlib.import_module("aiokafka.errors")
 
-_BATCH_OVERHEAD = 320  # bytes, generously: framing, key, header names, digest and traceparent of a record
 _SEGMENT_BYTES = 2**30  # of one file of the log, which Kafka removes as a whole
 _SEGMENT_BYTES_LEAST = 2**20
 _PASSWORD_SECONDS = 1.0  # how soon a new password counts for connections that the producer makes later
@@ -41,9 +40,9 @@ class KafkaLog:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._partition: Any = _aiokafka.TopicPartition(settings.topic, 0)
-        self._max_batch = settings.max_body_bytes + settings.max_batch_events * (_BATCH_OVERHEAD + 200) + 1024
+        self._max_batch = settings.max_body_bytes + settings.max_batch_events * (RECORD_OVERHEAD + 200) + 1024
         self._most_fetched = max(2**20, 2 * self._max_batch)  # bytes of one answer
-        self._producer: Any = None
+        self._producer: KafkaWriter | None = None
         self._password = ""  # by which the producer signs in
         self._password_read = 0.0
         self._producer_lock = asyncio.Lock()
@@ -197,14 +196,15 @@ class KafkaLog:
         """
         producer = None
         try:
-            producer = await self._producer_ready()
-            sent = await self._send(producer, drafts)
-            offset: int = (await sent).offset
+            producer = self._producer
+            if producer is None or self._password_changed():
+                producer = await self._producer_ready()
+            offset = await producer.append(drafts)
         except _errors.MessageSizeTooLargeError as error:
             raise TooLargeError("Kafka refuses a batch of this size") from error
         except TooLargeError:
             raise
-        except Exception as error:  # also a KeyError: of aiokafka, for those who wait in a producer that is discarded
+        except Exception as error:
             self._discard(producer)
             raise LogUnavailableError(described(error)) from error
         except asyncio.CancelledError:
@@ -214,43 +214,25 @@ class KafkaLog:
             raise LogUnavailableError("Kafka acknowledged without an offset")
         return offset
 
-    async def _send(self, producer: Any, drafts: Sequence[Draft]) -> Any:
-        """Hand records to the producer; return a future of what the broker says of the first."""
-        topic = self._settings.topic
-        if len(drafts) == 1:
-            [draft] = drafts
-            return await producer.send(topic, draft.data, draft.channel.encode(), partition=0, headers=_headers(draft))
-        batch = producer.create_batch()
-        for draft in drafts:
-            key = draft.channel.encode()
-            if batch.append(timestamp=None, key=key, value=draft.data, headers=_headers(draft)) is None:
-                raise TooLargeError(f"the batch takes more than {self._max_batch} bytes in Kafka")
-        batch.close()
-        return await producer.send_batch(batch, topic, partition=0)
-
-    async def _producer_ready(self) -> Any:
+    async def _producer_ready(self) -> KafkaWriter:
         async with self._producer_lock:
-            if self._producer is not None and self._password_changed():
-                # The broker closes idle connections, and the producer would come back with the password that it has.
-                self._dispose(self._producer.stop)  # sends what it holds
+            options = self._client_options()
+            password = str(options.get("sasl_plain_password", ""))
+            if self._producer is not None and password != self._password:
+                # The broker closes idle connections, and the client would come back with the password that it has.
+                self._dispose(self._producer.finish)
                 self._producer = None
             if self._producer is None:
-                options = self._client_options()
-                self._password = str(options.get("sasl_plain_password", ""))
-                producer = _aiokafka.AIOKafkaProducer(
-                    **options,
-                    acks="all",
-                    enable_idempotence=False,
-                    max_batch_size=self._max_batch,
-                    max_request_size=self._max_batch,
-                    retry_backoff_ms=50,
-                )
+                self._password = password
+                client = _client.AIOKafkaClient(**options, retry_backoff_ms=50)
                 try:
-                    await producer.start()
+                    await client.bootstrap()
+                    await client.set_topics([self._settings.topic])
                 except BaseException:
-                    self._dispose(producer.stop)
+                    self._dispose(client.close)
                     raise
-                self._producer = producer
+                seconds = int(options["request_timeout_ms"]) / 1000
+                self._producer = KafkaWriter(client, self._partition, self._max_batch, seconds)
             return self._producer
 
     def _password_changed(self) -> bool:
@@ -262,28 +244,20 @@ class KafkaLog:
             return self._settings.kafka_password() != self._password
         return False
 
-    def _discard(self, producer: Any) -> None:
-        """Drop a producer and the records that it holds: stop() alone would first send them.
-
-        aiokafka offers no way to do this, so its internals are used: app/tests/log/test_kafka.py tries them.
-        """
+    def _discard(self, producer: KafkaWriter | None) -> None:
+        """Drop a producer and the records that it holds, so that none is written after its publisher got an answer."""
         if producer is None or producer is not self._producer:
             return
         self._producer = None
-        sender = producer._sender  # noqa: SLF001 - the task that sends what is held
-        sender.sender_task.cancel()
-        held = producer._message_accumulator  # noqa: SLF001 - what is held
-        held.fail_all(_errors.KafkaConnectionError("the producer was discarded"))
-        for batch in (*chain(*held._batches.values()), *held._pending_batches):  # noqa: SLF001 - in both of its places
-            batch._drain_waiter.exception()  # noqa: SLF001 - otherwise asyncio logs that nobody has looked at it
+        producer.stop(_errors.KafkaConnectionError("the producer was discarded"))
         self._dispose(producer.client.close)
-        self._dispose(producer.stop)
 
     async def close(self) -> None:
         """Close every connection."""
-        for closable in (self._producer, self._reader):
-            if closable is not None:
-                self._dispose(closable.stop)
+        if self._producer is not None:
+            self._dispose(self._producer.finish)
+        if self._reader is not None:
+            self._dispose(self._reader.stop)
         self._producer = self._reader = None
         if self._closing:
             await asyncio.wait(self._closing, timeout=ANSWER_SECONDS)
@@ -318,10 +292,3 @@ class KafkaLog:
         task = asyncio.create_task(quietly())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
-
-
-def _headers(draft: Draft) -> list[tuple[str, bytes]]:
-    headers = [("key", draft.key), ("event", draft.event.encode()), ("digest", draft.digest)]
-    if draft.traceparent:  # the header name of OpenTelemetry's Kafka clients
-        headers.append(("traceparent", draft.traceparent.encode()))
-    return headers

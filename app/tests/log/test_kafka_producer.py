@@ -1,4 +1,4 @@
-"""What becomes of a producer that is given up, with aiokafka's own parts and no broker."""
+"""What becomes of the publishes that wait for Kafka, with a client that answers as a test says, and no broker."""
 
 from __future__ import annotations
 
@@ -11,49 +11,171 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.cluster import ClusterMetadata
-from aiokafka.errors import KafkaConnectionError
-from aiokafka.producer.message_accumulator import MessageAccumulator
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    NotLeaderForPartitionError,
+    RequestTimedOutError,
+    TopicAuthorizationFailedError,
+)
+from aiokafka.record.memory_records import MemoryRecords
 from sse_harness import Replicas
 
 from sse_app.base.settings import Settings
 from sse_app.log.embedded import EmbeddedLog
-from sse_app.log.interface import Draft
+from sse_app.log.interface import Draft, LogUnavailableError, TooLargeError
 from sse_app.log.kafka import KafkaLog
+from sse_app.log.kafka_tail import decoded
+from sse_app.log.kafka_writer import KafkaWriter
+
+PARTITION = TopicPartition("topic", 0)
+
+
+class Broker:
+    """The client of aiokafka, as far as a writer uses it; it stores what it takes while it is not `held`."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[Draft]] = []
+        self.errors: list[type[KafkaError]] = []  # the next answers
+        self.refreshed = 0
+        self.free = asyncio.Event()
+        self.free.set()
+        self.closed = False
+        self.cluster = SimpleNamespace(leader_for_partition=lambda _: 1)
+
+    async def send(self, _: int, request: Any) -> Any:
+        await self.free.wait()
+        [(name, [(number, content)])] = request._topics
+        assert (name, number, request._required_acks) == ("topic", 0, -1)
+        if self.errors:
+            error = self.errors.pop(0)
+            return SimpleNamespace(topics=[(name, [(number, error.errno, -1, -1, -1)])])
+        offset, unpacked = sum(map(len, self.batches)), MemoryRecords(content)
+        batch = unpacked.next_batch()
+        assert batch.validate_crc()
+        self.batches.append([decoded(message).draft for message in batch])
+        assert not unpacked.has_next()
+        return SimpleNamespace(topics=[(name, [(number, 0, offset, -1, 0)])])
+
+    def force_metadata_update(self) -> None:
+        self.refreshed += 1
+
+    async def _maybe_wait_metadata(self) -> None: ...
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def draft(number: int, size: int = 10) -> Draft:
+    return Draft(b"key-%d" % number, f"channel.{number}", "event", b"x" * size, b"12345678", "")
+
+
+def writer(broker: Any, most_bytes: int = 10_000, seconds: float = 30) -> KafkaWriter:
+    return KafkaWriter(broker, PARTITION, most_bytes, seconds)
+
+
+async def begun(awaitable: Any) -> asyncio.Task[Any]:
+    task = asyncio.ensure_future(awaitable)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    return task
+
+
+async def test_what_comes_while_a_request_is_under_way_goes_together_in_the_next() -> None:
+    broker = Broker()
+    made = writer(broker)
+    broker.free.clear()
+    first = await begun(made.append([draft(0)]))
+    others = [await begun(made.append([draft(n), draft(n + 1)])) for n in (1, 3, 5)]
+    broker.free.set()
+    assert [await first, *[await one for one in others]] == [0, 1, 3, 5]
+    assert [[one.key for one in batch] for batch in broker.batches] == [
+        [b"key-0"],
+        [b"key-%d" % n for n in range(1, 7)],
+    ]
+    assert broker.batches[1][0] == draft(1)
+    assert await made.append([draft(7)]) == 7  # alone, and at once
+
+
+async def test_a_batch_is_bounded_and_a_publish_is_never_divided() -> None:
+    broker = Broker()
+    made = writer(broker, 2000)
+    broker.free.clear()
+    first = await begun(made.append([draft(0)]))
+    others = [await begun(made.append([draft(n, 300), draft(n + 1, 300)])) for n in (1, 3, 5)]
+    with pytest.raises(TooLargeError, match="more than 2000 bytes"):
+        await made.append([draft(9, 1500), draft(10, 1500)])
+    broker.free.set()
+    assert [await first, *[await one for one in others]] == [0, 1, 3, 5]
+    assert [len(batch) for batch in broker.batches] == [1, 2, 2, 2]
+
+
+async def test_what_may_be_repeated_is_and_another_error_is_told_to_the_whole_batch() -> None:
+    broker = Broker()
+    made = writer(broker)
+    broker.errors = [NotLeaderForPartitionError, RequestTimedOutError]
+    assert await made.append([draft(0)]) == 0
+    assert broker.refreshed >= 1
+    broker.free.clear()
+    first = await begun(made.append([draft(1)]))
+    others = [await begun(made.append([draft(n)])) for n in (2, 3)]
+    broker.errors = [NotLeaderForPartitionError, TopicAuthorizationFailedError]
+    broker.free.set()
+    with pytest.raises(TopicAuthorizationFailedError):
+        await first
+    assert [await one for one in others] == [1, 2]
+
+
+async def test_a_batch_that_is_late_is_not_repeated() -> None:
+    broker = Broker()
+    broker.errors = [NotLeaderForPartitionError] * 10
+    with pytest.raises(NotLeaderForPartitionError):
+        await writer(broker, seconds=-1).append([draft(0)])
+    assert len(broker.errors) == 9
+
+
+async def test_a_new_password_does_not_lose_what_waits() -> None:
+    broker = Broker()
+    made = writer(broker)
+    broker.free.clear()
+    waiting = [await begun(made.append([draft(n)])) for n in range(3)]
+    finishing = await begun(made.finish())
+    assert not broker.closed
+    broker.free.set()
+    await finishing
+    assert broker.closed
+    assert [await one for one in waiting] == [0, 1, 2]
 
 
 async def test_a_producer_that_is_discarded_fails_what_it_holds_and_leaves_nothing_for_the_log_to_complain_of() -> None:
     said: list[str] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: said.append(context["message"]))
-
-    async def close() -> None: ...
-
-    held = MessageAccumulator(ClusterMetadata(metadata_max_age_ms=1000), 1000, 0, 30, loop=loop)
-    waiting: Any = await held.add_message(TopicPartition("topic", 0), b"channel", b"data", 1)
-    sender = asyncio.create_task(asyncio.Event().wait())
-    producer = SimpleNamespace(
-        _message_accumulator=held,
-        _sender=SimpleNamespace(sender_task=sender),
-        client=SimpleNamespace(close=close),
-        stop=close,
-    )
+    broker: Any = Broker()
+    broker.free.clear()
     log = KafkaLog(Settings(kafka_brokers="nowhere:1"))
-    log._producer = producer
-    log._discard(producer)
-    with pytest.raises(KafkaConnectionError, match="the producer was discarded"):
-        await waiting
+    log._producer = made = writer(broker)
+    under_way = await begun(log.append([draft(0)]))
+    waiting = await begun(log.append([draft(1)]))
+    gone = await begun(log.append([draft(2)]))
+    gone.cancel()  # as a deadline does
+    for task in (under_way, waiting):
+        with pytest.raises(LogUnavailableError, match="the producer was discarded"):
+            await task
     with pytest.raises(asyncio.CancelledError):
-        await sender
+        await gone
+    with pytest.raises(KafkaConnectionError, match="the producer was discarded"):
+        await made.append([draft(3)])
     await asyncio.gather(*log._closing)
-    del held, waiting, producer
-    gc.collect()  # asyncio complains when the future goes
+    assert (broker.closed, broker.batches, log._producer) == (True, [], None)
+    del made, under_way, waiting, gone
+    gc.collect()  # asyncio complains when a future goes of which nobody has looked at the error
     await asyncio.sleep(0)
-    assert (said, log._producer) == ([], None)
+    assert said == []
 
 
 class SlowBroker(EmbeddedLog):
-    """While `slow`, a broker that takes nothing, so that one record fills the producer and the others wait in it."""
+    """While `slow`, a broker that answers nothing, so that one record is under way and the others wait."""
 
     def __init__(self) -> None:
         super().__init__(1000)
@@ -62,26 +184,12 @@ class SlowBroker(EmbeddedLog):
         self.kafka._producer_ready = self.producer  # type: ignore[method-assign]
         self.made = 0
 
-    async def producer(self) -> Any:
+    async def producer(self) -> KafkaWriter:
         if self.kafka._producer is None:
             self.made += 1
-            held = MessageAccumulator(ClusterMetadata(metadata_max_age_ms=1000), 600, 0, 30)
-
-            async def close() -> None: ...
-
-            async def send(topic: str, value: bytes, key: bytes, partition: int, headers: Any) -> Any:
-                try:
-                    return await held.add_message(TopicPartition(topic, partition), key, value, 30, headers=headers)
-                except KafkaConnectionError as error:
-                    raise KeyError(partition) from error  # as its accumulator does where a batch was under way
-
-            self.kafka._producer = SimpleNamespace(
-                send=send,
-                _message_accumulator=held,
-                _sender=SimpleNamespace(sender_task=asyncio.create_task(asyncio.Event().wait())),
-                client=SimpleNamespace(close=close),
-                stop=close,
-            )
+            broker: Any = Broker()
+            broker.free.clear()
+            self.kafka._producer = writer(broker, 600)
         return self.kafka._producer
 
     async def append(self, drafts: Sequence[Draft]) -> int:
@@ -91,7 +199,7 @@ class SlowBroker(EmbeddedLog):
 def test_of_many_publishers_before_a_slow_broker_each_is_told_that_the_outcome_is_unknown(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The first deadline discards the producer in which the others wait, and aiokafka gives these a KeyError."""
+    """The first deadline discards the producer in which the others wait."""
     log = SlowBroker()
     with Replicas(log=log, publish_deadline_seconds=1) as replica, ThreadPoolExecutor(8) as pool:
 
