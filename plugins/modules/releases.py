@@ -145,7 +145,8 @@ def compose_lines(directory: str, running: StackRelease | None) -> str:
     containers: dict[str, Spec] = {
         name: {**one, "open_files": min(one["open_files"], most)} for name, one in running.containers.items()
     }
-    return compose_export.text(running.number, stack, containers, mounted)
+    shared = {str(path): path.name for spec in containers.values() for path in files.shared(spec).values()}
+    return compose_export.text(running.number, stack, containers, mounted, shared)
 
 
 def way_back(kept: list[StackRelease], running: StackRelease | None, numbers: list[int]) -> dict[str, Any]:

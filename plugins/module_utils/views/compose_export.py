@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Spec
 
 Json = dict[str, Any]
-SHARED_BYTES = 2**20
 PYTHON = re.compile(r"(.*/)?python3?(\.\d+)?")
 # Gives a program the files that it takes, as deploy/program.py does on the host.
 TELL = """
@@ -35,11 +34,18 @@ HEAD = (
 )
 
 
-def text(number: int, stack: str, containers: Mapping[str, Spec], files: Mapping[str, Mapping[str, str]]) -> str:
+def text(
+    number: int,
+    stack: str,
+    containers: Mapping[str, Spec],
+    files: Mapping[str, Mapping[str, str]],
+    shared: Mapping[str, str],
+) -> str:
     """Return the file. JSON is YAML, too; one key of a service stands on each line.
 
     :param containers: by full name
     :param files: the directories of config and secrets on the host, by full name and by where they are mounted
+    :param shared: the names of the directories that containers share, by their path on the host
     """
     lines = [one.format(number=number, stack=stack) for one in HEAD]
     if untold := [] if with_python(containers) else [one["container"] for one in containers.values() if program(one)]:
@@ -47,7 +53,7 @@ def text(number: int, stack: str, containers: Mapping[str, Spec], files: Mapping
             f"# No image of this release has Python, so nothing tells {', '.join(untold)} its users and rights:",
             "# clients are refused until somebody does. In the stack itself, ./sse up does it.",
         ]
-    for key, section in document(stack, containers, files).items():
+    for key, section in document(stack, containers, files, shared).items():
         if isinstance(section, str):
             lines.append(f"{key}: {json.dumps(section)}")
             continue
@@ -58,20 +64,25 @@ def text(number: int, stack: str, containers: Mapping[str, Spec], files: Mapping
     return "".join(f"{line}\n" for line in lines)
 
 
-def document(stack: str, containers: Mapping[str, Spec], files: Mapping[str, Mapping[str, str]]) -> Json:
+def document(
+    stack: str,
+    containers: Mapping[str, Spec],
+    files: Mapping[str, Mapping[str, str]],
+    shared: Mapping[str, str],
+) -> Json:
     """Return the content of the file."""
     names = {full: one["container"] for full, one in containers.items()}
     python = with_python(containers)
     services: dict[str, Json] = {}
     told = {names[full] for full, one in containers.items() if program(one) and python}
     for full, one in containers.items():
-        services[names[full]] = service(one, names, files.get(full, {}), told)
-        if one["data"]:
+        services[names[full]] = service(one, names, files.get(full, {}), told, shared)
+        if any(own(one)):
             services[f"{names[full]}-owner"] = owner(one)
         if names[full] in told:
             services[f"{names[full]}-users"] = teller(one, python, files.get(full, {}))
     networks = dict.fromkeys(name for one in containers.values() for name in one["networks"])
-    volumes: Json = {volume(one, below): {} for one in containers.values() for below in one["data"].values()}
+    volumes: Json = {mount["source"]: {} for one in containers.values() for mount in own(one)}
     found: Json = {"name": f"{stack}-compose", "services": services, "networks": {name: {} for name in networks}}
     return found | ({"volumes": volumes} if volumes else {})
 
@@ -110,7 +121,9 @@ def teller(one: Spec, python: str, files: Mapping[str, str]) -> Json:
     }
 
 
-def service(one: Spec, names: Mapping[str, str], files: Mapping[str, str], told: Collection[str] = ()) -> Json:
+def service(
+    one: Spec, names: Mapping[str, str], files: Mapping[str, str], told: Collection[str], shared: Mapping[str, str]
+) -> Json:
     """Return one container as a service of the file; what is empty is left out.
 
     :param told: the containers that a program tells their users before others may ask them
@@ -122,12 +135,8 @@ def service(one: Spec, names: Mapping[str, str], files: Mapping[str, str], told:
         "command": [literal(word) for word in one["command"]],
         "user": one["user"],
         "environment": {name: literal(value) for name, value in one["environment"].items()},
-        "volumes": list(mounts(one, files)),
-        # Directories that containers share are for sockets: here each has its own, and they meet over TCP.
-        "tmpfs": [
-            f"{path}:size={size},mode=1777,noexec,nosuid,nodev"
-            for path, size in {**one["tmpfs"], **dict.fromkeys(one.get("shared", {}), SHARED_BYTES)}.items()
-        ],
+        "volumes": list(mounts(one, files, shared)),
+        "tmpfs": [f"{path}:size={size},mode=1777,noexec,nosuid,nodev" for path, size in one["tmpfs"].items()],
         "networks": {name: {"aliases": one["aliases"]} for name in one["networks"]},
         "extra_hosts": {name: address for name, address in one["hosts"].items() if not address[:1].isdigit()},
         "ports": [
@@ -160,12 +169,25 @@ def service(one: Spec, names: Mapping[str, str], files: Mapping[str, str], told:
     return {key: value for key, value in keys.items() if value not in ({}, [], "", False)}
 
 
-def mounts(one: Spec, files: Mapping[str, str]) -> Iterator[Json]:
-    """Yield a container's volumes: its data in volumes of the project, and files of the host read-only."""
+def mounts(one: Spec, files: Mapping[str, str], shared: Mapping[str, str]) -> Iterator[Json]:
+    """Yield a container's volumes: what it writes in volumes of the project, and files of the host read-only.
+
+    A directory that others share with it is one of the project, too: in that of the stack are the sockets of the stack.
+    """
+    yield from own(one)
+    for target, source in {**files, **one["binds"]}.items():
+        if source in shared:
+            yield {"type": "volume", "source": of_all(shared[source]), "target": target, "read_only": True}
+        else:
+            yield {"type": "bind", "source": source, "target": target, "read_only": True}
+
+
+def own(one: Spec) -> Iterator[Json]:
+    """Yield the volumes that a container writes."""
     for target, below in one["data"].items():
         yield {"type": "volume", "source": volume(one, below), "target": target}
-    for target, source in {**files, **one["binds"]}.items():
-        yield {"type": "bind", "source": source, "target": target, "read_only": True}
+    for target, below in one.get("shared", {}).items():
+        yield {"type": "volume", "source": of_all(below), "target": target}
 
 
 def needs(one: Spec, names: Mapping[str, str], told: Collection[str]) -> Iterator[tuple[str, Json]]:
@@ -175,7 +197,7 @@ def needs(one: Spec, names: Mapping[str, str], told: Collection[str]) -> Iterato
             yield names[other], {"condition": "service_started"}
         if names.get(other) in told:
             yield f"{names[other]}-users", {"condition": "service_completed_successfully"}
-    if one["data"]:
+    if any(own(one)):
         yield f"{one['container']}-owner", {"condition": "service_completed_successfully"}
 
 
@@ -183,14 +205,12 @@ def owner(one: Spec) -> Json:
     """Return the service that gives the volumes of a container to its user, before it starts."""
     return {
         "image": one["image"],
-        "entrypoint": ["chown", one["user"], *one["data"]],
+        "entrypoint": ["chown", one["user"], *(mount["target"] for mount in own(one))],
         "user": "0:0",
         "network_mode": "none",
         "cap_drop": ["ALL"],
         "cap_add": ["CHOWN"],
-        "volumes": [
-            {"type": "volume", "source": volume(one, below), "target": target} for target, below in one["data"].items()
-        ],
+        "volumes": list(own(one)),
         "restart": "no",
     }
 
@@ -212,6 +232,11 @@ def check(one: Spec) -> Json:
 def volume(one: Spec, below: str) -> str:
     """Name a volume."""
     return f"{one['container']}-{below}".replace("/", "-")
+
+
+def of_all(below: str) -> str:
+    """Name the volume of a directory that several containers share."""
+    return f"shared-{below}"
 
 
 def literal(value: str) -> str:

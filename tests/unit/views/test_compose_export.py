@@ -51,7 +51,8 @@ def text(**changed: Any) -> str:
         references={"db": "db:1", "web": "web:1"},
         unavailable={},
     )
-    return compose_export.text(3, "s", release["containers"], {"s-db": {"/etc/db": "/state/db"}})
+    files, shared = {"s-db": {"/etc/db": "/state/db"}}, {"/state/shared/sock": "sock"}
+    return compose_export.text(3, "s", release["containers"], files, shared)
 
 
 def test_every_container_is_a_service_that_compose_reads() -> None:
@@ -121,3 +122,18 @@ def test_a_file_says_so_where_nothing_could_tell_a_container_its_users() -> None
     assert set(written(**with_program)["services"]) == {"db", "db-owner", "web"}
     quiet = {"db": {"reload": {"program": TELLS, "takes": ["/etc/db"], "at_start": False}}}
     assert "nothing tells" not in text(**quiet)
+
+
+def test_sockets_of_the_file_are_its_own_and_nothing_of_it_reaches_the_stack() -> None:
+    """What mounts the directory of the stack's sockets would publish into the stack."""
+    found = written(
+        db={"shared": {"/run/db": "sock"}}, web={"binds": {"/run/link": "/state/shared/sock", "/etc/x": "/state/x"}}
+    )
+    db, web = found["services"]["db"], found["services"]["web"]
+    assert {"type": "volume", "source": "shared-sock", "target": "/run/db"} in db["volumes"]
+    assert web["volumes"] == [
+        {"type": "volume", "source": "shared-sock", "target": "/run/link", "read_only": True},
+        {"type": "bind", "source": "/state/x", "target": "/etc/x", "read_only": True},
+    ]
+    assert "shared-sock" in found["volumes"]
+    assert found["services"]["db-owner"]["entrypoint"] == ["chown", "7:7", "/data", "/run/db"]
