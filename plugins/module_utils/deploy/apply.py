@@ -11,7 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy.cause import telling, way_on
+from ansible_collections.sse.platform.plugins.module_utils.deploy.cause import cannot_start, reason, telling, way_on
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.held_connections import held
 from ansible_collections.sse.platform.plugins.module_utils.deploy.reload import Reloader
@@ -268,7 +268,7 @@ class Applier:
     def start(self, container: str, name: str) -> None:
         """Start a container, wait until it is healthy, and have its files count where a program does that."""
         with self.reloader.program_due(container, name):
-            self.engine.start(container)
+            self.begin(container, name)
             self.wait_until_healthy(container, name, patient=False)
             self.reloader.run_program(container, name, {}, started=True)
 
@@ -337,9 +337,13 @@ class Applier:
             self.engine.remove(made)
             put_back()
             self.engine.rename(action.id, name)
-            self.engine.start(action.id)
             self.files.loaded.put_back(name, earlier)
-            raise ApplyError(f"{error}\nThe earlier {name} is back and runs.") from error
+            back = f"The earlier {name} is back and runs."
+            try:
+                self.engine.start(action.id)
+            except EngineError as old:  # it did not run before either; why the new one failed counts more
+                back = f"The earlier {name} is back, and it can't start either: {reason(str(old))}"
+            raise ApplyError(f"{error}\n{back}") from error
         self.engine.remove(action.id)
         self.files.loaded.forget(name)
 
@@ -368,8 +372,18 @@ class Applier:
         self.engine.stop(action.id, self.containers[name]["stop_timeout"])
         self.engine.rename(action.id, f"{name}-previous")
         self.engine.rename(made, name)
-        self.engine.start(made)
+        self.begin(made, name)
         self.wait_until_healthy(made, name, patient=True)
+
+    def begin(self, container: str, name: str) -> None:
+        """Start a container.
+
+        :raises ApplyError: the engine can't start it; the message names it, and says why in the words that count
+        """
+        try:
+            self.engine.start(container)
+        except EngineError as error:
+            raise ApplyError(cannot_start(name, str(error))) from error
 
     def make(self, name: str, temporary: str) -> str:
         """Create a container with our labels under a name; return its id."""

@@ -28,9 +28,14 @@ FRAME = re.compile(
     r"[\^~]+|\d+: 0x[0-9a-f]+ - .*|stack backtrace:)\s*"
 )
 SOURCE = re.compile(r"    \S.*")  # of Python, below its frame
+ASKED = re.compile(r"start \S+: ")  # how `Engine` begins
 LONGEST = 300  # characters of a line that is quoted
 # What helps, by what a program says.
 WAYS = (
+    (
+        re.compile(r"executable file not found|exec: .*(no such file or directory|permission denied)"),
+        "Its image has no such program, or it may not be run: correct `entrypoint` or `image`.",
+    ),
     (
         re.compile(r"lost\+found"),
         "A disk of its own is mounted on a directory of data, so it has lost+found: mount it one directory higher.",
@@ -50,6 +55,7 @@ WAYS = (
         "The engine's limit of open files is too low (LimitNOFILE of its service).",
     ),
     (re.compile(r"(?i)read-only file system"), "The disk of its data is mounted read-only: dmesg says why."),
+    (re.compile(r"(?i)port is already allocated"), "Another container has the port: ./sse doctor names it."),
     (re.compile(r"(?i)exec format error"), "The image is for another architecture than this host's."),
 )
 
@@ -65,6 +71,19 @@ def cause(output: str) -> str:
     at = marked(lines) or 0
     follows = lines[at + 1 : at + 2] if lines[at].endswith(":") else []
     return " ".join([lines[at], *follows])
+
+
+def reason(said: str) -> str:
+    """Return why the engine could not do something: without what it was asked, and without its layers of programs."""
+    why = said.partition(": ")[2] if ASKED.match(said) else said
+    return re.sub(r": unknown$", "", why.rpartition("unable to start container process: ")[2])
+
+
+def cannot_start(name: str, said: str) -> str:
+    """Say that the engine can't start a container, why, and what to do."""
+    why = reason(said)
+    way = f"{way}\n" if (way := way_on([why])) else ""
+    return f"{name} can't start: {why}\n{way}Next: correct its declaration, and run `./sse up` again."
 
 
 def marked(lines: Sequence[str]) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.deploy.cause import cause, telling, way_on
+from ansible_collections.sse.platform.plugins.module_utils.deploy.cause import cannot_start, cause, telling, way_on
 
 PYTHON = ["Traceback (most recent call last):", '  File "a.py", line 1, in <module>', "ValueError: no such port"]
 REDIS = ["*** FATAL CONFIG FILE ERROR (Redis 8.0.2) ***", "Reading the configuration file, at line 3", ">>> 'wrong'"]
@@ -156,3 +156,20 @@ def test_a_known_cause_has_its_way_on(what: str, way: str) -> None:
     found = way_on(telling(LOGS[what][0], 8))
     assert way in found
     assert bool(found) is bool(way)
+
+
+SHIM = (
+    "start f5b9f6b6b750: failed to create shim task: OCI runtime create failed: runc create failed: unable to start "
+    'container process: exec: "tool": executable file not found in $PATH: unknown'
+)
+
+
+def test_what_the_engine_cannot_start_is_told_by_its_name_and_the_words_that_count() -> None:
+    assert cannot_start("sse-tool", SHIM).splitlines() == [
+        'sse-tool can\'t start: exec: "tool": executable file not found in $PATH',
+        "Its image has no such program, or it may not be run: correct `entrypoint` or `image`.",
+        "Next: correct its declaration, and run `./sse up` again.",
+    ]
+    assert cannot_start("sse-x", "start f5b9f6b6b750: driver failed: port is already allocated").startswith(
+        "sse-x can't start: driver failed: port is already allocated\nAnother container has the port"
+    )

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.deploy import rollout
+from ansible_collections.sse.platform.plugins.module_utils.engine.client import EngineError
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL, Observed
 from ansible_collections.sse.platform.plugins.module_utils.model.release import build
 from ansible_collections.sse.platform.plugins.module_utils.model.types import Network
@@ -26,6 +27,7 @@ NETWORK: Network = {
     "device": "br-n",
 }
 BROKEN = "broken"
+UNSTARTABLE = "without-program"
 
 
 class FakeEngine:
@@ -68,6 +70,8 @@ class FakeEngine:
         return made
 
     def start(self, key: str) -> None:
+        if self.all[key]["image"].startswith(UNSTARTABLE):
+            raise EngineError(f"start {key:0<64}: exec: {self.all[key]['image']}: executable file not found: unknown")
         self.all[key]["running"] = self.all[key]["image"] != BROKEN
 
     def stop(self, key: str, _: int) -> None:
@@ -153,7 +157,7 @@ def run(state: Path, *projects: dict[str, Any], check: bool = False, **options: 
             stack="s",
             project=project,
             networks={"network": NETWORK},
-            references={image: image for image in ("good", "other", BROKEN)},
+            references={image: image for image in ("good", "other", BROKEN, UNSTARTABLE, f"{UNSTARTABLE}-2")},
             unavailable={},
         )
         for project, containers in zip("pq", projects, strict=False)
@@ -202,6 +206,20 @@ def test_a_preview_takes_a_container_that_comes_back_under_its_name_for_what_it_
     preview = run(tmp_path, {"a": container()}, check=True)
     assert preview.changes == ["> restore s-a: an interrupted run left it aside"]
     assert run(tmp_path, {"a": container()}).changes == preview.changes
+
+
+def test_a_container_that_the_engine_cannot_start_is_named_also_where_the_earlier_one_cannot_start_either(
+    engine: FakeEngine, tmp_path: Path
+) -> None:
+    with pytest.raises(rollout.ApplyError, match=f"^s-a can't start: exec: {UNSTARTABLE}: executable file not found\n"):
+        run(tmp_path, {"a": container(image=UNSTARTABLE)})
+    with pytest.raises(rollout.ApplyError) as failed:
+        run(tmp_path, {"a": container(image=f"{UNSTARTABLE}-2")})
+    first, *__, last = str(failed.value).splitlines()
+    assert first == f"s-a can't start: exec: {UNSTARTABLE}-2: executable file not found"
+    assert f"The earlier s-a is back, and it can't start either: exec: {UNSTARTABLE}: executable" in last
+    assert [one["name"] for one in engine.all.values()] == ["s-a"]
+    assert run(tmp_path, {"a": container()}).changes
 
 
 def test_a_failed_run_names_what_it_did_before_and_which_container_came_back(
