@@ -22,16 +22,20 @@ from ansible_collections.sse.platform.plugins.module_utils.model.release import 
 if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Release, Spec, StoredRelease
 
+EACH_HAS = ("format", "stack", "project", "number", "containers")  # of every format
 KNOWN_ON_THE_HOST = ("image_id", "fingerprints")  # the keys of a spec that a release from the controller lacks
 
 
 def parse(text: str) -> StoredRelease:
     """Read a stored release. A key that older code did not write gets the value that stands for its absence.
 
-    :raises ValueError: the text is not JSON
+    :raises ValueError: the text is not JSON, or is no release
     :raises TypeError: it is not an object
     """
-    return cast("StoredRelease", {"meta": {}, **json.loads(text)})
+    found = {"meta": {}, **json.loads(text)}
+    if lacking := [key for key in EACH_HAS if key not in found]:
+        raise ValueError(f"it has no {', '.join(lacking)}")
+    return cast("StoredRelease", found)
 
 
 def content_hash(release: Release) -> str:

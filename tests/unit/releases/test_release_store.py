@@ -142,7 +142,7 @@ def test_a_release_without_meta_was_not_applied(tmp_path: Path) -> None:
     assert [one["meta"] for one in newest_releases(str(tmp_path))] == [{}]
 
 
-@pytest.mark.parametrize("text", ["{ half", "[]"])
+@pytest.mark.parametrize("text", ["{ half", "[]", "{}", "", '{"number": 1, "project": "p"}'])
 def test_a_damaged_release_is_named(tmp_path: Path, text: str) -> None:
     store = ReleaseStore(str(tmp_path), "p")
     store.directory.mkdir(parents=True)
