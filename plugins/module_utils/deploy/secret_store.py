@@ -56,7 +56,7 @@ class Store:
         if path.exists():
             if make and secret and secret["kind"].startswith("certificate"):
                 self.renew(*self.certificate(name, secret))
-            return path.read_text()
+            return whole(path)
         if not make:
             return None
         if secret is None:
@@ -108,6 +108,16 @@ class Store:
         if "{pair}" in template:
             template = template.replace("{pair}", self.value(self.declared[name]["pair"], make=make) or "")
         return template.replace("{}", value).replace("{sha256}", hashlib.sha256(value.encode()).hexdigest())
+
+
+def whole(path: Path) -> str:
+    """Return what a file of a secret holds. An empty one would open what it guards, so it counts for nothing."""
+    if text := path.read_text():
+        return text
+    raise SecretError(
+        f"the secret {path} is empty: somebody emptied it. Put it back from a backup; or remove the "
+        "file, and `./sse up` makes a new one"
+    )
 
 
 def keep(path: Path, value: str) -> str:

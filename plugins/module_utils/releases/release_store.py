@@ -12,7 +12,7 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
@@ -32,7 +32,7 @@ def parse(text: str) -> StoredRelease:
     :raises ValueError: the text is not JSON, or is no release
     :raises TypeError: it is not an object
     """
-    found = {"meta": {}, **json.loads(text)}
+    found: dict[str, Any] = {"meta": {}, **json.loads(text)}
     if lacking := [key for key in EACH_HAS if key not in found]:
         raise ValueError(f"it has no {', '.join(lacking)}")
     return cast("StoredRelease", found)

@@ -93,3 +93,16 @@ def test_the_certificate_names_this_host_and_its_key_fits(tmp_path: Path) -> Non
 
 def test_cluster_ids_never_look_like_an_option() -> None:
     assert not any(make_uuid().startswith("-") for _ in range(500))
+
+
+def test_an_empty_secret_is_refused_and_not_handed_out(tmp_path: Path) -> None:
+    """Somebody emptied it: it would open what it guards."""
+    store = Store(str(tmp_path), {}, secret.declared({"app": {"secrets": {"app_ticket_key": {"kind": "password"}}}}))
+    path = tmp_path / "secrets/app_ticket_key"
+    assert store.value("app_ticket_key")
+    path.write_text("")
+    for make in (True, False):
+        with pytest.raises(SecretError, match=r"app_ticket_key is empty: .*from a backup; or remove the file"):
+            store.value("app_ticket_key", make=make)
+    path.unlink()
+    assert store.value("app_ticket_key")
