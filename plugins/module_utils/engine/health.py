@@ -35,20 +35,22 @@ def passed_lately(inspected: Inspected, interval: int) -> bool:
     return (dt.datetime.now(dt.timezone.utc) - ended).total_seconds() < 1.5 * interval
 
 
-def check_health(engine: Engine, container: str, spec: Spec) -> tuple[bool, str]:
+def check_health(engine: Engine, container: str, spec: Spec, patience: float = 0.0) -> tuple[bool, str]:
     """Ask a container now what its health check asks; return whether it is healthy, and the answer.
 
+    :param patience: seconds for the answer, where that is more than the health check's own
     :raises EngineError: where the container can't be asked
     """
     check = spec["healthcheck"]
+    seconds = max(check["timeout"], patience)
     if check["http"] is None:
-        code, output = engine.execute(container, check["command"] or [], check["timeout"])
+        code, output = engine.execute(container, check["command"] or [], seconds)
         return code == 0, output or f"exit code {code}"
     network = next(iter(spec["networks"]))
     endpoint = all_networks(engine.inspect(container)).get(network)
     if not endpoint or not endpoint["IPAddress"]:
         return False, f"has no address on {network}"
-    return http_check(endpoint["IPAddress"], check["http"]["port"], check["http"]["path"], check["timeout"])
+    return http_check(endpoint["IPAddress"], check["http"]["port"], check["http"]["path"], seconds)
 
 
 def http_check(address: str, port: int, path: str, timeout: float) -> tuple[bool, str]:

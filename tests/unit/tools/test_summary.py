@@ -11,6 +11,10 @@ import pytest
 from lint import ROOT
 
 LINES = """\
+INFO     [doctor > verify] Executing
+TASK [Diagnose the host] *******************************************************
+fatal: [mol-debian-12]: FAILED! => {"msg": "as the test wants it"}
+INFO     [production > verify] Executing
 TASK [Read what may be missing] ************************************************
 fatal: [mol-debian-12]: FAILED! => {"msg": "it is missing"}
 ...ignoring
@@ -23,8 +27,9 @@ fatal: [localhost]: FAILED! =>
     msg: |-
         The image could not be built.
 
+CRITICAL Ansible return code was 2, command was: ansible-playbook verify.yml
 TASK [Remove the network] ******************************************************
-changed: [localhost]
+fatal: [localhost]: FAILED! => {"msg": "what came after it"}
 """
 
 
@@ -40,7 +45,7 @@ def tool() -> ModuleType:
     return module
 
 
-def test_each_task_that_failed_is_named_with_both_ends_of_its_message(tool: ModuleType) -> None:
+def test_each_task_of_the_playbook_that_failed_is_named_with_both_ends_of_its_message(tool: ModuleType) -> None:
     lines = (LINES % ("x" * 5000)).splitlines()
     short, long, folded = tool.failed_tasks(lines)
     assert "it is missing" not in short + long

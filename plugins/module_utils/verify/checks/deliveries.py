@@ -33,9 +33,10 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
 
 FENCE = "fence"
-CONNECT_SECONDS = 5.0  # until a stream's first frame
-DELIVER_SECONDS = 8.0  # from the last accepted publish to the last delivery; a healthy stack takes milliseconds
-PUBLISH_SECONDS = 10.0  # above the service's own publish deadline, so that its answer is seen, not our time-out
+# A healthy stack takes milliseconds. After a change of everything a host with few cores is late, without a fault.
+CONNECT_SECONDS = 20.0  # until a stream's first frame
+DELIVER_SECONDS = 20.0  # from the last accepted publish to the last delivery
+PUBLISH_SECONDS = 30.0  # above the service's own publish deadline, so that its answer is seen, not our time-out
 PAUSES = (0.0, 0.1, 0.4, 1.0, 1.5, 2.0)  # seconds before each round: NGINX avoids a replica that failed for two
 
 

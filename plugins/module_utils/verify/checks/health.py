@@ -13,6 +13,8 @@ from ansible_collections.sse.platform.plugins.module_utils.verify.check import C
 if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
 
+PATIENCE = 20.0  # seconds: after a change of everything a host with few cores answers late, without a fault
+
 
 def check(running: Running, subject: Subject, _asked: None) -> Checked:
     """Ask now over HTTP. Run a command only where the engine's last result is old: that costs some 80 ms of CPU."""
@@ -20,7 +22,7 @@ def check(running: Running, subject: Subject, _asked: None) -> Checked:
     if asked["http"] is None and passed_lately(subject.inspected, asked["interval"]):
         return Checked()
     try:
-        healthy, got = check_health(running.engine, subject.inspected["Id"], subject.spec)
+        healthy, got = check_health(running.engine, subject.inspected["Id"], subject.spec, PATIENCE)
     except EngineError as error:
         healthy, got = False, str(error)
     if healthy:
