@@ -6,12 +6,14 @@ Each fault is there for some seconds and is undone; what ended by itself comes b
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import signal
 import subprocess
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,9 +49,18 @@ class Target:
         return self.engine.containers.get(f"{self.name}-{short}")
 
     def whole(self) -> bool:
-        """Tell whether every part runs and its health check says so."""
-        states = [self.container(one).attrs["State"] for one in self.parts]
-        return all(one["Status"] == "running" and one["Health"]["Status"] == "healthy" for one in states)
+        """Tell whether every part runs, and every replica has Kafka and Redis."""
+        running = all(self.container(one).attrs["State"]["Status"] == "running" for one in self.parts)
+        return running and all(self.ready(one) for one in self.replicas)
+
+    def ready(self, replica: str) -> bool:
+        """Ask a replica itself; the engine asks it every 30 s only."""
+        address = next(iter(self.networks[replica].values()))["IPAddress"]
+        try:
+            with urllib.request.urlopen(f"http://{address}:8000/health/ready", timeout=5) as answer:
+                return json.load(answer)["status"] == "ok"
+        except (OSError, ValueError):
+            return False
 
     def recover(self) -> bool:
         """Wait until the stack is whole; undo what a fault has left behind when it failed."""
