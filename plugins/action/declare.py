@@ -13,6 +13,9 @@ from ansible_collections.sse.platform.plugins.plugin_utils import compiled_templ
 from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import COLLECTION, ControllerAction
 
 ROLES = COLLECTION / "roles"
+# What each service is told of others, in two variables: those of the second use what those of the first declare.
+EVERY = ROLES / "services/vars/main.yml"
+ROUNDS = ("__services_declaring", "__services_using")
 # What a declaration may use of the host's variables beside the settings. Template lookups copy deeply what they are
 # given: with all variables, that took most of the time of a run with nothing to change.
 OF_THE_HOST = ("inventory_hostname", "ansible_host")
@@ -46,24 +49,24 @@ def light(value: Any) -> Any:
 class ActionModule(ControllerAction):
     """Evaluates declarations on the controller."""
 
-    OPTIONS: ClassVar = {
-        "roles": {"type": "dict", "default": {}},
-        "rounds": {"type": "list", "elements": "str", "default": []},
-        "services": {"type": "dict", "default": {}},
-    }
+    OPTIONS: ClassVar = {"roles": {"type": "dict", "default": {}}}
 
     def decide(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return the fact ``stack_declarations`` with these services added, and what all of them declare for others."""
-        given = {name: self.variables[name] for name in OF_THE_HOST if name in self.variables}
-        given |= self.variable("settings")
+        settings = self.variable("settings")
+        given = {name: self.variables[name] for name in OF_THE_HOST if name in self.variables} | settings
         facts: dict[str, Any] = {"stack_declarations": dict(self.variables.get("stack_declarations", {}))}
         declared: dict[str, Any] = facts["stack_declarations"]
+        own: dict[str, Any] = {}
+        if not arguments["roles"]:
+            self.know(self.read(EVERY))
+            own = settings["services_extra"]
         with compiled_templates.kept():
-            for number, name in enumerate(arguments["rounds"] or [""]):
-                for role, wiring in (self.variable(name) if name else arguments["roles"]).items():
-                    own = {f"__{role}_{key}": conversion.plain(wiring[key]) for key in wiring}
-                    declared[role] = self._declaration(role, given | own)
-                declared |= {} if number else arguments["services"]
+            for number, wirings in enumerate([arguments["roles"]] if arguments["roles"] else ROUNDS):
+                for role, wiring in (self.variable(wirings) if isinstance(wirings, str) else wirings).items():
+                    handed = {f"__{role}_{key}": conversion.plain(wiring[key]) for key in wiring}
+                    declared[role] = self._declaration(role, given | handed)
+                declared |= {} if number else own
                 facts |= self._collected(declared)
                 self.know(facts)
         return {"ansible_facts": facts}

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
+from ansible_collections.sse.platform.plugins.action import declare
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, secret, segments
 from ansible_collections.sse.platform.plugins.module_utils.model.release import build
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
@@ -40,6 +41,7 @@ class ActionModule(ControllerAction):
         "projects": {"type": "dict", "default": {}},
         "stored": {"type": "list", "elements": "dict", "default": []},
         "backup": {"type": "dict"},
+        "declare": {"type": "bool", "default": False},
     }
 
     def decide(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -47,6 +49,11 @@ class ActionModule(ControllerAction):
         (which networks to make, and which to drop when nothing is on them any more) and ``run_scope`` (the services
         that --tags and --skip-tags leave).
         """
+        declared = self.also(declare.ActionModule)["ansible_facts"] if arguments["declare"] else {}
+        decided = self._decide(arguments)
+        return {**decided, "ansible_facts": {**declared, **decided["ansible_facts"]}}
+
+    def _decide(self, arguments: dict[str, Any]) -> dict[str, Any]:
         if arguments["stored"]:
             return self._bring_back(arguments["stored"], list(arguments["projects"]))
         projects: dict[str, list[str]] = arguments["projects"]

@@ -16,28 +16,20 @@ options:
   roles:
     description: >-
       The service roles of this collection to declare, in this order. The value of each role holds what it needs to know
-      of others. The role C(redis) finds the entry V(bind) in its variable C(__redis_bind).
-    type: dict
-    default: {}
-  rounds:
-    description: >-
-      Names of variables that hold what O(roles) would, one after the other. Each of them can use what the services of
-      those before it declare. O(roles) is not read then.
-    type: list
-    elements: str
-    default: []
-  services:
-    description: Declarations of services that have no role, by the name of the service.
+      of others. The role C(redis) finds the entry V(bind) in its variable C(__redis_bind). Without roles, every service
+      is declared as C(roles/services/vars/main.yml) says, and those of the setting C(services_extra).
     type: dict
     default: {}
 """
 
 EXAMPLES = r"""
-- name: Declare Redis, and a service of our own
+- name: Declare every service
+  sse.platform.declare:
+
+- name: Declare Redis
   sse.platform.declare:
     roles:
       redis: {bind: 127.0.0.1}
-    services: "{{ settings.services_extra }}"
 """
 
 RETURN = r"""

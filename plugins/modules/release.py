@@ -31,11 +31,18 @@ options:
       What a backup that will be restored says of its data, as M(sse.platform.backup_file) returns it. The release is
       refused if its services cannot read them.
     type: dict
+  declare:
+    description: >-
+      Declare every service first, as M(sse.platform.declare) does. So one task does both, and returns the facts of
+      both.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
 - name: Build the release
   sse.platform.release:
+    declare: true
     projects:
       sse-platform: []
       performance-dashboard: [dashboard]
