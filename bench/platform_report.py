@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import statistics
+import textwrap
 from collections.abc import Callable, Sequence
 
 from measurements import Deployment, PlatformResult, Rest, Sample
@@ -22,6 +23,7 @@ SIZED = {
     "big-2k": "2 KB for 100 subscribers",
     "big-50k": "50 KB for 100 subscribers",
 }
+BUSY_CORES = 0.2  # used by strangers: a measurement with more of them is said to be disturbed
 Us = Callable[[Sample], float]
 
 
@@ -205,13 +207,32 @@ def goal_table(result: PlatformResult) -> str:
     return grid(["goal", "measured", ""], rows)
 
 
+def strangers_share(result: PlatformResult) -> float:
+    """Return how many cores were used by what belongs neither to the stack, its engine nor the client."""
+    shares = [
+        share(
+            one["used"]["machine"]
+            - one["used"]["engine"]
+            - one["used"]["client"]
+            - sum(one["used"]["containers"].values()),
+            one["seconds"],
+        )
+        for deployment in result["deployments"].values()
+        for samples in deployment["samples"].values()
+        for one in samples
+    ]
+    return max(0.0, statistics.median(shares)) if shares else 0.0
+
+
 def machine_line(result: PlatformResult) -> str:
     """Say where and how it was measured."""
-    machine = result["machine"]
-    return (
+    machine, strangers = result["machine"], strangers_share(result)
+    busy = f" Others used {strangers:.1f} of the cores meanwhile: rates and times say little, and costs are too high."
+    text = (
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB, Linux {machine['kernel']}; medians of"
         f" {result['rounds']} rounds, {result['minutes']:g} minutes in all. The client runs on the same cores."
     )
+    return textwrap.fill(text + (busy if strangers > BUSY_CORES else ""), 120)
 
 
 def sections(result: PlatformResult) -> dict[str, str]:

@@ -130,6 +130,13 @@ def test_what_a_machine_carries_follows_from_its_cores_and_what_an_event_costs()
     assert [platform_report.carried(one, cores) for cores in (2, 4)] == pytest.approx([1400, 2800])
 
 
+@pytest.mark.parametrize(("machine", "disturbed"), [(6e6, False), (9e6, True)])
+def test_a_machine_that_others_used_meanwhile_is_said_to_be_disturbed(machine: float, disturbed: bool) -> None:
+    one = sample(used={**used(app_1=3e6, kafka=1e6), "engine": 5e5, "client": 1e6, "machine": machine})
+    line = platform_report.machine_line(result(base=deployment(users_200=[one])))
+    assert ("Others used 0.7 of the cores" in line.replace("\n", " ")) == disturbed
+
+
 def test_each_table_lands_between_its_markers() -> None:
     done = result(base=deployment(users_200=[sample(p99_ms=9.0, used=used(nginx=1e5))]))
     page = "<!-- platform:shapes -->\nold\n<!-- /platform:shapes -->\nkept"
