@@ -37,12 +37,13 @@ def target(releases: Sequence[StackRelease], asked: int | None) -> StackRelease:
             )
         return before[-1]
     found = kept_release(releases, asked)
-    others = ", ".join(str(one.number) for one in applied if one is not releases[-1])
-    expected = f"expected one that was applied: {others}" if others else "no other one that was applied is kept"
+    others = ", ".join(str(one.number) for one in applied if one is not releases[-1]) or "none"
     if found.outcome != "applied":
-        raise spec.SpecError(f"release {asked} did not become what runs ({found.outcome}): {expected}")
+        raise spec.SpecError(
+            f"release {asked} did not become what runs ({found.outcome}): expected one that was applied: {others}"
+        )
     if found is releases[-1]:
-        raise spec.SpecError(f"release {asked} is what runs now: {expected}")
+        raise spec.SpecError(f"release {asked} is what runs now: expected an earlier one: {others}")
     for part in found.parts.values():
         refuse_other_format(part)
     return found

@@ -127,7 +127,8 @@ def test_every_upstream_that_nginx_passes_on_to_is_defined(each: Rendered) -> No
     later = re.findall(r'^ *"1:\d+:\d+" (\S+);', each.nginx, re.MULTILINE)  # where the first could not be reached
     offers = re.findall(r'^ *"~\^ \?\S+ " (\S+);', each.nginx, re.MULTILINE)
     without = re.findall(r"^ *default (route_\S+);", each.nginx, re.MULTILINE)
-    assert {*used, *later, *offers, *without} == set(defined)
+    turns = re.findall(r'^ *"1" (\S+);', each.nginx, re.MULTILINE)
+    assert {*used, *later, *offers, *without, *turns} == set(defined)
     assert len(offers) == (each.settings["app_replicas"] if each.settings["app_replicas"] > 1 else 0)
 
 
@@ -306,6 +307,19 @@ def test_the_key_of_verify_is_good_for_its_channel_alone(rendered: dict[str, Ren
     principal = api_keys.KeyRing(api_keys.parse(text.encode())).find(f"{check['key']['name']}.the-secret-of-verify")
     assert principal is not None
     assert principal.publish.names() == principal.subscribe.names() == [check["channel"]]
+
+
+def test_one_replica_gets_the_publishes_and_the_others_are_behind_it(rendered: dict[str, Rendered]) -> None:
+    def servers(name: str) -> list[str]:
+        upstream = rendered[name].nginx.split("upstream route_1_publish {", 1)[1].split("}", 1)[0]
+        return re.findall(r"server (.+);", upstream)
+
+    first, *others = servers("default")
+    assert re.fullmatch(r"unix:/run/link/[\w-]+/app-1\.sock", first)
+    assert others == [f"app-{n}:8000 max_fails=0 backup" for n in (2, 3)]
+    assert servers("tcp") == ["app-1:8000", "app-2:8000 max_fails=0 backup"]
+    for one in ("default", "tcp"):
+        assert "proxy_pass http://$route_1_writer;" in rendered[one].nginx.split("location = /api/v1/events", 1)[1]
 
 
 def test_streams_take_the_sockets_of_the_replicas_and_tcp_where_there_is_none_or_it_is_asked_for(
