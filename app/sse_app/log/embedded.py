@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from sse_app.log.cursor import fingerprint
 from sse_app.log.interface import Bounds, Draft, Fetched, LogUnavailableError, OutOfRangeError, Record, Tail
@@ -21,7 +21,8 @@ class EmbeddedLog:
         self._capacity = capacity
         self._start = 0
         self._records: list[Record] = []
-        self._grown = asyncio.Event()
+        self._waiting: list[asyncio.Future[None]] = []  # for a change
+        self._timer: asyncio.TimerHandle | None = None  # one for all that wait
         self.generation = 0  # grows each time that other records may have taken known offsets
         self.available = True
 
@@ -58,7 +59,7 @@ class EmbeddedLog:
         ]
         if len(self._records) > self._capacity * 5 // 4:  # in steps, because to shift a list costs its length
             self.trim(self._start + len(self._records) - self._capacity)
-        self._grown.set()
+        self._wake()
         return first
 
     @asynccontextmanager
@@ -88,14 +89,26 @@ class EmbeddedLog:
 
     def _change(self) -> None:
         self.generation += 1
-        self._grown.set()
+        self._wake()
 
     async def grown(self) -> None:
-        """Wait, about a second, for a change."""
-        self._grown.clear()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_IDLE_SECONDS):
-                await self._grown.wait()
+        """Wait, at most about a second, for a change."""
+        loop = asyncio.get_running_loop()
+        if self._timer is None:
+            self._timer = loop.call_later(_IDLE_SECONDS, self._tick)
+        future: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(future)
+        await future
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._wake()
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
 
     def _check(self) -> None:
         if not self.available:
