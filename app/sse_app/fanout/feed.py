@@ -62,6 +62,7 @@ class Feed:
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._count = 0
         self.writing = 0  # publishes on their way: they wait for their records, or will
+        self._own = 0  # records since the last reading that this replica has written
         self._asked: list[asyncio.Future[None]] = []  # who waits for one more reading
         self._pace = Pace(self._is_waited, lambda: 0 < self.writing <= len(self._waiting))
 
@@ -73,8 +74,12 @@ class Feed:
         """Records that the log holds and this replica has not read."""
         return max(0, self.end - self._ring.end)
 
-    async def passed(self, offset: int) -> None:
-        """Wait until the record at `offset` has been read; LogUnavailableError if the log changes meanwhile."""
+    async def passed(self, offset: int, own: int = 0) -> None:
+        """Wait until the record at `offset` has been read; LogUnavailableError if the log changes meanwhile.
+
+        :param own: how many records up to there this replica has written
+        """
+        self._own += own
         if offset < self._ring.end:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -147,7 +152,8 @@ class Feed:
                         delay = _RETRY_SECONDS[0]
                         self._answer(asked)
                         if self._log.remote and fetched.end <= self._ring.end:
-                            await self._pace.rest()
+                            own, self._own = self._own, 0
+                            await self._pace.rest(len(fetched.records), own)
             except OutOfRangeError:
                 logger.warning("the log does not hold offset %d", self._ring.end)
             except LogUnavailableError as error:

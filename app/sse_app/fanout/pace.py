@@ -2,7 +2,8 @@
 
 Where nobody waits for a record, readings are a tenth of a second apart. Where a stream is open or a publish is on its
 way, the next reading follows at once, as long as records come one by one. When they come faster than that pays for, a
-few milliseconds are left between two readings, so that one brings several records.
+few milliseconds are left between two readings, so that one brings several: the more, the smaller the share of records
+is that this replica has published. So many replicas do not read more often than a few of them do together.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ from collections.abc import Callable
 
 _IDLE_SECONDS = 0.1  # between readings whose records nobody waits for
 _BUSY_SECONDS = 0.005  # between readings that come fast
-_PRESSED_SECONDS = 0.002  # the same where every publish on its way has got its place in the log, and waits for it
+_PRESSED_SECONDS = 0.0007  # the same where every publish on its way waits for its record, and all records are its own
 _FAST_SECONDS = 0.01  # readings that are closer than this on average come fast
 _HELD_SECONDS = 1.0  # after somebody has asked for the newest records: who asks often begins a stream
 _WEIGHT = 0.1  # of the newest interval in the average
@@ -25,22 +26,29 @@ class Pace:
         self._pressed = pressed
         self._interval = _HELD_SECONDS  # average seconds between two readings
         self._read = 0.0  # when the last one ended, by the clock of the loop
+        self._found = self._own = 1.0  # average records of a reading, and those that were published here
         self._held = 0.0  # until then there is no long rest
         self._timer: asyncio.TimerHandle | None = None
         self._rested: asyncio.Future[None] | None = None
         self.idle = False  # whether it rests because nobody waits
 
-    async def rest(self) -> None:
-        """Wait until the log is to be read again."""
+    @property
+    def _pressed_seconds(self) -> float:
+        return min(_PRESSED_SECONDS * self._found / max(self._own, 0.001), _BUSY_SECONDS)
+
+    async def rest(self, found: int, own: int) -> None:
+        """Wait until the log is to be read again, after a reading of so many records, some of them published here."""
         loop = asyncio.get_running_loop()
         now = loop.time()
         self._interval += (min(now - self._read, _HELD_SECONDS) - self._interval) * _WEIGHT
         self._read = now
+        self._found += (found - self._found) * _WEIGHT
+        self._own += (own - self._own) * _WEIGHT
         self.idle = not self._waited() and now >= self._held
         if not self.idle and self._interval > _FAST_SECONDS:
             return
         self._rested = loop.create_future()
-        self._end_in(_IDLE_SECONDS if self.idle else _PRESSED_SECONDS if self._pressed() else _BUSY_SECONDS)
+        self._end_in(_IDLE_SECONDS if self.idle else self._pressed_seconds if self._pressed() else _BUSY_SECONDS)
         try:
             await self._rested
         finally:
@@ -57,7 +65,7 @@ class Pace:
         if self.idle:
             self._end_in(0)
         elif self._rested is not None and self._pressed():
-            self._end_in(max(0.0, self._read + _PRESSED_SECONDS - asyncio.get_running_loop().time()))
+            self._end_in(max(0.0, self._read + self._pressed_seconds - asyncio.get_running_loop().time()))
 
     def hold(self) -> None:
         """Somebody asks for the newest records, and may go on to wait for more."""

@@ -52,7 +52,7 @@ class Publisher:
         try:
             with self.deadlines.begin():
                 first = await self.log.append(drafts)
-                await self.feed.passed(first + len(drafts) - 1)
+                await self.feed.passed(first + len(drafts) - 1, len(drafts))
             ids = self._ids(drafts, first)
         except TooLargeError as error:
             raise self._problem("too_large", Problem(413, str(error))) from error
