@@ -50,6 +50,7 @@ class Oracle:
         self.ledger = Ledger(self.account)
         self.listeners = [Listener(f"subscriber {one}", self.filter(one), self.account) for one in range(SUBSCRIBERS)]
         self.settled = [0] * PUBLISHERS
+        self.suffered: list[str] = []
         self.ending = asyncio.Event()
 
     def filter(self, number: int) -> tuple[str, ...]:
@@ -147,12 +148,12 @@ class Oracle:
 
     # --- the run
 
-    async def run(self, target: Target, seconds: float, count: int, losses: bool) -> list[str]:
-        """Let the stack suffer for so long, or so many times; return what it suffered."""
+    async def run(self, target: Target, seconds: float, count: int, losses: bool) -> None:
+        """Let the stack suffer for so long, or so many times."""
         readers = [asyncio.create_task(self.subscribe(one)) for one in self.listeners]
         await eventually(lambda: all(one.begun >= 0 for one in self.listeners))
         publishers = [asyncio.create_task(self.publish(one)) for one in range(PUBLISHERS)]
-        suffered: list[str] = []
+        suffered = self.suffered
         until = time.monotonic() + seconds
         while time.monotonic() < until and len(suffered) < count:
             await self.calm()
@@ -170,9 +171,6 @@ class Oracle:
             if task.done():
                 task.result()  # a mistake of the oracle itself
             task.cancel()
-        for one in self.listeners:
-            one.close(self.ledger)
-        return suffered
 
     async def calm(self) -> None:
         """Wait until each publisher has been accepted again."""
@@ -181,7 +179,7 @@ class Oracle:
 
     async def arrive(self) -> None:
         """Wait until nothing is missing but what was told as lost."""
-        await eventually(lambda: not any(not one.gaps and one.missing(self.ledger) for one in self.listeners))
+        await eventually(lambda: not any(not one.gaps and one.lacks(self.ledger) for one in self.listeners))
         await asyncio.sleep(1)  # whatever comes twice comes now
 
 
@@ -234,7 +232,12 @@ def judge(stack: str, seconds: float, count: int, seed: int, losses: bool = Fals
     target = Target(stack)
     oracle = Oracle(target.port, seed)
     begun = time.monotonic()
-    suffered = asyncio.run(oracle.run(target, seconds, count, losses))
+    try:
+        asyncio.run(oracle.run(target, seconds, count, losses))
+    except KeyboardInterrupt:
+        oracle.account.wrong("interrupted", "what is missing may be on its way")
+    for one in oracle.listeners:
+        one.close(oracle.ledger)
     counts = oracle.account.counts
     figures = dict.fromkeys(("accepted", "delivered", "doubled", "disordered", "silent holes", "gaps told"), 0)
     return {
@@ -243,7 +246,7 @@ def judge(stack: str, seconds: float, count: int, seed: int, losses: bool = Fals
         **figures,
         **dict(sorted(counts.items())),
         "examples": oracle.account.examples,
-        "faults": suffered,
+        "faults": oracle.suffered,
     }
 
 

@@ -32,7 +32,7 @@ class Ledger:
     def __init__(self, account: Account) -> None:
         self.account = account
         self.ids: dict[str, str] = {}
-        self.channels: dict[str, str] = {}
+        self.channels: dict[str, list[str]] = {}  # the events of each
         self.times: dict[str, float] = {}
 
     def accept(self, event: str, channel: str, id_: str, now: float) -> None:
@@ -40,8 +40,9 @@ class Ledger:
         known = self.ids.setdefault(event, id_)
         if known != id_:
             self.account.wrong("two ids", f"{event} is {known}, and {id_} to its publisher")
-        self.channels[event] = channel
-        self.times.setdefault(event, now)
+        if event not in self.times:
+            self.channels.setdefault(channel, []).append(event)
+            self.times[event] = now
 
 
 def offset(id_: str) -> int:
@@ -104,9 +105,16 @@ class Listener:
         """The accepted events that are due, and did not come."""
         return [
             event
-            for event, channel in ledger.channels.items()
-            if event not in self.heard and offset(ledger.ids[event]) > self.begun and wants(self.patterns, channel)
+            for channel, events in ledger.channels.items()
+            if wants(self.patterns, channel)
+            for event in events
+            if event not in self.heard and offset(ledger.ids[event]) > self.begun
         ]
+
+    def lacks(self, ledger: Ledger) -> bool:
+        """Whether events are still to come, by their number alone: all were published after it had begun."""
+        due = sum(len(events) for channel, events in ledger.channels.items() if wants(self.patterns, channel))
+        return len(self.heard) < due
 
     def close(self, ledger: Ledger) -> None:
         """Judge at the end what never came, and whether the ids agree."""

@@ -37,13 +37,12 @@ def target(releases: Sequence[StackRelease], asked: int | None) -> StackRelease:
             )
         return before[-1]
     found = kept_release(releases, asked)
-    others = ", ".join(str(one.number) for one in applied if one is not releases[-1]) or "none"
+    others = ", ".join(str(one.number) for one in applied if one is not releases[-1])
+    expected = f"expected one that was applied: {others}" if others else "no other one that was applied is kept"
     if found.outcome != "applied":
-        raise spec.SpecError(
-            f"release {asked} did not become what runs ({found.outcome}): expected one that was applied: {others}"
-        )
+        raise spec.SpecError(f"release {asked} did not become what runs ({found.outcome}): {expected}")
     if found is releases[-1]:
-        raise spec.SpecError(f"release {asked} is what runs now: expected an earlier one: {others}")
+        raise spec.SpecError(f"release {asked} is what runs now: {expected}")
     for part in found.parts.values():
         refuse_other_format(part)
     return found

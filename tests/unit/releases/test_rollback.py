@@ -50,7 +50,7 @@ def test_by_default_it_is_the_newest_one_that_was_applied_before_the_last(outcom
     [
         (7, "release 7 is not kept: expected one of 1, 2, 3"),
         (2, r"release 2 did not become what runs \(failed\): expected one that was applied: 1"),
-        (3, "release 3 is what runs now: expected an earlier one: 1"),
+        (3, "release 3 is what runs now: expected one that was applied: 1"),
     ],
 )
 def test_a_number_that_cannot_be_gone_back_to_is_refused_with_those_that_can(asked: int, said: str) -> None:
@@ -61,6 +61,8 @@ def test_a_number_that_cannot_be_gone_back_to_is_refused_with_those_that_can(ask
 def test_without_an_earlier_release_there_is_no_way_back() -> None:
     with pytest.raises(SpecError, match="there is no earlier release"):
         rollback.target([stack(1)], None)
+    with pytest.raises(SpecError, match="release 1 is what runs now: no other one that was applied is kept"):
+        rollback.target([stack(1)], 1)
 
 
 def test_a_release_of_another_format_is_refused() -> None:
