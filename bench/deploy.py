@@ -113,14 +113,13 @@ class Figures:
         """Return all figures, and the ratios that have a goal."""
         empty = self.median("empty play")
         ratios = {
-            "up, nothing to change / empty play (goal: at most 5)": self.median("up, nothing to change") / empty,
+            "up, nothing to change / empty play (goal: at most 3)": self.median("up, nothing to change") / empty,
             "plan, nothing to change / empty play (goal: at most 4)": self.median("plan, nothing to change") / empty,
         }
-        if "compose up, fresh" in self.seconds:
-            over = self.median("up, fresh") - empty
-            ratios["(up, fresh - empty play) / compose up, fresh (goal: at most 1.2)"] = over / self.median(
-                "compose up, fresh"
-            )
+        for what, goal in (("fresh", 1.1), ("nothing to change", 1.3)):
+            if f"compose up, {what}" in self.seconds:
+                ours, compose = self.median(f"up, {what}"), self.median(f"compose up, {what}")
+                ratios[f"up, {what} / compose up --wait (goal: at most {goal})"] = ours / compose
         return {
             "medians_seconds": {what: round(self.median(what), 2) for what in self.seconds},
             "rounds_seconds": self.seconds,
