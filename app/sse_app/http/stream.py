@@ -21,6 +21,7 @@ from sse_app.fanout.subscriber import Subscriber
 from sse_app.http import offer, stream_request
 from sse_app.http.stream_output import HEADERS, DirectOutput, Output, SendOutput, connection_of
 from sse_app.http.stream_request import StreamRequest
+from sse_app.http.uvicorn_protocol import StreamProtocol
 from sse_app.log.cursor import Cursor
 from sse_app.log.interface import LogUnavailableError
 from sse_app.resume.blocks import GapError
@@ -118,22 +119,18 @@ class Streams:
         subscriber.told, subscriber.heard = start.told, start.heard
         subscriber.account = scope.get(account.SCOPE)
         connection = connection_of(scope)
-        headers = encoded(HEADERS)
-        head = None
-        if connection is not None and not header_values(scope, b"origin"):  # else cors.py adds to the answer
-            head = connection.stream_head(scope, headers)
-        if head is None:
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
+        head = await _head(scope, send, connection)
         output: Output
         if connection is not None:
             try:
-                output = DirectOutput(connection, scope, subscriber, self.settings, hub.backlog, head or b"")
+                output = DirectOutput(connection, scope, subscriber, self.settings, hub.backlog, head)
             except RuntimeError:  # the client left while its cursor was looked up
                 return
             self.metrics.streams["direct"] += 1
         else:
             self.metrics.streams["send"] += 1
             output = SendOutput(send, receive, subscriber, self.settings.heartbeat_seconds)
+        del head  # this frame lives as long as the stream
         hub.add(subscriber, start.generation)
         self.authority.enter(subscriber, access.principal)
         end: StreamEnd = "error"
@@ -254,6 +251,17 @@ async def turn_away(send: Send, retry_milliseconds: int) -> None:
 async def _close(send: Send, body: bytes) -> None:
     """Answer a stream that ends at once."""
     await answer(send, 200, {**HEADERS, "connection": "close"}, body)
+
+
+async def _head(scope: Scope, send: Send, connection: StreamProtocol | None) -> bytes:
+    """The head of the answer, to be written with the first event; nothing where it is sent already."""
+    headers = encoded(HEADERS)
+    if connection is not None and not header_values(scope, b"origin"):  # else cors.py adds to the answer
+        head = connection.stream_head(scope, headers)
+        if head is not None:
+            return head
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    return b""
 
 
 def _why(subscriber: Subscriber) -> StreamEnd:
