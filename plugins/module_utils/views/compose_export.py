@@ -13,7 +13,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Spec
 
@@ -27,6 +27,8 @@ now = {str(path): path.read_text() for one in takes for path in pathlib.Path(one
 given = json.dumps({"now": now, "before": {}})
 sys.exit(subprocess.run([sys.executable, "-I", "-c", code], input=given, text=True).returncode)
 """
+# Waits until names resolve, and becomes the program that follows.
+WAIT = 'for one in $1; do until getent hosts "$one" >/dev/null; do sleep 0.2; done; done; shift; exec "$@"'
 HEAD = (
     "# Release {number} of the stack {stack} as a Compose file, for this host.",
     "# Start it beside the stack: PORT_<number>=<another> for each published port, then",
@@ -131,7 +133,7 @@ def service(
     keys: Json = {
         "image": one["image"],
         "hostname": one["container"],
-        "entrypoint": [literal(word) for word in one["entrypoint"]],
+        "entrypoint": [literal(word) for word in started(one, names.values())],
         "command": [literal(word) for word in one["command"]],
         "user": one["user"],
         "environment": {name: literal(value) for name, value in one["environment"].items()},
@@ -167,6 +169,16 @@ def service(
         "restart": "unless-stopped",
     }
     return {key: value for key, value in keys.items() if value not in ({}, [], "", False)}
+
+
+def started(one: Spec, there: Iterable[str]) -> list[str]:
+    """Return the program of a container, which first waits for the names that it must resolve when it starts.
+
+    In the stack these stand in its /etc/hosts, with addresses that are reserved. Here a name is known while its
+    container runs, and two containers may need each other's: while both wait, both run.
+    """
+    known = sorted(name for name, address in one["hosts"].items() if address[:1].isdigit() and name in set(there))
+    return ["sh", "-c", WAIT, "sh", " ".join(known), *one["entrypoint"]] if known else one["entrypoint"]
 
 
 def mounts(one: Spec, files: Mapping[str, str], shared: Mapping[str, str]) -> Iterator[Json]:

@@ -137,3 +137,13 @@ def test_sockets_of_the_file_are_its_own_and_nothing_of_it_reaches_the_stack() -
     ]
     assert "shared-sock" in found["volumes"]
     assert found["services"]["db-owner"]["entrypoint"] == ["chown", "7:7", "/data", "/run/db"]
+
+
+def test_containers_that_need_each_others_names_wait_for_them_while_both_run() -> None:
+    services = written(db={"hosts": ["web"]}, web={"hosts": ["db"]})["services"]
+    assert services["db"]["entrypoint"][3:] == ["sh", "web", "serve"]
+    assert services["web"]["entrypoint"][3:] == ["sh", "db", "serve"]
+    words = [one.replace("$$", "$") for one in services["db"]["entrypoint"]]
+    words[4:] = ["localhost", "echo", "it runs", "$HOME"]
+    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert ended.stdout == "it runs $HOME\n"
