@@ -87,9 +87,13 @@ def versions() -> str:
 
 
 def read(file: Path) -> dict[str, bytes]:
-    """Read the code of every text; empty where there is none, or it is of another version."""
+    """Read the code of every text; empty where there is none, it is of another version, or others could write it."""
     try:
-        found: Any = marshal.loads(file.read_bytes())  # noqa: S302 - as above
+        with file.open("rb") as stream:
+            status = os.fstat(stream.fileno())
+            if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+                return {}
+            found: Any = marshal.loads(stream.read())  # noqa: S302 - as above
     except (OSError, EOFError, ValueError, TypeError):
         return {}
     return found["codes"] if isinstance(found, dict) and found.get("versions") == versions() else {}

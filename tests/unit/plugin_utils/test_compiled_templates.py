@@ -80,6 +80,15 @@ def test_code_of_other_versions_is_not_used(file: Path, monkeypatch: pytest.Monk
     assert compiled_templates.read(file) == {}
 
 
+def test_code_that_others_could_have_written_is_not_run(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rendered(file)
+    with monkeypatch.context() as another:
+        another.setattr(compiled_templates.os, "geteuid", lambda: file.stat().st_uid + 1)
+        assert compiled_templates.read(file) == {}
+    file.chmod(0o620)
+    assert compiled_templates.read(file) == {}
+
+
 def test_without_a_place_to_write_it_is_only_compiled(file: Path) -> None:
     file.parent.write_text("no directory")
     assert rendered(file) == plain()
