@@ -48,6 +48,14 @@ class Target:
         """Return a container as it is now."""
         return self.engine.containers.get(f"{self.name}-{short}")
 
+    def undo(self, part: str) -> None:
+        """Let a part go on that a fault has left behind, because the engine refused something in the middle of it."""
+        status = self.container(part).attrs["State"]["Status"]
+        if status == "paused":
+            self.container(part).unpause()
+        elif status in ("exited", "created"):
+            self.container(part).start()
+
     def whole(self) -> bool:
         """Tell whether every part runs, and every replica has Kafka and Redis."""
         running = all(self.container(one).attrs["State"]["Status"] == "running" for one in self.parts)
@@ -67,6 +75,8 @@ class Target:
         until = time.monotonic() + BACK_SECONDS
         while time.monotonic() < until:
             with contextlib.suppress(APIError):
+                for one in self.parts:
+                    self.undo(one)
                 if self.whole():
                     return True
             threading.Event().wait(0.5)

@@ -23,6 +23,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
+from docker.errors import APIError
 from judging.faults import Suffering, Target, draw
 from judging.ledger import Account, Ledger, Listener
 
@@ -160,7 +161,8 @@ class Oracle:
             both = draw(self.chance, target.parts, losses)
             suffered.append(" and ".join(map(str, both)))
             sys.stderr.write(f"{time.strftime('%X')} {suffered[-1]}\n")
-            await asyncio.gather(*(asyncio.to_thread(suffer, target, one) for one in both))
+            refused = sum(await asyncio.gather(*(asyncio.to_thread(suffer, target, one) for one in both)))
+            self.account.counts["faults that the engine refused"] += refused
             if not await asyncio.to_thread(target.recover):
                 self.account.wrong("parts that did not come back", suffered[-1])
         await self.calm()
@@ -190,9 +192,14 @@ async def eventually(true: Callable[[], bool]) -> None:
         await asyncio.sleep(0.2)
 
 
-def suffer(target: Target, one: Suffering) -> None:
-    """Carry a fault out; what it meets may be away by another one."""
-    one.fault(target, one.part, one.seconds)
+def suffer(target: Target, one: Suffering) -> bool:
+    """Carry a fault out; tell whether the engine refused, because of the other one or a load that it cannot bear."""
+    try:
+        one.fault(target, one.part, one.seconds)
+    except APIError as error:
+        sys.stderr.write(f"{one}: {error.explanation}\n")
+        return True
+    return False
 
 
 class Blocks:
