@@ -60,6 +60,13 @@ WAYS = (
 )
 
 
+# The engine says no more than "Address already in use" where it is one on a network; for a port it names the port.
+ADDRESS_TAKEN = (
+    "Another container has its address: `docker network inspect` of its network names it. Remove that one, or take it "
+    "off the network."
+)
+
+
 def cause(output: str) -> str:
     """Return the line of a program's output that says why it failed: the first that is marked as an error.
 
@@ -82,7 +89,8 @@ def reason(said: str) -> str:
 def cannot_start(name: str, said: str) -> str:
     """Say that the engine can't start a container, why, and what to do."""
     why = reason(said)
-    way = f"{way}\n" if (way := way_on([why])) else ""
+    way = ADDRESS_TAKEN if why.lower() == "address already in use" else way_on([why])
+    way = f"{way}\n" if way else ""
     return f"{name} can't start: {why}\n{way}Next: correct its declaration, and run `./sse up` again."
 
 

@@ -173,3 +173,6 @@ def test_what_the_engine_cannot_start_is_told_by_its_name_and_the_words_that_cou
     assert cannot_start("sse-x", "start f5b9f6b6b750: driver failed: port is already allocated").startswith(
         "sse-x can't start: driver failed: port is already allocated\nAnother container has the port"
     )
+    taken = cannot_start("sse-x", "start f5b9f6b6b750: Address already in use")
+    assert "Another container has its address" in taken
+    assert "port" not in taken

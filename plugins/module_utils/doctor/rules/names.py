@@ -63,6 +63,9 @@ def unresolved(facts: Facts, tried: TriedConnection) -> Finding:
         network = min(set(target["networks"]) - WITHOUT_DNS, default="NETWORK") if target else "NETWORK"
         mend = docker("network", "connect", network, source["name"])
         return found("default-bridge", f"{kind} does not resolve names", evidence, mend)
+    if target is None and (gone := declared_but_gone(facts, name)):
+        evidence = "the newest release declares it, and the engine does not have it"
+        return found("stopped", f"{gone} does not exist", evidence, "./sse up")
     if target is None:
         known = {
             each: one["name"]
@@ -90,6 +93,19 @@ def unresolved(facts: Facts, tried: TriedConnection) -> Finding:
     evidence = f"on network {network}, {other} is called {lookup.listed(lookup.names_on(target, network))}"
     why = f"{other} does not have this alias on network {network}"
     return found("alias", why, evidence, *commands.reconnect(network, target, name))
+
+
+def declared_but_gone(facts: Facts, name: str) -> str:
+    """Return the full name of the container that should be called so and does not exist; empty where none is."""
+    declared = containers_of(facts["releases"])
+    return next(
+        (
+            full
+            for full, spec in declared.items()
+            if name in {spec.get("container"), *spec.get("aliases", [])} and lookup.container(facts, full) is None
+        ),
+        "",
+    )
 
 
 def misled(facts: Facts, source: Container, target: Container, name: str, address: str) -> Finding | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.sse.platform.plugins.module_utils.doctor.rules import names
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import RefusedUpstream
 from ansible_collections.sse.platform.tests.unit.doctor.healthy_host import (
     APP,
@@ -10,11 +11,13 @@ from ansible_collections.sse.platform.tests.unit.doctor.healthy_host import (
     ELSEWHERE,
     KAFKA,
     NGINX,
+    SPEC,
     TWO,
     UNKNOWN,
     Changes,
     changed,
     expect_finding,
+    facts,
     failed,
     moved,
     short,
@@ -107,3 +110,12 @@ from ansible_collections.sse.platform.tests.unit.doctor.healthy_host import (
 )
 def test_a_fault_gives_one_finding(changes: Changes, rule: str, subject: str, said: str, mend: str) -> None:
     expect_finding(changes, rule, subject, said, mend)
+
+
+def test_the_name_of_a_declared_container_that_is_gone_is_no_typo() -> None:
+    """There is a container with a name that is near, and nobody is told to write that one instead."""
+    lacking = failed("resolve", "no such name", name="kafka-1", target="")
+    release = {"containers": {"sse-kafka-1": {**SPEC, "aliases": ["kafka-1"]}}, "networks": {}}
+    one = names.unresolved(facts({"releases": [release], "connections": [lacking]}), lacking)
+    assert (one.rule, one.mend) == ("name-stopped", ("./sse up",))
+    assert "sse-kafka-1 does not exist" in one.wrong
