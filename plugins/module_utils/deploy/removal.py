@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +17,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store i
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import StackFirewall
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.releases import keeping
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import Recorder, run_meta
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import ReleaseStore, stack_number
@@ -101,8 +103,9 @@ def remove_containers(
     """Remove containers, each after those that need it; return how many seconds each took."""
     known: dict[str, types.Spec] = {}
     for project in {one.label("project") for one in ours.values()}:
-        latest = ReleaseStore(state_directory, project).latest()
-        known |= latest["containers"] if latest else {}
+        with contextlib.suppress(SpecError):  # a damaged release keeps nobody from removing what runs
+            latest = ReleaseStore(state_directory, project).latest()
+            known |= latest["containers"] if latest else {}
     after: dict[str, set[str]] = {name: set() for name in ours}
     for name in set(ours) & set(known):
         for needed in set(known[name]["after"]) & set(ours):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.deploy import removal, run_lock
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL, Observed
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import attempts
 
 RUN: dict[str, Any] = {"asked": "destroy", "who": "ann", "where": "laptop", "why": "moved", "given": {}}
@@ -20,6 +21,12 @@ class Engine:
 
     def containers(self) -> list[Any]:
         return []
+
+    def stop(self, *_: object) -> None:
+        pass
+
+    def remove(self, *_: object) -> None:
+        pass
 
     def networks(self, stack: str) -> dict[str, list[str]]:
         return {f"{stack}-network": []}
@@ -61,6 +68,16 @@ def test_a_removal_that_failed_is_in_the_history_with_its_reason(state: Path, mo
         removal.tear_down("s", str(state), 1, delete_data=False, check=False, run=RUN)
     [one] = attempts(str(state))
     assert (one["outcome"], one["error"]) == ("failed", "s-network is in use")
+
+
+def test_a_damaged_release_keeps_nobody_from_removing_a_stack(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = {f"{LABEL}stack": "s", f"{LABEL}project": "p"}
+    monkeypatch.setattr(Engine, "containers", lambda _: [Observed("s-a", "1", labels, "exited", "")])
+    (state / "releases/p").mkdir(parents=True)
+    (state / "releases/p/0001.json").write_text("{ half")
+    removed = removal.tear_down("s", str(state), 1, delete_data=True, check=False, run=RUN)
+    assert removed.containers == ["s-a"]
+    assert not state.exists()
 
 
 def test_data_are_deleted_while_no_other_run_can_begin(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
