@@ -120,7 +120,7 @@ def main() -> None:
     """Measure, and print microseconds for a delivery."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stack", default="sse", help="the stack_name of the stack (default: sse)")
-    parser.add_argument("--subscribers", type=int, default=1000, help="streams (default: 1000)")
+    parser.add_argument("--subscribers", type=int, default=500, help="streams (default: 500)")
     parser.add_argument("--rate", type=float, default=20, help="events a second (default: 20)")
     parser.add_argument("--seconds", type=float, default=4, help="of each measurement (default: 4)")
     parser.add_argument("--rounds", type=int, default=4, help="how often each is measured (default: 4)")
