@@ -98,6 +98,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "strip": "pass on requests without the path of the route: `/hello/you` arrives as `/you`. The header "
         "`X-Forwarded-Prefix` holds `/hello`",
         "streams": "exact paths that answer with an event stream",
+        "offers": "path at which each container says whether it takes one more stream, and how many it has: see below",
         "heartbeat_seconds": "how often such a stream says something; needed with `streams`",
         "publishes": "exact paths that store something under an idempotency key",
         "publish_seconds": "how long that may take; needed with `publishes`",

@@ -38,7 +38,7 @@ def clean(environment: MutableMapping[str, str]) -> list[str]:
     """Take out what a user exported for other projects of Ansible; return the names.
 
     Ansible prefers such a variable to ansible.cfg of this checkout, so it would not find its collection or its screen.
-    Who wants another screen for ./sse names it in a variable of our own.
+    Who wants another screen than the usual one names it in a variable of our own.
     """
     found = sorted(name for name in environment if name.startswith("ANSIBLE_") and not KEPT.fullmatch(name))
     for name in found:

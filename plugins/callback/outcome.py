@@ -6,7 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: outcome
 type: aggregate
-short_description: Tell ./sse whether a run was fine, failed or had findings
+short_description: Tell the launcher whether a run was fine, failed or had findings
 version_added: 0.2.0
 description:
   - Writes C(fine), C(findings), C(failed) or C(no host) to the file descriptor that E(SSE_OUTCOME_DESCRIPTOR) names.

@@ -90,7 +90,7 @@ def document(
 
 
 def program(one: Spec) -> str:
-    """Return the program that ./sse runs once a container has started, such as one that makes users; or nothing."""
+    """Return the program that a run starts after a container, such as one that makes users; or nothing."""
     reload = one.get("reload") or {}
     return reload.get("program") or "" if reload.get("at_start", True) else ""
 
@@ -102,7 +102,7 @@ def with_python(containers: Mapping[str, Spec]) -> str:
 
 
 def teller(one: Spec, python: str, files: Mapping[str, str]) -> Json:
-    """Return the service that runs the program of a container beside it, as ./sse does on the host, and then ends."""
+    """Return the service that runs the program of a container beside it, as a run does on the host, and then ends."""
     reload = one.get("reload") or {}
     takes = reload.get("takes") or []
     return {
