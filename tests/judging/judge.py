@@ -46,6 +46,7 @@ class Oracle:
 
     def __init__(self, port: int, seed: int) -> None:
         self.port, self.chance = port, random.Random(seed)
+        self.fate = random.Random(seed)  # of the faults alone: how fast publishers are changes nothing of them
         self.prefix = f"oracle.{uuid.uuid4().hex[:12]}"
         self.account = Account()
         self.ledger = Ledger(self.account)
@@ -158,7 +159,7 @@ class Oracle:
         until = time.monotonic() + seconds
         while time.monotonic() < until and len(suffered) < count:
             await self.calm()
-            both = draw(self.chance, target.parts, losses)
+            both = draw(self.fate, target.parts, losses)
             suffered.append(" and ".join(map(str, both)))
             sys.stderr.write(f"{time.strftime('%X')} {suffered[-1]}\n")
             refused = sum(await asyncio.gather(*(asyncio.to_thread(suffer, target, one) for one in both)))
