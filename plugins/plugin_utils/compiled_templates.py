@@ -70,7 +70,7 @@ def kept(file: Path | None = None) -> Generator[None]:
             code: CodeType = compiles(self, source, name, filename)
             new[key] = marshal.dumps(code)
             return code
-        return marshal.loads(known)  # noqa: S302 - whoever writes there is this user
+        return marshal.loads(known)  # whoever writes there is this user  # noqa: S302  # nosec B302
 
     environment.compile = compile_once
     try:
@@ -93,7 +93,7 @@ def read(file: Path) -> dict[str, bytes]:
             status = os.fstat(stream.fileno())
             if status.st_uid != os.geteuid() or status.st_mode & 0o022:
                 return {}
-            found: Any = marshal.loads(stream.read())  # noqa: S302 - as above
+            found: Any = marshal.loads(stream.read())  # as above  # noqa: S302  # nosec B302
     except (OSError, EOFError, ValueError, TypeError):
         return {}
     return found["codes"] if isinstance(found, dict) and found.get("versions") == versions() else {}

@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Ends with 0 when the replica is ready; else it prints the answer.
 host=${SSE_HOST:-0.0.0.0}
 case $host in 0.0.0.0) host=127.0.0.1 ;; ::) host=::1 ;; esac
