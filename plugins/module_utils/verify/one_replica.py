@@ -27,7 +27,7 @@ def verify_replica(engine: Engine, state_directory: str, release: Release, name:
             continue
         asked: deliveries.Parameters = deliveries.PARAMETERS(check["parameters"], check["kind"])
         running = Running(engine, state_directory, [release])
-        key = f"{asked['key']['name']}.{running.secret(asked['key']['secret'])}" if asked["key"] else ""
+        key = running.key(asked["key"])
         for subject in running.named([short]):
             there = subject.endpoint(asked["port"])._replace(key=key)
             passage = deliveries.travel(asked, there, [there], switches.operator(state_directory))

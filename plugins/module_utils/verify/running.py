@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import LoadedStore
 from ansible_collections.sse.platform.plugins.module_utils.engine.answers import addresses, all_networks
 from ansible_collections.sse.platform.plugins.module_utils.host import listeners
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint
 from ansible_collections.sse.platform.plugins.module_utils.host.served_certificate import ServedCertificate
-from ansible_collections.sse.platform.plugins.module_utils.model import connections, segments
+from ansible_collections.sse.platform.plugins.module_utils.model import connections, segments, spec
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, IPV6, is_loopback
 from ansible_collections.sse.platform.plugins.module_utils.model.release import FORMAT
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import fingerprint
@@ -25,6 +25,16 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine
     from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Release, Spec
+
+
+class Key(TypedDict):
+    """An API key of the stack's own: its name, and the secret behind it."""
+
+    name: str
+    secret: str
+
+
+KEY = spec.record({"name": (spec.text, ...), "secret": (spec.text, ...)})
 
 
 class Subject(NamedTuple):
@@ -156,3 +166,7 @@ class Running:
         """Return a secret of the stack; empty where there is none, so that the server refuses it by name."""
         path = Path(self.state_directory) / "secrets" / name
         return path.read_text() if path.exists() else ""
+
+    def key(self, asked: Key | None) -> str:
+        """Return an API key as clients send it; empty where none is needed."""
+        return f"{asked['name']}.{self.secret(asked['secret'])}" if asked else ""

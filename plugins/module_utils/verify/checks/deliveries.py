@@ -26,6 +26,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model import spec
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Kind, together
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks.http_answer import serving
+from ansible_collections.sse.platform.plugins.module_utils.verify.running import KEY, Key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,13 +42,6 @@ IN_TURN = {"X-In-Turn": "1"}  # a proxy that sends all publishes to one replica 
 PAUSES = (0.0, 0.1, 0.4, 1.0, 1.5, 2.0)  # seconds before each round: NGINX avoids a replica that failed for two
 
 
-class Key(TypedDict):
-    """An API key that is good for the channel alone: its name, and the secret behind it."""
-
-    name: str
-    secret: str
-
-
 class Parameters(TypedDict):
     """Where events are published and received."""
 
@@ -58,7 +52,7 @@ class Parameters(TypedDict):
     publish: str
     subscribe: str
     channel: str  # of the check alone, so that no other subscriber sees its events
-    key: Key | None
+    key: Key | None  # that is good for the channel alone
 
 
 def check(running: Running, subjects: Sequence[Subject], asked: Parameters) -> Checked:
@@ -72,7 +66,7 @@ def check(running: Running, subjects: Sequence[Subject], asked: Parameters) -> C
         evidence = f"none of {urls} answers {asked['health']} with 200"
         wrong = "serves the API at no published port"
         return Checked([Finding("deliveries", name, wrong, evidence, (f"./sse logs {name}",))], 0)
-    key = f"{asked['key']['name']}.{running.secret(asked['key']['secret'])}" if asked["key"] else ""
+    key = running.key(asked["key"])
     # A socket is reached through the file system of its container, whatever is mounted where.
     sockets = [
         Endpoint(one.name, f"/proc/{one.pid}/root{path}", 0)
@@ -312,7 +306,7 @@ PARAMETERS = spec.record(
         "publish": (spec.absolute, ...),
         "subscribe": (spec.absolute, ...),
         "channel": (spec.text, ...),
-        "key": (spec.record({"name": (spec.text, ...), "secret": (spec.text, ...)}), None),
+        "key": (KEY, None),
     }
 )
 KIND = Kind("deliveries", "deliveries of events", together(check), PARAMETERS)

@@ -11,13 +11,14 @@ from ansible_collections.sse.platform.plugins.module_utils.model import spec
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Kind, together
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks.http_answer import serving
+from ansible_collections.sse.platform.plugins.module_utils.verify.running import KEY, Key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
 
-CONNECT_SECONDS = 5.0  # until the first frame of a stream
+CONNECT_SECONDS = 20.0  # until the first frame of a stream
 CONNECTED = "03"  # SS_CONNECTED of linux/net.h
 
 
@@ -28,6 +29,7 @@ class Parameters(TypedDict):
     health: str
     stream: str
     sockets: dict[str, str]
+    key: Key | None  # that is good for the stream alone
 
 
 def check(running: Running, subjects: Sequence[Subject], asked: Parameters) -> Checked:
@@ -37,6 +39,7 @@ def check(running: Running, subjects: Sequence[Subject], asked: Parameters) -> C
     if proxy is None:
         return Checked(verified=0)
     [pid] = [one.pid for one in running.named([asked["through"]])]
+    proxy = proxy._replace(key=running.key(asked["key"]))
     return arrives(proxy, pid, asked["stream"], sockets)
 
 
@@ -51,11 +54,11 @@ def arrives(proxy: Endpoint, pid: int, stream: str, sockets: Mapping[str, str]) 
     wrong = f"a stream at {proxy.url} did not arrive at the Unix socket of its replica"
     connection = proxy.connect(CONNECT_SECONDS)
     try:
-        connection.request("GET", stream, headers={"Accept": "text/event-stream"})
+        connection.request("GET", stream, headers={"Accept": "text/event-stream", **proxy.credential})
         response = connection.getresponse()
         name = response.getheader("X-Replica", "")
         response.readline(1000)
-        if not sockets.get(name):
+        if response.status != 200 or not sockets.get(name):
             evidence = f"{response.status} of {name or 'the proxy itself'}"
             return Checked([Finding("unix-socket", proxy.name, wrong, evidence, ("./sse status",))], 0)
         found = connections(Path(f"/proc/{pid}/net/unix").read_text(), sockets[name])
@@ -82,5 +85,6 @@ PARAMETERS = {
     "health": (spec.absolute, ...),
     "stream": (spec.absolute, ...),
     "sockets": (spec.dict_of(spec.short_name, spec.absolute), ...),
+    "key": (KEY, None),
 }
 KIND = Kind("unix-socket", "streams over a Unix socket", together(check), spec.record(PARAMETERS))

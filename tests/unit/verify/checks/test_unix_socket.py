@@ -27,6 +27,12 @@ class Replica(BaseHTTPRequestHandler):
         return "test"
 
     def do_GET(self) -> None:
+        if self.path.endswith("closed") and self.headers["Authorization"] != "Bearer name.secret":
+            self.send_response(401)
+            self.send_header("X-Replica", "sse-app-1")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         self.send_response(200)
         self.send_header("X-Replica", "sse-app-1")
         self.end_headers()
@@ -82,6 +88,13 @@ def test_a_stream_that_went_over_tcp_is_told(path: str) -> None:
     finally:
         stop()
     assert (finding.subject, finding.evidence, verified) == ("sse-app-1", "the proxy used TCP", 0)
+
+
+def test_a_stream_that_needs_a_credential_gets_one_and_a_refused_one_is_no_stream(path: str) -> None:
+    nginx, stream = Endpoint("sse-nginx", path, 0, key="name.secret"), "/api/v1/stream?channel=closed"
+    assert unix_socket.arrives(nginx, os.getpid(), stream, {"sse-app-1": path}) == Checked()
+    (finding,), _, _ = unix_socket.arrives(nginx._replace(key=""), os.getpid(), stream, {"sse-app-1": path})
+    assert finding.evidence == "401 of sse-app-1"
 
 
 def test_a_stream_of_no_such_replica_is_told(path: str) -> None:
