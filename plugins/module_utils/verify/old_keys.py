@@ -1,5 +1,5 @@
 # Copyright: sse.platform maintainers, MIT License (see LICENSE)
-"""Whether a key that was rotated is refused: each replica that a check asks by the key is asked by the old one."""
+"""Whether a key that was rotated is refused: each replica that takes events by the key is asked by the old one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint, request
+from ansible_collections.sse.platform.plugins.module_utils.verify.checks import deliveries
 
 if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running
@@ -17,7 +18,7 @@ PAUSE = 0.1
 
 
 def refused(running: Running, name: str, old: str) -> list[str]:
-    """Return a line for each replica that refuses the old value of a secret; empty where no check signs in by it.
+    """Return a line for each replica that refuses the old value of a secret; empty where no delivery is checked by it.
 
     :raises ValueError: a replica still accepts it
     """
@@ -26,7 +27,7 @@ def refused(running: Running, name: str, old: str) -> list[str]:
         for check in release.get("checks", []):
             asked: dict[str, Any] = check["parameters"]
             key: dict[str, str] = asked.get("key") or {}
-            if key.get("secret") == name:
+            if check["kind"] == deliveries.KIND.name and key.get("secret") == name:
                 replicas = running.named(check["containers"])
                 found += [
                     ask(one.endpoint(asked["port"]), asked["publish"], f"{key['name']}.{old}") for one in replicas

@@ -1,4 +1,4 @@
-"""A key that was rotated must be refused by every replica that a check asks by it."""
+"""A key that was rotated must be refused by every replica that takes events by it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from ansible_collections.sse.platform.plugins.module_utils.host.http import Answ
 from ansible_collections.sse.platform.plugins.module_utils.verify import old_keys
 
 CHECK = {
+    "kind": "deliveries",
     "containers": ["one"],
     "parameters": {"key": {"name": "verify", "secret": "proof"}, "port": 8000, "publish": "/events"},
 }
+STREAM = {"kind": "unix-socket", "containers": ["one"], "parameters": {"key": {"name": "verify", "secret": "proof"}}}
 
 
 def running() -> Any:
     replica = SimpleNamespace(endpoint=lambda port: Endpoint("one", "10.0.0.1", port))
-    return SimpleNamespace(releases=[{"checks": [CHECK]}, {}], named=lambda names: [replica for _ in names])
+    return SimpleNamespace(releases=[{"checks": [CHECK, STREAM]}, {}], named=lambda names: [replica for _ in names])
 
 
 def test_a_replica_is_asked_by_the_old_key_until_it_refuses_it(monkeypatch: pytest.MonkeyPatch) -> None:
