@@ -44,16 +44,19 @@ def check(running: Running, subjects: Sequence[Subject], asked: Parameters) -> C
 
 
 def arrives(proxy: Endpoint, pid: int, stream: str, sockets: Mapping[str, str]) -> Checked:
-    """Open a stream at the proxy, and look for its connection among those of the sockets.
+    """Open a stream at the proxy, and look for its connection among those of the sockets that were not there before.
 
     A connection over a Unix socket belongs to the network namespace of the process that opened it: the proxy.
+    Others may be left there from questions and publishes.
 
     :param pid: a process of the proxy
     :param sockets: path by container
     """
     wrong = f"a stream at {proxy.url} did not arrive at the Unix socket of its replica"
     connection = proxy.connect(CONNECT_SECONDS)
+    table = Path(f"/proc/{pid}/net/unix")
     try:
+        before = table.read_text()
         connection.request("GET", stream, headers={"Accept": "text/event-stream", **proxy.credential})
         response = connection.getresponse()
         name = response.getheader("X-Replica", "")
@@ -61,7 +64,7 @@ def arrives(proxy: Endpoint, pid: int, stream: str, sockets: Mapping[str, str]) 
         if response.status != 200 or not sockets.get(name):
             evidence = f"{response.status} of {name or 'the proxy itself'}"
             return Checked([Finding("unix-socket", proxy.name, wrong, evidence, ("./sse status",))], 0)
-        found = connections(Path(f"/proc/{pid}/net/unix").read_text(), sockets[name])
+        found = connections(table.read_text(), sockets[name]) - connections(before, sockets[name])
     except HTTP_ERRORS as error:
         evidence = f"{type(error).__name__}: {error}"
         return Checked([Finding("unix-socket", proxy.name, wrong, evidence, (f"./sse logs {proxy.name}",))], 0)
@@ -74,10 +77,10 @@ def arrives(proxy: Endpoint, pid: int, stream: str, sockets: Mapping[str, str]) 
     return Checked([Finding("unix-socket", name, wrong, "the proxy used TCP", mend)], 0)
 
 
-def connections(table: str, path: str) -> int:
-    """Count what a socket has accepted of those in /proc/net/unix (proc_pid_net(5))."""
+def connections(table: str, path: str) -> set[str]:
+    """Return the inode of each connection that a socket has accepted, by /proc/net/unix (proc_pid_net(5))."""
     rows = (line.split() for line in table.splitlines()[1:])
-    return sum(len(row) == 8 and row[5] == CONNECTED and row[7] == path for row in rows)
+    return {row[6] for row in rows if len(row) == 8 and row[5] == CONNECTED and row[7] == path}
 
 
 PARAMETERS = {
