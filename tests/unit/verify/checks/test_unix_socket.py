@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
@@ -82,8 +81,9 @@ def test_a_stream_over_the_socket_is_verified(path: str) -> None:
 def test_a_stream_that_went_over_tcp_is_told(path: str) -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Replica)
     stop = started(server)
-    left = socket.socket(socket.AF_UNIX)  # as of a publish before
-    left.connect(path)
+    left = Endpoint("sse-app-1", path, 0).connect(5)  # as of a publish before
+    left.request("GET", STREAM)
+    left.getresponse()
     try:
         (finding,), verified, _ = unix_socket.arrives(
             Endpoint("sse-nginx", "127.0.0.1", server.server_port), os.getpid(), STREAM, {"sse-app-1": path}
