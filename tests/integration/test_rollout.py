@@ -32,9 +32,11 @@ def again_and_again(act: Callable[[], object]) -> Iterator[None]:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    yield
-    done.set()
-    thread.join()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def tell(stack: Stack, verb: str, **variables: Any) -> str:
