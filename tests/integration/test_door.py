@@ -12,7 +12,6 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from typing import Any
 import docker
 import httpx
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.verify.checks import deliveries
 from ansible_collections.sse.platform.tests.integration.stack import Stack, eventually
 from rendered import HOSTS, render
 
@@ -214,22 +212,6 @@ def test_a_request_that_killed_a_replica_is_not_repeated_at_another(doors: Doors
         door.seen.clear()
         assert problem(door.ask("POST", "/api/v1/events", content=b"{}"), 503)["outcome"] == "unknown"
         assert door.seen == ["POST /api/v1/events 2"] * 3
-
-
-def test_nine_of_ten_publishes_go_to_the_last_replica_and_for_a_time_after_a_failure_to_the_others(
-    doors: Doors,
-) -> None:
-    def replicas(door: Door, count: int, **headers: str) -> Counter[str]:
-        answers = [door.ask("POST", "/api/v1/events", content=b"{}", headers=headers) for _ in range(count)]
-        assert [one.status_code for one in answers] == [200] * count
-        return Counter(one.headers["x-replica"] for one in answers)
-
-    with doors.open("open", "serves", "serves", "serves") as door:
-        assert replicas(door, 20) == {"1": 1, "2": 1, "3": 18}
-        assert set(replicas(door, 6, **deliveries.IN_TURN)) == {"1", "2", "3"}
-    with doors.open("open", "serves", "serves", "dies") as door:
-        assert set(replicas(door, 6)) == {"1", "2"}
-        assert door.replicas[2].streams == 1
 
 
 def test_where_two_of_three_replicas_are_away_the_third_is_found(doors: Doors) -> None:

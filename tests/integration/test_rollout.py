@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -59,8 +62,13 @@ def ask_for_what_is_gone(stack: Stack) -> None:
 
 
 def slow_down(stack: Stack) -> None:
-    """Give the canary, once it runs, too little of the processor."""
-    stack.container("app-1").update(cpu_period=100_000, cpu_quota=2_000)
+    """Let the canary, once it runs, stand still for most of the time; Prometheus waits a second for an answer."""
+    process = stack.container("app-1").attrs["State"]["Pid"]
+    os.kill(process, signal.SIGSTOP)
+    try:
+        time.sleep(0.7)
+    finally:
+        os.kill(process, signal.SIGCONT)
 
 
 @pytest.mark.parametrize(

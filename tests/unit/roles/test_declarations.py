@@ -309,21 +309,6 @@ def test_the_key_of_verify_is_good_for_its_channel_alone(rendered: dict[str, Ren
     assert principal.publish.names() == principal.subscribe.names() == [check["channel"]]
 
 
-def test_the_last_replica_gets_nine_of_ten_publishes_and_the_first_as_a_canary_few(
-    rendered: dict[str, Rendered],
-) -> None:
-    def servers(name: str) -> list[str]:
-        upstream = rendered[name].nginx.split("upstream route_1_publish {", 1)[1].split("}", 1)[0]
-        return re.findall(r"server (.+);", upstream)
-
-    last, *others = servers("default")
-    assert re.fullmatch(r"unix:/run/link/[\w-]+/app-3\.sock weight=18", last)
-    assert others == [f"app-{n}:8000 max_fails=0" for n in (1, 2)]
-    assert servers("tcp") == ["app-2:8000 weight=9", "app-1:8000 max_fails=0"]
-    for one in ("default", "tcp"):
-        assert "proxy_pass http://$route_1_writer;" in rendered[one].nginx.split("location = /api/v1/events", 1)[1]
-
-
 def test_streams_take_the_sockets_of_the_replicas_and_tcp_where_there_is_none_or_it_is_asked_for(
     rendered: dict[str, Rendered],
 ) -> None:
