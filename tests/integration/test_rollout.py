@@ -62,13 +62,18 @@ def ask_for_what_is_gone(stack: Stack) -> None:
 
 
 def slow_down(stack: Stack) -> None:
-    """Let the canary, once it runs, stand still for most of the time; Prometheus waits a second for an answer."""
+    """Hold a stream at the canary, once it runs, and let it stand still for most of the time."""
     process = stack.container("app-1").attrs["State"]["Pid"]
-    os.kill(process, signal.SIGSTOP)
-    try:
-        time.sleep(0.7)
-    finally:
-        os.kill(process, signal.SIGCONT)
+    url = f"http://{stack.prefix}.21:8000/api/v1/stream?channel=it.traffic.*"
+    with httpx.stream("GET", url, timeout=5) as answer:
+        next(answer.iter_bytes())
+        for _ in range(5):
+            os.kill(process, signal.SIGSTOP)
+            try:
+                time.sleep(0.7)  # Prometheus waits a second for an answer
+            finally:
+                os.kill(process, signal.SIGCONT)
+            time.sleep(0.1)
 
 
 @pytest.mark.parametrize(
