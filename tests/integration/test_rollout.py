@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import os
 import signal
@@ -62,18 +63,19 @@ def ask_for_what_is_gone(stack: Stack) -> None:
 
 
 def slow_down(stack: Stack) -> None:
-    """Hold a stream at the canary, once it runs, and let it stand still for most of the time."""
+    """Let the canary, once it runs, stand still while publishes are on their way from it to Kafka."""
     process = stack.container("app-1").attrs["State"]["Pid"]
-    url = f"http://{stack.prefix}.21:8000/api/v1/stream?channel=it.traffic.*"
-    with httpx.stream("GET", url, timeout=5) as answer:
-        next(answer.iter_bytes())
+    url, event = f"http://{stack.prefix}.21:8000/api/v1/events", {"channel": "it.slow", "data": 1}
+    with httpx.Client(timeout=10) as client, concurrent.futures.ThreadPoolExecutor(20) as pool:
         for _ in range(5):
+            sent = [pool.submit(client.post, url, json=event) for _ in range(20)]
+            concurrent.futures.wait(sent, return_when=concurrent.futures.FIRST_COMPLETED)
             os.kill(process, signal.SIGSTOP)
             try:
                 time.sleep(0.7)  # Prometheus waits a second for an answer
             finally:
                 os.kill(process, signal.SIGCONT)
-            time.sleep(0.1)
+            concurrent.futures.wait(sent)
 
 
 @pytest.mark.parametrize(
