@@ -5,7 +5,6 @@ Before the Python environment is there, `front.py --before` answers what needs n
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
@@ -16,10 +15,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import children
 import inventories
 import surroundings
+from nearest import did_you_mean
 from verbs import GROUPS, VERBS, WAIT, Option, Verb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 FINE, FAILED, FINDINGS, NEEDS_ENVIRONMENT = 0, 1, 2, 3
@@ -95,13 +95,6 @@ def refuse(message: str) -> int:
     """Say why nothing is done."""
     sys.stderr.write(f"sse: {message}\n")
     return FAILED
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ": did you mean 'x'?" where a known word is near, else the end of the sentence."""
-    bare = {one.lstrip("-"): one for one in sorted(known, reverse=True)}  # dashes make every two options alike
-    near = difflib.get_close_matches(word.lstrip("-"), list(bare), n=1)
-    return f": did you mean '{bare[near[0]]}'?" if near else "."
 
 
 def overview() -> str:

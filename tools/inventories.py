@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from nearest import did_you_mean
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCAL = ROOT / "inventory" / "local"
@@ -43,8 +44,7 @@ def no_host(inventories: Sequence[str], limit: str) -> str:
     there = hosts(inventories)
     if not there:
         return f"The inventory {named} has no host, so nothing was done. inventory/vm-example/hosts.yml shows one."
-    near = difflib.get_close_matches(limit, there, n=1)
-    meant = f": did you mean '{near[0]}'?" if near else "."
+    meant = did_you_mean(limit, there)
     return f"No host of the inventory {named} is meant by '{limit}'{meant} Its hosts are {', '.join(there)}."
 
 

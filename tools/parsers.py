@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
 import sys
 from pathlib import Path
 from typing import NoReturn
 
+from nearest import did_you_mean
 from verbs import VERBS
 
 
@@ -18,10 +18,9 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the command line, and end."""
         unknown = re.match(r"unrecognized arguments: (--[^\s=]+)", message)
-        near = difflib.get_close_matches(unknown[1], self._option_string_actions, n=1) if unknown else []
-        message += f": did you mean '{near[0]}'?" if near else ""
+        meant = did_you_mean(unknown[1], self._option_string_actions) if unknown else "."
         self.print_usage(sys.stderr)
-        self.exit(1, f"sse: {message}{'' if message.endswith('?') else '.'} {self.prog} -h has examples.\n")
+        self.exit(1, f"sse: {message}{meant} {self.prog} -h has examples.\n")
 
 
 def of_verb() -> Parser:
