@@ -10,6 +10,7 @@ much processor time a request of the attacker cost the stack; and how much of it
 exit status is 1 where a container was killed or restarted, where an honest request was refused or failed, or where
 something was lost.
 
+The stack must answer its neighbours (exposure_profile: production): an attack that never connects is a failure, too.
 Where the stack asks for credentials, HONEST_TOKEN holds the key of the honest clients, for `soak.*`, and ATTACKER_TOKEN
 the one of the attacker, for `attack.*`.
 """
@@ -171,7 +172,9 @@ class Hostile(Soak):
                 "touched": sorted(one for one in before | after if before.get(one) != after.get(one)),
             }
         )
+        met = set(self.answers) - {"not connected"}
         for kind, what in (
+            ("an attack never reached the stack", "" if met else "every connection was refused"),
             ("a container was touched", self.suffered[-1]["touched"]),
             ("an honest publish was not accepted at once", phase.retried),
             ("an honest stream ended", phase.reconnects),
