@@ -60,7 +60,20 @@ HOSTS: dict[str, dict[str, Any]] = {
                         "healthcheck": {"http": {"port": 8000}},
                     }
                 },
-                "metrics": [{"job": "echo", "targets": ["echo:8000"], "path": "/metrics"}],
+                "metrics": [
+                    {
+                        "job": "echo",
+                        "targets": ["echo:8000"],
+                        "path": "/metrics",
+                        "alerts": [
+                            {
+                                "alert": "EchoSilent",
+                                "expr": 'up{job="echo"} == 0',
+                                "annotations": {"summary": "no echo"},
+                            }
+                        ],
+                    }
+                ],
                 "routes": [
                     {"path": "/echo/", "containers": ["echo"], "port": 8000},
                     {

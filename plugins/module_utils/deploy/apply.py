@@ -77,16 +77,24 @@ class Applier:
         self.stops: dict[str, list[Action]] = {}  # by container, those that must stop before it can start
 
     def refuse_invalid(self, actions: list[Action], *, check: bool = False) -> None:
-        """Check the new files of every container that runs and gets some, before anything is touched.
+        """Check the new files of every container that gets some, before anything is touched.
+
+        Of one that is new, only where they need nothing that other containers make or that the rollout places.
 
         :param check: in check mode; then what needs an image or a secret that is not there yet is not checked
         :raises ApplyError: naming the first that is not valid, with the reason
         """
         for action in actions:
-            if action.kind in {"reload", "replace"} and not (check and self.lacks(action.container)):
+            known = action.kind in {"reload", "replace"} or (action.kind == "create" and self.alone(action.container))
+            if known and not (check and self.lacks(action.container)):
                 # In check mode a run may begin at the same time. It takes the throwaway container for a leftover.
                 with contextlib.suppress(EngineError) if check else contextlib.nullcontext():
                     self.reloader.check(action.container)
+
+    def alone(self, name: str) -> bool:
+        """Tell whether the files of a container can be checked before there is anything else of the stack."""
+        spec = self.containers[name]
+        return not spec["binds"] and not spec.get("live_secrets") and not spec.get("shared")
 
     def lacks(self, name: str) -> bool:
         """Tell whether the image of a container or one of its secrets is not there yet."""

@@ -48,6 +48,7 @@ class Settings(TypedDict):
     network_recreate_allowed: bool
     network_segment_subnets: dict[str, str]
     network_subnet: str
+    prometheus_retention_size: str
     services_extra: dict[str, Any]
     stack_name: str
     stack_offset: int

@@ -10,7 +10,7 @@ import ipaddress
 from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.host.listeners import way_to_stop
-from ansible_collections.sse.platform.plugins.module_utils.model import addresses
+from ansible_collections.sse.platform.plugins.module_utils.model import addresses, spec
 from ansible_collections.sse.platform.plugins.module_utils.preflight import engine_preflight, network_preflight
 from ansible_collections.sse.platform.plugins.module_utils.preflight.network_steps import LABEL_STACK, is_ours
 
@@ -54,6 +54,7 @@ def problems(settings: Settings, host: HostFacts, release: Release) -> list[str]
         *_second_stack_problems(settings, host, release),
         *_memory_problems(host, release),
         *_disk_problems(settings, host, release),
+        *_size_problems(settings, host),
     ]
 
 
@@ -179,6 +180,16 @@ def _disk_problems(settings: Settings, host: HostFacts, release: Release) -> Ite
                 f"The disk of {path} has {_mib(free)} free: expected {_mib(needed)} for {purpose}. Make room there, "
                 f"or put it on another disk ({'data-root of the engine' if path == root else 'stack_state_directory'})."
             )
+
+
+def _size_problems(settings: Settings, host: HostFacts) -> Iterator[str]:
+    path, given = settings["stack_state_directory"], settings.get("prometheus_retention_size", "")
+    disk = host.get("disk_size_bytes", {}).get(path, 0)
+    if given and disk and spec.size(given, "prometheus_retention_size") >= disk:
+        yield (
+            f"prometheus_retention_size is {given}, and the disk of {path} has {disk / GIB:.3g} GiB: it is full before "
+            "the oldest metrics go. Expected a size that leaves room for everything else on this disk."
+        )
 
 
 def _mib(size: int) -> str:

@@ -101,10 +101,19 @@ def test_a_preview_checks_as_the_run_does_what_it_can(tmp_path: Path, lacks: dic
             applier.refuse_invalid(actions, check=True)
 
 
-@pytest.mark.parametrize("kind", ["keep", "create", "start"])
-def test_only_what_runs_and_gets_new_files_is_checked(tmp_path: Path, kind: Any) -> None:
+@pytest.mark.parametrize("kind", ["keep", "start"])
+def test_only_what_gets_new_files_is_checked(tmp_path: Path, kind: Any) -> None:
     host, files = running(tmp_path, code=1)
     Applier(cast("Any", host), files, {"c": declared("new")}).refuse_invalid([Action(kind, "c", [])])
+
+
+def test_a_new_container_is_checked_before_anything_is_there_but_not_where_it_needs_that(tmp_path: Path) -> None:
+    host, files = running(tmp_path, code=1, output="[error] no")
+    create = [Action("create", "c", [])]
+    with pytest.raises(ApplyError, match=r"\[error\] no"):
+        Applier(cast("Any", host), files, {"c": declared("new")}).refuse_invalid(create)
+    made_by_others: Any = {**declared("new"), "binds": {"/run/link": "/state/shared/app"}}
+    Applier(cast("Any", host), files, {"c": made_by_others}).refuse_invalid(create)
 
 
 def test_a_reload_is_recorded_for_the_container_and_the_directory_that_it_mounts(tmp_path: Path) -> None:

