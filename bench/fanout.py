@@ -266,6 +266,13 @@ def post(port: int, numbers: list[int]) -> list[str]:
         return json.load(answer)["ids"]
 
 
+def commit() -> str:
+    """Return which commit is measured, so that a table shows how old it is; empty outside of a checkout."""
+    command = ["git", "describe", "--always", "--dirty=, changed"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return run.stdout.strip()
+
+
 def machine() -> Machine:
     """Describe the machine, without anything that identifies it."""
     cpu = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
@@ -276,6 +283,7 @@ def machine() -> Machine:
         "memory_gb": round(memory / 2**30),
         "kernel": platform.release(),
         "system": platform.freedesktop_os_release()["PRETTY_NAME"],
+        "commit": commit(),
     }
 
 

@@ -200,6 +200,7 @@ class Machine(TypedDict):
     cpu: str
     cores: int | None
     memory_gb: int
+    commit: str  # what was measured
     kernel: str
     system: str
 

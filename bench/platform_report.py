@@ -229,7 +229,8 @@ def machine_line(result: PlatformResult) -> str:
     machine, strangers = result["machine"], strangers_share(result)
     busy = f" Others used {strangers:.1f} of the cores meanwhile: rates and times say little, and costs are too high."
     text = (
-        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB, Linux {machine['kernel']}; medians of"
+        f"Commit {machine['commit']}. {machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB,"
+        f" Linux {machine['kernel']}; medians of"
         f" {result['rounds']} rounds, {result['minutes']:g} minutes in all. The client runs on the same cores."
     )
     return textwrap.fill(text + (busy if strangers > BUSY_CORES else ""), 120)

@@ -318,7 +318,8 @@ def machine_line(result: Result) -> str:
     kind = "one short round" if result["quick"] else f"medians of {result['rounds']} interleaved rounds"
     versions = ", ".join(f"{name} {version}" for name, version in sorted(result["versions"].items()))
     return (
-        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB, Linux {machine['kernel']},"
+        f"Commit {machine['commit']}. {machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB,"
+        f" Linux {machine['kernel']},"
         f" {machine['system']}; {kind}, {result['minutes']:g} minutes in all. {versions}."
     )
 

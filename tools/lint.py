@@ -38,6 +38,7 @@ def checkers() -> dict[str, list[str]]:
     files = sources()
     return {
         "ansible-test sanity": [sys.executable, "tools/sanity.py"],
+        "documentation": [sys.executable, "tools/docs_site.py"],
         "ansible-lint": ["ansible-lint", "--nocolor", "-q"],
         "pyright": ["pyright"],
         # The names of secrets are no secrets: tests look for their values in everything that is written anywhere.

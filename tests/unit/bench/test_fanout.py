@@ -125,7 +125,7 @@ def result() -> Any:
             "rounds": {"ours": rounds(4.0), "nchan": rounds(5.0, lost=7), "Mercure": rounds(7.0)},
             "holds": {"ours": 800, "nchan": 200},
         },
-        "machine": {"cpu": "a CPU", "cores": 2, "memory_gb": 8, "kernel": "6.1", "system": "Debian"},
+        "machine": {"cpu": "a CPU", "cores": 2, "memory_gb": 8, "kernel": "6.1", "system": "Debian", "commit": "abc"},
         "versions": {"nchan": "1.3.6"},
         "skipped": {"fastapi": "pip is not here"},
         "rounds": 3,

@@ -34,7 +34,7 @@ def deployment(replicas: int = 3, link: str = "tcp", rest: Rest | None = None, *
 
 
 def result(**deployments: Deployment) -> PlatformResult:
-    machine: Any = {"cpu": "a CPU", "cores": 2, "memory_gb": 24, "kernel": "6.1", "system": "Debian"}
+    machine: Any = {"cpu": "a CPU", "cores": 2, "memory_gb": 24, "kernel": "6.1", "system": "Debian", "commit": "abc"}
     return {"machine": machine, "rounds": 1, "minutes": 1.0, "deployments": deployments}
 
 

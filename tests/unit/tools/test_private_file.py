@@ -12,7 +12,16 @@ from sse_app import keys
 
 ROOT = Path(__file__).resolve().parents[3]
 # What writes files of this repository, or in a directory of its own, and nothing of a user.
-OWN = {"role_docs.py", "service_docs.py", "sanity.py", "test.py", "lint.py", "packing.py", "private_file.py"}
+OWN = {
+    "docs_site.py",
+    "role_docs.py",
+    "service_docs.py",
+    "sanity.py",
+    "test.py",
+    "lint.py",
+    "packing.py",
+    "private_file.py",
+}
 
 
 def mode(path: Path) -> int:
