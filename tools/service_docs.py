@@ -68,6 +68,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "rolling": "it is one of several replicas: they are replaced one after the other",
         "reload": "how it reads its files again while it runs",
         "farewell": "container -> signal: before this one is replaced, that one ends the streams through it",
+        "tier": "where pictures show it: `entry`, `replicas`, `data` or `watchers`; else its connections tell",
         "stop_signal": "the signal that ends it",
         "stop_timeout": "seconds until it is killed if that signal did not end it",
         "init": "a small first process that reaps its children",

@@ -54,6 +54,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy import rollout
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import Recorder, run_meta
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases, stack_number
+from ansible_collections.sse.platform.plugins.module_utils.views import live
 
 ROLLOUT = "rollout"
 WANTED: dict[str, rollout_control.State] = {"present": "paused", "absent": "resumed", "aborted": "aborted"}
@@ -79,6 +80,7 @@ def switched(module: AnsibleModule) -> tuple[bool, list[str]]:
     else:
         switches.resume(directory, what)
     recorder.end(number, [], [f"{what} was {'paused' if wanted else 'resumed'}"])
+    live.write(directory)
     if wanted:
         return True, [*switches.lines(directory), "Every publish gets 503 with Retry-After now. Streams go on."]
     return True, [f"{what} goes on. It was paused" + (f" by {before.who} since {before.since}" if before else "")]

@@ -62,6 +62,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spe
 from ansible_collections.sse.platform.plugins.module_utils.model.types import AttemptChange, Release
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import Recorder, run_meta
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases, stack_number
+from ansible_collections.sse.platform.plugins.module_utils.views import live
 
 
 def reloaded(engine: Engine, directory: str, release: Release, name: str) -> str:
@@ -117,7 +118,10 @@ def main() -> None:
             module.exit_json(changed=False, lines=[f"{name} would read its files anew" for __, name in wanted])
         engine = Engine()
         with lock(directory, options["run"], options["wait"]):
-            lines = recorded(directory, options["run"], [(engine, directory, *one) for one in wanted])
+            try:
+                lines = recorded(directory, options["run"], [(engine, directory, *one) for one in wanted])
+            finally:
+                live.write(directory)
         module.exit_json(changed=True, lines=lines)
     except (ApplyError, EngineError, SpecError) as error:
         module.fail_json(msg=str(error))

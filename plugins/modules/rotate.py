@@ -83,6 +83,7 @@ from ansible_collections.sse.platform.plugins.module_utils.verify.old_keys impor
 from ansible_collections.sse.platform.plugins.module_utils.verify.one_replica import verify_replica
 from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running
 from ansible_collections.sse.platform.plugins.module_utils.verify.verifier import verify_stack
+from ansible_collections.sse.platform.plugins.module_utils.views import live
 
 READY_SECONDS = 30.0  # that replicas have after a change, before they are verified
 
@@ -113,6 +114,8 @@ def rotated(module: AnsibleModule) -> dict[str, Any]:
     )
     rotations = list(rotation.rotate_each(request, names, keep_old=options["keep_old"]))
     verified = verify_stack(directory, newest_releases(directory), READY_SECONDS).report()
+    for problem in live.write(directory):
+        module.warn(problem)
     if verified["findings"]:
         have = "has a new value" if len(names) == 1 else "have new values"
         module.fail_json(msg=f"{', '.join(names)} {have}, but verification failed: {verified['msg']}")

@@ -183,6 +183,7 @@ from ansible_collections.sse.platform.plugins.module_utils.verify.canary import 
 from ansible_collections.sse.platform.plugins.module_utils.verify.one_replica import verify_replica
 from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running
 from ansible_collections.sse.platform.plugins.module_utils.verify.verifier import verify_stack
+from ansible_collections.sse.platform.plugins.module_utils.views import live
 
 EXPECTED = (
     *(ApplyError, EngineError, FirewallError, ForeignContainerError, SecretError, SpecError),
@@ -220,6 +221,7 @@ def present(module: AnsibleModule) -> None:
         rollout.run(request, report)
     except EXPECTED as error:
         report.record(str(error))
+        show(module)
         module.fail_json(msg=str(error) if module.check_mode else report.failure(error), **result_of(report))
     if report.stale:
         module.warn(
@@ -235,9 +237,18 @@ def present(module: AnsibleModule) -> None:
         if verified["findings"]:
             failed = f"The release runs, but verification failed: {verified['msg']}"
             report.record(failed)
+            show(module)
             module.fail_json(msg=failed, **result)
     report.record()
+    show(module)
     module.exit_json(**result)
+
+
+def show(module: AnsibleModule) -> None:
+    """Have the dashboard show what this run has made of the stack; check mode writes nothing."""
+    if not module.check_mode:
+        for problem in live.write(module.params["state_directory"]):
+            module.warn(problem)
 
 
 def canary_of(options: dict[str, Any]) -> Callable[[str, Spec], None] | None:

@@ -86,6 +86,7 @@ from ansible_collections.sse.platform.plugins.module_utils.engine.client import 
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.verify.verifier import Verifier, verify_stack
+from ansible_collections.sse.platform.plugins.module_utils.views import live
 
 
 def main() -> None:
@@ -118,6 +119,8 @@ def main() -> None:
             verifier.run()
         else:
             verifier = verify_stack(directory, releases)
+            for problem in live.write(directory):
+                module.warn(problem)
     except EngineError as error:
         module.fail_json(msg=str(error))
     report = verifier.report(grid=module.params["grid"])

@@ -19,7 +19,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store i
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import StackFirewall
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.engine.health import check_health
-from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
+from ansible_collections.sse.platform.plugins.module_utils.host import live_files, state_modes
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action, leftovers, plan
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError, fingerprint
 from ansible_collections.sse.platform.plugins.module_utils.releases import keeping, materials, superseded
@@ -199,6 +199,7 @@ def run(request: Request, report: Report) -> None:
 def prepare(directory: str, coming: list[types.Release]) -> None:
     """Make the directories that several containers mount: the engine would make them, with permissions of its own."""
     switches.ready(directory)
+    live_files.ready(directory)
     state_modes.make(Path(directory) / state_modes.MATRIX)
     permissions.ensure(directory, coming)
 

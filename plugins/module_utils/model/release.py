@@ -228,7 +228,7 @@ def resolve(short: str, declared: Declared, names: Names, references: Mapping[st
     }
     if one.get("reload") is None:
         resolved.pop("reload", None)
-    for key in ("farewell", "shared"):
+    for key in ("farewell", "shared", "tier"):
         if not one.get(key):
             resolved.pop(key, None)
     if names.networks6[short]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from ansible_collections.sse.platform.plugins.module_utils.model.segments import SEGMENTS
+from ansible_collections.sse.platform.plugins.module_utils.model.tiers import TIERS
 
 if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Declaration, Reload, Spec
@@ -26,7 +27,7 @@ HOST, GATEWAY = "host.docker.internal", "host-gateway"
 
 # Keys that say how containers relate, not what a container is: changing them recreates nothing. A weight says which
 # container goes first where all of them want the processors; it changes while they run.
-RELATIONS = frozenset({"after", "rolling", "reaches", "listens", "reload", "farewell", "cpu_shares"})
+RELATIONS = frozenset({"after", "rolling", "reaches", "listens", "reload", "farewell", "cpu_shares", "tier"})
 
 # What a running container takes over when it reloads: its files; and what only this collection reads.
 RELOADED = frozenset({"config", "secrets", "fingerprints", "stop_timeout"})
@@ -68,6 +69,7 @@ user = matching(r"\d+:\d+", "numeric uid:gid such as '10001:10001'")
 # A DNS label (RFC 1123, section 2.1).
 short_name = matching(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", "a name of a-z, 0-9 and '-', at most 63 characters")
 segment = matching("|".join(SEGMENTS), f"one of {', '.join(SEGMENTS)}")
+tier = matching("|".join(TIERS), f"one of {', '.join(TIERS)}")
 
 
 def peer(value: Any, path: str) -> str:
@@ -273,6 +275,7 @@ DECLARATION: dict[str, tuple[Parser, Any]] = {
     "reload": (record(RELOAD), None),
     # Before this container is replaced, these end the streams that pass through it with a `bye`.
     "farewell": (dict_of(short_name, matching("SIG(HUP|USR1|USR2)", "SIGHUP, SIGUSR1 or SIGUSR2")), {}),
+    "tier": (tier, None),  # where pictures of the stack show it
 }
 PARSE_DECLARATION = record(DECLARATION)
 

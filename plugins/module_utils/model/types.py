@@ -16,6 +16,7 @@ Json = dict[str, Any]  # what JSON or YAML holds before a parser has read it
 
 NetworkLayout = Literal["single", "segmented"]
 Segment = Literal["network", "app", "data", "monitoring", "ports"]
+Tier = Literal["entry", "replicas", "data", "watchers"]
 
 
 class Settings(TypedDict):
@@ -195,6 +196,7 @@ class _Container(TypedDict):
     # Directory in the container -> name of a directory on the host that all containers of this user have in common.
     shared: NotRequired[dict[str, str]]
     farewell: NotRequired[dict[str, str]]  # container whose streams end with this one -> the signal that says so
+    tier: NotRequired[Tier | None]  # where pictures of the stack show it; None where its connections tell
 
 
 class Declaration(_Container):

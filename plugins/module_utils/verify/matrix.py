@@ -9,7 +9,13 @@ from collections import Counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from ansible_collections.sse.platform.plugins.module_utils.host import namespace, served_certificate, state_modes, tcp
+from ansible_collections.sse.platform.plugins.module_utils.host import (
+    live_files,
+    namespace,
+    served_certificate,
+    state_modes,
+    tcp,
+)
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_directory
 
 if TYPE_CHECKING:
@@ -21,6 +27,7 @@ if TYPE_CHECKING:
 
 Answer: TypeAlias = "list[str] | OSError | None"  # the addresses of a name, or why it has none
 Attempts = dict[tcp.Target, tcp.Attempt]
+LIVE = "matrix.json"  # in the live directory
 Verdict = Literal["reached", "refused", "open", "broken", "leak", "unmeasured"]
 HIDDEN_SECONDS = 1.0  # until a name counts as hidden; the engine answers for a name that it knows within 10 ms
 MARKS: dict[Verdict, str] = {
@@ -195,6 +202,29 @@ def record(cells: list[Cell], *, enforced: bool, when: dt.datetime) -> dict[str,
     }
 
 
+def live(cells: list[Cell], *, enforced: bool, when: dt.datetime) -> dict[str, object]:
+    """Return the matrix for the dashboard: what is wanted of each edge, and what was found, and when."""
+    undeclared, measured = "closed" if enforced else "either", live_files.moment(when)
+    return {
+        "enforced": enforced,
+        "counts": counts(cells),
+        "meanings": MEANINGS,
+        "edges": [
+            {
+                "source": cell.edge.source,
+                "target": cell.edge.target,
+                "port": cell.edge.port,
+                "wanted": "open" if cell.edge.declared else undeclared,
+                "verdict": cell.verdict,
+                "ms": round(cell.seconds * 1000, 2) if cell.connects else None,
+                "when": None if cell.verdict == "unmeasured" else measured,
+                "got": cell.got if cell.verdict in {"broken", "leak"} else "",
+            }
+            for cell in cells
+        ],
+    }
+
+
 def metrics(cells: list[Cell], when: dt.datetime) -> str:
     """Return the matrix in Prometheus' text format, for the node exporter's textfile collector."""
 
@@ -219,7 +249,7 @@ def metrics(cells: list[Cell], when: dt.datetime) -> str:
 
 
 def keep(state_directory: Path, cells: list[Cell], certificates: list[ServedCertificate], *, enforced: bool) -> None:
-    """Write ``matrix/matrix.json``, and ``matrix/*.prom``, which the node exporter reads."""
+    """Write ``matrix/matrix.json``, ``matrix/*.prom`` for the node exporter, and the matrix of the live directory."""
     now = dt.datetime.now(dt.timezone.utc)
     files = {
         "matrix.json": json.dumps(record(cells, enforced=enforced, when=now), indent=1) + "\n",
@@ -230,3 +260,4 @@ def keep(state_directory: Path, cells: list[Cell], certificates: list[ServedCert
     write_directory(
         state_directory / state_modes.MATRIX, files, mode=0o444, owner=(0, 0), enter=state_modes.MATRIX_MODE
     )
+    live_files.write(state_directory, LIVE, live(cells, enforced=enforced, when=now), now)

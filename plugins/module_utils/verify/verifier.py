@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from ansible_collections.sse.platform.plugins.module_utils.deploy import switches
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, report
+from ansible_collections.sse.platform.plugins.module_utils.releases import verifications
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import stack_number
 from ansible_collections.sse.platform.plugins.module_utils.verify import kinds, matrix
 from ansible_collections.sse.platform.plugins.module_utils.verify.matrix import Cell
 from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running
@@ -49,6 +51,8 @@ def verify_stack(state_directory: str, releases: Sequence[Release], patience: fl
     running = verifier.running
     matrix.keep(Path(state_directory), verifier.cells, running.certificates, enforced=running.enforced)
     verifier.finish()
+    found = [one._asdict() for one in verifier.findings]
+    verifications.keep(state_directory, stack_number(state_directory), verifier.counts, found)
     return verifier
 
 

@@ -177,7 +177,7 @@ DUAL = {
 def test_a_resolved_container_has_the_keys_of_a_spec() -> None:
     reload = {"check": ["c"], "says": "done"}
     built = build(
-        {"a": container(address=9, reload=reload, farewell={"b": "SIGUSR1"}, shared={"/run/a": "a"})},
+        {"a": container(address=9, reload=reload, farewell={"b": "SIGUSR1"}, shared={"/run/a": "a"}, tier="data")},
         networks={"network": DUAL["network"]},
     )
     known_on_the_host = {"image_id", "fingerprints"}

@@ -1,0 +1,188 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""What the dashboard shows of a stack that no metric says: its releases, and its topology.
+
+A run writes both when it ends. They name config files, variables and secrets, and hold no value of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.sse.platform.plugins.module_utils.host import live_files
+from ansible_collections.sse.platform.plugins.module_utils.model import connections, tiers
+from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import is_loopback
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.releases.history import attempts
+from ansible_collections.sse.platform.plugins.module_utils.releases.stack_releases import (
+    StackRelease,
+    actions_between,
+    stack_releases,
+)
+from ansible_collections.sse.platform.plugins.module_utils.releases.verifications import verifications
+from ansible_collections.sse.platform.plugins.module_utils.views.releases import in_few_words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import (
+        Attempt,
+        AttemptChange,
+        Release,
+        Spec,
+    )
+    from ansible_collections.sse.platform.plugins.module_utils.releases.verifications import Verification
+
+RELEASES, TOPOLOGY = "releases.json", "topology.json"
+SHOWN_RELEASES, SHOWN_RUNS = 20, 40  # the newest
+Json = dict[str, Any]
+
+
+def write(state_directory: str) -> list[str]:
+    """Write both files; return why that was not possible, which is no reason for a run to fail."""
+    try:
+        kept = stack_releases(state_directory)
+        if not kept:
+            return []
+        running = list(newest_parts(kept).values())
+        current = max((one["number"] for one in running), default=0)
+        stack = kept[-1].own[0]["stack"]
+        told = releases(kept, current, attempts(state_directory), verifications(state_directory))
+        live_files.write(state_directory, RELEASES, {"stack": stack, **told})
+        live_files.write(state_directory, TOPOLOGY, {"stack": stack, "release": current, **topology(running)})
+    except (OSError, SpecError, KeyError) as error:
+        return [f"The control room may show old releases and an old topology: {error}"]
+    return []
+
+
+def newest_parts(kept: Sequence[StackRelease]) -> dict[str, Any]:
+    """Return of each project the newest release that was applied."""
+    found: dict[str, Any] = {}
+    for one in kept:
+        found |= {part["project"]: part for part in one.own if part["meta"].get("outcome") == "applied"}
+    return found
+
+
+# --- releases
+
+
+def releases(
+    kept: Sequence[StackRelease], current: int, runs: Sequence[Attempt], verified: Mapping[int, Verification]
+) -> Json:
+    """Return the releases and the runs, each the newest first.
+
+    :param kept: every release of the stack, oldest first
+    :param current: the number of the release that runs
+    :param runs: of the history, oldest first
+    """
+    told: list[Json] = []
+    before: Mapping[str, Spec] = {}
+    for one in kept:
+        told.append(release(one, before, current, verified.get(one.number)))
+        if one.outcome == "applied":
+            before = one.containers
+    worth = [run(one) for one in runs if one["changes"] or one["others"] or one["outcome"] != "applied"]
+    return {"current": current, "releases": told[::-1][:SHOWN_RELEASES], "runs": worth[::-1][:SHOWN_RUNS]}
+
+
+def release(one: StackRelease, before: Mapping[str, Spec], current: int, verification: Verification | None) -> Json:
+    """Describe one release: who made it, what it changed, what came of it, and how to go back to it.
+
+    :param before: the containers of the release that ran before it; empty where that is not kept
+    """
+    meta = one.meta
+    back = one.outcome == "applied" and one.number != current
+    return {
+        "number": one.number,
+        "projects": [part["project"] for part in one.own],
+        "who": meta.get("who", ""),
+        "when": meta.get("when", ""),
+        "commit": meta.get("commit", ""),
+        "why": meta.get("note", ""),
+        "outcome": one.outcome,
+        "changed": in_few_words(before, one.containers),
+        "changes": [
+            {"container": action.container, "kind": action.kind, "what": places(action.reasons)}
+            for action in (actions_between(before, one.containers) if before else ())
+        ],
+        "verification": verification,
+        "back": f"./sse rollback {one.number}" if back else "",
+    }
+
+
+def run(one: Attempt) -> Json:
+    """Describe one run of the history: what -e gave it is left out."""
+    return {
+        **{key: one[key] for key in ("asked", "who", "where", "when", "commit", "why")},
+        **{key: one[key] for key in ("before", "after", "seconds", "outcome", "error", "others")},
+        "changes": [changed(change) for change in one["changes"]],
+    }
+
+
+def changed(change: AttemptChange) -> Json:
+    """Describe what a run did to one container."""
+    return {"container": change["container"], "kind": change["kind"], "what": places(change["reasons"])}
+
+
+def places(reasons: Sequence[str]) -> list[str]:
+    """Return what differs without the values, as ``environment.NAME`` of ``environment.NAME: 'a' -> 'b'``."""
+    return list(dict.fromkeys(reason.partition(": ")[0] for reason in reasons))
+
+
+# --- topology
+
+
+def topology(running: Sequence[Release]) -> Json:
+    """Return what there is of a stack: tiers, containers, networks, and who may reach what."""
+    containers = connections.containers_of(running)
+    where = tiers.of_all(containers)
+    edges = connections.declared(containers)
+    return {
+        "layout": running[0]["layout"] if running else "",
+        "allow_from": sorted({one for part in running for one in part["allow_from"]}),
+        "tiers": [{"name": name, "title": title} for name, title in tiers.TIERS.items()],
+        "containers": [container(name, one, where[name], edges) for name, one in containers.items()],
+        "networks": [
+            {key: one[key] for key in ("name", "segment", "subnet", "internal")}
+            for one in connections.networks_of(running).values()
+        ],
+        "unavailable": {short: why for part in running for short, why in part["unavailable"].items()},
+        "endpoints": [endpoint for part in running for endpoint in part["endpoints"]],
+    }
+
+
+def container(name: str, one: Spec, tier: str, edges: Sequence[connections.Edge]) -> Json:
+    """Describe one container."""
+    check = one["healthcheck"]
+    return {
+        "name": name,
+        "short": one["container"],
+        "aliases": one["aliases"],
+        "service": one["service"],
+        "tier": tier,
+        "rolling": one["rolling"],
+        "image": one["image"],
+        "image_id": (one.get("image_id") or "").removeprefix("sha256:")[:12],
+        "memory": one["memory"],
+        "networks": [{"name": network, "address": address} for network, address in one["networks"].items()],
+        "listens": one["listens"],
+        "ports": [
+            {
+                "address": port["host_ip"],
+                "port": port["host_port"],
+                "inside": port["container_port"],
+                "who": tiers.THIS_HOST if is_loopback(port["host_ip"]) else tiers.EVERYBODY,
+            }
+            for port in one["ports"]
+        ],
+        "health": {
+            "command": check["command"] is not None,
+            "http": check["http"],
+            **{key: check[key] for key in ("interval", "timeout", "retries")},
+        },
+        "reaches": [
+            {"to": edge.target, "name": edge.name, "port": edge.port, "why": edge.why}
+            for edge in edges
+            if edge.source == name
+        ],
+        "reaches_host": one["reaches_host"],
+    }
