@@ -140,6 +140,9 @@ class Limits:
         self._settings = settings
         self._metrics = metrics
         self._buckets = Buckets(self._rate, self.burst)
+        self._test_rate = settings.load_test_rate
+        self._test_burst = max(1, math.ceil(self._test_rate))  # a second of it
+        self._tests = Buckets(self._test_rate, self._test_burst)
         self._streams: Counter[str] = Counter()  # by address, of this replica
         self._untold: set[str] = set()  # addresses whose number in Redis may be wrong
         self._something = asyncio.Event()
@@ -183,6 +186,24 @@ class Limits:
             seconds = math.ceil(min(wait + paid / self._rate, self.burst / self._rate))
             detail = f"over {self._rate:g} events or KiB per second (bursts of {self.burst}); try again in {seconds} s"
             raise Problem(429, detail, {"retry-after": str(seconds)})
+
+    async def load_test(self, events: int) -> None:
+        """Take events of all load tests together; Problem 429 where they are over their rate, 403 where there is none.
+
+        A load test says that it is one by a header. Who leaves it out is an ordinary publisher, with that rate.
+        """
+        rate = self._test_rate
+        if not rate:
+            raise Problem(403, "load tests are switched off here (SSE_LOAD_TEST_RATE is 0)")
+        tokens = min(events, self._test_burst)
+        wait = self._tests.take("", tokens)
+        if not wait and self._settings.redis_host:
+            answer = await self._ask("publish", f"{self._settings.topic}:load-test", tokens, rate, self._test_burst)
+            wait = 0.0 if answer is None else float(answer)
+        if wait:
+            self._metrics.limited["publish"] += 1
+            detail = f"load tests may publish {rate:g} events per second here, all together (SSE_LOAD_TEST_RATE)"
+            raise Problem(429, f"{detail}; try again in {math.ceil(wait)} s", {"retry-after": str(math.ceil(wait))})
 
     # --- streams
 

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Literal
 
-from sse_app.base.outcomes import GapReason
+from sse_app.base.outcomes import GapReason, Source
 
 Heartbeat = Literal["id", "event", "comment"]
 COMMENT = b":\n\n"  # a heartbeat that moves no cursor
@@ -34,8 +34,13 @@ def traced(encoded: bytes, traceparent: str) -> bytes:
 
 def described(encoded: bytes, channel: str, timestamp: int) -> bytes:
     """A frame after its channel and its time by the clock of the log, as an event without an id."""
-    time = datetime.fromtimestamp(timestamp / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return b'event: meta\ndata: {"channel":"%b","time":"%b"}\n\n%b' % (channel.encode(), time.encode(), encoded)
+    said = (channel.encode(), time_of(timestamp).encode(), encoded)
+    return b'event: meta\ndata: {"channel":"%b","time":"%b"}\n\n%b' % said
+
+
+def time_of(timestamp: int) -> str:
+    """A time of the log, which counts milliseconds since 1970, as RFC 3339 writes it."""
+    return datetime.fromtimestamp(timestamp / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parse(encoded: bytes) -> tuple[str, str]:
@@ -62,13 +67,16 @@ def gap(reason: GapReason, requested: str, resumed_from: str | None, retry: int 
     return control("gap", data, resumed_from, retry)
 
 
-def opening(retry: int, id_: str) -> bytes:
+def opening(retry: int, id_: str, source: Source | None = None) -> bytes:
     """The first block of a stream that begins or resumes without a gap.
+
+    :param source: where what it missed comes from, for a subscriber that asked for `meta`
 
     It is an event, because many clients take an id only from an event. Otherwise one that is cut before its first event
     would come back without a cursor, and miss events in silence. It has a name, so that no onmessage sees it.
     """
-    return b"retry: %d\nevent: cursor\ndata: {}\nid: %b\n\n" % (retry, id_.encode())
+    said = b"{}" if source is None else b'{"source":"%b"}' % source.encode()
+    return b"retry: %d\nevent: cursor\ndata: %b\nid: %b\n\n" % (retry, said, id_.encode())
 
 
 def heartbeat(kind: Heartbeat, id_: str) -> bytes:

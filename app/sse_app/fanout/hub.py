@@ -181,6 +181,7 @@ class Hub:
                 continue
             stop += 1
             wanted = False
+            dressed: dict[tuple[str, ...], bytes] | None = None
             for group in self._groups_for(entry.channel):
                 if group.last is entry:
                     continue
@@ -188,7 +189,14 @@ class Hub:
                 if not group.frames:
                     touched.append(group)
                 extras = group.wanted.extras
-                group.frames.append(entry.dressed(extras) if extras else entry.frame)
+                if not extras:
+                    group.frames.append(entry.frame)
+                else:  # made once for all filters that ask for the same
+                    if dressed is None:
+                        dressed = {}
+                    if extras not in dressed:
+                        dressed[extras] = entry.dressed(extras)
+                    group.frames.append(dressed[extras])
                 wanted = True
             if wanted:
                 timestamps.append(entry.timestamp)

@@ -14,7 +14,7 @@ from sse_app.base.problem import Problem, report
 from sse_app.base.settings import Settings
 from sse_app.fanout.ring import Ring
 from sse_app.http import openapi
-from sse_app.http.routes import channels, documentation, health, sessions, statistics
+from sse_app.http.routes import bounds, channels, documentation, health, sessions, statistics
 from sse_app.http.routes.health import Readiness
 from sse_app.http.routes.statistics import Statistics
 from sse_app.resume.past import Past
@@ -49,6 +49,7 @@ def build(
         (channels.router(settings, authority, ring, past), authority),
         (statistics.router(authority, stats), authority),
         (sessions.router(authority), authority),
+        (bounds.router(settings), None),
         (health.router(readiness), None),
     ):
         app.include_router(router, dependencies=[Depends(_known_names(asked))])

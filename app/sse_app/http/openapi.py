@@ -59,6 +59,10 @@ _SAID = {
     503: "To a publish: it is paused, or the outcome is unknown; repeat it with the same key. To a page: try again.",
 }
 
+_META = (
+    "`1`: an event `meta` with channel and time comes before each event, and the `cursor` that begins the stream says"
+    " where what it missed comes from: `new`, `ring`, `redis` or `log`"
+)
 _STREAM = f"""retry: 1840
 event: cursor
 data: {{}}
@@ -153,6 +157,13 @@ _TRACEPARENT: JsonObject = {
     "schema": {"type": "string"},
     "example": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 }
+_LOAD_TEST: JsonObject = {
+    "name": "Load-Test",
+    "in": "header",
+    "description": "Given: this publish is part of a load test, which has a rate of its own: see GET /api/v1/limits",
+    "schema": {"type": "string"},
+    "example": "1",
+}
 
 
 def publish(max_batch_events: int) -> JsonObject:
@@ -167,7 +178,7 @@ def publish(max_batch_events: int) -> JsonObject:
         "batch": {"summary": "All or none", "value": [order, {"channel": "stock.eu", "data": 7}]},
     }
     content: JsonObject = {"application/json": {"schema": schema, "examples": examples}}
-    return {"parameters": [_KEY, _TRACEPARENT], "requestBody": {"required": True, "content": content}}
+    return {"parameters": [_KEY, _TRACEPARENT, _LOAD_TEST], "requestBody": {"required": True, "content": content}}
 
 
 def body(model: type[BaseModel]) -> JsonObject:
@@ -206,7 +217,7 @@ def _asked(max_channels: int) -> list[tuple[str, JsonObject, str, Json]]:
         ),
         ("since", {"anyOf": [text, seconds]}, since_, "2026-11-28T20:15:00Z"),
         ("trace", switch, "`1`: an event `traceparent` comes before each event that was published with one", "1"),
-        ("meta", switch, "`1`: an event `meta` with channel and time comes before each event", "1"),
+        ("meta", switch, _META, "1"),
     ]
 
 

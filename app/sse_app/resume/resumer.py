@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from sse_app.base.channels import NOTHING, Filter
 from sse_app.base.metrics import Metrics
+from sse_app.base.outcomes import Source
 from sse_app.base.settings import Settings
 from sse_app.fanout import event_stream
 from sse_app.fanout.event_stream import jittered
@@ -65,13 +66,14 @@ class Resumer:
         Where it is empty, the stream is a new one, and begins for these channels at the given point.
         """
         retry, generation = jittered(self.settings.retry_milliseconds), self.hub.generation
-        start = self._at_once(requested, begin, retry)
+        told = "meta" in wanted.extras
+        start = self._at_once(requested, begin, retry, told)
         if start is not None:
             start.generation = generation
             return start
         try:
             async with asyncio.timeout(self.settings.hold_seconds):
-                start = await (self._start(requested, retry) if requested else self._new(wanted, begin, retry))
+                start = await (self._start(requested, retry, told) if requested else self._new(wanted, begin, retry))
         except (TimeoutError, LogUnavailableError) as error:
             raise LaterError from error
         except GapError as error:
@@ -86,26 +88,29 @@ class Resumer:
         start.generation = generation
         return start
 
-    def _at_once(self, requested: str, begin: Begin, retry: int) -> Start | None:
+    def _at_once(self, requested: str, begin: Begin, retry: int, told: bool) -> Start | None:
         """Where nothing must be waited for: a cursor in the ring, or the head of a replica that is up to date."""
         if not requested:
-            return None if begin or self.feed.rests else self._newest(retry)
+            return None if begin or self.feed.rests else self._newest(retry, told)
         cursor = Cursor.parse(requested)
         if cursor is None or self._held(cursor) != cursor:
             return None
         self.feed.expect()
         self.metrics.resumes["ring"] += 1
-        return Start(event_stream.opening(retry, str(cursor)), cursor.offset, resumed=True, heard=requested)
+        return self._resumed(cursor, retry, "ring" if told else None)
+
+    def _resumed(self, cursor: Cursor, retry: int, source: Source | None) -> Start:
+        id_ = str(cursor)
+        return Start(event_stream.opening(retry, id_, source), cursor.offset, resumed=True, heard=id_)
 
     def _held(self, cursor: Cursor) -> Cursor | None:
         held = self.hub.ring.at(cursor.offset)
         return None if held is None else held.cursor
 
-    async def _start(self, requested: str, retry: int) -> Start:
+    async def _start(self, requested: str, retry: int, told: bool) -> Start:
         cursor = Cursor.parse(requested)
         if cursor is None:
             raise GapError("malformed")
-        first = event_stream.opening(retry, str(cursor))
         self.feed.expect()
         ring = self.hub.ring
         if cursor.offset >= ring.end:
@@ -118,15 +123,17 @@ class Resumer:
                 await self.feed.check_log()  # the client may know the new records of the log before this replica does
                 raise GapError("truncated")
             self.metrics.resumes["ring"] += 1
-            return Start(first, cursor.offset, resumed=True, heard=requested)
+            return self._resumed(cursor, retry, "ring" if told else None)
         block = await self.blocks.find(cursor)
         self.metrics.resumes[block.source] += 1
-        return Start(first, cursor.offset, cursor, resumed=True, heard=requested)
+        start = self._resumed(cursor, retry, block.source if told else None)
+        start.older = cursor
+        return start
 
     async def _new(self, wanted: Filter, begin: Begin, retry: int) -> Start:
         await self.feed.refresh()
         if begin is None or begin == 0:
-            return self._newest(retry)
+            return self._newest(retry, "meta" in wanted.extras)
         self.metrics.resumes["new"] += 1
         self._head()
         if isinstance(begin, Since):
@@ -136,12 +143,13 @@ class Resumer:
         cursor, whole = await self.past.last(wanted, begin)
         if cursor is None:
             return _with(await self.blocks.earliest(), wanted, retry)
-        return _after(cursor, retry) if whole else self._short(f"last={begin}", cursor, retry)
+        return _after(cursor, wanted, retry) if whole else self._short(f"last={begin}", cursor, retry)
 
-    def _newest(self, retry: int) -> Start:
+    def _newest(self, retry: int, told: bool) -> Start:
         self.metrics.resumes["new"] += 1
         head = self._head()
-        return Start(event_stream.opening(retry, str(head)), head.offset, told=self._last_cut(), heard=str(head))
+        first = event_stream.opening(retry, str(head), "new" if told else None)
+        return Start(first, head.offset, told=self._last_cut(), heard=str(head))
 
     async def _since(self, wanted: Filter, begin: Since, retry: int) -> Start:
         offset = await self.log.offset_at(begin.milliseconds)
@@ -153,7 +161,7 @@ class Resumer:
             return self._short(f"since={begin.text}", earliest.cursor, retry)
         if offset <= first:
             return _with(earliest, wanted, retry)
-        return _after(await self._before(offset), retry)
+        return _after(await self._before(offset), wanted, retry)
 
     def _short(self, asked: str, cursor: Cursor, retry: int) -> Start:
         """Begin where that is possible, and say that there may have been more."""
@@ -200,8 +208,8 @@ class Resumer:
         return held.cursor
 
 
-def _after(cursor: Cursor, retry: int) -> Start:
-    first = event_stream.opening(retry, str(cursor))
+def _after(cursor: Cursor, wanted: Filter, retry: int) -> Start:
+    first = event_stream.opening(retry, str(cursor), "new" if "meta" in wanted.extras else None)
     return Start(first, cursor.offset, cursor, heard=str(cursor))
 
 
@@ -209,6 +217,6 @@ def _with(earliest: Entry, wanted: Filter, retry: int) -> Start:
     """Begin with the first record of all, which no cursor precedes."""
     cursor = earliest.cursor
     if earliest.frame is None or not wanted.matches(earliest.channel):
-        return _after(cursor, retry)
+        return _after(cursor, wanted, retry)
     first = event_stream.retry_only(retry) + earliest.dressed(wanted.extras)
     return Start(first, cursor.offset, cursor, heard=str(cursor))

@@ -77,8 +77,8 @@ describe('publish', () => {
 describe('history', () => {
   it('asks for a page, and gives the cursor that a stream goes on from', async () => {
     answers = [status(200, { events: [{ id: '1-a', event: 'message', data: 'x' }], cursor: '9-b' })];
-    const page = await history('orders.eu', { url, limit: 5, before: '3-c' });
-    expect(asked[0]?.path).toBe('/api/v1/channels/orders.eu/history?limit=5&before=3-c');
+    const page = await history('orders.eu', { url, limit: 5, before: '3-c', meta: true });
+    expect(asked[0]?.path).toBe('/api/v1/channels/orders.eu/history?limit=5&before=3-c&meta=1');
     expect(page).toMatchObject({ cursor: '9-b', events: [{ id: '1-a' }] });
   });
 

@@ -51,6 +51,10 @@ export interface KeptEvent {
   id: string;
   event: string;
   data: string;
+  traceparent?: string;
+  /** With `meta`. */
+  channel?: string;
+  time?: string;
 }
 
 export interface HistoryOptions extends Access {
@@ -59,6 +63,8 @@ export interface HistoryOptions extends Access {
   /** Only events before, or after, this id. */
   before?: string;
   after?: string;
+  /** Tells channel and time of each event. */
+  meta?: boolean;
 }
 
 export interface History {
@@ -139,6 +145,7 @@ export async function history(channel: string, options: HistoryOptions = {}): Pr
   const query = new URLSearchParams();
   for (const name of ['limit', 'before', 'after'] as const)
     if (options[name] !== undefined) query.set(name, String(options[name]));
+  if (options.meta) query.set('meta', '1');
   const path = `/channels/${encodeURIComponent(channel)}/history?${query}`;
   const response = await (options.fetch ?? fetch)(address(options, path), {
     headers: await headersOf(options),

@@ -23,6 +23,8 @@ export interface StreamState {
   byes: number;
   /** Why the last stream ended, in words; null while nothing ended. */
   reason: string | null;
+  /** Where the present stream got what it had missed, `ring`, `redis` or `log`, or `new`; null without `meta`. */
+  source: string | null;
   /** When anything at all last came over the stream, heartbeats included. */
   heardAt: number | null;
 }
@@ -66,6 +68,7 @@ export function initialState(at: number, cursor: string | null = null): StreamSt
     gaps: 0,
     byes: 0,
     reason: null,
+    source: null,
     heardAt: null,
   };
 }
@@ -78,7 +81,7 @@ export function advance(state: StreamState, signal: Signal): StreamState {
   if (state.phase === 'closed') return state;
   switch (signal.type) {
     case 'attempt':
-      return { ...state, phase: 'connecting', since: signal.at };
+      return { ...state, phase: 'connecting', since: signal.at, source: null };
     case 'answer':
       return answered(state, signal.at, signal);
     case 'heard':
@@ -118,6 +121,8 @@ function answered(state: StreamState, at: number, answer: Answer): StreamState {
 function received(state: StreamState, at: number, block: Block): StreamState {
   const next: StreamState = { ...state, heardAt: at, cursor: block.id === null ? state.cursor : block.id || null };
   if (block.data !== null && block.event === 'gap') next.gaps += 1;
+  if (block.data !== null && block.event === 'cursor')
+    next.source = textOf(parsed(block.data), 'source') ?? state.source;
   if (block.data !== null && block.event === 'bye') {
     next.byes += 1;
     next.reason = `the server said goodbye (${reasonOf(block.data) ?? 'no reason given'})`;

@@ -69,6 +69,41 @@ it('resumes after the last id heard, and delivers events of every name', async (
   expect(one).toEqual([1]);
 });
 
+it('tells channel, time and trace of each event, and where it resumed from, where it is asked to', async () => {
+  const trace = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+  const meta = (channel: string) => `event: meta\ndata: {"channel":"${channel}","time":"2026-11-28T20:15:00.000Z"}\n\n`;
+  const opening = 'retry: 1\nevent: cursor\ndata: {"source":"redis"}\nid: 1-a\n\n';
+  const first = `${meta('a.x')}event: traceparent\ndata: ${trace}\n\ndata: 1\nid: 2-b\n\n`;
+  // Cut between a meta and its event: what follows after the resume is described anew.
+  answers = [
+    says(`${opening}${first}${meta('lost')}`),
+    says(`retry: 1\nid: 2-b\n\n${meta('a.y')}data: 2\nid: 3-c\n\n`, false),
+  ];
+  const stream = open({ meta: true, trace: true });
+  const seen: unknown[] = [];
+  const sources: (string | null)[] = [];
+  stream.on('*', (event) => {
+    seen.push([event.type, event.data, event.channel, event.time?.getTime() ?? null, event.traceparent]);
+    sources.push(stream.state.source);
+  });
+  await vi.waitFor(() => expect(seen).toHaveLength(2));
+  const at = Date.UTC(2026, 10, 28, 20, 15);
+  expect(seen).toEqual([
+    ['message', '1', 'a.x', at, trace],
+    ['message', '2', 'a.y', at, null],
+  ]);
+  expect(sources).toEqual(['redis', null]);
+  expect([parameters().get('meta'), parameters().get('trace')]).toEqual(['1', '1']);
+});
+
+it('gives an event named meta as it comes where nobody asked for it', async () => {
+  answers = [says('retry: 1\nid: 1-a\n\nevent: meta\ndata: x\nid: 2-b\n\n', false)];
+  const seen: string[] = [];
+  open().on('*', (event) => seen.push(`${event.type} ${event.data} ${event.channel}`));
+  await vi.waitFor(() => expect(seen).toEqual(['meta x null']));
+  expect(parameters().get('meta')).toBeNull();
+});
+
 it('has a cursor before the first event', async () => {
   answers = [says('retry: 1\nevent: cursor\ndata: {}\nid: 1-a\n\n')];
   open();

@@ -1,13 +1,13 @@
 import { type Access, address, detailOf, headersOf, retryAfter } from './http.js';
 import { type Block, SseParser } from './parser.js';
-import { advance, initialState, parsed, type Signal, type StreamState } from './state.js';
+import { advance, initialState, parsed, type Signal, type StreamState, textOf } from './state.js';
 
 /** Four default heartbeats (15 s): a link that is dead without having said so. The reconnect resumes, so it loses nothing. */
 const SILENCE_MS = 60_000;
 /** Events that wait for a `for await` that is slow: then nothing more is read. */
 const MOST_WAITING = 1_000;
 /** Names that the stream itself uses; `cursor` carries an id and nothing else. */
-const OWN = ['gap', 'bye', 'cursor', 'traceparent'];
+const OWN = ['gap', 'bye', 'cursor', 'meta', 'traceparent'];
 
 /** One event, as it came. */
 export class StreamEvent<Data = unknown> {
@@ -17,6 +17,11 @@ export class StreamEvent<Data = unknown> {
     readonly data: string,
     /** The cursor after this event. */
     readonly id: string | null,
+    /** Its channel, and its time by the clock of the log: with `meta`, else null. */
+    readonly channel: string | null = null,
+    readonly time: Date | null = null,
+    /** The W3C trace of its publisher: with `trace`, and where there was one, else null. */
+    readonly traceparent: string | null = null,
   ) {}
 
   /** The data as JSON. */
@@ -52,6 +57,10 @@ export interface StreamOptions extends Access {
   transport?: 'fetch' | 'eventsource';
   /** Names of events that `eventsource` listens for, besides "message". */
   types?: string[];
+  /** Tells `channel` and `time` of each event, and in the state where the stream resumed from. */
+  meta?: boolean;
+  /** Tells the `traceparent` of each event. */
+  trace?: boolean;
   /** Further parameters, such as a ticket. */
   query?: Record<string, string>;
   /** Milliseconds of silence after which a connection is dead; 60,000 by default. */
@@ -66,6 +75,8 @@ export interface OwnEvents {
   gap: Gap;
   bye: { reason: string };
 }
+
+const NOTHING = { channel: null, time: null, traceparent: null };
 
 type Listener = (event: StreamEvent<never>) => void;
 
@@ -86,6 +97,8 @@ export class EventStream<Events extends object = Record<string, unknown>> {
   private waiting: StreamEvent[] | null = null;
   private more: () => void = () => {};
   private room: () => void = () => {};
+  /** What came before the next event. */
+  private described: { channel: string | null; time: Date | null; traceparent: string | null } = NOTHING;
 
   constructor(options: StreamOptions) {
     if (options.channels.length === 0) throw new TypeError('channels: at least one is needed, as in ["orders.*"]');
@@ -160,6 +173,7 @@ export class EventStream<Events extends object = Record<string, unknown>> {
   }
 
   private async read(): Promise<void> {
+    this.described = NOTHING;
     const dead = new AbortController();
     const silence = this.options.silenceMs ?? SILENCE_MS;
     let timer = setTimeout(() => dead.abort(), silence);
@@ -240,8 +254,10 @@ export class EventStream<Events extends object = Record<string, unknown>> {
   }
 
   private address(more: Record<string, string> = {}): string {
-    const { channels, from, last, since, query } = this.options;
+    const { channels, from, last, since, query, meta, trace } = this.options;
     const found = new URLSearchParams(query);
+    if (meta) found.set('meta', '1');
+    if (trace) found.set('trace', '1');
     for (const channel of channels) found.append('channel', channel);
     if (this.state.cursor === null) {
       if (from !== undefined) found.set('from', from);
@@ -259,10 +275,31 @@ export class EventStream<Events extends object = Record<string, unknown>> {
   private received(block: Block): void {
     if (this.over) return;
     this.apply({ type: 'block', at: performance.now(), block });
-    if (block.data !== null && block.event !== 'cursor') this.give(new StreamEvent(block.event, block.data, block.id));
+    if (block.data !== null && block.event !== 'cursor' && !this.describes(block.event, block.data)) {
+      const { channel, time, traceparent } = this.described;
+      this.described = NOTHING;
+      this.give(new StreamEvent(block.event, block.data, block.id, channel, time, traceparent));
+    }
     // After the listeners: a page that is loaded again in between gets the event again, and never misses it.
     if (block.id === '') this.options.storage?.removeItem(this.key);
     else if (block.id !== null) this.options.storage?.setItem(this.key, block.id);
+  }
+
+  /** Keeps what a block says of the event that follows it; false for a block that is an event itself. */
+  private describes(name: string, data: string): boolean {
+    if (name === 'meta' && this.options.meta) {
+      const said = parsed(data);
+      const time = new Date(textOf(said, 'time') ?? Number.NaN);
+      this.described = {
+        ...this.described,
+        channel: textOf(said, 'channel'),
+        time: Number.isNaN(time.getTime()) ? null : time,
+      };
+      return true;
+    }
+    if (name !== 'traceparent' || !this.options.trace) return false;
+    this.described = { ...this.described, traceparent: data };
+    return true;
   }
 
   private give(event: StreamEvent): void {

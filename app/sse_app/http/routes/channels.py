@@ -35,12 +35,14 @@ class Channels(BaseModel):
 
 
 class HistoryEvent(BaseModel):
-    """One event as delivered, with the traceparent of its publisher if it sent one."""
+    """One event as delivered, with the traceparent of its publisher if it sent one; with `meta=1` also its time."""
 
     id: str
     event: str
     data: str
     traceparent: str | None = None
+    channel: str | None = None
+    time: str | None = None
 
 
 class HistoryGap(BaseModel):
@@ -106,8 +108,12 @@ def router(settings: Settings, authority: Authority, ring: Ring, past: Past) -> 
         limit: Annotated[int, Query(ge=1, le=1000)] = 50,
         before: Annotated[str, Query(pattern=openapi.ID_PATTERN, examples=[openapi.ID])] = "",
         after: Annotated[str, Query(pattern=openapi.ID_PATTERN, examples=[openapi.ID])] = "",
+        meta: Annotated[Literal["0", "1"], Query()] = "0",
     ) -> HistoryOf:
-        """The newest events of a channel, the newest before an id, or the oldest after one; at most 1 MiB of them."""
+        """The newest events of a channel, the newest before an id, or the oldest after one; at most 1 MiB of them.
+
+        With `meta=1`, each event has its channel and its time by the clock of the log, as in a stream with `meta=1`.
+        """
         wanted = exactly([channel])
         authority.access(request.scope).require("subscribe", wanted)
         if before and after:
@@ -124,7 +130,7 @@ def router(settings: Settings, authority: Authority, ring: Ring, past: Past) -> 
         return HistoryOf(
             channel=channel,
             source=page.source,
-            events=[_event(one) for one in page.events],
+            events=[_event(one, meta == "1") for one in page.events],
             cursor=str(page.cursor),
             before=str(page.before) if page.before else None,
             after=str(page.after) if page.after else None,
@@ -135,6 +141,9 @@ def router(settings: Settings, authority: Authority, ring: Ring, past: Past) -> 
     return made
 
 
-def _event(entry: Entry) -> HistoryEvent:
+def _event(entry: Entry, described: bool) -> HistoryEvent:
     name, data = event_stream.parse(entry.frame or b"")
-    return HistoryEvent(id=str(entry.cursor), event=name, data=data, traceparent=entry.traceparent or None)
+    shown = HistoryEvent(id=str(entry.cursor), event=name, data=data, traceparent=entry.traceparent or None)
+    if described:
+        shown.channel, shown.time = entry.channel, event_stream.time_of(entry.timestamp)
+    return shown
