@@ -136,9 +136,8 @@ export interface Site {
   close(): Promise<void>;
 }
 
-/** Serves the built page with /api/ sent to the service, as the container's nginx does. */
-export async function servePage(api: string): Promise<Site> {
-  process.env['API_URL'] = api;
+/** Serves the built page as the container's NGINX does; where it passes requests on to, is told by the environment. */
+export async function servePage(): Promise<Site> {
   const port = await freePort();
   const server: PreviewServer = await preview({
     root: join(ROOT, 'dashboard'),

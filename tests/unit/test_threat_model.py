@@ -71,7 +71,7 @@ def test_no_claim_is_made_twice() -> None:
         ("tests/unit/test_threat_model.py", "no such test"),
         ("molecule/segmented", ""),
         ("molecule/nothing", "no such scenario"),
-        ("dashboard/browser/dashboard.test.ts::shows nothing", "no such test"),
+        ("dashboard/browser/views/overview.test.ts::shows nothing", "no such test"),
     ],
 )
 def test_what_does_not_exist_is_named(test: str, said: str) -> None:

@@ -100,7 +100,8 @@ def test_the_default_is_the_documented_topology(rendered: dict[str, Rendered]) -
 
 def test_the_dashboard_shows_the_platform_s_api_or_that_of_a_service_on_the_host(rendered: dict[str, Rendered]) -> None:
     default, host = (rendered[name].containers["performance-dashboard"] for name in ("default", "host_api"))
-    assert ([one["to"] for one in default["reaches"]], default["reaches_host"]) == (["nginx:80"], [])
+    platform = ["nginx:80", "prometheus:9090", "app-1:8000", "app-2:8000", "app-3:8000"]
+    assert ([one["to"] for one in default["reaches"]], default["reaches_host"]) == (platform, [])
     assert ([one["to"] for one in host["reaches"]], host["reaches_host"]) == ([], [8123])
     assert (default["hosts"], host["hosts"]) == ({}, {"host.docker.internal": "host-gateway"})
     config = rendered["host_api"].config("performance-dashboard", "/etc/nginx/nginx.conf")
@@ -200,7 +201,8 @@ def test_nothing_but_these_pairs_is_reached(rendered: dict[str, Rendered]) -> No
         ("redis-exporter", "redis-master:6379"),
         ("nginx-exporter", "nginx:8080"),
         ("grafana", "prometheus:9090"),
-        ("performance-dashboard", "nginx:80"),
+        *(("performance-dashboard", peer) for peer in ("nginx:80", "prometheus:9090")),
+        *(("performance-dashboard", f"{name}:8000") for name in replicas),
     }
 
 
@@ -216,7 +218,8 @@ def test_segments_hold_who_needs_them_and_nobody_else(rendered: dict[str, Render
         "sse-app": {"nginx", *replicas},
         "sse-data": {*replicas, "redis-master", "kafka", "zookeeper", "redis-exporter"},
         "sse-monitoring": {
-            *("prometheus", "grafana", "redis-exporter", "nginx-exporter", "node-exporter", "kafka", *replicas)
+            *("prometheus", "grafana", "redis-exporter", "nginx-exporter", "node-exporter", "kafka", *replicas),
+            "performance-dashboard",
         },
         **{f"sse-{name}-ports": {name} for name in ("redis-master", "kafka", "prometheus", "grafana")},
     }

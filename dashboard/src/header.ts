@@ -1,0 +1,102 @@
+import type { Api } from './feeds/api';
+import type { Platform } from './feeds/platform';
+import { ago, counted, NOTHING, percent } from './logic/format';
+import { firing, parts, readyOf, worst } from './logic/parts';
+import { runningRelease } from './logic/release';
+import { attribute, element, h, write } from './parts/dom';
+import { helpDialog, tokenDialog } from './parts/dialogs';
+import { nextTheme, theme } from './parts/theme';
+import type { Router } from './router';
+import type { Clock } from './views/view';
+
+/** The line at the top of every page: which stack and release, how it is, and the tools. */
+export function header(router: Router, api: Api, platform: Platform, clock: Clock): void {
+  tools(api);
+  navigation(router);
+  const which = element('which');
+  const vitals = element('vitals');
+  const [dot, replicas, alerts, slo] = [h('i', { class: 'dot' }), h('span'), h('a', { href: '#/alerts' }), h('span')];
+  vitals.append(dot, replicas, alerts, slo);
+
+  const draw = (): void => {
+    const now = clock.now();
+    const release = runningRelease(platform.releases.value);
+    const when = release === null ? '' : ` · ${ago(now - release.when)}`;
+    which.replaceChildren(
+      h('b', {}, release?.stack ?? 'sse'),
+      h('span', {}, release === null ? '' : ` · release ${release.number} · ${release.commit || 'no commit'}${when}`),
+    );
+    const ready = readyOf(platform.replicas, now);
+    write(replicas, `${ready ?? NOTHING} replicas`);
+    const known = platform.alerts.failure === null ? platform.alerts.value : null;
+    write(alerts, known === null ? `${NOTHING} alerts` : counted(firing(known).length, 'alert'));
+    write(slo, `SLO ${percent(platform.slo.failure === null ? platform.slo.value : null)}`);
+    slo.title =
+      'What was as promised in the last three days, of the worst objective: by the recording rules of Prometheus';
+    const all = parts(platform, now);
+    attribute(vitals, 'data-state', worst(all));
+    attribute(dot, 'title', all[0]?.words ?? null);
+    attribute(document.documentElement, 'data-state', worst(all));
+  };
+  platform.changed(draw);
+  clock.each(draw);
+  draw();
+}
+
+function navigation(router: Router): void {
+  const links = router.views.map((view) =>
+    h(
+      'a',
+      { href: `#/${view.name}`, 'aria-keyshortcuts': view.key },
+      view.title,
+      h('kbd', { 'aria-hidden': 'true' }, view.key),
+    ),
+  );
+  element('views').append(...links);
+  const field = h('input', {
+    id: 'search-field',
+    type: 'search',
+    placeholder: 'Search',
+    autocomplete: 'off',
+    spellcheck: 'false',
+    'aria-label': 'Search in this view',
+    'aria-keyshortcuts': '/',
+  });
+  field.addEventListener('input', () => router.search(field.value));
+  element('search').append(field, h('kbd', { 'aria-hidden': 'true' }, '/'));
+  router.changed = () => {
+    for (const [index, link] of links.entries())
+      attribute(link, 'aria-current', router.views[index] === router.shown ? 'page' : null);
+    links.find((link) => link.hasAttribute('aria-current'))?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+    field.value = '';
+  };
+}
+
+function tools(api: Api): void {
+  const token = h('button', { type: 'button', class: 'quiet', id: 'token' }, 'Token');
+  const colours = h('button', { type: 'button', class: 'quiet', id: 'theme' });
+  const help = h(
+    'button',
+    { type: 'button', class: 'quiet', id: 'help', 'aria-label': 'Help: keys and what this page asks' },
+    '?',
+  );
+  const name = (): void => {
+    attribute(colours, 'aria-label', `Theme: ${theme()}`);
+    attribute(colours, 'title', `Theme: ${theme()}`);
+    write(colours, { system: '◐', light: '☀', dark: '☾' }[theme()]);
+  };
+  const named = (): void => {
+    write(token, api.token === '' ? 'Token' : 'Token ✓');
+    attribute(token, 'title', api.token === '' ? 'This page sends no token' : 'This page sends a token');
+  };
+  token.addEventListener('click', () => tokenDialog(api));
+  colours.addEventListener('click', () => {
+    nextTheme();
+    name();
+  });
+  help.addEventListener('click', () => helpDialog());
+  api.onToken(named);
+  name();
+  named();
+  element('tools').append(token, colours, help);
+}

@@ -1,0 +1,159 @@
+import { describe, expect, it } from 'vitest';
+import type { Outcome } from './answers';
+import { explain } from './answers';
+import { type Facts, parts, readyOf, replicaHealth, sentence, STALE_MS, worst } from './parts';
+import type { Alert, Target } from './promjson';
+import type { Seen } from './result';
+
+const NOW = 1_000_000;
+const seen = <T>(value: T, at = NOW): Seen<T> => ({ value, at, failure: null, status: 200, asked: true });
+const failed = <T>(what: string, status: number | null, at: number | null = null): Seen<T> => ({
+  value: null,
+  at,
+  failure: { what, advice: 'See ./sse status.' },
+  status,
+  asked: true,
+});
+const outcome = (status: number, body: unknown): Outcome => {
+  const answer = { status, replica: 'app-1', milliseconds: 3, body };
+  return status === 200 && body !== undefined ? { ok: true, answer } : { ok: false, answer, failure: explain(answer) };
+};
+const OK = outcome(200, { status: 'ok', checks: { kafka: 'ok', redis: 'ok' } });
+const gone = outcome(502, { code: 'replica-gone' });
+const replica = (name: string, what: Outcome = OK) => replicaHealth(name, what);
+const target = (instance: string, health: Target['health'] = 'up'): Target => ({
+  job: 'app',
+  instance,
+  health,
+  labels: {},
+  error: '',
+  url: '',
+  scraped: 0,
+  seconds: 0,
+  every: 5,
+});
+const alert = (name: string, severity: string): Alert => ({
+  name,
+  state: 'firing',
+  since: NOW / 1000 - 120,
+  labels: { severity },
+  annotations: { summary: `${name} happens` },
+  value: 1,
+});
+
+const well: Facts = {
+  replicas: seen([replica('app-1'), replica('app-2'), replica('app-3')]),
+  edge: seen(OK),
+  access: seen(outcome(200, {})),
+  alerts: seen<Alert[]>([alert('Watchdog', 'none')]),
+  targets: seen([target('app-1:8000'), target('redis-exporter:9121')]),
+};
+const says = (change: Partial<Facts>, now = NOW): [state: string, sentence: string] => {
+  const all = parts({ ...well, ...change }, now);
+  return [worst(all), sentence(all)];
+};
+
+describe('the state is that of the worst part', () => {
+  it('all is well only where every part said so', () => expect(says({})).toEqual(['good', 'All is well.']));
+
+  it('one replica of three is stopped', () => {
+    expect(says({ replicas: seen([replica('app-1'), replica('app-2', gone), replica('app-3')]) })).toEqual([
+      'bad',
+      'app-2 does not answer: 2 of 3 replicas are ready.',
+    ]);
+  });
+
+  it('no replica answers: NGINX and the data services are told apart from that', () => {
+    const all = parts(
+      {
+        ...well,
+        replicas: seen([replica('app-1', gone), replica('app-2', gone)]),
+        edge: seen(outcome(502, undefined)),
+      },
+      NOW,
+    );
+    expect(all[0]?.words).toBe('No replica answers.');
+    expect(all.find((one) => one.name === 'Kafka')?.state).toBe('unknown');
+  });
+
+  it('Kafka is stopped', () => {
+    const without = outcome(503, { status: 'unavailable', checks: { kafka: 'KafkaConnectionError', redis: 'ok' } });
+    const [state, words] = says({
+      replicas: seen([replica('app-1', without), replica('app-2', without)]),
+      edge: seen(without),
+    });
+    expect([state, words]).toEqual(['bad', 'Kafka answers no replica.']);
+  });
+
+  it('Redis is stopped: a warning, since streams go on', () => {
+    const without = outcome(200, { status: 'degraded', checks: { kafka: 'ok', redis: 'unavailable' } });
+    expect(says({ replicas: seen([replica('app-1', without), replica('app-2')]) })).toEqual([
+      'warning',
+      'Redis does not answer app-1.',
+    ]);
+  });
+
+  it('NGINX is gone while every replica works', () => {
+    expect(says({ edge: seen(outcome(502, { code: 'nginx-gone' })) })).toEqual([
+      'bad',
+      'NGINX does not answer: nobody outside reaches the platform.',
+    ]);
+  });
+
+  it('Prometheus is gone', () => {
+    expect(
+      says({ alerts: failed('Prometheus does not answer.', 502), targets: failed('Prometheus does not answer.', 502) }),
+    ).toEqual(['bad', 'Prometheus does not answer, so alerts and graphs are not known.']);
+  });
+
+  it('a token that has expired', () => {
+    const [state, words] = says({
+      access: seen(outcome(401, { title: 'Unauthorized', detail: 'the token has expired' })),
+    });
+    expect([state, words]).toEqual([
+      'warning',
+      'The platform does not accept this page’s token: Unauthorized: the token has expired.',
+    ]);
+  });
+
+  it('an API that answers with a page', () => {
+    expect(says({ edge: seen(outcome(200, undefined)) })).toEqual([
+      'bad',
+      'The API answers with a page and not with JSON.',
+    ]);
+  });
+
+  it('alerts by their severity, and the watchdog is none', () => {
+    expect(says({ alerts: seen([alert('ConsumerLag', 'warning')]) })).toEqual(['warning', 'ConsumerLag happens.']);
+    expect(says({ alerts: seen([alert('ConsumerLag', 'warning'), alert('TargetDown', 'critical')]) })[1]).toBe(
+      'TargetDown happens.',
+    );
+  });
+
+  it('an exporter that Prometheus does not reach', () => {
+    const targets = seen([target('app-1:8000', 'down'), target('redis-exporter:9121', 'down')]);
+    expect(says({ targets })).toEqual(['warning', 'redis-exporter does not answer Prometheus.']);
+  });
+
+  it('the server of the page is gone: nothing is known, and nothing is green', () => {
+    const no = failed<never>('The server of this page does not answer.', null, NOW - 1000);
+    expect(says({ replicas: no, edge: no, alerts: no, access: no, targets: no })).toEqual([
+      'bad',
+      'The server of this page does not answer, so nothing is known.',
+    ]);
+  });
+
+  it('what was good is not shown as good when it is old', () => {
+    const [state, words] = says({}, NOW + STALE_MS + 1);
+    expect(state).toBe('unknown');
+    expect(words).toContain('not known since 15 s');
+    expect(readyOf(well.replicas, NOW + STALE_MS + 1)).toBeNull();
+  });
+
+  it('says how many other things need a look', () => {
+    const replicas = seen([replica('app-1'), replica('app-2', gone)]);
+    expect(says({ replicas, alerts: failed('Prometheus does not answer.', 502) })[1]).toBe(
+      'app-2 does not answer: 1 of 2 replicas is ready, and 1 more thing to look at.',
+    );
+  });
+});

@@ -1,0 +1,129 @@
+import { ago, latency, NOTHING, number, percent } from '../../logic/format';
+import { heatOf, quantiles } from '../../logic/heat';
+import type { Range } from '../../logic/promjson';
+import type { Result } from '../../logic/result';
+import { h, write } from '../../parts/dom';
+import { Sparkline } from '../../parts/sparkline';
+import type { History } from './queries';
+
+class Tile {
+  readonly root: HTMLElement;
+  readonly figure = h('b', {}, NOTHING);
+  readonly unit = h('small');
+  readonly note = h('dd', { class: 'note' }, 'not asked yet');
+  readonly spark = new Sparkline();
+
+  constructor(title: string, unit: string, more: Node | null = null) {
+    this.unit.textContent = unit;
+    this.root = h(
+      'div',
+      {},
+      h('dt', {}, title),
+      h('dd', {}, this.figure, ' ', this.unit, more),
+      h('dd', { class: 'sparkbox' }),
+      this.note,
+    );
+    this.root.querySelector('.sparkbox')?.append(this.spark.root);
+  }
+}
+
+/** The figures of the last minutes; each says from when it is, and a dash where nothing is known. */
+export class Tiles {
+  readonly root: HTMLElement;
+  /** Streams at all replicas; null while that is not known. */
+  subscribers: number | null = null;
+  private readonly published = new Tile('Published', 'events/s');
+  private readonly delivered = new Tile('Delivered', 'events/s');
+  private readonly others = h('span', { class: 'others' });
+  private readonly latency = new Tile('To the last subscriber, p99', 'ms', this.others);
+  private readonly people = new Tile('Subscribers', '');
+  private readonly budget = new Tile('Error budget left', '');
+
+  constructor() {
+    const all = [this.published, this.delivered, this.latency, this.people, this.budget];
+    this.root = h('dl', { class: 'tiles' }, ...all.map((tile) => tile.root));
+  }
+
+  draw(history: History, now: number): void {
+    this.rate(this.published, history.published);
+    this.rate(this.delivered, history.delivered);
+    this.quantiles(history.latency);
+    const streams = summed(history.subscribers);
+    this.subscribers = last(streams);
+    write(this.people.figure, number(this.subscribers));
+    this.people.spark.draw(streams);
+    this.errorBudget(history.budget);
+    this.age(history, now);
+  }
+
+  /** Says how old each figure is, or why there is none. */
+  age(history: History | null, now: number): void {
+    if (history === null) return;
+    const notes: [Tile, Result<Range>, string][] = [
+      [this.published, history.published, 'the log, read by the replicas'],
+      [this.delivered, history.delivered, 'all replicas'],
+      [this.latency, history.latency, 'from the log on'],
+      [this.people, history.subscribers, 'all replicas'],
+      [this.budget, history.budget, 'of the worst objective'],
+    ];
+    for (const [tile, result, what] of notes) write(tile.note, noteOf(tile, result, what, now));
+  }
+
+  private rate(tile: Tile, result: Result<Range>): void {
+    const values = summed(result);
+    write(tile.figure, number(last(values)));
+    tile.spark.draw(values);
+  }
+
+  private quantiles(result: Result<Range>): void {
+    const heat = result.ok ? heatOf(result.value) : null;
+    const [p50, p95, p99] = [0.5, 0.95, 0.99].map((share) => (heat === null ? [] : quantiles(heat, share)));
+    const [figure, unit] = latency(last(p99 ?? []));
+    write(this.latency.figure, figure);
+    write(this.latency.unit, unit);
+    const words = (values: (number | null)[] | undefined): string =>
+      latency(last(values ?? []))
+        .join(' ')
+        .trim();
+    write(this.others, `p50 ${words(p50)} · p95 ${words(p95)}`);
+    this.latency.spark.draw(p99 ?? []);
+  }
+
+  private errorBudget(result: Result<Range>): void {
+    const series = result.ok ? result.value.series : [];
+    const times = result.ok ? result.value.times : [];
+    const worst = times.map((_, index) => least(series.map(({ values }) => values[index] ?? null)));
+    write(this.budget.figure, percent(last(worst)));
+    this.budget.spark.draw(worst);
+  }
+}
+
+function noteOf(tile: Tile, result: Result<Range>, what: string, now: number): string {
+  if (!result.ok) return `not known: ${result.failure.what}`;
+  if (tile.figure.textContent === NOTHING) {
+    const none = result.value.series.length === 0;
+    return none ? 'not known: Prometheus has no such series' : 'nothing was observed just now';
+  }
+  return `${what}; Prometheus, ${ago(now - result.at)}`;
+}
+
+/** The sum of all series at each step; null where no series has a value. */
+function summed(result: Result<Range>): (number | null)[] {
+  if (!result.ok) return [];
+  const { times, series } = result.value;
+  return times.map((_, index) =>
+    series.reduce<number | null>((sum, { values }) => {
+      const value = values[index] ?? null;
+      return value === null ? sum : (sum ?? 0) + value;
+    }, null),
+  );
+}
+
+function least(values: (number | null)[]): number | null {
+  return values.reduce((low, value) => (value !== null && (low === null || value < low) ? value : low), null);
+}
+
+/** The newest value; the running step may not have one yet. */
+function last(values: readonly (number | null)[]): number | null {
+  return values.at(-1) ?? values.at(-2) ?? null;
+}
