@@ -22,8 +22,11 @@ class Ended(NamedTuple):
     word: str  # what our callback `outcome` said: fine, findings, failed or "no host"; empty where no play began
 
 
-def run(command: Sequence[str]) -> Ended:
-    """Run a command to its end."""
+def run(command: Sequence[str], *, document: bool = False) -> Ended:
+    """Run a command to its end.
+
+    :param document: whether its standard output is for one JSON document alone, so that people read all else as errors
+    """
     reader, writer = os.pipe()
     os.set_blocking(reader, False)  # a process that stays behind, such as that of SSH, may hold the other end
     caught: list[int] = []
@@ -41,7 +44,16 @@ def run(command: Sequence[str]) -> Ended:
             signal.signal(number, pass_on)
     enabled = [CALLBACK, *filter(None, [os.environ.get("ANSIBLE_CALLBACKS_ENABLED")])]
     told = {"SSE_OUTCOME_DESCRIPTOR": str(writer), "ANSIBLE_CALLBACKS_ENABLED": ",".join(enabled)}
-    child = subprocess.Popen(list(command), pass_fds=(writer,), env={**os.environ, **told})
+    answer = os.dup(sys.stdout.fileno()) if document else None
+    told |= {"SSE_DOCUMENT_DESCRIPTOR": str(answer)} if document else {}
+    child = subprocess.Popen(
+        list(command),
+        pass_fds=tuple(one for one in (writer, answer) if one is not None),
+        env={**os.environ, **told},
+        stdout=sys.stderr if document else None,
+    )
+    if answer is not None:
+        os.close(answer)
     started.append(child)
     for number in caught:  # it came before there was a child
         child.send_signal(number)

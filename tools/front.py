@@ -193,6 +193,8 @@ def value_of(option: Option, left: list[str]) -> object:
 
 def play(name: str, verb: Verb, line: CommandLine) -> int:
     """Run the playbook of a verb; return the exit code of ./sse."""
+    if {"asked_json", "asked_watch"} <= set(line.variables):
+        raise RefusedError("--json writes one document, and --watch goes on until Ctrl-C: choose one of them.")
     chosen = inventories.values(line.ansible, "-i", "--inventory", "--inventory-file")
     if problem := inventories.missing(chosen):
         raise RefusedError(problem)
@@ -210,7 +212,8 @@ def play(name: str, verb: Verb, line: CommandLine) -> int:
             raise RefusedError(surroundings.refusal(found.why))
         if found.state == "password" and sys.stdin.isatty():
             command.append("-K")
-    ended = children.run(command)
+    document = bool(line.variables.get("asked_json"))
+    ended = children.run(command, document=True) if document else children.run(command)
     if chosen_option and chosen_option.tidy and ended.code in children.INTERRUPTED:
         sys.stderr.write("sse: interrupted; removing what this run made\n")
         children.run([*command, "-e", json.dumps({chosen_option.tidy: True})])

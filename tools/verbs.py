@@ -264,10 +264,14 @@ VERBS: dict[str, Verb] = {
     # -- look and verify
     "status": Verb(
         group="look",
-        purpose="Show what runs: each container with health, address, ports, image, restarts, uptime and release.",
+        purpose="Show what runs: each container with health, processor, memory, address, ports, image and uptime.",
         examples=(
-            ("status", "show the containers of this machine"),
-            ("status -i inventory/vm", "show those of the hosts of another inventory"),
+            ("status --watch", "look again every 2 seconds, until Ctrl-C"),
+            ("status --json", "write one JSON document, for programs; docs/operations.md says what stands in it"),
+        ),
+        options=(
+            Option("--watch", "look again every 2 seconds, until Ctrl-C", "asked_watch"),
+            Option("--json", "write one JSON document for programs; everything else goes to the errors", "asked_json"),
         ),
         settings=("stack_name", "stack_state_directory"),
         more="It also says where people open what runs, and which file of the host holds the password of Grafana.",
@@ -356,8 +360,11 @@ VERBS: dict[str, Verb] = {
     # -- work with what runs
     "logs": Verb(
         group="work",
-        purpose="Show the logs of containers, merged by time.",
-        examples=(("logs app -f", "follow the replicas"), ("logs kafka --since 10m --tail all", "the last 10 minutes")),
+        purpose="Show the logs of containers, merged by time; or search them.",
+        examples=(
+            ("logs app -f", "follow the replicas"),
+            ("logs --level warning --since 10m", "what went wrong in the last 10 minutes, in every container"),
+        ),
     ),
     "exec": Verb(
         group="work",

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +14,7 @@ from ansible_collections.sse.platform.plugins.module_utils.settings import names
 from ansible_collections.sse.platform.plugins.module_utils.settings.options import load
 from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import COLLECTION
 from ansible_collections.sse.platform.plugins.plugin_utils.given import FOREIGN, given_names
+from ansible_collections.sse.platform.plugins.plugin_utils.progress import ssh
 
 # Who we are there, and whether sudo asks for nothing: -k, because a remembered password may be forgotten in between.
 LOOK = "id -u; id -un; if sudo -kn true 2>/dev/null; then echo silent; else echo asks; fi"
@@ -47,7 +46,7 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(f"The host answers, but has no shell: {answer['stdout']}{answer['stderr']}".strip())
         become = connection.become
         found = {
-            "ssh": self.ssh() if kind == "ssh" else [],
+            "ssh": ssh(connection) if kind == "ssh" else [],
             "target": connection.host if kind == "ssh" else "",
             "uid": int(said[0]),
             "user": said[1],
@@ -69,14 +68,3 @@ class ActionModule(ActionBase):
         problems, __ = names.unknown_names(given_names(variables), known, by_role, ignored)
         if problems:
             raise AnsibleActionFail("Nothing was done: " + "; ".join(problems))
-
-    def ssh(self) -> list[str]:
-        """Return the command with which Ansible's own connection calls ssh, without the host."""
-        connection: Any = self._connection
-        program = connection.get_option("ssh_executable")
-        command = [part.decode() for part in connection._build_command(program, "ssh")]  # noqa: SLF001 - the only way
-        # A password of SSH is not handed on: the connection that this action opened stays, and is shared (ControlPath).
-        for end in getattr(connection, "sshpass_pipe", None) or ():
-            with contextlib.suppress(OSError, TypeError):
-                os.close(end)
-        return command[command.index(program) :]

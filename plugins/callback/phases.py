@@ -21,10 +21,11 @@ author: sse.platform maintainers (@sse-platform)
 """
 
 import atexit
+import contextlib
 import gc
+import json
 import os
-import shutil
-import sys
+import signal
 import threading
 import time
 from types import SimpleNamespace
@@ -33,20 +34,30 @@ from typing import TYPE_CHECKING, cast
 from ansible import constants, context
 from ansible.playbook.task_include import TaskInclude
 from ansible.plugins.callback import CallbackBase
+from ansible.utils.color import stringc
+from ansible_collections.sse.platform.plugins.module_utils.views import status_table
+from ansible_collections.sse.platform.plugins.plugin_utils import progress, screen
+from ansible_collections.sse.platform.plugins.plugin_utils.board import TURN_SECONDS, Board, duration
 from ansible_collections.sse.platform.plugins.plugin_utils.outcome import Outcome
+from ansible_collections.sse.platform.plugins.plugin_utils.progress import Reader
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from ansible.executor.stats import AggregateStats
     from ansible.executor.task_result import CallbackTaskResult
     from ansible.inventory.host import Host
     from ansible.playbook.play import Play
     from ansible.playbook.task import Task
     from ansible.utils.display import Display
+    from ansible.vars.manager import VariableManager
+    from ansible_collections.sse.platform.plugins.module_utils.views.status_table import Status
 
 # The roles that do something on the host. The others only declare, on the controller.
 PHASES = ("docker", "network", "images", "stack", "verify", "doctor")
 TICK = 10.0  # seconds between two lines about the same wait, where the output is not a terminal
 REDRAW = 1.0  # seconds between two drawings of the waiting line on a terminal
+LISTEN = 0.1  # seconds between two looks at what the hosts tell
 # Ansible makes these from its configuration, so users' own colours hold here, too.
 COLOR = SimpleNamespace(
     **{
@@ -54,16 +65,11 @@ COLOR = SimpleNamespace(
         for name in ["changed", "debug", "error", "highlight", "ok", "skip", "warn"]
     }
 )
+LOOKS = {"comes": COLOR.debug, "works": "", "done": COLOR.ok, "failed": COLOR.error, "more": COLOR.debug}
 COLLECT_EVERY = 50_000  # new objects; by Python's own 700, a run takes a tenth more CPU time
+DOCUMENT = "SSE_DOCUMENT_DESCRIPTOR"  # the launcher names it where a program reads the answer
+LOOKS_ONLY = "__looks"  # a variable of a play that changes nothing, and is not expected to
 OUTPUT_LINES = 25  # last lines of a failed command: enough for its error message, few enough for one screen
-
-
-def duration(seconds: float) -> str:
-    """Returns a time as a person reads it: 0.4 s, 12 s, 3 min 05 s."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
 def phase_of(task: Task) -> str | None:
@@ -74,12 +80,16 @@ def phase_of(task: Task) -> str | None:
 
 
 class Waiting:
-    """The line that says what the run waits for. A thread of its own redraws it."""
+    """What the run waits for: a line, and below it the containers that change. A thread of its own redraws it."""
 
-    def __init__(self, display: Display) -> None:
+    def __init__(self, display: Display, reader: Reader | None = None) -> None:
         """Prints nothing until `on` begins a wait."""
         self.display = display
-        self.terminal = sys.stdout.isatty()
+        self.reader = reader
+        self.board = Board()
+        self.watched: dict[str, Status] = {}  # what was seen last of each host that is watched
+        self.several_hosts = False
+        self.terminal = screen.can_draw()
         self.what = ""
         self.since = 0.0
         self.drawn = False
@@ -105,13 +115,43 @@ class Waiting:
         if self.thread is not None and self.thread is not threading.current_thread():
             self.thread.join()
             self.thread = None
-        self.clear()
+        self.keep()
 
     def clear(self) -> None:
-        """Removes the line before something else is printed."""
+        """Removes what is drawn before something else is printed."""
         if self.drawn:
             self.display.display("\033[J", newline=False, screen_only=True)
             self.drawn = False
+
+    def keep(self, host: str | None = None) -> None:
+        """Prints for good what became of the containers of a host, or of all."""
+        self.clear()
+        with self.changed:
+            self._read()
+            for look, line in self.board.ended(host, hosts=self.several_hosts):
+                self.display.display(line, color=LOOKS[look])
+            if host is not None:
+                self.board.forget(host)
+            for line in self._seen(screen.size()[0] - 1) if self.terminal else ():
+                self.display.display(line)
+            self.watched.clear()
+
+    def _read(self) -> bool:
+        """Takes what the hosts have told; tells whether there was anything."""
+        events = list(self.reader.events()) if self.reader else []
+        for host, event in events:
+            if "status" in event:
+                self.watched[host] = event["status"]
+            self.board.take(host, event)
+        return bool(events)
+
+    def _seen(self, width: int = 0) -> list[str]:
+        """Lays out what is watched."""
+        found: list[str] = []
+        for host, seen in sorted(self.watched.items()):
+            named = f"{host}, " if self.several_hosts else ""
+            found += [f"{named}{seen['time']}", *status_table.lines(seen, width, screen.paint)]
+        return found
 
     def _tick(self) -> None:
         with self.changed:
@@ -125,21 +165,44 @@ class Waiting:
                     self.changed.wait()
                     continue
                 now = time.monotonic()
+                if self._read():
+                    if not self.terminal:
+                        ended = [line for __, line in self.board.ended(hosts=self.several_hosts)]
+                        for line in [*ended, *self._seen()]:
+                            self.display.display(line)
+                        self.watched.clear()
+                    elif self.board.rows or self.watched:
+                        next_at = now
                 if now < next_at:
-                    self.changed.wait(next_at - now)
+                    self.changed.wait(min(next_at - now, LISTEN))
                     continue
                 self._draw(now - since)
-                next_at = now + (REDRAW if self.terminal else TICK)
+                quick = TURN_SECONDS if self.board.rows else REDRAW
+                next_at = now + (quick if self.terminal else TICK)
 
     def _draw(self, seconds: float) -> None:
-        line = f"  ... {self.what}: {duration(round(seconds) if seconds >= 1 else seconds)}"
-        if self.terminal:
-            # The line is drawn below the cursor, and the cursor goes back: what others print gets a clean line.
-            width = shutil.get_terminal_size().columns - 1
-            self.display.display(f"\033[J\n{line[:width]}\r\033[A", newline=False, screen_only=True)
-            self.drawn = True
-        else:
-            self.display.display(line, screen_only=True)
+        how_far = f" ({self.board.summary})" if self.board.summary else ""
+        line = f"  ... {self.what}: {duration(round(seconds) if seconds >= 1 else seconds)}{how_far}"
+        if not self.terminal:
+            works = self.board.works
+            self.display.display(line + (f": {works}" if works else ""), screen_only=True)
+            return
+        # All is drawn below the cursor, and the cursor goes back: what others print gets a clean line, and whatever
+        # interrupts the run, or changes the width of the window, leaves the terminal as it was.
+        columns, height = screen.size()
+        if self.watched:
+            drawn = self._seen(columns - 1)[: height - 2]
+            self._show(drawn)
+            return
+        rows = self.board.lines(columns - 1, height - 3, hosts=self.several_hosts)
+        drawn = [*(stringc(text, LOOKS[look]) if LOOKS[look] else text for look, text in rows)]
+        drawn.append(self.board.cut(line, columns - 1))
+        self._show(drawn)
+
+    def _show(self, drawn: list[str]) -> None:
+        picture = "".join(f"\n\r{one}" for one in drawn)
+        self.display.display(f"\033[J{picture}\r\033[{len(drawn)}A", newline=False, screen_only=True)
+        self.drawn = True
 
 
 class CallbackModule(CallbackBase):
@@ -155,9 +218,15 @@ class CallbackModule(CallbackBase):
         gc.set_threshold(COLLECT_EVERY)
         gc.freeze()
         super().__init__()
-        self._waiting = Waiting(self._display)
+        directory = os.environ[progress.DIRECTORY] = getattr(constants, "DEFAULT_LOCAL_TMP")  # noqa: B009 - made as Ansible starts
+        self._waiting = Waiting(self._display, Reader(directory))
+        os.environ[screen.COLUMNS] = str(screen.size()[0] - 1) if screen.is_terminal() else ""
+        self._documents: dict[str, dict[str, object]] = {}  # what a run answers, by host, for a program that asked
+        self._whys: dict[str, str] = {}  # why a host failed
         self._started = time.monotonic()
         self._play = ""
+        self._looks = False  # a run that only looks says nothing about changes
+        self._found: list[str] = []  # the first lines of findings
         self._several_hosts = False
         self._phase = ""
         self._phase_since = self._started
@@ -170,14 +239,32 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_play_start(self, play: Play) -> None:
         self._play = str(play.get_name()).strip()
+        if manager := play.get_variable_manager():
+            self._watches(manager)
+        self._looks = bool(play.get_vars().get(LOOKS_ONLY))
         manager = play.get_variable_manager()
         inventory = manager._inventory if manager else None  # noqa: SLF001 - the only way to the inventory
         hosts = inventory.get_hosts(play.hosts) if inventory else []
-        self._several_hosts = len(hosts) > 1
+        self._several_hosts = self._waiting.several_hosts = len(hosts) > 1
         names = sorted(str(host) for host in hosts)
         if names and names != self._hosts:
             self._hosts = names
             self._say_where(hosts)
+
+    def _watches(self, manager: VariableManager) -> None:
+        """Lets Ctrl-C end a run that watches as if it had come to its end."""
+        if not manager.extra_vars.get("asked_watch"):
+            return
+        passes_on = signal.getsignal(signal.SIGINT)
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            self._waiting.end()
+            if callable(passes_on):
+                with contextlib.suppress(KeyboardInterrupt):
+                    passes_on(number, frame)
+            raise SystemExit(0)
+
+        signal.signal(signal.SIGINT, stop)
 
     def _say_where(self, hosts: list[Host]) -> None:
         """Says which hosts the run acts on before it acts, where an inventory may mean others than one thinks."""
@@ -188,7 +275,10 @@ class CallbackModule(CallbackBase):
         given = [str(one) for one in context.CLIARGS.get("inventory") or []]
         where = ", ".join(os.path.relpath(one) if one.startswith("/") else one for one in given)
         where += " (ANSIBLE_INVENTORY)" if exported and where.endswith(exported.split(",")[-1]) else ""
-        self._display.display(f"sse: on {', '.join(named[:10])}{more}, by {where}", stderr=True)
+        said = f"sse: on {', '.join(named[:10])}{more}, by {where}"
+        width = screen.size()[0] - 1 if screen.is_terminal() else 0
+        for line in status_table.wrapped([said], width):
+            self._display.display(line, stderr=True)
 
     def v2_playbook_on_task_start(self, task: Task, is_conditional: bool) -> None:
         self._enter(task)
@@ -215,8 +305,9 @@ class CallbackModule(CallbackBase):
         self._phase_since = now
 
     def _print(self, text: str, color: str | None = None) -> None:
-        self._waiting.clear()
-        self._display.display(text, color=color)
+        with self._waiting.changed:  # nothing is drawn in between
+            self._waiting.clear()
+            self._display.display(text, color=color)
 
     def _print_lines(self, value: object, indent: str, color: str | None = None) -> bool:
         """Prints each line of a text or of a list of texts; tells whether there was one."""
@@ -234,6 +325,9 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_ok(self, result: CallbackTaskResult) -> None:
         data = result.result
+        self._waiting.keep(result.host.get_name())
+        if "document" in data:
+            self._documents[result.host.get_name()] = data["document"]
         self._handle_warnings_and_exception(result)
         if isinstance(result.task, TaskInclude):
             return
@@ -265,6 +359,8 @@ class CallbackModule(CallbackBase):
         self._print_lines(result.result.get("changes"), "    ", COLOR.changed)
 
     def _show_message(self, result: CallbackTaskResult) -> None:
+        if DOCUMENT in os.environ:  # a program reads the answer, not these lines
+            return
         data = dict(result.result)
         self._clean_results(data, result.task.action)
         if "msg" not in data:
@@ -300,6 +396,7 @@ class CallbackModule(CallbackBase):
     # -- what failed
 
     def v2_runner_on_failed(self, result: CallbackTaskResult, ignore_errors: bool = False) -> None:
+        self._waiting.keep(result.host.get_name())
         if ignore_errors:
             self._handle_warnings(result.result)
             self._line("failed, ignored", result, COLOR.warn, next(iter(_lines(result.result.get("msg"))), ""))
@@ -308,7 +405,10 @@ class CallbackModule(CallbackBase):
         if result.task.loop and "results" in result.result:
             self._handle_warnings_and_exception(result)
             return
-        self._show_failure("FINDINGS" if findings else "FAILED", result)
+        if findings:
+            self._show_findings(result)
+        else:
+            self._show_failure("FAILED", result)
 
     def v2_runner_item_on_failed(self, result: CallbackTaskResult) -> None:
         self._show_failure("FAILED", result, self._label(result))
@@ -316,8 +416,22 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_unreachable(self, result: CallbackTaskResult) -> None:
         self._show_failure("UNREACHABLE", result)
 
+    def _show_findings(self, result: CallbackTaskResult) -> None:
+        """Shows what a task was asked to find: it did its work, so nothing failed."""
+        data = result.result
+        self._handle_warnings(data)
+        first, *rest = _lines(data.get("msg")) or [""]
+        self._print("")
+        self._print(f"{self.host_label(result)}: {first}" if self._several_hosts else first, COLOR.warn)
+        self._print_lines(data.get("changes"), "    ", COLOR.changed)
+        self._print_lines(rest, "")
+        self._found.append(str(data.get("found") or first.rstrip(":")))
+        if self._display.verbosity > 1:
+            self._print(self._dump_results(data))
+
     def _show_failure(self, word: str, result: CallbackTaskResult, label: str = "") -> None:
         data = result.result
+        self._whys[result.host.get_name()] = "\n".join(_lines(data.get("msg")))
         self._handle_warnings(data)
         self._print("")
         name = result.task.name or result.task.action
@@ -344,22 +458,46 @@ class CallbackModule(CallbackBase):
 
     # -- the end
 
+    def _write_document(self) -> None:
+        """Writes what a program has asked for: one JSON document with an entry for each host."""
+        descriptor = os.environ.get(DOCUMENT)
+        if not descriptor:
+            return
+        hosts = [
+            {"host": host, "error": "", **self._documents[host]}
+            if host in self._documents
+            else {"host": host, "error": self._whys.get(host, "it did not answer")}
+            for host in self._hosts
+        ]
+        text = json.dumps({"format": 1, "hosts": hosts}, indent=2)
+        with contextlib.suppress(OSError), os.fdopen(os.dup(int(descriptor)), "w") as file:
+            file.write(f"{text}\n")
+
     def v2_playbook_on_stats(self, stats: AggregateStats) -> None:
         self._leave()
         self._waiting.end()
         failed = sorted({*stats.failures, *stats.dark})
+        self._write_document()
         if self._outcome.no_host:
             return
         total = duration(time.monotonic() - self._started)
         self._print("")
         if len(self._times) > 1:
             self._print("time: " + ", ".join(f"{phase} {duration(seconds)}" for phase, seconds in self._times.items()))
+        word = self._outcome.word(stats)
         if failed:
             hosts = f" on {', '.join(failed)}" if self._several_hosts else ""
-            self._print(f"{self._outcome.word(stats)} in {self._phase}{hosts} after {total}", COLOR.error)
+            found = "; ".join(dict.fromkeys(self._found))
+            if word == "findings":
+                self._print(f"{found}{hosts} (in {total})", COLOR.warn)
+            else:
+                self._print(f"{word} in {self._phase}{hosts} after {total}", COLOR.error)
             return
         changes = sum(self._changes.values())
         verb = "would change" if context.CLIARGS.get("check") else "changed"
+        if self._looks and not changes:
+            self._print(f"(in {total})", COLOR.debug)
+            return
         text = f"{verb}: {changes}" if changes else f"nothing {verb}"
         self._print(f"{text} (in {total})", COLOR.changed if changes else COLOR.ok)
 

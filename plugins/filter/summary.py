@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ansible_collections.sse.platform.plugins.module_utils.model.release import opened
+
 if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.images.choice import Choice
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Json, Release
@@ -22,7 +24,8 @@ def summary(releases: list[Release], result: Json, images: Choice, notices: list
     """
     if "outcomes" not in result:
         return ["No container was looked at or changed, because --tags or --skip-tags leaves no service."]
-    lines: list[str] = list(result.get("paused", []))
+    lines = opened(releases)
+    lines += result.get("paused", [])
     for release, outcome in zip(releases, result["outcomes"], strict=True):
         kinds = Counter(action["kind"] for action in outcome["actions"])
         done = ", ".join(f"{kind} {count}" for kind, count in kinds.items()) or "nothing to change"
@@ -32,9 +35,6 @@ def summary(releases: list[Release], result: Json, images: Choice, notices: list
         )
     if "verified" in result:
         lines.append(f"{result['verified']['msg']} ({max(result['verified']['seconds'].values())} s)")
-    endpoints = [(one.get("name", ""), one.get("url", "")) for release in releases for one in release["endpoints"]]
-    width = max((len(name) for name, __ in endpoints), default=0)
-    lines += [f"  {name.ljust(width)}  {url}" for name, url in endpoints]
     lines.append(f"Images: {images['source']} ({images['reason']})")
     for release in releases:
         lines += [f"Not available: {name}, because {reason}" for name, reason in release["unavailable"].items()]

@@ -95,6 +95,15 @@ findings:
     evidence: {description: What shows it., type: str}
     mend: {description: Commands that mend it., type: list, elements: str}
     fixable: {description: Whether O(fix=true) runs these commands., type: bool}
+    severity:
+      description: >-
+        V(critical) where something fails now or is open to strangers, V(warning) where it will fail or works worse,
+        V(info) where it only deserves to be known.
+      type: str
+found:
+  description: How much there is to mend, such as C(1 thing to mend).
+  returned: where there are findings
+  type: str
 changes:
   description: The commands that ran, or would run without check mode.
   returned: always
@@ -108,7 +117,7 @@ from typing import cast
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.doctor import mending
-from ansible_collections.sse.platform.plugins.module_utils.doctor.diagnosis import diagnose, of_others, summary
+from ansible_collections.sse.platform.plugins.module_utils.doctor.diagnosis import count, diagnose, of_others, summary
 from ansible_collections.sse.platform.plugins.module_utils.doctor.gather.facts import gather
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Facts, Options
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, report
@@ -163,7 +172,8 @@ def main() -> None:
     others = about_others(advice, shown=host)
     if findings:
         done = [f"ran: {step}" for step in steps]
-        module.fail_json(msg="\n".join([*done, report(findings), *others]), **result)
+        to_do = count(findings)
+        module.fail_json(msg="\n".join([*done, report(findings, f"{to_do}:"), *others]), found=to_do, **result)
     module.exit_json(msg="\n".join([summary(facts), *others]), **result)
 
 
@@ -173,8 +183,8 @@ def about_others(advice: list[Finding], *, shown: bool) -> list[str]:
         return []
     if shown:
         return [report(advice, "Advice about containers and networks of others, which the stack does not need:")]
-    count = "1 container or network" if len(advice) == 1 else f"{len(advice)} containers and networks"
-    return [f"Beside the stack: something is wrong with {count} of others. ./sse doctor --host shows it."]
+    how_many = "1 container or network" if len(advice) == 1 else f"{len(advice)} containers and networks"
+    return [f"Beside the stack: something is wrong with {how_many} of others. ./sse doctor --host shows it."]
 
 
 def told_apart(facts: Facts) -> tuple[list[Finding], list[Finding]]:

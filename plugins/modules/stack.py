@@ -101,6 +101,12 @@ options:
     description: With O(state=present), verify the whole stack afterwards as M(sse.platform.verify) does.
     type: bool
     default: false
+  progress:
+    description: >-
+      A file of the host into which the module writes what it does while it does it, one JSON document a line. The
+      action of this module makes it where a callback reads it.
+    type: path
+    default: ""
   delete_data:
     description: With O(state=absent), also delete data, secrets and releases. They cannot be restored.
     type: bool
@@ -173,6 +179,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall
 from ansible_collections.sse.platform.plugins.module_utils.deploy.streams import open_streams
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.host import kept_code
+from ansible_collections.sse.platform.plugins.module_utils.host.progress import Progress
 from ansible_collections.sse.platform.plugins.module_utils.model import watch
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import ForeignContainerError
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
@@ -198,6 +205,7 @@ def present(module: AnsibleModule) -> None:
     """Roll out every project, one after the other; in check mode only plan."""
     options = module.params
     directory = options["state_directory"]
+    progress = Progress("" if module.check_mode else options["progress"])
     request = rollout.Request(
         releases=options["releases"],
         state_directory=directory,
@@ -215,6 +223,7 @@ def present(module: AnsibleModule) -> None:
         at_once=options["at_once"],
         verify=lambda release, name: verify_replica(Engine(), directory, release, name),
         canary=canary_of(options),
+        tell=progress.tell,
     )
     report = rollout.Report()
     try:
@@ -233,6 +242,7 @@ def present(module: AnsibleModule) -> None:
         result |= foreseen(options, result)
     if options["verify"] and not module.check_mode:
         patience = READY_SECONDS if result["changed"] else 0
+        progress.tell(doing="verifying that everything works")
         result["verified"] = verified = verify_stack(directory, newest_releases(directory), patience).report()
         if verified["findings"]:
             failed = f"The release runs, but verification failed: {verified['msg']}"
@@ -355,6 +365,7 @@ def main() -> None:
             "rollback": {"type": "int", "default": 0},
             "streams": {"type": "list", "elements": "dict", "default": []},
             "verify": {"type": "bool", "default": False},
+            "progress": {"type": "path", "default": ""},
             "delete_data": {"type": "bool", "default": False},
             "may_be_missing": {"type": "bool", "default": False},
         },

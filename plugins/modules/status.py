@@ -18,6 +18,20 @@ extends_documentation_fragment:
 options:
   stack: {required: true}
   state_directory: {required: true}
+  watch:
+    description: Look again and again, and tell each time, until the file O(progress) is gone or O(watcher) has ended.
+    type: bool
+    default: false
+  progress:
+    description: >-
+      A file of the host into which the module writes what it sees with O(watch=true), one JSON document a line. The
+      action of this module makes it where a callback reads it.
+    type: path
+    default: ""
+  watcher:
+    description: The process on this host that reads O(progress); 0 where it is on another host.
+    type: int
+    default: 0
 """
 
 EXAMPLES = r"""
@@ -29,7 +43,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 containers:
-  description: One entry for each container.
+  description: One entry for each container, as C(./sse status --json) shows it.
   returned: always
   type: list
   elements: dict
@@ -38,22 +52,74 @@ releases:
   returned: always
   type: list
   elements: dict
-lines:
+status:
   description: >-
-    What is paused, which problems services say they have, the containers as a table of text, and where people open what
-    runs.
+    C(stack), C(time), what is C(paused), which C(problems) services say they have, the C(containers), where people
+    C(open) what runs, and a C(note) where nothing runs.
   returned: always
-  type: list
-  elements: str
+  type: dict
+document:
+  description: The same, for C(./sse status --json).
+  returned: always
+  type: dict
 """
+
+import os
+import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.deploy import rollout_control, switches
 from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import LoadedStore
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
+from ansible_collections.sse.platform.plugins.module_utils.host.progress import Progress
+from ansible_collections.sse.platform.plugins.module_utils.model.release import opened, opened_at
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.model.types import StoredRelease
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
-from ansible_collections.sse.platform.plugins.module_utils.views.status import observe, opened, said, stacks, table
+from ansible_collections.sse.platform.plugins.module_utils.views.status import (
+    Watcher,
+    nothing_runs,
+    observe,
+    said,
+    stacks,
+)
+from ansible_collections.sse.platform.plugins.module_utils.views.status_table import Status
+
+SECONDS = 2.0  # between two looks
+
+
+def look(watcher: Watcher, directory: str, *, first: bool) -> tuple[Status, list[StoredRelease]]:
+    """Return what is seen of a stack now."""
+    releases = newest_releases(directory)
+    found = observe(watcher, releases) if first else watcher.look(releases)
+    seen: Status = {
+        "stack": watcher.stack,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "paused": [*switches.lines(directory), *rollout_control.lines(directory)],
+        "problems": said(found, releases),
+        "containers": found,
+        "open": opened(releases),
+        "note": "" if found else nothing_runs(watcher.stack, stacks(watcher.engine)),
+    }
+    return seen, releases
+
+
+def watch(watcher: Watcher, directory: str, progress: Progress, process: int) -> None:
+    """Tell what is seen until nobody wants to know it any more."""
+    begun, first = time.monotonic(), True
+    while not progress.gone(time.monotonic() - begun) and (not process or alive(process)):
+        progress.tell(status=look(watcher, directory, first=first)[0])
+        first = False
+        time.sleep(SECONDS)
+
+
+def alive(process: int) -> bool:
+    """Tell whether a process of this host runs."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def main() -> None:
@@ -62,29 +128,24 @@ def main() -> None:
         argument_spec={
             "stack": {"type": "str", "required": True},
             "state_directory": {"type": "path", "required": True},
+            "watch": {"type": "bool", "default": False},
+            "progress": {"type": "path", "default": ""},
+            "watcher": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )
-    directory = module.params["state_directory"]
+    options = module.params
+    directory = options["state_directory"]
     try:
-        releases = newest_releases(directory)
-        engine = Engine()
-        rows = observe(engine, module.params["stack"], releases, LoadedStore(directory))
-        there = [] if rows else stacks(engine)
+        watcher = Watcher(Engine(), options["stack"], LoadedStore(directory))
+        if options["watch"] and options["progress"]:
+            watch(watcher, directory, Progress(options["progress"]), options["watcher"])
+        seen, releases = look(watcher, directory, first=True)
     except (EngineError, SpecError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(
-        changed=False,
-        containers=[one._asdict() for one in rows],
-        releases=releases,
-        lines=[
-            *switches.lines(directory),
-            *rollout_control.lines(directory),
-            *said(rows, releases),
-            *table(rows, module.params["stack"], there),
-            *opened(releases),
-        ],
-    )
+    document = {**seen, "open": opened_at(releases)}
+    del document["note"]
+    module.exit_json(changed=False, containers=seen["containers"], releases=releases, status=seen, document=document)
 
 
 if __name__ == "__main__":

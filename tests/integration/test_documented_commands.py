@@ -38,6 +38,7 @@ ELSEWHERE = {
 }
 # Options with which a command needs another host, or never ends.
 NOT_HERE = {"-i", "--engine"}
+ENDLESS = {"-f", "--watch"}
 OF_ANOTHER_STACK = ("stack_", "network_subnet", "redis_databases", "images_source")
 # These need words; without any, a page only mentions them.
 WITH_WORDS = {"probe", "key", "publish", "listen"}
@@ -54,7 +55,7 @@ def fitted(words: tuple[str, ...]) -> tuple[str, ...]:
     """Exchange what is an example for what the stack of the tests has."""
     verb, *rest = words
     numbers = {"diff": "1", "releases": "1"}
-    given = [numbers[verb] if verb in numbers and word.isdigit() else word for word in rest if word != "-f"]
+    given = [numbers[verb] if verb in numbers and word.isdigit() else word for word in rest if word not in ENDLESS]
     for index, word in enumerate(given):
         if word == "--seconds":
             given[index + 1] = "1"

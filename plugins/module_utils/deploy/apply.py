@@ -34,8 +34,8 @@ READ_LINES, SHOWN_LINES = 1000, 8  # of the log of a container that failed: wher
 STOP_TIMEOUT = 10  # seconds, for a container whose spec is unknown
 
 
-def unasked(*__: object) -> None:
-    """Ask nothing between two steps."""
+def unasked(*__: object, **___: object) -> None:
+    """Ask nothing between two steps, and tell nobody."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Pace:
     gate: Callable[[], None] = unasked  # before each step; it waits, or raises ApplyError
     verify: Callable[[str], None] = unasked  # raises ApplyError where no event goes through a replica
     canary: Callable[[str, Spec], None] | None = None  # watches a replica; raises ApplyError where it is not good
+    tell: Callable[..., None] = unasked  # gets what happens to a container while it happens, as keywords
 
 
 class Applier:
@@ -208,10 +209,21 @@ class Applier:
 
         def run() -> None:
             begun = time.monotonic()
-            self.carry_out(action)
+            self.tell(action.container, doing=action.kind)
+            try:
+                self.carry_out(action)
+            except (ApplyError, EngineError) as error:
+                self.tell(action.container, failed=str(error).partition("\n")[0].removeprefix(f"{action.container}: "))
+                raise
             self.seconds[action.container] = round(time.monotonic() - begun, 2)
+            self.tell(action.container, seconds=self.seconds[action.container])
 
         return run
+
+    def tell(self, name: str, **what: str | float) -> None:
+        """Tell what happens to a container, by its short name."""
+        spec = self.containers.get(name)
+        self.pace.tell(row=spec["container"] if spec else name, **what)
 
     def carry_out(self, action: Action) -> None:
         """Carry out an action. Pyright reports a kind of action that has no case here."""
@@ -358,8 +370,10 @@ class Applier:
     def judge(self, name: str, spec: Spec) -> None:
         """Verify a new replica, and watch it if it is the canary; raises ApplyError."""
         if spec["rolling"]:
+            self.tell(name, doing="verify")
             self.pace.verify(name)
             if name in self.canaries and self.pace.canary:
+                self.tell(name, doing="watch")
                 self.pace.canary(name, spec)
 
     def farewell(self, spec: Spec) -> None:
@@ -388,6 +402,7 @@ class Applier:
 
         :raises ApplyError: the engine can't start it; the message names it, and says why in the words that count
         """
+        self.tell(name, doing="start")
         try:
             self.engine.start(container)
         except EngineError as error:

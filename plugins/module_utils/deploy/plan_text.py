@@ -34,6 +34,12 @@ def line(action: Action) -> str:
     return heading(action) + (f": {'; '.join(action.reasons)}" if action.reasons else "")
 
 
+def row(action: Action, short: str | None) -> tuple[str, str, str]:
+    """Return the name of the container for people, the kind of the action, and its line, for a screen that is live."""
+    name = short or action.container
+    return name, action.kind, line(action._replace(container=name))
+
+
 def diff(actions: Iterable[Action], made_from: Mapping[str, Spec], containers: Mapping[str, Spec]) -> str:
     """Write a plan with all details: each action, its reasons, and the changed lines of its config files.
 

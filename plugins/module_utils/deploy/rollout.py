@@ -63,6 +63,7 @@ class Request:
     canary: Callable[[str, types.Spec], None] | None = (
         None  # watches the first replica of each service that is replaced
     )
+    tell: Callable[..., None] = unasked  # gets what happens while it happens, as keywords
     same_images: bool = False  # keep the images that the releases have, by id
     networks_to_make: set[str] = field(default_factory=set[str])  # that a preview must take as absent
 
@@ -294,6 +295,7 @@ class Rollout:
             self.control.gate,
             (lambda name: verify(release, name)) if verify else unasked,
             self.request.canary,
+            self.request.tell,
         )
         applier = self.applied = Applier(engine, self.files, release["containers"], labels, pace)
         # How containers relate may change while each of them stays as it is. That is a release, too. A run that mends
@@ -313,6 +315,9 @@ class Rollout:
         applier.refuse_invalid(actions)
         self.recorded = record
         record("applying")
+        if changing := [one for one in actions if one.changes]:
+            short = {name: spec["container"] for name, spec in release["containers"].items()}
+            self.request.tell(plan=[plan_text.row(one, short.get(one.container)) for one in changing])
         try:
             applier.run(actions, self.request.parallel)
         except (ApplyError, EngineError):
@@ -353,7 +358,7 @@ class Rollout:
         planned = self.compare(engine, release, observed, self.made_from(observed), [])
         actions = [one for one in planned.actions if one.container in applier.seconds]
         labels = {**applier.labels, "release": str(before["number"])}
-        back = Applier(engine, self.files, release["containers"], labels)
+        back = Applier(engine, self.files, release["containers"], labels, Pace(tell=self.request.tell))
         back.run(actions, self.request.parallel)
         return [f"{one.container} is back as release {before['number']} has it" for one in actions if one.changes]
 

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from ansible_collections.sse.platform.plugins.module_utils.doctor import lookup
+from ansible_collections.sse.platform.plugins.module_utils.doctor import lookup, severity
 from ansible_collections.sse.platform.plugins.module_utils.doctor.rules import (
     connections,
     containers,
@@ -35,9 +36,15 @@ ROOT_CAUSES = ("restart-loop", "detached")
 
 
 def diagnose(facts: Facts) -> list[Finding]:
-    """Return every finding once, root causes first."""
+    """Return every finding once with its severity: root causes first, then the worst."""
     found = dict.fromkeys(for_this_engine(facts, finding) for rule in RULES for finding in rule(facts))
-    return sorted(found, key=lambda finding: finding.rule not in ROOT_CAUSES)
+    judged = [one._replace(severity=severity.of_rule(one.rule)) for one in found]
+    return sorted(judged, key=lambda one: (one.rule not in ROOT_CAUSES, severity.ORDER.index(one.severity)))
+
+
+def count(findings: Sequence[Finding]) -> str:
+    """Say how much there is to do: 1 thing to mend."""
+    return "1 thing to mend" if len(findings) == 1 else f"{len(findings)} things to mend"
 
 
 def for_this_engine(facts: Facts, finding: Finding) -> Finding:

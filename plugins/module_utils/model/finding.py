@@ -19,12 +19,14 @@ class Finding(NamedTuple):
     evidence: str
     mend: tuple[str, ...]  # commands; a line that begins with # is advice
     fixable: bool = False  # the commands touch nothing but what carries the stack's label
+    severity: str = ""  # critical, warning or info, where whoever found it tells them apart
 
     @property
     def lines(self) -> list[str]:
         """The finding for people."""
+        bad = f"{self.severity}: " if self.severity else ""
         return [
-            f"{self.subject}: {self.wrong} [{self.rule}]",
+            f"{bad}{self.subject}: {self.wrong} [{self.rule}]",
             f"  evidence: {self.evidence}",
             *(f"  mend: {one}" for one in self.mend),
         ]

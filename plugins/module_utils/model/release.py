@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, ip_family, secret, segments, spec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from ansible_collections.sse.platform.plugins.module_utils.model.types import (
         Check,
@@ -277,3 +277,20 @@ def refuse_cycle(containers: Mapping[str, Spec]) -> None:
 def version(text: str) -> list[int]:
     """Return the version of a program, such as 4.1, for comparison."""
     return [int(part) for part in text.split(".") if part.isdigit()]
+
+
+def opened_at(releases: Iterable[Release]) -> list[dict[str, str]]:
+    """Return where people open what runs: first what is a project of its own, for people; then what is behind it."""
+    in_order = sorted(releases, key=lambda one: one["project"] == f"{one['stack']}-platform")
+    return [
+        {"name": one.get("name", ""), "url": one.get("url", "")}
+        for release in in_order
+        for one in release.get("endpoints", [])
+    ]
+
+
+def opened(releases: Iterable[Release]) -> list[str]:
+    """Say where people open what runs."""
+    found = opened_at(releases)
+    width = max((len(one["name"]) for one in found), default=0)
+    return [f"  {one['name'].ljust(width)}  {one['url']}" for one in found]

@@ -1,4 +1,4 @@
-"""The table of what runs: a row for each container that runs or should run."""
+"""What is seen of a stack: an entry for each container that runs or should run."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import LoadedStore
+from ansible_collections.sse.platform.plugins.module_utils.host.cgroups import Use
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL, Observed
+from ansible_collections.sse.platform.plugins.module_utils.model.release import opened
 from ansible_collections.sse.platform.plugins.module_utils.views import status
-from ansible_collections.sse.platform.plugins.module_utils.views.status import Row
+from ansible_collections.sse.platform.plugins.module_utils.views.status import Seen, Watcher
 
 
 def ago(**time: int) -> str:
@@ -32,17 +34,23 @@ class Engine:
     def inspect(self, _: str) -> dict[str, Any]:
         running = self.found.status == "running"
         return {
-            "State": {"Running": running, "ExitCode": 137, "StartedAt": ago(minutes=5)},
+            "State": {"Running": running, "ExitCode": 137, "StartedAt": ago(minutes=5), "Pid": 0},
             "NetworkSettings": {"Networks": {"a": {"IPAddress": "10.0.0.2"}, "b": {"IPAddress": ""}}},
-            "HostConfig": {"PortBindings": {"80/tcp": [{"HostIp": "::", "HostPort": "8080"}], "81/tcp": None}},
+            "HostConfig": {
+                "PortBindings": {"80/tcp": [{"HostIp": "::", "HostPort": "8080"}], "81/tcp": None},
+                "Memory": 0,
+            },
             "Config": {"Image": "web:1"},
             "RestartCount": 2,
         }
 
 
-def rows(engine: Any, *names: str) -> list[Row]:
-    release: Any = {"containers": dict.fromkeys(names)}
-    return status.observe(engine, "sse", [release], LoadedStore("/nowhere"))
+def seen(engine: Any, *names: str) -> list[Seen]:
+    release: Any = {
+        "project": "sse-platform",
+        "containers": {name: {"container": name, "service": name} for name in names},
+    }
+    return Watcher(engine, "sse", LoadedStore("/nowhere")).look([release])
 
 
 def test_a_reloaded_container_has_the_release_that_it_was_told_last(tmp_path: Path) -> None:
@@ -50,27 +58,52 @@ def test_a_reloaded_container_has_the_release_that_it_was_told_last(tmp_path: Pa
     spec: Any = {}
     store.write("sse-web", {"id": "id", "version": "v", "spec": spec, "release": "9", "ended": True})
     found: Any = engine
-    assert status.observe(found, "sse", [], store)[0].release == "9"
+    assert Watcher(found, "sse", store).look([])[0]["release"] == 9
     store.write("sse-web", {"id": "of another one", "version": "v", "spec": spec, "release": "9", "ended": True})
-    assert status.observe(found, "sse", [], store)[0].release == "7"
+    assert Watcher(found, "sse", store).look([])[0]["release"] == 7
 
 
-def test_the_places_to_open_and_where_a_password_is_follow_the_table() -> None:
-    release: Any = {"endpoints": [{"name": "Grafana (password in /x)", "url": "http://g"}, {"name": "API", "url": "u"}]}
-    assert status.opened([release]) == ["", "Grafana (password in /x)  http://g", "API                       u"]
-    assert status.opened([]) == []
+def test_what_people_open_is_first_and_a_password_is_where_its_place_is() -> None:
+    platform: Any = {
+        "stack": "sse",
+        "project": "sse-platform",
+        "endpoints": [{"name": "Grafana (password in /x)", "url": "http://g"}, {"name": "API", "url": "u"}],
+    }
+    page: Any = {"stack": "sse", "project": "performance-dashboard", "endpoints": [{"name": "Page", "url": "http://p"}]}
+    assert opened([platform, page]) == [
+        "  Page                      http://p",
+        "  Grafana (password in /x)  http://g",
+        "  API                       u",
+    ]
+    assert opened([]) == []
 
 
 def test_a_container_that_ended_has_its_exit_code_and_no_uptime() -> None:
-    assert rows(Engine("sse-web", "exited"), "sse-web") == [
-        Row("sse-web", "exited (137)", "10.0.0.2", "[::]:8080->80", "web:1", "2", "", "7")
-    ]
+    (one,) = seen(Engine("sse-web", "exited"), "sse-web")
+    assert (one["state"], one["exit_code"], one["uptime_seconds"], one["started"]) == ("exited", 137, None, "")
+    assert one["ports"] == [{"host_ip": "::", "host_port": 8080, "port": 80, "protocol": "tcp"}]
+    assert (one["addresses"], one["restarts"], one["release"]) == (["10.0.0.2"], 2, 7)
 
 
 def test_what_is_declared_and_missing_comes_before_what_runs_undeclared() -> None:
-    found = rows(Engine("sse-old", "running"), "sse-web")
-    assert found[0] == Row("sse-web", "missing")
-    assert (found[1].container, found[1].state, found[1].uptime) == ("sse-old", "running", "5 m")
+    first, second = seen(Engine("sse-old", "running"), "sse-web")
+    assert (first["name"], first["state"], first["memory_bytes"]) == ("sse-web", "missing", None)
+    assert (second["name"], second["state"], second["uptime_seconds"]) == (
+        "sse-old",
+        "running",
+        pytest.approx(300, abs=5),
+    )
+
+
+def test_the_processor_is_known_from_the_second_look_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    uses = iter([Use(10.0, 64), Use(10.5, 65)])
+    clock = iter([100.0, 102.0])
+    monkeypatch.setattr(status.cgroups, "use", lambda _: next(uses))
+    monkeypatch.setattr(status.time, "monotonic", lambda: next(clock))
+    engine: Any = Engine("sse-web", "running")
+    watcher = Watcher(engine, "sse", LoadedStore("/nowhere"))
+    assert [(one["cpu_percent"], one["memory_bytes"]) for one in watcher.look([])] == [(None, 64)]
+    assert [(one["cpu_percent"], one["memory_bytes"]) for one in watcher.look([])] == [(25.0, 65)]
 
 
 def test_a_problem_that_a_service_says_it_has_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,32 +119,17 @@ def test_a_problem_that_a_service_says_it_has_is_passed_on(monkeypatch: pytest.M
         "containers": {"sse-keeper": {"container": "keeper"}, "sse-gone": {"container": "gone"}},
         "checks": [check, {**check, "kind": "http"}],
     }
-    found = [Row("sse-keeper", "healthy", "10.99.0.85 10.99.1.85"), Row("sse-gone", "missing")]
-    assert status.said(found, [release]) == ["sse-keeper: there is no new certificate."]
+    keeper: Any = {"name": "sse-keeper", "addresses": ["10.99.0.85", "10.99.1.85"]}
+    gone: Any = {"name": "sse-gone", "addresses": []}
+    assert status.said([keeper, gone], [release]) == ["sse-keeper: there is no new certificate."]
     assert asked == ["http://10.99.0.85:9/problems"]
-
-
-@pytest.mark.parametrize(
-    ("time", "shown"),
-    [({"days": 3}, "3 d"), ({"hours": 47}, "47 h"), ({"minutes": 3}, "3 m"), ({"seconds": 90}, "90 s")],
-)
-def test_a_time_is_shown_in_its_largest_unit_of_which_there_are_two(time: dict[str, int], shown: str) -> None:
-    assert status.uptime(ago(**time)) == shown
-
-
-def test_the_table_has_a_head_and_one_line_for_each_row() -> None:
-    assert status.table([Row("sse-web", "missing"), Row("b", "running", release="7")]) == [
-        "CONTAINER  STATE    ADDRESS  PORTS  IMAGE  RESTARTS  UPTIME  RELEASE",
-        "sse-web    missing",
-        "b          running                                           7",
-    ]
 
 
 def test_where_nothing_runs_the_stacks_of_the_host_are_named() -> None:
     """Who has misspelt a name is not led to a second stack."""
-    assert status.table([], "sse") == ["nothing runs of the stack 'sse': `./sse up` starts it"]
-    told = status.table([], "dmeo", ["demo", "sse"])
-    assert told[0].endswith("The stacks here are demo, sse; -e stack_name=NAME chooses one")
+    assert status.nothing_runs("sse", []) == "nothing runs of the stack 'sse': `./sse up` starts it"
+    told = status.nothing_runs("dmeo", ["demo", "sse"])
+    assert told.endswith("The stacks here are demo, sse; -e stack_name=NAME chooses one")
 
 
 def test_a_container_that_the_engine_has_not_checked_yet_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,118 @@
+"""Which lines of a log are asked for: by a pattern, by their level, by the request that they are about."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, cast
+
+LEVELS = ("debug", "info", "warning", "error", "critical")
+# How programs write a level; NGINX and Redis have more of them.
+NAMES = {
+    **dict.fromkeys(("debug", "trace", "verbose", "finest", "fine"), "debug"),
+    **dict.fromkeys(("info", "notice", "information"), "info"),
+    **dict.fromkeys(("warning", "warn", "alarm"), "warning"),
+    **dict.fromkeys(("error", "err", "severe", "eror"), "error"),
+    **dict.fromkeys(("critical", "crit", "fatal", "alert", "emerg", "emergency", "panic"), "critical"),
+}
+WORDS = "|".join(NAMES)
+# In the beginning of a line of text: [error], level=warn, lvl=info, or the bare word in capitals as in Log4j.
+WRITTEN = re.compile(
+    rf"\[(?P<bracket>(?i:{WORDS}))\]|\b(?:level|lvl)=\"?(?P<field>(?i:{WORDS}))\b|\b(?P<bare>{WORDS.upper()})\b:?"
+)
+HEAD = 120  # characters in which a level is looked for: the rest is what the line is about
+REDIS = re.compile(r"^\d+:[XCSM] \d{2} \w{3} \d{4} [\d:.]+ (?P<sign>[.\-*#]) ")
+SIGNS = {".": "debug", "-": "debug", "*": "info", "#": "warning"}
+REQUEST = re.compile(r"[0-9A-Za-z._:/+=-]{1,200}")
+ID_KEYS = ("request_id", "trace_id")
+
+
+class FilterError(ValueError):
+    """A filter that is not accepted; the message says why."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What a line must have to be shown."""
+
+    pattern: re.Pattern[str] | None = None
+    level: str = ""  # this one or a worse one
+    request: str = ""
+
+    @property
+    def is_set(self) -> bool:
+        """Tell whether some lines may be left out."""
+        return bool(self.pattern or self.level or self.request)
+
+    def takes(self, line: str) -> bool:
+        """Tell whether a line is shown."""
+        fields = parsed(line)
+        if self.request and not about(fields, line, self.request):
+            return False
+        if self.level:
+            found = level_of(fields, line)
+            # A line that names no level may be the trace of an error: what is not known is not hidden.
+            if found and LEVELS.index(found) < LEVELS.index(self.level):
+                return False
+        return not self.pattern or bool(self.pattern.search(line) or self.pattern.search(message(fields)))
+
+
+def made(grep: str | None, level: str | None, request: str | None) -> Filter:
+    """Make a filter of what was asked for.
+
+    :raises FilterError: for a pattern, a level or an id that can't be meant
+    """
+    try:
+        pattern = re.compile(grep) if grep else None
+    except (re.error, OverflowError, RecursionError) as error:
+        raise FilterError(
+            f"--grep '{grep}' is no regular expression: {error}. "
+            f"For this very text write --grep '{re.escape(grep or '')}'"
+        ) from None
+    wanted = NAMES.get((level or "").lower(), "")
+    if level and not wanted:
+        raise FilterError(f"--level '{level}': expected one of {', '.join(LEVELS)}")
+    if request and not REQUEST.fullmatch(request):
+        raise FilterError(
+            f"--request-id '{request}': expected an id as X-Request-ID of an answer has it, without spaces"
+        )
+    return Filter(pattern, wanted, request or "")
+
+
+def parsed(line: str) -> dict[str, Any]:
+    """Return the fields of a line of JSON; nothing for any other line."""
+    text = line.strip()
+    if not text.startswith("{"):
+        return {}
+    try:
+        found: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+
+
+def level_of(fields: dict[str, Any], line: str) -> str:
+    """Return the level of a line; empty where it names none."""
+    if fields:
+        named = str(fields.get("level") or fields.get("severity") or fields.get("levelname") or "").lower()
+        status = fields.get("status")
+        if not named and isinstance(status, int):  # a request, as NGINX writes it
+            return "error" if status >= 500 else "warning" if status >= 400 else "info"
+        return NAMES.get(named, "")
+    if redis := REDIS.match(line):
+        return SIGNS[redis["sign"]]
+    found = WRITTEN.search(line[:HEAD])
+    return NAMES[(found["bracket"] or found["field"] or found["bare"]).lower()] if found else ""
+
+
+def about(fields: dict[str, Any], line: str, request: str) -> bool:
+    """Tell whether a line is about a request, or about the trace of this id."""
+    if fields and any(str(fields.get(key, "")).lower() == request.lower() for key in ID_KEYS):
+        return True
+    return bool(re.search(rf"(?<![0-9A-Za-z]){re.escape(request)}(?![0-9A-Za-z])", line))
+
+
+def message(fields: dict[str, Any]) -> str:
+    """Return what a line of JSON says, without the escapes of JSON."""
+    return "\n".join(str(value) for value in fields.values())
