@@ -162,6 +162,14 @@ FIRING: dict[str, dict[str, str]] = {
     "PublishingPaused": {f"sse_publishing_paused{{{APP}}}": gauge(0, 1)},
     "ErrorBudgetBurnsFast": {},  # the publishes and the deliveries above
     "ErrorBudgetBurnsSlowly": {},
+    "AlertsNotDelivered": {
+        'alertmanager_notification_requests_failed_total{receiver_name="email", integration="email"}': counter(0, 1)
+    },
+    "AlertReceiversRefused": {"alertmanager_config_last_reload_successful": gauge(1, 0)},
+    "AlertsNotSent": {
+        f"prometheus_notifications_errors_total{{{PROMETHEUS}}}": counter(0, 1),
+        f"prometheus_notifications_dropped_total{{{PROMETHEUS}}}": counter(0, 0),
+    },
     "AcmeFailed": {"sse_acme_failures": gauge(1, 3)},
 }
 # By alert: the series whose absence makes it fire. MetricsAbsent stands for one rule in each job.
@@ -198,6 +206,7 @@ def rules() -> str:
         __prometheus_metrics=metrics,
         __prometheus_foreign=[],
         prometheus_runbook_url="https://example.org/runbook.md",
+        prometheus_alert_for={},
     )
 
 

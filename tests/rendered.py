@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import yaml
+from ansible_collections.sse.platform.plugins.module_utils.images import catalogue as catalogue_of
 from ansible_collections.sse.platform.plugins.module_utils.model import release, segments
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,7 +37,18 @@ HOSTS: dict[str, dict[str, Any]] = {
     },
     "host_api": {"dashboard_api": "host", "dashboard_api_port": 8123},
     "segmented": {"network_layout": "segmented", "kafka_coordination": "zookeeper"},
-    "dual": {"network_ipv6": True, "network_layout": "segmented"},
+    "dual": {
+        "network_ipv6": True,
+        "network_layout": "segmented",
+        "prometheus_alert_for": {"KafkaUnreachable": "7m"},
+        "alerts_to": {
+            "webhook": {"url": "http://host.docker.internal:8080/hook", "token": "t0ken-of-the-hook"},
+            "email": {"to": "ops@example.org", "from": "sse@example.org", "server": "smtp.example.org:587"},
+            "slack": {"url": "https://hooks.slack.com/services/T0/B0/s3cret", "channel": "#ops"},
+            "ntfy": "https://ntfy.sh/s3cret-topic",
+            "watchdog": "https://hc-ping.com/s3cret",
+        },
+    },
     "no_grafana": {"images": {"unavailable": {"grafana": "in no package registry"}}},
     "moved": {"stack_name": "two", "kafka_port": 19092, "kafka_external_port": 19094, "kafka_external_host": "vm.test"},
     "second": {"stack_name": "demo", "stack_offset": 100, "redis_port": 7777, "network_layout": "segmented"},
@@ -109,7 +121,7 @@ def images(settings: dict[str, Any]) -> dict[str, str]:
     return {
         entry.get("name", name): f"test/{name}"
         for name, entry in catalogue.items()
-        if not entry.get("internal") and all(settings[key] == value for key, value in entry.get("when", {}).items())
+        if not entry.get("internal") and catalogue_of.fits(entry, settings)
     }
 
 

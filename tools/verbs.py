@@ -310,6 +310,18 @@ VERBS: dict[str, Verb] = {
         settings=("stack_name", "stack_state_directory"),
         findings="something is wrong; each finding has the command that mends it (advice about others alone is 0)",
     ),
+    "alert-test": Verb(
+        group="look",
+        purpose="Send a test alert to every receiver in alerts_to, and say which of them took it.",
+        examples=(
+            ("alert-test", "have each receiver get one message, and another one when the alert ends"),
+            ("alert-test -i inventory/vm", "the same for the hosts of another inventory"),
+        ),
+        settings=("stack_name", "alerts_to"),
+        findings="a receiver did not take it; the finding has the reason",
+        playbook="alert_test",
+        more="./sse verify sends nothing: it only looks whether the receivers are those of the settings.",
+    ),
     "audit": Verb(
         group="look",
         purpose="Compare the platform, Compose files or a running project with good practice.",

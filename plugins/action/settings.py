@@ -19,6 +19,7 @@ from ansible_collections.sse.platform.plugins.module_utils.settings import (
     names,
     network,
     paths,
+    receivers,
 )
 from ansible_collections.sse.platform.plugins.module_utils.settings.options import Option, load, openings
 from ansible_collections.sse.platform.plugins.module_utils.settings.scaling import ScaleError, scaled
@@ -64,7 +65,7 @@ class ActionModule(ControllerAction):
         return {
             "warnings": [*strangers, *(ONCE.format(name=name, value=value) for name, value in scale.items())],
             "ansible_facts": {
-                "settings": {**settings, **network.derived(settings)},
+                "settings": {**_without_secrets(settings), **network.derived(settings)},
                 "openings": openings(options),
                 "this_run": this_run(load_extra_vars(self._loader), options, settings),
                 "this_controller": this_controller(),
@@ -175,6 +176,12 @@ def _resolve_paths(
             given = paths.resolve(one.parent[one.key], place_of(one.written, *written))
             one.parent[one.key] = given.path
             yield one.name, Given(given, kind, option)
+
+
+def _without_secrets(settings: dict[str, Any]) -> dict[str, Any]:
+    """Move what of the receivers of alerts is secret to the other secrets, where nothing shows it."""
+    shown, secrets = receivers.split(settings[receivers.NAME])
+    return {**settings, receivers.NAME: shown, "stack_secrets": {**settings["stack_secrets"], **secrets}}
 
 
 def _read_yaml(text: bytes) -> Any:

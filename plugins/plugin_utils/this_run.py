@@ -25,7 +25,11 @@ OF_VERBS = "asked_"
 WHY = "asked_why"
 SCALE = "asked_scale"  # what `./sse scale` is to do
 TARGETS = (SCALE, "asked_release", "asked_pause", "asked_secret", "asked_services")
-PLAYBOOKS = {"site": "up", "drill": "backup --drill"}  # playbooks whose verb has another name
+PLAYBOOKS = {
+    "site": "up",
+    "drill": "backup --drill",
+    "alert_test": "alert-test",
+}  # playbooks whose verb has another name
 LOGIN_IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
 
 

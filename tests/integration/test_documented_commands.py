@@ -34,6 +34,7 @@ ELSEWHERE = {
     "restart": ("streams, to see that they live on", "tests/integration/test_change.py"),
     "pause": ("a publisher that meets the answer", "tests/unit/deploy/test_switches.py"),
     "resume": ("a publisher that meets the answer", "tests/unit/deploy/test_switches.py"),
+    "alert-test": ("a receiver", "tests/integration/test_alerts.py"),
     "abort": ("a rollout that is paused", "tests/unit/deploy/test_switches.py"),
 }
 # Options with which a command needs another host, or never ends.

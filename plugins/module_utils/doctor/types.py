@@ -159,6 +159,7 @@ class Told(NamedTuple):
     container: str
     problem: str
     url: str
+    mend: str = ""  # a command; without one, its log is shown
 
 
 class Facts(Options):

@@ -168,6 +168,7 @@ def observe(state_directory: str | None = None, socket: str = SOCKET) -> HostFac
     api_version = found.engine["api_version"] if found else ""
     root = found.engine["root_dir"] if found else engine_facts.ENGINE_ROOT
     return {
+        "name": platform.node(),
         "distribution": distribution(read("/etc/os-release")),
         "architecture": ARCHITECTURES.get(platform.machine(), platform.machine()),
         "service_manager": service_manager(),

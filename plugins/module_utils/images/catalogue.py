@@ -56,13 +56,20 @@ def parse_catalogue(content: Json, settings: Mapping[str, object]) -> Catalogue:
     return {key: parse_image(key, entry, settings) for key, entry in content.items()}
 
 
+def fits(entry: Json, settings: Mapping[str, object]) -> bool:
+    """Tell whether these settings want an image of the catalogue."""
+    return all(settings[name] == value for name, value in entry.get("when", {}).items()) and not any(
+        settings[name] == value for name, value in entry.get("unless", {}).items()
+    )
+
+
 def parse_image(key: str, entry: Json, settings: Mapping[str, object]) -> Image:
     """Read one image of the catalogue."""
     variable = entry.get("packages", {}).get("file")
     return Image(
         key,
         entry.get("name", key),
-        not entry.get("internal") and all(settings[name] == value for name, value in entry.get("when", {}).items()),
+        not entry.get("internal") and fits(entry, settings),
         {
             source: Recipe(
                 one.get("pull", ""),

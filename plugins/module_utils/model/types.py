@@ -494,6 +494,7 @@ class BootFact(TypedDict):
 class HostFacts(TypedDict):
     """One look at a host, before anything changes."""
 
+    name: NotRequired[str]  # as it calls itself
     distribution: Distribution
     architecture: str
     service_manager: Literal["systemd", "init", "none"]

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.sse.platform.plugins.module_utils.model import ip_family
-from ansible_collections.sse.platform.plugins.module_utils.settings import network
+from ansible_collections.sse.platform.plugins.module_utils.settings import network, receivers
 from ansible_collections.sse.platform.plugins.module_utils.settings.conversion import show
 from ansible_collections.sse.platform.plugins.module_utils.settings.options import Option
 
@@ -20,6 +20,7 @@ def problems(settings: Mapping[str, Any], options: Mapping[str, Option]) -> list
     """Say which rules the settings break, one sentence each."""
     return [
         *network.problems(settings),
+        *receivers.problems(settings),
         *_port_problems(settings, options),
         *(one for name in options if name in settings for one in _declared_problems(name, settings, options)),
         *_exposure_problems(settings),

@@ -13,12 +13,14 @@ from ansible_collections.sse.platform.plugins.module_utils.verify.checks import 
     containers,
     datasources,
     deliveries,
+    firing,
     health,
     host_service,
     http_answer,
     listening,
     permissions,
     published_ports,
+    receivers,
     scraped,
     series,
     stack_firewall,
@@ -43,7 +45,10 @@ EVERYWHERE = tuple(
 )
 DECLARED: dict[str, Kind] = {
     room.KIND.name: room.KIND
-    for room in (deliveries, unix_socket, http_answer, scraped, datasources, series, certificate, told, strangers)
+    for room in (
+        *(deliveries, unix_socket, http_answer, scraped, datasources, series, certificate, told, strangers),
+        *(receivers, firing),
+    )
 }
 CHECKS = spec.list_of(spec.dictionary)
 

@@ -34,6 +34,7 @@ BUILDS = [(key, source, recipe) for key, source, recipe in RECIPES if "build" in
 CONTEXTS = sorted({recipe["build"] for _, _, recipe in BUILDS})
 
 SETTINGS: dict[str, Any] = {
+    "alerts_to": {},
     "images_source": "auto",
     "services_extra": {},
     "images_registry_prefix": "",

@@ -23,7 +23,7 @@ from sse_app.base.event import Event
 from sse_app.base.problem import Problem
 from sse_app.service import Service
 
-DECLARING = ["acme", "app", "dashboard", "exporters", "grafana", "kafka", "nginx", "prometheus", "redis"]
+DECLARING = ["acme", "alerts", "app", "dashboard", "exporters", "grafana", "kafka", "nginx", "prometheus", "redis"]
 ROLES = [*DECLARING, "exposure", "services", "verify"]
 LOOPBACK = "127.0.0.1"
 # A metric of the service's in PromQL, and its matchers; those of other programs have other beginnings.
@@ -439,7 +439,7 @@ def test_without_grafana_nothing_else_suffers(rendered: dict[str, Rendered]) -> 
     left = rendered["no_grafana"]
     assert left.platform["unavailable"] == {"grafana": "in no package registry"}
     assert set(rendered["default"].containers) - set(left.containers) == {"grafana"}
-    assert "grafana" not in json.dumps(left.prometheus)
+    assert "grafana" not in json.dumps(left.prometheus["scrape_configs"])
 
 
 def test_a_service_of_the_users_is_routed_and_scraped(rendered: dict[str, Rendered]) -> None:

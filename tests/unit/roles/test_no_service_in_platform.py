@@ -16,6 +16,7 @@ PLUGINS = ROOT / "plugins"
 DOCUMENTATION = {"DOCUMENTATION", "EXAMPLES", "RETURN"}
 FIRST_OWN_PORT = 1024  # the ports below belong to protocols, such as 80 to HTTP
 USERS_OWN = {"echo"}  # a service of these tests
+PLAIN_WORDS = {"alerts"}  # a service is called after what it sends, and sentences have the word, too
 # File and literal, each with the reason why it is not about a service of ours.
 EXCEPTIONS = {
     ("action/settings.py", "app"): "the directory with the source of the service, whose parser reads a file of keys",
@@ -45,7 +46,7 @@ def known(rendered: dict[str, Rendered]) -> Known:
     names |= {name for host in rendered.values() for name in host.platform["secrets"]}
     ports = {port for one in ours for port in one["listens"]}
     ports |= {port["host_port"] for one in ours for port in one["ports"]}
-    return Known(names - settings, {port for port in ports if port >= FIRST_OWN_PORT})
+    return Known(names - settings - PLAIN_WORDS, {port for port in ports if port >= FIRST_OWN_PORT})
 
 
 def literals(path: Path) -> Iterator[tuple[int, str | int]]:

@@ -29,7 +29,7 @@ def test_a_check_is_about_all_containers_of_its_service_unless_it_names_some() -
     [
         (
             {"kind": "htpt"},
-            r"echo\.checks\[0\]\.kind: 'htpt'.*one of certificate, datasources, deliveries, http, scraped, ",
+            r"echo\.checks\[0\]\.kind: 'htpt'.*one of certificate, datasources, deliveries, firing, http, ",
         ),
         ({"path": "/"}, r"echo\.checks\[0\]\.kind"),
         ("http", r"echo\.checks\[0\]"),

@@ -20,7 +20,12 @@ from ansible_collections.sse.platform.plugins.module_utils.model import connecti
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, WILDCARDS
 from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
 from ansible_collections.sse.platform.plugins.module_utils.verify import kinds
-from ansible_collections.sse.platform.plugins.module_utils.verify.checks import certificate, published_ports, told
+from ansible_collections.sse.platform.plugins.module_utils.verify.checks import (
+    certificate,
+    firing,
+    published_ports,
+    told,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -48,7 +53,10 @@ def try_all(facts: types.Facts) -> None:
         clocks = pool.map(partial(read_clock, http_ports(facts["releases"])), ours)
         upstreams = pool.map(refused_upstreams, running.values())
         certificates = pool.map(look_at_certificate, checked(facts, certificate.KIND.name))
-        sayings = pool.map(ask_service, checked(facts, told.KIND.name))
+        sayings = [
+            *pool.map(ask_service, checked(facts, told.KIND.name)),
+            *pool.map(firing_alerts, checked(facts, firing.KIND.name)),
+        ]
     mark_ended(facts["containers"])
     still = {one["name"] for one in facts["containers"] if one["running"]}
     facts["connections"] = [one for one in tried if one.source in still]
@@ -89,6 +97,15 @@ def ask_service(asked: Asked) -> list[types.Told]:
     """Ask a service what problems it has."""
     endpoint, path = Endpoint(asked.container, asked.address, asked.parameters["port"]), asked.parameters["path"]
     return [types.Told(asked.container, one, f"{endpoint.url}{path}") for one in told.ask(endpoint, path)]
+
+
+def firing_alerts(asked: Asked) -> list[types.Told]:
+    """Return the alerts that fire and say how they are mended."""
+    endpoint = Endpoint(asked.container, asked.address, asked.parameters["port"])
+    return [
+        types.Told(asked.container, one.sentence, f"{endpoint.url}{firing.PATH}", one.mend)
+        for one in firing.ask(endpoint)
+    ]
 
 
 def mark_ended(containers: list[types.Container]) -> None:

@@ -22,9 +22,8 @@ def certificates_count(facts: Facts) -> Iterator[Finding]:
 def services_have_no_problem(facts: Facts) -> Iterator[Finding]:
     """Pass on what services say of themselves."""
     for one in facts["told"]:
-        yield Finding(
-            "told", one.container, one.problem, f"it says so at {one.url}", (commands.show_log(one.container),)
-        )
+        mend = one.mend or commands.show_log(one.container)
+        yield Finding("told", one.container, one.problem, f"it says so at {one.url}", (mend,))
 
 
 RULES = (certificates_count, services_have_no_problem)
