@@ -200,7 +200,7 @@ def test_check_touches_nothing_and_tells_what_up_then_does(stack: Stack) -> None
     preview = stack.up("--check", "--diff", **change)
     assert (stack.ids(), files(stack)) == (containers, kept)
     told = set(re.findall(r"^\s*~ (\S+)$", preview.output, re.MULTILINE))
-    assert told == {"it-redis-exporter", "it-nginx-exporter", "it-node-exporter"}
+    assert told == {"it-redis-exporter", "it-nginx-exporter", "it-container-exporter", "it-node-exporter"}
     assert "environment.GOMAXPROCS: absent -> 1" in preview.output
     stack.up(**change)
     assert {name for name, seen in stack.ids().items() if containers[name] != seen} == told

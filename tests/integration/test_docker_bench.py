@@ -86,7 +86,7 @@ OPEN: dict[str, tuple[set[str] | None, str]] = {
         ),
     ),
     "health is checked": (
-        {"prometheus", "node-exporter", "nginx-exporter", "redis-exporter"},
+        {"prometheus", "node-exporter", "nginx-exporter", "container-exporter", "redis-exporter"},
         "No client waits for what only looks: Prometheus asks the exporters every few seconds, and verify asks it.",
     ),
 }

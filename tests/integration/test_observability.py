@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import alert_cases
+import dashboards
 import httpx
-from ansible_collections.sse.platform.tests.integration.stack import ROOT, Stack, eventually
+import yaml
+from ansible_collections.sse.platform.tests.integration.stack import Stack, eventually
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACE = f"00-{TRACE_ID}-00f067aa0ba902b7-01"
-DASHBOARD = ROOT / "roles/grafana/templates/overview.json.j2"
-METRIC = re.compile(r"\b(?!sse_reach_)(?:sse|kafka|redis|nginx|node|jvm|process)_\w+")
 
 
 def promtool(stack: Stack, command: str, text: str = "") -> None:
@@ -58,19 +61,119 @@ def test_each_alert_fires_on_its_trouble_and_ends_after_it_and_none_fires_while_
     promtool(stack, "cat >/tmp/tests.yml && promtool test rules /tmp/tests.yml", alert_cases.tests("/tmp/rules.yml"))
 
 
-def test_every_series_of_the_dashboard_is_one_that_prometheus_has(stack: Stack) -> None:
-    assert stack.publish("observed", 1).status_code == 202
-    asked = set(METRIC.findall(DASHBOARD.read_text()))
-    assert len(asked) > 30
-    url = f"http://127.0.0.1:{stack.http_port + 5}/api/v1/label/__name__/values"
-    missing: set[str] = set()
+def found(stack: Stack, query: str) -> list[dict[str, Any]]:
+    """Ask the stack's Prometheus."""
+    url = f"http://127.0.0.1:{stack.http_port + 5}/api/v1/query"
+    answer = httpx.get(url, params={"query": query}, timeout=15).json()
+    assert answer["status"] == "success", f"{query}: {answer}"
+    return answer["data"]["result"]
 
-    def there() -> bool:
-        missing.clear()
-        missing.update(asked - set(httpx.get(url).json()["data"]))
-        return not missing
 
-    eventually(there, "every series scraped")
+def value(stack: Stack, query: str) -> float:
+    return sum(float(one["value"][1]) for one in found(stack, query))
+
+
+@contextmanager
+def load(stack: Stack) -> Iterator[None]:
+    """Publish through NGINX, to a subscriber, for as long as this lasts."""
+    ends = threading.Event()
+
+    def publish() -> None:
+        while not ends.wait(0.1):
+            stack.publish("observed", 1)
+
+    worker = threading.Thread(target=publish)
+    url = f"http://127.0.0.1:{stack.http_port}/api/v1/stream?channel=observed"
+    with httpx.stream("GET", url, timeout=30) as stream:
+        assert stream.status_code == 200
+        worker.start()
+        try:
+            yield
+        finally:
+            ends.set()
+            worker.join()
+
+
+def shown_queries() -> dict[str, str]:
+    """Every query of the dashboards and of their annotations, and why it may find nothing where all is well."""
+    asked: dict[str, str] = {}
+    for path in dashboards.DIRECTORY.glob("*.yml"):
+        for row in yaml.safe_load(path.read_text())["rows"]:
+            for panel in row["panels"]:
+                asked |= {query["expr"]: panel.get("empty", "") for query in panel.get("queries", [])}
+    for _, _, expr, _, _, timed in dashboards.ANNOTATIONS:
+        asked[expr] = "" if timed else "no alert fires where all is well"
+    return asked
+
+
+def test_every_query_of_every_dashboard_has_an_answer_under_load(stack: Stack) -> None:
+    asked = shown_queries()
+    assert len(asked) > 80
+    assert any("sse_reach_" in query for query in asked)
+    lacking = {query for query, empty in asked.items() if not empty}
+
+    def answered() -> bool:
+        for query in sorted(lacking):
+            plain = query.replace("$window", "1m").replace("$replica", ".*")
+            if found(stack, plain):
+                lacking.discard(query)
+        return not lacking
+
+    with load(stack):
+        try:
+            eventually(answered, "an answer to every query", seconds=90)
+        finally:
+            assert not lacking
+    for query, empty in asked.items():
+        if empty:
+            found(stack, query)  # Prometheus understands it
+
+
+def test_prometheus_knows_the_release_that_runs_from_its_first_minute(stack: Stack) -> None:
+    for project in (f"{stack.name}-platform", f"{stack.name}-performance-dashboard"):
+        newest = max(int(path.stem) for path in (stack.state / "releases" / project).glob("*.json"))
+        [known] = found(stack, f'sse_release_info{{project="{project}"}}')
+        assert known["metric"]["number"] == str(newest)
+        assert time.time() - value(stack, f'sse_release_timestamp_seconds{{project="{project}"}}') < 86_400
+
+
+def test_each_container_of_the_stack_is_measured_by_its_name(stack: Stack) -> None:
+    names = set(stack.containers())
+    assert {one["metric"]["name"] for one in found(stack, "sse_container_up == 1")} == names
+    assert {one["metric"]["name"] for one in found(stack, "container_memory_working_set_bytes > 0")} == names
+    limits = {one["metric"]["name"]: int(one["value"][1]) for one in found(stack, "container_spec_memory_limit_bytes")}
+    assert limits == {name: one.attrs["HostConfig"]["Memory"] for name, one in stack.containers().items()}
+
+
+def test_a_restart_of_a_container_shows_under_its_name(stack: Stack) -> None:
+    query = f'container_start_time_seconds{{name="{stack.name}-redis-exporter"}}'
+    before = value(stack, query)
+    stack.container("redis-exporter").restart(timeout=2)
+    eventually(lambda: value(stack, query) > before, "another time of its start")
+    others = f'changes(container_start_time_seconds{{name!="{stack.name}-redis-exporter"}}[30s]) > 0'
+    assert not found(stack, others)
+
+
+def test_what_nginx_answers_is_counted_by_route_and_status_and_streams_are_no_slow_requests(stack: Stack) -> None:
+    route = 'route="/api/v1/events"'
+    refused = f'nginx_http_responses_total{{{route},status="413",by="nginx"}}'
+    accepted = f'nginx_http_request_duration_seconds_count{{{route},status="2xx"}}'
+    opened = 'nginx_http_responses_total{route="/api/v1/stream",status="200"}'
+    every, fast = (f"nginx_http_request_duration_seconds_{one}" for one in ("count", 'bucket{le="2.0"}'))
+    slow = f"sum({every}) - sum({fast})"
+    before = {query: value(stack, query) for query in (refused, accepted, opened, slow)}
+    url = f"http://127.0.0.1:{stack.http_port}/api/v1/events"
+    assert httpx.post(url, content=b"x" * 2**21, timeout=15).status_code == 413
+    with httpx.stream("GET", f"http://127.0.0.1:{stack.http_port}/api/v1/stream?channel=x", timeout=15) as stream:
+        next(stream.iter_lines())
+        for _ in range(5):
+            assert stack.publish("observed", 1).status_code == 202
+        threading.Event().wait(2.5)  # a stream that lasts longer than any request here
+    eventually(lambda: value(stack, refused) == before[refused] + 1, "the refusal of NGINX")
+    eventually(lambda: value(stack, accepted) >= before[accepted] + 5, "the publishes")
+    eventually(lambda: value(stack, opened) > before[opened], "the stream")
+    assert value(stack, slow) == before[slow]
+    assert value(stack, "nginx_http_strange_lines_total") == 0
 
 
 def test_a_trace_and_a_request_id_go_from_the_publisher_through_nginx_to_subscribers_and_logs(stack: Stack) -> None:

@@ -72,6 +72,7 @@ class Applier:
         self.labels = labels or {}
         self.reloader = Reloader(engine, files, containers, self.labels)
         self.pace = pace or Pace()
+        self.started: Callable[[], None] = unasked  # told whenever a container has another id, or runs again
         self.canaries: set[str] = set()  # the first replica of each service that is replaced
         self.failed = threading.Event()
         self.seconds: dict[str, float] = {}  # by container, of the actions that are done
@@ -407,6 +408,7 @@ class Applier:
             self.engine.start(container)
         except EngineError as error:
             raise ApplyError(cannot_start(name, str(error))) from error
+        self.started()
 
     def make(self, name: str, temporary: str) -> str:
         """Create a container with our labels under a name; return its id."""

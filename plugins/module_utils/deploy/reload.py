@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 CHECK_SECONDS = 60.0  # a check reads some files; on a machine that is busy starting containers it waits its turn
 RELOAD_SECONDS = 30.0  # until a container says that it has read its files
 HANDOVER_SECONDS = 5.0  # until the old processes of a reload accept no more connections; they do at once
+SHARED_BYTES = 2**20  # in a trial, of each directory that a container shares with others
 PAUSE = 0.05  # seconds between two looks
 ONE_RELOAD = 0.5  # seconds within which a reload starts all its processes
 MEMORY_SHARE = 0.75  # of its memory that a container may have in use after a reload: connections need the rest
@@ -106,7 +107,10 @@ class Reloader:
         reload = spec.get("reload")
         if not reload or not reload["check"]:
             return
-        trial: Spec = {**spec, "entrypoint": reload["check"], "command": [], "init": False}
+        # What it shares with others is no part of a trial: a program that opens a file there gets an empty directory.
+        empty = dict.fromkeys(spec.get("shared", {}), SHARED_BYTES)
+        tmpfs = {**spec["tmpfs"], **empty}
+        trial: Spec = {**spec, "entrypoint": reload["check"], "command": [], "init": False, "tmpfs": tmpfs}
         with self.files.trial(name, spec) as mounts:
             code, output = self.engine.try_out(f"{name}-{os.getpid()}-trial", trial, self.labels, mounts, CHECK_SECONDS)
         if code != 0:
@@ -135,7 +139,10 @@ class Reloader:
         mounts = {one["Destination"]: (one["Source"], True) for one in inspected["Mounts"] or []}
         writes = {*spec["data"], *spec.get("shared", {})}
         read = {target: mount for target, mount in mounts.items() if target not in writes}
-        trial: Spec = {**spec, "entrypoint": reload["check"], "command": [], "init": False}
+        # What it shares with others is no part of a trial: a program that opens a file there gets an empty directory.
+        empty = dict.fromkeys(spec.get("shared", {}), SHARED_BYTES)
+        tmpfs = {**spec["tmpfs"], **empty}
+        trial: Spec = {**spec, "entrypoint": reload["check"], "command": [], "init": False, "tmpfs": tmpfs}
         code, output = self.engine.try_out(f"{name}-{os.getpid()}-trial", trial, self.labels, read, CHECK_SECONDS)
         if code != 0:
             raise ApplyError(

@@ -9,7 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy import permissions, plan_text, run_lock, switches
+from ansible_collections.sse.platform.plugins.module_utils.deploy import (
+    permissions,
+    plan_text,
+    run_lock,
+    switches,
+    told_metrics,
+)
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier, ApplyError, Pace, unasked
 from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import half_restored
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
@@ -179,22 +185,35 @@ def run(request: Request, report: Report) -> None:
             prepare(directory, coming)
         firewall = StackFirewall(request.releases[0]["stack"], directory)
         report.firewall.extend(firewall.open_for(coming, running, check=check))
-        for one in rollouts:
-            if check:
-                report.outcomes.append(one.preview())
-                continue
-            try:
-                one.apply(report)
-            except ApplyError as error:
-                if not one.control.aborted:
-                    raise
-                raise gone_back(error, rollouts, report, firewall) from error
+        with told(request):
+            for one in rollouts:
+                if check:
+                    report.outcomes.append(one.preview())
+                    continue
+                try:
+                    one.apply(report)
+                except ApplyError as error:
+                    if not one.control.aborted:
+                        raise
+                    raise gone_back(error, rollouts, report, firewall) from error
         if not check:
             report.firewall.extend(firewall.close_to(newest_releases(directory)))
             permissions.ensure(directory)
             kept = keeping.tidy(directory, request.releases[0]["stack"], request.keep)
             if kept and request.images:
                 report.pruned.extend(pruned_line(superseded.prune(Engine(), directory, request.images, kept)))
+
+
+@contextlib.contextmanager
+def told(request: Request) -> Generator[None]:
+    """Tell Prometheus what there is once containers were changed, however that ended; in check mode none was."""
+    try:
+        yield
+    finally:
+        if not request.check:
+            with contextlib.suppress(EngineError):
+                told_metrics.tell_names(Engine(), request.state_directory, request.releases[0]["stack"])
+            told_metrics.tell_releases(request.state_directory)
 
 
 def prepare(directory: str, coming: list[types.Release]) -> None:
@@ -298,6 +317,7 @@ class Rollout:
             self.request.tell,
         )
         applier = self.applied = Applier(engine, self.files, release["containers"], labels, pace)
+        applier.started = lambda: told_metrics.tell_names(engine, self.request.state_directory, release["stack"])
         # How containers relate may change while each of them stays as it is. That is a release, too. A run that mends
         # what an applied release made is none: it is in the history alone.
         is_new = not self.releases.has_applied(planned.number)

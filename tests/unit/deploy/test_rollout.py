@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,48 @@ def test_a_first_run_creates_and_a_second_one_changes_nothing(engine: FakeEngine
     assert run(tmp_path, containers).changes == ["+ s-a (new)", "+ s-b (new)"]
     assert run(tmp_path, containers).changes == []
     assert [one["name"] for one in engine.all.values()] == ["s-a", "s-b"]
+
+
+def told(state: Path) -> dict[str, str]:
+    """The names that exporters know, by id."""
+    known = json.loads((state / "matrix/containers.json").read_text())["containers"]
+    return {id_: one["name"] for id_, one in known.items()}
+
+
+def test_prometheus_is_told_the_names_and_the_release_after_each_run_also_a_failed_one(
+    engine: FakeEngine, tmp_path: Path
+) -> None:
+    run(tmp_path, {"a": container()})
+    names, releases = told(tmp_path), (tmp_path / "matrix/release.prom").read_text()
+    assert names == dict.fromkeys(engine.all, "s-a")
+    assert 'sse_release_info{project="p",number="1",commit=""} 1' in releases
+    with pytest.raises(rollout.ApplyError):
+        run(tmp_path, {"a": container(image=BROKEN), "b": container()})
+    names, releases = told(tmp_path), (tmp_path / "matrix/release.prom").read_text()
+    assert names == {key: one["name"] for key, one in engine.all.items()}
+    assert "s-a" in names.values()
+    assert 'number="2"' not in releases
+
+
+def test_the_name_of_a_container_is_known_while_it_starts(
+    engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[dict[str, str]] = []
+
+    def healthy(*_: object) -> tuple[bool, str]:
+        seen.append({name: id_ for id_, name in told(tmp_path).items()})
+        return True, ""
+
+    monkeypatch.setattr("ansible_collections.sse.platform.plugins.module_utils.deploy.apply.check_health", healthy)
+    run(tmp_path, {"a": container()})
+    run(tmp_path, {"a": container(environment={"X": 1})})
+    assert [set(one) for one in seen] == [{"s-a"}, {"s-a"}]
+    assert seen[0] != seen[1]  # the new one already, and not the one that it takes the place of
+
+
+def test_a_preview_tells_prometheus_nothing(tmp_path: Path, engine: FakeEngine) -> None:
+    run(tmp_path, {"a": container()}, check=True)
+    assert not (tmp_path / "matrix").exists()
 
 
 @pytest.mark.parametrize("check", [True, False])

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import dashboards
 import pytest
 import yaml
 from ansible_collections.sse.platform.plugins.module_utils.deploy import backup_job, secret_store
@@ -27,7 +28,7 @@ DECLARING = ["acme", "alerts", "app", "dashboard", "exporters", "grafana", "kafk
 ROLES = [*DECLARING, "exposure", "services", "verify"]
 LOOPBACK = "127.0.0.1"
 # A metric of the service's in PromQL, and its matchers; those of other programs have other beginnings.
-OURS = re.compile(r"\b(sse_(?!reach_|backup_|certificate_|acme_)\w+)(?:\{([^}]*)\})?")
+OURS = re.compile(r"\b(sse_(?!reach_|backup_|certificate_|acme_|release_|containers?_)\w+)(?:\{([^}]*)\})?")
 MATCHER = re.compile(r'(\w+)[!=]=?~?"([^"]*)"')
 
 
@@ -91,7 +92,7 @@ def test_the_default_is_the_documented_topology(rendered: dict[str, Rendered]) -
     default = rendered["default"]
     assert set(default.platform["containers"]) == {
         *("sse-nginx", "sse-app-1", "sse-app-2", "sse-app-3", "sse-redis-master", "sse-kafka", "sse-prometheus"),
-        *("sse-grafana", "sse-redis-exporter", "sse-nginx-exporter", "sse-node-exporter"),
+        *("sse-grafana", "sse-redis-exporter", "sse-nginx-exporter", "sse-container-exporter", "sse-node-exporter"),
     }
     assert set(default.dashboard["containers"]) == {"performance-dashboard"}
     aliases = {alias for one in default.containers.values() for alias in one["aliases"]}
@@ -192,11 +193,17 @@ def test_nothing_but_these_pairs_is_reached(rendered: dict[str, Rendered]) -> No
     edges = [edge for edge in connections.reachability([mode.platform, mode.dashboard]) if edge.declared]
     pairs = {(edge.source.removeprefix("sse-"), f"{edge.target.removeprefix('sse-')}:{edge.port}") for edge in edges}
     replicas = ("app-1", "app-2", "app-3")
-    scraped = ("kafka:7071", "redis-exporter:9121", "nginx-exporter:9113", "node-exporter:9100", "grafana:3000")
+    scraped = (
+        "kafka:7071",
+        "redis-exporter:9121",
+        "nginx-exporter:9113",
+        "container-exporter:9104",
+        "node-exporter:9100",
+    )
     assert pairs == {
         *(("nginx", f"{name}:8000") for name in replicas),
         *((name, peer) for name in replicas for peer in ("kafka:9092", "redis-master:6379")),
-        *(("prometheus", peer) for peer in (*scraped, *(f"{name}:8000" for name in replicas))),
+        *(("prometheus", peer) for peer in (*scraped, "grafana:3000", *(f"{name}:8000" for name in replicas))),
         ("kafka", "zookeeper:2181"),
         ("redis-exporter", "redis-master:6379"),
         ("nginx-exporter", "nginx:8080"),
@@ -218,8 +225,8 @@ def test_segments_hold_who_needs_them_and_nobody_else(rendered: dict[str, Render
         "sse-app": {"nginx", *replicas},
         "sse-data": {*replicas, "redis-master", "kafka", "zookeeper", "redis-exporter"},
         "sse-monitoring": {
-            *("prometheus", "grafana", "redis-exporter", "nginx-exporter", "node-exporter", "kafka", *replicas),
-            "performance-dashboard",
+            *("prometheus", "grafana", "redis-exporter", "nginx-exporter", "container-exporter", "node-exporter"),
+            *("kafka", "performance-dashboard", *replicas),
         },
         **{f"sse-{name}-ports": {name} for name in ("redis-master", "kafka", "prometheus", "grafana")},
     }
@@ -432,7 +439,7 @@ def test_prometheus_scrapes_what_every_service_declares(each: Rendered) -> None:
 
 def test_every_part_of_the_platform_is_measured(rendered: dict[str, Rendered]) -> None:
     jobs = {job["job_name"] for job in rendered["default"].prometheus["scrape_configs"]}
-    assert jobs == {"app", "redis", "kafka", "nginx", "host", "grafana", "prometheus"}
+    assert jobs == {"app", "redis", "kafka", "nginx", "containers", "host", "grafana", "prometheus"}
 
 
 def test_without_grafana_nothing_else_suffers(rendered: dict[str, Rendered]) -> None:
@@ -478,13 +485,21 @@ def test_every_container_has_a_weight_and_what_events_pass_through_has_more_than
     assert min(path) > max(looking)
 
 
-def test_the_node_exporter_mounts_the_matrix_and_nothing_else_of_the_host(rendered: dict[str, Rendered]) -> None:
+def test_exporters_mount_the_matrix_and_the_control_groups_and_nothing_else_of_the_host(
+    rendered: dict[str, Rendered],
+) -> None:
     for each in rendered.values():
         for name, one in each.containers.items():
             mounted = {source for source in one["binds"].values() if not source.startswith("/var/lib/")}
-            assert mounted == set(), name
+            assert mounted == ({"/sys/fs/cgroup"} if name == "container-exporter" else set()), name
     own = rendered["default"].containers["node-exporter"]
     assert list(own["binds"].values()) == ["/var/lib/sse-platform/matrix"]
+
+
+def test_no_container_has_the_socket_of_the_engine(each: Rendered) -> None:
+    mounted = {source for one in each.containers.values() for source in one["binds"].values()}
+    assert not [source for source in mounted if "docker" in source or "containerd" in source or source == "/"]
+    assert not [source for source in mounted if source in ("/run", "/var", "/var/run", "/var/lib")]
 
 
 def test_secrets_are_files_and_never_in_the_environment(each: Rendered) -> None:
@@ -516,14 +531,13 @@ def test_the_app_may_use_its_own_topic_and_its_own_keys_alone(each: Rendered) ->
     assert "user default off" in each.config("redis-master", "/etc/redis/redis.conf")
 
 
-def test_the_dashboard_of_grafana_asks_prometheus_only(each: Rendered) -> None:
+def test_grafana_gets_four_dashboards_as_they_are_declared(each: Rendered) -> None:
     if "grafana" not in each.containers:
         pytest.skip("no Grafana on this host")
-    board = json.loads(each.config("grafana", "/etc/grafana/dashboards/overview.json"))
-    panels = [panel for panel in board["panels"] if panel["type"] != "row"]
-    assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
-    assert {panel["datasource"]["uid"] for panel in panels} == {"prometheus"}
-    assert all(target["expr"] for panel in panels for target in panel["targets"])
+    texts = dashboards.texts()
+    assert set(texts) == {"overview.json", "streams.json", "kafka.json", "host.json"}
+    for name, text in texts.items():
+        assert each.config("grafana", f"/etc/grafana/dashboards/{name}") == text, "run tools/dashboards.py"
 
 
 async def test_schemas_reach_every_replica_as_the_service_reads_them(
@@ -557,12 +571,12 @@ def test_the_collection_and_the_service_take_the_same_channels(name: str) -> Non
 
 
 def queries(each: Rendered) -> list[str]:
-    """Every query of the dashboard and the alerts."""
+    """Every query of the dashboards and the alerts."""
     rules = yaml.safe_load(each.config("prometheus", "/etc/prometheus/alerts.yml"))
-    board = json.loads(each.config("grafana", "/etc/grafana/dashboards/overview.json"))
+    boards = [json.loads(text) for text in dashboards.texts().values()]
     return [
         *(rule["expr"] for group in rules["groups"] for rule in group["rules"]),
-        *(target["expr"] for panel in board["panels"] for target in panel.get("targets", [])),
+        *(target["expr"] for board in boards for panel in board["panels"] for target in panel.get("targets", [])),
     ]
 
 
@@ -581,6 +595,8 @@ def test_dashboard_and_alerts_ask_for_series_that_the_service_exposes(rendered: 
         series = [sample.labels for sample in samples if sample.name == name]
         assert series, f"{name} is not exposed"
         for label, matched in MATCHER.findall(matchers):
+            if label == "instance":  # Prometheus' own, and a variable of a dashboard
+                continue
             for value in matched.split("|"):
                 assert value in {labels[label] for labels in series}, f"{name} has no {label}={value}"
 
@@ -615,5 +631,5 @@ def test_a_route_that_strips_its_path_says_which_it_was(rendered: dict[str, Rend
     stream = bent[bent.index("location = /bare/stream {") :].partition("}")[0]
     assert re.search(r"proxy_pass http://route_\d+/stream;", stream)
     assert '"~^/bare/" /bare;' in bent
-    assert '"~^/echo/"' not in bent
+    assert '"~^/echo/" /echo;' not in bent
     assert "X-Forwarded-Prefix" not in rendered["default"].nginx

@@ -1,0 +1,344 @@
+"""The exporters of our own: what they say of a container and of NGINX is what the kernel and NGINX have written."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import exporting
+import pytest
+from container_metrics import Containers, Groups
+from nginx_metrics import Requests, connections
+from prometheus_client.parser import text_string_to_metric_families as parsed
+
+ID, OTHER = "a" * 64, "b" * 64
+NAMED = {"name": "sse-app-1", "container": "app-1"}
+
+
+class Host:
+    """Control groups as a kernel shows them, and the file of names as a run writes it."""
+
+    def __init__(self, root: Path, unified: bool, place: str) -> None:
+        self.root, self.unified, self.place = root / "cgroup", unified, place
+        self.names, self.vmstat = root / "containers.json", root / "vmstat"
+        self.root.mkdir()
+        if unified:
+            (self.root / "cgroup.controllers").write_text("cpu memory pids\n")
+        self.kill(0)
+
+    def write(self, id_: str, controller: str, **files: object) -> None:
+        directory = self.root / ("" if self.unified else controller) / self.place.format(id_)
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (directory / name.replace("__", ".")).write_text(f"{content}\n")
+
+    def run(self, id_: str = ID, kills: int = 0) -> None:
+        stat = "nr_periods 40\nnr_throttled 7\n"
+        if self.unified:
+            self.write(id_, "cpu", cpu__stat=f"usage_usec 2500000\n{stat}throttled_usec 1500000")
+            self.write(id_, "memory", memory__current=50_000_000, memory__max=67_108_864)
+            self.write(id_, "memory", memory__stat="anon 1\ninactive_file 10000000", memory__events=f"oom_kill {kills}")
+        else:
+            self.write(id_, "cpu", cpu__stat=f"{stat}throttled_time 1500000000")
+            self.write(id_, "cpuacct", cpuacct__usage=2_500_000_000)
+            self.write(id_, "memory", memory__usage_in_bytes=50_000_000, memory__limit_in_bytes=67_108_864)
+            self.write(
+                id_,
+                "memory",
+                memory__stat="inactive_file 1\ntotal_inactive_file 10000000",
+                memory__oom_control=f"under_oom 0\noom_kill {kills}",
+            )
+        self.write(id_, "pids", pids__current=9, pids__max="max")
+
+    def end(self, id_: str = ID) -> None:
+        for controller in ("",) if self.unified else ("cpu", "cpuacct", "memory", "pids"):
+            shutil.rmtree(self.root / controller / self.place.format(id_))
+
+    def begin_anew(self, id_: str = ID) -> None:
+        """Restart: the new directory exists before the old one is gone, so that it has another number for certain."""
+        for controller in ("",) if self.unified else ("cpu", "cpuacct", "memory", "pids"):
+            old = self.root / controller / self.place.format(id_)
+            old.rename(aside := old.with_name("aside"))
+            self.write(id_, controller)
+            shutil.rmtree(aside)
+        self.run(id_)
+
+    def kill(self, processes: int) -> None:
+        self.vmstat.write_text(f"nr_free_pages 5\noom_kill {processes}\n")
+
+    def name(self, **names: str) -> None:
+        held = {id_: {"name": f"sse-{short}", "container": short} for short, id_ in names.items()}
+        self.names.write_text(json.dumps({"written": 1_700_000_000, "containers": {v: held[v] for v in held}}))
+
+    def exporter(self) -> Containers:
+        return Containers(self.names, Groups(self.root), self.vmstat)
+
+
+@pytest.fixture(
+    params=[(False, "docker/{}"), (True, "system.slice/docker-{}.scope"), (True, "tenant/deep/{}")],
+    ids=["v1", "v2", "v2 elsewhere"],
+)
+def host(tmp_path: Path, request: pytest.FixtureRequest) -> Host:
+    return Host(tmp_path, *request.param)
+
+
+def samples(exporter: Any) -> dict[tuple[str, str], float]:
+    text = "".join(f"{line}\n" for line in exporter.collect())
+    return {(one.name, one.labels.get("name", "")): one.value for family in parsed(text) for one in family.samples}
+
+
+def test_a_container_has_the_figures_of_its_control_group_under_its_name(host: Host) -> None:
+    host.run()
+    host.name(**{"app-1": ID})
+    found = samples(host.exporter())
+    started = found.pop(("container_start_time_seconds", "sse-app-1"))
+    assert started > 1.7e9
+    assert found == {
+        ("container_cpu_usage_seconds_total", "sse-app-1"): 2.5,
+        ("container_cpu_cfs_periods_total", "sse-app-1"): 40,
+        ("container_cpu_cfs_throttled_periods_total", "sse-app-1"): 7,
+        ("container_cpu_cfs_throttled_seconds_total", "sse-app-1"): 1.5,
+        ("container_memory_usage_bytes", "sse-app-1"): 50_000_000,
+        ("container_memory_working_set_bytes", "sse-app-1"): 40_000_000,
+        ("container_spec_memory_limit_bytes", "sse-app-1"): 67_108_864,
+        ("container_threads", "sse-app-1"): 9,
+        ("container_threads_max", "sse-app-1"): 0,
+        ("container_oom_events_total", "sse-app-1"): 0,
+        ("sse_container_up", "sse-app-1"): 1,
+        ("sse_containers_map_timestamp_seconds", ""): 1_700_000_000,
+    }
+
+
+def test_no_limit_of_memory_is_zero(host: Host) -> None:
+    host.run()
+    limits = {"memory__max": "max"} if host.unified else {"memory__limit_in_bytes": 2**63 - 4096}
+    host.write(ID, "memory", **limits)
+    host.name(**{"app-1": ID})
+    assert samples(host.exporter())["container_spec_memory_limit_bytes", "sse-app-1"] == 0
+
+
+def test_a_file_of_names_that_is_too_old_lacks_a_name_and_gives_no_wrong_one(host: Host) -> None:
+    host.run(OTHER)  # the container of that name was made anew since
+    host.name(**{"app-1": ID})
+    found = samples(host.exporter())
+    assert found["sse_container_up", "sse-app-1"] == 0
+    assert ("container_cpu_usage_seconds_total", "sse-app-1") not in found
+
+
+@pytest.mark.parametrize("content", [None, "", "{}", "[]", '{"written": 1, "containers": {"x": 1}}', '{"contain'])
+def test_without_readable_names_there_are_no_containers_and_no_failure(host: Host, content: str | None) -> None:
+    if content is not None:
+        host.names.write_text(content)
+    assert samples(host.exporter()) == {}
+
+
+def test_a_restart_changes_the_time_of_the_start_and_nothing_else_does(host: Host) -> None:
+    host.run()
+    host.name(**{"app-1": ID})
+    exporter = host.exporter()
+    key = ("container_start_time_seconds", "sse-app-1")
+    first = samples(exporter)[key]
+    host.run()
+    assert samples(exporter)[key] == first
+    host.begin_anew()
+    assert samples(exporter)[key] != first
+
+
+def test_a_kill_that_the_container_survives_is_counted(host: Host) -> None:
+    host.run(kills=3)
+    host.name(**{"app-1": ID})
+    exporter = host.exporter()
+    key = ("container_oom_events_total", "sse-app-1")
+    assert samples(exporter)[key] == 0  # those before this exporter ran are not news
+    host.run(kills=5)
+    host.kill(2)
+    assert samples(exporter)[key] == 2
+    assert samples(exporter)[key] == 2
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_kill_that_ends_the_container_is_counted_although_its_group_is_gone(host: Host, late: bool) -> None:
+    host.run()
+    host.run(OTHER)
+    host.name(**{"app-1": ID, "app-2": OTHER})
+    exporter = host.exporter()
+    samples(exporter)
+    host.kill(1)
+    if late:
+        samples(exporter)  # the kernel has counted, and the engine has not cleared yet
+    host.begin_anew()
+    found = samples(exporter)
+    assert found["container_oom_events_total", "sse-app-1"] == 1
+    assert found["container_oom_events_total", "sse-app-2"] == 0
+
+
+def test_a_kill_elsewhere_on_the_host_is_no_container_s(host: Host) -> None:
+    host.run()
+    host.run(OTHER)
+    host.name(**{"app-1": ID, "app-2": OTHER})
+    exporter = host.exporter()
+    samples(exporter)
+    host.kill(1)
+    for _ in range(3):
+        assert samples(exporter)["container_oom_events_total", "sse-app-1"] == 0
+    host.begin_anew()  # long after that, and not for its memory
+    assert samples(exporter)["container_oom_events_total", "sse-app-1"] == 0
+
+
+def test_two_that_end_at_once_leave_a_kill_without_a_name(host: Host) -> None:
+    host.run()
+    host.run(OTHER)
+    host.name(**{"app-1": ID, "app-2": OTHER})
+    exporter = host.exporter()
+    samples(exporter)
+    host.kill(1)
+    host.end(ID)
+    host.end(OTHER)
+    found = samples(exporter)
+    assert found["container_oom_events_total", "sse-app-1"] == found["container_oom_events_total", "sse-app-2"] == 0
+    assert found["sse_container_up", "sse-app-1"] == found["sse_container_up", "sse-app-2"] == 0
+
+
+# --- NGINX
+
+LINES = """\
+r:/api/v1/events 202 0.003 202
+r:/api/v1/events 202 0.003 202
+r:/api/v1/events 202 0.030 502, 202
+r:/api/v1/events 429 0.000 429
+r:/api/v1/events 429 0.000 -
+r:/api/v1/events 413 0.000 -
+r:/api/v1/events 503 0.250 502, 504
+s:/api/v1/stream 200 7200.123 200
+s:/api/v1/stream 200 0.001 503
+r:other 404 0.000 -
+"""
+
+
+def answers(requests: Requests) -> dict[tuple[str, str, str], int]:
+    list(requests.collect())
+    return {key: count for key, count in requests.answers.items() if count}
+
+
+def test_answers_are_counted_by_route_and_status_and_by_who_made_them(tmp_path: Path) -> None:
+    requests = Requests(file := tmp_path / "requests.log")
+    file.write_text(LINES)
+    assert answers(requests) == {
+        ("/api/v1/events", "202", "upstream"): 3,
+        ("/api/v1/events", "429", "upstream"): 1,
+        ("/api/v1/events", "429", "nginx"): 1,
+        ("/api/v1/events", "413", "nginx"): 1,
+        ("/api/v1/events", "503", "nginx"): 1,
+        ("/api/v1/stream", "200", "upstream"): 1,
+        ("/api/v1/stream", "200", "nginx"): 1,
+        ("other", "404", "nginx"): 1,
+    }
+
+
+def test_a_stream_that_lasted_two_hours_is_no_slow_request(tmp_path: Path) -> None:
+    requests = Requests(file := tmp_path / "requests.log")
+    file.write_text(LINES)
+    [family] = [one for one in parsed("\n".join([*requests.collect(), ""])) if one.type == "histogram"]
+    found = {
+        (one.labels["route"], one.labels["status"], one.labels.get("le", one.name.rpartition("_")[2])): one.value
+        for one in family.samples
+    }
+    assert {route for route, _, _ in found} == {"/api/v1/events", "other"}
+    publish = {key[2]: value for key, value in found.items() if key[:2] == ("/api/v1/events", "2xx")}
+    assert publish["0.002"] == 0
+    assert publish["0.005"] == publish["0.02"] == 2
+    assert publish["0.05"] == publish["+Inf"] == publish["count"] == 3
+    assert publish["sum"] == pytest.approx(0.036)
+
+
+def test_what_nginx_refuses_is_there_as_zero_from_the_first_line_of_a_route(tmp_path: Path) -> None:
+    requests = Requests(file := tmp_path / "requests.log")
+    file.write_text("r:/api/v1/events 202 0.003 202\n")
+    list(requests.collect())
+    assert {key[1] for key, count in requests.answers.items() if not count and key[0] == "/api/v1/events"} == {
+        *("413", "429", "503")
+    }
+
+
+def test_a_line_that_is_half_written_is_counted_when_it_is_whole(tmp_path: Path) -> None:
+    requests = Requests(file := tmp_path / "requests.log")
+    file.write_text("r:other 404 0.000 \nr:oth")
+    assert answers(requests) == {("other", "404", "nginx"): 1}
+    with file.open("a") as stream:
+        stream.write("er 404 0.000 \n")
+    assert answers(requests) == {("other", "404", "nginx"): 2}
+    assert requests.strange == 0
+
+
+def test_the_file_is_emptied_when_it_is_long_and_nothing_is_counted_twice(tmp_path: Path) -> None:
+    file = tmp_path / "requests.log"
+    file.write_text("r:other 404 0.000 \n")  # the exporter before this one has counted it
+    requests = Requests(file)
+    assert answers(requests) == {}
+    line = "r:other 404 0.000 \n"
+    with file.open("a") as nginx:
+        nginx.write(line * 100_000)
+        nginx.flush()
+        assert answers(requests) == {("other", "404", "nginx"): 100_000}
+        assert file.stat().st_size == 0
+        nginx.write(line)
+    assert answers(requests) == {("other", "404", "nginx"): 100_001}
+
+
+def test_a_missing_or_emptied_or_strange_file_is_no_failure(tmp_path: Path) -> None:
+    requests = Requests(file := tmp_path / "requests.log")
+    assert answers(requests) == {}
+    file.write_text("r:other 404 0.000 \n" * 3)
+    assert answers(requests) == {("other", "404", "nginx"): 3}
+    file.write_text("what is this\n")
+    assert answers(requests) == {("other", "404", "nginx"): 3}
+    assert requests.strange == 1
+
+
+STUB = """Active connections: 3
+server accepts handled requests
+ 16 15 31
+Reading: 0 Writing: 1 Waiting: 2
+"""
+
+
+def test_the_exporter_serves_what_stub_status_says_under_the_names_of_nginx_own_exporter(tmp_path: Path) -> None:
+    (tmp_path / "stub").write_text(STUB)
+    found = {line.split()[0]: line.split()[1] for line in connections((tmp_path / "stub").as_uri()) if line[0] != "#"}
+    assert found == {
+        "nginx_up": "1",
+        "nginx_connections_active": "3",
+        "nginx_connections_reading": "0",
+        "nginx_connections_writing": "1",
+        "nginx_connections_waiting": "2",
+        "nginx_connections_accepted": "16",
+        "nginx_connections_handled": "15",
+        "nginx_http_requests_total": "31",
+    }
+
+
+def test_an_nginx_that_does_not_answer_is_down_and_no_failure(tmp_path: Path) -> None:
+    lines = list(connections((tmp_path / "none").as_uri()))
+    assert [line for line in lines if line[0] != "#"] == ["nginx_up 0"]
+
+
+def test_prometheus_can_read_an_answer_and_a_text_of_a_label_is_escaped(unused_tcp_port: int) -> None:
+    awkward = 'a "quoted" \\ path\nof two lines'
+    lines = list(exporting.family("sse_x", "gauge", "What", [({"path": awkward}, 2**53)]))
+    threading.Thread(target=exporting.serve, args=(unused_tcp_port, lambda: lines, lambda: None), daemon=True).start()
+    for _ in range(100):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{unused_tcp_port}/metrics", timeout=5) as answer:
+                text = answer.read().decode()
+            break
+        except OSError:
+            threading.Event().wait(0.05)
+    else:
+        pytest.fail("the exporter does not answer")
+    [ours, took] = list(parsed(text))
+    assert [(one.labels, one.value) for one in ours.samples] == [({"path": awkward}, 2**53)]
+    assert took.name == "sse_exporter_collect_seconds"
