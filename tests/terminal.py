@@ -27,10 +27,11 @@ if TYPE_CHECKING:
 
 COLUMNS, ROWS = 100, 80
 LONGEST_PAUSE = 0.6  # seconds; a longer one is cut to this, because nothing is to be seen in it
-TOGETHER = 0.08  # seconds; what is drawn within them is one change
+PLAYED = 12.0  # seconds, in which a longer run is played
+TOGETHER = 0.3  # seconds of the play; what is drawn within them is one change
 WIDTH, HEIGHT = 8.4, 19  # of a character, in the units of the picture
 LEFT, TOP = 18, 62  # of the first character
-LIMIT_SECONDS = 500
+LIMIT_SECONDS = 1200.0  # a first run may build every image
 # The colours of the dashboard, by the names that a terminal has for them.
 THEMES = {
     "light": {
@@ -82,15 +83,13 @@ class Recording(NamedTuple):
         return "".join(text for __, text in self.parts)
 
 
-def record(
-    shown: str, command: Sequence[str], cwd: Path, environment: Mapping[str, str], columns: int = COLUMNS
-) -> Recording:
+def record(shown: str, command: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> Recording:
     """Run a command in a terminal of its own, as a person would, and keep what it writes.
 
     :param shown: what a person would have typed
     """
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, columns, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
     unwanted = {"NO_COLOR", "ANSIBLE_NOCOLOR", "ANSIBLE_FORCE_COLOR", "COLUMNS", "LINES"}
     wanted = {name: value for name, value in environment.items() if name not in unwanted}
     begun = time.monotonic()
@@ -135,11 +134,11 @@ def replaced(text: str, words: Mapping[str, str]) -> str:
     return text
 
 
-def _row(line: Mapping[int, Any], columns: int) -> Row:
-    cells = [line[column] for column in range(columns)]
+def _row(line: Mapping[int, Any]) -> Row:
+    cells = [line[column] for column in range(COLUMNS)]
     spans: list[Span] = []
     looks = [(NAMES.get(one.fg) or str(one.fg), bool(one.bold)) for one in cells]
-    for (colour, bold), group in groupby(range(columns), key=lambda column: looks[column]):
+    for (colour, bold), group in groupby(range(COLUMNS), key=lambda column: looks[column]):
         where = list(group)
         text = "".join(cells[column].data for column in where)
         if text.strip():
@@ -148,40 +147,53 @@ def _row(line: Mapping[int, Any], columns: int) -> Row:
     return tuple(spans)
 
 
-def rows(recording: Recording, columns: int = COLUMNS) -> list[Shown]:
-    """Return what each row shows, and when, with long pauses cut."""
-    screen = pyte.Screen(columns, ROWS)
+def played(recording: Recording) -> list[tuple[float, str]]:
+    """Return the output with the times of the play: long pauses are cut, and a long run is faster."""
+    clock = last = 0.0
+    parts: list[tuple[float, str]] = []
+    for at, text in recording.parts:
+        clock += min(at - last, LONGEST_PAUSE)
+        last = at
+        parts.append((clock, text))
+    faster = max(1.0, clock / PLAYED)
+    return [(at / faster, text) for at, text in parts]
+
+
+def rows(recording: Recording) -> list[Shown]:
+    """Return what each row shows, and when."""
+    screen = pyte.Screen(COLUMNS, ROWS)
     stream = pyte.Stream(screen)
     now: dict[int, tuple[Row, float]] = {}
     found: list[Shown] = []
-    clock = last = 0.0
-    parts = recording.parts
+    parts = played(recording)
+    looked = -TOGETHER
     for index, (at, text) in enumerate(parts):
         stream.feed(text)
-        clock += min(at - last, LONGEST_PAUSE)
-        last = at
-        if index + 1 < len(parts) and parts[index + 1][0] - at < TOGETHER:
+        if index + 1 < len(parts) and parts[index + 1][0] - looked < TOGETHER:
             continue
+        looked = at
         for row in screen.dirty:
-            spans = _row(screen.buffer[row], columns)
+            spans = _row(screen.buffer[row])
             before, since = now.get(row, ((), 0.0))
             if spans != before:
                 if before:
-                    found.append(Shown(row, before, since, clock))
-                now[row] = (spans, clock)
+                    found.append(Shown(row, before, since, at))
+                now[row] = (spans, at)
         screen.dirty.clear()
     found += [Shown(row, spans, since, None) for row, (spans, since) in now.items() if spans]
     return sorted(found, key=lambda one: (one.begin, one.row))
 
 
-def svg(recording: Recording, theme: str, columns: int = COLUMNS) -> str:
+def svg(recording: Recording, theme: str) -> str:
     """Draw the run."""
     colours = THEMES[theme]
-    shown = rows(recording, columns)
+    shown = rows(recording)
     last = max((one.row for one in shown if one.end is None), default=0)
-    width, height = LEFT * 2 + columns * WIDTH, TOP + (last + 1) * HEIGHT + 14
+    width, height = LEFT * 2 + COLUMNS * WIDTH, TOP + (last + 1) * HEIGHT + 14
     body = [drawn(one, colours) for one in shown if one.row <= last]
     title = escape(recording.command)
+    took, plays = recording.parts[-1][0], max(one.begin for one in shown)
+    speed = f"{took:.0f} s, played in {plays:.0f} s" if took > plays + 1 else ""
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img"',
@@ -197,6 +209,7 @@ def svg(recording: Recording, theme: str, columns: int = COLUMNS) -> str:
             f'stroke="{colours["line"]}"/>',
             f'<path d="M.5 33h{width - 1:g}" stroke="{colours["line"]}"/>',
             *(f'<circle cx="{x}" cy="17" r="5.5" class="line"/>' for x in (20, 40, 60)),
+            f'<text x="{width - LEFT:g}" y="22" text-anchor="end" class="soft">{speed}</text>',
             f'<text x="{LEFT}" y="{TOP - 8}"><tspan class="green">$</tspan><tspan class="text"> {title}</tspan></text>',
             *body,
             "</svg>",
@@ -227,10 +240,10 @@ def last_screen(picture: str) -> list[str]:
     return lines
 
 
-def final(recording: Recording, columns: int = COLUMNS) -> list[str]:
-    """Return the lines that a recording shows at its end."""
-    ends = sorted((one for one in rows(recording, columns) if one.end is None), key=lambda one: one.row)
-    return ["  ".join(span.text for span in one.spans) for one in ends]
+def lines(recording: Recording) -> list[str]:
+    """Return every line that was shown at some time, as text."""
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]", "", recording.output)
+    return list(dict.fromkeys(re.split(r"[\r\n]+", text)))
 
 
 def like(line: str) -> str:
