@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { defineConfig } from 'vite';
-import { standIn } from './standin';
+import { standIn } from './standin.ts';
 
 /** In an image's build the client stands inside (`.context`), in a checkout beside. */
 const inside = join(import.meta.dirname, 'client');

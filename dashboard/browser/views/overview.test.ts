@@ -1,6 +1,7 @@
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openBrowser, type Site, servePage } from '../platform';
+import { look, PHONE, visit, watched } from '../screens';
 import { World } from '../world';
 
 /** How the overview tells the truth about a platform that a test decides about. */
@@ -24,14 +25,7 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  complaints = [];
-  page = await browser.context.newPage();
-  page.on('pageerror', (error) => complaints.push(String(error)));
-  page.on('console', (message) => {
-    // The browser itself logs every answer that is no success, and the page shows those.
-    if (message.type() === 'error' && !message.text().startsWith('Failed to load resource'))
-      complaints.push(message.text());
-  });
+  ({ page, complaints } = await watched(browser.context));
 });
 
 afterEach(async () => {
@@ -42,18 +36,20 @@ afterEach(async () => {
 
 const headline = () => page.locator('#headline').textContent();
 
-async function open(): Promise<void> {
-  await page.goto(site.url);
+/** Where the time of the page stands still, each figure is the same each time. */
+async function open(still = false, path = ''): Promise<void> {
+  if (still) await page.clock.setFixedTime(world.now);
+  await visit(page, site.url + path);
   await expect.poll(headline, WAIT).not.toBe('Looking…');
 }
 
 describe('the overview of a platform where all is well', () => {
   it('says so, what changed last, and who is connected', async () => {
-    await open();
+    await open(true);
     await expect.poll(headline, WAIT).toBe('All is well.');
     await expect
       .poll(() => page.locator('#subline').textContent(), WAIT)
-      .toMatch(/release 9 \(6f29dad\) by anna, .*123 subscribers are connected at 3 replicas\./);
+      .toMatch(/release 9 \(6f29dad\) by anna, .*1\d\d subscribers are connected at 3 replicas\./);
     await expect.poll(() => page.locator('#vitals').textContent(), WAIT).toBe('3/3 replicas0 alertsSLO 99.98 %');
   });
 
@@ -64,6 +60,117 @@ describe('the overview of a platform where all is well', () => {
     await open();
     await expect.poll(() => page.locator('#subline').textContent(), WAIT).toContain(html);
     expect(await page.locator('#subline').locator('b, img').count()).toBe(0);
+  });
+});
+
+describe('how it looks', () => {
+  const drawn = () => expect.poll(() => page.locator('.chart .u-over').count(), WAIT).toBe(3);
+
+  it.each<[name: string, sentence: string, change: (world: World) => void]>([
+    ['overview-well', 'All is well.', () => {}],
+    ['overview-replica-stopped', 'app-2 does not answer: 2 of 3 replicas are ready.', (w) => w.stopped.add('app-2')],
+    ['overview-kafka-stopped', 'Kafka answers no replica.', (w) => (w.kafka = 'KafkaConnectionError')],
+  ])('%s', async (name, sentence, change) => {
+    change(world);
+    await open(true);
+    await expect.poll(headline, WAIT).toBe(sentence);
+    await drawn();
+    await look(page, name);
+  });
+
+  it('without Prometheus: what is not known is not drawn', async () => {
+    world.prometheus = 'gone';
+    await open(true);
+    await expect.poll(headline, WAIT).toContain('Prometheus does not answer');
+    await expect.poll(() => page.locator('.hole:visible').count(), WAIT).toBe(3);
+    await expect.poll(() => page.locator('.tiles b').allTextContents(), WAIT).toEqual(Array(5).fill('–'));
+    await look(page, 'overview-prometheus-gone');
+  });
+
+  it('on a phone', async () => {
+    await page.setViewportSize(PHONE);
+    await open(true);
+    await drawn();
+    await look(page, 'overview-phone', { size: PHONE });
+  });
+
+  it('with the help open', async () => {
+    await open(true);
+    await drawn();
+    await page.keyboard.press('?');
+    await look(page, 'help');
+    await page.keyboard.press('Escape');
+    await expect.poll(() => page.locator('dialog').count(), WAIT).toBe(0);
+  });
+});
+
+describe('the keyboard', () => {
+  it('chooses views by 1 to 6, searches by /, and Escape closes', async () => {
+    await open();
+    for (const [index, name] of ['overview', 'topology', 'events', 'load', 'releases', 'alerts'].entries()) {
+      await page.keyboard.press(String(index + 1));
+      await expect.poll(() => page.url(), WAIT).toContain(`#/${name}`);
+      expect(await page.locator('nav [aria-current=page]').textContent()).toMatch(new RegExp(name, 'i'));
+    }
+    await page.keyboard.press('1');
+    await page.keyboard.press('/');
+    await page.keyboard.type('app-2');
+    await expect.poll(() => page.locator('.overview tbody tr').count(), WAIT).toBe(1);
+    await page.keyboard.press('Escape');
+    await expect.poll(() => page.locator('.overview tbody tr').count(), WAIT).toBe(3);
+    expect(await page.evaluate(() => document.activeElement?.tagName)).toBe('BODY');
+  });
+
+  it('a number that is typed into a field chooses no view', async () => {
+    await open();
+    await page.keyboard.press('/');
+    await page.keyboard.type('3');
+    expect(page.url()).not.toContain('#/events');
+  });
+});
+
+describe('the time that charts show', () => {
+  it('is in the address, can be dragged over, and Escape goes back', async () => {
+    await open();
+    await page.getByRole('button', { name: '1 h', exact: true }).click();
+    await expect.poll(() => page.url(), WAIT).toContain('range=1h');
+    await expect.poll(() => page.locator('.chart .u-over').count(), WAIT).toBe(3);
+    const box = await page.locator('.chart .u-over').first().boundingBox();
+    if (box === null) throw new Error('no chart');
+    await page.mouse.move(box.x + box.width * 0.3, box.y + 50);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * 0.6, box.y + 60, { steps: 5 });
+    await page.mouse.up();
+    await expect.poll(() => page.url(), WAIT).toMatch(/range=1h&from=\d+&to=\d+/);
+    await page.keyboard.press('Escape');
+    await expect.poll(() => page.url(), WAIT).toMatch(/range=1h$/);
+  });
+
+  it('one crosshair is over all charts', async () => {
+    await open();
+    await expect.poll(() => page.locator('.chart .u-over').count(), WAIT).toBe(3);
+    await page.locator('.chart .u-over').first().hover();
+    const readings = () => page.locator('.chart .readout').allTextContents();
+    await expect.poll(async () => (await readings()).every((one) => /\d\d:\d\d:\d\d/.test(one)), WAIT).toBe(true);
+  });
+});
+
+describe('a token', () => {
+  it('is sent with each request, kept for the session, and forgotten when asked', async () => {
+    const sent: (string | undefined)[] = [];
+    page.on('request', (request) => {
+      if (request.url().includes('/api/v1/stats')) sent.push(request.headers()['authorization']);
+    });
+    await open();
+    await page.getByRole('button', { name: 'Token' }).click();
+    await page.getByLabel('API key or token').fill('secret-token');
+    await page.getByRole('button', { name: 'Use this token' }).click();
+    await expect.poll(() => sent.at(-1), WAIT).toBe('Bearer secret-token');
+    await page.reload();
+    await expect.poll(() => page.getByRole('button', { name: 'Token ✓' }).count(), WAIT).toBe(1);
+    await page.getByRole('button', { name: 'Token' }).click();
+    await page.getByRole('button', { name: 'Forget it' }).click();
+    await expect.poll(() => sent.at(-1), WAIT).toBeUndefined();
   });
 });
 

@@ -4,6 +4,7 @@ export type { Answer, Check, Outcome } from '../logic/answers';
 export type { Failure, Result } from '../logic/result';
 
 const KEY = 'token';
+const AGAIN_MS = 300;
 
 /** Requests to the service under /api/, with the token that a person entered; it is kept as long as the tab lives. */
 export class Api {
@@ -53,7 +54,7 @@ export class Api {
 }
 
 /** One request to the origin of this page. */
-export async function request(path: string, init: RequestInit = {}): Promise<Outcome> {
+export async function request(path: string, init: RequestInit = {}, again = true): Promise<Outcome> {
   const start = performance.now();
   try {
     const signal = init.signal ?? AbortSignal.timeout(TIMEOUT_MS);
@@ -68,6 +69,9 @@ export async function request(path: string, init: RequestInit = {}): Promise<Out
     if (response.ok && answer.body !== undefined) return { ok: true, answer };
     return { ok: false, answer, failure: explain(answer) };
   } catch (error) {
+    // The network of this machine came or went: a question that changes nothing is asked once more.
+    const once = again && !(error instanceof DOMException) && (init.method ?? 'GET') === 'GET';
+    if (once) return new Promise((resolve) => setTimeout(() => resolve(request(path, init, false)), AGAIN_MS));
     const late = error instanceof DOMException && error.name === 'TimeoutError';
     return { ok: false, answer: null, failure: late ? TOO_LATE : NO_SERVER };
   }

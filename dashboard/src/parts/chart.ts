@@ -136,7 +136,7 @@ export class Chart {
     return {
       width: this.canvas.clientWidth,
       height: this.height,
-      padding: [8, 8, 0, 0],
+      padding: [8, 20, 0, 0],
       legend: { show: false },
       cursor: {
         points: { size: 7 },
@@ -150,8 +150,16 @@ export class Chart {
             : { distr: 3, range: () => logarithmic },
       },
       axes: [
-        { ...axis, grid: { show: false }, space: 70, values: TIMES },
-        { ...axis, size: 58, space: 34, values: (_, splits) => splits.map((value) => format(value)) },
+        { ...axis, grid: { show: false }, size: 26, space: 70, values: TIMES },
+        {
+          ...axis,
+          size: 58,
+          space: 34,
+          values: (_, splits) => splits.map((value) => format(value)),
+          ...(logarithmic === undefined
+            ? {}
+            : { splits: () => decades(logarithmic), filter: (_: uPlot, all: number[]) => all }),
+        },
       ],
       series: [{}, ...this.lines.map((one) => this.series(one))],
       hooks: {
@@ -279,6 +287,14 @@ function moment(at: number): string {
     .join(':');
   const today = new Date().toDateString() === date.toDateString();
   return today ? time : `${date.getDate()} ${MONTHS[date.getMonth()]} ${time}`;
+}
+
+/** The powers of ten between two bounds. */
+function decades([least, most]: [number, number]): number[] {
+  const found: number[] = [];
+  for (let power = Math.ceil(Math.log10(least) - 1e-9); 10 ** power <= most * 1.000001; power += 1)
+    found.push(10 ** power);
+  return found;
 }
 
 /** A short form of a number for an axis: 1.2 k. */

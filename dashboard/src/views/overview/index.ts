@@ -35,6 +35,8 @@ class Overview implements Mounted {
   private ends: (() => void)[] = [];
   private timers: ReturnType<typeof setTimeout>[] = [];
   private shown = 0;
+  private asked = false;
+  private turn = 0;
   private search = '';
 
   constructor(
@@ -97,17 +99,27 @@ class Overview implements Mounted {
   }
 
   private async figures(mine: number): Promise<void> {
+    const turn = ++this.turn;
     if (!document.hidden) {
-      const down = (this.room.platform.replicas.value ?? []).some((one) => one.state === 'bad');
-      const figures = await askReplicas(this.room.prometheus, this.every, down);
-      if (mine !== this.shown) return;
+      this.asked = this.down;
+      const figures = await askReplicas(this.room.prometheus, this.every, this.asked);
+      if (mine !== this.shown || turn !== this.turn) return;
       this.replicas.figures = figures;
       this.drawParts();
     }
     this.timers[1] = setTimeout(() => void this.figures(mine), FIGURES_MS);
   }
 
+  /** Whether a replica is down: then it is asked when it was up last. */
+  private get down(): boolean {
+    return (this.room.platform.replicas.value ?? []).some((one) => one.state === 'bad');
+  }
+
   private drawParts(): void {
+    if (this.down && !this.asked) {
+      clearTimeout(this.timers[1]);
+      void this.figures(this.shown);
+    }
     const now = this.room.clock.now();
     this.lead.draw(this.room.platform, this.tiles.subscribers, now);
     this.tiles.age(this.history, now);

@@ -26,12 +26,14 @@ export class Lead {
   draw(platform: Platform, subscribers: number | null, now: number): void {
     if (looking(platform)) return;
     const all = parts(platform, now);
-    write(this.sentence, sentence(all));
+    const told = sentence(all);
+    write(this.sentence, told);
     attribute(this.root, 'data-state', worst(all));
     write(this.more, [changed(platform, now), connected(platform, subscribers)].join(' '));
-    const troubles = all.filter((part) => part.state !== 'good');
+    const troubles = all.filter((part) => part.state !== 'good' && !(part.words === told && part.advice === ''));
     this.troubles.hidden = troubles.length === 0;
-    rows(this.troubles, troubles, trouble, (row, part) => fill(row, part, now));
+    // What the sentence says is not said again: what is to be done about it is.
+    rows(this.troubles, troubles, trouble, (row, part) => fill(row, part, part.words === told, now));
     const chips = all
       .filter((part) => !part.name.startsWith('Alert '))
       .sort((left, right) => left.name.localeCompare(right.name));
@@ -60,13 +62,13 @@ function trouble(): HTMLElement {
   return h('li', {}, h('i'), h('p', {}, h('b'), h('span')), h('small'));
 }
 
-function fill(row: HTMLElement, part: Part, now: number): void {
+function fill(row: HTMLElement, part: Part, told: boolean, now: number): void {
   attribute(row, 'data-state', part.state);
   const [, text, source] = row.children;
   const [words, advice] = text?.children ?? [];
   if (!words || !advice || !source) return;
-  write(words, part.words);
-  write(advice, part.advice === '' ? '' : ` ${part.advice}`);
+  write(words, told ? '' : part.words);
+  write(advice, part.advice === '' || told ? part.advice : ` ${part.advice}`);
   write(source, `${part.source}${part.at === null ? '' : `, ${ago(now - part.at)}`}`);
 }
 

@@ -17,6 +17,7 @@ export class Probe {
   private readonly probes = new Probes();
   private readonly seen = new Recent<number>(SAMPLES);
   private readonly figures = [h('b', {}, NOTHING), h('b', {}, NOTHING)];
+  private readonly list = h('dl', { class: 'figures' });
   private readonly status = h('p', { class: 'note', id: 'publish-status', role: 'status' });
   private busy = false;
 
@@ -31,6 +32,11 @@ export class Probe {
       button.addEventListener('click', () => void this.run(count));
       return button;
     });
+    this.list.append(
+      h('div', {}, h('dt', {}, 'p50'), h('dd', {}, p50 ?? '', ' ', h('small', {}, 'ms'))),
+      h('div', {}, h('dt', {}, 'p99'), h('dd', {}, p99 ?? '', ' ', h('small', {}, 'ms'))),
+    );
+    this.list.hidden = true;
     this.root = h(
       'section',
       { class: 'card probe', 'aria-labelledby': 'probe-title' },
@@ -40,12 +46,7 @@ export class Probe {
         h('h2', { id: 'probe-title' }, 'Try it from this browser'),
         h('p', { class: 'readout' }, `publishes to ${CHANNEL} and waits for it on the stream`),
       ),
-      h(
-        'dl',
-        { class: 'figures' },
-        h('div', {}, h('dt', {}, 'p50'), h('dd', {}, p50 ?? '', ' ', h('small', {}, 'ms'))),
-        h('div', {}, h('dt', {}, 'p99'), h('dd', {}, p99 ?? '', ' ', h('small', {}, 'ms'))),
-      ),
+      this.list,
       h('div', { class: 'actions' }, ...buttons),
       this.status,
     );
@@ -105,6 +106,7 @@ export class Probe {
   }
 
   private draw(): void {
+    this.list.hidden = this.seen.all.length === 0;
     const [p50, p99] = this.figures;
     if (p50) write(p50, number(percentile(this.seen.all, 50)));
     if (p99) write(p99, number(percentile(this.seen.all, 99)));

@@ -39,7 +39,7 @@ const COLUMNS: Column<Row>[] = [
 export class Replicas {
   readonly root: HTMLElement;
   figures: ReplicaFigures | null = null;
-  private readonly table = new Table<Row>('Replicas', COLUMNS);
+  private readonly table = new Table<Row>('Table of replicas', COLUMNS);
   private readonly note = h('p', { class: 'note' });
   private readonly readout = h('p', { class: 'readout' });
   /** Since when this page has seen a replica in its state. */

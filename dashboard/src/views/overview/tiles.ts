@@ -13,11 +13,11 @@ class Tile {
   readonly note = h('dd', { class: 'note' }, 'not asked yet');
   readonly spark = new Sparkline();
 
-  constructor(title: string, unit: string, more: Node | null = null) {
+  constructor(title: string, unit: string, what: string, more: Node | null = null) {
     this.unit.textContent = unit;
     this.root = h(
       'div',
-      {},
+      { title: what },
       h('dt', {}, title),
       h('dd', {}, this.figure, ' ', this.unit, more),
       h('dd', { class: 'sparkbox' }),
@@ -32,12 +32,12 @@ export class Tiles {
   readonly root: HTMLElement;
   /** Streams at all replicas; null while that is not known. */
   subscribers: number | null = null;
-  private readonly published = new Tile('Published', 'events/s');
-  private readonly delivered = new Tile('Delivered', 'events/s');
+  private readonly published = new Tile('Published', 'events/s', 'Events that the replicas read from the log');
+  private readonly delivered = new Tile('Delivered', 'events/s', 'Events written to subscribers, by all replicas');
   private readonly others = h('span', { class: 'others' });
-  private readonly latency = new Tile('To the last subscriber, p99', 'ms', this.others);
-  private readonly people = new Tile('Subscribers', '');
-  private readonly budget = new Tile('Error budget left', '');
+  private readonly latency = new Tile('Latency, p99', 'ms', 'From the log to the last subscriber', this.others);
+  private readonly people = new Tile('Subscribers', '', 'Streams that are open, at all replicas');
+  private readonly budget = new Tile('Error budget left', '', 'Of the objective that has the least left');
 
   constructor() {
     const all = [this.published, this.delivered, this.latency, this.people, this.budget];
@@ -59,14 +59,14 @@ export class Tiles {
   /** Says how old each figure is, or why there is none. */
   age(history: History | null, now: number): void {
     if (history === null) return;
-    const notes: [Tile, Result<Range>, string][] = [
-      [this.published, history.published, 'the log, read by the replicas'],
-      [this.delivered, history.delivered, 'all replicas'],
-      [this.latency, history.latency, 'from the log on'],
-      [this.people, history.subscribers, 'all replicas'],
-      [this.budget, history.budget, 'of the worst objective'],
+    const results: [Tile, Result<Range>][] = [
+      [this.published, history.published],
+      [this.delivered, history.delivered],
+      [this.latency, history.latency],
+      [this.people, history.subscribers],
+      [this.budget, history.budget],
     ];
-    for (const [tile, result, what] of notes) write(tile.note, noteOf(tile, result, what, now));
+    for (const [tile, result] of results) write(tile.note, noteOf(tile, result, now));
   }
 
   private rate(tile: Tile, result: Result<Range>): void {
@@ -98,13 +98,13 @@ export class Tiles {
   }
 }
 
-function noteOf(tile: Tile, result: Result<Range>, what: string, now: number): string {
+function noteOf(tile: Tile, result: Result<Range>, now: number): string {
   if (!result.ok) return `not known: ${result.failure.what}`;
   if (tile.figure.textContent === NOTHING) {
     const none = result.value.series.length === 0;
     return none ? 'not known: Prometheus has no such series' : 'nothing was observed just now';
   }
-  return `${what}; Prometheus, ${ago(now - result.at)}`;
+  return `Prometheus, ${ago(now - result.at)}`;
 }
 
 /** The sum of all series at each step; null where no series has a value. */
