@@ -168,7 +168,6 @@ kept_networks:
   type: dict
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -183,7 +182,7 @@ from ansible_collections.sse.platform.plugins.module_utils.host.progress import 
 from ansible_collections.sse.platform.plugins.module_utils.model import watch
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import ForeignContainerError
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
-from ansible_collections.sse.platform.plugins.module_utils.model.types import Spec
+from ansible_collections.sse.platform.plugins.module_utils.model.types import CanaryWatch
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import attempts, experience, run_meta
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.verify.canary import Canary
@@ -261,7 +260,7 @@ def show(module: AnsibleModule) -> None:
             module.warn(problem)
 
 
-def canary_of(options: dict[str, Any]) -> Callable[[str, Spec], None] | None:
+def canary_of(options: dict[str, Any]) -> CanaryWatch | None:
     """Return what watches the first replica; None where nothing is to be watched.
 
     :raises ApplyError: the replica could not be judged

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
     from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import Spec
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import CanaryWatch, Spec
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5  # seconds between two health checks of a container that is starting
 READ_LINES, SHOWN_LINES = 1000, 8  # of the log of a container that failed: where the cause is looked for, and its lines
@@ -45,7 +45,7 @@ class Pace:
     at_once: int = 1  # replicas of a service that may be missing together
     gate: Callable[[], None] = unasked  # before each step; it waits, or raises ApplyError
     verify: Callable[[str], None] = unasked  # raises ApplyError where no event goes through a replica
-    canary: Callable[[str, Spec], None] | None = None  # watches a replica; raises ApplyError where it is not good
+    canary: CanaryWatch | None = None  # watches a replica; raises ApplyError where it is not good
     tell: Callable[..., None] = unasked  # gets what happens to a container while it happens, as keywords
 
 
@@ -375,7 +375,7 @@ class Applier:
             self.pace.verify(name)
             if name in self.canaries and self.pace.canary:
                 self.tell(name, doing="watch")
-                self.pace.canary(name, spec)
+                self.pace.canary(name, spec, self.pace.gate)
 
     def farewell(self, spec: Spec) -> None:
         """Have the containers behind this one say bye on the streams that end with it, so that no client is cut off.

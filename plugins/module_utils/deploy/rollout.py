@@ -66,9 +66,7 @@ class Request:
     verify: Callable[[types.Release, str], None] | None = (
         None  # that an event goes through a replica; raises ApplyError
     )
-    canary: Callable[[str, types.Spec], None] | None = (
-        None  # watches the first replica of each service that is replaced
-    )
+    canary: types.CanaryWatch | None = None  # watches the first replica of each service that is replaced
     tell: Callable[..., None] = unasked  # gets what happens while it happens, as keywords
     same_images: bool = False  # keep the images that the releases have, by id
     networks_to_make: set[str] = field(default_factory=set[str])  # that a preview must take as absent

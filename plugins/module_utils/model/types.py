@@ -7,6 +7,7 @@ store. A key that is NotRequired may be absent, for instance in an older release
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:
@@ -285,6 +286,8 @@ class KeptData(TypedDict):
     writes: str  # a later version writes what an earlier one may not be able to read; empty where that is not known
 
 
+# What watches a canary gets its name, its spec, and the gate of the rollout, which it asks meanwhile.
+CanaryWatch = Callable[[str, Spec, Callable[[], None]], None]
 ReleaseOutcome = Literal["applying", "failed", "applied"]
 
 

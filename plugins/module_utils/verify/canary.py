@@ -15,7 +15,7 @@ from ansible_collections.sse.platform.plugins.module_utils.host.http import Endp
 from ansible_collections.sse.platform.plugins.module_utils.model import watch as watches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Json, Spec, Watch
     from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running
@@ -87,15 +87,17 @@ class Canary:
                 "needs some scrapes first."
             )
 
-    def watch(self, name: str, spec: Spec) -> None:
+    def watch(self, name: str, spec: Spec, gate: Callable[[], None]) -> None:
         """Watch a new replica.
 
         :param name: its full name
+        :param gate: waits while the rollout is paused, and raises where it is aborted
         :raises CanaryError: naming the expression, its value and its limit
         """
         asked = [one for one in self.watches if one["service"] == spec["service"]]
         begun, strikes = time.monotonic(), dict.fromkeys((one["name"] for one in asked), 0)
         while True:
+            gate()
             waited = time.monotonic() - begun
             values = [(one, self.ask(one, spec, max(int(waited), SHORTEST_WINDOW))) for one in asked]
             for one, value in values:

@@ -10,6 +10,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import unasked
+from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout_control import AbortedError
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint
 from ansible_collections.sse.platform.plugins.module_utils.model import watch
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
@@ -17,7 +19,7 @@ from ansible_collections.sse.platform.plugins.module_utils.verify import canary
 from ansible_collections.sse.platform.plugins.module_utils.verify.canary import Canary, CanaryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 METRICS = [{"targets": ["other:1"]}, {"targets": ["a-1:80", "a-2:80", "a-3:80"]}]
 SPEC = cast("Any", {"service": "a", "container": "a-1", "rolling": True})
@@ -61,14 +63,14 @@ def prometheus(monkeypatch: pytest.MonkeyPatch) -> Iterator[Prometheus]:
     server.server_close()
 
 
-def judge(server: Prometheus, *answers: Any, **limits: float) -> None:
+def judge(server: Prometheus, *answers: Any, gate: Callable[[], None] = unasked, **limits: Any) -> None:
     server.answers = list(answers)
     [one] = watch.parse_all(
         [{"service": "a", "name": "gaps", "expr": 'x{i="$instance",o=~"$others"}[$window]', **limits}], "p"
     )
     made = Canary([one], METRICS, 1)
     made.prometheus = Endpoint("prometheus", "127.0.0.1", server.server_port)
-    made.watch("s-a-1", SPEC)
+    made.watch("s-a-1", SPEC, gate)
 
 
 def test_a_good_canary_is_asked_by_its_own_name_those_of_the_others_and_the_time(prometheus: Prometheus) -> None:
@@ -81,7 +83,7 @@ def test_a_good_canary_is_asked_by_its_own_name_those_of_the_others_and_the_time
     [([["0", "3"]], {"above": 1}), ([["1"], ["0.5"]], {"below": 0.9}), ([["0"], ["7"]], {"above": 6})],
 )
 def test_a_bad_value_is_told_with_the_expression_the_value_and_the_limit(
-    prometheus: Prometheus, answers: list[Any], limits: dict[str, float]
+    prometheus: Prometheus, answers: list[Any], limits: dict[str, Any]
 ) -> None:
     with pytest.raises(
         CanaryError, match=r"s-a-1: the canary is not good: gaps is [\d.]+, expected at (most|least) [\d.]+"
@@ -91,6 +93,20 @@ def test_a_bad_value_is_told_with_the_expression_the_value_and_the_limit(
 
 def test_one_bad_look_at_the_start_is_forgiven(prometheus: Prometheus) -> None:
     judge(prometheus, ["9"], ["0"], above=1)
+
+
+def test_an_operator_who_aborts_does_not_wait_for_the_end_of_the_watch(prometheus: Prometheus) -> None:
+    """A watch takes minutes; the gate of the rollout is asked before each look."""
+    looks: list[int] = []
+
+    def gate() -> None:
+        looks.append(len(prometheus.asked))
+        if len(looks) == 2:
+            raise AbortedError("The rollout was aborted by ana.")
+
+    with pytest.raises(AbortedError):
+        judge(prometheus, ["0"], ["0"], gate=gate, above=0)
+    assert looks == [0, 1]
 
 
 @pytest.mark.parametrize("answer", [[], ["NaN"], {"error": "parse error"}])
