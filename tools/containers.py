@@ -195,10 +195,15 @@ def ansible(options: argparse.Namespace, name: str, arguments: Mapping[str, obje
     return host_name, result
 
 
-def releases(options: argparse.Namespace) -> list[Release]:
-    """Return the newest release of each project of the stack."""
+def observed(options: argparse.Namespace) -> Json:
+    """Return the newest release of each project of the stack as `releases`, and what runs as `status`."""
     state = '{{ stack_state_directory | default("/var/lib/" ~ stack_name | default("sse") ~ "-platform") }}'
-    found = module(options, "status", {"state_directory": state})["releases"]
-    if not found:
+    found = module(options, "status", {"state_directory": state})
+    if not found["releases"]:
         raise SystemExit("Nothing was deployed here. Run ./sse up first.")
     return found
+
+
+def releases(options: argparse.Namespace) -> list[Release]:
+    """Return the newest release of each project of the stack."""
+    return observed(options)["releases"]

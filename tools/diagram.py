@@ -10,7 +10,7 @@ import containers
 import private_file
 
 # isort: split
-from ansible_collections.sse.platform.plugins.module_utils.views import diagram
+from ansible_collections.sse.platform.plugins.module_utils.views import diagram, svg
 
 
 def main() -> int:
@@ -19,8 +19,15 @@ def main() -> int:
     parser.add_argument("--svg", action="store_true", help="draw an SVG instead of Mermaid")
     parser.add_argument("-o", "--output", help="write to this file")
     options = parser.parse_args()
-    topology = diagram.topology(containers.releases(options))
-    picture = diagram.svg(topology) if options.svg else diagram.mermaid(topology)
+    found = containers.observed(options)
+    topology = diagram.topology(found["releases"])
+    if options.svg:
+        seen = found["status"]
+        number = max((one["number"] for one in found["releases"]), default=0)
+        title = f"{seen['stack']}, release {number}, {len(seen['containers'])} containers"
+        picture = svg.draw(topology, seen["containers"], title, seen["time"].replace("T", " ").replace("Z", " UTC"))
+    else:
+        picture = diagram.mermaid(topology)
     if options.output:
         private_file.replace(Path(options.output), picture)
     else:

@@ -1,0 +1,277 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""The topology of a stack as an SVG that needs no other file: tiers, networks, routed arrows, and how each box is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from html import escape
+from typing import TYPE_CHECKING, NamedTuple
+
+from ansible_collections.sse.platform.plugins.module_utils.model import tiers
+from ansible_collections.sse.platform.plugins.module_utils.views import routing
+from ansible_collections.sse.platform.plugins.module_utils.views.diagram import Box, Topology, numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ansible_collections.sse.platform.plugins.module_utils.views.routing import Plan, Point, Route
+    from ansible_collections.sse.platform.plugins.module_utils.views.status import Seen
+
+WORLD = (tiers.EVERYBODY, tiers.THIS_HOST)
+GUTTER, HEAD, LINE, ROUND = 96, 66, 17, 6
+PILL_HEIGHT, MARGIN = 34, 16
+LETTER, BOLD = 6.7, 7.3  # how wide a character is at most, on the whole
+# One for each network. Their lightness differs, for people who do not see colours.
+COLOURS = ("#0969da", "#1a7f37", "#bc4c00", "#8250df", "#bf3989", "#4d6b00")
+GOOD = {"healthy", "running"}
+BUSY = {"starting", "restarting", "paused", "created"}
+STYLE = """
+    svg { color-scheme: light dark; font: 12px system-ui, sans-serif }
+    text { fill: #1f2328 }
+    .page { fill: #ffffff }
+    .title { font-size: 18px; font-weight: 650 }
+    .name { font-weight: 600 }
+    .quiet { fill: #57606a }
+    .tier { font-size: 11px; font-weight: 600; letter-spacing: .06em; fill: #57606a }
+    .frame { fill: #f6f8fa; stroke: #d0d7de }
+    .net { fill: none; stroke-dasharray: 5 4; stroke-width: 1.5 }
+    .box { fill: #ffffff; stroke: #8c959f }
+    .world { fill: #ddf4ff; stroke: #54aeff }
+    .edge { fill: none; stroke: #6e7781; stroke-width: 1.4; marker-end: url(#arrow) }
+    .published { stroke: #0969da }
+    .label { font-size: 10px; fill: #424a53; paint-order: stroke; stroke: #f6f8fa; stroke-width: 4px }
+    .good { fill: #1a7f37 } .busy { fill: #9a6700 } .bad { fill: #cf222e } .unknown { fill: #8c959f }
+    #arrow path { fill: #57606a }
+    @media (prefers-color-scheme: dark) {
+      text { fill: #e6edf3 }
+      .page { fill: #0d1117 }
+      .quiet, .tier { fill: #9198a1 }
+      .frame { fill: #151b23; stroke: #3d444d }
+      .box { fill: #0d1117; stroke: #656c76 }
+      .world { fill: #121d2f; stroke: #388bfd }
+      .edge { stroke: #9198a1 }
+      .published { stroke: #58a6ff }
+      .label { fill: #d1d7e0; stroke: #151b23 }
+      .good { fill: #3fb950 } .busy { fill: #d29922 } .bad { fill: #f85149 } .unknown { fill: #656c76 }
+      #arrow path { fill: #9198a1 }
+    }
+"""
+ARROWHEAD = """<defs>
+<marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="6.5" markerHeight="6.5" orient="auto">
+<path d="M0 0 8 4 0 8z"/></marker>
+</defs>"""
+
+
+class Health(NamedTuple):
+    """How the containers of a box are."""
+
+    mood: str  # good, busy, bad or unknown
+    text: str
+
+
+def draw(drawn: Topology, seen: Sequence[Seen] = (), title: str = "", when: str = "") -> str:
+    """Draw it.
+
+    :param seen: how each container is; those that are not in it are drawn as unknown
+    :param when: when that was looked at
+    """
+    arrows = {(one.source, one.target): numbers(one.ports) for one in drawn.arrows}
+    arrows |= {(who, one.id): ports for who, one, ports in published(drawn)}
+    names = [who for who in WORLD if any(source == who for source, __ in arrows)]
+    rows = [names, *([one.id for one in drawn.boxes if one.tier == tier] for tier in tiers.TIERS)]
+    plan = routing.plan(rows, list(arrows))
+    width, height = plan.width + GUTTER + MARGIN, plan.height + HEAD + LINE * (len(drawn.networks) + 1)
+    colour = {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(drawn.networks)}
+    states = {one["name"]: one["state"] for one in seen}
+    health = {one.id: health_of(one, states) for one in drawn.boxes}
+    size = f'width="{width:g}" height="{height:g}"'
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" {size} role="img">',
+        f"<title>{escape(title or 'Topology')}</title>",
+        f"<style>{STYLE}</style>",
+        ARROWHEAD,
+        f'<rect class="page" {size}/>',
+        *heading(title, summary(list(health.values())), when),
+        f'<g transform="translate({GUTTER} {HEAD})">',
+        *frames(drawn, plan, colour, bool(names)),
+        *titles(plan),
+        *(edge(one, arrows[one.source, one.target]) for one in plan.routes),
+        *(pill(name, plan.boxes[name]) for name in names),
+        *(box(one, plan.boxes[one.id], health[one.id], colour) for one in drawn.boxes),
+        "</g>",
+        *legend(drawn, colour, height),
+        "</svg>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def published(drawn: Topology) -> list[tuple[str, Box, str]]:
+    """Return who reaches which box by ports of the host: everybody, or this host alone."""
+    return [
+        (who, one, ports)
+        for loopback, who in ((False, tiers.EVERYBODY), (True, tiers.THIS_HOST))
+        for one in drawn.boxes
+        if (ports := one.ports(loopback=loopback))
+    ]
+
+
+def health_of(one: Box, states: Mapping[str, str]) -> Health:
+    """Return the worst of the containers of a box, and what they are."""
+    found = Counter(states.get(name, "unknown") for name in one.names)
+    moods = {"unknown" if s == "unknown" else "good" if s in GOOD else "busy" if s in BUSY else "bad" for s in found}
+    worst = next(mood for mood in ("bad", "busy", "unknown", "good") if mood in moods)
+    many = len(one.names) > 1
+    return Health(worst, ", ".join(f"{count} {state}" if many else state for state, count in found.items()))
+
+
+def summary(found: Sequence[Health]) -> Health:
+    """Say how all boxes are together."""
+    for mood in ("bad", "busy", "unknown"):
+        if count := sum(one.mood == mood for one in found):
+            word = {"bad": "not well", "busy": "not ready", "unknown": "not known"}[mood]
+            return Health(mood, f"{count} of {len(found)} boxes {word}")
+    return Health("good", "all healthy")
+
+
+def heading(title: str, health: Health, when: str) -> list[str]:
+    """Write the title, and how all is."""
+    if not title:
+        return []
+    said = f"{health.text}{f', {when}' if when else ''}"
+    return [
+        text(GUTTER / 3, 32, title, "title"),
+        f'<circle class="{health.mood}" cx="{GUTTER / 3 + 5:g}" cy="48" r="5"/>',
+        text(GUTTER / 3 + 16, 52, said),
+    ]
+
+
+def frames(drawn: Topology, plan: Plan, colour: Mapping[str, str], world: bool) -> list[str]:
+    """Draw the host around its containers, and around those of one network its frame."""
+    inside = [top for number, top in plan.shelves if number or not world]
+    if not inside:
+        return []
+    top, bottom = above(plan, min(inside)) - 4, plan.height - 4
+    found = [rect("frame", 2, top, plan.width - 4, bottom - top, 12), text(16, top - 6, "HOST", "tier")]
+    if len(drawn.networks) == 1:  # containers of several networks can't stand in the frame of each: they have marks
+        ((name, subnet),) = drawn.networks.items()
+        frame = rect("net", 10, top + 8, plan.width - 20, bottom - top - 16, 10, f' stroke="{colour[name]}"')
+        found += [frame, text(plan.width - 20, top + 23, f"{name}, {subnet}", anchor="end")]
+    return found
+
+
+def above(plan: Plan, shelf: float) -> float:
+    """Return where the host begins: below the world, and above every arrow that comes to its first shelf."""
+    worlds = [top + routing.BOX_HEIGHT for __, top in plan.shelves if top < shelf]
+    return (max(worlds) if worlds else 0) + 8
+
+
+def titles(plan: Plan) -> list[str]:
+    """Write the name of each tier left of its first shelf."""
+    names = [tiers.WORLD, *tiers.TIERS.values()]
+    first: dict[int, float] = {}
+    for number, top in plan.shelves:
+        first.setdefault(number, top)
+    return [
+        text(-GUTTER + 18, top + (routing.BOX_HEIGHT / 2) + 4, names[number].upper(), "tier")
+        for number, top in first.items()
+    ]
+
+
+def edge(route: Route, ports: str) -> str:
+    """Draw an arrow with round corners; its ports stand at its head."""
+    kind = "edge published" if route.source in WORLD else "edge"
+    points = trimmed(route)
+    x, y = points[-1]
+    up = points[-2][1] > y
+    label = text(x + 5, y + 13 if up else y - 6, ports, "label")
+    return f'<path class="{kind}" d="{rounded(points)}"/>{label}'
+
+
+def trimmed(route: Route) -> list[Point]:
+    """Return the corners at which an arrow turns; a pill is lower than a box, so its arrows begin higher."""
+    points = list(route.points)
+    if route.source in WORLD:
+        points[0] = (points[0][0], points[0][1] - (routing.BOX_HEIGHT - PILL_HEIGHT) / 2)
+    found: list[Point] = []
+    for index, point in enumerate(points):
+        before, after = (found[-1] if found else None), points[index + 1] if index + 1 < len(points) else None
+        if before == point:
+            continue
+        if before and after and (before[0] == point[0] == after[0] or before[1] == point[1] == after[1]):
+            continue
+        found.append(point)
+    return found
+
+
+def rounded(points: Sequence[Point]) -> str:
+    """Write a path with round corners."""
+    path = f"M{points[0][0]:g} {points[0][1]:g}"
+    for (x0, y0), (x, y), (x1, y1) in zip(points, points[1:], points[2:], strict=False):
+        bend = min(ROUND, (abs(x - x0) + abs(y - y0)) / 2, (abs(x1 - x) + abs(y1 - y)) / 2)
+        path += f"L{toward(x, x0, bend):g} {toward(y, y0, bend):g}Q{x:g} {y:g} "
+        path += f"{toward(x, x1, bend):g} {toward(y, y1, bend):g}"
+    return f"{path}L{points[-1][0]:g} {points[-1][1]:g}"
+
+
+def toward(value: float, other: float, by: float) -> float:
+    """Move a coordinate toward another one."""
+    return value if value == other else value + (by if other > value else -by)
+
+
+def pill(name: str, place: Point) -> str:
+    """Draw who is outside."""
+    x, y = place
+    y += (routing.BOX_HEIGHT - PILL_HEIGHT) / 2
+    frame = rect("world", x, y, routing.BOX_WIDTH, PILL_HEIGHT, PILL_HEIGHT / 2)
+    return frame + text(x + routing.BOX_WIDTH / 2, y + PILL_HEIGHT / 2 + 4, name, "name", anchor="middle")
+
+
+def box(one: Box, place: Point, health: Health, colour: Mapping[str, str]) -> str:
+    """Draw a box: names, addresses, how it is, and a mark for each network."""
+    x, y = place
+    names, addresses = one.lines
+    room = routing.BOX_WIDTH - 20
+    marks = [
+        f'<rect x="{x + 10 + 14 * index:g}" y="{y + routing.BOX_HEIGHT - 7:g}" width="10" height="3" rx="1.5" '
+        f'fill="{colour[name]}"/>'
+        for index, name in enumerate(one.networks)
+        if name in colour
+    ]
+    return "".join(
+        [
+            rect("box", x, y, routing.BOX_WIDTH, routing.BOX_HEIGHT, 8),
+            text(x + 10, y + 21, cut(names, room / BOLD), "name"),
+            text(x + 10, y + 21 + LINE, cut(addresses, room / LETTER)),
+            f'<circle class="{health.mood}" cx="{x + 14:g}" cy="{y + 17 + 2 * LINE:g}" r="4"/>',
+            text(x + 23, y + 21 + 2 * LINE, cut(health.text, (room - 13) / LETTER)),
+            *marks,
+        ]
+    )
+
+
+def legend(drawn: Topology, colour: Mapping[str, str], height: float) -> list[str]:
+    """List the networks at the bottom."""
+    top = height - LINE * len(drawn.networks)
+    left = GUTTER + 10
+    return [
+        f'<rect x="{left}" y="{top + LINE * index - 6:g}" width="12" height="3" rx="1.5" fill="{colour[name]}"/>'
+        + text(left + 20, top + LINE * index, f"{name}, {subnet}")
+        for index, (name, subnet) in enumerate(drawn.networks.items())
+    ]
+
+
+def cut(value: str, letters: float) -> str:
+    """Shorten a text to so many letters."""
+    most = int(letters)
+    return value if len(value) <= most else f"{value[: most - 1]}…"
+
+
+def rect(kind: str, x: float, y: float, width: float, height: float, radius: float, more: str = "") -> str:
+    """Draw a rectangle."""
+    size = f'width="{width:g}" height="{height:g}" rx="{radius:g}"'
+    return f'<rect class="{kind}" x="{x:g}" y="{y:g}" {size}{more}/>'
+
+
+def text(x: float, y: float, value: str, kind: str = "quiet", anchor: str = "start") -> str:
+    """Write a line of text."""
+    return f'<text class="{kind}" x="{x:g}" y="{y:g}" text-anchor="{anchor}">{escape(value)}</text>'
