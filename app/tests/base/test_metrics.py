@@ -127,5 +127,6 @@ def test_the_documentation_lists_every_metric_as_it_is() -> None:
                     labels.setdefault(label, []).append(value)
         said = "; ".join(f"{label}: {', '.join(values)}" for label, values in labels.items())
         rows.append(f"| `{name}` | {family.type} | {said} | {family.documentation} |")
-    written = [line for line in DOCUMENT.read_text().splitlines() if line.startswith("|")]
+    table = DOCUMENT.read_text().partition("<!-- held against the service")[2].partition("\n\n")[0]
+    written = [line for line in table.splitlines() if line.startswith("|")]
     assert written == rows, "docs/observability.md: expected\n" + "\n".join(rows)
