@@ -21,6 +21,10 @@ export class World {
   /** What the API says about the token of the page. */
   token: 'accepted' | 'expired' = 'accepted';
   alerts: Record<string, unknown>[] = [];
+  /** The rules of Prometheus, in one group; without any, there are none. */
+  rules: Record<string, unknown>[] = [];
+  /** Receivers of alerts by name: how many messages they took, and how many they refused after that. */
+  receivers: Record<string, [taken: number, refused: number]> | null = null;
   private readonly servers: Server[] = [];
   private readonly directory = mkdtempSync(join(tmpdir(), 'control-room-'));
 
@@ -43,7 +47,7 @@ export class World {
   heal(): void {
     this.stopped.clear();
     [this.kafka, this.redis, this.nginx, this.prometheus, this.token] = ['ok', 'ok', 'answers', 'answers', 'accepted'];
-    this.alerts = [];
+    [this.alerts, this.rules, this.receivers] = [[], [], null];
     this.write('releases', this.releases());
   }
 
@@ -123,7 +127,7 @@ export class World {
     const say = (data: unknown): void => json(response, 200, { status: 'success', data });
     const query = path.searchParams.get('query') ?? '';
     if (path.pathname.endsWith('/alerts')) return say({ alerts: this.alerts });
-    if (path.pathname.endsWith('/rules')) return say({ groups: [] });
+    if (path.pathname.endsWith('/rules')) return say({ groups: [{ name: 'app', rules: this.rules }] });
     if (path.pathname.endsWith('/targets')) return say({ activeTargets: this.targets() });
     if (path.pathname.endsWith('/query_range')) {
       const [from, to, step] = ['start', 'end', 'step'].map((name) => Number(path.searchParams.get(name)));
@@ -146,6 +150,7 @@ export class World {
     return [
       ...this.replicas.map((name) => target(`${name}:8000`, 'app', !this.stopped.has(name))),
       ...others.map((instance) => target(instance, instance.split(/[-:]/)[0] ?? '', true)),
+      ...(this.receivers === null ? [] : [target('alertmanager:9093', 'alertmanager', true)]),
     ];
   }
 
@@ -159,8 +164,6 @@ export class World {
       [/ratio_rate3d/, [{ metric: {}, value: [at, '0.99982'] }]],
       [/^process_start_time/, each((index) => at - 32 * 60 - index * 20)],
       [/^sse_subscribers/, each((index) => 40 + index)],
-      [/^sum by \(instance\) \(rate\(sse_(publishes|events)/, each((index) => 2 + index)],
-      [/^sum by \(instance\) \(rate\(sse_deliveries/, each((index) => 28 + 3 * index)],
       [/^rate\(sse_deliveries/, each((index) => 960 + 31 * index)],
       [/^sse_log_lag/, each(() => 0)],
       [/^histogram_quantile/, each((index) => 0.011 + 0.001 * index)],
@@ -184,6 +187,21 @@ export class World {
       metric,
       values: times.map((at) => [at, String(value(at))]),
     });
+    const early = (at: number): boolean => at < this.now / 1000 - 1800;
+    const late = (at: number): boolean => at < this.now / 1000 - 600;
+    if (query.includes('alertmanager_notification_requests_total'))
+      return Object.entries(this.receivers ?? {}).map(([receiver_name, [taken, refused]]) =>
+        series({ receiver_name }, (at) => (early(at) ? 0 : taken) + (late(at) ? 0 : refused)),
+      );
+    if (query.includes('alertmanager_notification_requests_failed'))
+      return Object.entries(this.receivers ?? {}).map(([receiver_name, [, refused]]) =>
+        series({ receiver_name }, (at) => (late(at) ? 0 : refused)),
+      );
+    if (query === 'sse_log_up')
+      return this.replicas.map((name) =>
+        series({ instance: `${name}:8000`, job: 'app' }, (at) => (at > this.now / 1000 - 200 ? 0 : 1)),
+      );
+    if (/^[\d.]+$/.test(query)) return [series({}, () => Number(query))];
     const load = (at: number): number => 70 + 25 * Math.sin(at / 97) + 9 * Math.sin(at / 13);
     if (query.includes('sse_events_total')) return [series({}, load)];
     if (query.includes('sse_deliveries_total')) return [series({}, (at) => load(at) * 2.4)];

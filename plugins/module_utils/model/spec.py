@@ -30,7 +30,7 @@ HOST, GATEWAY = "host.docker.internal", "host-gateway"
 RELATIONS = frozenset({"after", "rolling", "reaches", "listens", "reload", "farewell", "cpu_shares", "tier"})
 
 # What a running container takes over when it reloads: its files; and what only this collection reads.
-RELOADED = frozenset({"config", "secrets", "fingerprints", "stop_timeout"})
+RELOADED = frozenset({"config", "secrets", "fingerprints", "stop_timeout", "reaches_host"})
 
 # A parser takes a value and the place where it stands, and returns the normalised value or raises SpecError.
 Parser = Callable[[Any, str], Any]
