@@ -73,6 +73,10 @@ def main(words: Sequence[str]) -> int:
     verb = VERBS.get(name)
     if verb is None:
         return refuse(f"There is no verb '{name}'{did_you_mean(name, VERBS)} Run ./sse, which lists the verbs.")
+    if name == "completion":  # at each Tab; it needs no environment
+        import completion  # noqa: PLC0415 - no other verb needs it
+
+        return completion.main(rest)
     if before:
         return NEEDS_ENVIRONMENT
     if dropped := surroundings.clean(os.environ):

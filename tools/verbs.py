@@ -455,6 +455,15 @@ VERBS: dict[str, Verb] = {
         settings=("lab_image", "lab_engine_image"),
         more="It leaves nothing behind.",
     ),
+    "completion": Verb(
+        group="learn",
+        purpose="Print what bash, zsh or fish reads to complete verbs, options, hosts, containers and releases.",
+        examples=(
+            ("completion bash", 'write this into ~/.bashrc as: eval "$(PATH_OF_THE_CHECKOUT/sse completion bash)"'),
+            ("completion fish", "for fish; its first line says where it goes"),
+        ),
+        more="Containers and releases are those of this machine.",
+    ),
     "test": Verb(
         group="learn",
         purpose="Run the tests of this project: lint, unit, integration, browser, molecule.",

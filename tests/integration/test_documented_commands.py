@@ -20,7 +20,20 @@ if TYPE_CHECKING:
 FORESEEN = {"up", "scale", "dashboard", "destroy"}
 AS_SHOWN = {
     *("plan", "status", "drift", "releases", "diff", "history", "compose", "verify", "doctor"),
-    *("logs", "exec", "reload", "publish", "listen", "probe", "capture", "scan", "diagram", "audit", "key"),
+    *(
+        "logs",
+        "exec",
+        "reload",
+        "publish",
+        "listen",
+        "probe",
+        "capture",
+        "scan",
+        "diagram",
+        "audit",
+        "key",
+        "completion",
+    ),
 }
 # What a run here would need, and the test that executes the verb. The path is checked.
 ELSEWHERE = {
@@ -102,7 +115,7 @@ def execute(stack: Stack, directory: Path, words: tuple[str, ...]) -> subprocess
     verb, *rest = words
     is_tool = (documented.ROOT / "tools" / f"{verb}.py").exists()
     variables = f"stack_name={stack.name}" if is_tool else json.dumps(stack.variables)
-    given = [] if verb == "key" else ["-e", variables]
+    given = [] if verb in {"key", "completion"} else ["-e", variables]
     return subprocess.run(
         [sys.executable, str(documented.ROOT / "tools/front.py"), verb, *given, *rest],
         cwd=directory,
