@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-COLUMNS, ROWS = 100, 80
+COLUMNS, ROWS = 100, 80  # of the terminal
+SEEN = 32  # rows that the picture shows at a time: it follows the output
 LONGEST_PAUSE = 0.6  # seconds; a longer one is cut to this, because nothing is to be seen in it
 PLAYED = 12.0  # seconds, in which a longer run is played
 TOGETHER = 0.3  # seconds of the play; what is drawn within them is one change
@@ -184,35 +185,55 @@ def rows(recording: Recording) -> list[Shown]:
     return sorted(found, key=lambda one: (one.begin, one.row))
 
 
+def scrolled(shown: Sequence[Shown]) -> list[tuple[float, int]]:
+    """Return how many rows are above the picture, from when."""
+    moves: list[tuple[float, int]] = []
+    lowest = SEEN - 1
+    for one in shown:
+        if one.row > lowest:
+            lowest = one.row
+            moves.append((one.begin, lowest - SEEN + 1))
+    return moves
+
+
 def svg(recording: Recording, theme: str) -> str:
     """Draw the run."""
     colours = THEMES[theme]
     shown = rows(recording)
     last = max((one.row for one in shown if one.end is None), default=0)
-    width, height = LEFT * 2 + COLUMNS * WIDTH, TOP + (last + 1) * HEIGHT + 14
-    body = [drawn(one, colours) for one in shown if one.row <= last]
+    shown = [one for one in shown if one.row <= last]
+    plays = max(one.begin for one in shown)
+    moves = [(0.0, 0), *scrolled(shown)]
+    width, height = LEFT * 2 + COLUMNS * WIDTH, TOP + (min(last, SEEN - 1) + 1) * HEIGHT + 14
+    inner = f'y="40" height="{height - 41:g}"'
+    took = recording.parts[-1][0]
+    steps = "".join(
+        f"{100 * at / max(plays, 0.1):.1f}%{{transform:translateY({-above * HEIGHT}px)}}" for at, above in moves
+    )
+    end = f"transform:translateY({-moves[-1][1] * HEIGHT}px)"
     title = escape(recording.command)
-    took, plays = recording.parts[-1][0], max(one.begin for one in shown)
-    speed = f"{took:.0f} s, played in {plays:.0f} s" if took > plays + 1 else ""
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img"',
             f'width="{width:g}" height="{height:g}" xml:space="preserve"><title>{title} in a terminal</title><style>',
             "text{font:14px ui-monospace,'SF Mono','Cascadia Mono','DejaVu Sans Mono',monospace;white-space:pre}",
-            "b,.b{font-weight:700}",
+            ".b{font-weight:700}",
             *(f".{name}{{fill:{colours[name]}}}" for name in colours),
             ".t{visibility:hidden;animation:on 0s forwards}.o{animation:on 0s forwards,off 0s forwards}",
             "@keyframes on{to{visibility:visible}}@keyframes off{to{visibility:hidden}}",
-            "@media(prefers-reduced-motion:reduce){.t{animation:none}.f{visibility:visible}}",
+            f".c{{animation:follow {max(plays, 0.1):.1f}s step-end forwards}}@keyframes follow{{{steps}to{{{end}}}}}",
+            f"@media(prefers-reduced-motion:reduce){{.t,.c{{animation:none}}.f{{visibility:visible}}.c{{{end}}}}}",
             "</style>",
             f'<rect x=".5" y=".5" width="{width - 1:g}" height="{height - 1:g}" rx="12" class="ground"',
             f'stroke="{colours["line"]}"/>',
             f'<path d="M.5 33h{width - 1:g}" stroke="{colours["line"]}"/>',
             *(f'<circle cx="{x}" cy="17" r="5.5" class="line"/>' for x in (20, 40, 60)),
-            f'<text x="{width - LEFT:g}" y="22" text-anchor="end" class="soft">{speed}</text>',
+            f'<text x="{width - LEFT:g}" y="22" text-anchor="end" class="soft">'
+            + (f"{took:.0f} s, played in {plays:.0f} s</text>" if took > plays + 1 else "</text>"),
+            f'<svg width="{width:g}" {inner} viewBox="0 40 {width:g} {height - 41:g}"><g class="c">',
             f'<text x="{LEFT}" y="{TOP - 8}"><tspan class="green">$</tspan><tspan class="text"> {title}</tspan></text>',
-            *body,
-            "</svg>",
+            *(drawn(one, colours) for one in shown),
+            "</g></svg></svg>",
             "",
         ]
     )

@@ -48,6 +48,12 @@ def test_a_row_that_changes_is_shown_until_it_changes() -> None:
     ]
 
 
+def test_the_picture_follows_an_output_that_is_longer_than_it() -> None:
+    lines = [(second / 2, f"line {second}\r\n") for second in range(terminal.SEEN + 2)]
+    assert [above for __, above in terminal.scrolled(terminal.rows(recording(*lines)))] == [1, 2]
+    assert terminal.last_screen(terminal.svg(recording(*lines), "dark"))[-1] == f"line {terminal.SEEN + 1}"
+
+
 def test_a_long_run_is_played_in_a_short_time_and_a_long_pause_is_cut() -> None:
     assert [at for at, __ in terminal.played(recording((0.0, "a"), (60.0, "b")))] == [0.0, terminal.LONGEST_PAUSE]
     long = terminal.played(recording(*((float(second) / 2, "x") for second in range(200))))
