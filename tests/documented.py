@@ -17,7 +17,7 @@ ROOT = lint.ROOT
 # A line of a block of code, or a span of code within a sentence. A comment follows after two spaces.
 BLOCK = re.compile(r"^ {4,}((?:\./sse|\.venv/bin/python|python|pytest|molecule) .*?)(?: {2,}.*)?$", re.MULTILINE)
 SPAN = re.compile(r"`((?:\./sse|\.venv/bin/python|python|pytest|molecule) [^`]+)`")
-PLACEHOLDERS = {"VERB", "HOST", "FILE", "NAME", "PROJECT", "N"}
+PLACEHOLDERS = {"VERB", "HOST", "FILE", "NAME", "PROJECT", "N", "--version"}
 # A recipe of CONTRIBUTING.md adds these.
 RECIPES = {"redis_databases", "plan"}
 

@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import parsers
 from verbs import VERBS, Verb
 
 if TYPE_CHECKING:
@@ -90,26 +91,10 @@ def main(words: Sequence[str]) -> int:
         found = [one for one in candidates(line[:index]) if one.startswith(current)]
         sys.stdout.writelines(f"{one}\n" for one in dict.fromkeys(found))
         return 0
-    if any(word in {"-h", "--help"} for word in words):
-        sys.stdout.write(help_text())
-        return 0
-    if len(words) == 1 and words[0] in SCRIPTS:
-        sys.stdout.write(SCRIPTS[words[0]])
-        return 0
-    given = f": found '{' '.join(words)}'" if words else ""
-    sys.stderr.write(f"sse: ./sse completion needs a shell, one of {', '.join(SCRIPTS)}{given}. ")
-    sys.stderr.write("./sse completion -h has examples.\n")
-    return 1
-
-
-def help_text() -> str:
-    """Return the help of this verb."""
-    verb = VERBS["completion"]
-    examples = "".join(f"  ./sse {command}\n      {what}\n" for command, what in verb.examples)
-    codes = "exit codes:\n  0  all is fine\n  1  it was refused; the message says why\n"
-    return (
-        f"usage: ./sse completion {{{','.join(SCRIPTS)}}}\n\n{verb.purpose} {verb.more}\n\nexamples:\n{examples}{codes}"
-    )
+    parser = parsers.of_verb("completion")
+    parser.add_argument("shell", choices=list(SCRIPTS), help="the shell that reads it")
+    sys.stdout.write(SCRIPTS[parser.parse_args(words).shell])
+    return 0
 
 
 def candidates(before: Sequence[str]) -> list[str]:

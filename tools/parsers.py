@@ -23,9 +23,9 @@ class Parser(argparse.ArgumentParser):
         self.exit(1, f"sse: {message}{meant} {self.prog} -h has examples.\n")
 
 
-def of_verb() -> Parser:
-    """Return a parser with the help of the verb that runs."""
-    name = Path(sys.argv[0]).stem
+def of_verb(verb_name: str = "") -> Parser:
+    """Return a parser with the help of a verb, or of the one that runs."""
+    name = verb_name or Path(sys.argv[0]).stem
     verb = VERBS[name]
     lines = ["examples:", *(f"  ./sse {command}\n      {what}" for command, what in verb.examples)]
     lines += ["exit codes:", "  0  all is fine", "  1  it failed, or was refused; the message says why"]

@@ -94,7 +94,8 @@ def test_settings_are_offered_those_that_matter_to_the_verb_first() -> None:
 def test_a_shell_that_is_not_known_is_refused(words: tuple[str, ...]) -> None:
     refused = front("completion", *words)
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert "needs a shell, one of bash, zsh, fish" in refused.stderr
+    assert "{bash,zsh,fish}" in refused.stderr
+    assert "./sse completion -h has examples" in refused.stderr
 
 
 def test_tab_never_begins_to_install_an_environment() -> None:
