@@ -49,6 +49,25 @@ HOSTS: dict[str, dict[str, Any]] = {
             "watchdog": "https://hc-ping.com/s3cret",
         },
     },
+    "traced": {
+        "network_layout": "segmented",
+        "app_otlp_endpoint": "http://collector:4318",
+        "services_extra": {
+            "tracing": {
+                "containers": {
+                    "collector": {
+                        "image": "app",
+                        "entrypoint": ["python", "-m", "http.server"],
+                        "user": "1:1",
+                        "address": 100,
+                        "segments": ["monitoring"],
+                        "listens": [4318],
+                        "healthcheck": {"http": {"port": 4318}},
+                    }
+                }
+            }
+        },
+    },
     "no_grafana": {"images": {"unavailable": {"grafana": "in no package registry"}}},
     "moved": {"stack_name": "two", "kafka_port": 19092, "kafka_external_port": 19094, "kafka_external_host": "vm.test"},
     "second": {"stack_name": "demo", "stack_offset": 100, "redis_port": 7777, "network_layout": "segmented"},

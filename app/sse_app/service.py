@@ -13,6 +13,7 @@ from sse_app.access.limits import Limits
 from sse_app.base.asgi import Application
 from sse_app.base.metrics import Metrics
 from sse_app.base.settings import Settings
+from sse_app.base.spans import Spans
 from sse_app.fanout.backlog import Backlog, Filters
 from sse_app.fanout.feed import Feed
 from sse_app.fanout.hub import Hub
@@ -58,14 +59,15 @@ class Service:
         resumer = Resumer(settings, log, feed, hub, blocks, past, metrics)
         authority = self.authority = Authority(settings, metrics)
         limits = self.limits = Limits(settings, metrics)
-        publisher = self.publisher = Publisher(settings, log, feed, metrics)
+        spans = self.spans = hub.spans = _spans(settings, metrics)
+        publisher = self.publisher = Publisher(settings, log, feed, metrics, spans)
         statistics = self.statistics = Statistics(settings, hub, feed, log, redis, metrics)
         pause = self.pause = Pause(settings.pause_file)
         readiness = Readiness(settings, log, feed, hub, redis, authority, pause)
         framework = api.build(settings, ring, authority, past, statistics, readiness, metrics, self._lifespan)
         check = _schema_check(settings)
         answers = self.answers = Answers(settings, framework)
-        publishes = Publishes(settings, authority, limits, check, pause, hub, publisher, metrics, answers)
+        publishes = Publishes(settings, authority, limits, check, pause, hub, publisher, metrics, spans, answers)
         streams = Streams(settings, authority, limits, hub, resumer, metrics, publishes)
         shared = Shares(settings, metrics, streams) if settings.time_percent_per_address else streams
         self.application: Application = cors.allow(shared, settings.cors_origins)
@@ -93,6 +95,7 @@ class Service:
                 ("statistics", self.statistics.run),
                 ("authority", self.authority.run),
                 ("limits", self.limits.run),
+                *([("spans", self.spans.run)] if self.spans is not None else []),
             )
         ]
         try:
@@ -103,6 +106,8 @@ class Service:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self.limits.close()
             await self.log.close()
+            if self.spans is not None:
+                await self.spans.flush()
 
     def _supervised(self, name: str, routine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         def done(task: asyncio.Task[None]) -> None:
@@ -149,6 +154,10 @@ def _schema_check(settings: Settings) -> SchemaCheck | None:
     from sse_app.access.schemas import Schemas  # noqa: PLC0415 - the library takes 11 MB: only who uses it pays
 
     return Schemas(settings.schemas_dir).check
+
+
+def _spans(settings: Settings, metrics: Metrics) -> Spans | None:
+    return Spans(settings, metrics) if settings.otlp_endpoint else None
 
 
 def _log(settings: Settings) -> Log:

@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 from sse_app.base.outcomes import (
     AccessEnd,
     Decision,
+    Exported,
     GapReason,
     Limit,
     Outcome,
@@ -94,6 +95,10 @@ class Metrics(Collector):
     unshared: Annotated[
         Counter[SharedLimit],
         _Family("sse_limits_unshared", "Requests judged by this replica alone: Redis did not answer", "limit"),
+    ]
+    spans: Annotated[
+        Counter[Exported],
+        _Family("sse_otlp_spans", "Spans that the collector took, and those that were lost", "outcome"),
     ]
 
     def __init__(self) -> None:

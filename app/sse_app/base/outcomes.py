@@ -18,5 +18,6 @@ Refusal = Literal[  # of a credential
 ]
 Decision = Literal["allowed", "refused"]  # about a right
 Permission = Literal["publish", "subscribe", "statistics", "credential"]
+Exported = Literal["sent", "dropped", "failed"]  # spans
 Limit = Literal["publish", "streams", "time"]
 SharedLimit = Literal["publish", "streams"]  # that the replicas count together

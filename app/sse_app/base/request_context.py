@@ -42,6 +42,11 @@ def begin(ids: Sequence[bytes], traces: Sequence[bytes]) -> None:
     _current.set(_Request(id_, trace_context.parse(traces[0]) if len(traces) == 1 else ""))
 
 
+def trace(traceparent: str) -> None:
+    """Give the request a traceparent of this service's own."""
+    _current.set(_Request(request_id(), traceparent))
+
+
 def header() -> tuple[bytes, bytes]:
     """The header by which every answer names its request."""
     return HEADER, request_id().encode()

@@ -113,6 +113,15 @@ class Settings(BaseModel):
     kafka_brokers: Brokers = Field("", description="host:port,...; empty: the embedded log of this process")
     kafka_user: str = Field("", description="for SCRAM-SHA-512; empty: Kafka asks nobody who they are")
     kafka_password_file: str = ""
+    otlp_endpoint: str = Field(
+        "",
+        pattern=r"^(https?://[^\s/@?#]+(/[^\s?#]*)?)?$",
+        description="of a collector, for OTLP over HTTP; empty: no spans",
+    )
+    otlp_sample: int = Field(
+        100, ge=0, le=1_000_000, description="of so many publishes without a trace one begins one; 0: none"
+    )
+
     topic: Name = "sse-events"
     topic_replication: int = Field(1, ge=1, le=10)
     retention_seconds: int = Field(86_400, ge=60, le=10 * 365 * 86_400)

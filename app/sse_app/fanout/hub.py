@@ -15,6 +15,7 @@ from typing import get_args
 from sse_app.base.account import LARGE_BYTES
 from sse_app.base.channels import Filter, prefixes_of
 from sse_app.base.metrics import Metrics
+from sse_app.base.spans import Spans
 from sse_app.fanout import event_stream
 from sse_app.fanout.backlog import Backlog, Filters
 from sse_app.fanout.event_stream import Heartbeat
@@ -43,6 +44,7 @@ class Hub:
         self.draining = False
         self.generation = 0  # of the ring; grows when it is rebuilt, so that cursors are checked again
         self.streams: set[Subscriber] = set()
+        self.spans: Spans | None = None
         self._metrics = metrics
         self._groups: dict[Filter, Group] = {}
         self._by_exact: dict[str, dict[Group, None]] = {}
@@ -169,6 +171,8 @@ class Hub:
         begin = stop = self.position
         touched: list[Group] = []
         timestamps: list[int] = []  # of the events that at least one subscriber gets
+        traces: list[str] | None = None if self.spans is None else []
+        begun = 0 if traces is None else time.time_ns()
         size = 0
         for entry in self.ring.slice(begin, min(self.ring.end, begin + SWEEP_RECORDS)):
             if entry.frame is None:
@@ -200,6 +204,8 @@ class Hub:
                 wanted = True
             if wanted:
                 timestamps.append(entry.timestamp)
+                if traces is not None and entry.traceparent:
+                    traces.append(entry.traceparent)
                 size += len(entry.frame)
                 if size >= SWEEP_BYTES:
                     break
@@ -240,6 +246,8 @@ class Hub:
         now = time.time()
         for timestamp in timestamps:
             self._metrics.latency.observe(max(0.0, now - timestamp / 1000))
+        if traces and self.spans is not None:
+            self.spans.delivered(traces, begun, len(timestamps), writes)
 
     def _charge(self, order: list[Subscriber], size: int) -> None:
         """Count many bytes; streams of an address that has taken its share get them by their own tasks, at its pace."""

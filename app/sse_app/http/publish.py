@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from sse_app.access.authority import Access, Authority
 from sse_app.access.limits import Limits
 from sse_app.base import names, request_context
-from sse_app.base.asgi import Application, Receive, Scope, Send, answer, header_values, identified
+from sse_app.base.asgi import Application, Message, Receive, Scope, Send, answer, header_values, identified
 from sse_app.base.channels import exactly
 from sse_app.base.event import Event
 from sse_app.base.metrics import Metrics
 from sse_app.base.outcomes import Outcome
 from sse_app.base.problem import Problem, report
 from sse_app.base.settings import Settings
+from sse_app.base.spans import Spans
 from sse_app.fanout.hub import Hub
 from sse_app.http import body, foreign_page
 from sse_app.http.pause import Pause
@@ -40,13 +41,37 @@ class Publishes:
     hub: Hub
     publisher: Publisher
     metrics: Metrics
+    spans: Spans | None
     otherwise: Application
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Dispatch; the framework refuses other methods."""
         if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
             return self.otherwise(scope, receive, identified(send))
+        if self.spans is not None:
+            return self._traced(self.spans, scope, receive, send)
         return self._answer(scope, receive, send)
+
+    async def _traced(self, spans: Spans, scope: Scope, receive: Receive, send: Send) -> None:
+        span = spans.begin()
+        if span is None:
+            await self._answer(scope, receive, send)
+            return
+        status = 202
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._answer(scope, receive, noted)
+        except BaseException:
+            status = 500
+            raise
+        finally:
+            spans.end(span, status)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

@@ -12,6 +12,7 @@ from sse_app.base.metrics import Metrics
 from sse_app.base.outcomes import Outcome
 from sse_app.base.problem import Problem
 from sse_app.base.settings import Settings
+from sse_app.base.spans import Spans
 from sse_app.fanout.event_stream import frame_size
 from sse_app.fanout.feed import Feed
 from sse_app.log.cursor import Cursor, fingerprint
@@ -26,6 +27,7 @@ class Publisher:
     log: Log
     feed: Feed
     metrics: Metrics
+    spans: Spans | None = None
     in_flight: int = 0  # publishes that wait for the log
     deadlines: Deadlines = field(init=False)
 
@@ -51,7 +53,7 @@ class Publisher:
         begun = time.perf_counter()
         try:
             with self.deadlines.begin():
-                first = await self.log.append(drafts)
+                first = await (self.log.append(drafts) if self.spans is None else self._traced(self.spans, drafts))
                 await self.feed.passed(first + len(drafts) - 1, len(drafts))
             ids = self._ids(drafts, first)
         except TooLargeError as error:
@@ -69,6 +71,19 @@ class Publisher:
             raise self._problem("conflict", Problem(422, _CONFLICT))
         self.metrics.publishes["accepted"] += 1
         return ids
+
+    async def _traced(self, spans: Spans, drafts: Sequence[Draft]) -> int:
+        span = spans.append(len(drafts))
+        if span is None:
+            return await self.log.append(drafts)
+        error = ""
+        try:
+            return await self.log.append(drafts)
+        except BaseException as failed:
+            error = str(failed) or type(failed).__name__
+            raise
+        finally:
+            spans.appended(span, error)
 
     def _check_size(self, drafts: Sequence[Draft]) -> None:
         most = self.settings.max_body_bytes

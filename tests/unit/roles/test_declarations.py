@@ -540,6 +540,17 @@ def test_grafana_gets_four_dashboards_as_they_are_declared(each: Rendered) -> No
         assert each.config("grafana", f"/etc/grafana/dashboards/{name}") == text, "run tools/dashboards.py"
 
 
+def test_replicas_may_connect_to_a_collector_that_is_a_container_and_send_spans_nowhere_without_one(
+    rendered: dict[str, Rendered],
+) -> None:
+    traced, default = (rendered[name].containers["app-2"] for name in ("traced", "default"))
+    assert traced["environment"]["SSE_OTLP_ENDPOINT"] == "http://collector:4318"
+    assert "collector:4318" in [one["to"] for one in traced["reaches"]]
+    assert not [name for name in default["environment"] if "OTLP" in name]
+    assert [one["to"] for one in default["reaches"]] == ["kafka:9092", "redis-master:6379"]
+    assert default["reaches_host"] == traced["reaches_host"] == []
+
+
 async def test_schemas_reach_every_replica_as_the_service_reads_them(
     rendered: dict[str, Rendered], tmp_path: Path
 ) -> None:
