@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { listening } from './platform';
@@ -26,14 +26,16 @@ export class World {
   /** Receivers of alerts by name: how many messages they took, and how many they refused after that. */
   receivers: Record<string, [taken: number, refused: number]> | null = null;
   private readonly servers: Server[] = [];
+  private readonly streams = new Set<ServerResponse>();
+  private number = 0;
   private readonly directory = mkdtempSync(join(tmpdir(), 'control-room-'));
 
   static async make(): Promise<World> {
     const world = new World();
-    const api = await world.serve((path, request, response) => world.api(path, request, response));
-    const prometheus = await world.serve((path, request, response) => world.answer(path, request, response));
+    const api = await world.serve((path, response) => world.api(path, response));
+    const prometheus = await world.serve((path, response) => world.answer(path, response));
     const replicas = await Promise.all(
-      world.replicas.map((name) => world.serve((_, __, response) => world.health(name, response))),
+      world.replicas.map((name) => world.serve((_, response) => world.health(name, response))),
     );
     process.env['API_URL'] = api;
     process.env['PROMETHEUS_URL'] = prometheus;
@@ -83,14 +85,43 @@ export class World {
     rmSync(this.directory, { recursive: true, force: true });
   }
 
-  private async serve(
-    handle: (path: URL, request: IncomingMessage, response: ServerResponse) => void,
-  ): Promise<string> {
-    const server = createServer((request, response) =>
-      handle(new URL(request.url ?? '/', 'http://x'), request, response),
-    );
+  private async serve(handle: (path: URL, response: ServerResponse) => void): Promise<string> {
+    const server = createServer((request, response) => handle(new URL(request.url ?? '/', 'http://x'), response));
     this.servers.push(server);
     return `http://127.0.0.1:${await listening(server)}`;
+  }
+
+  /** Streams that are open now. */
+  get open(): number {
+    return this.streams.size;
+  }
+
+  /** Sends events to every open stream at a rate, until a number of them is sent. */
+  async flow(perSecond: number, count: number): Promise<void> {
+    const begun = performance.now();
+    for (let sent = 0; sent < count;) {
+      const due = Math.min(count, Math.ceil(((performance.now() - begun) / 1000) * perSecond));
+      let frames = '';
+      for (; sent < due; sent += 1) {
+        this.number += 1;
+        const body = JSON.stringify({
+          order: this.number,
+          customer: `c${this.number % 977}`,
+          total: (this.number % 9973) / 100,
+        });
+        frames += `event: meta\ndata: {"channel":"orders.${this.number % 7}","time":"2026-11-20T12:00:00.000Z"}\n\n`;
+        frames += `event: created\ndata: ${body}\nid: ${this.number}-0a1b2c3d\n\n`;
+      }
+      for (const stream of this.streams) stream.write(frames);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  private stream(replica: string, response: ServerResponse): void {
+    response.writeHead(200, { 'Content-Type': 'text/event-stream', 'X-Replica': replica });
+    response.write(`retry: 500\nevent: cursor\ndata: {"source":"new"}\nid: ${this.number}-0a1b2c3d\n\n`);
+    this.streams.add(response);
+    response.on('close', () => this.streams.delete(response));
   }
 
   private health(name: string, response: ServerResponse): void {
@@ -100,7 +131,7 @@ export class World {
     json(response, unavailable ? 503 : 200, { status, checks: { kafka: this.kafka, redis: this.redis } }, name);
   }
 
-  private api(path: URL, request: IncomingMessage, response: ServerResponse): void {
+  private api(path: URL, response: ServerResponse): void {
     if (this.nginx === 'gone') return void response.destroy();
     if (this.nginx === 'html') {
       response.writeHead(200, { 'Content-Type': 'text/html' }).end('<h1>It works!</h1>');
@@ -112,17 +143,11 @@ export class World {
     if (this.token === 'expired')
       return json(response, 401, { title: 'Unauthorized', detail: 'the token has expired' }, alive);
     if (path.pathname === '/api/v1/stats') return json(response, 200, { replica: alive, subscribers: 42 }, alive);
-    if (path.pathname === '/api/v1/stream') {
-      response
-        .writeHead(200, { 'Content-Type': 'text/event-stream', 'X-Replica': alive })
-        .write('retry: 500\nid: 1-aa\n\n');
-      return;
-    }
+    if (path.pathname === '/api/v1/stream') return this.stream(alive, response);
     json(response, 404, { title: 'Not Found' }, alive);
-    void request;
   }
 
-  private answer(path: URL, _: IncomingMessage, response: ServerResponse): void {
+  private answer(path: URL, response: ServerResponse): void {
     if (this.prometheus === 'gone') return void response.destroy();
     const say = (data: unknown): void => json(response, 200, { status: 'success', data });
     const query = path.searchParams.get('query') ?? '';

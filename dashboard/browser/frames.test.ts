@@ -1,0 +1,91 @@
+import type { CDPSession, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openBrowser, type Site, servePage } from './platform';
+import { visit } from './screens';
+import { World } from './world';
+
+/**
+ * What a stream of events costs the page: frames against the same page on the same machine at rest, and memory after
+ * 100,000 events. `npm run frames` prints the figures. The server of the events runs on the same machine.
+ */
+const WAIT = { timeout: 60_000 };
+const SECONDS = 4;
+const EVENTS = 100_000;
+/** Half of the frames at rest; what is measured here is far above, and a loaded machine takes some of both. */
+const FLOOR = 0.5;
+const MOST_MIB = 120;
+
+let world: World;
+let site: Site;
+let browser: Awaited<ReturnType<typeof openBrowser>>;
+let page: Page;
+let session: CDPSession;
+
+beforeAll(async () => {
+  world = await World.make();
+  site = await servePage();
+  browser = await openBrowser();
+  page = await browser.context.newPage();
+  session = await browser.context.newCDPSession(page);
+  await visit(page, `${site.url}/#/events`);
+  await expect.poll(() => world.open, WAIT).toBe(1);
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await site?.close();
+  world?.close();
+});
+
+/** Frames that the page draws in some seconds. */
+const frames = () =>
+  page.evaluate(
+    (milliseconds) =>
+      new Promise<number>((done) => {
+        let count = 0;
+        const end = performance.now() + milliseconds;
+        const frame = (now: number): void => {
+          count += 1;
+          if (now < end) requestAnimationFrame(frame);
+          else done(count);
+        };
+        requestAnimationFrame(frame);
+      }),
+    SECONDS * 1000,
+  );
+
+async function heapMiB(): Promise<number> {
+  await session.send('HeapProfiler.collectGarbage');
+  return (
+    (await page.evaluate(
+      () => (performance as unknown as { memory: { usedJSHeapSize: number } }).memory.usedJSHeapSize,
+    )) /
+    2 ** 20
+  );
+}
+
+describe('the view of events', () => {
+  it.each([500, 1000])(
+    'draws at %i events a second at least half of the frames that it draws at rest',
+    async (rate) => {
+      const rest = await frames();
+      const flow = world.flow(rate, rate * (SECONDS + 1));
+      const busy = await frames();
+      await flow;
+      const ratio = busy / rest;
+      console.log(`${rate} events/s: ${busy} frames of ${rest} at rest in ${SECONDS} s, ${ratio.toFixed(2)}`);
+      expect(ratio).toBeGreaterThan(FLOOR);
+    },
+    120_000,
+  );
+
+  it('holds no more memory for the second 50,000 events than for the first', async () => {
+    await world.flow(5000, EVENTS / 2);
+    const half = await heapMiB();
+    await world.flow(5000, EVENTS / 2);
+    const all = await heapMiB();
+    console.log(`after ${EVENTS / 2} events ${half.toFixed(1)} MiB, after ${EVENTS} ${all.toFixed(1)} MiB`);
+    expect(all).toBeLessThan(MOST_MIB);
+    expect(all - half).toBeLessThan(Math.max(10, half / 4));
+  }, 180_000);
+});

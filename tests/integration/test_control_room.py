@@ -1,0 +1,69 @@
+"""What the server of the control room gives to a browser: the page, and a few read-only answers of the stack."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+from ansible_collections.sse.platform.tests.integration.stack import Stack, eventually
+
+
+def asked(stack: Stack, path: str, **options: Any) -> httpx.Response:
+    """GET a path of the dashboard."""
+    return httpx.get(f"http://127.0.0.1:{stack.variables['dashboard_port']}{path}", timeout=15, **options)
+
+
+def test_the_page_is_compressed_its_parts_are_kept_for_ever_and_its_policy_is_strict(stack: Stack) -> None:
+    page = asked(stack, "/")
+    assert page.headers["cache-control"] == "no-cache"
+    policy = page.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
+    parts = re.findall(r'"(/assets/[^"]+)"', page.text)
+    assert parts
+    for part in parts:
+        answer = asked(stack, part, headers={"Accept-Encoding": "gzip"})
+        assert "immutable" in answer.headers["cache-control"]
+        assert answer.headers["content-encoding"] == "gzip"
+        assert answer.headers["content-security-policy"] == policy
+
+
+@pytest.mark.parametrize("path", ["/prom", "/prom/api/v1"])
+def test_five_questions_to_prometheus_are_passed_on(stack: Stack, path: str) -> None:
+    now = {"query": "up", "start": "0", "end": "10", "step": "1"}
+    for question, more in {"query": now, "query_range": now, "rules": {}, "alerts": {}, "targets": {}}.items():
+        answer = asked(stack, f"{path}/{question}", params=more)
+        assert answer.json()["status"] == "success", question
+
+
+def test_nothing_else_of_prometheus_is_reached_and_nothing_is_posted(stack: Stack) -> None:
+    for path in ("/prom/", "/prom/metrics", "/prom/api/v1/series", "/prom/api/v1/admin/tsdb/snapshot"):
+        assert asked(stack, path).status_code == 404, path
+    for method, path in (("POST", "/prom/query"), ("DELETE", "/prom/alerts"), ("POST", "/replicas/app-1/health")):
+        url = f"http://127.0.0.1:{stack.variables['dashboard_port']}{path}"
+        assert httpx.request(method, url, content="query=up").status_code == 405, path
+    assert asked(stack, f"/prom/query?query={'a' * 5000}").status_code == 414
+
+
+def test_a_replica_that_stops_is_named_while_the_others_answer(stack: Stack) -> None:
+    names = asked(stack, "/replicas").json()["replicas"]
+    assert names == ["app-1", "app-2", "app-3"]
+    stack.container("app-2").stop(timeout=1)
+    try:
+        gone = asked(stack, "/replicas/app-2/health")
+        assert (gone.status_code, gone.json()["code"]) == (502, "replica-gone")
+        assert asked(stack, "/replicas/app-1/health").json()["status"] == "ok"
+    finally:
+        stack.container("app-2").start()
+    eventually(lambda: asked(stack, "/replicas/app-2/health").status_code == 200, "app-2 answers again", 60)
+    assert asked(stack, "/replicas/kafka/health").status_code == 404
+
+
+def test_what_runs_write_for_the_page_is_given_and_nothing_beside_it(stack: Stack) -> None:
+    for name in ("releases", "topology", "matrix"):
+        answer = asked(stack, f"/live/{name}.json")
+        assert answer.json()["time"].endswith("Z"), name
+    for path in ("/live/", "/live/secrets.json", "/live/../secrets"):
+        assert asked(stack, path).status_code == 404, path
