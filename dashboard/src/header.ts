@@ -24,7 +24,13 @@ export function header(router: Router, api: Api, platform: Platform, clock: Cloc
     const when = release === null ? '' : ` · ${ago(now - release.when)}`;
     which.replaceChildren(
       h('b', {}, release?.stack ?? 'sse'),
-      h('span', {}, release === null ? '' : ` · release ${release.number} · ${release.commit || 'no commit'}${when}`),
+      h(
+        'span',
+        {},
+        release === null
+          ? ''
+          : ` · release ${release.number}${release.commit === '' ? '' : ` · ${release.commit}`}${when}`,
+      ),
     );
     const ready = readyOf(platform.replicas, now);
     write(replicas, `${ready ?? NOTHING} replicas`);

@@ -191,11 +191,18 @@ describe('the sentence tells the truth within seconds', () => {
       (w) => (w.token = 'expired'),
     ],
     ['the API answers with a page', 'The API answers with a page and not with JSON.', (w) => (w.nginx = 'html')],
-  ])('%s: %s; then all is well again', async (_, sentence, breakIt) => {
+  ])('%s: %s', async (_, sentence, breakIt) => {
+    await page.addInitScript(() => sessionStorage.setItem('token', 'of-yesterday'));
     await open();
     await expect.poll(headline, WAIT).toBe('All is well.');
     breakIt(world);
     await expect.poll(headline, WAIT).toBe(sentence);
+  });
+
+  it('and it says when all is well again', async () => {
+    world.stopped.add('app-3');
+    await open();
+    await expect.poll(headline, WAIT).toContain('app-3 does not answer');
     world.heal();
     await expect.poll(headline, WAIT).toBe('All is well.');
   });

@@ -26,7 +26,11 @@ export class Platform implements Facts {
   readonly slo: Polled<number>;
   private names: string[] | null = null;
 
-  constructor(api: Api, prometheus: Prometheus, files: Files) {
+  constructor(
+    private readonly api: Api,
+    prometheus: Prometheus,
+    files: Files,
+  ) {
     this.replicas = new Polled(() => this.askReplicas(), HEALTH_MS);
     this.edge = new Polled(async () => heard(await request('/api/v1/health/ready')), HEALTH_MS);
     this.access = new Polled(async () => heard(await api.request('/api/v1/stats')), HEALTH_MS);
@@ -35,6 +39,10 @@ export class Platform implements Facts {
     this.releases = new Polled(() => files.read('releases'), FILES_MS);
     this.slo = new Polled(() => askSlo(prometheus), FILES_MS);
     api.onToken(() => void this.access.ask(true));
+  }
+
+  get held(): boolean {
+    return this.api.token !== '';
   }
 
   /** Calls `handler` after each answer about any part; returns what ends that. */

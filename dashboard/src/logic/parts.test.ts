@@ -45,6 +45,7 @@ const well: Facts = {
   replicas: seen([replica('app-1'), replica('app-2'), replica('app-3')]),
   edge: seen(OK),
   access: seen(outcome(200, {})),
+  held: true,
   alerts: seen<Alert[]>([alert('Watchdog', 'none')]),
   targets: seen([target('app-1:8000'), target('redis-exporter:9121')]),
 };
@@ -114,6 +115,12 @@ describe('the state is that of the worst part', () => {
       'warning',
       'The platform does not accept this page’s token: Unauthorized: the token has expired.',
     ]);
+  });
+
+  it('a page without a token says what it does not see, and the platform is well all the same', () => {
+    const all = parts({ ...well, access: seen(outcome(401, {})), held: false }, NOW);
+    expect(worst(all)).toBe('good');
+    expect(all.find((one) => one.name === 'Token')?.words).toContain('sends no token');
   });
 
   it('an API that answers with a page', () => {

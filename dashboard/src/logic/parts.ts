@@ -37,6 +37,8 @@ export interface Facts {
   edge: Seen<Outcome>;
   /** /api/v1/stats with the token of this page. */
   access: Seen<Outcome>;
+  /** Whether this page sends a token. */
+  readonly held: boolean;
   alerts: Seen<Alert[]>;
   targets: Seen<Target[]>;
 }
@@ -71,7 +73,7 @@ export function parts(facts: Facts, now: number): Part[] {
           dataPart('Kafka', 'kafka', 'bad', 'Publishing is refused, and streams get nothing new.', facts, now),
           dataPart('Redis', 'redis', 'warning', 'Streams go on; long resumes read the log instead.', facts, now),
           edgePart(facts.edge, now),
-          accessPart(facts.access, now),
+          accessPart(facts.access, facts.held, now),
           pausedPart(facts),
           prometheusPart(facts.alerts, now),
           ...alertParts(facts.alerts, now),
@@ -207,13 +209,18 @@ function edgePart(seen: Seen<Outcome>, now: number): Part {
   return part('NGINX', 'bad', seen.value.failure.what, seen.value.failure.advice, source, seen.at);
 }
 
-function accessPart(seen: Seen<Outcome>, now: number): Part | null {
+function accessPart(seen: Seen<Outcome>, held: boolean, now: number): Part | null {
   const source = '/api/v1/stats, with the token of this page';
   const outcome = seen.value;
   if (outcome === null || outcome.ok || seen.at === null || now - seen.at > STALE_MS) return null;
   const status = outcome.answer?.status;
   if (status !== 401 && status !== 403) return null;
-  return part('This page', 'warning', outcome.failure.what, outcome.failure.advice, source, seen.at);
+  if (!held) {
+    // The platform works as it should; only this page sees less of it.
+    const words = 'This page sends no token, so it sees neither events nor statistics.';
+    return part('Token', 'good', words, 'Enter one at the top of the page.', source, seen.at);
+  }
+  return part('Token', 'warning', outcome.failure.what, outcome.failure.advice, source, seen.at);
 }
 
 function pausedPart({ replicas }: Facts): Part | null {

@@ -34,6 +34,8 @@ export interface ChartOptions {
   zoom?: (from: number, to: number) => void;
   /** Draws under the lines: a heatmap, for example. */
   paint?: (u: uPlot) => void;
+  /** Values are counts, so the axis has whole numbers only. */
+  whole?: boolean;
   /** A logarithmic axis with these bounds; without it, from 0 to a little above the largest value. */
   logarithmic?: [least: number, most: number];
 }
@@ -132,7 +134,7 @@ export class Chart {
     const [line, soft] = [colour('line'), colour('soft')];
     const font = `12px ${getComputedStyle(document.body).fontFamily}`;
     const axis = { stroke: soft, font, ticks: { show: false }, grid: { stroke: line, width: 1, dash: [2, 4] } };
-    const { format, sync, zoom, logarithmic, paint } = this.options;
+    const { format, sync, zoom, logarithmic, paint, whole } = this.options;
     return {
       width: this.canvas.clientWidth,
       height: this.height,
@@ -156,6 +158,7 @@ export class Chart {
           size: 58,
           space: 34,
           values: (_, splits) => splits.map((value) => format(value)),
+          ...(whole === true ? { incrs: WHOLE } : {}),
           ...(logarithmic === undefined
             ? {}
             : { splits: () => decades(logarithmic), filter: (_: uPlot, all: number[]) => all }),
@@ -277,6 +280,8 @@ const TIMES: uPlot.Axis.DynamicValues = (_, splits, __, ___, step) =>
     const [hours, minutes] = [date.getHours(), date.getMinutes()].map((one) => String(one).padStart(2, '0'));
     return step < 60 ? `${hours}:${minutes}:${String(date.getSeconds()).padStart(2, '0')}` : `${hours}:${minutes}`;
   });
+
+const WHOLE = Array.from({ length: 27 }, (_, index) => ([1, 2, 5][index % 3] ?? 1) * 10 ** Math.floor(index / 3));
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 

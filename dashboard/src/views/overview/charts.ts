@@ -52,6 +52,7 @@ export class Charts {
       ...common,
       title: 'Subscribers',
       note: 'by replica',
+      whole: true,
       format: perSecond,
       lines: [],
     });

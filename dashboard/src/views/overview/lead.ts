@@ -30,7 +30,9 @@ export class Lead {
     write(this.sentence, told);
     attribute(this.root, 'data-state', worst(all));
     write(this.more, [changed(platform, now), connected(platform, subscribers)].join(' '));
-    const troubles = all.filter((part) => part.state !== 'good' && !(part.words === told && part.advice === ''));
+    const troubles = all.filter(
+      (part) => (part.state !== 'good' || part.advice !== '') && !(part.words === told && part.advice === ''),
+    );
     this.troubles.hidden = troubles.length === 0;
     // What the sentence says is not said again: what is to be done about it is.
     rows(this.troubles, troubles, trouble, (row, part) => fill(row, part, part.words === told, now));

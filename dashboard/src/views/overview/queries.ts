@@ -52,7 +52,8 @@ export async function askReplicas(prometheus: Prometheus, every: number, down: b
   const window = `${windowOf(0, every)}s`;
   const none: Result<Sample[]> = { ok: true, value: [], at: Date.now() };
   // By name where the containers are measured from outside, else by the process itself.
-  const named = (expression: string): string => `label_replace(${expression}, "instance", "$1", "container", "(.+)")`;
+  const named = (expression: string): string =>
+    `label_replace(${expression}, "instance", "$1", "name", ".*?(app-[0-9]+)")`;
   const [started, streams, delivered, lag, p99, cpu, memory, limit, lastUp, release] = await Promise.all([
     prometheus.query('process_start_time_seconds{job="app"}'),
     prometheus.query('sse_subscribers'),
@@ -60,12 +61,12 @@ export async function askReplicas(prometheus: Prometheus, every: number, down: b
     prometheus.query('sse_log_lag_records'),
     prometheus.query(`histogram_quantile(0.99, sum by (instance, le) (rate(sse_delivery_latency_seconds_bucket[5m])))`),
     prometheus.query(
-      `${named(`rate(container_cpu_usage_seconds_total{container=~"app-[0-9]+"}[1m])`)} or rate(process_cpu_seconds_total{job="app"}[1m])`,
+      `${named(`rate(container_cpu_usage_seconds_total{name=~"(.+-)?app-[0-9]+"}[1m])`)} or rate(process_cpu_seconds_total{job="app"}[1m])`,
     ),
     prometheus.query(
-      `${named('container_memory_working_set_bytes{container=~"app-[0-9]+"}')} or process_resident_memory_bytes{job="app"}`,
+      `${named('container_memory_working_set_bytes{name=~"(.+-)?app-[0-9]+"}')} or process_resident_memory_bytes{job="app"}`,
     ),
-    prometheus.query(named('container_spec_memory_limit_bytes{container=~"app-[0-9]+"}')),
+    prometheus.query(named('container_spec_memory_limit_bytes{name=~"(.+-)?app-[0-9]+"}')),
     // Only while a replica is down: when it answered last.
     down ? prometheus.query('max_over_time(timestamp(up{job="app"} == 1)[6h:15s])') : none,
     prometheus.query('sse_release_info'),

@@ -124,11 +124,10 @@ function valueOf(result: Result<Sample[]> | undefined, name: string): number | n
   return result.value.find(({ labels }) => hostOf(labels['instance'] ?? '') === name)?.value ?? null;
 }
 
-/** sse_release_info{number, commit} is one for the stack. */
+/** sse_release_info{project, number, commit}: the replicas are of the project of the platform. */
 function releaseOf(result: Result<Sample[]> | undefined): string {
-  const newest = result?.ok
-    ? [...result.value].sort((left, right) => Number(right.labels['number']) - Number(left.labels['number']))[0]
-    : undefined;
-  if (newest === undefined) return NOTHING;
-  return [newest.labels['number'], newest.labels['commit']?.slice(0, 7)].filter((one) => one).join(' · ');
+  const all = result?.ok === true ? result.value.map(({ labels }) => labels) : [];
+  const own = all.filter(({ project }) => project === undefined || project.endsWith('-platform'));
+  const [newest] = own.sort((left, right) => Number(right['number']) - Number(left['number']));
+  return newest === undefined ? NOTHING : [newest['number'], newest['commit']?.slice(0, 7)].filter(Boolean).join(' · ');
 }
