@@ -3,8 +3,8 @@ import { beginning, bytesOf, pretty, sizeOf, visible } from './text';
 
 describe('what an event holds', () => {
   it('shows controls and what hides or turns text', () => {
-    expect(visible('a\0b\x1b[31m\x7f\x85\r\n\tz')).toBe('a␀b␛[31m␡⟨0085⟩␍␊␉z');
-    expect(visible('a\n\tb\r', true)).toBe('a\n\tb␍');
+    expect(visible('a\0b\x1b[31m\x7f\x85\r\n\tz')).toBe('a⟨00⟩b⟨1B⟩[31m⟨7F⟩⟨0085⟩⟨0D⟩↵→z');
+    expect(visible('a\n\tb\r', true)).toBe('a\n\tb⟨0D⟩');
     expect(visible('x\u202egpj.exe\u200b\ufeff')).toBe('x⟨202E⟩gpj.exe⟨200B⟩⟨FEFF⟩');
     expect(visible('\ud800x\udc00')).toBe('⟨D800⟩x⟨DC00⟩');
     expect(visible('naïve 😀 日本 עברית')).toBe('naïve 😀 日本 עברית');

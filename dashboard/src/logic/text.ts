@@ -1,14 +1,20 @@
+/** Signs that every font has; most have none for the other controls. */
+const PICTURES: Record<string, string> = { '\n': '↵', '\t': '→' };
+
 /**
- * Text of strangers, made visible: controls as the pictures that Unicode has for them, and what changes the direction
- * of text, or has no width, by its number. A line feed and a tab stay where lines are shown.
+ * Text of strangers, made visible: controls, what changes the direction of text, and what has no width, by its number.
+ * A line feed and a tab stay where lines are shown.
  */
 export function visible(text: string, lines = false): string {
   return text.replace(HIDDEN, (found) => {
     if (lines && (found === '\n' || found === '\t')) return found;
+    const picture = PICTURES[found];
+    if (picture !== undefined) return picture;
     const code = found.codePointAt(0) ?? 0;
-    if (code < 0x20) return String.fromCodePoint(0x2400 + code);
-    if (code === 0x7f) return '\u2421';
-    return `\u27e8${code.toString(16).toUpperCase().padStart(4, '0')}\u27e9`;
+    return `\u27e8${code
+      .toString(16)
+      .toUpperCase()
+      .padStart(code < 0x80 ? 2 : 4, '0')}\u27e9`;
   });
 }
 
