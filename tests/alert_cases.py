@@ -159,7 +159,6 @@ FIRING: dict[str, dict[str, str]] = {
     "KeysRefused": {f"sse_credential_files_refused{{{APP}}}": gauge(0, 1)},
     "IssuerFails": {f"sse_issuers_failing{{{APP}}}": gauge(0, 1)},
     "Limited": {f'sse_limited_total{{{APP}, limit="publish"}}': counter(6, 600)},
-    "PublishingPaused": {f"sse_publishing_paused{{{APP}}}": gauge(0, 1)},
     "ErrorBudgetBurnsFast": {},  # the publishes and the deliveries above
     "ErrorBudgetBurnsSlowly": {},
     "AlertsNotDelivered": {
@@ -170,21 +169,41 @@ FIRING: dict[str, dict[str, str]] = {
         f"prometheus_notifications_errors_total{{{PROMETHEUS}}}": counter(0, 1),
         f"prometheus_notifications_dropped_total{{{PROMETHEUS}}}": counter(0, 0),
     },
+    "CanaryLost": {'sse_canary_lost_total{replica="app-1"}': counter(0, 1)},
+    "CanaryDoubled": {'sse_canary_doubled_total{replica="app-1"}': counter(0, 1)},
+    "CanaryLate": {'sse_canary_late_seconds{replica="app-1"}': gauge(0, 20)},
+    "CanaryCannotPublish": {
+        'sse_canary_publishes_total{outcome="accepted"}': counter(6, 0),
+        'sse_canary_publishes_total{outcome="failed"}': counter(0, 6),
+    },
+    "CanaryNoStream": {
+        'sse_canary_stream_open{replica="app-1"}': gauge(1, 0),
+        'sse_canary_stream_open{replica="nginx"}': gauge(1, 0),
+    },
+    "CanaryStopped": {"sse_canary_round_timestamp_seconds": DONE},
     "AcmeFailed": {"sse_acme_failures": gauge(1, 3)},
 }
-# By alert: the series whose absence makes it fire. MetricsAbsent stands for one rule in each job.
-ABSENT: dict[str, dict[str, float]] = {
+# The same for alerts that exclude some of those, mostly because a series is not there. MetricsAbsent stands for one
+# rule in each job.
+ABSENT: dict[str, dict[str, str]] = {
     "MetricsAbsent": {
-        "sse_ready": 1,
-        "redis_up": 1,
-        "nginx_up": 1,
-        "node_filesystem_avail_bytes": 1,
-        "kafka_request_handler_idle_ratio": 1,
+        "sse_ready": gone(1),
+        "redis_up": gone(1),
+        "nginx_up": gone(1),
+        "node_filesystem_avail_bytes": gone(1),
+        "kafka_request_handler_idle_ratio": gone(1),
     },
-    "NetworkNotMeasured": {'sse_reach_edges{verdict="reached"}': 9},
-    "CertificateNotMeasured": {"sse_certificate_ends_timestamp_seconds": 71280000},
-    "BackupNotMeasured": {"sse_backup_scheduled_timestamp_seconds": 0},
+    "NetworkNotMeasured": {'sse_reach_edges{verdict="reached"}': gone(9)},
+    "CertificateNotMeasured": {"sse_certificate_ends_timestamp_seconds": gone(71280000)},
+    "BackupNotMeasured": {"sse_backup_scheduled_timestamp_seconds": gone(0)},
     "NoReplicaReady": {},  # none is there
+    "CanaryStopped": {"sse_canary_round_timestamp_seconds": "0+60x59 _x140 12000+60x500"},
+    # That nothing is published then is meant, and CanaryCannotPublish says nothing of it.
+    "PublishingPaused": {
+        f"sse_publishing_paused{{{APP}}}": gauge(0, 1),
+        'sse_canary_publishes_total{outcome="accepted"}': counter(6, 0),
+        'sse_canary_publishes_total{outcome="failed"}': counter(0, 6),
+    },
 }
 
 
@@ -219,7 +238,7 @@ def tests(rule_file: str) -> str:
     """Return the tests for promtool."""
     trouble = {series: values for one in FIRING.values() for series, values in one.items()}
     trouble['sse_reach_edges{verdict="reached"}'] = gauge(9, 9)
-    absence = {series: gone(value) for one in ABSENT.values() for series, value in one.items()}
+    absence = {series: values for one in ABSENT.values() for series, values in one.items()}
     return yaml.safe_dump(
         {
             "rule_files": [rule_file],

@@ -121,7 +121,7 @@ class Service:
 
     def _gauges(self, ring: Ring, readiness: Readiness) -> None:
         gauge, redis = self.metrics.gauge, self.redis_history
-        gauge("sse_subscribers", "Streams open now", lambda: len(self.hub.streams))
+        gauge("sse_subscribers", "Streams open now", lambda: self.hub.subscribers)
         gauge("sse_backlog_bytes", "Bytes that slow readers have not taken", lambda: self.hub.backlog.bytes)
         gauge("sse_ring_events", "Records held in memory for resumes", lambda: len(ring))
         gauge("sse_ring_bytes", "Bytes of their frames", lambda: ring.bytes)

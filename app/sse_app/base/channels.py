@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 CHANNEL = re.compile(r"[A-Za-z0-9._:/-]{1,200}")
+# Channels of the platform itself, such as those of its checks: `*` does not match them, so no user's stream has them.
+RESERVED = "sse-platform."
 EXTRAS = ("meta", "trace")  # what may come before each event where it is asked for, in this order
 
 
@@ -24,8 +26,17 @@ class Filter:
 
     def matches(self, channel: str) -> bool:
         """Whether an event of this channel passes the filter."""
+        if not self.prefixes or channel in self.exact:
+            return channel in self.exact
+        if channel.startswith(RESERVED):
+            return any(prefix and channel.startswith(prefix) for prefix in self.prefixes)
         # Not any(): a page asks this for a thousand names, and a tuple is four times as fast.
-        return channel in self.exact or (bool(self.prefixes) and channel.startswith(tuple(self.prefixes)))
+        return channel.startswith(tuple(self.prefixes))
+
+    @property
+    def reserved(self) -> bool:
+        """Whether it asks for channels of the platform itself and for no other."""
+        return not self.prefixes and all(name.startswith(RESERVED) for name in self.exact)
 
     def lacks(self, other: "Filter") -> str | None:
         """The first name or pattern of another filter that this one does not cover; None where it covers all."""
@@ -78,7 +89,8 @@ def parse(names: Iterable[str], extras: Iterable[str] = ()) -> Filter:
 
 def prefixes_of(channel: str) -> Iterator[str]:
     """Every prefix by which a pattern could match this channel, the shortest first."""
-    yield ""
+    if not channel.startswith(RESERVED):
+        yield ""
     position = channel.find(".")
     while position >= 0:
         yield channel[: position + 1]

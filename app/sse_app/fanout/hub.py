@@ -45,6 +45,7 @@ class Hub:
         self.generation = 0  # of the ring; grows when it is rebuilt, so that cursors are checked again
         self.streams: set[Subscriber] = set()
         self.spans: Spans | None = None
+        self._reserved = 0  # of them, those of the platform itself
         self._metrics = metrics
         self._groups: dict[Filter, Group] = {}
         self._by_exact: dict[str, dict[Group, None]] = {}
@@ -59,10 +60,16 @@ class Hub:
 
     # --- membership
 
+    @property
+    def subscribers(self) -> int:
+        """How many streams are open, without those of the platform itself."""
+        return len(self.streams) - self._reserved
+
     def add(self, subscriber: Subscriber, generation: int) -> None:
         """Count a stream in whose cursor was checked in that ring generation; it gets heartbeats from now on."""
         self.streams.add(subscriber)
         subscriber.wanted = self.filters.add(subscriber.wanted)
+        self._reserved += subscriber.wanted.reserved
         self._empty.clear()
         # One position behind the hand: the first heartbeat comes after a whole turn.
         subscriber.slot = self._hand - 1 if self._hand else len(self._wheel) - 1
@@ -74,6 +81,7 @@ class Hub:
         """Forget a stream."""
         self.leave(subscriber)
         self.streams.discard(subscriber)
+        self._reserved -= subscriber.wanted.reserved
         self.filters.remove(subscriber.wanted)
         self._wheel[subscriber.slot].pop(subscriber, None)
         if not self.streams:

@@ -21,6 +21,8 @@ def test_the_index_by_prefix_finds_what_the_filter_matches(name: str, wanted: li
     [
         ("stock.*", "stock.a", True), ("stock.*", "stock.a.b", True), ("stock.*", "stock", False),
         ("stock.*", "stocks.a", False),
+        ("*", "sse-platform.verify", False), ("sse-platform.*", "sse-platform.verify", True),
+        ("sse-platform.verify", "sse-platform.verify", True), ("*", "sse-platform", True),
         ("*", "anything:/at.all", True), ("stock", "stock.a", False), ("a:b/c", "a:b/c", True),
     ],
 )  # fmt: skip

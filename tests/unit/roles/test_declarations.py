@@ -16,6 +16,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model import connecti
 from ansible_collections.sse.platform.plugins.module_utils.settings import options, values
 from ansible_collections.sse.platform.plugins.module_utils.views import audit, diagram, project
 from rendered import ROOT, Rendered
+from sse_app import canary
 from sse_app.access import api_keys
 from sse_app.access.schemas import Schemas
 from sse_app.base import channels
@@ -24,11 +25,23 @@ from sse_app.base.event import Event
 from sse_app.base.problem import Problem
 from sse_app.service import Service
 
-DECLARING = ["acme", "alerts", "app", "dashboard", "exporters", "grafana", "kafka", "nginx", "prometheus", "redis"]
+DECLARING = [
+    "acme",
+    "alerts",
+    "app",
+    "canary",
+    "dashboard",
+    "exporters",
+    "grafana",
+    "kafka",
+    "nginx",
+    "prometheus",
+    "redis",
+]
 ROLES = [*DECLARING, "exposure", "services", "verify"]
 LOOPBACK = "127.0.0.1"
 # A metric of the service's in PromQL, and its matchers; those of other programs have other beginnings.
-OURS = re.compile(r"\b(sse_(?!reach_|backup_|certificate_|acme_|release_|containers?_)\w+)(?:\{([^}]*)\})?")
+OURS = re.compile(r"\b(sse_(?!reach_|backup_|certificate_|acme_|canary_|release_|containers?_)\w+)(?:\{([^}]*)\})?")
 MATCHER = re.compile(r'(\w+)[!=]=?~?"([^"]*)"')
 
 
@@ -93,6 +106,7 @@ def test_the_default_is_the_documented_topology(rendered: dict[str, Rendered]) -
     assert set(default.platform["containers"]) == {
         *("sse-nginx", "sse-app-1", "sse-app-2", "sse-app-3", "sse-redis-master", "sse-kafka", "sse-prometheus"),
         *("sse-grafana", "sse-redis-exporter", "sse-nginx-exporter", "sse-container-exporter", "sse-node-exporter"),
+        "sse-canary",
     }
     assert set(default.dashboard["containers"]) == {"performance-dashboard"}
     aliases = {alias for one in default.containers.values() for alias in one["aliases"]}
@@ -199,11 +213,13 @@ def test_nothing_but_these_pairs_is_reached(rendered: dict[str, Rendered]) -> No
         "nginx-exporter:9113",
         "container-exporter:9104",
         "node-exporter:9100",
+        "canary:9310",
     )
     assert pairs == {
         *(("nginx", f"{name}:8000") for name in replicas),
         *((name, peer) for name in replicas for peer in ("kafka:9092", "redis-master:6379")),
         *(("prometheus", peer) for peer in (*scraped, "grafana:3000", *(f"{name}:8000" for name in replicas))),
+        *(("canary", peer) for peer in ("nginx:80", *(f"{name}:8000" for name in replicas))),
         ("kafka", "zookeeper:2181"),
         ("redis-exporter", "redis-master:6379"),
         ("nginx-exporter", "nginx:8080"),
@@ -222,11 +238,11 @@ def test_segments_hold_who_needs_them_and_nobody_else(rendered: dict[str, Render
     replicas = {"app-1", "app-2", "app-3"}
     assert on == {
         "sse-network": {"nginx", "performance-dashboard", "nginx-exporter"},
-        "sse-app": {"nginx", *replicas},
+        "sse-app": {"nginx", "canary", *replicas},
         "sse-data": {*replicas, "redis-master", "kafka", "zookeeper", "redis-exporter"},
         "sse-monitoring": {
             *("prometheus", "grafana", "redis-exporter", "nginx-exporter", "container-exporter", "node-exporter"),
-            *("kafka", "performance-dashboard", *replicas),
+            *("kafka", "performance-dashboard", "canary", *replicas),
         },
         **{f"sse-{name}-ports": {name} for name in ("redis-master", "kafka", "prometheus", "grafana")},
     }
@@ -303,7 +319,7 @@ def test_every_file_that_the_service_judges_by_is_mounted_and_read_anew(rendered
         for path in replica["environment"][variable].split(",")
     ]
     assert {path: mounted[path] for path in named} == mounted
-    assert set(mounted.values()) == {"app_keys", "app_jwks", "app_ticket_key", "app_proof_key"}
+    assert set(mounted.values()) == {"app_keys", "app_jwks", "app_ticket_key", "app_proof_key", "app_canary_key"}
     assert "app_" not in json.dumps(replica["secrets"])  # a change of those would recreate the replica
 
 
@@ -317,6 +333,27 @@ def test_the_key_of_verify_is_good_for_its_channel_alone(rendered: dict[str, Ren
     principal = api_keys.KeyRing(api_keys.parse(text.encode())).find(f"{check['key']['name']}.the-secret-of-verify")
     assert principal is not None
     assert principal.publish.names() == principal.subscribe.names() == [check["channel"]]
+
+
+def test_the_key_of_the_canary_is_good_for_its_channel_alone(rendered: dict[str, Rendered], tmp_path: Path) -> None:
+    asked = rendered["guarded"].containers["app-1"]["live_secrets"]["/run/auth"]["canary.json"]
+    sends = rendered["guarded"].containers["canary"]["live_secrets"]["/run/secrets"]["key"]
+    store = secret_store.Store(str(tmp_path), {"app_canary_key": "the-secret-of-the-canary"}, {})
+    ring = api_keys.KeyRing(api_keys.parse(store.render(asked["secret"], asked["format"]).encode()))
+    principal = ring.find(store.render(sends["secret"], sends["format"]))
+    assert principal is not None
+    assert principal.publish.names() == principal.subscribe.names() == ["sse-platform.canary"]
+    assert rendered["default"].containers["canary"]["live_secrets"] == {}  # where nobody is asked for a key
+
+
+def test_the_canary_watches_every_replica_and_what_everybody_gets(each: Rendered) -> None:
+    replicas = [name for name in each.containers if name.startswith("app-")]
+    made, _, port = canary.build(each.containers["canary"]["command"][2:])
+    assert [one.name for one in made.watched] == ["nginx", *replicas]
+    assert {one.server.url.rpartition("?")[2] for one in made.watched} == {"channel=sse-platform.canary"}
+    assert port in each.containers["canary"]["listens"]
+    assert made.publish
+    assert made.publish.url == "http://nginx/api/v1/events"
 
 
 def test_streams_take_the_sockets_of_the_replicas_and_tcp_where_there_is_none_or_it_is_asked_for(
@@ -439,7 +476,7 @@ def test_prometheus_scrapes_what_every_service_declares(each: Rendered) -> None:
 
 def test_every_part_of_the_platform_is_measured(rendered: dict[str, Rendered]) -> None:
     jobs = {job["job_name"] for job in rendered["default"].prometheus["scrape_configs"]}
-    assert jobs == {"app", "redis", "kafka", "nginx", "containers", "host", "grafana", "prometheus"}
+    assert jobs == {"app", "canary", "redis", "kafka", "nginx", "containers", "host", "grafana", "prometheus"}
 
 
 def test_without_grafana_nothing_else_suffers(rendered: dict[str, Rendered]) -> None:

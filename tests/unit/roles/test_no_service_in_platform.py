@@ -20,6 +20,10 @@ PLAIN_WORDS = {"alerts"}  # a service is called after what it sends, and sentenc
 # File and literal, each with the reason why it is not about a service of ours.
 EXCEPTIONS = {
     ("action/settings.py", "app"): "the directory with the source of the service, whose parser reads a file of keys",
+    ("modules/stack.py", "canary"): "the first replica of a rollout is called so, too",
+    ("module_utils/verify/canary.py", "canary"): "the same",
+    ("module_utils/model/release.py", "canary"): "the key of a declaration that says how such a replica is judged",
+    ("module_utils/model/watch.py", "canary"): "the same",
     ("module_utils/lab/kit.py", 8000): "the port of the lab's own throwaway containers",
     ("module_utils/model/segments.py", "app"): "a segment has this name, too",
     ("module_utils/model/types.py", "app"): "a segment has this name, too",

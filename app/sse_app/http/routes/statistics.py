@@ -90,7 +90,7 @@ class Statistics:
         return Stats(
             replica=self.settings.replica,
             uptime_seconds=round(time.monotonic() - self._begun, 1),
-            subscribers=len(hub.streams),
+            subscribers=hub.subscribers,
             events=metrics.events,
             deliveries=metrics.deliveries,
             publishes=dict(metrics.publishes),
