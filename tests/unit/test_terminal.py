@@ -1,78 +1,27 @@
-"""The picture of a terminal is what the terminal showed, as text, and tells a run from another one."""
+"""The terminal of the tests shows what a person would see."""
 
 from __future__ import annotations
 
-import os
-import sys
-import xml.etree.ElementTree as ET
-from pathlib import Path
-
 import pytest
-import terminal
-from terminal import Recording
+from terminal import Screen
 
 
-def recording(*parts: tuple[float, str]) -> Recording:
-    return Recording("./sse up", list(parts), 0)
+def test_what_is_drawn_below_the_cursor_goes_when_the_rest_is_cleared() -> None:
+    screen = Screen(20, 10)
+    screen.feed("one\r\n\x1b[J\r\n\rrow\r\n\rother\r\x1b[2A")
+    assert screen.rows == ["one", "", "row", "other"]
+    screen.feed("\x1b[Jtwo\r\n")
+    assert screen.rows == ["one", "two", ""]
 
 
-def test_a_program_in_a_terminal_is_recorded_with_its_size_its_colours_and_its_end() -> None:
-    code = (
-        "import os, sys; print(sys.stdout.isatty(), os.get_terminal_size().columns);"
-        "print('\\x1b[32mgr\\u00fcn\\x1b[0m'); sys.exit(2)"
-    )
-    found = terminal.record("a", [sys.executable, "-c", code], Path("/"), {**os.environ, "NO_COLOR": "1"})
-    assert found.code == 2
-    assert terminal.lines(found)[:2] == [f"True {terminal.COLUMNS}", "grün"]
-    [green] = [one for shown in terminal.rows(found) for one in shown.spans if one.text == "grün"]
-    assert green.colour == "green"
+def test_a_long_line_goes_on_in_the_next_one_and_a_colour_is_noticed() -> None:
+    screen = Screen(3, 10)
+    screen.feed("abcd\x1b[0;31m")
+    assert (screen.rows, screen.coloured) == (["abc", "d"], True)
+    screen.feed("\x1b[0m")
+    assert not screen.coloured
 
 
-@pytest.mark.parametrize("theme", terminal.THEMES)
-def test_the_picture_is_well_formed_and_its_end_is_the_last_screen(theme: str) -> None:
-    drawn = terminal.svg(
-        recording((0.1, "a <b> & c\r\n"), (0.5, "kafka starting\r"), (9.0, "kafka healthy \r\n")), theme
-    )
-    ET.fromstring(drawn)
-    assert terminal.last_screen(drawn) == ["a <b> & c", "kafka healthy"]
-    assert "starting" in drawn
-    assert "http" not in drawn.replace("http://www.w3.org/2000/svg", "")
-
-
-def test_a_row_that_changes_is_shown_until_it_changes() -> None:
-    shown = terminal.rows(recording((0.0, "one\r"), (0.5, "two\r"), (1.0, "three\r\n")))
-    assert [(one.spans[0].text, one.begin, one.end) for one in shown] == [
-        ("one", 0.0, 0.5),
-        ("two", 0.5, 1.0),
-        ("three", 1.0, None),
-    ]
-
-
-def test_the_picture_follows_an_output_that_is_longer_than_it() -> None:
-    lines = [(second / 2, f"line {second}\r\n") for second in range(terminal.SEEN + 2)]
-    assert [above for __, above in terminal.scrolled(terminal.rows(recording(*lines)))] == [1, 2]
-    assert terminal.last_screen(terminal.svg(recording(*lines), "dark"))[-1] == f"line {terminal.SEEN + 1}"
-
-
-def test_a_long_run_is_played_in_a_short_time_and_a_long_pause_is_cut() -> None:
-    assert [at for at, __ in terminal.played(recording((0.0, "a"), (60.0, "b")))] == [0.0, terminal.LONGEST_PAUSE]
-    long = terminal.played(recording(*((float(second) / 2, "x") for second in range(200))))
-    assert long[-1][0] == pytest.approx(terminal.PLAYED)
-
-
-def test_names_of_a_stack_of_the_tests_become_the_usual_ones() -> None:
-    found = terminal.exchanged(recording((0.0, "docs-kafka 127.0.0.1:4701")), {r"\bdocs-": "sse-", ":4701": ":3001"})
-    assert found.output == "sse-kafka 127.0.0.1:3001"
-
-
-@pytest.mark.parametrize(
-    ("product", "same"),
-    [
-        (["✔ kafka healthy 7.9 s", "release 12 applied in 61 s"], True),
-        (["✔ kafka is well", "release 12 applied in 61 s"], False),
-        (["release 12 applied in 61 s"], False),
-    ],
-)
-def test_figures_may_differ_and_words_may_not(product: list[str], same: bool) -> None:
-    picture = ["✔ kafka healthy 6.1 s", "release 1 applied in 41 s"]
-    assert (terminal.kept(picture, product) == 1.0) is same
+def test_what_it_does_not_know_is_an_error() -> None:
+    with pytest.raises(AssertionError, match="2K"):
+        Screen(3, 10).feed("\x1b[2K")
