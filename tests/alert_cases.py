@@ -39,6 +39,7 @@ FULLER = "50x59 38-0.05x139 50x500"  # in percent
 HOST = 'job="host", instance="node-exporter:9100"'
 DISK = f'{HOST}, device="/dev/vda1", mountpoint="/state"'
 FULL = f'{HOST}, device="/dev/vdb1", mountpoint="/data"'
+NAMED = 'job="containers", name="sse-app-1", container="app-1"'
 APP = 'job="app", instance="app-1:8000"'
 PROMETHEUS = 'job="prometheus", instance="127.0.0.1:9090"'
 
@@ -113,6 +114,25 @@ FIRING: dict[str, dict[str, str]] = {
     "NginxDropsConnections": {
         "nginx_connections_accepted": counter(60, 60),
         "nginx_connections_handled": counter(60, 30),
+    },
+    "NginxErrors": {
+        'nginx_http_responses_total{route="/api/v1/events", status="200", by="upstream"}': counter(600, 600),
+        'nginx_http_responses_total{route="/api/v1/events", status="503", by="nginx"}': counter(0, 60),
+    },
+    "ContainerDown": {f"sse_container_up{{{NAMED}}}": gauge(1, 0)},
+    "ContainerRestartsOften": {f"container_start_time_seconds{{{NAMED}}}": counter(0, 60)},
+    "ContainerKilledForMemory": {f"container_oom_events_total{{{NAMED}}}": counter(0, 1)},
+    "ContainerMemoryHigh": {
+        f"container_memory_working_set_bytes{{{NAMED}}}": gauge(50, 95),
+        f"container_spec_memory_limit_bytes{{{NAMED}}}": gauge(100, 100),
+    },
+    "ContainerThrottled": {
+        f"container_cpu_cfs_throttled_periods_total{{{NAMED}}}": counter(0, 300),
+        f"container_cpu_cfs_periods_total{{{NAMED}}}": counter(600, 600),
+    },
+    "ContainerThreadsHigh": {
+        f"container_threads{{{NAMED}}}": gauge(50, 95),
+        f"container_threads_max{{{NAMED}}}": gauge(100, 100),
     },
     "KafkaBusy": {"kafka_request_handler_idle_ratio": gauge(0.99, 0.1)},
     "KafkaRefusesWrites": {"kafka_broker_failedproducerequests_total": counter(0, 6)},
@@ -190,6 +210,7 @@ ABSENT: dict[str, dict[str, str]] = {
         "sse_ready": gone(1),
         "redis_up": gone(1),
         "nginx_up": gone(1),
+        "sse_container_up": gone(1),
         "node_filesystem_avail_bytes": gone(1),
         "kafka_request_handler_idle_ratio": gone(1),
     },
