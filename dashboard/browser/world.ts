@@ -189,6 +189,8 @@ export class World {
       [/ratio_rate3d/, [{ metric: {}, value: [at, '0.99982'] }]],
       [/^process_start_time/, each((index) => at - 32 * 60 - index * 20)],
       [/^sse_subscribers/, each((index) => 40 + index)],
+      [/^sum by \(instance\) \(rate\(sse_(publishes|events)/, each((index) => 2 + index)],
+      [/^sum by \(instance\) \(rate\(sse_deliveries/, each((index) => 28 + 3 * index)],
       [/^rate\(sse_deliveries/, each((index) => 960 + 31 * index)],
       [/^sse_log_lag/, each(() => 0)],
       [/^histogram_quantile/, each((index) => 0.011 + 0.001 * index)],

@@ -99,6 +99,7 @@ interface Way {
 
 type Side = 'top' | 'bottom';
 const CLOSEST = 5; // px between two vertical pieces of different nets
+const NEAR = 14; // px that an edge does not bend for
 
 export function plan(tiers: readonly Tier[], links: readonly Link[], sizes: Sizes): Plan {
   const shelves = fill(tiers, links, sizes);
@@ -245,6 +246,7 @@ class Router {
 
   plan(): Plan {
     this.spreadPassages();
+    this.straighten();
     this.spreadPorts();
     this.keepApart();
     for (let channel = 0; channel <= this.shelves.length; channel++) this.assignLanes(channel);
@@ -277,6 +279,21 @@ class Router {
         this.passing.set(`${shelf}/${passage}/${net}`, middle + (index - (sorted.length - 1) / 2) * apart),
       );
     }
+  }
+
+  /** A net that passes two shelves nearly below each other passes them exactly so. */
+  private straighten(): void {
+    for (const one of this.ways)
+      one.crossed.slice(1).forEach((next, index) => {
+        const before = one.crossed[index];
+        if (before === undefined) return;
+        const [x, was] = [this.passageX(one, before), this.passageX(one, next)];
+        const [from, to] = this.place.passage(next.shelf, next.passage);
+        const prefix = `${next.shelf}/${next.passage}/`;
+        const others = [...this.passing].filter(([key]) => key.startsWith(prefix) && key !== prefix + one.net);
+        const clear = others.every(([, other]) => Math.abs(other - x) >= CLOSEST);
+        if (Math.abs(x - was) < NEAR && x > from + 2 && x < to - 2 && clear) this.passing.set(prefix + one.net, x);
+      });
   }
 
   /** The ends at one side of a box stand in the order of where they come from. What leaves a box leaves it in one place. */
@@ -319,15 +336,18 @@ class Router {
       }
     const settled = new Set<string>();
     for (const one of this.ways) {
+      const [first, last] = [one.crossed[0], one.crossed.at(-1)];
       const ends = [
-        { end: `${one.link.source}/${one.out}/out`, box: one.link.source, channel: one.channels[0] },
-        { end: `${one.link.id}/in`, box: one.link.target, channel: one.channels.at(-1) },
+        { end: `${one.link.source}/${one.out}/out`, box: one.link.source, channel: one.channels[0], next: first },
+        { end: `${one.link.id}/in`, box: one.link.target, channel: one.channels.at(-1), next: last },
       ];
-      for (const { end, box, channel } of ends) {
+      for (const { end, box, channel, next } of ends) {
         if (settled.has(end) || channel === undefined) continue;
         settled.add(end);
         const others = (taken[channel] ?? []).filter((other) => other.net !== one.net);
-        const x = free(this.ports.get(end) ?? 0, this.span(box), others);
+        const [even, beyond] = [this.ports.get(end) ?? 0, next === undefined ? null : this.passageX(one, next)];
+        const wanted = beyond !== null && Math.abs(beyond - even) < NEAR ? beyond : even;
+        const x = free(wanted, this.span(box), others);
         this.ports.set(end, x);
         taken[channel]?.push({ x, net: one.net });
       }

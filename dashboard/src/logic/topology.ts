@@ -1,5 +1,8 @@
 /** What the page knows of each box and each edge of the topology, and from where. What is not known stays unknown. */
 import type { Container, Matrix, MatrixEdge, Topology, Verdict } from './files';
+import { ago, listed } from './format';
+import { hostOf, type ReplicaHealth } from './parts';
+import type { Target } from './promjson';
 import type { Link, Tier } from './routing';
 
 export const EVERYBODY = 'everybody';
@@ -60,8 +63,9 @@ export function picture(topology: Topology, matrix: Matrix | null): Picture {
     title,
     boxes: boxes.filter((box) => box.tier === name).map((box) => box.id),
   }));
+  const place = new Map(tiers.flatMap((tier) => tier.boxes).map((id, index) => [id, index]));
   return {
-    boxes: [...outside, ...boxes],
+    boxes: [...outside, ...[...boxes].sort((a, b) => (place.get(a.id) ?? 0) - (place.get(b.id) ?? 0))],
     edges: [...edges.values()],
     tiers: [{ name: 'world', title: 'World', boxes: world }, ...tiers],
   };
@@ -139,71 +143,101 @@ export function freshness(matrix: Matrix | null, releaseMade: number | null, now
   return { fresh: true, sentence: `${age}.` };
 }
 
-export function ago(milliseconds: number): string {
-  const seconds = Math.max(0, Math.round(milliseconds / 1000));
-  if (seconds < 60) return 'less than a minute ago';
-  if (seconds < 7200) return `${Math.round(seconds / 60)} min ago`;
-  if (seconds < 172_800) return `${Math.round(seconds / 3600)} h ago`;
-  return `${Math.round(seconds / 86_400)} days ago`;
-}
+// --- how containers are
 
-// --- what Prometheus says
-
-export interface Target {
-  /** The name and port that it is scraped at, such as `app-1:8000`. */
-  instance: string;
-  up: boolean;
-  error: string;
+/** What is known of now: null where a source does not answer. */
+export interface Now {
+  targets: readonly Pick<Target, 'instance' | 'health' | 'error'>[] | null;
+  replicas: readonly Pick<ReplicaHealth, 'name' | 'state' | 'words' | 'checks'>[] | null;
+  /** What this page itself has an answer from: the short name of a container, and a sentence about it. */
+  answering: ReadonlyMap<string, string>;
+  matrix: Matrix | null;
+  fresh: boolean;
 }
 
 export type BoxState = 'up' | 'down' | 'reached' | 'unknown';
 
 export interface Told {
   state: BoxState;
+  /** One or two words for the box. */
+  word: string;
+  /** A full sentence, with its source. */
   sentence: string;
 }
 
 /**
- * How a container is: by its own target in Prometheus or, where it has none, by the last matrix.
- *
- * @param targets null where Prometheus does not answer
+ * How a container is: the worst of what it says itself, what this page and the replicas have of it, and Prometheus. Where
+ * none of them knows, the last matrix tells that it was reached.
  */
-export function told(
-  container: Container,
-  targets: readonly Target[] | null,
-  matrix: Matrix | null,
-  fresh: boolean,
-): Told {
+export function told(container: Container, now: Now): Told {
   const names = new Set([container.name, container.short, ...container.aliases]);
-  const own = targets?.filter((one) => names.has(one.instance.replace(/:\d+$/, ''))) ?? [];
-  const down = own.find((one) => !one.up);
-  if (down) return { state: 'down', sentence: `Prometheus does not get its figures: ${down.error || 'no answer'}.` };
-  if (own.length > 0) return { state: 'up', sentence: 'Prometheus gets its figures.' };
-  const reasons = targets === null ? 'Prometheus does not answer' : 'Prometheus does not ask it';
-  const ours = matrix?.edges.filter((one) => one.target === container.name && one.verdict === 'reached') ?? [];
-  if (fresh && ours.length > 0) {
-    const by = ours.length === 1 ? ours[0]?.source : `${ours.length} connections`;
-    return { state: 'reached', sentence: `${reasons}. It was reached by ${by} when the connections were measured.` };
+  const live = [
+    ...(now.replicas ?? []).filter((one) => names.has(one.name)).map(byItself),
+    ...byReplicas(names, now.replicas ?? []),
+    ...[...now.answering].filter(([name]) => names.has(name)).map(([, sentence]) => up('answers', sentence)),
+    ...(now.targets ?? []).filter((one) => names.has(hostOf(one.instance))).map(byTarget),
+  ];
+  const known = live.filter((one) => one.state !== 'unknown');
+  return known.find((one) => one.state === 'down') ?? known[0] ?? byMatrix(container, now);
+}
+
+function up(word: string, sentence: string): Told {
+  return { state: 'up', word, sentence };
+}
+
+function byItself(one: Pick<ReplicaHealth, 'state' | 'words'>): Told {
+  const sentence = `Asked directly, it ${one.words}.`;
+  if (one.state === 'good') return up('ready', sentence);
+  if (one.state === 'unknown') return { state: 'unknown', word: 'not known', sentence };
+  return { state: 'down', word: one.state === 'warning' ? 'stopping' : 'down', sentence };
+}
+
+function byTarget(one: Pick<Target, 'health' | 'error'>): Told {
+  if (one.health === 'up') return up('up', 'Prometheus gets its figures.');
+  if (one.health === 'unknown')
+    return { state: 'unknown', word: 'not known', sentence: 'Prometheus has not asked it yet.' };
+  return { state: 'down', word: 'down', sentence: `Prometheus does not get its figures: ${one.error || 'no answer'}.` };
+}
+
+/** What the replicas say in their own health checks of something that they use. */
+function byReplicas(names: ReadonlySet<string>, replicas: readonly Pick<ReplicaHealth, 'name' | 'checks'>[]): Told[] {
+  const said = replicas.flatMap((one) =>
+    Object.entries(one.checks).flatMap(([check, words]) => (names.has(check) ? [{ who: one.name, words }] : [])),
+  );
+  if (said.length === 0) return [];
+  const without = said.filter((one) => !['ok', 'catching up'].includes(one.words)).map((one) => one.who);
+  if (without.length === 0) return [up('answers', 'It answers every replica.')];
+  const word = without.length === said.length ? 'down' : 'in trouble';
+  return [{ state: 'down', word, sentence: `It does not answer ${listed(without)}, as they say themselves.` }];
+}
+
+function byMatrix(container: Container, { targets, matrix, fresh }: Now): Told {
+  const reason = targets === null ? 'Prometheus does not answer' : 'Prometheus does not ask it';
+  const reached = matrix?.edges.filter((one) => one.target === container.name && one.verdict === 'reached') ?? [];
+  if (fresh && reached.length > 0) {
+    const by = reached.length === 1 ? (reached[0]?.source ?? '') : `${reached.length} connections`;
+    const sentence = `${reason}. ${by} reached it when the connections were measured.`;
+    return { state: 'reached', word: 'reached', sentence };
   }
-  return {
-    state: 'unknown',
-    sentence: `${reasons}, and no fresh measurement reached it. ./sse status asks the engine.`,
-  };
+  const sentence = `${reason}, and nothing has reached it lately: ./sse status asks the engine.`;
+  return { state: 'unknown', word: 'not known', sentence };
 }
 
 const WORST: BoxState[] = ['down', 'unknown', 'reached', 'up'];
 
 /** The worst of all containers of a box; null for the world, whose state nobody knows. */
-export function boxState(
-  box: Box,
-  targets: readonly Target[] | null,
-  matrix: Matrix | null,
-  fresh: boolean,
-): { state: BoxState; up: number } | null {
-  if (box.containers.length === 0) return null;
-  const states = box.containers.map((one) => told(one, targets, matrix, fresh).state);
-  const state = WORST.find((one) => states.includes(one)) ?? 'unknown';
-  return { state, up: states.filter((one) => one === 'up').length };
+export function boxState(box: Box, now: Now): { state: BoxState; word: string } | null {
+  const all = box.containers.map((one) => told(one, now));
+  const [first] = all;
+  if (first === undefined) return null;
+  const state = WORST.find((one) => all.some((other) => other.state === one)) ?? 'unknown';
+  if (all.length === 1) return { state, word: first.word };
+  return { state, word: `${all.filter((one) => one.state === 'up').length} of ${all.length} up` };
+}
+
+/** A command for the stack that is shown. */
+export function command(words: string, stack: string): string {
+  return stack === 'sse' ? words : `${words} -e stack_name=${stack}`;
 }
 
 // --- the matrix as a table
@@ -223,8 +257,12 @@ export interface Grid {
   cell(source: string, target: string, port: number): MatrixEdge | undefined;
 }
 
-export function grid(matrix: Matrix): Grid {
-  const sources = [...new Set(matrix.edges.map((one) => one.source))];
+/** @param order the names of containers in the order of the picture; others come last */
+export function grid(matrix: Matrix, order: readonly string[] = []): Grid {
+  const known = new Map(order.map((name, index) => [name, index]));
+  const sources = [...new Set(matrix.edges.map((one) => one.source))].sort(
+    (a, b) => (known.get(a) ?? 1e9) - (known.get(b) ?? 1e9),
+  );
   const keys = [...new Set(matrix.edges.map((one) => `${one.target}:${one.port}`))];
   const place = new Map(sources.map((name, index) => [name, index]));
   const columns = keys

@@ -46,7 +46,8 @@ class Requests:
         self.offset = 0
         self.rest = b""  # the begin of a line whose end is not written yet
         self.answers: Counter[tuple[str, str, str]] = Counter()  # by route, status and who answered
-        self.seconds: dict[tuple[str, str], tuple[list[int], float]] = {}  # by route and class of status
+        # By route and class of status. One is there from the start, so an exporter that has seen nothing yet is whole.
+        self.seconds = {("other", "2xx"): ([0] * (len(SECONDS) + 1), 0.0)}
         self.strange = 0
         self.begin("other")
         self.empty()

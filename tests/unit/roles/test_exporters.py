@@ -264,6 +264,13 @@ def test_what_nginx_refuses_is_there_as_zero_from_the_first_line_of_a_route(tmp_
     }
 
 
+def test_an_exporter_that_has_seen_no_request_has_every_metric(tmp_path: Path) -> None:
+    """The proof of a run asks for the names, and may come before the first line."""
+    text = "\n".join(Requests(tmp_path / "requests.log").collect())
+    assert 'nginx_http_request_duration_seconds_count{route="other",status="2xx"} 0' in text
+    assert 'nginx_http_responses_total{route="other",status="503",by="nginx"} 0' in text
+
+
 def test_a_line_that_is_half_written_is_counted_when_it_is_whole(tmp_path: Path) -> None:
     requests = Requests(file := tmp_path / "requests.log")
     file.write_text("r:other 404 0.000 \nr:oth")
