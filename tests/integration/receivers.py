@@ -6,10 +6,17 @@ import contextlib
 import http.server
 import json
 import socketserver
+import ssl
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
+
+from ansible_collections.sse.platform.tests import certificates
+
+HOST = "host.docker.internal"  # as containers call this machine
+AUTHORITY = "basicConstraints=critical,CA:TRUE"
 
 
 class Got(NamedTuple):
@@ -27,9 +34,18 @@ class Got(NamedTuple):
 
 
 class Receivers:
-    """A web server and a mail server. Whatever is sent to a path in ``refused`` gets 500."""
+    """A web server over TLS and a mail server. Whatever is sent to a path in ``refused`` gets 500.
 
-    def __init__(self, address: str) -> None:
+    The certificate of the web server is from an authority that nobody knows; ``authority.pem`` is its own.
+    """
+
+    def __init__(self, address: str, place: Path) -> None:
+        authority, chain = place / "authority.pem", place / "chain.pem"
+        certificates.make(authority, place / "authority.key", subject="receivers", extensions=[AUTHORITY])
+        signer = (authority, place / "authority.key")
+        certificates.sign(chain, place / "key.pem", *signer, subject=HOST, names=f"DNS:{HOST}")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(chain, place / "key.pem")
         self.got: list[Got] = []
         self.refused: set[str] = set()
         outer = self
@@ -65,6 +81,7 @@ class Receivers:
             http.server.ThreadingHTTPServer((address, 0), Web),
             socketserver.ThreadingTCPServer((address, 0), Mail),
         ]
+        self.servers[0].socket = context.wrap_socket(self.servers[0].socket, server_side=True)
         self.web, self.mail = (int(one.server_address[1]) for one in self.servers)
 
     def alerts(self, name: str, status: str, **labels: str) -> list[dict[str, Any]]:
@@ -81,9 +98,9 @@ class Receivers:
 
 
 @contextlib.contextmanager
-def receiving(address: str = "0.0.0.0") -> Iterator[Receivers]:
-    """Serve until the block ends."""
-    found = Receivers(address)
+def receiving(place: Path) -> Iterator[Receivers]:
+    """Serve until the block ends; certificates are in this directory."""
+    found = Receivers("0.0.0.0", place)
     for one in found.servers:
         threading.Thread(target=one.serve_forever, daemon=True).start()
     try:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import httpx
 import pytest
+from ansible_collections.sse.platform.tests.integration.faults import FAULTS, Fault, told_of
 from ansible_collections.sse.platform.tests.integration.receivers import Receivers, receiving
 from ansible_collections.sse.platform.tests.integration.stack import CANARY, Stack, eventually
 
@@ -18,8 +17,6 @@ ARRIVES_SECONDS = 90.0
 HOST = "host.docker.internal"
 # So that each fault fires at once: what an alert waits for in real life is in its rule.
 AT_ONCE = ("TargetDown", "RedisDown", "KafkaUnreachable", "DiskFull")
-DISK_BYTES = 8 * 2**20
-FILLED = 0.985
 
 
 class Told(NamedTuple):
@@ -27,30 +24,33 @@ class Told(NamedTuple):
 
     stack: Stack
     receivers: Receivers
+    authority: str
 
 
 @pytest.fixture(scope="module")
-def told(deployed: Stack) -> Iterator[Told]:
-    """The session's stack with receivers; afterwards it has none, as before."""
-    with receiving() as receivers:
+def told(deployed: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+    """The session's stack with receivers, whose authority only we know; afterwards it has none, as before."""
+    place = tmp_path_factory.mktemp("receivers")
+    with receiving(place) as receivers:
         deployed.up(
             alerts_to={
-                "webhook": {"url": f"http://{HOST}:{receivers.web}/hook/{CANARY}", "token": CANARY},
+                "webhook": {"url": f"https://{HOST}:{receivers.web}/hook/{CANARY}", "token": CANARY},
                 "email": {
                     "to": "ops@example.org",
                     "from": "sse@example.org",
                     "server": f"{HOST}:{receivers.mail}",
                     "tls": False,
                 },
-                "watchdog": f"http://{HOST}:{receivers.web}/watchdog",
+                "watchdog": f"https://{HOST}:{receivers.web}/watchdog",
             },
+            alerts_authorities_file=str(place / "authority.pem"),
             alerts_wait_seconds=0,
             alerts_update_seconds=5,
             prometheus_alert_for=dict.fromkeys(AT_ONCE, "0s"),
             prometheus_scrape_seconds=2,
             prometheus_config_extra={"global": {"evaluation_interval": "2s"}},
         )
-        yield Told(deployed, receivers)
+        yield Told(deployed, receivers, str(place / "authority.pem"))
         deployed.up()
 
 
@@ -73,85 +73,6 @@ def test_a_test_alert_comes_to_each_receiver_and_no_secret_is_anywhere_else(told
     assert of_receivers
     assert all(below in path.parents and path.stat().st_mode & 0o777 == 0o400 for path in of_receivers)
     assert not [path for path in holding if "releases" in path.parts or path.suffix == ".jsonl"]
-
-
-@contextlib.contextmanager
-def stopped(stack: Stack, short: str) -> Iterator[None]:
-    container = stack.container(short)
-    container.stop(timeout=1)
-    try:
-        yield
-    finally:
-        container.start()
-
-
-@contextlib.contextmanager
-def paused(stack: Stack, short: str) -> Iterator[None]:
-    container = stack.container(short)
-    container.pause()
-    try:
-        yield
-    finally:
-        container.unpause()
-
-
-@contextlib.contextmanager
-def cut(stack: Stack) -> Iterator[None]:
-    """The connection from the exporter of Redis to Redis; the matrix is measured before and after."""
-    pid = stack.container("redis-exporter").attrs["State"]["Pid"]
-    rule = ["OUTPUT", "-p", "tcp", "--dport", "6379", "-j", "REJECT"]
-    inside = ["nsenter", "-t", str(pid), "-n", "iptables", "-w"]
-    subprocess.run([*inside, "-A", *rule], check=True)
-    try:
-        stack.verify()
-        yield
-    finally:
-        subprocess.run([*inside, "-D", *rule], check=True)
-        stack.verify()
-
-
-@contextlib.contextmanager
-def nearly_full(stack: Stack) -> Iterator[None]:
-    """A small disk below the state directory, which the exporter of the host sees from its next start on."""
-    place, exporter = stack.state / "matrix", stack.container("node-exporter")
-    kept = {path.name: path.read_bytes() for path in place.iterdir() if path.is_file()}
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=0755", "small", place], check=True)
-    try:
-        for name, content in kept.items():
-            (place / name).write_bytes(content)
-        exporter.restart(timeout=1)
-        (place / "filling").write_bytes(bytes(int(DISK_BYTES * FILLED)))
-        yield
-        (place / "filling").unlink()
-        eventually(lambda: not told_of(stack, "DiskFull"), "the disk has room again", ARRIVES_SECONDS)
-    finally:
-        exporter.stop(timeout=1)
-        subprocess.run(["umount", place], check=True)
-        exporter.start()
-
-
-def told_of(stack: Stack, name: str) -> bool:
-    url = f"http://127.0.0.1:{stack.variables['prometheus_port']}/api/v1/alerts"
-    alerts = httpx.get(url, timeout=10).json()["data"]["alerts"]
-    return any(one["labels"]["alertname"] == name and one["state"] == "firing" for one in alerts)
-
-
-class Fault(NamedTuple):
-    """What is broken, and the alert that tells it."""
-
-    alert: str
-    labels: dict[str, str]
-    broken: Callable[[Stack], contextlib.AbstractContextManager[None]]
-
-
-# In this order: the matrix of connections can only be measured while the rest works.
-FAULTS = {
-    "a connection is cut": Fault("NetworkNotAsDeclared", {}, cut),
-    "a small disk is nearly full": Fault("DiskFull", {}, nearly_full),
-    "a replica is down": Fault("TargetDown", {"instance": "app-2:8000"}, lambda stack: stopped(stack, "app-2")),
-    "Redis is down": Fault("RedisDown", {}, lambda stack: stopped(stack, "redis-master")),
-    "Kafka is paused": Fault("KafkaUnreachable", {}, lambda stack: paused(stack, "kafka")),
-}
 
 
 def test_each_of_five_real_faults_fires_arrives_and_is_said_to_be_over(told: Told) -> None:
@@ -213,8 +134,8 @@ def test_a_receiver_that_is_down_is_an_alert_that_doctor_knows_and_others_hear_o
 
 def test_other_receivers_count_without_a_new_container(told: Told) -> None:
     before = told.stack.ids()[f"{told.stack.name}-alertmanager"]
-    receivers = {"webhook": f"http://{HOST}:{told.receivers.web}/hook-2"}
-    told.stack.up(alerts_to=receivers, alerts_update_seconds=5)
+    receivers = {"webhook": f"https://{HOST}:{told.receivers.web}/hook-2"}
+    told.stack.up(alerts_to=receivers, alerts_update_seconds=5, alerts_authorities_file=told.authority)
     assert told.stack.ids()[f"{told.stack.name}-alertmanager"] == before
     assert told.stack.play("alert_test").code == 0
     assert [one for one in told.receivers.got if one.path == "/hook-2"]

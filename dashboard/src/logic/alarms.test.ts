@@ -45,8 +45,10 @@ describe('rules', () => {
       { ...rule('recorded'), kind: 'recording' },
     ]);
     expect(all.map((one) => one.rule.name)).toEqual(['Big', 'Small', 'Known', 'Soon', 'Broken', 'Quiet', 'Watchdog']);
-    expect(besides(all)).toBe('1 rule is about to fire. 1 rule is not known.');
-    expect(headline(all)).toBe('3 alerts fire, 1 of them critical.');
+    expect(besides(all)).toBe(
+      '1 more rule fires that is only worth knowing. 1 rule is about to fire. 1 rule is not known.',
+    );
+    expect(headline(all)).toBe('2 alerts fire, 1 of them critical.');
   });
 
   it.each([

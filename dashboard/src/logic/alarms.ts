@@ -63,7 +63,7 @@ function alarm(rule: Rule, index: number): Alarm {
 /** The sentence above all: how many alerts fire. */
 export function headline(all: readonly Alarm[]): string {
   if (all.length === 0) return 'Prometheus has no rules, so nothing can fire.';
-  const fires = all.filter((one) => one.state === 'firing');
+  const fires = all.filter((one) => one.state === 'firing' && one.severity !== 'info');
   const count = (some: readonly Alarm[]): number => some.reduce((sum, one) => sum + firing(one).length, 0);
   const [alerts, critical] = [count(fires), count(fires.filter((one) => one.severity === 'critical'))];
   if (alerts === 0)
@@ -76,7 +76,11 @@ export function headline(all: readonly Alarm[]): string {
 export function besides(all: readonly Alarm[]): string {
   const count = (state: RuleState): number => all.filter((one) => one.state === state).length;
   const [pending, unknown] = [count('pending'), count('unknown')];
+  const known = all.filter((one) => one.state === 'firing' && one.severity === 'info').length;
   return [
+    ...(known > 0
+      ? [`${counted(known, 'more rule')} ${known === 1 ? 'fires that is' : 'fire that are'} only worth knowing.`]
+      : []),
     ...(pending > 0 ? [`${counted(pending, 'rule')} ${pending === 1 ? 'is' : 'are'} about to fire.`] : []),
     ...(unknown > 0 ? [`${counted(unknown, 'rule')} ${unknown === 1 ? 'is' : 'are'} not known.`] : []),
   ].join(' ');

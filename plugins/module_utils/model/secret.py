@@ -136,7 +136,7 @@ def not_given(release: Release, given: Iterable[str]) -> list[str]:
     }
     return [
         f"Secret {name} of {secrets[name]['service']} is not given: expected its value in stack_secrets, or the "
-        "setting that names its file."
+        "setting that holds it or names its file."
         for name in sorted(used & set(secrets))
         if secrets[name]["kind"] == "given" and name not in names
     ]

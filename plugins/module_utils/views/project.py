@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.engine.answers import all_networks
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, WILDCARDS
+from ansible_collections.sse.platform.plugins.module_utils.verify import kinds
+from ansible_collections.sse.platform.plugins.module_utils.verify.checks import receivers
 
 if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.engine.answers import (
@@ -158,4 +160,8 @@ def from_release(release: Release) -> Project:
         )
         for name, spec in release["containers"].items()
     )
-    return Project(release["project"], services, tuple(map(Network, release["networks"])))
+    sends = [
+        f"{name} sends alerts out of this host, to {', '.join([*asked['people'], *asked['others']])} (alerts_to)"
+        for name, asked in kinds.of_kind([release], receivers.KIND.name)
+    ]
+    return Project(release["project"], services, tuple(map(Network, release["networks"])), notes=tuple(sends))

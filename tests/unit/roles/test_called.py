@@ -7,6 +7,8 @@ import re
 from typing import Any
 
 import yaml
+from ansible_collections.sse.platform.plugins.module_utils.verify import kinds
+from ansible_collections.sse.platform.plugins.module_utils.views import project
 from rendered import ROOT, Rendered
 
 PEOPLE = {"webhook", "email", "slack", "ntfy"}
@@ -93,3 +95,12 @@ def test_how_long_an_alert_waits_can_be_set_by_its_name(rendered: dict[str, Rend
     [rule] = [one for group in groups for one in group["rules"] if one.get("alert") == "KafkaUnreachable"]
     assert rule["for"] == "7m"
     assert rule["annotations"]["runbook_url"].endswith("#kafkaunreachable")
+
+
+def test_the_audit_names_where_alerts_go(rendered: dict[str, Rendered]) -> None:
+    for name, notes in (("default", ()), ("dual", ("webhook, email, slack, ntfy, watchdog",))):
+        host = rendered[name]
+        release: Any = {**host.platform, "checks": kinds.declared(host.declared)}
+        found = project.from_release(release).notes
+        assert len(found) == len(notes)
+        assert all(wanted in one for wanted, one in zip(notes, found, strict=True))

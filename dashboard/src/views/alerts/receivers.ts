@@ -37,7 +37,10 @@ export class Receivers {
     }
     attribute(this.root, 'data-state', told.state);
     write(this.sentence, told.words);
-    write(this.note, seen.at === null ? '' : `Alertmanager's own metrics, ${ago(now - seen.at)}`);
+    write(
+      this.note,
+      seen.at === null || told.receivers.length === 0 ? '' : `Alertmanager's own metrics, ${ago(now - seen.at)}`,
+    );
     this.list.hidden = told.receivers.length === 0;
     rows(
       this.list,
