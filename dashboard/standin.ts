@@ -40,6 +40,8 @@ const answer: Connect.NextHandleFunction = (incoming, outgoing, next) => {
   next();
 };
 
+const PATIENCE_MS = 4_000;
+
 function apiUrl(): string {
   return process.env['API_URL'] ?? 'http://127.0.0.1:8000';
 }
@@ -76,6 +78,8 @@ function pass(incoming: IncomingMessage, outgoing: ServerResponse, to: string, c
       if (!outgoing.writableEnded) outgoing.destroy();
     });
   });
+  // A stream may be silent for long; who asks for a health waits for it.
+  if (/\/health\/(ready|live)$/.test(to)) far.setTimeout(PATIENCE_MS, () => far.destroy(new Error('no answer')));
   far.on('error', () => {
     if (outgoing.headersSent) outgoing.destroy();
     else json(outgoing, 502, { code });

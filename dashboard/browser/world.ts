@@ -16,7 +16,7 @@ export class World {
   readonly stopped = new Set<string>();
   kafka = 'ok';
   redis = 'ok';
-  nginx: 'answers' | 'gone' | 'html' = 'answers';
+  nginx: 'answers' | 'gone' | 'hangs' | 'html' = 'answers';
   prometheus: 'answers' | 'gone' = 'answers';
   /** What the API says about the token of the page. */
   token: 'accepted' | 'expired' = 'accepted';
@@ -133,6 +133,7 @@ export class World {
 
   private api(path: URL, response: ServerResponse): void {
     if (this.nginx === 'gone') return void response.destroy();
+    if (this.nginx === 'hangs') return;
     if (this.nginx === 'html') {
       response.writeHead(200, { 'Content-Type': 'text/html' }).end('<h1>It works!</h1>');
       return;

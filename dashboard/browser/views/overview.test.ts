@@ -180,6 +180,7 @@ describe('the sentence tells the truth within seconds', () => {
     ['Kafka is stopped', 'Kafka answers no replica.', (w) => (w.kafka = 'KafkaConnectionError')],
     ['Redis is stopped', 'Redis answers no replica.', (w) => (w.redis = 'unavailable')],
     ['NGINX is gone', 'NGINX does not answer: nobody outside reaches the platform.', (w) => (w.nginx = 'gone')],
+    ['NGINX hangs', 'NGINX does not answer: nobody outside reaches the platform.', (w) => (w.nginx = 'hangs')],
     [
       'Prometheus is gone',
       'Prometheus does not answer, so alerts and graphs are not known.',
