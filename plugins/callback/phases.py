@@ -220,7 +220,7 @@ class CallbackModule(CallbackBase):
         super().__init__()
         directory = os.environ[progress.DIRECTORY] = getattr(constants, "DEFAULT_LOCAL_TMP")  # noqa: B009 - made as Ansible starts
         self._waiting = Waiting(self._display, Reader(directory))
-        os.environ[screen.COLUMNS] = str(screen.size()[0] - 1) if screen.is_terminal() else ""
+        os.environ[screen.COLUMNS] = str(self._width() or "")
         self._documents: dict[str, dict[str, object]] = {}  # what a run answers, by host, for a program that asked
         self._whys: dict[str, str] = {}  # why a host failed
         self._started = time.monotonic()
@@ -276,8 +276,7 @@ class CallbackModule(CallbackBase):
         where = ", ".join(os.path.relpath(one) if one.startswith("/") else one for one in given)
         where += " (ANSIBLE_INVENTORY)" if exported and where.endswith(exported.split(",")[-1]) else ""
         said = f"sse: on {', '.join(named[:10])}{more}, by {where}"
-        width = screen.size()[0] - 1 if screen.is_terminal() else 0
-        for line in status_table.wrapped([said], width):
+        for line in status_table.wrapped([said], self._width()):
             self._display.display(line, stderr=True)
 
     def v2_playbook_on_task_start(self, task: Task, is_conditional: bool) -> None:
@@ -315,6 +314,11 @@ class CallbackModule(CallbackBase):
         for line in lines:
             self._print(indent + line, color)
         return bool(lines)
+
+    @staticmethod
+    def _width() -> int:
+        """Returns how wide a line may be; 0 where there is no terminal, and no line is wrapped."""
+        return screen.size()[0] - 1 if screen.is_terminal() else 0
 
     def _line(self, word: str, result: CallbackTaskResult, color: str, label: str = "") -> None:
         where = f" [{self.host_label(result)}]" if self._several_hosts else ""
@@ -367,9 +371,12 @@ class CallbackModule(CallbackBase):
             self._print(self._dump_results(data))
             return
         closing = result.task.name == "Summary"
+        lines = _lines(data["msg"])
         if closing:
             self._print("")
-        self._print_lines(data["msg"], "" if closing else "  ")
+            # What a look prints is laid out already, and its commands are copied.
+            lines = lines if self._looks else status_table.wrapped(lines, self._width())
+        self._print_lines(lines, "" if closing else "  ")
 
     def v2_on_file_diff(self, result: CallbackTaskResult) -> None:
         results = result.result["results"] if result.task.loop and "results" in result.result else [result.result]
