@@ -68,12 +68,12 @@ it('a run is summed up by what it did', () => {
   const change = (kind: string, container: string) => ({ kind, container, what: [] });
   expect(
     summary([change('replace', 'a'), change('reload', 'n'), change('replace', 'b')], ['publishing was paused']),
-  ).toBe('replace a and b; reload n; publishing was paused');
+  ).toBe('replaced a and b; reloaded n; publishing was paused');
   expect(
     summary(
       ['a', 'b', 'c', 'd'].map((one) => change('create', one)),
       [],
     ),
-  ).toBe('create 4 containers');
+  ).toBe('created 4 containers');
   expect(summary([], [])).toBe('nothing');
 });

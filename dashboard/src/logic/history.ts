@@ -70,12 +70,29 @@ function ofRun(run: Run): Entry {
   };
 }
 
-/** What a run did, by kind: replace app-1 and app-2; reload nginx. */
+const DONE: Record<string, string> = {
+  mend: 'mended',
+  reload: 'reloaded',
+  create: 'created',
+  replace: 'replaced',
+  start: 'started',
+  restart: 'restarted',
+  remove: 'removed',
+  restore: 'restored',
+  clear: 'cleared',
+};
+
+/** What was done, by the kind of the action. */
+export function done(kind: string): string {
+  return DONE[kind] ?? kind;
+}
+
+/** What a run did, by kind: replaced app-1 and app-2; reloaded nginx. */
 export function summary(changes: readonly Change[], others: readonly string[]): string {
   const kinds = new Map<string, string[]>();
   for (const { kind, container } of changes) kinds.set(kind, [...(kinds.get(kind) ?? []), container]);
   const parts = [...kinds].map(([kind, names]) =>
-    names.length > 3 ? `${kind} ${counted(names.length, 'container')}` : `${kind} ${listed(names)}`,
+    names.length > 3 ? `${done(kind)} ${counted(names.length, 'container')}` : `${done(kind)} ${listed(names)}`,
   );
   return [...parts, ...others].join('; ') || 'nothing';
 }

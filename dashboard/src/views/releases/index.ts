@@ -3,6 +3,7 @@ import { misfit, type Releases } from '../../logic/files';
 import { ago, length, number } from '../../logic/format';
 import {
   chosen,
+  done,
   doubtful,
   type Entry,
   entries,
@@ -36,6 +37,8 @@ interface Item {
   when: HTMLElement;
   at: number;
   drawn: string;
+  /** Opens or closes it. */
+  fill: () => void;
 }
 
 class ReleasesView implements Mounted {
@@ -109,7 +112,12 @@ class ReleasesView implements Mounted {
     const shown = chosen(all, this.only, this.text);
     this.empty.hidden = shown.length > 0;
     write(this.empty, all.length === 0 ? 'Nothing was released here yet.' : 'Nothing fits this choice.');
-    this.list.replaceChildren(...shown.map((one) => this.item(one, file)));
+    const items = shown.map((one) => this.item(one, file));
+    // What stays where it is keeps the focus.
+    const same =
+      items.length === this.list.children.length && items.every((one, at) => one.root === this.list.children[at]);
+    if (!same) this.list.replaceChildren(...items.map((one) => one.root));
+    for (const one of items) one.fill();
     this.age();
     if (this.asked !== null) {
       this.items.get(this.asked)?.root.scrollIntoView({ block: 'nearest' });
@@ -132,24 +140,24 @@ class ReleasesView implements Mounted {
     );
   }
 
-  private item(entry: Entry, file: Releases): HTMLElement {
-    const drawn = JSON.stringify([entry, this.open.has(entry.key)]);
+  private item(entry: Entry, file: Releases): Item {
+    const drawn = JSON.stringify(entry);
     const known = this.items.get(entry.key);
-    if (known?.drawn === drawn) return known.root;
-    const when = h('time', { datetime: entry.when, title: entry.when });
-    const root = this.make(entry, file, when);
-    this.items.set(entry.key, { root, when, at: Date.parse(entry.when), drawn });
-    return root;
+    if (known?.drawn === drawn) return known;
+    const item = this.make(entry, file);
+    const made = { ...item, at: Date.parse(entry.when), drawn };
+    this.items.set(entry.key, made);
+    return made;
   }
 
-  private make(entry: Entry, file: Releases, when: HTMLElement): HTMLElement {
+  private make(entry: Entry, file: Releases): Pick<Item, 'root' | 'when' | 'fill'> {
+    const when = h('time', { datetime: entry.when, title: entry.when });
     const state = failed(entry) ? 'bad' : doubtful(entry) ? 'warning' : entry.runsNow ? 'good' : 'past';
     const body = h('div', { class: 'more', id: `more-${entry.key.replace(/\W/g, '-')}` });
-    const isOpen = this.open.has(entry.key);
     const title = entry.number === null ? entry.asked || 'A run' : `Release ${entry.number}`;
     const button = h(
       'button',
-      { type: 'button', class: 'entry', 'aria-expanded': String(isOpen), 'aria-controls': body.id },
+      { type: 'button', class: 'entry', 'aria-expanded': 'false', 'aria-controls': body.id },
       h('b', {}, title),
       h('span', { class: 'outcome', 'data-state': state }, outcomeWords(entry)),
       h('span', { class: 'meta' }, when, ...meta(entry)),
@@ -157,7 +165,7 @@ class ReleasesView implements Mounted {
       entry.why === '' ? null : h('span', { class: 'why' }, entry.why),
       entry.error === '' ? null : h('span', { class: 'error' }, entry.error),
     );
-    const item = h('li', { 'data-state': state }, button, body);
+    const root = h('li', { 'data-state': state }, button, body);
     const fill = (): void => {
       const shown = this.open.has(entry.key);
       body.hidden = !shown;
@@ -168,8 +176,7 @@ class ReleasesView implements Mounted {
       if (!this.open.delete(entry.key)) this.open.add(entry.key);
       fill();
     });
-    fill();
-    return item;
+    return { root, when, fill };
   }
 }
 
@@ -210,7 +217,7 @@ function details(entry: Entry, file: Releases, now: number): Node[] {
 function changes(entry: Entry): Node[] {
   if (entry.changes.length === 0 && entry.others.length === 0) return [h('p', {}, entry.changed)];
   const items = entry.changes.map((one) =>
-    h('li', {}, h('b', {}, one.container), h('span', {}, one.kind), h('code', {}, one.what.join(', '))),
+    h('li', {}, h('b', {}, one.container), h('span', {}, done(one.kind)), h('code', {}, one.what.join(', '))),
   );
   return [h('ul', { class: 'changes' }, ...items, ...entry.others.map((one) => h('li', { class: 'whole' }, one)))];
 }

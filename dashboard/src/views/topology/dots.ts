@@ -31,8 +31,7 @@ export class Dots {
   along(paths: ReadonlyMap<string, SVGPathElement>): void {
     this.paths = paths;
     this.lengths.clear();
-    for (const dot of this.dots) dot.node.remove();
-    this.dots = [];
+    this.clear();
   }
 
   start(): void {
@@ -49,6 +48,12 @@ export class Dots {
   stop(): void {
     cancelAnimationFrame(this.frame);
     this.frame = 0;
+    this.clear();
+  }
+
+  private clear(): void {
+    for (const dot of this.dots) dot.node.remove();
+    this.dots = [];
   }
 
   private move(seconds: number): void {

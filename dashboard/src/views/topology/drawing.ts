@@ -52,11 +52,13 @@ export class Drawing {
   private chosen = '';
   private found: ReadonlySet<string> | null = null;
   private drawnFor = '';
+  private shown = false;
   private paths = new Map<string, SVGElement>();
 
   constructor(private readonly choose: (id: string) => void) {
     this.root.append(this.edges, this.boxes);
     new ResizeObserver(() => this.arrange()).observe(this.root);
+    calm.addEventListener('change', () => this.move());
   }
 
   draw(picture: Picture, now: Now): void {
@@ -82,11 +84,19 @@ export class Drawing {
   }
 
   show(): void {
-    if (!calm.matches) this.dots.start();
+    this.shown = true;
+    this.move();
   }
 
   hide(): void {
-    this.dots.stop();
+    this.shown = false;
+    this.move();
+  }
+
+  /** Dots move while somebody sees them, and not where less motion is asked for. */
+  private move(): void {
+    if (this.shown && !calm.matches) this.dots.start();
+    else this.dots.stop();
   }
 
   focus(id: string): void {

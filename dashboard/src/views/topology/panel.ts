@@ -23,13 +23,9 @@ export class Panel {
 
   draw(box: Box | null, topology: Topology, picture: Picture, now: Now): void {
     // What stays as it is keeps its place: somebody may be reading or copying it.
-    const key = JSON.stringify([
-      box?.id,
-      topology.time,
-      now.fresh,
-      now.matrix?.time,
-      box?.containers.map((one) => told(one, now)),
-    ]);
+    const containers = box === null ? picture.boxes.flatMap((one) => one.containers) : box.containers;
+    const states = containers.map((one) => told(one, now));
+    const key = JSON.stringify([box?.id, topology.time, now.fresh, now.matrix?.time, states]);
     if (key === this.drawn) return;
     this.drawn = key;
     this.root.replaceChildren(
