@@ -76,21 +76,26 @@ class Files:
             mounts[target] = (str(directory), False)
         return mounts
 
-    def write(self, directory: Directory) -> None:
+    def write(self, directory: Directory, *, trial: bool = False) -> None:
         """Write a directory, each file in one step, and remove the files that are not declared."""
         texts = {file: self.text(content, make=True) for file, content in directory.files.items()}
-        state_modes.make(self.state / "files")
-        if directory.mode == SECRET:
+        top = self.state / ("trial" if trial else "files")
+        state_modes.make(top)
+        if directory.mode == SECRET and not trial:
             self.written.record(directory.path, texts)
         write_directory(directory.path, texts, mode=directory.mode, owner=directory.owner, reader=directory.reader)
-        state_modes.hand_over(directory.path, self.state / "files", state_modes.PRIVATE, directory.reader)
+        state_modes.hand_over(directory.path, top, state_modes.PRIVATE, directory.reader)
         for stranger in strangers(directory):
             stranger.unlink()
 
     @contextlib.contextmanager
     def trial(self, name: str, spec: Spec) -> Generator[Mounts]:
-        """Write config and secrets beside those that are in use, for a container that only reads them."""
-        version = self.state / "files" / name / f"trial-{os.getpid()}"
+        """Write config and secrets for a container that only reads them, and leave nothing of it.
+
+        They are not among those that are in use: the directories of those belong to the user of another version.
+        """
+        version = self.state / "trial" / f"{name}-{os.getpid()}"
+        is_first = not self.state.is_dir()
         directories = {
             target: one
             for target, one in self.directories(name, spec, version).items()
@@ -100,10 +105,14 @@ class Files:
         try:
             for one in directories.values():
                 if not one.live:
-                    self.write(one)
+                    self.write(one, trial=True)
             yield mounts | {target: (str(one.path), True) for target, one in directories.items()}
         finally:
             shutil.rmtree(version, ignore_errors=True)
+            with contextlib.suppress(OSError):  # another trial is in it, or there was none
+                version.parent.rmdir()
+                if is_first:
+                    self.state.rmdir()
 
     def kept(self, directories: Iterable[Directory]) -> Callable[[], None]:
         """Return a function that puts the files of these directories back as they are now."""
@@ -220,6 +229,7 @@ class Files:
 
     def prune(self, containers: Mapping[str, Spec]) -> None:
         """Remove the versions that these containers do not mount. Files of other containers stay."""
+        shutil.rmtree(self.state / "trial", ignore_errors=True)  # of a run that was killed
         for name, spec in containers.items():
             live = {one.path for one in self.directories(name, spec).values() if one.live}
             current = {self.version(name, spec), *live}

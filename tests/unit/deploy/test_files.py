@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ansible_collections.sse.platform.plugins.module_utils.deploy import files as files_module
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
 from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout import pin
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
 from ansible_collections.sse.platform.plugins.module_utils.model import secret, spec
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL, Observed
 from ansible_collections.sse.platform.plugins.module_utils.model.repair import Repair
+
+if TYPE_CHECKING:
+    import pytest
 
 NOW = 4e9  # later than any change here
 ME = f"{os.getuid()}:{os.getgid()}"
@@ -215,6 +219,32 @@ def test_a_trial_has_the_new_files_and_leaves_nothing(tmp_path: Path) -> None:
         assert (tmp_path / mounts["/etc/c"][0] / "a").read_text() == "2"
         assert all(read_only for _, read_only in mounts.values())
     assert [path.name for path in (tmp_path / "files/c").iterdir()] == [known.version("c", old).name]
+    assert not (tmp_path / "trial").exists()
+
+
+def test_a_trial_of_another_user_s_files_hands_nothing_over_that_is_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A preview tries the files too, and it may change nothing."""
+    handed: list[Path] = []
+    monkeypatch.setattr(files_module.state_modes, "hand_over", lambda path, *_: handed.append(path))
+    known, new = files(tmp_path), configured(a="2")
+    with known.trial("c", new):
+        assert handed
+    assert not [path for path in handed if path.is_relative_to(tmp_path / "files")]
+
+
+def test_a_trial_before_there_is_a_stack_leaves_no_directory(tmp_path: Path) -> None:
+    with files(tmp_path / "state").trial("c", declared(config={"/etc/c": {"a": "1"}})) as mounts:
+        assert (Path(mounts["/etc/c"][0]) / "a").read_text() == "1"
+    assert not (tmp_path / "state").exists()
+
+
+def test_what_a_killed_trial_left_goes_with_the_next_run(tmp_path: Path) -> None:
+    known = files(tmp_path)
+    (tmp_path / "trial/c-1/secrets-0").mkdir(parents=True)
+    known.prune({})
+    assert not (tmp_path / "trial").exists()
 
 
 def test_the_directory_that_a_reloaded_container_mounts_is_not_pruned(tmp_path: Path) -> None:
