@@ -25,7 +25,7 @@ from exporting import family, labels, number, serve
 
 SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)  # as in the histograms of the service
 KEPT_BYTES = 2**20  # of lines that were counted, before the file is emptied
-MOST_BYTES = 2**26  # that are read at once
+PIECE_BYTES = 2**17
 STATUS_SECONDS = 2.0
 OWN = ("413", "429", "503")  # what NGINX refuses by itself; rate() needs a 0 before the first
 LINE = re.compile(rb"([rs]):(\S+) (\d{3}) (\d+\.\d+)(?: (.*))?")
@@ -64,23 +64,23 @@ class Requests:
             os.truncate(self.file, 0)
 
     def read(self) -> None:
-        """Count what was written since the last time."""
+        """Count what was written since the last time, a piece at a time: there may be a lot, and memory is short."""
         try:
             with self.file.open("rb") as stream:
                 if stream.seek(0, os.SEEK_END) < self.offset:  # somebody else has emptied it
                     self.offset, self.rest = 0, b""
                 stream.seek(self.offset)
-                text = stream.read(MOST_BYTES)
+                while text := stream.read(PIECE_BYTES):
+                    self.offset += len(text)
+                    *lines, self.rest = (self.rest + text).split(b"\n")
+                    for line, times in Counter(lines).items():
+                        self.count(line, times)
         except FileNotFoundError:
             return
-        self.offset += len(text)
         # What is written between the reading and this is lost: some lines, once in a megabyte of them, if at all.
-        if len(text) < MOST_BYTES and self.offset > KEPT_BYTES:
+        if self.offset > KEPT_BYTES:
             os.truncate(self.file, 0)
             self.offset = 0
-        *lines, self.rest = (self.rest + text).split(b"\n")
-        for line, times in Counter(lines).items():
-            self.count(line, times)
 
     def count(self, line: bytes, times: int) -> None:
         """Count equal lines."""
