@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -109,3 +110,35 @@ def test_a_process_that_stays_behind_does_not_hold_the_run() -> None:
     ended.communicate(timeout=20)
     assert ended.returncode == 1
     assert time.monotonic() - begun < 10
+
+
+def test_a_program_reads_one_document_with_an_entry_for_each_host_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "action_plugins").mkdir()
+    (tmp_path / "action_plugins/tried.py").write_text(TRIED)
+    playbook = tmp_path / "play.yml"
+    playbook.write_text(
+        PLAY
+        + "    - tried: {failed: \"{{ inventory_hostname == 'b' }}\", msg: no engine, document: {stack: sse}}\n"
+        + "    - {name: Summary, ansible.builtin.debug: {msg: for people}}\n"
+    )
+    run = "import sys, children; sys.exit(children.run(sys.argv[1:], document=True).code)"
+    ended = subprocess.run(
+        [sys.executable, "-c", run, "ansible-playbook", "-v", "-i", "a,b,", "-c", "local", str(playbook)],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT / "tools"),
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 1
+    first, second = json.loads(ended.stdout)["hosts"]
+    assert first == {"host": "a", "error": "", "stack": "sse"}
+    assert second == {"host": "b", "error": "no engine"}
+    assert "sse: on a, b" in ended.stderr
+    assert "for people" not in ended.stderr

@@ -135,6 +135,11 @@ def test_wrong_words_are_refused_with_what_the_verb_takes(verb: verbs.Verb, word
     assert message in str(refused.value)
 
 
+def test_a_document_has_an_end_and_watching_has_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert front.main(["status", "--json", "--watch"]) == 1
+    assert "choose one of them" in capsys.readouterr().err
+
+
 def test_letters_may_stand_together_and_values_beside_their_letter() -> None:
     words = ["app=3", "-mwhy not", "-CD", "-vvv", "-ivm,", "-Kea=b", "--ch", "--skip=app"]
     found = front.read("scale", SCALE, words)
