@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tools")]
 
-import terminal  # noqa: E402 - it is found only now
+import recording  # noqa: E402 - it is found only now
 
 IMAGES = ROOT / "docs/images"
 STACK, OFFSET = "doc", 1700  # a name as long as the usual one, so that columns stay columns
@@ -57,10 +57,10 @@ def picture(name: str, theme: str) -> Path:
     return IMAGES / f"{name}-{theme}.svg"
 
 
-def draw(name: str, recording: terminal.Recording) -> None:
+def draw(name: str, run: recording.Recording) -> None:
     """Write a recording in both themes."""
-    for theme in terminal.THEMES:
-        picture(f"terminal-{name}", theme).write_text(terminal.svg(recording, theme))
+    for theme in recording.THEMES:
+        picture(f"terminal-{name}", theme).write_text(recording.svg(run, theme))
 
 
 def quietly(*command: str) -> subprocess.CompletedProcess[str]:
@@ -76,15 +76,15 @@ def main() -> int:
     quietly(*remove)
     try:
         for name, shown in TERMINALS.items():
-            recording = terminal.record(shown, call(name), ROOT, environment())
-            if name == "up" and "Build " in recording.output:  # a picture of a run that has its images is shorter
+            run = recording.record(shown, call(name), ROOT, environment())
+            if name == "up" and "Build " in run.output:  # a picture of a run that has its images is shorter
                 quietly(*remove)
-                recording = terminal.record(shown, call(name), ROOT, environment())
-            if recording.code:
-                raise SystemExit(f"{shown} ended with {recording.code}:\n{recording.output}")
-            draw(name, terminal.exchanged(recording, usual(STACK)))
-        drawn = terminal.replaced(quietly(*call("diagram", "--svg")).stdout, usual(STACK))
-        for theme in terminal.THEMES:
+                run = recording.record(shown, call(name), ROOT, environment())
+            if run.code:
+                raise SystemExit(f"{shown} ended with {run.code}:\n{run.output}")
+            draw(name, recording.exchanged(run, usual(STACK)))
+        drawn = recording.replaced(quietly(*call("diagram", "--svg")).stdout, usual(STACK))
+        for theme in recording.THEMES:
             picture("topology", theme).write_text(themed(drawn, theme))
     finally:
         quietly(*remove)

@@ -76,7 +76,7 @@ ELSEWHERE = {"tools/compose_files/README"}
 MARKER = re.compile(r"^<!-- site: (\w+) -->$", re.MULTILINE)
 PICTURE = re.compile(
     r'<picture>\s*<source media="\(prefers-color-scheme: dark\)" srcset="(?P<dark>[^"]+)">\s*'
-    r'<img (?:width="\d+" )?src="(?P<light>[^"]+)" alt="(?P<alt>[^"]+)"[^>]*>\s*</picture>'
+    r'<img (?:width="\d+"\s+)?src="(?P<light>[^"]+)"\s+alt="(?P<alt>[^"]+)">\s*</picture>'
 )
 MERMAID = re.compile(r"^```mermaid\n.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[([^\]]+)\]\((?!https?:|#)([^)\s]+)\)")
