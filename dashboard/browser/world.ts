@@ -21,6 +21,8 @@ export class World {
   /** What the API says about the token of the page. */
   token: 'accepted' | 'expired' = 'accepted';
   alerts: Record<string, unknown>[] = [];
+  /** What a stream says after its opening. */
+  events = '';
   /** The rules of Prometheus, in one group; without any, there are none. */
   rules: Record<string, unknown>[] = [];
   /** Receivers of alerts by name: how many messages they took, and how many they refused after that. */
@@ -120,6 +122,7 @@ export class World {
   private stream(replica: string, response: ServerResponse): void {
     response.writeHead(200, { 'Content-Type': 'text/event-stream', 'X-Replica': replica });
     response.write(`retry: 500\nevent: cursor\ndata: {"source":"new"}\nid: ${this.number}-0a1b2c3d\n\n`);
+    if (this.events !== '') response.write(this.events);
     this.streams.add(response);
     response.on('close', () => this.streams.delete(response));
   }
@@ -144,6 +147,7 @@ export class World {
     if (this.token === 'expired')
       return json(response, 401, { title: 'Unauthorized', detail: 'the token has expired' }, alive);
     if (path.pathname === '/api/v1/stats') return json(response, 200, { replica: alive, subscribers: 42 }, alive);
+    if (path.pathname === '/api/v1/limits') return json(response, 200, LIMITS, alive);
     if (path.pathname === '/api/v1/stream') return this.stream(alive, response);
     json(response, 404, { title: 'Not Found' }, alive);
   }
@@ -262,6 +266,11 @@ export class World {
     return [];
   }
 }
+
+const LIMITS = {
+  ...{ event_bytes: 61440, body_bytes: 262144, batch_events: 500, channels_per_stream: 100 },
+  load_test: { events_per_second: 500, seconds: 300 },
+};
 
 function json(response: ServerResponse, status: number, body: unknown, replica?: string): void {
   const headers = {

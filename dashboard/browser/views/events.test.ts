@@ -1,9 +1,12 @@
+import { createHash } from 'node:crypto';
 import { readFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openBrowser, publish as publishTo, Service, type Site, servePage } from '../platform';
+import { DESKTOP, look, PHONE, visit } from '../screens';
+import { World } from '../world';
 
 /** The view Events before the real service: what is published is seen, as text, and nothing of it harms the page. */
 const WAIT = { timeout: 60_000 };
@@ -59,7 +62,7 @@ const text = async (id: string) => (await page.locator(`#${id}`).textContent()) 
 const unique = (name: string) => `${name}-${Math.random().toString(36).slice(2)}`;
 
 async function open(parameters = ''): Promise<void> {
-  await page.goto(`${site.url}/#/events${parameters}`);
+  await visit(page, `${site.url}/#/events${parameters}`);
   await expect.poll(() => text('stream-state'), WAIT).toMatch(/^live from sse-app-1/);
 }
 
@@ -328,6 +331,8 @@ describe('the demonstration of a resume', () => {
     // Against the log itself, and not only against what the page believes to have published.
     expect(((await kept.json()) as { events: unknown[] }).events).toHaveLength(Number(published));
     expect(facts).toContain('Resumed fromring');
+    await page.locator('#resume-facts').scrollIntoViewIfNeeded();
+    await look(page, 'events-resume');
   });
 
   it('says so where it cannot be shown', async () => {
@@ -337,5 +342,111 @@ describe('the demonstration of a resume', () => {
     );
     await page.locator('#resume').click();
     await expect.poll(() => text('resume-verdict'), WAIT).toBe('It could not be shown: HTTP 403: not allowed here.');
+  });
+});
+
+describe('where a credential is asked for', () => {
+  const secret = 'canary-4711-canary-4711-canary-4711';
+  let guarded: Service;
+
+  beforeAll(async () => {
+    const entry = {
+      name: 'page',
+      sha256: createHash('sha256').update(secret).digest('hex'),
+      publish: ['*'],
+      subscribe: ['*'],
+    };
+    const file = join(schemas, 'keys');
+    writeFileSync(file, JSON.stringify({ keys: [entry] }));
+    guarded = await Service.start({ SSE_AUTH: 'on', SSE_KEYS_FILES: file });
+    process.env['API_URL'] = guarded.url;
+  });
+
+  afterAll(async () => {
+    process.env['API_URL'] = service.url;
+    await guarded?.stop('SIGKILL');
+  });
+
+  it('the stream is refused until a token is given; then everything works, and no command holds the token', async () => {
+    await visit(page, `${site.url}/#/events`);
+    await expect.poll(() => text('stream-state'), WAIT).toMatch(/^refused: HTTP 401/);
+    await page.locator('#token').click();
+    await page.locator('#token-field').fill(`page.${secret}`);
+    await page.getByRole('button', { name: 'Use this token' }).click();
+    await expect.poll(() => text('stream-state'), WAIT).toMatch(/^live from/);
+    await page.locator('#publish').click();
+    await expect.poll(() => text('publish-status'), WAIT).toMatch(/Seen here/);
+    await lines().first().click();
+    await page.locator('#curl').click();
+    const command = await page.evaluate(() => navigator.clipboard.readText());
+    expect(command).toContain('-H "Authorization: Bearer $TOKEN"');
+    expect(command).not.toContain(secret);
+  });
+});
+
+describe('how it looks', () => {
+  let world: World;
+
+  beforeAll(async () => {
+    world = await World.make();
+  });
+
+  afterAll(() => {
+    world?.close();
+    process.env['API_URL'] = service.url;
+    for (const name of ['PROMETHEUS_URL', 'REPLICAS', 'LIVE_DIR']) delete process.env[name];
+  });
+
+  async function scene(size: { width: number; height: number }): Promise<void> {
+    const samples: [channel: string, event: string, data: string][] = [
+      ...Array.from({ length: 6 }, (_, n): [string, string, string][] => [
+        [
+          'orders.eu',
+          n % 3 === 1 ? 'cancelled' : 'created',
+          `{"id":${4700 + n},"total":${99.5 + n},"items":[{"sku":"A-17","count":2}]}`,
+        ],
+        ['stock.us', 'price', `{"symbol":"ACME","price":${101.25 + n}}`],
+        ['sensors.hall-3', 'reading', `{"celsius":${20 + n / 8},"humidity":0.41}`],
+      ]).flat(),
+      ['news', 'message', 'two\ndata: lines, and \u202etext that turns'],
+      ['orders.us', 'created', '{"id":4711,"total":12,"items":[]}'],
+    ];
+    const frame = ([channel, event, data]: (typeof samples)[number], n: number): string => {
+      const time = new Date(world.now - 9_000 + n * 437).toISOString();
+      return `event: meta\ndata: {"channel":"${channel}","time":"${time}"}\n\nevent: ${event}\ndata: ${data}\nid: ${41 + n}-9f2c0b1e\n\n`;
+    };
+    world.events = samples.map(frame).join('');
+    await page.clock.setFixedTime(world.now);
+    await page.setViewportSize(size);
+    await visit(page, `${site.url}/#/events`);
+    await expect.poll(async () => (await texts(3))[0], WAIT).toBe('orders.us');
+  }
+
+  it('with events, and one of them open', async () => {
+    await scene(DESKTOP);
+    await look(page, 'events-log');
+    await page.locator('.line', { hasText: '"id":4704' }).click();
+    await expect.poll(() => text('inspector-title'), WAIT).toBe('cancelled');
+    await look(page, 'events-open');
+  });
+
+  it('on a phone', async () => {
+    await scene(PHONE);
+    await look(page, 'events-phone', { size: PHONE });
+  });
+
+  it('with a form that is refused', async () => {
+    await scene(DESKTOP);
+    const errors = [{ field: '0.data', pointer: '/data/n', detail: "'seven' is not of type 'integer'" }];
+    const body = JSON.stringify({ title: 'Unprocessable Content', status: 422, detail: '…', errors });
+    await page.route('**/api/v1/events', (route) => route.fulfill({ status: 422, body }));
+    await page.locator('#publish-channel').fill('');
+    await page.locator('#publish').click();
+    await expect.poll(() => text('publish-channel-wrong'), WAIT).toContain('Give a channel');
+    await page.locator('#publish-channel').fill('strict');
+    await page.locator('#publish-data').fill('{"n": "seven"}');
+    await page.locator('#publish').click();
+    await expect.poll(() => text('publish-data-wrong'), WAIT).toMatch(/integer/);
+    await look(page, 'events-refused');
   });
 });

@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openBrowser, Service, type Site, servePage } from '../platform';
+import { DESKTOP, look, PHONE, visit } from '../screens';
+import { World } from '../world';
 
 /** The view Load before the real service, whose limits it keeps to. */
 const WAIT = { timeout: 60_000 };
@@ -47,7 +49,7 @@ const figure = async (name: string) =>
     .textContent()) ?? '';
 
 async function open(): Promise<void> {
-  await page.goto(`${site.url}/#/load`);
+  await visit(page, `${site.url}/#/load`);
   await expect.poll(() => text('load-cap'), WAIT).toContain('429');
 }
 
@@ -130,5 +132,49 @@ describe('a load test', () => {
     await page.route('**/api/v1/limits', (route) => route.fulfill({ status: 502, body: '<h1>502</h1>' }));
     await page.goto(`${site.url}/#/load`);
     await expect.poll(() => text('load-wrong'), WAIT).toContain('The limits are not known. No replica answers');
+  });
+});
+
+describe('how it looks', () => {
+  const percentiles = (p50: number) => ({
+    ...{ p50, p90: p50 * 1.4, p95: p50 * 1.6, p99: p50 * 2.5, 'p99.9': p50 * 4, max: p50 * 4.2 },
+  });
+  const run = (n: number, rate: number, p50: number, codes: Record<string, number>) => ({
+    ...{ id: `run-${n}`, at: Date.UTC(2026, 10, 20, 12, n), lasted: 10_010, rate, size: 200, channels: 1, seconds: 10 },
+    ...{ subscribers: 2, sent: rate * 10, accepted: codes['202'], seen: (codes['202'] ?? 0) * 2, lost: 0, twice: 0 },
+    ...{ delivery: percentiles(p50), answer: percentiles(p50 * 0.7), codes, replica: 'sse-app-1', stopped: false },
+  });
+
+  let world: World;
+
+  beforeAll(async () => {
+    world = await World.make();
+  });
+
+  afterAll(() => {
+    world?.close();
+    process.env['API_URL'] = service.url;
+    for (const name of ['PROMETHEUS_URL', 'REPLICAS', 'LIVE_DIR']) delete process.env[name];
+  });
+
+  it.each([
+    ['load-refused', DESKTOP],
+    ['load-phone', PHONE],
+  ])('%s', async (name, size) => {
+    const runs = [
+      run(3, 100, 8.2, { 202: 980, 429: 20 }),
+      run(2, 50, 5.1, { 202: 500 }),
+      run(1, 50, 6.4, { 202: 500 }),
+    ];
+    await page.addInitScript((text) => localStorage.setItem('load-runs', text), JSON.stringify(runs));
+    await page.clock.setFixedTime(world.now);
+    await page.setViewportSize(size);
+    await open();
+    await page.locator('.runs tbody button').nth(1).click();
+    await page.locator('#load-rate').fill('900');
+    await expect.poll(() => text('load-rate-wrong'), WAIT).toContain('over the limit');
+    await page.evaluate(() => window.scrollTo(0, 0));
+    await look(page, name, { size });
+    await page.evaluate(() => localStorage.removeItem('load-runs'));
   });
 });

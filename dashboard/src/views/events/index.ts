@@ -53,6 +53,7 @@ export const view: View = {
       return true;
     });
     root.append(
+      h('h1', { class: 'unseen' }, 'Events'),
       h(
         'div',
         { class: 'desk' },

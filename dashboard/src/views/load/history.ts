@@ -36,7 +36,7 @@ export class History {
       h('div', { class: 'head' }, h('h2', { id: 'runs-title' }, 'Runs'), this.files),
       h(
         'div',
-        { class: 'sideways', tabindex: '0', role: 'region', 'aria-labelledby': 'runs-title' },
+        { class: 'sideways', tabindex: '0', role: 'region', 'aria-label': 'Table of the runs' },
         h(
           'table',
           {},

@@ -71,6 +71,7 @@ class LoadView implements Mounted {
       return h('div', {}, h('dt', {}, name), h('dd', {}, value, ' ', h('small', {}, unit)));
     });
     root.append(
+      h('h1', { class: 'unseen' }, 'Load'),
       h(
         'section',
         { class: 'card', 'aria-labelledby': 'load-title' },

@@ -2,7 +2,7 @@ import { number } from '../../logic/format';
 import { svg } from '../../parts/dom';
 import type { Second } from './engine';
 
-const [HEIGHT, LEFT, BOTTOM] = [190, 56, 26];
+const [HEIGHT, LEFT, BOTTOM] = [190, 64, 26];
 
 /** Delivery times of each second: a bar from p50 to p99, on a scale of powers of ten. */
 export function picture(seconds: readonly Second[], asked: number, width: number): SVGElement {
