@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import httpx
 import pytest
 from ansible_collections.sse.platform.tests.integration.faults import FAULTS, Fault, told_of
 from ansible_collections.sse.platform.tests.integration.receivers import Receivers, receiving
@@ -75,6 +77,11 @@ def test_a_test_alert_comes_to_each_receiver_and_no_secret_is_anywhere_else(told
     assert not [path for path in holding if "releases" in path.parts or path.suffix == ".jsonl"]
 
 
+def test_the_watchdog_is_asked_while_all_is_well_and_nobody_else_hears_of_it(told: Told) -> None:
+    eventually(lambda: any(one.path == "/watchdog" for one in told.receivers.got), "it is asked", ARRIVES_SECONDS)
+    assert not told.receivers.alerts("Watchdog", "firing")
+
+
 def test_each_of_five_real_faults_fires_arrives_and_is_said_to_be_over(told: Told) -> None:
     begun: dict[str, float] = {}
     seconds: dict[str, dict[str, float]] = {name: {} for name in FAULTS}
@@ -111,6 +118,28 @@ def at(told: Told, fault: Fault, status: str) -> float:
             if named and one["status"] == status:
                 return got.at
     raise AssertionError(fault.alert)
+
+
+def test_what_follows_from_a_cause_is_not_sent_while_it_lasts(told: Told) -> None:
+    networks = told.stack.container("alertmanager").attrs["NetworkSettings"]["Networks"]
+    address = next(iter(networks.values()))["IPAddress"]
+
+    def fires(name: str) -> None:
+        """Say to Alertmanager what Prometheus would say."""
+        labels = {"alertname": name, "severity": "critical", "stack": "it", "host": "of-the-test"}
+        until = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=60)
+        alert = {"labels": labels, "annotations": {}, "endsAt": until.isoformat()}
+        assert httpx.post(f"http://{address}:9093/api/v2/alerts", json=[alert], timeout=10).status_code == 200
+
+    def came(name: str) -> bool:
+        return bool(told.receivers.alerts(name, "firing", host="of-the-test"))
+
+    fires("KafkaUnreachable")
+    eventually(lambda: came("KafkaUnreachable"), "the cause is sent", ARRIVES_SECONDS)
+    fires("PublishesFail")
+    fires("Refusals")  # has nothing to do with it
+    eventually(lambda: came("Refusals"), "another trouble is sent", ARRIVES_SECONDS)
+    assert not came("PublishesFail")
 
 
 def test_a_receiver_that_is_down_is_an_alert_that_doctor_knows_and_others_hear_of(told: Told) -> None:
