@@ -54,6 +54,38 @@ def test_prometheus_accepts_its_configuration_and_has_loaded_every_rule(stack: S
     assert {group["name"] for group in groups} >= {"app", "host", "kafka", "nginx", "prometheus", "redis", "objectives"}
 
 
+def asked(stack: Stack, query: str) -> dict[str, float]:
+    """What Prometheus says of a query, by the label that tells its series apart."""
+    url = f"http://127.0.0.1:{stack.http_port + 5}/api/v1/query"
+    found = httpx.get(url, params={"query": query}, timeout=60).json()["data"]["result"]
+    own = ("verdict", "replica", "outcome", "instance")
+    return {
+        next((one["metric"][label] for label in own if label in one["metric"]), ""): float(one["value"][1])
+        for one in found
+    }
+
+
+def test_a_first_install_has_the_matrix_in_prometheus_and_no_file_that_the_exporter_cannot_read(stack: Stack) -> None:
+    eventually(lambda: asked(stack, "sse_reach_edges").get("reached", 0) > 10, "the matrix is scraped")
+    found = asked(stack, "sse_reach_edges")
+    assert (found["broken"], found["leak"]) == (0, 0)
+    assert list(asked(stack, "node_textfile_scrape_error").values()) == [0]
+    assert asked(stack, "up == 0") == {}
+
+
+def test_the_canary_container_sees_its_events_through_nginx_and_at_each_replica(stack: Stack) -> None:
+    """The other tests run without it: it has streams and events of its own."""
+    stack.up(canary_interval_seconds=1)
+    replicas = {f"app-{number}" for number in range(1, 1 + sum("-app-" in name for name in stack.containers()))}
+    for replica in ("nginx", *replicas):
+        eventually(
+            lambda one=replica: asked(stack, "sse_canary_received_total").get(one, 0) >= 2, f"events at {replica}", 90
+        )
+    assert set(asked(stack, "sse_canary_seconds < 10")) == {"nginx", *replicas}
+    assert asked(stack, "sse_canary_lost_total > 0 or sse_canary_doubled_total > 0") == {}
+    assert sum(asked(stack, "sse_subscribers").values()) == 0
+
+
 def test_each_alert_fires_on_its_trouble_and_ends_after_it_and_none_fires_while_all_is_well(stack: Stack) -> None:
     """All rules of all roles and all their tests, in one process; alert_cases.py has a case for each alert."""
     promtool(stack, "cat >/tmp/rules.yml", alert_cases.rules())
