@@ -53,6 +53,7 @@ FIRING: dict[str, dict[str, str]] = {
         "sse_reach_measured_timestamp_seconds": DONE,
         "sse_reach_period_seconds": gauge(3600, 3600),
     },
+    "VerificationFailed": {"sse_verify_findings": gauge(0, 2)},
     "CertificateEndsSoon": {
         'sse_certificate_ends_timestamp_seconds{container="sse-nginx"}': gauge(71280000, 86400),
         'sse_certificate_lifetime_seconds{container="sse-nginx"}': gauge(71280000, 71280000),

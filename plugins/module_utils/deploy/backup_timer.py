@@ -1,5 +1,5 @@
 # Copyright: sse.platform maintainers, MIT License (see LICENSE)
-"""The timer of backups on the host: a unit of systemd, or a file for cron, and the program that it starts."""
+"""The timers of a stack on the host: a unit of systemd, or a file for cron, and the program that each starts."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ import subprocess
 import time
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import backup_job
 from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
-from ansible_collections.sse.platform.plugins.module_utils.host.machine import BACKUP_TIMER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from ansible_collections.sse.platform.plugins.module_utils.deploy.schedule import Schedule
 
@@ -29,51 +28,58 @@ UNITS = Path("/etc/systemd/system")
 CRON = Path("/etc/cron.d")
 CRONS = {"cron", "crond", "busybox", "fcron"}  # names of processes
 OLDEST = (1980, 1, 1, 0, 0, 0)  # a zip file knows no earlier time; a fixed one makes the same file each time
-PROGRAM = "backup/backup.pyz"
 
 
-class Timer:
-    """The files of one stack's timer, and what is to be in them."""
+class Kind(NamedTuple):
+    """What a timer does."""
 
-    def __init__(self, stack: str, state_directory: str) -> None:
+    word: str  # names its directory below the state directory, its program and its units
+    about: str
+    module: str  # whose main() is the program; the rooms below this one do not import it
+    left: tuple[str, ...]  # files of the program, which go with the timer
+
+
+BACKUP = Kind("backup", "Backup", backup_job.__name__, (backup_job.OUTCOME, backup_job.METRICS))
+VERIFY = Kind("verify", "Verification", f"{COLLECTION}.plugins.module_utils.verify.again", ("matrix/verify.prom",))
+
+
+class HostTimer:
+    """The files of one timer of a stack, and what is to be in them."""
+
+    def __init__(self, stack: str, state_directory: str, kind: Kind) -> None:
         """Look where this host has its timers."""
-        self.stack, self.state = stack, Path(state_directory)
+        self.stack, self.state, self.kind = stack, Path(state_directory), kind
         self.systemd = SYSTEMD.is_dir()
-        self.name = f"sse-backup-{stack}"
+        self.name = f"sse-{kind.word}-{stack}"
+        self.program = self.state / kind.word / f"{kind.word}.pyz"
+        self.job = self.state / kind.word / "timer.json"
         self.units = [UNITS / f"{self.name}.{kind}" for kind in ("service", "timer")]
         self.cron = CRON / self.name
 
-    def wanted(self, job: backup_job.Job, schedule: Schedule, python: str) -> dict[Path, bytes]:
+    def wanted(self, job: Mapping[str, Any], schedule: Schedule, python: str) -> dict[Path, bytes]:
         """Return the content of each file."""
-        command = f"{python} {self.state / PROGRAM} {self.state / BACKUP_TIMER}"
-        texts = {self.state / BACKUP_TIMER: json.dumps(job, indent=1) + "\n"}
+        command = f"{python} {self.program} {self.job}"
+        texts = {self.job: json.dumps(job, indent=1) + "\n"}
         if self.systemd:
-            about = f"[Unit]\nDescription=Backup of the stack {self.stack} of sse.platform\n\n"
+            about = f"[Unit]\nDescription={self.kind.about} of the stack {self.stack} of sse.platform\n\n"
             texts[self.units[0]] = f"{about}[Service]\nType=oneshot\nNice=10\nExecStart={command}\n"
             when = f"[Timer]\nOnCalendar={schedule.calendar}\nPersistent=true\n\n[Install]\nWantedBy=timers.target\n"
             texts[self.units[1]] = about + when
         else:
-            texts[self.cron] = f"# Backup of the stack {self.stack} of sse.platform\n{schedule.cron} root {command}\n"
-        return {**{path: text.encode() for path, text in texts.items()}, self.state / PROGRAM: program()}
+            texts[self.cron] = (
+                f"# {self.kind.about} of the stack {self.stack} of sse.platform\n{schedule.cron} root {command}\n"
+            )
+        return {**{path: text.encode() for path, text in texts.items()}, self.program: program(self.kind.module)}
 
-    def install(self, job: backup_job.Job, schedule: Schedule, python: str, *, check: bool) -> list[str]:
-        """Write what differs; return what changed, for people.
-
-        :raises BackupError: the passphrase file is not one
-        """
-        backup_job.passphrase(Path(job["passphrase_file"]))
+    def install(self, job: Mapping[str, Any], schedule: Schedule, python: str, *, check: bool) -> list[str]:
+        """Write what differs; return what changed, for people."""
         changed = {path: body for path, body in self.wanted(job, schedule, python).items() if content(path) != body}
         if not changed or check:
             return self.lines(changed, schedule)
-        state_modes.make((self.state / BACKUP_TIMER).parent)
-        Path(job["directory"]).mkdir(parents=True, exist_ok=True, mode=0o700)
+        state_modes.make(self.job.parent)
         CRON.mkdir(exist_ok=True)
         for path, body in changed.items():
             place(path, body)
-        if not (self.state / backup_job.OUTCOME).exists():
-            backup_job.record(job, {"scheduled": time.time(), "kept": len(backup_job.backups(job))})
-        else:
-            backup_job.record(job, {})
         if self.systemd:
             systemctl("daemon-reload")
             systemctl("enable", "--now", f"{self.name}.timer")
@@ -81,14 +87,14 @@ class Timer:
 
     def lines(self, changed: dict[Path, bytes], schedule: Schedule) -> list[str]:
         """Say what changed."""
-        return [f"+ {path}" for path in changed if path != self.state / PROGRAM] + (
-            [f"+ {self.state / PROGRAM} ({schedule.calendar})"] if self.state / PROGRAM in changed else []
+        return [f"+ {path}" for path in changed if path != self.program] + (
+            [f"+ {self.program} ({schedule.calendar})"] if self.program in changed else []
         )
 
     def remove(self, *, check: bool) -> list[str]:
-        """Remove the timer. Backups stay."""
-        own = [self.state / BACKUP_TIMER, self.state / PROGRAM, self.state / backup_job.OUTCOME]
-        there = [one for one in (*self.units, self.cron, *own, self.state / backup_job.METRICS) if one.exists()]
+        """Remove the timer. What it made stays."""
+        own = [self.job, self.program, *(self.state / one for one in self.kind.left)]
+        there = [one for one in (*self.units, self.cron, *own) if one.exists()]
         if check:
             return [f"- {one}" for one in there]
         if self.systemd and self.units[1] in there:
@@ -104,11 +110,33 @@ class Timer:
         if self.systemd or any(name in CRONS for name in processes()):
             return []
         note = (
-            f"No systemd and no cron runs here, so nothing starts the backups of {self.cron}. Install cron and start "
+            f"No systemd and no cron runs here, so nothing starts what {self.cron} says. Install cron and start "
             "it (apt-get install cron; service cron start), or start this by a timer of your own: "
-            f"python3 {self.state / PROGRAM} {self.state / BACKUP_TIMER}"
+            f"python3 {self.program} {self.job}"
         )
         return [note]
+
+
+class Timer(HostTimer):
+    """The timer of backups."""
+
+    def __init__(self, stack: str, state_directory: str) -> None:
+        """Look where this host has its timers."""
+        super().__init__(stack, state_directory, BACKUP)
+
+    def set_up(self, job: backup_job.Job, schedule: Schedule, python: str, *, check: bool) -> list[str]:
+        """Write what differs, and where backups go; return what changed, for people.
+
+        :raises BackupError: the passphrase file is not one
+        """
+        backup_job.passphrase(Path(job["passphrase_file"]))
+        changes = self.install(job, schedule, python, check=check)
+        if changes and not check:
+            Path(job["directory"]).mkdir(parents=True, exist_ok=True, mode=0o700)
+            first = not (self.state / backup_job.OUTCOME).exists()
+            news = {"scheduled": time.time(), "kept": float(len(backup_job.backups(job)))} if first else {}
+            backup_job.record(job, news)
+        return changes
 
 
 def place(path: Path, body: bytes) -> None:
@@ -146,15 +174,15 @@ def systemctl(*words: str) -> None:
 # --- the program
 
 
-def program() -> bytes:
-    """Return the program as a zip file that Python runs (zipapp): the job, and what it imports of this collection."""
-    texts = sources(backup_job.__name__)
+def program(module: str = backup_job.__name__) -> bytes:
+    """Return the program as a zip file that Python runs (zipapp): a module, and what it imports of this collection."""
+    texts = sources(module)
     files = {f"{name.replace('.', '/')}.py": text for name, text in texts.items()}
     for name in texts:
         parts = name.split(".")[:-1]
         for depth in range(1, len(parts) + 1):
             files.setdefault(f"{'/'.join(parts[:depth])}/__init__.py", "")
-    files["__main__.py"] = f"import sys\n\nfrom {backup_job.__name__} import main\n\nsys.exit(main())\n"
+    files["__main__.py"] = f"import sys\n\nfrom {module} import main\n\nsys.exit(main())\n"
     body = io.BytesIO()
     with zipfile.ZipFile(body, "w", zipfile.ZIP_DEFLATED) as packed:
         for name in sorted(files):

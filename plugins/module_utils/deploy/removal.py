@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import permissions
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier
-from ansible_collections.sse.platform.plugins.module_utils.deploy.backup_timer import Timer
+from ansible_collections.sse.platform.plugins.module_utils.deploy.backup_timer import BACKUP, VERIFY, HostTimer
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
 from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout import lock
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
@@ -83,7 +83,8 @@ def tear_down(
             for network in removed.networks:
                 engine.remove_network(network)
             StackFirewall(stack, state_directory).remove()
-            Timer(stack, state_directory).remove(check=False)
+            for kind in (BACKUP, VERIFY):
+                HostTimer(stack, state_directory, kind).remove(check=False)
             permissions.ensure(state_directory)
         except Exception as failure:
             error = str(failure)

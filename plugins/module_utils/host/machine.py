@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 OVERCOMMIT = "/proc/sys/vm/overcommit_memory"
 BACKUP_TIMER = "backup/timer.json"  # in the state directory, where a timer makes backups
+TIMERS = (BACKUP_TIMER, "verify/timer.json")
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # as the kernel calls them -> as Debian does
 
 
@@ -198,7 +199,7 @@ def observe(state_directory: str | None = None, socket: str = SOCKET) -> HostFac
         "containers": found.containers if found else [],
         "images": found.images if found else {},
         "data_markers": data_markers(state_directory),
-        "backup_timer": (Path(state_directory or "/nonexistent") / BACKUP_TIMER).exists(),
+        "backup_timer": any((Path(state_directory or "/nonexistent") / one).exists() for one in TIMERS),
         "disk_free_bytes": disk_free_bytes([root, state_directory or "/"]),
         "disk_size_bytes": disk_size_bytes([state_directory or "/"]),
     }

@@ -46,12 +46,12 @@ class Host:
         self.timer = backup_timer.Timer("sse", str(self.state))
 
     def install(self, *, check: bool = False) -> list[str]:
-        return self.timer.install(self.job, DAILY, sys.executable, check=check)
+        return self.timer.set_up(self.job, DAILY, sys.executable, check=check)
 
     def run(self) -> subprocess.CompletedProcess[str]:
         """Run the program as the timer does, with nothing but Python's own library."""
-        command = [sys.executable, "-I", "-S", str(self.state / backup_timer.PROGRAM)]
-        job = str(self.state / backup_timer.BACKUP_TIMER)
+        command = [sys.executable, "-I", "-S", str(self.timer.program)]
+        job = str(self.timer.job)
         return subprocess.run([*command, job], capture_output=True, text=True, check=False)
 
     def backups(self) -> list[str]:

@@ -1,0 +1,84 @@
+"""The host verifies a stack by itself, with a program that holds all that it needs of this collection."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils.deploy import backup_timer, run_lock, schedule
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
+from ansible_collections.sse.platform.plugins.module_utils.verify import again
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RUN = {"asked": "up", "who": "me", "process": run_lock.process(1), "controller": "there"}
+
+
+@pytest.fixture
+def timer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> backup_timer.HostTimer:
+    monkeypatch.setattr(backup_timer, "SYSTEMD", tmp_path / "no systemd")
+    monkeypatch.setattr(backup_timer, "CRON", tmp_path / "cron.d")
+    monkeypatch.setattr(backup_timer, "UNITS", tmp_path / "units")
+    return backup_timer.HostTimer("sse", str(tmp_path / "state"), backup_timer.VERIFY)
+
+
+def job(timer: backup_timer.HostTimer) -> again.Job:
+    return {"stack": "sse", "state_directory": str(timer.state), "period": 3600}
+
+
+def test_the_program_runs_alone_and_leaves_a_stack_that_is_being_changed_in_peace(
+    timer: backup_timer.HostTimer,
+) -> None:
+    assert timer.kind.module == again.__name__
+    assert timer.install(job(timer), schedule.parse("hourly"), sys.executable, check=False)
+    with run_lock.locked(str(timer.state), RUN):
+        command = [sys.executable, "-I", str(timer.program), str(timer.job)]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout == "up changes the stack sse now: it verifies at its end.\n"
+
+
+def test_it_says_what_it_found_and_how_often_it_looks(
+    timer: backup_timer.HostTimer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    timer.install(job(timer), schedule.parse("hourly"), sys.executable, check=False)
+    found = [Finding("matrix", "sse-app-1", "does not reach kafka:9092", "refused", ("./sse up",))]
+
+    class Verified:
+        findings = found
+
+    def verified(*_: Any) -> Any:
+        return Verified
+
+    monkeypatch.setattr(again, "verify_stack", verified)
+    monkeypatch.setattr(again, "newest_releases", lambda _: [{}])
+    monkeypatch.setattr(sys, "argv", ["program", str(timer.job)])
+    assert again.main() == 2
+    assert "sse-app-1: does not reach kafka:9092" in capsys.readouterr().out
+    text = (timer.state / again.METRICS).read_text()
+    known = dict(re.findall(r"^(sse_\w+) (\S+)$", text, re.MULTILINE))
+    assert (known["sse_reach_period_seconds"], known["sse_verify_findings"]) == ("3600", "1")
+    found.clear()
+    assert again.main() == 0
+
+
+def test_where_nothing_is_deployed_yet_it_finds_nothing(timer: backup_timer.HostTimer) -> None:
+    timer.install(job(timer), schedule.parse("hourly"), sys.executable, check=False)
+    command = [sys.executable, "-I", str(timer.program), str(timer.job)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (0, "The stack sse was verified: 0 findings\n")
+
+
+def test_the_timer_goes_with_what_it_told_prometheus(timer: backup_timer.HostTimer) -> None:
+    timer.install(job(timer), schedule.parse("hourly"), sys.executable, check=False)
+    again.record(job(timer), [], 1.0)
+    assert json.loads(timer.job.read_text())["period"] == 3600
+    assert "verify.pyz" in timer.cron.read_text()
+    assert timer.install(job(timer), schedule.parse("hourly"), sys.executable, check=False) == []
+    assert timer.remove(check=False)
+    assert [one for one in timer.state.rglob("*") if one.is_file() and one.name != "lock"] == []
