@@ -14,7 +14,7 @@ from sse_app.base.metrics import Metrics
 from sse_app.base.outcomes import Outcome
 from sse_app.base.problem import Problem, report
 from sse_app.base.settings import Settings
-from sse_app.base.spans import Spans
+from sse_app.base.spans import Open, Spans
 from sse_app.fanout.hub import Hub
 from sse_app.http import body, foreign_page
 from sse_app.http.pause import Pause
@@ -48,15 +48,11 @@ class Publishes:
         """Dispatch; the framework refuses other methods."""
         if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
             return self.otherwise(scope, receive, identified(send))
-        if self.spans is not None:
-            return self._traced(self.spans, scope, receive, send)
+        if self.spans is not None and (span := self.spans.begin()) is not None:
+            return self._traced(self.spans, span, scope, receive, send)
         return self._answer(scope, receive, send)
 
-    async def _traced(self, spans: Spans, scope: Scope, receive: Receive, send: Send) -> None:
-        span = spans.begin()
-        if span is None:
-            await self._answer(scope, receive, send)
-            return
+    async def _traced(self, spans: Spans, span: Open, scope: Scope, receive: Receive, send: Send) -> None:
         status = 202
 
         async def noted(message: Message) -> None:

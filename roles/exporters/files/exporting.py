@@ -5,10 +5,12 @@ They need the standard library alone, and serve one request after the other: Pro
 
 from __future__ import annotations
 
+import socket
+import socketserver
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 
 CLIENT_SECONDS = 5.0  # for a client that connects and says nothing
 IDLE_SECONDS = 15.0  # after which `idle` is called where nobody asks
@@ -70,11 +72,22 @@ def serve(port: int, collect: Callable[[], Iterable[str]], idle: Callable[[], No
             if "code" in format:
                 print(format % args, file=sys.stderr, flush=True)
 
-    class Server(HTTPServer):
+    # No HTTPServer: it would ask for its own name, and on an internal network nobody answers that.
+    class Server(socketserver.TCPServer):
         timeout = IDLE_SECONDS
+        allow_reuse_address = True
         handle_timeout = staticmethod(idle)  # type: ignore[assignment]
 
-    # Its own network namespace is the boundary.
-    with Server(("0.0.0.0", port), Handler) as server:  # noqa: S104  # nosec B104
+    with Server(("", port), Handler, bind_and_activate=False) as server:
+        server.socket.close()
+        server.socket = listener(port)
         while True:
             server.handle_request()
+
+
+def listener(port: int) -> socket.socket:
+    """Listen for IPv4, and for IPv6 where this kernel has it. The network namespace is the boundary."""
+    try:
+        return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    except (OSError, ValueError):
+        return socket.create_server(("0.0.0.0", port))  # noqa: S104  # nosec B104

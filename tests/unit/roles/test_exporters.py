@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import threading
 import urllib.request
 from pathlib import Path
@@ -333,19 +334,51 @@ def test_an_nginx_that_does_not_answer_is_down_and_no_failure(tmp_path: Path) ->
     assert [line for line in lines if line[0] != "#"] == ["nginx_up 0"]
 
 
-def test_prometheus_can_read_an_answer_and_a_text_of_a_label_is_escaped(unused_tcp_port: int) -> None:
-    awkward = 'a "quoted" \\ path\nof two lines'
-    lines = list(exporting.family("sse_x", "gauge", "What", [({"path": awkward}, 2**53)]))
-    threading.Thread(target=exporting.serve, args=(unused_tcp_port, lambda: lines, lambda: None), daemon=True).start()
-    for _ in range(100):
+def serve(port: int, collect: Any = list) -> None:
+    """Have an exporter serve, and wait until it does."""
+    threading.Thread(target=exporting.serve, args=(port, collect, lambda: None), daemon=True).start()
+    for _ in range(200):
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{unused_tcp_port}/metrics", timeout=5) as answer:
-                text = answer.read().decode()
-            break
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
         except OSError:
             threading.Event().wait(0.05)
-    else:
-        pytest.fail("the exporter does not answer")
-    [ours, took] = list(parsed(text))
+    pytest.fail("the exporter does not answer")
+
+
+def read(address: str, port: int) -> str:
+    with urllib.request.urlopen(f"http://{address}:{port}/metrics", timeout=30) as answer:
+        return answer.read().decode()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "[::1]"])
+def test_prometheus_can_read_an_answer_over_both_families_and_a_text_of_a_label_is_escaped(
+    unused_tcp_port: int, address: str
+) -> None:
+    if address == "[::1]" and not Path("/proc/net/if_inet6").exists():
+        pytest.skip("this kernel has no IPv6")
+    awkward = 'a "quoted" \\ path\nof two lines'
+    lines = list(exporting.family("sse_x", "gauge", "What", [({"path": awkward}, 2**53)]))
+    serve(unused_tcp_port, lambda: lines)
+    [ours, took] = list(parsed(read(address, unused_tcp_port)))
     assert [(one.labels, one.value) for one in ours.samples] == [({"path": awkward}, 2**53)]
     assert took.name == "sse_exporter_collect_seconds"
+
+
+def test_an_exporter_looks_up_no_name(unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On an internal network nobody answers, and a look-up takes its time-out."""
+    asked: list[object] = []
+    for name in ("getfqdn", "gethostbyaddr", "getnameinfo"):
+        monkeypatch.setattr(socket, name, lambda *names: asked.append(names) or "name")
+    serve(unused_tcp_port)
+    read("127.0.0.1", unused_tcp_port)
+    assert not asked
+
+
+def test_a_client_that_says_nothing_holds_nobody_up_for_long(
+    unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "CLIENT_SECONDS", 0.2)
+    serve(unused_tcp_port)
+    with socket.create_connection(("127.0.0.1", unused_tcp_port)):
+        assert "sse_exporter_collect_seconds" in read("127.0.0.1", unused_tcp_port)
