@@ -14,6 +14,7 @@ import recording
 ROOT = lint.ROOT
 GOLDENS = ROOT / "dashboard/browser/goldens"
 CONTROL_ROOM = ROOT / "docs/control-room.md"
+VIEWS = sorted(path.name for path in (ROOT / "dashboard/src/views").iterdir() if path.is_dir())
 PICTURES = ROOT / "docs/images"
 MOST_BYTES = 3_000_000  # of all pictures of the pages: they are in every clone for ever
 
@@ -27,6 +28,14 @@ def shown() -> dict[Path, tuple[Path, Path, str]]:
             light, dark = ((page.parent / one[theme]).resolve() for theme in ("light", "dark"))
             found[light] = (page, dark, one["alt"])
     return found
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_each_view_has_a_picture_that_its_test_compares_and_its_page_shows(view: str) -> None:
+    """A picture of a view is called VIEW-STATE-THEME; shown() brings both themes."""
+    assert list(GOLDENS.glob(f"{view}-*.png")), "dashboard/README.md says how to make it"
+    of_view = [light for light, (page, *__) in shown().items() if light.name.startswith(f"{view}-")]
+    assert of_view, f"docs/control-room.md shows no picture of {view}"
 
 
 def test_each_picture_is_there_in_both_themes_and_says_what_it_shows() -> None:
