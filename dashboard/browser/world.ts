@@ -68,6 +68,10 @@ export class World {
       why: '',
       changed,
       outcome: 'applied',
+      projects: ['sse-platform'],
+      changes: [],
+      verification: null,
+      back: '',
     });
     const time = new Date(this.now - 60_000).toISOString();
     return {

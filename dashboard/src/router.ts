@@ -1,4 +1,4 @@
-import { element } from './parts/dom';
+import { element, h } from './parts/dom';
 import type { Mounted, Room, View, ViewName } from './views/view';
 
 type Feeds = Omit<Room, 'search' | 'escape' | 'go' | 'keep'>;
@@ -6,6 +6,8 @@ type Feeds = Omit<Room, 'search' | 'escape' | 'go' | 'keep'>;
 interface Page {
   view: View;
   root: HTMLElement;
+  /** Says that the view failed. */
+  fault: HTMLElement;
   mounted: Mounted;
   search: (text: string) => void;
   escape: () => boolean;
@@ -29,6 +31,8 @@ export class Router {
 
   start(): void {
     window.addEventListener('hashchange', () => this.follow());
+    window.addEventListener('error', (event) => this.failed(event.error));
+    window.addEventListener('unhandledrejection', (event) => this.failed(event.reason));
     window.addEventListener('keydown', (event) => this.key(event));
     document.addEventListener('visibilitychange', () => {
       if (!document.hidden) this.feeds.stream.retryNow();
@@ -53,24 +57,42 @@ export class Router {
     const page = this.pages.get(view.name) ?? this.make(view);
     if (page !== this.current) {
       this.current?.mounted.hide();
-      if (this.current !== null) this.current.root.hidden = true;
+      if (this.current !== null) {
+        this.current.root.hidden = true;
+        this.current.fault.hidden = true;
+      }
       page.root.hidden = false;
       this.current = page;
       document.title = `${view.title} · Control room`;
       window.scrollTo(0, 0);
       this.changed();
     }
-    page.mounted.show(new URLSearchParams(query));
+    try {
+      page.fault.hidden = true;
+      page.mounted.show(new URLSearchParams(query));
+    } catch (error) {
+      reportError(error);
+    }
+  }
+
+  /** A view that fails takes neither the header nor the other views along. */
+  private failed(error: unknown): void {
+    if (this.current === null || !(error instanceof Error)) return;
+    this.current.fault.hidden = false;
+    this.current.fault.textContent =
+      `The view ${this.current.view.title} cannot show what it got: ${String(error)}. The page may be older than the platform: ` +
+      'load it again. The other views work.';
   }
 
   private make(view: View): Page {
-    const root = document.createElement('div');
-    root.className = `view ${view.name}`;
-    element('main').append(root);
+    const root = h('div', { class: `view ${view.name}` });
+    const fault = h('p', { class: 'card fault', role: 'alert', hidden: true });
+    element('main').append(fault, root);
     document.getElementById('first-paint')?.remove();
     const page: Page = {
       view,
       root,
+      fault,
       mounted: { show: () => {}, hide: () => {} },
       search: () => {},
       escape: () => false,
@@ -83,7 +105,13 @@ export class Router {
       keep: (parameters) => this.keep(page, parameters),
     };
     this.pages.set(view.name, page);
-    page.mounted = view.mount(root, room);
+    try {
+      page.mounted = view.mount(root, room);
+    } catch (error) {
+      page.mounted.show = () => {
+        throw error;
+      };
+    }
     return page;
   }
 

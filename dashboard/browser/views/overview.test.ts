@@ -1,6 +1,10 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { openBrowser, type Site, servePage } from '../platform';
+import { openBrowser, Service, type Site, servePage } from '../platform';
 import { look, PHONE, visit, watched } from '../screens';
 import { World } from '../world';
 
@@ -40,7 +44,7 @@ const headline = () => page.locator('#headline').textContent();
 async function open(still = false, path = ''): Promise<void> {
   if (still) await page.clock.setFixedTime(world.now);
   await visit(page, site.url + path);
-  await expect.poll(headline, WAIT).not.toBe('Looking…');
+  if (path === '') await expect.poll(headline, WAIT).not.toBe('Looking…');
 }
 
 describe('the overview of a platform where all is well', () => {
@@ -121,6 +125,18 @@ describe('the keyboard', () => {
     expect(await page.evaluate(() => document.activeElement?.tagName)).toBe('BODY');
   });
 
+  it('a view that cannot show what it got says so, and takes nothing along', async () => {
+    world.write('releases', { ...world.releases(), releases: [{ number: 9, when: '2026-11-20T11:00:00Z' }] });
+    await open(false, '/#/releases');
+    await expect
+      .poll(() => page.locator('.fault:visible').textContent(), WAIT)
+      .toContain('The view Releases cannot show');
+    await page.keyboard.press('1');
+    await expect.poll(headline, WAIT).toBe('All is well.');
+    expect(await page.locator('.fault:visible').count()).toBe(0);
+    expect(complaints.splice(0).length).toBeGreaterThan(0);
+  });
+
   it('a number that is typed into a field chooses no view', async () => {
     await open();
     await page.keyboard.press('/');
@@ -171,6 +187,31 @@ describe('a token', () => {
     await page.getByRole('button', { name: 'Token' }).click();
     await page.getByRole('button', { name: 'Forget it' }).click();
     await expect.poll(() => sent.at(-1), WAIT).toBeUndefined();
+  });
+
+  it('opens a service that asks for one: an event is published, and seen on the stream', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'keys-'));
+    const file = join(directory, 'keys.json');
+    const sha256 = createHash('sha256').update('0123456789abcdef'.repeat(3)).digest('hex');
+    writeFileSync(file, JSON.stringify({ keys: [{ name: 'operator', sha256, publish: ['*'], subscribe: ['*'] }] }));
+    const before = process.env['API_URL'] ?? '';
+    const service = await Service.start({ SSE_AUTH: 'on', SSE_KEYS_FILES: file });
+    process.env['API_URL'] = service.url;
+    try {
+      await open();
+      await expect.poll(() => page.locator('.troubles').textContent(), WAIT).toContain('sends no token');
+      expect(await headline()).toBe('All is well.');
+      await page.getByRole('button', { name: 'Token' }).click();
+      await page.getByLabel('API key or token').fill(`operator.${'0123456789abcdef'.repeat(3)}`);
+      await page.getByRole('button', { name: 'Use this token' }).click();
+      await page.getByRole('button', { name: 'Publish a test event' }).click();
+      await expect.poll(() => page.locator('#publish-status').textContent(), WAIT).toMatch(/^Seen on the stream after/);
+      await expect.poll(() => page.locator('.troubles:visible').count(), WAIT).toBe(0);
+    } finally {
+      process.env['API_URL'] = before;
+      await service.stop('SIGKILL');
+      rmSync(directory, { recursive: true });
+    }
   });
 });
 

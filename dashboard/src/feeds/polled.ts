@@ -57,7 +57,14 @@ export class Polled<T> implements Seen<T> {
     this.asked = true;
     if (result.ok) [this.value, this.at, this.failure, this.status] = [result.value, result.at, null, 200];
     else [this.failure, this.status] = [result.failure, result.status];
-    for (const handler of this.handlers) handler();
+    for (const handler of this.handlers) {
+      try {
+        handler();
+      } catch (error) {
+        // A view that fails keeps the answer from nobody else.
+        reportError(error);
+      }
+    }
   }
 
   private readonly back = (): void => {
