@@ -37,6 +37,7 @@ OTHER_HOSTS = {"-i", "--inventory", "--inventory-file"}
 CONTAINERS = {"logs", "exec", "restart", "reload", "probe", "capture"}
 ONE = {"exec", "capture"}
 NUMBERS = {"rollback", "diff"}
+TEXTS = {"audit", "bundle", "exec", "key", "listen", "probe", "publish"}  # tools that take files or any other text
 FIXED = {
     "completion": ("bash", "zsh", "fish"),
     "pause": ("publishing", "rollout"),
@@ -88,7 +89,7 @@ def main(words: Sequence[str]) -> int:
     if words[:1] == ["--words"] and len(words) > 2 and words[1].isdigit():
         index, line = int(words[1]), list(words[3:])
         current = line[index] if index < len(line) else ""
-        found = [one for one in candidates(line[:index]) if one.startswith(current)]
+        found = [one for one in candidates(line[:index], current) if one.startswith(current)]
         sys.stdout.writelines(f"{one}\n" for one in dict.fromkeys(found))
         return 0
     parser = parsers.of_verb("completion")
@@ -97,8 +98,11 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def candidates(before: Sequence[str]) -> list[str]:
-    """Return every word that may come after these; none where a file or any other text is meant."""
+def candidates(before: Sequence[str], current: str = "-") -> list[str]:
+    """Return every word that may come after these; none where a file or any other text is meant.
+
+    :param current: what is written of the word; options are for who has written their dash, or where nothing else comes
+    """
     if not before:
         return [*VERBS, "help", "--version", "--help"]
     name, *rest = before
@@ -118,7 +122,9 @@ def candidates(before: Sequence[str]) -> list[str]:
         return list(LEVELS)
     if takes_value(verb, previous):
         return []
-    return [*arguments(name, rest), *flags(name, verb)]
+    words = arguments(name, rest)
+    takes_words = words or verb.arguments or name in TEXTS
+    return words if takes_words and not current.startswith("-") else [*words, *flags(name, verb)]
 
 
 def takes_value(verb: Verb, word: str) -> bool:

@@ -46,6 +46,12 @@ def test_options_are_those_of_the_verb() -> None:
     assert completion.candidates(["nosuch"]) == []
 
 
+def test_where_a_file_is_meant_the_shell_completes_it_and_a_dash_still_asks_for_options() -> None:
+    assert completion.candidates(["restore"], "") == completion.candidates(["publish", "x"], "y") == []
+    assert "--check" in completion.candidates(["restore"], "-")
+    assert "--watch" in completion.candidates(["status"], "")  # nothing else comes
+
+
 @pytest.mark.parametrize("name", TAKEN)
 def test_every_option_that_is_offered_for_a_tool_is_in_its_help(name: str) -> None:
     shown = front(name, "-h").stdout
