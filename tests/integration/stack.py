@@ -227,6 +227,10 @@ class Stack:
         except httpx.HTTPError:
             return False
 
+    def live(self, name: str) -> Any:
+        """Return what the last run wrote for the control room: releases, topology or matrix."""
+        return json.loads((self.state / "live" / f"{name}.json").read_text())
+
     def events(self) -> Events:
         """Watch what the engine does to containers and networks of this stack."""
         return Events(self)

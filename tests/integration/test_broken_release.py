@@ -99,3 +99,5 @@ def test_what_runs_goes_on_no_client_notices_and_the_message_names_the_cause(
             assert crowd.cut == 0, case
             assert {name: seen[0] for name, seen in stack.ids().items()} == before, case
     assert not crowd.wrong
+    failed = [one["error"] for one in stack.live("releases")["runs"] if one["outcome"] == "failed"]
+    assert any(RELEASES["its configuration is refused"].said in error for error in failed), failed

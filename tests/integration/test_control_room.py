@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Any
 
@@ -67,3 +68,24 @@ def test_what_runs_write_for_the_page_is_given_and_nothing_beside_it(stack: Stac
         assert answer.json()["time"].endswith("Z"), name
     for path in ("/live/", "/live/secrets.json", "/live/../secrets"):
         assert asked(stack, path).status_code == 404, path
+
+
+def test_what_runs_write_for_the_page_is_what_runs(stack: Stack) -> None:
+    containers = stack.containers()
+    topology, matrix = asked(stack, "/live/topology.json").json(), asked(stack, "/live/matrix.json").json()
+    told = {one["name"]: one for one in topology["containers"]}
+    assert told.keys() == containers.keys()
+    for name, one in told.items():
+        bound = containers[name].attrs["HostConfig"]["PortBindings"] or {}
+        published = {(each["HostIp"], int(each["HostPort"])) for each in itertools.chain(*bound.values())}
+        assert {(port["address"], port["port"]) for port in one["ports"]} == published, name
+        assert containers[name].image.id.startswith(f"sha256:{one['image_id']}"), name
+    assert {told[f"{stack.name}-{name}"]["tier"] for name in ("app-1", "app-2", "app-3")} == {"replicas"}
+    reached = {(one["source"], one["target"]) for one in matrix["edges"] if one["verdict"] == "reached"}
+    assert reached == {(name, reach["to"]) for name, one in told.items() for reach in one["reaches"]}
+    assert all(one["ms"] is not None for one in matrix["edges"] if one["verdict"] == "reached")
+    releases = asked(stack, "/live/releases.json").json()
+    running = next(one for one in releases["releases"] if one["number"] == releases["current"])
+    assert running["outcome"] == "applied"
+    assert running["verification"]["findings"] == []
+    assert running["verification"]["verified"]["healthy"] == len(containers)

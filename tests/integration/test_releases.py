@@ -40,6 +40,12 @@ def test_a_release_is_shown_compared_and_gone_back_to_and_forth(stack: Stack) ->
     stack.up(app_environment_extra=LARGER, asked_why="larger events")
     second = current(stack)
 
+    told = stack.live("releases")
+    assert told["current"] == second
+    newest = told["releases"][0]
+    assert (newest["number"], newest["why"]) == (second, "larger events")
+    assert {"container": "it-app-1", "kind": "replace", "what": ["environment.SSE_MAX_BODY_BYTES"]} in newest["changes"]
+    assert f"./sse rollback {first}" in [one["back"] for one in told["releases"]]
     assert f"\n{second} (current)" in play(stack, "releases")
     assert f"Release {first}, applied" in play(stack, "releases", asked_words=["show", str(first)])
     change = "environment.SSE_MAX_BODY_BYTES: 262144 -> 200000"
@@ -54,6 +60,7 @@ def test_a_release_is_shown_compared_and_gone_back_to_and_forth(stack: Stack) ->
 
     assert "verified: " in play(stack, "rollback", asked_why="clients fail")
     assert (body_limit(stack), images(stack)) == ("262144", before)
+    assert stack.live("releases")["releases"][0]["why"] == f"rollback to {first}: clients fail"
 
     # Its image comes back by id, also where nothing has its name any more.
     app = stack.engine.images.get(before["it-app-1"])

@@ -59,7 +59,7 @@ describe('the story of the stack', () => {
     await open();
     await entry('Release 2').locator('.entry').focus();
     await page.keyboard.press('Enter');
-    const text = () => entry('Release 2').locator('.more').textContent();
+    const text = () => entry('Release 2').locator('.opened').textContent();
     await expect.poll(text, WAIT).toContain('./sse rollback 2');
     for (const part of [
       'sse-app-1replacedenvironment.SSE_HEARTBEAT_SECONDS',
@@ -69,9 +69,9 @@ describe('the story of the stack', () => {
     ])
       expect(await text()).toContain(part);
     await page.keyboard.press('Escape');
-    await expect.poll(() => page.locator('.more:visible').count(), WAIT).toBe(0);
+    await expect.poll(() => page.locator('.opened:visible').count(), WAIT).toBe(0);
     await entry('Release 3').locator('.entry').click();
-    expect(await entry('Release 3').locator('.more').textContent()).toContain('Release 4 runs.');
+    expect(await entry('Release 3').locator('.opened').textContent()).toContain('Release 4 runs.');
     expect(await entry('Release 3').locator('.command').count()).toBe(0);
   });
 

@@ -59,9 +59,9 @@ const panel = () => page.locator('.panel').textContent();
 /** The ids of the edges that come into a box in the browser's own measure, where they have no business. */
 const trespassers = () =>
   page.evaluate(() => {
-    const root = document.querySelector('.plan')!.getBoundingClientRect();
+    const root = document.querySelector('.map')!.getBoundingClientRect();
     const boxes = [...document.querySelectorAll('.box')].map((one) => one.getBoundingClientRect());
-    return [...document.querySelectorAll<SVGPathElement>('.plan .line')].flatMap((line, index) => {
+    return [...document.querySelectorAll<SVGPathElement>('.map .line')].flatMap((line, index) => {
       const length = line.getTotalLength();
       for (let at = 3; at < length - 3; at += 3) {
         const { x, y } = line.getPointAtLength(at);
@@ -86,7 +86,7 @@ describe('the picture', () => {
     expect(await page.locator('.edge[data-way="true"] .ms').allTextContents()).toContain('0.8 ms');
     expect(await trespassers()).toEqual([]);
     await page.setViewportSize(PHONE);
-    await expect.poll(() => page.locator('.plan').evaluate((one) => one.clientWidth), WAIT).toBeLessThan(390);
+    await expect.poll(() => page.locator('.map').evaluate((one) => one.clientWidth), WAIT).toBeLessThan(390);
     expect(await trespassers()).toEqual([]);
   });
 

@@ -35,6 +35,7 @@ describe('the story of a stack', () => {
     expect(verifiedWords(numbered(4))).toMatch(/^All as it should be, of 13 health checks, /);
     expect(verifiedWords(numbered(2))).toMatch(/^1 finding, of /);
     expect(doubtful(numbered(2))).toBe(true);
+    expect([4, 2].map((number) => outcomeWords(numbered(number)))).toEqual(['runs now', 'applied, 1 finding']);
     expect(verifiedWords(numbered(3))).toBe('');
   });
 

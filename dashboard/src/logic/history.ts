@@ -131,8 +131,9 @@ export function outcomeWords(one: Entry): string {
   if (one.outcome === 'interrupted' || one.outcome === 'applying') return 'interrupted';
   if (one.outcome === 'running') return 'is running';
   if (one.outcome === 'not known') return 'outcome not known';
-  if (one.runsNow) return 'runs now';
-  return one.number === null ? 'done' : 'applied';
+  const findings = doubtful(one) ? `, ${counted(one.verification?.findings.length ?? 0, 'finding')}` : '';
+  if (one.runsNow) return `runs now${findings}`;
+  return one.number === null ? 'done' : `applied${findings}`;
 }
 
 /** What was verified, as one sentence; empty where nothing is known. */

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.sse.platform.plugins.module_utils.deploy import backup_job, permissions, run_lock, switches
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
-from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
+from ansible_collections.sse.platform.plugins.module_utils.host import live_files, state_modes
 from ansible_collections.sse.platform.plugins.module_utils.model import secret, spec
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import ReleaseStore
 from ansible_collections.sse.platform.plugins.module_utils.verify import matrix
@@ -48,6 +48,7 @@ def containers(state: Path) -> dict[str, Any]:
                 "/run/link/a": str(state / "data/sse-app/link"),
                 "/run/link/b": str(state / "shared/common"),
                 "/metrics": str(state / "matrix"),
+                "/run/live": str(state / "live"),
                 "/e": "/etc",
             },
         ),
@@ -65,6 +66,7 @@ def deploy(state: Path) -> None:
     with run_lock.locked(str(state), {}):
         switches.ready(str(state))
         state_modes.make(state / "matrix")
+        live_files.ready(state)
         release: Any = {"containers": found, "number": 1, "project": "p", "meta": {"outcome": "applied"}}
         state_modes.enforce(state, found)
         files = Files(str(state), Store(str(state), {}, SECRETS))
@@ -137,6 +139,8 @@ def test_whoever_makes_a_directory_first_it_ends_with_the_same_permissions(
     assert found.pop("shared/common") == (0o710, APP[0])
     assert found.pop("switches") == (0o750, 0)
     assert (state / "switches").stat().st_gid == APP[1]
+    assert found.pop("live") == (0o750, 0)
+    assert (state / "live").stat().st_gid == PROXY[1]
     own = found.pop("data/sse-app/deep/data/made-by-itself")
     assert own == (0o755 & ~umask, 0)
     assert {mode for mode, __ in found.values()} == {0o700}
@@ -193,14 +197,15 @@ def test_another_user_reads_no_secret_and_no_event_but_the_matrix(reachable: Pat
     by_hand(state, 0o755, 0o755)
     deploy(state)
     (state / "data/sse-app/deep/data/made-by-itself/event").write_text("secret")
-    for user in (65534, APP[0]):  # a user of the host may have the number of a container's user
+    for user in (65534, APP[0], PROXY[0]):  # a user of the host may have the number of a container's user
         child = os.fork()
         if not child:
             os.setgroups([])
             os.setgid(user)
             os.setuid(user)
             open_to = [path for path in [*known(state)] if os.access(path, os.R_OK)]
-            read = {path.parent.name for path in open_to} <= {"matrix", "switches"} and open_to
+            read = {path.parent.name for path in open_to} <= {"matrix", "switches", "live"} and open_to
+            read = read and (user == PROXY[0]) == os.access(state / "live/matrix.json", os.R_OK)
             os._exit(0 if read and not os.access(state / "switches", os.W_OK) else 1)  # nobody else pauses a stack
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, user
 
@@ -209,7 +214,7 @@ def known(state: Path) -> list[Path]:
     """Return files whose paths somebody may guess, since the state directory can't be listed."""
     found = [state / "matrix/reach.prom", state / "secrets/key", state / "switches/publishing", state / "lock"]
     found += [state / "data/sse-app/deep/data/made-by-itself/event", state / "files/sse-app/live-0/key"]
-    return [*found, state / "releases/p/0001.json"]
+    return [*found, state / "releases/p/0001.json", state / "live/matrix.json"]
 
 
 def test_many_differences_are_told_in_a_few_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -153,7 +153,7 @@ class ReleasesView implements Mounted {
   private make(entry: Entry, file: Releases): Pick<Item, 'root' | 'when' | 'fill'> {
     const when = h('time', { datetime: entry.when, title: entry.when });
     const state = failed(entry) ? 'bad' : doubtful(entry) ? 'warning' : entry.runsNow ? 'good' : 'past';
-    const body = h('div', { class: 'more', id: `more-${entry.key.replace(/\W/g, '-')}` });
+    const body = h('div', { class: 'opened', id: `more-${entry.key.replace(/\W/g, '-')}` });
     const title = entry.number === null ? entry.asked || 'A run' : `Release ${entry.number}`;
     const button = h(
       'button',

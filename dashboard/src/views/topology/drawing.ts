@@ -43,7 +43,7 @@ export const GLYPHS = { up: '●', down: '✗', reached: '◐', unknown: '?' };
 
 /** Tiers, boxes and edges. Boxes are buttons, so that the keyboard reaches them; edges and tiers are an SVG behind them. */
 export class Drawing {
-  readonly root = h('div', { class: 'plan' });
+  readonly root = h('div', { class: 'map' });
   private readonly edges = svg('svg', { 'aria-hidden': 'true' });
   private readonly boxes = h('div', { class: 'boxes' });
   private readonly dots = new Dots();

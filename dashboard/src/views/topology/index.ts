@@ -12,6 +12,7 @@ import { Panel } from './panel';
 import { MatrixTable } from './table';
 
 const FILES_MS = 10_000;
+const MATRIX_MS = 20_000; // the largest file by far
 const RATES_MS = 5_000;
 const WINDOW = '30s';
 
@@ -32,7 +33,7 @@ class TopologyView implements Mounted {
   private readonly trouble = h('p', { class: 'hole', role: 'status' });
   private readonly age = h('p', { class: 'note', role: 'status' });
   private readonly passing = h('p', { class: 'note' });
-  private readonly key = h('ul', { class: 'lines' });
+  private readonly key = h('ul', { class: 'strokes' });
   private readonly toggle = h('div', { class: 'ranges', role: 'group', 'aria-label': 'How it is shown' });
   private readonly body = h('div', { class: 'sides' });
   private ends: (() => void)[] = [];
@@ -46,7 +47,7 @@ class TopologyView implements Mounted {
     private readonly room: Room,
   ) {
     this.topology = new Polled(() => room.files.read<Topology>('topology'), FILES_MS);
-    this.matrix = new Polled(() => room.files.read<Matrix>('matrix'), FILES_MS);
+    this.matrix = new Polled(() => room.files.read<Matrix>('matrix'), MATRIX_MS);
     this.rates = new Polled(() => askRates(room), RATES_MS);
     const head = h('div', { class: 'head' }, h('h1', {}, 'Topology'), this.toggle);
     const feet = h('div', { class: 'feet' }, this.key, this.passing, this.age);

@@ -44,7 +44,7 @@ export class Panel {
       const who = box.containers.length > 1 ? `${one.short}: ` : '';
       return h(
         'p',
-        { class: 'state', 'data-state': state },
+        { class: 'told', 'data-state': state },
         h('b', { 'aria-hidden': 'true' }, GLYPHS[state]),
         ` ${who}${sentence}`,
       );
@@ -143,7 +143,7 @@ function facts(one: Container, topology: Topology): HTMLElement {
       h('dt', {}, 'Address'),
       h('dd', {}, h('a', { href: url, target: '_blank', rel: 'noopener noreferrer' }, url)),
     );
-  return h('dl', { class: 'facts' }, ...nodes);
+  return h('dl', { class: 'particulars' }, ...nodes);
 }
 
 function health(one: Container): string {
