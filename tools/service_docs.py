@@ -22,7 +22,9 @@ MEANINGS: dict[str, dict[str, str]] = {
         "unlimited": "limits for its clients that are off: name of a container -> list of settings (`./sse audit`)",
         "secret_files": "files on the controller that hold secrets of the kind `given`: name of the secret -> path",
         "routes": "what NGINX passes on to it",
-        "metrics": "what Prometheus scrapes: `job`, `targets`, `path`, and rules of Prometheus as `alerts`",
+        "metrics": "what Prometheus scrapes: `job`, `targets`, `path`, rules of Prometheus as `alerts`, and "
+        "`takes_alerts: true` for an Alertmanager. An alert with the annotation `mend` is a finding of `./sse doctor` "
+        "while it fires",
         "checks": "what `./sse verify` asks, such as `{kind: http, port: 8090, path: /}`",
         "drill": "how `./sse backup --drill` resumes by ids from before; for services of the platform",
         "endpoints": "what the summary of a run shows: `name`, `url`, `container`",

@@ -127,7 +127,7 @@ class Watched:
                 if not self.last_id:  # nothing to resume from: what comes meanwhile never will
                     self.known = False
                     self.waiting.clear()
-            if was_open is None and (failures in {1, 10} or failures % 100 == 99):
+            if was_open is None and (failures in {3, 10} or failures % 100 == 99):
                 log("the stream does not open", stream=self.name, reason=reason)
             self.ended.wait(min(self.retry * 2 ** min(failures, 6), RETRY_SECONDS[1]) * random.uniform(0.8, 1.2))  # noqa: S311  # nosec B311
 

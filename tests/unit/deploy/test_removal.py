@@ -48,7 +48,7 @@ class Nothing:
 
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name, fake in (("Engine", Engine), ("StackFirewall", Nothing), ("Timer", Nothing)):
+    for name, fake in (("Engine", Engine), ("StackFirewall", Nothing), ("HostTimer", Nothing)):
         monkeypatch.setattr(removal, name, fake)
     monkeypatch.setattr(removal.keeping, "forget", lambda *_: None)
     (tmp_path / "state/data").mkdir(parents=True)
