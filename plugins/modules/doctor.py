@@ -117,7 +117,13 @@ from typing import cast
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.doctor import mending
-from ansible_collections.sse.platform.plugins.module_utils.doctor.diagnosis import count, diagnose, of_others, summary
+from ansible_collections.sse.platform.plugins.module_utils.doctor.diagnosis import (
+    count,
+    diagnose,
+    of_others,
+    summary,
+    told,
+)
 from ansible_collections.sse.platform.plugins.module_utils.doctor.gather.facts import gather
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Facts, Options
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, report
@@ -172,8 +178,7 @@ def main() -> None:
     others = about_others(advice, shown=host)
     if findings:
         done = [f"ran: {step}" for step in steps]
-        to_do = count(findings)
-        module.fail_json(msg="\n".join([*done, report(findings, f"{to_do}:"), *others]), found=to_do, **result)
+        module.fail_json(msg="\n".join([*done, told(findings), *others]), found=count(findings), **result)
     module.exit_json(msg="\n".join([summary(facts), *others]), **result)
 
 

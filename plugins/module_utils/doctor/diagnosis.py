@@ -42,9 +42,38 @@ def diagnose(facts: Facts) -> list[Finding]:
     return sorted(judged, key=lambda one: (one.rule not in ROOT_CAUSES, severity.ORDER.index(one.severity)))
 
 
+def grouped(findings: Sequence[Finding]) -> dict[Finding, list[Finding]]:
+    """Return the findings that have to be mended, each with those that are mended by the same commands."""
+    found: dict[Finding, list[Finding]] = {}
+    for one in findings:
+        steps = commands_of(one)
+        cause = next((other for other in found if steps and steps <= commands_of(other)), None)
+        if cause:
+            found[cause].append(one)
+        else:
+            found[one] = []
+    return found
+
+
+def commands_of(finding: Finding) -> set[str]:
+    """Return the commands that mend a finding, without advice and without those that only show something."""
+    return {line for line in finding.mend if not line.startswith(("#", "docker logs "))}
+
+
 def count(findings: Sequence[Finding]) -> str:
     """Say how much there is to do: 1 thing to mend."""
-    return "1 thing to mend" if len(findings) == 1 else f"{len(findings)} things to mend"
+    number = len(grouped(findings))
+    return "1 thing to mend" if number == 1 else f"{number} things to mend"
+
+
+def told(findings: Sequence[Finding]) -> str:
+    """Write all findings for people: what has to be mended, numbered, and below it what comes from that."""
+    lines = [f"{count(findings)}:"]
+    for number, (one, more) in enumerate(grouped(findings).items(), 1):
+        first, *rest = one.lines
+        lines += [f"{number}. {first}", *rest]
+        lines += [f"  mended by it, too: {other.lines[0]}" for other in more]
+    return "\n".join(lines)
 
 
 def for_this_engine(facts: Facts, finding: Finding) -> Finding:

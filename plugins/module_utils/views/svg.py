@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 WORLD = (tiers.EVERYBODY, tiers.THIS_HOST)
 GUTTER, HEAD, LINE, ROUND = 96, 66, 17, 6
 PILL_HEIGHT, MARGIN = 34, 16
-LETTER, BOLD = 6.7, 7.3  # how wide a character is at most, on the whole
+LETTER, BOLD = 6.7, 7.8  # how wide a character is at most, on the whole
 # One for each network. Their lightness differs, for people who do not see colours.
 COLOURS = ("#0969da", "#1a7f37", "#bc4c00", "#8250df", "#bf3989", "#4d6b00")
 GOOD = {"healthy", "running"}

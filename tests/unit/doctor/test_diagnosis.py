@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.doctor import diagnosis
-from ansible_collections.sse.platform.plugins.module_utils.doctor.diagnosis import of_others, summary
+from ansible_collections.sse.platform.plugins.module_utils.doctor import diagnosis, severity
+from ansible_collections.sse.platform.plugins.module_utils.doctor.diagnosis import count, of_others, summary, told
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import RefusedUpstream
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 from ansible_collections.sse.platform.tests.unit.doctor.healthy_host import (
@@ -103,3 +103,26 @@ def test_every_rule_has_a_fault_that_is_injected_for_real() -> None:
     tested |= set(re.findall(r'["[]([a-z-]+)["\]]', integration))
     assert len(rules) > 40
     assert rules - tested == set()
+
+
+def test_what_the_same_commands_mend_is_one_thing_and_the_worst_is_first() -> None:
+    down = Finding(
+        "not-running", "sse-redis", "it does not run", "exited", ("docker logs sse-redis", "docker start sse-redis")
+    )
+    name = Finding("name-stopped", "sse-app-1", "it cannot resolve redis", "exited", ("docker start sse-redis",))
+    clock = Finding("clock-skew", "host", "it is late", "3 s", ("# look at the clock",), severity="warning")
+    late = clock._replace(subject="sse-app-1")
+    assert count([down, name]) == "1 thing to mend"
+    assert count([down, name, clock, late]) == "3 things to mend"  # advice alone makes no two things one
+    lines = told([down._replace(severity="critical"), name]).splitlines()
+    assert lines[:2] == ["1 thing to mend:", "1. critical: sse-redis: it does not run [not-running]"]
+    assert lines[-1] == "  mended by it, too: sse-app-1: it cannot resolve redis [name-stopped]"
+
+
+def test_every_finding_has_a_severity_and_the_worst_comes_first() -> None:
+    found = findings({"networks": [NETWORK, BRIDGE, changed(NETWORK, name="left", id="left", endpoints={})]})
+    assert all(one.severity in severity.ORDER for one in found)
+    ranks = [severity.ORDER.index(one.severity) for one in found if one.rule not in diagnosis.ROOT_CAUSES]
+    assert ranks == sorted(ranks)
+    for rules in (severity.WARNING, severity.INFO):
+        assert all(severity.of_rule(rule) != "critical" for rule in rules)
