@@ -40,6 +40,16 @@ MEMORY_SHARE = 0.75  # of its memory that a container may have in use after a re
 PLACE = re.compile(r"(/[\w./-]+):(\d+)\b")
 
 
+def trial_of(spec: Spec, reload: Reload) -> Spec:
+    """Return a container that checks files.
+
+    What it shares with others is no part of that: a program that opens a file there gets an empty directory.
+    """
+    empty = dict.fromkeys(spec.get("shared", {}), SHARED_BYTES)
+    tmpfs = {**spec["tmpfs"], **empty}
+    return {**spec, "entrypoint": reload["check"], "command": [], "init": False, "tmpfs": tmpfs}
+
+
 class Reloader:
     """Checks and reloads the containers of one release."""
 
@@ -107,10 +117,7 @@ class Reloader:
         reload = spec.get("reload")
         if not reload or not reload["check"]:
             return
-        # What it shares with others is no part of a trial: a program that opens a file there gets an empty directory.
-        empty = dict.fromkeys(spec.get("shared", {}), SHARED_BYTES)
-        tmpfs = {**spec["tmpfs"], **empty}
-        trial: Spec = {**spec, "entrypoint": reload["check"], "command": [], "init": False, "tmpfs": tmpfs}
+        trial = trial_of(spec, reload)
         with self.files.trial(name, spec) as mounts:
             code, output = self.engine.try_out(f"{name}-{os.getpid()}-trial", trial, self.labels, mounts, CHECK_SECONDS)
         if code != 0:
@@ -139,10 +146,7 @@ class Reloader:
         mounts = {one["Destination"]: (one["Source"], True) for one in inspected["Mounts"] or []}
         writes = {*spec["data"], *spec.get("shared", {})}
         read = {target: mount for target, mount in mounts.items() if target not in writes}
-        # What it shares with others is no part of a trial: a program that opens a file there gets an empty directory.
-        empty = dict.fromkeys(spec.get("shared", {}), SHARED_BYTES)
-        tmpfs = {**spec["tmpfs"], **empty}
-        trial: Spec = {**spec, "entrypoint": reload["check"], "command": [], "init": False, "tmpfs": tmpfs}
+        trial = trial_of(spec, reload)
         code, output = self.engine.try_out(f"{name}-{os.getpid()}-trial", trial, self.labels, read, CHECK_SECONDS)
         if code != 0:
             raise ApplyError(

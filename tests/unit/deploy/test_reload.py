@@ -29,6 +29,7 @@ class Host:
         self.trial = (code, output)
         self.says = says
         self.read: list[str] = []  # what the program read, each time
+        self.tried: list[Any] = []  # the specs of trials, and what each mounts
 
     def inspect(self, _: str) -> dict[str, Any]:
         mounts = [{"Destination": target, "Source": str(path)} for target, path in self.places.items()]
@@ -37,6 +38,7 @@ class Host:
     def try_out(self, _: str, spec: Any, __: object, mounts: Any, ___: float) -> tuple[int, str]:
         assert spec["entrypoint"] == ["check"]
         assert all(read_only for _, read_only in mounts.values())
+        self.tried.append((spec, mounts))
         return self.trial
 
     def signal(self, _: str, name: str) -> int:
@@ -87,6 +89,18 @@ def test_a_configuration_that_is_not_valid_is_refused_with_its_line_and_nothing_
     assert "sorry" not in said
     assert sorted(tmp_path.rglob("*")) == before
     assert host.read == []
+
+
+def test_a_program_that_is_tried_has_an_empty_directory_in_place_of_what_it_shares_with_others(tmp_path: Path) -> None:
+    """NGINX opens its logs when it only checks its configuration, and must not open those that it serves with."""
+    host, files = running(tmp_path)
+    host.places["/run/shared"] = tmp_path
+    one = {**declared("old\n"), "shared": {"/run/shared": "requests"}, "tmpfs": {"/tmp": 5}}
+    tried = reload.Reloader(cast("Any", host), files, cast("Any", {"c": one}), {})
+    tried.check("c")
+    tried.again("c", "id")
+    assert [spec["tmpfs"] for spec, _ in host.tried] == [{"/tmp": 5, "/run/shared": MEGABYTE}] * 2
+    assert all("/run/shared" not in mounts for _, mounts in host.tried)
 
 
 @pytest.mark.parametrize("lacks", [{}, {"image_id": None}, {"fingerprints": {"key": None}}])
