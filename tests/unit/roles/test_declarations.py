@@ -41,7 +41,8 @@ DECLARING = [
 ROLES = [*DECLARING, "exposure", "services", "verify"]
 LOOPBACK = "127.0.0.1"
 # A metric of the service's in PromQL, and its matchers; those of other programs have other beginnings.
-OURS = re.compile(r"\b(sse_(?!reach_|backup_|certificate_|acme_|canary_|release_|containers?_)\w+)(?:\{([^}]*)\})?")
+OTHERS = "reach_|backup_|certificate_|acme_|canary_|verify_|release_|containers?_"
+OURS = re.compile(rf"\b(sse_(?!{OTHERS})\w+)(?:\{{([^}}]*)\}})?")
 MATCHER = re.compile(r'(\w+)[!=]=?~?"([^"]*)"')
 
 
