@@ -55,8 +55,8 @@ def settings() -> str:
             described = one["description"]
             first = (described if isinstance(described, str) else described[0]).partition(". ")[0].rstrip(".")
             link = f"[{role}](../../roles/{role}/README.md)"
-            rows.append((f"`{name}`", role_docs.default(one), markdown(first) + ".", link))
-    return "\n".join(table(("setting", "default", "meaning", "role"), sorted(rows)))
+            rows.append((f"`{name}`", markdown(first) + ".", role_docs.default(one), link))
+    return "\n".join(table(("setting", "meaning", "default", "role"), sorted(rows)))
 
 
 # -- commands

@@ -71,6 +71,14 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "CHANGELOG",
     ),
 }
+# What the menu calls a page, where its own title says too little beside the others.
+TITLES = {
+    "clients/python/README": "A Python client",
+    "clients/typescript/README": "A TypeScript client",
+    "dashboard/README": "The control room from inside",
+    "molecule/README": "Tests on whole hosts",
+    "CHANGELOG": "Changes",
+}
 # Pages that are for one place in the repository alone.
 ELSEWHERE = {"tools/compose_files/README"}
 MARKER = re.compile(r"^<!-- site: (\w+) -->$", re.MULTILINE)
@@ -142,7 +150,12 @@ def branch(listed: Sequence[str], caption: str = "") -> str:
     """Return a part of the menu, which stands at the end of the page that it hangs on."""
     first = ["Start <self>"] if caption == next(iter(SECTIONS)) else []
     named = [f":caption: {caption}"] if caption else []
-    return "\n".join(["", "```{toctree}", ":hidden:", *named, "", *first, *(f"/{page}" for page in listed), "```", ""])
+    return "\n".join(["", "```{toctree}", ":hidden:", *named, "", *first, *map(entry, listed), "```", ""])
+
+
+def entry(page: str) -> str:
+    """Return a page as the menu names it."""
+    return f"{TITLES[page]} </{page}>" if page in TITLES else f"/{page}"
 
 
 def colours() -> tuple[dict[str, str], dict[str, str]]:

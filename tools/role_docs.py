@@ -44,7 +44,7 @@ def default(option: dict[str, Any]) -> str:
     if OFFSET in str(value):
         return f"`{jinja2.Template(str(value)).render({OFFSET: 0})}`, moved by `{OFFSET}`"
     written = value if isinstance(value, str) and value else json.dumps(value)
-    return f"`{written}`"
+    return f"`{written}`".replace("|", r"\|")  # also within code, a bar would begin the next cell
 
 
 def page(role: Path) -> str:
