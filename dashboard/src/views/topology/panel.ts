@@ -1,4 +1,4 @@
-import { bytes, listed } from '../../logic/format';
+import { bytes, counted, listed } from '../../logic/format';
 import type { Container, Topology } from '../../logic/files';
 import {
   type Box,
@@ -80,7 +80,7 @@ function hint(topology: Topology, picture: Picture, now: Now): Node[] {
   const dark = all.filter((one) => told(one, now).state === 'unknown').map((one) => one.short);
   const missing = Object.entries(topology.unavailable).map(([name, why]) => `${name} is not here: ${why}.`);
   const sentences = [
-    `${all.length} containers on ${listed(topology.networks.map((one) => one.name))}.`,
+    `${all.length} containers on ${onNetworks(topology)}.`,
     bad.length > 0 ? `Down: ${listed(bad)}.` : '',
     dark.length > 0 ? `Not known: ${listed(dark)}.` : '',
     ...missing,
@@ -95,6 +95,10 @@ function hint(topology: Topology, picture: Picture, now: Now): Node[] {
     ),
     ...networks(topology),
   ];
+}
+
+function onNetworks({ networks }: Topology): string {
+  return networks.length > 2 ? counted(networks.length, 'network') : listed(networks.map((one) => one.name));
 }
 
 function networks(topology: Topology): Node[] {
