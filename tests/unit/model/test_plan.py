@@ -65,6 +65,7 @@ FILES: Any = {
         ({"config": {"/etc": {"a": "2\n"}}}, "reload"),
         ({"config": {"/etc": {"a": "1\n", "b": "more"}}}, "reload"),
         ({"fingerprints": {"k": "2"}, "stop_timeout": 2}, "reload"),
+        ({"config": {"/etc": {"a": "2\n"}}, "reaches_host": [8080]}, "reload"),
         ({"config": {"/etc": {"a": "2\n"}}, "reload": None}, "replace"),
         ({"config": {"/etc": {"a": "2\n"}}, "image": "y"}, "replace"),
         ({"config": {"/etc": {"a": "1\n"}, "/more": {"a": "1"}}}, "replace"),

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import yaml
+from ansible_collections.sse.platform.plugins.module_utils.images import catalogue
 from ansible_collections.sse.platform.plugins.module_utils.verify import kinds
 from ansible_collections.sse.platform.plugins.module_utils.views import project
 from rendered import ROOT, Rendered
@@ -52,6 +53,9 @@ def test_each_receiver_gets_every_alert_and_the_watchdog_alone_the_one_that_alwa
     first, quiet, *others = told["route"]["routes"]
     assert (first["receiver"], first["matchers"]) == ("watchdog", ['alertname="Watchdog"'])
     assert quiet["receiver"] == "nobody"
+    groups = yaml.safe_load(rendered["dual"].config("prometheus", "/etc/prometheus/alerts.yml"))["groups"]
+    [always] = [one for group in groups for one in group["rules"] if one.get("alert") == "Watchdog"]
+    assert (always["expr"], always["labels"]) == ("vector(1)", {"severity": "none"})
     assert not {"continue"} & {*first, *quiet}
     assert {one["receiver"] for one in others if one["continue"]} == PEOPLE
     assert {one["name"] for one in told["receivers"]} == {"nobody", "watchdog", *PEOPLE}
@@ -104,3 +108,10 @@ def test_the_audit_names_where_alerts_go(rendered: dict[str, Rendered]) -> None:
         found = project.from_release(release).notes
         assert len(found) == len(notes)
         assert all(wanted in one for wanted, one in zip(notes, found, strict=True))
+
+
+def test_its_image_is_got_where_somebody_is_to_be_told_and_nowhere_else(rendered: dict[str, Rendered]) -> None:
+    content = yaml.safe_load((ROOT / "roles/images/vars/main.yml").read_text())["__images_catalogue"]
+    wanted = {name: catalogue.parse_catalogue(content, rendered[name].settings) for name in ("default", "dual")}
+    assert {name: images["alertmanager"].wanted for name, images in wanted.items()} == {"default": False, "dual": True}
+    assert {one.key for one in wanted["dual"].values() if one.wanted} >= {"prometheus", "redis", "app"}
