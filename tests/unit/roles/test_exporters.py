@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import http.server
 import json
 import shutil
 import socket
 import threading
+import tracemalloc
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -314,9 +318,25 @@ Reading: 0 Writing: 1 Waiting: 2
 """
 
 
-def test_the_exporter_serves_what_stub_status_says_under_the_names_of_nginx_own_exporter(tmp_path: Path) -> None:
-    (tmp_path / "stub").write_text(STUB)
-    found = {line.split()[0]: line.split()[1] for line in connections((tmp_path / "stub").as_uri()) if line[0] != "#"}
+@pytest.fixture
+def status_page() -> Iterator[str]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/stub_status" else 403)
+            self.end_headers()
+            self.wfile.write(STUB.encode())
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the library
+            """Write nothing."""
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def test_the_exporter_serves_what_stub_status_says_under_the_names_of_nginx_own_exporter(status_page: str) -> None:
+    found = {line.split()[0]: line.split()[1] for line in connections(f"{status_page}/stub_status") if line[0] != "#"}
     assert found == {
         "nginx_up": "1",
         "nginx_connections_active": "3",
@@ -329,9 +349,36 @@ def test_the_exporter_serves_what_stub_status_says_under_the_names_of_nginx_own_
     }
 
 
-def test_an_nginx_that_does_not_answer_is_down_and_no_failure(tmp_path: Path) -> None:
-    lines = list(connections((tmp_path / "none").as_uri()))
-    assert [line for line in lines if line[0] != "#"] == ["nginx_up 0"]
+def test_an_nginx_that_refuses_or_does_not_answer_is_down_and_no_failure(
+    status_page: str, unused_tcp_port: int
+) -> None:
+    for url in (f"{status_page}/other", f"http://127.0.0.1:{unused_tcp_port}/stub_status"):
+        assert [line for line in connections(url) if line[0] != "#"] == ["nginx_up 0"]
+
+
+def test_the_memory_of_an_exporter_does_not_grow_with_its_scrapes(status_page: str, tmp_path: Path) -> None:
+    """It has 64 MiB, and is asked every five seconds for months."""
+    requests = Requests(file := tmp_path / "requests.log")
+
+    def scrape() -> None:
+        with file.open("a") as nginx:
+            nginx.write(LINES)
+        list(connections(f"{status_page}/stub_status"))
+        list(requests.collect())
+
+    gc.disable()  # what only the collector of cycles frees grows for a long time
+    try:
+        for _ in range(20):
+            scrape()
+        tracemalloc.start()
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(100):
+            scrape()
+        grown = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert grown < 500_000
 
 
 def serve(port: int, collect: Any = list) -> None:
