@@ -38,7 +38,7 @@ def test_a_run_shows_a_row_for_each_container_that_changes_and_leaves_the_termin
     shown = terminal.screen.text
     assert len(re.findall(r"^  ✔ redis-exporter +healthy [\d.]+ s$", shown, re.MULTILINE)) == 1
     assert shown.count(f"+ {stack.name}-redis-exporter (new)") == 1
-    assert not re.search(r"[⠋-⠿]|\.\.\. ", shown)  # nothing that was drawn is left
+    assert not re.search(r"[⠋-⠿]|^ +\.\.\. ", shown, re.MULTILINE)  # nothing that was drawn is left
     assert shown.index("Performance dashboard") < shown.index("API ")
     assert not terminal.screen.coloured
     assert "?25" not in terminal.written  # the cursor was never hidden
