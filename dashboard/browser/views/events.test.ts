@@ -56,8 +56,8 @@ afterEach(async () => {
 });
 
 const publish = (events: unknown) => publishTo(service.url, events);
-const lines = () => page.locator('#log-lines .line:visible');
-const texts = (cell: number) => page.locator(`#log-lines .line:visible > :nth-child(${cell})`).allTextContents();
+const lines = () => page.locator('#log-lines .log-line:visible');
+const texts = (cell: number) => page.locator(`#log-lines .log-line:visible > :nth-child(${cell})`).allTextContents();
 const text = async (id: string) => (await page.locator(`#${id}`).textContent()) ?? '';
 const unique = (name: string) => `${name}-${Math.random().toString(36).slice(2)}`;
 
@@ -161,7 +161,7 @@ describe('the live log', () => {
     expect(busy / rest).toBeGreaterThan(0.6);
     await expect.poll(async () => (await texts(4))[0], WAIT).toBe(`{"n":${sent - 1}}`);
     expect(await text('log-count')).toContain('the newest 20,000 are kept');
-    expect(await page.locator('#log-lines .line').count()).toBeLessThan(80);
+    expect(await page.locator('#log-lines .log-line').count()).toBeLessThan(80);
     await page.locator('#log-lines').focus();
     await page.keyboard.press('End');
     await expect.poll(async () => (await texts(4)).at(-1), WAIT).toBe(`{"n":${sent - 20_000}}`);
@@ -226,7 +226,7 @@ describe('the inspector', () => {
     await page.locator('#log-lines').focus();
     await page.keyboard.press('ArrowDown');
     await expect.poll(() => text('inspector-data'), WAIT).toBe('{\n  "n": 1,\n  "list": [\n    true\n  ]\n}');
-    const facts = await page.locator('.inspector .facts').textContent();
+    const facts = await page.locator('.inspector .event-facts').textContent();
     for (const one of ['orders', id, '21 B', trace]) expect(facts).toContain(one);
     await page.locator('#raw').click();
     expect(await text('inspector-data')).toBe('{"n":1,"list":[true]}');
@@ -234,10 +234,11 @@ describe('the inspector', () => {
     const command = await page.evaluate(() => navigator.clipboard.readText());
     expect(command).toContain(`curl -sS '${site.url}/api/v1/events'`);
     expect(command).toContain(`traceparent: ${trace}`);
+    await page.locator('#change').click();
+    expect(await page.locator('#publish-data').inputValue()).toBe('{"n":1,"list":[true]}');
     await page.locator('#again').click();
-    await page.locator('#publish').click();
     await expect
-      .poll(() => text('publish-status'), WAIT)
+      .poll(() => text('inspector-status'), WAIT)
       .toMatch(/^Stored as .*Seen here [0-9.,]+ ms after it was sent\.$/);
     await expect.poll(() => text('more'), WAIT).toBe('↑ 1 new line');
     await page.locator('#more').click();
@@ -425,7 +426,7 @@ describe('how it looks', () => {
   it('with events, and one of them open', async () => {
     await scene(DESKTOP);
     await look(page, 'events-log');
-    await page.locator('.line', { hasText: '"id":4704' }).click();
+    await page.locator('.log-line', { hasText: '"id":4704' }).click();
     await expect.poll(() => text('inspector-title'), WAIT).toBe('cancelled');
     await look(page, 'events-open');
   });

@@ -84,7 +84,7 @@ export class VirtualList {
 
   private made(): HTMLElement {
     const line = this.lines.make();
-    line.classList.add('line');
+    line.classList.add('log-line');
     line.setAttribute('role', 'option');
     line.id = `${this.name}-${this.pool.length}`;
     this.spacer.append(line);

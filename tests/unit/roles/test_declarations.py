@@ -124,6 +124,12 @@ def test_the_dashboard_shows_the_platform_s_api_or_that_of_a_service_on_the_host
     assert "proxy_pass http://host.docker.internal:8123;" in config
 
 
+def test_the_dashboard_lets_pass_every_body_that_the_service_may_take(each: Rendered) -> None:
+    config = each.config("performance-dashboard", "/etc/nginx/nginx.conf")
+    [most] = set(re.findall(r"client_max_body_size (\d+)m;", config))
+    assert int(most) * 2**20 >= int(each.containers["app-1"]["environment"]["SSE_MAX_BODY_BYTES"])
+
+
 def test_development_publishes_on_loopback_only(rendered: dict[str, Rendered]) -> None:
     ports = published(rendered["default"].containers)
     assert ports == dict.fromkeys([80, 443, 3000, 3001, 6379, 9090, 9092, 9094], LOOPBACK)

@@ -39,8 +39,12 @@ export const view: View = {
     const inspector = new Inspector({
       again: (row) => {
         publish.fill(row);
-        inspector.say('The event stands in the form below: publish it as it is, or change it first.');
+        void publish.submit().then((words) => inspector.say(words));
+      },
+      change: (row) => {
+        publish.fill(row);
         publish.root.scrollIntoView({ block: 'nearest' });
+        publish.focus();
       },
       replay: (id) => source.replay(id),
       authorized: () => room.api.token !== '',

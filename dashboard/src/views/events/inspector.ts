@@ -10,6 +10,7 @@ const SHOWN = 60_000;
 
 interface Actions {
   again(row: Row): void;
+  change(row: Row): void;
   replay(id: string): void;
   /** Whether the page sends a token, so that a command needs one, too. */
   authorized(): boolean;
@@ -20,7 +21,7 @@ interface Actions {
 export class Inspector {
   readonly root: HTMLElement;
   private readonly title = h('h2', { id: 'inspector-title' });
-  private readonly facts = h('dl', { class: 'facts' });
+  private readonly facts = h('dl', { class: 'event-facts' });
   private readonly data = h('pre', { tabindex: '0', id: 'inspector-data', 'aria-label': 'Data of the event' });
   private readonly note = h('p', { class: 'note', id: 'inspector-note' });
   private readonly status = h('p', { class: 'note', role: 'status', id: 'inspector-status' });
@@ -35,6 +36,7 @@ export class Inspector {
       'div',
       { class: 'actions' },
       button('Publish again', () => this.with((row) => this.actions.again(row)), { id: 'again' }),
+      button('Change it first', () => this.with((row) => this.actions.change(row)), { id: 'change' }),
       button('Copy as curl', () => this.with((row) => this.curl(row)), { id: 'curl' }),
       button('Replay from here', () => this.with((row) => row.id !== null && this.actions.replay(row.id)), {
         id: 'from-here',

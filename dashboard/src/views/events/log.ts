@@ -37,7 +37,7 @@ export class Log {
     private readonly choose: (row: Row) => void,
     private readonly keep: (filters: { channel: string; name: string; text: string }) => void,
   ) {
-    const lines = h('div', { class: 'lines', id: 'log-lines', 'aria-label': 'Events, the newest first' });
+    const lines = h('div', { class: 'entries', id: 'log-lines', 'aria-label': 'Events, the newest first' });
     this.list = new VirtualList(lines, {
       count: () => this.rows.length,
       make: () => h('div', {}, h('time'), h('b'), h('span'), h('span'), h('span')),
@@ -77,7 +77,7 @@ export class Log {
         ),
         lines,
         this.empty,
-        h('p', { class: 'more' }, this.more),
+        h('p', { class: 'newer' }, this.more),
       ),
     );
   }

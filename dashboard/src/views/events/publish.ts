@@ -80,6 +80,10 @@ export class PublishForm {
     this.clear();
   }
 
+  focus(): void {
+    this.data.control.focus();
+  }
+
   /** An event came by the stream. */
   seen(id: string | null, at: number): void {
     if (id === null) return;
@@ -93,8 +97,9 @@ export class PublishForm {
     write(this.general, '');
   }
 
-  private async submit(): Promise<void> {
-    if (this.busy) return;
+  /** Publishes what the form says; returns what came of it, in words. */
+  async submit(): Promise<string> {
+    if (this.busy) return 'Another event is on its way.';
     this.clear();
     write(this.status, '');
     const made = bodyOf({
@@ -105,7 +110,7 @@ export class PublishForm {
     });
     if ('refusal' in made) {
       this.refuse(made.refusal);
-      return;
+      return 'The form below says what is wrong.';
     }
     this.busy = true;
     this.send.setAttribute('aria-disabled', 'true');
@@ -126,6 +131,7 @@ export class PublishForm {
     this.busy = false;
     this.early.clear();
     this.send.removeAttribute('aria-disabled');
+    return this.status.textContent || 'It was refused: the form below says why.';
   }
 
   private refuse(refusal: ReturnType<typeof refusalOf>): void {

@@ -26,7 +26,7 @@ export class ResumeDemonstration {
   private readonly run: HTMLButtonElement;
   private readonly picture: SVGElement;
   private readonly sentence = h('p', { class: 'verdict', role: 'status', id: 'resume-verdict' });
-  private readonly facts = h('dl', { class: 'facts', id: 'resume-facts' });
+  private readonly facts = h('dl', { class: 'event-facts', id: 'resume-facts' });
   private readonly whole = BEFORE_MS + CUT_MS + AFTER_MS;
   private begun = 0;
   private width = 800;

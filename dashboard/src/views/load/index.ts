@@ -55,7 +55,7 @@ class LoadView implements Mounted {
     const form = h(
       'form',
       { class: 'stacked', novalidate: true },
-      h('div', { class: 'plan' }, ...[...this.fields.values()].map((one) => one.root)),
+      h('div', { class: 'asked' }, ...[...this.fields.values()].map((one) => one.root)),
       this.general,
       h('div', { class: 'actions' }, this.begin, this.stop),
       this.cap,
