@@ -20,12 +20,14 @@ export class Dots {
   private readonly due = new Map<string, number>();
   private readonly spare: SVGElement[] = [];
   private dots: Dot[] = [];
+  private wanted = false;
   private frame = 0;
   private last = 0;
 
   set(flows: readonly Flow[], eventsPerDot: number): void {
     this.flows = flows;
     this.per = eventsPerDot;
+    this.run();
   }
 
   along(paths: ReadonlyMap<string, SVGPathElement>): void {
@@ -35,20 +37,27 @@ export class Dots {
   }
 
   start(): void {
-    if (this.frame !== 0) return;
+    this.wanted = true;
+    this.run();
+  }
+
+  stop(): void {
+    this.wanted = false;
+    cancelAnimationFrame(this.frame);
+    this.frame = 0;
+    this.clear();
+  }
+
+  /** Draws frame after frame, as long as there is something that moves. */
+  private run(): void {
+    if (!this.wanted || this.frame !== 0 || this.flows.length === 0) return;
     this.last = performance.now();
     const step = (now: number): void => {
       this.move(Math.min(0.1, (now - this.last) / 1000));
       this.last = now;
-      this.frame = requestAnimationFrame(step);
+      this.frame = this.flows.length > 0 || this.dots.length > 0 ? requestAnimationFrame(step) : 0;
     };
     this.frame = requestAnimationFrame(step);
-  }
-
-  stop(): void {
-    cancelAnimationFrame(this.frame);
-    this.frame = 0;
-    this.clear();
   }
 
   private clear(): void {
