@@ -1,7 +1,7 @@
 """What it costs to watch: the monitoring of a stack at rest, and the line that NGINX writes of each request.
 
-    .venv/bin/python bench/monitoring.py http://127.0.0.1:9090          # what a Prometheus says of some minutes
-    .venv/bin/python bench/monitoring.py --nginx IMAGE [--rounds N]     # pairs with the line and without it
+    .venv/bin/python bench/monitoring.py --prometheus=http://127.0.0.1:9090  # what a Prometheus says of some minutes
+    .venv/bin/python bench/monitoring.py --nginx=IMAGE [--rounds=N]           # pairs with the line and without it
 
 The second one starts NGINX twice with Docker, from an image such as `docker inspect -f '{{.Config.Image}}' sse-nginx`.
 It reads the processor time of the workers, so it means something on a busy machine, too.
@@ -131,7 +131,7 @@ def lines(image: str, rounds: int) -> None:
 def main() -> None:
     """Measure what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("prometheus", nargs="?", help="its address; all is asked of it")
+    parser.add_argument("--prometheus", metavar="URL", help="its address; all is asked of it")
     parser.add_argument("--window", default="2m", help="over which rates are taken")
     parser.add_argument("--nginx", metavar="IMAGE")
     parser.add_argument("--rounds", type=int, default=5)
