@@ -244,8 +244,8 @@ def test_segments_hold_who_needs_them_and_nobody_else(rendered: dict[str, Render
             on.setdefault(network, set()).add(name)
     replicas = {"app-1", "app-2", "app-3"}
     assert on == {
-        "sse-network": {"nginx", "performance-dashboard", "nginx-exporter"},
-        "sse-app": {"nginx", "canary", *replicas},
+        "sse-network": {"nginx", "performance-dashboard", "canary", "nginx-exporter"},
+        "sse-app": {"nginx", *replicas},
         "sse-data": {*replicas, "redis-master", "kafka", "zookeeper", "redis-exporter"},
         "sse-monitoring": {
             *("prometheus", "grafana", "redis-exporter", "nginx-exporter", "container-exporter", "node-exporter"),
@@ -256,6 +256,18 @@ def test_segments_hold_who_needs_them_and_nobody_else(rendered: dict[str, Render
     networks = mode.platform["networks"]
     assert {name for name, one in networks.items() if one["internal"]} == {"sse-data", "sse-monitoring"}
     assert not {"redis-master", "kafka", "zookeeper"} & (on["sse-network"] | on["sse-app"])
+
+
+def test_whoever_sends_nginx_a_credential_over_plain_http_is_on_the_network_where_it_takes_one(
+    rendered: dict[str, Rendered],
+) -> None:
+    asking = {
+        name: one["networks"]
+        for name, one in rendered["segmented"].containers.items()
+        if any(peer["to"] == "nginx:80" for peer in one["reaches"])
+    }
+    assert set(asking) >= {"canary", "performance-dashboard"}
+    assert {name for name, networks in asking.items() if "sse-network" not in networks} == set()
 
 
 def test_production_has_segments_unless_it_is_told_otherwise(rendered: dict[str, Rendered]) -> None:
