@@ -1,7 +1,7 @@
 import type { Api } from './feeds/api';
 import type { Platform } from './feeds/platform';
 import { ago, counted, NOTHING, percent } from './logic/format';
-import { firing, parts, readyOf, worst } from './logic/parts';
+import { firing, holds, parts, readyOf, worst } from './logic/parts';
 import { runningRelease } from './logic/release';
 import { attribute, element, h, write } from './parts/dom';
 import { helpDialog, tokenDialog } from './parts/dialogs';
@@ -34,7 +34,7 @@ export function header(router: Router, api: Api, platform: Platform, clock: Cloc
     );
     const ready = readyOf(platform.replicas, now);
     write(replicas, `${ready ?? NOTHING} replicas`);
-    const known = platform.alerts.failure === null ? platform.alerts.value : null;
+    const known = holds(platform.alerts, now) ? platform.alerts.value : null;
     write(alerts, known === null ? `${NOTHING} alerts` : counted(firing(known).length, 'alert'));
     write(slo, `SLO ${percent(platform.slo.failure === null ? platform.slo.value : null)}`);
     slo.title =

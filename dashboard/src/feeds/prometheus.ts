@@ -1,5 +1,6 @@
 import { alertsOf, rangeOf, rulesOf, samplesOf, targetsOf } from '../logic/promjson';
 import type { Alert, Range, Rule, Sample, Target } from '../logic/promjson';
+import { TOO_LATE } from '../logic/answers';
 import { bad, good, isRecord, type Result } from '../logic/result';
 import { request } from './api';
 
@@ -44,6 +45,8 @@ export class Prometheus {
     const status = outcome.answer?.status ?? null;
     if (isRecord(body) && typeof body['error'] === 'string')
       return bad(`Prometheus refuses the question: ${body['error']}.`, 'See ./sse logs prometheus.', status);
+    if (!outcome.ok && outcome.failure === TOO_LATE)
+      return bad('Prometheus does not answer within 5 s.', 'See ./sse status, then ./sse logs prometheus.');
     if (status === null && !outcome.ok) return bad(outcome.failure.what, outcome.failure.advice);
     if (status === 429) return bad('This page asks Prometheus too often.', 'Close other tabs of this page.', status);
     return bad('Prometheus does not answer.', 'See ./sse status, then ./sse logs prometheus.', status);

@@ -107,6 +107,14 @@ describe('the state is that of the worst part', () => {
     ).toEqual(['bad', 'Prometheus does not answer, so alerts and graphs are not known.']);
   });
 
+  it('one late answer of Prometheus is no fault, and the next one is', () => {
+    const alerts = { ...failed<Alert[]>('Prometheus does not answer within 5 s.', null, NOW), value: [] };
+    expect(says({ alerts }, NOW + 7000)).toEqual(['good', 'All is well.']);
+    expect(says({ alerts }, NOW + 9000)[0]).toBe('bad');
+    const fires = { ...alerts, value: [alert('TargetDown', 'critical')] };
+    expect(says({ alerts: fires }, NOW + 7000)[1]).toBe('TargetDown happens.');
+  });
+
   it('a token that has expired', () => {
     const [state, words] = says({
       access: seen(outcome(401, { title: 'Unauthorized', detail: 'the token has expired' })),

@@ -45,6 +45,8 @@ export interface Facts {
 
 /** After so long without an answer, what was known is not shown as known any more. */
 export const STALE_MS = 15_000;
+/** Where an answer was late, what was known counts so long. */
+const LATE_MS = 8_000;
 
 const RANK: Record<State, number> = { bad: 3, warning: 2, unknown: 1, good: 0 };
 
@@ -240,7 +242,7 @@ function prometheusPart(seen: Seen<Alert[]>, now: number): Part {
       source,
       null,
     );
-  if (seen.failure !== null)
+  if (seen.failure !== null && !holds(seen, now))
     return part(
       'Prometheus',
       'bad',
@@ -253,6 +255,11 @@ function prometheusPart(seen: Seen<Alert[]>, now: number): Part {
   return none ?? part('Prometheus', 'good', 'Prometheus answers.', '', source, seen.at);
 }
 
+/** Whether a value counts as known: one late answer on a busy machine is no fault, and a second one is. */
+export function holds(seen: Seen<unknown>, now: number): boolean {
+  return seen.failure === null || (seen.status === null && seen.at !== null && now - seen.at < LATE_MS);
+}
+
 /** Alerts that fire, without the one that always does to show that alerts work. */
 export function firing(alerts: readonly Alert[]): Alert[] {
   return alerts.filter(
@@ -262,7 +269,7 @@ export function firing(alerts: readonly Alert[]): Alert[] {
 }
 
 function alertParts(seen: Seen<Alert[]>, now: number): Part[] {
-  if (seen.value === null || seen.failure !== null) return [];
+  if (seen.value === null || !holds(seen, now)) return [];
   return firing(seen.value).map((one) =>
     part(
       `Alert ${one.name}`,
