@@ -41,13 +41,13 @@ def usual(stack: str, offset: int = OFFSET) -> dict[str, str]:
     ports = {rf"(?<![\d.]){port + offset}\b": str(port) for port in PORTS}
     return {
         rf"\b{stack}-performance-dashboard(?=  )": "performance-dashboard".ljust(len(stack) + 22),
-        rf"\b{stack}-performance-dashboard": "performance-dashboard",
+        rf"\b{stack}-performance-dashb(oard|…)": "performance-dashboard",
         rf"\b{stack}-": "sse-",
         rf"\bSSE-{stack}\b": "SSE-sse",
         rf"stack '{stack}'": "stack 'sse'",
-        rf"\b{stack}\b(?= )": "sse",
+        rf"\b{stack}\b(?= |, release)": "sse",
         **ports,
-        r"\b10\.\d+\.\d+\.(?=\d)": "10.99.0.",
+        r"\b10\.\d+\.\d+\.(?=\d|…)": "10.99.0.",
         re.escape(str(ROOT)): "~/sse.platform",
     }
 

@@ -219,10 +219,12 @@ def svg(recording: Recording, theme: str) -> str:
             "text{font:14px ui-monospace,'SF Mono','Cascadia Mono','DejaVu Sans Mono',monospace;white-space:pre}",
             ".b{font-weight:700}",
             *(f".{name}{{fill:{colours[name]}}}" for name in colours),
-            ".t{visibility:hidden;animation:on 0s forwards}.o{animation:on 0s forwards,off 0s forwards}",
+            # What cannot play it shows the end.
+            ".f{animation:late 0s backwards}.o{visibility:hidden;animation:on 0s forwards,off 0s forwards}",
+            "@keyframes late{from{visibility:hidden}}",
             "@keyframes on{to{visibility:visible}}@keyframes off{to{visibility:hidden}}",
-            f".c{{animation:follow {max(plays, 0.1):.1f}s step-end forwards}}@keyframes follow{{{steps}to{{{end}}}}}",
-            f"@media(prefers-reduced-motion:reduce){{.t,.c{{animation:none}}.f{{visibility:visible}}.c{{{end}}}}}",
+            f".c{{{end};animation:follow {max(plays, 0.1):.1f}s step-end}}@keyframes follow{{{steps}to{{{end}}}}}",
+            "@media(prefers-reduced-motion:reduce){.f,.o,.c{animation:none}}",
             "</style>",
             f'<rect x=".5" y=".5" width="{width - 1:g}" height="{height - 1:g}" rx="12" class="ground"',
             f'stroke="{colours["line"]}"/>',
@@ -249,14 +251,14 @@ def drawn(one: Shown, colours: Mapping[str, str]) -> str:
         for span in one.spans
     )
     if one.end is None:
-        return f'<g class="t f" style="animation-delay:{one.begin:.1f}s">{texts}</g>'
-    return f'<g class="t o" style="animation-delay:{one.begin:.1f}s,{one.end:.1f}s">{texts}</g>'
+        return f'<g class="f" style="animation-delay:{one.begin:.1f}s">{texts}</g>'
+    return f'<g class="o" style="animation-delay:{one.begin:.1f}s,{one.end:.1f}s">{texts}</g>'
 
 
 def last_screen(picture: str) -> list[str]:
     """Return the lines that a picture shows at its end."""
     lines: list[str] = []
-    for group in re.findall(r'<g class="t f"[^>]*>(.*?)</g>', picture):
+    for group in re.findall(r'<g class="f"[^>]*>(.*?)</g>', picture):
         lines.append("  ".join(unescape(text) for text in re.findall(r"<text[^>]*>([^<]*)</text>", group)))
     return lines
 
