@@ -13,6 +13,7 @@ from sse_app import keys
 ROOT = Path(__file__).resolve().parents[3]
 # What writes files of this repository, or in a directory of its own, and nothing of a user.
 OWN = {
+    "dashboards.py",
     "docs_site.py",
     "role_docs.py",
     "service_docs.py",
