@@ -62,7 +62,7 @@ export class World {
   releases(): Record<string, unknown> {
     const release = (number: number, minutes: number, changed: string): Record<string, unknown> => ({
       number,
-      commit: '6f29dad0c1',
+      commit: '6f29dad',
       who: 'anna',
       when: new Date(this.now - minutes * 60_000).toISOString(),
       why: '',
@@ -212,7 +212,7 @@ export class World {
           .filter((name) => this.stopped.has(name))
           .map((name) => ({ metric: { instance: `${name}:8000` }, value: [at, String(at - 125)] })),
       ],
-      [/^sse_release_info/, [{ metric: { number: '9', commit: '6f29dad0c1' }, value: [at, '1'] }]],
+      [/^sse_release_info/, [{ metric: { number: '9', commit: '6f29dad' }, value: [at, '1'] }]],
     ];
     return answers.find(([pattern]) => pattern.test(query))?.[1] ?? [];
   }

@@ -101,7 +101,7 @@ class Groups:
         if time.monotonic() - self.searched < SEARCH_SECONDS:
             return False
         base = self.controller("memory")
-        for parent, directories, _ in os.walk(base):
+        for parent, directories, __ in os.walk(base):
             below = Path(parent).relative_to(base)
             for name in directories:
                 found = AN_ID.search(name)
@@ -234,7 +234,7 @@ class Containers:
         running = [(named, use) for named, use in every if use]
         for name, kind, text, value in FIGURES:
             yield from family(name, kind, text, [(named, float(value(use))) for named, use in running])
-        kills = [(named, self.kills[named["name"]]) for named, _ in every]
+        kills = [(named, self.kills[named["name"]]) for named, __ in every]
         yield from family("container_oom_events_total", "counter", "Processes killed for their memory", kills)
         ups = [(named, float(use is not None)) for named, use in every]
         yield from family("sse_container_up", "gauge", "1 while a container of the stack runs", ups)

@@ -8,7 +8,7 @@ const alerts = {
 };
 const releases = {
   releases: [
-    { number: 9, when: '1970-01-01T00:00:15Z', commit: '6f29dad1234' },
+    { number: 9, when: '1970-01-01T00:00:15Z', commit: '6f29dad' },
     { number: 1, when: 'never' },
   ],
 };
