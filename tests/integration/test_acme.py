@@ -18,7 +18,6 @@ import httpx
 import pytest
 from ansible_collections.sse.platform.tests import certificates
 from ansible_collections.sse.platform.tests.integration.stack import Stack, eventually
-from ansible_collections.sse.platform.tests.integration.test_observability import promtool
 from cryptography import x509
 
 NAME = "events.example.test"
@@ -191,11 +190,6 @@ def test_only_the_user_of_nginx_can_read_the_keys(issued: Issued) -> None:
     host = issued.stack.container("acme").attrs["HostConfig"]
     assert (host["CapDrop"], host["CapAdd"], host["ReadonlyRootfs"]) == (["ALL"], None, True)
     assert {"Name": "core", "Soft": 0, "Hard": 0} in host["Ulimits"]  # a core dump would hold the key
-
-
-def test_the_alert_fires_where_no_certificate_comes_and_not_at_the_first_failure(issued: Issued) -> None:
-    rules = Path(__file__).with_name("acme_alerts.yml").read_text()
-    promtool(issued.stack, "cat >/tmp/acme.yml && promtool test rules /tmp/acme.yml", rules)
 
 
 def test_a_run_changes_nothing_while_certificates_come_and_go(issued: Issued) -> None:
