@@ -183,8 +183,8 @@ class Watched:
             payload = json.loads(data)
             ours = payload["canary"] == self.run
             number = int(payload["number"])
-        except (ValueError, TypeError, KeyError, IndexError):
-            return
+        except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError):
+            return  # an event of somebody else, who may write what he likes
         if not ours:
             return
         with self.lock:

@@ -174,6 +174,14 @@ def test_an_event_that_comes_twice_is_counted(broken: Broken, watching: Watching
     assert value(made, 'sse_canary_lost_total{replica="one"}') == 0
 
 
+@pytest.mark.parametrize("data", ['{"canary": 1, "number": 1e999}', "[" * 60_000, '{"canary": {}}', "7", '"\\ud800"'])
+def test_what_others_write_into_its_channel_does_not_end_its_watch(data: str) -> None:
+    watched = canary.Watched("one", canary.Server("http://localhost"), "run", threading.Event())
+    watched.take("message", data, 0.0, {}.get)
+    watched.take("message", '{"canary": "run", "number": 1}', 0.0, {}.get)
+    assert watched.received == 1
+
+
 def test_what_was_not_accepted_is_not_expected(broken: Broken, watching: Watching) -> None:
     broken.status = 503
     made = watching(f"one={broken.url}/stream", "--publish", f"{broken.url}/events")

@@ -139,6 +139,8 @@ def _violation(validator: _Validator, data: Json) -> tuple[str, str] | None:
         return "/data", "the data is nested too deeply for its schema"
     except TimeoutError:
         return "/data", f"the check took more than {_CHECK_SECONDS:g} s"
+    except ArithmeticError:  # of the library, for a number that no float can hold
+        return "/data", "a number is too large for its schema"
     return None if error is None else (_pointer(["data", *error.absolute_path]), _line(error.message))
 
 

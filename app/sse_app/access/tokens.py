@@ -144,7 +144,12 @@ class Verifier:
             raise RefusedError("malformed", "the token is malformed") from None
 
     def _principal(self, claims: JsonObject, key: Key) -> Principal:
-        subject, issuer = str(claims["sub"]), str(claims.get("iss", ""))
+        for name in ("exp", "nbf", "iat"):
+            if isinstance(claims.get(name, 0), (str, bool)):  # which PyJWT takes for a number
+                raise RefusedError("claims", f"{name}: expected a number of seconds since 1970")
+        subject, issuer = claims["sub"], claims.get("iss", "")
+        if not isinstance(subject, str) or not isinstance(issuer, str):  # else 5 and "5" would be one publisher
+            raise RefusedError("claims", "sub and iss: expected text")
         for name, value, least in (("sub", subject, 1), ("iss", issuer, 0)):
             if not value.isprintable() or not least <= len(value) <= _MOST_NAME:
                 raise RefusedError("claims", f"{name}: expected {least} to {_MOST_NAME} printable characters")

@@ -81,7 +81,7 @@ def entries(text: bytes, most: int, expected: str) -> list[Json]:
     """The list under `keys` of a JSON object; ValueError says what was `expected`, and never shows a value."""
     try:
         document: Json = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError("the file is not JSON") from None
     listed = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(listed, list) or len(listed) > most:

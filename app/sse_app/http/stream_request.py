@@ -118,7 +118,7 @@ def since(text: str) -> Since:
     except ValueError:
         expected = "a time such as 2026-11-28T20:15:00Z or 2026-11-28T22:15:00+02:00 (RFC 3339), or seconds since 1970"
         raise Problem(400, f"since: expected {expected}") from None
-    return Since(text, -(-passed // timedelta(milliseconds=1)))
+    return Since(text, max(0, -(-passed // timedelta(milliseconds=1))))  # Kafka knows no time before 1970
 
 
 async def _document(scope: Scope, receive: Receive, max_channels: int) -> Query:

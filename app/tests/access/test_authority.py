@@ -457,6 +457,16 @@ def test_a_token_with_an_absurd_time_is_refused(guarded: Replicas, exp: Any, cla
     assert subscribe(guarded, bearer(value)).status != 500
 
 
+@pytest.mark.parametrize(
+    "claims", [{"exp": "4000000000"}, {"nbf": "0"}, {"iat": True}, {"iss": None}, {"iss": 5}, {"iss": ["one"]}]
+)
+def test_a_claim_of_another_kind_is_refused(guarded: Replicas, claims: dict[str, Any]) -> None:
+    """Text for a time; and an issuer that is no text would share its publishers with one that is written like it."""
+    value = forged({"alg": "HS256", "typ": "JWT"}, SECRET.encode(), **claims)
+    assert publish(guarded, bearer(value)).status == 401
+    assert subscribe(guarded, bearer(value)).status == 401
+
+
 def test_two_issuers_with_one_subject_are_two_publishers(guarded: Replicas) -> None:
     event = {"channel": "orders.issuers", "data": 1}
     ids = [

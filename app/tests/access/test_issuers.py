@@ -198,6 +198,7 @@ def test_earlier_keys_stay_while_the_server_fails_or_lies(
     server.body = jwks(a=good)
     secret = {"kty": "oct", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I", "kid": "a"}
     lies = (b"<html>", b"[]", b'{"keys": []}', b'{"keys": 3}', json.dumps({"keys": [secret]}).encode(), b"\xff\0", b"")
+    lies += (b"[" * 200_000, b'{"keys": ' + b"[" * 200_000)  # nested too deeply for Python's own stack
     with Replicas(auth=True, issuers=json.dumps({"one": server.url}), **LOCAL) as replica:
         assert publish(replica, good).status == 202
         for lie in lies:

@@ -162,6 +162,13 @@ async def test_data_nested_too_deeply_for_a_recursive_schema_is_refused(tmp_path
         await schemas.check([Event(channel="a", data=data)])
 
 
+@pytest.mark.parametrize("data", [10**400, -(10**400), float("inf"), float("-inf")])
+async def test_a_number_that_no_float_can_hold_is_refused(tmp_path: Path, data: Any) -> None:
+    schemas = Schemas(directory(tmp_path, a={"a": {"multipleOf": 0.01}}))
+    with pytest.raises(Problem, match="too large for its schema"):
+        await schemas.check([Event(channel="a", data=data)])
+
+
 def test_without_schemas_the_library_is_not_loaded() -> None:
     code = "import sys, sse_app.server; assert not {'jsonschema', 'referencing'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=APP, check=True)

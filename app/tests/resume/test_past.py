@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sse_harness import Replicas, Stream, eventually
 
+from sse_app.http.stream_request import since
 from sse_app.log.embedded import EmbeddedLog
 from sse_app.log.interface import Bounds, Draft
 from sse_app.resume import blocks, past
@@ -142,6 +143,11 @@ def test_a_stream_begins_with_the_first_event_of_a_time(held: Held) -> None:
     for earlier, later in pairwise(times[:4]):
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(later // 1000)) + f".{later % 1000:03}Z"
         assert held.read(CHANNELS, since=moment) == [i for i, _, _, at in held.events if at > earlier]
+
+
+@pytest.mark.parametrize("text", ["1969-12-31T23:59:59Z", "0001-01-01T00:00:00+23:59"])
+def test_a_time_before_1970_is_the_beginning_because_kafka_refuses_it(text: str) -> None:
+    assert since(text).milliseconds == 0
 
 
 def test_a_cursor_wins_over_a_starting_point_so_that_one_address_serves_every_reconnect(held: Held) -> None:
