@@ -84,9 +84,15 @@ class Groups:
         """Return where the groups of a controller are."""
         return self.root if self.unified else self.root / name
 
+    @property
+    def base(self) -> Path:
+        """Where containers are looked for: not every kernel has every controller, and some have one switched off."""
+        there = (path for name in ("memory", "cpuacct", "pids") if (path := self.controller(name)).is_dir())
+        return next(there, self.root)
+
     def find(self, id_: str) -> str | None:
         """Return the group of a container as a path below the root; None where it does not run."""
-        base = self.controller("memory")
+        base = self.base
         for place in self.places:
             if (base / place.format(id_)).is_dir():
                 return place.format(id_)
@@ -100,7 +106,7 @@ class Groups:
         known = len(self.places)
         if time.monotonic() - self.searched < SEARCH_SECONDS:
             return False
-        base = self.controller("memory")
+        base = self.base
         for parent, directories, __ in os.walk(base):
             below = Path(parent).relative_to(base)
             for name in directories:
@@ -121,11 +127,11 @@ class Groups:
         """
         memory, cpu, pids = (self.controller(name) / place for name in ("memory", "cpu", "pids"))
         try:
-            found = memory.stat()
+            found = (self.base / place).stat()
         except OSError:
             return None
         threads = count(pids / "pids.current")
-        if not threads:
+        if not threads and (pids / "pids.current").exists():  # without this controller, only the group tells
             return None
         stat = words(cpu / "cpu.stat")
         if self.unified:

@@ -118,6 +118,22 @@ def test_a_container_has_the_figures_of_its_control_group_under_its_name(host: H
     }
 
 
+@pytest.mark.parametrize("missing", ["memory", "pids"])
+def test_a_kernel_without_a_controller_does_not_make_a_running_container_one_that_is_down(
+    host: Host, missing: str
+) -> None:
+    host.run()
+    if host.unified:
+        for file in (host.root / host.place.format(ID)).glob(f"{missing}.*"):
+            file.unlink()
+    else:
+        shutil.rmtree(host.root / missing)
+    host.name(**{"app-1": ID})
+    found = samples(host.exporter())
+    assert found["sse_container_up", "sse-app-1"] == 1
+    assert found["container_cpu_usage_seconds_total", "sse-app-1"] == 2.5
+
+
 def test_no_limit_of_memory_is_zero(host: Host) -> None:
     host.run()
     limits = {"memory__max": "max"} if host.unified else {"memory__limit_in_bytes": 2**63 - 4096}
