@@ -99,8 +99,13 @@ def main() -> None:
     try:
         changes, notes = of_backups(options, check=module.check_mode)
         more, further = of_verification(options, check=module.check_mode)
-    except (BackupError, OSError) as error:
+    except BackupError as error:
         module.fail_json(msg=f"The timer of backups cannot be set up, and nothing was changed: {error}")
+    except OSError as error:
+        module.fail_json(
+            msg=f"A timer cannot be set up on this host: {error}. What is written stays, and the next run goes on from "
+            "there."
+        )
     changes += more
     module.exit_json(changed=bool(changes), changes=changes, notes=notes + further)
 

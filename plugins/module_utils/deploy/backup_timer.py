@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import backup_job
-from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
+from ansible_collections.sse.platform.plugins.module_utils.host import procfs, state_modes
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ COLLECTION = "ansible_collections.sse.platform"
 SYSTEMD = Path("/run/systemd/system")  # exists where systemd runs (sd_booted(3))
 UNITS = Path("/etc/systemd/system")
 CRON = Path("/etc/cron.d")
-CRONS = {"cron", "crond", "busybox", "fcron"}  # names of processes
+CRONS = {"cron", "crond"}  # processes that read CRON; those of BusyBox and fcron do not
 OLDEST = (1980, 1, 1, 0, 0, 0)  # a zip file knows no earlier time; a fixed one makes the same file each time
 
 
@@ -74,7 +74,7 @@ class HostTimer:
     def install(self, job: Mapping[str, Any], schedule: Schedule, python: str, *, check: bool) -> list[str]:
         """Write what differs; return what changed, for people."""
         changed = {path: body for path, body in self.wanted(job, schedule, python).items() if content(path) != body}
-        if not changed or check:
+        if check or not (changed or self.is_off()):
             return self.lines(changed, schedule)
         state_modes.make(self.job.parent)
         CRON.mkdir(exist_ok=True)
@@ -83,7 +83,11 @@ class HostTimer:
         if self.systemd:
             systemctl("daemon-reload")
             systemctl("enable", "--now", f"{self.name}.timer")
-        return self.lines(changed, schedule)
+        return self.lines(changed, schedule) or [f"+ {self.name}.timer is on again"]
+
+    def is_off(self) -> bool:
+        """Tell whether systemd would not start the timer: a run was interrupted, or somebody has switched it off."""
+        return self.systemd and not (UNITS / "timers.target.wants" / f"{self.name}.timer").is_symlink()
 
     def lines(self, changed: dict[Path, bytes], schedule: Schedule) -> list[str]:
         """Say what changed."""
@@ -156,11 +160,15 @@ def content(path: Path) -> bytes | None:
 
 
 def processes() -> Iterator[str]:
-    """Yield the name of each process of the host."""
-    for path in Path("/proc").glob("[0-9]*/comm"):
+    """Yield the name of each process of the host; those in containers, and BusyBox' own programs, are none."""
+    for path in Path("/proc").glob("[0-9]*"):
         try:
-            yield path.read_text().strip()
-        except OSError:
+            own = (path / "ns/pid").readlink() == Path("/proc/self/ns/pid").readlink()
+            if own and (path / "exe").readlink().name != "busybox":
+                yield procfs.read(path / "comm").strip()
+        except PermissionError:  # nobody can tell here: then the name alone counts
+            yield procfs.read(path / "comm").strip()
+        except OSError:  # it has ended, or belongs to the kernel
             continue
 
 

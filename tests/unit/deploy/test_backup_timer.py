@@ -166,6 +166,43 @@ def test_systemd_gets_a_timer_of_its_own(host: Host, tmp_path: Path, monkeypatch
     ]
 
 
+def test_a_timer_that_systemd_refused_or_lost_is_switched_on_by_the_next_run(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wants = tmp_path / "units/timers.target.wants"
+    wants.mkdir(parents=True)
+    answers = [OSError("systemctl daemon-reload: Failed to connect to bus"), None, None, None, None]
+
+    def systemctl(*words: str) -> None:
+        if answer := answers.pop(0):
+            raise answer
+        if words[0] == "enable":
+            (wants / words[-1]).symlink_to("../" + words[-1])
+
+    monkeypatch.setattr(backup_timer, "systemctl", systemctl)
+    monkeypatch.setattr(backup_timer, "SYSTEMD", tmp_path)
+    host.timer = backup_timer.Timer("sse", str(host.state))
+    with pytest.raises(OSError, match="Failed to connect"):
+        host.install()
+    assert host.install() == ["+ sse-backup-sse.timer is on again"]
+    assert host.install() == []
+    (wants / "sse-backup-sse.timer").unlink()
+    assert host.install() == ["+ sse-backup-sse.timer is on again"]
+
+
+def test_a_process_with_an_odd_name_is_no_failure() -> None:
+    # Halves of letters, as where the kernel cuts a long name.
+    rename = r"open('/proc/self/comm', 'wb').write(b'\xd0' * 5); input(print(flush=True) or '')"
+    with subprocess.Popen(
+        [sys.executable, "-c", rename], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as named:
+        assert named.stdout
+        named.stdout.readline()
+        found = list(backup_timer.processes())
+        named.communicate("\n")
+    assert "\ufffd" * 5 in found
+
+
 def test_a_host_where_nothing_starts_the_timer_is_told(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backup_timer, "processes", lambda: iter(["bash"]))
     assert "No systemd and no cron runs here" in host.timer.notes()[0]
