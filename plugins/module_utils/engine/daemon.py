@@ -28,7 +28,7 @@ def dockerd_pid() -> int | None:
         told /= Path(PID_FILE).read_text().strip()
     for process in chain([told], Path("/proc").iterdir()):
         with contextlib.suppress(OSError):  # it ended
-            if process.name.isdigit() and (process / "comm").read_text().strip() == "dockerd":
+            if process.name.isdigit() and (process / "comm").read_bytes().strip() == b"dockerd":
                 return int(process.name)
     return None
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.engine import daemon
-from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
+from ansible_collections.sse.platform.plugins.module_utils.host.procfs import parent, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     )
 
 DOCKER = "Docker"
+SELINUX = "/sys/fs/selinux/enforce"  # 1 where SELinux enforces its rules (selinux(8)); absent where it is off
+LIMITS = {"memory": "MemoryLimit", "processes": "PidsLimit"}  # as people call them -> as the engine does
 # The environment variables by which the docker command, the SDK and community.docker choose an engine.
 CHOOSE_ENGINE = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_API_VERSION", "DOCKER_TLS", "DOCKER_TLS_VERIFY")
 # The options of dockerd that the preflight judges. Others may hold secrets, such as a proxy's password.
@@ -83,6 +85,8 @@ def describe(
         "default_runtime": info.get("DefaultRuntime", ""),
         "runtimes": sorted(info.get("Runtimes") or {}),
         "forwards": info.get("IPv4Forwarding", True),
+        "selinux_enforces": read(SELINUX).strip() == "1",
+        "lost_limits": [name for name, flag in LIMITS.items() if not info.get(flag, True)],
     }
 
 
@@ -128,7 +132,7 @@ def ancestors() -> Iterator[dict[str, str]]:
     while pid > 1:
         pairs = (entry.partition("=") for entry in read(f"/proc/{pid}/environ").split("\0"))
         yield {name: value for name, equals, value in pairs if equals}
-        pid = int(read(f"/proc/{pid}/stat").rpartition(")")[2].split()[1] or 0)
+        pid = parent(pid)
 
 
 def context(environments: list[dict[str, str]]) -> str:

@@ -17,7 +17,7 @@ from ansible_collections.sse.platform.plugins.module_utils.engine.api import SOC
 from ansible_collections.sse.platform.plugins.module_utils.host import boot, engine_facts, engine_traits, iptables
 from ansible_collections.sse.platform.plugins.module_utils.host.listeners import host_listeners
 from ansible_collections.sse.platform.plugins.module_utils.host.netlink import RTPROT_RA, interfaces, routes, uplink_mtu
-from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
+from ansible_collections.sse.platform.plugins.module_utils.host.procfs import parent, read
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import FAMILIES, IPV6
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def ssh_client() -> str:
         for entry in read(f"/proc/{pid}/environ").split("\0"):
             if entry.startswith("SSH_CONNECTION="):
                 return entry.partition("=")[2].split()[0]
-        pid = int(read(f"/proc/{pid}/stat").rpartition(")")[2].split()[1] or 0)
+        pid = parent(pid)
     return ""
 
 

@@ -12,3 +12,9 @@ def read(path: str | Path) -> str:
         return Path(path).read_text(errors="replace")
     except OSError:
         return ""
+
+
+def parent(pid: int) -> int:
+    """Return the id of the process that started another one; 0 where there is none, or it is hidden (hidepid)."""
+    fields = read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return int(fields[1]) if len(fields) > 1 else 0

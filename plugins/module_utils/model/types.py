@@ -391,6 +391,8 @@ class EngineTraits(TypedDict):
     default_runtime: str
     runtimes: list[str]
     forwards: bool  # whether the kernel passes IPv4 packets on between networks
+    selinux_enforces: bool  # whether the kernel enforces the rules of SELinux
+    lost_limits: list[str]  # limits of containers that this kernel does not keep
 
 
 class SocketFact(TypedDict):

@@ -183,8 +183,18 @@ def _too_old(engine: EngineFact, traits: EngineTraits, host: HostFacts) -> str:
     )
 
 
+def _selinux(engine: EngineFact, traits: EngineTraits, host: HostFacts) -> str:
+    if "selinux" not in traits["security"] or not traits.get("selinux_enforces"):
+        return ""
+    return (
+        "The engine has selinux-enabled, and SELinux enforces its rules here, so containers may not read files of the "
+        "host, and no service could read its own: expected an engine without it. Remove selinux-enabled from "
+        f"{traits['config_file']}, or from the command line of dockerd, and restart the engine."
+    )
+
+
 _FOREIGN: tuple[Callable[[EngineFact, EngineTraits, HostFacts], str], ...] = (
-    *(_other_product, _rootless, _snap, _elsewhere, _user_namespaces, _too_old),
+    *(_other_product, _rootless, _snap, _elsewhere, _user_namespaces, _too_old, _selinux),
 )
 
 

@@ -82,6 +82,12 @@ def _unusual_notices(host: HostFacts, engine: EngineFact) -> Iterator[str]:
             "The engine has no seccomp, so containers may make every system call: use a kernel with CONFIG_SECCOMP, "
             f'and "seccomp-profile": "builtin" in {config_file(engine)}.'
         )
+    if traits and (lost := traits.get("lost_limits")):
+        yield (
+            f"The kernel of this host keeps no limit of the {' and the '.join(lost)} of a container, so one container "
+            "can take all that the host has: start the kernel with cgroup_enable=memory where it has that switched off "
+            "(on a Raspberry Pi, in /boot/firmware/cmdline.txt), or use a kernel that has these limits."
+        )
 
 
 def _swarm_notices(engine: EngineFact) -> Iterator[str]:

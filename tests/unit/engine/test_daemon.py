@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,22 @@ def test_a_broken_daemon_json_is_not_taken_for_an_empty_one(tmp_path: Path, text
     path = tmp_path / "daemon.json"
     path.write_text(text)
     assert daemon.configuration(str(path)) == expected
+
+
+def test_a_process_with_an_odd_name_is_not_dockerd_and_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = r"open('/proc/self/comm', 'wb').write(b'\xd0\xd0'); input(print(flush=True) or '')"
+    with subprocess.Popen(
+        [sys.executable, "-c", rename], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as named:
+        assert named.stdout
+        named.stdout.readline()
+        (tmp_path / "pid").write_text(f"{named.pid}\n")
+        monkeypatch.setattr(daemon, "PID_FILE", str(tmp_path / "pid"))
+        found = daemon.dockerd_pid()
+        named.communicate("\n")
+    assert found != named.pid
 
 
 def test_a_missing_daemon_json_is_an_empty_one(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import strange_hosts
 import yaml
 from ansible_collections.sse.platform.plugins.module_utils.engine import daemon
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import SOCKET
-from ansible_collections.sse.platform.plugins.module_utils.host import engine_facts, engine_traits, machine
+from ansible_collections.sse.platform.plugins.module_utils.host import engine_facts, engine_traits, machine, procfs
 from ansible_collections.sse.platform.plugins.module_utils.preflight import (
     engine_preflight,
     network_preflight,
@@ -94,6 +94,14 @@ def test_what_a_notice_proposes_is_accepted_where_it_is_proposed(row: Engine) ->
     allowed = {**SETTINGS, **row.settings, "docker_restart_allowed": True}
     assert not list(engine_preflight.problems(cast("Any", allowed), facts(row)))
     assert network_preflight.manages_firewall(facts(row)), "without its rules, only docker-proxy serves the ports"
+
+
+def test_parents_that_are_hidden_end_the_search_and_not_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(procfs, "read", lambda path: "")  # as with hidepid=2, for a user other than root
+    monkeypatch.setattr(machine, "read", lambda path: "")
+    monkeypatch.setattr(engine_traits, "read", lambda path: "")
+    assert list(engine_traits.ancestors()) == [{}]
+    assert machine.ssh_client() == ""
 
 
 def test_without_firewall_rules_the_helper_stays_on() -> None:
