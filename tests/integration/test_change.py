@@ -32,10 +32,11 @@ def extra(**changes: Any) -> dict[str, Any]:
 
 def files(stack: Stack) -> dict[str, tuple[int, int]]:
     """Every file that belongs to the stack, but for what services write themselves."""
+    written = {stack.state / "data", stack.state / "shared"}
     return {
         str(path): (path.stat().st_mtime_ns, path.stat().st_size)
         for path in stack.state.rglob("*")
-        if path.is_file() and stack.state / "data" not in path.parents
+        if path.is_file() and not written.intersection(path.parents)
     }
 
 
