@@ -10,6 +10,7 @@ import http.client
 import json
 import random
 import signal
+import socket
 import sys
 import threading
 import time
@@ -29,6 +30,7 @@ PUBLISH_SECONDS = 15.0  # above the deadline of the service, so that its answer 
 SILENT_SECONDS = 60.0  # a stream without even a heartbeat for so long is dead
 RETRY_SECONDS = (0.5, 10.0)  # before a stream is opened again: at first, and at most
 REMEMBERED = 1000  # events that a stream has had, to notice one that comes twice
+AWAITED = 10_000  # events that a stream is to resume with: more than a day of them by default
 ACCEPT = {"Accept": "text/event-stream", "Cache-Control": "no-cache"}
 OUTCOMES = ("accepted", "refused", "failed")
 OPENINGS = ("opened", "failed")
@@ -179,6 +181,8 @@ class Watched:
             self.first_event = now - begun
         if event == "gap":
             log("the stream has told of a gap", stream=self.name, gap=data[:500])
+            with self.lock:
+                self.waiting.clear()  # what is told is not lost in silence
         try:
             payload = json.loads(data)
             ours = payload["canary"] == self.run
@@ -204,6 +208,7 @@ class Watched:
         with self.lock:
             if number not in self.seen:
                 self.waiting[number] = time.monotonic()
+                self.waiting.pop(number - AWAITED, None)
 
     def since(self, accepted: float) -> float:
         """For how long an open stream has not had an event; 0 for one that is not open."""
@@ -387,9 +392,25 @@ def serve(canary: Canary, address: str, port: int) -> ThreadingHTTPServer:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the library
             """Say nothing of a scrape."""
 
-    server = ThreadingHTTPServer((address, port), Handler)
+    # No HTTPServer's own socket: it takes one family of addresses alone, and asks for its own name.
+    server = ThreadingHTTPServer((address, port), Handler, bind_and_activate=False)
+    server.socket.close()
+    server.socket = listener(address, port)
+    server.server_address = server.socket.getsockname()[:2]
+    server.server_port = server.server_address[1]
     server.daemon_threads = True
     return server
+
+
+def listener(address: str, port: int) -> socket.socket:
+    """Listen at an address; without one at all of them, over IPv6, too, where this kernel has it."""
+    if address:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        return socket.create_server((address, port), family=family)
+    try:
+        return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    except (OSError, ValueError):
+        return socket.create_server(("0.0.0.0", port))  # noqa: S104 - who asks for it  # nosec B104
 
 
 def named(text: str) -> tuple[str, str]:
@@ -425,7 +446,7 @@ def arguments() -> argparse.ArgumentParser:
     add("--interval", default=10.0, help="from one round to the next (10)", **seconds)
     add("--lost", default=LOST_SECONDS, help=f"after which a missing event is lost ({LOST_SECONDS:g})", **seconds)
     add("--silent", default=SILENT_SECONDS, help=f"after which a silent stream is dead ({SILENT_SECONDS:g})", **seconds)
-    listen = "for /metrics and /health (127.0.0.1:9310)"
+    listen = "for /metrics and /health (127.0.0.1:9310); without an address, at all of this machine"
     add("--listen", default="127.0.0.1:9310", metavar="ADDRESS:PORT", help=listen)
     return parser
 
@@ -443,7 +464,7 @@ def build(words: list[str] | None) -> tuple[Canary, str, int]:
     publish = Server(given.publish[1], *more) if given.publish else None
     canary = Canary(streams, publish, given.interval, given.lost, given.silent)
     canary.channel = given.channel
-    return canary, address, int(port)
+    return canary, address.removeprefix("[").removesuffix("]"), int(port)
 
 
 def stop(*_: object) -> NoReturn:

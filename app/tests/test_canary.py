@@ -206,6 +206,29 @@ def test_a_stream_that_was_cut_is_opened_again_and_only_what_it_resumes_is_expec
     assert value(made, 'sse_canary_stream_open{replica="one"}') == 1
 
 
+def test_what_a_gap_tells_of_is_not_lost_in_silence(capfd: pytest.CaptureFixture[str]) -> None:
+    made, _, _ = canary.build(["http://there", "--publish", "http://there"])
+    [watched] = made.watched
+    watched.begin(0.0)
+    for number in (1, 2):
+        watched.expect(number)
+    watched.take("gap", '{"reason": "expired"}', 0.0, made.begun.get)
+    watched.expect(3)
+    watched.heard = time.monotonic() + 1
+    watched.count_lost(0.0)
+    assert watched.lost == 1  # the one after the gap
+    assert "the stream has told of a gap" in capfd.readouterr().err
+
+
+def test_what_a_stream_is_to_resume_with_has_a_bound() -> None:
+    made, _, _ = canary.build(["http://there", "--publish", "http://there"])
+    [watched] = made.watched
+    for number in range(canary.AWAITED + 5):
+        watched.expect(number)
+    assert len(watched.waiting) == canary.AWAITED
+    assert min(watched.waiting) == 5
+
+
 def test_a_stream_that_turns_everybody_away_has_opened_for_nobody(broken: Broken, watching: Watching) -> None:
     broken.turned_away = True
     made = watching(f"one={broken.url}/stream", "--publish", f"{broken.url}/events")
@@ -243,6 +266,25 @@ def test_it_answers_prometheus(broken: Broken) -> None:
         with pytest.raises(urllib.error.HTTPError, match="503"):
             urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/health", timeout=60)
         server.shutdown()
+
+
+def test_without_an_address_it_answers_over_every_family_of_this_kernel(broken: Broken, watching: Watching) -> None:
+    made = watching(f"one={broken.url}/stream")
+    _, address, _ = canary.build(["http://there", "--listen", ":9310"])
+    with canary.serve(made, address, 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        hosts = ["127.0.0.1"]
+        with contextlib.suppress(OSError), socket.create_server(("::1", 0), family=socket.AF_INET6):
+            hosts.append("[::1]")
+        for host in hosts:
+            with urllib.request.urlopen(f"http://{host}:{server.server_port}/health", timeout=60) as answer:
+                assert answer.status == 200
+        server.shutdown()
+
+
+@pytest.mark.parametrize(("given", "host"), [("[::1]:9310", "::1"), ("127.0.0.1:9310", "127.0.0.1"), (":9310", "")])
+def test_an_address_to_listen_at_is_of_either_family(given: str, host: str) -> None:
+    assert canary.build(["http://there", "--listen", given])[1:] == (host, 9310)
 
 
 def test_as_a_program_it_runs_alone_and_ends_when_it_is_told_to(broken: Broken) -> None:
