@@ -52,6 +52,14 @@ class TextLines(logging.Formatter):
         record.request = f" (request {id_})" if id_ else ""
         return super().format(record)
 
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name of the library
+        """The line itself: what a client may have sent makes no line of its own, and no colour on a terminal."""
+        text = record.message.strip()[:_LONGEST]
+        record.message = (
+            text if text.isprintable() else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+        )
+        return super().formatMessage(record)
+
 
 def configure(settings: Settings) -> None:
     """Send the lines of every logger, warnings and uncaught exceptions to stderr in the same format."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -102,15 +102,11 @@ def _validated(items: Sequence[Json]) -> list[Event]:
     return found
 
 
-def wrong_fields(error: ValidationError, known: Collection[str]) -> list[tuple[str, str]]:
+def wrong_fields(error: ValidationError, known: Collection[str]) -> Iterator[tuple[str, str]]:
     """What is wrong with an object: each field and why; for an unknown field, which is the nearest real one."""
-    return [
-        (
-            ".".join(map(str, one["loc"])),
-            names.unknown(str(one["loc"][-1]), known) if one["type"] == "extra_forbidden" else one["msg"],
-        )
-        for one in error.errors(include_url=False, include_context=False, include_input=False)
-    ]
+    for one in error.errors(include_url=False, include_context=False, include_input=False):
+        unknown = one["type"] == "extra_forbidden"
+        yield ".".join(map(str, one["loc"])), names.unknown(str(one["loc"][-1]), known) if unknown else one["msg"]
 
 
 def _unknown(item: JsonObject) -> ValidationError:

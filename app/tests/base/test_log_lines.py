@@ -13,7 +13,7 @@ import sys
 import pytest
 from sse_harness import APP, eventually, fetch
 
-from sse_app.base.log_lines import JsonLines
+from sse_app.base.log_lines import JsonLines, TextLines
 
 
 def record(message: str, *args: object, error: BaseException | None = None) -> logging.LogRecord:
@@ -31,6 +31,14 @@ def test_a_line_is_one_json_object_of_bounded_length(hostile: str) -> None:
     assert (document["level"], document["logger"], document["replica"]) == ("error", "uvicorn.error", "r")
     assert document["message"] == f"path {hostile}".strip()[:4000]
     assert document["time"].endswith("+00:00")
+
+
+@pytest.mark.parametrize("hostile", ["a\nb", "\ud800", "\x00\x1b[31m", "é\u2028\x85\r", "x" * 100_000])
+def test_a_line_of_text_is_one_line_of_what_can_be_shown(hostile: str) -> None:
+    line = TextLines().format(record("path %s", hostile))
+    assert line.isprintable()
+    assert len(line) < 16_000
+    assert TextLines().format(record("path %s", "/é 1")).endswith("ERROR uvicorn.error: path /é 1")
 
 
 def test_an_exception_is_one_field_that_ends_with_the_error() -> None:

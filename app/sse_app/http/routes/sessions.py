@@ -88,7 +88,7 @@ async def _wish(request: Request) -> Wish | None:
         asked = Narrow.model_validate(json.loads(text, object_pairs_hook=no_duplicates))
         return Wish(channels.parse(asked.publish), channels.parse(asked.subscribe), asked.seconds)
     except ValidationError as error:
-        field, detail = body.wrong_fields(error, Narrow.model_fields)[0]
+        field, detail = next(body.wrong_fields(error, Narrow.model_fields))
         raise Problem(422, f"{field[:200]}: {detail}") from None
     except (ValueError, RecursionError) as error:
         raise Problem(400, f"the body is not a wish for a ticket: {error}") from None
