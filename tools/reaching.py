@@ -111,7 +111,10 @@ def prompt(text: str) -> str:
 
 def kept(text: str) -> str:
     """Return a file with a password, which only its owner reads, and which goes when this program ends."""
-    descriptor, path = tempfile.mkstemp(prefix="sse-", dir=os.environ.get("XDG_RUNTIME_DIR") or None)
+    # After su, and in WSL2, the variable may name a directory that is not there, or that is somebody else's.
+    memory = os.environ.get("XDG_RUNTIME_DIR", "")
+    place = memory if os.access(memory, os.W_OK | os.X_OK) else None
+    descriptor, path = tempfile.mkstemp(prefix="sse-", dir=place)
     atexit.register(remove, path)
     with open(descriptor, "w") as file:  # noqa: PTH123 - it is open
         file.write(text + "\n")

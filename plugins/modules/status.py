@@ -86,6 +86,7 @@ from ansible_collections.sse.platform.plugins.module_utils.views.status import (
 from ansible_collections.sse.platform.plugins.module_utils.views.status_table import Status
 
 SECONDS = 2.0  # between two looks
+NOT_WATCHED = "This host cannot be watched: {why}. This is how it is now; repeat ./sse status instead."
 
 
 def look(watcher: Watcher, directory: str, *, first: bool) -> tuple[Status, list[StoredRelease]]:
@@ -139,7 +140,12 @@ def main() -> None:
     try:
         watcher = Watcher(Engine(), options["stack"], LoadedStore(directory))
         if options["watch"] and options["progress"]:
-            watch(watcher, directory, Progress(options["progress"]), options["watcher"])
+            progress = Progress(options["progress"])
+            watch(watcher, directory, progress, options["watcher"])
+            if progress.descriptor is None:
+                module.warn(NOT_WATCHED.format(why="the way to tell what changes there did not come about within 20 s"))
+        elif options["watch"]:
+            module.warn(NOT_WATCHED.format(why="that takes SSH or this machine, and the screen of sse"))
         seen, releases = look(watcher, directory, first=True)
     except (EngineError, SpecError) as error:
         module.fail_json(msg=str(error))

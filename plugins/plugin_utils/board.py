@@ -37,8 +37,11 @@ LETTERS = Signs("ok", "FAILED", "|/-\\", "...")  # for a terminal that knows no 
 
 
 def signs(environment: Mapping[str, str]) -> Signs:
-    """Choose the signs: the launcher says where somebody has asked for another character set than UTF-8."""
-    return LETTERS if environment.get("SSE_LETTERS") else PICTURES
+    """Choose the signs: the launcher says where somebody has asked for another character set than UTF-8.
+
+    The fonts of the kernel's own console have no pictures.
+    """
+    return LETTERS if environment.get("SSE_LETTERS") or environment.get("TERM") == "linux" else PICTURES
 
 
 def duration(seconds: float) -> str:

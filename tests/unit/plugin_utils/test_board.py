@@ -96,3 +96,4 @@ def test_a_terminal_of_another_character_set_gets_letters_alone() -> None:
     board.take("vm", {"row": "nginx", "failed": "x" * 200})
     assert all(line.isascii() for line in texts(board, 40))
     assert (signs({}), signs({"SSE_LETTERS": "1"})) == (PICTURES, LETTERS)
+    assert (signs({"TERM": "xterm"}), signs({"TERM": "linux"})) == (PICTURES, LETTERS)  # the console of the kernel

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import reaching
 
 sys.path.append(str(Path(__file__).resolve().parents[3] / "clients/python/tests"))
 
@@ -380,6 +381,17 @@ def test_a_terminal_is_asked_for_the_password_of_sudo_once(verb: tuple[str, ...]
     assert b"root" in said
     assert PASSWORD.encode() not in said
     assert said.count(b"password") == 1, said.decode()
+
+
+@pytest.mark.parametrize("place", ["nowhere", "", "relative"])
+def test_a_password_is_kept_where_the_runtime_directory_is_not_there(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / place) if place == "nowhere" else place)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    kept = Path(reaching.kept("a password"))
+    assert kept.parent == tmp_path
+    assert (kept.read_text(), kept.stat().st_mode & 0o777) == ("a password\n", 0o600)
 
 
 def test_a_misspelt_stack_is_refused_before_a_tool_works_on_another(machine: Machine, at: Path) -> None:
