@@ -21,7 +21,7 @@ MTU = 1400  # at most what any uplink of these tests carries
 PORTS = range(21790, 21800)
 # The part of a release about networks: it has none.
 NETWORKS: dict[str, Any] = {"layout": "single", "networks": {}, "allow_from": []}
-FINDING = re.compile(r"^\s*\d+\. (\S+): (.*) \[([a-z-]+)\]$")
+FINDING = re.compile(r"^\s*\d+\. (?:(?:critical|warning|info): )?(\S+): (.*) \[([a-z-]+)\]$")
 
 
 class Told(NamedTuple):
