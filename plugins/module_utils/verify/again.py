@@ -11,30 +11,14 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, cast
+from typing import cast
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import run_lock
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import EngineError
-from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
-from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
+from ansible_collections.sse.platform.plugins.module_utils.verify.timed import Job, record
 from ansible_collections.sse.platform.plugins.module_utils.verify.verifier import verify_stack
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
-
-METRICS = "matrix/verify.prom"  # where the node exporter looks
-
-
-class Job(TypedDict):
-    """What the timer is set up for."""
-
-    stack: str
-    state_directory: str
-    period: int  # seconds
 
 
 def main() -> int:
@@ -54,20 +38,3 @@ def main() -> int:
     sys.stdout.writelines(f"{one.subject}: {one.wrong}\n" for one in findings)
     sys.stdout.write(f"The stack {job['stack']} was verified: {len(findings)} findings\n")
     return 2 if findings else 0
-
-
-def record(job: Job, findings: Sequence[Finding], now: float) -> None:
-    """Write the metrics."""
-    values = {
-        "sse_reach_period_seconds": ("The time from one verification of the timer to the next.", job["period"]),
-        "sse_verify_findings": ("What the timer's last verification found wrong.", len(findings)),
-        "sse_verify_last_end_timestamp_seconds": ("When the timer's last verification ended.", now),
-    }
-    lines = [
-        line
-        for name, (text, value) in values.items()
-        for line in (f"# HELP {name} {text}", f"# TYPE {name} gauge", f"{name} {value:.15g}")
-    ]
-    path = Path(job["state_directory"]) / METRICS
-    state_modes.make(path.parent)
-    write_file(path, "\n".join(lines) + "\n", mode=0o444)

@@ -13,7 +13,7 @@ from ansible_collections.sse.platform.plugins.module_utils.engine.client import 
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, report
 from ansible_collections.sse.platform.plugins.module_utils.releases import verifications
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import stack_number
-from ansible_collections.sse.platform.plugins.module_utils.verify import kinds, matrix
+from ansible_collections.sse.platform.plugins.module_utils.verify import kinds, matrix, timed
 from ansible_collections.sse.platform.plugins.module_utils.verify.matrix import Cell
 from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running
 
@@ -53,6 +53,7 @@ def verify_stack(state_directory: str, releases: Sequence[Release], patience: fl
     verifier.finish()
     found = [one._asdict() for one in verifier.findings]
     verifications.keep(state_directory, stack_number(state_directory), verifier.counts, found)
+    timed.tell(state_directory, found)
     return verifier
 
 

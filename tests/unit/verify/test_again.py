@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.deploy import backup_timer, run_lock, schedule
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
-from ansible_collections.sse.platform.plugins.module_utils.verify import again
+from ansible_collections.sse.platform.plugins.module_utils.verify import again, timed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ def timer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> backup_timer.HostT
     return backup_timer.HostTimer("sse", str(tmp_path / "state"), backup_timer.VERIFY)
 
 
-def job(timer: backup_timer.HostTimer) -> again.Job:
+def job(timer: backup_timer.HostTimer) -> timed.Job:
     return {"stack": "sse", "state_directory": str(timer.state), "period": 3600}
 
 
@@ -60,11 +60,23 @@ def test_it_says_what_it_found_and_how_often_it_looks(
     monkeypatch.setattr(sys, "argv", ["program", str(timer.job)])
     assert again.main() == 2
     assert "sse-app-1: does not reach kafka:9092" in capsys.readouterr().out
-    text = (timer.state / again.METRICS).read_text()
+    text = (timer.state / timed.METRICS).read_text()
     known = dict(re.findall(r"^(sse_\w+) (\S+)$", text, re.MULTILINE))
     assert (known["sse_reach_period_seconds"], known["sse_verify_findings"]) == ("3600", "1")
     found.clear()
     assert again.main() == 0
+
+
+def test_a_later_verification_by_hand_counts_and_without_a_timer_nobody_is_told(timer: backup_timer.HostTimer) -> None:
+    metrics = timer.state / timed.METRICS
+    timed.tell(str(timer.state), [])
+    assert not metrics.exists()
+    timer.install(job(timer), schedule.parse("hourly"), sys.executable, check=False)
+    assert timer.job == timer.state / timed.JOB
+    timed.record(job(timer), ["a finding"], 1.0)
+    timed.tell(str(timer.state), [])
+    known = dict(re.findall(r"^(sse_\w+) (\S+)$", metrics.read_text(), re.MULTILINE))
+    assert (known["sse_reach_period_seconds"], known["sse_verify_findings"]) == ("3600", "0")
 
 
 def test_where_nothing_is_deployed_yet_it_finds_nothing(timer: backup_timer.HostTimer) -> None:
@@ -76,7 +88,7 @@ def test_where_nothing_is_deployed_yet_it_finds_nothing(timer: backup_timer.Host
 
 def test_the_timer_goes_with_what_it_told_prometheus(timer: backup_timer.HostTimer) -> None:
     timer.install(job(timer), schedule.parse("hourly"), sys.executable, check=False)
-    again.record(job(timer), [], 1.0)
+    timed.record(job(timer), [], 1.0)
     assert json.loads(timer.job.read_text())["period"] == 3600
     assert "verify.pyz" in timer.cron.read_text()
     assert timer.install(job(timer), schedule.parse("hourly"), sys.executable, check=False) == []
