@@ -72,7 +72,7 @@ def key(directory: Path) -> dict[str, str]:
         "name": KEY,
         "sha256": hashlib.sha256(secret.encode()).hexdigest(),
         "publish": [],
-        "subscribe": ["*"],
+        "subscribe": ["*", "sse-platform.*"],
     }
     path = directory / "keys.json"
     path.touch(mode=0o600)

@@ -40,23 +40,19 @@ class Filter:
 
     def lacks(self, other: "Filter") -> str | None:
         """The first name or pattern of another filter that this one does not cover; None where it covers all."""
-        if "" in self.prefixes:  # it covers everything
-            return None
         names = (name for name in sorted(other.exact) if not self.matches(name))
-        patterns = (
-            f"{prefix}*"
-            for prefix in sorted(other.prefixes)
-            if not any(prefix.startswith(own) for own in self.prefixes)
-        )
+        patterns = (f"{prefix}*" for prefix in sorted(other.prefixes) if not self.covers(prefix))
         return next(itertools.chain(names, patterns), None)
+
+    def covers(self, prefix: str) -> bool:
+        """Whether whatever begins with this prefix passes the filter."""
+        reserved = prefix.startswith(RESERVED)
+        return any(prefix.startswith(own) for own in self.prefixes if own or not reserved)
 
     def within(self, other: "Filter") -> "Filter":
         """The names and patterns of this filter that another one covers."""
         exact = frozenset(name for name in self.exact if other.matches(name))
-        prefixes = frozenset(
-            prefix for prefix in self.prefixes if any(prefix.startswith(one) for one in other.prefixes)
-        )
-        return Filter(exact, prefixes, self.extras)
+        return Filter(exact, frozenset(filter(other.covers, self.prefixes)), self.extras)
 
     def names(self) -> list[str]:
         """The names and patterns from which parse() makes this filter."""

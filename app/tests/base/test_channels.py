@@ -30,6 +30,16 @@ def test_patterns_match_below_their_prefix(pattern: str, name: str, matches: boo
     assert channels.parse([pattern]).matches(name) == matches
 
 
+@pytest.mark.parametrize("asked", ["sse-platform.canary", "sse-platform.*", "sse-platform.a.*"])
+def test_the_right_to_everything_is_none_to_the_channels_of_the_platform(asked: str) -> None:
+    wanted, everything = channels.parse([asked]), channels.parse(["*"])
+    assert everything.lacks(wanted) == asked
+    assert wanted.within(everything).empty
+    assert channels.parse(["*", "sse-platform.*"]).lacks(wanted) is None
+    assert wanted.within(channels.parse(["sse-platform.*"])) == wanted
+    assert everything.lacks(channels.parse(["*", "a", "a.*", "sse-platform"])) is None
+
+
 @pytest.mark.parametrize("name", ["", "a b", "é", "a*", "*.a", "a.*.b", "**", "x" * 201, "a\n", "a\0", "%", ".*" * 200])
 def test_what_is_no_channel_is_named(name: str) -> None:
     with pytest.raises(ValueError, match="is not a channel"):
