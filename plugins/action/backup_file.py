@@ -133,6 +133,10 @@ class ActionModule(ControllerAction):
                 return backup_package.checked(Path(path).expanduser().read_text().rstrip("\n"))
             except OSError as error:
                 raise BackupError(f"backup_passphrase_file is {path!r}: it can't be read ({error.strerror})") from None
+            except UnicodeDecodeError:  # whose message would hold a part of it
+                raise BackupError(
+                    f"backup_passphrase_file is {path!r}: it holds something else than UTF-8; expected a text"
+                ) from None
         try:
             typed = Display().prompt_until("Passphrase of the backup: ", private=True)
         except AnsiblePromptNoninteractive:

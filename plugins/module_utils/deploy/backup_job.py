@@ -122,6 +122,8 @@ def passphrase(path: Path) -> str:
         text = path.read_text().rstrip("\n")
     except OSError as error:
         raise BackupError(f"the passphrase file {path} can't be read ({error.strerror}): {expected}") from None
+    except UnicodeDecodeError:  # whose message would hold a part of it
+        raise BackupError(f"the passphrase file {path} holds something else than UTF-8: {expected}") from None
     if found.st_uid != 0 or stat.S_IMODE(found.st_mode) & 0o077:
         mode = f"mode {stat.S_IMODE(found.st_mode):04o}, user {found.st_uid}"
         raise BackupError(f"others than root may read the passphrase file {path} ({mode}): {expected}")

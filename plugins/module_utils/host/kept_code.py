@@ -130,7 +130,8 @@ def run(version: str, module: str, arguments: str, profile: str, packed_files: b
         sys.stdout.write(json.dumps({MISSING: True, "can_keep": os.geteuid() == 0}))
         return
     directory = Path(HOME, version)
-    os.utime(directory)
+    with contextlib.suppress(OSError):  # after a fault of the disk, the kernel may have made it read-only
+        os.utime(directory)
     sys.dont_write_bytecode = False
     gc.set_threshold(COLLECT_EVERY)
     sys.path.insert(0, str(directory))

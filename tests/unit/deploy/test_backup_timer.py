@@ -130,6 +130,13 @@ def test_a_passphrase_file_that_others_read_or_that_is_no_good_is_refused(
     assert not host.timer.cron.exists()
 
 
+def test_a_passphrase_that_is_no_utf_8_is_refused_without_a_part_of_it(host: Host) -> None:
+    host.secret.write_bytes("gehört nur mir allein".encode("latin-1"))
+    with pytest.raises(BackupError, match="something else than UTF-8") as error:
+        host.install(check=True)
+    assert "xf6" not in str(error.value)
+
+
 def test_a_second_run_changes_nothing_and_check_mode_writes_nothing(host: Host) -> None:
     assert host.install(check=True)
     assert not host.timer.cron.exists()

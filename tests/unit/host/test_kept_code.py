@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.host import kept_code
@@ -73,6 +76,36 @@ def test_a_home_that_others_can_write_to_gets_nothing(tmp_path: Path) -> None:
     with pytest.raises(PermissionError):
         version(home)
     assert not list(home.iterdir())
+
+
+def test_a_module_runs_on_a_file_system_that_has_become_read_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[str] = []
+
+    class Loader:
+        @staticmethod
+        def run_module(**given: Any) -> None:
+            called.append(given["module_fqn"])
+
+    def read_only(path: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    home = tmp_path / "home"
+    name = version(home)
+    let_go = kept_code.let_go
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "dont_write_bytecode", sys.dont_write_bytecode)
+    monkeypatch.setattr(kept_code, "HOME", str(home))
+    monkeypatch.setattr(kept_code, "hold", lambda: os.open(home, os.O_RDONLY))
+    monkeypatch.setattr(kept_code, "let_go", lambda descriptor: let_go(descriptor, str(home)))
+    monkeypatch.setattr(kept_code, "is_whole", lambda version: version == name)
+    monkeypatch.setattr(kept_code.importlib, "import_module", lambda _: Loader)
+    monkeypatch.setattr(kept_code.gc, "set_threshold", lambda _: None)
+    monkeypatch.setattr(kept_code.os, "utime", read_only)
+    kept_code.run(name, "sse.platform.doctor", "{}", "x", None)
+    assert called == ["sse.platform.doctor"]
 
 
 def test_the_oldest_versions_go(tmp_path: Path) -> None:
