@@ -115,7 +115,8 @@ class Settings(BaseModel):
     kafka_password_file: str = ""
     otlp_endpoint: str = Field(
         "",
-        pattern=r"^(https?://[^\s/@?#]+(/[^\s?#]*)?)?$",
+        pattern=r"^(https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])"
+        r"(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^\s?#]*)?)?$",
         description="of a collector, for OTLP over HTTP; empty: no spans",
     )
     otlp_sample: int = Field(

@@ -214,11 +214,34 @@ def test_nothing_waits_for_a_collector_that_does_not_answer_and_the_queue_has_a_
 
 @pytest.mark.parametrize(
     "given",
-    ["collector:4318", "ftp://collector", "http://", "http://u:p@collector:4318", "http://c:4318?x=1", "http://a b"],
+    [
+        *(
+            "collector:4318",
+            "ftp://collector",
+            "http://",
+            "http://u:p@collector:4318",
+            "http://c:4318?x=1",
+            "http://a b",
+        ),
+        *(
+            "http://:4318",
+            "http://c:",
+            "http://c:0",
+            "http://c:65536",
+            "http://c:otlp",
+            "http://[::1",
+            "http://::1:4318",
+        ),
+    ],
 )
 def test_an_endpoint_that_is_no_address_is_refused_with_its_name(given: str) -> None:
     with pytest.raises(ConfigurationError, match="SSE_OTLP_ENDPOINT="):
         load({"SSE_OTLP_ENDPOINT": given})
+
+
+@pytest.mark.parametrize("given", ["http://[fd00::5]:4318", "http://10.0.0.5:65535", "http://my-collector_1", ""])
+def test_an_endpoint_is_a_name_or_an_address_of_either_family(given: str) -> None:
+    assert load({"SSE_OTLP_ENDPOINT": given}).otlp_endpoint == given
 
 
 def test_the_endpoint_may_have_a_path_and_tls() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import yaml
 from ansible_collections.sse.platform.plugins.module_utils.settings import conversion, cross_rules, names, options
 from hypothesis import given
 from hypothesis import strategies as st
+from sse_app.base.settings import Settings
 
 ROLES = Path(__file__).parents[3] / "roles"
 OPTIONS: dict[str, Any] = {
@@ -250,3 +252,15 @@ def test_good_settings_break_no_rule() -> None:
         name: option["default"] for name, option in OPTIONS.items() if "{{" not in str(option.get("default", "{{"))
     }
     assert cross_rules.problems(defaults, OPTIONS) == []
+
+
+@pytest.mark.parametrize("port", ["", ":0", ":1", ":4318", ":65535", ":65536", ":", ":otlp"])
+@pytest.mark.parametrize("host", ["http://collector", "https://[fd00::5]", "http://", "http://[fd00::5", "http://u@c"])
+def test_the_collector_is_refused_here_where_the_service_would_refuse_it(host: str, port: str) -> None:
+    pattern = Settings.model_json_schema()["properties"]["otlp_endpoint"]["pattern"]
+    for path in ("", "/otlp", "?a=b"):
+        given = f"{host}{port}{path}"
+        if re.search(pattern, given):
+            assert accepts("app_otlp_endpoint", given) == given
+        else:
+            refuses("app_otlp_endpoint", given)
