@@ -10,6 +10,7 @@ from sse_app.base.outcomes import GapReason, Source
 
 Heartbeat = Literal["id", "event", "comment"]
 COMMENT = b":\n\n"  # a heartbeat that moves no cursor
+_CONTROLS = bytes({*range(32)} - {*b"\n"})  # a line end is short in JSON, and long in a frame
 _LINE_END = re.compile(rb"\r\n|\r|\n")  # the three line ends of an event stream; str.splitlines knows more
 
 
@@ -45,13 +46,18 @@ def time_of(timestamp: int) -> str:
 
 def parse(encoded: bytes) -> tuple[str, str]:
     """The event name and the data of a frame() of ours."""
-    name, lines = "message", list[str]()
-    for line in encoded.decode().split("\n"):
-        if line.startswith("event: "):
-            name = line[7:]
-        elif line.startswith("data: "):
-            lines.append(line[6:])
-    return name, "\n".join(lines)
+    name, text = "message", encoded.decode()
+    if text.startswith("event: "):
+        line, _, text = text.partition("\n")
+        name = line[7:]
+    data = text.removeprefix("data: ").rpartition("\nid: ")[0]  # whatever is in the data, its lines begin with "data: "
+    return name, data.replace("\ndata: ", "\n")  # a loop over lines took 23 ms for a page of empty ones
+
+
+def json_size(encoded: bytes) -> int:
+    """About the bytes of a frame() as JSON text (RFC 8259, section 7): a control character is six of them there."""
+    escaped = len(encoded) - len(encoded.translate(None, _CONTROLS))
+    return len(encoded) + 5 * escaped + encoded.count(b'"') + encoded.count(b"\\")
 
 
 def control(event: str, data: dict[str, str], id_: str | None = None, retry: int | None = None) -> bytes:

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 from sse_app.base.channels import Filter
 from sse_app.base.outcomes import GapReason
+from sse_app.fanout.event_stream import json_size
 from sse_app.fanout.feed import Feed
 from sse_app.fanout.hub import Hub
 from sse_app.fanout.ring import Entry
@@ -101,7 +102,7 @@ class Past:
                 for held in reversed(part.records):
                     if held.frame is None or not wanted.matches(held.channel):
                         continue
-                    taken += len(held.frame)
+                    taken += json_size(held.frame)
                     if len(page.events) == limit or (page.events and taken > size):
                         return _turned(page)
                     page.events.append(held)
@@ -124,7 +125,7 @@ class Past:
                 looked += len(part.records)
                 for held in part.records:
                     if held.frame is not None and wanted.matches(held.channel):
-                        taken += len(held.frame)
+                        taken += json_size(held.frame)
                         if len(page.events) == limit or (page.events and taken > size):
                             page.after = page.cursor
                             return page

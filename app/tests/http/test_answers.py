@@ -41,6 +41,17 @@ def test_a_page_of_history_has_a_bound_in_bytes_and_leads_to_the_page_before(ful
     assert pages == 5
 
 
+@pytest.mark.parametrize("character", ["\x01", '"', "\\", "\n", "a"])
+def test_a_page_of_history_has_its_bound_as_it_is_sent(character: str) -> None:
+    with Replicas(max_body_bytes=2**20) as replicas:
+        for _ in range(150):
+            replicas.publish({"channel": "odd", "data": character * 8000})
+        answer = replicas.get("/api/v1/channels/odd/history?limit=1000")
+        assert all(event["data"] == character * 8000 for event in answer.json["events"])
+        assert answer.json["before"]
+        assert len(answer.body) < PAGE_BYTES + 60_000
+
+
 def test_a_page_before_an_id_that_memory_no_longer_holds_is_empty(full: Replicas) -> None:
     assert history(full, "before=0-00000000") == []
 
