@@ -76,8 +76,8 @@ def fitted(words: tuple[str, ...]) -> tuple[str, ...]:
         # The stack of the tests has a name, ports and a subnet of its own, and images from where they are.
         if word == "-e" and given[index + 1].startswith(OF_ANOTHER_STACK):
             given[index] = given[index + 1] = ""
-        if word == "acme":
-            given[index] = "nginx"  # test_acme.py has a stack with this one, and asks for its lines
+        if word in {"acme", "alertmanager", "canary"}:
+            given[index] = "nginx"  # test_acme.py, test_alerts.py and test_observability.py have a stack with these
         if word == "PROJECT":
             given[index] = "it-platform"  # of the stack of the tests
         if word == "NAME":

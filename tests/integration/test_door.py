@@ -158,7 +158,7 @@ class Doors:
             detach=True,
             network_mode="host",
             read_only=True,
-            tmpfs={"/tmp": "size=64m,mode=1777"},
+            tmpfs={"/tmp": "size=64m,mode=1777", "/run/requests": "size=1m,mode=1777"},
             user="8080:8080",
             volumes={str(place): {"bind": "/etc/nginx", "mode": "ro"}},
         )
