@@ -264,3 +264,17 @@ def test_the_collector_is_refused_here_where_the_service_would_refuse_it(host: s
             assert accepts("app_otlp_endpoint", given) == given
         else:
             refuses("app_otlp_endpoint", given)
+
+
+@pytest.mark.parametrize(
+    "given", ["", "https://dash.example.org", "http://[fd00::5]:3001/room/", "http://10.0.0.5:3001"]
+)
+def test_messages_lead_to_an_address(given: str) -> None:
+    assert accepts("alerts_dashboard_url", given) == given
+
+
+@pytest.mark.parametrize(
+    "given", ["dash", "http://", "http://:3001", "http://h:room", "http://h:65536", "http://h/?a=b"]
+)
+def test_what_leads_nowhere_is_refused_before_alertmanager_would_end_by_it(given: str) -> None:
+    refuses("alerts_dashboard_url", given)
