@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import time
 from typing import TYPE_CHECKING, TypedDict
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Release, Spec
 
+TRIES = 3  # of a look, while a run removes containers
 SHORTEST_SECONDS = 0.3  # over which the use of the processor is measured
 
 
@@ -68,13 +70,24 @@ class Watcher:
         self.before: dict[str, tuple[float, float]] = {}  # time and CPU seconds, by the id of the container
 
     def begin(self) -> None:
-        """Ask what the processor did until now."""
+        """Ask what the processor did until now; a container that is removed meanwhile did nothing any more."""
         for one in self.engine.containers():
             if one.label("stack") == self.stack and one.status == "running":
-                self.use(one.id, self.engine.inspect(one.id))
+                with contextlib.suppress(EngineError):
+                    self.use(one.id, self.engine.inspect(one.id))
 
     def look(self, releases: Sequence[Release]) -> list[Seen]:
-        """Return an entry for each container of the newest releases, and for each other container of the stack."""
+        """Return an entry for each container of the newest releases, and for each other container of the stack.
+
+        A run may remove a container between the list and the question about it. Then all is asked again.
+        """
+        for __ in range(TRIES - 1):
+            with contextlib.suppress(EngineError):
+                return self.look_once(releases)
+        return self.look_once(releases)
+
+    def look_once(self, releases: Sequence[Release]) -> list[Seen]:
+        """Look; raises EngineError where a container was removed meanwhile, or the engine does not answer."""
         running = {one.name: one for one in self.engine.containers() if one.label("stack") == self.stack}
         specs = containers_of(releases)
         projects = {name: release["project"] for release in releases for name in release["containers"]}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import LoadedStore
+from ansible_collections.sse.platform.plugins.module_utils.engine.client import EngineError
 from ansible_collections.sse.platform.plugins.module_utils.host.cgroups import Use
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL, Observed
 from ansible_collections.sse.platform.plugins.module_utils.model.release import opened
@@ -93,6 +94,27 @@ def test_what_is_declared_and_missing_comes_before_what_runs_undeclared() -> Non
         "running",
         pytest.approx(300, abs=5),
     )
+
+
+def test_a_container_that_is_removed_during_a_look_ends_neither_it_nor_a_watch() -> None:
+    class Replacing(Engine):
+        """A run removes the container between the list and the question about it."""
+
+        asked = 0
+
+        def inspect(self, _: str) -> dict[str, Any]:
+            self.asked += 1
+            if self.asked <= 2:
+                raise EngineError("container id is not there")
+            return super().inspect("id")
+
+    engine: Any = Replacing("sse-web", "running")
+    Watcher(engine, "sse", LoadedStore("/nowhere")).begin()
+    (one,) = seen(engine)
+    assert (one["name"], one["release"]) == ("sse-web", 7)
+    engine.asked = -99
+    with pytest.raises(EngineError):
+        seen(engine)
 
 
 def test_the_processor_is_known_from_the_second_look_on(monkeypatch: pytest.MonkeyPatch) -> None:
