@@ -1,4 +1,4 @@
-import { parsed, textOf } from './state.js';
+import { LATER, parsed, textOf } from './state.js';
 
 /** Where the platform is, and who asks. */
 export interface Access {
@@ -11,8 +11,6 @@ export interface Access {
   fetch?: typeof fetch;
 }
 
-/** Statuses that mean "later". */
-const LATER = new Set([408, 425, 429, 500, 502, 503, 504]);
 const ATTEMPT_MS = 15_000;
 
 /** The service refuses for good: another attempt would not change that. */
@@ -82,9 +80,16 @@ export function address(access: Access, path: string): string {
   return `${(access.url ?? '').replace(/\/+$/, '')}/api/v1${path}`;
 }
 
-export async function headersOf(access: Access): Promise<Record<string, string>> {
+/** Sends a request with the credential and the headers of who asks, and with these. */
+export async function send(
+  access: Access,
+  path: string,
+  more: Record<string, string>,
+  request: RequestInit,
+): Promise<Response> {
   const token = typeof access.token === 'function' ? await access.token() : access.token;
-  return { ...access.headers, ...(token ? { Authorization: `Bearer ${token}` } : {}) };
+  const headers = { ...access.headers, ...(token ? { Authorization: `Bearer ${token}` } : {}), ...more };
+  return (access.fetch ?? fetch)(address(access, path), { ...request, headers });
 }
 
 /** Retry-After in milliseconds: seconds or a date (RFC 9110, section 10.2.3); 0 where there is none. */
@@ -110,11 +115,12 @@ export async function publish(events: NewEvent | NewEvent[], options: PublishOpt
   for (let failures = 0; ; failures += 1) {
     let wait = 0;
     try {
-      const response = await (options.fetch ?? fetch)(address(options, '/events'), {
+      const signal = AbortSignal.timeout(Math.min(ATTEMPT_MS, until - Date.now()));
+      const headers = { 'Content-Type': 'application/json', 'Idempotency-Key': key };
+      const response = await send(options, '/events', headers, {
         method: 'POST',
-        headers: { ...(await headersOf(options)), 'Content-Type': 'application/json', 'Idempotency-Key': key },
         body: JSON.stringify(events),
-        signal: AbortSignal.timeout(Math.max(1, Math.min(ATTEMPT_MS, until - Date.now()))),
+        signal,
       });
       if (response.ok) return idsOf(response.status, await response.text());
       if (!LATER.has(response.status)) throw new RefusedError(response.status, await detailOf(response));
@@ -130,12 +136,11 @@ export async function publish(events: NewEvent | NewEvent[], options: PublishOpt
 
 /** `crypto.randomUUID` is missing on pages that come over plain HTTP. */
 function randomKey(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return crypto.getRandomValues(new Uint32Array(4)).join('-');
 }
 
 function idsOf(status: number, text: string): string[] {
-  const body = parsed(text);
-  const ids = typeof body === 'object' && body !== null ? (body as { ids?: unknown }).ids : undefined;
+  const ids = (parsed(text) as { ids?: unknown } | null | undefined)?.ids;
   if (!Array.isArray(ids)) throw new RefusedError(status, 'the answer is not of the service: it names no ids');
   return ids.map(String);
 }
@@ -147,10 +152,7 @@ export async function history(channel: string, options: HistoryOptions = {}): Pr
     if (options[name] !== undefined) query.set(name, String(options[name]));
   if (options.meta) query.set('meta', '1');
   const path = `/channels/${encodeURIComponent(channel)}/history?${query}`;
-  const response = await (options.fetch ?? fetch)(address(options, path), {
-    headers: await headersOf(options),
-    signal: AbortSignal.timeout(ATTEMPT_MS),
-  });
+  const response = await send(options, path, {}, { signal: AbortSignal.timeout(ATTEMPT_MS) });
   if (!response.ok) throw new RefusedError(response.status, await detailOf(response));
   const body = parsed(await response.text()) as History | undefined;
   if (!Array.isArray(body?.events)) throw new RefusedError(response.status, 'the answer is not of the service');

@@ -21,70 +21,54 @@ export interface ParserHooks {
 }
 
 export class SseParser {
-  private rest = '';
-  private endedInCarriageReturn = false;
-  private event = '';
-  private data: string[] = [];
-  private id: string | null = null;
-  private fields = 0;
-  private readonly hooks: ParserHooks;
+  #rest = '';
+  #endedInCarriageReturn = false;
+  #event = '';
+  #data: string[] = [];
+  #id: string | null = null;
+  readonly #hooks: ParserHooks;
 
   constructor(hooks: ParserHooks) {
-    this.hooks = hooks;
+    this.#hooks = hooks;
   }
 
   /** Takes decoded text cut anywhere; the decoder strips a byte order mark. An unfinished block is never delivered. */
   push(text: string): void {
     if (text === '') return;
     let chunk = text;
-    if (this.endedInCarriageReturn && chunk.startsWith('\n')) chunk = chunk.slice(1);
-    this.endedInCarriageReturn = text.endsWith('\r');
+    if (this.#endedInCarriageReturn && chunk.startsWith('\n')) chunk = chunk.slice(1);
+    this.#endedInCarriageReturn = text.endsWith('\r');
     const lines = chunk.split(/\r\n|\r|\n/);
     const last = lines.pop() ?? '';
     for (const line of lines) {
-      this.line(this.rest + line);
-      this.rest = '';
+      this.#line(this.#rest + line);
+      this.#rest = '';
     }
-    this.rest += last;
-    if (this.rest.length > LONGEST_LINE) throw new RangeError(`a line of more than ${LONGEST_LINE} characters`);
+    this.#rest += last;
+    if (this.#rest.length > LONGEST_LINE) throw new RangeError(`a line of more than ${LONGEST_LINE} characters`);
   }
 
-  private line(line: string): void {
-    if (line === '') {
-      this.dispatch();
-      return;
-    }
-    const colon = line.indexOf(':');
-    if (colon === 0) return;
-    const name = colon === -1 ? line : line.slice(0, colon);
-    const raw = colon === -1 ? '' : line.slice(colon + 1);
-    this.field(name, raw.startsWith(' ') ? raw.slice(1) : raw);
-  }
-
-  private field(name: string, value: string): void {
-    if (name === 'event') this.event = value;
-    else if (name === 'data') this.data.push(value);
+  #line(line: string): void {
+    if (line === '') return this.#dispatch();
+    // A comment, which begins with a colon, has no name.
+    const [, name, value = ''] = /^([^:]*):? ?(.*)$/s.exec(line) ?? [];
+    if (name === 'event') this.#event = value;
+    else if (name === 'data') this.#data.push(value);
     else if (name === 'id') {
-      if (value.includes('\0')) return;
-      this.id = value;
-    } else if (name === 'retry') {
-      if (/^[0-9]+$/.test(value)) this.hooks.retry(Number(value));
-      return;
-    } else return;
-    this.fields += 1;
+      if (!value.includes('\0')) this.#id = value;
+    } else if (name === 'retry' && /^[0-9]+$/.test(value)) this.#hooks.retry(Number(value));
   }
 
-  private dispatch(): void {
+  #dispatch(): void {
     const block: Block = {
-      event: this.event || 'message',
-      data: this.data.length > 0 ? this.data.join('\n') : null,
-      id: this.id,
+      event: this.#event || 'message',
+      data: this.#data.length > 0 ? this.#data.join('\n') : null,
+      id: this.#id,
     };
-    const something = this.fields > 0;
-    this.event = '';
-    this.data = [];
-    this.id = null;
-    this.fields = 0;
-    if (something) this.hooks.block(block);
+    const something = this.#event !== '' || block.data !== null || block.id !== null;
+    this.#event = '';
+    this.#data = [];
+    this.#id = null;
+    if (something) this.#hooks.block(block);
   }
 }

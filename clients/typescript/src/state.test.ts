@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Block } from './parser.js';
-import { advance, initialState, reasonOf, reconnects, type Signal, type StreamState } from './state.js';
+import { advance, initialState, parsed, textOf, type Signal, type StreamState } from './state.js';
 
 const attempt: Signal = { type: 'attempt', at: 1 };
 const answer: Signal = {
@@ -46,9 +46,9 @@ describe('reconnecting', () => {
   const open: Signal[] = [attempt, answer, block({ id: '5-ab' })];
 
   it('counts a stream that opens again, not the first one nor failed attempts', () => {
-    expect(reconnects(after(...open))).toBe(0);
-    expect(reconnects(after(...open, ended, attempt, ended, attempt))).toBe(0);
-    expect(reconnects(after(...open, ended, attempt, ended, ...open))).toBe(1);
+    expect(after(...open).opened).toBe(1);
+    expect(after(...open, ended, attempt, ended, attempt).opened).toBe(1);
+    expect(after(...open, ended, attempt, ended, ...open).opened).toBe(2);
   });
   it('keeps the cursor across breaks', () => expect(after(...open, ended, attempt).cursor).toBe('5-ab'));
   it('waits as long as the server asked after a stream that was open', () => {
@@ -142,5 +142,5 @@ describe('what the service says in the stream', () => {
     ['[]', null],
     ['null', null],
     ['no json', null],
-  ])('reads the reason of %s', (data, reason) => expect(reasonOf(data)).toBe(reason));
+  ])('reads the reason of %s', (data, reason) => expect(textOf(parsed(data), 'reason')).toBe(reason));
 });

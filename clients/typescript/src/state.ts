@@ -48,6 +48,8 @@ export type Signal =
   | { type: 'ended'; at: number; reason: string }
   | { type: 'closed'; at: number };
 
+/** Statuses that mean "later". */
+export const LATER = new Set([408, 425, 429, 500, 502, 503, 504]);
 /** Used until the server says otherwise; browsers use 2-5 s. */
 const DEFAULT_RETRY_MS = 2_000;
 /** A server that is gone is asked at least this often, so that the page comes back soon after it does. */
@@ -71,10 +73,6 @@ export function initialState(at: number, cursor: string | null = null): StreamSt
     source: null,
     heardAt: null,
   };
-}
-
-export function reconnects(state: StreamState): number {
-  return Math.max(0, state.opened - 1);
 }
 
 export function advance(state: StreamState, signal: Signal): StreamState {
@@ -113,19 +111,20 @@ function answered(state: StreamState, at: number, answer: Answer): StreamState {
         : `HTTP ${status}`;
   const reason = detail === '' ? said : `${said}: ${detail}`;
   // 408, 425 and 429 mean "later"; for every other answer below 500 asking the same again is pointless.
-  const final = status < 500 && ![408, 425, 429].includes(status);
+  const final = status < 500 && !LATER.has(status);
   if (final) return { ...state, phase: 'refused', since: at, replica, reason };
   return ended({ ...state, replica }, at, reason, Math.min(retryAfterMs, LONGEST_RETRY_AFTER_MS));
 }
 
 function received(state: StreamState, at: number, block: Block): StreamState {
   const next: StreamState = { ...state, heardAt: at, cursor: block.id === null ? state.cursor : block.id || null };
-  if (block.data !== null && block.event === 'gap') next.gaps += 1;
-  if (block.data !== null && block.event === 'cursor')
-    next.source = textOf(parsed(block.data), 'source') ?? state.source;
-  if (block.data !== null && block.event === 'bye') {
+  const name = block.data === null ? '' : block.event;
+  const said = (what: string): string | null => textOf(parsed(block.data), what);
+  if (name === 'gap') next.gaps += 1;
+  if (name === 'cursor') next.source = said('source') ?? state.source;
+  if (name === 'bye') {
     next.byes += 1;
-    next.reason = `the server said goodbye (${reasonOf(block.data) ?? 'no reason given'})`;
+    next.reason = `the server said goodbye (${said('reason') ?? 'no reason given'})`;
   } else if (state.phase !== 'open') next.reason = null;
   if (state.phase === 'open') return next;
   return { ...next, phase: 'open', since: at, opened: state.opened + 1, failures: 0 };
@@ -146,22 +145,16 @@ function ended(state: StreamState, at: number, reason: string, atLeastMs: number
   };
 }
 
-/** The reason member of a gap's or bye's data. */
-export function reasonOf(data: string): string | null {
-  return textOf(parsed(data), 'reason');
-}
-
 /** A member of a JSON object that is a text; null where there is none. */
 export function textOf(value: unknown, name: string): string | null {
-  if (typeof value !== 'object' || value === null) return null;
-  const found = (value as Record<string, unknown>)[name];
+  const found = (value as Record<string, unknown> | null | undefined)?.[name];
   return typeof found === 'string' ? found : null;
 }
 
 /** The value of a JSON text; undefined where it is none. */
-export function parsed(text: string): unknown {
+export function parsed(text: string | null): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text ?? '');
   } catch {
     return undefined;
   }

@@ -127,6 +127,32 @@ it('goes on where a page was that is loaded again, with the storage of the page'
   await vi.waitFor(() => expect(cursors()).toEqual([null, '2-b', null]));
 });
 
+it('goes on without the storage of a page that is full, or closed to it', async () => {
+  const full = () => {
+    throw new DOMException('The quota has been exceeded.', 'QuotaExceededError');
+  };
+  answers = [says('retry: 1\nid: 1-a\n\ndata: x\nid: 2-b\n\ndata: y\nid: 3-c\n\nid\n\n', false)];
+  const heard: string[] = [];
+  const stream = open({ storage: { getItem: () => null, setItem: full, removeItem: full } });
+  stream.on('*', (event) => void heard.push(event.data));
+  await vi.waitFor(() => expect(heard).toEqual(['x', 'y']));
+  await vi.waitFor(() => expect(stream.state).toMatchObject({ phase: 'open', cursor: null }));
+  expect(asked).toHaveLength(1);
+});
+
+it('takes an empty id for none, as the service does', async () => {
+  open({ lastEventId: '', last: 5 });
+  await vi.waitFor(() => expect(asked).toHaveLength(1));
+  expect(cursors()).toEqual([null]);
+  expect(parameters().get('last')).toBe('5');
+});
+
+it('begins with no event where nothing of the past is asked for', async () => {
+  open({ last: 0 });
+  await vi.waitFor(() => expect(asked).toHaveLength(1));
+  expect(parameters().get('last')).toBe('0');
+});
+
 describe('asks for', () => {
   it.each<[Partial<StreamOptions>, Record<string, string>]>([
     [{ from: 'earliest' }, { from: 'earliest' }],

@@ -1,4 +1,4 @@
-import { type Access, address, detailOf, headersOf, retryAfter } from './http.js';
+import { type Access, address, detailOf, retryAfter, send } from './http.js';
 import { type Block, SseParser } from './parser.js';
 import { advance, initialState, parsed, type Signal, type StreamState, textOf } from './state.js';
 
@@ -76,7 +76,12 @@ export interface OwnEvents {
   bye: { reason: string };
 }
 
-const NOTHING = { channel: null, time: null, traceparent: null };
+type Described = { -readonly [Name in 'channel' | 'time' | 'traceparent']: StreamEvent[Name] };
+
+/** What happened; when it did, is added. */
+type What = Signal extends infer One ? (One extends { at: number } ? Omit<One, 'at'> : One) : never;
+
+const nothing = (): Described => ({ channel: null, time: null, traceparent: null });
 
 type Listener = (event: StreamEvent<never>) => void;
 
@@ -98,14 +103,14 @@ export class EventStream<Events extends object = Record<string, unknown>> {
   private more: () => void = () => {};
   private room: () => void = () => {};
   /** What came before the next event. */
-  private described: { channel: string | null; time: Date | null; traceparent: string | null } = NOTHING;
+  private described = nothing();
 
   constructor(options: StreamOptions) {
     if (options.channels.length === 0) throw new TypeError('channels: at least one is needed, as in ["orders.*"]');
     this.options = options;
     this.key = options.storageKey ?? `sse ${options.url ?? ''} ${[...options.channels].sort().join(' ')}`;
     const kept = options.storage?.getItem(this.key) ?? null;
-    this.state = initialState(performance.now(), options.lastEventId ?? kept);
+    this.state = initialState(performance.now(), (options.lastEventId ?? kept) || null);
     options.signal?.addEventListener('abort', () => this.close(), { once: true });
     // Not before the caller has added listeners.
     queueMicrotask(() => void this.run());
@@ -146,7 +151,7 @@ export class EventStream<Events extends object = Record<string, unknown>> {
 
   /** Ends the stream for good. The cursor stays in the storage. */
   close(): void {
-    this.apply({ type: 'closed', at: performance.now() });
+    this.apply({ type: 'closed' });
     this.cut();
     this.wake();
     this.more();
@@ -159,42 +164,41 @@ export class EventStream<Events extends object = Record<string, unknown>> {
 
   private async run(): Promise<void> {
     while (!this.over) {
-      this.apply({ type: 'attempt', at: performance.now() });
+      this.apply({ type: 'attempt' });
       await (this.options.transport === 'eventsource' ? this.listen() : this.read());
       if (!this.over) await this.pause();
     }
   }
 
-  private apply(signal: Signal): void {
+  private apply(what: What): void {
     const before = this.state;
-    this.state = advance(before, signal);
+    this.state = advance(before, { ...what, at: performance.now() } as Signal);
     if (this.state !== before) this.changed(this.state, before);
     if (this.state.phase === 'refused') this.more();
   }
 
   private async read(): Promise<void> {
-    this.described = NOTHING;
+    this.described = nothing();
     const dead = new AbortController();
+    const cut = (this.cut = () => dead.abort());
     const silence = this.options.silenceMs ?? SILENCE_MS;
-    let timer = setTimeout(() => dead.abort(), silence);
-    this.cut = () => dead.abort();
+    let timer = setTimeout(cut, silence);
     try {
       const response = await this.ask(dead.signal, true);
       const parser = new SseParser({
         block: (block) => this.received(block),
         retry: (milliseconds) => this.apply({ type: 'retry', milliseconds }),
       });
-      if (this.state.phase !== 'connecting' || response.body === null) dead.abort();
+      if (this.state.phase !== 'connecting' || response.body === null) cut();
       else {
         const reader = response.body.getReader();
         const decoder = new TextDecoder();
-        for (let part = await reader.read(); !part.done; part = await reader.read()) {
+        for (let part; !(part = await reader.read()).done;) {
           clearTimeout(timer);
-          this.apply({ type: 'heard', at: performance.now() });
+          this.apply({ type: 'heard' });
           parser.push(decoder.decode(part.value, { stream: true }));
-          if (this.waiting && this.waiting.length > MOST_WAITING)
-            await new Promise<void>((resolve) => (this.room = resolve));
-          timer = setTimeout(() => dead.abort(), silence);
+          if ((this.waiting ?? []).length > MOST_WAITING) await new Promise<void>((resolve) => (this.room = resolve));
+          timer = setTimeout(cut, silence);
         }
       }
       this.end('the server closed the stream');
@@ -208,14 +212,14 @@ export class EventStream<Events extends object = Record<string, unknown>> {
       );
     } finally {
       clearTimeout(timer);
-      dead.abort();
+      cut();
     }
   }
 
   private async ask(signal: AbortSignal, again: boolean): Promise<Response> {
-    const headers: Record<string, string> = { ...(await headersOf(this.options)), Accept: 'text/event-stream' };
+    const headers: Record<string, string> = { Accept: 'text/event-stream' };
     if (this.state.cursor !== null) headers['Last-Event-ID'] = this.state.cursor;
-    const response = await (this.options.fetch ?? fetch)(this.address(), { headers, cache: 'no-store', signal });
+    const response = await send(this.options, this.path(), headers, { cache: 'no-store', signal });
     // A token that has just ended: what makes tokens gives another one.
     if (response.status === 401 && again && typeof this.options.token === 'function') {
       await response.body?.cancel();
@@ -223,7 +227,6 @@ export class EventStream<Events extends object = Record<string, unknown>> {
     }
     this.apply({
       type: 'answer',
-      at: performance.now(),
       status: response.status,
       contentType: response.headers.get('Content-Type') ?? '',
       replica: response.headers.get('X-Replica'),
@@ -236,7 +239,9 @@ export class EventStream<Events extends object = Record<string, unknown>> {
   /** One life of the browser's EventSource. It comes back by itself, with its last id, until an answer is no stream. */
   private listen(): Promise<void> {
     return new Promise((resolve) => {
-      const source = new EventSource(this.address({ heartbeat: 'event', last_event_id: this.state.cursor ?? '' }));
+      const source = new EventSource(
+        address(this.options, this.path({ heartbeat: 'event', last_event_id: this.state.cursor ?? '' })),
+      );
       const over = (reason: string): void => {
         source.close();
         this.end(reason);
@@ -253,59 +258,55 @@ export class EventStream<Events extends object = Record<string, unknown>> {
     });
   }
 
-  private address(more: Record<string, string> = {}): string {
+  private path(more: Record<string, string> = {}): string {
     const { channels, from, last, since, query, meta, trace } = this.options;
     const found = new URLSearchParams(query);
-    if (meta) found.set('meta', '1');
-    if (trace) found.set('trace', '1');
     for (const channel of channels) found.append('channel', channel);
-    if (this.state.cursor === null) {
-      if (from !== undefined) found.set('from', from);
-      if (last !== undefined) found.set('last', String(last));
-      if (since !== undefined) found.set('since', since instanceof Date ? since.toISOString() : String(since));
-    }
-    for (const [name, value] of Object.entries(more)) if (value !== '') found.set(name, value);
-    return address(this.options, `/stream?${found}`);
+    const begin = this.state.cursor ? {} : { from, last, since: since instanceof Date ? since.toISOString() : since };
+    const all = { meta: meta ? 1 : '', trace: trace ? 1 : '', ...begin, ...more };
+    for (const [name, value] of Object.entries(all)) if (`${value ?? ''}`) found.set(name, `${value}`);
+    return `/stream?${found}`;
   }
 
   private end(reason: string): void {
-    this.apply({ type: 'ended', at: performance.now(), reason });
+    this.apply({ type: 'ended', reason });
   }
 
   private received(block: Block): void {
     if (this.over) return;
-    this.apply({ type: 'block', at: performance.now(), block });
+    this.apply({ type: 'block', block });
     if (block.data !== null && block.event !== 'cursor' && !this.describes(block.event, block.data)) {
       const { channel, time, traceparent } = this.described;
-      this.described = NOTHING;
+      this.described = nothing();
       this.give(new StreamEvent(block.event, block.data, block.id, channel, time, traceparent));
     }
     // After the listeners: a page that is loaded again in between gets the event again, and never misses it.
-    if (block.id === '') this.options.storage?.removeItem(this.key);
-    else if (block.id !== null) this.options.storage?.setItem(this.key, block.id);
+    try {
+      if (block.id) this.options.storage?.setItem(this.key, block.id);
+      else if (block.id === '') this.options.storage?.removeItem(this.key);
+    } catch {
+      // A storage that is full, or closed to this page, keeps no cursor; the stream goes on.
+    }
   }
 
   /** Keeps what a block says of the event that follows it; false for a block that is an event itself. */
   private describes(name: string, data: string): boolean {
     if (name === 'meta' && this.options.meta) {
       const said = parsed(data);
-      const time = new Date(textOf(said, 'time') ?? Number.NaN);
-      this.described = {
-        ...this.described,
-        channel: textOf(said, 'channel'),
-        time: Number.isNaN(time.getTime()) ? null : time,
-      };
+      const time = new Date(textOf(said, 'time') ?? '');
+      this.described.channel = textOf(said, 'channel');
+      this.described.time = time.getTime() ? time : null;
       return true;
     }
-    if (name !== 'traceparent' || !this.options.trace) return false;
-    this.described = { ...this.described, traceparent: data };
-    return true;
+    const traces = name === 'traceparent' && this.options.trace === true;
+    if (traces) this.described.traceparent = data;
+    return traces;
   }
 
   private give(event: StreamEvent): void {
     this.waiting?.push(event);
     this.more();
-    for (const listener of [...(this.listeners.get(event.type) ?? []), ...(this.listeners.get('*') ?? [])]) {
+    for (const listener of [event.type, '*'].flatMap((name) => [...(this.listeners.get(name) ?? [])])) {
       try {
         listener(event as StreamEvent<never>);
       } catch (error) {
@@ -325,7 +326,6 @@ export class EventStream<Events extends object = Record<string, unknown>> {
         resolve();
       };
     });
-    this.wake = () => {};
   }
 }
 
