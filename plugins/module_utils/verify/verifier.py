@@ -18,7 +18,7 @@ from ansible_collections.sse.platform.plugins.module_utils.verify.matrix import 
 from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
     from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Job, Kind
@@ -39,15 +39,23 @@ class Report(TypedDict):
     notes: list[str]
 
 
-def verify_stack(state_directory: str, releases: Sequence[Release], patience: float = 0.0) -> Verifier:
+def verify_stack(
+    state_directory: str,
+    releases: Sequence[Release],
+    patience: float = 0.0,
+    disturbed: Callable[[], object] = lambda: None,
+) -> Verifier:
     """Verify a whole stack, and keep the measured matrix for Prometheus.
 
     :param releases: the newest of each project
     :param patience: seconds that containers have to become ready before all else is checked
+    :param disturbed: tells whether the stack has been changed meanwhile: then what was measured is not kept
     :raises EngineError: where the engine does not answer
     """
     verifier = Verifier(Engine(), state_directory, releases)
     verifier.run(patience)
+    if disturbed():
+        return verifier
     running = verifier.running
     matrix.keep(Path(state_directory), verifier.cells, running.certificates, enforced=running.enforced)
     verifier.finish()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import subprocess
@@ -52,7 +53,7 @@ def test_it_says_what_it_found_and_how_often_it_looks(
     class Verified:
         findings = found
 
-    def verified(*_: Any) -> Any:
+    def verified(*_: Any, **__: Any) -> Any:
         return Verified
 
     monkeypatch.setattr(again, "verify_stack", verified)
@@ -65,6 +66,30 @@ def test_it_says_what_it_found_and_how_often_it_looks(
     assert (known["sse_reach_period_seconds"], known["sse_verify_findings"]) == ("3600", "1")
     found.clear()
     assert again.main() == 0
+
+
+def test_what_a_run_disturbs_is_told_to_nobody(
+    timer: backup_timer.HostTimer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    timer.install(job(timer), schedule.parse("hourly"), sys.executable, check=False)
+    begun = contextlib.ExitStack()
+
+    class Verified:
+        findings = (Finding("matrix", "sse-app-1", "does not reach kafka:9092", "refused", ()),)
+
+    def verified(*_: Any, disturbed: Any) -> Any:
+        assert not disturbed()
+        begun.enter_context(run_lock.locked(str(timer.state), RUN))
+        assert disturbed()
+        return Verified
+
+    monkeypatch.setattr(again, "verify_stack", verified)
+    monkeypatch.setattr(again, "newest_releases", lambda _: [{}])
+    monkeypatch.setattr(sys, "argv", ["program", str(timer.job)])
+    with begun:
+        assert again.main() == 0
+    assert capsys.readouterr().out == "up changes the stack sse now: it verifies at its end.\n"
+    assert not (timer.state / timed.METRICS).exists()
 
 
 def test_a_later_verification_by_hand_counts_and_without_a_timer_nobody_is_told(timer: backup_timer.HostTimer) -> None:
