@@ -73,6 +73,8 @@ HOSTS: dict[str, dict[str, Any]] = {
     "second": {"stack_name": "demo", "stack_offset": 100, "redis_port": 7777, "network_layout": "segmented"},
     "last": {"stack_name": "last", "stack_offset": "5000", "network_layout": "segmented"},
     "bent": {
+        "exposure_hosts": ["sse.example.org", "a-name-of-more-than-the-sixty-four-bytes-of-a-bucket.example.org"],
+        "alerts_dashboard_url": "https://room.example.org:8443/",
         "redis_config_extra": {"maxmemory-policy": "noeviction"},
         "kafka_config_extra": {"num.partitions": 3},
         "nginx_config_extra": {"client_max_body_size": "8m"},

@@ -130,6 +130,41 @@ def test_the_dashboard_lets_pass_every_body_that_the_service_may_take(each: Rend
     assert int(most) * 2**20 >= int(each.containers["app-1"]["environment"]["SSE_MAX_BODY_BYTES"])
 
 
+def foreign(config: str, asked: str) -> bool:
+    """Whether the map for foreign hosts has no expression for this."""
+    block = config.split("$foreign_host {", 1)[1].split("\n    }", 1)[0]
+    known = re.findall(r'^        "~(\*?)(.*)" "";$', block, re.MULTILINE)
+    return not any(re.search(pattern, asked, re.IGNORECASE if star else 0) for star, pattern in known)
+
+
+def test_where_the_host_has_names_others_are_refused_by_the_dashboard_too(rendered: dict[str, Rendered]) -> None:
+    bent = rendered["bent"]
+    config = bent.config("performance-dashboard", "/etc/nginx/nginx.conf")
+    long = "a-name-of-more-than-the-sixty-four-bytes-of-a-bucket.example.org"
+    for name in ("sse.example.org", long, "room.example.org", "localhost", "dashboard", "192.0.2.7", "[fd00::7]"):
+        assert not foreign(config, name), name
+    for name in ("evil.example", "sse.example.org.evil.example", "ssexexample.org", "1.evil.example", "evil.localhost"):
+        assert foreign(config, name), name
+        assert foreign(bent.nginx, f"0:{name}"), name
+        assert foreign(bent.nginx, f"1:{name}"), name
+    assert "return 444;" in config
+    assert "foreign_host" not in rendered["default"].config("performance-dashboard", "/etc/nginx/nginx.conf")
+
+
+def test_an_address_is_a_name_for_containers_of_the_stack_alone(rendered: dict[str, Rendered]) -> None:
+    """The dashboard passes it on, for ./sse verify and for who opens the page by it."""
+    config = rendered["bent"].nginx
+    for name in ("sse.example.org", "SSE.example.org", "localhost", "127.0.0.1", "[::1]", "nginx"):
+        assert [foreign(config, f"{of_stack}:{name}") for of_stack in (0, 1)] == [False, False], name
+    for address in ("172.30.0.16", "[fd00::16]"):
+        assert [foreign(config, f"{of_stack}:{address}") for of_stack in (0, 1)] == [True, False], address
+
+
+def test_the_dashboard_writes_no_body_to_a_file(each: Rendered) -> None:
+    config = each.config("performance-dashboard", "/etc/nginx/nginx.conf")
+    assert config.count("proxy_request_buffering off;") == config.count("client_max_body_size") > 0
+
+
 def test_development_publishes_on_loopback_only(rendered: dict[str, Rendered]) -> None:
     ports = published(rendered["default"].containers)
     assert ports == dict.fromkeys([80, 443, 3000, 3001, 6379, 9090, 9092, 9094], LOOPBACK)
