@@ -188,7 +188,7 @@ def hosts(rest: Sequence[str]) -> list[str]:
         if "," in one:
             found += filter(None, one.split(","))
             continue
-        path = Path(one).expanduser()
+        path = Path(os.path.expanduser(one))  # noqa: PTH111 - Path.expanduser raises where it knows no such user
         for file in (path / "hosts.yml", path / "hosts.yaml", path):
             if file.is_file():
                 found += in_yaml(file.read_text(errors="replace"))

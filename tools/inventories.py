@@ -29,11 +29,12 @@ def missing(inventories: Iterable[str]) -> str:
     """Say which inventory is not there; empty where all are."""
     exported = os.environ.get("ANSIBLE_INVENTORY", "")
     for one in list(inventories) or [exported or str(LOCAL)]:
-        if "," not in one and not Path(one).expanduser().exists():
+        # Unlike those of Path, these two raise nothing, whatever user, length or closed directory a path names.
+        if "," not in one and not os.path.exists(os.path.expanduser(one)):  # noqa: PTH110, PTH111
             there = [f"inventory/{path.name}" for path in sorted((ROOT / "inventory").iterdir()) if path.is_dir()]
             return (
-                f"There is no inventory '{one}': expected a file or a directory, such as {' or '.join(there)}, "
-                f"or a list of hosts with a comma at its end, such as -i 'vm,'. Nothing was done."
+                f"There is no inventory '{one}', or you may not read it: expected a file or a directory, such as "
+                f"{' or '.join(there)}, or a list of hosts with a comma at its end, such as -i 'vm,'. Nothing was done."
             )
     return ""
 

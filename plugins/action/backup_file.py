@@ -23,6 +23,11 @@ PREFIX = "sse-restore-"
 RUN = "run"  # names the process of ansible-playbook, which is the parent of this one
 
 
+def at_home(path: str) -> Path:
+    """Return a path where ~ is a home directory; of a user that is not known, it stays as it is written."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser raises then
+
+
 def private_directory() -> Path:
     """Make a directory that only this user can read, and that says which run it belongs to."""
     made = Path(tempfile.mkdtemp(prefix=PREFIX))
@@ -67,7 +72,7 @@ class ActionModule(ControllerAction):
             raise BackupError(f"one file cannot hold the stacks of {', '.join(hosts)}: choose one host with --limit")
         where = f"-{self.variables['inventory_hostname']}" if len(hosts) > 1 else ""
         name = f"{settings['stack_name']}{where}-{made}.backup"
-        path = Path(arguments["path"] or name).expanduser().absolute()
+        path = at_home(arguments["path"] or name).absolute()
         if arguments["temporary"]:
             path = private_directory() / name
         backup_file.refuse_target(path)
@@ -95,7 +100,7 @@ class ActionModule(ControllerAction):
 
     def _opened(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Check the file, and unpack its archive beside nothing else."""
-        path = Path(arguments["path"]).expanduser().absolute()
+        path = at_home(arguments["path"]).absolute()
         if not path.is_file():
             raise BackupError(f"{path} is no file: expected a backup that ./sse backup wrote")
         target = private_directory()
@@ -130,7 +135,7 @@ class ActionModule(ControllerAction):
             return backup_package.checked(given)
         if path := arguments["passphrase_file"]:
             try:
-                return backup_package.checked(Path(path).expanduser().read_text().rstrip("\n"))
+                return backup_package.checked(at_home(path).read_text().rstrip("\n"))
             except OSError as error:
                 raise BackupError(f"backup_passphrase_file is {path!r}: it can't be read ({error.strerror})") from None
             except UnicodeDecodeError:  # whose message would hold a part of it

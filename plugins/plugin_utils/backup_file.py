@@ -30,9 +30,10 @@ def vault(passphrase: str) -> VaultLib:
 
 def refuse_target(path: Path) -> None:
     """Raise BackupError where a backup cannot be written."""
-    if path.exists():
+    # Unlike those of Path, these raise nothing where a directory above is closed to this user.
+    if os.path.lexists(path):
         raise BackupError(f"{path} exists, and a backup overwrites nothing: choose another name, or move it away")
-    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+    if not os.path.isdir(path.parent) or not os.access(path.parent, os.W_OK | os.X_OK):  # noqa: PTH112
         raise BackupError(f"{path.parent} is no directory where you may write: expected one for the backup")
 
 

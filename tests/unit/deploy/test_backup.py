@@ -298,3 +298,14 @@ def test_a_backup_overwrites_nothing(tmp_path: Path) -> None:
         backup_file.refuse_target(tmp_path / "there")
     with pytest.raises(BackupError, match="no directory where you may write"):
         backup_file.refuse_target(tmp_path / "nowhere/b")
+
+
+def test_a_backup_below_a_closed_directory_is_refused_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "stat", closed)  # root may enter every directory
+    with pytest.raises(BackupError, match="is no directory where you may write"):
+        backup_file.refuse_target(tmp_path / "closed/x.backup")

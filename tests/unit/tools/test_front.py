@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import children
 import front
+import inventories
 import pytest
 import surroundings
 import verb_help
@@ -241,6 +242,12 @@ def test_a_run_that_means_no_host_is_an_error_that_names_the_hosts(
     assert refused.returncode == 1, refused.stdout + refused.stderr
     assert said in refused.stdout + refused.stderr
     assert str(path) in refused.stdout + refused.stderr
+
+
+@pytest.mark.parametrize("path", ["~nobody-of-this-name/hosts.yml", "x" * 5000, "a\0b", "front.py/hosts.yml"])
+def test_an_inventory_that_cannot_even_be_looked_for_is_named(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(TOOLS)
+    assert f"There is no inventory '{path}'" in inventories.missing([path])
 
 
 @pytest.mark.parametrize(
