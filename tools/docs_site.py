@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import http.server
 import re
@@ -191,8 +192,13 @@ def foreign(site: Path) -> list[str]:
 def serve(port: int) -> None:
     """Serve the site to this machine until Ctrl-C."""
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(HTML))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
-        sys.stdout.write(f"Look at it: http://127.0.0.1:{port}/ (Ctrl-C ends)\n")
+    try:
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise SystemExit(f"Port {port} of 127.0.0.1 cannot be opened ({why}): choose one with --serve PORT.") from None
+    with server, contextlib.suppress(KeyboardInterrupt):
+        sys.stdout.write(f"Look at it: http://127.0.0.1:{server.server_port}/ (Ctrl-C ends)\n")
         sys.stdout.flush()
         server.serve_forever()
 
@@ -204,7 +210,7 @@ def main() -> int:
     options = parser.parse_args()
     if ended := build():
         return ended
-    if options.serve:
+    if options.serve is not None:
         serve(options.serve)
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import docs_reference
@@ -101,3 +102,11 @@ def test_a_page_that_asks_another_host_is_found(text: str, tmp_path: Path) -> No
     assert docs_site.foreign(tmp_path) != []
     (tmp_path / "index.html").write_text('<a href="https://example.org">read</a><script src="_static/a.js"></script>')
     assert docs_site.foreign(tmp_path) == []
+
+
+@pytest.mark.parametrize("port", [None, 70000])
+def test_a_port_that_cannot_be_served_is_named(port: int | None) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        asked = port or taken.getsockname()[1]
+        with pytest.raises(SystemExit, match=f"Port {asked} .* cannot be opened .*: choose one with --serve PORT"):
+            docs_site.serve(asked)
