@@ -1,6 +1,7 @@
 """The newest records, encoded once and shared by every subscriber of this replica."""
 
 import bisect
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,8 @@ from sse_app.log.cursor import Cursor
 from sse_app.log.interface import CUT, MARKER, Record
 
 _CUT = "cut="  # in the place of the traceparent, which a record without a frame has not: Redis keeps it, too
+# Whoever may write to the topic may write a marker: Python refuses to read a number of thousands of digits.
+_OFFSET = re.compile(rb"[0-9]{1,19}")
 
 
 class Entry(NamedTuple):
@@ -41,7 +44,7 @@ class Entry(NamedTuple):
 def entry(record: Record, duplicate: bool) -> Entry:
     """Encode a record; a duplicate keeps its place in the sequence but no content."""
     cursor, draft = Cursor(record.offset, record.fingerprint), record.draft
-    if not duplicate and (draft.channel, draft.event) == (MARKER, CUT) and draft.data.isdigit():
+    if not duplicate and (draft.channel, draft.event) == (MARKER, CUT) and _OFFSET.fullmatch(draft.data):
         return Entry(cursor, record.timestamp, MARKER, None, f"{_CUT}{int(draft.data)}")
     if duplicate or draft.channel == MARKER:
         return Entry(cursor, record.timestamp, draft.channel, None)

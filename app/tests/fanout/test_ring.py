@@ -4,8 +4,19 @@ import random
 
 import pytest
 
-from sse_app.fanout.ring import Entry, Ring
+from sse_app.fanout.ring import Entry, Ring, entry
 from sse_app.log.cursor import Cursor
+from sse_app.log.interface import CUT, MARKER, Draft, Record
+
+
+@pytest.mark.parametrize(
+    ("data", "cut"), [(b"7", 7), (b"9" * 5000, None), ("\u0667".encode(), None), (b"-1", None), (b"", None)]
+)
+def test_a_marker_of_another_producer_that_names_no_offset_is_one_that_says_nothing(
+    data: bytes, cut: int | None
+) -> None:
+    made = entry(Record(9, 0, "00000000", Draft(b"", MARKER, CUT, data, b"")), duplicate=False)
+    assert (made.frame, made.cut) == (None, cut)
 
 
 @pytest.mark.parametrize("seed", range(4))
