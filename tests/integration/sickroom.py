@@ -21,7 +21,7 @@ MTU = 1400  # at most what any uplink of these tests carries
 PORTS = range(21790, 21800)
 # The part of a release about networks: it has none.
 NETWORKS: dict[str, Any] = {"layout": "single", "networks": {}, "allow_from": []}
-FINDING = re.compile(r"^\s*\d+\. (?:(?:critical|warning|info): )?(\S+): (.*) \[([a-z-]+)\]$")
+FINDING = re.compile(r"^\s*(\d+\.|mended by it, too:) (?:(?:critical|warning|info): )?(\S+): (.*) \[([a-z-]+)\]$")
 
 
 class Told(NamedTuple):
@@ -39,7 +39,8 @@ def findings(output: str) -> list[Told]:
     found: list[Told] = []
     for line in output.splitlines():
         if match := FINDING.match(line):
-            found.append(Told(match[1], match[2], match[3], "", ()))
+            mend = () if match[1][0].isdigit() else ("# by the commands of the finding above",)
+            found.append(Told(match[2], match[3], match[4], "", mend))
         elif found and line.strip().startswith("evidence: "):
             found[-1] = found[-1]._replace(evidence=line.strip().removeprefix("evidence: "))
         elif found and line.strip().startswith("mend: "):

@@ -72,7 +72,8 @@ def told(findings: Sequence[Finding]) -> str:
     for number, (one, more) in enumerate(grouped(findings).items(), 1):
         first, *rest = one.lines
         lines += [f"{number}. {first}", *rest]
-        lines += [f"  mended by it, too: {other.lines[0]}" for other in more]
+        for other in more:
+            lines += [f"  mended by it, too: {other.lines[0]}", f"    evidence: {other.evidence}"]
     return "\n".join(lines)
 
 

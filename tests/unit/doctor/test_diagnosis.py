@@ -116,7 +116,8 @@ def test_what_the_same_commands_mend_is_one_thing_and_the_worst_is_first() -> No
     assert count([down, name, clock, late]) == "3 things to mend"  # advice alone makes no two things one
     lines = told([down._replace(severity="critical"), name]).splitlines()
     assert lines[:2] == ["1 thing to mend:", "1. critical: sse-redis: it does not run [not-running]"]
-    assert lines[-1] == "  mended by it, too: sse-app-1: it cannot resolve redis [name-stopped]"
+    assert lines[-2] == "  mended by it, too: sse-app-1: it cannot resolve redis [name-stopped]"
+    assert lines[-1].startswith("    evidence: ")
 
 
 def test_every_finding_has_a_severity_and_the_worst_comes_first() -> None:
