@@ -11,6 +11,7 @@ the chain is in the table mangle, which the kernel asks first. That table can dr
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 # supervise-dockerd runs these before it starts the engine: one link for each stack.
 HOOKS = Path("/var/lib/sse.platform/before-engine.d")
 UNITS = Path("/etc/systemd/system")
+TARGET = "multi-user.target"
 UNIT = """\
 [Unit]
 Description=Firewall rules of stack {stack}, before the engine starts its containers
@@ -47,7 +49,7 @@ RemainAfterExit=yes
 ExecStart=/bin/sh {script}
 
 [Install]
-WantedBy=multi-user.target
+WantedBy={target}
 """
 # These three make the file `restore`. Where its text changes, the next run writes all rules anew.
 SCRIPT = """\
@@ -170,14 +172,23 @@ class StackFirewall:
             (self.directory / name).is_file() and (self.directory / name).read_text() == text
             for name, text in files.items()
         )
-        return kept and (self.unit.exists() if systemd() else self.hook.is_symlink())
+        started = (self.unit.parent / f"{TARGET}.wants" / self.unit.name, self.unit) if systemd() else (self.hook,)
+        return kept and all(map(os.path.lexists, started))
 
     def enable(self) -> None:
-        """Have the rules put in place before the engine starts: by systemd, else by supervise-dockerd."""
+        """Have the rules put in place before the engine starts: by systemd, else by supervise-dockerd.
+
+        :raises FirewallError: systemd refuses
+        """
         if systemd():
-            self.unit.write_text(UNIT.format(stack=self.stack, script=self.directory / "restore"))
+            self.unit.write_text(UNIT.format(stack=self.stack, script=self.directory / "restore", target=TARGET))
             iptables.run("systemctl", "daemon-reload")
-            iptables.run("systemctl", "enable", self.unit.name)
+            done = iptables.run("systemctl", "enable", self.unit.name)
+            if done.returncode:
+                raise FirewallError(
+                    f"The rules of {self.chain} are in place, but nothing would put them back after a reboot: "
+                    f"systemctl enable {self.unit.name} says {done.stderr.strip()!r}. Mend that, and run this again."
+                )
         else:
             HOOKS.mkdir(parents=True, exist_ok=True)
             self.hook.unlink(missing_ok=True)

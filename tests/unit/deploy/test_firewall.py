@@ -316,3 +316,32 @@ def test_rules_are_replaced_in_one_step_and_signed() -> None:
 
 def test_the_longest_stack_name_has_a_chain_that_the_kernel_takes() -> None:
     assert len(firewall_rules.chain_name("s" * 20)) <= 28
+
+
+def test_rules_that_nothing_would_put_back_after_a_reboot_are_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = tmp_path / "multi-user.target.wants/sse-platform-firewall-sse.service"
+    link.parent.mkdir()
+    refuses = [True]
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        if words[1] == "enable" and not refuses:
+            link.symlink_to(tmp_path / words[2])
+        return subprocess.CompletedProcess(words, int(bool(refuses)), "", "Failed to connect to bus\n")
+
+    monkeypatch.setattr(iptables, "place", lambda _: None)
+    monkeypatch.setattr(iptables, "run", run)
+    monkeypatch.setattr(stack_firewall, "UNITS", tmp_path)
+    monkeypatch.setattr(stack_firewall, "systemd", lambda: True)
+    monkeypatch.setattr(stack_firewall.StackFirewall, "files", lambda *_: {})
+    found = stack_firewall.StackFirewall("sse", str(tmp_path))
+    with pytest.raises(stack_firewall.FirewallError, match=r"after a reboot.*Failed to connect to bus"):
+        found.enable()
+    assert not found.is_kept({})
+    refuses.clear()
+    found.enable()
+    assert found.is_kept({})
+    assert "WantedBy=multi-user.target\n" in found.unit.read_text()
+    link.unlink()
+    assert not found.is_kept({})
