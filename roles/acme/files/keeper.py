@@ -16,6 +16,7 @@ import ipaddress
 import json
 import math
 import os
+import re
 import secrets
 import signal
 import socket
@@ -39,6 +40,8 @@ BOUNDED = ["choom", "-n", "1000", "--", "prlimit", "--fsize=1048576", "--"]
 LOOK_AT_DIRECTORY, ASK, PROXY_ANSWERS = 20, 300, 60  # seconds
 NEEDED = ("newNonce", "newAccount", "newOrder")  # in a directory (RFC 8555, section 7.1.1)
 PORT = 9120
+NAME = re.compile(r"[A-Z][A-Z0-9_]*")  # of a variable of lego, which becomes the name of a file
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
 
 
 class KeeperError(Exception):
@@ -133,6 +136,18 @@ def deadline(seconds: int, what: str) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
+def is_public(text: str) -> bool:
+    """Tell whether an address is in no private network, also where it holds another one."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
+        if address in NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(str(inner))
+    return address.is_global and not address.is_multicast
+
+
 def address_of(url: str, *, private: bool) -> tuple[urllib.parse.SplitResult, str]:
     """Return the parts of a URL and an address of its host, which must be public unless a private one is allowed."""
     parts = urllib.parse.urlsplit(url)
@@ -143,7 +158,7 @@ def address_of(url: str, *, private: bool) -> tuple[urllib.parse.SplitResult, st
     except OSError as error:
         raise KeeperError(f"{parts.hostname} has no address ({error})") from None
     addresses = [str(one[4][0]) for one in found]
-    closed = [one for one in addresses if not ipaddress.ip_address(one.partition("%")[0]).is_global]
+    closed = [one for one in addresses if not is_public(one)]
     if closed and not private:
         raise KeeperError(f"{parts.hostname} has the private address {closed[0]}, which acme_private does not allow")
     return parts, addresses[0]
@@ -225,13 +240,25 @@ def await_proxy(wanted: Options) -> None:
     raise KeeperError(f"NGINX does not answer challenges at http://{wanted.proxy} ({why})")
 
 
+def credentials_of(wanted: Options) -> dict[str, Any]:
+    """Read the credentials for the DNS provider. No message shows any of them."""
+    try:
+        found = json.loads(wanted.credentials.read_text())
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not all(NAME.fullmatch(name) for name in found):
+        expected = 'a JSON object of names and values, such as {"PROVIDER_TOKEN": "..."}'
+        raise KeeperError(f"the file of acme_dns_credentials_file is wrong: expected {expected}")
+    return found
+
+
 def environment_of(wanted: Options, folder: str) -> dict[str, str]:
     """Return the environment of lego. Credentials are named by files: those of a process can be read in its stead."""
     found = {"PATH": os.environ.get("PATH", "/usr/local/bin:/usr/bin"), "HOME": folder}
     if wanted.authorities:
         found["LEGO_CA_CERTIFICATES"] = wanted.authorities
     if wanted.challenge == "dns-01" and wanted.credentials.exists():
-        for name, value in json.loads(wanted.credentials.read_text()).items():
+        for name, value in credentials_of(wanted).items():
             path = Path(folder) / name
             place(str(value), path)
             found[f"{name}_FILE"] = str(path)

@@ -249,6 +249,29 @@ def test_a_private_address_is_refused_unless_it_is_allowed(wanted: Any, authorit
         keeper.look_at_directory(wanted._replace(directory=address, private=False))
 
 
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("8.8.8.8", True), ("2606:4700::1111", True), ("64:ff9b::808:808", True), ("10.0.0.1", False),
+        ("169.254.169.254", False), ("::ffff:10.0.0.1", False), ("2002:a00:1::", False), ("64:ff9b::a00:1", False),
+        ("224.0.0.1", False), ("fe80::1%eth0", False),
+    ],
+)  # fmt: skip
+def test_an_address_that_holds_a_private_one_is_private(address: str, public: bool) -> None:
+    assert keeper.is_public(address) is public
+
+
+@pytest.mark.parametrize("text", ["canary", "[]", '["canary"]', '{"../canary": "x"}', "[" * 100_000, ""])
+def test_credentials_that_make_no_sense_are_a_problem_that_shows_none_of_them(
+    wanted: Any, tmp_path: Path, text: str
+) -> None:
+    wanted.credentials.parent.mkdir(exist_ok=True, parents=True)
+    wanted.credentials.write_text(text)
+    with pytest.raises(keeper.KeeperError, match="acme_dns_credentials_file") as found:
+        keeper.environment_of(wanted._replace(challenge="dns-01"), str(tmp_path))
+    assert "canary" not in str(found.value)
+
+
 def test_a_directory_that_nobody_vouches_for_is_refused(wanted: Any, authority: tuple[Path, Path]) -> None:
     with directory(authority, says(b"{}")) as address, pytest.raises(keeper.KeeperError, match="CERTIFICATE_VERIFY"):
         keeper.look_at_directory(wanted._replace(directory=address, authorities=""))
