@@ -208,7 +208,11 @@ ENGINES = [
         "every task names its engine, and how it is asked",
         around={"variables": {"DOCKER_TLS_VERIFY": "1", "DOCKER_API_VERSION": "1.24"}},
     ),
-    Engine("`proxies` in the client's config.json", WORKS, "no container of the stack gets them"),
+    Engine(
+        "`proxies` in the client's config.json",
+        WORKS,
+        "no container of the stack gets them, and images are built without them",
+    ),
     Engine(
         "an older Docker SDK, or one that does not fit, from pip",
         REFUSED,
