@@ -74,6 +74,9 @@ class KafkaLog:
             "retention.bytes": str(self._settings.retention_bytes),
             "segment.bytes": str(segment_bytes(self._settings.retention_bytes)),
             "flush.messages": str(self._settings.flush_messages),
+            # The broker unpacks what other producers have compressed, and refuses what is too large then: a record of
+            # a megabyte may unpack to gigabytes, and this service has no code for lz4, snappy and zstd.
+            "compression.type": "uncompressed",
             "max.message.bytes": str(self._max_batch),
             "message.timestamp.type": "LogAppendTime",  # one clock for all records: see duplicates.py
         }
