@@ -666,6 +666,18 @@ WALLS = [
         {"disk_free_bytes": {"/var/lib/sse-platform": GIB // 2}},
     ),
     Wall(
+        "a state directory on a read-only file system",
+        "mount it for writing, or another `stack_state_directory`",
+        "choose another stack_state_directory",
+        {"state_mount": {"place": "/", "type": "ext4", "read_only": True}},
+    ),
+    Wall(
+        "a state directory on a disk or a share of Windows, also in WSL2 (/mnt/c)",
+        "another `stack_state_directory`",
+        "Choose another stack_state_directory",
+        {"state_mount": {"place": "/mnt/c", "type": "drvfs", "read_only": False}},
+    ),
+    Wall(
         "too little room for images",
         "make room, or another `data-root`",
         "data-root",

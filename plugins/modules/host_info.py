@@ -75,6 +75,10 @@ disk_size_bytes:
   description: Size of the disk of the state directory in bytes, by path.
   returned: always
   type: dict
+state_mount:
+  description: The file system of the state directory. Where it is mounted, its type, and whether it is read-only.
+  returned: always
+  type: dict
 overcommit_memory:
   description: The kernel setting C(vm.overcommit_memory).
   returned: always

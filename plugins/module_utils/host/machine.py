@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -22,7 +23,13 @@ from ansible_collections.sse.platform.plugins.module_utils.model.ip_family impor
 
 if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.host.engine_facts import EngineFacts
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import Distribution, HostFacts, Json, Route
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import (
+        Distribution,
+        HostFacts,
+        Json,
+        MountFact,
+        Route,
+    )
 
 OVERCOMMIT = "/proc/sys/vm/overcommit_memory"
 BACKUP_TIMER = "backup/timer.json"  # in the state directory, where a timer makes backups
@@ -122,6 +129,22 @@ def disk_size_bytes(paths: list[str]) -> dict[str, int]:
     return {text: stat.f_blocks * stat.f_frsize // 2**20 * 2**20 for text, stat in stats.items()}
 
 
+def mount_of(text: str, mountinfo: str) -> MountFact:
+    """Return on which file system a path is, or its nearest parent that exists (proc_pid_mountinfo(5))."""
+    path = nearest(text).resolve()
+    found: MountFact = {"place": "", "type": "", "read_only": False}
+    for line in mountinfo.splitlines():
+        head, __, tail = line.partition(" - ")
+        mounted, options = head.split()[4:6]
+        place = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), mounted)
+        kind, *__, more = tail.split()
+        # A later one covers an earlier one at the same place.
+        if len(place) >= len(found["place"]) and (path == Path(place) or Path(place) in path.parents):
+            read_only = "ro" in (*options.split(","), *more.split(","))
+            found = {"place": place, "type": "drvfs" if "drvfs" in more else kind, "read_only": read_only}
+    return found
+
+
 # --- what wrote the data of containers
 
 
@@ -202,4 +225,5 @@ def observe(state_directory: str | None = None, socket: str = SOCKET) -> HostFac
         "backup_timer": any((Path(state_directory or "/nonexistent") / one).exists() for one in TIMERS),
         "disk_free_bytes": disk_free_bytes([root, state_directory or "/"]),
         "disk_size_bytes": disk_size_bytes([state_directory or "/"]),
+        "state_mount": mount_of(state_directory or "/", read("/proc/self/mountinfo")),
     }

@@ -395,6 +395,14 @@ class EngineTraits(TypedDict):
     lost_limits: list[str]  # limits of containers that this kernel does not keep
 
 
+class MountFact(TypedDict):
+    """A file system of the host."""
+
+    place: str  # where it is mounted
+    type: str  # as the kernel calls it; drvfs for a disk of Windows in WSL2
+    read_only: bool
+
+
 class SocketFact(TypedDict):
     """What is at the path of the engine's socket."""
 
@@ -532,6 +540,7 @@ class HostFacts(TypedDict):
     backup_timer: bool  # whether a timer on this host makes backups of the stack
     disk_free_bytes: dict[str, int]
     disk_size_bytes: NotRequired[dict[str, int]]
+    state_mount: NotRequired[MountFact]  # where the state directory is, or will be
     registry_answers: NotRequired[bool]
     last_given: NotRequired[dict[str, Any]]  # what -e gave to the last run; null for what can hold a secret
 

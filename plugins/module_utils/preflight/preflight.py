@@ -35,6 +35,8 @@ OFFSET_STEP = 100
 OFFSET_LAST = 5000
 # All images built from packages, with the builders' layers, take about 4 GiB.
 IMAGES_DISK = 6 * GIB
+# File systems of Windows and of memory sticks, and shares of Windows.
+WITHOUT_OWNERS = {"cifs", "drvfs", "exfat", "fuseblk", "msdos", "ntfs", "ntfs3", "smb3", "vboxsf", "vfat"}
 # Kafka's segments, Redis' append-only file and Prometheus' blocks while they are still small.
 DATA_DISK = 1 * GIB
 
@@ -54,6 +56,7 @@ def problems(settings: Settings, host: HostFacts, release: Release) -> list[str]
         *_second_stack_problems(settings, host, release),
         *_memory_problems(host, release),
         *_disk_problems(settings, host, release),
+        *_mount_problems(settings, host),
         *_size_problems(settings, host),
     ]
 
@@ -180,6 +183,23 @@ def _disk_problems(settings: Settings, host: HostFacts, release: Release) -> Ite
                 f"The disk of {path} has {_mib(free)} free: expected {_mib(needed)} for {purpose}. Make room there, "
                 f"or put it on another disk ({'data-root of the engine' if path == root else 'stack_state_directory'})."
             )
+
+
+def _mount_problems(settings: Settings, host: HostFacts) -> Iterator[str]:
+    mount, path = host.get("state_mount"), settings["stack_state_directory"]
+    if not mount:
+        return
+    where = f"The file system of {path} ({mount['type']}, mounted at {mount['place']})"
+    if mount["read_only"]:
+        yield (
+            f"{where} is read-only: expected one that can be written. Where the kernel has made it so after a fault, "
+            "dmesg says why; else mount it for writing, or choose another stack_state_directory."
+        )
+    elif mount["type"] in WITHOUT_OWNERS:
+        yield (
+            f"{where} keeps no owners and permissions, so every user could read the secrets, and no service could own "
+            "its data: expected one of Linux, such as ext4 or xfs. Choose another stack_state_directory."
+        )
 
 
 def _size_problems(settings: Settings, host: HostFacts) -> Iterator[str]:

@@ -50,6 +50,40 @@ def test_free_space_is_told_of_paths_that_do_not_exist_yet(tmp_path: Path) -> No
     assert machine.disk_free_bytes([path])[path] > 0
 
 
+@pytest.mark.parametrize(
+    ("below", "expected"),
+    [
+        ("elsewhere", ("/", "ext4", False)),
+        ("my disk/deep/down", ("my disk", "drvfs", False)),
+        ("ro/x", ("ro", "ext4", True)),
+        ("rough", ("/", "ext4", False)),
+        ("covered", ("covered", "xfs", False)),
+    ],
+)
+def test_the_file_system_of_a_path_is_the_one_mounted_nearest_and_last(
+    tmp_path: Path, below: str, expected: tuple[str, str, bool]
+) -> None:
+    base = str(tmp_path.resolve())
+    for name in ("my disk", "ro", "rough", "covered"):
+        (tmp_path / name).mkdir()
+    mountinfo = f"""\
+22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw,errors=remount-ro
+23 22 0:2 / {base}/my\\040disk rw,noatime - 9p C:\\134 rw,aname=drvfs;path=C:;uid=0
+24 22 8:2 / {base}/ro rw - ext4 /dev/sdb1 ro
+25 22 8:3 / {base}/covered ro - ext4 /dev/sdc1 ro
+26 22 8:4 / {base}/covered rw master:2 propagate_from:1 - xfs /dev/sdd1 rw
+"""
+    place, kind, read_only = expected
+    place = place if place == "/" else f"{base}/{place}"
+    found = machine.mount_of(f"{base}/{below}", mountinfo)
+    assert found == {"place": place, "type": kind, "read_only": read_only}
+
+
+def test_this_host_has_a_file_system() -> None:
+    assert machine.mount_of("/", Path("/proc/self/mountinfo").read_text())["type"]
+    assert machine.mount_of("/nowhere/at/all", "") == {"place": "", "type": "", "read_only": False}
+
+
 def test_an_engine_is_described_by_its_answers(engine_socket: tuple[str, dict[str, Any]]) -> None:
     path, answers = engine_socket
     bridge = {
