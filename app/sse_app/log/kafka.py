@@ -127,8 +127,18 @@ class KafkaLog:
                     found = await reader.getmany(self._partition, timeout_ms=IDLE_MILLISECONDS, max_records=limit)
                     if found:
                         return [decoded(message) for message in found[self._partition]]
+            except UnicodeDecodeError:  # see kafka_tail.py
+                return await self._read_past(offset, limit)
             finally:
                 reader.pause(self._partition)
+
+    async def _read_past(self, offset: int, limit: int) -> Sequence[Record]:
+        """Read records among which there is one that the consumer cannot read."""
+        async with self.tail(offset) as tail:
+            records = (await tail.fetch(wait=False)).records
+        if not records:
+            raise LogUnavailableError("Kafka gave no records")
+        return records[:limit]
 
     async def offset_at(self, milliseconds: int) -> int:
         """The first offset whose record is not older than a time (Unix); the end where there is none."""

@@ -68,10 +68,19 @@ class KafkaTail:
             if not batch.validate_crc():
                 raise _errors.CorruptRecordException("the checksum of a batch is wrong")
             if not batch.is_control_batch:  # these end foreign transactions
-                for message in batch:
-                    if message.offset >= self._offset:  # a batch comes whole, also where its head is known
-                        yield decoded(message)
+                yield from self._readable(batch)
             self._offset = max(self._offset, batch.next_offset)
+
+    def _readable(self, batch: Any) -> Iterator[Record]:
+        try:
+            for message in batch:
+                if message.offset >= self._offset:  # a batch comes whole, also where its head is known
+                    yield decoded(message)
+        except UnicodeDecodeError:
+            # Of another producer: the name of a header is no text. The library stops there, so the rest of the batch is
+            # one record that is no event. Otherwise nobody would ever come past it.
+            last, empty = batch.next_offset - 1, Draft(b"", MARKER, "", b"", b"")
+            yield Record(last, batch.max_timestamp, fingerprint(b"unreadable\0%d" % last), empty)
 
     def _unbroken(self) -> bool:
         """Whether everything came over the connections of the last time: after a new one the log may have lost its end.

@@ -1,0 +1,87 @@
+"""Records of other producers that the library cannot read: everybody comes past them, and to the same ids."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import struct
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sse_app.base.settings import Settings
+from sse_app.log.interface import MARKER, Bounds, Fetched, LogUnavailableError, Record
+from sse_app.log.kafka import KafkaLog
+from sse_app.log.kafka_tail import KafkaTail
+
+_default: Any = importlib.import_module("aiokafka.record.default_records")
+_util: Any = importlib.import_module("aiokafka.record.util")
+
+
+def batch(first: int, *names: bytes) -> bytes:
+    """One record for each name of a header; a name of four bytes need not be text."""
+    builder = _default.DefaultRecordBatchBuilder(2, 0, 0, -1, -1, 0, 100_000)
+    for place, _ in enumerate(names):
+        builder.append(place, 1_000 + place, b"orders", b"%d" % place, [(f"h{place:03}", b"x")])
+    raw = bytearray(bytes(builder.build()))
+    for place, name in enumerate(names):
+        raw = raw.replace(b"h%03d" % place, name)
+    raw[0:8] = struct.pack(">q", first)
+    raw[17:21] = struct.pack(">I", _util.calc_crc32c(bytes(raw[21:])))
+    return bytes(raw)
+
+
+def read(content: bytes, offset: int) -> tuple[list[Record], int]:
+    tail = KafkaTail(None, ("sse-events", 0), offset, 2**20)
+    return list(tail._unpacked(content)), tail._offset
+
+
+GOOD, BAD = b"fine", b"\xff\xfe\xff\xfe"
+
+
+def test_a_header_whose_name_is_no_text_hides_the_rest_of_its_batch_and_nothing_else() -> None:
+    found, following = read(batch(5, GOOD, BAD, GOOD) + batch(8, GOOD), 5)
+    assert [(one.offset, one.draft.channel) for one in found] == [(5, "orders"), (7, MARKER), (8, "orders")]
+    assert following == 9
+
+
+@pytest.mark.parametrize("offset", [5, 6, 7])
+def test_whoever_reads_it_finds_the_same_record(offset: int) -> None:
+    content = batch(5, GOOD, BAD, GOOD)
+    [found] = [one for one in read(content, offset)[0] if one.draft.channel == MARKER]
+    [other] = [one for one in read(content, 5)[0] if one.draft.channel == MARKER]
+    assert found == other
+
+
+def log(records: list[Record]) -> KafkaLog:
+    """One whose consumer cannot read a record, and whose tail finds these."""
+    made = KafkaLog(Settings(kafka_brokers="127.0.0.1:1"))
+    calls: dict[str, Any] = {name: lambda *_: None for name in ("seek", "resume", "pause", "stop")}
+
+    async def getmany(*_: Any, **__: Any) -> Any:
+        raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+
+    async def fetch(wait: bool = True) -> Fetched:
+        assert not wait
+        return Fetched(records, False, 9)
+
+    async def bounds(_: Any) -> Bounds:
+        return Bounds(0, 9)
+
+    @asynccontextmanager
+    async def tail(_: int) -> AsyncGenerator[Any]:
+        yield SimpleNamespace(fetch=fetch)
+
+    replaced: Any = made
+    replaced._reader, replaced._bounds, replaced.tail = SimpleNamespace(**calls, getmany=getmany), bounds, tail
+    return made
+
+
+def test_a_reader_of_old_records_comes_past_it_too() -> None:
+    records = read(batch(5, GOOD, GOOD, BAD), 5)[0]
+    assert asyncio.run(log(records).read(5, 2)) == records[:2]
+    with pytest.raises(LogUnavailableError):
+        asyncio.run(log([]).read(5, 2))
