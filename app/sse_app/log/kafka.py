@@ -11,7 +11,7 @@ from typing import Any
 
 from sse_app.base.settings import Settings
 from sse_app.log.interface import Bounds, Draft, LogUnavailableError, OutOfRangeError, Record, Tail, TooLargeError
-from sse_app.log.kafka_tail import ANSWER_SECONDS, IDLE_MILLISECONDS, KafkaTail, decoded, described
+from sse_app.log.kafka_tail import ANSWER_SECONDS, IDLE_MILLISECONDS, UNREADABLE, KafkaTail, decoded, described
 from sse_app.log.kafka_writer import RECORD_OVERHEAD, KafkaWriter
 
 _aiokafka: Any = importlib.import_module("aiokafka")  # without types
@@ -127,7 +127,7 @@ class KafkaLog:
                     found = await reader.getmany(self._partition, timeout_ms=IDLE_MILLISECONDS, max_records=limit)
                     if found:
                         return [decoded(message) for message in found[self._partition]]
-            except UnicodeDecodeError:  # see kafka_tail.py
+            except UNREADABLE:
                 return await self._read_past(offset, limit)
             finally:
                 reader.pause(self._partition)

@@ -23,6 +23,8 @@ ANSWER_SECONDS = 3.0  # a broker that takes longer counts as away
 IDLE_MILLISECONDS = 1000  # for which the broker waits for a record: its answer shows that it is alive
 _FORGED = RESERVED - {"meta"}  # that name was free once, so the log may hold events of clients with it
 _READ_UNCOMMITTED = 0
+# Of another producer: the name of a header is no text, or the batch was compressed before the topic forbade it.
+UNREADABLE: tuple[type[Exception], ...] = (UnicodeDecodeError, _errors.UnsupportedCodecError)
 
 
 class KafkaTail:
@@ -76,9 +78,9 @@ class KafkaTail:
             for message in batch:
                 if message.offset >= self._offset:  # a batch comes whole, also where its head is known
                     yield decoded(message)
-        except UnicodeDecodeError:
-            # Of another producer: the name of a header is no text. The library stops there, so the rest of the batch is
-            # one record that is no event. Otherwise nobody would ever come past it.
+        except UNREADABLE:
+            # The library stops there, so the rest of the batch is one record that is no event. Otherwise nobody would
+            # ever come past it.
             last, empty = batch.next_offset - 1, Draft(b"", MARKER, "", b"", b"")
             yield Record(last, batch.max_timestamp, fingerprint(b"unreadable\0%d" % last), empty)
 

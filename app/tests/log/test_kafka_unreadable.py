@@ -21,15 +21,15 @@ _default: Any = importlib.import_module("aiokafka.record.default_records")
 _util: Any = importlib.import_module("aiokafka.record.util")
 
 
-def batch(first: int, *names: bytes) -> bytes:
-    """One record for each name of a header; a name of four bytes need not be text."""
+def batch(first: int, *names: bytes, codec: int = 0) -> bytes:
+    """One record for each name of a header; a name of four bytes need not be text, and nothing is compressed."""
     builder = _default.DefaultRecordBatchBuilder(2, 0, 0, -1, -1, 0, 100_000)
     for place, _ in enumerate(names):
         builder.append(place, 1_000 + place, b"orders", b"%d" % place, [(f"h{place:03}", b"x")])
     raw = bytearray(bytes(builder.build()))
     for place, name in enumerate(names):
         raw = raw.replace(b"h%03d" % place, name)
-    raw[0:8] = struct.pack(">q", first)
+    raw[0:8], raw[22] = struct.pack(">q", first), codec
     raw[17:21] = struct.pack(">I", _util.calc_crc32c(bytes(raw[21:])))
     return bytes(raw)
 
@@ -46,6 +46,13 @@ def test_a_header_whose_name_is_no_text_hides_the_rest_of_its_batch_and_nothing_
     found, following = read(batch(5, GOOD, BAD, GOOD) + batch(8, GOOD), 5)
     assert [(one.offset, one.draft.channel) for one in found] == [(5, "orders"), (7, MARKER), (8, "orders")]
     assert following == 9
+
+
+@pytest.mark.parametrize("codec", [2, 3, 4])  # snappy, lz4, zstd: the service has code for none of them
+def test_a_batch_that_was_compressed_before_the_topic_forbade_it_is_passed(codec: int) -> None:
+    found, following = read(batch(5, GOOD, GOOD, codec=codec) + batch(7, GOOD), 5)
+    assert [(one.offset, one.draft.channel) for one in found] == [(6, MARKER), (7, "orders")]
+    assert following == 8
 
 
 @pytest.mark.parametrize("offset", [5, 6, 7])
