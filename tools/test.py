@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -11,9 +12,9 @@ import sys
 import time
 import xml.etree.ElementTree as ET  # it reads the reports of its own test runs  # nosec B405
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import takewhile
 from pathlib import Path
 
@@ -33,6 +34,7 @@ class Outcome:
 
     passed: int = 0
     failed: int = 0
+    rows: list[str] = field(default_factory=list[str])  # of the summary, one a part
     skipped: dict[str, list[str]] = field(default_factory=dict[str, list[str]])  # names by reason
     broken: list[str] = field(default_factory=list[str])  # what failed, a line each
     notes: list[str] = field(default_factory=list[str])  # lines for the summary
@@ -43,6 +45,7 @@ class Outcome:
         return Outcome(
             passed=self.passed + other.passed,
             failed=self.failed + other.failed,
+            rows=[*self.rows, *other.rows],
             skipped={why: [*self.skipped.get(why, []), *other.skipped.get(why, [])] for why in reasons},
             broken=[*self.broken, *other.broken],
             notes=[*self.notes, *other.notes],
@@ -107,13 +110,17 @@ def unit(more: list[str]) -> Outcome:
     """Run what needs neither Docker nor a network; several files at once, since most of them wait for something."""
     for left in REPORTS.glob("coverage*"):
         left.unlink()
-    # A server of SSH is started by its package, so only a throwaway machine without an init gets it.
-    if os.environ.get("CI") and not Path("/run/systemd/system").exists() and not shutil.which("/usr/sbin/sshd"):
-        by_apt("openssh-server", "openssh-client", "sudo")
+    ssh()
     paths = ["-n", "4", "--dist", "loadfile", "tests/unit", "app/tests", "clients/python/tests"]
     outcome = pytest("unit", paths, more, runner=("-m", "coverage", "run"))
     outcome.notes.append(coverage())
     return outcome
+
+
+def ssh() -> None:
+    """Have a server of SSH. Its package starts it, so only a throwaway machine without an init gets it."""
+    if os.environ.get("CI") and not Path("/run/systemd/system").exists() and not shutil.which("/usr/sbin/sshd"):
+        by_apt("openssh-server", "openssh-client", "sudo")
 
 
 def coverage() -> str:
@@ -285,32 +292,89 @@ PARTS: dict[str, Callable[[list[str]], Outcome]] = {
     "browser": browser,
     "molecule": molecule,
 }
+WITH_ENGINE = {"integration", "molecule"}
+OUTCOME = "SSE_TEST_OUTCOME"  # where a run beside another one writes what it counted
+
+
+def run(names: Iterable[str], more: list[str]) -> Outcome:
+    """Run parts in order, all of them even after a failure."""
+    total = Outcome()
+    for name in names:
+        say(f"== {name}")
+        begun = time.monotonic()
+        outcome = PARTS[name](more)
+        row = f"{name:12} {time.monotonic() - begun:7.1f} s  {outcome.passed} passed, {outcome.failed} failed"
+        skipped = sum(map(len, outcome.skipped.values()))
+        outcome.rows.append(row + (f", {skipped} skipped" if skipped else ""))
+        total += outcome
+    return total
+
+
+@contextlib.contextmanager
+def beside(names: list[str], more: list[str]) -> Generator[Callable[[], Outcome]]:
+    """Run parts in a process of their own, which steps back behind this one; yield what waits for their outcome.
+
+    Parts that need the engine wait for containers most of the time. What they print comes when all of them have ended.
+    """
+    log, target = REPORTS / "beside.log", REPORTS / "beside.json"
+    target.unlink(missing_ok=True)
+    command = ["nice", "-n", "10", sys.executable, __file__, *names, *more]
+    with log.open("w") as output:
+        lane = subprocess.Popen(
+            command,
+            env=os.environ | {OUTCOME: str(target)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+
+    def outcome() -> Outcome:
+        ended = lane.wait()
+        say(log.read_text(errors="replace").rstrip())
+        if target.exists():
+            return Outcome(**json.loads(target.read_text()))
+        return Outcome(failed=1, broken=[f"{', '.join(names)}: they ended with {ended}, see {log}"])
+
+    try:
+        yield outcome
+    finally:
+        lane.terminate()
+        lane.wait()
+
+
+def both(names: list[str], more: list[str]) -> Outcome:
+    """Run the parts that need an engine, and the others beside them."""
+    others = [one for one in names if one not in WITH_ENGINE]
+    if len(others) in {0, len(names)}:
+        return run(names, more)
+    # What several parts use is there before they begin: none of them installs it while another one looks for it.
+    ready = modules(CLIENT) + modules(DASHBOARD)
+    chromium()
+    ssh()
+    say(f"== beside the others, and shown after them: {', '.join(others)}")
+    with beside(others, more) as outcome:
+        return ready + run([one for one in names if one in WITH_ENGINE], more) + outcome()
 
 
 def main() -> int:
-    """Run the chosen parts in order, all of them even after a failure, and sum up."""
+    """Run the chosen parts, and sum up."""
     parser = parsers.of_verb()
     parser.add_argument("part", nargs="*", help=f"{', '.join(PARTS)} (default: all)")
     options, more = parser.parse_known_args()
     if unknown := set(options.part) - set(PARTS):
         parser.error(f"no part {', '.join(sorted(unknown))}: there are {', '.join(PARTS)}")
     REPORTS.mkdir(parents=True, exist_ok=True)
-    total, rows = Outcome(), list[str]()
-    for name in options.part or PARTS:
-        say(f"== {name}")
-        begun = time.monotonic()
-        outcome = PARTS[name](more)
-        row = f"{name:12} {time.monotonic() - begun:7.1f} s  {outcome.passed} passed, {outcome.failed} failed"
-        skipped = sum(map(len, outcome.skipped.values()))
-        rows.append(row + (f", {skipped} skipped" if skipped else ""))
-        total += outcome
+    total = both(options.part or [*PARTS], more)
+    if target := os.environ.get(OUTCOME):
+        Path(target).write_text(json.dumps(asdict(total)))
+        return int(total.failed > 0)
     say("== summary")
     reasons = [
         f"skipped  {names[0]}{f' and {len(names) - 1} more' if names[1:] else ''}: {why}"
         for why, names in total.skipped.items()
     ]
     broken = [f"failed   {what}" for what in total.broken]
-    say("\n".join([*rows, *reasons, *total.notes, *broken]))
+    say("\n".join([*total.rows, *reasons, *total.notes, *broken]))
     say(f"{total.passed} passed, {total.failed} failed")
     return int(total.failed > 0 or total.passed == 0)
 

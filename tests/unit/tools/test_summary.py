@@ -67,3 +67,36 @@ def test_a_report_names_the_tests_that_failed(tool: ModuleType, tmp_path: Path) 
 def test_a_run_that_ended_badly_without_a_failed_test_is_named(tool: ModuleType, tmp_path: Path) -> None:
     outcome = tool.report(tmp_path / "unit.xml", 4)
     assert (outcome.failed, outcome.broken) == (1, ["unit: it ended with 4, without a report of a failed test"])
+
+
+@pytest.fixture
+def parts(tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Parts that only say that they ran; gives what the run of those with an engine said."""
+    said: list[str] = []
+    program = tmp_path / "test.py"
+    monkeypatch.setattr(tool, "REPORTS", tmp_path)
+    monkeypatch.setattr(tool, "say", said.append)
+    for name in ("modules", "chromium", "ssh"):
+        monkeypatch.setattr(tool, name, lambda *_: tool.Outcome())
+    monkeypatch.setattr(tool, "PARTS", {"unit": None, "integration": lambda _: tool.Outcome(passed=2)})
+    monkeypatch.setattr(tool, "__file__", str(program))
+    program.write_text(
+        "import json, os, sys\n"
+        "print('beside', *sys.argv[1:], flush=True)\n"
+        "if 'killed' in sys.argv: os._exit(9)\n"
+        "outcome = {'passed': 1, 'failed': 1, 'broken': ['unit.x']}\n"
+        "open(os.environ['SSE_TEST_OUTCOME'], 'w').write(json.dumps(outcome))\n"
+    )
+    return said
+
+
+def test_parts_without_an_engine_run_beside_the_others_and_count_with_them(tool: ModuleType, parts: list[str]) -> None:
+    outcome = tool.both(["unit", "integration"], ["-x"])
+    assert (outcome.passed, outcome.failed, outcome.broken) == (3, 1, ["unit.x"])
+    assert parts[-1] == "beside unit -x"
+
+
+def test_parts_that_end_without_an_outcome_are_a_failure(tool: ModuleType, parts: list[str]) -> None:
+    outcome = tool.both(["unit", "integration"], ["killed"])
+    assert (outcome.passed, outcome.failed) == (2, 1)
+    assert outcome.broken[0].startswith("unit: they ended with 9, see ")
