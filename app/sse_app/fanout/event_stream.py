@@ -11,6 +11,7 @@ from sse_app.base.outcomes import GapReason, Source
 Heartbeat = Literal["id", "event", "comment"]
 COMMENT = b":\n\n"  # a heartbeat that moves no cursor
 _CONTROLS = bytes({*range(32)} - {*b"\n"})  # a line end is short in JSON, and long in a frame
+_LATEST = 253_402_300_799_000  # milliseconds; floating-point numbers are exact enough there
 _LINE_END = re.compile(rb"\r\n|\r|\n")  # the three line ends of an event stream; str.splitlines knows more
 
 
@@ -40,8 +41,9 @@ def described(encoded: bytes, channel: str, timestamp: int) -> bytes:
 
 
 def time_of(timestamp: int) -> str:
-    """A time of the log, which counts milliseconds since 1970, as RFC 3339 writes it."""
-    return datetime.fromtimestamp(timestamp / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """A time of the log, which counts milliseconds since 1970, as RFC 3339 writes it: from 1970 to the year 9999."""
+    within = min(max(timestamp, 0), _LATEST)  # a record from before the topic was ours may have any
+    return datetime.fromtimestamp(within / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parse(encoded: bytes) -> tuple[str, str]:

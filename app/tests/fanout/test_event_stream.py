@@ -110,3 +110,17 @@ def test_heartbeats_are_these_bytes() -> None:
     bye = event_stream.control("bye", {"reason": "draining"}, None, 100)
     assert bye == b'retry: 100\nevent: bye\ndata: {"reason":"draining"}\n\n'
     assert json.loads(bye.split(b"data: ")[1]) == {"reason": "draining"}
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "told"),
+    [
+        (-1, "1970-01-01T00:00:00.000Z"),
+        (1_790_000_000_123, "2026-09-21T14:13:20.123Z"),
+        (1_790_000_000_123_456_789, "9999-12-31T23:59:59.000Z"),
+        (-(2**63), "1970-01-01T00:00:00.000Z"),
+    ],
+)
+def test_a_record_with_an_absurd_time_is_told_of_with_one_that_can_be_written(timestamp: int, told: str) -> None:
+    """The time of another producer in nanoseconds, from before the log gave the times."""
+    assert event_stream.time_of(timestamp) == told
