@@ -318,7 +318,7 @@ def beside(names: list[str], more: list[str]) -> Generator[Callable[[], Outcome]
     """
     log, target = REPORTS / "beside.log", REPORTS / "beside.json"
     target.unlink(missing_ok=True)
-    command = ["nice", "-n", "10", sys.executable, __file__, *names, *more]
+    command = ["nice", "-n", "15", sys.executable, __file__, *names, *more]
     with log.open("w") as output:
         lane = subprocess.Popen(
             command,
