@@ -165,6 +165,18 @@ describe('the state is that of the worst part', () => {
     expect(readyOf(well.replicas, NOW + STALE_MS + 1)).toBeNull();
   });
 
+  it('a pause is said while it is known, and no longer', () => {
+    const paused = ['app-1', 'app-2', 'app-3'].map((name) =>
+      replica(name, outcome(200, { status: 'ok', checks: { kafka: 'ok', redis: 'ok', publishing: 'paused' } })),
+    );
+    expect(says({ replicas: seen(paused) })).toEqual(['warning', 'Publishing is paused.']);
+    const lost = {
+      ...failed<typeof paused>('The page’s server does not answer', null, NOW - STALE_MS - 1),
+      value: paused,
+    };
+    expect(says({ replicas: lost })[1]).not.toContain('paused');
+  });
+
   it('says how many other things need a look', () => {
     const replicas = seen([replica('app-1'), replica('app-2', gone)]);
     expect(says({ replicas, alerts: failed('Prometheus does not answer.', 502) })[1]).toBe(

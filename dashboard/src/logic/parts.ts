@@ -76,7 +76,7 @@ export function parts(facts: Facts, now: number): Part[] {
           dataPart('Redis', 'redis', 'warning', 'Streams go on; long resumes read the log instead.', facts, now),
           edgePart(facts.edge, now),
           accessPart(facts.access, facts.held, now),
-          pausedPart(facts),
+          pausedPart(facts, now),
           prometheusPart(facts.alerts, now),
           ...alertParts(facts.alerts, now),
           targetsPart(facts.targets, facts.replicas, now),
@@ -225,7 +225,8 @@ function accessPart(seen: Seen<Outcome>, held: boolean, now: number): Part | nul
   return part('Token', 'warning', outcome.failure.what, outcome.failure.advice, source, seen.at);
 }
 
-function pausedPart({ replicas }: Facts): Part | null {
+function pausedPart({ replicas }: Facts, now: number): Part | null {
+  if (!holds(replicas, now)) return null; // what was once said is not known any more, and replicasPart says that
   const paused = (replicas.value ?? []).filter((one) => one.checks['publishing'] === 'paused');
   if (paused.length === 0) return null;
   return part('Publishing', 'warning', 'Publishing is paused.', '', 'the health checks of the replicas', replicas.at);

@@ -55,7 +55,9 @@ def problems(settings: Mapping[str, Any]) -> Iterator[str]:
     """Say what is wrong with each receiver, and what was expected, one sentence each."""
     for kind, value in cast("dict[Any, Any]", settings.get(NAME) or {}).items():
         if kind not in FORMS:
-            yield f"{NAME} has the key {str(kind)[:40]!r}, which is no receiver; expected {EXPECTED}"
+            # An address that stands where a name belongs can hold a secret.
+            said = f"the key {kind!r}" if re.fullmatch("[A-Za-z_]{1,40}", str(kind)) else "a key that is no name"
+            yield f"{NAME} has {said}, which is no receiver; expected {EXPECTED}"
         elif wrong := _wrong(kind, value):
             yield f"{NAME}.{kind} {wrong}; expected {FORMS[kind]}"
 

@@ -47,6 +47,7 @@ def test_each_form_is_accepted(given: Any) -> None:
     ("given", "wrong"),
     [
         ({"webhok": "https://a.b/c"}, "'webhok', which is no receiver"),
+        ({"https://ntfy.example/secret-topic": ""}, "alerts_to has a key that is no name, which is no receiver"),
         ({"webhook": ""}, "alerts_to.webhook is empty"),
         ({"webhook": None}, "alerts_to.webhook is empty"),
         ({"webhook": 7}, "neither text nor a dictionary"),
