@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 from typing import TYPE_CHECKING, TypedDict
 
 from ansible_collections.sse.platform.plugins.module_utils.host.http import request
@@ -14,7 +16,8 @@ from ansible_collections.sse.platform.plugins.module_utils.verify.check import C
 if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
 
-ANSWER_SECONDS = 5.0
+PATIENCE = 20.0  # seconds: after a change of everything a host with few cores answers late, without a fault
+PAUSE = 0.5  # seconds between two questions
 
 
 class Parameters(TypedDict):
@@ -27,11 +30,15 @@ class Parameters(TypedDict):
 
 def check(_running: Running, subject: Subject, asked: Parameters) -> Checked:
     """Read the metrics, and name each one that is not there: an alert about it could never fire."""
-    endpoint = subject.endpoint(asked["port"])
-    answer = request(endpoint, "GET", asked["path"], timeout=ANSWER_SECONDS)
-    lines = answer.body.splitlines() if answer.status == 200 else []
-    known = {re.split(r"[{ ]", line, maxsplit=1)[0] for line in lines if not line.startswith("#")}
-    absent = [name for name in asked["names"] if name not in known]
+    endpoint, deadline = subject.endpoint(asked["port"]), time.monotonic() + PATIENCE
+    while True:
+        answer = request(endpoint, "GET", asked["path"], timeout=PATIENCE)
+        lines = answer.body.splitlines() if answer.status == 200 else []
+        known = {re.split(r"[{ ]", line, maxsplit=1)[0] for line in lines if not line.startswith("#")}
+        absent = [name for name in asked["names"] if name not in known]
+        if not absent or time.monotonic() > deadline:
+            break
+        threading.Event().wait(PAUSE)
     wrong = f"{endpoint.url}{asked['path']} does not have the metrics {', '.join(absent)}"
     evidence = answer.shown if answer.status != 200 else f"{len(known)} others are there"
     mend = ("./sse up", f"./sse logs {subject.name}")
