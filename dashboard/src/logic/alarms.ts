@@ -175,6 +175,22 @@ export interface Drawn {
  * its left side is drawn, and its right side as the limit.
  */
 export function drawn(expression: string): Drawn {
+  let at: { start: number; end: number } | null = null;
+  for (const index of outermost(expression)) {
+    const rest = expression.slice(index);
+    if (/^(?:and|or|unless)\b/i.test(rest) && !/\w/.test(expression.charAt(index - 1)))
+      return { expression, limit: '' };
+    const [sign] = /^(?:>=|<=|==|!=|>|<)/.exec(rest) ?? [];
+    if (sign !== undefined) at ??= { start: index, end: index + sign.length };
+  }
+  if (at === null) return { expression, limit: '' };
+  const limit = expression.slice(at.end).trim();
+  if (/^(?:bool|on|ignoring)\b/.test(limit)) return { expression, limit: '' };
+  return { expression: expression.slice(0, at.start).trim(), limit };
+}
+
+/** The places of an expression that are in no brackets and in no text. */
+function* outermost(expression: string): Generator<number> {
   let [depth, quote] = [0, ''];
   for (let index = 0; index < expression.length; index += 1) {
     const char = expression.charAt(index);
@@ -184,39 +200,8 @@ export function drawn(expression: string): Drawn {
     } else if ('"\'`'.includes(char)) quote = char;
     else if ('([{'.includes(char)) depth += 1;
     else if (')]}'.includes(char)) depth -= 1;
-    else if (
-      depth === 0 &&
-      /^(?:and|or|unless)\b/i.test(expression.slice(index)) &&
-      !/\w/.test(expression.charAt(index - 1))
-    )
-      return { expression, limit: '' };
+    else if (depth === 0) yield index;
   }
-  const at = comparison(expression);
-  if (at === null) return { expression, limit: '' };
-  const limit = expression.slice(at.end).trim();
-  if (/^(?:bool|on|ignoring)\b/.test(limit)) return { expression, limit: '' };
-  return { expression: expression.slice(0, at.start).trim(), limit };
-}
-
-/** Where the one comparison outside of all brackets stands; null where there is none. */
-function comparison(expression: string): { start: number; end: number } | null {
-  let [depth, quote] = [0, ''];
-  for (let index = 0; index < expression.length; index += 1) {
-    const char = expression.charAt(index);
-    if (quote !== '') {
-      if (char === '\\') index += 1;
-      else if (char === quote) quote = '';
-      continue;
-    }
-    if ('"\'`'.includes(char)) quote = char;
-    else if ('([{'.includes(char)) depth += 1;
-    else if (')]}'.includes(char)) depth -= 1;
-    else if (depth === 0) {
-      const [found] = /^(?:>=|<=|==|!=|>|<)/.exec(expression.slice(index)) ?? [];
-      if (found !== undefined) return { start: index, end: index + found.length };
-    }
-  }
-  return null;
 }
 
 /** A web address that may be a link; null for anything else. */
