@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import type { Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { openBrowser, publish } from '../platform';
-import { complaints as axe, visit, watched } from '../screens';
+import { describe, expect, it } from 'vitest';
+import { publish } from '../platform';
+import { complaints as axe, visit } from '../screens';
+import { page, stage } from '../stage';
 
 /** The control room of a stack that runs: true views where all is well, and a true sentence where something is not. */
 const WAIT = { timeout: 90_000 };
@@ -14,24 +14,7 @@ const given = (name: string): string => {
 const [ROOM, API, STACK] = [given('CONTROL_ROOM'), given('API'), given('STACK')];
 const docker = (...words: string[]) => execFileSync('docker', words, { encoding: 'utf8' });
 
-let browser: Awaited<ReturnType<typeof openBrowser>>;
-let page: Page;
-let complaints: string[] = [];
-
-beforeAll(async () => {
-  browser = await openBrowser();
-});
-
-afterAll(() => browser?.close());
-
-beforeEach(async () => {
-  ({ page, complaints } = await watched(browser.context));
-});
-
-afterEach(async () => {
-  await page.close();
-  expect(complaints).toEqual([]);
-});
+stage();
 
 const text = async (selector: string) => (await page.locator(selector).first().textContent()) ?? '';
 const headline = () => text('#headline');

@@ -1,39 +1,12 @@
-import type { Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { openBrowser, type Site, servePage } from '../platform';
-import { look, PHONE, visit, watched } from '../screens';
-import { World } from '../world';
+import { describe, expect, it } from 'vitest';
+import { look, PHONE, visit } from '../screens';
+import { page, playedStage, site, world } from '../stage';
 
 /** Alerts, their rules and their receivers, of a platform that a test decides about. */
 const WAIT = { timeout: 60_000 };
 const RUNBOOK = 'https://example.org/docs/runbook.md';
-let world: World;
-let site: Site;
-let browser: Awaited<ReturnType<typeof openBrowser>>;
-let page: Page;
-let complaints: string[] = [];
 
-beforeAll(async () => {
-  world = await World.make();
-  site = await servePage();
-  browser = await openBrowser();
-});
-
-afterAll(async () => {
-  await browser?.close();
-  await site?.close();
-  world?.close();
-});
-
-beforeEach(async () => {
-  ({ page, complaints } = await watched(browser.context));
-});
-
-afterEach(async () => {
-  await page.close();
-  world.heal();
-  expect(complaints).toEqual([]);
-});
+playedStage();
 
 const headline = () => page.locator('#alerts-headline').textContent();
 const names = () => page.locator('.alarms:not(.quiet-rules) li b').allTextContents();

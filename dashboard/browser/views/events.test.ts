@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { readFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { openBrowser, publish as publishTo, Service, type Site, servePage } from '../platform';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { publish as publishTo, Service, type Site, servePage } from '../platform';
 import { DESKTOP, look, PHONE, visit } from '../screens';
+import { browser, page, stage } from '../stage';
 import { World } from '../world';
 
 /** The view Events before the real service: what is published is seen, as text, and nothing of it harms the page. */
@@ -13,9 +13,6 @@ const WAIT = { timeout: 60_000 };
 const schemas = mkdtempSync(join(tmpdir(), 'schemas-'));
 let service: Service;
 let site: Site;
-let browser: Awaited<ReturnType<typeof openBrowser>>;
-let page: Page;
-let complaints: string[] = [];
 
 beforeAll(async () => {
   const schema = { type: 'object', required: ['n'], properties: { n: { type: 'integer' } } };
@@ -28,32 +25,16 @@ beforeAll(async () => {
   });
   process.env['API_URL'] = service.url;
   site = await servePage();
-  browser = await openBrowser();
-  await browser.context.grantPermissions(['clipboard-read', 'clipboard-write']);
 });
 
 afterAll(async () => {
-  await browser?.close();
   await site?.close();
   await service?.stop('SIGKILL');
   rmSync(schemas, { recursive: true, force: true });
 });
 
-beforeEach(async () => {
-  complaints = [];
-  page = await browser.context.newPage();
-  page.on('pageerror', (error) => complaints.push(String(error)));
-  page.on('console', (message) => {
-    // The browser itself logs every answer that is no success, and the page shows those.
-    if (message.type() === 'error' && !message.text().startsWith('Failed to load resource'))
-      complaints.push(message.text());
-  });
-});
-
-afterEach(async () => {
-  await page.close();
-  expect(complaints).toEqual([]);
-});
+stage();
+beforeAll(() => browser.context.grantPermissions(['clipboard-read', 'clipboard-write']));
 
 const publish = (events: unknown) => publishTo(service.url, events);
 const lines = () => page.locator('#log-lines .log-line:visible');

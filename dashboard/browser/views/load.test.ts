@@ -1,45 +1,27 @@
 import { readFileSync } from 'node:fs';
-import type { Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { openBrowser, Service, type Site, servePage } from '../platform';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Service, type Site, servePage } from '../platform';
 import { DESKTOP, look, PHONE, visit } from '../screens';
+import { page, stage } from '../stage';
 import { World } from '../world';
 
 /** The view Load before the real service, whose limits it keeps to. */
 const WAIT = { timeout: 60_000 };
 let service: Service;
 let site: Site;
-let browser: Awaited<ReturnType<typeof openBrowser>>;
-let page: Page;
-let complaints: string[] = [];
 
 beforeAll(async () => {
   service = await Service.start({ SSE_LOAD_TEST_RATE: '100', SSE_LOAD_TEST_SECONDS: '5' });
   process.env['API_URL'] = service.url;
   site = await servePage();
-  browser = await openBrowser();
 });
 
 afterAll(async () => {
-  await browser?.close();
   await site?.close();
   await service?.stop('SIGKILL');
 });
 
-beforeEach(async () => {
-  complaints = [];
-  page = await browser.context.newPage();
-  page.on('pageerror', (error) => complaints.push(String(error)));
-  page.on('console', (message) => {
-    if (message.type() === 'error' && !message.text().startsWith('Failed to load resource'))
-      complaints.push(message.text());
-  });
-});
-
-afterEach(async () => {
-  await page.close();
-  expect(complaints).toEqual([]);
-});
+stage();
 
 const text = async (id: string) => (await page.locator(`#${id}`).textContent()) ?? '';
 const figure = async (name: string) =>

@@ -2,41 +2,16 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { openBrowser, Service, type Site, servePage } from '../platform';
-import { look, PHONE, visit, watched } from '../screens';
-import { World } from '../world';
+import { describe, expect, it } from 'vitest';
+import { Service } from '../platform';
+import { look, PHONE, visit } from '../screens';
+import { complaints, page, playedStage, site, world } from '../stage';
+import type { World } from '../world';
 
 /** How the overview tells the truth about a platform that a test decides about. */
 const WAIT = { timeout: 60_000 };
-let world: World;
-let site: Site;
-let browser: Awaited<ReturnType<typeof openBrowser>>;
-let page: Page;
-let complaints: string[] = [];
 
-beforeAll(async () => {
-  world = await World.make();
-  site = await servePage();
-  browser = await openBrowser();
-});
-
-afterAll(async () => {
-  await browser?.close();
-  await site?.close();
-  world?.close();
-});
-
-beforeEach(async () => {
-  ({ page, complaints } = await watched(browser.context));
-});
-
-afterEach(async () => {
-  await page.close();
-  world.heal();
-  expect(complaints).toEqual([]);
-});
+playedStage();
 
 const headline = () => page.locator('#headline').textContent();
 
@@ -114,7 +89,8 @@ describe('the keyboard', () => {
     for (const [index, name] of ['overview', 'topology', 'events', 'load', 'releases', 'alerts'].entries()) {
       await page.keyboard.press(String(index + 1));
       await expect.poll(() => page.url(), WAIT).toContain(`#/${name}`);
-      expect(await page.locator('nav [aria-current=page]').textContent()).toMatch(new RegExp(name, 'i'));
+      const current = page.locator('nav [aria-current=page]');
+      await expect.poll(() => current.textContent(), WAIT).toMatch(new RegExp(name, 'i'));
     }
     await page.keyboard.press('1');
     await page.keyboard.press('/');

@@ -1,39 +1,14 @@
-import type { Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { openBrowser, type Site, servePage } from '../platform';
-import { look, PHONE, visit, watched } from '../screens';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { look, PHONE, visit } from '../screens';
+import { page, playedStage, site, world } from '../stage';
 import { releasesAt } from '../stories';
-import { World } from '../world';
 
 /** Releases and runs: what changed, what came of it, and the way back. */
 const WAIT = { timeout: 60_000 };
-let world: World;
-let site: Site;
-let browser: Awaited<ReturnType<typeof openBrowser>>;
-let page: Page;
-let complaints: string[] = [];
 
-beforeAll(async () => {
-  world = await World.make();
-  site = await servePage();
-  browser = await openBrowser();
-});
-
-afterAll(async () => {
-  await browser?.close();
-  await site?.close();
-  world?.close();
-});
-
-beforeEach(async () => {
-  ({ page, complaints } = await watched(browser.context));
+playedStage();
+beforeEach(() => {
   world.write('releases', releasesAt(world.now));
-});
-
-afterEach(async () => {
-  await page.close();
-  world.heal();
-  expect(complaints).toEqual([]);
 });
 
 async function open(path = ''): Promise<void> {

@@ -1,39 +1,14 @@
-import type { Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { openBrowser, type Site, servePage } from '../platform';
-import { look, PHONE, visit, watched } from '../screens';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { look, PHONE, visit } from '../screens';
+import { page, playedStage, site, world } from '../stage';
 import { matrixAt, releasesAt, topologyAt } from '../stories';
-import { World } from '../world';
 
 /** The topology of a platform that a test decides about: what is drawn is known, and where from. */
 const WAIT = { timeout: 60_000 };
-let world: World;
-let site: Site;
-let browser: Awaited<ReturnType<typeof openBrowser>>;
-let page: Page;
-let complaints: string[] = [];
 
-beforeAll(async () => {
-  world = await World.make();
-  site = await servePage();
-  browser = await openBrowser();
-});
-
-afterAll(async () => {
-  await browser?.close();
-  await site?.close();
-  world?.close();
-});
-
-beforeEach(async () => {
-  ({ page, complaints } = await watched(browser.context));
+playedStage();
+beforeEach(() => {
   tell(world.now);
-});
-
-afterEach(async () => {
-  await page.close();
-  world.heal();
-  expect(complaints).toEqual([]);
 });
 
 function tell(now: number): void {
