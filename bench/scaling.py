@@ -194,11 +194,14 @@ def fewest(load: Load, subscribers: int, groups: int, host: Host, costs: Costs) 
     return found
 
 
-def best_groups(load: Load, subscribers: int, host: Host, costs: Costs) -> tuple[int, Found]:
-    """Return the number of partitions with the fewest hosts. A channel is in one partition: one channel needs one."""
-    most = 64 if load.room else 1
-    tried = [(groups, fewest(load, subscribers, groups, host, costs)) for groups in (1, 2, 4, 8, 16, 32, 64)]
-    fitting = [(groups, found) for groups, found in tried if groups <= most and found.good] or tried[:1]
+def best_groups(load: Load, subscribers: int, host: Host, costs: Costs, now: Found) -> tuple[int, Found]:
+    """Return the number of partitions with the fewest hosts. A channel is in one partition: one channel needs one.
+
+    :param now: what one group does
+    """
+    more = (2, 4, 8, 16, 32, 64) if load.room else ()
+    tried = [(1, now), *((groups, fewest(load, subscribers, groups, host, costs)) for groups in more)]
+    fitting = [(groups, found) for groups, found in tried if found.good] or tried[:1]
     return min(fitting, key=lambda one: (one[1].hosts, one[0]))
 
 
@@ -214,7 +217,8 @@ def table(subscribers: Sequence[int], host: Host, costs: Costs) -> str:
     rows: list[list[str]] = []
     for load in LOADS:
         for count in subscribers:
-            now, (groups, then) = fewest(load, count, 1, host, costs), best_groups(load, count, host, costs)
+            now = fewest(load, count, 1, host, costs)
+            groups, then = best_groups(load, count, host, costs, now)
             p99 = f"{1000 * now.p99:.1f} ms" if now.good else "-"
             other = "the same" if groups == 1 else f"{told(then)}, {groups} partitions"
             rows.append([load.name, f"{count:,}", f"{load.rate(count):,.0f}", told(now), p99, other])

@@ -66,14 +66,13 @@ class Resumer:
         Where it is empty, the stream is a new one, and begins for these channels at the given point.
         """
         retry, generation = jittered(self.settings.retry_milliseconds), self.hub.generation
-        told = "meta" in wanted.extras
-        start = self._at_once(requested, begin, retry, told)
+        start = self._at_once(requested, wanted, begin, retry)
         if start is not None:
             start.generation = generation
             return start
         try:
             async with asyncio.timeout(self.settings.hold_seconds):
-                start = await (self._start(requested, retry, told) if requested else self._new(wanted, begin, retry))
+                start = await (self._start(requested, wanted, retry) if requested else self._new(wanted, begin, retry))
         except (TimeoutError, LogUnavailableError) as error:
             raise LaterError from error
         except GapError as error:
@@ -88,26 +87,25 @@ class Resumer:
         start.generation = generation
         return start
 
-    def _at_once(self, requested: str, begin: Begin, retry: int, told: bool) -> Start | None:
+    def _at_once(self, requested: str, wanted: Filter, begin: Begin, retry: int) -> Start | None:
         """Where nothing must be waited for: a cursor in the ring, or the head of a replica that is up to date."""
         if not requested:
-            return None if begin or self.feed.rests else self._newest(retry, told)
+            return None if begin or self.feed.rests else self._newest(wanted, retry)
         cursor = Cursor.parse(requested)
         if cursor is None or self._held(cursor) != cursor:
             return None
         self.feed.expect()
-        self.metrics.resumes["ring"] += 1
-        return self._resumed(cursor, retry, "ring" if told else None)
+        return self._resumed(cursor, wanted, retry, "ring")
 
-    def _resumed(self, cursor: Cursor, retry: int, source: Source | None) -> Start:
-        id_ = str(cursor)
-        return Start(event_stream.opening(retry, id_, source), cursor.offset, resumed=True, heard=id_)
+    def _resumed(self, cursor: Cursor, wanted: Filter, retry: int, source: Source) -> Start:
+        self.metrics.resumes[source] += 1
+        return Start(_opening(cursor, wanted, retry, source), cursor.offset, resumed=True, heard=str(cursor))
 
     def _held(self, cursor: Cursor) -> Cursor | None:
         held = self.hub.ring.at(cursor.offset)
         return None if held is None else held.cursor
 
-    async def _start(self, requested: str, retry: int, told: bool) -> Start:
+    async def _start(self, requested: str, wanted: Filter, retry: int) -> Start:
         cursor = Cursor.parse(requested)
         if cursor is None:
             raise GapError("malformed")
@@ -122,18 +120,16 @@ class Resumer:
             if held.cursor != cursor:
                 await self.feed.check_log()  # the client may know the new records of the log before this replica does
                 raise GapError("truncated")
-            self.metrics.resumes["ring"] += 1
-            return self._resumed(cursor, retry, "ring" if told else None)
+            return self._resumed(cursor, wanted, retry, "ring")
         block = await self.blocks.find(cursor)
-        self.metrics.resumes[block.source] += 1
-        start = self._resumed(cursor, retry, block.source if told else None)
+        start = self._resumed(cursor, wanted, retry, block.source)
         start.older = cursor
         return start
 
     async def _new(self, wanted: Filter, begin: Begin, retry: int) -> Start:
         await self.feed.refresh()
         if begin is None or begin == 0:
-            return self._newest(retry, "meta" in wanted.extras)
+            return self._newest(wanted, retry)
         self.metrics.resumes["new"] += 1
         self._head()
         if isinstance(begin, Since):
@@ -145,11 +141,10 @@ class Resumer:
             return _with(await self.blocks.earliest(), wanted, retry)
         return _after(cursor, wanted, retry) if whole else self._short(f"last={begin}", cursor, retry)
 
-    def _newest(self, retry: int, told: bool) -> Start:
+    def _newest(self, wanted: Filter, retry: int) -> Start:
         self.metrics.resumes["new"] += 1
         head = self._head()
-        first = event_stream.opening(retry, str(head), "new" if told else None)
-        return Start(first, head.offset, told=self._last_cut(), heard=str(head))
+        return Start(_opening(head, wanted, retry, "new"), head.offset, told=self._last_cut(), heard=str(head))
 
     async def _since(self, wanted: Filter, begin: Since, retry: int) -> Start:
         offset = await self.log.offset_at(begin.milliseconds)
@@ -208,9 +203,13 @@ class Resumer:
         return held.cursor
 
 
+def _opening(cursor: Cursor, wanted: Filter, retry: int, source: Source) -> bytes:
+    """The first block, which says where what was missed comes from to those who asked for `meta`."""
+    return event_stream.opening(retry, str(cursor), source if "meta" in wanted.extras else None)
+
+
 def _after(cursor: Cursor, wanted: Filter, retry: int) -> Start:
-    first = event_stream.opening(retry, str(cursor), "new" if "meta" in wanted.extras else None)
-    return Start(first, cursor.offset, cursor, heard=str(cursor))
+    return Start(_opening(cursor, wanted, retry, "new"), cursor.offset, cursor, heard=str(cursor))
 
 
 def _with(earliest: Entry, wanted: Filter, retry: int) -> Start:

@@ -40,7 +40,8 @@ def test_partitions_divide_what_a_replica_reads_and_not_what_a_channel_delivers(
     one, four = (shares(BUSY, 1_000_000, 8, groups, Host(), Costs()) for groups in (1, 4))
     assert four["the replicas"] < one["the replicas"] / 2
     assert four["NGINX"] == one["NGINX"]
-    assert scaling.best_groups(BROADCAST, 100_000, Host(), Costs())[0] == 1
+    alone = fewest(BROADCAST, 100_000, 1, Host(), Costs())
+    assert scaling.best_groups(BROADCAST, 100_000, Host(), Costs(), alone) == (1, alone)
 
 
 def test_a_delivery_waits_at_least_for_the_sweep_and_longer_where_replicas_are_busier() -> None:
