@@ -72,6 +72,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy import rollout
 from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import LoadedStore
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.host.progress import Progress
+from ansible_collections.sse.platform.plugins.module_utils.model import moment
 from ansible_collections.sse.platform.plugins.module_utils.model.release import opened, opened_at
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.model.types import StoredRelease
@@ -95,7 +96,7 @@ def look(watcher: Watcher, directory: str, *, first: bool) -> tuple[Status, list
     found = observe(watcher, releases) if first else watcher.look(releases)
     seen: Status = {
         "stack": watcher.stack,
-        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "time": moment.text(),
         "paused": [*switches.lines(directory), *rollout_control.lines(directory)],
         "problems": said(found, releases),
         "containers": found,

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import getpass
 import os
 import re
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible import context
 from ansible_collections.sse.platform.plugins.module_utils.deploy import run_lock
+from ansible_collections.sse.platform.plugins.module_utils.model import moment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +46,7 @@ def this_run(extra: Mapping[str, Any], options: Mapping[str, Option], settings: 
         "asked": asked([PLAYBOOKS.get(one, one) for one in playbooks], extra),
         "who": os.environ.get("SUDO_USER") or os.environ.get("USER") or user_name(),
         "where": socket.gethostname() + (f" (by SSH from {client})" if client else ""),
-        "when": dt.datetime.now(dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "when": moment.text(),
         "commit": os.environ.get("PLATFORM_COMMIT", ""),
         "why": str(extra.get(WHY, "")),
         "given": {

@@ -13,13 +13,13 @@ import hashlib
 import os
 import shutil
 import tarfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import permissions
 from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
+from ansible_collections.sse.platform.plugins.module_utils.model import moment
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def write(stack: str, state_directory: str, left_out: list[str], target: Path) -
     manifest: Manifest = {
         "format": FORMAT,
         "stack": stack,
-        "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "made": moment.text(),
         "numbers": {one["project"]: one["number"] for one in releases},
         "containers": {spec["container"]: name for one in releases for name, spec in one["containers"].items()},
         "left_out": sorted(left_out),

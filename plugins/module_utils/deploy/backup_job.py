@@ -24,6 +24,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import 
 from ansible_collections.sse.platform.plugins.module_utils.deploy.backup_package import checked, pack, refuse_damage
 from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
+from ansible_collections.sse.platform.plugins.module_utils.host.gauges import gauge
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def record(job: Job, news: dict[str, float]) -> None:
         line
         for key, (name, text) in HELP.items()
         if key in known
-        for line in (f"# HELP {name} {text}", f"# TYPE {name} gauge", f"{name} {known[key]:.15g}")
+        for line in gauge(name, text, ("", f"{known[key]:.15g}"))
     ]
     for path in (METRICS, OUTCOME):
         state_modes.make((state / path).parent)

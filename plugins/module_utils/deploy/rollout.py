@@ -37,6 +37,7 @@ from ansible_collections.sse.platform.plugins.module_utils.releases.release_stor
     next_number,
     stack_number,
     stale,
+    was_applied,
 )
 
 if TYPE_CHECKING:
@@ -256,7 +257,7 @@ class Rollout:
         self.control = Control(request.state_directory, request.run)
         self.files.containers = self.release["containers"]
         self.applied: Applier | None = None
-        self.before = next((one for one in self.releases.all()[::-1] if one["meta"].get("outcome") == "applied"), None)
+        self.before = next(filter(was_applied, self.releases.all()[::-1]), None)
         self.recorded: Callable[[types.ReleaseOutcome], None] = lambda __: None
         self.stale = stale(release, latest, request.services)
 

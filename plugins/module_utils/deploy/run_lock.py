@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import fcntl
 import importlib.util
 import json
@@ -19,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, TypedDict, cast
 from ansible_collections.sse.platform.plugins.module_utils.deploy import lock_holder
 from ansible_collections.sse.platform.plugins.module_utils.deploy.lock_holder import started
 from ansible_collections.sse.platform.plugins.module_utils.host.state_modes import STATE
+from ansible_collections.sse.platform.plugins.module_utils.model import moment
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -129,11 +129,10 @@ def refusal(claim: Claim, waited: float) -> str:
 
 def age(when: str) -> str:
     """Return how long ago a time was, as in " (3 min)"."""
-    try:
-        begun = dt.datetime.strptime(when, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=dt.timezone.utc)
-    except ValueError:
+    begun = moment.seconds(when)
+    if begun is None:
         return ""
-    seconds = max(0, round((dt.datetime.now(dt.timezone.utc) - begun).total_seconds()))
+    seconds = max(0, round(time.time() - begun))
     return f" ({seconds} s ago)" if seconds < 120 else f" ({seconds // 60} min ago)"
 
 

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import EngineError
 from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_directory
+from ansible_collections.sse.platform.plugins.module_utils.host.gauges import gauge
+from ansible_collections.sse.platform.plugins.module_utils.model import moment
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LEFTOVERS
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
-from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases, was_applied
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,24 +65,16 @@ def names(observed: Iterable[Observed], stack: str, now: dt.datetime) -> str:
 
 def releases(newest: Iterable[StoredRelease]) -> str:
     """Return the applied releases in Prometheus' text format."""
-    applied = [one for one in newest if one["meta"].get("outcome") == "applied"]
+    applied = [one for one in newest if was_applied(one)]
 
     def labels(one: StoredRelease) -> str:
         commit = json.dumps(one["meta"].get("commit", ""))  # it escapes what the format wants escaped
         return f'{{project="{one["project"]}",number="{one["number"]}",commit={commit}}}'
 
-    def applied_at(one: StoredRelease) -> float:
-        try:
-            return dt.datetime.fromisoformat(one["meta"].get("when", "").replace("Z", "+00:00")).timestamp()
-        except ValueError:
-            return 0
-
+    at = {labels(one): moment.seconds(one["meta"].get("when", "")) for one in applied}
+    newest_of_each, begun = "The release of each project that was applied last.", "When the run that applied it began."
     lines = [
-        "# HELP sse_release_info The release of each project that was applied last.",
-        "# TYPE sse_release_info gauge",
-        *(f"sse_release_info{labels(one)} 1" for one in applied),
-        "# HELP sse_release_timestamp_seconds When the run that applied it began.",
-        "# TYPE sse_release_timestamp_seconds gauge",
-        *(f"sse_release_timestamp_seconds{labels(one)} {at:.0f}" for one in applied if (at := applied_at(one))),
+        *gauge("sse_release_info", newest_of_each, *((named, "1") for named in at)),
+        *gauge("sse_release_timestamp_seconds", begun, *((named, f"{one:.0f}") for named, one in at.items() if one)),
     ]
     return "\n".join(lines) + "\n"

@@ -7,15 +7,16 @@ mounts it may read it (`state_modes`). Without such a container nobody but root 
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
+from ansible_collections.sse.platform.plugins.module_utils.model import moment
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Mapping
 
 DIRECTORY = "live"
@@ -37,7 +38,7 @@ def write(state_directory: str | Path, name: str, content: Mapping[str, Any], wh
     :raises OSError: it cannot be written
     """
     ready(state_directory)
-    whole = {"time": moment(when), **content}
+    whole = {"time": moment.text(when), **content}
     text = compact(whole)
     quoted = [one for one in secrets(Path(state_directory) / state_modes.SECRETS) if compact(one)[1:-1] in text]
     if quoted:
@@ -60,12 +61,6 @@ def without(content: Any, values: list[str]) -> Any:
         for value in values:
             content = content.replace(value, HIDDEN)
     return content
-
-
-def moment(when: dt.datetime | None = None) -> str:
-    """Return a moment as ISO 8601 in UTC, by default now."""
-    at = (when or dt.datetime.now(dt.timezone.utc)).astimezone(dt.timezone.utc)
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def secrets(directory: Path) -> list[str]:

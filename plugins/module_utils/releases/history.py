@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
 from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
+from ansible_collections.sse.platform.plugins.module_utils.model import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,7 +80,7 @@ def run_meta(given: dict[str, Any]) -> RunMeta:
     """Return who asked for a run; what is not given is empty."""
     nobody: RunMeta = {"asked": "", "who": "", "where": "", "when": "", "commit": "", "why": "", "given": {}}
     known = {key: value for key, value in given.items() if key in nobody}
-    return cast("RunMeta", {**nobody, "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **known})
+    return cast("RunMeta", {**nobody, "when": moment.text(), **known})
 
 
 class Recorder:

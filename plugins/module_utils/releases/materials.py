@@ -7,7 +7,6 @@ image decides where its links lead.
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import json
 import os
@@ -19,6 +18,7 @@ from urllib.parse import quote
 
 from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
+from ansible_collections.sse.platform.plugins.module_utils.model import moment
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import MATERIALS, bill
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def document(release: StoredRelease, images: Iterable[Component]) -> dict[str, A
         "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, name)}",
         "version": 1,
         "metadata": {
-            "timestamp": dt.datetime.now(dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "timestamp": moment.text(),
             "component": {"type": "application", "name": release["project"], "version": str(release["number"])},
         },
         "components": list(images),

@@ -125,6 +125,11 @@ def has_ipv6(release: Release) -> bool:
     return any("ipv6" in one for one in release["networks"].values())
 
 
+def was_applied(release: StoredRelease) -> bool:
+    """Tell whether what a release declares came to run."""
+    return release["meta"].get("outcome") == "applied"
+
+
 def newest_releases(state_directory: str) -> list[StoredRelease]:
     """Return, for each project on this host, the newest release that was applied, or the newest one where none was.
 
@@ -133,7 +138,7 @@ def newest_releases(state_directory: str) -> list[StoredRelease]:
     found: list[StoredRelease] = []
     for store in stores(state_directory):
         read = store.all()[::-1]
-        applied = [one for one in read if one["meta"].get("outcome") == "applied"]
+        applied = [one for one in read if was_applied(one)]
         found += (applied or read)[:1]
     for one in found:
         refuse_other_format(one)
@@ -154,7 +159,7 @@ def next_number(state_directory: str) -> int:
 def stack_number(state_directory: str) -> int:
     """Return the release of the stack that was applied last; 0 where there is none, or where it cannot be read."""
     try:
-        applied = [one for one in newest_releases(state_directory) if one["meta"].get("outcome") == "applied"]
+        applied = [one for one in newest_releases(state_directory) if was_applied(one)]
     except spec.SpecError:
         return 0
     return max((one["number"] for one in applied), default=0)
@@ -207,7 +212,7 @@ class ReleaseStore:
     def has_applied(self, number: int) -> bool:
         """Tell whether the release of this number is here and was applied."""
         release = self.read(number)
-        return release is not None and release["meta"].get("outcome") == "applied"
+        return release is not None and was_applied(release)
 
     def number_for(self, release: Release, fresh: int) -> int:
         """Return the latest number where the content is the same, else a fresh one."""

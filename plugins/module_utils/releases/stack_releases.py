@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.model import spec
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
-from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases, stores
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import (
+    newest_releases,
+    stores,
+    was_applied,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Meta, Spec, StoredRelease
 
@@ -60,16 +64,19 @@ def parts_at(number: int, files: Mapping[str, Sequence[StoredRelease]]) -> Parts
     found: Parts = {}
     for project, kept in files.items():
         for one in kept:
-            if one["number"] == number or (one["number"] < number and one["meta"].get("outcome") == "applied"):
+            if one["number"] == number or (one["number"] < number and was_applied(one)):
                 found[project] = one
     return found
 
 
+def applied_parts(releases: Iterable[StoredRelease]) -> Parts:
+    """Return of each project the last of these releases that was applied."""
+    return {one["project"]: one for one in releases if was_applied(one)}
+
+
 def current_release(state_directory: str) -> StackRelease | None:
     """Return what runs: of each project the newest release that was applied. None where nothing was."""
-    parts: Parts = {
-        one["project"]: one for one in newest_releases(state_directory) if one["meta"].get("outcome") == "applied"
-    }
+    parts = applied_parts(newest_releases(state_directory))
     return StackRelease(max(one["number"] for one in parts.values()), parts) if parts else None
 
 

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
-from ansible_collections.sse.platform.plugins.module_utils.host import live_files
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
+from ansible_collections.sse.platform.plugins.module_utils.model import moment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,7 +52,7 @@ def keep(
     if not number:
         return
     verification: Verification = {
-        "time": live_files.moment(),
+        "time": moment.text(),
         "verified": {what: count for what, count in verified.items() if count},
         "findings": [{"rule": one["rule"], "subject": one["subject"], "wrong": one["wrong"]} for one in findings],
     }

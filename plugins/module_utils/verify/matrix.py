@@ -17,6 +17,8 @@ from ansible_collections.sse.platform.plugins.module_utils.host import (
     tcp,
 )
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_directory
+from ansible_collections.sse.platform.plugins.module_utils.host.gauges import gauge
+from ansible_collections.sse.platform.plugins.module_utils.model import moment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -204,7 +206,7 @@ def record(cells: list[Cell], *, enforced: bool, when: dt.datetime) -> dict[str,
 
 def live(cells: list[Cell], *, enforced: bool, when: dt.datetime) -> dict[str, object]:
     """Return the matrix for the dashboard: what is wanted of each edge, and what was found, and when."""
-    undeclared, measured = "closed" if enforced else "either", live_files.moment(when)
+    undeclared, measured = "closed" if enforced else "either", moment.text(when)
     return {
         "enforced": enforced,
         "counts": counts(cells),
@@ -234,16 +236,15 @@ def metrics(cells: list[Cell], when: dt.datetime) -> str:
         return f'{{source="{edge.source}",target="{edge.target}",port="{edge.port}",declared="{declared}"}}'
 
     measured = [cell for cell in cells if cell.verdict != "unmeasured"]
+    connects = [(labels(one), str(int(one.connects))) for one in measured]
+    edges = [(f'{{verdict="{one}"}}', str(sum(cell.verdict == one for cell in cells))) for one in MARKS]
+    possible = "Whether a TCP connection from source to target is possible (0 or 1)."
+    by_verdict = "Edges of the matrix by verdict; broken and leak are findings."
+    measured_at = "When ./sse verify measured this."
     lines = [
-        "# HELP sse_reach_connects Whether a TCP connection from source to target is possible (0 or 1).",
-        "# TYPE sse_reach_connects gauge",
-        *(f"sse_reach_connects{labels(one)} {int(one.connects)}" for one in measured),
-        "# HELP sse_reach_edges Edges of the matrix by verdict; broken and leak are findings.",
-        "# TYPE sse_reach_edges gauge",
-        *(f'sse_reach_edges{{verdict="{one}"}} {sum(cell.verdict == one for cell in cells)}' for one in MARKS),
-        "# HELP sse_reach_measured_timestamp_seconds When ./sse verify measured this.",
-        "# TYPE sse_reach_measured_timestamp_seconds gauge",
-        f"sse_reach_measured_timestamp_seconds {when.timestamp():.0f}",
+        *gauge("sse_reach_connects", possible, *connects),
+        *gauge("sse_reach_edges", by_verdict, *edges),
+        *gauge("sse_reach_measured_timestamp_seconds", measured_at, ("", f"{when.timestamp():.0f}")),
     ]
     return "\n".join(lines) + "\n"
 

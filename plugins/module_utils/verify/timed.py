@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypedDict, cast
 
 from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
+from ansible_collections.sse.platform.plugins.module_utils.host.gauges import gauge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,11 +39,7 @@ def record(job: Job, findings: Sequence[object], now: float) -> None:
         "sse_verify_findings": ("What the last verification of the whole stack found wrong.", len(findings)),
         "sse_verify_last_end_timestamp_seconds": ("When that verification ended.", now),
     }
-    lines = [
-        line
-        for name, (text, value) in values.items()
-        for line in (f"# HELP {name} {text}", f"# TYPE {name} gauge", f"{name} {value:.15g}")
-    ]
+    lines = [line for name, (text, value) in values.items() for line in gauge(name, text, ("", f"{value:.15g}"))]
     path = Path(job["state_directory"]) / METRICS
     state_modes.make(path.parent)
     write_file(path, "\n".join(lines) + "\n", mode=0o444)

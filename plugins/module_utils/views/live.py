@@ -16,6 +16,7 @@ from ansible_collections.sse.platform.plugins.module_utils.releases.history impo
 from ansible_collections.sse.platform.plugins.module_utils.releases.stack_releases import (
     StackRelease,
     actions_between,
+    applied_parts,
     stack_releases,
 )
 from ansible_collections.sse.platform.plugins.module_utils.releases.verifications import verifications
@@ -43,7 +44,7 @@ def write(state_directory: str) -> list[str]:
         kept = stack_releases(state_directory)
         if not kept:
             return []
-        running = list(newest_parts(kept).values())
+        running = list(applied_parts(part for one in kept for part in one.own).values())
         current = max((one["number"] for one in running), default=0)
         stack = kept[-1].own[0]["stack"]
         told = releases(kept, current, attempts(state_directory), verifications(state_directory))
@@ -52,14 +53,6 @@ def write(state_directory: str) -> list[str]:
     except (OSError, SpecError, KeyError) as error:
         return [f"The control room may show old releases and an old topology: {error}"]
     return []
-
-
-def newest_parts(kept: Sequence[StackRelease]) -> dict[str, Any]:
-    """Return of each project the newest release that was applied."""
-    found: dict[str, Any] = {}
-    for one in kept:
-        found |= {part["project"]: part for part in one.own if part["meta"].get("outcome") == "applied"}
-    return found
 
 
 # --- releases

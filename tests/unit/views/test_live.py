@@ -13,34 +13,19 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy import permiss
 from ansible_collections.sse.platform.plugins.module_utils.host import live_files
 from ansible_collections.sse.platform.plugins.module_utils.model import tiers
 from ansible_collections.sse.platform.plugins.module_utils.model.connections import Edge
-from ansible_collections.sse.platform.plugins.module_utils.model.release import build
 from ansible_collections.sse.platform.plugins.module_utils.releases import verifications
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import Recorder, run_meta
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import ReleaseStore
 from ansible_collections.sse.platform.plugins.module_utils.verify import matrix
 from ansible_collections.sse.platform.plugins.module_utils.views import live
+from ansible_collections.sse.platform.tests.unit.views.kept_release import keep
 
-NETWORK: Any = {"name": "n", "segment": "network", "subnet": "10.0.0.0/24", "internal": False}
-CHECKED = {"entrypoint": ["x"], "user": "1:1", "healthcheck": {"command": ["true"]}}
-META = {"who": "ada", "when": "2026-03-01T10:20:30Z", "commit": "abc1234", "note": "for the fair"}
 EXAMPLES = Path(__file__).parents[3] / "dashboard/src/logic/examples"
 WORD = "correct-horse-battery"
 
 
-def make(state: Path, number: int, outcome: str = "applied", project: str = "p", **containers: Any) -> None:
-    content = build(
-        {
-            name: {"containers": {name: {"image": "i", "address": address, **CHECKED, **more}}}
-            for address, (name, more) in enumerate(containers.items(), 9)
-        },
-        stack="s",
-        project=project,
-        networks={"network": NETWORK},
-        references={"i": "i:1"},
-        unavailable={},
-    )
-    stored: Any = {**content, "number": number, "meta": {**META, "outcome": outcome}}
-    ReleaseStore(str(state), project).write(stored)
+def make(state: Path, number: int, outcome: str = "applied", **more: Any) -> None:
+    keep(state, number, outcome=outcome, note="for the fair", **more)
 
 
 def shown(state: Path, name: str) -> Any:

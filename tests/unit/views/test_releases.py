@@ -5,50 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.model.release import build
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import run_meta
-from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import ReleaseStore
 from ansible_collections.sse.platform.plugins.module_utils.releases.stack_releases import (
     current_release,
     kept_release,
     stack_releases,
 )
 from ansible_collections.sse.platform.plugins.module_utils.views import history, releases
+from ansible_collections.sse.platform.tests.unit.views.kept_release import META, keep
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-NETWORK: Any = {"name": "n", "segment": "network", "subnet": "10.0.0.0/24", "internal": False}
-CHECKED = {"entrypoint": ["x"], "user": "1:1", "healthcheck": {"command": ["true"]}}
-META = {"who": "ada", "when": "2026-03-01T10:20:30Z", "commit": "abc1234"}
-
-
-def make(state: Path, number: int, project: str, outcome: str = "applied", **containers: Any) -> None:
-    """Keep a release of a project with these containers, one service each."""
-    content = build(
-        {
-            name: {"containers": {name: {"image": "i", "address": address, **CHECKED, **more}}}
-            for address, (name, more) in enumerate(containers.items(), 9)
-        },
-        stack="s",
-        project=project,
-        networks={"network": NETWORK},
-        references={"i": "i:1"},
-        unavailable={},
-    )
-    stored: Any = {**content, "number": number, "meta": {**META, "outcome": outcome}}
-    ReleaseStore(str(state), project).write(stored)
 
 
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
     """Two projects: p changes in 2 and fails in 4, q changes in 3."""
-    make(tmp_path, 1, "p", web={}, db={})
-    make(tmp_path, 1, "q", board={})
-    make(tmp_path, 2, "p", web={"environment": {"X": 1}, "config": {"/etc/w": {"w.conf": "a\nb\n"}}}, cache={})
-    make(tmp_path, 3, "q", board={"memory": "1g"})
-    make(tmp_path, 4, "p", "failed", web={"image": "i"})
+    keep(tmp_path, 1, "p", web={}, db={})
+    keep(tmp_path, 1, "q", board={})
+    keep(tmp_path, 2, "p", web={"environment": {"X": 1}, "config": {"/etc/w": {"w.conf": "a\nb\n"}}}, cache={})
+    keep(tmp_path, 3, "q", board={"memory": "1g"})
+    keep(tmp_path, 4, "p", "failed", web={"image": "i"})
     return tmp_path
 
 
