@@ -49,7 +49,7 @@ def light(value: Any) -> Any:
 class ActionModule(ControllerAction):
     """Evaluates declarations on the controller."""
 
-    OPTIONS: ClassVar = {"roles": {"type": "dict", "default": {}}}
+    OPTIONS: ClassVar = {"only": {"type": "list", "elements": "str", "default": []}}
 
     def decide(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return the fact ``stack_declarations`` with these services added, and what all of them declare for others."""
@@ -57,15 +57,14 @@ class ActionModule(ControllerAction):
         given = {name: self.variables[name] for name in OF_THE_HOST if name in self.variables} | settings
         facts: dict[str, Any] = {"stack_declarations": dict(self.variables.get("stack_declarations", {}))}
         declared: dict[str, Any] = facts["stack_declarations"]
-        own: dict[str, Any] = {}
-        if not arguments["roles"]:
-            self.know(self.read(EVERY))
-            own = settings["services_extra"]
+        only = arguments["only"]
+        own = {} if only else settings["services_extra"]
+        self.know(self.read(EVERY))
         with compiled_templates.kept():
-            for number, wirings in enumerate([arguments["roles"]] if arguments["roles"] else ROUNDS):
-                for role, wiring in (self.variable(wirings) if isinstance(wirings, str) else wirings).items():
-                    handed = {f"__{role}_{key}": conversion.plain(wiring[key]) for key in wiring}
-                    declared[role] = self._declaration(role, given | handed)
+            for number, wirings in enumerate(ROUNDS):
+                for role in self.variables[wirings]:
+                    if not only or role in only:
+                        declared[role] = self._declaration(role, given | self._handed(wirings, role))
                 declared |= {} if number else own
                 facts |= self._collected(declared)
                 self.know(facts)
@@ -78,6 +77,11 @@ class ActionModule(ControllerAction):
             raise AnsibleActionFail(
                 f"The declared services do not make a release; nothing was changed.\n- {error}"
             ) from None
+
+    def _handed(self, wirings: str, role: str) -> dict[str, Any]:
+        """Return the variables that tell a role of others."""
+        wiring = self._templar.template(self.variables[wirings][role])
+        return {f"__{role}_{key}": conversion.plain(value) for key, value in wiring.items()}
 
     def _declaration(self, role: str, given: dict[str, Any]) -> dict[str, Any]:
         """Evaluate ``__<role>_service`` of the role's vars as Ansible would within the role."""

@@ -13,23 +13,22 @@ description:
     with the checked settings, and adds the result to the fact C(stack_declarations).
 extends_documentation_fragment: [sse.platform.attributes, sse.platform.attributes.controller]
 options:
-  roles:
+  only:
     description: >-
-      The service roles of this collection to declare, in this order. The value of each role holds what it needs to know
-      of others. The role C(redis) finds the entry V(bind) in its variable C(__redis_bind). Without roles, every service
-      is declared as C(roles/services/vars/main.yml) says, and those of the setting C(services_extra).
-    type: dict
-    default: {}
+      The services to declare. Without it, every service is declared, and those of the setting C(services_extra).
+      What each needs to know of others is in C(roles/services/vars/main.yml) in both cases.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
 - name: Declare every service
   sse.platform.declare:
 
-- name: Declare Redis
+- name: Declare the dashboard
   sse.platform.declare:
-    roles:
-      redis: {bind: 127.0.0.1}
+    only: [dashboard]
 """
 
 RETURN = r"""
