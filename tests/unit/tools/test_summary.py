@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -74,6 +75,8 @@ def parts(tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """Parts that only say that they ran; gives what the run of those with an engine said."""
     said: list[str] = []
     program = tmp_path / "test.py"
+    for name in [name for name in os.environ if name.startswith("SSE_")]:
+        monkeypatch.delenv(name)
     monkeypatch.setattr(tool, "REPORTS", tmp_path)
     monkeypatch.setattr(tool, "say", said.append)
     for name in ("modules", "chromium", "ssh"):
@@ -84,8 +87,9 @@ def parts(tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         "import json, os, sys\n"
         "print('beside', *sys.argv[1:], flush=True)\n"
         "if 'killed' in sys.argv: os._exit(9)\n"
+        "assert not [name for name in os.environ if name.startswith('SSE_')]\n"  # the service takes no unknown one
         "outcome = {'passed': 1, 'failed': 1, 'broken': ['unit.x']}\n"
-        "open(os.environ['SSE_TEST_OUTCOME'], 'w').write(json.dumps(outcome))\n"
+        "open(os.environ['TEST_OUTCOME_FILE'], 'w').write(json.dumps(outcome))\n"
     )
     return said
 
