@@ -209,7 +209,8 @@ class Authority:
         if ticket.expires <= now:
             raise RefusedError("expired", f"the {kind} has expired")
         publish, subscribe = channels.parse(ticket.publish), channels.parse(ticket.subscribe)
-        given = Principal(ticket.name, publish, subscribe, ticket.source, ticket.expires, ticket.narrow)
+        narrow, id_ = bool(ticket.narrow), ticket.narrow if isinstance(ticket.narrow, str) else ""
+        given = Principal(ticket.name, publish, subscribe, ticket.source, ticket.expires, narrow, id_)
         principal = self._present(given)
         if principal is None:
             raise RefusedError("revoked", f"the credential behind the {kind} was revoked")
@@ -261,7 +262,7 @@ class Authority:
             math.floor(now),
             math.floor(min(principal.expires, now + self._settings.session_seconds)),
             math.floor(now + seconds),
-            narrow=wish is not None,
+            narrow="" if wish is None else secrets.token_hex(8),
         )
         try:
             return self._signer.sign(made), made

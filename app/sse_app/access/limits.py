@@ -4,6 +4,9 @@ A publisher pays for the work that it causes, also for what is refused afterward
 the body or for 64 values of its JSON, whichever is most. A large body is paid for in steps, each before the work: its
 length before any of it is read, its values before they are parsed, its events before they are stored.
 
+A narrow ticket pays twice: from the rate of its credential, and from a share of its own of that rate. So a visitor who
+was handed a ticket cannot spend what the other visitors of the same page, or its server, need.
+
 A replica decides first by what it knows itself. Only what passes is asked of Redis, in one round trip under a short
 deadline. Where Redis does not answer (none is configured, it is away or slow), the decision of the replica stands. Each
 of N replicas then grants the whole limit, so nothing more is refused than before, and a metric counts these requests.
@@ -19,8 +22,9 @@ import math
 import secrets
 import time
 from collections import Counter, OrderedDict
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis import RedisError
 
@@ -43,14 +47,21 @@ _TOKEN_VALUES = 64  # of its JSON: of 16 bytes each, they are as many bytes; a l
 _SMALL = 4096  # bytes: to read and parse these costs less than to ask Redis twice
 _PUBLISHERS = 10_000  # in the memory of a replica, about 2 MB; a forgotten one starts with a full bucket
 
-# A token bucket is the one time at which it will be full (GCRA). KEYS[1]; events, events per second, burst.
+# A token bucket is the one time at which it will be full (GCRA). KEYS: buckets, of which all give or none; events, and
+# for each bucket events per second and burst.
 _TAKE = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
-local full = math.max(tonumber(redis.call('GET', KEYS[1]) or now), now) + ARGV[1] / ARGV[2]
-local wait = full - now - ARGV[3] / ARGV[2]
-if wait > 0.001 then return string.format('%.3f', wait) end
-redis.call('SET', KEYS[1], string.format('%.6f', full), 'PX', math.ceil((full - now) * 1000) + 1000)
+local full, longest = {}, 0
+for index, key in ipairs(KEYS) do
+  local rate, burst = ARGV[2 * index], ARGV[2 * index + 1]
+  full[index] = math.max(tonumber(redis.call('GET', key) or now), now) + ARGV[1] / rate
+  longest = math.max(longest, full[index] - now - burst / rate)
+end
+if longest > 0.001 then return string.format('%.3f', longest) end
+for index, key in ipairs(KEYS) do
+  redis.call('SET', key, string.format('%.6f', full[index]), 'PX', math.ceil((full[index] - now) * 1000) + 1000)
+end
 return '0'
 """
 # KEYS[1]: streams of an address by replica; this replica, its number, the limit, prefix of the leases, seconds to keep.
@@ -75,27 +86,34 @@ _SCRIPTS: dict[SharedLimit, str] = {"publish": _TAKE, "streams": _ADMIT}
 logger = logging.getLogger(__name__)
 
 
-class Buckets:
-    """The token buckets of the publishers of one replica: each is the one time at which it will be full."""
+class Bucket(NamedTuple):
+    """What one payer may spend: so many tokens a second for long, and `burst` of them at once."""
 
-    def __init__(self, rate: float, burst: int) -> None:
-        self._rate = rate
-        self._burst = burst
+    name: str
+    rate: float
+    burst: int
+
+
+class Buckets:
+    """The token buckets of one replica: each is the one time at which it will be full."""
+
+    def __init__(self) -> None:
         self._full: OrderedDict[str, float] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._full)
 
-    def take(self, publisher: str, events: int) -> float:
-        """Take this many events and return 0, or take none and return the seconds until there are as many."""
+    def take(self, buckets: Sequence[Bucket], tokens: int) -> float:
+        """Take so many tokens of each and return 0, or take none and return the seconds until all have as many."""
         now = time.monotonic()
-        full = max(self._full.get(publisher, now), now) + events / self._rate
-        wait = full - now - self._burst / self._rate
+        full = [max(self._full.get(one.name, now), now) + tokens / one.rate for one in buckets]
+        wait = max(until - now - one.burst / one.rate for one, until in zip(buckets, full, strict=True))
         if wait > _ROUNDING_SECONDS:
             return wait
-        self._full[publisher] = full
-        self._full.move_to_end(publisher)
-        if len(self._full) > _PUBLISHERS:
+        for one, until in zip(buckets, full, strict=True):
+            self._full[one.name] = until
+            self._full.move_to_end(one.name)
+        while len(self._full) > _PUBLISHERS:
             self._full.popitem(last=False)
         return 0.0
 
@@ -103,9 +121,9 @@ class Buckets:
 class Charge:
     """What one publish costs its publisher; each step raises Problem 429 where it is more than there is."""
 
-    def __init__(self, limits: "Limits", publisher: str) -> None:
+    def __init__(self, limits: "Limits", publisher: str, ticket: str) -> None:
         self._limits = limits
-        self._publisher = publisher
+        self._publisher, self._ticket = publisher, ticket
         self._size = self._paid = 0
 
     async def announced(self, size: int) -> None:
@@ -126,7 +144,7 @@ class Charge:
     async def _pay(self, tokens: int) -> None:
         due = min(tokens, self._limits.burst) - self._paid  # no more than a full bucket has
         if due > 0:
-            await self._limits.publish(self._publisher, due, self._paid)
+            await self._limits.publish(self._publisher, due, self._paid, self._ticket)
             self._paid += due
 
 
@@ -139,10 +157,10 @@ class Limits:
         self._shared = bool(settings.redis_host) and bool(self._rate or self._most)
         self._settings = settings
         self._metrics = metrics
-        self._buckets = Buckets(self._rate, self.burst)
-        self._test_rate = settings.load_test_rate
-        self._test_burst = max(1, math.ceil(self._test_rate))  # a second of it
-        self._tests = Buckets(self._test_rate, self._test_burst)
+        self._ticket_part = settings.publish_percent_per_ticket / 100
+        self._buckets = Buckets()
+        # The name is one that no publisher has: a second of the rate may come at once.
+        self._tests = Bucket("", settings.load_test_rate, max(1, math.ceil(settings.load_test_rate)))
         self._streams: Counter[str] = Counter()  # by address, of this replica
         self._untold: set[str] = set()  # addresses whose number in Redis may be wrong
         self._something = asyncio.Event()
@@ -161,9 +179,9 @@ class Limits:
         """Whether publishers have a rate at all."""
         return self._rate > 0
 
-    def charge(self, publisher: str) -> Charge:
-        """Begin to count one publish against the rate of its publisher."""
-        return Charge(self, publisher)
+    def charge(self, publisher: str, ticket: str = "") -> Charge:
+        """Begin to count one publish against the rate of its publisher, and the share of a narrow ticket."""
+        return Charge(self, publisher, ticket)
 
     def size(self, body: bytes) -> int:
         """The events that a body counts for, whatever is in it."""
@@ -172,38 +190,45 @@ class Limits:
         values = body.count(b",") + body.count(b"[") + body.count(b"{")  # before each value of a list or an object
         return max(-(-len(body) // _TOKEN_BYTES), -(-values // _TOKEN_VALUES))
 
-    async def publish(self, publisher: str, tokens: int, paid: int = 0) -> None:
+    async def publish(self, publisher: str, tokens: int, paid: int = 0, ticket: str = "") -> None:
         """Take tokens of a publisher; Problem 429 says when to try again, which pays anew what is paid already."""
         if not self._rate:
             return
-        wait = self._buckets.take(publisher, tokens)
-        if not wait and self._shared:
-            key = f"{self._settings.topic}:rate:{publisher}"
-            answer = await self._ask("publish", key, tokens, self._rate, self.burst)
-            wait = 0.0 if answer is None else float(answer)
-        if wait:
+        whole = Bucket(publisher, self._rate, self.burst)
+        buckets = [whole]
+        if ticket:
+            # A body of more tokens than the share holds at once is taken from a full one, which is in debt after it.
+            most = max(math.ceil(self.burst * self._ticket_part), paid + tokens)
+            buckets.append(Bucket(f"{publisher}\n{ticket}", self._rate * self._ticket_part, most))
+        if wait := await self._take("rate:", buckets, tokens):
             self._metrics.limited["publish"] += 1
-            seconds = math.ceil(min(wait + paid / self._rate, self.burst / self._rate))
-            detail = f"over {self._rate:g} events or KiB per second (bursts of {self.burst}); try again in {seconds} s"
-            raise Problem(429, detail, {"retry-after": str(seconds)})
+            slowest = buckets[-1].rate
+            seconds = math.ceil(min(wait + paid / slowest, self.burst / slowest))
+            share = f", of which a ticket has {self._ticket_part:.0%}" if ticket else ""
+            detail = f"over {whole.rate:g} events or KiB per second (bursts of {whole.burst}){share}"
+            raise Problem(429, f"{detail}; try again in {seconds} s", {"retry-after": str(seconds)})
 
     async def load_test(self, events: int) -> None:
         """Take events of all load tests together; Problem 429 where they are over their rate, 403 where there is none.
 
         A load test says that it is one by a header. Who leaves it out is an ordinary publisher, with that rate.
         """
-        rate = self._test_rate
-        if not rate:
+        tests = self._tests
+        if not tests.rate:
             raise Problem(403, "load tests are switched off here (SSE_LOAD_TEST_RATE is 0)")
-        tokens = min(events, self._test_burst)
-        wait = self._tests.take("", tokens)
-        if not wait and self._settings.redis_host:
-            answer = await self._ask("publish", f"{self._settings.topic}:load-test", tokens, rate, self._test_burst)
-            wait = 0.0 if answer is None else float(answer)
-        if wait:
+        if wait := await self._take("load-test", [tests], min(events, tests.burst)):
             self._metrics.limited["publish"] += 1
-            detail = f"load tests may publish {rate:g} events per second here, all together (SSE_LOAD_TEST_RATE)"
+            detail = f"load tests may publish {tests.rate:g} events per second here, all together (SSE_LOAD_TEST_RATE)"
             raise Problem(429, f"{detail}; try again in {math.ceil(wait)} s", {"retry-after": str(math.ceil(wait))})
+
+    async def _take(self, prefix: str, buckets: Sequence[Bucket], tokens: int) -> float:
+        """Take tokens of each bucket and return 0, or take none and return the seconds until all have as many."""
+        wait = self._buckets.take(buckets, tokens)
+        if wait or not self._settings.redis_host:
+            return wait
+        keys = [f"{self._settings.topic}:{prefix}{one.name}" for one in buckets]
+        answer = await self._ask("publish", keys, tokens, *(part for one in buckets for part in (one.rate, one.burst)))
+        return 0.0 if answer is None else float(answer)
 
     # --- streams
 
@@ -217,7 +242,7 @@ class Limits:
         if granted and self._shared:
             try:
                 mine = (self._replica, number, self._most, self._lease, _FORGET_SECONDS)
-                answer = await self._ask("streams", self._key(address), *mine)
+                answer = await self._ask("streams", [self._key(address)], *mine)
             except asyncio.CancelledError:
                 self.leave(address)
                 raise
@@ -246,13 +271,13 @@ class Limits:
 
     # --- Redis
 
-    async def _ask(self, limit: SharedLimit, key: str, *arguments: object) -> bytes | int | None:
+    async def _ask(self, limit: SharedLimit, keys: Sequence[str], *arguments: object) -> bytes | int | None:
         """The answer of the script of a limit; None when Redis does not give one in time."""
         if time.monotonic() >= self._paused_until:
             try:
                 async with asyncio.timeout(_ANSWER_SECONDS):
                     self._connected()
-                    answer = await self._scripts[limit]([key], arguments)
+                    answer = await self._scripts[limit](keys, arguments)
             except (RedisError, OSError) as error:  # TimeoutError is an OSError
                 self._answers(error)
             else:

@@ -21,7 +21,8 @@ MOST_BYTES = 3500  # of a ticket: a browser keeps 4096 bytes of a cookie, NGINX 
 class Ticket(NamedTuple):
     """Times are Unix seconds. The rights are those of a token; the rights of an API key are looked up instead.
 
-    A narrow one carries rights of its own, which count as far as its credential still has them.
+    A narrow one carries rights of its own, which count as far as its credential still has them, and an id, because two
+    that are given within a second would be equal otherwise.
     """
 
     kind: Kind
@@ -32,7 +33,7 @@ class Ticket(NamedTuple):
     given: int
     expires: int
     fresh_until: int  # from then on it only resumes streams
-    narrow: bool = False
+    narrow: str | bool = ""  # the id; True in those of replicas that give none yet
 
 
 @dataclass(frozen=True, slots=True)

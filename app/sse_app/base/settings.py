@@ -105,6 +105,7 @@ class Settings(BaseModel):
     trusted_proxies: str = Field("", description="addresses, networks and names whose X-Forwarded-For counts")
     publish_rate: float = Field(0, ge=0, le=1e6, description="events or KiB a second of one publisher; 0: no limit")
     publish_burst: int = Field(1000, ge=1, le=1_000_000, description="events at once; a batch must fit")
+    publish_percent_per_ticket: int = Field(10, ge=1, le=100, description="of the rate of the credential behind it")
     load_test_rate: float = Field(500, ge=0, le=1e6, description="events a second of all load tests; 0: refuse them")
     load_test_seconds: int = Field(300, ge=1, le=86_400, description="that one load test may last")
     max_streams_per_address: int = Field(0, ge=0, le=1_000_000, description="0: no limit")

@@ -113,14 +113,14 @@ class Publishes:
         except Problem as problem:
             publishes[_REFUSED.get(problem.status, "invalid")] += 1
             raise
-        return key, await self.publisher.publish(events, principal=access.principal.name, key=key)
+        return key, await self.publisher.publish(events, principal=access.principal.keys, key=key)
 
     async def _events(self, scope: Scope, receive: Receive, access: Access) -> list[Event]:
         """The events of a body; its publisher pays for the work, also where the body is refused."""
         most = self.settings.max_body_bytes
         if not self.limits.rated:
             return self._parsed(await body.read(scope, receive, most), access)
-        charge = self.limits.charge(access.publisher)
+        charge = self.limits.charge(access.publisher, access.principal.ticket)
         await charge.announced(body.announced(scope, most))
         text = await body.read(scope, receive, most)
         await charge.arrived(text)

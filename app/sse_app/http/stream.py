@@ -74,9 +74,6 @@ class Streams:
         except Problem as problem:
             await problem.answer(send)
             return
-        if scope["method"] == "HEAD":
-            await answer(send, 200, HEADERS)
-            return
         # Never a 5xx and never a 429: any answer but 200 ends the EventSource of a browser for good.
         if not await self.limits.enter(access.address):
             await turn_away(send, self.settings.retry_milliseconds)
@@ -99,6 +96,9 @@ class Streams:
             return
         if access.resumes_only and not start.resumed:
             await self.authority.stale().answer(send)
+            return
+        if scope["method"] == "HEAD":  # not earlier: it tells what a GET would get
+            await answer(send, 200, HEADERS)
             return
         await self._serve(scope, receive, send, request, start, access)
 

@@ -23,6 +23,7 @@ from sse_harness import APP, Answer, Client, Replicas, Stream, eventually, fetch
 from sse_app import keys
 from sse_app.access import api_keys
 from sse_app.access.authority import Authority
+from sse_app.access.tickets import Ticket
 from sse_app.access.watched_file import WatchedFile
 from sse_app.base.metrics import Metrics
 from sse_app.base.settings import ConfigurationError, Settings, load
@@ -428,6 +429,50 @@ def test_the_seconds_of_a_ticket_say_how_long_it_begins_streams(guarded: Replica
     assert 590 <= made["begins_until"] - time.time() <= 600
 
 
+def test_a_ticket_spends_neither_the_rate_of_another_nor_that_of_its_server(own: Files) -> None:
+    rate = {"publish_rate": 0.01, "publish_burst": 100, "max_batch_events": 10}
+    with Replicas(**own.settings, **rate) as replicas:
+        server = own.api_keys["all"]
+        tickets = [wished(replicas, server, publish=["a"]).json["ticket"] for _ in range(2)]
+        urls = [f"http://127.0.0.1:{replicas.port}/api/v1/events?ticket={one}" for one in tickets]
+        event = json.dumps({"channel": "a", "data": 1}).encode()
+        answers = [fetch(urls[0], event).status for _ in range(12)]
+        assert answers == [202] * 10 + [429] * 2
+        assert "a ticket has 10%" in fetch(urls[0], event).json["detail"]
+        assert fetch(urls[1], event).status == 202
+        assert publish(replicas, bearer(server), "a").status == 202
+
+
+def test_a_ticket_uses_up_no_idempotency_key_of_its_server_nor_of_other_rights(guarded: Replicas, files: Files) -> None:
+    server = files.api_keys["all"]
+    key = {"Idempotency-Key": "order-42"}
+
+    def by_ticket(right: str, data: int) -> Answer:
+        ticket = wished(guarded, server, publish=[right]).json["ticket"]
+        url = f"http://127.0.0.1:{guarded.port}/api/v1/events?ticket={ticket}"
+        return fetch(url, json.dumps({"channel": right, "data": data}).encode(), key)
+
+    first = by_ticket("orders.42", 1)
+    assert (first.status, by_ticket("orders.43", 2).status) == (202, 202)
+    assert guarded.post({"channel": "orders.44", "data": 3}, **key, **bearer(server)).status == 202
+    assert by_ticket("orders.42", 1).json == first.json  # a page repeats it with a new ticket
+    assert by_ticket("orders.42", 4).status == 422
+
+
+def test_a_ticket_of_a_replica_that_gave_no_ids_counts(own: Files) -> None:
+    """While replicas are replaced, both kinds are shown to both."""
+    with Replicas(**own.settings) as replicas:
+        authority = replicas.service.authority
+        given = Ticket("ticket", "key:all", "", ["a"], ["a"], 0, 2**32, 2**32, narrow=True)
+        [key] = [one for one in json.loads(own.keys.read_text())["keys"] if one["name"] == "all"]
+        source = authority._ring.find(own.api_keys["all"]).source
+        assert key["name"] in source
+        value = authority._signer.sign(given._replace(source=source))
+        url = f"http://127.0.0.1:{replicas.port}/api/v1/events?ticket={value}"
+        assert fetch(url, b'{"channel": "a", "data": 1}').status == 202
+        assert fetch(url, b'{"channel": "b", "data": 1}').status == 403
+
+
 def test_everybody_reads_public_channels_and_nothing_else(own: Files) -> None:
     with Replicas(**own.settings, public_channels="news,status.*") as replicas:
         writer = bearer(own.api_keys["all"])
@@ -486,9 +531,12 @@ def test_a_ticket_that_is_no_longer_fresh_only_resumes(own: Files) -> None:
         for claimed in (None, "", "0-00000000", "999999-00000000", "nonsense"):
             with Stream(replicas.ports[1], "orders.eu", claimed, ticket=made["ticket"]) as late:
                 assert late.status == 401, claimed
+        stale = f"channel=orders.eu&ticket={made['ticket']}"
+        assert subscribe(replicas, {}, stale, 1).status == 401
+        assert subscribe(replicas, {"Last-Event-ID": cursor}, stale, 1).status == 200
         with Stream(replicas.ports[1], "orders.eu", cursor, ticket=made["ticket"]) as resumed:
             assert resumed.status == 200
-        assert replicas.services[1].metrics.unauthorized["stale"] == 5
+        assert replicas.services[1].metrics.unauthorized["stale"] == 6
 
 
 def test_a_ticket_falls_with_the_key_that_it_was_given_for(own: Files) -> None:

@@ -121,7 +121,8 @@ def test_who_has_not_enough_left_for_a_body_is_refused_before_it_is_read(monkeyp
     read = list[int]()
     monkeypatch.setattr(publish_module.body, "events", lambda text, _: read.append(len(text)))
     with Replicas(**{**SLOW, "publish_burst": 100}) as replicas, Client(replicas.port) as client:
-        replicas.call(lambda: replicas.service.limits._buckets.take("198.51.100.1", 90))
+        spender = limits.Bucket("198.51.100.1", 0.01, 100)
+        replicas.call(lambda: replicas.service.limits._buckets.take([spender], 90))
         head = "POST /api/v1/events HTTP/1.1\nHost: x\nX-Forwarded-For: 198.51.100.1\nContent-Type: application/json"
         client.send(f"{head}\nContent-Length: 100000", b"[")  # and the rest never comes
         answer = client.answer()
@@ -176,25 +177,97 @@ def test_what_is_paid_in_two_steps_is_there_at_once_when_the_wait_is_over(monkey
 def test_a_bucket_fills_again_at_its_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr(limits.time, "monotonic", lambda: now)
-    bucket = limits.Buckets(rate=2, burst=4)
-    assert [bucket.take("p", 1) for _ in range(4)] == [0, 0, 0, 0]
-    assert bucket.take("p", 1) == 0.5
-    assert bucket.take("other", 4) == 0
+    buckets, one, other = limits.Buckets(), [limits.Bucket("p", 2, 4)], [limits.Bucket("other", 2, 4)]
+    assert [buckets.take(one, 1) for _ in range(4)] == [0, 0, 0, 0]
+    assert buckets.take(one, 1) == 0.5
+    assert buckets.take(other, 4) == 0
     now += 0.5
-    assert bucket.take("p", 1) == 0
-    assert bucket.take("p", 1) == 0.5
+    assert buckets.take(one, 1) == 0
+    assert buckets.take(one, 1) == 0.5
     now += 1000
-    assert bucket.take("p", 4) == 0
-    assert bucket.take("p", 1) == 0.5
+    assert buckets.take(one, 4) == 0
+    assert buckets.take(one, 1) == 0.5
+
+
+def test_of_two_buckets_both_give_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits.time, "monotonic", lambda: 1000.0)
+    buckets, small, large = limits.Buckets(), limits.Bucket("small", 1, 2), limits.Bucket("large", 10, 20)
+    assert buckets.take([large, small], 2) == 0
+    assert buckets.take([large, small], 1) == 1
+    assert buckets.take([large], 18) == 0  # what was refused took nothing
+    assert buckets.take([limits.Bucket("another", 1, 2), large], 1) == pytest.approx(0.1)
+    assert buckets.take([limits.Bucket("another", 1, 2)], 2) == 0
 
 
 def test_publishers_that_are_forgotten_bound_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "_PUBLISHERS", 3)
-    bucket = limits.Buckets(rate=0.001, burst=1)
-    for publisher in ("a", "b", "c", "d"):
-        assert bucket.take(publisher, 1) == 0
-    assert len(bucket) == 3
-    assert bucket.take("d", 1) > 0
+    buckets, last = limits.Buckets(), [limits.Bucket("d", 0.001, 1)]
+    for publisher in ("a", "b", "c"):
+        assert buckets.take([limits.Bucket(publisher, 0.001, 1)], 1) == 0
+    assert buckets.take(last, 1) == 0
+    assert len(buckets) == 3
+    assert buckets.take(last, 1) > 0
+
+
+# --- narrow tickets
+
+
+async def spend(one: limits.Limits, ticket: str, tokens: int = 1, most: int = 100) -> int:
+    """How many publishes of so many tokens are taken before one is refused."""
+    for taken in range(most):
+        try:
+            await one.publish("key:server", tokens, ticket=ticket)
+        except Problem:
+            return taken
+    return most
+
+
+def test_a_ticket_spends_a_share_and_leaves_the_others_and_the_server_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(limits.time, "monotonic", lambda: now)
+    one = limits.Limits(Settings(publish_rate=10, publish_burst=100, max_batch_events=10), Metrics())
+    assert asyncio.run(spend(one, "hostile")) == 10
+    assert asyncio.run(spend(one, "honest")) == 10
+    assert asyncio.run(spend(one, "")) == 80  # both were paid from the rate of the credential, too
+    now += 1
+    assert asyncio.run(spend(one, "hostile")) == 1
+    assert asyncio.run(spend(one, "")) == 9
+
+
+def test_a_body_above_the_share_of_a_ticket_is_taken_from_a_full_one_which_pays_for_all_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(limits.time, "monotonic", lambda: now)
+    one = limits.Limits(Settings(publish_rate=10, publish_burst=100, max_batch_events=50), Metrics())
+
+    async def publish() -> float:
+        charge = one.charge("key:server", "t")
+        try:
+            await charge.announced(20_480)
+            await charge.parsed(50)
+        except Problem as problem:
+            return float(problem.headers["retry-after"])
+        return 0
+
+    assert asyncio.run(publish()) == 0
+    wait = asyncio.run(publish())
+    assert 45 <= wait <= 50  # at one a second
+    now += wait - 10
+    assert asyncio.run(publish()) > 0
+    now += 20
+    assert asyncio.run(publish()) == 0
+
+
+@redis_server.needed
+def test_replicas_share_the_rate_of_a_ticket(redis: RedisServer) -> None:
+    settings = {**SLOW, "publish_burst": 100, **redis.settings}
+    with Replicas(2, **settings) as replicas:
+        one, other = (service.limits for service in replicas.services)
+        assert replicas.wait(spend(one, "hostile")) == 10
+        assert replicas.wait(spend(other, "hostile")) == 0
+        assert replicas.wait(spend(other, "honest")) == 10
+        assert replicas.wait(spend(one, "")) == 80
 
 
 @redis_server.needed
