@@ -44,6 +44,9 @@ _FORGET_SECONDS = 86_400  # for a silent address; counted anew whenever a stream
 _ROUNDING_SECONDS = 0.001  # of floating-point times: a full burst must pass
 _TOKEN_BYTES = 1024  # of a body
 _TOKEN_VALUES = 64  # of its JSON: of 16 bytes each, they are as many bytes; a list of 128,000 takes 20 ms to parse
+_TESTS = 1000  # load tests that a replica remembers
+_TEST_OVER_SECONDS = 60.0  # without a publish, after which a load test is another one
+_TEST_LATE_SECONDS = 5.0  # for what was on its way when a load test ended
 _SMALL = 4096  # bytes: to read and parse these costs less than to ask Redis twice
 _PUBLISHERS = 10_000  # in the memory of a replica, about 2 MB; a forgotten one starts with a full bucket
 
@@ -118,6 +121,29 @@ class Buckets:
         return 0.0
 
 
+class LoadTests:
+    """How long each load test goes on, by its name; the name is what its publishes say in their header."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._known: OrderedDict[bytes, tuple[float, float]] = OrderedDict()  # when it began, and was last heard of
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def lasts(self, name: bytes) -> bool:
+        """Whether a load test may go on."""
+        now = time.monotonic()
+        begun, heard = self._known.get(name, (now, now))
+        if now - heard > _TEST_OVER_SECONDS:
+            begun = now
+        self._known[name] = (begun, now)
+        self._known.move_to_end(name)
+        if len(self._known) > _TESTS:
+            self._known.popitem(last=False)
+        return now - begun <= self._seconds + _TEST_LATE_SECONDS
+
+
 class Charge:
     """What one publish costs its publisher; each step raises Problem 429 where it is more than there is."""
 
@@ -161,6 +187,7 @@ class Limits:
         self._buckets = Buckets()
         # The name is one that no publisher has: a second of the rate may come at once.
         self._tests = Bucket("", settings.load_test_rate, max(1, math.ceil(settings.load_test_rate)))
+        self._lasting = LoadTests(settings.load_test_seconds)
         self._streams: Counter[str] = Counter()  # by address, of this replica
         self._untold: set[str] = set()  # addresses whose number in Redis may be wrong
         self._something = asyncio.Event()
@@ -208,14 +235,18 @@ class Limits:
             detail = f"over {whole.rate:g} events or KiB per second (bursts of {whole.burst}){share}"
             raise Problem(429, f"{detail}; try again in {seconds} s", {"retry-after": str(seconds)})
 
-    async def load_test(self, events: int) -> None:
-        """Take events of all load tests together; Problem 429 where they are over their rate, 403 where there is none.
+    async def load_test(self, name: bytes, events: int) -> None:
+        """Take events of all load tests together; Problem 429 where they are over their rate.
 
-        A load test says that it is one by a header. Who leaves it out is an ordinary publisher, with that rate.
+        Problem 403 where there are none, or where this one goes on for longer than one may. A header says that a publish
+        is of a load test. Who leaves it out is an ordinary publisher, with that rate.
         """
         tests = self._tests
         if not tests.rate:
             raise Problem(403, "load tests are switched off here (SSE_LOAD_TEST_RATE is 0)")
+        if not self._lasting.lasts(name):
+            most = f"{self._settings.load_test_seconds} s, which one may last here (SSE_LOAD_TEST_SECONDS)"
+            raise Problem(403, f"this load test is over: it went on for {most}")
         if wait := await self._take("load-test", [tests], min(events, tests.burst)):
             self._metrics.limited["publish"] += 1
             detail = f"load tests may publish {tests.rate:g} events per second here, all together (SSE_LOAD_TEST_RATE)"

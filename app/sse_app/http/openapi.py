@@ -160,9 +160,9 @@ _TRACEPARENT: JsonObject = {
 _LOAD_TEST: JsonObject = {
     "name": "Load-Test",
     "in": "header",
-    "description": "Given: this publish is part of a load test, which has a rate of its own: see GET /api/v1/limits",
+    "description": "Given: this publish is part of the load test of this name. It has bounds: see GET /api/v1/limits",
     "schema": {"type": "string"},
-    "example": "1",
+    "example": "7d3c6f1a",
 }
 
 

@@ -24,7 +24,8 @@ from sse_app.http.stream_output import connection_of
 PATH = "/api/v1/events"
 SchemaCheck = Callable[[Sequence[Event]], Awaitable[None]]  # see access/schemas.py
 _JSON = (b"content-type", b"application/json")
-LOAD_TEST = b"load-test"  # a request header by which a load test says that it is one
+LOAD_TEST = b"load-test"  # a request header by which a load test says that it is one, and which
+_TEST_NAME_BYTES = 100  # that tell load tests apart
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 _REFUSED: dict[int, Outcome] = {401: "unauthorized", 403: "forbidden", 429: "limited"}
 
@@ -106,8 +107,8 @@ class Publishes:
                 raise self.authority.stale()
             key = _key(scope)
             events = await self._events(scope, receive, access)
-            if header_values(scope, LOAD_TEST):
-                await self.limits.load_test(len(events))
+            if tests := header_values(scope, LOAD_TEST):
+                await self.limits.load_test(tests[0][:_TEST_NAME_BYTES], len(events))
             if self.check_schemas is not None:
                 await self.check_schemas(events)
         except Problem as problem:

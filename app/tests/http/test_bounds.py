@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sse_harness import Replicas
+from sse_harness import Answer, Replicas, eventually
+
+from sse_app.access import limits
 
 BOUNDS: dict[str, Any] = {"max_event_bytes": 2000, "max_body_bytes": 9000, "max_batch_events": 5}
 
@@ -52,6 +55,38 @@ def test_load_tests_are_refused_above_their_rate_and_nobody_else_is(channel: str
         assert "10 events per second" in over.json["detail"]
         assert {replica.post(event).status for _ in range(20)} == {202}
         assert replica.service.metrics.limited["publish"] > 0
+
+
+def test_a_load_test_lasts_as_long_as_one_may_and_another_one_begins_anew(
+    channel: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "_TEST_LATE_SECONDS", 0)
+    with Replicas(load_test_seconds=1) as replica:
+
+        def answer(name: str) -> Answer:
+            return replica.post({"channel": channel, "data": 1}, load_test=name)
+
+        assert answer("one").status == 202
+        eventually(lambda: answer("one").status == 403)
+        assert "1 s, which one may last" in answer("one").json["detail"]
+        assert answer("two").status == 202
+
+
+def test_a_load_test_that_paused_is_another_one_and_as_many_as_one_likes_take_a_bounded_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(limits, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    tests = limits.LoadTests(10)
+
+    def lasts(at: float, name: bytes = b"1") -> bool:
+        clock[0] = at
+        return tests.lasts(name)
+
+    assert [lasts(at) for at in (0, 15, 16, 76, 137, 151, 153)] == [True, True, False, False, True, True, False]
+    for number in range(5000):
+        lasts(200, b"%d" % number)
+    assert len(tests) == 1000
 
 
 def test_where_load_tests_are_off_one_is_refused_with_the_reason(channel: str) -> None:

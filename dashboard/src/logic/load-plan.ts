@@ -61,6 +61,15 @@ export function mostSubscribers(protocol: string, bounds: Bounds): { most: numbe
       };
 }
 
+/** What a test may take of the memory of this page; each event takes one byte more for each subscriber. */
+const MOST_BYTES = 64 * 2 ** 20;
+const EVENT_BYTES = 9; // when it was sent, and whether it was accepted
+
+/** How long a test of this rate and these subscribers may last, so that the page can remember each of its events. */
+export function mostRemembered({ rate, subscribers }: Pick<LoadPlan, 'rate' | 'subscribers'>): number {
+  return Math.max(1, Math.floor(MOST_BYTES / (rate * (EVENT_BYTES + subscribers))));
+}
+
 /** An event tells its test, its number and when it was sent. */
 export const SMALLEST = 90;
 const MOST_CHANNELS = 100;
@@ -90,6 +99,9 @@ export function refused(
   check('channels', 1, MOST_CHANNELS, 'a stream takes that many names');
   const { most, why } = mostSubscribers(protocol, bounds);
   check('subscribers', 1, most, why);
+  const remembered = mostRemembered(plan);
+  if (Object.keys(found).length === 0 && plan.seconds > remembered)
+    found.seconds = `At this rate, and with these subscribers, ${remembered} s is the limit: the page remembers each event, in at most 64 MiB.`;
   return found;
 }
 

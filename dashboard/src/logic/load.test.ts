@@ -6,6 +6,7 @@ import {
   due,
   type LoadPlan,
   mostAtOnce,
+  mostRemembered,
   mostSubscribers,
   numberReader,
   payload,
@@ -71,6 +72,18 @@ describe('a plan', () => {
     const found = refused({ ...PLAN, ...change }, BOUNDS, 'http/1.1');
     expect(Object.keys(found)).toEqual([field]);
     expect(found[field]).toContain(reason);
+  });
+
+  it('is as long as the page can remember its events, whatever the service allows', () => {
+    const wide = boundsOf({ ...BODY, load_test: { events_per_second: 100_000, seconds: 3600 } }) as Bounds;
+    const large = { ...PLAN, rate: 100_000, subscribers: 100 };
+    const longest = mostRemembered(large);
+    expect(large.rate * longest * (9 + large.subscribers)).toBeLessThanOrEqual(64 * 2 ** 20);
+    expect(refused({ ...large, seconds: longest }, wide, 'h2')).toEqual({});
+    expect(refused({ ...large, seconds: longest + 1 }, wide, 'h2')).toEqual({
+      seconds: expect.stringContaining(`${longest} s is the limit`),
+    });
+    expect(mostRemembered({ rate: 500, subscribers: 100 })).toBeGreaterThan(BOUNDS.loadTest?.seconds ?? 0);
   });
 
   it('is refused where nobody tells a limit, or load tests are off', () => {

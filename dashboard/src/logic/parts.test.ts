@@ -86,6 +86,29 @@ describe('the state is that of the worst part', () => {
     expect([state, words]).toEqual(['bad', 'Kafka answers no replica.']);
   });
 
+  it.each([
+    ['catching up', { status: 'unavailable', checks: { kafka: 'catching up', redis: 'ok' } }],
+    ['stopping', { status: 'draining', checks: { kafka: 'ok', redis: 'ok' } }],
+  ])('nobody is served where every replica is %s, although all of them answer', (_, body) => {
+    const none = outcome(503, body);
+    const nobody = ['bad', 'No replica is ready, so nobody can publish or open a stream.'];
+    expect(says({ replicas: seen([replica('app-1', none), replica('app-2', none)]) })).toEqual(nobody);
+    expect(says({ replicas: seen([replica('app-1', none)]) })).toEqual(nobody);
+    expect(says({ replicas: seen([replica('app-1', none), replica('app-2')]) })[0]).toBe('warning');
+  });
+
+  it('what follows from Kafka is as bad, comes after it, and is not counted again', () => {
+    const without = outcome(503, { status: 'unavailable', checks: { kafka: 'KafkaConnectionError', redis: 'ok' } });
+    const replicas = seen([replica('app-1', without), replica('app-2', without)]);
+    const all = parts({ ...well, replicas, alerts: failed('Prometheus does not answer.', 502) }, NOW);
+    expect(all.slice(0, 3).map((one) => [one.name, one.state])).toEqual([
+      ['Kafka', 'bad'],
+      ['Prometheus', 'bad'],
+      ['Replicas', 'bad'],
+    ]);
+    expect(sentence(all)).toBe('Kafka answers no replica, and 1 more thing to look at.');
+  });
+
   it('Redis is stopped: a warning, since streams go on', () => {
     const without = outcome(200, { status: 'degraded', checks: { kafka: 'ok', redis: 'unavailable' } });
     expect(says({ replicas: seen([replica('app-1', without), replica('app-2')]) })).toEqual([

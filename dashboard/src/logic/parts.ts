@@ -18,6 +18,8 @@ export interface Part {
   source: string;
   /** When that was known, in milliseconds since 1970. */
   at: number | null;
+  /** Whether a part that is named anyway is the reason: then this one comes after it, and is not counted again. */
+  follows?: boolean;
 }
 
 /** One replica's own answer about its health. */
@@ -67,12 +69,13 @@ export function replicaHealth(name: string, outcome: Outcome): ReplicaHealth {
 /** All parts, the worst first; of the same state in the order in which one would look. */
 export function parts(facts: Facts, now: number): Part[] {
   const gone = serverGone(facts);
+  const kafka = dataPart('Kafka', 'kafka', 'bad', 'Publishing is refused, and streams get nothing new.', facts, now);
   const all =
     gone !== null
       ? [gone]
       : [
-          replicasPart(facts.replicas, now),
-          dataPart('Kafka', 'kafka', 'bad', 'Publishing is refused, and streams get nothing new.', facts, now),
+          replicasPart(facts.replicas, now, kafka.state === 'bad'),
+          kafka,
           dataPart('Redis', 'redis', 'warning', 'Streams go on; long resumes read the log instead.', facts, now),
           edgePart(facts.edge, now),
           accessPart(facts.access, facts.held, now),
@@ -84,7 +87,12 @@ export function parts(facts: Facts, now: number): Part[] {
   const known = all.filter((part) => part !== null);
   return known
     .map((part, index) => ({ part, index }))
-    .sort((left, right) => RANK[right.part.state] - RANK[left.part.state] || left.index - right.index)
+    .sort(
+      (left, right) =>
+        RANK[right.part.state] - RANK[left.part.state] ||
+        Number(left.part.follows ?? false) - Number(right.part.follows ?? false) ||
+        left.index - right.index,
+    )
     .map(({ part }) => part);
 }
 
@@ -97,7 +105,7 @@ export function sentence(all: readonly Part[]): string {
   const [first] = all;
   if (first === undefined) return 'Looking…';
   if (first.state === 'good') return 'All is well.';
-  const others = all.filter((part) => part.state === first.state).length - 1;
+  const others = all.slice(1).filter((part) => part.state === first.state && part.follows !== true).length;
   return others === 0
     ? first.words
     : `${first.words.replace(/\.$/, '')}, and ${counted(others, 'more thing')} to look at.`;
@@ -143,7 +151,8 @@ function part(name: string, state: State, words: string, advice: string, source:
   return { name, state, words, advice, source, at };
 }
 
-function replicasPart(seen: Seen<ReplicaHealth[]>, now: number): Part {
+/** @param explained whether a part that they all need is broken, and says so itself */
+function replicasPart(seen: Seen<ReplicaHealth[]>, now: number, explained: boolean): Part {
   const source = 'each replica, asked directly';
   const none = missing('Replicas', 'The state of the replicas is', seen, source, now);
   if (none !== null || seen.value === null) return none ?? part('Replicas', 'unknown', 'Not known.', '', source, null);
@@ -157,6 +166,11 @@ function replicasPart(seen: Seen<ReplicaHealth[]>, now: number): Part {
     const words = silent.length === all.length ? 'No replica answers.' : `${who}: ${count}.`;
     return part('Replicas', 'bad', words, `See ./sse status, then ./sse logs ${silent[0]}.`, source, seen.at);
   }
+  if (ready === 0) {
+    const words = 'No replica is ready, so nobody can publish or open a stream.';
+    const advice = 'Each says why: see ./sse status, then ./sse logs app.';
+    return { ...part('Replicas', 'bad', words, advice, source, seen.at), follows: explained };
+  }
   if (stopping.length > 0) {
     const words = `${listed(stopping)} ${verb(stopping, 'is', 'are')} stopping; its streams go on at the others.`;
     return part('Replicas', 'warning', words, '', source, seen.at);
@@ -169,7 +183,7 @@ function replicasPart(seen: Seen<ReplicaHealth[]>, now: number): Part {
 }
 
 /** A service that the replicas use, as they see it themselves. */
-function dataPart(name: string, check: string, state: State, effect: string, facts: Facts, now: number): Part | null {
+function dataPart(name: string, check: string, state: State, effect: string, facts: Facts, now: number): Part {
   const source = 'the health checks of the replicas';
   const seen = facts.replicas;
   const answered =

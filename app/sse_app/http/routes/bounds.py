@@ -7,7 +7,7 @@ from sse_app.base.settings import Settings
 
 
 class LoadTest(BaseModel):
-    """What load tests may do: the service refuses what is over the rate of all of them together."""
+    """What load tests may do: the rate of all of them together, and how long each may go on. More is refused."""
 
     events_per_second: float
     seconds: int

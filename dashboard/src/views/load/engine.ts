@@ -19,7 +19,7 @@ export interface Progress {
   delivery: Histogram;
   answer: Histogram;
   codes: Record<string, number>;
-  /** Of the second that has just ended: for the picture. */
+  /** The seconds that have ended: for the picture. */
   seconds: Second[];
 }
 
@@ -27,11 +27,6 @@ export interface Second {
   seen: number;
   p50: number | null;
   p99: number | null;
-}
-
-interface Moment {
-  seen: number;
-  delivery: Histogram;
 }
 
 /** One load test: subscribers that count, and one publisher at the rate of the plan. */
@@ -43,7 +38,8 @@ export class LoadTest {
   private readonly sentAt: Float64Array;
   private readonly acceptedOnes: Uint8Array;
   private readonly counts: Uint8Array[];
-  private readonly moments: Moment[] = [];
+  /** Of the second that goes on. What was seen in one that has ended is known in three numbers. */
+  private delivery = new Histogram();
   private stopped = false;
   private begun = 0;
   private replica: string | null = null;
@@ -77,6 +73,7 @@ export class LoadTest {
       this.begun = performance.now();
       this.progress.phase = 'running';
       await this.publish();
+      this.tick();
       const lasted = performance.now() - this.begun;
       this.progress.phase = 'waiting';
       await this.settle();
@@ -87,16 +84,25 @@ export class LoadTest {
     }
   }
 
-  /** The figures of the whole seconds so far. */
+  /** The figures so far. */
   tick(): void {
-    const second = Math.floor((performance.now() - this.begun) / 1000);
-    if (this.progress.phase === 'running' || this.progress.phase === 'waiting')
-      this.progress.elapsed = performance.now() - this.begun;
-    this.progress.seconds = Array.from({ length: Math.min(second, this.moments.length) }, (_, index) => {
-      const moment = this.moments[index];
-      if (moment === undefined) return { seen: 0, p50: null, p99: null };
-      return { seen: moment.seen, p50: moment.delivery.percentile(50), p99: moment.delivery.percentile(99) };
-    });
+    if (this.progress.phase !== 'running' && this.progress.phase !== 'waiting') return;
+    const now = performance.now();
+    this.progress.elapsed = now - this.begun;
+    if (this.progress.phase === 'running') this.endSeconds(now);
+  }
+
+  private endSeconds(now: number): void {
+    const ended = Math.floor((now - this.begun) / 1000);
+    while (this.progress.seconds.length < ended) {
+      const { delivery } = this;
+      this.progress.seconds.push({
+        seen: delivery.count,
+        p50: delivery.percentile(50),
+        p99: delivery.percentile(99),
+      });
+      this.delivery = new Histogram();
+    }
   }
 
   private channel(n: number): string {
@@ -137,12 +143,8 @@ export class LoadTest {
     const took = now - (this.sentAt[n] ?? now);
     this.progress.seen += 1;
     this.progress.delivery.add(took);
-    const second = Math.floor((now - this.begun) / 1000);
-    while (this.moments.length <= second) this.moments.push({ seen: 0, delivery: new Histogram() });
-    const moment = this.moments[second];
-    if (moment === undefined) return;
-    moment.seen += 1;
-    moment.delivery.add(took);
+    this.endSeconds(now);
+    this.delivery.add(took);
   }
 
   private async publish(): Promise<void> {
@@ -171,7 +173,7 @@ export class LoadTest {
       method: 'POST',
       headers: {
         'Content-Type': 'application/json',
-        'Load-Test': '1',
+        'Load-Test': this.test,
         'Idempotency-Key': `load-${this.test}-${first}`,
       },
       body,
