@@ -238,8 +238,8 @@ class Limits:
     async def load_test(self, name: bytes, events: int) -> None:
         """Take events of all load tests together; Problem 429 where they are over their rate.
 
-        Problem 403 where there are none, or where this one goes on for longer than one may. A header says that a publish
-        is of a load test. Who leaves it out is an ordinary publisher, with that rate.
+        Problem 403 where there are none, or this one goes on for longer than one may. A header says that a publish is
+        of a load test. Who leaves it out is an ordinary publisher, with that rate.
         """
         tests = self._tests
         if not tests.rate:
