@@ -160,6 +160,27 @@ ENGINES = [
         version={"Version": "19.03.15", "ApiVersion": "1.40"},
     ),
     Engine(
+        "a version that is no number, as of an engine that somebody built",
+        WORKS,
+        "the version of the API tells what an engine can do",
+        version={"Version": "library-import", "ApiVersion": "1.47"},
+        settings={"network_ipv6": True, "network_layout": "segmented"},
+    ),
+    Engine(
+        "a version with an addition, such as 20.10.25+dfsg1 or 27.0.0-rc.1",
+        WORKS,
+        "as above",
+        version={"Version": "27.0.0-rc.1", "ApiVersion": "1.46"},
+        settings={"network_ipv6": True, "network_layout": "segmented"},
+    ),
+    Engine(
+        "an engine that tells no version of its API",
+        REFUSED,
+        "nobody knows what it can do",
+        ("API dev", "expected API 1.41"),
+        version={"Version": "dev", "ApiVersion": "dev"},
+    ),
+    Engine(
         "Engine 29, with the image store of containerd",
         WORKS,
         "the version of the API is negotiated",
@@ -684,6 +705,12 @@ WALLS = [
         {"disk_free_bytes": {"/var/lib/docker": GIB}, "images": {}},
     ),
     Wall(
+        "a file system with bytes left, and no inodes",
+        "remove files there, or another `stack_state_directory` or `data-root`",
+        "du -x --inodes",
+        {"disk_free_inodes": {"/var/lib/sse-platform": 0}},
+    ),
+    Wall(
         "a container of somebody else with a name of the stack",
         "another `stack_name`",
         "another stack_name",
@@ -780,6 +807,8 @@ PLACES = {
     "a path with letters beyond ASCII": "",
     "a path with a colon": "a path with a colon cannot be in PATH",
     "a full disk": "has 10 MiB free: the Python environment needs",
+    "a disk with bytes left, and no inodes": "takes 9 more files: the Python environment needs",
+    "a disk that does not count its files, such as btrfs": "",
     "a disk that is mounted noexec": "mounted noexec",
 }
 

@@ -34,8 +34,13 @@ refuse_unusable() {
     free=$(df -Pk "$root" 2>/dev/null | awk 'NR == 2 { print int($4 / 1024) }')
     [ "${free:-$needed}" -ge "$needed" ] ||
         die "the disk of $root has $free MiB free: the Python environment needs $needed MiB. Make room there."
+    # Where a file system does not count its files, df shows none in all.
+    files=$(df -Pi "$root" 2>/dev/null | awk 'NR == 2 && $2 > 0 { print $4 }')
+    [ "${files:-$needed_files}" -ge "$needed_files" ] ||
+        die "the disk of $root takes $files more files: the Python environment needs $needed_files. Remove some there."
 }
 needed=700
+needed_files=60000
 
 writable() {
     mkdir -p "$root/.ansible" 2>/dev/null && [ -w "$root" ] && [ -w "$root/.ansible" ] &&

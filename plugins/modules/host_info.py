@@ -71,6 +71,12 @@ disk_free_bytes:
   description: Free bytes of the directory of the engine and of the state directory, by path.
   returned: always
   type: dict
+disk_free_inodes:
+  description: >-
+    How many more files fit into the directory of the engine and the state directory, by path. A file system that does
+    not count them is left out.
+  returned: always
+  type: dict
 disk_size_bytes:
   description: Size of the disk of the state directory in bytes, by path.
   returned: always

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ansible_collections.sse.platform.plugins.module_utils.engine import answers
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import SOCKET, Api, RefusedError
 from ansible_collections.sse.platform.plugins.module_utils.engine.daemon import open_files_limit
+from ansible_collections.sse.platform.plugins.module_utils.model import engine_api
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV6, addresses_of
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
 from ansible_collections.sse.platform.plugins.module_utils.model.repair import RESTART_POLICY
@@ -432,6 +433,6 @@ def early_checks(check: HealthCheck, api_version: str) -> dict[str, int]:
     Engine 25 (API 1.44) and later can do that. Others first check after one interval. No run waits for it: a run asks
     by itself.
     """
-    if check["command"] is None or tuple(map(int, api_version.split("."))) < (1, 44):
+    if check["command"] is None or not engine_api.has(api_version, engine_api.EARLY_CHECKS):
         return {}
     return {"StartInterval": min(check["interval"], EARLY_SECONDS) * 10**9}

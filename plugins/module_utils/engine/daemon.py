@@ -6,13 +6,15 @@ from __future__ import annotations
 import contextlib
 import json
 import resource
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+
+from ansible_collections.sse.platform.plugins.module_utils.engine.api import SOCKET
 
 if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Json
 
+PROC = Path("/proc")
 CONFIGURATION = "/etc/docker/daemon.json"
 PID_FILE = "/run/docker.pid"
 UNLIMITED_FILES = 1 << 20  # the kernel's fs.nr_open, the most that a process can ask for, unless somebody changed it
@@ -21,16 +23,54 @@ UNLIMITED_FILES = 1 << 20  # the kernel's fs.nr_open, the most that a process ca
 def dockerd_pid() -> int | None:
     """Return the process id of dockerd, or None where it does not run.
 
-    The pid file is faster to read than all of /proc (proc(5)), but it may be absent, or of a process that ended.
+    The pid file is faster to read than all of /proc, but it may be absent, elsewhere, or of a process that ended. Where
+    several engines run here, as with one of a user (rootless), it is the one that listens on the engine's socket.
     """
-    told = Path("/proc")
+    told = PROC
     with contextlib.suppress(OSError):
         told /= Path(PID_FILE).read_text().strip()
-    for process in chain([told], Path("/proc").iterdir()):
-        with contextlib.suppress(OSError):  # it ended
-            if process.name.isdigit() and (process / "comm").read_bytes().strip() == b"dockerd":
-                return int(process.name)
-    return None
+    if is_dockerd(told):
+        return int(told.name)
+    found = [one for one in PROC.iterdir() if is_dockerd(one)]
+    if len(found) > 1:
+        wanted = listening((PROC / "net/unix").read_text(errors="replace"))
+        found.sort(key=lambda one: (not holds(one, wanted), user_of(int(one.name)) != 0))
+    return int(found[0].name) if found else None
+
+
+def is_dockerd(process: Path) -> bool:
+    """Tell whether a directory of /proc is that of a dockerd, and not of one in a container (proc_pid_status(5))."""
+    try:
+        if not process.name.isdigit() or (process / "comm").read_bytes().strip() != b"dockerd":
+            return False
+        status = (process / "status").read_text(errors="replace").splitlines()
+    except OSError:  # it ended
+        return False
+    # In a namespace of its own, a process has a second number.
+    return all(len(line.split()) == 2 for line in status if line.startswith("NSpid:"))
+
+
+def listening(table: str) -> set[str]:
+    """Return the sockets on which an engine is waited for, as links of /proc name them (proc_pid_net(5))."""
+    lines = [line.split() for line in table.splitlines()[1:]]
+    accepts = "00010000"
+    return {f"socket:[{one[6]}]" for one in lines if one[3] == accepts and one[7:] in ([SOCKET], [SOCKET[4:]])}
+
+
+def holds(process: Path, sockets: set[str]) -> bool:
+    """Tell whether a process has one of these sockets open; systemd may have it, too."""
+    try:
+        return any(str(one.readlink()) in sockets for one in (process / "fd").iterdir())
+    except OSError:
+        return False
+
+
+def user_of(pid: int | None) -> int:
+    """Return the user id of a process; 0 where it is not seen."""
+    try:
+        return (PROC / str(pid)).stat().st_uid if pid else 0
+    except OSError:
+        return 0
 
 
 def open_files_limit() -> int:
@@ -39,7 +79,7 @@ def open_files_limit() -> int:
     That is the hard limit of dockerd (proc_pid_limits(5)); where dockerd is not seen, the limit of this process.
     """
     with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{dockerd_pid()}/limits").read_text().splitlines():
+        for line in (PROC / f"{dockerd_pid()}/limits").read_text().splitlines():
             if line.startswith("Max open files"):
                 hard = line.split()[4]
                 return UNLIMITED_FILES if hard == "unlimited" else int(hard)
@@ -62,7 +102,7 @@ def configuration(path: str = CONFIGURATION) -> Json | None:
 def command_line(pid: int | None) -> list[str]:
     """Return the words that dockerd was started with; none where it is not seen."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0") if pid else []
+        return (PROC / f"{pid}/cmdline").read_text(errors="replace").split("\0") if pid else []
     except OSError:
         return []
 

@@ -11,6 +11,7 @@ from ansible_collections.sse.platform.plugins.module_utils.engine import answers
 from ansible_collections.sse.platform.plugins.module_utils.engine.daemon import command_line, has_userland_proxy
 from ansible_collections.sse.platform.plugins.module_utils.host import engine_traits
 from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
+from ansible_collections.sse.platform.plugins.module_utils.model import engine_api
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, IPV6, of
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def describe_engine(info: answers.Info, version: answers.Version, configuration:
     return {
         "version": version["Version"],
         "api_version": version["ApiVersion"],
+        "stable_ip6tables": engine_api.has(version["ApiVersion"], engine_api.IP6TABLES),
         "live_restore": bool(info.get("LiveRestoreEnabled")),
         "userland_proxy": has_userland_proxy(configuration, words, route_localnet),
         "swarm": swarm.get("LocalNodeState") or "inactive",

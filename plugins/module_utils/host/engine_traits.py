@@ -110,7 +110,7 @@ def surroundings(socket: str, pid: int | None, api_version: str, *, answers: boo
         "socket": socket_fact(socket, answers=answers),
         "variables": {name: without_password(value) for name, value in variables.items() if value},
         "context": variables.get("DOCKER_CONTEXT", "") or context(environments),
-        "dockerd_user": user_of(pid),
+        "dockerd_user": daemon.user_of(pid),
         "sdk_problem": sdk_problem(socket, api_version),
     }
 
@@ -151,14 +151,6 @@ def context(environments: list[dict[str, str]]) -> str:
 def without_password(address: str) -> str:
     """Return an address without the user and the password that may stand in it."""
     return re.sub(r"(?<=://)[^/@]*@", "", address)
-
-
-def user_of(pid: int | None) -> int:
-    """Return the user id of a process."""
-    try:
-        return Path(f"/proc/{pid}").stat().st_uid if pid else 0
-    except OSError:
-        return 0
 
 
 def sdk_problem(socket: str, api_version: str) -> str:

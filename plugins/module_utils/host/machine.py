@@ -123,6 +123,15 @@ def disk_free_bytes(paths: list[str]) -> dict[str, int]:
     return {text: stat.f_bavail * stat.f_frsize for text, stat in stats.items()}
 
 
+def disk_free_inodes(paths: list[str]) -> dict[str, int]:
+    """Return how many more files fit at each path; a file system that does not count them, such as btrfs, is left out.
+
+    A full one refuses a new file as a full disk does, though it has bytes left.
+    """
+    stats = {text: os.statvfs(nearest(text)) for text in paths}
+    return {text: stat.f_favail for text, stat in stats.items() if stat.f_files}
+
+
 def disk_size_bytes(paths: list[str]) -> dict[str, int]:
     """Return the size of the disk of each path, in whole MiB."""
     stats = {text: os.statvfs(nearest(text)) for text in paths}
@@ -224,6 +233,7 @@ def observe(state_directory: str | None = None, socket: str = SOCKET) -> HostFac
         "data_markers": data_markers(state_directory),
         "backup_timer": any((Path(state_directory or "/nonexistent") / one).exists() for one in TIMERS),
         "disk_free_bytes": disk_free_bytes([root, state_directory or "/"]),
+        "disk_free_inodes": disk_free_inodes([root, state_directory or "/"]),
         "disk_size_bytes": disk_size_bytes([state_directory or "/"]),
         "state_mount": mount_of(state_directory or "/", read("/proc/self/mountinfo")),
     }

@@ -426,6 +426,7 @@ class EngineFact(TypedDict):
 
     version: str
     api_version: str
+    stable_ip6tables: bool  # it needs no experimental features for ip6tables
     live_restore: bool
     userland_proxy: bool
     swarm: str  # inactive, active, locked, error, pending
@@ -539,6 +540,7 @@ class HostFacts(TypedDict):
     data_markers: dict[str, dict[str, str]]  # directory of data -> what its meta.properties says
     backup_timer: bool  # whether a timer on this host makes backups of the stack
     disk_free_bytes: dict[str, int]
+    disk_free_inodes: NotRequired[dict[str, int]]
     disk_size_bytes: NotRequired[dict[str, int]]
     state_mount: NotRequired[MountFact]  # where the state directory is, or will be
     registry_answers: NotRequired[bool]

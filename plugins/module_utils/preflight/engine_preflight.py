@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ansible_collections.sse.platform.plugins.module_utils.model import segments
+from ansible_collections.sse.platform.plugins.module_utils.model import engine_api, segments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 SOCKET = "/var/run/docker.sock"
 CONFIGURATION = "/etc/docker/daemon.json"
-API = (1, 41)  # the first version with all that the platform asks for; Engine 20.10 brought it
 # What role docker writes into the configuration file. An engine that has one of them as a flag, too, does not start.
 CONFIGURED = ("ip6tables", "live-restore", "log-driver", "log-opt", "userland-proxy")
 # Options of networks that decide who reaches whom. As defaults they would also change the networks of the platform.
@@ -174,12 +173,12 @@ def _user_namespaces(engine: EngineFact, traits: EngineTraits, host: HostFacts) 
 
 
 def _too_old(engine: EngineFact, traits: EngineTraits, host: HostFacts) -> str:
-    numbers = tuple(int(one) for one in engine["api_version"].split(".") if one.isdigit())
-    if numbers >= API:
+    if engine_api.has(engine["api_version"], engine_api.PLATFORM):
         return ""
+    oldest = ".".join(map(str, engine_api.PLATFORM))
     return (
-        f"The engine {engine['version']} has API {engine['api_version']}: expected API {'.'.join(map(str, API))} or "
-        "newer, which is Engine 20.10. Upgrade the engine."
+        f"The engine {engine['version']} has API {engine['api_version']}: expected API {oldest} or newer, which is "
+        "Engine 20.10. Upgrade the engine."
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
-from ansible_collections.sse.platform.plugins.module_utils.model import addresses, ip_family, segments
+from ansible_collections.sse.platform.plugins.module_utils.model import addresses, engine_api, ip_family, segments
 from ansible_collections.sse.platform.plugins.module_utils.preflight import engine_preflight
 from ansible_collections.sse.platform.plugins.module_utils.preflight.network_steps import is_ours, network_difference
 
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 
     from ansible_collections.sse.platform.plugins.module_utils.model.types import HostFacts, Network, Release, Settings
 
-# Before this version ip6tables is experimental in the engine; from here on it is on by default (release notes, 27.0).
-IP6TABLES_STABLE = 27
-# From this version on, neighbour discovery passes on internal networks (moby/moby#45649; 20.10 and 26.1 measured).
-INTERNAL_IPV6 = 25
 # A route this wide or wider holds more than any private range: it is a VPN's default route, or one of the pieces that
 # such a route is written in. Docker's route is narrower, so it wins.
 WIDEST = 7
@@ -73,12 +69,11 @@ def manages_firewall(host: HostFacts) -> bool:
     return options.get("iptables") is not False
 
 
-def engine_version(settings: Settings, host: HostFacts) -> int:
-    """Return the major version of the engine, or of the one that is about to be installed, where that is old."""
+def passes_internal_ipv6(settings: Settings, host: HostFacts) -> bool:
+    """Tell whether IPv6 passes on internal networks of the engine, or of the one that is about to be installed."""
     if host["engine"]:
-        return int(host["engine"]["version"].partition(".")[0])
-    old = settings["docker_package_source"] == "distribution" and host["distribution"]["codename"] == "bookworm"
-    return 20 if old else INTERNAL_IPV6
+        return engine_api.has(host["engine"]["api_version"], engine_api.INTERNAL_IPV6)
+    return settings["docker_package_source"] != "distribution" or host["distribution"]["codename"] != "bookworm"
 
 
 def _ipv6_problems(settings: Settings, host: HostFacts) -> Iterator[str]:
@@ -89,20 +84,21 @@ def _ipv6_problems(settings: Settings, host: HostFacts) -> Iterator[str]:
             "the kernel was started with ipv6.disable=1, start it without that), or set network_ipv6 to false."
         )
     if host["engine"] and not host["firewall6"] and not may_configure(settings, host):
-        stable = engine_version(settings, host) >= IP6TABLES_STABLE
         file = engine_preflight.config_file(host["engine"])
         allow = "run with docker_restart_allowed=true, " if may_be_configured(settings, host) else ""
-        keys = '"ip6tables": true' if stable else '"experimental": true and "ip6tables": true'
+        keys = (
+            '"ip6tables": true' if host["engine"]["stable_ip6tables"] else '"experimental": true and "ip6tables": true'
+        )
         yield (
             f"network_ipv6 is true, but this engine ({host['engine']['version']}) does not manage ip6tables, so over "
             f"IPv6 it would publish no port and refuse nothing: set {keys} in {file} and restart "
             f"the engine, {allow}or set network_ipv6 to false."
         )
-    if settings["network_layout"] == segments.SEGMENTED and engine_version(settings, host) < INTERNAL_IPV6:
+    if settings["network_layout"] == segments.SEGMENTED and not passes_internal_ipv6(settings, host):
         yield (
             "network_ipv6 is true and network_layout is 'segmented', but on an internal network this engine drops IPv6 "
             "neighbour discovery, so no two containers would reach each other there: expected single, network_ipv6 "
-            f"false, or Engine {INTERNAL_IPV6} and newer (docker_package_source=docker)."
+            "false, or Engine 25 and newer (docker_package_source=docker)."
         )
     for device in host["ipv6_routes_lost"]:
         yield (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.engine import daemon
@@ -51,6 +51,71 @@ def test_a_process_with_an_odd_name_is_not_dockerd_and_no_failure(
         found = daemon.dockerd_pid()
         named.communicate("\n")
     assert found != named.pid
+
+
+class Process(NamedTuple):
+    """A process as /proc shows it: what it is called, its numbers in namespaces, and the sockets that it has open."""
+
+    comm: str = "dockerd"
+    numbers: str = "7"
+    sockets: tuple[int, ...] = ()
+
+
+SYSTEMD, SYSTEM, USERS, NESTED = (
+    Process("systemd", "1", (70,)),
+    Process(),
+    Process(sockets=(71,)),
+    Process("dockerd", "5\t1"),
+)
+LISTENS = Process(sockets=(71, 70))
+
+
+@pytest.mark.parametrize(
+    ("pid_file", "processes", "expected"),
+    [
+        ("9", {"9": SYSTEM}, 9),
+        ("", {"9": SYSTEM}, 9),
+        ("4", {"4": Process("bash"), "9": SYSTEM}, 9),  # left by an engine that ended
+        ("4", {"9": SYSTEM}, 9),
+        ("not a number", {"9": SYSTEM}, 9),
+        ("", {"5": NESTED, "9": SYSTEM}, 9),
+        ("5", {"5": NESTED, "9": SYSTEM}, 9),  # a container wrote it into a directory that it shares with the host
+        ("", {"5": NESTED}, None),
+        ("", {"1": SYSTEMD, "5": USERS, "9": LISTENS}, 9),  # started by docker.socket
+        ("", {"1": SYSTEMD, "5": LISTENS, "9": USERS}, 5),
+        ("", {"1": SYSTEMD}, None),
+    ],
+    ids=["pid file", "no pid file", "of another process", "of none", "broken", "beside one in a container",
+         "a pid file from a container", "in a container only", "beside one of a user", "before one of a user", "none"],
+)  # fmt: skip
+def test_dockerd_is_the_one_that_runs_on_this_host(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    pid_file: str,
+    processes: dict[str, Process],
+    expected: int | None,
+) -> None:
+    for pid, process in processes.items():
+        (tmp_path / pid / "fd").mkdir(parents=True)
+        (tmp_path / pid / "comm").write_text(f"{process.comm}\n")
+        (tmp_path / pid / "status").write_text(f"Name:\t{process.comm}\nNSpid:\t{process.numbers}\n")
+        for number, inode in enumerate(process.sockets):
+            (tmp_path / pid / "fd" / str(number)).symlink_to(f"socket:[{inode}]")
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net/unix").write_text(UNIX)
+    monkeypatch.setattr(daemon, "PROC", tmp_path)
+    monkeypatch.setattr(daemon, "PID_FILE", str(tmp_path / "pid"))
+    if pid_file:
+        (tmp_path / "pid").write_text(f"{pid_file}\n")
+    assert daemon.dockerd_pid() == expected
+
+
+UNIX = """Num               RefCount Protocol Flags    Type St Inode Path
+0: 00000002 00000000 00010000 0001 01 70 /run/docker.sock
+0: 00000003 00000000 00000000 0001 03 71 /run/docker.sock
+0: 00000002 00000000 00010000 0001 01 72 /run/user/1000/docker.sock
+0: 00000002 00000000 00000000 0002 01 73
+"""
 
 
 def test_a_missing_daemon_json_is_an_empty_one(tmp_path: Path) -> None:

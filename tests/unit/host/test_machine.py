@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -48,6 +49,14 @@ def test_the_marker_of_data_is_read(tmp_path: Path, text: str, expected: Any) ->
 def test_free_space_is_told_of_paths_that_do_not_exist_yet(tmp_path: Path) -> None:
     path = str(tmp_path / "a" / "b")
     assert machine.disk_free_bytes([path])[path] > 0
+
+
+@pytest.mark.parametrize(("files", "free", "told"), [(100, 7, {"/x": 7}), (100, 0, {"/x": 0}), (0, 0, {})])
+def test_a_file_system_that_does_not_count_its_files_is_not_a_full_one(
+    monkeypatch: pytest.MonkeyPatch, files: int, free: int, told: dict[str, int]
+) -> None:
+    monkeypatch.setattr(machine.os, "statvfs", lambda _: SimpleNamespace(f_files=files, f_favail=free))
+    assert machine.disk_free_inodes(["/x"]) == told
 
 
 @pytest.mark.parametrize(

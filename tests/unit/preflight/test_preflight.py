@@ -55,6 +55,8 @@ NETWORK: dict[str, Any] = {
 }
 ENGINE: dict[str, Any] = {
     "version": "26.1.5",
+    "api_version": "1.45",
+    "stable_ip6tables": False,
     "live_restore": True,
     "userland_proxy": False,
     "swarm": "inactive",
@@ -150,6 +152,8 @@ def test_a_bare_host_has_no_problems() -> None:
         ({"memory_bytes": GIB // 2}, ["512 MiB", "768 MiB", "1024 MiB", "app_replicas"]),
         ({"disk_free_bytes": {"/var/lib/sse-platform": GIB // 2}}, ["/var/lib/sse-platform has 512 MiB", "1024 MiB"]),
         ({"disk_free_bytes": {"/var/lib/docker": GIB}, "images": {}}, ["/var/lib/docker has 1024 MiB", "6144 MiB"]),
+        ({"disk_free_inodes": {"/var/lib/sse-platform": 9}}, ["/var/lib/sse-platform takes 9 more files", "5000"]),
+        ({"disk_free_inodes": {"/var/lib/docker": 0}, "images": {}}, ["/var/lib/docker takes 0 more files", "60000"]),
         ({"containers": [container("sse-redis", {})]}, ["sse-redis", "never touched"]),
         ({"containers": [container("sse-redis", {"sse.platform.stack": "other"})]}, ["sse-redis", "never touched"]),
     ],
@@ -161,7 +165,7 @@ def test_what_the_host_lacks_is_told_with_what_is_needed(host: dict[str, Any], s
 
 
 def test_images_that_are_there_need_no_room() -> None:
-    assert told(disk_free_bytes={"/var/lib/docker": 0}) == ""
+    assert told(disk_free_bytes={"/var/lib/docker": 0}, disk_free_inodes={"/var/lib/docker": 0}) == ""
 
 
 @pytest.mark.parametrize(
@@ -433,7 +437,7 @@ def test_what_this_run_turns_on_is_no_notice(settings: dict[str, Any], engine: A
 
 
 DUAL: Any = {**SETTINGS, "network_ipv6": True, "network_ipv6_subnet": "fd12:3456:789a::/64"}
-OLD = {**ENGINE, "version": "20.10.24"}
+OLD = {**ENGINE, "version": "20.10.24", "api_version": "1.41"}
 
 
 def problems6(settings: Any = DUAL, **facts: Any) -> str:
@@ -449,7 +453,7 @@ def problems6(settings: Any = DUAL, **facts: Any) -> str:
         ({"ipv6": False}, "IPv6 is off on this host: turn it on with sysctl -w net.ipv6.conf.all.disable_ipv6=0"),
         ({"firewall6": ""}, 'this engine (26.1.5) does not manage ip6tables'),
         ({"firewall6": ""}, 'set "experimental": true and "ip6tables": true in /etc/docker/daemon.json'),
-        ({"firewall6": "", "engine": {**ENGINE, "version": "28.2.2"}}, 'set "ip6tables": true in /etc/docker'),
+        ({"firewall6": "", "engine": {**ENGINE, "stable_ip6tables": True}}, 'set "ip6tables": true in /etc/docker'),
         ({"firewall6": "", "engine": {**ENGINE, "managed": True}}, ""),
         ({"firewall6": "", "engine": None}, ""),
         ({"ipv6_routes_lost": ["ens3"]}, "Keep it with sysctl -w net.ipv6.conf.ens3.accept_ra=2"),
@@ -474,7 +478,10 @@ def test_a_host_that_can_not_give_ipv6_is_told_how_it_could(facts: dict[str, Any
 def test_segments_with_ipv6_want_an_engine_that_lets_neighbours_find_each_other() -> None:
     segmented = {**DUAL, "network_layout": "segmented", "network_segment_subnets": {}, "app_replicas": 1}
     assert "expected single, network_ipv6 false, or Engine 25" in problems6(segmented, engine=OLD)
+    assert "Engine 25" in problems6(segmented, engine={**OLD, "version": "20.10.25+dfsg1"})
     assert problems6(segmented) == ""
+    for odd in ("dev", "library-import", "", "v27", "27.0.0-rc.1"):
+        assert problems6(segmented, engine={**ENGINE, "version": odd}) == ""
     bookworm = {"engine": None, "distribution": {"id": "debian", "version": "12", "codename": "bookworm"}}
     assert "Engine 25" in problems6(segmented, **bookworm)
     assert problems6({**segmented, "docker_package_source": "docker"}, **bookworm) == ""

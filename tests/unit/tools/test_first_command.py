@@ -128,10 +128,20 @@ def read_only(checkout: Checkout) -> None:
     checkout.root.chmod(0o555)
 
 
+# What df says, by its option: of blocks, or of inodes.
+DF = "#!/bin/sh\nfree=%s\n[ $1 = -Pk ] || free=%s\nprintf 'Filesystem - - -\\n%%s\\n' \"/dev/x %s 900 $free 90%% /\"\n"
+
+
 def no_room(checkout: Checkout) -> None:
-    checkout.program(
-        "df", "#!/bin/sh\nprintf 'Filesystem 1024-blocks Used Available\\n/dev/x 1000 900 10240 90%% /\\n'\n"
-    )
+    checkout.program("df", DF % (10240, 10**6, 10**6))
+
+
+def no_inodes(checkout: Checkout) -> None:
+    checkout.program("df", DF % (10**7, 9, 10**6))
+
+
+def uncounted(checkout: Checkout) -> None:
+    checkout.program("df", DF % (10**7, 0, 0))
 
 
 def noexec(checkout: Checkout) -> None:
@@ -150,6 +160,8 @@ PLACES: dict[str, Callable[[Checkout], None]] = {
     "a path with letters beyond ASCII": moved("prüfung"),
     "a path with a colon": moved("a:b"),
     "a full disk": no_room,
+    "a disk with bytes left, and no inodes": no_inodes,
+    "a disk that does not count its files, such as btrfs": uncounted,
     "a disk that is mounted noexec": noexec,
 }
 
