@@ -25,6 +25,8 @@ USUAL = ("docker/{}", "system.slice/docker-{}.scope")
 AN_ID = re.compile(r"[0-9a-f]{64}")
 SEARCH_SECONDS = 60.0  # between two searches for a container that is in no usual place
 SEARCH_DEPTH = 6
+KEPT_STARTS = 1000  # as many starts are kept; the oldest goes first
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 UNLIMITED = 2**60  # cgroup v1 says "no limit" by a number near 2**63, rounded down to a page
 
 
@@ -161,11 +163,46 @@ class Groups:
         )
 
 
+class Starts:
+    """When the control groups that were seen began, kept in a file: the kernel tells it at the first look only.
+
+    The kernel forgets a group that nobody has looked at for long, and says at the next look that it began just then. So
+    the first answer holds, also after a restart of this exporter. Numbers of groups begin anew when the host starts.
+    """
+
+    def __init__(self, file: Path, boot: Path = BOOT) -> None:
+        self.file = file
+        self.boot = boot.read_text().strip()
+        self.known: dict[int, float] = {}
+        try:
+            read: Any = json.loads(file.read_text())
+            if read["boot"] == self.boot:
+                self.known = {int(group): float(at) for group, at in read["starts"].items()}
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            print(f"{file} can't be read: {error!r}", file=sys.stderr, flush=True)
+
+    def add(self, seen: Collection[Usage]) -> None:
+        """Keep the starts of the groups that are new."""
+        new = {one.incarnation: one.started for one in seen if one.incarnation not in self.known}
+        if not new:
+            return
+        self.known = dict([*self.known.items(), *new.items()][-KEPT_STARTS:])
+        fresh = self.file.with_suffix(".new")
+        try:
+            fresh.write_text(json.dumps({"boot": self.boot, "starts": self.known}))
+            fresh.replace(self.file)
+        except OSError as error:  # the figures are right as long as this exporter runs
+            print(f"{self.file} can't be written: {error!r}", file=sys.stderr, flush=True)
+
+
 class Containers:
     """What is known of the containers of the stack from one look to the next."""
 
-    def __init__(self, names: Path, groups: Groups, vmstat: Path) -> None:
+    def __init__(self, names: Path, groups: Groups, vmstat: Path, starts: Starts) -> None:
         self.names_file = names
+        self.starts = starts
         self.groups = groups
         self.vmstat = vmstat
         self.last: dict[str, Usage] = {}  # by id
@@ -195,10 +232,9 @@ class Containers:
         lost = [id_ for id_, place in places.items() if place is None]
         if lost and self.groups.search(lost):
             places |= {id_: self.groups.find(id_) for id_ in lost}
-        started = {one.incarnation: one.started for one in self.last.values()}
         seen: dict[str, Usage] = {}
         for id_, place in places.items():
-            found = self.groups.usage(place, started) if place else None
+            found = self.groups.usage(place, self.starts.known) if place else None
             if found:
                 seen[id_] = found
         return seen
@@ -235,6 +271,7 @@ class Containers:
         known, written = self.names()
         seen = self.look(known)
         self.count_kills(known, seen)
+        self.starts.add(seen.values())
         self.last = seen
         every = [({"name": one.name, "container": one.container}, seen.get(one.id)) for one in known]
         running = [(named, use) for named, use in every if use]
@@ -283,9 +320,9 @@ FIGURES = (
 
 
 def main() -> None:
-    """Serve the figures of the containers in FILE at PORT."""
-    port, names, root = int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
-    containers = Containers(names, Groups(root), Path("/proc/vmstat"))
+    """Serve the figures of the containers in NAMES at PORT: PORT NAMES CGROUPS STARTS."""
+    port, names, root, starts = int(sys.argv[1]), *map(Path, sys.argv[2:])
+    containers = Containers(names, Groups(root), Path("/proc/vmstat"), Starts(starts))
     serve(port, containers.collect, lambda: None)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import http.server
 import json
+import os
 import shutil
 import socket
 import threading
@@ -16,7 +17,7 @@ from typing import Any
 
 import exporting
 import pytest
-from container_metrics import Containers, Groups
+from container_metrics import KEPT_STARTS, Containers, Groups, Starts
 from nginx_metrics import Requests, connections
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
@@ -29,7 +30,9 @@ class Host:
 
     def __init__(self, root: Path, unified: bool, place: str) -> None:
         self.root, self.unified, self.place = root / "cgroup", unified, place
-        self.names, self.vmstat = root / "containers.json", root / "vmstat"
+        self.names, self.vmstat, self.boot = root / "containers.json", root / "vmstat", root / "boot_id"
+        self.starts = root / "starts.json"
+        self.boot.write_text("this one\n")
         self.root.mkdir()
         if unified:
             (self.root / "cgroup.controllers").write_text("cpu memory pids\n")
@@ -80,7 +83,12 @@ class Host:
         self.names.write_text(json.dumps({"written": 1_700_000_000, "containers": {v: held[v] for v in held}}))
 
     def exporter(self) -> Containers:
-        return Containers(self.names, Groups(self.root), self.vmstat)
+        return Containers(self.names, Groups(self.root), self.vmstat, Starts(self.starts, self.boot))
+
+    def forget(self, id_: str = ID) -> None:
+        """Have the kernel look a group up anew: it tells the time of that as the time of the group."""
+        for controller in ("",) if self.unified else ("cpu", "cpuacct", "memory", "pids"):
+            os.utime(self.root / controller / self.place.format(id_), (2e9, 2e9))
 
 
 @pytest.fixture(
@@ -167,6 +175,57 @@ def test_a_restart_changes_the_time_of_the_start_and_nothing_else_does(host: Hos
     assert samples(exporter)[key] == first
     host.begin_anew()
     assert samples(exporter)[key] != first
+
+
+def test_a_restart_of_the_exporter_changes_no_time_of_a_start(host: Host) -> None:
+    host.run()
+    host.name(**{"app-1": ID})
+    key = ("container_start_time_seconds", "sse-app-1")
+    first = samples(host.exporter())[key]
+    host.forget()
+    exporter = host.exporter()
+    assert samples(exporter)[key] == first
+    host.begin_anew()  # a start between two looks is told by either exporter
+    assert samples(exporter)[key] == samples(host.exporter())[key] != first
+
+
+def test_after_a_start_of_the_host_the_numbers_of_groups_mean_others(host: Host) -> None:
+    host.run()
+    host.name(**{"app-1": ID})
+    samples(host.exporter())
+    host.boot.write_text("the next one\n")
+    host.forget()
+    assert samples(host.exporter())["container_start_time_seconds", "sse-app-1"] == 2e9
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"boot": "this one", "starts": {"x": 1}}', '{"boot'])
+def test_starts_that_cannot_be_read_are_written_anew(host: Host, content: str) -> None:
+    host.run()
+    host.name(**{"app-1": ID})
+    host.starts.write_text(content)
+    first = samples(host.exporter())
+    host.forget()
+    assert samples(host.exporter()) == first
+
+
+def test_starts_that_cannot_be_written_end_no_answer(host: Host) -> None:
+    host.run()
+    host.name(**{"app-1": ID})
+    host.starts.with_suffix(".new").mkdir()
+    exporter = host.exporter()
+    first = samples(exporter)
+    host.forget()
+    assert samples(exporter) == first
+
+
+def test_no_more_starts_are_kept_than_a_host_has_containers(host: Host) -> None:
+    host.starts.write_text(json.dumps({"boot": "this one", "starts": dict.fromkeys(range(KEPT_STARTS), 1.0)}))
+    host.run()
+    host.name(**{"app-1": ID})
+    exporter = host.exporter()
+    samples(exporter)
+    assert len(exporter.starts.known) == KEPT_STARTS
+    assert next(iter(exporter.starts.known)) == 1
 
 
 def test_a_kill_that_the_container_survives_is_counted(host: Host) -> None:
