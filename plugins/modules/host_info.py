@@ -37,6 +37,15 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+name:
+  description: What the host calls itself.
+  returned: always
+  type: str
+names:
+  description: The same, and the longer forms of it in C(/etc/hosts), such as V(host.example.org).
+  returned: always
+  type: list
+  elements: str
 distribution:
   description: Id, version and codename of the distribution.
   returned: always

@@ -38,6 +38,14 @@ def test_the_page_is_compressed_its_parts_are_kept_for_ever_and_its_policy_is_st
         assert answer.headers["content-security-policy"] == policy
 
 
+def test_a_foreign_name_is_refused_with_the_variables_that_admit_one(stack: Stack) -> None:
+    for path in ("/", "/live/releases.json", "/prom/query?query=up", "/api/v1/health/ready", "/replicas"):
+        answer = asked(stack, path, headers={"Host": "evil.example:3001"})
+        assert (answer.status_code, answer.headers["content-type"]) == (421, "text/plain"), path
+        assert {"exposure_hosts:", "alerts_dashboard_url:"} <= set(answer.text.split()), path
+        assert asked(stack, path, headers={"Host": "any-name-without-a-dot"}).status_code == 200, path
+
+
 @pytest.mark.parametrize("path", ["/prom", "/prom/api/v1"])
 def test_five_questions_to_prometheus_are_passed_on(stack: Stack, path: str) -> None:
     now = {"query": "up", "start": "0", "end": "10", "step": "1"}

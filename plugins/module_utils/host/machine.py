@@ -48,6 +48,17 @@ def distribution(os_release: str) -> Distribution:
     }
 
 
+def own_names(node: str, hosts: str) -> list[str]:
+    """Return what a host calls itself: its name, and the longer forms of it in the text of /etc/hosts (hosts(5)).
+
+    No resolver is asked: it may be slow, and may say something else each time.
+    """
+    short = node.partition(".")[0].lower()
+    lines = [line.partition("#")[0].lower().split()[1:] for line in hosts.splitlines()]
+    longer = {name for names in lines for name in names if short and name.startswith(f"{short}.")}
+    return sorted({node.lower(), *longer})
+
+
 def service_manager() -> Literal["systemd", "init", "none"]:
     """Return what starts services here: systemd, init (System V), or none (a container, WSL2 without systemd)."""
     if Path("/run/systemd/system").is_dir():
@@ -202,6 +213,7 @@ def observe(state_directory: str | None = None, socket: str = SOCKET) -> HostFac
     root = found.engine["root_dir"] if found else engine_facts.ENGINE_ROOT
     return {
         "name": platform.node(),
+        "names": own_names(platform.node(), read("/etc/hosts")),
         "distribution": distribution(read("/etc/os-release")),
         "architecture": ARCHITECTURES.get(platform.machine(), platform.machine()),
         "service_manager": service_manager(),

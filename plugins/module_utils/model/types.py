@@ -509,6 +509,7 @@ class HostFacts(TypedDict):
     """One look at a host, before anything changes."""
 
     name: NotRequired[str]  # as it calls itself
+    names: NotRequired[list[str]]  # the same with longer forms, such as host.example.org
     distribution: Distribution
     architecture: str
     service_manager: Literal["systemd", "init", "none"]

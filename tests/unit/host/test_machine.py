@@ -162,3 +162,16 @@ def test_an_engine_that_answers_with_errors_counts_as_none(engine_socket: tuple[
     fact = machine.observe(socket=engine_socket[0])
     assert fact["engine"] is None
     assert "500" in fact["engine_error"]
+
+
+@pytest.mark.parametrize(
+    ("node", "hosts", "names"),
+    [
+        ("vm", "127.0.0.1 localhost\n127.0.1.1\tvm.example.org vm # vm.of.a.comment\n", ["vm", "vm.example.org"]),
+        ("VM.example.org", "127.0.1.1 vm.lan VM\n::1 vm6.lan\n", ["vm.example.org", "vm.lan"]),
+        ("vm", "", ["vm"]),
+        ("vm", "#\n\n10.0.0.7\n10.0.0.8 other.example.org\n", ["vm"]),
+    ],
+)
+def test_a_host_is_called_by_its_name_and_the_longer_forms_of_it(node: str, hosts: str, names: list[str]) -> None:
+    assert machine.own_names(node, hosts) == names

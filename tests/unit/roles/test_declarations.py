@@ -137,27 +137,62 @@ def foreign(config: str, asked: str) -> bool:
     return not any(re.search(pattern, asked, re.IGNORECASE if star else 0) for star, pattern in known)
 
 
-def test_where_the_host_has_names_others_are_refused_by_the_dashboard_too(rendered: dict[str, Rendered]) -> None:
-    bent = rendered["bent"]
-    config = bent.config("performance-dashboard", "/etc/nginx/nginx.conf")
-    long = "a-name-of-more-than-the-sixty-four-bytes-of-a-bucket.example.org"
-    for name in ("sse.example.org", long, "room.example.org", "localhost", "dashboard", "192.0.2.7", "[fd00::7]"):
-        assert not foreign(config, name), name
-    for name in ("evil.example", "sse.example.org.evil.example", "ssexexample.org", "1.evil.example", "evil.localhost"):
-        assert foreign(config, name), name
-        assert foreign(bent.nginx, f"0:{name}"), name
-        assert foreign(bent.nginx, f"1:{name}"), name
-    assert "return 444;" in config
-    assert "foreign_host" not in rendered["default"].config("performance-dashboard", "/etc/nginx/nginx.conf")
+EVIL = ("evil.example", "sse.example.org.evil.example", "ssexexample.org", "1.evil.example", "evil.localhost", "1.2.x")
+ALWAYS = ("localhost", "dashboard", "vm", "192.0.2.7", "[fd00::7]", "_")  # the last one is that of who gives no name
 
 
-def test_an_address_is_a_name_for_containers_of_the_stack_alone(rendered: dict[str, Rendered]) -> None:
-    """The dashboard passes it on, for ./sse verify and for who opens the page by it."""
+@pytest.mark.parametrize(
+    ("host", "names"),
+    [
+        ("default", ()),
+        ("host_api", ()),
+        ("acme", ("events.example.org", "stream.example.org")),
+        ("by-name.example.org", ("by-name.example.org",)),
+        ("bent", ("sse.example.org", "room.example.org", "vm.example.net", "vm.example.com", "VM.Example.Com")),
+    ],
+)
+def test_the_dashboard_knows_the_names_of_the_host_and_refuses_every_other_one(
+    rendered: dict[str, Rendered], host: str, names: tuple[str, ...]
+) -> None:
+    """Else a foreign page whose name leads here could read it. Whoever is right learns which variable says so."""
+    config = rendered[host].config("performance-dashboard", "/etc/nginx/nginx.conf")
+    assert [name for name in (*ALWAYS, *names) if foreign(config, name)] == []
+    assert [name for name in EVIL if not foreign(config, name)] == []
+    server = config.partition("server {")[2]
+    assert "if ($foreign_host) {\n            rewrite ^ /foreign last;" in server.partition("location")[0]
+    refusal = server.partition("location = /foreign {")[2].partition("location")[0]
+    assert "internal;" in refusal
+    assert "return 421 " in refusal
+    assert "exposure_hosts: [$host]" in refusal
+    assert "alerts_dashboard_url: http://$host:" in refusal
+
+
+def test_nginx_answers_what_the_dashboard_passes_on_and_nobody_else_by_these_names(
+    rendered: dict[str, Rendered],
+) -> None:
     config = rendered["bent"].nginx
-    for name in ("sse.example.org", "SSE.example.org", "localhost", "127.0.0.1", "[::1]", "nginx"):
+    long = "a-name-of-more-than-the-sixty-four-bytes-of-a-bucket.example.org"
+    for name in ("sse.example.org", "SSE.example.org", long, "localhost", "127.0.0.1", "[::1]", "nginx"):
         assert [foreign(config, f"{of_stack}:{name}") for of_stack in (0, 1)] == [False, False], name
-    for address in ("172.30.0.16", "[fd00::16]"):
-        assert [foreign(config, f"{of_stack}:{address}") for of_stack in (0, 1)] == [True, False], address
+    for name in ("room.example.org", "vm.example.net", "vm.example.com", "vm", "172.30.0.16", "[fd00::16]"):
+        assert [foreign(config, f"{of_stack}:{name}") for of_stack in (0, 1)] == [True, False], name
+    for name in EVIL:
+        assert [foreign(config, f"{of_stack}:{name}") for of_stack in (0, 1)] == [True, True], name
+
+
+def test_one_viewer_gets_at_most_half_of_what_prometheus_is_asked(rendered: dict[str, Rendered]) -> None:
+    config = rendered["default"].config("performance-dashboard", "/etc/nginx/nginx.conf")
+    zones = dict(re.findall(r"limit_req_zone (\S+) zone=(\w+):", config))
+    assert zones == {"$server_name": "all_questions", "$binary_remote_addr": "questions"}
+    rates = {name: int(rate) for name, rate in re.findall(r"limit_req_zone .* zone=(\w+):\S+ rate=(\d+)r/s;", config)}
+    bursts = {name: int(burst) for name, burst in re.findall(r"limit_req zone=(\w+) burst=(\d+) nodelay;", config)}
+    answers = {name: int(most) for name, most in re.findall(r"limit_conn (\w+) (\d+);", config)}
+    for found, one, everybody in (
+        (rates, "questions", "all_questions"),
+        (bursts, "questions", "all_questions"),
+        (answers, "answers", "all_answers"),
+    ):
+        assert found[one] * 2 == found[everybody]
 
 
 def test_the_dashboard_writes_no_body_to_a_file(each: Rendered) -> None:
