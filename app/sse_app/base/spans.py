@@ -2,14 +2,16 @@
 
 A publish with a sampled traceparent has spans in its publisher's trace. Of those without a traceparent, one in
 `otlp_sample` begins a trace of its own, and its events carry it like any other. Spans wait in a bounded queue. A
-collector that is slow or gone loses them, which a counter tells, and holds up nothing.
+collector that is slow or gone loses them, which a counter tells, and holds up nothing: each exchange with it has a
+bound for all of its time, so that an answer which comes byte by byte counts as none.
 """
 
 import asyncio
-import http.client
 import itertools
 import logging
 import os
+import re
+import ssl
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -25,7 +27,8 @@ _PATH = "/v1/traces"  # https://opentelemetry.io/docs/specs/otlp/#otlphttp-reque
 _WAITING = 4096  # spans of about 500 bytes each
 _BATCH = 512
 _EVERY_SECONDS = 1.0
-_SECONDS = 5.0  # for an answer
+_SECONDS = 5.0  # for a whole exchange, from the name of the collector to the status of its answer
+_STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})[ \r\n]")  # RFC 9112, section 4
 _SWEEP = 16  # spans of one sweep at most: traces are samples, and a sweep may hold hundreds of events
 logger = logging.getLogger(__name__)
 
@@ -55,6 +58,7 @@ class Spans:
         self._metrics = metrics
         self._waiting: deque[Span] = deque()
         self._error = ""
+        self._tls = ssl.create_default_context() if self._url.scheme == "https" else None
         self._resource = {"service.name": "sse", "service.instance.id": settings.replica}
 
     def begin(self) -> Open | None:
@@ -118,9 +122,13 @@ class Spans:
 
     async def _send(self, batch: list[Span]) -> None:
         try:
-            status = await asyncio.to_thread(self._post, batch)
+            body = await asyncio.to_thread(otlp.request, self._resource, "sse_app", batch)
+            async with asyncio.timeout(_SECONDS):
+                status = await self._post(body)
             error = "" if status == 200 else f"it answered {status}"
-        except (OSError, http.client.HTTPException, ValueError) as failed:
+        except TimeoutError:
+            error = f"no answer within {_SECONDS:g} s"
+        except (OSError, ValueError) as failed:
             error = str(failed) or type(failed).__name__
         self._metrics.spans["failed" if error else "sent"] += len(batch)
         if bool(error) != bool(self._error):
@@ -128,18 +136,25 @@ class Spans:
             logger.log(logging.WARNING if error else logging.INFO, "the collector %s %s", self._url.netloc, what)
         self._error = error
 
-    def _post(self, batch: list[Span]) -> int:
-        """Encode and send, on a thread."""
-        url = self._url
-        kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
-        connection = kind(url.hostname or "", url.port, timeout=_SECONDS)
+    async def _post(self, body: bytes) -> int:
+        """Send a request and return the status of the answer, of which no more is read."""
+        url, tls = self._url, self._tls
+        port = url.port or (80 if tls is None else 443)
+        reader, writer = await asyncio.open_connection(url.hostname, port, ssl=tls)
         try:
-            body = otlp.request(self._resource, "sse_app", batch)
-            headers = {"Content-Type": "application/x-protobuf", "Connection": "close"}
-            connection.request("POST", url.path.rstrip("/") + _PATH, body, headers)
-            return connection.getresponse().status
+            head = (
+                f"POST {url.path.rstrip('/')}{_PATH} HTTP/1.1\r\nHost: {url.netloc}\r\nConnection: close\r\n"
+                f"Content-Type: application/x-protobuf\r\nContent-Length: {len(body)}\r\n\r\n"
+            )
+            writer.write(head.encode() + body)
+            await writer.drain()
+            line = await reader.readline()
         finally:
-            connection.close()
+            writer.transport.abort()
+        status = _STATUS.match(line)
+        if status is None:
+            raise ValueError("its answer is not HTTP" if line else "it closed the connection")
+        return int(status[1])
 
 
 def _sampled(traceparent: str) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
+import itertools
 import json
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import pytest
@@ -195,12 +198,39 @@ def test_a_collector_that_is_gone_costs_its_spans_and_is_told_once(
     ]
 
 
+def silent(connection: socket.socket) -> None:
+    """Answer nothing, and read nothing."""
+
+
+def dripping(connection: socket.socket) -> None:
+    """Answer a byte now and then, so that no single read takes long."""
+    for byte in itertools.chain(b"HTTP/1.1 200 OK", itertools.repeat(32)):
+        connection.send(bytes([byte]))
+        time.sleep(0.05)
+
+
+def endless(connection: socket.socket) -> None:
+    """Answer with a line that does not end."""
+    while True:
+        connection.send(b"HTTP/1.1 200 " + b"x" * 65_536)
+
+
+@pytest.mark.parametrize("answer", [silent, dripping, endless])
 def test_nothing_waits_for_a_collector_that_does_not_answer_and_the_queue_has_a_bound(
-    channel: str, monkeypatch: pytest.MonkeyPatch
+    channel: str, monkeypatch: pytest.MonkeyPatch, answer: Callable[[socket.socket], None]
 ) -> None:
     monkeypatch.setattr(spans, "_WAITING", 2)
     monkeypatch.setattr(spans, "_SECONDS", 2.0)
+
+    def serve() -> None:
+        with contextlib.ExitStack() as kept, contextlib.suppress(OSError):
+            while True:
+                connection = kept.enter_context(deaf.accept()[0])
+                with contextlib.suppress(OSError):
+                    answer(connection)
+
     with socket.create_server(("127.0.0.1", 0)) as deaf:
+        threading.Thread(target=serve, daemon=True).start()
         url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
         with Replicas(otlp_endpoint=url, otlp_sample=1) as replica:
             replica.publish({"channel": channel, "data": 0})
