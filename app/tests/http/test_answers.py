@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -90,6 +92,70 @@ def test_answers_that_nobody_reads_are_few_and_are_cut_and_others_get_theirs_aft
         assert full.post({"channel": "small", "data": 1}).status == 202
         eventually(lambda: not held.total(), 30)
     assert history(full, "limit=1") == ["79"]
+
+
+def ask(stack: ExitStack, replicas: Replicas, address: str, receive_buffer: int = 4096) -> Client:
+    """A client that asks for a page of 1 MB and reads nothing of it."""
+    client = stack.enter_context(Client(replicas.port, receive_buffer=receive_buffer))
+    client.send(f"GET /api/v1/channels/big/history?limit=1000 HTTP/1.1\nHost: x\nX-Forwarded-For: {address}")
+    return client
+
+
+@pytest.fixture(scope="module")
+def patient() -> Iterator[Replicas]:
+    """A replica that allows slow readers a long time, as it does by default."""
+    with Replicas(trusted_proxies="127.0.0.1") as replicas:
+        for n in range(80):
+            replicas.publish({"channel": "big", "data": f"{n:02}{EVENT}"})
+        yield replicas
+
+
+@pytest.mark.parametrize(
+    ("attackers", "each"), [(["10.0.0.1"], 110), (["10.0.1.1", "10.0.1.2", "10.0.1.3", "10.0.1.4"], 60)]
+)
+def test_who_reads_nothing_keeps_the_places_from_nobody(patient: Replicas, attackers: list[str], each: int) -> None:
+    """They held every place for 30 s, and then those took it who waited longest: their own next requests."""
+    with ExitStack() as stack:
+        for address in attackers * each:
+            ask(stack, patient, address)
+        held = patient.service.answers.held
+        eventually(lambda: held.total() == answers.PER_ADDRESS * len(attackers))
+        for _ in range(3):
+            for address in ("10.0.0.1", "10.9.9.9"):  # of the same address, and of another
+                with Client(patient.port) as client:
+                    head = f"X-Forwarded-For: {address}\nConnection: close"
+                    client.send(f"GET /api/v1/channels/big/history?limit=1000 HTTP/1.1\nHost: x\n{head}")
+                    answer = client.answer()
+                    if address not in attackers:
+                        assert (answer.status, len(answer.json["events"])) == (200, 17)
+    eventually(lambda: not held)
+
+
+def test_readers_who_take_their_answers_slowly_keep_their_places_from_their_own_address(patient: Replicas) -> None:
+    """With more users behind one address than it has places, the last is told to come back, and nobody is cut."""
+    with ExitStack() as stack:
+        clients = [ask(stack, patient, "10.0.2.1", 65_536) for _ in range(answers.PER_ADDRESS)]
+        held = patient.service.answers.held
+        eventually(lambda: held["10.0.2.1"] == answers.PER_ADDRESS)
+        stop = threading.Event()
+
+        def read(client: Client) -> None:
+            while not stop.wait(0.1):
+                client.raw += client.socket.recv(10_000)
+
+        threads = [threading.Thread(target=read, args=(one,)) for one in clients]
+        for thread in threads:
+            thread.start()
+        with Client(patient.port) as late:
+            late.send("GET /api/v1/channels HTTP/1.1\nHost: x\nX-Forwarded-For: 10.0.2.1")
+            assert late.answer().status == 503
+        with Client(patient.port) as other:
+            other.send("GET /api/v1/channels HTTP/1.1\nHost: x\nX-Forwarded-For: 10.0.2.2")
+            assert other.answer().status == 200
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert [client.answer().status for client in clients] == [200] * len(clients)
 
 
 def test_one_address_leaves_places_for_others_and_a_full_replica_says_when_to_try_again(full: Replicas) -> None:
