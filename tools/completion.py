@@ -43,7 +43,7 @@ FIXED = {
     "pause": ("publishing", "rollout"),
     "resume": ("publishing", "rollout"),
     "releases": ("show",),
-    "test": ("lint", "unit", "integration", "browser", "molecule"),
+    "test": ("lint", "unit", "stacks", "integration", "browser", "molecule"),
 }
 LEVELS = ("debug", "info", "warning", "error", "critical")
 SCRIPTS = {

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Run the project's tests: [lint] [unit] [integration] [browser] [molecule] (default: all) [arguments for pytest]."""
+"""Run the project's tests: [lint] [unit] [stacks] [integration] [browser] [molecule] (default: all) [pytest's]."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -140,21 +141,23 @@ def coverage() -> str:
     return "coverage  " + ", ".join(f"{name} {100 * ran[name] / of[name]:.1f} %" for name in of)
 
 
+@functools.cache
 def engine() -> Outcome:
-    """Let the docker role start an engine where none answers."""
-    asked = ["docker", "info"]
-    if shutil.which("docker") and not subprocess.run(asked, capture_output=True, check=False).returncode:
-        return Outcome()
-    return check("engine by the docker role", ["ansible-playbook", "tests/engine.yml"])
+    """Have an engine and the images on it, as a first run of the platform does."""
+    return check("engine and images by the roles", ["ansible-playbook", "tests/engine.yml", "-e", "stack_name=it"])
+
+
+def stacks(more: list[str]) -> Outcome:
+    """Run what needs a real engine and makes small stacks of its own."""
+    ready = engine()
+    return ready if ready.failed else ready + pytest("stacks", ["tests/stacks"], more)
 
 
 def integration(more: list[str]) -> Outcome:
-    """Run what needs a real engine."""
-    started = engine()
-    if started.failed:
-        return started
+    """Run what needs a real engine and the whole platform on it."""
+    ready = engine() + modules(DASHBOARD)
     chromium()  # some of these tests watch a stack with a browser; without one they are skipped, and say so
-    return modules(DASHBOARD) + pytest("integration", ["tests/integration"], more)
+    return ready if ready.failed else ready + pytest("integration", ["tests/integration"], more)
 
 
 def browser(_: list[str]) -> Outcome:
@@ -232,9 +235,9 @@ def molecule(_: list[str]) -> Outcome:
     scenarios = len(list((ROOT / "molecule").glob("*/molecule.yml")))
     if not scenarios:
         return Outcome(skipped={"no scenarios": ["molecule"]})
-    started = engine()
-    if started.failed:
-        return started
+    ready = engine()
+    if ready.failed:
+        return ready
     log = REPORTS / "molecule.log"
     environment = os.environ | {"PY_COLORS": "0", "ANSIBLE_FORCE_COLOR": "0", "NO_COLOR": "1"}
     environment.pop("ANSIBLE_CONFIG", None)  # Molecule writes its own
@@ -288,11 +291,15 @@ def failed_tasks(lines: list[str]) -> list[str]:
 PARTS: dict[str, Callable[[list[str]], Outcome]] = {
     "lint": lint,
     "unit": unit,
+    "stacks": stacks,
     "integration": integration,
     "browser": browser,
     "molecule": molecule,
 }
-WITH_ENGINE = {"integration", "molecule"}
+WITH_ENGINE = {"stacks", "integration", "molecule"}
+# Parts that run beside the others in a process of their own, and how far it steps back (nice). Those with an engine
+# wait for containers most of the time.
+LANES = ((15, {"lint", "unit", "browser"}), (5, {"stacks"}))
 # Where a run beside another one writes what it counted. Not SSE_..., of which the service takes no unknown one.
 OUTCOME = "TEST_OUTCOME_FILE"
 
@@ -312,14 +319,14 @@ def run(names: Iterable[str], more: list[str]) -> Outcome:
 
 
 @contextlib.contextmanager
-def beside(names: list[str], more: list[str]) -> Generator[Callable[[], Outcome]]:
+def beside(names: list[str], more: list[str], nice: int) -> Generator[Callable[[], Outcome]]:
     """Run parts in a process of their own, which steps back behind this one; yield what waits for their outcome.
 
-    Parts that need the engine wait for containers most of the time. What they print comes when all of them have ended.
+    What they print comes when all of them have ended.
     """
-    log, target = REPORTS / "beside.log", REPORTS / "beside.json"
+    log, target = REPORTS / f"{names[0]}.log", REPORTS / f"{names[0]}.json"
     target.unlink(missing_ok=True)
-    command = ["nice", "-n", "15", sys.executable, __file__, *names, *more]
+    command = ["nice", "-n", str(nice), sys.executable, __file__, *names, *more]
     with log.open("w") as output:
         lane = subprocess.Popen(
             command,
@@ -336,6 +343,7 @@ def beside(names: list[str], more: list[str]) -> Generator[Callable[[], Outcome]
             return Outcome(**json.loads(target.read_text()))
         return Outcome(failed=1, broken=[f"{', '.join(names)}: they ended with {ended}, see {log}"])
 
+    say(f"== beside the others, and shown after them: {', '.join(names)}")
     try:
         yield outcome
     finally:
@@ -343,18 +351,24 @@ def beside(names: list[str], more: list[str]) -> Generator[Callable[[], Outcome]
         lane.wait()
 
 
-def both(names: list[str], more: list[str]) -> Outcome:
-    """Run the parts that need an engine, and the others beside them."""
-    others = [one for one in names if one not in WITH_ENGINE]
-    if len(others) in {0, len(names)}:
+def side_by_side(names: list[str], more: list[str]) -> Outcome:
+    """Run parts, some of them beside the others."""
+    lanes = [(nice, [one for one in names if one in parts]) for nice, parts in LANES]
+    rest = [one for one in names if not any(one in lane for __, lane in lanes)]
+    if max(len(rest), *(len(lane) for __, lane in lanes)) == len(names):
         return run(names, more)
     # What several parts use is there before they begin: none of them installs it while another one looks for it.
     ready = modules(CLIENT) + modules(DASHBOARD)
     chromium()
     ssh()
-    say(f"== beside the others, and shown after them: {', '.join(others)}")
-    with beside(others, more) as outcome:
-        return ready + run([one for one in names if one in WITH_ENGINE], more) + outcome()
+    with contextlib.ExitStack() as running:
+        outcomes: list[Callable[[], Outcome]] = []
+        for nice, lane in lanes:
+            if WITH_ENGINE & {*lane}:
+                ready += engine()
+            if lane:
+                outcomes.append(running.enter_context(beside(lane, more, nice)))
+        return sum((outcome() for outcome in outcomes), ready + run(rest, more))
 
 
 def main() -> int:
@@ -365,7 +379,7 @@ def main() -> int:
     if unknown := set(options.part) - set(PARTS):
         parser.error(f"no part {', '.join(sorted(unknown))}: there are {', '.join(PARTS)}")
     REPORTS.mkdir(parents=True, exist_ok=True)
-    total = both(options.part or [*PARTS], more)
+    total = side_by_side(options.part or [*PARTS], more)
     if target := os.environ.get(OUTCOME):
         Path(target).write_text(json.dumps(asdict(total)))
         return int(total.failed > 0)

@@ -466,7 +466,7 @@ VERBS: dict[str, Verb] = {
     ),
     "test": Verb(
         group="learn",
-        purpose="Run the tests of this project: lint, unit, integration, browser, molecule.",
+        purpose="Run the tests of this project: lint, unit, stacks, integration, browser, molecule.",
         examples=(("test", "run every test"), ("test lint unit", "run those that need no Docker")),
     ),
 }

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
-import docker
 import pytest
-from ansible_collections.sse.platform.tests.integration.pairs import STACK
-from ansible_collections.sse.platform.tests.integration.small import Small
 from ansible_collections.sse.platform.tests.integration.stack import Stack
 
 
@@ -40,25 +35,3 @@ def other() -> Iterator[Stack]:
     stack.destroy()
     yield stack
     stack.destroy()
-
-
-@pytest.fixture(scope="session")
-def small(request: pytest.FixtureRequest) -> Iterator[Small]:
-    """The small stack, with two images that are on this machine; gone afterwards."""
-    engine: Any = docker.from_env()
-    tags = [tag for image in engine.images.list() for tag in image.tags]
-
-    def some(name: str) -> str:
-        return next((tag for tag in tags if f"/{name}:" in f"/{tag}"), "")
-
-    images = {"first": some("redis"), "second": some("nginx")}
-    if not all(images.values()):
-        stack = request.getfixturevalue("deployed")
-        images = {
-            "first": stack.container("redis-master").attrs["Config"]["Image"],
-            "second": stack.container("nginx").attrs["Config"]["Image"],
-        }
-    found = Small(Path(f"/var/lib/{STACK}-platform"), images)
-    found.tear_down()
-    yield found
-    found.tear_down()

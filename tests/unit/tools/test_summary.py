@@ -95,12 +95,12 @@ def parts(tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_parts_without_an_engine_run_beside_the_others_and_count_with_them(tool: ModuleType, parts: list[str]) -> None:
-    outcome = tool.both(["unit", "integration"], ["-x"])
+    outcome = tool.side_by_side(["unit", "integration"], ["-x"])
     assert (outcome.passed, outcome.failed, outcome.broken) == (3, 1, ["unit.x"])
     assert parts[-1] == "beside unit -x"
 
 
 def test_parts_that_end_without_an_outcome_are_a_failure(tool: ModuleType, parts: list[str]) -> None:
-    outcome = tool.both(["unit", "integration"], ["killed"])
+    outcome = tool.side_by_side(["unit", "integration"], ["killed"])
     assert (outcome.passed, outcome.failed) == (2, 1)
     assert outcome.broken[0].startswith("unit: they ended with 9, see ")

@@ -1,7 +1,7 @@
 """Whatever somebody does to a small stack: drift names it, one run mends it, and nothing else is touched.
 
 Random acts on random releases (pairs.py). SSE_VANDALISM=100 draws a hundred sequences. One of them again:
-`pytest tests/integration/test_vandalism.py -k 'acts17]'`. test_drift.py does the same to the whole platform.
+`pytest tests/stacks/test_vandalism.py -k 'acts17]'`. test_drift.py does the same to the whole platform.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from ansible_collections.sse.platform.tests.integration import pairs
-from ansible_collections.sse.platform.tests.integration.pairs import STACK, Drawn
-from ansible_collections.sse.platform.tests.integration.small import Small, there
+from ansible_collections.sse.platform.tests.stacks import pairs
+from ansible_collections.sse.platform.tests.stacks.pairs import STACK, Drawn
+from ansible_collections.sse.platform.tests.stacks.small import Small, there
 
 SEQUENCES = int(os.environ.get("SSE_VANDALISM", "6"))
 

@@ -1,7 +1,7 @@
 """From any release to any other: check mode tells what a run does, the run does exactly that, and then all is done.
 
 Pairs of small releases, drawn by chance (pairs.py), on the real engine. SSE_PAIRS=200 draws two hundred of them. One
-pair again: `pytest tests/integration/test_pairs.py -k 'pair17]'`.
+pair again: `pytest tests/stacks/test_pairs.py -k 'pair17]'`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
-from ansible_collections.sse.platform.tests.integration import pairs
-from ansible_collections.sse.platform.tests.integration.pairs import STACK, Drawn
-from ansible_collections.sse.platform.tests.integration.small import Seen, Small, there
+from ansible_collections.sse.platform.tests.stacks import pairs
+from ansible_collections.sse.platform.tests.stacks.pairs import STACK, Drawn
+from ansible_collections.sse.platform.tests.stacks.small import Seen, Small, there
 
 PAIRS = int(os.environ.get("SSE_PAIRS", "8"))
 # What each kind of action does to the container that was there, as the engine tells it.

@@ -16,9 +16,9 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import 
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import StackFirewall
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import ReleaseStore
-from ansible_collections.sse.platform.tests.integration import pairs
-from ansible_collections.sse.platform.tests.integration.pairs import RELOAD, STACK, Drawn
-from ansible_collections.sse.platform.tests.integration.small import Small, there
+from ansible_collections.sse.platform.tests.stacks import pairs
+from ansible_collections.sse.platform.tests.stacks.pairs import RELOAD, STACK, Drawn
+from ansible_collections.sse.platform.tests.stacks.small import Small, there
 
 STEPS = 60  # more than the change has
 EVERY = 1 if os.environ.get("SSE_STEPS") == "all" else 11

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import docker
 from ansible_collections.sse.platform.plugins.module_utils.deploy import drift, removal, rollout
 from ansible_collections.sse.platform.plugins.module_utils.model.types import Release, RunMeta
-from ansible_collections.sse.platform.tests.integration.pairs import STACK, Drawn
+from ansible_collections.sse.platform.tests.stacks.pairs import STACK, Drawn
 from docker.types import IPAMConfig, IPAMPool
 
 ASKED: RunMeta = {"asked": "up", "who": "it", "where": "", "when": "", "commit": "", "why": "", "given": {}}
