@@ -26,7 +26,7 @@ describe('the story of the stack', () => {
     expect(await titles()).toEqual(['Release 4', 'reload nginx', 'Release 3', 'Release 2', 'Release 1']);
     expect(await entry('Release 4').locator('.outcome').textContent()).toBe('runs now');
     expect(await entry('Release 3').textContent()).toContain('did not become healthy within 60 s');
-    expect(await entry('Release 4').textContent()).toMatch(/s ago by ada on workstation · aa1b1e0 · took 8\.4 s/);
+    expect(await entry('Release 4').textContent()).toMatch(/s ago by ada · aa1b1e0 · took 8\.4 s/);
     expect(await page.locator('.releases .note').last().textContent()).toContain('wrote this 60 s ago');
   });
 

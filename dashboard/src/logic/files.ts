@@ -42,7 +42,6 @@ export interface Release {
 export interface Run {
   asked: string;
   who: string;
-  where: string;
   when: string;
   commit: string;
   why: string;

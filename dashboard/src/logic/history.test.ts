@@ -13,7 +13,6 @@ describe('the story of a stack', () => {
     expect(numbered(4)).toMatchObject({
       runsNow: true,
       asked: 'up',
-      where: 'workstation',
       why: 'more memory for long resumes',
     });
   });

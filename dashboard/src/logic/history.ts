@@ -10,7 +10,6 @@ export interface Entry {
   outcome: Outcome;
   when: string;
   who: string;
-  where: string;
   commit: string;
   asked: string;
   why: string;
@@ -30,7 +29,7 @@ export function entries(file: Releases): Entry[] {
   const runs = new Map(file.runs.map((one) => [one.when, one]));
   const releases = file.releases.map((one): Entry => {
     const run = runs.get(one.when);
-    const more = { where: '', asked: '', error: '', seconds: null, others: [], ...run };
+    const more = { asked: '', error: '', seconds: null, others: [], ...run };
     return {
       key: String(one.number),
       number: one.number,
@@ -38,7 +37,6 @@ export function entries(file: Releases): Entry[] {
       outcome: one.outcome === 'applying' && run !== undefined ? run.outcome : one.outcome,
       when: one.when,
       who: one.who,
-      where: more.where,
       commit: one.commit,
       asked: more.asked,
       why: one.why,
@@ -112,7 +110,7 @@ export function chosen(all: readonly Entry[], only: Only, text: string): Entry[]
     if (only === 'releases' && one.number === null) return false;
     if (only === 'failed' && !failed(one) && !doubtful(one)) return false;
     if (only === 'others' && (one.number !== null || failed(one))) return false;
-    const said = [one.number, one.who, one.where, one.commit, one.asked, one.why, one.changed, one.error, one.outcome];
+    const said = [one.number, one.who, one.commit, one.asked, one.why, one.changed, one.error, one.outcome];
     const places = one.changes.flatMap((change) => [change.container, ...change.what]);
     return (
       words === '' ||

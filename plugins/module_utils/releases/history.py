@@ -25,6 +25,20 @@ if TYPE_CHECKING:
 FILE = "history.jsonl"
 LONGEST = 2**20  # bytes of the file, after which only the newest runs are kept
 KEPT = 200  # runs
+NOBODY: RunMeta = {"asked": "", "who": "", "where": "", "when": "", "commit": "", "why": "", "given": {}}
+# What a line leaves out that a version before this one wrote.
+OLD: Attempt = {
+    **NOBODY,
+    "run": "",
+    "before": 0,
+    "after": 0,
+    "changes": [],
+    "others": [],
+    "seconds": 0.0,
+    "outcome": "interrupted",
+    "error": "",
+}
+OLD_CHANGE: AttemptChange = {"container": "", "kind": "mend", "reasons": [], "seconds": 0.0}
 
 
 def started(pid: int) -> str:
@@ -49,9 +63,11 @@ def attempts(state_directory: str) -> list[Attempt]:
     path = Path(state_directory) / FILE
     for line in path.read_text(errors="replace").splitlines() if path.is_file() else ():
         try:
-            one = cast("Attempt", json.loads(line))
-            found[one["run"]] = one
-        except (ValueError, TypeError, KeyError):
+            one = cast("Attempt", {**OLD, **json.loads(line)})
+            one["changes"] = [cast("AttemptChange", {**OLD_CHANGE, **change}) for change in one["changes"]]
+            if one["run"]:
+                found[one["run"]] = one
+        except (ValueError, TypeError):
             continue
     for one in found.values():
         if one["outcome"] == "running" and not runs(one["run"].partition("@")[0]):
@@ -78,9 +94,8 @@ def experience(runs: Iterable[Attempt]) -> dict[str, float]:
 
 def run_meta(given: dict[str, Any]) -> RunMeta:
     """Return who asked for a run; what is not given is empty."""
-    nobody: RunMeta = {"asked": "", "who": "", "where": "", "when": "", "commit": "", "why": "", "given": {}}
-    known = {key: value for key, value in given.items() if key in nobody}
-    return cast("RunMeta", {**nobody, "when": moment.text(), **known})
+    known = {key: value for key, value in given.items() if key in NOBODY}
+    return cast("RunMeta", {**NOBODY, "when": moment.text(), **known})
 
 
 class Recorder:

@@ -103,9 +103,9 @@ def release(one: StackRelease, before: Mapping[str, Spec], current: int, verific
 
 
 def run(one: Attempt) -> Json:
-    """Describe one run of the history: what -e gave it is left out."""
+    """Describe one run of the history, without what -e gave it and without the address that its user came from."""
     return {
-        **{key: one[key] for key in ("asked", "who", "where", "when", "commit", "why")},
+        **{key: one[key] for key in ("asked", "who", "when", "commit", "why")},
         **{key: one[key] for key in ("before", "after", "seconds", "outcome", "error", "others")},
         "changes": [changed(change) for change in one["changes"]],
     }

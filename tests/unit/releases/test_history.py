@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.releases import history
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import Recorder, attempts, run_meta
+from ansible_collections.sse.platform.plugins.module_utils.views import history as views_history
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,6 +50,20 @@ def test_its_length_is_bounded_and_the_newest_runs_stay(tmp_path: Path, monkeypa
         Recorder(str(tmp_path), run_meta({"who": str(number)}), number).end(number, [], [])
     assert (tmp_path / history.FILE).stat().st_size < 5000
     assert [one["who"] for one in attempts(str(tmp_path))][-3:] == ["27", "28", "29"]
+
+
+def test_what_an_older_version_wrote_is_whole_and_what_is_no_entry_is_left_out(tmp_path: Path) -> None:
+    Recorder(str(tmp_path), run_meta({"who": "a"}), 0).end(1, [], [])
+    whole = attempts(str(tmp_path))[0]
+    old = {"run": "1:1@1", "who": "b", "outcome": "applied", "changes": [{"container": "s-web", "kind": "replace"}]}
+    lines = [old, {"who": "nobody"}, [], "text", None, {"run": "1:1@2", "changes": ["s-web"]}, {"run": "1:1@3"}]
+    with (tmp_path / history.FILE).open("a") as stream:
+        stream.writelines(f"{json.dumps(one)}\n" for one in lines)
+    found = attempts(str(tmp_path))
+    assert [one["run"] for one in found[1:]] == ["1:1@1", "1:1@3"]
+    assert [one.keys() for one in found] == [whole.keys()] * 3
+    assert found[1]["changes"] == [{"container": "s-web", "kind": "replace", "reasons": [], "seconds": 0.0}]
+    assert "b" in views_history.table(found)[2].split()
 
 
 def test_a_run_without_any_meta_is_kept(tmp_path: Path) -> None:

@@ -78,6 +78,21 @@ def test_runs_that_failed_or_changed_something_are_told_and_those_that_did_nothi
     assert runs[0]["changes"] == [{"container": "s-web", "kind": "replace", "what": ["environment.X"]}]
 
 
+def test_from_which_address_somebody_came_is_not_for_everybody_who_sees_the_page(tmp_path: Path) -> None:
+    make(tmp_path, 1, web={})
+    attempt(tmp_path, where="laptop (198.51.100.7)")
+    live.write(str(tmp_path))
+    assert (tmp_path / "history.jsonl").read_text().count("198.51.100.7") == 2
+    assert not [one.name for one in (tmp_path / "live").iterdir() if "198.51.100.7" in one.read_text()]
+
+
+def test_a_run_that_an_older_version_wrote_is_told(tmp_path: Path) -> None:
+    make(tmp_path, 1, web={})
+    (tmp_path / "history.jsonl").write_text('{"run": "1:1@1", "outcome": "failed", "error": "no"}\n')
+    assert live.write(str(tmp_path)) == []
+    assert [one["error"] for one in shown(tmp_path, "releases.json")["runs"]] == ["no"]
+
+
 def test_no_value_of_a_setting_or_secret_gets_out(tmp_path: Path) -> None:
     make(tmp_path, 1, web={})
     make(tmp_path, 2, web={"environment": {"X": WORD}, "config": {"/etc/w": {"f": f"{WORD}\n"}}})

@@ -181,7 +181,7 @@ class ReleasesView implements Mounted {
 }
 
 function meta(entry: Entry): string[] {
-  const who = entry.who === '' ? '' : ` by ${entry.who}${entry.where === '' ? '' : ` on ${entry.where}`}`;
+  const who = entry.who === '' ? '' : ` by ${entry.who}`;
   const commit = entry.commit === '' ? '' : ` · ${entry.commit.slice(0, 7)}`;
   const took =
     entry.seconds === null
