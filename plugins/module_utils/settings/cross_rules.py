@@ -24,6 +24,7 @@ def problems(settings: Mapping[str, Any], options: Mapping[str, Option]) -> list
         *_port_problems(settings, options),
         *(one for name in options if name in settings for one in _declared_problems(name, settings, options)),
         *_exposure_problems(settings),
+        *_canary_problems(settings),
     ]
 
 
@@ -58,6 +59,21 @@ def _declared_problems(name: str, settings: Mapping[str, Any], options: Mapping[
         when = rule["when"].items()
         if held and all(settings.get(other, {} if value == {} else None) == value for other, value in when):
             yield f"{found}: {rule['because']}; expected {rule['expected']}"
+
+
+def _canary_problems(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse shares of an address that turn the canary away: then an alert fires for ever, and nothing is broken."""
+    replicas = settings.get("app_replicas", 1)
+    shares = {
+        "app_streams_per_address": (replicas + 2, "holds a stream at each replica and one through NGINX, and opens one"),
+        "exposure_connections_per_address": (3, "holds a stream through NGINX, publishes, and opens one more stream"),
+    }
+    for name, (least, does) in shares.items():
+        if settings.get("canary_interval_seconds") and 0 < settings.get(name, 0) < least:
+            yield (
+                f"{name} is {settings[name]}: the canary has one address, from which it {does}; expected {least} or "
+                "more, 0 for no limit, or canary_interval_seconds 0 for no canary"
+            )
 
 
 def _exposure_problems(settings: Mapping[str, Any]) -> Iterator[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+import socket
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +180,29 @@ def test_nginx_answers_what_the_dashboard_passes_on_and_nobody_else_by_these_nam
         assert [foreign(config, f"{of_stack}:{name}") for of_stack in (0, 1)] == [True, False], name
     for name in EVIL:
         assert [foreign(config, f"{of_stack}:{name}") for of_stack in (0, 1)] == [True, True], name
+
+
+@pytest.mark.parametrize(("size", "left"), [(2**26, 2**26), (2**26 + 1, 0), (None, None)])
+def test_what_nobody_counts_does_not_fill_the_disk(
+    rendered: dict[str, Rendered], tmp_path: Path, size: int | None, left: int | None
+) -> None:
+    """The exporter may be away for days: the health check of NGINX empties the file, and still tells the health."""
+    container, log = rendered["default"].containers["nginx"], tmp_path / "requests.log"
+    assert set(container["shared"]) == {"/run/requests"}
+    assert "access_log /run/requests/requests.log " in rendered["default"].nginx
+    if size is not None:
+        with log.open("wb") as stream:
+            stream.truncate(size)
+    command = [part.replace("/run/requests", str(tmp_path)) for part in container["healthcheck"]["command"]]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        command[-1] = command[-1].replace("/8080", f"/{server.getsockname()[1]}")
+        asked = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        connection = server.accept()[0]
+        with connection:
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            assert asked.wait(10) == 0
+    assert (log.stat().st_size if log.exists() else None) == left
+    assert subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode != 0  # nobody listens any more
 
 
 def test_one_viewer_gets_at_most_half_of_what_prometheus_is_asked(rendered: dict[str, Rendered]) -> None:

@@ -247,6 +247,19 @@ def test_a_rule_between_variables_is_told_by_name(given_settings: dict[str, Any]
     assert all(part in problems for part in said), problems
 
 
+@pytest.mark.parametrize(
+    ("share", "least"), [("app_streams_per_address", 5), ("exposure_connections_per_address", 3)]
+)
+def test_a_share_that_turns_the_canary_away_is_refused(share: str, least: int) -> None:
+    def told(value: int, interval: int = 10) -> str:
+        given = {"app_replicas": 3, "canary_interval_seconds": interval, share: value}
+        return "\n".join(cross_rules.problems(given, OPTIONS))
+
+    assert f"{share} is {least - 1}: the canary" in told(least - 1)
+    assert f"expected {least} or more, 0 for no limit" in told(least - 1)
+    assert [told(0), told(least), told(1, interval=0)] == ["", "", ""]
+
+
 def test_good_settings_break_no_rule() -> None:
     defaults = {
         name: option["default"] for name, option in OPTIONS.items() if "{{" not in str(option.get("default", "{{"))
