@@ -65,7 +65,10 @@ def _canary_problems(settings: Mapping[str, Any]) -> Iterator[str]:
     """Refuse shares of an address that turn the canary away: then an alert fires for ever, and nothing is broken."""
     replicas = settings.get("app_replicas", 1)
     shares = {
-        "app_streams_per_address": (replicas + 2, "holds a stream at each replica and one through NGINX, and opens one"),
+        "app_streams_per_address": (
+            replicas + 2,
+            "holds a stream at each replica and one through NGINX, and opens one",
+        ),
         "exposure_connections_per_address": (3, "holds a stream through NGINX, publishes, and opens one more stream"),
     }
     for name, (least, does) in shares.items():

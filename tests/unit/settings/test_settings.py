@@ -247,9 +247,7 @@ def test_a_rule_between_variables_is_told_by_name(given_settings: dict[str, Any]
     assert all(part in problems for part in said), problems
 
 
-@pytest.mark.parametrize(
-    ("share", "least"), [("app_streams_per_address", 5), ("exposure_connections_per_address", 3)]
-)
+@pytest.mark.parametrize(("share", "least"), [("app_streams_per_address", 5), ("exposure_connections_per_address", 3)])
 def test_a_share_that_turns_the_canary_away_is_refused(share: str, least: int) -> None:
     def told(value: int, interval: int = 10) -> str:
         given = {"app_replicas": 3, "canary_interval_seconds": interval, share: value}
