@@ -13,7 +13,7 @@ CONNECTED, DROPPED, REFUSED = "connected", "no answer: dropped on the way", "ref
 
 
 def networks(stack: Stack) -> set[str]:
-    return {str(one.name) for one in stack.engine.networks.list()}
+    return {str(one.name) for one in stack.engine.networks.list(names=[f"{stack.name}-lab"])}
 
 
 def links() -> set[str]:

@@ -18,7 +18,7 @@ import yaml
 from ansible_collections.sse.platform.tests.integration.stack import CANARY, ROOT, Stack
 from docker.types import IPAMConfig, IPAMPool
 
-NAME = "it-bad"
+NAME = "st-bad"
 TAKEN = "10.251.85.0/24"
 
 SETTINGS: list[tuple[str, list[str]]] = [
@@ -121,13 +121,13 @@ def test_a_bad_subnet_is_refused(stack: Stack, subnet: str) -> None:
             {"reaches": [{"to": "kafak:9092", "why": "consume"}, {"to": "kafka:9093", "why": "control"}]},
             [
                 "echo.containers.echo.reaches: kafak:9092 (consume): no container is called 'kafak'",
-                "echo.containers.echo.reaches: kafka:9093 (control): it-bad-kafka does not listen on 9093",
+                "echo.containers.echo.reaches: kafka:9093 (control): st-bad-kafka does not listen on 9093",
             ],
         ),
         ({"reaches": ["kafka:9092"]}, ["echo.containers.echo.reaches[0]: 'kafka:9092' is not accepted"]),
         (
             {"after": ["echo"]},
-            ["echo.containers.echo.after: it-bad-echo waits for it-bad-echo; take one of these names out"],
+            ["echo.containers.echo.after: st-bad-echo waits for st-bad-echo; take one of these names out"],
         ),
     ],
     ids=["reaches nobody", "without a reason", "a cycle"],

@@ -32,7 +32,7 @@ def test_a_stack_is_deployed_verified_and_removed_from_an_installed_collection(t
     archive = str(next(tmp_path.glob("sse-platform-*.tar.gz")))
     # Its one dependency, community.docker, comes with the package `ansible`.
     run(tmp_path, "ansible-galaxy", "collection", "install", "--offline", "--no-deps", "-p", "collections", archive)
-    stack = Stack("it-installed", "10.83.0.0/24", 18480, app_replicas=1)
+    stack = Stack("st-installed", "10.83.0.0/24", 18480, app_replicas=1)
     stack.destroy()
 
     def play(playbook: str, **variables: object) -> str:

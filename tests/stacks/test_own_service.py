@@ -76,10 +76,10 @@ def brought(directory: Path) -> dict[str, Any]:
     engine = docker.from_env()
     image(directory, "pulled", f"{REGISTRY}/team/tool:1")
     engine.images.push(f"{REGISTRY}/team/tool:1")
-    loaded = image(directory, "loaded", "it-own-loaded:1")
+    loaded = image(directory, "loaded", "st-own-loaded:1")
     with (directory / "loaded.tar").open("wb") as file:
-        file.writelines(loaded.save(named="it-own-loaded:1"))
-    for name in (f"{REGISTRY}/team/tool:1", "it-own-loaded:1"):
+        file.writelines(loaded.save(named="st-own-loaded:1"))
+    for name in (f"{REGISTRY}/team/tool:1", "st-own-loaded:1"):
         engine.images.remove(name)
     images = {
         "pulled": f"{REGISTRY}/team/tool:1",
@@ -111,12 +111,12 @@ def own(registry: Path) -> Iterator[Stack]:
     """A small stack with these services, in segments, where no connection is open but the declared ones."""
     services = {**example()["services_extra"], **brought(registry)}
     variables: dict[str, Any] = {"app_replicas": 1, "network_layout": "segmented", "services_extra": services}
-    stack = Stack("it-own", "10.86.0.0/24", 18480, **variables)
+    stack = Stack("st-own", "10.86.0.0/24", 18480, **variables)
     stack.destroy()
     stack.up()
     yield stack
     stack.destroy()
-    for name in (f"{REGISTRY}/team/tool:1", "it-own-loaded:1"):
+    for name in (f"{REGISTRY}/team/tool:1", "st-own-loaded:1"):
         stack.engine.images.remove(name)
 
 
@@ -175,9 +175,9 @@ def test_its_checks_pass_doctor_has_no_finding_and_a_broken_check_is_named(own: 
     assert well.code == 0, well.output
     # Two of the replica, one of the dashboard, one of hello itself, and each published port of NGINX for app and hello.
     assert "8 HTTP endpoints" in well.output
-    assert [one for one in findings(own.play("doctor").output) if one.subject.startswith("it-own")] == []
+    assert [one for one in findings(own.play("doctor").output) if one.subject.startswith("st-own")] == []
     hello, redis = (own.container(name).attrs["NetworkSettings"]["Networks"] for name in ("hello", "redis-master"))
-    source, target = (networks["it-own-data"]["IPAddress"] for networks in (hello, redis))
+    source, target = (networks["st-own-data"]["IPAddress"] for networks in (hello, redis))
     pair = ("-s", source, "-d", target, "-p", "tcp", "--dport", "6379", "-j", "REJECT")
     subprocess.run(["iptables", "-w", "-I", "DOCKER-USER", *pair], check=True)
     try:
@@ -185,6 +185,6 @@ def test_its_checks_pass_doctor_has_no_finding_and_a_broken_check_is_named(own: 
     finally:
         subprocess.run(["iptables", "-w", "-D", "DOCKER-USER", *pair], check=True)
     assert broken.code != 0
-    check = r"it-own-hello: GET http://10\.86\.\d\.100:8090/health was not answered with 200 \[http\]"
+    check = r"st-own-hello: GET http://10\.86\.\d\.100:8090/health was not answered with 200 \[http\]"
     assert re.search(rf"{check}\n +evidence: 503 Redis does not answer", broken.output), broken.output
-    assert "it-own-hello: could not connect to redis-master:6379" in broken.output
+    assert "st-own-hello: could not connect to redis-master:6379" in broken.output
