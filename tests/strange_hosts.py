@@ -229,11 +229,7 @@ ENGINES = [
         "every task names its engine, and how it is asked",
         around={"variables": {"DOCKER_TLS_VERIFY": "1", "DOCKER_API_VERSION": "1.24"}},
     ),
-    Engine(
-        "`proxies` in the client's config.json",
-        WORKS,
-        "no container of the stack gets them, and images are built without them",
-    ),
+    Engine("`proxies` in the client's config.json", WORKS, "no container of the stack gets them, and builds do"),
     Engine(
         "an older Docker SDK, or one that does not fit, from pip",
         REFUSED,
@@ -591,6 +587,114 @@ PIPS = [
 ]
 
 
+class Proxy(NamedTuple):
+    """Where a host has proxies configured, and what a build of an image is given of them."""
+
+    what: str
+    given: tuple[str, str, str] = ("", "", "")  # HTTP_PROXY, HTTPS_PROXY, NO_PROXY
+    place: str = ""
+    client: dict[str, Any] = {}  # noqa: RUF012 - `proxies` of config.json
+    variables: dict[str, str] = {}  # noqa: RUF012
+    file: str = ""  # /etc/environment
+    daemon: dict[str, Any] = {}  # noqa: RUF012 - dockerd's configuration file
+    flags: tuple[str, ...] = ()
+    environ: str = ""  # dockerd's environment
+
+
+P, Q = "http://me:p%40ss@proxy.example:3128", "http://other.example:8080"
+BUILT_THROUGH = [
+    Proxy("nothing"),
+    Proxy(
+        "HTTP_PROXY, HTTPS_PROXY and NO_PROXY in the environment, also before sudo",
+        (P, Q, "localhost,.corp.example"),
+        "the environment",
+        variables={"HTTP_PROXY": P, "HTTPS_PROXY": Q, "NO_PROXY": "localhost,.corp.example"},
+    ),
+    Proxy(
+        "both spellings: the lower one counts",
+        (P, P, "a"),
+        "the environment",
+        variables={"HTTP_PROXY": Q, "http_proxy": P, "https_proxy": P, "NO_PROXY": "b", "no_proxy": "a"},
+    ),
+    Proxy(
+        "an address without a scheme, and NO_PROXY with stars and spaces",
+        ("http://proxy.example:3128", "", ".local,10.0.0.0/8,b"),
+        "the environment",
+        variables={"HTTP_PROXY": " proxy.example:3128", "NO_PROXY": "*.local, 10.0.0.0/8 ,b b"},
+    ),
+    Proxy("ALL_PROXY", (P, P, ""), "the environment", variables={"all_proxy": P}),
+    Proxy("a proxy that speaks SOCKS only", variables={"ALL_PROXY": "socks5h://proxy.example:1080"}),
+    Proxy("NO_PROXY alone", variables={"NO_PROXY": "localhost"}),
+    Proxy("empty variables", variables={"HTTP_PROXY": "", "https_proxy": ""}),
+    Proxy(
+        "/etc/environment, with quotes and export",
+        (P, "", "a"),
+        "/etc/environment",
+        file=f'# http_proxy="x"\nPATH=/bin\nexport http_proxy="{P}"\nNO_PROXY=\'a\'\n',
+    ),
+    Proxy(
+        "`proxies` of Docker's config.json, before the environment",
+        (P, "", "a"),
+        "Docker's config.json",
+        client={"default": {"httpProxy": P, "noProxy": "a"}},
+        variables={"HTTPS_PROXY": Q},
+    ),
+    Proxy(
+        "`proxies` of Docker's config.json for one engine",
+        (P, "", ""),
+        "Docker's config.json",
+        client={"unix:///var/run/docker.sock": {"httpProxy": P}, "default": {"httpProxy": Q}},
+    ),
+    Proxy(
+        "a drop-in of systemd for dockerd",
+        (P, Q, "a"),
+        "dockerd's environment",
+        environ=f"PATH=/bin\0HTTP_PROXY={P}\0HTTPS_PROXY={Q}\0NO_PROXY=a\0",
+    ),
+    Proxy(
+        "`proxies` in daemon.json",
+        (P, Q, "a"),
+        "dockerd's configuration",
+        daemon={"proxies": {"http-proxy": P, "https-proxy": Q, "no-proxy": "a"}},
+        environ=f"HTTP_PROXY={Q}\0",
+    ),
+    Proxy("options of dockerd", (P, "", ""), "dockerd's configuration", flags=(f"--http-proxy={P}",)),
+]
+
+
+class Apt(NamedTuple):
+    """What apt of a host has configured, and which proxy the packages of Debian come through."""
+
+    what: str
+    configuration: str
+    through: str
+    mirror: str = "http://deb.example.org/debian"
+
+
+APTS = [
+    Apt("nothing", "", Q),
+    Apt("Acquire::http::Proxy", f'Acquire::http::Proxy "{P}";', P),
+    Apt("Acquire::http::Proxy for one host", f'Acquire::http::Proxy::deb.example.org "{P}";', P),
+    Apt("Acquire::http::Proxy for another host", f'Acquire::http::Proxy::other.example "{P}";', Q),
+    Apt("DIRECT", 'Acquire::http::Proxy "DIRECT";', ""),
+    Apt(
+        "DIRECT for the host of the mirror",
+        f'Acquire::http::Proxy "{P}"; Acquire::http::Proxy::deb.example.org "DIRECT";',
+        "",
+    ),
+    Apt(
+        "Acquire::http::Proxy, and a mirror over https", f'Acquire::http::Proxy "{P}";', P, "https://deb.example.org/d"
+    ),
+    Apt(
+        "Acquire::https::Proxy",
+        f'Acquire::http::Proxy "{Q}"; Acquire::https::Proxy "{P}";',
+        P,
+        "https://deb.example.org/d",
+    ),
+    Apt("a program that finds the proxy", 'Acquire::http::Proxy-Auto-Detect "DETECT";', P),
+]
+
+
 class Sudo(NamedTuple):
     """What sudo does for a user, as a script; without one, it is not installed."""
 
@@ -842,6 +946,12 @@ def kept_of(one: Pip) -> str:
     return f"keeps {', '.join(one.kept)}" if one.kept else "leaves it out"
 
 
+def given_of(one: Proxy) -> str:
+    """Say what a build gets."""
+    names = [name for name, value in zip(("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"), one.given, strict=True) if value]
+    return f"{', '.join(names)}, from {one.place}" if names else "nothing"
+
+
 def page() -> str:
     """Return the text of docs/hosts.md."""
     parts = [
@@ -852,6 +962,22 @@ def page() -> str:
         "chooses.",
         "",
         table(ENGINES),
+        "",
+        "## Builds behind a proxy",
+        "",
+        "A build of an image gets the proxies of the host by Docker's own build arguments, so neither the image nor",
+        "its history holds them. The first place that names a proxy counts. No output shows an address, which may hold",
+        "a password. A proxy on the host's loopback is reached through the host's network.",
+        "",
+        "| what the host has | what a build gets |",
+        "|---|---|",
+        *(f"| {one.what} | {given_of(one)} |" for one in BUILT_THROUGH),
+        "",
+        "For packages of Debian, the configuration of apt goes first, also for single hosts and with a program that",
+        "finds the proxy (`Proxy-Auto-Detect`). pip, npm and Maven get their configuration files of the host, too, and",
+        "trust the authorities that the host trusts, such as that of a proxy that intercepts TLS. Where Debian's",
+        "packages come over https, images made from them also trust what is in `/usr/local/share/ca-certificates`.",
+        "Where dockerd has a proxy, it is asked whether the image registry answers.",
         "",
         "## What else is refused, and the way on",
         "",

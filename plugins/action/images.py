@@ -9,8 +9,8 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.sse.platform.plugins.module_utils.images import bundle
 from ansible_collections.sse.platform.plugins.module_utils.images import choice as images
 from ansible_collections.sse.platform.plugins.module_utils.images.build_contexts import ContextError
-from ansible_collections.sse.platform.plugins.module_utils.images.catalogue import parse_catalogue
-from ansible_collections.sse.platform.plugins.module_utils.images.steps import registry_of
+from ansible_collections.sse.platform.plugins.module_utils.images.catalogue import Catalogue, parse_catalogue
+from ansible_collections.sse.platform.plugins.module_utils.images.steps import at_mirror, registry_of
 from ansible_collections.sse.platform.plugins.module_utils.model import spec
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
 from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import COLLECTION, ControllerAction
@@ -41,7 +41,7 @@ class ActionModule(ControllerAction):
 
         def registry_answers(registry: str) -> bool:
             known = observed.get("registry_answers")
-            return self._registry_answers(registry) if known is None else known
+            return self._is_reached(registry, catalogue, settings, observed) if known is None else known
 
         host = images.Host(
             frozenset(observed["images"]),
@@ -114,6 +114,17 @@ class ActionModule(ControllerAction):
         """Without an engine, find out at least which registries answer; return the reasons by reference."""
         silent = {one for one in set(map(registry_of, references)) if not self._registry_answers(one)}
         return {one: f"{registry_of(one)} does not answer" for one in references if registry_of(one) in silent}
+
+    def _is_reached(self, registry: str, catalogue: Catalogue, settings: Settings, observed: HostFacts) -> bool:
+        """Tell whether images can be pulled: by this host's way out, or by the engine's, where it has a proxy."""
+        if self._registry_answers(registry):
+            return True
+        engine = observed["engine"]
+        if not engine or not engine.get("traits", {}).get("proxied"):
+            return False
+        pulled = (one.recipes["registry"].pull for one in catalogue.values() if "registry" in one.recipes)
+        one = next(at_mirror(pull, settings["images_registry_prefix"]) for pull in pulled if pull)
+        return not self._asked_by_engine([one], settings)
 
     def _registry_answers(self, registry: str) -> bool:
         """Tell whether a registry answers the host. 401 is an answer, too: log in (OCI distribution-spec, end-1)."""

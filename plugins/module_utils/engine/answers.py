@@ -72,6 +72,8 @@ class Info(TypedDict, total=False):
     DefaultRuntime: str
     Runtimes: dict[str, object] | None
     IPv4Forwarding: bool
+    HttpProxy: str
+    HttpsProxy: str
 
 
 # --- containers

@@ -84,6 +84,8 @@ def describe(
         "storage_driver": info.get("Driver", ""),
         "default_runtime": info.get("DefaultRuntime", ""),
         "runtimes": sorted(info.get("Runtimes") or {}),
+        # Its addresses may hold a password.
+        "proxied": bool(info.get("HttpProxy") or info.get("HttpsProxy")),
         "forwards": info.get("IPv4Forwarding", True),
         "selinux_enforces": read(SELINUX).strip() == "1",
         "lost_limits": [name for name, flag in LIMITS.items() if not info.get(flag, True)],

@@ -390,6 +390,7 @@ class EngineTraits(TypedDict):
     storage_driver: str
     default_runtime: str
     runtimes: list[str]
+    proxied: bool  # whether the engine pulls images through a proxy
     forwards: bool  # whether the kernel passes IPv4 packets on between networks
     selinux_enforces: bool  # whether the kernel enforces the rules of SELinux
     lost_limits: list[str]  # limits of containers that this kernel does not keep

@@ -1,8 +1,11 @@
 #!/bin/sh
-# Runs on the host: bootstrap.sh SUITE MIRROR OUTPUT. Writes the root filesystem of a minimal Debian as a tar archive,
-# from MIRROR, or, where that is empty, from the Debian sources of this host's own apt.
+# Runs on the host: bootstrap.sh SUITE MIRROR OUTPUT PROXIES. Writes the root filesystem of a minimal Debian as a tar archive,
+# from MIRROR, or, where that is empty, from the Debian sources of this host's own apt. PROXIES is a file that exports the
+# proxies of the host: the apt of the new root does not read the configuration of this one.
 set -eu
 suite=$1 mirror=$2 output=$3
+# shellcheck disable=SC1090
+. "$4"
 
 fail() {
     echo "$1" >&2
@@ -40,7 +43,15 @@ set -- "--aptopt=Acquire::Languages \"none\""
 for option in $(apt-config dump --no-empty --format '%F=%v%n' Acquire::Check-Valid-Until Acquire::Check-Date); do
     set -- "$@" "--aptopt=${option%%=*} \"${option#*=}\""
 done
-case $sources in *https://*) set -- "$@" --include=ca-certificates ;; esac
+# Over https, it is trusted by the authorities that this host trusts; a proxy that intercepts has one of its own.
+case $sources in
+    *https://*)
+        # shellcheck disable=SC2016
+        set -- "$@" --include=ca-certificates \
+            --customize-hook='cp -r /usr/local/share/ca-certificates/. "$1/usr/local/share/ca-certificates"' \
+            --customize-hook='chroot "$1" update-ca-certificates'
+        ;;
+esac
 
 # shellcheck disable=SC2016 # $1 is mmdebstrap's: the new root
 # Documentation and translations are left out, licences stay; the pages' directories are there for update-alternatives.

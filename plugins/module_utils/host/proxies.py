@@ -1,0 +1,235 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""The proxies through which this host reaches package registries, as it has them configured, for builds of images.
+
+A container has nothing of the host's configuration. A build gets proxies by the build arguments that Docker knows
+without a declaration (Dockerfile reference, predefined ARGs): they are in no image and in no history of one.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import re
+import subprocess
+from typing import TYPE_CHECKING, NamedTuple, cast
+from urllib.parse import unquote, urlsplit
+from xml.sax.saxutils import escape
+
+from ansible_collections.sse.platform.plugins.module_utils.engine import daemon
+from ansible_collections.sse.platform.plugins.module_utils.engine.api import SOCKET
+from ansible_collections.sse.platform.plugins.module_utils.host.engine_traits import ancestors
+from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Json
+
+ENVIRONMENT = "/etc/environment"  # read by PAM for each session; sudo and services do not have it (pam_env(8))
+APT_HELPER = "/usr/lib/apt/apt-helper"
+# Maven's own settings have this, too: what came over http without TLS was not checked on the way.
+BLOCKER = """<mirrors><mirror><id>maven-default-http-blocker</id><mirrorOf>external:http:*</mirrorOf>\
+<url>http://0.0.0.0/</url><blocked>true</blocked></mirror></mirrors>"""
+
+
+class Proxies(NamedTuple):
+    """Proxies by what they are for, and where they are configured. Addresses may hold passwords: never show them."""
+
+    http: str = ""
+    https: str = ""
+    no: str = ""  # hosts that are reached without one
+    place: str = ""
+
+
+def chosen(given: Mapping[str, object], pattern: str, place: str) -> Proxies:
+    """Return proxies in the spelling that every client reads.
+
+    :param pattern: how the names in `given` are made of http, https and no
+    """
+    http, https, no = (given.get(pattern.format(key)) for key in ("http", "https", "no"))
+    return Proxies(address(http), address(https), without(no), place)
+
+
+def as_object(value: object) -> Json:
+    """Return what should be an object of JSON; empty where it is something else."""
+    return cast("Json", value) if isinstance(value, dict) else {}
+
+
+def address(value: object) -> str:
+    """Return the address of a proxy; empty where it does not speak HTTP. Few clients add a scheme that is missing."""
+    text = str(value or "").strip().strip("\"'")
+    text = text if "://" in text or not text else f"http://{text}"
+    return text if re.match(r"https?://[^/]", text, re.IGNORECASE) else ""
+
+
+def without(value: object) -> str:
+    """Return the hosts that are reached without a proxy. Only some clients read spaces, or a star before a domain."""
+    names = re.split(r"[\s,;|]+", str(value or "").strip().strip("\"'"))
+    return ",".join(dict.fromkeys(re.sub(r"^\*(?=\.)", "", one) for one in names if one))
+
+
+def of_environment(variables: Mapping[str, str], place: str) -> Proxies:
+    """Read the variables in either spelling; where both are set, the lower one counts, as for curl and apt."""
+    lower = {name.lower(): value for name, value in variables.items() if value and not name.islower()}
+    lower |= {name: value for name, value in variables.items() if value and name.islower()}
+    if every := lower.get("all_proxy"):
+        lower = {"http_proxy": every, "https_proxy": every, **lower}
+    return chosen(lower, "{}_proxy", place)
+
+
+def of_docker_client(environments: Iterable[Mapping[str, str]]) -> Proxies:
+    """Read what the docker command would give a build: `proxies` of its config.json, for our socket before others."""
+    for one in environments:
+        every = as_object(client_config(one).get("proxies"))
+        found = chosen(
+            as_object(every.get(f"unix://{SOCKET}", every.get("default"))), "{}Proxy", "Docker's config.json"
+        )
+        if usable(found):
+            return found
+    return Proxies()
+
+
+def client_config(environment: Mapping[str, str]) -> Json:
+    """Return the configuration of the docker command for a user; empty where there is none."""
+    directory = environment.get("DOCKER_CONFIG") or f"{environment.get('HOME', '/nonexistent')}/.docker"
+    try:
+        return as_object(json.loads(read(f"{directory}/config.json")))
+    except ValueError:
+        return {}
+
+
+def of_dockerd(configuration: Json, words: list[str], environ: str) -> Proxies:
+    """Read what dockerd has: options before its file before its environment, as from a drop-in of systemd."""
+    options = {**as_object(configuration.get("proxies")), **daemon.flags(words)}
+    given = chosen(options, "{}-proxy", "dockerd's configuration")
+    pairs = (entry.partition("=") for entry in environ.split("\0"))
+    return (
+        given if usable(given) else of_environment({name: value for name, __, value in pairs}, "dockerd's environment")
+    )
+
+
+def usable(proxies: Proxies) -> bool:
+    """Tell whether a proxy is named at all."""
+    return bool(proxies.http or proxies.https)
+
+
+def file_variables(text: str) -> dict[str, str]:
+    """Read lines of ``NAME=value``, as in /etc/environment (pam_env(8))."""
+    lines = (line.strip().removeprefix("export ").partition("=") for line in text.splitlines())
+    return {name.strip(): value for name, equals, value in lines if equals and not name.startswith("#")}
+
+
+def found() -> Proxies:
+    """Return the proxies of this host from the first place that names some; what belongs together is not mixed."""
+    environments, pid = list(ancestors()), daemon.dockerd_pid()
+    words = daemon.command_line(pid)
+
+    def places() -> Iterator[Proxies]:
+        yield of_docker_client(environments)
+        for one in environments:
+            yield of_environment(one, "the environment")
+        yield of_environment(file_variables(read(ENVIRONMENT)), "/etc/environment")
+        configuration = daemon.configuration(daemon.configuration_file(words)) or {}
+        yield of_dockerd(configuration, words, read(f"/proc/{pid}/environ") if pid else "")
+
+    return next((one for one in places() if usable(one)), Proxies())
+
+
+# --- apt
+
+
+def for_apt(general: Proxies, mirror: str) -> Proxies:
+    """Return the proxies for Debian's packages: apt takes its own configuration before the environment.
+
+    :param mirror: address of the archive
+    """
+    scheme = urlsplit(mirror).scheme
+    told = asked([APT_HELPER, "auto-detect-proxy", mirror])  # what is configured for this host, or detected
+    own = re.search(r"^Using proxy '([^']+)'", told, re.MULTILINE)
+    value = own[1] if own else apt_option(asked(["apt-config", "dump", "--format", "%f=%v%n", "Acquire"]), scheme)
+    if not value:
+        return general
+    # Archives of one distribution have one proxy, whichever scheme they are reached by.
+    through = "" if value == "DIRECT" else address(value)
+    return Proxies(through, through, general.no, "apt's configuration")
+
+
+def apt_option(dump: str, scheme: str) -> str:
+    """Return Acquire::http::Proxy, or that of https, which is http's where it has none (apt-transport-https(1))."""
+    options = {name.lower(): value for name, __, value in (line.partition("=") for line in dump.splitlines())}
+    ways = ("https", "http") if scheme == "https" else ("http",)
+    return next((value for way in ways if (value := options.get(f"acquire::{way}::proxy"))), "")
+
+
+def archive() -> str:
+    """Return the address of the first Debian archive of this host's apt; the public one where it has none."""
+    listed = asked(["apt-get", "indextargets", "--format", "$(ORIGIN) $(REPO_URI)", "Created-By: Packages"])
+    lines = [line.split() for line in listed.splitlines()]
+    return next((one[1] for one in lines if one[:1] == ["Debian"] and len(one) > 1), "http://deb.debian.org/debian")
+
+
+def asked(command: list[str]) -> str:
+    """Return what a program answers; empty where it can't."""
+    try:
+        environment = {**os.environ, "LC_ALL": "C"}
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=30).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+# --- what a build is given
+
+
+def is_on_loopback(proxies: Proxies) -> bool:
+    """Tell whether a proxy listens on the host's loopback, which a container has another one of."""
+    hosts = [urlsplit(one).hostname or "" for one in (proxies.http, proxies.https) if one]
+    return any(host == "localhost" or _is_loopback(host) for host in hosts)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def docker_config(proxies: Proxies, base: Json | None = None) -> str:
+    """Return a config.json that gives each build these proxies, and no others."""
+    keys = {"httpProxy": proxies.http, "httpsProxy": proxies.https, "noProxy": proxies.no if usable(proxies) else ""}
+    given = {name: value for name, value in keys.items() if value}
+    return json.dumps({**(base or {}), "proxies": {"default": given}})
+
+
+def shell_variables(proxies: Proxies) -> str:
+    """Return lines for a shell that export the proxies."""
+    pairs = {"http_proxy": proxies.http, "https_proxy": proxies.https, "no_proxy": proxies.no}
+    quoted = {name: value.replace("'", "'\\''") for name, value in pairs.items() if value}
+    return "".join(f"export {name}='{value}'\n" for name, value in quoted.items())
+
+
+def maven_settings(proxies: Proxies) -> str:
+    """Return settings of Maven with the proxies, because Java reads no such variables (Maven settings reference)."""
+    entries = "".join(
+        _maven_proxy(scheme, one) for scheme, one in (("http", proxies.http), ("https", proxies.https)) if one
+    )
+    hosts: list[str] = []
+    for one in proxies.no.split(",") if proxies.no else ():
+        hosts += [f"*{one}"] if one.startswith(".") else [one] if one == "*" or "/" in one else [one, f"*.{one}"]
+    skipped = f"<nonProxyHosts>{escape('|'.join(hosts))}</nonProxyHosts>"
+    return f"<settings>{BLOCKER}<proxies>{entries.replace('</proxy>', skipped + '</proxy>')}</proxies></settings>\n"
+
+
+def _maven_proxy(scheme: str, address: str) -> str:
+    parts = urlsplit(address)
+    fields = {
+        "id": f"host-{scheme}",
+        "active": "true",
+        "protocol": scheme,
+        "host": parts.hostname or "",
+        "port": str(parts.port or (443 if parts.scheme == "https" else 80)),
+        "username": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+    }
+    inside = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in fields.items() if value)
+    return f"<proxy>{inside}</proxy>"
