@@ -72,6 +72,7 @@ def java() -> Mapping[str, str]:
 # The compiler that a language needs; None where the development environment has it.
 LANGUAGES: Mapping[str, tuple[str | None, Callable[[], Mapping[str, str]]]] = {
     "browser": ("chromium", javascript),
+    "browser (Firefox)": ("firefox-esr", javascript),
     "JavaScript": (None, javascript),
     "Python": (None, python),
     "shell": ("curl", dict[str, str]),

@@ -11,7 +11,7 @@ from ansible_collections.sse.platform.tests.clients import matrix
 if TYPE_CHECKING:
     from ansible_collections.sse.platform.tests.integration.stack import Stack
 
-# Those of other languages need compilers and minutes: `python tests/clients/matrix.py URL` runs all.
+# Those of other languages, and Firefox, need programs and minutes: `python tests/clients/matrix.py URL` runs all.
 HERE = {"browser", "JavaScript", "Python", "shell"}
 
 

@@ -57,6 +57,18 @@ PROXIES = {
         "{{\n    admin off\n}}\nhttp://127.0.0.1:{port} {{\n    reverse_proxy {to}\n}}\n",
         lambda program, file: [program, "run", "--adapter", "caddyfile", "--config", file],
     ),
+    "apache": Proxy(
+        ("apache2-bin", "libapr1", "libaprutil1"),
+        "usr/sbin/apache2",
+        "apache.conf",
+        "ServerRoot {at}\nPidFile pid\nServerName localhost\nErrorLog {at}/error.log\nUser #65534\nGroup #65534\n"
+        "LoadModule mpm_event_module usr/lib/apache2/modules/mod_mpm_event.so\n"
+        "LoadModule authz_core_module usr/lib/apache2/modules/mod_authz_core.so\n"
+        "LoadModule proxy_module usr/lib/apache2/modules/mod_proxy.so\n"
+        "LoadModule proxy_http_module usr/lib/apache2/modules/mod_proxy_http.so\n"
+        'Listen 127.0.0.1:{port}\nProxyPass "/" "http://{to}/"\nProxyPassReverse "/" "http://{to}/"\n',
+        lambda program, file: [program, "-D", "FOREGROUND", "-f", file],
+    ),
 }
 
 
