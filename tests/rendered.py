@@ -75,6 +75,7 @@ HOSTS: dict[str, dict[str, Any]] = {
     "last": {"stack_name": "last", "stack_offset": "5000", "network_layout": "segmented"},
     "bent": {
         "exposure_hosts": ["sse.example.org", "a-name-of-more-than-the-sixty-four-bytes-of-a-bucket.example.org"],
+        "prometheus_runbook_url": "https://wiki.example.org/runbook",
         "alerts_dashboard_url": "https://room.example.org:8443/",
         "ansible_host": "VM.example.net",
         "host": {"name": "vm", "names": ["vm", "vm.example.com"]},

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import yaml
@@ -150,6 +151,8 @@ class ActionModule(ControllerAction):
             module, other, path = option.get("read_by"), option.get("key_of"), settings.get(name)
             if not path or name in absent:
                 continue
+            if option.get("authorities"):
+                yield from _authorities_problems(name, path, self._loader.get_real_file(path))
             if module:
                 yield from _reading_problems(module, name, path, self._loader.get_real_file(path), option)
             if other and settings.get(other) and other not in absent:
@@ -195,6 +198,14 @@ def _certificate_problems(certificate: tuple[str, str], key: tuple[str, str], se
 
     now, hosts = dt.datetime.now(dt.timezone.utc), settings.get("exposure_hosts", [])
     return pair.problems(pair.GivenFile(*certificate), pair.GivenFile(*key), now, hosts)
+
+
+def _authorities_problems(name: str, path: str, decrypted: str) -> list[str]:
+    # The same: most hosts have no authority of their own.
+    from ansible_collections.sse.platform.plugins.module_utils.settings import certificate  # noqa: PLC0415
+
+    now = dt.datetime.now(dt.timezone.utc)
+    return certificate.authorities_problems(certificate.GivenFile(name, path), Path(decrypted).read_bytes(), now)
 
 
 def _reading_problems(module: str, name: str, path: str, decrypted: str, option: Option) -> list[str]:

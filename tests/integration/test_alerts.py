@@ -104,7 +104,7 @@ def test_each_of_five_real_faults_fires_arrives_and_is_said_to_be_over(told: Tol
             assert first["labels"]["stack"] == "it"
             assert first["labels"]["host"]
             assert first["annotations"]["summary"]
-            assert first["annotations"]["runbook_url"].endswith(f"#{fault.alert.lower()}")
+            assert first["annotations"]["runbook"] == f"docs/runbook.md#{fault.alert.lower()}"
             seconds[name]["arrived after"] = round(at(told, fault, "firing") - begun[name], 1)
     awaited("resolved")
     print(json.dumps(seconds, indent=1))

@@ -36,6 +36,7 @@ function alert(name: string, state: string, secondsAgo: number, labels: Record<s
     summary,
     description: 'Publishing gets 503 there, and streams get nothing new. It mends itself once Kafka answers.',
     runbook_url: `${RUNBOOK}#${name.toLowerCase()}`,
+    runbook: `docs/runbook.md#${name.toLowerCase()}`,
   };
   const activeAt = new Date(world.now - secondsAgo * 1000).toISOString();
   return { labels: { alertname: name, ...labels }, annotations, state, activeAt, value: '0e+00' };
@@ -147,11 +148,13 @@ describe('what is not known', () => {
     const html = '<img src="x" onerror="document.title=1">';
     const one = alert('Bad', 'firing', 9, { instance: html }, html);
     one.annotations.runbook_url = 'javascript:alert(1)';
+    one.annotations.runbook = 'docs/runbook.md#<b>';
     world.rules = [rule('Bad', html, 'critical', { state: 'firing', alerts: [one] })];
     await open();
     await page.getByRole('button', { name: 'Bad' }).click();
     await expect.poll(() => page.locator('.about li b').textContent(), WAIT).toBe(html);
     expect(await page.locator('.detail pre').textContent()).toBe(html);
+    expect(await page.locator('.detail .help').textContent()).toContain('docs/runbook.md#<b> in the repository');
     expect(await page.locator('.view.alerts :is(img, .help a)').count()).toBe(0);
   });
 });

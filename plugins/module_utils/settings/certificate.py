@@ -54,6 +54,28 @@ def problems(certificate: GivenFile, key: GivenFile, now: dt.datetime, hosts: It
     return [*found, *(certificate.problem(what, expected) for what, expected in told)]
 
 
+def authorities_problems(given: GivenFile, text: bytes, now: dt.datetime) -> list[str]:
+    """Say what is wrong with a file of certificates that others are trusted by.
+
+    Some of many may have ended: such a file is often the one of the system.
+
+    :param text: what the file holds
+    """
+    from cryptography import x509  # noqa: PLC0415
+
+    wanted = "certificates of authorities in PEM, each between its lines BEGIN CERTIFICATE and END CERTIFICATE"
+    if b"PRIVATE KEY-----" in text:
+        return [given.problem("a private key is in it, and containers and releases get what is in it", wanted)]
+    try:
+        certificates = x509.load_pem_x509_certificates(text)
+    except ValueError:
+        return [given.problem("it holds no certificate in PEM, or one that is damaged", wanted)]
+    if all(one.not_valid_after_utc < now for one in certificates):
+        last = max(one.not_valid_after_utc for one in certificates)
+        return [given.problem(f"no certificate in it is valid any more: the last one ended on {last:%Y-%m-%d}", wanted)]
+    return []
+
+
 def _time_problems(certificates: list[x509.Certificate], now: dt.datetime) -> Iterator[tuple[str, str]]:
     """Find what does not count now: of the certificate, and of those that vouch for it."""
     for number, one in enumerate(certificates, 1):

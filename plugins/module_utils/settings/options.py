@@ -57,6 +57,7 @@ class Option(TypedDict, total=False):
     # From meta/values.yml: what is tried on the controller before anything changes.
     paths: dict[str, str]  # where in the value paths stand (paths.py says how), each of a file or a directory
     read_by: str  # the Python module below app/ that will read the file
+    authorities: bool  # the file holds the certificates of authorities
     key_of: str  # this file is the key of the certificate that this other variable names
 
 
@@ -65,6 +66,11 @@ FORMATS: dict[str, Option] = {
     "published_port": {"minimum": 1, "maximum": 65535},  # no two of them may be equal
     "size": {"pattern": "[1-9][0-9]*[kmg]", "expected": "a size such as 256m or 1g"},
     "file": {"expected": "'' or the path of a readable file", "paths": {"": "file"}},
+    "authorities": {
+        "expected": "'' or the path of a readable file of certificates in PEM",
+        "paths": {"": "file"},
+        "authorities": True,
+    },
     "ipv4_address": {"expected": "an IPv4 address such as 127.0.0.1"},
     "environment": {
         "key_pattern": "[A-Za-z_][A-Za-z0-9_]*",

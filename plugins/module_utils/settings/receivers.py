@@ -116,6 +116,8 @@ def _url(value: Any) -> str:
         port = parts.port
     except ValueError:
         return "is no address"
+    if "#" in value:
+        return "has a # in it, and what follows it is never sent"
     if parts.scheme not in PORTS:
         return "does not begin with https:// or http://"
     return "" if parts.hostname and port != 0 else "names no host"

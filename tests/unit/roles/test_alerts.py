@@ -37,9 +37,10 @@ def test_an_alert_says_how_bad_it_is_what_it_means_and_where_the_runbook_has_it(
     said = rule["annotations"]
     assert SENTENCE.match(said["summary"])
     assert SENTENCE.match(said["description"])
-    address, _, anchor = said["runbook_url"].partition("#")
-    assert address.endswith("runbook.md")
+    file, _, anchor = said["runbook"].partition("#")
+    assert ROOT / file == RUNBOOK
     assert anchor in anchors()
+    assert said["runbook_url"] == f"https://example.org/runbook.md#{anchor}"
 
 
 def test_a_section_of_the_runbook_says_what_users_notice_or_refers_to_another() -> None:
@@ -74,14 +75,17 @@ def test_an_alert_carries_the_address_of_the_runbook_that_is_set(rendered: dict[
     host = rendered["bent"]
     rules = {rule.get("alert"): rule for rule in of(host.config("prometheus", "/etc/prometheus/alerts.yml"))}
     where = rules["KafkaUnreachable"]["annotations"]["runbook_url"]
-    assert where == f"{host.settings['prometheus_runbook_url']}#kafkaunreachable"
+    assert where == "https://wiki.example.org/runbook#kafkaunreachable"
     assert rules["EchoSilent"]["annotations"] == {"summary": "no echo"}  # of a service of the user's own
 
 
-def test_by_default_that_is_where_the_repository_is() -> None:
-    repository = yaml.safe_load((ROOT / "galaxy.yml").read_text())["repository"]
-    defaults = yaml.safe_load((ROOT / "roles/prometheus/defaults/main.yml").read_text())
-    assert defaults["prometheus_runbook_url"].startswith(f"{repository}/")
+def test_where_it_is_published_nowhere_no_alert_leads_to_an_address_that_nobody_has(
+    rendered: dict[str, Rendered],
+) -> None:
+    text = rendered["default"].config("prometheus", "/etc/prometheus/alerts.yml")
+    assert ("runbook_url" in text, "example.org" in text) == (False, False)
+    notes = [rule["annotations"] for rule in of(text) if "alert" in rule]
+    assert {one["runbook"].partition("#")[0] for one in notes} == {"docs/runbook.md"}
 
 
 def test_prometheus_keeps_metrics_by_time_and_by_size(rendered: dict[str, Rendered]) -> None:

@@ -98,7 +98,7 @@ def test_how_long_an_alert_waits_can_be_set_by_its_name(rendered: dict[str, Rend
     groups = yaml.safe_load(rendered["dual"].config("prometheus", "/etc/prometheus/alerts.yml"))["groups"]
     [rule] = [one for group in groups for one in group["rules"] if one.get("alert") == "KafkaUnreachable"]
     assert rule["for"] == "7m"
-    assert rule["annotations"]["runbook_url"].endswith("#kafkaunreachable")
+    assert rule["annotations"]["runbook"].endswith("#kafkaunreachable")
 
 
 def test_the_audit_names_where_alerts_go(rendered: dict[str, Rendered]) -> None:

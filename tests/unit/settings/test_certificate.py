@@ -53,6 +53,21 @@ def test_a_certificate_of_tomorrow_is_refused(pair: tuple[Path, Path]) -> None:
     assert "it begins on" in told(*pair, now=NOW - dt.timedelta(days=3))
 
 
+def authorities(text: bytes, now: dt.datetime = NOW) -> str:
+    return "\n".join(certificate.authorities_problems(certificate.GivenFile("x_ca", "/ca.pem"), text, now))
+
+
+def test_authorities_are_certificates_in_pem_and_nothing_secret(tmp_path: Path) -> None:
+    (one, key), (two, __) = make(tmp_path, "one"), make(tmp_path, "two")
+    bundle = b"# of ours\n" + one.read_bytes() + two.read_bytes()
+    assert authorities(bundle) == ""
+    der = subprocess.run(["openssl", "x509", "-in", one, "-outform", "DER"], check=True, capture_output=True).stdout
+    for text in (b"", b"hello", der, bundle.replace(b"MII", b"!!!"), one.read_bytes()[:200]):
+        assert authorities(text).startswith("x_ca is '/ca.pem': it holds no certificate in PEM"), text
+    assert "a private key is in it" in authorities(bundle + key.read_bytes())
+    assert "no certificate in it is valid any more" in authorities(bundle, NOW + dt.timedelta(days=3))
+
+
 def chained(tmp_path: Path) -> tuple[list[str], Path]:
     """Make a certificate that an authority signed; return both certificates, and the key of the first."""
     certificates.make(tmp_path / "authority.pem", tmp_path / "authority.key", subject="authority")

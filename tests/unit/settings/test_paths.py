@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -98,7 +99,7 @@ def project(tmp_path: Path) -> Path:
     (inventory / "keys.json").write_text((ROOT / "tests/unit/roles/keys.json").read_text())
     (inventory / "jwt.txt").write_text("a secret of at least 32 bytes, which is no host\n")
     (tmp_path / "call/images.tar").touch()
-    (tmp_path / "vars/authority.pem").touch()
+    shutil.copy(inventory / "certificates/fullchain.pem", tmp_path / "vars/authority.pem")
     return tmp_path
 
 
@@ -149,6 +150,16 @@ def test_ansible_tells_where_each_value_was_written_and_only_absolute_paths_flow
         "a": f"{inventory}/keys.json",
         "b": f"{inventory}/jwt.txt",
     }
+
+
+def test_authorities_that_are_none_are_told_at_once(project: Path) -> None:
+    names = [name for name, option in OPTIONS.items() if option.get("authorities")]
+    assert names == ["acme_authorities_file", "alerts_authorities_file", "images_registry_ca"]
+    run = settings(project, **dict.fromkeys(names, "jwt.txt"))
+    assert run.returncode != 0
+    text = " ".join(run.stdout.split())
+    for name in names:
+        assert f"{name} is '{project}/inventory/jwt.txt': it holds no certificate in PEM" in text
 
 
 def test_every_absent_file_is_told_at_once(project: Path) -> None:

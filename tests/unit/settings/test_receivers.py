@@ -72,6 +72,8 @@ def test_each_form_is_accepted(given: Any) -> None:
         ({"slack": "https://hooks.slack.com"}, "without a path"),
         ({"slack": {"url": f"https://a.b/{SECRET}", "channel": "a b"}}, "is no channel"),
         ({"ntfy": "https://ntfy.sh/"}, "names no topic"),
+        ({"ntfy": f"https://ntfy.sh/topic#{SECRET}"}, "what follows it is never sent"),
+        ({"watchdog": f"https://hc-ping.com/{SECRET}#"}, "what follows it is never sent"),
         ({"watchdog": "hc-ping.com"}, "does not begin with https://"),
     ],
     ids=str,

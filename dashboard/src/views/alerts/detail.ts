@@ -79,14 +79,16 @@ export class Detail {
   }
 
   private fillHelp(notes: Record<string, string>): void {
-    const [link, mend] = [linkOf(notes['runbook_url']), notes['mend'] ?? ''];
-    const key = `${link ?? ''} ${mend}`;
+    const [link, section, mend] = [linkOf(notes['runbook_url']), notes['runbook'] ?? '', notes['mend'] ?? ''];
+    const key = `${link ?? section} ${mend}`;
     if (this.help.dataset['of'] === key) return;
     this.help.dataset['of'] = key;
     this.help.replaceChildren(
-      ...(link === null
-        ? []
-        : [h('a', { href: link, target: '_blank', rel: 'noopener noreferrer' }, 'What to do, in the runbook')]),
+      ...(link !== null
+        ? [h('a', { href: link, target: '_blank', rel: 'noopener noreferrer' }, 'What to do, in the runbook')]
+        : section !== ''
+          ? [h('span', {}, 'What to do: ', h('code', {}, section), ' in the repository')]
+          : []),
       ...(mend === '' ? [] : [h('span', {}, 'Look: ', h('code', {}, mend))]),
     );
     this.help.hidden = this.help.children.length === 0;
