@@ -343,7 +343,8 @@ REFUSED = {
     ),
     "neither image nor build": Refused(
         "services:\n  web: {restart: always}\n",
-        "compose.yml:2: services.web: expected an image or a build for the service 'web', found neither",
+        "compose.yml:2: services.web: expected an image or a build for the service 'web', found neither; where "
+        "this file only changes another one, name that one before it",
     ),
     "an unknown key": Refused(
         one("prots: [80]"),
