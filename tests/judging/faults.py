@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import docker
-from docker.errors import APIError
+from docker.errors import APIError, DockerException
 
 SECONDS = (1.0, 8.0)  # how long a fault lasts that does not end by itself
 BACK_SECONDS = 120.0
+ENGINE = 0.15  # of the draws are a killed engine, where it may be killed
+PID_FILE = Path("/run/docker.pid")
 CUT_BYTES = 4096  # of the log's end, where it is lost: some events
 PARTS = ("nginx", "redis-master", "kafka")
 
@@ -186,6 +188,21 @@ def truncate(target: Target, part: str, seconds: float) -> None:
     target.container(part).start()
 
 
+def kill_engine(target: Target, _: str, seconds: float) -> None:
+    """Kill dockerd, as a crash does: what starts it at boot starts it again, and the containers live on (live-restore).
+
+    Until then nothing resolves a name, and nothing that ends comes back.
+    """
+    os.kill(int(PID_FILE.read_text()), signal.SIGKILL)
+    wait(seconds)
+    until = time.monotonic() + BACK_SECONDS
+    while time.monotonic() < until:
+        with contextlib.suppress(DockerException, OSError):
+            target.engine.ping()
+            return
+        wait(0.5)
+
+
 ANYWHERE: tuple[Fault, ...] = (kill, stop, restart, pause, stutter, disconnect, lose, reset)
 ONLY: dict[str, tuple[Fault, ...]] = {"nginx": (reload,), "redis-master": (flush,)}
 LOSSES: dict[str, tuple[Fault, ...]] = {"kafka": (truncate,)}
@@ -199,11 +216,13 @@ class Suffering(NamedTuple):
     seconds: float
 
     def __str__(self) -> str:
-        return f"{self.fault.__name__} {self.part} {self.seconds:.1f} s"
+        return " ".join(one for one in (self.fault.__name__, self.part, f"{self.seconds:.1f} s") if one)
 
 
-def draw(chance: random.Random, parts: tuple[str, ...], losses: bool) -> tuple[Suffering, ...]:
-    """Draw one fault, or two of different parts at the same time."""
+def draw(chance: random.Random, parts: tuple[str, ...], losses: bool, engine: bool = False) -> tuple[Suffering, ...]:
+    """Draw one fault, or two of different parts at the same time; an engine that is killed can do no other."""
+    if engine and chance.random() < ENGINE:
+        return (Suffering(kill_engine, "", chance.uniform(*SECONDS)),)
     found: list[Suffering] = []
     for part in chance.sample(parts, 2 if chance.random() < 0.3 else 1):
         faults = ANYWHERE + ONLY.get(part, ()) + (LOSSES.get(part, ()) if losses else ())

@@ -1,10 +1,11 @@
 """An independent judge of the promise: many subscribers and publishers, while a stack suffers faults from a seed.
 
-    .venv/bin/python tests/judging/judge.py [--stack NAME] [--seconds 600] [--seed N] [--losses]
+    .venv/bin/python tests/judging/judge.py [--stack NAME] [--seconds 600] [--seed N] [--losses] [--engine]
 
 It speaks HTTP itself, shares no code with bench/soak.py, and judges by the ids that publishers got (ledger.py). With
---losses, Kafka also loses the end of its log: only for a stack without anything of value. The exit status is 1 where
-something was wrong. Run it as root on the host of the stack. The seed is printed, and draws the same faults again.
+--losses, Kafka also loses the end of its log: only for a stack without anything of value. With --engine, dockerd
+is killed, too, which every container of this machine has to bear. The exit status is 1 where something was wrong. Run
+it as root on the host of the stack. The seed is printed, and draws the same faults again.
 """
 
 from __future__ import annotations
@@ -150,7 +151,7 @@ class Oracle:
 
     # --- the run
 
-    async def run(self, target: Target, seconds: float, count: int, losses: bool) -> None:
+    async def run(self, target: Target, seconds: float, count: int, losses: bool, engine: bool = False) -> None:
         """Let the stack suffer for so long, or so many times."""
         readers = [asyncio.create_task(self.subscribe(one)) for one in self.listeners]
         await eventually(lambda: all(one.begun >= 0 for one in self.listeners))
@@ -159,7 +160,7 @@ class Oracle:
         until = time.monotonic() + seconds
         while time.monotonic() < until and len(suffered) < count:
             await self.calm()
-            both = draw(self.fate, target.parts, losses)
+            both = draw(self.fate, target.parts, losses, engine)
             suffered.append(" and ".join(map(str, both)))
             sys.stderr.write(f"{time.strftime('%X')} {suffered[-1]}\n")
             refused = sum(await asyncio.gather(*(asyncio.to_thread(suffer, target, one) for one in both)))
@@ -235,13 +236,15 @@ class Blocks:
             self.last = id_
 
 
-def judge(stack: str, seconds: float, count: int, seed: int, losses: bool = False) -> dict[str, object]:
+def judge(
+    stack: str, seconds: float, count: int, seed: int, losses: bool = False, engine: bool = False
+) -> dict[str, object]:
     """Run the oracle; return its report."""
     target = Target(stack)
     oracle = Oracle(target.port, seed)
     begun = time.monotonic()
     try:
-        asyncio.run(oracle.run(target, seconds, count, losses))
+        asyncio.run(oracle.run(target, seconds, count, losses, engine))
     except KeyboardInterrupt:
         oracle.account.wrong("interrupted", "what is missing may be on its way")
     for one in oracle.listeners:
@@ -266,9 +269,10 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=10_000, help="end after so many, too")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
     parser.add_argument("--losses", action="store_true", help="Kafka also loses the end of its log")
+    parser.add_argument("--engine", action="store_true", help="dockerd is killed, too")
     given = parser.parse_args()
     sys.stderr.write(f"seed {given.seed}\n")
-    report = judge(given.stack, given.seconds, given.faults, given.seed, given.losses)
+    report = judge(given.stack, given.seconds, given.faults, given.seed, given.losses, given.engine)
     sys.stdout.write(json.dumps(report, indent=1) + "\n")
     return int(bool(report["examples"]))
 
