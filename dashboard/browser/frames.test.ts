@@ -1,8 +1,7 @@
-import type { CDPSession, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { openBrowser, type Site, servePage } from './platform';
+import type { CDPSession } from 'playwright-core';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { visit } from './screens';
-import { World } from './world';
+import { browser, page, playedStage, site, world } from './stage';
 
 /**
  * What a stream of events costs the page: frames against the same page on the same machine at rest, and memory after
@@ -15,27 +14,15 @@ const EVENTS = 100_000;
 const FLOOR = 0.5;
 const MOST_MIB = 120;
 
-let world: World;
-let site: Site;
-let browser: Awaited<ReturnType<typeof openBrowser>>;
-let page: Page;
 let session: CDPSession;
 
-beforeAll(async () => {
-  world = await World.make();
-  site = await servePage();
-  browser = await openBrowser();
-  page = await browser.context.newPage();
+playedStage();
+
+beforeEach(async () => {
   session = await browser.context.newCDPSession(page);
   await session.send('Performance.enable');
   await visit(page, `${site.url}/#/events`);
   await vi.waitUntil(() => world.open === 1, WAIT);
-});
-
-afterAll(async () => {
-  await browser?.close();
-  await site?.close();
-  world?.close();
 });
 
 /** Frames that the page draws in some seconds. */
@@ -83,8 +70,6 @@ describe('the view of events', () => {
   );
 
   it('holds no more memory for the second 50,000 events than for the first', async () => {
-    await page.reload();
-    await expect.poll(() => world.open, WAIT).toBe(1);
     await world.flow(5000, EVENTS / 2);
     const half = await heapMiB();
     await world.flow(5000, EVENTS / 2);
