@@ -134,7 +134,8 @@ class Subscription:
                 if isinstance(found, Bye):
                     self._goodbye = found.reason
                 if self._meta and isinstance(found, Message):
-                    if found.event == "meta":
+                    # One of them comes before each event. Publishers could name an event so before that name was taken.
+                    if found.event == "meta" and not self._described:
                         self._described = _texts(document(found.data), "channel", "time")
                         continue
                     found, self._described = replace(found, **self._described), {}

@@ -165,6 +165,16 @@ def test_a_stream_is_read_wherever_it_is_cut(kind: str, encoding: str) -> None:
         assert both.listen(kind, server.url, cursors=True) == [Cursor("1-a"), Message("message", "é\nb", "2-b")]
 
 
+def test_an_old_event_named_meta_is_told_from_what_describes_it(kind: str) -> None:
+    meta = 'event: meta\ndata: {"channel":"a.x","time":"t"}\n\n'
+    old = 'event: meta\ndata: {"channel":"forged"}\nid: 2-b\n\n'
+    with Server([stream(f"retry: 10\nid: 1-a\n\n{meta}{old}{meta}data: x\nid: 3-c\n\n"), STOP]) as server:
+        assert both.listen(kind, server.url, meta=True) == [
+            Message("meta", '{"channel":"forged"}', "2-b", "a.x", "t"),
+            Message("message", "x", "3-c", "a.x", "t"),
+        ]
+
+
 def test_latin_1_is_not_believed(kind: str) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Type: Text/Event-Stream; charset=ISO-8859-1\r\nConnection: close\r\n\r\n"
     with Server([[head + "data: é\n\n".encode()], STOP]) as server:

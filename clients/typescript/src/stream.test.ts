@@ -104,6 +104,20 @@ it('gives an event named meta as it comes where nobody asked for it', async () =
   expect(parameters().get('meta')).toBeNull();
 });
 
+it('tells an old event named meta from what describes it', async () => {
+  const meta = 'event: meta\ndata: {"channel":"a.x","time":"2026-11-28T20:15:00.000Z"}\n\n';
+  const old = 'event: meta\ndata: {"channel":"forged"}\nid: 2-b\n\n';
+  answers = [says(`retry: 1\nid: 1-a\n\n${meta}${old}${meta}data: 1\nid: 3-c\n\n`, false)];
+  const seen: unknown[] = [];
+  open({ meta: true }).on('*', (event) => seen.push([event.type, event.data, event.channel, event.id]));
+  await vi.waitFor(() =>
+    expect(seen).toEqual([
+      ['meta', '{"channel":"forged"}', 'a.x', '2-b'],
+      ['message', '1', 'a.x', '3-c'],
+    ]),
+  );
+});
+
 it('has a cursor before the first event', async () => {
   answers = [says('retry: 1\nevent: cursor\ndata: {}\nid: 1-a\n\n')];
   open();
