@@ -54,6 +54,7 @@ ELSEWHERE = {
 NOT_HERE = {"-i", "--engine"}
 ENDLESS = {"-f", "--watch"}
 OF_ANOTHER_STACK = ("stack_", "network_subnet", "redis_databases", "images_source")
+KEPT = "RELEASE"  # the number of one that the stack of the tests still keeps
 # These need words; without any, a page only mentions them.
 WITH_WORDS = {"probe", "key", "publish", "listen"}
 LIMIT_SECONDS = 120
@@ -68,8 +69,8 @@ def commands() -> list[tuple[str, ...]]:
 def fitted(words: tuple[str, ...]) -> tuple[str, ...]:
     """Exchange what is an example for what the stack of the tests has."""
     verb, *rest = words
-    numbers = {"diff": "1", "releases": "1"}
-    given = [numbers[verb] if verb in numbers and word.isdigit() else word for word in rest if word not in ENDLESS]
+    numbered = verb in {"diff", "releases"}
+    given = [KEPT if numbered and word.isdigit() else word for word in rest if word not in ENDLESS]
     for index, word in enumerate(given):
         if word == "--seconds":
             given[index + 1] = "1"
@@ -113,6 +114,8 @@ def place(deployed: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def execute(stack: Stack, directory: Path, words: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
     """Run ./sse, behind the launcher, on the stack of the tests."""
     verb, *rest = words
+    kept = max((one.stem for one in (stack.state / "releases" / f"{stack.name}-platform").glob("*.json")), default="0")
+    rest = [str(int(kept)) if one == KEPT else one for one in rest]
     is_tool = (documented.ROOT / "tools" / f"{verb}.py").exists()
     variables = f"stack_name={stack.name}" if is_tool else json.dumps(stack.variables)
     given = [] if verb in {"key", "completion"} else ["-e", variables]
