@@ -23,7 +23,7 @@ from cryptography import x509
 NAME = "events.example.test"
 STREAMS = 20
 VALID = 15  # seconds, so that a renewal is due after ten
-PEBBLE = {
+PEBBLE: dict[str, Any] = {
     "listenAddress": "0.0.0.0:14000",
     "managementListenAddress": "0.0.0.0:15000",
     "certificate": "/etc/pebble/pebble.pem",
@@ -31,6 +31,8 @@ PEBBLE = {
     "httpPort": 80,
     "tlsPort": 443,
     "certificateValidityPeriod": VALID,
+    "externalAccountBindingRequired": True,
+    "externalAccountMACKeys": {"kid-1": "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"},
     "retryAfter": {"authz": 1, "order": 1},
 }
 DOCKERFILE = "ARG BASE\nFROM ${BASE}\nRUN install_packages pebble\n"
@@ -121,6 +123,7 @@ def issued(deployed: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     certificates.make(folder / "authority.pem", folder / "authority.key", subject="it authority")
     pair = folder / "pebble.pem", folder / "pebble.key"
     certificates.sign(*pair, folder / "authority.pem", folder / "authority.key", subject="pebble", names="DNS:pebble")
+    (folder / "hmac").write_text(PEBBLE["externalAccountMACKeys"]["kid-1"])
     (folder / "config.json").write_text(json.dumps({"pebble": PEBBLE}))
     (folder / "Dockerfile").write_text(DOCKERFILE)
     for path in (folder, *folder.iterdir()):
@@ -151,6 +154,8 @@ def issued(deployed: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         "acme_email": "admin@example.org",
         "acme_accept_terms": True,
         "acme_names": [NAME],
+        "acme_eab_kid": "kid-1",
+        "acme_eab_hmac_file": str(folder / "hmac"),
     }
     try:
         deployed.up(**settings)
@@ -185,8 +190,9 @@ def test_a_certificate_comes_within_seconds_and_is_renewed_while_no_stream_ends(
 def test_only_the_user_of_nginx_can_read_the_keys(issued: Issued) -> None:
     data = issued.stack.state / f"data/{issued.stack.name}-acme"
     files = [path for path in data.rglob("*") if path.is_file() and "acme-challenge" not in str(path)]
-    assert {path.name for path in files} >= {"tls.pem", "keeper.json", f"{NAME}.key"}
+    assert {path.name for path in files} >= {"tls.pem", "keeper.json", f"{NAME}.key", "account.json"}
     assert {(path.stat().st_uid, path.stat().st_mode & 0o077) for path in files} == {(8080, 0)}
+    assert PEBBLE["externalAccountMACKeys"]["kid-1"] not in json.dumps(issued.stack.container("acme").attrs)
     host = issued.stack.container("acme").attrs["HostConfig"]
     assert (host["CapDrop"], host["CapAdd"], host["ReadonlyRootfs"]) == (["ALL"], None, True)
     assert {"Name": "core", "Soft": 0, "Hard": 0} in host["Ulimits"]  # a core dump would hold the key

@@ -30,6 +30,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import account
+
 LOOK_SECONDS = 86400  # at least once a day
 LEFT = 1 / 3  # of the lifetime: then it is renewed
 # After a failure. Let's Encrypt takes five failed attempts an hour for one name: these are four.
@@ -38,6 +40,7 @@ DIRECTORY_BYTES = 65536  # a directory has some 1 KB
 # lego is the first to end where memory is short, and writes no file above 1 MiB.
 BOUNDED = ["choom", "-n", "1000", "--", "prlimit", "--fsize=1048576", "--"]
 LOOK_AT_DIRECTORY, ASK, PROXY_ANSWERS = 20, 300, 60  # seconds
+REGISTER, NONCES = 60, 5  # seconds, and how often a directory may say that a nonce is used up (RFC 8555, section 6.5)
 NEEDED = ("newNonce", "newAccount", "newOrder")  # in a directory (RFC 8555, section 7.1.1)
 PORT = 9120
 NAME = re.compile(r"[A-Z][A-Z0-9_]*")  # of a variable of lego, which becomes the name of a file
@@ -59,8 +62,10 @@ class Options(NamedTuple):
     private: bool  # the directory may have a private address
     authorities: str  # file with the certificates of the authorities that the directory's own may come from
     proxy: str  # host:port of the NGINX that answers challenges
+    eab_kid: str = ""  # the name of the customer at a directory that binds accounts to its customers
     own: Path = Path("/run/own/tls.pem")  # the host's own certificate
     credentials: Path = Path("/run/dns/credentials.json")
+    eab_hmac: Path = Path("/run/eab/hmac")
     state: Path = Path("/var/lib/acme/state")
     serving: Path = Path("/var/lib/acme/serving/tls.pem")
     challenges: Path = Path("/var/lib/acme/challenges")
@@ -90,6 +95,7 @@ def options(environment: Mapping[str, str]) -> Options:
         private=environment.get("ACME_PRIVATE") == "true",
         authorities=environment.get("ACME_AUTHORITIES", ""),
         proxy=environment["ACME_PROXY"],
+        eab_kid=environment.get("ACME_EAB_KID", ""),
     )
 
 
@@ -178,36 +184,94 @@ class PinnedConnection(http.client.HTTPSConnection):
         self.sock = self.trust.wrap_socket(plain, server_hostname=self.host)
 
 
-def look_at_directory(wanted: Options) -> None:
-    """See that the directory is one before lego trusts it: no redirect, no huge answer, nothing that leads inside."""
+class Answer(NamedTuple):
+    """What a directory answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The JSON object in it; an empty one where it is none."""
+        try:
+            found = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+
+def exchange(wanted: Options, url: str, method: str = "GET", body: bytes = b"") -> Answer:
+    """Ask a directory: over TLS, at an address that is allowed, for a bounded answer; no redirect is followed."""
+    parts, address = address_of(url, private=wanted.private)
+    try:
+        context = ssl.create_default_context(cafile=wanted.authorities or None)
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # lego does not ask for more than RFC 5280 needs either
+    except OSError as error:
+        raise KeeperError(f"the authorities that acme_authorities_file names cannot be read ({error})") from None
+    connection = PinnedConnection(parts, address, context)
+    try:
+        path = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
+        headers = {"Accept": "application/json", **({"Content-Type": "application/jose+json"} if body else {})}
+        connection.request(method, path, body or None, headers)
+        answer = connection.getresponse()
+        found = answer.read(DIRECTORY_BYTES + 1)
+    except (OSError, http.client.HTTPException) as error:
+        raise KeeperError(f"{url} does not answer ({error or type(error).__name__})") from None
+    finally:
+        connection.close()
+    if len(found) > DIRECTORY_BYTES:
+        raise KeeperError(f"{url} answered with more than {DIRECTORY_BYTES} bytes")
+    return Answer(answer.status, dict(answer.headers), found)
+
+
+def look_at_directory(wanted: Options) -> dict[str, str]:
+    """See that the directory is one before lego trusts it: no redirect, no huge answer, nothing that leads inside.
+
+    Return the addresses that it names.
+    """
     with deadline(LOOK_AT_DIRECTORY, f"{wanted.directory}: the answer"):
-        parts, address = address_of(wanted.directory, private=wanted.private)
-        try:
-            context = ssl.create_default_context(cafile=wanted.authorities or None)
-            context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # lego does not ask for more than RFC 5280 needs either
-        except OSError as error:
-            raise KeeperError(f"the authorities that acme_authorities_file names cannot be read ({error})") from None
-        connection = PinnedConnection(parts, address, context)
-        try:
-            path = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
-            connection.request("GET", path, headers={"Accept": "application/json"})
-            answer = connection.getresponse()
-            body = answer.read(DIRECTORY_BYTES + 1)
-        except (OSError, http.client.HTTPException) as error:
-            raise KeeperError(f"{wanted.directory} does not answer ({error or type(error).__name__})") from None
-        finally:
-            connection.close()
+        answer = exchange(wanted, wanted.directory)
         if answer.status != 200:
             raise KeeperError(f"{wanted.directory} answered with status {answer.status}, and not with a directory")
-        if len(body) > DIRECTORY_BYTES:
-            raise KeeperError(f"{wanted.directory} answered with more than {DIRECTORY_BYTES} bytes")
-        try:
-            found = json.loads(body)
-            urls = [str(found[key]) for key in NEEDED]
-        except (ValueError, KeyError, TypeError, RecursionError):
-            raise KeeperError(f"{wanted.directory} is no ACME directory: it lacks {', '.join(NEEDED)}") from None
-        for url in urls:
-            address_of(url, private=wanted.private)
+        urls = {key: str(url) for key, url in answer.document.items()}
+        if not urls.keys() >= set(NEEDED):
+            raise KeeperError(f"{wanted.directory} is no ACME directory: it lacks {', '.join(NEEDED)}")
+        for key in NEEDED:
+            address_of(urls[key], private=wanted.private)
+        meta = answer.document.get("meta")
+        closed = isinstance(meta, dict) and meta.get("externalAccountRequired") is True
+        if closed and not wanted.eab_kid:
+            needs = "acme_eab_kid and acme_eab_hmac_file, which it gives to its customers"
+            raise KeeperError(f"{wanted.directory} makes no account without {needs}")
+        return urls
+
+
+def bind_account(wanted: Options, urls: Mapping[str, str]) -> None:
+    """Make an account that is bound to a customer of the directory, where lego looks for one."""
+    try:
+        secret = account.decoded(wanted.eab_hmac.read_text())
+    except (OSError, ValueError):
+        least = f"base64url of {account.LEAST_KEY} bytes or more, as the directory gave it"
+        raise KeeperError(f"the file of acme_eab_hmac_file is wrong: expected {least}") from None
+    key, url = account.Key(), urls["newAccount"]
+    bound = account.binding(key, wanted.eab_kid, secret, url)
+    with deadline(REGISTER, f"{url}: the account"):
+        answer = exchange(wanted, urls["newNonce"], "HEAD")
+        for __ in range(NONCES):
+            nonce = answer.headers.get("Replay-Nonce", "")
+            answer = exchange(wanted, url, "POST", account.request(key, wanted.email, bound, url, nonce))
+            if not str(answer.document.get("type", "")).endswith(":badNonce"):
+                break
+    where = answer.headers.get("Location", "")
+    if answer.status not in (200, 201) or not where:
+        why = f"{answer.document.get('detail') or ''}"[:300] or f"status {answer.status}"
+        raise KeeperError(f"{url} gave no account to acme_eab_kid {wanted.eab_kid}: {why}")
+    host = urllib.parse.urlsplit(wanted.directory).netloc.replace(":", "_")
+    folder = wanted.state / "accounts" / host / wanted.email
+    (folder / "keys").mkdir(parents=True, exist_ok=True)
+    place(key.pem, folder / "keys" / f"{wanted.email}.key")
+    place(account.record(wanted.email, where), folder / "account.json")
 
 
 def await_proxy(wanted: Options) -> None:
@@ -280,6 +344,8 @@ def ask(wanted: Options) -> str:
         "--path",
         str(wanted.state),
     ]
+    if wanted.eab_kid:
+        command += ["--eab"]  # which lego wants to hear also where the account is there
     command += ["--key-type", "ec256", "--http-timeout", "20"]
     command += [word for name in wanted.names for word in ("--domains", name)]
     if wanted.challenge == "dns-01":
@@ -394,7 +460,11 @@ class Keeper:
         wanted = self.wanted
         try:
             self.note(tried=time.time())
-            look_at_directory(wanted)
+            urls = look_at_directory(wanted)
+            asked_by = [wanted.directory, wanted.email, wanted.eab_kid]
+            if wanted.eab_kid and self.known.get("bound") != asked_by:
+                bind_account(wanted, urls)
+                self.note(bound=asked_by)
             if wanted.challenge == "http-01":
                 await_proxy(wanted)
             text = ask(wanted)

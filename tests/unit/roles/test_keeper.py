@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import http.server
-import importlib.util
 import json
 import shutil
 import ssl
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import keeper
 import pytest
 from ansible_collections.sse.platform.tests import certificates
-
-FILE = Path(__file__).parents[3] / "roles/acme/files/keeper.py"
-spec = importlib.util.spec_from_file_location("keeper", FILE)
-assert spec
-assert spec.loader
-keeper = importlib.util.module_from_spec(spec)
-sys.modules["keeper"] = keeper
-spec.loader.exec_module(keeper)
 
 NAME = "events.example.test"
 DIRECTORY = {name: f"https://localhost/{name}" for name in keeper.NEEDED}

@@ -236,6 +236,8 @@ def test_production_with_authorization_needs_no_leave_to_publish_unauthenticated
         ({"exposure_tls": "acme", "acme_accept_terms": False}, ["exposure_tls is 'acme'", "terms of service"]),
         ({"exposure_tls": "acme", "acme_email": ""}, ["exposure_tls is 'acme'", "acme_email"]),
         ({"exposure_tls": "acme", "acme_names": []}, ["exposure_tls is 'acme'", "exposure_hosts"]),
+        ({"acme_eab_kid": "kid-1", "acme_eab_hmac_file": ""}, ["acme_eab_hmac_file is ''", "both or neither"]),
+        ({"acme_eab_kid": "", "acme_eab_hmac_file": "/h"}, ["acme_eab_kid is ''", "both or neither"]),
         (
             {"exposure_tls": "acme", "acme_challenge": "http-01", "acme_names": ["a.test", "*.b.test"]},
             ["begins with *", "dns-01"],
