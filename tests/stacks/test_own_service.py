@@ -15,7 +15,7 @@ import httpx
 import pytest
 import yaml
 from ansible_collections.sse.platform.tests.integration.sickroom import findings
-from ansible_collections.sse.platform.tests.integration.stack import ROOT, Stack, eventually
+from ansible_collections.sse.platform.tests.integration.stack import CANARY, ROOT, Stack, eventually
 
 REGISTRY = "127.0.0.1:18488"
 EXAMPLE = ROOT / "inventory/local/group_vars/all/services.yml"
@@ -188,3 +188,20 @@ def test_its_checks_pass_doctor_has_no_finding_and_a_broken_check_is_named(own: 
     check = r"st-own-hello: GET http://10\.86\.\d\.100:8090/health was not answered with 200 \[http\]"
     assert re.search(rf"{check}\n +evidence: 503 Redis does not answer", broken.output), broken.output
     assert "st-own-hello: could not connect to redis-master:6379" in broken.output
+
+
+def test_a_build_gets_the_proxy_of_the_host_and_neither_image_nor_output_tells_its_password(
+    own: Stack, registry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = f"http://me:{CANARY}@127.0.0.1:9"
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    monkeypatch.setenv("NO_PROXY", "*")  # nothing else of this run goes there
+    told = "echo -n $https_proxy | /busybox sha256sum >/www/proxy"
+    with (registry / "built/Dockerfile").open("a") as file:
+        file.write(f'RUN ["/busybox", "sh", "-c", "{told}"]\n')
+    run = own.up()
+    assert CANARY not in run.output
+    answer = httpx.get(f"http://127.0.0.1:{own.http_port}/built/proxy", timeout=5, trust_env=False)
+    assert answer.text.split()[0] == hashlib.sha256(proxy.encode()).hexdigest()
+    used = own.container("built").image
+    assert CANARY not in f"{used.attrs}{used.history()}"
