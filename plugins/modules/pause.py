@@ -51,6 +51,7 @@ lines:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.deploy import rollout_control, switches
+from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import Recorder, run_meta
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases, stack_number
@@ -80,7 +81,7 @@ def switched(module: AnsibleModule) -> tuple[bool, list[str]]:
     else:
         switches.resume(directory, what)
     recorder.end(number, [], [f"{what} was {'paused' if wanted else 'resumed'}"])
-    live.write(directory)
+    live.write(directory, Api())
     if wanted:
         return True, [*switches.lines(directory), "Every publish gets 503 with Retry-After now. Streams go on."]
     return True, [f"{what} goes on. It was paused" + (f" by {before.who} since {before.since}" if before else "")]

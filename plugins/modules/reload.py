@@ -57,6 +57,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.files import F
 from ansible_collections.sse.platform.plugins.module_utils.deploy.reload import Reloader, chosen
 from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout import lock
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
+from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.model.types import AttemptChange, Release
@@ -121,7 +122,7 @@ def main() -> None:
             try:
                 lines = recorded(directory, options["run"], [(engine, directory, *one) for one in wanted])
             finally:
-                live.write(directory)
+                live.write(directory, Api())
         module.exit_json(changed=True, lines=lines)
     except (ApplyError, EngineError, SpecError) as error:
         module.fail_json(msg=str(error))

@@ -75,6 +75,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy import rollout
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SecretError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import FirewallError
+from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import run_meta
@@ -114,7 +115,7 @@ def rotated(module: AnsibleModule) -> dict[str, Any]:
     )
     rotations = list(rotation.rotate_each(request, names, keep_old=options["keep_old"]))
     verified = verify_stack(directory, newest_releases(directory), READY_SECONDS).report()
-    for problem in live.write(directory):
+    for problem in live.write(directory, Api()):
         module.warn(problem)
     if verified["findings"]:
         have = "has a new value" if len(names) == 1 else "have new values"

@@ -176,6 +176,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import A
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SecretError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import FirewallError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.streams import open_streams
+from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.host import kept_code
 from ansible_collections.sse.platform.plugins.module_utils.host.progress import Progress
@@ -256,7 +257,7 @@ def present(module: AnsibleModule) -> None:
 def show(module: AnsibleModule) -> None:
     """Have the dashboard show what this run has made of the stack; check mode writes nothing."""
     if not module.check_mode:
-        for problem in live.write(module.params["state_directory"]):
+        for problem in live.write(module.params["state_directory"], Api()):
             module.warn(problem)
 
 

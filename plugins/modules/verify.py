@@ -82,6 +82,7 @@ notes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
@@ -119,7 +120,7 @@ def main() -> None:
             verifier.run()
         else:
             verifier = verify_stack(directory, releases)
-            for problem in live.write(directory):
+            for problem in live.write(directory, Api()):
                 module.warn(problem)
     except EngineError as error:
         module.fail_json(msg=str(error))

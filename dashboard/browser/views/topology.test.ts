@@ -135,6 +135,8 @@ describe('the details', () => {
     const text = (await panel()) ?? '';
     for (const part of ['Asked directly, it answers.', 'Listens on8000', 'GET :8000/health/ready', './sse logs app-2'])
       expect(text).toContain(part);
+    expect(text).toMatch(/healthy when a run looked at \d\d:\d\d:\d\d UTC\. Its last health checks/);
+    expect(text).toMatch(/UTCnothing to saypassed\d.*UTCno answer from 127\.0\.0\.1:8000: timed outfailed \(1\)/);
     expect(text).toMatch(/kafka:9092publish and consume eventsopen, 0\.\d ms/);
     expect(new URL(page.url()).hash).toBe('#/topology?box=sse-app-2');
     expect(await page.locator('.edge[data-near="true"]').count()).toBeGreaterThan(3);
@@ -173,7 +175,7 @@ describe('the matrix', () => {
 });
 
 describe('how it looks', () => {
-  const MASKS = { masks: ['.note'] };
+  const MASKS = { masks: ['.note', '.checks b'] };
 
   it.each([
     ['topology-well', '', {}],

@@ -100,6 +100,15 @@ export interface Container {
   };
   reaches: Reach[];
   reaches_host: number[];
+  /** As the engine saw it when this was written; a run before this version did not say it. */
+  checked?: Checked;
+}
+
+export interface Checked {
+  /** Of the health check, or else of the container; '' where the engine did not say it. */
+  state: string;
+  /** The newest first. The engine keeps none of a container that it asks nothing. */
+  log: { at: string; code: number; said: string }[];
 }
 
 export interface Topology extends Dated {

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.sse.platform.plugins.module_utils.engine.answers import all_networks
 
 if TYPE_CHECKING:
-    from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Inspected
+    from ansible_collections.sse.platform.plugins.module_utils.engine.answers import HealthCheckRun, Inspected
     from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine
     from ansible_collections.sse.platform.plugins.module_utils.model.types import HealthCheck, Spec
 
@@ -30,9 +30,12 @@ def passed_lately(inspected: Inspected, interval: int) -> bool:
     log = health and health["Log"]
     if not health or not log or health["Status"] != "healthy" or log[-1]["ExitCode"] != 0:
         return False
-    # Docker writes nanoseconds, which strptime does not read.
-    ended = dt.datetime.strptime(re.sub(r"\.\d+", "", log[-1]["End"]), "%Y-%m-%dT%H:%M:%S%z")
-    return (dt.datetime.now(dt.timezone.utc) - ended).total_seconds() < 1.5 * interval
+    return (dt.datetime.now(dt.timezone.utc) - ended(log[-1])).total_seconds() < 1.5 * interval
+
+
+def ended(run: HealthCheckRun) -> dt.datetime:
+    """Return when a health check ended. Docker writes nanoseconds, which strptime does not read."""
+    return dt.datetime.strptime(re.sub(r"\.\d+", "", run["End"]), "%Y-%m-%dT%H:%M:%S%z")
 
 
 def check_health(engine: Engine, container: str, spec: Spec, patience: float = 0.0) -> tuple[bool, str]:

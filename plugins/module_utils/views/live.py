@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api, RefusedError
+from ansible_collections.sse.platform.plugins.module_utils.engine.health import ended
 from ansible_collections.sse.platform.plugins.module_utils.host import live_files
-from ansible_collections.sse.platform.plugins.module_utils.model import connections, tiers
+from ansible_collections.sse.platform.plugins.module_utils.model import connections, moment, tiers
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import is_loopback
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import attempts
@@ -23,8 +25,9 @@ from ansible_collections.sse.platform.plugins.module_utils.releases.verification
 from ansible_collections.sse.platform.plugins.module_utils.views.releases import in_few_words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from ansible_collections.sse.platform.plugins.module_utils.engine.answers import State
     from ansible_collections.sse.platform.plugins.module_utils.model.types import (
         Attempt,
         AttemptChange,
@@ -34,12 +37,16 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.releases.verifications import Verification
 
 RELEASES, TOPOLOGY = "releases.json", "topology.json"
-SHOWN_RELEASES, SHOWN_RUNS = 20, 40  # the newest
+SHOWN_RELEASES, SHOWN_RUNS, SHOWN_CHECKS = 20, 40, 3  # the newest
+SAID = 500  # characters of what a health check said
 Json = dict[str, Any]
 
 
-def write(state_directory: str) -> list[str]:
-    """Write both files; return why that was not possible, which is no reason for a run to fail."""
+def write(state_directory: str, api: Api | None = None) -> list[str]:
+    """Write both files; return why that was not possible, which is no reason for a run to fail.
+
+    :param api: of the engine, which knows what the last health checks said; without it, that is left out
+    """
     try:
         kept = stack_releases(state_directory)
         if not kept:
@@ -49,7 +56,7 @@ def write(state_directory: str) -> list[str]:
         stack = kept[-1].own[0]["stack"]
         told = releases(kept, current, attempts(state_directory), verifications(state_directory))
         live_files.write(state_directory, RELEASES, {"stack": stack, **told})
-        live_files.write(state_directory, TOPOLOGY, {"stack": stack, "release": current, **topology(running)})
+        live_files.write(state_directory, TOPOLOGY, {"stack": stack, "release": current, **topology(running, api)})
     except (OSError, SpecError, KeyError) as error:
         return [f"The control room may show old releases and an old topology: {error}"]
     return []
@@ -124,22 +131,55 @@ def places(reasons: Sequence[str]) -> list[str]:
 # --- topology
 
 
-def topology(running: Sequence[Release]) -> Json:
+def topology(running: Sequence[Release], api: Api | None = None) -> Json:
     """Return what there is of a stack: tiers, containers, networks, and who may reach what."""
     containers = connections.containers_of(running)
     where = tiers.of_all(containers)
     edges = connections.declared(containers)
+    seen = states(api, containers)
     return {
         "layout": running[0]["layout"] if running else "",
         "allow_from": sorted({one for part in running for one in part["allow_from"]}),
         "tiers": [{"name": name, "title": title} for name, title in tiers.TIERS.items()],
-        "containers": [container(name, one, where[name], edges) for name, one in containers.items()],
+        "containers": [
+            {**container(name, one, where[name], edges), "checked": checked(seen.get(name))}
+            for name, one in containers.items()
+        ],
         "networks": [
             {key: one[key] for key in ("name", "segment", "subnet", "internal")}
             for one in connections.networks_of(running).values()
         ],
         "unavailable": {short: why for part in running for short, why in part["unavailable"].items()},
         "endpoints": [endpoint for part in running for endpoint in part["endpoints"]],
+    }
+
+
+def states(api: Api | None, names: Iterable[str]) -> dict[str, State]:
+    """Ask the engine how each container is; those that it does not know are left out, and all where it is gone."""
+    found: dict[str, State] = {}
+    if api is None:
+        return found
+    for name in names:
+        try:
+            found[name] = api.container(name)["State"]
+        except RefusedError:
+            continue
+        except OSError:  # each further question would wait as long
+            break
+    return found
+
+
+def checked(state: State | None) -> Json:
+    """Return how the engine sees a container, and what its last health checks said, the newest first."""
+    health = state and state.get("Health")
+    if not state or not health or health["Status"] == "none":
+        return {"state": state["Status"] if state else "", "log": []}
+    return {
+        "state": health["Status"] if state["Running"] else state["Status"],
+        "log": [
+            {"at": moment.text(ended(one)), "code": one["ExitCode"], "said": one["Output"].strip()[:SAID]}
+            for one in reversed((health["Log"] or [])[-SHOWN_CHECKS:])
+        ],
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.deploy import permissions
+from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
 from ansible_collections.sse.platform.plugins.module_utils.host import live_files
 from ansible_collections.sse.platform.plugins.module_utils.model import tiers
 from ansible_collections.sse.platform.plugins.module_utils.model.connections import Edge
@@ -197,7 +198,34 @@ def keys_of(value: Any, path: str = "") -> set[str]:
     return {path}
 
 
-def test_the_examples_of_the_dashboard_have_the_fields_that_the_platform_writes(tmp_path: Path) -> None:
+def test_the_last_health_checks_are_told_without_secrets_and_an_engine_that_is_gone_is_no_reason_to_fail(
+    tmp_path: Path, engine_socket: tuple[str, dict[str, Any]]
+) -> None:
+    path, answers = engine_socket
+    make(tmp_path, 1, web={}, db={}, old={})
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "given").write_text(f"{WORD}\n")
+    runs = [
+        {"End": f"2026-03-03T10:20:0{n}.123456789+02:00", "ExitCode": n % 2, "Output": f"{n} {WORD}{'x' * 900}\n"}
+        for n in range(5)
+    ]
+    state = {"Status": "running", "Running": True}
+    answers["/containers/s-web/json"] = {"State": {**state, "Health": {"Status": "unhealthy", "Log": runs}}}
+    answers["/containers/s-db/json"] = {"State": {"Status": "exited", "Running": False, "Health": {"Status": "none"}}}
+    answers["/containers/s-db/json"]["State"]["Health"]["Log"] = None
+    assert live.write(str(tmp_path), Api(path)) == []
+    told = {one["short"]: one["checked"] for one in shown(tmp_path, "topology.json")["containers"]}
+    assert (told["web"]["state"], [one["code"] for one in told["web"]["log"]]) == ("unhealthy", [0, 1, 0])
+    assert told["web"]["log"][0]["at"] == "2026-03-03T08:20:04Z"
+    assert told["web"]["log"][0]["said"].startswith("4 [secret]xxx")
+    assert len(told["web"]["log"][0]["said"]) < 520
+    assert (told["db"], told["old"]) == ({"state": "exited", "log": []}, {"state": "", "log": []})
+    assert live.write(str(tmp_path), Api("/nonexistent.sock")) == []
+
+
+def test_the_examples_of_the_dashboard_have_the_fields_that_the_platform_writes(
+    tmp_path: Path, engine_socket: tuple[str, dict[str, Any]]
+) -> None:
     """The page's own tests read these examples, so they stay what a run writes."""
     port = {"host_ip": "0.0.0.0", "host_port": 80, "container_port": 80}
     web = {"ports": [port], "reaches": [{"to": "db:5", "why": "rows"}], "healthcheck": {"http": {"port": 80}}}
@@ -206,7 +234,11 @@ def test_the_examples_of_the_dashboard_have_the_fields_that_the_platform_writes(
     finding = {"rule": "r", "subject": "s", "wrong": "w", "evidence": "e"}
     verifications.keep(tmp_path, 2, {"health checks": 3}, [finding])
     attempt(tmp_path)
-    live.write(str(tmp_path))
+    path, answers = engine_socket
+    check = {"End": "2026-03-03T08:20:04Z", "ExitCode": 0, "Output": ""}
+    state = {"Status": "running", "Running": True, "Health": {"Status": "healthy", "Log": [check]}}
+    answers["/containers/s-web/json"] = {"State": state}
+    live.write(str(tmp_path), Api(path))
     cell = matrix.Cell(Edge("s-web", "s-db", 5, "db", "rows"), "reached", "10.0.0.1", seconds=0.001)
     (tmp_path / "matrix").mkdir()
     matrix.keep(tmp_path, [cell], [], enforced=False)

@@ -68,6 +68,7 @@ export class Panel {
         now,
       ),
       h('h3', {}, 'Logs and health'),
+      ...box.containers.slice(0, 3).flatMap((one) => checks(one, topology, box.containers.length > 1)),
       ...box.containers.slice(0, 3).map((one) => copied(command(`./sse logs ${one.short}`, topology.stack))),
       copied(command('./sse status', topology.stack)),
     ];
@@ -157,6 +158,27 @@ function health(one: Container): string {
     http === null ? '' : `GET :${http.port}${http.path}`,
   ].filter((each) => each !== '');
   return `${how.join(', and ')}; ${timeout} s each, unhealthy after ${retries}`;
+}
+
+/** What the last health checks said, as the engine had it when a run wrote the file. */
+function checks(one: Container, topology: Topology, named: boolean): Node[] {
+  const { state, log } = one.checked ?? { state: '', log: [] };
+  if (state === '') return [];
+  const who = named ? `${one.short}: ` : '';
+  const items = log.map(({ at, code, said }) =>
+    h(
+      'li',
+      {},
+      h('b', {}, `${at.slice(11, 19)} UTC`),
+      h('span', {}, said === '' ? 'nothing to say' : said),
+      h('i', { 'data-state': code === 0 ? 'reached' : 'broken' }, code === 0 ? 'passed' : `failed (${code})`),
+    ),
+  );
+  const asked = log.length === 0 ? 'The engine keeps no health checks of it' : 'Its last health checks';
+  return [
+    h('p', { class: 'note' }, `${who}${state} when a run looked at ${topology.time.slice(11, 19)} UTC. ${asked}.`),
+    ...(items.length === 0 ? [] : [h('ul', { class: 'reaches checks' }, ...items)]),
+  ];
 }
 
 function edges(heading: string, all: Edge[], other: (one: Edge) => string, picture: Picture, now: Now): Node[] {
