@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 NAME = "alerts_to"
+ALLOW_HTTP = "alerts_allow_http"
 # By receiver, what may be written there. A plain text stands for the first key.
 FORMS = {
     "webhook": "https://alerts.example.org/hook, or {url, token}",
@@ -60,6 +61,11 @@ def problems(settings: Mapping[str, Any]) -> Iterator[str]:
             yield f"{NAME} has {said}, which is no receiver; expected {EXPECTED}"
         elif wrong := _wrong(kind, value):
             yield f"{NAME}.{kind} {wrong}; expected {FORMS[kind]}"
+        elif _in_the_clear(value) and not settings.get(ALLOW_HTTP):
+            yield (
+                f"{NAME}.{kind} has an address with http://, so that everybody on the way could read what opens it; "
+                f"expected https://, or {ALLOW_HTTP} true"
+            )
 
 
 def split(value: Mapping[str, Any]) -> Split:
@@ -106,6 +112,12 @@ def _wrong(kind: str, value: Any) -> str:
     if kind in ("slack", "ntfy") and not urlsplit(str(given["url"])).path.strip("/"):
         return "has a url that names no topic" if kind == "ntfy" else "has a url without a path"
     return ""
+
+
+def _in_the_clear(value: Any) -> bool:
+    """Tell whether a receiver is asked without TLS over a wire: the host itself is reached over none."""
+    parts = urlsplit(str(_whole(value).get("url", "")))
+    return parts.scheme == "http" and parts.hostname != HOST
 
 
 def _url(value: Any) -> str:

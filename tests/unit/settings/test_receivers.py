@@ -21,8 +21,8 @@ RECEIVERS: dict[str, Any] = {
 }
 
 
-def said(given: Any) -> list[str]:
-    return list(receivers.problems({"alerts_to": given}))
+def said(given: Any, **others: Any) -> list[str]:
+    return list(receivers.problems({"alerts_to": given, **others}))
 
 
 @pytest.mark.parametrize(
@@ -30,11 +30,12 @@ def said(given: Any) -> list[str]:
     [
         {},
         RECEIVERS,
-        {"webhook": "http://[fd00::1]:8080/hook"},
+        {"webhook": "https://[fd00::1]:8080/hook"},
+        {"webhook": {"url": "http://host.docker.internal:8080/hook", "token": SECRET}},
         {"webhook": "https://host.docker.internal"},
         {"email": {**MAIL, "to": ["a@example.org", "b@example.org"], "server": "[fd00::1]:25", "tls": False}},
         {"email": {**MAIL, "to": "a@example.org, b@example.org"}},
-        {"slack": {"url": "http://chat.internal/hooks/x", "channel": "#ops"}},
+        {"slack": {"url": "https://chat.internal/hooks/x", "channel": "#ops"}},
         {"ntfy": {"url": "https://push.example.org/base/topic", "token": "tk_x"}},
     ],
     ids=str,
@@ -84,6 +85,21 @@ def test_a_wrong_one_is_refused_with_the_accepted_form_and_no_secret(given: Any,
     kind = next(iter(given))
     assert receivers.FORMS.get(kind, receivers.EXPECTED) in sentence
     assert SECRET not in sentence
+
+
+@pytest.mark.parametrize("kind", ["webhook", "slack", "ntfy", "watchdog"])
+@pytest.mark.parametrize("host", ["push.internal", "[fd00::1]:8080", "10.0.0.5", "host.docker.internal.example.org"])
+def test_what_opens_a_receiver_goes_over_no_wire_in_the_clear_unless_that_is_allowed(kind: str, host: str) -> None:
+    address = f"http://{host}/{SECRET}"
+    for given in (
+        {kind: address},
+        {kind: {"url": address, **({"token": SECRET} if kind in ("webhook", "ntfy") else {})}},
+    ):
+        [sentence] = said(given)
+        assert sentence.startswith(f"alerts_to.{kind} has an address with http://")
+        assert "expected https://, or alerts_allow_http true" in sentence
+        assert SECRET not in sentence
+        assert said(given, alerts_allow_http=True) == []
 
 
 def test_what_is_shown_holds_no_secret_and_each_secret_has_a_name() -> None:
