@@ -14,6 +14,7 @@ from ansible_collections.sse.platform.plugins.module_utils.images import catalog
 from ansible_collections.sse.platform.plugins.module_utils.model import release, segments
 
 ROOT = Path(__file__).resolve().parents[1]
+CA = "/etc/ssl/certs/ca-certificates.crt"  # any file that can be read
 KEYS = ROOT / "tests/unit/roles/keys.json"
 
 # One host of the rendering play each: its variables.
@@ -124,6 +125,28 @@ HOSTS: dict[str, dict[str, Any]] = {
                 ],
             }
         },
+    },
+}
+# Hosts without a Kafka or a Redis of their own.
+ELSEWHERE: dict[str, dict[str, Any]] = {
+    "redis_elsewhere": {
+        "network_layout": "segmented",
+        "redis_remote_server": "redis.example.org:6380",
+        "redis_remote_ca_file": CA,
+        "redis_remote_user": "sse",
+        "redis_remote_password_file": CA,
+        "app_otlp_endpoint": "https://traces.example.org/v1/traces",
+        "app_auth": True,
+        "app_issuers": {"one": "https://login.example.org/keys.json", "two": "https://other.example.org:8443/keys"},
+    },
+    "kafka_elsewhere": {
+        "kafka_remote_servers": ["kafka-1.example.org:9093", "kafka-2.example.org:9093"],
+        "kafka_remote_user": "sse",
+        "kafka_remote_mechanism": "SCRAM-SHA-256",
+        "kafka_remote_password_file": CA,
+        "redis_remote_server": "10.20.30.40:6379",
+        "redis_remote_tls": False,
+        "redis_remote_plain_allowed": "true",
     },
 }
 PLAY = """

@@ -45,6 +45,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "docs/scaling",
         "docs/authorization",
         "docs/services",
+        "docs/external-kafka-redis",
     ),
     "Write programs": (
         "docs/http-api",

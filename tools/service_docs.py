@@ -29,6 +29,8 @@ MEANINGS: dict[str, dict[str, str]] = {
         "drill": "how `./sse backup --drill` resumes by ids from before; for services of the platform",
         "endpoints": "what the summary of a run shows: `name`, `url`, `container`",
         "canary": "Prometheus expressions that judge the first new replica: `name`, `expr`, `above` or `below`",
+        "elsewhere": "what it uses on somebody else's servers: `name`, `servers` (`host:port`), `containers` that "
+        "connect, `why`, and a `program` that asks whether it fits; for services of the platform",
         "existing_data": "which data on the host fit it; for services of the platform",
     },
     "container": {
@@ -43,6 +45,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "listens": "TCP ports that it listens on",
         "reaches": "every connection that it opens; all others are refused with `network_layout: segmented`",
         "reaches_host": "ports of programs on the host itself that it connects to, as `host.docker.internal`",
+        "ways_out": "servers outside of the stack (`host:port`); with `network_layout: segmented` it reaches no others",
         "command": "more arguments",
         "environment": "environment variables",
         "config": "directory in the container -> file -> content",

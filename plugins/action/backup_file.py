@@ -94,6 +94,7 @@ class ActionModule(ControllerAction):
             "lines": [
                 f"Backup of stack {manifest['stack']}: {path} ({size / 1e6:.1f} MB{left_out})",
                 f"It holds the data, the secrets (encrypted by your passphrase) and the releases ({numbers}).",
+                *(f"NOT IN IT: {one}. Back that up where it is." for one in manifest.get("elsewhere", [])),
                 "Keep the passphrase: without it nobody can restore the secrets.",
             ],
         }

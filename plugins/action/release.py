@@ -12,6 +12,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.release import 
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.preflight import (
     existing_data,
+    moved_data,
     network_preflight,
     network_steps,
     preflight,
@@ -78,6 +79,7 @@ class ActionModule(ControllerAction):
                     *(one for release in releases for one in preflight.problems(settings, host, release)),
                     *(existing_data.problems(declared, settings, host) if host["is_root"] else ()),
                 ],
+                "Data would stay behind": list(moved_data.problems(host.get("kept"), releases, settings)),
                 "This stack cannot read the backup": list(existing_data.of_backup(declared, backup)) if backup else [],
             }
         except SpecError as error:
@@ -102,7 +104,8 @@ class ActionModule(ControllerAction):
             "This host cannot run that release": [
                 *(one for release in releases for one in preflight.problems(settings, host, release)),
                 *(one for release in releases for one in secret.not_given(release, given)),
-            ]
+            ],
+            "Data would stay behind": list(moved_data.problems(host.get("kept"), releases, settings)),
         }
         everything: tags.Scope = {"services": [], "containers": True}
         return self._judged(releases, settings, host, problems, everything)

@@ -30,15 +30,16 @@ def going(host: Json) -> list[str]:
         )
     else:
         data = f"Its data, secrets and releases stay in {directory}; the next ./sse up continues with them."
+    said = [what, data, *(f"{one} is not touched." for one in found.get("elsewhere", []))]
     engine = host.get("engine_going") or {}
     if "packages" not in engine:
-        return [what, data]
+        return said
     goes = (
         f"THE ENGINE IS REMOVED, WITH {engine['images']} IMAGES AND {engine['volumes']} VOLUMES: everything in "
         f"{' and '.join(engine['data']) or 'its data directory'}, /etc/docker, its firewall rules, and the packages "
         f"{', '.join(engine['packages']) or '(none)'}."
     )
-    return [what, data, goes]
+    return [*said, goes]
 
 
 class FilterModule:

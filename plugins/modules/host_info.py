@@ -188,6 +188,10 @@ images:
   description: Ids of the images by their references.
   returned: always
   type: dict
+kept:
+  description: What the newest releases of the stack on this host say of where its data are.
+  returned: always
+  type: dict
 last_given:
   description: What C(-e) gave to the last C(./sse up) that worked, by name; null for what can hold a secret.
   returned: always
@@ -204,11 +208,15 @@ data_markers:
 
 import os
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.deploy import run_lock
 from ansible_collections.sse.platform.plugins.module_utils.host import machine
+from ansible_collections.sse.platform.plugins.module_utils.model import elsewhere
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import FILE, last_given
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
 
 
 def main() -> None:
@@ -229,7 +237,21 @@ def main() -> None:
             module.fail_json(msg=str(error))
     # The history is for root alone.
     given = last_given(directory) if directory and os.access(Path(directory) / FILE, os.R_OK) else {}
-    module.exit_json(**{**machine.observe(directory), "changed": False, "last_given": given})
+    kept = kept_stack(directory) if directory and os.access(Path(directory) / "releases", os.R_OK | os.X_OK) else {}
+    module.exit_json(**{**machine.observe(directory), "changed": False, "last_given": given, "kept": kept})
+
+
+def kept_stack(directory: str) -> dict[str, Any]:
+    """Return which containers keep data, and what the stack uses elsewhere; nothing where no release can be read."""
+    try:
+        releases = newest_releases(directory)
+    except SpecError:
+        return {}
+    containers = (one for release in releases for one in release["containers"].items())
+    return {
+        "containers": [name for name, spec in containers if spec["data"]],
+        "elsewhere": [{**one, "program": ""} for __, one in elsewhere.of_releases(releases)],
+    }
 
 
 if __name__ == "__main__":

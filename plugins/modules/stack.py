@@ -341,6 +341,7 @@ def absent(module: AnsibleModule) -> None:
         removed=removed.containers,
         removed_networks=removed.networks,
         kept_networks=removed.kept,
+        elsewhere=removed.elsewhere,
     )
 
 

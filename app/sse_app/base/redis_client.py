@@ -31,6 +31,9 @@ def connect(
     return Redis(
         host=settings.redis_host,
         port=settings.redis_port,
+        ssl=settings.redis_tls,
+        ssl_ca_certs=settings.redis_ca_file or None,
+        ssl_check_hostname=True,
         credential_provider=_Password(settings) if settings.redis_password_file else None,
         socket_timeout=seconds,
         socket_connect_timeout=seconds,

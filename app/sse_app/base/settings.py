@@ -17,8 +17,8 @@ from sse_app.base.channels import Filter
 from sse_app.base.client_address import Network, networks
 
 UNPREFIXED = (
-    *("kafka_brokers", "kafka_user", "kafka_password_file"),
-    *("redis_host", "redis_port", "redis_user", "redis_password_file"),
+    *("kafka_brokers", "kafka_mechanism", "kafka_user", "kafka_password_file", "kafka_tls", "kafka_ca_file"),
+    *("redis_host", "redis_port", "redis_user", "redis_password_file", "redis_tls", "redis_ca_file"),
 )
 
 
@@ -112,8 +112,11 @@ class Settings(BaseModel):
     time_percent_per_address: int = Field(0, ge=0, le=100, description="of this replica; 0: no limit")
 
     kafka_brokers: Brokers = Field("", description="host:port,...; empty: the embedded log of this process")
-    kafka_user: str = Field("", description="for SCRAM-SHA-512; empty: Kafka asks nobody who they are")
+    kafka_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = "SCRAM-SHA-512"
+    kafka_user: str = Field("", description="empty: Kafka asks nobody who they are")
     kafka_password_file: str = ""
+    kafka_tls: bool = Field(False, description="on: its certificate must be valid, and for the names of the brokers")
+    kafka_ca_file: str = Field("", description="PEM: who signs its certificate; empty: those whom the system trusts")
     otlp_endpoint: str = Field(
         "",
         pattern=r"^(https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])"
@@ -126,6 +129,7 @@ class Settings(BaseModel):
 
     topic: Name = "sse-events"
     topic_replication: int = Field(1, ge=1, le=10)
+    topic_given: bool = Field(False, description="on: somebody else makes the topic, and nothing is changed there")
     retention_seconds: int = Field(86_400, ge=60, le=10 * 365 * 86_400)
     retention_bytes: int = Field(-1, ge=-1, description="of the log; -1 is no limit")
     flush_messages: int = Field(1, ge=1, description="1: fsync before each acknowledgement, for power cuts")
@@ -135,6 +139,8 @@ class Settings(BaseModel):
     redis_port: int = Field(6379, ge=1, le=65535)
     redis_user: str = Field("", description="empty: the user that Redis calls default")
     redis_password_file: str = ""
+    redis_tls: bool = Field(False, description="on: its certificate must be valid, and for REDIS_HOST")
+    redis_ca_file: str = Field("", description="PEM: who signs its certificate; empty: those whom the system trusts")
     sequence_events: int = Field(100_000, ge=1, le=10_000_000, description="that Redis keeps for resumes")
     sequence_bytes: int = Field(48 * 2**20, ge=2**16, le=4 * 2**30, description="that those take in Redis at most")
 
@@ -185,6 +191,14 @@ class Settings(BaseModel):
         for name, path in (("REDIS", self.redis_password_file), ("KAFKA", self.kafka_password_file)):
             if path and not os.access(path, os.R_OK):
                 raise ValueError(f"{name}_PASSWORD_FILE={path!r}: expected a readable file")
+        for name, path, tls in (
+            ("REDIS", self.redis_ca_file, self.redis_tls),
+            ("KAFKA", self.kafka_ca_file, self.kafka_tls),
+        ):
+            if path and not tls:
+                raise ValueError(f"{name}_CA_FILE={path!r}: {name}_TLS is off, so nothing would ask for it")
+            if path and not os.access(path, os.R_OK):
+                raise ValueError(f"{name}_CA_FILE={path!r}: expected a readable file")
         if bool(self.kafka_user) != bool(self.kafka_password_file):
             raise ValueError("KAFKA_USER and KAFKA_PASSWORD_FILE go together: expected both of them or none")
         if self.ring_bytes < 8 * self.max_body_bytes:

@@ -5,6 +5,7 @@ No exception of the library leaves this module: each becomes one of log/interfac
 
 import asyncio
 import importlib
+import ssl
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -80,7 +81,10 @@ class KafkaLog:
             "max.message.bytes": str(self._max_batch),
             "message.timestamp.type": "LogAppendTime",  # one clock for all records: see duplicates.py
         }
-        if name not in await admin.list_topics():
+        there = name in await admin.list_topics()
+        if self._settings.topic_given and not there:
+            raise LogUnavailableError(f"there is no topic {name}: expected one that somebody else has made")
+        if not there:
             topic = _admin.NewTopic(name, 1, self._settings.topic_replication, topic_configs=configuration)
             response = await admin.create_topics([topic])
             for _, code, *message in response.topic_errors:
@@ -94,6 +98,8 @@ class KafkaLog:
             raise LogUnavailableError(
                 f"topic {name} has {partitions} partitions: expected exactly one, to keep the order"
             )
+        if self._settings.topic_given:
+            return
         resource = _config.ConfigResource(_config.ConfigResourceType.TOPIC, name, configs=configuration)
         [answer] = await admin.describe_configs([resource])
         present = {key: value for key, value, *_ in answer.resources[0][4]}
@@ -277,20 +283,23 @@ class KafkaLog:
 
     # --- common
 
-    def _client_options(self) -> dict[str, str | int]:
+    def _client_options(self) -> dict[str, Any]:
         # Below the publish deadline, so that a batch expires before its publisher gets the outcome "unknown".
         request = int(min(self._settings.publish_deadline_seconds * 0.8, ANSWER_SECONDS) * 1000)
-        options: dict[str, str | int] = {
+        tls, user = self._settings.kafka_tls, self._settings.kafka_user
+        options: dict[str, Any] = {
             "bootstrap_servers": self._settings.kafka_brokers,
             "client_id": self._settings.replica,
             "request_timeout_ms": request,
+            "security_protocol": ("SASL_" if user else "") + ("SSL" if tls else "PLAINTEXT"),
         }
-        if not self._settings.kafka_user:
+        if tls:  # the file is read anew for each client, so that it can change without a restart
+            options["ssl_context"] = ssl.create_default_context(cafile=self._settings.kafka_ca_file or None)
+        if not user:
             return options
         return options | {
-            "security_protocol": "SASL_PLAINTEXT",
-            "sasl_mechanism": "SCRAM-SHA-512",
-            "sasl_plain_username": self._settings.kafka_user,
+            "sasl_mechanism": self._settings.kafka_mechanism,
+            "sasl_plain_username": user,
             "sasl_plain_password": self._settings.kafka_password(),
         }
 

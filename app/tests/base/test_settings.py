@@ -43,6 +43,12 @@ def test_every_field_is_set_by_its_variable() -> None:
         ({"KAFKA_BROKERS": "kafka:9092, other:9092"}, "KAFKA_BROKERS="),
         ({"REDIS_PORT": "tcp://10.0.0.1:6379"}, "REDIS_PORT='tcp://10.0.0.1:6379'"),
         ({"REDIS_PASSWORD_FILE": "/nowhere/at/all"}, "REDIS_PASSWORD_FILE='/nowhere/at/all'"),
+        ({"KAFKA_MECHANISM": "GSSAPI"}, "KAFKA_MECHANISM='GSSAPI'"),
+        (
+            {"REDIS_TLS": "on", "REDIS_CA_FILE": "/nowhere/at/all"},
+            "REDIS_CA_FILE='/nowhere/at/all': expected a readable",
+        ),
+        ({"KAFKA_CA_FILE": "/etc/hosts"}, "KAFKA_CA_FILE='/etc/hosts': KAFKA_TLS is off"),
         ({"SSE_RING_BYTES": "65536"}, "SSE_RING_BYTES=65536"),
         ({"SSE_RETENTION_SECONDS": "60", "SSE_HEARTBEAT_SECONDS": "60"}, "SSE_RETENTION_SECONDS=60"),
         (

@@ -20,6 +20,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy import permiss
 from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
 from ansible_collections.sse.platform.plugins.module_utils.model import moment
+from ansible_collections.sse.platform.plugins.module_utils.model.elsewhere import kept_there
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Manifest(TypedDict):
     left_out: list[str]  # services whose data are not in it
     bytes: int  # of all files, unpacked
     files: dict[str, str]  # path in the archive -> SHA-256
+    elsewhere: NotRequired[list[str]]  # data of the stack that are on somebody else's servers
     owners: NotRequired[dict[str, list[int]]]  # user id and group id by container, where its data hold secrets
 
 
@@ -120,6 +122,7 @@ def write(stack: str, state_directory: str, left_out: list[str], target: Path) -
         "bytes": needed,
         "files": files,
         "owners": owners(releases, sealed),
+        "elsewhere": kept_there(releases),
     }
     secrets = {path.name: path.read_text() for path in sorted((state / "secrets").glob("*")) if path.is_file()}
     return {"archive": str(target), "manifest": manifest, "secrets": {**secrets, **sealed_texts(sealed)}}

@@ -14,7 +14,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model import ip_famil
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import FAMILIES, IPV4, IPV6, Family
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Network, PublishedPort, Release, Spec
 
@@ -67,6 +67,8 @@ def rules(releases: Sequence[Release], leaving: Sequence[Release] = (), family: 
     if any(release["layout"] == segments.SINGLE for release in everything):
         found += [("-s", subnet, *PASS) for subnet in subnets]
     found += [("-d", subnet, *refusal) for subnet in subnets for refusal in refusals(family)]
+    found += ways_out(everything, family)
+    found += [("-s", address, *refusal) for __, __, address in with_ways_out(releases) for refusal in refusals(family)]
     return list(dict.fromkeys(found))
 
 
@@ -116,6 +118,37 @@ def from_outside(releases: Iterable[Release], name: str, address: str, port: Pub
     rule += ("--ctorigdstport", str(port["host_port"]))
     rule += ("-m", "tcp", "--dport", str(port["container_port"]), *remark(f"published by {name}"), *PASS)
     return [(*source, *rule) for source in sources]
+
+
+def ways_out(releases: Iterable[Release], family: Family) -> Iterator[Rule]:
+    """Accept connections of containers that declare their ways out, to these ports and to DNS.
+
+    A port stands for a server with a name, whose addresses others change: a rule by an address of today would close
+    the way after a failover. It is the port that the container asked for, which a host may map to another.
+    """
+    for name, one, address in with_ways_out(releases):
+        for server in one.get("ways_out", []):
+            host, __, port = server.rpartition(":")
+            host = host.strip("[]")
+            if not families.is_address(host) or families.of(host) is family:
+                to = ("--ctorigdst", host) if families.is_address(host) else ()
+                asked = ("-m", "conntrack", *to, "--ctorigdstport", port)
+                yield ("-s", address, "-p", "tcp", *asked, *remark(f"{name} to {server}"), *PASS)
+        # The engine asks the host's DNS servers from within the container's namespace.
+        for kind in ("udp", "tcp"):
+            yield ("-s", address, "-p", kind, "-m", kind, "--dport", "53", *remark(f"{name} to DNS"), *PASS)
+
+
+def with_ways_out(releases: Iterable[Release]) -> Iterator[tuple[str, Spec, str]]:
+    """Return the containers that declare their ways out, with each address that leads out of the stack.
+
+    In one network for all, nothing is closed.
+    """
+    for release in releases:
+        for name, one in release["containers"].items() if release["layout"] == segments.SEGMENTED else ():
+            for network, address in one["networks"].items() if one.get("ways_out") else ():
+                if address and not release["networks"][network]["internal"]:
+                    yield name, one, address
 
 
 def remark(text: str) -> Rule:

@@ -16,11 +16,16 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout import
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import StackFirewall
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine
+from ansible_collections.sse.platform.plugins.module_utils.model import elsewhere
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.releases import keeping
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import Recorder, run_meta
-from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import ReleaseStore, stack_number
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import (
+    ReleaseStore,
+    newest_releases,
+    stack_number,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,6 +44,7 @@ class Removed(NamedTuple):
     containers: list[str]
     networks: list[str]
     kept: dict[str, list[str]]  # networks that stay, each with the containers of others that are on it
+    elsewhere: Sequence[str] = ()  # what the stack used on somebody else's servers, which is not touched
 
 
 def tear_down(
@@ -68,7 +74,7 @@ def tear_down(
         there = {one.label("stack") for one in containers} - {""}
         raise NoStackError(no_stack(stack, state_directory, sorted(there)))
     kept = {name: guests for name, on in networks.items() if (guests := sorted(set(on) - set(ours)))}
-    removed = Removed(sorted(ours), sorted(set(networks) - set(kept)), kept)
+    removed = Removed(sorted(ours), sorted(set(networks) - set(kept)), kept, untouched(state_directory))
     if check:
         return removed
     with lock(state_directory, run, wait):
@@ -96,6 +102,13 @@ def tear_down(
             keeping.forget(engine, stack)
             shutil.rmtree(state_directory, ignore_errors=True)
     return removed
+
+
+def untouched(state_directory: str) -> list[str]:
+    """Return what the stack uses on somebody else's servers; nothing where a release is damaged."""
+    with contextlib.suppress(SpecError):
+        return [elsewhere.place(one) for __, one in elsewhere.of_releases(newest_releases(state_directory))]
+    return []
 
 
 def remove_containers(

@@ -154,11 +154,11 @@ class RefusedUpstream(NamedTuple):
 
 
 class Told(NamedTuple):
-    """One problem that a service says it has."""
+    """One problem that a service says it has, or that a container has with what it uses elsewhere."""
 
     container: str
     problem: str
-    url: str
+    url: str  # where it says so; empty for a problem with what is elsewhere
     mend: str = ""  # a command; without one, its log is shown
 
 

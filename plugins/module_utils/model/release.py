@@ -7,7 +7,14 @@ import copy
 import ipaddress
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from ansible_collections.sse.platform.plugins.module_utils.model import connections, ip_family, secret, segments, spec
+from ansible_collections.sse.platform.plugins.module_utils.model import (
+    connections,
+    elsewhere,
+    ip_family,
+    secret,
+    segments,
+    spec,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,7 +33,7 @@ FORMAT = 3
 # What a service may declare. The roles of consumers read the metrics and routes; `verify.kinds` reads the checks, and
 # `verify.resumes` the drill.
 KEYS = {
-    *("canary", "checks", "containers", "drill", "endpoints", "existing_data", "metrics", "routes"),
+    *("canary", "checks", "containers", "drill", "elsewhere", "endpoints", "existing_data", "metrics", "routes"),
     *("secret_files", "secrets", "unlimited"),
 }
 
@@ -81,8 +88,9 @@ def build(
     for container in containers.values():
         if "networks6" in container:
             container["ports"] = ip_family.with_twins(container["ports"], twins or {})
+    outside = elsewhere.declared(declarations)
     joined = {name for container in containers.values() for name in container["networks"]}
-    return {
+    built: Release = {
         "format": FORMAT,
         "stack": stack,
         "project": project,
@@ -107,6 +115,9 @@ def build(
             if endpoint.get("container") not in left_out
         ],
     }
+    if outside:
+        built["elsewhere"] = outside
+    return built
 
 
 def parse_all(declarations: Mapping[str, Any]) -> dict[str, Declared]:
@@ -228,7 +239,7 @@ def resolve(short: str, declared: Declared, names: Names, references: Mapping[st
     }
     if one.get("reload") is None:
         resolved.pop("reload", None)
-    for key in ("farewell", "shared", "tier"):
+    for key in ("farewell", "shared", "tier", "ways_out"):
         if not one.get(key):
             resolved.pop(key, None)
     if names.networks6[short]:

@@ -27,7 +27,9 @@ HOST, GATEWAY = "host.docker.internal", "host-gateway"
 
 # Keys that say how containers relate, not what a container is: changing them recreates nothing. A weight says which
 # container goes first where all of them want the processors; it changes while they run.
-RELATIONS = frozenset({"after", "rolling", "reaches", "listens", "reload", "farewell", "cpu_shares", "tier"})
+RELATIONS = frozenset(
+    {"after", "rolling", "reaches", "listens", "reload", "farewell", "cpu_shares", "tier", "ways_out"}
+)
 
 # What a running container takes over when it reloads: its files; and what only this collection reads.
 RELOADED = frozenset({"config", "secrets", "fingerprints", "stop_timeout", "reaches_host"})
@@ -77,6 +79,14 @@ def peer(value: Any, path: str) -> str:
     found = re.fullmatch(r"[a-z0-9][a-z0-9.-]*:(\d{1,5})", text(value, path))
     if not found or not 1 <= int(found[1]) <= 65535:
         raise refuse(path, value, "name:port such as 'database:5432'")
+    return str(value)
+
+
+def server(value: Any, path: str) -> str:
+    """Accept host:port, of a server anywhere; an IPv6 address is in brackets (RFC 3986, section 3.2.2)."""
+    found = re.fullmatch(r"(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\]):(\d{1,5})", text(value, path))
+    if not found or not 1 <= int(found[1]) <= 65535:
+        raise refuse(path, value, "host:port such as 'db.example.org:5432'")
     return str(value)
 
 
@@ -273,6 +283,7 @@ DECLARATION: dict[str, tuple[Parser, Any]] = {
     "reaches_host": (list_of(port), []),  # ports of services on the host itself
     # For a service that reads its config and its secrets again at a signal: changing them replaces nothing.
     "reload": (record(RELOAD), None),
+    "ways_out": (list_of(server), []),  # servers outside of the stack; in segments it reaches no others there
     # Before this container is replaced, these end the streams that pass through it with a `bye`.
     "farewell": (dict_of(short_name, matching("SIG(HUP|USR1|USR2)", "SIGHUP, SIGUSR1 or SIGUSR2")), {}),
     "tier": (tier, None),  # where pictures of the stack show it

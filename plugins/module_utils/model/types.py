@@ -194,6 +194,7 @@ class _Container(TypedDict):
     reaches: list[Reach]
     reaches_host: list[int]  # ports of services on the host itself
     reload: NotRequired[Reload | None]
+    ways_out: NotRequired[list[str]]  # host:port outside of the stack; in segments it reaches no others
     # Directory in the container -> name of a directory on the host that all containers of this user have in common.
     shared: NotRequired[dict[str, str]]
     farewell: NotRequired[dict[str, str]]  # container whose streams end with this one -> the signal that says so
@@ -277,6 +278,22 @@ class Check(TypedDict):
     parameters: Json
 
 
+class Elsewhere(TypedDict):
+    """What containers use that runs outside of the stack, on somebody else's servers."""
+
+    service: str
+    name: str  # as people call it
+    servers: list[str]  # host:port
+    containers: list[str]  # short names of those that connect to it
+    why: str
+    program: str  # Python for the standard library: asks whether it is as they need it (host/elsewhere.py)
+    asks: Json  # for this program
+    secrets: dict[str, str]  # names of secrets, by what the program calls them
+    keeps: str  # data that are there alone; empty for none
+    instead_of: str  # the container that keeps them where nothing elsewhere does
+    move: str  # the setting that lets them stay behind, at either place
+
+
 class KeptData(TypedDict):
     """Data of a container whose format matters: which settings they fit, and which version of a program writes them."""
 
@@ -354,6 +371,7 @@ class Release(TypedDict):
     checks: NotRequired[list[Check]]
     secrets: NotRequired[dict[str, Secret]]  # by name
     data: NotRequired[list[KeptData]]
+    elsewhere: NotRequired[list[Elsewhere]]
     unlimited: NotRequired[dict[str, list[str]]]  # by full name of a container, the settings of limits that are off
 
 
@@ -506,6 +524,13 @@ class BootFact(TypedDict):
     conflicts: dict[BootMethod, str]  # why one cannot be used
 
 
+class KeptStack(TypedDict):
+    """What the newest releases of the stack on a host say of where data are."""
+
+    containers: list[str]  # full names of those with data
+    elsewhere: list[Elsewhere]  # without their programs
+
+
 class HostFacts(TypedDict):
     """One look at a host, before anything changes."""
 
@@ -546,6 +571,7 @@ class HostFacts(TypedDict):
     disk_size_bytes: NotRequired[dict[str, int]]
     state_mount: NotRequired[MountFact]  # where the state directory is, or will be
     registry_answers: NotRequired[bool]
+    kept: NotRequired[KeptStack]
     last_given: NotRequired[dict[str, Any]]  # what -e gave to the last run; null for what can hold a secret
 
 

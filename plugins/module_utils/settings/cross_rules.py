@@ -44,8 +44,9 @@ def _declared_problems(name: str, settings: Mapping[str, Any], options: Mapping[
     found = f"{name} is {show(settings[name], option)}"
     if settings[name]:
         needed = option.get("needs")
-        if needed and settings.get(needed) == "":
-            yield f"{needed} is '': {name} is given, and they belong together; expected both or neither"
+        if needed and settings.get(needed) in ("", []):
+            absent = f"{needed} is {show(settings[needed], options[needed])}"
+            yield f"{absent}: {name} is given, and they belong together; expected both or neither"
         for other, value in option.get("only_if", {}).items():
             if other in settings and settings[other] != value:
                 wanted, actual = (show(one, options[other]) for one in (value, settings[other]))
@@ -55,6 +56,7 @@ def _declared_problems(name: str, settings: Mapping[str, Any], options: Mapping[
             any(str(item).startswith(begin) for item in settings.get(other, []))
             for other, begin in rule.get("holds", {}).items()
         )
+        held = held and ("given" not in rule or bool(settings.get(rule["given"])))
         # A dictionary that nobody gives is empty.
         when = rule["when"].items()
         if held and all(settings.get(other, {} if value == {} else None) == value for other, value in when):

@@ -16,6 +16,7 @@ class Refusal(TypedDict):
     """A combination of values that is refused, and how to say so."""
 
     when: dict[str, Any]  # by variable
+    given: NotRequired[str]  # another variable, which has to be given
     holds: NotRequired[dict[str, str]]  # by variable: one of its items begins so
     because: str
     expected: str

@@ -13,6 +13,7 @@ from ansible_collections.sse.platform.plugins.module_utils.verify.checks import 
     containers,
     datasources,
     deliveries,
+    elsewhere,
     firing,
     health,
     host_service,
@@ -40,7 +41,7 @@ EVERYWHERE = tuple(
     room.KIND
     for room in (
         *(containers, health, connections, listening, published_ports),
-        *(stack_firewall, permissions, host_service),
+        *(stack_firewall, permissions, host_service, elsewhere),
     )
 )
 DECLARED: dict[str, Kind] = {

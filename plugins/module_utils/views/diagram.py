@@ -6,14 +6,15 @@ Pure: releases in, Mermaid out. `svg` draws the same as a picture. Replicas with
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from ansible_collections.sse.platform.plugins.module_utils.model import connections, tiers
+from ansible_collections.sse.platform.plugins.module_utils.model import connections, elsewhere, tiers
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Release, Spec, Tier
 
@@ -46,12 +47,26 @@ class Arrow(NamedTuple):
     ports: tuple[int, ...]
 
 
+class Outside(NamedTuple):
+    """What runs on somebody else's servers, and who connects to it."""
+
+    name: str
+    sources: tuple[str, ...]  # boxes
+    ports: tuple[int, ...]
+
+    @property
+    def id(self) -> str:
+        """Its id, which no box has."""
+        return re.sub(r"\W", "_", f"elsewhere {self.name}").lower()
+
+
 class Topology(NamedTuple):
     """Everything that a picture shows."""
 
     networks: dict[str, str]  # name -> subnet
     boxes: list[Box]
     arrows: list[Arrow]
+    outside: tuple[Outside, ...] = ()
 
 
 def span(values: tuple[str, ...]) -> str:
@@ -83,7 +98,19 @@ def topology(releases: Iterable[Release]) -> Topology:
     for edge in edges:
         ports[home[edge.source], home[edge.target]].add(edge.port)
     networks = {name: one["subnet"] for name, one in connections.networks_of(releases).items()}
-    return Topology(networks, boxes, [Arrow(*ends, tuple(sorted(found))) for ends, found in ports.items()])
+    arrows = [Arrow(*ends, tuple(sorted(found))) for ends, found in ports.items()]
+    return Topology(networks, boxes, arrows, tuple(outside(releases, home)))
+
+
+def outside(releases: Iterable[Release], home: Mapping[str, str]) -> Iterator[Outside]:
+    """Return what runs elsewhere.
+
+    :param home: the id of the box of each container
+    """
+    for release, one in elsewhere.of_releases(releases):
+        users = [name for name, spec in release["containers"].items() if spec["container"] in one["containers"]]
+        ports = sorted({connections.split(server)[1] for server in one["servers"]})
+        yield Outside(one["name"], tuple(dict.fromkeys(home[name] for name in users)), tuple(ports))
 
 
 def box(names: list[str], specs: list[Spec], tier: Tier) -> Box:
@@ -116,4 +143,6 @@ def mermaid(drawn: Topology) -> str:
                 lines.append(f'    {one.id}["{"<br>".join(filter(None, one.lines))}"]')
         lines.append("  end")
     lines += [f"  {one.source} -->|{numbers(one.ports)}| {one.target}" for one in drawn.arrows]
+    for one in drawn.outside:
+        lines += [f"  {source} -->|{numbers(one.ports)}| {one.id}([{one.name} elsewhere])" for source in one.sources]
     return "\n".join(lines) + "\n"

@@ -218,4 +218,5 @@ def container(name: str, one: Spec, tier: str, edges: Sequence[connections.Edge]
             if edge.source == name
         ],
         "reaches_host": one["reaches_host"],
+        **({"ways_out": ways} if (ways := one.get("ways_out")) else {}),
     }

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.engine.answers import all_networks
+from ansible_collections.sse.platform.plugins.module_utils.model.elsewhere import of_releases, place
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, WILDCARDS
 from ansible_collections.sse.platform.plugins.module_utils.verify import kinds
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks import receivers
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
         Inspected,
         InspectedNetwork,
     )
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Release, Spec
 
 DEFAULT_BRIDGE = "bridge"  # the engine's own network, which has no DNS
 ENGINE_SOCKET = "docker.sock"
@@ -151,7 +152,7 @@ def from_release(release: Release) -> Project:
             name=name,
             networks=tuple(spec["networks"]),
             ports=tuple(Port(one["host_ip"], one["container_port"]) for one in spec["ports"]),
-            environment=spec["environment"],
+            environment=inside(spec),
             checked=True,
             needs=tuple(spec["after"]),
             memory=spec["memory"] > 0,
@@ -164,4 +165,15 @@ def from_release(release: Release) -> Project:
         f"{name} sends alerts out of this host, to {', '.join([*asked['people'], *asked['others']])} (alerts_to)"
         for name, asked in kinds.of_kind([release], receivers.KIND.name)
     ]
+    sends += [
+        f"{', '.join(one['containers'])} send data out of this host, to {place(one)}, to {one['why']}"
+        for __, one in of_releases([release])
+    ]
     return Project(release["project"], services, tuple(map(Network, release["networks"])), notes=tuple(sends))
+
+
+def inside(spec: Spec) -> dict[str, str]:
+    """Return the environment of a container without the servers outside of the stack: their addresses are given."""
+    ways = set(spec.get("ways_out", []))
+    known = ways | {way.rpartition(":")[0] for way in ways}
+    return {name: value for name, value in spec["environment"].items() if not known.issuperset(value.split(","))}

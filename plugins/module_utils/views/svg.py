@@ -12,7 +12,7 @@ from ansible_collections.sse.platform.plugins.module_utils.views import routing
 from ansible_collections.sse.platform.plugins.module_utils.views.diagram import Box, Topology, numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.views.routing import Plan, Point, Route
     from ansible_collections.sse.platform.plugins.module_utils.views.status import Seen
@@ -77,7 +77,9 @@ def draw(drawn: Topology, seen: Sequence[Seen] = (), title: str = "", when: str 
     """
     arrows = {(one.source, one.target): numbers(one.ports) for one in drawn.arrows}
     arrows |= {(who, one.id): ports for who, one, ports in published(drawn)}
-    names = [who for who in WORLD if any(source == who for source, __ in arrows)]
+    arrows |= {(source, one.id): numbers(one.ports) for one in drawn.outside for source in one.sources}
+    names = [who for who in WORLD if any(source == who for source, __ in arrows)] + [one.id for one in drawn.outside]
+    pills = {name: name for name in names} | {one.id: f"{one.name} elsewhere" for one in drawn.outside}
     rows = [names, *([one.id for one in drawn.boxes if one.tier == tier] for tier in tiers.TIERS)]
     plan = routing.plan(rows, list(arrows))
     width, height = plan.width + GUTTER + MARGIN, plan.height + HEAD + LINE * (len(drawn.networks) + 1)
@@ -95,8 +97,8 @@ def draw(drawn: Topology, seen: Sequence[Seen] = (), title: str = "", when: str 
         f'<g transform="translate({GUTTER} {HEAD})">',
         *frames(drawn, plan, colour, bool(names)),
         *titles(plan),
-        *(edge(one, arrows[one.source, one.target]) for one in plan.routes),
-        *(pill(name, plan.boxes[name]) for name in names),
+        *(edge(one, arrows[one.source, one.target], pills) for one in plan.routes),
+        *(pill(said, plan.boxes[name]) for name, said in pills.items()),
         *(box(one, plan.boxes[one.id], health[one.id], colour) for one in drawn.boxes),
         "</g>",
         *legend(drawn, colour, height),
@@ -177,21 +179,22 @@ def titles(plan: Plan) -> list[str]:
     ]
 
 
-def edge(route: Route, ports: str) -> str:
+def edge(route: Route, ports: str, pills: Collection[str]) -> str:
     """Draw an arrow with round corners; its ports stand at its head."""
     kind = "edge published" if route.source in WORLD else "edge"
-    points = trimmed(route)
+    points = trimmed(route, pills)
     x, y = points[-1]
     up = points[-2][1] > y
     label = text(x + 5, y + 13 if up else y - 6, ports, "label")
     return f'<path class="{kind}" d="{rounded(points)}"/>{label}'
 
 
-def trimmed(route: Route) -> list[Point]:
-    """Return the corners at which an arrow turns; a pill is lower than a box, so its arrows begin higher."""
+def trimmed(route: Route, pills: Collection[str]) -> list[Point]:
+    """Return the corners at which an arrow turns; a pill is lower than a box, so its arrows begin and end higher."""
     points = list(route.points)
-    if route.source in WORLD:
-        points[0] = (points[0][0], points[0][1] - (routing.BOX_HEIGHT - PILL_HEIGHT) / 2)
+    for index, name in ((0, route.source), (-1, route.target)):
+        if name in pills:
+            points[index] = (points[index][0], points[index][1] - (routing.BOX_HEIGHT - PILL_HEIGHT) / 2)
     found: list[Point] = []
     for index, point in enumerate(points):
         before, after = (found[-1] if found else None), points[index + 1] if index + 1 < len(points) else None

@@ -127,6 +127,15 @@ def test_no_secret_is_readable_in_a_backup(state: Path, tmp_path: Path) -> None:
     assert (tmp_path / "b").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_backup_says_which_data_are_elsewhere_and_not_in_it(state: Path, tmp_path: Path) -> None:
+    assert backup.write("sse", str(state), [], tmp_path / "a.tar.gz")["manifest"].get("elsewhere") == []
+    path = state / "releases/sse-platform/0003.json"
+    used = {"name": "Log", "servers": ["a.example:1"], "keeps": "all events"}
+    path.write_text(json.dumps({**json.loads(path.read_text()), "elsewhere": [used, {**used, "keeps": ""}]}))
+    written = backup.write("sse", str(state), [], tmp_path / "b.tar.gz")
+    assert written["manifest"].get("elsewhere") == ["all events (Log at a.example:1)"]
+
+
 def test_small_files_come_before_the_large_ones_that_they_speak_of(state: Path, tmp_path: Path) -> None:
     backup.write("sse", str(state), [], tmp_path / "a.tar.gz")
     with tarfile.open(tmp_path / "a.tar.gz") as archive:

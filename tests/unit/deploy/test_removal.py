@@ -86,3 +86,10 @@ def test_data_are_deleted_while_no_other_run_can_begin(state: Path, monkeypatch:
     removal.tear_down("s", str(state), 1, delete_data=True, check=False, run=RUN)
     assert held != [None]
     assert held
+
+
+def test_what_the_stack_used_elsewhere_is_named_because_it_stays(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    used = [{"elsewhere": [{"name": "Log", "servers": ["a.example:1", "b.example:1"]}]}, {}]
+    monkeypatch.setattr(removal, "newest_releases", lambda _: used)
+    removed = removal.tear_down("sse", str(state), 1, delete_data=False, check=True)
+    assert removed.elsewhere == ["Log at a.example:1, b.example:1"]

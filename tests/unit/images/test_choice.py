@@ -42,6 +42,8 @@ SETTINGS: dict[str, Any] = {
     "images_debian_suite": "trixie",
     "images_debian_mirror": "",
     "kafka_coordination": "kraft",
+    "kafka_remote_servers": [],
+    "redis_remote_server": "",
     "exposure_tls": "self_signed",
     "grafana_archive": "",
     "grafana_archive_sha256": "",

@@ -14,6 +14,8 @@ from ansible_collections.sse.platform.plugins.module_utils.images.catalogue impo
 SETTINGS: Any = {
     "images_registry_prefix": "mirror.example:5000/m",
     "kafka_coordination": "kraft",
+    "kafka_remote_servers": [],
+    "redis_remote_server": "",
     "alerts_to": {},
     "exposure_tls": "off",
     "grafana_archive": "",

@@ -176,8 +176,9 @@ DUAL = {
 
 def test_a_resolved_container_has_the_keys_of_a_spec() -> None:
     reload = {"check": ["c"], "says": "done"}
+    relations = {"farewell": {"b": "SIGUSR1"}, "shared": {"/run/a": "a"}, "tier": "data", "ways_out": ["a.example:1"]}
     built = build(
-        {"a": container(address=9, reload=reload, farewell={"b": "SIGUSR1"}, shared={"/run/a": "a"}, tier="data")},
+        {"a": container(address=9, reload=reload, **relations)},
         networks={"network": DUAL["network"]},
     )
     known_on_the_host = {"image_id", "fingerprints"}

@@ -80,6 +80,8 @@ def test_the_question_says_what_goes_and_that_data_is_lost_for_ever() -> None:
         "settings": settings,
         "stack_going": {"removed": ["demo-app-1", "demo-kafka"], "removed_networks": ["demo-network"]},
     }
+    used = {**host["stack_going"], "elsewhere": ["Log at a.example:1"]}
+    assert going({**host, "stack_going": used})[2:] == ["Log at a.example:1 is not touched."]
     kept = going(host)
     assert kept[0].startswith(
         "On vm, the stack 'demo' is removed: 2 containers: demo-app-1, demo-kafka; networks: demo"

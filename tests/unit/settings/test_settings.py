@@ -121,6 +121,19 @@ def test_every_default_is_accepted(name: str) -> None:
         ("redis_users", {"carts": {"keys": ["a b"]}}, "lists under keys"),
         ("redis_users", {"carts": {"keys": ["a{}"]}}, "lists under keys"),
         ("redis_users", {"carts": {"commands": ["get nopass"]}}, "lists under keys"),
+        ("kafka_remote_servers", ["a.example:9093", " b.example:9093"], "without spaces"),
+        ("kafka_remote_servers", ["a.example:9093 b.example:9093"], "without spaces"),
+        ("kafka_remote_servers", "a.example:9093 b.example:9093", "without spaces"),
+        ("kafka_remote_servers", ["a.example:0"], "ports from 1 to 65535"),
+        ("kafka_remote_servers", ["a.example:65536"], "ports from 1 to 65535"),
+        ("kafka_remote_servers", ["a.example"], "list of host:port"),
+        ("kafka_remote_servers", ["SASL_SSL://a.example:9093"], "list of host:port"),
+        ("kafka_remote_mechanism", "GSSAPI", "one of SCRAM-SHA-512, SCRAM-SHA-256, PLAIN"),
+        ("kafka_remote_user", "a b", "without spaces"),
+        ("kafka_remote_replication", 0, "1 to 10"),
+        ("redis_remote_server", "rediss://a.example:6380", "host:port"),
+        ("redis_remote_server", "a.example:70000", "a port from 1 to 65535"),
+        ("redis_remote_server", "a.example:6380/0", "host:port"),
         ("app_environment_extra", {"A": True}, "in quotes"),
         ("app_environment_extra", "A=b", "variable names"),
         ("kafka_cluster_id", "short", "22 characters"),
@@ -133,6 +146,20 @@ def test_every_default_is_accepted(name: str) -> None:
 )
 def test_what_is_out_of_range_is_refused_with_the_range(name: str, value: Any, said: str) -> None:
     assert said in refuses(name, value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("redis_remote_server", "rediss://sse:canary-4711@a.example:6380"),
+        ("redis_remote_server", "redis://:canary-4711@a.example:6379"),
+        ("kafka_remote_servers", ["kafka://sse:canary-4711@a.example:9093"]),
+    ],
+)
+def test_a_password_in_an_address_is_refused_and_not_shown(name: str, value: Any) -> None:
+    text = refuses(name, value)
+    assert "4711" not in text
+    assert "***@a.example" in text
 
 
 def test_a_list_and_a_dictionary_come_from_the_command_line_too() -> None:
@@ -233,6 +260,26 @@ def test_production_with_authorization_needs_no_leave_to_publish_unauthenticated
         ({"network_subnet": "10.0.0.0/28", "app_replicas": 3}, ["network_subnet", "/26"]),
         ({"exposure_tls": "files", "nginx_certificate": ""}, ["nginx_certificate is ''", "self_signed"]),
         ({"exposure_tls": "self_signed", "nginx_certificate": "/c.pem"}, ["exposure_tls is 'self_signed'", "/c.pem"]),
+        (
+            {"kafka_remote_servers": ["a:1"], "kafka_remote_tls": False, "kafka_remote_plain_allowed": False},
+            ["kafka_remote_tls is false: everybody on the way", "kafka_remote_plain_allowed true"],
+        ),
+        (
+            {"redis_remote_server": "a:1", "redis_remote_tls": False, "redis_remote_plain_allowed": False},
+            ["redis_remote_tls is false: everybody on the way", "redis_remote_plain_allowed true"],
+        ),
+        (
+            {"kafka_remote_user": "sse", "kafka_remote_password_file": ""},
+            ["kafka_remote_password_file is ''", "both or neither"],
+        ),
+        (
+            {"kafka_remote_servers": [], "kafka_remote_ca_file": "/ca.pem", "kafka_remote_tls": True},
+            ["kafka_remote_servers is []: kafka_remote_ca_file is given"],
+        ),
+        (
+            {"redis_remote_server": "a:1", "redis_remote_ca_file": "/ca.pem", "redis_remote_tls": False},
+            ["redis_remote_ca_file is '/ca.pem': redis_remote_tls is false"],
+        ),
         ({"exposure_tls": "acme", "acme_accept_terms": False}, ["exposure_tls is 'acme'", "terms of service"]),
         ({"exposure_tls": "acme", "acme_email": ""}, ["exposure_tls is 'acme'", "acme_email"]),
         ({"exposure_tls": "acme", "acme_names": []}, ["exposure_tls is 'acme'", "exposure_hosts"]),
@@ -265,6 +312,8 @@ def test_good_settings_break_no_rule() -> None:
         name: option["default"] for name, option in OPTIONS.items() if "{{" not in str(option.get("default", "{{"))
     }
     assert cross_rules.problems(defaults, OPTIONS) == []
+    plain = {"redis_remote_tls": False, "redis_remote_plain_allowed": False, "redis_remote_server": ""}
+    assert cross_rules.problems({**defaults, **plain}, OPTIONS) == []
 
 
 @pytest.mark.parametrize("port", ["", ":0", ":1", ":4318", ":65535", ":65536", ":", ":otlp"])

@@ -141,6 +141,7 @@ function facts(one: Container, topology: Topology): HTMLElement {
     ['Health check', health(one)],
   ];
   if (one.reaches_host.length > 0) rows.push(['On the host', `port ${one.reaches_host.join(', ')}`]);
+  if (one.ways_out !== undefined) rows.push(['Outside of the stack', one.ways_out.join(', ')]);
   const nodes: Node[] = rows.flatMap(([term, text]) => [h('dt', {}, term), h('dd', {}, text)]);
   const url = topology.endpoints.find((each) => each.container === one.short && /^https?:/.test(each.url ?? ''))?.url;
   if (url !== undefined)

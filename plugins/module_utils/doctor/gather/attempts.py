@@ -14,14 +14,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ansible_collections.sse.platform.plugins.module_utils.doctor import types
 from ansible_collections.sse.platform.plugins.module_utils.doctor.gather import namespaces
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
+from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine
 from ansible_collections.sse.platform.plugins.module_utils.host import probe, procfs, served_certificate, tcp
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint
 from ansible_collections.sse.platform.plugins.module_utils.model import connections
+from ansible_collections.sse.platform.plugins.module_utils.model.elsewhere import of_releases, place
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, WILDCARDS
-from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
+from ansible_collections.sse.platform.plugins.module_utils.model.types import Elsewhere, Release, Spec
 from ansible_collections.sse.platform.plugins.module_utils.verify import kinds
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks import (
     certificate,
+    elsewhere,
     firing,
     published_ports,
     told,
@@ -56,6 +59,7 @@ def try_all(facts: types.Facts) -> None:
         sayings = [
             *pool.map(ask_service, checked(facts, told.KIND.name)),
             *pool.map(firing_alerts, checked(facts, firing.KIND.name)),
+            *pool.map(ask_elsewhere, used_elsewhere(facts, running)),
         ]
     mark_ended(facts["containers"])
     still = {one["name"] for one in facts["containers"] if one["running"]}
@@ -106,6 +110,26 @@ def firing_alerts(asked: Asked) -> list[types.Told]:
         types.Told(asked.container, one.sentence, f"{endpoint.url}{firing.PATH}", one.mend)
         for one in firing.ask(endpoint)
     ]
+
+
+def used_elsewhere(
+    facts: types.Facts, running: Mapping[str, types.Container]
+) -> list[tuple[types.Container, Spec, Elsewhere]]:
+    """Return the running containers that use something outside of the stack, and what."""
+    return [
+        (running[name], spec, one)
+        for release, one in of_releases(facts["releases"])
+        for name, spec in release["containers"].items()
+        if name in running and spec["container"] in one["containers"]
+    ]
+
+
+def ask_elsewhere(asked: tuple[types.Container, Spec, Elsewhere]) -> list[types.Told]:
+    """Ask from within a container what it uses outside of the stack."""
+    container, spec, one = asked
+    found = elsewhere.ask_in(Engine(), container["id"], spec, one)
+    mend = f"# ask who runs {one['name']}, or correct the settings {one['service']}_remote_*"
+    return [types.Told(container["name"], f"{place(one)}: {text}", "", mend) for text in found.problems]
 
 
 def mark_ended(containers: list[types.Container]) -> None:

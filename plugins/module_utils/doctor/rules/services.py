@@ -23,7 +23,8 @@ def services_have_no_problem(facts: Facts) -> Iterator[Finding]:
     """Pass on what services say of themselves."""
     for one in facts["told"]:
         mend = one.mend or commands.show_log(one.container)
-        yield Finding("told", one.container, one.problem, f"it says so at {one.url}", (mend,))
+        evidence = f"it says so at {one.url}" if one.url else "asked from within it"
+        yield Finding("told", one.container, one.problem, evidence, (mend,))
 
 
 RULES = (certificates_count, services_have_no_problem)

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.doctor.gather import attempts
+from ansible_collections.sse.platform.plugins.module_utils.host.elsewhere import Answer
 from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
 from ansible_collections.sse.platform.tests.unit.doctor.healthy_host import NGINX
 
@@ -62,3 +63,17 @@ def test_ports_that_speak_http_come_from_health_checks_and_checks() -> None:
     containers = {"s-app-1": one("app-1", None), "s-redis": one("redis", None), "s-web": one("web", 9)}
     release = cast("Release", {"containers": containers, "checks": checks})
     assert attempts.http_ports([release]) == {"s-app-1": [8123], "s-redis": [], "s-web": [9]}
+
+
+def test_each_running_container_is_asked_about_what_it_uses_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    used: Any = {"service": "log", "name": "Log", "servers": ["a.example:1"], "containers": ["app-1", "app-2"]}
+    specs = {f"sse-{short}": {"container": short} for short in ("app-1", "app-2", "nginx")}
+    facts: Any = {"releases": [{"containers": specs, "elsewhere": [used]}, {"containers": {}}]}
+    running: Any = {name: {"name": name, "id": name} for name in ("sse-app-1", "sse-nginx")}
+    asked = attempts.used_elsewhere(facts, running)
+    assert [(container["name"], spec["container"]) for container, spec, __ in asked] == [("sse-app-1", "app-1")]
+    monkeypatch.setattr(attempts.elsewhere, "ask_in", lambda *_: Answer(["no way", "no user"], ["slow"]))
+    assert [one.problem for one in attempts.ask_elsewhere(asked[0])] == [
+        "Log at a.example:1: no way",
+        "Log at a.example:1: no user",
+    ]

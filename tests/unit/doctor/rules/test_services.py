@@ -34,6 +34,13 @@ DAY = 86400.0
             "./sse up",
         ),
         ({"told": [Told("sse-app-1", "it is late", "http://x")]}, "told", "sse-app-1", "it is late", "logs"),
+        (
+            {"told": [Told("sse-app-1", "Log at a.example:1: no way", "", "# ask who runs Log")]},
+            "told",
+            "sse-app-1",
+            "Log at a.example:1: no way",
+            "# ask who runs Log",
+        ),
     ],
     ids=short,
 )
