@@ -536,6 +536,19 @@ def test_trusted_proxies_are_believed_and_nobody_else(rendered: dict[str, Render
     assert "192.168.0.0/16 1;" in rendered["production"].nginx
 
 
+def test_who_forwards_for_others_and_is_not_believed_is_named_in_the_log_with_the_variable(each: Rendered) -> None:
+    """All clients of such a proxy share one budget, and nothing else says why they are refused."""
+    assert '"hint":"$hint"}' in each.nginx
+    block = each.nginx.split('map "$of_others:$trusted_proxy:$http_x_forwarded_for" $hint {', 1)[1].split("}", 1)[0]
+    [(pattern, said)] = re.findall(r'"~([^"]+)" "([^"]+)";', block)
+    assert "exposure_trusted_proxies" in said
+    told = {one: bool(re.search(pattern, one)) for one in ("1:0:198.51.100.7", "1:0:", "1:1:198.51.100.7", "0:0:::1")}
+    assert told == {"1:0:198.51.100.7": True, "1:0:": False, "1:1:198.51.100.7": False, "0:0:::1": False}
+    outside = each.nginx.split("geo $realip_remote_addr $of_others {", 1)[1].split("}", 1)[0]
+    assert f"{each.settings['network_subnet']} 0;" in outside
+    assert re.search(r"\.1 1;", outside)  # the host itself, where a proxy may run
+
+
 def test_a_published_kafka_port_leads_to_the_listener_that_advertises_it(each: Rendered) -> None:
     listeners = dict(one.split("://") for one in each.kafka["listeners"].split(","))
     advertised = dict(one.split("://") for one in each.kafka["advertised.listeners"].split(","))
