@@ -24,6 +24,7 @@ EXCEPTIONS = {
     ("module_utils/verify/canary.py", "canary"): "the same",
     ("module_utils/model/release.py", "canary"): "the key of a declaration that says how such a replica is judged",
     ("module_utils/model/watch.py", "canary"): "the same",
+    ("module_utils/settings/cross_rules.py", "canary"): "a rule about the limits that its settings meet",
     ("module_utils/lab/kit.py", 8000): "the port of the lab's own throwaway containers",
     ("module_utils/model/segments.py", "app"): "a segment has this name, too",
     ("module_utils/model/types.py", "app"): "a segment has this name, too",
