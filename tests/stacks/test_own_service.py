@@ -6,6 +6,7 @@ import hashlib
 import re
 import shutil
 import subprocess
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -198,7 +199,8 @@ def test_a_build_gets_the_proxy_of_the_host_and_neither_image_nor_output_tells_i
     monkeypatch.setenv("NO_PROXY", "*")  # nothing else of this run goes there
     told = "echo -n $https_proxy | /busybox sha256sum >/www/proxy"
     with (registry / "built/Dockerfile").open("a") as file:
-        file.write(f'RUN ["/busybox", "sh", "-c", "{told}"]\n')
+        # An image of an earlier session with the same content would not be built again.
+        file.write(f'RUN ["/busybox", "sh", "-c", "{told}"]\n# {uuid.uuid4()}\n')
     run = own.up()
     assert CANARY not in run.output
     answer = httpx.get(f"http://127.0.0.1:{own.http_port}/built/proxy", timeout=5, trust_env=False)
