@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.sse.platform.plugins.module_utils.deploy.firewall_rules import chain_name
 from ansible_collections.sse.platform.plugins.module_utils.host import boot, listeners, namespace, tcp
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint, request
-from ansible_collections.sse.platform.plugins.module_utils.preflight import network_preflight
+from ansible_collections.sse.platform.plugins.module_utils.model import engine_api
 from ansible_collections.sse.platform.tests.integration.secondhost import (
     HOST4,
     HOST6,
@@ -125,11 +125,9 @@ def test_who_may_come_in_is_told_per_family(host: SecondHost, dual: SecondStack)
 
 def test_in_segments_every_edge_is_exact_in_both_families(host: SecondHost, dual: SecondStack) -> None:
     segmented: dict[str, Any] = {**IPV6, "network_layout": "segmented"}
-    if int(host.engine.version()["Version"].partition(".")[0]) < network_preflight.INTERNAL_IPV6:
+    if not engine_api.has(host.engine.version()["ApiVersion"], engine_api.INTERNAL_IPV6):
         before = dual.ids()
-        assert f"expected single, network_ipv6 false, or Engine {network_preflight.INTERNAL_IPV6}" in dual.fail(
-            **segmented
-        )
+        assert "expected single, network_ipv6 false, or Engine 25" in dual.fail(**segmented)
         assert dual.ids() == before
         return
     dual.up(**segmented)

@@ -7,6 +7,7 @@ without a declaration (Dockerfile reference, predefined ARGs): they are in no im
 
 from __future__ import annotations
 
+import html
 import ipaddress
 import json
 import os
@@ -14,7 +15,6 @@ import re
 import subprocess
 from typing import TYPE_CHECKING, NamedTuple, cast
 from urllib.parse import unquote, urlsplit
-from xml.sax.saxutils import escape
 
 from ansible_collections.sse.platform.plugins.module_utils.engine import daemon
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import SOCKET
@@ -216,7 +216,7 @@ def maven_settings(proxies: Proxies) -> str:
     hosts: list[str] = []
     for one in proxies.no.split(",") if proxies.no else ():
         hosts += [f"*{one}"] if one.startswith(".") else [one] if one == "*" or "/" in one else [one, f"*.{one}"]
-    skipped = f"<nonProxyHosts>{escape('|'.join(hosts))}</nonProxyHosts>"
+    skipped = f"<nonProxyHosts>{html.escape('|'.join(hosts))}</nonProxyHosts>"
     return f"<settings>{BLOCKER}<proxies>{entries.replace('</proxy>', skipped + '</proxy>')}</proxies></settings>\n"
 
 
@@ -231,5 +231,5 @@ def _maven_proxy(scheme: str, address: str) -> str:
         "username": unquote(parts.username or ""),
         "password": unquote(parts.password or ""),
     }
-    inside = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in fields.items() if value)
+    inside = "".join(f"<{name}>{html.escape(value)}</{name}>" for name, value in fields.items() if value)
     return f"<proxy>{inside}</proxy>"

@@ -173,7 +173,7 @@ class Outside:
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    found = Stack("it-away", "10.94.0.0/24", 18580, app_replicas=2, network_layout="segmented")
+    found = Stack("st-away", "10.94.0.0/24", 18580, app_replicas=2, network_layout="segmented")
     found.destroy()
     found.up()
     yield found
