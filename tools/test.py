@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import functools
 import json
 import os
@@ -143,8 +144,11 @@ def coverage() -> str:
 
 @functools.cache
 def engine() -> Outcome:
-    """Have an engine and the images on it, as a first run of the platform does."""
-    return check("engine and images by the roles", ["ansible-playbook", "tests/engine.yml", "-e", "stack_name=it"])
+    """Have an engine and the images on it, as a first run of the platform does; only one process makes them."""
+    with (REPORTS / "engine.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        command = ["ansible-playbook", "tests/engine.yml", "-e", "stack_name=it"]
+        return check("engine and images by the roles", command)
 
 
 def stacks(more: list[str]) -> Outcome:
@@ -296,10 +300,9 @@ PARTS: dict[str, Callable[[list[str]], Outcome]] = {
     "browser": browser,
     "molecule": molecule,
 }
-WITH_ENGINE = {"stacks", "integration", "molecule"}
-# Parts that run beside the others in a process of their own, and how far it steps back (nice). Those with an engine
-# wait for containers most of the time.
-LANES = ((15, {"lint", "unit", "browser"}), (5, {"stacks"}))
+# Parts that run beside the longest ones, in a process that steps back behind them.
+BESIDE = {"lint", "unit", "stacks", "browser"}
+NICE = 15
 # Where a run beside another one writes what it counted. Not SSE_..., of which the service takes no unknown one.
 OUTCOME = "TEST_OUTCOME_FILE"
 
@@ -319,14 +322,14 @@ def run(names: Iterable[str], more: list[str]) -> Outcome:
 
 
 @contextlib.contextmanager
-def beside(names: list[str], more: list[str], nice: int) -> Generator[Callable[[], Outcome]]:
+def beside(names: list[str], more: list[str]) -> Generator[Callable[[], Outcome]]:
     """Run parts in a process of their own, which steps back behind this one; yield what waits for their outcome.
 
     What they print comes when all of them have ended.
     """
-    log, target = REPORTS / f"{names[0]}.log", REPORTS / f"{names[0]}.json"
+    log, target = REPORTS / "beside.log", REPORTS / "beside.json"
     target.unlink(missing_ok=True)
-    command = ["nice", "-n", str(nice), sys.executable, __file__, *names, *more]
+    command = ["nice", "-n", str(NICE), sys.executable, __file__, *names, *more]
     with log.open("w") as output:
         lane = subprocess.Popen(
             command,
@@ -343,7 +346,6 @@ def beside(names: list[str], more: list[str], nice: int) -> Generator[Callable[[
             return Outcome(**json.loads(target.read_text()))
         return Outcome(failed=1, broken=[f"{', '.join(names)}: they ended with {ended}, see {log}"])
 
-    say(f"== beside the others, and shown after them: {', '.join(names)}")
     try:
         yield outcome
     finally:
@@ -352,23 +354,17 @@ def beside(names: list[str], more: list[str], nice: int) -> Generator[Callable[[
 
 
 def side_by_side(names: list[str], more: list[str]) -> Outcome:
-    """Run parts, some of them beside the others."""
-    lanes = [(nice, [one for one in names if one in parts]) for nice, parts in LANES]
-    rest = [one for one in names if not any(one in lane for __, lane in lanes)]
-    if max(len(rest), *(len(lane) for __, lane in lanes)) == len(names):
+    """Run the longest parts, which wait for containers most of the time, and the others beside them."""
+    others = [one for one in names if one in BESIDE]
+    if len(others) in {0, len(names)}:
         return run(names, more)
     # What several parts use is there before they begin: none of them installs it while another one looks for it.
     ready = modules(CLIENT) + modules(DASHBOARD)
     chromium()
     ssh()
-    with contextlib.ExitStack() as running:
-        outcomes: list[Callable[[], Outcome]] = []
-        for nice, lane in lanes:
-            if WITH_ENGINE & {*lane}:
-                ready += engine()
-            if lane:
-                outcomes.append(running.enter_context(beside(lane, more, nice)))
-        return sum((outcome() for outcome in outcomes), ready + run(rest, more))
+    say(f"== beside the others, and shown after them: {', '.join(others)}")
+    with beside(others, more) as outcome:
+        return ready + run([one for one in names if one not in BESIDE], more) + outcome()
 
 
 def main() -> int:
