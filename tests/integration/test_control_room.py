@@ -86,6 +86,9 @@ def test_what_runs_write_for_the_page_is_given_and_nothing_beside_it(stack: Stac
 
 
 def test_what_runs_write_for_the_page_is_what_runs(stack: Stack) -> None:
+    # The engine checks by itself half a minute after a start, which no run waits for.
+    eventually(lambda: stack.container("app-1").health == "healthy", "the first check by the engine", seconds=60)
+    assert stack.verify().code == 0
     containers = stack.containers()
     topology, matrix = asked(stack, "/live/topology.json").json(), asked(stack, "/live/matrix.json").json()
     told = {one["name"]: one for one in topology["containers"]}
