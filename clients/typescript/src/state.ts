@@ -107,7 +107,7 @@ function answered(state: StreamState, at: number, answer: Answer): StreamState {
     status === 200
       ? `the answer is ${contentType || 'of no type'}, not text/event-stream`
       : status === 204
-        ? 'the server says that there is no stream (204)'
+        ? 'the server has no stream here (204)'
         : `HTTP ${status}`;
   const reason = detail === '' ? said : `${said}: ${detail}`;
   // 408, 425 and 429 mean "later"; for every other answer below 500 asking the same again is pointless.

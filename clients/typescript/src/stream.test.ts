@@ -200,7 +200,7 @@ describe('an answer that is no stream', () => {
       status(200, '{}', { 'Content-Type': 'application/json' }),
       'the answer is application/json, not text/event-stream',
     ],
-    ['stop', status(204), 'the server says that there is no stream (204)'],
+    ['stop', status(204), 'the server has no stream here (204)'],
     ['a refusal', status(403, '{"detail":"no right to orders"}'), 'HTTP 403: no right to orders'],
     ['an endless line', says('x'.repeat(9_000_000)), 'the server sent a line of more than 8388608 characters'],
   ])('%s is named', async (_name, answer, reason) => {

@@ -275,7 +275,9 @@ export class EventStream<Events extends object = Record<string, unknown>> {
   private received(block: Block): void {
     if (this.over) return;
     this.apply({ type: 'block', block });
-    if (block.data !== null && block.event !== 'cursor' && !this.describes(block)) {
+    // Events have an id: before `meta` belonged to the stream, a publisher could name one so.
+    const own = block.id === null && this.describes(block.event, block.data);
+    if (block.data !== null && block.event !== 'cursor' && !own) {
       const { channel, time, traceparent } = this.described;
       this.described = nothing();
       this.give(new StreamEvent(block.event, block.data, block.id, channel, time, traceparent));
@@ -289,12 +291,8 @@ export class EventStream<Events extends object = Record<string, unknown>> {
     }
   }
 
-  /**
-   * Keeps what a block says of the event that follows it; false for a block that is an event itself. Events have an id:
-   * before `meta` belonged to the stream, a publisher could name one so.
-   */
-  private describes({ event: name, data, id }: Block): boolean {
-    if (data === null || id !== null) return false;
+  /** Keeps what a block says of the event that follows it; false for a block that is an event itself. */
+  private describes(name: string, data: string | null): boolean {
     if (name === 'meta' && this.options.meta) {
       const said = parsed(data);
       const time = new Date(textOf(said, 'time') ?? '');

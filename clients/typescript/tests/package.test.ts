@@ -44,4 +44,4 @@ it('is installed from its package, and imported with its types by a program that
   );
   const said = `import('sse-platform-client').then((all) => console.log(Object.keys(all).sort().join(' ')))`;
   expect(execFileSync(process.execPath, ['-e', said], { cwd: folder, encoding: 'utf8' })).toContain('EventStream');
-});
+}, 120_000); // npm and the compiler, on a machine that is busy
