@@ -1,4 +1,4 @@
-"""Run `ansible-test sanity` over what Ansible reads of this collection; `./sse test lint` calls this."""
+"""Run `ansible-test sanity [OPTION...]` over what Ansible reads of this collection; `./sse test lint` calls this."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def prepare_home() -> None:
 
 
 def main() -> int:
-    """Copy what Ansible reads, run every sanity test for this Python, and return the exit code."""
+    """Copy what Ansible reads, run the sanity tests for this Python, and return the exit code."""
     prepare_home()
     with tempfile.TemporaryDirectory() as directory:
         copy = Path(directory) / PLACE
@@ -53,7 +53,7 @@ def main() -> int:
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, copy / name)
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
-        command = ["ansible-test", "sanity", "--color", "no", "--python", version]
+        command = ["ansible-test", "sanity", "--color", "no", "--python", version, *sys.argv[1:]]
         return subprocess.run(command, cwd=copy, env=os.environ | {"HOME": str(HOME)}, check=False).returncode
 
 

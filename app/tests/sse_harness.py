@@ -89,7 +89,7 @@ class Client:
         self.socket = socket.socket(socket.AF_INET if isinstance(endpoint, int) else socket.AF_UNIX)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.socket.settimeout(5)
+        self.socket.settimeout(30)
         self.socket.connect(("127.0.0.1", endpoint) if isinstance(endpoint, int) else str(endpoint))
         self.raw = bytearray()
 
@@ -187,7 +187,7 @@ class Stream(Client):
             pass
         return bytes(self.raw)
 
-    def block(self, seconds: float = 5) -> Block | None:
+    def block(self, seconds: float = 30) -> Block | None:
         """The next block; None when the stream has ended."""
         self.socket.settimeout(seconds)
         while "\n\n" not in self.text:
@@ -358,7 +358,7 @@ def fetch(url: str, body: bytes | None = None, headers: dict[str, str] | None = 
         return Answer(error.code, {k.lower(): v for k, v in error.headers.items()}, error.read())
 
 
-def eventually(condition: Callable[[], Any], seconds: float = 10) -> None:
+def eventually(condition: Callable[[], Any], seconds: float = 60) -> None:
     """Wait for something that has no event to wait for."""
     until = time.monotonic() + seconds
     while not condition():

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CANARY = "canary-5f1d7c0e9b3a"
 UP_SECONDS = 1200  # the first run may build every image; a run that hangs must end with the session
 TOOL_SECONDS = 400  # longer than any tool takes here
-SETTLE_SECONDS = 30.0
+SETTLE_SECONDS = 60.0
 
 
 class Run(NamedTuple):

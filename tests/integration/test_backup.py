@@ -74,29 +74,32 @@ def test_a_backup_under_load_is_restored_beside_and_ids_survive(
     assert "WARNING" not in restored.output, restored.output
     assert resumed(other, ids[0], EVENTS - 1) == [str(number) for number in range(1, EVENTS)]
     assert not list(Path("/var/tmp").glob("sse-backup-*"))
-    hold_a_stream_through_everything(other, tmp_path)
 
 
-def hold_a_stream_through_everything(stack: Stack, directory: Path) -> None:
-    """A browser holds a stream during a rollout, a rollback and a restore, and hears every event once and in order."""
+@pytest.mark.whole
+def test_a_browser_hears_every_event_once_through_a_rollout_a_rollback_and_a_restore(
+    other: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if not chromium():
         pytest.skip("chromium is not installed")
-    url = f"http://127.0.0.1:{stack.http_port}"
+    monkeypatch.setenv("SSE_BACKUP_PASSPHRASE", "correct horse battery")
+    other.up()
+    url = f"http://127.0.0.1:{other.http_port}"
     with (
-        browser(f"{url}/api/v1/stream?channel=watched", directory / "browser") as page,
+        browser(f"{url}/api/v1/stream?channel=watched", tmp_path / "browser") as page,
         Publisher(url, "watched") as publisher,
     ):
         eventually(lambda: len(page.heard()) > 5, "events in the browser")
         for step, variables in (("site", {"app_environment_extra": {"TRIED": "1"}}), ("rollback", {})):
             opened = len(page.heard("open"))
-            run = stack.play(step, **variables)
+            run = other.play(step, **variables)
             assert run.code == 0, run.output
             eventually(lambda opened=opened: len(page.heard("open")) > opened, f"a new connection after {step}")
         with publisher.silence():
-            run = stack.play("backup", asked_file=str(directory / "again.backup"))
+            run = other.play("backup", asked_file=str(tmp_path / "again.backup"))
             assert run.code == 0, run.output
-            stack.destroy()
-            restored = stack.play("restore", asked_file=str(directory / "again.backup"))
+            other.destroy()
+            restored = other.play("restore", asked_file=str(tmp_path / "again.backup"))
             assert restored.code == 0, restored.output
         count = len(publisher.stored)
         eventually(lambda: len(publisher.stored) > count + 5, "events after the restore")

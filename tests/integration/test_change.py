@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,12 +23,35 @@ CACHE: dict[str, Any] = {
     "user": "6379:6379",
     "data": {"/data": "cache"},
     "memory": "64m",
-    "healthcheck": {"command": ["redis-cli", "-e", "ping"], "start": 10},
+    "healthcheck": {
+        "command": ["redis-cli", "-e", "ping"],
+        "start": 10,
+        "interval": 5,
+        "timeout": 3,
+        "retries": 1,
+    },
 }
 
 
 def extra(**changes: Any) -> dict[str, Any]:
     return {"cache": {"containers": {"cache": {**CACHE, **changes}}}}
+
+
+@pytest.fixture(scope="module")
+def extended(deployed: Stack) -> Iterator[Stack]:
+    """The session's stack with a service more."""
+    deployed.up(services_extra=extra())
+    yield deployed
+    deployed.up()
+
+
+@pytest.fixture
+def cached(extended: Stack) -> Iterator[Stack]:
+    """The same; a test that changed its cache has it put back."""
+    before = extended.container("cache").id
+    yield extended
+    if "it-cache" not in extended.containers() or extended.container("cache").id != before:
+        extended.up(services_extra=extra())
 
 
 def files(stack: Stack) -> dict[str, tuple[int, int]]:
@@ -45,18 +69,6 @@ def test_a_second_up_changes_nothing_and_says_so(stack: Stack) -> None:
     run = stack.up()
     assert run.unchanged, run.output
     assert stack.ids() == before
-
-
-def test_a_changed_variable_touches_only_its_service_and_is_named(stack: Stack) -> None:
-    before = stack.ids()
-    run = stack.up(app_environment_extra={"SSE_MAX_BODY_BYTES": "200000"})
-    touched = {name for name, seen in stack.ids().items() if before.get(name) != seen}
-    assert touched == {"it-app-1", "it-app-2", "it-app-3"}
-    assert "environment.SSE_MAX_BODY_BYTES: 262144 -> 200000" in run.output
-    preview = stack.up("--check")
-    assert "The last run got these by -e, and they go back now: app_environment_extra" in " ".join(
-        preview.output.split()
-    )
 
 
 def test_a_second_run_is_refused_with_who_runs_the_first_or_waits_for_it(stack: Stack) -> None:
@@ -91,7 +103,8 @@ def test_a_run_of_some_services_is_honest_about_the_others(stack: Stack) -> None
     assert stack.ids() == before
 
 
-def test_replicas_change_one_at_a_time_and_no_publish_fails(stack: Stack) -> None:
+def test_a_changed_variable_touches_only_its_service_one_at_a_time_and_no_publish_fails(stack: Stack) -> None:
+    before = stack.ids()
     others_down: list[str] = []
     stopped: list[int] = []
     answers: list[int] = []
@@ -112,7 +125,7 @@ def test_replicas_change_one_at_a_time_and_no_publish_fails(stack: Stack) -> Non
         events.watch(judge)
         publisher.start()
         try:
-            stack.up(app_environment_extra={"SSE_MAX_BODY_BYTES": "300000"})
+            run = stack.up(app_environment_extra={"SSE_MAX_BODY_BYTES": "300000"})
         finally:
             done.set()
             publisher.join()
@@ -120,30 +133,13 @@ def test_replicas_change_one_at_a_time_and_no_publish_fails(stack: Stack) -> Non
     assert others_down == []
     assert len(answers) > 20
     assert set(answers) == {202}
-
-
-def test_a_removed_service_disappears_and_its_data_comes_back_with_it(stack: Stack) -> None:
-    stack.up(services_extra=extra())
-    stack.container("cache").exec_run(["redis-cli", "set", "kept", "for-ever"])
-    stack.container("cache").exec_run(["redis-cli", "save"])
-    stack.up()
-    assert "it-cache" not in stack.containers()
-    assert (stack.state / "data/it-cache/cache/dump.rdb").exists()
-    stack.up(services_extra=extra())
-    assert b"for-ever" in stack.container("cache").exec_run(["redis-cli", "get", "kept"]).output
-
-
-def test_a_container_that_answers_again_is_not_restarted_for_its_last_check(stack: Stack) -> None:
-    services = extra(healthcheck={**CACHE["healthcheck"], "interval": 5, "timeout": 1, "retries": 1})
-    stack.up(services_extra=services)
-    process = stack.container("cache").attrs["State"]["Pid"]
-    os.kill(process, signal.SIGSTOP)
-    try:
-        eventually(lambda: stack.container("cache").health == "unhealthy", "cache is unhealthy")
-        assert "> restart it-cache: is unhealthy" in stack.play("site", "--check", services_extra=services).output
-    finally:
-        os.kill(process, signal.SIGCONT)
-    assert stack.up(services_extra=services).unchanged
+    touched = {name for name, seen in stack.ids().items() if before.get(name) != seen}
+    assert touched == {"it-app-1", "it-app-2", "it-app-3"}
+    assert "environment.SSE_MAX_BODY_BYTES: 262144 -> 300000" in run.output
+    preview = stack.up("--check")
+    assert "The last run got these by -e, and they go back now: app_environment_extra" in " ".join(
+        preview.output.split()
+    )
 
 
 def test_a_foreign_container_of_our_name_is_refused_and_never_touched(stack: Stack) -> None:
@@ -159,40 +155,6 @@ def test_a_foreign_container_of_our_name_is_refused_and_never_touched(stack: Sta
         assert stack.ids() == before
     finally:
         foreign.remove()
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"command": ["--nonsense", "yes"]}, r"it-cache: stopped while starting[\s\S]*nonsense"),
-        (
-            {"healthcheck": {"command": ["redis-cli", "-e", "NOPE"], "start": 2}},
-            r"it-cache: not healthy after[\s\S]*NOPE",
-        ),
-    ],
-    ids=["it exits", "it never gets healthy"],
-)
-def test_a_replacement_that_fails_shows_its_log_and_the_old_one_keeps_serving(
-    stack: Stack, changes: dict[str, Any], said: str
-) -> None:
-    stack.up(services_extra=extra())
-    old = stack.container("cache")
-    output = stack.fail(services_extra=extra(**changes))
-    assert re.search(said, output), output
-    assert stack.container("cache").id == old.id
-    eventually(
-        lambda: b"PONG" in stack.container("cache").exec_run(["redis-cli", "ping"]).output, "the old one answers"
-    )
-    assert not [name for name in stack.containers() if name.endswith(("-next", "-previous"))]
-
-
-def test_a_failed_run_names_what_it_did_before_and_the_next_run_goes_on_from_there(stack: Stack) -> None:
-    stack.up(services_extra=extra())
-    broken = {**CACHE, "command": ["--nonsense", "yes"], "after": ["helper"]}
-    output = stack.fail(services_extra={"cache": {"containers": {"cache": broken, "helper": CACHE}}})
-    assert "The earlier it-cache is back and runs." in output
-    assert "Done before that, and kept: + it-helper (new)." in output
-    assert "- it-helper: no longer declared" in stack.up(services_extra=extra()).output
 
 
 def test_check_touches_nothing_and_tells_what_up_then_does(stack: Stack) -> None:
@@ -217,3 +179,56 @@ def test_check_on_a_host_without_the_stack_works_and_leaves_nothing(other: Stack
     assert other.containers() == {}
     assert not other.state.exists()
     assert other.engine.networks.list(names=["it2-network"]) == []
+
+
+def test_a_container_that_answers_again_is_not_restarted_for_its_last_check(cached: Stack) -> None:
+    process = cached.container("cache").attrs["State"]["Pid"]
+    os.kill(process, signal.SIGSTOP)
+    try:
+        eventually(lambda: cached.container("cache").health == "unhealthy", "cache is unhealthy")
+        assert "> restart it-cache: is unhealthy" in cached.play("site", "--check", services_extra=extra()).output
+    finally:
+        os.kill(process, signal.SIGCONT)
+    assert cached.up(services_extra=extra()).unchanged
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"command": ["--nonsense", "yes"]}, r"it-cache: stopped while starting[\s\S]*nonsense"),
+        (
+            {"healthcheck": {"command": ["redis-cli", "-e", "NOPE"], "start": 2}},
+            r"it-cache: not healthy after[\s\S]*NOPE",
+        ),
+    ],
+    ids=["it exits", "it never gets healthy"],
+)
+def test_a_replacement_that_fails_shows_its_log_and_the_old_one_keeps_serving(
+    cached: Stack, changes: dict[str, Any], said: str
+) -> None:
+    old = cached.container("cache")
+    output = cached.fail(services_extra=extra(**changes))
+    assert re.search(said, output), output
+    assert cached.container("cache").id == old.id
+    eventually(
+        lambda: b"PONG" in cached.container("cache").exec_run(["redis-cli", "ping"]).output, "the old one answers"
+    )
+    assert not [name for name in cached.containers() if name.endswith(("-next", "-previous"))]
+
+
+def test_a_failed_run_names_what_it_did_before_and_the_next_run_goes_on_from_there(cached: Stack) -> None:
+    broken = {**CACHE, "command": ["--nonsense", "yes"], "after": ["helper"]}
+    output = cached.fail(services_extra={"cache": {"containers": {"cache": broken, "helper": CACHE}}})
+    assert "The earlier it-cache is back and runs." in output
+    assert "Done before that, and kept: + it-helper (new)." in output
+    assert "- it-helper: no longer declared" in cached.up(services_extra=extra()).output
+
+
+def test_a_removed_service_disappears_and_its_data_comes_back_with_it(cached: Stack) -> None:
+    cached.container("cache").exec_run(["redis-cli", "set", "kept", "for-ever"])
+    cached.container("cache").exec_run(["redis-cli", "save"])
+    cached.up()
+    assert "it-cache" not in cached.containers()
+    assert (cached.state / "data/it-cache/cache/dump.rdb").exists()
+    cached.up(services_extra=extra())
+    assert b"for-ever" in cached.container("cache").exec_run(["redis-cli", "get", "kept"]).output

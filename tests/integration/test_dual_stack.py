@@ -139,10 +139,12 @@ def test_in_segments_every_edge_is_exact_in_both_families(host: SecondHost, dual
     assert scan(host, dual) == set()
 
 
+@pytest.mark.whole
 def test_destroyed_it_leaves_no_rule_and_in_development_nothing_answers_a_neighbour(
     host: SecondHost, dual: SecondStack
 ) -> None:
     host.configure(**MANAGES_IP6TABLES, **{"userland-proxy": True})
+    dual.up(**IPV6, **PRODUCTION)
     chain = chain_name(dual.name)
     assert chain in host.run("ip6tables-save")
     dual.destroy()
@@ -152,6 +154,7 @@ def test_destroyed_it_leaves_no_rule_and_in_development_nothing_answers_a_neighb
     assert scan(host, dual) == set()
 
 
+@pytest.mark.whole
 def test_switched_off_nothing_of_it_is_left_and_nothing_listens_beyond_what_is_declared(
     host: SecondHost, dual: SecondStack
 ) -> None:
@@ -172,6 +175,7 @@ def test_switched_off_nothing_of_it_is_left_and_nothing_listens_beyond_what_is_d
     assert served(host, dual, HOST6) == served(host, dual, "::1") == 0
 
 
+@pytest.mark.whole
 def test_the_command_that_cron_runs_at_boot_brings_the_platform_back(host: SecondHost, dual: SecondStack) -> None:
     if not dual.containers():
         host.configure(**MANAGES_IP6TABLES)

@@ -78,7 +78,7 @@ def test_everything_that_the_process_says_goes_one_way(kind: str) -> None:
         eventually(live)
         assert fetch(f"http://127.0.0.1:{port}/nowhere", headers={"X-Request-ID": "id-1"}).status == 404
         process.send_signal(signal.SIGTERM)
-        lines = process.communicate(timeout=10)[1].splitlines()
+        lines = process.communicate(timeout=60)[1].splitlines()
     finally:
         process.kill()
     if kind == "text":

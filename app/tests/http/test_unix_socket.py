@@ -62,7 +62,7 @@ def test_sigterm_takes_the_socket_away_before_the_streams_end(process: Process, 
     process.process.send_signal(signal.SIGTERM)
     assert stream.block().event == "bye"
     assert not path.exists()
-    assert process.process.wait(10) == 0
+    assert process.process.wait(60) == 0
 
 
 def test_what_a_killed_process_left_is_replaced(process: Process, path: Path) -> None:
