@@ -602,6 +602,7 @@ class Proxy(NamedTuple):
 
 
 P, Q = "http://me:p%40ss@proxy.example:3128", "http://other.example:8080"
+UNREADABLE = "http://me:S3cret#1@proxy.example:3128"
 BUILT_THROUGH = [
     Proxy("nothing"),
     Proxy(
@@ -624,6 +625,14 @@ BUILT_THROUGH = [
     ),
     Proxy("ALL_PROXY", (P, P, ""), "the environment", variables={"all_proxy": P}),
     Proxy("a proxy that speaks SOCKS only", variables={"ALL_PROXY": "socks5h://proxy.example:1080"}),
+    Proxy("an address with a wrong port, also where it has # in its password", variables={"HTTP_PROXY": UNREADABLE}),
+    Proxy(
+        "the same, and a good one in /etc/environment",
+        (P, "", ""),
+        "/etc/environment",
+        variables={"HTTP_PROXY": UNREADABLE},
+        file=f"http_proxy={P}\n",
+    ),
     Proxy("NO_PROXY alone", variables={"NO_PROXY": "localhost"}),
     Proxy("empty variables", variables={"HTTP_PROXY": "", "https_proxy": ""}),
     Proxy(

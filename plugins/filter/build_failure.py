@@ -8,16 +8,23 @@ import re
 from collections.abc import Callable
 from typing import cast
 
+from ansible_collections.sse.platform.plugins.module_utils.model.password import without_password
+
 # Lines of a build's log to show: enough for a compiler's error, few enough to read.
 SHOWN_LINES = 15
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
-PASSWORD = re.compile(r"(?<=://)[^/@\s'\"]*@")  # a program may name a proxy or an index with its password
 TROUBLE = re.compile(r"error|fatal|fail|denied|not found|cannot|could not|unable|no space|^E:", re.IGNORECASE)
 
 
 def build_failure(message: str) -> str:
-    """Shorten the message of community.docker on a failed build: the command, and its lines that tell of trouble."""
-    message = PASSWORD.sub("", message)
+    """Shorten the message of community.docker on a failed build: the command, and its lines that tell of trouble.
+
+    A program may name a proxy or an index with its password, which is left out.
+    """
+    return without_password(_shortened(message))
+
+
+def _shortened(message: str) -> str:
     head, __, listed = message.partition(", logs: ")
     try:
         log: object = ast.literal_eval(listed)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.engine import daemon
 from ansible_collections.sse.platform.plugins.module_utils.host.procfs import parent, read
+from ansible_collections.sse.platform.plugins.module_utils.model.password import without_password
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,11 +149,6 @@ def context(environments: list[dict[str, str]]) -> str:
         if chosen and chosen != "default":
             return str(chosen)
     return ""
-
-
-def without_password(address: str) -> str:
-    """Return an address without the user and the password that may stand in it."""
-    return re.sub(r"(?<=://)[^/@]*@", "", address)
 
 
 def sdk_problem(socket: str, api_version: str) -> str:

@@ -22,12 +22,14 @@ from ansible_collections.sse.platform.plugins.module_utils.host.engine_traits im
 from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Json
 
 ENVIRONMENT = "/etc/environment"  # read by PAM for each session; sudo and services do not have it (pam_env(8))
 APT_HELPER = "/usr/lib/apt/apt-helper"
+APT = "apt's configuration"
+HTTP = re.compile(r"https?://", re.IGNORECASE)
 # Maven's own settings have this, too: what came over http without TLS was not checked on the way.
 BLOCKER = """<mirrors><mirror><id>maven-default-http-blocker</id><mirrorOf>external:http:*</mirrorOf>\
 <url>http://0.0.0.0/</url><blocked>true</blocked></mirror></mirrors>"""
@@ -40,6 +42,7 @@ class Proxies(NamedTuple):
     https: str = ""
     no: str = ""  # hosts that are reached without one
     place: str = ""
+    unread: tuple[str, ...] = ()  # places that name one by an address that nobody can read
 
 
 def chosen(given: Mapping[str, object], pattern: str, place: str) -> Proxies:
@@ -48,7 +51,8 @@ def chosen(given: Mapping[str, object], pattern: str, place: str) -> Proxies:
     :param pattern: how the names in `given` are made of http, https and no
     """
     http, https, no = (given.get(pattern.format(key)) for key in ("http", "https", "no"))
-    return Proxies(address(http), address(https), without(no), place)
+    unread = (place,) if is_unread(http) or is_unread(https) else ()
+    return Proxies(address(http), address(https), without(no), place, unread)
 
 
 def as_object(value: object) -> Json:
@@ -57,10 +61,30 @@ def as_object(value: object) -> Json:
 
 
 def address(value: object) -> str:
-    """Return the address of a proxy; empty where it does not speak HTTP. Few clients add a scheme that is missing."""
+    """Return the address of a proxy; empty where it does not speak HTTP, or nobody can read it."""
+    text = _spelled(value)
+    return text if HTTP.match(text) and _has_host_and_port(text) else ""
+
+
+def is_unread(value: object) -> bool:
+    """Tell whether this is meant as the address of a proxy that speaks HTTP, and nobody can read it."""
+    text = _spelled(value)
+    return bool(HTTP.match(text)) and not _has_host_and_port(text)
+
+
+def _spelled(value: object) -> str:
+    """Return an address as clients read it: few add a scheme that is missing."""
     text = str(value or "").strip().strip("\"'")
-    text = text if "://" in text or not text else f"http://{text}"
-    return text if re.match(r"https?://[^/]", text, re.IGNORECASE) else ""
+    return text if "://" in text or not text else f"http://{text}"
+
+
+def _has_host_and_port(text: str) -> bool:
+    """Tell whether an address can be read; an @ behind the host shows that a password ends what was taken for it."""
+    try:
+        parts = urlsplit(text)
+        return bool(parts.hostname) and parts.port != 0 and "@" not in f"{parts.path}{parts.query}{parts.fragment}"
+    except ValueError:  # which quotes a part of the password
+        return False
 
 
 def without(value: object) -> str:
@@ -78,16 +102,10 @@ def of_environment(variables: Mapping[str, str], place: str) -> Proxies:
     return chosen(lower, "{}_proxy", place)
 
 
-def of_docker_client(environments: Iterable[Mapping[str, str]]) -> Proxies:
+def of_docker_client(environment: Mapping[str, str]) -> Proxies:
     """Read what the docker command would give a build: `proxies` of its config.json, for our socket before others."""
-    for one in environments:
-        every = as_object(client_config(one).get("proxies"))
-        found = chosen(
-            as_object(every.get(f"unix://{SOCKET}", every.get("default"))), "{}Proxy", "Docker's config.json"
-        )
-        if usable(found):
-            return found
-    return Proxies()
+    every = as_object(client_config(environment).get("proxies"))
+    return chosen(as_object(every.get(f"unix://{SOCKET}", every.get("default"))), "{}Proxy", "Docker's config.json")
 
 
 def client_config(environment: Mapping[str, str]) -> Json:
@@ -99,14 +117,12 @@ def client_config(environment: Mapping[str, str]) -> Json:
         return {}
 
 
-def of_dockerd(configuration: Json, words: list[str], environ: str) -> Proxies:
+def of_dockerd(configuration: Json, words: list[str], environ: str) -> Iterator[Proxies]:
     """Read what dockerd has: options before its file before its environment, as from a drop-in of systemd."""
     options = {**as_object(configuration.get("proxies")), **daemon.flags(words)}
-    given = chosen(options, "{}-proxy", "dockerd's configuration")
+    yield chosen(options, "{}-proxy", "dockerd's configuration")
     pairs = (entry.partition("=") for entry in environ.split("\0"))
-    return (
-        given if usable(given) else of_environment({name: value for name, __, value in pairs}, "dockerd's environment")
-    )
+    yield of_environment({name: value for name, __, value in pairs}, "dockerd's environment")
 
 
 def usable(proxies: Proxies) -> bool:
@@ -126,14 +142,19 @@ def found() -> Proxies:
     words = daemon.command_line(pid)
 
     def places() -> Iterator[Proxies]:
-        yield of_docker_client(environments)
+        yield from map(of_docker_client, environments)
         for one in environments:
             yield of_environment(one, "the environment")
         yield of_environment(file_variables(read(ENVIRONMENT)), "/etc/environment")
         configuration = daemon.configuration(daemon.configuration_file(words)) or {}
-        yield of_dockerd(configuration, words, read(f"/proc/{pid}/environ") if pid else "")
+        yield from of_dockerd(configuration, words, read(f"/proc/{pid}/environ") if pid else "")
 
-    return next((one for one in places() if usable(one)), Proxies())
+    unread: list[str] = []
+    for one in places():
+        unread += [place for place in one.unread if place not in unread]
+        if usable(one):
+            return one._replace(unread=tuple(unread))
+    return Proxies(unread=tuple(unread))
 
 
 # --- apt
@@ -150,9 +171,11 @@ def for_apt(general: Proxies, mirror: str) -> Proxies:
     value = own[1] if own else apt_option(asked(["apt-config", "dump", "--format", "%f=%v%n", "Acquire"]), scheme)
     if not value:
         return general
+    if is_unread(value):
+        return general._replace(unread=(*general.unread, APT))
     # Archives of one distribution have one proxy, whichever scheme they are reached by.
     through = "" if value == "DIRECT" else address(value)
-    return Proxies(through, through, general.no, "apt's configuration")
+    return Proxies(through, through, general.no, APT)
 
 
 def apt_option(dump: str, scheme: str) -> str:

@@ -10,7 +10,7 @@ from ansible_collections.sse.platform.plugins.module_utils.host import proxies
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 # The program of image `base` by which Dockerfiles install packages of Debian; what uses it uses no other registry.
@@ -59,6 +59,18 @@ def private(path: Path, text: str) -> None:
 
 def told(general: proxies.Proxies, apt: proxies.Proxies) -> str:
     """Say where the proxies are configured, and nothing of what they are."""
+    return " ".join([_used(general, apt), *_unread(general, apt)])
+
+
+def _unread(general: proxies.Proxies, apt: proxies.Proxies) -> Iterator[str]:
+    if places := dict.fromkeys([*general.unread, *apt.unread]):
+        yield (
+            f"The address of a proxy in {' and in '.join(places)} cannot be read and is ignored: write it as "
+            "http://USER:PASSWORD@HOST:PORT, and each # / ? @ of the password as %23 %2F %3F %40."
+        )
+
+
+def _used(general: proxies.Proxies, apt: proxies.Proxies) -> str:
     if not proxies.usable(general) and not proxies.usable(apt):
         return (
             "Builds use no proxy: none is in Docker's config.json, the environment, /etc/environment, or what dockerd "

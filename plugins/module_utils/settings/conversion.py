@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from ansible_collections.sse.platform.plugins.module_utils.model.password import without_password
 from ansible_collections.sse.platform.plugins.module_utils.settings import values
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 TRUE = ("true", "yes", "on", "1")
 FALSE = ("false", "no", "off", "0")
-PASSWORD_IN_URL = re.compile(r"(://[^/\s:@]*:)[^\s@]+@")
 SHOWN_LENGTH = 80  # characters of a value in a message
 
 
@@ -46,7 +46,7 @@ def show(value: Any, option: Option) -> str:
     if option.get("no_log"):
         return "a secret (not shown)"
     text = repr(value) if isinstance(value, str) else json.dumps(value, default=str)
-    text = PASSWORD_IN_URL.sub(r"\1***@", text)
+    text = without_password(text, "***@")
     return text if len(text) <= SHOWN_LENGTH else f"{text[:SHOWN_LENGTH]}... ({len(text)} characters)"
 
 

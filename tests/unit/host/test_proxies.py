@@ -166,6 +166,40 @@ def test_where_there_is_no_proxy_it_says_where_it_looked(tmp_path: Path, monkeyp
     assert answer["loopback"] is False
 
 
+UNREADABLE = [
+    strange_hosts.UNREADABLE,
+    "http://me:1#S3cret@proxy:1",
+    "me:1/S3cret@proxy",
+    "http://u:S3cret[x@proxy",
+    "http://proxy:80800",
+    "http://proxy:0",
+    "http://proxy:${PORT}",
+    "http://:3128",
+    "http://",
+]
+
+
+@pytest.mark.parametrize("address", UNREADABLE)
+def test_an_address_that_nobody_can_read_is_ignored_and_its_place_named(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variables = {"HTTPS_PROXY": address}
+    on_host(monkeypatch, tmp_path, strange_hosts.Proxy("", variables=variables, client={"default": {"httpProxy": Q}}))
+    assert proxies.found().unread == ()  # what comes after a good one is not looked at
+    on_host(monkeypatch, tmp_path, strange_hosts.Proxy("", variables=variables, file=f"http_proxy={Q}\n"))
+    found = proxies.found()
+    assert (found.http, found.place, found.unread) == (Q, "/etc/environment", ("the environment",))
+    monkeypatch.setattr(proxies, "asked", lambda command: f"Acquire::http::Proxy={address}\n" * ("dump" in command))
+    apt = proxies.for_apt(found, "http://mirror")
+    assert (apt.http, apt.unread) == (Q, ("the environment", "apt's configuration"))
+    told = build_proxies.told(found, apt)
+    assert told.startswith(
+        "Builds use the proxy of /etc/environment. The address of a proxy in the environment and in "
+    )
+    assert "S3cret" not in told
+    assert build_proxies.told(proxies.Proxies(unread=("x",)), GENERAL).count("cannot be read") == 1
+
+
 def test_no_image_needs_both_packages_of_debian_and_another_registry() -> None:
     both = []
     for dockerfile in strange_hosts.ROOT.glob("**/Dockerfile"):

@@ -418,7 +418,10 @@ def test_of_a_failed_build_the_lines_that_tell_of_trouble_are_shown() -> None:
     assert build_failure("the engine is gone") == "the engine is gone"
 
 
-@pytest.mark.parametrize("address", ["http://me:p%40ss@proxy:3128/", "https://token@index/simple", "http://proxy:3128"])
+@pytest.mark.parametrize(
+    "address",
+    ["http://me:p%40ss@proxy:3128/", "http://me:@x/@proxy", "https://token@index/simple", "http://proxy:3128"],
+)
 def test_of_a_failed_build_no_password_of_a_proxy_or_an_index_is_shown(address: str) -> None:
     for message in (
         f"no answer from {address}",

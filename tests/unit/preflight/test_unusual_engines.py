@@ -175,7 +175,12 @@ def test_secrets_of_the_configuration_are_not_among_the_traits() -> None:
     configuration = {"proxies": {"http-proxy": "http://a:hunter2@p"}, "iptables": False}
     traits = engine_traits.describe({}, cast("Any", VERSION), configuration, [], None)
     assert traits["options"] == {"iptables": False}
-    assert engine_traits.without_password("tcp://me:hunter2@host:1") == "tcp://host:1"
+
+
+def test_no_password_is_among_the_variables_that_choose_an_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_traits, "ancestors", lambda: [{"DOCKER_HOST": "tcp://me:hunter@2@host:1"}])
+    around = engine_traits.surroundings("/nonexistent", None, "", answers=False)
+    assert around["variables"] == {"DOCKER_HOST": "tcp://host:1"}
 
 
 @pytest.mark.parametrize(
