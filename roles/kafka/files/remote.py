@@ -8,12 +8,14 @@ library alone. The argument is JSON: what to ask, and `files` with the paths of 
 import base64
 import hashlib
 import hmac
+import ipaddress
 import json
 import os
 import socket
 import ssl
 import struct
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 SECONDS = 5.0
@@ -25,10 +27,15 @@ RIGHTS = {"Read": 3, "Write": 4, "Describe": 8}
 UNKNOWN_RIGHTS = -(2**31)
 MOST = 64 << 20  # bytes of an answer; what says more is no Kafka
 UNREADABLE = ("lz4", "snappy", "zstd")  # the service has no code for them
+TRIED_AT_ONCE = 8
+UNRESOLVED = (OSError, UnicodeError)  # the second where a name is none, such as one with two dots in a row
 
 
 class WrongError(Exception):
     """What is wrong; a sentence that says what was expected."""
+
+
+STRANGE = (WrongError, OSError, struct.error, ValueError, KeyError, TypeError, IndexError, OverflowError)
 
 
 class Reader:
@@ -58,20 +65,29 @@ def text(value):
     return struct.pack(">h", len(value.encode())) + value.encode()
 
 
+def parts(server):
+    """Return host and port; an IPv6 address is in brackets."""
+    host, __, port = server.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def resolved(host):
+    return {found[4][0] for found in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+
+
 class Connection:
     """One connection to one broker, after TLS and the password."""
 
     def __init__(self, server, asked, secret):
-        host, __, port = server.rpartition(":")
-        host = host.strip("[]")
+        host, port = parts(server)
         try:
-            socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
-        except OSError as error:
+            resolved(host)
+        except UNRESOLVED as error:
             raise WrongError(
                 f"the name {host} does not resolve ({error}): expected one that the DNS here knows"
             ) from None
         try:
-            self.socket = socket.create_connection((host, int(port)), timeout=SECONDS)
+            self.socket = socket.create_connection((host, port), timeout=SECONDS)
         except OSError as error:
             raise WrongError(
                 f"no connection to {server} ({error}): expected that it listens there, and that no firewall is in the "
@@ -177,7 +193,8 @@ def described(connection, topic):
     brokers = {}
     for __ in range(answer.number("i")):
         number = answer.number("i")
-        brokers[number] = f"{answer.text()}:{answer.number('i')}"
+        host, port = answer.text() or "", answer.number("i")
+        brokers[number] = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         answer.text()
     answer.text()
     answer.number("i")
@@ -311,42 +328,70 @@ def ask(asked, secret):
         try:
             with Connection(server, asked, secret) as connection:
                 reached = reached or looked(connection, asked, secret)
-        except (WrongError, OSError, struct.error, ValueError, KeyError) as error:
-            problems.append(
-                str(error)
-                if isinstance(error, WrongError)
-                else f"{server} does not answer as Kafka does ({error}): expected Kafka there, and kafka_remote_tls as "
-                "it has it"
-            )
+        except STRANGE as error:
+            problems.append(said(server, error))
     if reached:
         problems, notes = problems + reached[0], reached[1]
     return {"problems": list(dict.fromkeys(problems)), "notes": list(dict.fromkeys(notes))}
 
 
+def said(server, error):
+    """Return the sentence that tells of an error while a server was asked."""
+    if isinstance(error, WrongError):
+        return str(error)
+    return (
+        f"{server} does not answer as Kafka does ({error or type(error).__name__}): expected Kafka there, and "
+        "kafka_remote_tls as it has it"
+    )
+
+
 def looked(connection, asked, secret):
-    """Look at the topic, and try each broker that keeps it."""
+    """Look at the topic, and try each broker: those without the topic are asked where it is, too."""
     brokers, code, partitions, rights = described(connection, asked["topic"])
     problems = list(of_topic(asked, code, partitions, rights))
     found = configured(connection, asked["topic"])
     if found is not None:
         problems += of_settings(asked, found)
-    ports = {server.rpartition(":")[2] for server in asked["servers"]}
-    for number in sorted({one for partition in partitions for one in partition["replicas"]}):
-        server = brokers.get(number, "")
-        if not server or server in asked["servers"]:
-            continue
-        if server.rpartition(":")[2] not in ports:
-            problems.append(
-                f"broker {number} says that its address is {server}, and the firewall of the stack lets out what goes "
-                "to the ports of kafka_remote_servers: expected a server with this port in that list, too"
-            )
-            continue
+
+    def tried(number):
+        server = brokers[number]
+        if server in asked["servers"]:
+            return ""
+        told = f"broker {number} says that its address is {server}"
         try:
+            if asked["segments"] and not let_out(asked["servers"], server):
+                return (
+                    f"{told}, and in segments the firewall of the stack lets replicas out to kafka_remote_servers "
+                    f"alone (where one has a name, to its port): expected {server} in that list, too"
+                )
             with Connection(server, asked, secret):
-                pass
-        except (WrongError, OSError) as error:
-            problems.append(f"broker {number} says that its address is {server}: {error}")
+                return ""
+        except STRANGE as error:
+            return f"{told}: {said(server, error)}"
+
+    with ThreadPoolExecutor(TRIED_AT_ONCE) as pool:
+        problems += filter(None, pool.map(tried, sorted(brokers)))
     return problems, list(good_to_know(asked, found, partitions))
+
+
+def let_out(servers, server):
+    """Return whether the firewall has a way to this broker: a name opens its port, an address itself alone."""
+    host, port = parts(server)
+    ways = [way for way, at in map(parts, servers) if at == port]
+    if not all(map(is_address, ways)):
+        return True
+    try:
+        here = {ipaddress.ip_address(one) for one in resolved(host)}
+    except UNRESOLVED:
+        return bool(ways)  # trying it says what is wrong
+    return not here.isdisjoint(map(ipaddress.ip_address, ways))
+
+
+def is_address(host):
+    try:
+        return bool(ipaddress.ip_address(host))
+    except ValueError:
+        return False
 
 
 def main():

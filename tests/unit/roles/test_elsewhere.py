@@ -93,6 +93,7 @@ def test_the_message_size_that_is_asked_for_is_the_service_s_own(rendered: dict[
     [asked] = [one["asks"] for one in both.platform["elsewhere"] if one["name"] == "Kafka"]
     assert asked["message_bytes"] == KafkaLog(of_service(both))._max_batch
     assert asked["retention_ms"] == of_service(both).retention_seconds * 1000
+    assert asked["segments"] is False
 
 
 def test_a_stack_that_has_all_itself_is_what_it_was(rendered: dict[str, Rendered]) -> None:

@@ -18,6 +18,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +230,7 @@ KAFKA_ASKS = {
     "replication": 3,
     "retention_ms": 86_400_000,
     "message_bytes": 523_168,
+    "segments": True,
 }
 FITTING = {
     "cleanup.policy": "delete",
@@ -262,6 +264,9 @@ class Kafka:
         self.user = "sse"
 
     def __call__(self, opened: Any) -> None:
+        copy(self).serve(opened)  # what a client has said is of its connection
+
+    def serve(self, opened: Any) -> None:
         self.salt, self.first, self.mechanism = os.urandom(16), "", ""
         while head := opened.recv(4):
             data = b""
@@ -304,7 +309,7 @@ class Kafka:
         here = {1: f"localhost:{opened.getsockname()[1]}"} | self.brokers
         found = struct.pack(">ii", 0, len(here))
         for number, server in here.items():
-            host, __, port = server.rpartition(":")
+            host, __, port = server.rpartition(":")  # a broker tells an IPv6 address without brackets
             found += struct.pack(">i", number) + text(host) + struct.pack(">i", int(port)) + text(None)
         found += text("cluster") + struct.pack(">iih", 1, 1, self.error) + text("sse-events") + b"\0"
         found += struct.pack(">i", len(self.partitions))
@@ -377,6 +382,47 @@ def test_a_cluster_that_cannot_be_used_is_refused(change: dict[str, Any], said: 
     answer = ask_kafka(kafka)
     assert answer.problems
     assert said in answer.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("listed", "broker", "segments", "said"),
+    [
+        ("127.0.0.1", "127.0.0.1", True, ""),
+        ("127.0.0.1", "localhost", True, ""),
+        ("localhost", "127.0.0.1", True, ""),
+        ("127.0.0.1", "127.0.0.2", True, "expected 127.0.0.2:{port} in that list, too"),
+        ("127.0.0.1", "::1", True, "expected [::1]:{port} in that list, too"),
+        ("127.0.0.1", "no-such-host.invalid", True, "the name no-such-host.invalid does not resolve"),
+        ("127.0.0.1", "two..dots", True, "the name two..dots does not resolve"),
+        # A name opens its port to every address, and one network for all closes nothing: they are tried.
+        ("localhost", "127.0.0.2", True, "no connection to 127.0.0.2:{port}"),
+        ("127.0.0.1", "127.0.0.2", False, "no connection to 127.0.0.2:{port}"),
+    ],
+)
+def test_each_broker_is_one_that_the_firewall_lets_replicas_out_to(
+    listed: str, broker: str, segments: bool, said: str
+) -> None:
+    kafka = Kafka(min_insync_replicas="1")
+    kafka.partitions = [(1, [1], [1])]  # the other broker does not have the topic
+    with running(kafka) as server:
+        port = server.server_address[1]
+        kafka.brokers = {2: f"{broker}:{port}"}
+        answer = ask(
+            KAFKA, {**KAFKA_ASKS, "replication": 1, "segments": segments}, [f"{listed}:{port}"], password=PASSWORD
+        )
+    assert len(answer.problems) == bool(said)
+    assert not said or said.format(port=port) in answer.problems[0]
+
+
+def test_a_broker_at_another_port_is_told_unless_nothing_is_closed() -> None:
+    kafka = Kafka(min_insync_replicas="1")
+    kafka.partitions = [(1, [1], [1])]
+    with running(kafka) as server, running(kafka) as other:
+        kafka.brokers = {1: server.at, 2: other.at}
+        asks = {**KAFKA_ASKS, "replication": 1}
+        told = ask(KAFKA, asks, [server.at], password=PASSWORD)
+        assert f"expected {other.at} in that list, too" in told.problems[0]
+        assert ask(KAFKA, {**asks, "segments": False}, [server.at], password=PASSWORD) == ([], [])
 
 
 def test_one_broker_is_enough_where_its_owner_says_so() -> None:
