@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import re
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
 from ansible_collections.sse.platform.plugins.module_utils.model import route, watch
@@ -11,6 +12,9 @@ from ansible_collections.sse.platform.plugins.module_utils.model.spec import Spe
 from ansible_collections.sse.platform.plugins.module_utils.settings import conversion
 from ansible_collections.sse.platform.plugins.plugin_utils import compiled_templates
 from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import COLLECTION, ControllerAction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 ROLES = COLLECTION / "roles"
 # What each service is told of others, in two variables: those of the second use what those of the first declare.
@@ -32,6 +36,25 @@ def collected(declared: dict[str, Any], images: dict[str, Any]) -> dict[str, Any
             name: path for one in available.values() for name, path in one.get("secret_files", {}).items()
         },
     }
+
+
+# Settings that every release is built with, whatever its services.
+OF_EACH_RELEASE = ("network_", "images_", "exposure_allow_from")
+
+
+def concerning(services: Iterable[str], every: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that make a difference to some services: their own, and those that they are handed.
+
+    :param every: what `EVERY` holds
+    """
+    text = " ".join(str(every[wirings].get(name, "")) for wirings in ROUNDS for name in services)
+    seen: set[str] = set()
+    while names := {name for name in re.findall(r"__services_\w+", text) if name in every} - seen:
+        seen |= names
+        text = " ".join([text, *(str(every[name]) for name in names)])
+    told = set(re.findall(r"\bsettings\.(\w+)", text))
+    own = (*OF_EACH_RELEASE, *(f"{name}_" for name in services))
+    return {name: value for name, value in settings.items() if name in told or name.startswith(own)}
 
 
 def light(value: Any) -> Any:

@@ -25,6 +25,8 @@ from ansible_collections.sse.platform.plugins.module_utils.verify import kinds
 from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import ControllerAction
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ansible_collections.sse.platform.plugins.module_utils.images.choice import Choice
     from ansible_collections.sse.platform.plugins.module_utils.model.types import (
         HostFacts,
@@ -85,13 +87,16 @@ class ActionModule(ControllerAction):
         except SpecError as error:
             problems = {"The declared services do not make a release": [str(error)]}
         scope = tags.scope(wanted, skipped, declared)
-        run: RunMeta = self.variable("this_run")
-        back = self._going_back(run, host, settings) if run["asked"] == "up" else []
-        return {**self._judged(releases, settings, host, problems, scope), "warnings": back}
+        services = [name for names in projects.values() for name in names]
+        concerned = declare.concerning(services, self.read(declare.EVERY), settings) if some else settings
+        judged = self._judged(releases, settings, host, problems, scope)
+        return {**judged, "warnings": self._going_back(host, concerned)}
 
-    def _going_back(self, run: RunMeta, host: HostFacts, settings: Settings) -> list[str]:
-        """Tell which settings the last run got by -e and this one does not."""
-        return going_back(host.get("last_given", {}), run["given"], settings, self.variable("openings"))
+    def _going_back(self, host: HostFacts, settings: Mapping[str, Any]) -> list[str]:
+        """Tell which of these settings the last run got for itself alone and this one does not."""
+        run: RunMeta = self.variable("this_run")
+        before, check = host.get("last_given", {}), bool(self._task.check_mode)
+        return going_back(before, run["given"], settings, self.variable("openings"), check=check)
 
     def _bring_back(self, stored: list[Release], order: list[str]) -> dict[str, Any]:
         """Return the same facts for releases that the host kept, with the networks and the exposure that they had."""

@@ -68,7 +68,7 @@ class ActionModule(ControllerAction):
             "ansible_facts": {
                 "settings": {**_without_secrets(settings), **network.derived(settings)},
                 "openings": openings(options),
-                "this_run": this_run(load_extra_vars(self._loader), options, settings),
+                "this_run": this_run({**load_extra_vars(self._loader), **scale}, options, settings),
                 "this_controller": this_controller(),
             },
             # With a secret among the settings, -v prints no result at all.

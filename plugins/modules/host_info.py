@@ -193,7 +193,9 @@ kept:
   returned: always
   type: dict
 last_given:
-  description: What C(-e) gave to the last C(./sse up) that worked, by name; null for what can hold a secret.
+  description:
+    What C(-e) gave to the last C(./sse up), C(scale) or C(restore) whose release came to run, by name; null for what
+    can hold a secret.
   returned: always
   type: dict
 backup_timer:

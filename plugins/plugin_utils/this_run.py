@@ -34,9 +34,9 @@ LOGIN_IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 def this_run(extra: Mapping[str, Any], options: Mapping[str, Option], settings: Mapping[str, Any]) -> RunMeta:
-    """Return who runs this, from where, and what was given by -e.
+    """Return who runs this, from where, and what was given for this run alone.
 
-    :param extra: the variables that -e set
+    :param extra: the variables that -e set, and the settings that `./sse scale` means
     :param settings: converted settings
     """
     # The user may have come to the controller by SSH (ssh(1), ENVIRONMENT).

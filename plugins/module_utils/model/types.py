@@ -327,7 +327,7 @@ class RunMeta(TypedDict):
     when: str
     commit: str
     why: str
-    given: dict[str, Any]  # variables given by -e; the value is null where it is not to be shown
+    given: dict[str, Any]  # by -e, or by `./sse scale`; the value is null where it is not to be shown
 
 
 AttemptOutcome = Literal["running", "applied", "failed", "interrupted"]
@@ -572,7 +572,7 @@ class HostFacts(TypedDict):
     state_mount: NotRequired[MountFact]  # where the state directory is, or will be
     registry_answers: NotRequired[bool]
     kept: NotRequired[KeptStack]
-    last_given: NotRequired[dict[str, Any]]  # what -e gave to the last run; null for what can hold a secret
+    last_given: NotRequired[dict[str, Any]]  # what the last run got for itself alone; null for what can hold a secret
 
 
 # --- a plan

@@ -1,5 +1,5 @@
 # Copyright: sse.platform maintainers, MIT License (see LICENSE)
-"""Which settings the last run got by -e and this one does not: they go back. Pure: two runs and the settings in."""
+"""Which settings the last run got for itself alone and this one does not: they go back. Pure: two runs and settings."""
 
 from __future__ import annotations
 
@@ -16,13 +16,17 @@ def going_back(
     given: Mapping[str, Any],
     settings: Mapping[str, Any],
     openings: Mapping[str, Mapping[str, Any]],
+    *,
+    check: bool = False,
 ) -> list[str]:
     """Return one text for all of them, and before it one for those that open something.
 
-    :param before: what -e gave to the last run, as the history keeps it: None for a value that it does not keep
+    :param before: what -e or `./sse scale` gave to the last run, as the history keeps it: None for a value that it does
+        not keep
     :param given: the same of this run
     :param settings: of this run
     :param openings: by setting, with which value it opens something, and what (settings/options.py)
+    :param check: this run changes nothing
     """
     changed = {
         name: value
@@ -39,14 +43,16 @@ def going_back(
         for name, value in changed.items()
     ]
     keep = "Give them again, or write them into a file in inventory/*/group_vars/all/, to keep them."
-    texts = [f"The last run got these by -e, and they go back now: {', '.join(told)}. {keep}"]
+    back = "would go back" if check else "go back now"
+    texts = [f"The last run got these by -e or ./sse scale, and they {back}: {', '.join(told)}. {keep}"]
     opened = [
         f"{text} ({openings[name]['what']})"
         for name, text in zip(changed, told, strict=True)
         if name in openings and openings[name].get("value", settings[name]) == settings[name]
     ]
     if opened:
-        texts.insert(0, f"THIS CHANGES WHO CAN REACH OR USE THE PLATFORM: {', '.join(opened)}.")
+        changes = "WOULD CHANGE" if check else "CHANGES"
+        texts.insert(0, f"THIS {changes} WHO CAN REACH OR USE THE PLATFORM: {', '.join(opened)}.")
     return texts
 
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import os
 import time
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
 from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
 from ansible_collections.sse.platform.plugins.module_utils.model import moment
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import stack_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 FILE = "history.jsonl"
 LONGEST = 2**20  # bytes of the file, after which only the newest runs are kept
 KEPT = 200  # runs
+WHOLE = ("up", "scale", "restore")  # verbs that make the whole stack what the settings say
 NOBODY: RunMeta = {"asked": "", "who": "", "where": "", "when": "", "commit": "", "why": "", "given": {}}
 # What a line leaves out that a version before this one wrote.
 OLD: Attempt = {
@@ -76,9 +79,19 @@ def attempts(state_directory: str) -> list[Attempt]:
 
 
 def last_given(state_directory: str) -> dict[str, Any]:
-    """Return what -e gave to the last `up` that worked."""
-    applied = [one for one in attempts(state_directory) if one["asked"] == "up" and one["outcome"] == "applied"]
-    return applied[-1]["given"] if applied else {}
+    """Return what the last run of the whole stack was given for itself alone, where its release came to run.
+
+    A run whose verification failed has applied its release, and one that was killed may have.
+    """
+    runs = attempts(state_directory)
+    now: dict[str, Any] = {}
+    for one, later in zip_longest(runs, runs[1:]):
+        after = one["after"]
+        if one["outcome"] == "interrupted":  # its line was written before it did anything
+            after = later["before"] if later else stack_number(state_directory)
+        if one["asked"].partition(" ")[0] in WHOLE and (one["outcome"] == "applied" or after != one["before"]):
+            now = one["given"]
+    return now
 
 
 def experience(runs: Iterable[Attempt]) -> dict[str, float]:

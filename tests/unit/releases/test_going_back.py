@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import yaml
+from ansible_collections.sse.platform.plugins.action import release
 from ansible_collections.sse.platform.plugins.module_utils.releases import history
 from ansible_collections.sse.platform.plugins.module_utils.releases.going_back import going_back
 from ansible_collections.sse.platform.plugins.module_utils.settings.options import load, openings
@@ -73,13 +75,74 @@ def test_settings_that_open_something_declare_it() -> None:
     assert all(one.get("what") for one in declared.values())
 
 
-def test_the_last_run_is_the_last_up_that_was_applied(tmp_path: Path) -> None:
-    assert history.last_given(str(tmp_path)) == {}
-    for asked, given, error in (
-        ("up", {"app_replicas": 5}, ""),
-        ("up", {"app_replicas": 6}, "x"),
-        ("rollback", {}, ""),
-    ):
-        meta = history.run_meta({"asked": asked, "given": given})
-        history.Recorder(str(tmp_path), meta, 0).end(1, [], [], error)
-    assert history.last_given(str(tmp_path)) == {"app_replicas": 5}
+def test_a_run_that_changes_nothing_says_what_a_run_would_do() -> None:
+    loud, quiet = going_back({"app_auth": True}, {}, SETTINGS, OPENINGS, check=True)
+    assert loud.startswith("THIS WOULD CHANGE WHO CAN REACH OR USE THE PLATFORM: app_auth")
+    assert "they would go back: app_auth" in quiet
+
+
+@pytest.mark.parametrize(
+    ("asked", "projects", "back"),
+    [
+        ("up", {"stack": [], "page": ["dashboard"]}, {"app_auth", "dashboard_port", "exposure_admin_bind"}),
+        ("scale app=5", {"stack": [], "page": ["dashboard"]}, {"app_auth", "dashboard_port", "exposure_admin_bind"}),
+        ("plan", {"stack": [], "page": ["dashboard"]}, {"app_auth", "dashboard_port", "exposure_admin_bind"}),
+        ("restore", {"stack": [], "page": ["dashboard"]}, {"app_auth", "dashboard_port", "exposure_admin_bind"}),
+        ("dashboard", {"page": ["dashboard"]}, {"dashboard_port", "exposure_admin_bind"}),  # it changes nothing else
+    ],
+)
+def test_every_verb_that_follows_the_settings_says_what_goes_back(
+    monkeypatch: pytest.MonkeyPatch, asked: str, projects: dict[str, list[str]], back: set[str]
+) -> None:
+    settings = {"app_auth": False, "dashboard_port": 3001, "exposure_admin_bind": "127.0.0.1", "stack_secrets": {}}
+    given = {"app_auth": True, "dashboard_port": 3005, "exposure_admin_bind": "0.0.0.0", "app_replicas": 5}
+    action = cast("Any", object.__new__(release.ActionModule))
+    action.variables = {
+        "settings": settings,
+        "host": {"is_root": False, "last_given": given},
+        "stack_declarations": {},
+        "this_run": history.run_meta({"asked": asked, "given": {"app_replicas": 4}}),
+        "openings": OPENINGS,
+    }
+    action._task = SimpleNamespace(check_mode=asked == "plan")
+    monkeypatch.setattr(action, "variable", action.variables.__getitem__)
+    monkeypatch.setattr(action, "read", lambda path: yaml.safe_load(Path(path).read_text()))
+    monkeypatch.setattr(action, "_releases", lambda *_: [])
+    monkeypatch.setattr(action, "_judged", lambda *_: {})
+    said = action._decide({"stored": [], "projects": projects, "backup": None})["warnings"][-1]
+    assert {name for name in {**settings, **given} if f"{name} from" in said} == back
+
+
+UP = ("up", {"app_replicas": 5}, (1, 1), "applied")
+
+
+@pytest.mark.parametrize(
+    ("runs", "given"),
+    [
+        ([], {}),
+        ([UP], {"app_replicas": 5}),
+        ([UP, ("up", {}, (1, 1), "applied")], {}),
+        ([UP, ("up", {"app_auth": True}, (1, 1), "failed")], {"app_replicas": 5}),  # the old containers came back
+        ([UP, ("up", {"app_auth": True}, (1, 2), "failed")], {"app_auth": True}),  # its release runs, not well
+        ([UP, ("scale app=5", {"app_auth": True}, (1, 2), "applied")], {"app_auth": True}),
+        ([("restore", {"stack_offset": 100}, (0, 1), "applied")], {"stack_offset": 100}),
+        ([UP, ("rollback", {}, (1, 2), "applied"), ("reload nginx", {}, (2, 2), "applied")], {"app_replicas": 5}),
+        ([UP, ("dashboard", {"dashboard_port": 1}, (1, 2), "applied")], {"app_replicas": 5}),
+        # One that was killed wrote no end: what came next tells whether its release came to run.
+        ([UP, ("up", {"app_auth": True}, (1, 1), "killed"), ("pause", {}, (2, 2), "applied")], {"app_auth": True}),
+        ([UP, ("up", {"app_auth": True}, (1, 1), "killed"), ("pause", {}, (1, 1), "applied")], {"app_replicas": 5}),
+        ([UP, ("up", {"app_auth": True}, (7, 7), "killed")], {"app_replicas": 5}),
+        ([UP, ("up", {"app_auth": True}, (6, 6), "killed")], {"app_auth": True}),
+    ],
+)
+def test_the_last_run_is_the_last_one_of_the_whole_stack_whose_release_came_to_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runs: list[Any], given: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(history, "stack_number", lambda _: 7)
+    for asked, gave, (before, after), outcome in runs:
+        recorder = history.Recorder(str(tmp_path), history.run_meta({"asked": asked, "given": gave}), before)
+        if outcome == "killed":
+            recorder.path.write_text(recorder.path.read_text().replace(history.this_process(), "1:1"))
+        else:
+            recorder.end(after, [], [], "x" * (outcome == "failed"))
+    assert history.last_given(str(tmp_path)) == given
