@@ -27,6 +27,7 @@ RIGHTS = {"Read": 3, "Write": 4, "Describe": 8}
 UNKNOWN_RIGHTS = -(2**31)
 MOST = 64 << 20  # bytes of an answer; what says more is no Kafka
 UNREADABLE = ("lz4", "snappy", "zstd")  # the service has no code for them
+MOST_ROUNDS = 1_000_000  # of SCRAM; clusters have 4096 to 16384, and more would keep the host busy
 TRIED_AT_ONCE = 8
 UNRESOLVED = (OSError, UnicodeError)  # the second where a name is none, such as one with two dots in a row
 
@@ -151,8 +152,11 @@ class Connection:
         said = dict(part.split("=", 1) for part in challenge.split(","))
         if not said.get("r", "").startswith(nonce):
             raise WrongError("it answers to another question than this one: expected Kafka there")
+        rounds = int(said["i"])
+        if not 1 <= rounds <= MOST_ROUNDS:
+            raise WrongError(f"it asks for {rounds} rounds of {mechanism}: expected {MOST_ROUNDS} at most")
         final = f"c=biws,r={said['r']}"
-        salted = hashlib.pbkdf2_hmac(name, password.encode(), base64.b64decode(said["s"]), int(said["i"]))
+        salted = hashlib.pbkdf2_hmac(name, password.encode(), base64.b64decode(said["s"]), rounds)
         key = hmac.digest(salted, b"Client Key", name)
         signed = hmac.digest(hashlib.new(name, key).digest(), f"{first},{challenge},{final}".encode(), name)
         proof = base64.b64encode(bytes(one ^ other for one, other in zip(key, signed, strict=True))).decode()
@@ -169,10 +173,15 @@ class Connection:
         return answer.take(answer.number("i"))
 
 
+def authorities(text):
+    """Return them for OpenSSL, which takes ASCII: comments between certificates may hold anything."""
+    return "".join(filter(str.isascii, text)) + "\n" if text else None
+
+
 def secured(opened, host, secret):
     by = "kafka_remote_ca_file" if secret.get("ca") else "an authority that is trusted here (or kafka_remote_ca_file)"
     try:
-        context = ssl.create_default_context(cadata=secret.get("ca") or None)
+        context = ssl.create_default_context(cadata=authorities(secret.get("ca")))
     except (ssl.SSLError, ValueError):
         raise WrongError("kafka_remote_ca_file holds no certificate: expected those of authorities, as PEM") from None
     try:
@@ -399,7 +408,7 @@ def main():
     if "files" in asked:
         secret = {}
         for name, path in asked["files"].items():
-            secret[name] = Path(path).read_text().strip()
+            secret[name] = Path(path).read_text(errors="replace").strip()
     else:
         secret = json.load(sys.stdin)
     print(json.dumps(ask(asked, secret)))

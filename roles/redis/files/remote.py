@@ -18,6 +18,7 @@ OLDEST = (6, 0)
 EVICTS_NOTHING = "noeviction"
 SCRIPT = "return 1"
 SHOWN = 120  # characters of an answer
+MOST, DEEPEST = 1 << 20, 4  # bytes of an answer, and arrays within arrays; what says more is no Redis
 
 
 class RefusedError(Exception):
@@ -52,27 +53,45 @@ class Connection:
         text = [f"*{len(parts)}\r\n".encode()]
         text += [b"$%d\r\n%b\r\n" % (len(part.encode()), part.encode()) for part in parts]
         self.socket.sendall(b"".join(text))
-        return self.answer()
+        self.left = MOST
+        return self.answer(DEEPEST)
 
-    def answer(self):
-        line = self.lines.readline().decode(errors="replace").rstrip()
+    def answer(self, depth):
+        line = self.taken(self.lines.readline(self.left + 1)).decode(errors="replace").rstrip()
         if not line or line[0] not in "+-:$*":
             said = f"it answers {line[:SHOWN]!r}" if line else "it closes the connection"
             raise WrongError(f"{said}: expected Redis there, and redis_remote_tls as it has it")
         if line[0] == "-":
             raise RefusedError(line[1:])
+        if line[0] in "+:":
+            return line[1:]
+        number = int(line[1:])
+        if number < 0:
+            return None
         if line[0] == "$":
-            return None if line == "$-1" else self.lines.read(int(line[1:]) + 2)[:-2].decode(errors="replace")
-        if line[0] == "*":
-            return [self.answer() for __ in range(int(line[1:]))]
-        return line[1:]
+            return self.taken(self.lines.read(min(number, self.left) + 2))[:-2].decode(errors="replace")
+        if not depth:
+            raise WrongError(f"it answers more than {DEEPEST} arrays within each other: expected Redis there")
+        return [self.answer(depth - 1) for __ in range(number)]
+
+    def taken(self, data):
+        self.left -= len(data)
+        if self.left < 0:
+            raise WrongError(f"it answers more than {MOST} bytes: expected Redis there")
+        return data
+
+
+def authorities(text):
+    """Return them for OpenSSL, which takes ASCII: comments between certificates may hold anything."""
+    return "".join(filter(str.isascii, text)) + "\n" if text else None
 
 
 def connected(asked, secret):
     host, __, port = asked["server"].rpartition(":")
+    host = host.strip("[]")
     try:
         found = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the second where a name is none, such as one with two dots in a row
         raise WrongError(f"the name {host} does not resolve ({error}): expected one that the DNS here knows") from None
     try:
         opened = socket.create_connection((host, int(port)), timeout=SECONDS)
@@ -85,7 +104,7 @@ def connected(asked, secret):
         return opened
     by = "redis_remote_ca_file" if secret.get("ca") else "an authority that is trusted here (or redis_remote_ca_file)"
     try:
-        context = ssl.create_default_context(cadata=secret.get("ca") or None)
+        context = ssl.create_default_context(cadata=authorities(secret.get("ca")))
     except (ssl.SSLError, ValueError):
         raise WrongError("redis_remote_ca_file holds no certificate: expected those of authorities, as PEM") from None
     try:
@@ -186,6 +205,11 @@ def ask(asked, secret):
             f"it does not answer ({error or type(error).__name__}): expected Redis there, and redis_remote_tls as it "
             "has it"
         )
+    except (ValueError, TypeError, IndexError) as error:
+        problems.append(
+            f"it does not answer as Redis does ({str(error)[:SHOWN]}): expected Redis there, and redis_remote_tls as "
+            "it has it"
+        )
     return {"problems": problems, "notes": notes}
 
 
@@ -194,7 +218,7 @@ def main():
     if "files" in asked:
         secret = {}
         for name, path in asked["files"].items():
-            secret[name] = Path(path).read_text().strip()
+            secret[name] = Path(path).read_text(errors="replace").strip()
     else:
         secret = json.load(sys.stdin)
     print(json.dumps(ask(asked, secret)))

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import json
 import os
+import socket
 import socketserver
 import ssl
 import struct
@@ -34,6 +35,8 @@ PASSWORD, WRONG = "canary-4711", "not-this-one-4711"
 class Server(socketserver.ThreadingTCPServer):
     """A server on a free port, with TLS where a certificate is given."""
 
+    host = "127.0.0.1"
+
     daemon_threads = True
     allow_reuse_address = True
 
@@ -43,11 +46,21 @@ class Server(socketserver.ThreadingTCPServer):
         if certificate:
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self.context.load_cert_chain(certificate)
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__((self.host, 0), Handler)
 
     @property
     def at(self) -> str:
         return f"localhost:{self.server_address[1]}"
+
+
+class ServerOfIPv6(Server):
+    """The same, at ::1."""
+
+    host, address_family = "::1", socket.AF_INET6
+
+    @property
+    def at(self) -> str:
+        return f"[::1]:{self.server_address[1]}"
 
 
 class Handler(socketserver.BaseRequestHandler):
@@ -63,8 +76,10 @@ class Handler(socketserver.BaseRequestHandler):
 
 
 @contextmanager
-def running(serve: Callable[[Any], None], certificate: Path | None = None) -> Iterator[Server]:
-    with Server(serve, certificate) as server:
+def running(
+    serve: Callable[[Any], None], certificate: Path | None = None, kind: type[Server] = Server
+) -> Iterator[Server]:
+    with kind(serve, certificate) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         try:
             yield server
@@ -195,14 +210,16 @@ def test_redis_by_tls(certificate: Path) -> None:
     asks = {**REDIS_ASKS, "tls": True}
     with running(Redis(), certificate) as server:
         own = authority(certificate)
-        assert ask(REDIS, {**asks, "server": server.at}, [server.at], password=PASSWORD, ca=own) == ([], [])
+        for given in (own, f"# Zertifizierungsstelle für \u65e5\u672c\n{own}"):
+            assert ask(REDIS, {**asks, "server": server.at}, [server.at], password=PASSWORD, ca=given) == ([], [])
         unknown = ask(REDIS, {**asks, "server": server.at}, [server.at], password=PASSWORD)
         assert "its certificate is not accepted (self-signed certificate): expected one for localhost" in str(unknown)
         by_address = server.at.replace("localhost", "127.0.0.1")
         other = ask(REDIS, {**asks, "server": by_address}, [by_address], password=PASSWORD, ca=own)
         assert "expected one for 127.0.0.1, signed by redis_remote_ca_file" in str(other)
-        no_pem = ask(REDIS, {**asks, "server": server.at}, [server.at], password=PASSWORD, ca="-----BEGIN nothing")
-        assert "redis_remote_ca_file holds no certificate: expected" in str(no_pem)
+        for empty in ("-----BEGIN nothing", "\u65e5\u672c"):
+            no_pem = ask(REDIS, {**asks, "server": server.at}, [server.at], password=PASSWORD, ca=empty)
+            assert "redis_remote_ca_file holds no certificate: expected" in str(no_pem)
         plain = ask(REDIS, {**asks, "tls": False, "server": server.at}, [server.at], password=PASSWORD)
         assert "redis_remote_tls" in str(plain)
     with running(Redis()) as server:
@@ -210,11 +227,46 @@ def test_redis_by_tls(certificate: Path) -> None:
         assert "expected that it speaks TLS there, or redis_remote_tls false" in str(told)
 
 
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"$abc\r\n", "it does not answer as Redis does (invalid literal for int() with base 10: 'abc'): expected"),
+        (b"*1\r\n:1\r\n" * 3, "it does not answer as Redis does (sequence item 0: expected str instance, list found)"),
+        (b"-\r\n" * 2, "it does not answer as Redis does (list index out of range): expected"),
+        (b"$-9\r\n" * 3, "it is version unknown: expected 6.0 or later"),
+        (b"$2000000000\r\n" + b"a" * (2 << 20), "it answers more than 1048576 bytes: expected Redis there"),
+        (b"+" + b"a" * (2 << 20), "it answers more than 1048576 bytes: expected Redis there"),
+        (b"*2000000000\r\n" + b":1\r\n" * (1 << 19), "it answers more than 1048576 bytes: expected Redis there"),
+        (b"*1\r\n" * 2000, "it answers more than 4 arrays within each other: expected Redis there"),
+    ],
+)
+def test_a_strange_answer_is_told_and_no_more_than_a_little_is_read(answer: bytes, said: str) -> None:
+    def strange(opened: Any) -> None:
+        opened.recv(100)
+        opened.sendall(answer)
+        opened.recv(100)
+
+    with running(strange) as server:
+        [problem] = ask(REDIS, {**REDIS_ASKS, "server": server.at}, [server.at]).problems
+    assert said in problem
+
+
+def test_servers_at_ipv6_addresses_are_asked() -> None:
+    kafka = Kafka(min_insync_replicas="1")
+    kafka.partitions = [(1, [1], [1])]
+    with running(Redis(), kind=ServerOfIPv6) as redis, running(kafka, kind=ServerOfIPv6) as broker:
+        kafka.brokers = {1: broker.at.replace("[", "").replace("]", "")}
+        assert ask(REDIS, {**REDIS_ASKS, "server": redis.at}, [redis.at], password=PASSWORD) == ([], [])
+        asks = {**KAFKA_ASKS, "replication": 1}
+        assert ask(KAFKA, asks, [broker.at], password=PASSWORD) == ([], [])
+
+
 @pytest.mark.parametrize("program", [REDIS, KAFKA])
 def test_a_name_that_does_not_resolve_and_a_port_where_nobody_listens_are_told(program: str) -> None:
     with running(Redis()) as server:
         nobody = server.at
-    for at, said in (("no-such-host.invalid:1", "does not resolve"), (nobody, "no connection to ")):
+    unknown = ("no-such-host.invalid:1", "two..dots:1", f"{'a' * 64}.example:1")
+    for at, said in (*((name, "does not resolve") for name in unknown), (nobody, "no connection to ")):
         answer = ask(program, {**REDIS_ASKS, **KAFKA_ASKS, "server": at}, [at], password=PASSWORD)
         assert said in answer.problems[0]
         assert "expected" in answer.problems[0]
@@ -260,6 +312,7 @@ class Kafka:
         self.mechanisms = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
         self.partitions = [(1, [1, 2, 3], [1, 2, 3])]
         self.error, self.rights, self.hidden = 0, ALL_RIGHTS, False
+        self.rounds = 4096
         self.brokers: dict[int, str] = {}
         self.user = "sse"
 
@@ -290,12 +343,12 @@ class Kafka:
         elif not self.first:
             self.first = said.removeprefix("n,,")
             nonce = dict(part.split("=", 1) for part in self.first.split(","))["r"]
-            answer = f"r={nonce}more,s={base64.b64encode(self.salt).decode()},i=4096".encode()
+            answer = f"r={nonce}more,s={base64.b64encode(self.salt).decode()},i={self.rounds}".encode()
             self.challenge = answer.decode()
         else:
             name = self.mechanism.removeprefix("SCRAM-").replace("-", "").lower()
             final, __, proof = said.rpartition(",p=")
-            salted = hashlib.pbkdf2_hmac(name, PASSWORD.encode(), self.salt, 4096)
+            salted = hashlib.pbkdf2_hmac(name, PASSWORD.encode(), self.salt, self.rounds)
             key = hmac.digest(salted, b"Client Key", name)
             signed = hmac.digest(
                 hashlib.new(name, key).digest(), f"{self.first},{self.challenge},{final}".encode(), name
@@ -372,6 +425,7 @@ def test_a_topic_that_would_lose_events_is_refused_with_what_was_expected(settin
             {"mechanisms": ["GSSAPI"]},
             "does not take SCRAM-SHA-256 but GSSAPI: expected one of these in kafka_remote_me",
         ),
+        ({"rounds": 2_000_000_000}, "asks for 2000000000 rounds of SCRAM-SHA-256: expected 1000000 at most"),
         ({"brokers": {2: "no-such-host.invalid:9"}}, "broker 2 says that its address is no-such-host.invalid:9"),
     ],
 )
@@ -448,7 +502,8 @@ def test_kafka_by_tls(certificate: Path) -> None:
     asks = {**KAFKA_ASKS, "tls": True, "replication": 1}
     with running(kafka, certificate) as server:
         own = authority(certificate)
-        assert ask(KAFKA, asks, [server.at], password=PASSWORD, ca=own) == ([], [])
+        for given in (own, f"# Zertifizierungsstelle für \u65e5\u672c\n{own}"):
+            assert ask(KAFKA, asks, [server.at], password=PASSWORD, ca=given) == ([], [])
         assert "certificate of localhost is not accepted" in str(ask(KAFKA, asks, [server.at], password=PASSWORD))
         plain = ask(KAFKA, {**asks, "tls": False}, [server.at], password=PASSWORD)
         assert "kafka_remote_tls" in str(plain)
@@ -468,13 +523,16 @@ def test_what_is_no_kafka_is_told() -> None:
         assert "it answers 'HTTP/1.1 400 Bad Request'" in str(ask(REDIS, redis, [server.at], password=PASSWORD))
 
 
-def test_secrets_come_from_files_within_a_container(tmp_path: Path) -> None:
+def test_secrets_come_from_files_within_a_container(tmp_path: Path, certificate: Path) -> None:
     file = tmp_path / "password"
     file.write_text(f"{PASSWORD}\n")
+    ca = tmp_path / "ca"
+    ca.write_bytes(authority(certificate).encode() + "# für\n".encode("latin-1"))
     redis = Redis()
-    with running(redis) as server:
-        one: Any = {"servers": [server.at], "asks": {**REDIS_ASKS, "server": server.at}}
-        command = [sys.executable, "-I", "-c", REDIS, elsewhere.argument(one, {"password": str(file)})]
+    with running(redis, certificate) as server:
+        one: Any = {"servers": [server.at], "asks": {**REDIS_ASKS, "tls": True, "server": server.at}}
+        files = {"password": str(file), "ca": str(ca)}
+        command = [sys.executable, "-I", "-c", REDIS, elsewhere.argument(one, files)]
         ended = subprocess.run(command, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)
     assert json.loads(ended.stdout) == {"problems": [], "notes": []}
 
