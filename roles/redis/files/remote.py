@@ -17,6 +17,7 @@ SECONDS = 5.0
 OLDEST = (6, 0)
 EVICTS_NOTHING = "noeviction"
 SCRIPT = "return 1"
+KEPT = "60"  # seconds that a key stays
 SHOWN = 120  # characters of an answer
 MOST, DEEPEST = 1 << 20, 4  # bytes of an answer, and arrays within arrays; what says more is no Redis
 
@@ -30,15 +31,18 @@ class WrongError(Exception):
 
 
 def words(key, sha):
-    """Return each command that a replica uses, on a key of its own."""
+    """Return each command that a replica uses, on keys of its own: one for each type, which goes by itself."""
+    text, fields, queue, scores = (f"{key}-{kind}" for kind in ("string", "hash", "list", "set"))
     return [
-        *(("SET", key, "1", "EX", "60"), ("GET", key), ("EXISTS", key), ("TYPE", key), ("EXPIRE", key, "60")),
-        *(("DEL", key), ("HSET", key, "a", "1"), ("HGET", key, "a"), ("HGETALL", key), ("HDEL", key, "a")),
-        *(("RPUSH", key, "1"), ("LLEN", key), ("LINDEX", key, "0"), ("LRANGE", key, "0", "0"), ("LPOP", key)),
-        *(("ZADD", key, "1", "a"), ("ZCOUNT", key, "0", "1"), ("ZRANGE", key, "0", "0")),
-        *(("ZREMRANGEBYRANK", key, "0", "0"), ("SCAN", "0", "MATCH", key), ("TIME",), ("PING",)),
-        *(("SCRIPT", "LOAD", SCRIPT), ("EVALSHA", sha, "0")),
-        ("EVAL", "return redis.call('exists', KEYS[1])", "1", key),
+        *(("SET", text, "1", "EX", KEPT), ("GET", text), ("EXISTS", text), ("TYPE", text), ("DEL", text)),
+        *(("HSET", fields, "a", "1"), ("EXPIRE", fields, KEPT)),
+        *(("HGET", fields, "a"), ("HGETALL", fields), ("HDEL", fields, "a")),
+        *(("RPUSH", queue, "1"), ("EXPIRE", queue, KEPT)),
+        *(("LLEN", queue), ("LINDEX", queue, "0"), ("LRANGE", queue, "0", "0"), ("LPOP", queue)),
+        *(("ZADD", scores, "1", "a"), ("EXPIRE", scores, KEPT)),
+        *(("ZCOUNT", scores, "0", "1"), ("ZRANGE", scores, "0", "0"), ("ZREMRANGEBYRANK", scores, "0", "0")),
+        *(("SCAN", "0", "MATCH", key), ("TIME",), ("PING",), ("SCRIPT", "LOAD", SCRIPT), ("EVALSHA", sha, "0")),
+        ("EVAL", "return redis.call('exists', KEYS[1])", "1", text),
     ]
 
 
@@ -177,10 +181,11 @@ def of_commands(connection, asked):
             else:
                 other.append(f"{command[0]} is refused ({error})")
     if refused:
-        other.append(
-            f"user {asked['user'] or 'default'} may not use {', '.join(refused)}: expected that he may, on keys that "
-            f"begin with {asked['prefix']}"
+        lacking = (
+            f"user {asked['user'] or 'default'} may not use {', '.join(dict.fromkeys(refused))}: expected that he may, "
+            f"on keys that begin with {asked['prefix']}"
         )
+        other = [lacking, *other]
     if any("(READONLY" in one for one in other):
         return ["it is a replica that takes no writes: expected the address of the primary"]
     return other[:3]

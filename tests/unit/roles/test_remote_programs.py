@@ -158,9 +158,21 @@ def test_a_redis_that_fits_is_asked_each_command_that_the_service_may_use_on_key
     wiring = yaml.safe_load((ROOT / "roles/services/vars/main.yml").read_text())["__services_commands_of_app"]
     rules = {one.removeprefix("+").upper() for one in wiring.split() if not one.startswith("+client|")}
     assert asked - {"AUTH", "INFO"} == rules
-    keys = [words[1] for words in redis.asked if words[0] in {"SET", "HSET", "RPUSH", "ZADD", "DEL"}]
-    assert len(set(keys)) == 1
-    assert keys[0].startswith("sse-events:sse-platform-")
+    for made, command in enumerate(redis.asked):
+        if command[0] in {"HSET", "RPUSH", "ZADD"}:
+            assert redis.asked[made + 1] == ["EXPIRE", command[1], "60"]
+    keys = {words[1] for words in redis.asked if words[0] in {"SET", "HSET", "RPUSH", "ZADD"}}
+    assert len(keys) == 4
+    assert all(key.startswith("sse-events:sse-platform-") for key in keys)
+
+
+def test_rights_that_are_missing_are_told_before_all_else() -> None:
+    redis = Redis()
+    no_right, no_memory = ("EXPIRE", "DEL"), ("SET", "HSET", "RPUSH", "ZADD")
+    redis.refuses = dict.fromkeys(no_right, "NOPERM no") | dict.fromkeys(no_memory, "OOM command not allowed")
+    problems = ask_redis(redis).problems
+    assert len(problems) == 3
+    assert problems[0].startswith("user default may not use DEL, EXPIRE: expected that he may, on keys that begin")
 
 
 @pytest.mark.parametrize(
