@@ -235,6 +235,13 @@ VERBS: dict[str, Verb] = {
                 playbook="drill",
                 tidy="asked_drill_cleanup",
             ),
+            Option(
+                "--wait",
+                "with --drill: wait while another drill runs, for 600 seconds or as many as you say",
+                "asked_wait",
+                value="SECONDS",
+                otherwise="600",
+            ),
         ),
         settings=("stack_name", "backup_without", "backup_passphrase_file"),
         more="The passphrase comes from SSE_BACKUP_PASSPHRASE, from backup_passphrase_file, or from the terminal.\n"
@@ -248,6 +255,7 @@ VERBS: dict[str, Verb] = {
             ("restore sse.backup -e stack_name=demo -e stack_offset=100", "beside the running stack"),
         ),
         arguments=(Argument("FILE", "a file that ./sse backup wrote", "asked_file"),),
+        options=(WAIT,),
         settings=("stack_name", "stack_offset", "backup_passphrase_file"),
         more="Ids survive: a client resumes with the Last-Event-ID that it had before.",
     ),

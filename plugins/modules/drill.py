@@ -45,6 +45,10 @@ options:
     description: Who runs this, for the lock of the stack.
     type: dict
     default: {}
+  wait:
+    description: How many seconds to wait for another drill.
+    type: int
+    default: 0
 """
 
 EXAMPLES = r"""
@@ -112,6 +116,7 @@ def main() -> None:
             "begun": {"type": "float", "default": 0},
             "source": {"type": "str", "default": ""},
             "run": {"type": "dict", "default": {}},
+            "wait": {"type": "int", "default": 0},
         },
         required_if=[("state", "verified", ["declared"])],
         supports_check_mode=True,
@@ -125,7 +130,7 @@ def main() -> None:
         elif options["state"] == "begun":
             drill.mark(Path(options["state_directory"]))
         else:
-            drill.remove(options["stack"], options["state_directory"], options["run"])
+            drill.remove(options["stack"], options["state_directory"], options["run"], options["wait"])
     except EXPECTED as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy import removal
+from ansible_collections.sse.platform.plugins.module_utils.deploy import removal, run_lock
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import ApplyError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.run_lock import LockedError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import FirewallError
@@ -34,12 +34,14 @@ def mark(state: Path) -> None:
     write_file(state / MARK, "./sse backup --drill made this stack, and the next drill removes what is left of it.\n")
 
 
-def remove(stack: str, state_directory: str, run: Mapping[str, Any]) -> None:
+def remove(stack: str, state_directory: str, run: Mapping[str, Any], wait: float = 0) -> None:
     """Remove the stack of a drill with everything that belongs to it, where there is one.
 
+    :param wait: for how many seconds to wait for another drill, which removes its stack itself
     :raises DrillError: there is a stack of this name that no drill made
     :raises LockedError: another drill runs
     """
+    run_lock.wait(state_directory, run, wait)
     try:
         found = removal.tear_down(stack, state_directory, PARALLEL, delete_data=True, check=True)
     except removal.NoStackError:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.deploy import drill, removal
+from ansible_collections.sse.platform.plugins.module_utils.deploy import drill, removal, run_lock
 from ansible_collections.sse.platform.plugins.module_utils.deploy.removal import NoStackError, Removed
 
 
@@ -36,6 +37,17 @@ def test_a_stack_that_no_drill_made_is_named_and_stays(removed: list[str], tmp_p
     with pytest.raises(drill.DrillError, match=r"no drill made: x-drill-one\. Nothing was changed"):
         drill.remove("x-drill", str(tmp_path), {})
     assert removed == []
+
+
+def test_a_drill_that_runs_is_waited_for_where_that_is_asked_for(removed: list[str], tmp_path: Path) -> None:
+    drill.mark(tmp_path)
+    other = run_lock.take(str(tmp_path), {"asked": "backup --drill"}, 0)
+    assert other
+    with pytest.raises(run_lock.LockedError, match=r"\./sse backup --drill \(process .*--wait waits until it ends"):
+        drill.remove("x-drill", str(tmp_path), {})
+    threading.Timer(0.3, other.close).start()
+    drill.remove("x-drill", str(tmp_path), {}, 10)
+    assert removed == ["x-drill"]
 
 
 def test_nothing_to_remove_is_fine(removed: list[str], tmp_path: Path) -> None:

@@ -9,16 +9,21 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import children
+import docs_reference
 import front
 import inventories
 import pytest
 import surroundings
 import verb_help
 import verbs
+import yaml
 from ansible.cli.playbook import PlaybookCLI
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[3]
 TOOLS = ROOT / "tools"
@@ -179,13 +184,59 @@ def test_an_option_with_a_playbook_of_its_own_tidies_up_after_an_interruption(
     assert ("asked_drill_cleanup" in called[-1][-1]) == (runs == 2)
 
 
-@pytest.mark.parametrize(("verb", "said"), [("up", True), ("rollback", True), ("status", False)])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["up"], True), (["rollback"], True), (["restore", "x.backup"], False), (["status"], False)],
+)
 def test_who_interrupts_a_run_is_told_what_stays(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], verb: str, said: bool
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], said: bool
 ) -> None:
     monkeypatch.setattr(front.children, "run", lambda _: children.Ended(130, ""))
-    assert front.main([verb]) == 130
+    assert front.main(words) == 130
     assert ("What was done stays, and the next run goes on" in capsys.readouterr().err) == said
+
+
+def calls(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each module of this collection that a playbook calls, also by tasks and roles, with its arguments."""
+
+    def below(part: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+        for key, value in part.items() if isinstance(part, dict) else ():
+            name = key.removeprefix("ansible.builtin.")
+            words: dict[str, Any] = value if isinstance(value, dict) else {"file": value}
+            if key.startswith("sse.platform."):
+                yield key.removeprefix("sse.platform."), value or {}
+            elif name in {"import_tasks", "include_tasks"}:
+                beside = path.parent / words["file"]
+                yield from calls(beside if beside.exists() else path.parent / "tasks" / words["file"])
+            elif name in {"import_role", "include_role"}:
+                tasks = ROOT / "roles" / words["name"].rpartition(".")[2] / "tasks"
+                yield from calls(tasks / words.get("tasks_from", "main.yml"))
+            elif name == "import_playbook":
+                yield from calls(path.parent / str(value))
+            else:
+                yield from below(value)
+        for item in part if isinstance(part, list) else ():
+            yield from below(item)
+
+    if path.exists():
+        yield from below([one for one in yaml.safe_load(path.read_text()) or [] if one.get("check_mode") is not True])
+
+
+def test_each_verb_that_the_lock_can_stop_takes_the_option_that_the_lock_names() -> None:
+    """A run that must end because of another one is told to use --wait."""
+    modules = (ROOT / "plugins/modules").glob("*.py")
+    waits = {path.stem for path in modules if "wait" in docs_reference.documentation(path).get("options", {})}
+    assert {"lock", "stack", "drill"} <= waits
+    takes = {name for name, verb in verbs.VERBS.items() if any(one.flag == "--wait" for one in verb.options)}
+    found: set[str] = set()
+    for name, verb in verbs.VERBS.items():
+        for playbook in {verb.playbook or name, *(one.playbook for one in verb.options if one.playbook)}:
+            for module, given in calls(ROOT / "playbooks" / f"{playbook}.yml"):
+                gives_back = module == "lock" and given.get("state") == "absent"
+                if module == "prepare" or (module in waits and {"run", "meta"} & given.keys() and not gives_back):
+                    found.add(name)
+                    assert module == "prepare" or "asked_wait" in given.get("wait", ""), (name, module)
+    assert found == takes
 
 
 def test_a_tool_explains_itself_with_the_words_of_the_table() -> None:
