@@ -77,12 +77,25 @@ def take_data(_: Stack, victim: Any) -> None:
     os.chown(mounted(victim, "/data"), 4242, 4242)
 
 
+def chain_of(stack: Stack) -> str:
+    """Return the name of the stack's own chain."""
+    chains = subprocess.run(["iptables", "-w", "-S"], check=True, capture_output=True, text=True).stdout
+    return next(line.split()[1] for line in chains.splitlines() if line.startswith("-N") and stack.name in line.lower())
+
+
 def flush(stack: Stack, _: Any) -> None:
-    chains = subprocess.run(["iptables", "-S"], check=True, capture_output=True, text=True).stdout
-    chain = next(
-        line.split()[1] for line in chains.splitlines() if line.startswith("-N") and stack.name in line.lower()
-    )
-    subprocess.run(["iptables", "-F", chain], check=True)
+    subprocess.run(["iptables", "-w", "-F", chain_of(stack)], check=True)
+
+
+def call_too_late(stack: Stack, _: Any) -> None:
+    """Have everything pass before the chain is asked; the chains of other stacks on this engine still are."""
+    chain = chain_of(stack)
+    for option, target in (("-A", "RETURN"), ("-D", chain), ("-A", chain)):
+        subprocess.run(["iptables", "-w", option, "DOCKER-USER", "-j", target], check=True)
+
+
+def replace_rule(stack: Stack, _: Any) -> None:
+    subprocess.run(["iptables", "-w", "-R", chain_of(stack), "2", "-j", "RETURN"], check=True)
 
 
 ACTS = [
@@ -101,6 +114,8 @@ ACTS = [
     Act(lambda _, victim: victim.pause(), "start {c}: is paused"),
     Act(lambda _, victim: victim.kill(), "start {c}: is exited", restarts=True),
     Act(lambda _, victim: victim.remove(force=True), "+ {c} (new)", restarts=True),
+    Act(call_too_late, "firewall", ()),
+    Act(replace_rule, "firewall", ()),
 ]
 
 

@@ -108,7 +108,19 @@ FLUSH, CUT = "its rules differ", "it is gone"  # what is said of acts on the who
 
 
 def flush(_: Small, __: random.Random) -> str:
-    subprocess.run(["iptables", "-F", f"SSE-{STACK}"], check=True)
+    subprocess.run(["iptables", "-w", "-F", f"SSE-{STACK}"], check=True)
+    return FLUSH
+
+
+def replace_rule(_: Small, __: random.Random) -> str:
+    subprocess.run(["iptables", "-w", "-R", f"SSE-{STACK}", "2", "-j", "RETURN"], check=True)
+    return FLUSH
+
+
+def call_too_late(_: Small, __: random.Random) -> str:
+    """Have everything pass before the chain is asked; the chains of other stacks on this engine still are."""
+    for option, target in (("-A", "RETURN"), ("-D", f"SSE-{STACK}"), ("-A", f"SSE-{STACK}")):
+        subprocess.run(["iptables", "-w", option, "DOCKER-USER", "-j", target], check=True)
     return FLUSH
 
 
@@ -144,7 +156,7 @@ def vandalise(small: Small, drawn: Drawn, chance: random.Random) -> tuple[list[t
                 said = [one for one in said if one != (name, "is paused")]
             said.append((name, act.named))
             restarts |= {name} if act.restarts else set()
-    for act in chance.sample([flush, remove_network], chance.choice([0, 0, 1])):
+    for act in chance.sample([flush, replace_rule, call_too_late, remove_network], chance.choice([0, 1])):
         said.append(("", act(small, chance)))
     return said, restarts
 

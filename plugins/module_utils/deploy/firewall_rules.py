@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ansible_collections.sse.platform.plugins.module_utils.host.iptables import DROP, FILTER, Rule, fingerprint
+from ansible_collections.sse.platform.plugins.module_utils.host.iptables import DROP, FILTER, PASS, Rule
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, segments
 from ansible_collections.sse.platform.plugins.module_utils.model import ip_family as families
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import FAMILIES, IPV4, IPV6, Family
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 Rules = dict[Family, list[Rule]]  # one chain for each IP family
 
-PASS = ("-j", "RETURN")  # the engine's own rules come next
 # Neighbour discovery is the ARP of IPv6 (RFC 4861). Within a bridge it passes the chain too, and conntrack has no
 # state for it.
 NEIGHBOURS: tuple[Rule, ...] = tuple(
@@ -187,13 +186,3 @@ def ipv4_loopback_rule(chain: str) -> Rule:
 def guards(chain: str) -> dict[Family, Guard]:
     """Return the rule of each family that guards the loopback addresses of the host, outside of the stack's chain."""
     return {IPV4: Guard("raw", ipv4_loopback_rule(chain)), IPV6: Guard(FILTER, ipv6_loopback_rule(chain))}
-
-
-def restore_text(chain: str, wanted: list[Rule], table: str = FILTER) -> str:
-    """Write rules for iptables-restore, which replaces a chain in one step.
-
-    The last rule changes nothing. Its comment holds a fingerprint of the others.
-    """
-    lines = [" ".join(f'"{part}"' if " " in part else part for part in rule) for rule in wanted]
-    lines.append(f'-m comment --comment "{chain} {fingerprint(wanted)}" {" ".join(PASS)}')
-    return "\n".join([f"*{table}", f":{chain} - [0:0]", *(f"-A {chain} {line}" for line in lines), "COMMIT"]) + "\n"

@@ -21,7 +21,6 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.firewall_rules
     Rules,
     chain_name,
     guards,
-    restore_text,
     rules_by_family,
 )
 from ansible_collections.sse.platform.plugins.module_utils.host import iptables
@@ -60,7 +59,13 @@ set -eu
 PART = """\
 {program} {wait} -t {table} -N {parent} 2>/dev/null || :
 {program}-restore {wait} --noflush <{rules}
-{program} {wait} -t {table} -C {parent} -j {chain} 2>/dev/null || {program} {wait} -t {table} -I {parent} -j {chain}
+# A rule that decides about every packet, and comes first, would leave the chain unasked.
+first=$({program} {wait} -t {table} -S {parent} |
+  sed -nE 's/{comment}//g; /^-A {parent} -j ({chain}|{decides})$/{{p;q}}')
+[ "$first" = "-A {parent} -j {chain}" ] || {{
+  while {program} {wait} -t {table} -D {parent} -j {chain} 2>/dev/null; do :; done
+  {program} {wait} -t {table} -I {parent} -j {chain}
+}}
 """
 GUARD_PART = """\
 {program} {wait} -t {table} -C {rule} 2>/dev/null || {program} {wait} -t {table} -I {rule}
@@ -159,7 +164,8 @@ class StackFirewall:
             if wanted[family]:
                 name = f"rules{family.version}"
                 values = {**one._asdict(), "wait": " ".join(WAIT), "chain": self.chain}
-                files[name] = restore_text(self.chain, one.possible(wanted[family]), one.table)
+                values |= {"comment": iptables.COMMENT, "decides": iptables.DECIDES}
+                files[name] = iptables.restore_text(self.chain, one.possible(wanted[family]), one.table)
                 files["restore"] += PART.format(**values, rules=self.directory / name)
                 guard = guards(self.chain)[family]
                 files["restore"] += GUARD_PART.format(**{**values, "table": guard.table}, rule=" ".join(guard.rule))

@@ -224,22 +224,170 @@ def test_the_table_that_the_engine_uses_is_found(monkeypatch: pytest.MonkeyPatch
     assert iptables.program() == ""
 
 
-def test_rules_stand_when_all_of_them_are_there_and_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    rules = firewall_rules.rules([release()])
-    listed = [line for line in firewall_rules.restore_text("SSE-sse", rules).splitlines() if line.startswith("-A")]
-    asked = ["-N DOCKER-USER", "-A DOCKER-USER -j SSE-sse", "-A DOCKER-USER -j RETURN"]
+REMARK = firewall_rules.remark("a to b")
+# Each kind of rule, and what iptables 1.8.9 lists where it was given that, in both sets of tables.
+LISTED: dict[iptables.Rule, str] = {
+    ("-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED", *firewall_rules.PASS): (
+        "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN"
+    ),
+    firewall_rules.NEIGHBOURS[0]: "-p ipv6-icmp -m icmp6 --icmpv6-type 135 -j RETURN",
+    firewall_rules.between(NGINX, APP, 8000, "a to b"): (
+        f'-s {NGINX}/32 -d {APP}/32 -p tcp -m tcp --dport 8000 -m comment --comment "a to b" -j RETURN'
+    ),
+    firewall_rules.between("fd99::80/121", "fd99:0:0:2::a", 443, "a"): (
+        "-s fd99::80/121 -d fd99:0:0:2::a/128 -p tcp -m tcp --dport 443 -m comment --comment a -j RETURN"
+    ),
+    ("-s", "0.0.0.0/0", "-d", NGINX, "-p", "tcp", *REMARK, *firewall_rules.PASS): (
+        f'-d {NGINX}/32 -p tcp -m comment --comment "a to b" -j RETURN'
+    ),
+    ("-s", "::1", "-p", "tcp", "-m", "conntrack", "--ctorigdst", "2001:DB8::1", "--ctorigdstport", "443", *REMARK): (
+        '-s ::1/128 -p tcp -m conntrack --ctorigdst 2001:db8::1 --ctorigdstport 443 -m comment --comment "a to b"'
+    ),
+    ("-d", "10.99.0.0/24", *firewall_rules.refusals(IPV4)[0]): (
+        "-d 10.99.0.0/24 -p tcp -j REJECT --reject-with tcp-reset"
+    ),
+    ("-d", "10.99.0.0/24", *firewall_rules.refusals(IPV4)[1]): (
+        "-d 10.99.0.0/24 -j REJECT --reject-with icmp-port-unreachable"
+    ),
+}
+STANDING = [f"-A SSE-sse {line}" for line in LISTED.values()]
+FIRST, LAST = STANDING[0], STANDING[-1]
+PASSES_ALL = "-A SSE-sse -j RETURN"
+CALLED = ["-A DOCKER-USER -j SSE-sse", "-A DOCKER-USER -j RETURN"]
 
-    def stands(chain: list[str], parent: list[str], *guards: str) -> bool:
-        Kernel(monkeypatch, {"iptables": parent, "SSE-sse": chain} | {key: [] for key in guards})
-        return stack_firewall.StackFirewall("sse", str(tmp_path)).in_kernel({IPV4: rules, IPV6: []})
 
-    assert stands(listed, asked, "PREROUTING")
-    assert not stands(listed, asked)
-    assert not stands(listed, asked[:1], "PREROUTING")
-    assert not stands([], asked, "PREROUTING")
-    assert not stands(listed[1:], asked, "PREROUTING")
-    other = [*listed[:-1], listed[-1].replace(iptables.fingerprint(rules), "0" * 16)]
-    assert not stands(other, asked, "PREROUTING")
+def stands(monkeypatch: pytest.MonkeyPatch, listed: list[str], calls: list[str], given: tuple[str, ...] = ()) -> bool:
+    """Whether these are the rules in place.
+
+    :param given: what iptables lists of the rules where it has no others
+    """
+    Kernel(monkeypatch, {"iptables": ["-N DOCKER-USER", *calls], "SSE-sse": listed})
+    monkeypatch.setattr(iptables.Place, "as_listed", lambda *_: list(given))
+    return iptables.Place("/usr/sbin/iptables", "filter", "DOCKER-USER").is_in_place("SSE-sse", list(LISTED))
+
+
+SIGNATURE = iptables.restore_text("SSE-sse", list(LISTED)).splitlines()[-2]
+
+
+@pytest.mark.parametrize(
+    ("listed", "expected"),
+    [
+        (STANDING, True),
+        (["-A SSE-sse -j RETURN -m conntrack --ctstate ESTABLISHED,RELATED", *STANDING[1:]], True),
+        ([], False),
+        (STANDING[1:], False),
+        ([PASSES_ALL, *STANDING], False),
+        ([PASSES_ALL, *STANDING[1:]], False),
+        ([*STANDING[:-1], PASSES_ALL], False),
+        ([*STANDING[:-2], LAST, STANDING[-2]], False),
+        ([*STANDING[:-1], LAST.replace("/24", "/25")], False),
+        ([*STANDING[:-1], LAST.replace("-d 10", "! -d 10")], False),
+        ([*STANDING[:-1], LAST.replace(" -j", " -i eth0 -j")], False),
+        ([*STANDING[:-1], LAST.replace("icmp-port-unreachable", "icmp-net-unreachable")], False),
+        ([*STANDING[:-1], STANDING[0]], False),
+    ],
+)
+def test_rules_stand_when_each_of_them_is_in_its_place(
+    monkeypatch: pytest.MonkeyPatch, listed: list[str], expected: bool
+) -> None:
+    assert stands(monkeypatch, [*listed, SIGNATURE], CALLED) == expected
+    assert not stands(monkeypatch, listed, CALLED)
+    assert not stands(monkeypatch, [*listed, SIGNATURE.replace("SSE-sse ", "SSE-sse 0")], CALLED)
+
+
+@pytest.mark.parametrize(
+    ("calls", "expected"),
+    [
+        (CALLED, True),
+        (["-A DOCKER-USER -s 198.51.100.9/32 -j ACCEPT", "-A DOCKER-USER -j SSE-two", *CALLED], True),
+        (['-A DOCKER-USER -m comment --comment "as -j RETURN" -j LOG', *CALLED], True),
+        (CALLED[1:], False),
+        (["-A DOCKER-USER -i eth0 -j SSE-sse", CALLED[1]], False),
+        (["-A DOCKER-USER -j SSE-sse2", CALLED[1]], False),
+        (["-A DOCKER-USER -j ACCEPT", *CALLED], False),
+        (["-A DOCKER-USER -j RETURN", *CALLED], False),
+        (["-A DOCKER-USER -j DROP", *CALLED], False),
+        (["-A DOCKER-USER -j REJECT --reject-with icmp-port-unreachable", *CALLED], False),
+        (['-A DOCKER-USER -m comment --comment "for \\"a while\\"" -j ACCEPT', *CALLED], False),
+        (["-A DOCKER-USER -m comment --comment once -j RETURN", *CALLED], False),
+    ],
+)
+def test_rules_stand_when_they_are_asked_before_a_rule_that_decides_about_every_packet(
+    monkeypatch: pytest.MonkeyPatch, calls: list[str], expected: bool
+) -> None:
+    assert stands(monkeypatch, [*STANDING, SIGNATURE], calls) == expected
+
+
+def test_a_rule_that_is_listed_in_unknown_words_stands_where_iptables_lists_it_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other = tuple(line.replace("--icmpv6-type 135", "--icmpv6-type soliciting") for line in [*STANDING, SIGNATURE])
+    assert not stands(monkeypatch, list(other), CALLED)
+    assert stands(monkeypatch, list(other), CALLED, other)
+    assert not stands(monkeypatch, [other[1], other[0], *other[2:]], CALLED, other)
+
+
+def test_rules_stand_with_the_guard_of_the_loopback_and_not_without(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rules = firewall_rules.rules_by_family([release()])
+    listed = [line for line in iptables.restore_text("SSE-sse", rules[IPV4]).splitlines() if line[:2] == "-A"]
+    there = {"iptables": CALLED, "SSE-sse": listed}
+    for guarded in (True, False):
+        Kernel(monkeypatch, there | ({"PREROUTING": []} if guarded else {}))
+        assert stack_firewall.StackFirewall("sse", str(tmp_path)).in_kernel(rules) == guarded
+
+
+# It keeps what DOCKER-USER holds in a file.
+FAKE = """\
+#!/bin/sh
+cd "$(dirname "$0")"
+shift 4
+case "$1 $2" in
+"-S DOCKER-USER") cat calls ;;
+"-I DOCKER-USER") shift 2; (echo "-A DOCKER-USER $*"; cat calls) >new; mv new calls ;;
+"-D DOCKER-USER")
+  shift 2
+  number=$(grep -nxF -e "-A DOCKER-USER $*" calls | head -n 1 | cut -d : -f 1)
+  [ "$number" ] && sed -i "${number}d" calls ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("calls", "then"),
+    [
+        ([], CALLED[:1]),
+        (CALLED[1:], CALLED),
+        (CALLED, CALLED),
+        (["-A DOCKER-USER -i eth0 -j ACCEPT", *CALLED], ["-A DOCKER-USER -i eth0 -j ACCEPT", *CALLED]),
+        (["-A DOCKER-USER -j RETURN", *CALLED], [CALLED[0], "-A DOCKER-USER -j RETURN", CALLED[1]]),
+        (["-A DOCKER-USER -j DROP", *CALLED, *CALLED], [CALLED[0], "-A DOCKER-USER -j DROP", CALLED[1], CALLED[1]]),
+        (
+            ['-A DOCKER-USER -m comment --comment "a \\"b\\" / c" -j ACCEPT', *CALLED[:1]],
+            [CALLED[0], '-A DOCKER-USER -m comment --comment "a \\"b\\" / c" -j ACCEPT'],
+        ),
+        (["-A DOCKER-USER -j SSE-two", *CALLED], ["-A DOCKER-USER -j SSE-two", *CALLED]),
+    ],
+)
+def test_the_script_has_the_chain_called_before_a_rule_that_decides_about_every_packet(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, calls: list[str], then: list[str]
+) -> None:
+    for name in ("iptables", "iptables-restore"):
+        (tmp_path / name).write_text(FAKE if name == "iptables" else "#!/bin/sh\ncat >/dev/null\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "calls").write_text("".join(f"{line}\n" for line in calls))
+    monkeypatch.setattr(
+        iptables,
+        "place",
+        lambda family: iptables.Place(str(tmp_path / "iptables"), "filter", "DOCKER-USER") if family is IPV4 else None,
+    )
+    firewall = stack_firewall.StackFirewall("sse", str(tmp_path))
+    firewall.directory.mkdir()
+    for name, text in firewall.files(firewall_rules.rules_by_family([release()])).items():
+        (firewall.directory / name).write_text(text)
+    subprocess.run(["/bin/sh", str(firewall.directory / "restore")], check=True)
+    assert (tmp_path / "calls").read_text().splitlines() == then
 
 
 def test_what_comes_to_the_loopback_of_the_host_from_elsewhere_is_dropped_until_the_stack_goes(
@@ -271,7 +419,7 @@ def test_an_engine_without_a_place_for_rules_of_ipv6_has_them_where_they_come_fi
     mangle = iptables.place(IPV6)
     assert mangle is not None
     assert mangle == iptables.Place("/usr/sbin/ip6tables", "mangle", "FORWARD")
-    text = firewall_rules.restore_text("SSE-sse", mangle.possible(rules[IPV6]), mangle.table)
+    text = iptables.restore_text("SSE-sse", mangle.possible(rules[IPV6]), mangle.table)
     assert text.startswith("*mangle\n")
     assert "REJECT" not in text
     assert "-d fd99::/64 -p tcp -j DROP" in text
@@ -303,7 +451,7 @@ def test_rules_of_ipv6_with_no_place_for_them_are_an_error(monkeypatch: pytest.M
 
 
 def test_rules_are_replaced_in_one_step_and_signed() -> None:
-    text = firewall_rules.restore_text("SSE-sse", [("-s", APP, *firewall_rules.remark("a to b"), *firewall_rules.PASS)])
+    text = iptables.restore_text("SSE-sse", [("-s", APP, *firewall_rules.remark("a to b"), *firewall_rules.PASS)])
     lines = text.splitlines()
     assert lines[:3] == [
         "*filter",

@@ -87,7 +87,8 @@ def stack_rules_exist(facts: Facts) -> Iterator[Finding]:
     if own and not own.in_place:
         mend = f"sh {own.script}" if own.script else "./sse up"
         wrong = "the stack firewall is not in place: containers may make connections that nothing declares"
-        evidence = f"chain {own.chain} is missing, or no rule leads to it, or it differs from the newest releases"
+        evidence = f"chain {own.chain} is missing, or no rule leads to it before one that decides about every packet, "
+        evidence += "or it differs from the newest releases"
         if not own.guarded:
             evidence += "; in table raw, nothing keeps containers from servers on the host's 127.0.0.1"
         yield Finding("firewall-open", own.chain, wrong, evidence, (mend,), bool(own.script))
