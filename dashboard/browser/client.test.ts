@@ -77,4 +77,29 @@ describe.each(['fetch', 'eventsource'] as const)('by %s', (transport) => {
     await page.close();
     link.close();
   });
+
+  it('meta tells the channel and the time of each event, and is no event itself', async () => {
+    const page = await browser.context.newPage();
+    const channel = `meta.${transport}`;
+    await page.goto(`${service.url}/api/v1/`);
+    await page.addScriptTag({ content: script });
+    await page.evaluate(
+      ([url, channel, transport]) => {
+        const seen: Seen = { data: [], phase: '' };
+        const options = { url, channels: [channel], transport, types: ['created'], meta: true };
+        const stream = new window.client.EventStream(options);
+        stream.changed = (state) => (seen.phase = state.phase);
+        stream.on('*', ({ type, data, channel, time }) =>
+          seen.data.push(`${type} ${data} ${channel} ${time !== null}`),
+        );
+        window.seen = seen;
+      },
+      [service.url, channel, transport] as const,
+    );
+    await expect.poll(() => page.evaluate(() => window.seen.phase), WAIT).toBe('open');
+    for (const n of [1, 2, 3]) await publish(service.url, { channel, event: 'created', data: String(n) });
+    await expect.poll(() => page.evaluate(() => window.seen.data.length), WAIT).toBeGreaterThanOrEqual(3);
+    expect(await page.evaluate(() => window.seen.data)).toEqual([1, 2, 3].map((n) => `created ${n} ${channel} true`));
+    await page.close();
+  });
 });

@@ -55,6 +55,14 @@ describe('publish', () => {
     expect(asked).toHaveLength(1);
   });
 
+  it.each([
+    ['data that JSON has no words for', { ...event, data: 1n }, {}],
+    ['a key that no header can carry', event, { key: 'k\u20ac' }],
+  ])('throws %s at once, and sends nothing', async (_what, wrong, options) => {
+    await expect(publish(wrong, { url, ...options })).rejects.toThrow(TypeError);
+    expect(asked).toHaveLength(0);
+  });
+
   it('takes no page for an answer of the service', async () => {
     answers = [status(200, '<html>')];
     await expect(publish(event, { url })).rejects.toThrow('the answer is not of the service');

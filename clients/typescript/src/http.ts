@@ -112,16 +112,15 @@ export async function detailOf(response: Response): Promise<string> {
 export async function publish(events: NewEvent | NewEvent[], options: PublishOptions = {}): Promise<string[]> {
   const key = options.key ?? randomKey();
   const until = Date.now() + (options.seconds ?? 30) * 1000;
+  const headers = { 'Content-Type': 'application/json', 'Idempotency-Key': key };
+  // What cannot be sent is a mistake of the caller, which no attempt changes: both throw it.
+  new Headers(headers);
+  const body = JSON.stringify(events);
   for (let failures = 0; ; failures += 1) {
     let wait = 0;
     try {
       const signal = AbortSignal.timeout(Math.min(ATTEMPT_MS, until - Date.now()));
-      const headers = { 'Content-Type': 'application/json', 'Idempotency-Key': key };
-      const response = await send(options, '/events', headers, {
-        method: 'POST',
-        body: JSON.stringify(events),
-        signal,
-      });
+      const response = await send(options, '/events', headers, { method: 'POST', body, signal });
       if (response.ok) return idsOf(response.status, await response.text());
       if (!LATER.has(response.status)) throw new RefusedError(response.status, await detailOf(response));
       wait = retryAfter(response);
@@ -141,7 +140,7 @@ function randomKey(): string {
 
 function idsOf(status: number, text: string): string[] {
   const ids = (parsed(text) as { ids?: unknown } | null | undefined)?.ids;
-  if (!Array.isArray(ids)) throw new RefusedError(status, 'the answer is not of the service: it names no ids');
+  if (!Array.isArray(ids)) throw new RefusedError(status, 'the answer is not of the service');
   return ids.map(String);
 }
 

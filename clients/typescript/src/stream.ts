@@ -248,11 +248,12 @@ export class EventStream<Events extends object = Record<string, unknown>> {
         resolve();
       };
       this.cut = () => over('closed');
+      // A browser repeats the last id where an event has none, as `meta` has none.
       const heard = ({ type, data, lastEventId }: MessageEvent<string>): void =>
-        this.received({ event: type, data, id: lastEventId || null });
+        this.received({ event: type, data, id: lastEventId === this.state.cursor ? null : lastEventId || null });
       for (const name of ['message', ...OWN, ...(this.options.types ?? [])]) source.addEventListener(name, heard);
       source.onerror = () => {
-        if (source.readyState === EventSource.CLOSED) over('the browser gave up: the answer was no stream');
+        if (source.readyState === EventSource.CLOSED) over('the answer was no stream');
         else this.end('the connection broke');
       };
     });
