@@ -19,6 +19,7 @@ import inventories
 import parsers
 import reaching
 import surroundings
+from nearest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,8 +114,9 @@ class Host:
             raise SystemExit(f"The stack '{self.stack}' has no container on {where}. Run ./sse up, which creates them.")
         unknown = [name for name in wanted if not any(one.is_called(name) for one in found)]
         if unknown:
+            meant = did_you_mean(unknown[0], {name for one in found for name in (one.service, one.short, one.name)})
             names = ", ".join(one.short for one in found)
-            raise SystemExit(f"There is no service or container '{unknown[0]}': expected one of {names}.")
+            raise SystemExit(f"There is no service or container '{unknown[0]}'{meant} Expected one of {names}.")
         return [one for one in found if not wanted or any(one.is_called(name) for name in wanted)]
 
 

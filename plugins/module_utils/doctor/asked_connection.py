@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import socket
 from typing import NamedTuple
@@ -46,8 +47,12 @@ def source_called(containers: list[Container], name: str) -> Container:
         found = found or next((one for one in ours if one["labels"].get(LABEL + key) == name), None)
     found = found or next((one for one in containers if one["name"] == name), None)
     if found is None:
-        known = ", ".join(sorted(one["name"] for one in ours or containers if one["running"])) or "none"
-        raise SourceError(f"no container is called {name}: expected one of {known}, or {THE_HOST}")
+        running = [one for one in ours or containers if one["running"]]
+        known = ", ".join(sorted(one["name"] for one in running)) or "none"
+        called = {one["labels"].get(LABEL + key) or one["name"] for one in running for key in ("container", "service")}
+        near = difflib.get_close_matches(name, sorted({*called, *(one["name"] for one in running), THE_HOST}), n=1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        raise SourceError(f"no container is called {name}: {meant}expected one of {known}, or {THE_HOST}")
     if not found["running"]:
         raise SourceError(f"{found['name']} does not run ({found['status']}), so it cannot connect: ./sse up starts it")
     return found

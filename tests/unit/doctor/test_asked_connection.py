@@ -34,6 +34,26 @@ def test_a_source_is_meant_by_any_of_its_names_and_only_where_it_runs() -> None:
         source_called(containers, "sse-nginx")
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("ngnix", "did you mean nginx? "),
+        ("app1", "did you mean app-1? "),
+        ("sse-ngnix", "did you mean sse-nginx? "),
+        ("hots", "did you mean host? "),
+        ("zookeeper", ""),
+    ],
+)
+def test_a_misspelt_source_is_answered_with_the_one_that_was_meant(name: str, meant: str) -> None:
+    app = changed(APP, labels={**OURS, "sse.platform.container": "app-1", "sse.platform.service": "app"})
+    nginx = changed(NGINX, labels={**OURS, "sse.platform.container": "nginx", "sse.platform.service": "nginx"})
+    with pytest.raises(SourceError) as refused:
+        source_called(facts({"containers": [app, nginx]})["containers"], name)
+    assert str(refused.value) == (
+        f"no container is called {name}: {meant}expected one of sse-app-1, sse-nginx, or host"
+    )
+
+
 def test_a_name_means_the_own_container_that_stands_still_and_never_one_of_another_stack() -> None:
     def called(one: Changes, name: str, stack: str, **changes: Any) -> Changes:
         labels = {"sse.platform.stack": stack, "sse.platform.container": "app-1", "sse.platform.service": "app"}

@@ -1,0 +1,41 @@
+"""Which containers of a host the words of a command mean."""
+
+from __future__ import annotations
+
+import containers
+import pytest
+
+LISTED = "sse-nginx\tnginx\tnginx\nsse-app-2\tapp\tapp-2\nsse-app-1\tapp\tapp-1\n"
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> containers.Host:
+    """A host with the containers of LISTED."""
+    monkeypatch.setattr(containers.Host, "output", lambda *_: LISTED)
+    return containers.Host(ssh=(), sudo=(), stack="sse", name="box")
+
+
+def test_a_container_is_meant_by_its_service_its_short_name_and_its_full_name(host: containers.Host) -> None:
+    for words, found in (
+        ([], ["app-1", "app-2", "nginx"]),
+        (["app"], ["app-1", "app-2"]),
+        (["app-2", "sse-nginx"], ["app-2", "nginx"]),
+    ):
+        assert [one.short for one in host.containers(words)] == found
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("ngnix", ": did you mean 'nginx'?"),
+        ("ap", ": did you mean 'app'?"),
+        ("app1", ": did you mean 'app-1'?"),
+        ("sse-ngix", ": did you mean 'sse-nginx'?"),
+        ("grafana", "."),
+    ],
+)
+def test_a_misspelt_name_is_answered_with_the_one_that_was_meant(host: containers.Host, word: str, meant: str) -> None:
+    with pytest.raises(SystemExit) as refused:
+        host.containers(["app", word])
+    said = f"There is no service or container '{word}'{meant} Expected one of app-1, app-2, nginx."
+    assert str(refused.value) == said
