@@ -7,14 +7,13 @@ without a declaration (Dockerfile reference, predefined ARGs): they are in no im
 
 from __future__ import annotations
 
-import html
 import ipaddress
 import json
 import os
 import re
 import subprocess
 from typing import TYPE_CHECKING, NamedTuple, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from ansible_collections.sse.platform.plugins.module_utils.engine import daemon
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import SOCKET
@@ -30,9 +29,6 @@ ENVIRONMENT = "/etc/environment"  # read by PAM for each session; sudo and servi
 APT_HELPER = "/usr/lib/apt/apt-helper"
 APT = "apt's configuration"
 HTTP = re.compile(r"https?://", re.IGNORECASE)
-# Maven's own settings have this, too: what came over http without TLS was not checked on the way.
-BLOCKER = """<mirrors><mirror><id>maven-default-http-blocker</id><mirrorOf>external:http:*</mirrorOf>\
-<url>http://0.0.0.0/</url><blocked>true</blocked></mirror></mirrors>"""
 
 
 class Proxies(NamedTuple):
@@ -229,30 +225,3 @@ def shell_variables(proxies: Proxies) -> str:
     pairs = {"http_proxy": proxies.http, "https_proxy": proxies.https, "no_proxy": proxies.no}
     quoted = {name: value.replace("'", "'\\''") for name, value in pairs.items() if value}
     return "".join(f"export {name}='{value}'\n" for name, value in quoted.items())
-
-
-def maven_settings(proxies: Proxies) -> str:
-    """Return settings of Maven with the proxies, because Java reads no such variables (Maven settings reference)."""
-    entries = "".join(
-        _maven_proxy(scheme, one) for scheme, one in (("http", proxies.http), ("https", proxies.https)) if one
-    )
-    hosts: list[str] = []
-    for one in proxies.no.split(",") if proxies.no else ():
-        hosts += [f"*{one}"] if one.startswith(".") else [one] if one == "*" or "/" in one else [one, f"*.{one}"]
-    skipped = f"<nonProxyHosts>{html.escape('|'.join(hosts))}</nonProxyHosts>"
-    return f"<settings>{BLOCKER}<proxies>{entries.replace('</proxy>', skipped + '</proxy>')}</proxies></settings>\n"
-
-
-def _maven_proxy(scheme: str, address: str) -> str:
-    parts = urlsplit(address)
-    fields = {
-        "id": f"host-{scheme}",
-        "active": "true",
-        "protocol": scheme,
-        "host": parts.hostname or "",
-        "port": str(parts.port or (443 if parts.scheme == "https" else 80)),
-        "username": unquote(parts.username or ""),
-        "password": unquote(parts.password or ""),
-    }
-    inside = "".join(f"<{name}>{html.escape(value)}</{name}>" for name, value in fields.items() if value)
-    return f"<proxy>{inside}</proxy>"

@@ -46,7 +46,6 @@ def write(directory: Path, contexts: Iterable[Path], own: Iterable[Path], mirror
     for context in contexts:
         kind = "apt" if INSTALLS_PACKAGES in (context / "Dockerfile").read_text() else "all"
         used[str(context)] = str(directory / kind)
-        private(context / ".host" / "proxies.xml", proxies.maven_settings(general))
     loopback = proxies.is_on_loopback(general) or proxies.is_on_loopback(apt)
     return {"directories": used, "loopback": loopback, "told": told(general, apt)}
 
