@@ -29,8 +29,9 @@ MEANINGS: dict[str, dict[str, str]] = {
         "drill": "how `./sse backup --drill` resumes by ids from before; for services of the platform",
         "endpoints": "what the summary of a run shows: `name`, `url`, `container`",
         "canary": "Prometheus expressions that judge the first new replica: `name`, `expr`, `above` or `below`",
-        "elsewhere": "what it uses on somebody else's servers: `name`, `servers` (`host:port`), `containers` that "
-        "connect, `why`, and a `program` that asks whether it fits; for services of the platform",
+        "elsewhere": "what it uses on somebody else's servers: `name`, `servers` (`host:port`), `part` such as a "
+        "topic, `containers` that connect, `why`, and a `program` that asks whether it fits; for services of the "
+        "platform",
         "existing_data": "which data on the host fit it; for services of the platform",
     },
     "container": {

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 FIELDS: spec.Fields = {
     "name": (spec.text, ...),
     "servers": (spec.list_of(spec.server), ...),
+    "part": (spec.text, ""),
     "containers": (spec.list_of(spec.short_name), ...),
     "why": (spec.text, ...),
     "program": (spec.text, ...),
@@ -51,8 +52,9 @@ def of_releases(releases: Iterable[Release]) -> Iterator[tuple[Release, Elsewher
 
 
 def place(one: Elsewhere) -> str:
-    """Say what it is and where."""
-    return f"{one['name']} at {', '.join(one['servers'])}"
+    """Say what it is and where, and which part of it where a declaration says so."""
+    of = f"{part} of " if (part := one.get("part")) else ""
+    return f"{of}{one['name']} at {', '.join(one['servers'])}"
 
 
 def files(one: Elsewhere, container: Spec) -> dict[str, str]:

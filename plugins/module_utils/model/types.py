@@ -284,6 +284,7 @@ class Elsewhere(TypedDict):
     service: str
     name: str  # as people call it
     servers: list[str]  # host:port
+    part: NotRequired[str]  # what is used there, such as a topic; earlier releases do not say it
     containers: list[str]  # short names of those that connect to it
     why: str
     program: str  # Python for the standard library: asks whether it is as they need it (host/elsewhere.py)

@@ -45,6 +45,7 @@ def moved(
     if before is None:
         container = f"{release['stack']}-{one['instead_of']}"
         return (f"the container {container}", elsewhere.place(one)) if container in kept["containers"] else None
-    if set(before["servers"]) & set(one["servers"]):
+    parts = {before.get("part") or "", one.get("part") or ""} - {""}
+    if set(before["servers"]) & set(one["servers"]) and len(parts) < 2:
         return None
     return elsewhere.place(before), elsewhere.place(one)

@@ -8,10 +8,11 @@ import pytest
 from ansible_collections.sse.platform.plugins.module_utils.preflight.moved_data import problems
 
 
-def used(*servers: str, keeps: str = "the log") -> dict[str, Any]:
+def used(*servers: str, keeps: str = "the log", **part: str) -> dict[str, Any]:
     return {
         "name": "Log",
         "servers": list(servers),
+        **part,
         "keeps": keeps,
         "instead_of": "log",
         "move": "log_remote_move_allowed",
@@ -41,6 +42,15 @@ AWAY = release(used("a:1", "b:1"))
         (kept(used("a:1", "b:1")), INSIDE, "from Log at a:1, b:1 to the container sse-log,"),
         (kept(used("b:1", "c:1")), AWAY, None),
         (kept(used("c:1")), AWAY, "from Log at c:1 to Log at a:1, b:1,"),
+        (kept(used("a:1", part="topic x")), release(used("a:1", part="topic x")), None),
+        (
+            kept(used("a:1", part="topic x")),
+            release(used("a:1", part="topic y")),
+            "from topic x of Log at a:1 to topic y of Log at a:1,",
+        ),
+        # Releases of before do not say which part.
+        (kept(used("a:1")), release(used("a:1", part="topic y")), None),
+        (kept(used("a:1", part="topic x")), release(used("a:1")), None),
         # A run of another project alone, such as that of the dashboard, moves nothing.
         (kept(used("a:1")), release(containers=("dashboard",)), None),
         (kept(used("a:1", keeps="")), INSIDE, None),

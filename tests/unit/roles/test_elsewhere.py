@@ -57,6 +57,8 @@ def test_the_release_is_whole_and_the_topology_holds(away: Rendered) -> None:
     assert [audit.audit(project.from_release(one)) for one in releases] == [[], []]
     notes = project.from_release(away.platform).notes
     assert any("send data out of this host, to Redis at " in one for one in notes)
+    if away.settings["kafka_remote_servers"]:
+        assert any("to topic sse-events of Kafka at " in one for one in notes)
 
 
 def test_replicas_sign_in_there(rendered: dict[str, Rendered]) -> None:

@@ -98,3 +98,4 @@ def test_a_wrong_declaration_is_refused_by_its_place(change: dict[str, Any], sai
     declared = {key: value for key, value in USED.items() if key != "service"}
     [one] = model.declared({**services, "cache": {"elsewhere": [declared]}})
     assert (one["service"], one["keeps"], model.place(one)) == ("cache", "", "Cache at cache.example.org:6380")
+    assert model.place({**one, "part": "table x"}) == "table x of Cache at cache.example.org:6380"
