@@ -188,7 +188,7 @@ class Answer(NamedTuple):
     """What a directory answered."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str]  # by their names in lower case: a proxy may spell them as it likes (RFC 9110, 5.1)
     body: bytes
 
     @property
@@ -222,7 +222,7 @@ def exchange(wanted: Options, url: str, method: str = "GET", body: bytes = b"") 
         connection.close()
     if len(found) > DIRECTORY_BYTES:
         raise KeeperError(f"{url} answered with more than {DIRECTORY_BYTES} bytes")
-    return Answer(answer.status, dict(answer.headers), found)
+    return Answer(answer.status, {name.lower(): value for name, value in answer.headers.items()}, found)
 
 
 def look_at_directory(wanted: Options) -> dict[str, str]:
@@ -247,6 +247,25 @@ def look_at_directory(wanted: Options) -> dict[str, str]:
         return urls
 
 
+def key_for(wanted: Options) -> account.Key:
+    """Return the key of the account, the same one at each try.
+
+    A customer's name may be good for one account alone. Where the answer is lost, the directory has the account, and
+    gives it again to whoever has its key (RFC 8555, section 7.3.1). So the key is kept before anything is asked.
+    """
+    file, name = wanted.state / "account-keys.json", f"{wanted.directory} {wanted.email} {wanted.eab_kid}"
+    try:
+        found = json.loads(file.read_text())
+    except (OSError, ValueError):
+        found = None
+    kept: dict[str, str] = found if isinstance(found, dict) else {}
+    with contextlib.suppress(KeyError, TypeError, ValueError):
+        return account.Key(int(kept[name], 16))
+    key = account.Key()
+    place(json.dumps({**kept, name: f"{key.secret:x}"}), file)
+    return key
+
+
 def bind_account(wanted: Options, urls: Mapping[str, str]) -> None:
     """Make an account that is bound to a customer of the directory, where lego looks for one."""
     try:
@@ -254,16 +273,16 @@ def bind_account(wanted: Options, urls: Mapping[str, str]) -> None:
     except (OSError, ValueError):
         least = f"base64url of {account.LEAST_KEY} bytes or more, as the directory gave it"
         raise KeeperError(f"the file of acme_eab_hmac_file is wrong: expected {least}") from None
-    key, url = account.Key(), urls["newAccount"]
+    key, url = key_for(wanted), urls["newAccount"]
     bound = account.binding(key, wanted.eab_kid, secret, url)
     with deadline(REGISTER, f"{url}: the account"):
         answer = exchange(wanted, urls["newNonce"], "HEAD")
         for __ in range(NONCES):
-            nonce = answer.headers.get("Replay-Nonce", "")
+            nonce = answer.headers.get("replay-nonce", "")
             answer = exchange(wanted, url, "POST", account.request(key, wanted.email, bound, url, nonce))
             if not str(answer.document.get("type", "")).endswith(":badNonce"):
                 break
-    where = answer.headers.get("Location", "")
+    where = answer.headers.get("location", "")
     if answer.status not in (200, 201) or not where:
         why = f"{answer.document.get('detail') or ''}"[:300] or f"status {answer.status}"
         raise KeeperError(f"{url} gave no account to acme_eab_kid {wanted.eab_kid}: {why}")

@@ -15,7 +15,7 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -111,18 +111,26 @@ def wanted(tmp_path: Path) -> Any:
 
 
 @contextlib.contextmanager
-def server(wanted: Any, *, nonces_lost: int) -> Iterator[tuple[Any, list[dict[str, Any]]]]:
-    """A directory that checks what it is asked; so many nonces are used up when they come."""
+def server(
+    wanted: Any, *, nonces_lost: int = 0, answers_lost: int = 0, spelled: Callable[[str], str] = str
+) -> Iterator[tuple[Any, list[dict[str, Any]]]]:
+    """A directory that checks what it is asked, and takes a customer once for each address.
+
+    :param nonces_lost: so many nonces are used up when they come
+    :param answers_lost: so many accounts are made without an answer
+    :param spelled: how it writes the names of headers
+    """
     given: list[str] = []
     accounts: list[dict[str, Any]] = []
+    keys: list[dict[str, str]] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def answer(self, status: int, document: Any, **headers: str) -> None:
             given.append(f"nonce-{len(given)}")
             self.send_response(status)
-            self.send_header("Replay-Nonce", given[-1])
+            self.send_header(spelled("Replay-Nonce"), given[-1])
             for name, value in headers.items():
-                self.send_header(name, value)
+                self.send_header(spelled(name), value)
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(json.dumps(document).encode())
@@ -155,8 +163,16 @@ def server(wanted: Any, *, nonces_lost: int) -> Iterator[tuple[Any, list[dict[st
             mac = hmac.new(SECRET, f"{bound['protected']}.{bound['payload']}".encode(), hashlib.sha256).digest()
             if inner["kid"] != KID or mac != decoded(bound["signature"]):
                 return self.answer(403, {"type": "urn:ietf:params:acme:error:unauthorized", "detail": "who are you?"})
+            where = f"https://{self.headers['Host']}/account/1"
+            if protected["jwk"] in keys:
+                return self.answer(200, {"status": "valid"}, Location=where)
+            if payload["contact"] in [one["contact"] for one in accounts]:
+                return self.answer(403, {"type": "urn:ietf:params:acme:error:unauthorized", "detail": "once only"})
             accounts.append(payload)
-            return self.answer(201, {"status": "valid"}, Location=f"https://{self.headers['Host']}/account/1")
+            keys.append(protected["jwk"])
+            if len(accounts) <= answers_lost:
+                return None
+            return self.answer(201, {"status": "valid"}, Location=where)
 
         def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002
 
@@ -196,6 +212,36 @@ def test_an_account_is_made_once_and_left_where_lego_looks(
     known, key = folder / "account.json", folder / f"keys/{options.email}.key"
     assert json.loads(known.read_text())["registration"]["uri"] == f"https://{host}/account/1"
     assert [one.stat().st_mode & 0o777 for one in (known, key)] == [0o600] * 2
+
+
+@pytest.mark.parametrize("kept", [None, "", "[]", '{"another": "1f"}'])
+def test_an_account_whose_answer_was_lost_is_asked_for_again_by_its_key(
+    wanted: Any, kept: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "await_proxy", lambda _: None)
+    file = wanted.state / "account-keys.json"
+    if kept is not None:
+        file.write_text(kept)
+    with server(wanted, answers_lost=1) as (options, accounts):
+        keeper.Keeper(options).renew()
+        assert "does not answer" in keeper.Keeper(options).problems()[0]
+        assert not list(options.state.rglob("account.json"))
+        again = keeper.Keeper(options)
+        again.renew()
+    assert len(accounts) == 1
+    assert again.known["bound"] == [options.directory, options.email, KID]
+    [key] = options.state.rglob("*.key")
+    assert key.read_text() == keeper.key_for(options).pem
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert keeper.key_for(options).secret != keeper.key_for(options._replace(eab_kid="kid-2")).secret
+
+
+@pytest.mark.parametrize("spelled", [str.lower, str.upper])
+def test_the_names_of_headers_may_be_spelled_in_each_way(wanted: Any, spelled: Callable[[str], str]) -> None:
+    with server(wanted, spelled=spelled) as (options, accounts):
+        keeper.bind_account(options, keeper.look_at_directory(options))
+    assert len(accounts) == 1
+    assert list(options.state.rglob("account.json"))
 
 
 @pytest.mark.parametrize(("change", "said"), [({"eab_kid": "kid-2"}, "who are you"), ({}, "status 400")])
