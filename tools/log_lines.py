@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, cast
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -26,6 +27,19 @@ REDIS = re.compile(r"^\d+:[XCSM] \d{2} \w{3} \d{4} [\d:.]+ (?P<sign>[.\-*#]) ")
 SIGNS = {".": "debug", "-": "debug", "*": "info", "#": "warning"}
 REQUEST = re.compile(r"[0-9A-Za-z._:/+=-]{1,200}")
 ID_KEYS = ("request_id", "trace_id")
+# When a log is shown from: a duration of Go, in which days are ours; seconds since 1970; a date, or a time of RFC 3339.
+DURATION = re.compile(
+    r"(?=.)(?:(?P<days>[0-9]{1,4})d)?"
+    r"(?P<rest>(?:[0-9]{1,6}(?:\.[0-9]{1,9})?h)?(?:[0-9]{1,7}(?:\.[0-9]{1,9})?m)?"
+    r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?s)?(?:[0-9]{1,9}(?:ms|us|ns))?)"
+)
+SECONDS = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?")
+TIME = re.compile(
+    r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:[T ](?P<hour>[0-9]{2})(?::(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:\.[0-9]{1,9})?)?)?"
+    r"(?:Z|[+-](?P<east>[0-9]{2}:[0-9]{2}))?)?",
+    re.IGNORECASE,
+)
 
 
 class FilterError(ValueError):
@@ -78,6 +92,32 @@ def made(grep: str | None, level: str | None, request: str | None) -> Filter:
             f"--request-id '{request}': expected an id as X-Request-ID of an answer has it, without spaces"
         )
     return Filter(pattern, wanted, request or "")
+
+
+def since(text: str) -> str:
+    """Return a time as the engine takes it: its durations have no days.
+
+    :raises FilterError: for what is no time
+    """
+    if ago := DURATION.fullmatch(text):
+        return (f"{24 * int(ago['days'])}h" if ago["days"] else "") + ago["rest"]
+    found = TIME.fullmatch(text)
+    if SECONDS.fullmatch(text) or (found and exists(found)):
+        return text.upper().replace(" ", "T")
+    raise FilterError(
+        f"--since '{text}': expected how long ago (90s, 10m, 1h30m, 2d), a date or a time (2026-01-31, "
+        "2026-01-31T12:00:00Z), or seconds since 1970"
+    )
+
+
+def exists(time: re.Match[str]) -> bool:
+    """Tell whether there is such a day, and such a time of the day."""
+    of_day = [f"{time[name] or 0:0>2}" for name in ("hour", "minute", "second")]
+    try:
+        datetime.fromisoformat(f"{time['date']}T{':'.join(of_day)}+{time['east'] or '00:00'}")
+    except ValueError:
+        return False
+    return True
 
 
 def parsed(line: str) -> dict[str, Any]:

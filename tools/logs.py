@@ -29,7 +29,7 @@ def main() -> int:
         *("-n", "--tail"),
         help="show the last N lines of each container, or all (default: 100); with a filter, the last N that it takes",
     )
-    parser.add_argument("--since", help="show lines since this time, or since a duration such as 10m")
+    parser.add_argument("--since", help="show lines since this time, or since a duration such as 10m or 2d")
     parser.add_argument("--grep", metavar="PATTERN", help="show lines in which this regular expression is found")
     parser.add_argument(
         "--level",
@@ -43,6 +43,7 @@ def main() -> int:
     try:
         wanted = log_lines.made(options.grep, options.level, options.request_id)
         most = how_many(options.tail)
+        begins = ["--since", log_lines.since(options.since)] if options.since is not None else []
     except log_lines.FilterError as error:
         parser.exit(1, f"sse: {error}. Nothing was read.\n")
     host = containers.host(options)
@@ -50,8 +51,7 @@ def main() -> int:
     # A filter looks at everything that is kept; without one, the engine gives the last lines alone.
     all_of_it = most is None or (wanted.is_set and not options.follow)
     arguments = ["logs", "--timestamps", "--tail", "all" if all_of_it else str(most)]
-    arguments += ["--since", options.since] if options.since else []
-    arguments += ["--follow"] if options.follow else []
+    arguments += [*begins, *(["--follow"] if options.follow else [])]
     readers = {one.short: host.start(*arguments, one.name, errors=subprocess.STDOUT) for one in chosen}
     width = max(map(len, readers))
     try:
@@ -62,8 +62,11 @@ def main() -> int:
             for _, name, line in heapq.merge(*read(readers, wanted, most)):
                 show(name, line, width)
                 shown = True
-            if wanted.is_set and not shown:
+            unread = [name for name, one in readers.items() if one.wait() > 0]
+            if wanted.is_set and not shown and not unread:
                 sys.stderr.write("sse: no line of these logs is what you asked for\n")
+            elif wanted.is_set and unread:  # the filter took what the engine said, too
+                sys.stderr.write(f"sse: not read: {', '.join(unread)}; without the filter you see why\n")
     except KeyboardInterrupt:
         pass
     except BrokenPipeError:  # whoever reads has had enough, as in `./sse logs | head`

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from types import SimpleNamespace
+from typing import Any
 
 import log_lines
+import logs
 import pytest
 from log_lines import Filter, FilterError
 
@@ -87,3 +92,84 @@ def test_what_cannot_be_meant_is_refused_with_the_reason(given: tuple[str | None
     with pytest.raises(FilterError) as refused:
         log_lines.made(*given)
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("10m", "10m"),
+        ("1h30m", "1h30m"),
+        ("1.5h", "1.5h"),
+        ("500ms", "500ms"),
+        ("1d", "24h"),
+        ("2d12h", "48h12h"),  # Go adds parts of one unit
+        ("1d2h3m4.5s6ms", "24h2h3m4.5s6ms"),
+        ("0", "0"),
+        ("1767225600", "1767225600"),
+        ("1767225600.5", "1767225600.5"),
+        ("2026-01-31", "2026-01-31"),
+        ("2026-01-31T12", "2026-01-31T12"),
+        ("2026-01-31T12:00", "2026-01-31T12:00"),
+        ("2026-01-31T12:00:00Z", "2026-01-31T12:00:00Z"),
+        ("2026-01-31t12:00:00.123456789z", "2026-01-31T12:00:00.123456789Z"),
+        ("2026-01-31 12:00:00+02:00", "2026-01-31T12:00:00+02:00"),
+    ],
+)
+def test_a_time_is_handed_to_the_engine_as_it_takes_it(given: str, taken: str) -> None:
+    assert log_lines.since(given) == taken
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *("", "yesterday", "10 minutes", "-10m", "1w", "m", "9999999h", "0.5d", "1e3s", "\u0661h"),
+        *("2026-02-30", "2026-01-31T25:00", "2026-01-31T12:00:00+25:00", "31.01.2026", "12:00", "2026-01-31Z"),
+    ],
+)
+def test_what_is_no_time_is_refused_before_anything_is_read(given: str) -> None:
+    with pytest.raises(FilterError, match=r"--since '.*': expected how long ago \(90s, 10m, 1h30m, 2d\)"):
+        log_lines.since(given)
+
+
+class Host:
+    """A host on which each container's log is read by a shell."""
+
+    def __init__(self, **commands: str) -> None:
+        self.commands = commands
+        self.asked: list[tuple[str, ...]] = []
+
+    def containers(self, _: list[str]) -> list[Any]:
+        return [SimpleNamespace(short=name, name=name) for name in self.commands]
+
+    def start(self, *arguments: str, errors: int | None = None) -> subprocess.Popen[str]:
+        self.asked.append(arguments)
+        command = ["sh", "-c", self.commands[arguments[-1]]]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+
+
+def asked_for(monkeypatch: pytest.MonkeyPatch, host: Host, *words: str) -> int:
+    monkeypatch.setattr(logs.containers, "host", lambda _: host)
+    monkeypatch.setattr(sys, "argv", ["logs.py", *words])
+    return logs.main()
+
+
+def test_a_time_that_cannot_be_meant_is_refused_before_anything_is_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host = Host(app="echo 2026 a")
+    with pytest.raises(SystemExit):
+        asked_for(monkeypatch, host, "--since", "yesterday", "--grep", "a")
+    assert capsys.readouterr().err.endswith("or seconds since 1970. Nothing was read.\n")
+    assert host.asked == []
+    assert asked_for(monkeypatch, host, "--since", "2d") == 0
+    assert host.asked == [("logs", "--timestamps", "--tail", "100", "--since", "48h", "app")]
+
+
+def test_a_log_that_could_not_be_read_is_no_log_without_such_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = "echo no such container >&2; exit 1"
+    assert asked_for(monkeypatch, Host(app="echo 2026 fine", redis=broken), "--grep", "timeout") == 1
+    assert capsys.readouterr() == ("", "sse: not read: redis; without the filter you see why\n")
+    assert asked_for(monkeypatch, Host(app="echo 2026 fine"), "--grep", "timeout") == 0
+    assert capsys.readouterr() == ("", "sse: no line of these logs is what you asked for\n")
