@@ -156,13 +156,21 @@ def is_public(text: str) -> bool:
 
 def address_of(url: str, *, private: bool) -> tuple[urllib.parse.SplitResult, str]:
     """Return the parts of a URL and an address of its host, which must be public unless a private one is allowed."""
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme != "https" or not parts.hostname:
-        raise KeeperError(f"{url[:200]} is no https address")
+    wrong = KeeperError(f"{url[:200]} is no https address")
     try:
+        parts = urllib.parse.urlsplit(url)
+        if (
+            parts.scheme != "https"
+            or not parts.hostname
+            or parts.port == 0
+            or not f"{parts.path}{parts.query}".isascii()
+        ):
+            raise wrong
         found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
     except OSError as error:
         raise KeeperError(f"{parts.hostname} has no address ({error})") from None
+    except ValueError:  # of the port, of brackets, or of a name that DNS cannot have
+        raise wrong from None
     addresses = [str(one[4][0]) for one in found]
     closed = [one for one in addresses if not is_public(one)]
     if closed and not private:
@@ -495,10 +503,11 @@ class Keeper:
             self.note(issued=self.fingerprint(), failures=0, problem="", succeeded=time.time())
             self.problem = ""
             print(f"placed a certificate for {', '.join(wanted.names)}", flush=True)
-        except (KeeperError, OSError) as error:
-            self.problem = str(error)
+        except (KeeperError, OSError, ValueError) as error:
+            # A directory may have said what cannot be printed.
+            self.problem = str(error).encode(errors="backslashreplace").decode()
             self.note(failures=int(self.known.get("failures", 0)) + 1, problem=self.problem)
-            print(f"no new certificate, the last good one stays: {error}", flush=True)
+            print(f"no new certificate, the last good one stays: {self.problem}", flush=True)
 
     def problems(self) -> list[str]:
         """Say what an operator has to know."""

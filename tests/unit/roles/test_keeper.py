@@ -235,6 +235,44 @@ def test_a_directory_is_looked_at_before_lego_believes_it(
             keeper.look_at_directory(one)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://localhost:99999/o",
+        "https://localhost:abc/",
+        "https://localhost:0/",
+        "https://a..b/",
+        f"https://{'a' * 64}.example/",
+        "https://[x/",
+        "https:///x",
+        "https://localhost/\xe4",
+        "https://localhost/?\xe4",
+        "https://localhost/\ud800",
+        "https://local\ud800host/",
+    ],
+)
+def test_an_address_that_makes_no_sense_is_a_failure_that_counts(
+    wanted: Any, authority: tuple[Path, Path], url: str
+) -> None:
+    with directory(authority, says(json.dumps({**DIRECTORY, "newOrder": url}).encode())) as address:
+        for one in (wanted._replace(directory=address), wanted._replace(directory=url, state=wanted.challenges)):
+            kept = keeper.Keeper(one)
+            kept.renew()
+            assert "is no https address" in kept.problems()[0]
+            assert kept.known["failures"] == 1
+            assert kept.wait(time.time()) > 200
+
+
+def test_whatever_a_directory_leads_to_is_a_failure_that_counts(wanted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: Any) -> None:
+        raise UnicodeError("label too long")
+
+    monkeypatch.setattr(keeper, "look_at_directory", fails)
+    one = keeper.Keeper(wanted)
+    one.renew()
+    assert (one.known["failures"], one.known["problem"]) == (1, "label too long")
+
+
 def test_a_private_address_is_refused_unless_it_is_allowed(wanted: Any, authority: tuple[Path, Path]) -> None:
     with directory(authority, says(b"{}")) as address, pytest.raises(keeper.KeeperError, match="acme_private"):
         keeper.look_at_directory(wanted._replace(directory=address, private=False))
