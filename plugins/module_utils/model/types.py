@@ -40,6 +40,7 @@ class Settings(TypedDict):
     images_registry_prefix: str
     images_registry_username: str
     images_source: Literal["auto", "registry", "archive", "bundle", "packages"]
+    kafka_remote_servers: list[str]
     network_gateway: str
     network_ip_range: str
     network_ipv6: bool

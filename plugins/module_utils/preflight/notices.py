@@ -113,6 +113,8 @@ def _move_notices(settings: Settings, host: HostFacts) -> Iterator[str]:
 
 
 def _disk_notices(settings: Settings, host: HostFacts) -> Iterator[str]:
+    if settings["kafka_remote_servers"]:
+        return  # no event is on this disk
     size = host.get("disk_size_bytes", {}).get(settings["stack_state_directory"], 0)
     kept = (settings["app_retention_bytes"] or size // 2) if size else 0
     if kept <= 0:

@@ -322,6 +322,12 @@ def good_to_know(asked, found, partitions):
             "whether they fit"
         )
         return
+    most = found.get("retention.bytes") or "-1"
+    if not most.startswith("-"):
+        yield (
+            f"topic {asked['topic']} has retention.bytes={most}: beyond that the oldest events go, however young they "
+            "are, and clients that resume from one of them are told of a gap"
+        )
     if found.get("compression.type") == "producer":
         yield "what other programs write there compressed by lz4, snappy or zstd is no event for the replicas"
     for one in partitions:

@@ -30,6 +30,7 @@ SETTINGS: Any = {
     "docker_start_at_boot": "none",
     "docker_restart_allowed": False,
     "redis_port": 6379,
+    "kafka_remote_servers": [],
 }
 RELEASE: dict[str, Any] = {
     "containers": {
@@ -589,6 +590,8 @@ def test_how_long_the_disk_of_the_log_lasts_is_told(asked: int, told: list[str])
     said = " ".join(notices(settings, with_facts(**disk)))
     assert bool(said) == bool(told)
     assert all(one in said for one in told)
+    elsewhere = with_settings(**{**settings, "kafka_remote_servers": ["kafka.example.org:9093"]})
+    assert "MiB of events a second" not in " ".join(notices(elsewhere, with_facts(**disk)))
 
 
 @pytest.mark.parametrize("wall", strange_hosts.WALLS, ids=lambda wall: wall.what)

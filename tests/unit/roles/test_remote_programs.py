@@ -166,6 +166,16 @@ def test_a_redis_that_fits_is_asked_each_command_that_the_service_may_use_on_key
     assert all(key.startswith("sse-events:sse-platform-") for key in keys)
 
 
+def test_the_user_that_the_docs_make_may_do_all_of_it_on_every_version_that_is_taken() -> None:
+    redis = Redis()
+    ask_redis(redis)
+    page = (ROOT / "docs/external-kafka-redis.md").read_text()
+    command = page.partition("    ACL SETUSER ")[2].partition("\n\n")[0]
+    rights = {word[1:] for word in command.split() if word.startswith("+")}
+    asked = {"|".join(words[:2]) if words[0] == "SCRIPT" else words[0] for words in redis.asked}
+    assert rights == {one.lower() for one in asked - {"AUTH"}} | {"client|setname"}  # client|setinfo came with 7.2
+
+
 def test_rights_that_are_missing_are_told_before_all_else() -> None:
     redis = Redis()
     no_right, no_memory = ("EXPIRE", "DEL"), ("SET", "HSET", "RPUSH", "ZADD")
@@ -499,11 +509,13 @@ def test_one_broker_is_enough_where_its_owner_says_so() -> None:
 
 
 def test_what_is_good_to_know_of_a_topic_keeps_nobody_from_using_it() -> None:
-    kafka = Kafka(compression_type="producer", min_insync_replicas="3")
+    kafka = Kafka(compression_type="producer", min_insync_replicas="3", retention_bytes="1048576")
     kafka.partitions = [(1, [1, 2, 3], [1, 2])]
     problems, notes = ask_kafka(kafka)
     assert problems == []
-    assert [note.partition(" ")[0] for note in notes] == ["what", "min.insync.replicas", "2"]
+    assert [note.partition(" ")[0] for note in notes] == ["topic", "what", "min.insync.replicas", "2"]
+    assert notes[0].startswith("topic sse-events has retention.bytes=1048576: beyond that the oldest events go")
+    assert ask_kafka(Kafka(retention_bytes="-1")) == ([], [])
     kafka.hidden = True
     assert "nobody has looked whether they fit" in ask_kafka(kafka).notes[0]
 
