@@ -260,6 +260,7 @@ def test_an_address_that_makes_no_sense_is_a_failure_that_counts(
             kept.renew()
             assert "is no https address" in kept.problems()[0]
             assert kept.known["failures"] == 1
+            assert kept.problem.encode()  # else printing it would end the keeper
             assert kept.wait(time.time()) > 200
 
 
