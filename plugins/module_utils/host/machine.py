@@ -6,6 +6,7 @@ Uses the standard library only: it works before Docker is installed.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import platform
 import re
@@ -19,7 +20,12 @@ from ansible_collections.sse.platform.plugins.module_utils.host import boot, eng
 from ansible_collections.sse.platform.plugins.module_utils.host.listeners import host_listeners
 from ansible_collections.sse.platform.plugins.module_utils.host.netlink import RTPROT_RA, interfaces, routes, uplink_mtu
 from ansible_collections.sse.platform.plugins.module_utils.host.procfs import parent, read
-from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import FAMILIES, IPV6
+from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import (
+    FAMILIES,
+    IPV6,
+    is_address,
+    is_loopback,
+)
 
 if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.host.engine_facts import EngineFacts
@@ -48,15 +54,25 @@ def distribution(os_release: str) -> Distribution:
     }
 
 
-def own_names(node: str, hosts: str) -> list[str]:
+def own_names(node: str, hosts: str, addresses: list[str]) -> list[str]:
     """Return what a host calls itself: its name, and the longer forms of it in the text of /etc/hosts (hosts(5)).
 
-    No resolver is asked: it may be slow, and may say something else each time.
+    A longer form counts in a line with an address of the host. Of loopback it counts beside the host's name alone: a
+    list of blocked names may lead stats.tracker.example to 127.0.0.1, and a host may be called stats. No resolver is
+    asked: it may be slow, and may say something else each time.
+
+    :param addresses: of the host's interfaces
     """
-    short = node.partition(".")[0].lower()
-    lines = [line.partition("#")[0].lower().split()[1:] for line in hosts.splitlines()]
-    longer = {name for names in lines for name in names if short and name.startswith(f"{short}.")}
-    return sorted({node.lower(), *longer})
+    own, short = node.lower(), node.partition(".")[0].lower()
+    found = {own}
+    for line in hosts.lower().splitlines():
+        address, *names = line.partition("#")[0].split() or [""]
+        if not is_address(address):
+            continue
+        is_beside = bool({own, short} & set(names))
+        if is_beside if is_loopback(address) else str(ipaddress.ip_address(address)) in addresses:
+            found |= {name for name in names if short and name.startswith(f"{short}.")}
+    return sorted(found)
 
 
 def service_manager() -> Literal["systemd", "init", "none"]:
@@ -208,12 +224,14 @@ def observe(state_directory: str | None = None, socket: str = SOCKET) -> HostFac
     pid = daemon.dockerd_pid()
     configuration = daemon.configuration(daemon.configuration_file(daemon.command_line(pid)))
     table = [one for family in FAMILIES for one in routes(family)]
+    present = [one for family in FAMILIES for one in interfaces(family)]
+    addresses = [address.partition("/")[0] for one in present for address in one["addresses"]]
     found, engine_error, answered = observe_engine(socket, configuration or {}, pid)
     api_version = found.engine["api_version"] if found else ""
     root = found.engine["root_dir"] if found else engine_facts.ENGINE_ROOT
     return {
         "name": platform.node(),
-        "names": own_names(platform.node(), read("/etc/hosts")),
+        "names": own_names(platform.node(), read("/etc/hosts"), addresses),
         "distribution": distribution(read("/etc/os-release")),
         "architecture": ARCHITECTURES.get(platform.machine(), platform.machine()),
         "service_manager": service_manager(),
@@ -236,7 +254,7 @@ def observe(state_directory: str | None = None, socket: str = SOCKET) -> HostFac
         "engine_error": engine_error,
         "surroundings": engine_traits.surroundings(socket, pid, api_version, answers=answered),
         "networks": found.networks if found else [],
-        "interfaces": [one for family in FAMILIES for one in interfaces(family)],
+        "interfaces": present,
         "routes": table,
         "uplink_mtu": uplink_mtu(table),
         "listeners": host_listeners(),

@@ -171,7 +171,11 @@ def test_an_engine_that_answers_with_errors_counts_as_none(engine_socket: tuple[
         ("VM.example.org", "127.0.1.1 vm.lan VM\n::1 vm6.lan\n", ["vm.example.org", "vm.lan"]),
         ("vm", "", ["vm"]),
         ("vm", "#\n\n10.0.0.7\n10.0.0.8 other.example.org\n", ["vm"]),
+        ("vm", "10.0.0.7 vm.example.org\nFD00:0::7 vm6.lan vm.lan\n", ["vm", "vm.example.org", "vm.lan"]),
+        ("vm", "10.0.0.8 vm.example.org vm\nx vm.lan\n", ["vm"]),
+        ("stats.lan", "127.0.0.1 localhost stats\n127.0.0.1 stats.tracker.example\n", ["stats.lan"]),
+        ("stats", "0.0.0.0 stats.tracker.example\n:: stats.a.example stats\n::1 stats.b.example\n", ["stats"]),
     ],
 )
 def test_a_host_is_called_by_its_name_and_the_longer_forms_of_it(node: str, hosts: str, names: list[str]) -> None:
-    assert machine.own_names(node, hosts) == names
+    assert machine.own_names(node, hosts, ["127.0.0.1", "10.0.0.7", "::1", "fd00::7"]) == names
