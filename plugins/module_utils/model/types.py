@@ -52,6 +52,7 @@ class Settings(TypedDict):
     network_segment_subnets: dict[str, str]
     network_subnet: str
     prometheus_retention_size: str
+    redis_remote_server: str
     services_extra: dict[str, Any]
     stack_name: str
     stack_offset: int

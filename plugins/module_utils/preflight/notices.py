@@ -167,7 +167,8 @@ def _host_notices(settings: Settings, host: HostFacts) -> Iterator[str]:
                 "/usr/local/sbin/supervise-dockerd start run at boot."
             )
     # With 2 the administrator refuses overcommit. The role docker sets 0 to 1, where that is possible.
-    if host["overcommit_memory"] == 2 or (host["overcommit_memory"] == 0 and not host["overcommit_writable"]):
+    refused = host["overcommit_memory"] == 2 or (host["overcommit_memory"] == 0 and not host["overcommit_writable"])
+    if refused and not settings["redis_remote_server"]:
         yield (
             "Redis can fail to save when memory is short: turn overcommit on with sysctl -w vm.overcommit_memory=1 "
             "and a file in /etc/sysctl.d."

@@ -31,6 +31,7 @@ SETTINGS: Any = {
     "docker_restart_allowed": False,
     "redis_port": 6379,
     "kafka_remote_servers": [],
+    "redis_remote_server": "",
 }
 RELEASE: dict[str, Any] = {
     "containers": {
@@ -402,6 +403,11 @@ def test_a_guarantee_that_is_off_is_a_notice_and_no_problem(host: dict[str, Any]
     assert told(**host) == ""
     (notice,) = notices(SETTINGS, with_facts(**host))
     assert all(part in notice for part in said), notice
+
+
+def test_a_redis_elsewhere_needs_no_overcommit_here() -> None:
+    settings = {**SETTINGS, "redis_remote_server": "redis.example.org:6380"}
+    assert list(notices(settings, with_facts(overcommit_memory=2))) == []
 
 
 @pytest.mark.parametrize(
