@@ -50,6 +50,7 @@ host:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.deploy import switches
 from ansible_collections.sse.platform.plugins.module_utils.deploy.drift import find
+from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import file_refused
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import EngineError
 from ansible_collections.sse.platform.plugins.module_utils.host import machine
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import ForeignContainerError
@@ -69,6 +70,8 @@ def main() -> None:
         findings = find(stack, directory)
     except (EngineError, ForeignContainerError, SpecError) as error:
         module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=file_refused(error))
     module.exit_json(
         changed=False,
         findings=[one._asdict() for one in findings],

@@ -173,6 +173,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.deploy import removal, rollout
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import file_refused
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SecretError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import FirewallError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.streams import open_streams
@@ -377,6 +378,8 @@ def main() -> None:
         (present if module.params["state"] == "present" else absent)(module)
     except EXPECTED as error:
         module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=file_refused(error))
 
 
 if __name__ == "__main__":

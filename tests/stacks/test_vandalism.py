@@ -81,6 +81,12 @@ def add_alias(victim: Victim) -> None:
     network.connect(victim.container, aliases=[victim.declared.get("name", "x"), "another-name"])
 
 
+def put_instead(path: Path, *, directory: bool = False) -> None:
+    """Put a directory in place of a file, or a file in place of a directory."""
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    path.mkdir() if directory else path.write_text("somebody's")
+
+
 ACTS = [
     Act(detach, "(was detached)"),
     Act(detach, "(was detached)"),
@@ -94,6 +100,9 @@ ACTS = [
     Act(lambda one: one.file().unlink(), "is missing", needs="config"),
     Act(lambda one: one.file().chmod(0o666), "permissions 666 -> 444", needs="config"),
     Act(lambda one: (one.mounted("config") / "more.conf").write_text("x"), "is not declared", needs="config"),
+    Act(lambda one: put_instead(one.file(), directory=True), "was changed on the host", needs="config"),
+    Act(lambda one: put_instead(one.mounted("config")), "is missing", needs="config", restarts=True),
+    Act(lambda one: put_instead(one.mounted("data")), "is no directory; it is kept as", needs="data", restarts=True),
     Act(lambda one: shutil.rmtree(one.mounted("config")), "is missing", needs="config", restarts=True),
     Act(lambda one: shutil.rmtree(one.mounted("data")), "made again and is empty", needs="data", restarts=True),
     Act(lambda one: os.chown(one.mounted("data"), 4242, 4242), "belongs to 4242:4242", needs="data"),

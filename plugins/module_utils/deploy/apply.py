@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy.cause import cannot_start, reason, telling, way_on
-from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError, files_told
 from ansible_collections.sse.platform.plugins.module_utils.deploy.held_connections import held
 from ansible_collections.sse.platform.plugins.module_utils.deploy.reload import Reloader
 from ansible_collections.sse.platform.plugins.module_utils.deploy.taken_over import in_order, with_takeovers
@@ -212,7 +212,8 @@ class Applier:
             begun = time.monotonic()
             self.tell(action.container, doing=action.kind)
             try:
-                self.carry_out(action)
+                with files_told():
+                    self.carry_out(action)
             except (ApplyError, EngineError) as error:
                 self.tell(action.container, failed=str(error).partition("\n")[0].removeprefix(f"{action.container}: "))
                 raise
@@ -312,7 +313,11 @@ class Applier:
         with held(name, spec):
             self.farewell(spec)
             self.engine.stop(action.id, spec["stop_timeout"])
-            self.repair(action)
+            try:
+                self.repair(action)
+            except (ApplyError, EngineError):
+                self.engine.start(action.id)  # as it was is better than not at all
+                raise
             self.start(action.id, name)
         if spec["rolling"]:
             self.pace.verify(name)
@@ -343,7 +348,7 @@ class Applier:
         before, earlier = self.reloader.taken(action.id, name), self.files.loaded.read(name)
         try:
             made = self.make(name, f"{name}-next")
-        except EngineError:
+        except (ApplyError, EngineError):
             put_back()
             raise
         try:
@@ -356,7 +361,7 @@ class Applier:
             with contextlib.suppress(EngineError):
                 self.engine.stop(made, spec["stop_timeout"])  # what it serves gets a bye
             self.engine.remove(made)
-            put_back()
+            lost = put_back()
             self.engine.rename(action.id, name)
             self.files.loaded.put_back(name, earlier)
             back = f"The earlier {name} is back and runs."
@@ -364,7 +369,7 @@ class Applier:
                 self.engine.start(action.id)
             except EngineError as old:  # it did not run before either; why the new one failed counts more
                 back = f"The earlier {name} is back, and it can't start either: {reason(str(old))}"
-            raise ApplyError(f"{error}\n{back}") from error
+            raise ApplyError("\n".join(filter(None, [str(error), back, lost]))) from error
         self.engine.remove(action.id)
         self.files.loaded.forget(name)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -13,10 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError, files_told
 from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import LoadedStore
 from ansible_collections.sse.platform.plugins.module_utils.deploy.written import WrittenStore
 from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
-from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_directory
+from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import make_way, write_directory
 from ansible_collections.sse.platform.plugins.module_utils.model.repair import Repair
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import fingerprint
 
@@ -53,10 +55,12 @@ class Files:
         self.only_looks = False  # compares what it has no text for with what was written, and mends nothing
         self.containers: Mapping[str, Spec] = {}  # of the release: one may mount a directory of another
 
+    @files_told()
     def mounts(self, name: str, spec: Spec, version: Path | None = None) -> Mounts:
         """Write a container's config and secrets, make its data directories, and return all its mounts.
 
         :param version: the directory of its config and secrets; without it, the one that the container has
+        :raises ApplyError: the kernel refuses a file
         """
         mounts: Mounts = {target: (source, True) for target, source in spec["binds"].items()}
         for target, one in self.directories(name, spec, version).items():
@@ -64,26 +68,33 @@ class Files:
             mounts[target] = (str(one.path), True)
         for target, directory in self.data(name, spec).items():
             state_modes.make(self.state / "data")
-            directory.mkdir(parents=True, exist_ok=True, mode=state_modes.PRIVATE)
+            make_directory(directory, self.state / "data")
             mode = state_modes.mode_of(directory, spec, self.containers)
             state_modes.hand_over(directory, self.state / "data", mode, state_modes.owner_of(spec))
             mounts[target] = (str(directory), False)
         for target, directory in self.shared(spec).items():
             state_modes.make(self.state / "shared")
-            directory.mkdir(exist_ok=True, mode=state_modes.PRIVATE)
+            make_directory(directory, self.state / "shared")
             mode = state_modes.mode_of(directory, spec, self.containers)
             state_modes.give(directory, mode, state_modes.owner_of(spec))
             mounts[target] = (str(directory), False)
         return mounts
 
+    @files_told()
     def write(self, directory: Directory, *, trial: bool = False) -> None:
-        """Write a directory, each file in one step, and remove the files that are not declared."""
+        """Write what differs in a directory, each file in one step, and remove the files that are not declared.
+
+        :raises ApplyError: the kernel refuses a file
+        """
         texts = {file: self.text(content, make=True) for file, content in directory.files.items()}
         top = self.state / ("trial" if trial else "files")
         state_modes.make(top)
         if directory.mode == SECRET and not trial:
             self.written.record(directory.path, texts)
-        write_directory(directory.path, texts, mode=directory.mode, owner=directory.owner, reader=directory.reader)
+        for file in texts:
+            make_way(directory.path / file, top)
+        different = {file: one for file, one in texts.items() if self.difference(directory.path / file, one, directory)}
+        write_directory(directory.path, different, mode=directory.mode, owner=directory.owner, reader=directory.reader)
         state_modes.hand_over(directory.path, top, state_modes.PRIVATE, directory.reader)
         for stranger in strangers(directory):
             stranger.unlink()
@@ -114,13 +125,20 @@ class Files:
                 if is_first:
                     self.state.rmdir()
 
-    def kept(self, directories: Iterable[Directory]) -> Callable[[], None]:
-        """Return a function that puts the files of these directories back as they are now."""
+    def kept(self, directories: Iterable[Directory]) -> Callable[[], str]:
+        """Return a function that puts the files of these directories back as they are now.
+
+        It returns a sentence where it can't: what it puts back for counts more.
+        """
         kept = [one._replace(files=contents(one.path)) for one in directories if one.path.is_dir()]
 
-        def put_back() -> None:
-            for one in kept:
-                self.write(one)
+        def put_back() -> str:
+            try:
+                for one in kept:
+                    self.write(one)
+            except ApplyError as error:
+                return f"Its earlier files can't be put back: {error}"
+            return ""
 
         return put_back
 
@@ -186,10 +204,13 @@ class Files:
                     read = not one.live and bool(started) and changed(path) < started
                     yield Repair("write", f"{target}/{file}", f"{target}/{file}: {what}", restart=read)
             for stranger in strangers(one):
-                place = f"{target}/{stranger.name}"
+                place = f"{target}/{stranger.relative_to(one.path)}"
                 yield Repair("write", place, f"{place}: is not declared, and is removed")
         for target, directory in self.data(name, spec).items():
-            if not directory.is_dir():
+            if other := in_the_way(directory, self.state / "data"):
+                what = f"{target}: {other} is no directory; it is kept as {aside(other)}, and {directory} is empty"
+                yield Repair("write", target, what, restart=True)
+            elif not directory.is_dir():
                 what = f"{target}: the directory {directory} is gone; it is made again and is empty"
                 yield Repair("write", target, what, restart=True)
             elif owner(directory) != state_modes.owner_of(spec):
@@ -206,7 +227,7 @@ class Files:
             found = path.lstat()
             if not stat.S_ISREG(found.st_mode) or (text is not None and path.read_bytes() != text.encode()):
                 return "content" if directory.live else "was changed on the host"
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return "is missing"
         mode = stat.S_IMODE(found.st_mode)
         if mode != directory.mode:
@@ -236,8 +257,10 @@ class Files:
             if loaded := self.loaded.read(name):
                 current.add(self.state / "files" / name / loaded["version"])
             for path in (self.state / "files" / name).glob("*"):
-                if path not in current:
+                if path not in current and state_modes.is_directory(path):
                     shutil.rmtree(path)
+                elif path not in current:
+                    path.unlink()
             self.written.prune(name, self.state / "files" / name)
 
     def forget(self, name: str) -> None:
@@ -248,8 +271,35 @@ class Files:
 
 
 def contents(directory: Path) -> dict[str, str]:
-    """Return the files of a directory and of those below it: path -> text."""
-    return {str(path.relative_to(directory)): path.read_text() for path in directory.rglob("*") if path.is_file()}
+    """Return the files of a directory and of those below it: path -> text. What holds no text is no file of ours."""
+    found: dict[str, str] = {}
+    for path in directory.rglob("*"):
+        with contextlib.suppress(UnicodeDecodeError):
+            if path.is_file():
+                found[str(path.relative_to(directory))] = path.read_text()
+    return found
+
+
+def in_the_way(directory: Path, top: Path) -> Path | None:
+    """Return what is in place of a directory or of one that it is in, up to one that stays as it is; None for nothing.
+
+    It may be somebody's data under a wrong name, so nobody may delete it.
+    """
+    places = [one for one in reversed((directory, *directory.parents)) if top in one.parents]
+    return next((one for one in places if os.path.lexists(one) and not one.is_dir()), None)
+
+
+def aside(path: Path) -> Path:
+    """Return a free name beside something, under which it can be kept."""
+    names = (path.with_name(f"{path.name}.aside-{number}") for number in itertools.count(1))
+    return next(one for one in names if not os.path.lexists(one))
+
+
+def make_directory(directory: Path, top: Path) -> None:
+    """Make a directory and those that it is in; what is in the way is kept beside it."""
+    while other := in_the_way(directory, top):
+        other.rename(aside(other))
+    directory.mkdir(parents=True, exist_ok=True, mode=state_modes.PRIVATE)
 
 
 def owner(directory: Path) -> tuple[int, ...]:

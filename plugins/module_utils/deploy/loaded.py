@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, cast
 
+from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import files_told
 from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import INTERRUPTED, LABEL
@@ -46,8 +47,9 @@ class LoadedStore:
         found = self.read(one.name)
         return found if found and found["id"] == one.id else None
 
+    @files_told()
     def write(self, name: str, loaded: Loaded) -> None:
-        """Record a reload in one step."""
+        """Record a reload in one step; raises ApplyError where the kernel refuses that."""
         state_modes.make(self.directory)
         write_file(self.directory / f"{name}.json", json.dumps(loaded, indent=1), durable=True)
 

@@ -174,8 +174,8 @@ class Reloader:
         last = earlier.get("release", "") if earlier and earlier["id"] == action.id else ""
         release = self.labels.get("release", last)
         told: Loaded = {"id": action.id, "version": version.name, "spec": spec, "release": release, "ended": False}
-        loaded.write(name, told)
         put_back = self.files.kept(directories)
+        loaded.write(name, told)
         before = self.taken(action.id, name)
         try:
             for one in directories:
@@ -183,7 +183,8 @@ class Reloader:
             self.told_to(action.id, name, reload, before)
         except (EngineError, ApplyError) as error:
             after = self.taken(action.id, name)
-            put_back()
+            if worse := put_back():  # the next run finds a reload that has not ended
+                raise ApplyError(f"{error}\n{name} runs on. {worse}") from error
             with contextlib.suppress(EngineError, ApplyError):  # in case it took them, but too late
                 if reload.get("program"):
                     self.run_program(action.id, name, after)

@@ -18,6 +18,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy import (
 )
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier, ApplyError, Pace, unasked
 from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import half_restored
+from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import files_told
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
 from ansible_collections.sse.platform.plugins.module_utils.deploy.presence import mended
 from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout_control import Control
@@ -124,16 +125,18 @@ class Report:
         while self.recorders:
             recorder = self.recorders.pop()
             done = [(outcome.seconds, one) for outcome in self.outcomes for one in outcome.actions if one.changes]
-            recorder.end(
-                stack_number(recorder.state_directory),
-                [
-                    {"container": one.container, "kind": one.kind, "reasons": one.reasons, "seconds": seconds}
-                    for took, one in done
-                    for seconds in [took.get(one.container, 0.0)]
-                ],
-                [*self.losses, *self.around, *self.pruned],
-                error,
-            )
+            # Where a full disk is the error, it may refuse this, too. Then the error counts more.
+            with contextlib.suppress(OSError) if error else contextlib.nullcontext():
+                recorder.end(
+                    stack_number(recorder.state_directory),
+                    [
+                        {"container": one.container, "kind": one.kind, "reasons": one.reasons, "seconds": seconds}
+                        for took, one in done
+                        for seconds in [took.get(one.container, 0.0)]
+                    ],
+                    [*self.losses, *self.around, *self.pruned],
+                    error,
+                )
 
     def failure(self, error: Exception) -> str:
         """Say what went wrong, and what this run had done before."""
@@ -157,11 +160,12 @@ def lock(state_directory: str, run: Mapping[str, Any] | None = None, seconds: fl
         raise ApplyError(str(error)) from None
 
 
+@files_told()
 def run(request: Request, report: Report) -> None:
     """Make the host run the releases, or, in check mode, only plan that.
 
     :param report: gets each change when it is done, so that a failed run can tell what it did before
-    :raises ApplyError: a container failed; those that were being replaced are back
+    :raises ApplyError: a container failed; those that were being replaced are back. Or the kernel refuses a file
     :raises EngineError, FirewallError, SpecError: the host or the request does not allow it
     """
     directory, check = request.state_directory, request.check
@@ -339,8 +343,9 @@ class Rollout:
             self.request.tell(plan=[plan_text.row(one, short.get(one.container)) for one in changing])
         try:
             applier.run(actions, self.request.parallel)
-        except (ApplyError, EngineError):
-            record("failed")
+        except Exception:
+            with contextlib.suppress(OSError):  # a full disk may be why it failed
+                record("failed")
             raise
         finally:
             done = [*cleared, *(action for action in actions if action.container in applier.seconds)]

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 from pathlib import Path
 
 
@@ -15,19 +17,38 @@ def write_file(
     :param mode: permissions of the file
     :param owner: user id and group id; without it the file belongs to who runs this
     :param durable: write the file to the disk before it appears, so that a power cut leaves no empty file (fsync(2))
+    :raises OSError: naming the file, which is as it was, and nothing else is left
     """
     fresh = path.with_name(f".{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "w") as stream:
-        stream.write(text)
-        if owner:
-            os.fchown(descriptor, owner[0], owner[1])
-        os.fchmod(descriptor, mode)
-        if durable:
-            stream.flush()
-            os.fsync(descriptor)
-    fresh.replace(path)
+    try:
+        fresh.unlink(missing_ok=True)
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(text)
+            if owner:
+                os.fchown(descriptor, owner[0], owner[1])
+            os.fchmod(descriptor, mode)
+            if durable:
+                stream.flush()
+                os.fsync(descriptor)
+        fresh.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            fresh.unlink()
+        error.filename, error.filename2 = str(path), None  # a full disk names none (write(2))
+        raise
+
+
+def make_way(path: Path, top: Path) -> None:
+    """Remove what is in the way of a file: a directory in its place, or anything else in place of its directories.
+
+    :param top: below it, everything is written by the platform
+    """
+    for above in reversed(path.parents):
+        if top in above.parents and (above.is_symlink() or (above.exists() and not above.is_dir())):
+            above.unlink()
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
 
 
 def write_directory(

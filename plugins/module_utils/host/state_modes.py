@@ -124,6 +124,9 @@ def give(path: Path, mode: int, owner: tuple[int, ...] | None) -> None:
         if owner:
             os.fchown(descriptor, owner[0], owner[1])
         os.fchmod(descriptor, mode)
+    except OSError as error:
+        error.filename = str(path)  # the kernel gets its number only
+        raise
     finally:
         os.close(descriptor)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pytest
 from ansible_collections.sse.platform.plugins.module_utils.deploy import files as files_module
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
 from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout import pin
@@ -13,9 +16,6 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store i
 from ansible_collections.sse.platform.plugins.module_utils.model import secret, spec
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL, Observed
 from ansible_collections.sse.platform.plugins.module_utils.model.repair import Repair
-
-if TYPE_CHECKING:
-    import pytest
 
 NOW = 4e9  # later than any change here
 ME = f"{os.getuid()}:{os.getgid()}"
@@ -109,6 +109,88 @@ def test_every_change_of_a_mounted_file_is_found_and_undone(tmp_path: Path) -> N
     (config / "f").chmod(0o600)
     [wrong] = known.differences("c", one, NOW)
     assert wrong.reason == "/etc/a/f: permissions 600 -> 444"
+
+
+def replaced(path: Path, *, directory: bool = False) -> None:
+    """Put something else in place of a file or a directory: a directory with a file in it, or a file."""
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if directory:
+        path.mkdir()
+        (path / "own").write_text("x")
+    else:
+        path.write_text("somebody's")
+
+
+def linked(path: Path, elsewhere: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    path.symlink_to(elsewhere)
+
+
+CONFIG, DATA = "files/c/{version}/config-0", "data/c/d"
+GONE = {"/etc/a/f: is missing", "/etc/a/g/h: is missing"}
+# What somebody does to a place below the state directory, and what is said of it.
+ACTS: list[tuple[str, Callable[[Path], object], set[str]]] = [
+    (
+        f"{CONFIG}/f",
+        lambda path: replaced(path, directory=True),
+        {"/etc/a/f: was changed on the host", "/etc/a/f/own: is not declared, and is removed"},
+    ),
+    (f"{CONFIG}/f", lambda path: linked(path, Path("/etc/passwd")), {"/etc/a/f: was changed on the host"}),
+    (f"{CONFIG}/f", lambda path: path.write_bytes(b"\xff"), {"/etc/a/f: was changed on the host"}),
+    (f"{CONFIG}/g", replaced, {"/etc/a/g/h: is missing", "/etc/a/g: is not declared, and is removed"}),
+    (CONFIG, replaced, GONE),
+    (CONFIG, lambda path: linked(path, path.parent), GONE),
+    (f"{CONFIG}/..", replaced, GONE),
+    ("files/c", replaced, GONE),
+    ("files", lambda path: (path / "c/somebody's").write_text("x"), set()),
+    (DATA, replaced, {"/data: {state}/data/c/d is no directory; it is kept as {state}/data/c/d.aside-1, and ..."}),
+    ("data/c", replaced, {"/data: {state}/data/c is no directory; it is kept as {state}/data/c.aside-1, and ..."}),
+    (
+        DATA,
+        lambda path: linked(path, Path("/nowhere")),
+        {"/data: {state}/data/c/d is no directory; it is kept as {state}/data/c/d.aside-1, and ..."},
+    ),
+]
+
+
+@pytest.mark.parametrize(("place", "does", "said"), ACTS)
+def test_whatever_is_in_place_of_a_file_or_a_directory_is_named_and_mended(
+    tmp_path: Path, place: str, does: Callable[[Path], object], said: set[str]
+) -> None:
+    known = files(tmp_path)
+    one = declared(config={"/etc/a": {"f": "one", "g/h": "two"}}, data={"/data": "d"})
+    known.mounts("c", one)
+    does((tmp_path / place.format(version=known.version("c", one).name)).resolve())
+    found = {each.reason.replace(f"{tmp_path / DATA} is empty", "...") for each in known.differences("c", one, NOW)}
+    assert found == {text.format(state=tmp_path) for text in said}
+    known.kept(known.directories("c", one).values())  # as before each reload
+    known.mounts("c", one)
+    known.prune({"c": one})
+    assert list(known.differences("c", one, NOW)) == []
+    assert all(path.is_dir() for path in (tmp_path / "files/c").iterdir())
+
+
+def test_what_is_in_place_of_a_data_directory_is_kept_whole_each_time(tmp_path: Path) -> None:
+    known, one = files(tmp_path), declared(data={"/data": "d"})
+    for text in ("first", "second"):
+        known.mounts("c", one)
+        replaced(tmp_path / DATA)
+        (tmp_path / DATA).write_text(text)
+    known.mounts("c", one)
+    kept = {path.name: path.read_text() for path in (tmp_path / "data/c").iterdir() if path.is_file()}
+    assert kept == {"d.aside-1": "first", "d.aside-2": "second"}
+
+
+def test_a_file_that_is_as_it_should_be_is_not_written_again(tmp_path: Path) -> None:
+    known = files(tmp_path)
+    before = declared(live_secrets={"/run/l": {"a": {"secret": "a"}, "b": {"secret": "b"}}})
+    known.store.given.update(a="1", b="1")
+    known.mounts("c", before)
+    kept = {path.name: path.stat().st_ino for path in (tmp_path / "files/c/live-0").iterdir()}
+    known.store.given.update(b="2")
+    known.mounts("c", before)
+    now = {path.name: path.stat().st_ino for path in (tmp_path / "files/c/live-0").iterdir()}
+    assert (now["a"] == kept["a"], now["b"] == kept["b"]) == (True, False)
 
 
 def test_a_process_that_started_before_a_file_was_changed_has_not_read_the_change(tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from ansible_collections.sse.platform.plugins.module_utils.deploy import files as files_module
 from ansible_collections.sse.platform.plugins.module_utils.deploy import reload
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier, ApplyError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
@@ -138,6 +140,30 @@ def test_a_reload_is_recorded_for_the_container_and_the_directory_that_it_mounts
     assert loaded
     assert (loaded["id"], loaded["ended"], loaded["spec"]) == ("id", True, declared("one\nnew\n"))
     assert loaded["version"] == host.places["/etc/c"].parent.name
+
+
+@pytest.mark.parametrize("way_back", [True, False])
+def test_a_reload_whose_file_the_kernel_refuses_has_the_earlier_files_or_has_not_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way_back: bool
+) -> None:
+    host, files = running(tmp_path)
+
+    def refuse(_: Path, texts: dict[str, str], **__: object) -> None:
+        if texts or not way_back:
+            raise OSError(errno.ENOSPC, "")
+
+    monkeypatch.setattr(files_module, "write_directory", refuse)
+    with pytest.raises(ApplyError, match="No space left on device") as failed:
+        reloader(host, files).reload(Action("reload", "c", [], "id"))
+    loaded = files.loaded.read("c")
+    if way_back:
+        assert "c runs on with its earlier files." in str(failed.value)
+        assert loaded is None
+    else:
+        assert "c runs on. Its earlier files can't be put back" in str(failed.value)
+        assert loaded is not None
+        assert not loaded["ended"]
+    assert (host.places["/etc/c"] / "a").read_text() == "old\n"
 
 
 def test_a_secret_that_is_read_without_a_reload_is_written_in_the_same_run(tmp_path: Path) -> None:

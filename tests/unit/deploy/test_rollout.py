@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -38,6 +39,7 @@ class FakeEngine:
         self.all: dict[str, dict[str, Any]] = {}
         self.made = 0
         self.tags: dict[str, str] = {}
+        self.started = "2026-01-01T00:00:00Z"
 
     def containers(self) -> list[Observed]:
         return [
@@ -86,7 +88,7 @@ class FakeEngine:
 
     def inspect(self, key: str) -> dict[str, Any]:
         one = self.all.get(key) or next(each for each in self.all.values() if each["name"] == key)
-        state = {"Running": one["running"], "ExitCode": 1, "Pid": 0, "StartedAt": "2026-01-01T00:00:00Z"}
+        state = {"Running": one["running"], "ExitCode": 1, "Pid": 0, "StartedAt": self.started}
         return {
             "Id": key,
             "RestartCount": 0,
@@ -337,6 +339,68 @@ def test_the_history_tells_what_each_run_did_and_how_it_ended(engine: FakeEngine
         ("s-a", "replace", ["environment.X: absent -> 1"])
     ]
     assert third["error"] == "s-a: stopped while starting (exit code 1): no such option"
+
+
+def refusing(monkeypatch: pytest.MonkeyPatch, place: str, number: int) -> None:
+    """Have the kernel refuse to make files whose path contains a text."""
+    real = os.open
+
+    def opened(path: Any, flags: int, mode: int = 0o777) -> int:
+        if place in str(path) and flags & os.O_CREAT:
+            raise OSError(number, os.strerror(number), str(path))
+        return real(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", opened)
+
+
+@pytest.mark.parametrize(
+    ("number", "way"),
+    [
+        (errno.ENOSPC, "No space left on device. Make room (df -h; df -i), and run `./sse up` again."),
+        (errno.EPERM, "Operation not permitted. It or its directory may be immutable: lsattr -d shows an i then"),
+        (errno.EROFS, "Read-only file system. Its file system is read-only: dmesg says why."),
+        (errno.EACCES, "Permission denied. Mend that, and run `./sse up` again."),
+    ],
+)
+@pytest.mark.parametrize("kind", ["create", "replace", "mend", "restart"])
+def test_a_file_that_the_kernel_refuses_is_named_with_a_way_on_and_the_run_has_failed(
+    engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, way: str, kind: str
+) -> None:
+    def one(text: str) -> dict[str, Any]:
+        return {"a": container(config={"/etc/a": {"f": text}})}
+
+    if kind != "create":
+        run(tmp_path, one("old"))
+        engine.started = "2036-01-01T00:00:00Z" if kind == "restart" else engine.started
+    if kind in {"mend", "restart"}:
+        (path,) = tmp_path.glob("files/s-a/*/config-0/f")
+        path.write_text("changed")
+    before, wanted = {**engine.all}, one("old" if kind in {"mend", "restart"} else "new")
+    with monkeypatch.context() as patched:
+        refusing(patched, "/files/s-a/", number)
+        with pytest.raises(rollout.ApplyError) as failed:
+            run(tmp_path, wanted)
+    assert str(failed.value).startswith(f"{tmp_path}/files/s-a/")
+    assert f"/config-0/f can't be read or written: {way}" in str(failed.value)
+    assert (engine.all, [one["running"] for one in engine.all.values()]) == (before, [True] * len(before))
+    last, stored = attempts(str(tmp_path))[-1], ReleaseStore(str(tmp_path), "p").latest()
+    assert (last["outcome"], last["error"]) == ("failed", str(failed.value).splitlines()[0])
+    assert stored
+    assert stored["meta"].get("outcome") == ("applied" if kind in {"mend", "restart"} else "failed")
+    assert not list(tmp_path.glob("files/s-a/*/config-0/.*"))
+    assert " s-a" in run(tmp_path, wanted).changes[-1]
+    assert run(tmp_path, wanted).changes == []
+
+
+@pytest.mark.parametrize("place", ["/releases/", "/history.jsonl"])
+def test_a_disk_that_takes_no_record_is_told_instead_of_a_trace(
+    engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    run(tmp_path, {"a": container()})
+    refusing(monkeypatch, place, errno.ENOSPC)
+    with pytest.raises(rollout.ApplyError, match=rf"{place}.*No space left on device. Make room"):
+        run(tmp_path, {"a": container(environment={"X": 1})})
+    assert [one["name"] for one in engine.all.values()] == ["s-a"]
 
 
 def test_older_releases_go_and_those_that_stay_keep_their_images(engine: FakeEngine, tmp_path: Path) -> None:
