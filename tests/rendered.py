@@ -226,8 +226,8 @@ class Rendered:
 
 def render(directory: Path, hosts: dict[str, dict[str, Any]] = HOSTS) -> dict[str, Rendered]:
     """Render every host in one run; relative paths of files begin at the directory."""
-    none: dict[str, Any] = {"images": {"unavailable": {}}, "ansible_python_interpreter": sys.executable}
-    inventory = {"all": {"hosts": {name: none | variables for name, variables in hosts.items()}}}
+    usual: dict[str, Any] = {"images": {"unavailable": {}}, "ansible_python_interpreter": sys.executable}
+    inventory = {"all": {"hosts": {name: usual | variables for name, variables in hosts.items()}}}
     (directory / "hosts.yml").write_text(yaml.safe_dump(inventory))
     (directory / "play.yml").write_text(PLAY)
     environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_STDOUT_CALLBACK": "default"}
@@ -243,7 +243,12 @@ def render(directory: Path, hosts: dict[str, dict[str, Any]] = HOSTS) -> dict[st
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
+    return read(directory, hosts)
+
+
+def read(directory: Path, hosts: dict[str, dict[str, Any]]) -> dict[str, Rendered]:
+    """Read what was rendered."""
     return {
-        name: Rendered(directory / f"{name}.json", variables.get("images", none["images"])["unavailable"])
+        name: Rendered(directory / f"{name}.json", variables.get("images", {"unavailable": {}})["unavailable"])
         for name, variables in hosts.items()
     }

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+
 import pytest
-from rendered import ELSEWHERE, HOSTS, Rendered, render
+from rendered import ELSEWHERE, HOSTS, Rendered, read, render
 
 
 @pytest.fixture(scope="session")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rendered]:
-    """Every host of HOSTS and of ELSEWHERE."""
-    return render(tmp_path_factory.mktemp("declarations"), HOSTS | ELSEWHERE)
+    """Every host of HOSTS and of ELSEWHERE; workers of one run share what the first of them renders."""
+    hosts, base = HOSTS | ELSEWHERE, tmp_path_factory.getbasetemp()
+    directory = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "declarations"
+    directory.mkdir(exist_ok=True)
+    with (directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (directory / "done").exists():
+            render(directory, hosts)
+            (directory / "done").touch()
+    return read(directory, hosts)
 
 
 @pytest.fixture(params=HOSTS)
