@@ -812,6 +812,12 @@ WALLS = [
         {"state_mount": {"place": "/mnt/c", "type": "drvfs", "read_only": False}},
     ),
     Wall(
+        "a link in place of the data of a container",
+        "mount the other disk there, or `stack_state_directory`; that one may be a link itself",
+        "(mount --bind /big /var/lib/sse-platform/data/sse-redis, with a line in /etc/fstab)",
+        {"data_links": {"/var/lib/sse-platform/data/sse-redis": "/big"}},
+    ),
+    Wall(
         "too little room for images",
         "make room, or another `data-root`",
         "data-root",

@@ -206,6 +206,10 @@ data_markers:
   description: What each C(meta.properties) in a data directory of a container says, by that directory.
   returned: always
   type: dict
+data_links:
+  description: What is a link in place of a data directory of a container, and where it leads.
+  returned: always
+  type: dict
 """
 
 import os

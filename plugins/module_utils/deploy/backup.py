@@ -104,6 +104,7 @@ def write(stack: str, state_directory: str, left_out: list[str], target: Path) -
     data = data_directories(state, left_out)
     sealed = {place: path for place, path in data.items() if holds_secrets(place)}
     wanted = {"releases": state / "releases", **{place: data[place] for place in data if place not in sealed}}
+    refuse_links(state, data.values())
     needed = sum(one.stat().st_size for directory in wanted.values() for one in directory.rglob("*") if one.is_file())
     refuse_full_disk(target.parent, needed)
     files: dict[str, str] = {}
@@ -190,6 +191,13 @@ def add_file(archive: tarfile.TarFile, name: str, path: Path) -> str:
 def existing(directory: Path) -> Path:
     """Return a directory, or its nearest parent that exists."""
     return next(one for one in (directory, *directory.parents) if one.is_dir())
+
+
+def refuse_links(state: Path, directories: Iterable[Path]) -> None:
+    """Raise BackupError where a link is in place of a directory: an archive would hold the link."""
+    found, above = state_modes.links(state), {str(place) for one in directories for place in (one, *one.parents)}
+    for path in sorted(found.keys() & above):
+        raise BackupError(f"{state_modes.link_refused(path, found[path])} Nothing was written.")
 
 
 def refuse_full_disk(directory: Path, needed: int) -> None:

@@ -100,7 +100,9 @@ def tear_down(
                 recorder.end(recorder.attempt["before"], changes(seconds), gone(removed.networks), error)
         if delete_data:  # under the lock: a run that waits for it begins with nothing
             keeping.forget(engine, stack)
-            shutil.rmtree(state_directory, ignore_errors=True)
+            shutil.rmtree(Path(state_directory).resolve(), ignore_errors=True)  # it takes no link
+            if Path(state_directory).is_symlink():
+                Path(state_directory).unlink()
     return removed
 
 

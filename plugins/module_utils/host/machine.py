@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Literal
 
 from ansible_collections.sse.platform.plugins.module_utils.engine import daemon
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import SOCKET, Api, RefusedError
-from ansible_collections.sse.platform.plugins.module_utils.host import boot, engine_facts, engine_traits, iptables
+from ansible_collections.sse.platform.plugins.module_utils.host import (
+    boot,
+    engine_facts,
+    engine_traits,
+    iptables,
+    state_modes,
+)
 from ansible_collections.sse.platform.plugins.module_utils.host.listeners import host_listeners
 from ansible_collections.sse.platform.plugins.module_utils.host.netlink import RTPROT_RA, interfaces, routes, uplink_mtu
 from ansible_collections.sse.platform.plugins.module_utils.host.procfs import parent, read
@@ -261,6 +267,7 @@ def observe(state_directory: str | None = None, socket: str = SOCKET) -> HostFac
         "containers": found.containers if found else [],
         "images": found.images if found else {},
         "data_markers": data_markers(state_directory),
+        "data_links": state_modes.links(Path(state_directory or "/nonexistent")),
         "backup_timer": any((Path(state_directory or "/nonexistent") / one).exists() for one in TIMERS),
         "disk_free_bytes": disk_free_bytes([root, state_directory or "/"]),
         "disk_free_inodes": disk_free_inodes([root, state_directory or "/"]),

@@ -4,6 +4,8 @@
 Other users of the host may pass the state directory itself and enter ``matrix``, and nothing else: a directory below
 belongs to root or to the user of the container that works in it, with mode 0700. What containers only look at stays
 root's, and their group may read it: a user of the host may have the number of a container's user.
+
+The state directory may be a link to another disk. A link below it may be a container's own, so none is followed.
 """
 
 from __future__ import annotations
@@ -73,7 +75,8 @@ def mode_of(path: Path, spec: Spec, containers: Mapping[str, Spec]) -> int:
 
 def outermost(state: Path) -> Iterator[tuple[Path, Permissions]]:
     """Return the directories and files of the state directory itself, and the secrets."""
-    for path in sorted([*entries(state), *entries(state / SECRETS)]):
+    own = [state / one.name for one in entries(state.resolve())]
+    for path in sorted([*own, *entries(state / SECRETS)]):
         mode = MATRIX_MODE if path == state / MATRIX else PRIVATE
         if is_directory(path):
             yield path, Permissions(mode, root())
@@ -98,7 +101,7 @@ def differences(state: Path, containers: Mapping[str, Spec]) -> Iterator[tuple[P
     """Compare the permissions on the host with those that should be; return each that differs, and how."""
     for path, should in wanted(state, containers).items():
         try:
-            has = path.lstat()
+            has = followed(path, state).lstat()
         except FileNotFoundError:
             continue
         if stat.S_IMODE(has.st_mode) != should.mode:
@@ -109,12 +112,33 @@ def differences(state: Path, containers: Mapping[str, Spec]) -> Iterator[tuple[P
 
 def enforce(state: Path, containers: Mapping[str, Spec]) -> list[str]:
     """Give everything the permissions that it should have; return what differed, one line each."""
-    if not is_directory(state):
+    if not state.is_dir():
         return []
     told = [f"{path}: {how}" for path, how in differences(state, containers)]
     for path, should in wanted(state, containers).items() if told else ():
-        give(path, should.mode, should.owner)
+        give(followed(path, state), should.mode, should.owner)
     return told
+
+
+def followed(path: Path, state: Path) -> Path:
+    """Return where the state directory is, which root may have made a link to another disk; any other path as it is."""
+    return path.resolve() if path == state else path
+
+
+def links(state: Path) -> dict[str, str]:
+    """Return what is a link in place of a directory for data, and where it leads. Deeper ones are a container's own."""
+    data = state / "data"
+    places = (data, *data.glob("*"), *data.glob("*/*"), *data.glob(f"*/{SECRETS}/*"))
+    return {str(one): str(one.readlink()) for one in places if one.is_symlink()}
+
+
+def link_refused(path: str, target: str) -> str:
+    """Say why a link is not followed, and how data get to another disk."""
+    return (
+        f"{path} is a link to {target}: expected a directory, because no link to data is followed. Remove the link, "
+        f"make the directory and mount the other one there (mount --bind {target} {path}, with a line in /etc/fstab), "
+        "or keep all of the stack on that disk with stack_state_directory."
+    )
 
 
 def give(path: Path, mode: int, owner: tuple[int, ...] | None) -> None:

@@ -568,6 +568,7 @@ class HostFacts(TypedDict):
     containers: list[ContainerFact]
     images: dict[str, str]  # reference -> id
     data_markers: dict[str, dict[str, str]]  # directory of data -> what its meta.properties says
+    data_links: NotRequired[dict[str, str]]  # what is a link in place of a directory of data -> where it leads
     backup_timer: bool  # whether a timer on this host makes backups of the stack
     disk_free_bytes: dict[str, int]
     disk_free_inodes: NotRequired[dict[str, int]]

@@ -7,9 +7,11 @@ Pure: settings, the host fact and a release in, sentences out. `network_prefligh
 from __future__ import annotations
 
 import ipaddress
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.host.listeners import way_to_stop
+from ansible_collections.sse.platform.plugins.module_utils.host.state_modes import link_refused
 from ansible_collections.sse.platform.plugins.module_utils.model import addresses, spec
 from ansible_collections.sse.platform.plugins.module_utils.preflight import engine_preflight, network_preflight
 from ansible_collections.sse.platform.plugins.module_utils.preflight.network_steps import LABEL_STACK, is_ours
@@ -61,6 +63,7 @@ def problems(settings: Settings, host: HostFacts, release: Release) -> list[str]
         *_memory_problems(host, release),
         *_disk_problems(settings, host, release),
         *_mount_problems(settings, host),
+        *_link_problems(settings, host, release),
         *_size_problems(settings, host),
     ]
 
@@ -210,6 +213,15 @@ def _mount_problems(settings: Settings, host: HostFacts) -> Iterator[str]:
             f"{where} keeps no owners and permissions, so every user could read the secrets, and no service could own "
             "its data: expected one of Linux, such as ext4 or xfs. Choose another stack_state_directory."
         )
+
+
+def _link_problems(settings: Settings, host: HostFacts, release: Release) -> Iterator[str]:
+    data = PurePath(settings["stack_state_directory"], "data")
+    wanted = [data / name / below for name, one in release["containers"].items() for below in one["data"].values()]
+    above = {str(place) for one in wanted for place in (one, *one.parents)}
+    for path, target in host.get("data_links", {}).items():
+        if path in above:
+            yield link_refused(path, target)
 
 
 def _size_problems(settings: Settings, host: HostFacts) -> Iterator[str]:

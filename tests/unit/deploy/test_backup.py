@@ -296,6 +296,22 @@ def test_an_archive_that_leaves_its_directory_is_refused(tmp_path: Path) -> None
         backup.unpack(tmp_path / "a.tar.gz", {}, tmp_path / "in")
 
 
+@pytest.mark.parametrize("place", ["data", "data/sse-log", "data/sse-log/log", "data/sse-keeper/secrets/state"])
+def test_a_link_in_place_of_data_is_refused_before_anything_is_written(state: Path, tmp_path: Path, place: str) -> None:
+    (state / place).rename(tmp_path / "elsewhere")
+    (state / place).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BackupError, match=rf"{place} is a link to .*/elsewhere.*mount --bind.*Nothing was written\."):
+        packed(state, tmp_path / "backup.tar")
+    assert not (tmp_path / "state.tar.gz").exists()
+
+
+def test_a_state_directory_that_is_a_link_is_backed_up(state: Path, tmp_path: Path) -> None:
+    state.rename(tmp_path / "disk")
+    state.symlink_to(tmp_path / "disk")
+    restore(packed(state, tmp_path / "backup.tar"), tmp_path / "restored", "sse")
+    assert content(tmp_path / "restored") == content(tmp_path / "disk")
+
+
 def test_a_backup_of_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BackupError, match="nothing was deployed here"):
         backup.write("sse", str(tmp_path), [], tmp_path / "a.tar.gz")

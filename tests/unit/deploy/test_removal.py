@@ -80,6 +80,15 @@ def test_a_damaged_release_keeps_nobody_from_removing_a_stack(state: Path, monke
     assert not state.exists()
 
 
+def test_data_behind_a_state_directory_that_is_a_link_are_deleted_with_the_link(state: Path, tmp_path: Path) -> None:
+    state.rename(tmp_path / "disk")
+    state.symlink_to(tmp_path / "disk")
+    removal.tear_down("s", str(state), 1, delete_data=False, check=False, run=RUN)
+    assert (state / "data").is_dir()
+    removal.tear_down("s", str(state), 1, delete_data=True, check=False, run=RUN)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_data_are_deleted_while_no_other_run_can_begin(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     held: list[object] = []
     monkeypatch.setattr(removal.shutil, "rmtree", lambda path, **_: held.append(run_lock.holder_of(path)))

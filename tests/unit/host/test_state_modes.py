@@ -183,6 +183,42 @@ def test_a_link_is_never_followed(tmp_path: Path) -> None:
     assert stat.S_IMODE(outside.stat().st_mode) == 0o755
 
 
+@needs_root
+def test_a_state_directory_that_is_a_link_to_another_disk_is_judged_as_the_directory_that_it_is(tmp_path: Path) -> None:
+    state, disk = tmp_path / "state", tmp_path / "disk/state"
+    deploy(state)
+    disk.parent.mkdir()
+    state.rename(disk)
+    state.symlink_to(disk)
+    known = containers(state)
+    assert list(state_modes.differences(state, known)) == []
+    disk.chmod(0o755)
+    (disk / "switches").chmod(0o755)
+    (disk / "secrets/key").chmod(0o644)
+    (disk / "files/sse-app").chmod(0o755)
+    assert sorted(state_modes.enforce(state, known)) == [
+        f"{state}/files/sse-app: mode 0755 -> 0700",
+        f"{state}/secrets/key: mode 0644 -> 0600",
+        f"{state}/switches: mode 0755 -> 0750",
+        f"{state}: mode 0755 -> 0711",
+    ]
+    assert stat.S_IMODE(disk.stat().st_mode) == 0o711
+    deploy(state)
+    assert list(state_modes.differences(state, known)) == []
+    assert state.is_symlink()
+
+
+def test_links_in_place_of_directories_for_data_are_found_and_a_containers_own_are_not(tmp_path: Path) -> None:
+    for one in ("data/a/keep/own", "data/b/secrets/kind"):
+        (tmp_path / one).mkdir(parents=True)
+    elsewhere = tmp_path / "elsewhere"
+    for one in ("data/a/keep/linked", "data/a/other", "data/c", "data/b/secrets/kind2", "shared"):
+        (tmp_path / one).symlink_to(elsewhere)
+    found = ["data/a/other", "data/b/secrets/kind2", "data/c"]
+    assert state_modes.links(tmp_path) == {str(tmp_path / one): str(elsewhere) for one in found}
+    assert state_modes.links(tmp_path / "none") == {}
+
+
 @pytest.fixture
 def reachable() -> Iterator[Path]:
     """Return a directory that every user can enter, unlike those of pytest."""

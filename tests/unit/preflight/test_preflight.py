@@ -39,6 +39,7 @@ RELEASE: dict[str, Any] = {
             "ports": [{"host_ip": "127.0.0.1", "host_port": 6379, "container_port": 6379}],
             "memory": GIB,
             "image": "redis:8",
+            "data": {"/data": "redis"},
         }
     }
 }
@@ -598,6 +599,13 @@ def test_how_long_the_disk_of_the_log_lasts_is_told(asked: int, told: list[str])
     assert all(one in said for one in told)
     elsewhere = with_settings(**{**settings, "kafka_remote_servers": ["kafka.example.org:9093"]})
     assert "MiB of events a second" not in " ".join(notices(elsewhere, with_facts(**disk)))
+
+
+def test_a_link_in_place_of_what_no_container_has_is_no_problem() -> None:
+    data = "/var/lib/sse-platform/data"
+    assert not told(data_links={f"{data}/sse-old": "/big", f"{data}/sse-redis/other": "/big"})
+    for path in (data, f"{data}/sse-redis", f"{data}/sse-redis/redis"):
+        assert f"{path} is a link to /big: expected a directory" in told(data_links={path: "/big"})
 
 
 @pytest.mark.parametrize("wall", strange_hosts.WALLS, ids=lambda wall: wall.what)
