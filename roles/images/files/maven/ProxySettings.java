@@ -13,8 +13,8 @@ import java.util.regex.Pattern;
  */
 class ProxySettings {
     // Maven's own settings have this, too: what came over http without TLS was not checked on the way.
-    static final String BLOCKER = "<mirrors><mirror><id>maven-default-http-blocker</id><mirrorOf>external:http:*</mirrorOf>"
-            + "<url>http://0.0.0.0/</url><blocked>true</blocked></mirror></mirrors>";
+    static final String BLOCKER = "<mirrors><mirror><id>maven-default-http-blocker</id>"
+            + "<mirrorOf>external:http:*</mirrorOf><url>http://0.0.0.0/</url><blocked>true</blocked></mirror></mirrors>";
     // Scheme, user, password, host and port. A user may hold what java.net.URI refuses.
     static final Pattern ADDRESS = Pattern.compile(
             "(https?)://(?:([^/?#:]*)(?::([^/?#]*))?@)?(?:\\[([^\\]]*)\\]|([^/?#:@]+))(?::(\\d*))?(?:[/?#].*)?",
