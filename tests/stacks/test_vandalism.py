@@ -96,6 +96,7 @@ ACTS = [
     Act(limit, "memory: 67108864 -> "),
     Act(lambda one: one.container.update(restart_policy={"Name": "no"}), "restart: no -> unless-stopped"),
     Act(lambda one: one.container.update(cpu_shares=64), "cpu shares: 64 -> "),
+    Act(lambda one: one.container.update(cpuset_mems="0"), "CpusetMems is 0, and", restarts=True, anew=True),
     Act(edit, "was changed on the host", needs="config"),
     Act(lambda one: one.file().unlink(), "is missing", needs="config"),
     Act(lambda one: one.file().chmod(0o666), "permissions 666 -> 444", needs="config"),

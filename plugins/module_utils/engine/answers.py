@@ -8,17 +8,24 @@ or map, the type of the key is ``X | None``. Keys that the engine may omit are i
 from __future__ import annotations
 
 import datetime as dt
-from typing import Literal, TypedDict
+from typing import Literal, TypedDict, get_args
 
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import Joined, Observed, Present
 
-# Limits that `docker update` sets and cannot take away again, and that no spec asks for.
-EXTRA_LIMITS: tuple[Literal["NanoCpus", "CpuQuota", "CpusetCpus", "MemoryReservation"], ...] = (
+ExtraLimit = Literal[
     "NanoCpus",
+    "CpuPeriod",
     "CpuQuota",
+    "CpuRealtimePeriod",
+    "CpuRealtimeRuntime",
     "CpusetCpus",
+    "CpusetMems",
+    "BlkioWeight",
     "MemoryReservation",
-)
+]
+# Limits that `docker update` sets and cannot take away again, and that no spec asks for. Where nobody set one, it is 0
+# or empty with both versions of cgroups, and an engine that does not know it leaves it out.
+EXTRA_LIMITS: tuple[ExtraLimit, ...] = get_args(ExtraLimit)
 
 Condition = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 
@@ -183,7 +190,19 @@ class _RestartPolicy(TypedDict):
     Name: str
 
 
-class HostConfig(TypedDict):
+class _Limits(TypedDict, total=False):
+    NanoCpus: int
+    CpuPeriod: int
+    CpuQuota: int
+    CpuRealtimePeriod: int
+    CpuRealtimeRuntime: int
+    CpusetCpus: str
+    CpusetMems: str
+    BlkioWeight: int
+    MemoryReservation: int
+
+
+class HostConfig(_Limits):
     """What a container was created with that concerns the host."""
 
     NetworkMode: str
@@ -192,11 +211,7 @@ class HostConfig(TypedDict):
     MemorySwap: int  # bytes of memory and swap; -1 is no limit
     PidsLimit: int | None
     RestartPolicy: _RestartPolicy
-    NanoCpus: int
     CpuShares: int
-    CpuQuota: int
-    CpusetCpus: str
-    MemoryReservation: int
     Privileged: bool
 
 
