@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from ansible_collections.sse.platform.plugins.module_utils.deploy.log_level import level_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,20 +18,27 @@ TROUBLE = re.compile(
     r"(?i)can't|cannot|could not|unable to|denied|not permitted|no space|no such|not found|already in use|invalid|"
     r"refused|missing|unknown|segmentation fault|out of memory"
 )
-# A line of a lower level. It may hold such a word, as the settings that a program tells at its start do.
-LOWER = re.compile(
-    r"^.{0,60}?\b(TRACE|DEBUG|INFO|NOTICE|WARN|WARNING)\b|\[(debug|info|notice|warn)\]|"
-    r'"level": ?"(?i:trace|debug|info|notice|warn|warning)"|\b(level|lvl)=(?i:trace|debug|info|warn)\b|\wWarning\b'
-)
-# A frame of a stack: of Java, of Python with its line of source, of Go, of Rust and Node.
+# A frame of a stack: of Java and .NET, of Python, of Go, of Rust, of Node, of Ruby and of PHP.
 FRAME = re.compile(
-    r"\s*(at [\w.$/<>-]+ ?\(.*\)|at \S+:\d+(:\d+)?|\.\.\. \d+ (more|common frames omitted)|File \".*\", line \d+.*|"
-    r"Traceback \(most recent call last\):|goroutine \d+ \[.*\]:|\S+\.go:\d+.*|created by .*|[\w./*()]+\(0x.*\)|"
-    r"[\^~]+|\d+: 0x[0-9a-f]+ - .*|stack backtrace:)\s*"
+    r"\s*(at (?:async |new |get )?[^\s(]+(?: \[as [^\]]+\])? ?\(.*\)(?: ~?\[.*\])?(?: in .+:line \d+)?|"
+    r"at (?:async )?\S+:\d+(?::\d+)?|\.\.\. \d+ (?:more|common frames omitted)|--- End of .*stack trace.* ---|"
+    r"File \".*\", line \d+.*|Traceback \(most recent call last\):|[\^~]+|"
+    r"goroutine \d+ \[.*\]:|\S+\.go:\d+(?: \+0x[0-9a-f]+)?|created by \S+(?: in goroutine \d+)?|"
+    r"[\w./*()-]+\((?:\{?0x[^()]*|\.\.\.)?\)|"
+    r"stack backtrace:|\d+: 0x[0-9a-f]+ - .*|\d+: (?:<.*>|[\w$]+)::\S.*|\d+: (?:rust_begin_unwind|main|_start)|"
+    r"from \S+:\d+(?::in .*)?|Stack trace:|#\d+ (?:\S+\(\d+\): .*|\[internal function\]: .*|\{main\})|"
+    r"thrown in .* on line \d+)"
+    r"\s*"
 )
-SOURCE = re.compile(r"    \S.*")  # of Python, below its frame
+PYTHON = re.compile(r"\s*File \".*\", line \d+.*")  # its frame, which a line of source follows
+SOURCE = re.compile(r"    \S.*")
+POINTED = re.compile(r"\s*[\^~]+\s*")  # what stands below a line of source, of Node as well
+# An exception of Java, and its frames: the program logs them below the line that they belong to, and goes on.
+THROWN = re.compile(r"(?:Caused by: |Suppressed: )?(?:[\w$]+\.)+[\w$]*(?:Exception|Error)\b|\s+(?:at|\.\.\.) ")
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 ASKED = re.compile(r"start \S+: ")  # how `Engine` begins
 LONGEST = 300  # characters of a line that is quoted
+JUDGED = 4096  # characters of a line that are looked at
 # What helps, by what a program says.
 WAYS = (
     (
@@ -67,17 +76,26 @@ ADDRESS_TAKEN = (
 )
 
 
+class Line(NamedTuple):
+    """A line of a log that says something."""
+
+    text: str
+    low: bool  # it is of a lower level than an error
+    source: bool  # it is a line of the program's source, which is quoted
+    marked: bool  # it is marked as an error
+
+
 def cause(output: str) -> str:
     """Return the line of a program's output that says why it failed: the first that is marked as an error.
 
     A line that ends with a colon is followed by what it is about.
     """
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    lines = read(output.splitlines())
     if not lines:
         return "its program says nothing"
     at = marked(lines) or 0
-    follows = lines[at + 1 : at + 2] if lines[at].endswith(":") else []
-    return " ".join([lines[at], *follows])
+    follows = lines[at + 1 : at + 2] if lines[at].text.endswith(":") else []
+    return " ".join(one.text for one in (lines[at], *follows))
 
 
 def reason(said: str) -> str:
@@ -94,28 +112,40 @@ def cannot_start(name: str, said: str) -> str:
     return f"{name} can't start: {why}\n{way}Next: correct its declaration, and run `./sse up` again."
 
 
-def marked(lines: Sequence[str]) -> int | None:
+def read(lines: Sequence[str]) -> list[Line]:
+    """Return the lines that say something: no frames of a stack, and no source of Python below its frame."""
+    found: list[Line] = []
+    low = warned = False
+    written = [COLOUR.sub("", line)[:JUDGED].rstrip() for line in lines]
+    written = [line for line in written if line]
+    for index, line in enumerate(written):
+        level = level_of(line)
+        thrown = THROWN.match(line)
+        # An indented line goes on with the one before, and an exception of Java with the warning that it belongs to.
+        goes_on = (low and line[:1].isspace()) or bool(warned and thrown)
+        low = level in {"lower", "warning"} or (goes_on and level != "serious")
+        warned = level == "warning" or bool(warned and thrown)
+        before, after = written[index - 1] if index else "", written[index + 1] if index + 1 < len(written) else ""
+        if FRAME.fullmatch(line) or (SOURCE.match(line) and PYTHON.fullmatch(before)):
+            continue
+        source = level in {"", "thrown"} and bool(POINTED.fullmatch(after))
+        found.append(Line(line.strip(), low, source, level == "serious" or bool(MARK.search(line))))
+    return found
+
+
+def marked(lines: Sequence[Line]) -> int | None:
     """Return which line is the first that names a cause; None where no line does.
 
     A line that is marked as an error comes before one that only tells of trouble, and that before a line of a lower
-    level.
+    level. A line of the program's source is none of them.
     """
-    said = [(index, line) for index, line in enumerate(lines) if not FRAME.fullmatch(line)]
-    low = of_lower_level(lines)
-    serious = [(index, line) for index, line in said if not low[index]]
-    for mark, where in ((MARK, serious), (TROUBLE, serious), (MARK, said)):
-        for index, line in where:
-            if mark.search(line):
-                return index
+    said = [(index, line) for index, line in enumerate(lines) if not line.source]
+    for low in (False, True):
+        for troubled in (False, True):
+            for index, line in said:
+                if line.low is low and (TROUBLE.search(line.text) if troubled else line.marked):
+                    return index
     return None
-
-
-def of_lower_level(lines: Sequence[str]) -> list[bool]:
-    """Tell of each line whether it is of a lower level than an error. An indented line goes on with the one before."""
-    found: list[bool] = []
-    for line in lines:
-        found.append(bool(LOWER.search(line)) or (line[:1].isspace() and found[-1:] == [True]))
-    return found
 
 
 def telling(lines: Sequence[str], most: int) -> list[str]:
@@ -125,20 +155,10 @@ def telling(lines: Sequence[str], most: int) -> list[str]:
 
     :param most: how many lines at most
     """
-    frames = [bool(FRAME.fullmatch(line)) for line in lines]
-    written = [
-        line.rstrip()
-        for index, line in enumerate(lines)
-        if line.strip()
-        and not frames[index]
-        and not (index and 'File "' in lines[index - 1] and frames[index - 1] and SOURCE.match(line))
-    ]
-    at = marked(written)
-    low = of_lower_level(written)
-    shown = (
-        written[-1:] if at is None else [written[at], *(written[i] for i in range(at + 1, len(written)) if not low[i])]
-    )
-    return [line.strip()[:LONGEST] for line in shown[:most]]
+    said = read(lines)
+    at = marked(said)
+    shown = said[-1:] if at is None else [said[at], *(one for one in said[at + 1 :] if not one.low)]
+    return [one.text[:LONGEST] for one in shown[:most]]
 
 
 def way_on(lines: Sequence[str]) -> str:

@@ -40,6 +40,10 @@ def test_no_more_lines_are_told_than_asked_for() -> None:
             "Checking /p.yml\n\n  FAILED: parsing /p.yml: yaml: unmarshal errors:\n  line 1: field x not found",
             "FAILED: parsing /p.yml: yaml: unmarshal errors: line 1: field x not found",
         ),
+        (
+            'Traceback (most recent call last):\n  File "a.py", line 1, in f\n    fatal()\nKeyError: bad:\n    x',
+            "KeyError: bad: x",
+        ),
         ("something\nelse", "something"),
         ("", "its program says nothing"),
     ],
@@ -127,6 +131,129 @@ LOGS = {
     "JSON": (
         ['{"level": "warning", "message": "error"}', '{"level": "critical", "message": "no disk"}'], "critical", "no",
     ),
+    "logrus": (
+        ['time="2026-11-28" level=warning msg="failed to read hint"', "level=notice msg='no error'",
+         'time="2026-11-28" level=fatal msg="cannot bind :80"'],
+        "level=fatal", "cannot bind",
+    ),
+    "logrus at a terminal": (
+        ["\x1b[33mWARN\x1b[0m[0000] failed to read hint", "\x1b[31mFATA\x1b[0m[0000] cannot bind :80"],
+        "FATA[0000] cannot bind", ":80",
+    ),
+    "MySQL": (
+        ["2026-11-28T20:00:00.000000Z 0 [Note] failed before", "2026-11-28 0 [Warning] [MY-010075] [Server] it failed",
+         "2026-11-28T20:00:00.000000Z 0 [ERROR] [MY-010119] [Server] Aborting"],
+        "[ERROR]", "Aborting",
+    ),
+    "PostgreSQL": (
+        ["2026-11-28 20:00:00.000 UTC [1] LOG:  no error yet", "UTC [1] WARNING:  it failed to create a socket",
+         "2026-11-28 20:00:00.000 UTC [1] FATAL:  data directory has wrong ownership", "UTC [1] HINT:  start it as x"],
+        "FATAL:", "HINT:",
+    ),
+    "Logback": (
+        ["20:00:00.000 [the-thread-of-a-consumer-with-a-long-name-of-its-own-1] WARN  org.x.Y - Failed to load",
+         "java.net.ConnectException: Connection refused", "\tat java.base/java.net.Socket.run(Socket.java:1) ~[x:1]",
+         "Caused by: java.io.IOException: unreachable", "\t... 3 common frames omitted",
+         "20:00:01.000 [main] ERROR org.x.Main - No broker is left"],
+        "ERROR org.x.Main", "No broker",
+    ),
+    "Spring whose cause holds the word of a lower level": (
+        ["2026-11-28T20:00:00Z  WARN 1 --- [main] o.s.X : failed", "2026-11-28T20:00:00Z ERROR 1 --- [x] o.s : INFO"],
+        "ERROR 1", "INFO",
+    ),
+    "Tomcat": (
+        ["28-Nov-2026 20:00:00.000 WARNING [main] org.apache.X it failed",
+         "28-Nov-2026 20:00:00.000 SEVERE [main] org.apache.Y A child container has ended"],
+        "SEVERE", "ended",
+    ),
+    "JSON with the level behind": (
+        ['{"error": "timeout", "level": "warn"}', '{"msg": "ERROR page", "severity":"INFO"}',
+         '{"ts": 1, "log.level": "fatal", "message": "bind"}'],
+        "fatal", "bind",
+    ),
+    "JSON with levels of pino": (
+        ['{"level":40,"msg":"failed"}', '{"level":60,"msg":"cannot bind"}'], '"level":60', "cannot bind",
+    ),
+    "MongoDB": (
+        ['{"t":1,"s":"W","c":"CONTROL","msg":"fatal assertion ahead"}', '{"t":1,"s":"E","c":"NETWORK","msg":"in use"}'],
+        '"s":"E"', "in use",
+    ),
+    "zap": (
+        ["2026-11-28T20:00:00Z\twarn\tx/main.go:1\tfailed", "2026-11-28T20:00:00Z\tfatal\tx/main.go:2\tcaller gone",
+         "main.main", "\t/src/main.go:12"],
+        "\tfatal\t", "gone",
+    ),
+    "Serilog": (["[20:00:00 WRN] failed", "[20:00:00 FTL] Host ended"], "FTL", "ended"),
+    "klog": (
+        ["W1128 20:00:00.000000 1 caller.go:1] failed", "F1128 20:00:00.000000 1 caller.go:2] no lease"],
+        "F1128", "lease",
+    ),
+    "Go that says nothing else": (
+        ["2026/11/28 20:00:00 starting", "main.go:12: caller cannot bind :80", "exit status 1"], "cannot bind", "exit",
+    ),
+    "Go with a panic below other panics": (
+        ["panic: first", "\tpanic: second [recovered]", "", "goroutine 1 [running]:", "panic({0x5a, 0xc0})",
+         "main.(*T).error(0xc0)", "\t/src/main.go:12 +0x1d", "main.main()", "\t/src/main.go:30 +0x1d",
+         "created by main.start in goroutine 1", "exit status 2"],
+        "panic: first", "exit status 2",
+    ),
+    "Python with a warning before": (
+        ["/x.py:1: UserWarning: it failed", "  warnings.warn('error')", "WARNING:root:failed to load",
+         "Traceback (most recent call last):", '  File "/a.py", line 3, in <module>', "    raise Error(x)",
+         "sse_app.ConfigurationError: no broker"],
+        "ConfigurationError", "no broker",
+    ),
+    "uvicorn": (
+        ["INFO:     Started", "WARNING:  failed to import uvloop", "ERROR:    Application startup ended"],
+        "ERROR:", "ended",
+    ),
+    "Ruby": (
+        ["W, [2026-11-28T20:00:00 #1]  WARN -- : failed", "/a.rb:1: warning: error is shadowed",
+         "/app/x.rb:3:in `connect': refused (RuntimeError)", "\tfrom /app/x.rb:7:in `load error'"],
+        "/app/x.rb:3", "RuntimeError",
+    ),
+    "PHP": (
+        ["PHP Warning:  it failed in /x.php on line 3", "[28-Nov-2026 20:00:00] NOTICE: an error before",
+         "PHP Deprecated:  error in /x.php", "PHP Fatal error:  Uncaught PDOException: refused in /x.php:3",
+         "Stack trace:", "#0 /x.php(3): PDO->__construct('an error')", "#1 {main}", "  thrown in /x.php on line 3"],
+        "PHP Fatal error:  Uncaught", "refused",
+    ),
+    "Rust with the names of its frames": (
+        ["2026-11-28T20:00:00Z \x1b[33m WARN\x1b[0m app: failed", "thread 'main' panicked at src/main.rs:4:5:",
+         "no config", "stack backtrace:", "   0: rust_begin_unwind",
+         "             at /rustc/x/library/std/src/panicking.rs:645:5",
+         "   1: app::error::<impl core::fmt::Debug for app::error>::fmt", "note: run with `RUST_BACKTRACE=full`"],
+        "panicked", "no config",
+    ),
+    "Node that quotes its source": (
+        ["(node:1) ExperimentalWarning: an error", "/app/x.js:12", "    throw new TypeError('x ' + y);", "    ^",
+         "", "Error: DATABASE_URL is not set", "    at Object.<anonymous> (/app/x.js:12:9)",
+         "    at async f (/app/y.js:3:5)",
+         "    at async Promise.all (index 0)", "    at Foo.bar [as error] (/app/z.js:1:2)", "", "Node.js v20.0.0"],
+        "Error: DATABASE_URL", "Node.js",
+    ),
+    "npm": (["npm WARN config error", "npm ERR! missing script: start"], "npm ERR!", "start"),
+    ".NET": (
+        ["warn: Microsoft.X[0]", "      it failed", "Unhandled exception. System.IO.IOException: in use",
+         " ---> System.Net.Sockets.SocketException (98): Address in use", "   at A.B(String error) in /x.cs:line 12",
+         "   at A.<>c.<<Main>b__0_0>d.MoveNext()", "--- End of stack trace from previous location ---"],
+        "Unhandled exception.", "SocketException",
+    ),
+    "HAProxy": (
+        ["[NOTICE]   (1) : no error", "[WARNING]  (1) : config : failed", "[ALERT]    (1) : config : unknown keyword"],
+        "[ALERT]", "unknown",
+    ),
+    "Apache": (
+        ["[Sat Nov 28 2026] [core:warn] [pid 1] AH00098: failed", "[Sat Nov 28 2026] [mpm_event:emerg] no slot"],
+        "emerg", "slot",
+    ),
+    "ClickHouse": (["2026.11.28 [ 1 ] <Warning> X: failed", "2026.11.28 [ 1 ] <Error> Y: gone"], "<Error>", "gone"),
+    "an entrypoint": (
+        ["/docker-entrypoint.sh: info: failed to modify x", "1764360000: Warning: failed", "mosquitto: cannot open x"],
+        "mosquitto:", "open",
+    ),
+    "an error about a level": (["error: debug: it is unknown", "error: later"], "it is unknown", "later"),
+    "trouble alone in a warning": (["[1] INFO up", "[2] WARN it cannot bind", "[3] INFO bye"], "WARN", "bind"),
     "only a warning": (["[1] INFO up", "[2] WARN it failed"], "[2] WARN it failed", "failed"),
 }  # fmt: skip
 
@@ -137,7 +264,8 @@ def test_the_cause_is_told_without_the_frames_of_the_stack(what: str) -> None:
     told = telling(lines, 8)
     assert first in told[0]
     assert any(also in line for line in told)
-    assert not [line for line in told if line.startswith("at ") or (".go:" in line and "caller" not in line)]
+    begins = ("at ", "from ", "#", "--- ", "Stack trace", "main.main()", "main.(", "0: ", "1: ")
+    assert not [line for line in told if line.startswith(begins) or (".go:" in line and "caller" not in line)]
 
 
 @pytest.mark.parametrize(
