@@ -107,6 +107,7 @@ ACTS = [
     Act(lambda one: shutil.rmtree(one.mounted("config")), "is missing", needs="config", restarts=True),
     Act(lambda one: shutil.rmtree(one.mounted("data")), "made again and is empty", needs="data", restarts=True),
     Act(lambda one: os.chown(one.mounted("data"), 4242, 4242), "belongs to 4242:4242", needs="data"),
+    Act(lambda one: (one.mounted("data") / "own").write_text("x"), "/own belongs to 0:0 -> ", needs="data"),
     Act(lambda one: one.container.pause(), "is paused"),
     Act(lambda one: one.container.kill(), "is exited", restarts=True),
     Act(lambda one: one.container.stop(), "is exited", restarts=True),

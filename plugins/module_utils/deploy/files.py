@@ -71,6 +71,8 @@ class Files:
             make_directory(directory, self.state / "data")
             mode = state_modes.mode_of(directory, spec, self.containers)
             state_modes.hand_over(directory, self.state / "data", mode, state_modes.owner_of(spec))
+            if taken(directory, spec):
+                state_modes.give_all(directory, state_modes.owner_of(spec))
             mounts[target] = (str(directory), False)
         for target, directory in self.shared(spec).items():
             state_modes.make(self.state / "shared")
@@ -213,9 +215,9 @@ class Files:
             elif not directory.is_dir():
                 what = f"{target}: the directory {directory} is gone; it is made again and is empty"
                 yield Repair("write", target, what, restart=True)
-            elif owner(directory) != state_modes.owner_of(spec):
-                has = ":".join(map(str, owner(directory)))
-                yield Repair("write", target, f"{target}: {directory} belongs to {has} -> {spec['user']}")
+            elif other := taken(directory, spec):
+                path, has = other
+                yield Repair("write", target, f"{target}: {path} belongs to {has[0]}:{has[1]} -> {spec['user']}")
 
     @staticmethod
     def difference(path: Path, text: str | None, directory: Directory) -> str:
@@ -302,10 +304,15 @@ def make_directory(directory: Path, top: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True, mode=state_modes.PRIVATE)
 
 
-def owner(directory: Path) -> tuple[int, ...]:
-    """Return user id and group id of a directory on the host."""
-    found = directory.stat()
-    return found.st_uid, found.st_gid
+def taken(directory: Path, spec: Spec) -> tuple[Path, state_modes.Owner] | None:
+    """Return a directory for data, or something in it, that its user does not own, and its owner; None for nothing.
+
+    A container that runs as root may give what it makes to anybody.
+    """
+    found, user = directory.stat(), state_modes.owner_of(spec)
+    if (found.st_uid, found.st_gid) != user:
+        return directory, (found.st_uid, found.st_gid)
+    return state_modes.foreign(directory, user[0]) if user[0] else None
 
 
 def changed(path: Path) -> float:

@@ -10,8 +10,10 @@ The state directory may be a link to another disk. A link below it may be a cont
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -33,6 +35,8 @@ GROUP = 0o710
 READ = 0o750  # for the group of a container that mounts a directory of root
 SECRETS = "secrets"
 FILE = 0o600
+LOOKED_AT = 5000  # files and directories below one for data: some 30 ms of each plan
+OF_THE_DISK = "lost+found"  # belongs to root, in the first directory of a disk
 
 
 class Permissions(NamedTuple):
@@ -161,6 +165,55 @@ def hand_over(directory: Path, above: Path, mode: int, owner: tuple[int, ...]) -
         if path == above:
             break
         give(path, mode if path == directory else PRIVATE, owner)
+
+
+def foreign(directory: Path, user: int) -> tuple[Path, Owner] | None:
+    """Return something in a directory that belongs to another user, and its owner; None where there is nothing.
+
+    Whoever changes owners by hand changes those of all, so it looks at the first `LOOKED_AT`: a large log costs no run
+    its time.
+    """
+    device, left, waiting = directory.stat().st_dev, LOOKED_AT, deque([str(directory)])
+    while waiting:
+        for entry in entries_of(waiting.popleft()):
+            if not left:
+                return None
+            left -= 1
+            try:
+                found = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:  # the container works there meanwhile
+                continue
+            if found.st_dev != device or entry.name == OF_THE_DISK:
+                continue
+            if found.st_uid != user:
+                return Path(entry.path), (found.st_uid, found.st_gid)
+            if stat.S_ISDIR(found.st_mode):
+                waiting.append(entry.path)
+    return None
+
+
+def entries_of(directory: str) -> Iterator[os.DirEntry[str]]:
+    """Return what is in a directory; nothing where it has just gone."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(directory) as found:
+        yield from found
+
+
+def give_all(directory: Path, owner: Owner) -> None:
+    """Give everything in a directory that belongs to another user to this one; no link is followed."""
+    device = directory.stat().st_dev
+    for place, names, files, descriptor in os.fwalk(directory):
+        for name in [*names, *files]:
+            try:
+                found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                if found.st_dev != device or name == OF_THE_DISK:
+                    names[:] = [one for one in names if one != name]
+                elif found.st_uid != owner[0]:
+                    os.chown(name, *owner, dir_fd=descriptor, follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                error.filename = str(Path(place, name))
+                raise
 
 
 def make(directory: Path) -> None:

@@ -215,6 +215,66 @@ def test_a_data_directory_that_is_gone_is_made_again_with_its_owner(tmp_path: Pa
     assert list(known.differences("c", one, NOW)) == []
 
 
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to other users")
+USER = (4242, 4242)
+
+
+def owners(directory: Path) -> dict[str, int]:
+    return {str(path.relative_to(directory)): path.lstat().st_uid for path in directory.rglob("*")}
+
+
+@needs_root
+@pytest.mark.parametrize("place", ["a/log", "a", "f", "a/linked", "."])
+def test_data_that_somebody_gave_to_another_user_are_named_and_given_back(tmp_path: Path, place: str) -> None:
+    known, one = files(tmp_path), declared(data={"/data": "d"}) | {"user": "4242:4242"}
+    data, outside = Path(known.mounts("c", one)["/data"][0]), tmp_path / "outside"
+    outside.mkdir()
+    (data / "a").mkdir()
+    for file in (data / "a/log", data / "f"):
+        file.write_text("x")
+    (data / "a/linked").symlink_to(outside)
+    (data / "lost+found").mkdir()
+    for path in data.rglob("*"):
+        if path.name != "lost+found":
+            os.chown(path, *USER, follow_symlinks=False)
+    assert list(known.differences("c", one, NOW)) == []
+    os.chown(data / place, 0, 0, follow_symlinks=False)
+    [found] = known.differences("c", one, NOW)
+    assert found == Repair("write", "/data", f"/data: {data / place} belongs to 0:0 -> 4242:4242")
+    known.mounts("c", one)
+    assert owners(data) == {"a": 4242, "a/log": 4242, "a/linked": 4242, "f": 4242, "lost+found": 0}
+    assert outside.stat().st_uid == 0
+    assert list(known.differences("c", one, NOW)) == []
+
+
+@needs_root
+def test_everything_comes_back_at_once_also_where_it_is_more_than_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, one = files(tmp_path), declared(data={"/data": "d"}) | {"user": "4242:4242"}
+    data = Path(known.mounts("c", one)["/data"][0])
+    for number in range(30):
+        (data / f"{number}/below").mkdir(parents=True)
+    monkeypatch.setattr(files_module.state_modes, "LOOKED_AT", 5)
+    os.chown(data, 0, 0)
+    assert len(list(known.differences("c", one, NOW))) == 1
+    known.mounts("c", one)
+    assert set(owners(data).values()) == {4242}
+    os.chown(data / "7/below", 0, 0)
+    assert list(known.differences("c", one, NOW)) == []  # it costs too much to look at everything in each plan
+
+
+@needs_root
+def test_what_a_container_of_root_gave_away_stays_so(tmp_path: Path) -> None:
+    known, one = files(tmp_path), declared(data={"/data": "d"}) | {"user": "0:0"}
+    data = Path(known.mounts("c", one)["/data"][0])
+    (data / "f").write_text("x")
+    os.chown(data / "f", *USER)
+    known.mounts("c", one)
+    assert list(known.differences("c", one, NOW)) == []
+    assert owners(data) == {"f": 4242}
+
+
 def test_the_content_of_a_secret_that_is_not_given_now_is_not_compared(tmp_path: Path) -> None:
     one = declared(secrets={"/run/s": {"k": {"secret": "app_ticket_key"}}})
     own = files(tmp_path)

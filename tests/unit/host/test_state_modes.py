@@ -74,6 +74,7 @@ def deploy(state: Path) -> None:
         for name, one in found.items():
             files.mounts(name, one)
         (state / "data/sse-app/deep/data/made-by-itself").mkdir(mode=0o755, exist_ok=True)
+        os.chown(state / "data/sse-app/deep/data/made-by-itself", *APP)
         ReleaseStore(str(state), release["project"]).write(release)
         matrix.keep(state, [], [], enforced=False)
     switches.pause(str(state), "publishing", {})
@@ -142,7 +143,7 @@ def test_whoever_makes_a_directory_first_it_ends_with_the_same_permissions(
     assert found.pop("live") == (0o750, 0)
     assert (state / "live").stat().st_gid == PROXY[1]
     own = found.pop("data/sse-app/deep/data/made-by-itself")
-    assert own == (0o755 & ~umask, 0)
+    assert own == (0o755 & ~umask, APP[0])
     assert {mode for mode, __ in found.values()} == {0o700}
     assert {path for path, (__, user) in found.items() if user == APP[0]} == {
         *("data/sse-app", "data/sse-app/deep", "data/sse-app/deep/data", "files/sse-app"),
