@@ -39,6 +39,12 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 ASKED = re.compile(r"start \S+: ")  # how `Engine` begins
 LONGEST = 300  # characters of a line that is quoted
 JUDGED = 4096  # characters of a line that are looked at
+# A run gives a container its directories, and leaves alone what is in them.
+FILES_OF_OTHERS = (
+    "If it names a file of its data, this file has another owner or mode. ./sse up corrects only those of directories. "
+    "After it, as root, with DIR for the directory of the container in data/: chown -R --reference=DIR DIR; "
+    "chmod -R u+rwX DIR"
+)
 # What helps, by what a program says.
 WAYS = (
     (
@@ -53,7 +59,7 @@ WAYS = (
     (re.compile(r"(?i)address already in use"), "Another program has the port: ss -ltnp names it."),
     (
         re.compile(r"(?i)permission denied|AccessDenied"),
-        "./sse verify names the files that have another owner or mode.",
+        FILES_OF_OTHERS,
     ),
     (
         re.compile(r"OutOfMemoryError|(?i:cannot allocate memory|out of memory)"),

@@ -274,7 +274,7 @@ def test_the_cause_is_told_without_the_frames_of_the_stack(what: str) -> None:
         ("Kafka on a disk of its own", "one directory higher"),
         ("a cause below another exception", "make room"),
         ("a Java that has no memory", "*_memory"),
-        ("Go that panics", "./sse verify"),
+        ("Go that panics", "chown -R --reference=DIR DIR"),
         ("NGINX", "ss -ltnp"),
         ("a shell", "another architecture"),
         ("JSON", ""),
