@@ -39,11 +39,11 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 ASKED = re.compile(r"start \S+: ")  # how `Engine` begins
 LONGEST = 300  # characters of a line that is quoted
 JUDGED = 4096  # characters of a line that are looked at
-# A run gives a container its directories, and leaves alone what is in them.
+# A run looks at the owners of so many files as take no time, and at no mode of a file.
 FILES_OF_OTHERS = (
-    "If it names a file of its data, this file has another owner or mode. ./sse up corrects only those of directories. "
-    "After it, as root, with DIR for the directory of the container in data/: chown -R --reference=DIR DIR; "
-    "chmod -R u+rwX DIR"
+    "If it names a file of its data: ./sse up gives back what another user owns, if some of it is among the first "
+    "5,000 files, and corrects no mode of a file. Where that is not enough, as root, with DIR for the directory of the "
+    "container in data/: chown -R --reference=DIR DIR; chmod -R u+rwX DIR"
 )
 # What helps, by what a program says.
 WAYS = (
