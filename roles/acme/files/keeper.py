@@ -159,17 +159,16 @@ def address_of(url: str, *, private: bool) -> tuple[urllib.parse.SplitResult, st
     wrong = KeeperError(f"{url[:200]} is no https address")
     try:
         parts = urllib.parse.urlsplit(url)
-        if (
-            parts.scheme != "https"
-            or not parts.hostname
-            or parts.port == 0
-            or not f"{parts.path}{parts.query}".isascii()
-        ):
-            raise wrong
-        found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
+        port = 443 if parts.port is None else parts.port
+    except ValueError:  # of the port, or of brackets
+        raise wrong from None
+    if parts.scheme != "https" or not parts.hostname or not port or not f"{parts.path}{parts.query}".isascii():
+        raise wrong
+    try:
+        found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise KeeperError(f"{parts.hostname} has no address ({error})") from None
-    except ValueError:  # of the port, of brackets, or of a name that DNS cannot have
+    except ValueError:  # of a name that DNS cannot have
         raise wrong from None
     addresses = [str(one[4][0]) for one in found]
     closed = [one for one in addresses if not is_public(one)]

@@ -407,7 +407,7 @@ def test_a_guarantee_that_is_off_is_a_notice_and_no_problem(host: dict[str, Any]
 
 
 def test_a_redis_elsewhere_needs_no_overcommit_here() -> None:
-    settings = {**SETTINGS, "redis_remote_server": "redis.example.org:6380"}
+    settings: Any = {**SETTINGS, "redis_remote_server": "redis.example.org:6380"}
     assert list(notices(settings, with_facts(overcommit_memory=2))) == []
 
 
