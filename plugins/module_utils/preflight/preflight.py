@@ -25,6 +25,8 @@ SUPPORTED = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04")}
 ARCHITECTURES = ("amd64", "arm64")
 ENGINE_ROOT = "/var/lib/docker"
 ENGINE_PROCESSES = ("dockerd ", "docker-proxy ")
+# A container that ends and starts again and again may have got its ports after the engine listed it.
+STARTING = ("restarting", "running")
 
 MIB = 2**20
 GIB = 2**30
@@ -101,7 +103,7 @@ def _port_problems(settings: Settings, host: HostFacts, release: Release) -> Ite
     variables = {value: name for name, value in settings.items() if name.endswith("_port")}
     for name, container in release["containers"].items():
         for port in container["ports"]:
-            holder = _port_holder(settings, host, port["host_ip"], port["host_port"])
+            holder = _port_holder(settings, host, name, port["host_ip"], port["host_port"])
             if holder:
                 place = f"Port {port['host_port']} on {port['host_ip']}, which {name} publishes,"
                 variable = variables.get(port["host_port"], "port")
@@ -110,10 +112,15 @@ def _port_problems(settings: Settings, host: HostFacts, release: Release) -> Ite
                 yield f"{place} is already bound by {holder}: {how}, or choose another {variable}."
 
 
-def _port_holder(settings: Settings, host: HostFacts, address: str, number: int) -> str:
-    """Return who holds a TCP port of the host; '' where nobody does, or containers of this stack."""
+def _port_holder(settings: Settings, host: HostFacts, name: str, address: str, number: int) -> str:
+    """Return who holds a TCP port of the host; '' where nobody does, or containers of this stack.
+
+    :param name: of the container that publishes it
+    """
     ours: list[str] = []
     for container in host["containers"]:
+        if container["name"] == name and container["state"] in STARTING and not container["ports"]:
+            ours.append(address)
         for port in container["ports"]:
             if port["protocol"] == "tcp" and port["host_port"] == number and conflicts(address, port["host_ip"]):
                 if not is_ours(container, settings):

@@ -360,6 +360,20 @@ def test_strangers_on_a_network_that_is_made_anew_are_told() -> None:
             {"containers": [container("sse-redis", OWN, "127.0.0.1")], "listeners": [listener("0.0.0.0")]},
             "other (pid 7)",
         ),
+        *(
+            (
+                {
+                    "containers": [{**container(name, OWN), "state": state}],
+                    "listeners": [listener("127.0.0.1", process)],
+                },
+                process,
+            )
+            for name, state, process in (
+                ("sse-redis", "exited", "dockerd (pid 1)"),
+                ("sse-redis", "restarting", "other (pid 7)"),
+                ("sse-old", "restarting", "dockerd (pid 1)"),
+            )
+        ),
     ],
 )
 def test_a_bound_port_is_told_with_who_binds_it(host: dict[str, Any], owner: str) -> None:
@@ -381,6 +395,10 @@ def test_a_bound_port_is_told_with_who_binds_it(host: dict[str, Any], owner: str
         },
         {"containers": [container("sse-redis", OWN, "0.0.0.0")], "listeners": [listener("::", "docker-proxy (pid 2)")]},
         {"containers": [container("sse-old", OWN, "127.0.0.1")]},
+        {
+            "containers": [{**container("sse-redis", OWN), "state": "restarting"}],
+            "listeners": [listener("127.0.0.1", "dockerd (pid 1)")],
+        },
     ],
 )
 def test_what_does_not_collide_is_no_problem(host: dict[str, Any]) -> None:
