@@ -9,6 +9,7 @@ at the end of their files when they start, as after a power cut.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -24,7 +25,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.elsewhere impor
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Generator, Iterable, Mapping
     from typing import IO
 
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
@@ -96,7 +97,7 @@ def write(stack: str, state_directory: str, left_out: list[str], target: Path) -
     :raises BackupError: nothing was deployed, the disk is too small, or files change faster than they are read
     :raises OSError: a file cannot be read or written
     """
-    state = Path(state_directory)
+    state = Path(state_directory).resolve()  # it may be a link to another disk
     releases = newest_releases(state_directory)
     if not releases:
         raise BackupError(f"there is no release in {state_directory}: nothing was deployed here, so nothing is to keep")
@@ -105,10 +106,11 @@ def write(stack: str, state_directory: str, left_out: list[str], target: Path) -
     sealed = {place: path for place, path in data.items() if holds_secrets(place)}
     wanted = {"releases": state / "releases", **{place: data[place] for place in data if place not in sealed}}
     refuse_links(state, data.values())
-    needed = sum(one.stat().st_size for directory in wanted.values() for one in directory.rglob("*") if one.is_file())
+    needed = sum(size_of(one) for directory in wanted.values() for one in directory.rglob("*"))
     refuse_full_disk(target.parent, needed)
     files: dict[str, str] = {}
-    with tarfile.open(target, "w:gz", compresslevel=1) as archive:
+    # Of a file with two names, both get its content.
+    with tarfile.open(target, "w:gz", compresslevel=1, dereference=True) as archive:
         for place, directory in wanted.items():
             files |= add_directory(archive, place, directory)
         if (state / "history.jsonl").exists():
@@ -147,7 +149,8 @@ def sealed_texts(sealed: Mapping[str, Path]) -> dict[str, str]:
         for path in sorted(directory.rglob("*")):
             with contextlib.suppress(FileNotFoundError):  # a renewal has just replaced it
                 if path.is_file() and not path.is_symlink() and not path.name.startswith("."):
-                    found[f"{place}/{path.relative_to(directory)}"] = path.read_text()
+                    with opened(path) as stream:
+                        found[f"{place}/{path.relative_to(directory)}"] = stream.read().decode()
     return found
 
 
@@ -160,7 +163,9 @@ def add_directory(archive: tarfile.TarFile, place: str, directory: Path) -> dict
         try:
             for path in sorted(paths, key=lambda path: (not path.is_dir(), path.lstat().st_size)):
                 name = f"{place}/{path.relative_to(directory)}"
-                if path.is_dir():
+                if path.is_symlink():
+                    found[name] = add_link(archive, name, path)
+                elif path.is_dir():
                     archive.add(path, name, recursive=False)
                 else:
                     found[name] = add_file(archive, name, path)
@@ -176,12 +181,51 @@ def add_directory(archive: tarfile.TarFile, place: str, directory: Path) -> dict
 
 def listing(directory: Path) -> set[Path]:
     """Return what is in a directory, without sockets and the like."""
-    return {path for path in directory.rglob("*") if path.is_dir() or path.is_file()}
+    return {path for path in directory.rglob("*") if path.is_symlink() or path.is_dir() or path.is_file()}
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Generator[IO[bytes]]:
+    """Open a file, and no other one that a container puts a link to in its place, or in place of a directory above.
+
+    :raises FileNotFoundError: a link is there, or nothing
+    """
+    try:
+        stream = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise FileNotFoundError(error.errno, "a link is in its place", str(path)) from None
+    with stream:
+        if Path(f"/proc/self/fd/{stream.fileno()}").readlink() != path:
+            raise FileNotFoundError(errno.ENOENT, "it went, or a link is above it", str(path))
+        yield stream
+
+
+def size_of(path: Path) -> int:
+    """Return the bytes of a file itself, not of what a link leads to; 0 where it has just gone."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.lstat().st_size
+    return 0
+
+
+def add_link(archive: tarfile.TarFile, name: str, path: Path) -> str:
+    """Add a link as it is, since what it leads to may be no file of the container; return the SHA-256 of its text."""
+    entry, status = tarfile.TarInfo(name), path.lstat()
+    entry.type, entry.linkname = tarfile.SYMTYPE, str(path.readlink())
+    entry.uid, entry.gid, entry.mtime = status.st_uid, status.st_gid, status.st_mtime
+    archive.addfile(entry)
+    return hash_of(entry.linkname)
+
+
+def hash_of(link: str) -> str:
+    """Return the SHA-256 of the text of a link."""
+    return hashlib.sha256(os.fsencode(link)).hexdigest()
 
 
 def add_file(archive: tarfile.TarFile, name: str, path: Path) -> str:
     """Add a file at the length that it has now; return its SHA-256."""
-    with path.open("rb") as stream:
+    with opened(path) as stream:
         entry = archive.gettarinfo(arcname=name, fileobj=stream)
         reader = _Reader(stream, entry.size)
         archive.addfile(entry, reader)  # type: ignore[arg-type]  # it only reads
@@ -294,18 +338,26 @@ def name_in(manifest: Manifest, stack: str, short: str) -> str:
 
 
 def unpack(archive: Path, files: Mapping[str, str], target: Path) -> None:
-    """Unpack an archive with the owners of its files; a later copy of a file replaces an earlier one."""
+    """Unpack an archive with the owners of its files; a later copy of a file replaces an earlier one.
+
+    Links come last: nothing is written through one.
+    """
     found: dict[str, str] = {}
+    links: dict[str, tarfile.TarInfo] = {}
     with tarfile.open(archive, "r:gz") as packed:
         for entry in packed:
             path = target / entry.name
             if (
-                not (entry.isfile() or entry.isdir())
+                not (entry.isfile() or entry.isdir() or entry.issym())
                 or ".." in Path(entry.name).parts
                 or Path(entry.name).is_absolute()
             ):
                 raise BackupError(f"the archive holds {entry.name!r}, which no backup of this collection holds")
             path.parent.mkdir(parents=True, exist_ok=True)
+            links.pop(entry.name, None)
+            if entry.issym():
+                links[entry.name], found[entry.name] = entry, hash_of(entry.linkname)
+                continue
             if entry.isdir():
                 path.mkdir(exist_ok=True)
             elif (content := packed.extractfile(entry)) is not None:
@@ -313,12 +365,18 @@ def unpack(archive: Path, files: Mapping[str, str], target: Path) -> None:
             os.chown(path, entry.uid, entry.gid)
             path.chmod(entry.mode & 0o777)
     for name in found.keys() - files.keys():  # it went while the backup was made
-        (target / name).unlink()
+        (target / name).unlink(missing_ok=True)
     for name, wanted in files.items():
         if found.get(name) != wanted:
             raise BackupError(
                 f"{name} is not what the backup's manifest says: the file is damaged, take another backup"
             )
+    # The deepest come first, so that none is made below another one.
+    for name in sorted(links.keys() & files.keys(), key=lambda name: -name.count("/")):
+        path, entry = target / name, links[name]
+        path.unlink(missing_ok=True)  # an earlier copy that was a file
+        path.symlink_to(entry.linkname)
+        os.chown(path, entry.uid, entry.gid, follow_symlinks=False)
 
 
 def unpack_file(content: IO[bytes], path: Path, size: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
 import os
 import tarfile
@@ -105,6 +107,54 @@ def test_another_stack_gets_the_data_and_secrets_and_none_of_the_releases(state:
         "secrets/password",
         "secrets/salt",
     ]
+
+
+def test_a_link_among_data_comes_back_as_a_link_and_what_it_leads_to_is_not_read(state: Path, tmp_path: Path) -> None:
+    foreign = tmp_path / "of-the-host"
+    foreign.mkdir()
+    (foreign / "shadow").write_text("canary-of-the-host")
+    kept = state / "data/own-name/keep"
+    (kept / "file").symlink_to(foreign / "shadow")
+    (kept / "below").symlink_to(foreign)
+    (kept / "dangling").symlink_to("nowhere")
+    os.link(kept / "f", kept / "second name")
+    written = backup.write("sse", str(state), [], tmp_path / "state.tar.gz")
+    assert b"canary-of-the-host" not in gzip.decompress((tmp_path / "state.tar.gz").read_bytes())
+    target = tmp_path / "target"
+    backup.unpack(tmp_path / "state.tar.gz", written["manifest"]["files"], target)
+    back = target / "data/own/keep"
+    links = {one.name: str(one.readlink()) for one in back.iterdir() if one.is_symlink()}
+    assert links == {"file": str(foreign / "shadow"), "below": str(foreign), "dangling": "nowhere"}
+    assert (back / "f").read_text() == (back / "second name").read_text() == "mine"
+
+
+@pytest.mark.parametrize("above", [False, True], ids=["in its place", "above it"])
+def test_a_link_that_a_container_puts_in_the_way_meanwhile_is_not_followed(tmp_path: Path, above: bool) -> None:
+    (tmp_path / "host").mkdir()
+    (tmp_path / "host/file").write_text("of the host")
+    (tmp_path / "data").mkdir()
+    wanted = tmp_path / "data/directory/file"
+    if above:
+        wanted.parent.symlink_to(tmp_path / "host")
+    else:
+        wanted.parent.mkdir()
+        wanted.symlink_to(tmp_path / "host/file")
+    with pytest.raises(FileNotFoundError), backup.opened(wanted):
+        pass
+
+
+def test_nothing_is_written_through_a_link_of_an_archive(tmp_path: Path) -> None:
+    (tmp_path / "host").mkdir()
+    link, file = tarfile.TarInfo("data/own/keep"), tarfile.TarInfo("data/own/keep/file")
+    link.type, link.linkname = tarfile.SYMTYPE, str(tmp_path / "host")
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
+        archive.addfile(link)
+        archive.addfile(file)
+    empty = hashlib.sha256().hexdigest()
+    files = {"data/own/keep": backup.hash_of(link.linkname), "data/own/keep/file": empty}
+    with pytest.raises(OSError, match="directory"):
+        backup.unpack(tmp_path / "a.tar.gz", files, tmp_path / "target")
+    assert list((tmp_path / "host").iterdir()) == []
 
 
 def test_a_secret_among_data_comes_back_for_its_container_alone(state: Path, tmp_path: Path) -> None:
