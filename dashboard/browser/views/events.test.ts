@@ -9,7 +9,8 @@ import { browser, page, stage } from '../stage';
 import { World } from '../world';
 
 /** The view Events before the real service: what is published is seen, as text, and nothing of it harms the page. */
-const WAIT = { timeout: 60_000 };
+// Shorter than a test may take, so that a step that never comes is named.
+const WAIT = { timeout: 20_000 };
 const schemas = mkdtempSync(join(tmpdir(), 'schemas-'));
 let service: Service;
 let site: Site;
