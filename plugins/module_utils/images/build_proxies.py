@@ -65,7 +65,8 @@ def _unread(general: proxies.Proxies, apt: proxies.Proxies) -> Iterator[str]:
     if places := dict.fromkeys([*general.unread, *apt.unread]):
         yield (
             f"The address of a proxy in {' and in '.join(places)} cannot be read and is ignored: write it as "
-            "http://USER:PASSWORD@HOST:PORT, and each # / ? @ of the password as %23 %2F %3F %40."
+            "http://HOST:PORT, with USER:PASSWORD@ before HOST where it asks for them, and each # / ? @ of the "
+            "password as %23 %2F %3F %40."
         )
 
 
