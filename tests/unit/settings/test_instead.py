@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-ROOT = Path(__file__).resolve().parents[3]
-PLAY = """
-- hosts: all
-  connection: local
-  gather_facts: false
-  tasks:
-    - sse.platform.settings:
-        instead: {stack_name: other, stack_offset: 300, exposure_profile: development, app_keys_file: ''}
-    - ansible.builtin.copy:
-        content: "{{ settings | to_json }}"
-        dest: "{{ playbook_dir }}/settings.json"
-        mode: "0600"
+from played import play
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TASKS = """
+- sse.platform.settings:
+    instead: {stack_name: other, stack_offset: 300, exposure_profile: development, app_keys_file: ''}
+- ansible.builtin.copy: {content: "{{ settings | to_json }}", dest: "{{ playbook_dir }}/settings.json", mode: "0600"}
 """
 
 
 def test_what_depends_on_a_replaced_value_has_its_default_again_and_the_rest_stays(tmp_path: Path) -> None:
-    (tmp_path / "play.yml").write_text(PLAY)
     given = {
         "stack_name": "first",
         "exposure_http_port": 8080,
@@ -33,15 +26,7 @@ def test_what_depends_on_a_replaced_value_has_its_default_again_and_the_rest_sta
         "stack_state_directory": "/srv/first",
         "app_memory": "512m",
     }
-    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,", "play.yml"]
-    run = subprocess.run(
-        [*command, "-e", json.dumps(given)],
-        cwd=tmp_path,
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "LC_ALL": "C.UTF-8"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run = play(tmp_path, TASKS, given)
     assert run.returncode == 0, run.stdout + run.stderr
     settings = json.loads((tmp_path / "settings.json").read_text())
     assert {name: settings[name] for name in (*given, "stack_offset", "dashboard_name", "network_name")} == {

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.settings.scaling import ScaleError, scaled
+from played import play
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 OPTIONS: Any = {"web_count": {"type": "int", "scales": "web"}, "web_memory": {"type": "str"}}
 
-ROOT = Path(__file__).resolve().parents[3]
-PLAY = """
-- hosts: all
-  connection: local
-  gather_facts: false
-  tasks:
-    - sse.platform.settings:
-    - ansible.builtin.copy: {content: "{{ this_run | to_json }}", dest: "{{ playbook_dir }}/run.json", mode: "0600"}
+TASKS = """
+- sse.platform.settings:
+- ansible.builtin.copy: {content: "{{ this_run | to_json }}", dest: "{{ playbook_dir }}/run.json", mode: "0600"}
 """
 
 
@@ -51,17 +46,8 @@ def test_two_numbers_for_one_service_are_refused() -> None:
 
 def test_the_history_keeps_what_scale_changes_as_it_keeps_settings_of_this_run(tmp_path: Path) -> None:
     """So that the next run says that it goes back."""
-    (tmp_path / "play.yml").write_text(PLAY)
     given = {"asked_scale": ["app=4"], "app_memory": "512m"}
-    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,", "play.yml"]
-    run = subprocess.run(
-        [*command, "-e", json.dumps(given)],
-        cwd=tmp_path,
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "LC_ALL": "C.UTF-8"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run = play(tmp_path, TASKS, given)
     assert run.returncode == 0, run.stdout + run.stderr
     kept = json.loads((tmp_path / "run.json").read_text())
     assert (kept["asked"], kept["given"]) == ("scale app=4", {"app_memory": "512m", "app_replicas": 4})
