@@ -104,3 +104,21 @@ def test_parts_that_end_without_an_outcome_are_a_failure(tool: ModuleType, parts
     outcome = tool.side_by_side(["unit", "integration"], ["killed"])
     assert (outcome.passed, outcome.failed) == (2, 1)
     assert outcome.broken[0].startswith("unit: they ended with 9, see ")
+
+
+def test_a_lane_makes_no_engine_when_the_other_lane_of_its_run_has_made_it(
+    tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def make(name: str, _: list[str]) -> object:
+        made.append(name)
+        return tool.Outcome(passed=int(len(made) > 1), failed=int(len(made) == 1))
+
+    monkeypatch.setattr(tool, "REPORTS", tmp_path)
+    monkeypatch.setattr(tool, "check", make)
+    monkeypatch.setenv("TEST_RUN", "one")
+    assert tool.engine().failed  # and so nobody takes it for made
+    assert [tool.engine().passed, tool.engine().passed, len(made)] == [1, 0, 2]
+    monkeypatch.setenv("TEST_RUN", "two")
+    assert [tool.engine().passed, len(made)] == [1, 3]
