@@ -122,9 +122,15 @@ def duplicates(stack: Stack) -> int:
 
 
 def log_line(stack: Stack, path: str) -> dict[str, Any]:
-    lines = stack.container("nginx").logs(tail=200).decode().splitlines()
-    [found] = [line for line in map(loaded, lines) if line.get("path") == path]
-    return found
+    """The line of a request to this path; NGINX writes its lines once a second."""
+
+    def found() -> list[dict[str, Any]]:
+        lines = stack.container("nginx").logs(tail=200).decode().splitlines()
+        return [line for line in map(loaded, lines) if line.get("path") == path]
+
+    eventually(lambda: bool(found()), f"a line of {path}")
+    [line] = found()
+    return line
 
 
 def loaded(line: str) -> dict[str, Any]:

@@ -241,8 +241,12 @@ def test_a_trace_and_a_request_id_go_from_the_publisher_through_nginx_to_subscri
     requests = {answer.headers["x-request-id"] for answer in answers}
     assert len(requests) == 6
     assert "spoofed" not in requests
-    logged = {line["request_id"]: line["trace_id"] for line in lines(stack, "nginx") if "request_id" in line}
-    assert {logged[id_] for id_ in requests} == {TRACE_ID}
+
+    def logged() -> dict[str, str]:
+        return {line["request_id"]: line["trace_id"] for line in lines(stack, "nginx") if "request_id" in line}
+
+    eventually(lambda: requests <= set(logged()), "the lines of all requests, which NGINX writes once a second")
+    assert {logged()[id_] for id_ in requests} == {TRACE_ID}
 
 
 def test_a_refused_publish_is_one_json_line_of_a_replica_with_the_request_id_of_nginx(stack: Stack) -> None:

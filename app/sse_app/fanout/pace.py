@@ -10,9 +10,9 @@ import asyncio
 from collections.abc import Callable
 
 _IDLE_SECONDS = 0.1  # between readings whose records nobody waits for
-_BUSY_SECONDS = 0.005  # between readings that come fast
+_BUSY_SECONDS = 0.008  # between readings that come fast
 _PRESSED_SECONDS = 0.0007  # the same where every publish on its way waits for its record, and all records are its own
-_FAST_SECONDS = 0.01  # readings that are closer than this on average come fast
+_FAST_SECONDS = 0.015  # readings that are closer than this on average come fast
 _HELD_SECONDS = 1.0  # after somebody has asked for the newest records: who asks often begins a stream
 _WEIGHT = 0.1  # of the newest interval in the average
 

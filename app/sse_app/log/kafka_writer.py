@@ -18,6 +18,10 @@ _default: Any = importlib.import_module("aiokafka.record.default_records")
 
 RECORD_OVERHEAD = 320  # bytes, generously: framing, header names, digest and traceparent of a record
 _RETRY_SECONDS = 0.05
+_GATHER_SECONDS = 0.003  # left before a request, where requests come fast and bring several publishes each
+_FAST_SECONDS = 0.015  # requests that begin closer than this on average come fast
+_SEVERAL = 1.2  # publishes in a request on average: one publisher that waits for each answer never has more than 1
+_WEIGHT = 0.1  # of the newest request in both averages
 _MAGIC, _NO_COMPRESSION = 2, 0
 _ALL = -1  # acks
 
@@ -77,6 +81,9 @@ class KafkaWriter:
         self._under_way: _Batch | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopped: Exception | None = None
+        self._begun = 0.0  # when the last request began, by the clock of the loop
+        self._interval = 1.0  # average seconds between two requests
+        self._found = 1.0  # average publishes in a request
 
     async def append(self, drafts: Sequence[Draft]) -> int:
         """Write all or none at consecutive offsets, and return the first; TooLargeError where they are too many bytes.
@@ -103,12 +110,22 @@ class KafkaWriter:
     async def _write(self) -> None:
         """Send what waits, batch by batch."""
         while self._batches:
+            await self._gather()
             batch = self._under_way = self._batches.popleft()
             try:
                 batch.done(await self._sent(batch))
             except Exception as error:  # noqa: BLE001 - each publish of the batch raises it
                 batch.fail(error)
         self._task = self._under_way = None
+
+    async def _gather(self) -> None:
+        """Let more publishes join the next request, where that saves requests: the broker flushes for each one."""
+        if self._interval < _FAST_SECONDS and self._found > _SEVERAL and len(self._batches) == 1:
+            await asyncio.sleep(_GATHER_SECONDS)
+        now = asyncio.get_running_loop().time()
+        self._interval += (min(now - self._begun, 1.0) - self._interval) * _WEIGHT
+        self._found += (len(self._batches[0].waiting) - self._found) * _WEIGHT
+        self._begun = now
 
     async def _sent(self, batch: _Batch) -> int:
         """The offset of the first record, once the broker has stored all; what may be repeated is, until it is late.

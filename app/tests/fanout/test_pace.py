@@ -67,9 +67,9 @@ def test_readings_that_come_fast_leave_some_milliseconds_in_which_records_gather
     reader.waited = True
     run(reader.read(400, every=0.001))
     gaps = [later - earlier for earlier, later in zip(reader.times[300:], reader.times[301:], strict=False)]
-    assert max(gaps) == pytest.approx(0.005)
+    assert max(gaps) == pytest.approx(0.008)
     run(reader.read(100, every=0.05))
-    assert reader.pace._interval > 0.01  # and it ends when they come slower
+    assert reader.pace._interval > 0.015  # and it ends when they come slower
 
 
 def test_whoever_comes_ends_a_long_rest(reader: Reader) -> None:
@@ -88,7 +88,7 @@ def test_after_somebody_has_asked_for_the_newest_there_is_no_long_rest_for_a_sec
     assert all(later - earlier < 0.06 for earlier, later in zip(reader.times, reader.times[1:], strict=False))
 
 
-@pytest.mark.parametrize(("found", "expected"), [(1, 0.0007), (3, 0.0021), (6, 0.0042), (100, 0.005)])
+@pytest.mark.parametrize(("found", "expected"), [(1, 0.0007), (3, 0.0021), (6, 0.0042), (100, 0.008)])
 def test_a_short_rest_ends_sooner_when_every_publish_waits_for_its_record(
     reader: Reader, found: int, expected: float
 ) -> None:

@@ -19,6 +19,7 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 from aiokafka.record.memory_records import MemoryRecords
+from cluster import Loop
 from sse_harness import Replicas
 
 from sse_app.base.settings import Settings
@@ -95,6 +96,49 @@ async def test_what_comes_while_a_request_is_under_way_goes_together_in_the_next
     ]
     assert broker.batches[1][0] == draft(1)
     assert await made.append([draft(7)]) == 7  # alone, and at once
+
+
+class Slow(Broker):
+    """Takes so many seconds for a request."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+    async def send(self, leader: int, request: Any) -> Any:
+        await asyncio.sleep(self.seconds)
+        return await super().send(leader, request)
+
+
+def published(publishers: int, each: int, broker: Broker) -> float:
+    """Seconds in which so many publishers publish, each of which waits for the answer; they answer after 0.3 ms."""
+    loop = Loop()
+
+    async def publish(made: KafkaWriter, number: int) -> None:
+        for _ in range(each):
+            await made.append([draft(number)])
+            await asyncio.sleep(0.0003 * (1 + number % 3))
+
+    async def all_of_them() -> float:
+        made = writer(broker)
+        await asyncio.gather(*(publish(made, number) for number in range(publishers)))
+        return loop.time()
+
+    try:
+        return loop.run_until_complete(all_of_them())
+    finally:
+        loop.close()
+
+
+def test_publishers_that_come_back_at_once_share_a_request() -> None:
+    broker = Slow(0.002)
+    published(8, 100, broker)
+    assert len(broker.batches) < 800 / 6
+
+
+@pytest.mark.parametrize("publishers", [1, 2])
+def test_one_publisher_or_two_that_wait_for_each_answer_are_not_held_up(publishers: int) -> None:
+    assert published(publishers, 100, Slow(0.002)) < 100 * (0.002 * publishers + 0.001)
 
 
 async def test_a_batch_is_bounded_and_a_publish_is_never_divided() -> None:
