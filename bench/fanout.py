@@ -48,7 +48,7 @@ from measurements import (
     Window,
     WindowStep,
 )
-from peers import PEERS, ROOT, Hub, SkippedError, Workplace
+from peers import PEERS, PUBLISHED_TO, ROOT, Hub, SkippedError, Workplace
 
 Start = Callable[[Workplace], Hub]
 
@@ -147,7 +147,7 @@ class Bench:
         """Measure every hub that gets single events from publishers which keep their connections."""
         rounds: dict[str, list[Flood]] = {}
         for _ in range(self.rounds):
-            for name, start in PEERS.items():
+            for name, start in PUBLISHED_TO.items():
                 with self.attempt(f"{name}, single events") as place:
                     hub = start(place)
                     hub.spin = False

@@ -362,8 +362,8 @@ def token(claims: object) -> str:
     return f"{text}.{encoded(hmac.digest(JWT_KEY.encode(), text.encode(), 'sha256'))}"
 
 
-def python_hub(place: Workplace, kind: str) -> Hub:
-    """Start a hub that uses a Python library (hubs/python/hub.py)."""
+def python_hub(place: Workplace, kind: str, program: str = "hub.py") -> Hub:
+    """Start a hub that uses a Python library (hubs/python/hub.py), or another program beside it."""
     requirements = HUBS / "python" / "requirements.txt"
 
     def install(directory: Path) -> None:
@@ -372,7 +372,7 @@ def python_hub(place: Workplace, kind: str) -> Hub:
 
     python = once("python", digest(requirements) + sys.version, install) / "bin/python"
     port = place.port()
-    pid = place.start([str(python), str(HUBS / "python" / "hub.py"), str(port)], port)
+    pid = place.start([str(python), str(HUBS / "python" / program), str(port)], port)
     pins = dict(line.split()[0].split("==") for line in requirements.read_text().splitlines() if "==" in line)
     place.versions[kind] = pins[kind]
     return Hub(
@@ -389,6 +389,11 @@ PEERS: dict[str, Callable[[Workplace], Hub]] = {
     "Mercure": mercure,
     "sse-starlette": lambda place: python_hub(place, "sse-starlette"),
     "fastapi": lambda place: python_hub(place, "fastapi"),
+}
+# No hub: what a publish costs at least where Python answers it.
+PUBLISHED_TO: dict[str, Callable[[Workplace], Hub]] = {
+    **PEERS,
+    "no hub, an echo by uvicorn": lambda place: python_hub(place, "uvicorn", "echo.py"),
 }
 
 

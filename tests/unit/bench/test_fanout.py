@@ -257,7 +257,7 @@ def test_a_channel_for_each_user_and_single_events_have_a_table_and_goals() -> N
         "| Mercure | falls behind: 100 us, 20 ms | falls behind: 100 us, 20 ms |",
     ]
     assert made["posts"].splitlines()[2:] == ["| ours | 44.0 us | 19,000/s | 50% |"]
-    goals = {goal.what.partition(":")[0]: (goal.measured, goal.met) for goal in report.goals(found)}
+    goals = {goal.what.partition(":")[0]: (goal.measured, goal.met) for goal in report.publish_goals(found)}
     assert goals["1,000 channels x 1 at 1,000/s, CPU per event, of nchan's"] == ("1.5 x", True)
     assert goals["1,000 channels x 1 at 1,000/s, CPU per event, of Mercure's"] == ("1.20 x", False)
     assert goals["single events from 16 publishers, CPU each"] == ("44.0 us", True)
