@@ -77,6 +77,21 @@ def take_data(_: Stack, victim: Any) -> None:
     os.chown(mounted(victim, "/data"), 4242, 4242)
 
 
+def make_by_hand(stack: Stack, victim: Any) -> None:
+    """Make another container in its place that has its name and its labels, and more rights."""
+    victim.remove(force=True)
+    stack.engine.containers.run(
+        victim.attrs["Image"],
+        ["600"],
+        name=victim.name,
+        labels=victim.labels,
+        entrypoint=["sleep"],
+        cap_add=["NET_ADMIN"],
+        user="0",
+        detach=True,
+    )
+
+
 def chain_of(stack: Stack) -> str:
     """Return the name of the stack's own chain."""
     chains = subprocess.run(["iptables", "-w", "-S"], check=True, capture_output=True, text=True).stdout
@@ -114,6 +129,7 @@ ACTS = [
     Act(lambda _, victim: victim.pause(), "start {c}: is paused"),
     Act(lambda _, victim: victim.kill(), "start {c}: is exited", restarts=True),
     Act(lambda _, victim: victim.remove(force=True), "+ {c} (new)", restarts=True),
+    Act(make_by_hand, "~ {c}: was made by hand", restarts=True),
     Act(call_too_late, "firewall", ()),
     Act(replace_rule, "firewall", ()),
 ]

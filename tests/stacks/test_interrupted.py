@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
 from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import LoadedStore
+from ansible_collections.sse.platform.plugins.module_utils.deploy.made import MadeStore
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import StackFirewall
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import ReleaseStore
@@ -26,6 +27,7 @@ DOES: dict[type, tuple[str, ...]] = {
     Engine: ("create", "start", "stop", "rename", "remove", "connect", "disconnect", "update", "signal", "tag"),
     Files: ("write", "prune", "forget"),
     LoadedStore: ("write", "forget"),
+    MadeStore: ("write", "forget"),
     ReleaseStore: ("write",),
     StackFirewall: ("ensure",),
 }

@@ -81,6 +81,22 @@ def add_alias(victim: Victim) -> None:
     network.connect(victim.container, aliases=[victim.declared.get("name", "x"), "another-name"])
 
 
+def make_by_hand(victim: Victim) -> None:
+    """Make another container in its place that has its name and its labels, and more rights."""
+    victim.container.remove(force=True)
+    victim.engine.containers.run(
+        victim.container.attrs["Image"],
+        ["600"],
+        name=victim.container.name,
+        labels=victim.container.labels,
+        entrypoint=["sleep"],
+        environment={"BY": "hand"},
+        privileged=True,
+        user="0",
+        detach=True,
+    )
+
+
 def put_instead(path: Path, *, directory: bool = False) -> None:
     """Put a directory in place of a file, or a file in place of a directory."""
     shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -112,6 +128,7 @@ ACTS = [
     Act(lambda one: one.container.kill(), "is exited", restarts=True),
     Act(lambda one: one.container.stop(), "is exited", restarts=True),
     Act(lambda one: one.container.remove(force=True), "(new)", restarts=True, anew=True),
+    Act(make_by_hand, "was made by hand", restarts=True, anew=True),
     Act(lambda one: one.container.rename("pairs-elsewhere"), "(new)", restarts=True, anew=True),
     Act(lambda one: one.container.rename(f"{one.container.name}-previous"), "> restore ", anew=True),
 ]

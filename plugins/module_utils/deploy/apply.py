@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.sse.platform.plugins.module_utils.deploy.cause import cannot_start, reason, telling, way_on
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError, files_told
 from ansible_collections.sse.platform.plugins.module_utils.deploy.held_connections import held
+from ansible_collections.sse.platform.plugins.module_utils.deploy.made import MARK
 from ansible_collections.sse.platform.plugins.module_utils.deploy.reload import Reloader
 from ansible_collections.sse.platform.plugins.module_utils.deploy.taken_over import in_order, with_takeovers
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
@@ -280,6 +281,7 @@ class Applier:
         """Create a container that was not there."""
         made = self.make(name, name)
         self.files.loaded.forget(name)
+        self.files.made.only(name, made)
         try:
             self.start(made, name)
         except (ApplyError, EngineError):
@@ -369,9 +371,12 @@ class Applier:
                 self.engine.start(action.id)
             except EngineError as old:  # it did not run before either; why the new one failed counts more
                 back = f"The earlier {name} is back, and it can't start either: {reason(str(old))}"
+            with contextlib.suppress(ApplyError):  # why the new one failed counts more
+                self.files.made.only(name, action.id)
             raise ApplyError("\n".join(filter(None, [str(error), back, lost]))) from error
         self.engine.remove(action.id)
         self.files.loaded.forget(name)
+        self.files.made.only(name, made)
 
     def judge(self, name: str, spec: Spec) -> None:
         """Verify a new replica, and watch it if it is the canary; raises ApplyError."""
@@ -417,21 +422,24 @@ class Applier:
 
     def make(self, name: str, temporary: str) -> str:
         """Create a container with our labels under a name; return its id."""
-        spec = self.containers[name]
+        spec, mark = self.containers[name], self.files.made.begin(name)
         base, __, number = spec["container"].rpartition("-")
         labels = {
             **self.labels,
             "service": spec["service"],
             "container": spec["container"],
             "spec": fingerprint(spec),
+            MARK: mark,
             # With the project's label, these two group the containers in Portainer, Docker Desktop and lazydocker.
             # Never add config-hash or oneoff: then `docker compose down` of that project deletes our containers.
             "com.docker.compose.service": base if base and number.isdigit() else spec["container"],
             "com.docker.compose.container-number": number if base and number.isdigit() else "1",
         }
-        return self.engine.create(
+        made = self.engine.create(
             temporary, spec, labels, self.files.mounts(name, spec, self.files.version(name, spec))
         )
+        self.files.made.end(name, mark, made)
+        return made
 
     def wait_until_healthy(self, container: str, name: str, *, patient: bool) -> None:
         """Wait until a container is healthy. This asks what its health check asks, but sooner than the engine would.

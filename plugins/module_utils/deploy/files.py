@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError, files_told
 from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import LoadedStore
+from ansible_collections.sse.platform.plugins.module_utils.deploy.made import MadeStore
 from ansible_collections.sse.platform.plugins.module_utils.deploy.written import WrittenStore
 from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import make_way, write_directory
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
     from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
+    from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
     from ansible_collections.sse.platform.plugins.module_utils.model.types import SecretFile, Spec
 
 SECRET = 0o400  # the mode of a file that holds one
@@ -51,9 +53,14 @@ class Files:
         self.state = Path(state_directory)
         self.store = store
         self.loaded = LoadedStore(state_directory)
+        self.made = MadeStore(state_directory)
         self.written = WrittenStore(state_directory, store.hashed)
         self.only_looks = False  # compares what it has no text for with what was written, and mends nothing
         self.containers: Mapping[str, Spec] = {}  # of the release: one may mount a directory of another
+
+    def seen(self, observed: list[Observed]) -> list[Observed]:
+        """Return what runs with the labels that it should have by what runs wrote down of it."""
+        return self.made.seen(self.loaded.seen(observed))
 
     @files_told()
     def mounts(self, name: str, spec: Spec, version: Path | None = None) -> Mounts:
@@ -269,6 +276,7 @@ class Files:
         """Remove config and secrets of a container that is gone. Its data stays."""
         shutil.rmtree(self.state / "files" / name, ignore_errors=True)
         self.loaded.forget(name)
+        self.made.forget(name)
         self.written.forget(name)
 
 

@@ -290,7 +290,7 @@ class Rollout:
         gone = {action.id for action in cleared if action.kind == "clear"}
         back = {action.id: action.container for action in cleared if action.kind == "restore"}
         settled = [one._replace(name=back.get(one.id, one.name)) for one in there if one.id not in gone]
-        return self.files.loaded.seen(settled), cleared
+        return self.files.seen(settled), cleared
 
     def apply(self, report: Report) -> None:
         """Make the host run the release, and record what came of it."""
@@ -302,7 +302,7 @@ class Rollout:
             self.release, engine, self.store, make=True, by_id=bool(self.request.rollback) or self.request.same_images
         )
         refuse_missing(release, engine)
-        observed = self.files.loaded.seen(engine.containers())
+        observed = self.files.seen(engine.containers())
         planned = self.compare(engine, release, observed, self.made_from(observed), cleared)
         actions = planned.actions[len(cleared) :]
         labels = {
@@ -378,7 +378,7 @@ class Rollout:
             return [f"{', '.join(applier.seconds)}: new in the first release of {self.release['project']}, so it stays"]
         engine = applier.engine
         release = pin(before, engine, self.store, make=False, by_id=True)
-        observed = self.files.loaded.seen(engine.containers())
+        observed = self.files.seen(engine.containers())
         planned = self.compare(engine, release, observed, self.made_from(observed), [])
         actions = [one for one in planned.actions if one.container in applier.seconds]
         labels = {**applier.labels, "release": str(before["number"])}

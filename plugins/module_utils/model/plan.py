@@ -7,7 +7,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.model import spec
-from ansible_collections.sse.platform.plugins.module_utils.model.observed import INTERRUPTED, LEFTOVERS, Observed
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import (
+    BY_HAND,
+    INTERRUPTED,
+    LEFTOVERS,
+    Observed,
+)
 
 if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.repair import Repair
@@ -93,6 +98,8 @@ def reasons_to_replace(running: Observed, wanted: Spec, made_from: Spec | None) 
     """Say why a container must be replaced; no reason means that it is as it should be."""
     if running.label("spec") == spec.fingerprint(wanted):
         return []
+    if running.label("spec") == BY_HAND:
+        return ["was made by hand, with the labels of the one that a run made"]
     if made_from is None:
         return [f"its release {running.release} is no longer on the host, so it can't be compared"]
     if found := spec.differences(made_from, wanted):
@@ -106,5 +113,5 @@ def reasons_to_replace(running: Observed, wanted: Spec, made_from: Spec | None) 
 
 def can_reload(running: Observed, wanted: Spec, made_from: Spec | None) -> bool:
     """Tell whether a container that differs can go on running and read its files anew."""
-    works = running.status == "running" and running.health != "unhealthy"
+    works = running.status == "running" and running.health != "unhealthy" and running.label("spec") != BY_HAND
     return works and made_from is not None and spec.reloads(made_from, wanted)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.deploy import rollout
+from ansible_collections.sse.platform.plugins.module_utils.deploy.made import MadeStore
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import EngineError
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL, Observed
 from ansible_collections.sse.platform.plugins.module_utils.model.release import build
@@ -251,6 +252,90 @@ def test_a_preview_takes_a_container_that_comes_back_under_its_name_for_what_it_
     preview = run(tmp_path, {"a": container()}, check=True)
     assert preview.changes == ["> restore s-a: an interrupted run left it aside"]
     assert run(tmp_path, {"a": container()}).changes == preview.changes
+
+
+def record(state: Path) -> dict[str, str]:
+    """What is written down of the containers that runs made under the name s-a."""
+    return json.loads((state / "made/s-a.json").read_text())
+
+
+def test_a_container_that_somebody_made_by_hand_with_our_labels_is_named_and_replaced(
+    engine: FakeEngine, tmp_path: Path
+) -> None:
+    containers = {"a": container(), "b": container(after=["a"])}
+    run(tmp_path, containers)
+    engine.all["by-hand"] = {**engine.all.pop("id-1"), "image": "other"}
+    preview = run(tmp_path, containers, check=True)
+    assert preview.changes == ["~ s-a: was made by hand, with the labels of the one that a run made"]
+    assert run(tmp_path, containers).changes == preview.changes
+    assert {key: one["image"] for key, one in engine.all.items()} == {"id-2": "good", "id-3": "good"}
+    assert list(record(tmp_path).values()) == ["id-3"]
+    assert not run(tmp_path, containers).changes
+
+
+def unmarked(state: Path, engine: FakeEngine) -> None:
+    """An earlier version, to which somebody went back, has made it since."""
+    engine.all["of-an-earlier-version"] = engine.all.pop("id-1")
+    del engine.all["of-an-earlier-version"]["labels"][f"{LABEL}made"]
+
+
+def older(state: Path, engine: FakeEngine) -> None:
+    """The state directory was put back to a time when another container had the name."""
+    (state / "made/s-a.json").write_text('{"0123": "id-0"}')
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [
+        unmarked,
+        older,
+        lambda state, _: (state / "made/s-a.json").unlink(),
+        lambda state, _: (state / "made/s-a.json").write_text(""),
+        lambda state, _: (state / "made/s-a.json").write_text("[]"),
+    ],
+)
+def test_a_container_of_which_nothing_is_written_down_is_left_alone(
+    engine: FakeEngine, tmp_path: Path, happens: Any
+) -> None:
+    run(tmp_path, {"a": container()})
+    happens(tmp_path, engine)
+    before = set(engine.all)
+    assert not run(tmp_path, {"a": container()}).changes
+    assert set(engine.all) == before
+
+
+@pytest.mark.parametrize("method", ["begin", "end", "only"])
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_run_that_was_killed_while_it_wrote_down_what_it_made_has_nothing_replaced(
+    engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, is_there: bool
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    if is_there:
+        run(tmp_path, {"a": container()})
+    with monkeypatch.context() as patch:
+        patch.setattr(MadeStore, method, killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path, {"a": container(environment={"X": 1})})
+    there = {key for key, one in engine.all.items() if one["name"] == "s-a"}
+    wanted = container() if is_there and method != "only" else container(environment={"X": 1})
+    changes = run(tmp_path, {"a": wanted}).changes
+    assert [one for one in changes if "left by" not in one] == (
+        [] if is_there else ["+ s-a (new)"] if method == "begin" else ["> start s-a: is exited"]
+    )
+    assert there <= set(engine.all)
+
+
+def test_the_container_that_came_back_is_still_ours_after_a_failed_replacement(
+    engine: FakeEngine, tmp_path: Path
+) -> None:
+    run(tmp_path, {"a": container()})
+    for _ in range(3):
+        with pytest.raises(rollout.ApplyError):
+            run(tmp_path, {"a": container(image=BROKEN)})
+    assert not run(tmp_path, {"a": container()}).changes
+    assert list(record(tmp_path).values()) == list(engine.all) == ["id-1"]
 
 
 def test_a_container_that_the_engine_cannot_start_is_named_also_where_the_earlier_one_cannot_start_either(

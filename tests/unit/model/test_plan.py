@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.model import spec
-from ansible_collections.sse.platform.plugins.module_utils.model.observed import INTERRUPTED, LABEL, Observed
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import (
+    BY_HAND,
+    INTERRUPTED,
+    LABEL,
+    Observed,
+)
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import (
     Action,
     ForeignContainerError,
@@ -112,6 +117,14 @@ def test_a_reload_that_was_interrupted_is_done_again() -> None:
     one = one._replace(labels={**one.labels, f"{LABEL}spec": INTERRUPTED})
     [action] = plan(release({"sse-a": FILES}), {"sse-a": FILES}, [one])
     assert (action.kind, action.reasons) == ("reload", ["its last reload was interrupted"])
+
+
+def test_what_somebody_made_by_hand_is_replaced_and_not_reloaded() -> None:
+    labels = {"stack": "sse", "project": "p", "release": "1", "spec": BY_HAND}
+    for status in ("running", "exited"):
+        [action] = plan(release({"sse-a": FILES}), {"sse-a": FILES}, [observed(labels=labels, status=status)])
+        assert action.kind == "replace"
+        assert action.reasons == ["was made by hand, with the labels of the one that a run made"]
 
 
 def test_what_is_no_longer_declared_goes_and_others_containers_are_not_looked_at() -> None:
