@@ -67,17 +67,11 @@ def tear_down(
     :raises ApplyError: the engine could not remove a container
     """
     engine = Engine()
-    containers = engine.containers()
-    ours = {one.name: one for one in containers if one.label("stack") == stack}
-    networks = engine.networks(stack)
-    if not ours and not networks and not Path(state_directory).exists():
-        there = {one.label("stack") for one in containers} - {""}
-        raise NoStackError(no_stack(stack, state_directory, sorted(there)))
-    kept = {name: guests for name, on in networks.items() if (guests := sorted(set(on) - set(ours)))}
-    removed = Removed(sorted(ours), sorted(set(networks) - set(kept)), kept, untouched(state_directory))
+    __, removed = look(engine, stack, state_directory)
     if check:
         return removed
     with lock(state_directory, run, wait):
+        ours, removed = look(engine, stack, state_directory)  # again: the run before this one may have changed it
         # Whoever deletes the directory deletes the history, too.
         recorder = (
             None if delete_data else Recorder(state_directory, run_meta({**(run or {})}), stack_number(state_directory))
@@ -104,6 +98,21 @@ def tear_down(
             if Path(state_directory).is_symlink():
                 Path(state_directory).unlink()
     return removed
+
+
+def look(engine: Engine, stack: str, state_directory: str) -> tuple[dict[str, Observed], Removed]:
+    """Return the containers of a stack by their names, and what a removal removes.
+
+    :raises NoStackError: nothing of this stack is here
+    """
+    containers = engine.containers()
+    ours = {one.name: one for one in containers if one.label("stack") == stack}
+    networks = engine.networks(stack)
+    if not ours and not networks and not Path(state_directory).exists():
+        there = {one.label("stack") for one in containers} - {""}
+        raise NoStackError(no_stack(stack, state_directory, sorted(there)))
+    kept = {name: guests for name, on in networks.items() if (guests := sorted(set(on) - set(ours)))}
+    return ours, Removed(sorted(ours), sorted(set(networks) - set(kept)), kept, untouched(state_directory))
 
 
 def untouched(state_directory: str) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +97,23 @@ def test_data_are_deleted_while_no_other_run_can_begin(state: Path, monkeypatch:
     removal.tear_down("s", str(state), 1, delete_data=True, check=False, run=RUN)
     assert held != [None]
     assert held
+
+
+def test_what_another_run_made_while_this_one_waited_is_removed_too(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there: list[Observed] = []
+    monkeypatch.setattr(Engine, "containers", lambda _: list(there))
+
+    @contextlib.contextmanager
+    def waited(*_: object) -> Generator[None]:
+        there.append(Observed("s-new", "1", {f"{LABEL}stack": "s"}, "running", ""))
+        yield
+
+    monkeypatch.setattr(removal, "lock", waited)
+    removed = removal.tear_down("s", str(state), 1, delete_data=False, check=False, run=RUN)
+    assert removed.containers == ["s-new"]
+    assert [one["container"] for one in attempts(str(state))[0]["changes"]] == ["s-new"]
 
 
 def test_what_the_stack_used_elsewhere_is_named_because_it_stays(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
