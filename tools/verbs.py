@@ -237,7 +237,8 @@ VERBS: dict[str, Verb] = {
             ),
             Option(
                 "--wait",
-                "with --drill: wait while another drill runs, for 600 seconds or as many as you say",
+                "begin when no run changes the stack; wait for that for 600 seconds or as many as you say. "
+                "With --drill, also while another drill runs",
                 "asked_wait",
                 value="SECONDS",
                 otherwise="600",

@@ -28,9 +28,9 @@ options:
     type: int
     default: 0
   state:
-    description: V(present) takes the lock, V(absent) gives it back.
+    description: V(present) takes the lock, V(absent) gives it back, V(awaited) only waits until no other run has it.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, awaited]
     default: present
 """
 
@@ -60,7 +60,7 @@ def main() -> None:
             "state_directory": {"type": "path", "required": True},
             "run": {"type": "dict", "required": True},
             "wait": {"type": "int", "default": 0},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": {"type": "str", "choices": ["present", "absent", "awaited"], "default": "present"},
         },
         supports_check_mode=True,
     )
@@ -71,6 +71,9 @@ def main() -> None:
         run_lock.give_back(options["state_directory"], options["run"])
         module.exit_json(changed=False)
     try:
+        if options["state"] == "awaited":
+            run_lock.wait(options["state_directory"], options["run"], options["wait"])
+            module.exit_json(changed=False)
         far = run_lock.keep(options["state_directory"], options["run"], options["wait"])
     except run_lock.LockedError as error:
         module.fail_json(msg=str(error))
