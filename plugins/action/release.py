@@ -90,7 +90,14 @@ class ActionModule(ControllerAction):
         services = [name for names in projects.values() for name in names]
         concerned = declare.concerning(services, self.read(declare.EVERY), settings) if some else settings
         judged = self._judged(releases, settings, host, problems, scope)
-        return {**judged, "warnings": self._going_back(host, concerned)}
+        facts = {**judged.get("ansible_facts", {}), **(self._run_of_some(host, concerned) if some else {})}
+        return {**judged, "ansible_facts": facts, "warnings": self._going_back(host, concerned)}
+
+    def _run_of_some(self, host: HostFacts, settings: Mapping[str, Any]) -> dict[str, RunMeta]:
+        """Return the fact ``this_run`` of a run that puts only these settings in place, so that the next one knows."""
+        run: RunMeta = self.variable("this_run")
+        given = {**host.get("last_given", {}), **run["given"]}
+        return {"this_run": {**run, "concerned": sorted(given.keys() & settings.keys())}}
 
     def _going_back(self, host: HostFacts, settings: Mapping[str, Any]) -> list[str]:
         """Tell which of these settings the last run got for itself alone and this one does not."""

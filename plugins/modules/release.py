@@ -52,7 +52,8 @@ RETURN = r"""
 ansible_facts:
   description: >-
     The fact C(releases) holds one release for each project, C(notices) the guarantees that this host cannot give, and
-    C(network_steps) the networks to make and to remove.
+    C(network_steps) the networks to make and to remove. For some services alone, C(this_run) says which settings of
+    C(-e) concern these.
   returned: always
   type: dict
 """

@@ -331,6 +331,8 @@ class RunMeta(TypedDict):
     commit: str
     why: str
     given: dict[str, Any]  # by -e, or by `./sse scale`; the value is null where it is not to be shown
+    # Of a run for some services: which settings of this run and of those before, given so, make a difference to them.
+    concerned: NotRequired[list[str]]
 
 
 AttemptOutcome = Literal["running", "applied", "failed", "interrupted"]

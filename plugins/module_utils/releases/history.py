@@ -81,6 +81,8 @@ def attempts(state_directory: str) -> list[Attempt]:
 def last_given(state_directory: str) -> dict[str, Any]:
     """Return what the last run of the whole stack was given for itself alone, where its release came to run.
 
+    A later run for some services alone, such as `./sse dashboard`, counts for the settings that concern these.
+
     A run whose verification failed has applied its release, and one that was killed may have.
     """
     runs = attempts(state_directory)
@@ -89,8 +91,13 @@ def last_given(state_directory: str) -> dict[str, Any]:
         after = one["after"]
         if one["outcome"] == "interrupted":  # its line was written before it did anything
             after = later["before"] if later else stack_number(state_directory)
-        if one["asked"].partition(" ")[0] in WHOLE and (one["outcome"] == "applied" or after != one["before"]):
+        if one["outcome"] != "applied" and after == one["before"]:
+            continue
+        if one["asked"].partition(" ")[0] in WHOLE:
             now = one["given"]
+        elif concerned := one.get("concerned"):
+            left = {name: value for name, value in now.items() if name not in concerned}
+            now = left | {name: value for name, value in one["given"].items() if name in concerned}
     return now
 
 
@@ -107,7 +114,7 @@ def experience(runs: Iterable[Attempt]) -> dict[str, float]:
 
 def run_meta(given: dict[str, Any]) -> RunMeta:
     """Return who asked for a run; what is not given is empty."""
-    known = {key: value for key, value in given.items() if key in NOBODY}
+    known = {key: value for key, value in given.items() if key in {*NOBODY, "concerned"}}
     return cast("RunMeta", {**NOBODY, "when": moment.text(), **known})
 
 

@@ -109,11 +109,16 @@ def test_every_verb_that_follows_the_settings_says_what_goes_back(
     monkeypatch.setattr(action, "read", lambda path: yaml.safe_load(Path(path).read_text()))
     monkeypatch.setattr(action, "_releases", lambda *_: [])
     monkeypatch.setattr(action, "_judged", lambda *_: {})
-    said = action._decide({"stored": [], "projects": projects, "backup": None})["warnings"][-1]
+    decided = action._decide({"stored": [], "projects": projects, "backup": None})
+    said = decided["warnings"][-1]
     assert {name for name in {**settings, **given} if f"{name} from" in said} == back
+    # A run for some services has the next one know which of the settings it has put in place.
+    run = decided["ansible_facts"].get("this_run", {"concerned": None})
+    assert run["concerned"] == (sorted(back) if asked == "dashboard" else None)
 
 
 UP = ("up", {"app_replicas": 5}, (1, 1), "applied")
+PAGE = ("dashboard", {"dashboard_port": 1, "app_memory": "1g"}, (1, 1))  # the memory makes no difference to it
 
 
 @pytest.mark.parametrize(
@@ -127,7 +132,18 @@ UP = ("up", {"app_replicas": 5}, (1, 1), "applied")
         ([UP, ("scale app=5", {"app_auth": True}, (1, 2), "applied")], {"app_auth": True}),
         ([("restore", {"stack_offset": 100}, (0, 1), "applied")], {"stack_offset": 100}),
         ([UP, ("rollback", {}, (1, 2), "applied"), ("reload nginx", {}, (2, 2), "applied")], {"app_replicas": 5}),
-        ([UP, ("dashboard", {"dashboard_port": 1}, (1, 2), "applied")], {"app_replicas": 5}),
+        ([UP, ("dashboard", {"dashboard_port": 1}, (1, 2), "applied")], {"app_replicas": 5}),  # an earlier version
+        ([UP, (*PAGE, "applied", ["dashboard_port"])], {"app_replicas": 5, "dashboard_port": 1}),
+        (
+            [UP, ("up", {"dashboard_port": 2}, (1, 1), "applied"), (*PAGE, "applied", ["dashboard_port"])],
+            {"dashboard_port": 1},
+        ),
+        ([UP, (*PAGE, "failed", ["dashboard_port"])], {"app_replicas": 5}),
+        (
+            [UP, (*PAGE, "applied", ["dashboard_port"]), ("dashboard", {}, (1, 1), "applied", ["dashboard_port"])],
+            {"app_replicas": 5},
+        ),
+        ([UP, (*PAGE, "applied", ["dashboard_port"]), UP], {"app_replicas": 5}),
         # One that was killed wrote no end: what came next tells whether its release came to run.
         ([UP, ("up", {"app_auth": True}, (1, 1), "killed"), ("pause", {}, (2, 2), "applied")], {"app_auth": True}),
         ([UP, ("up", {"app_auth": True}, (1, 1), "killed"), ("pause", {}, (1, 1), "applied")], {"app_replicas": 5}),
@@ -139,8 +155,10 @@ def test_the_last_run_is_the_last_one_of_the_whole_stack_whose_release_came_to_r
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runs: list[Any], given: dict[str, Any]
 ) -> None:
     monkeypatch.setattr(history, "stack_number", lambda _: 7)
-    for asked, gave, (before, after), outcome in runs:
-        recorder = history.Recorder(str(tmp_path), history.run_meta({"asked": asked, "given": gave}), before)
+    for asked, gave, (before, after), outcome, *concerned in runs:
+        told: dict[str, Any] = {"asked": asked, "given": gave}
+        told |= {"concerned": concerned[0]} if concerned else {}
+        recorder = history.Recorder(str(tmp_path), history.run_meta(told), before)
         if outcome == "killed":
             recorder.path.write_text(recorder.path.read_text().replace(history.this_process(), "1:1"))
         else:
