@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import random
+import shlex
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,10 +61,12 @@ def detach(victim: Victim) -> None:
     victim.network().disconnect(victim.container, force=True)
 
 
-def attach_anyhow(victim: Victim) -> None:
+def attach_anyhow(victim: Victim) -> Any:
+    if victim.declared["address"] is None and not victim.declared.get("aliases"):
+        return add_alias(victim)  # what the engine chooses is all that it has, so the other way changes nothing
     network = victim.network()
     network.disconnect(victim.container, force=True)
-    network.connect(victim.container)
+    return network.connect(victim.container)
 
 
 def limit(victim: Victim) -> None:
@@ -91,7 +94,7 @@ def make_by_hand(victim: Victim) -> None:
         labels=victim.container.labels,
         entrypoint=["sleep"],
         environment={"BY": "hand"},
-        privileged=True,
+        cap_add=["NET_ADMIN"],
         user="0",
         detach=True,
     )
@@ -133,6 +136,8 @@ ACTS = [
     Act(lambda one: one.container.rename(f"{one.container.name}-previous"), "> restore ", anew=True),
 ]
 FLUSH, CUT = "its rules differ", "it is gone"  # what is said of acts on the whole stack
+OPEN = "lets connections pass before DOCKER-USER is called"
+BY_HAND = f"{STACK} by hand"  # the comment of a rule that nothing removes but this test
 
 
 def flush(_: Small, __: random.Random) -> str:
@@ -152,14 +157,46 @@ def call_too_late(_: Small, __: random.Random) -> str:
     return FLUSH
 
 
+def joined(small: Small) -> list[str]:
+    """Return the networks of the stack that containers are on."""
+    found = {each for one in small.containers().values() for each in one.attrs["NetworkSettings"]["Networks"]}
+    return sorted(one for one in found if one.startswith(STACK))
+
+
+def open_before(small: Small, chance: random.Random) -> str:
+    """Have everything to a network of the stack pass; other stacks on this engine stay closed."""
+    if not joined(small):
+        return flush(small, chance)
+    network = small.engine.networks.get(chance.choice(joined(small)))
+    device = network.attrs["Options"]["com.docker.network.bridge.name"]
+    rule = ["-o", device, "-m", "comment", "--comment", BY_HAND, "-j", "ACCEPT"]
+    subprocess.run(["iptables", "-w", "-I", "FORWARD", *rule], check=True)
+    return OPEN
+
+
+@pytest.fixture(autouse=True)
+def _no_rule_is_left() -> Iterator[None]:
+    """Remove what `open_before` has inserted."""
+    yield
+    listed = subprocess.run(["iptables", "-w", "-S", "FORWARD"], check=True, capture_output=True, text=True).stdout
+    for line in listed.splitlines():
+        if BY_HAND in line:
+            subprocess.run(["iptables", "-w", "-D", *shlex.split(line)[1:]], check=True)
+
+
 def remove_network(small: Small, chance: random.Random) -> str:
-    joined = {each for one in small.containers().values() for each in one.attrs["NetworkSettings"]["Networks"]}
-    network = small.engine.networks.get(chance.choice(sorted(joined & {f"{STACK}-network", f"{STACK}-app"})))
+    shared = [one for one in joined(small) if one in {f"{STACK}-network", f"{STACK}-app"}]
+    if not shared:
+        return flush(small, chance)
+    network = small.engine.networks.get(chance.choice(shared))
     for one in small.containers().values():
         if network.name in one.attrs["NetworkSettings"]["Networks"]:
             network.disconnect(one, force=True)
     network.remove()
     return CUT
+
+
+WHOLE = [flush, replace_rule, call_too_late, open_before, remove_network]
 
 
 def vandalise(small: Small, drawn: Drawn, chance: random.Random) -> tuple[list[tuple[str, str]], set[str]]:
@@ -184,7 +221,7 @@ def vandalise(small: Small, drawn: Drawn, chance: random.Random) -> tuple[list[t
                 said = [one for one in said if one != (name, "is paused")]
             said.append((name, act.named))
             restarts |= {name} if act.restarts else set()
-    for act in chance.sample([flush, replace_rule, call_too_late, remove_network], chance.choice([0, 1])):
+    for act in chance.sample(WHOLE, chance.choice([0, 1])):
         said.append(("", act(small, chance)))
     return said, restarts
 

@@ -35,12 +35,11 @@ def find(stack: str, state_directory: str) -> list[Finding]:
     if not releases:
         raise EngineError(f"there is no release in {state_directory}: nothing was deployed here. Run `./sse up` first")
     engine = Engine()
+    firewall = StackFirewall(stack, state_directory)
+    closed = firewall.close_to(releases, check=True)
     return [
         *of_networks(engine, releases),
-        *(
-            Finding("firewall", one.partition(":")[0], "its rules differ", one, MEND)
-            for one in StackFirewall(stack, state_directory).close_to(releases, check=True)
-        ),
+        *(Finding("firewall", one.partition(":")[0], firewall.wrong, one, MEND) for one in closed),
         *(
             Finding("permissions", str(path), how, "stat", MEND)
             for path, how in permissions.differences(state_directory)

@@ -6,9 +6,11 @@ Pure: releases in, rules out. `stack_firewall` puts them in place.
 
 from __future__ import annotations
 
+import ipaddress
 from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.host.iptables import DROP, FILTER, PASS, Rule
+from ansible_collections.sse.platform.plugins.module_utils.host.iptables_rules import Packet
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, segments
 from ansible_collections.sse.platform.plugins.module_utils.model import ip_family as families
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import FAMILIES, IPV4, IPV6, Family
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Network, PublishedPort, Release, Spec
 
 Rules = dict[Family, list[Rule]]  # one chain for each IP family
+RESERVED = 2  # the first host number that a container may have for itself
 
 # Neighbour discovery is the ARP of IPv6 (RFC 4861). Within a bridge it passes the chain too, and conntrack has no
 # state for it.
@@ -69,6 +72,26 @@ def rules(releases: Sequence[Release], leaving: Sequence[Release] = (), family: 
     found += ways_out(everything, family)
     found += [("-s", address, *refusal) for __, __, address in with_ways_out(releases) for refusal in refusals(family)]
     return list(dict.fromkeys(found))
+
+
+def undeclared(releases: Sequence[Release], family: Family, uplink: str) -> list[Packet]:
+    """Return new connections that the chain refuses, one of each way: so it has to be asked about each.
+
+    They go from outside to each network, in segments also from each network to each, and out of a container that
+    declares its ways out.
+
+    :param uplink: the device of the default route
+    """
+    releases = [families.in_family(one, family) for one in releases]
+    networks = connections.networks_of(releases).values()
+    inside = [(str(ipaddress.ip_network(one["subnet"])[RESERVED]), one.get("device", "")) for one in networks]
+    single = any(release["layout"] == segments.SINGLE for release in releases)
+    sources = [(family.documentation, uplink), *([] if single else inside)]
+    found = [
+        Packet(source, target, enters=enters, leaves=leaves) for source, enters in sources for target, leaves in inside
+    ]
+    out = (address for __, __, address in with_ways_out(releases))
+    return [*found, *(Packet(address, family.documentation, leaves=uplink) for address in out)]
 
 
 def declared(releases: Sequence[Release]) -> list[Rule]:

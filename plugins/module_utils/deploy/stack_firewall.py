@@ -7,6 +7,9 @@ so the chain is called from there.
 
 Engine 20.10 has no DOCKER-USER for IPv6, and at each start it puts its own rules before all others of FORWARD. There
 the chain is in the table mangle, which the kernel asks first. That table can drop a connection, but not refuse it.
+
+What somebody inserts into FORWARD comes before the call of DOCKER-USER. Where such a rule lets pass what the chain
+refuses, the call is put before this rule, as the engine itself does at each start. Nobody's rule is removed.
 """
 
 from __future__ import annotations
@@ -22,10 +25,13 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.firewall_rules
     chain_name,
     guards,
     rules_by_family,
+    undeclared,
 )
 from ansible_collections.sse.platform.plugins.module_utils.host import iptables
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_directory
+from ansible_collections.sse.platform.plugins.module_utils.host.first_asked import Bypass, bypass, chains_in
 from ansible_collections.sse.platform.plugins.module_utils.host.iptables import WAIT
+from ansible_collections.sse.platform.plugins.module_utils.host.netlink import routes
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import FAMILIES, IPV4, IPV6, Family
 
 if TYPE_CHECKING:
@@ -33,6 +39,7 @@ if TYPE_CHECKING:
 
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
 
+CALLS = 2  # of chains on the way to the stack's own: each may come too late
 # supervise-dockerd runs these before it starts the engine: one link for each stack.
 HOOKS = Path("/var/lib/sse.platform/before-engine.d")
 UNITS = Path("/etc/systemd/system")
@@ -87,6 +94,8 @@ class StackFirewall:
         self.places = {family: found for family in FAMILIES if (found := iptables.place(family))}
         self.unit = UNITS / f"sse-platform-firewall-{stack}.service"
         self.hook = HOOKS / stack
+        self.bypasses: dict[Family, Bypass] = {}
+        self.wrong = ""  # what `ensure` found, for people
 
     def open_for(self, coming: Sequence[Release], running: Sequence[Release], *, check: bool) -> list[str]:
         """Accept what the running and the coming releases declare, while containers change from one to the other.
@@ -99,7 +108,7 @@ class StackFirewall:
         projects = {one["project"] for one in coming}
         others = [one for one in running if one["project"] not in projects]
         leaving = [one for one in running if one["project"] in projects]
-        opened = self.ensure(rules_by_family([*coming, *others], leaving), check=check)
+        opened = self.ensure(rules_by_family([*coming, *others], leaving), [*coming, *others], check=check)
         if not check:
             return opened
         closed = rules_by_family([*coming, *others])
@@ -110,11 +119,14 @@ class StackFirewall:
 
         :raises FirewallError: where iptables refuses the rules
         """
-        return self.ensure(rules_by_family(releases), check=check)
+        return self.ensure(rules_by_family(releases), releases, check=check)
 
     def is_closed_to(self, releases: Sequence[Release]) -> bool:
-        """Tell whether the kernel has the rules of these releases and no others, and calls the chain."""
-        return self.in_kernel(rules_by_family(releases))
+        """Tell whether the kernel has the rules of these releases and no others, and asks them first."""
+        if not self.in_kernel(rules_by_family(releases)):
+            return False
+        self.bypasses = self.passing(releases)
+        return not self.bypasses
 
     def in_kernel(self, wanted: Rules) -> bool:
         """Tell whether the kernel has these rules and no others, and calls the chain."""
@@ -134,12 +146,42 @@ class StackFirewall:
         """Check or delete a guard; tell whether it was there."""
         return iptables.run(program, *WAIT, "-t", guard.table, option, *guard.rule).returncode == 0
 
-    def ensure(self, wanted: Rules, *, check: bool) -> list[str]:
-        """Put rules in place, now and for every start of the host; return what had to change, one line each."""
+    @property
+    def bypass(self) -> str:
+        """How connections pass the chain, for people; empty where none was found that does."""
+        return "; ".join(dict.fromkeys(one.text for one in self.bypasses.values()))
+
+    def passing(self, releases: Sequence[Release]) -> dict[Family, Bypass]:
+        """Find how connections that these releases do not declare pass without the chain being asked."""
+        found: dict[Family, Bypass] = {}
+        for family, place in self.places.items():
+            uplink = next((one["device"] for one in routes(family) if one["destination"].endswith("/0")), "")
+            tried = undeclared(releases, family, uplink)
+            if tried and (chains := chains_in(place.table, place.everything())):
+                way = bypass(chains, place.path(self.chain), tried)
+                if way and not (way.rule is None and way.call == self.chain):  # which `in_kernel` sees
+                    found[family] = way
+        return found
+
+    def ask_first(self, releases: Sequence[Release]) -> None:
+        """Have the chain asked before each rule that lets pass what these releases do not declare."""
+        for __ in range(CALLS):
+            for family, way in self.passing(releases).items():
+                place = self.places[family]
+                place.restore(way.mend(place.table, chains_in(place.table, place.everything())))
+
+    def ensure(self, wanted: Rules, releases: Sequence[Release] = (), *, check: bool) -> list[str]:
+        """Put rules in place, now and for every start of the host; return what had to change, one line each.
+
+        :param releases: what they do not declare must not pass before the rules are asked
+        """
         if IPV4 not in self.places:
             return []  # the notices of the preflight say so
-        if self.in_kernel(wanted) and self.is_kept(wanted):
+        passing, stands = self.passing(releases), self.in_kernel(wanted) and self.is_kept(wanted)
+        if not passing and stands:
             return []
+        self.bypasses = passing or self.bypasses  # what this run has mended is told at its end
+        self.wrong = "; ".join(filter(None, ["" if stands else "its rules differ", self.bypass]))
         if not check:
             if wanted[IPV6] and IPV6 not in self.places:
                 raise FirewallError("the engine does not manage ip6tables, so nothing would close the stack's IPv6")
@@ -150,12 +192,15 @@ class StackFirewall:
             for family in self.places:
                 if not wanted[family]:
                     self.drop(family)
+            if passing:
+                self.ask_first(releases)
             self.enable()
         return [self.told(wanted)]
 
     def told(self, wanted: Rules) -> str:
         """Say that the rules become these."""
-        return f"firewall {self.chain}: {sum(map(len, wanted.values()))} rules"
+        rules = f"firewall {self.chain}: {sum(map(len, wanted.values()))} rules"
+        return f"{rules}, asked first again, because {self.bypass}" if self.bypass else rules
 
     def files(self, wanted: Rules) -> dict[str, str]:
         """Return the files that put the rules in place: a script, and one file of rules for each IP family."""

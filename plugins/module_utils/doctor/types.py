@@ -114,6 +114,7 @@ class FirewallState(NamedTuple):
     in_place: bool
     script: str
     guarded: bool = True  # whether a container is kept from the servers on the host's 127.0.0.1
+    bypass: str = ""  # how connections pass without the chain being asked
 
 
 class TriedConnection(NamedTuple):

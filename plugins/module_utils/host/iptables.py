@@ -15,7 +15,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.ip_family impor
 
 Rule = tuple[str, ...]  # the words that iptables takes, without the chain
 
-FILTER, PARENT = "filter", "DOCKER-USER"
+FILTER, FORWARD, PARENT = "filter", "FORWARD", "DOCKER-USER"
 ENGINES_OWN = "DOCKER"  # without this chain, the engine sets no rules for an IP family
 # The kernel has two sets of tables, nft and legacy. Which one the engine uses depends on the host's alternatives: it is
 # the one that has the engine's chains.
@@ -101,6 +101,19 @@ class Place(NamedTuple):
         """List the rules of a chain; empty where there is no such chain."""
         return listing(self.program, name, self.table) or []
 
+    def path(self, name: str) -> list[str]:
+        """Return the chains by which a connection comes to this one."""
+        return [FORWARD, name] if self.parent == FORWARD else [FORWARD, self.parent, name]
+
+    def everything(self) -> list[str]:
+        """List the chains of the table and their rules; empty where iptables does not understand all of them."""
+        found = run(self.program, *WAIT, "-t", self.table, "-S")
+        return found.stdout.splitlines() if found.returncode == 0 else []
+
+    def restore(self, text: str) -> None:
+        """Make changes that iptables-restore reads, in one step and beside what is there."""
+        run(f"{self.program}-restore", *WAIT, "--noflush", given=text)
+
     def is_in_place(self, name: str, wanted: list[Rule]) -> bool:
         """Tell whether a chain has exactly these rules and is called; without rules, whether the chain is gone."""
         present, parent = self.listing(name), self.listing(self.parent)
@@ -153,7 +166,7 @@ def place(family: Family = IPV4) -> Place | None:
             return Place(path, FILTER, PARENT)
     for path in found if family is IPV6 else ():
         if listing(path, ENGINES_OWN) is not None:
-            return Place(path, "mangle", "FORWARD")
+            return Place(path, "mangle", FORWARD)
     return None
 
 

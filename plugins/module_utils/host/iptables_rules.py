@@ -28,6 +28,8 @@ INERT = frozenset({"-m", "--comment", "--reject-with", "--to-destination", "--ra
 IPTABLES = "iptables"
 SETS = ("nft", "legacy")
 
+OPENS = ("FIN,SYN,RST,ACK", "SYN")  # how --syn is listed
+
 Chain = tuple[str, str]  # table and chain
 
 
@@ -137,6 +139,12 @@ def met(condition: Condition, packet: Packet) -> bool:
     return True if holds is None else holds != condition.negated
 
 
+def certain(condition: Condition, packet: Packet) -> bool:
+    """Tell whether a packet meets a condition for certain: one that is not understood does not count as met here."""
+    holds = _holds(condition.option, condition.values, packet)
+    return holds is not None and holds != condition.negated
+
+
 def _holds(option: str, values: tuple[str, ...], packet: Packet) -> bool | None:
     """Tell whether a condition holds; None where that can't be known."""
     value = values[0] if values else ""
@@ -155,6 +163,8 @@ def _holds(option: str, values: tuple[str, ...], packet: Packet) -> bool | None:
         return _in_ports(known, value) if known else None
     if option in {"--ctstate", "--state"}:
         return packet.state in value.split(",")
+    if option == "--tcp-flags" and values == OPENS:
+        return packet.state == "NEW"
     return None
 
 

@@ -390,6 +390,82 @@ def test_the_script_has_the_chain_called_before_a_rule_that_decides_about_every_
     assert (tmp_path / "calls").read_text().splitlines() == then
 
 
+class Table:
+    """The table filter of a host: what FORWARD and DOCKER-USER hold."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, rules: list[str]) -> None:
+        self.rules = rules
+        found = iptables.Place("/usr/sbin/iptables", "filter", "DOCKER-USER")
+        monkeypatch.setattr(iptables, "place", lambda family: found if family is IPV4 else None)
+        monkeypatch.setattr(iptables, "run", self.run)
+        monkeypatch.setattr(stack_firewall, "routes", lambda _: [{"destination": "0.0.0.0/0", "device": "eth0"}])
+        for name in ("in_kernel", "is_kept"):
+            monkeypatch.setattr(stack_firewall.StackFirewall, name, lambda *_: True)
+        monkeypatch.setattr(stack_firewall.StackFirewall, "enable", lambda _: None)
+
+    def run(self, *command: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        for line in given.splitlines():
+            option, *words = line.split(" ")
+            if option == "-D":
+                self.rules.remove(f"-A {' '.join(words)}")
+            elif option == "-I":
+                of_chain = [index for index, one in enumerate(self.rules) if one.startswith(f"-A {words[0]} ")]
+                self.rules.insert(of_chain[int(words[1]) - 1], f"-A {words[0]} {' '.join(words[2:])}")
+        listed = "\n".join(["-P FORWARD DROP", "-N DOCKER-USER", "-N SSE-sse", *self.rules])
+        return subprocess.CompletedProcess(command, 0, listed if command[-1] == "-S" else "", "")
+
+
+def test_a_rule_that_lets_everything_pass_is_named_and_stays_and_the_chain_is_asked_before_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    exception, opens = "-A FORWARD -s 203.0.113.7/32 -j ACCEPT", "-A FORWARD -j ACCEPT"
+    engines, narrow = "-A FORWARD -j DOCKER-USER", "-A DOCKER-USER -d 10.99.2.0/24 -j ACCEPT"
+    table = Table(monkeypatch, [exception, opens, engines, narrow, *CALLED])
+    firewall = stack_firewall.StackFirewall("sse", str(tmp_path))
+    assert not firewall.is_closed_to([release()])
+    assert firewall.bypass == "`-j ACCEPT` in filter FORWARD lets connections pass before DOCKER-USER is called"
+    planned = stack_firewall.StackFirewall("sse", str(tmp_path)).close_to([release()], check=True)
+    assert table.rules == [exception, opens, engines, narrow, *CALLED]
+    assert planned[0].endswith(f" rules, asked first again, because {firewall.bypass}")
+    assert stack_firewall.StackFirewall("sse", str(tmp_path)).open_for([release()], [], check=False) == planned
+    assert table.rules == [exception, engines, opens, CALLED[0], narrow, CALLED[1]]
+    assert stack_firewall.StackFirewall("sse", str(tmp_path)).close_to([release()], check=False) == []
+    assert firewall.is_closed_to([release()])
+
+
+@pytest.mark.parametrize(
+    ("layout", "rule", "closed"),
+    [
+        ("segmented", "-s 10.99.0.0/24 -d 10.99.2.0/24", False),
+        ("single", "-s 10.99.0.0/24 -d 10.99.2.0/24", True),  # it passes anyway there
+        ("single", "-i eth0", False),
+        ("segmented", "-i wg0", True),
+        ("segmented", "-s 10.99.2.0/24 ! -d 10.99.2.0/24 -o eth0", True),  # nothing declares its ways out
+    ],
+)
+def test_only_what_the_stack_refuses_must_not_pass_before(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, layout: str, rule: str, closed: bool
+) -> None:
+    Table(monkeypatch, [f"-A FORWARD {rule} -j ACCEPT", "-A FORWARD -j DOCKER-USER", *CALLED])
+    assert stack_firewall.StackFirewall("sse", str(tmp_path)).is_closed_to([release(layout)]) == closed
+
+
+def test_what_leaves_a_container_that_declares_its_ways_out_must_not_pass_before(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    Table(monkeypatch, ["-A FORWARD -o eth0 -j ACCEPT", "-A FORWARD -j DOCKER-USER", *CALLED])
+    found = release()
+    assert stack_firewall.StackFirewall("sse", str(tmp_path)).is_closed_to([found])
+    found["containers"]["sse-app"]["ways_out"] = ["db.example.org:5432"]
+    assert not stack_firewall.StackFirewall("sse", str(tmp_path)).is_closed_to([found])
+
+
+def test_where_iptables_lists_nothing_no_rule_is_blamed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    Table(monkeypatch, [])
+    monkeypatch.setattr(iptables, "run", lambda *command, **_: subprocess.CompletedProcess(command, 1, "", "no"))
+    assert stack_firewall.StackFirewall("sse", str(tmp_path)).is_closed_to([release()])
+
+
 def test_what_comes_to_the_loopback_of_the_host_from_elsewhere_is_dropped_until_the_stack_goes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

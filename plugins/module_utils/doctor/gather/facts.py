@@ -102,7 +102,8 @@ def stack_firewall(stack: str, state_directory: str, releases: Sequence[Release]
     if not own.places:
         return None
     shown = str(script) if script.exists() else ""
-    return FirewallState(own.chain, own.is_closed_to(releases), shown, own.guarded(IPV4))
+    closed = own.is_closed_to(releases)
+    return FirewallState(own.chain, closed, shown, own.guarded(IPV4), own.bypass)
 
 
 def seconds_of(clock: str) -> float:

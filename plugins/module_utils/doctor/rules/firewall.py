@@ -85,13 +85,16 @@ def stack_rules_exist(facts: Facts) -> Iterator[Finding]:
     """Check that the stack firewall is in place: what flushes the engine's rules empties its chain, too."""
     own = facts["firewall"]
     if own and not own.in_place:
-        mend = f"sh {own.script}" if own.script else "./sse up"
+        fixable = bool(own.script) and not own.bypass
+        mend = f"sh {own.script}" if fixable else "./sse up"
         wrong = "the stack firewall is not in place: containers may make connections that nothing declares"
-        evidence = f"chain {own.chain} is missing, or no rule leads to it before one that decides about every packet, "
-        evidence += "or it differs from the newest releases"
+        evidence = own.bypass or (
+            f"chain {own.chain} is missing, or no rule leads to it before one that decides about every packet, "
+            "or it differs from the newest releases"
+        )
         if not own.guarded:
             evidence += "; in table raw, nothing keeps containers from servers on the host's 127.0.0.1"
-        yield Finding("firewall-open", own.chain, wrong, evidence, (mend,), bool(own.script))
+        yield Finding("firewall-open", own.chain, wrong, evidence, (mend,), fixable)
 
 
 RULES = (engine_rules_exist, one_set_of_rules, stack_rules_exist)

@@ -24,7 +24,7 @@ def check(running: Running, _subjects: Sequence[Subject], _asked: None) -> Check
         return Checked(verified=0, notes=[f"this engine has no chain {iptables.PARENT}, so no rule closes the stack"])
     if found.is_closed_to(newest_releases(running.state_directory)):
         return Checked()
-    evidence = "the chain holds other rules, too few rules, or is not called before a rule that decides"
+    evidence = found.bypass or "the chain holds other rules, too few rules, or is not called before a rule that decides"
     wrong = "the rules of the stack firewall are not in place"
     return Checked([Finding("stack-firewall", found.chain, wrong, evidence, ("./sse up",))], 0)
 

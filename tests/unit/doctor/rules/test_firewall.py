@@ -52,6 +52,13 @@ from ansible_collections.sse.platform.tests.unit.doctor.healthy_host import (
             "./sse up",
         ),
         (
+            {"firewall": FIREWALL._replace(in_place=False, bypass="nothing in FORWARD calls DOCKER-USER")},
+            "firewall-open",
+            "SSE-sse",
+            "nothing in FORWARD calls DOCKER-USER",
+            "./sse up",
+        ),
+        (
             {"firewall": FIREWALL._replace(in_place=False, guarded=False)},
             "firewall-open",
             "SSE-sse",
