@@ -296,6 +296,20 @@ def test_an_address_over_its_share_is_told_when_to_come_back_and_the_log_says_so
             held.result()
 
 
+def test_whatever_becomes_of_a_publish_no_line_of_the_log_holds_its_ticket(doors: Doors) -> None:
+    path = "/api/v1/events?ticket=canary-4711"
+    with doors.open("open", "dies", "away", "dies") as door:
+        problem(door.ask("POST", path, content=b"{}"), 503)
+        problem(door.ask("POST", path, content=chunks(1, 99_999)), 413)  # it would have become a file
+        problem(door.ask("POST", path, content=b"x" * 262_145), 413)
+        assert b"canary-4711" not in door.container.logs()
+    with doors.open("small", "holds", "holds", "holds") as door:
+        assert [one.status_code for one in door.at_once(15, "POST", path, content=b"{}")].count(429) == 5
+        log = door.container.logs()
+        assert log.count(b'"limit":"connections"') == 5
+        assert b"canary-4711" not in log
+
+
 def test_large_bodies_of_an_address_come_one_after_the_other_and_small_ones_pass_by(doors: Doors) -> None:
     large = b"x" * 200_000
     with doors.open("small", "serves", "serves", "serves") as door, concurrent.futures.ThreadPoolExecutor() as pool:

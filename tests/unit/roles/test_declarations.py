@@ -295,6 +295,16 @@ def test_browsers_are_told_to_stay_with_https_only_where_the_certificate_is_give
     assert rendered["production"].nginx.count("X-Content-Type-Options nosniff always;") >= 5
 
 
+def test_no_line_of_an_error_holds_the_query_of_a_request_that_may_bring_a_ticket(each: Rendered) -> None:
+    for path, level in (("stream", "crit"), ("stats/stream", "crit"), ("events", "alert")):
+        location = each.nginx.partition(f"location = /api/v1/{path} {{")[2].partition("\n        }")[0]
+        assert re.findall(r"error_log stderr (.*);", location) == [level]
+    dashboard = each.config("performance-dashboard", "/etc/nginx/nginx.conf")
+    for path in ("/api/", "= /api/v1/health/ready"):
+        location = dashboard.partition(f"location {path} {{")[2].partition("\n        }")[0]
+        assert re.findall(r"error_log stderr (.*);", location) == ["crit"]
+
+
 def test_every_location_with_headers_of_its_own_has_the_common_ones(each: Rendered) -> None:
     for block in re.findall(r"\n        location [^{]+{\n(.*?)\n        }", each.nginx, re.DOTALL):
         assert ("add_header" in block) == ("nosniff" in block), block
