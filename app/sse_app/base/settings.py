@@ -32,7 +32,14 @@ def _list_of(pattern: str, expected: str) -> AfterValidator:
 
 
 Brokers = Annotated[str, _list_of(r"[^\s:,]+:\d{1,5}", "host:port")]
-Origins = Annotated[str, _list_of(r"\*|https?://[^\s/,]+", "* or origins such as https://example.org")]
+# As browsers write them, because they are compared letter by letter: any other spelling would allow nobody.
+Origins = Annotated[
+    str,
+    _list_of(
+        r"\*|(?!http://.*:80$|https://.*:443$)https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?",
+        "* or origins as browsers send them, such as https://example.org (small letters, no path, star or usual port)",
+    ),
+]
 
 
 def issuers(text: str) -> dict[str, str]:

@@ -37,4 +37,6 @@ def allow(application: Application, origins: str) -> Application:
         allow_methods=["GET", "POST"],
         allow_headers=_REQUEST_HEADERS,
         expose_headers=_RESPONSE_HEADERS,
+        # Some browsers ask for this where a page of the Internet comes to a private address.
+        allow_private_network=True,
     )

@@ -39,6 +39,14 @@ def test_every_field_is_set_by_its_variable() -> None:
         ({"SSE_LOG_LEVEL": "loud"}, "SSE_LOG_LEVEL='loud'"),
         ({"SSE_REPLICA": "a\nb"}, "SSE_REPLICA='a\\nb'"),
         ({"SSE_CORS_ORIGINS": "example.org"}, "SSE_CORS_ORIGINS='example.org'"),
+        *(
+            ({"SSE_CORS_ORIGINS": f"https://a.example,{origin}"}, f"{origin}': expected * or origins as browsers send")
+            for origin in (
+                *("https://*.example.org", "https://Example.org", "https://example.org:443", "http://example.org:80"),
+                *("https://example.org/", "https://example.org?x", "https://me@example.org", "https://bücher.example"),
+                *("null", "https://", "https://example.org:0", "https://example.org https://b.example"),
+            )
+        ),
         ({"KAFKA_BROKERS": "kafka"}, "KAFKA_BROKERS='kafka'"),
         ({"KAFKA_BROKERS": "kafka:9092, other:9092"}, "KAFKA_BROKERS="),
         ({"REDIS_PORT": "tcp://10.0.0.1:6379"}, "REDIS_PORT='tcp://10.0.0.1:6379'"),
@@ -64,6 +72,14 @@ def test_senseless_configuration_is_refused_in_one_line_that_names_the_variable(
         load(environment)
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_origins_are_taken_as_browsers_send_them() -> None:
+    origins = (
+        "https://example.org,http://localhost:3000,https://xn--bcher-kva.example:8443,http://[::1]:8080,http://a_b"
+    )
+    for one in (origins, "*"):
+        assert load({"SSE_CORS_ORIGINS": one}).cors_origins == one
 
 
 def test_a_key_counts_no_longer_than_the_log_keeps_its_record() -> None:

@@ -119,3 +119,17 @@ def test_a_preflight_request_that_is_refused_is_a_problem() -> None:
         answer = client.answer()
         assert (answer.status, answer.headers["content-type"]) == (400, "application/problem+json")
         assert "access-control-allow-origin" not in answer.headers
+
+
+def test_a_page_that_is_allowed_may_come_from_the_internet_to_a_private_address() -> None:
+    asked = "OPTIONS /api/v1/events HTTP/1.1\nHost: x\nAccess-Control-Request-Method: POST\n"
+    asked += "Access-Control-Request-Private-Network: true\nOrigin: https://"
+    with Replicas(cors_origins="https://a.example") as replica, Client(replica.port) as client:
+        for page, status, said in (
+            ("a.example", 200, "true"),
+            ("a.example.org", 400, None),
+            ("b.a.example", 400, None),
+        ):
+            client.send(asked + page)
+            answer = client.answer()
+            assert (answer.status, answer.headers.get("access-control-allow-private-network")) == (status, said)

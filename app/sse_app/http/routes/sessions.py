@@ -7,8 +7,9 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, ValidationError
 
 from sse_app.access.authority import Authority, Wish
-from sse_app.access.credentials import COOKIE
+from sse_app.access.credentials import COOKIE, require_same_origin
 from sse_app.base import channels
+from sse_app.base.asgi import header_values
 from sse_app.base.json_value import no_duplicates
 from sse_app.base.problem import Problem
 from sse_app.http import body, openapi
@@ -70,9 +71,11 @@ def router(authority: Authority) -> APIRouter:
         text, given = authority.issue("session", authority.access(request.scope))
         return _cookie(text, max(0, given.expires - given.given))
 
-    @made.post("/session/end", status_code=204)
-    async def logout() -> Response:
+    @made.post("/session/end", status_code=204, responses=openapi.problems(403))
+    async def logout(request: Request) -> Response:
         """Delete the cookie of the session in the browser."""
+        if header_values(request.scope, b"sec-fetch-site"):  # a browser sends a form of any page, without the cookie
+            require_same_origin(request.scope)
         return _cookie("", 0)
 
     _ = ticket, session, logout
