@@ -62,8 +62,17 @@ describe('reconnecting', () => {
     });
     expect(delays).toEqual([1000, 2000, 4000, 8000, 15000, 15000, 15000]);
   });
-  it('never asks sooner than the server said, however long that is', () => {
+  it('never asks sooner than the server said, for up to five minutes', () => {
     expect(after({ type: 'retry', milliseconds: 60_000 }, attempt, ended).delayMs).toBe(60_000);
+  });
+  it('pauses also where the server asks for no pause, and longer each time nothing opens', () => {
+    const none: Signal = { type: 'retry', milliseconds: 0 };
+    expect(after(...open, none, ended).delayMs).toBe(100);
+    expect(after(none, attempt, ended, attempt, ended, attempt, ended).delayMs).toBe(400);
+  });
+  it.each([2 ** 31, 1e20, Infinity])('takes a retry of %s for one that a timer can wait', (milliseconds) => {
+    for (const before of [[attempt], open])
+      expect(after(...before, { type: 'retry', milliseconds }, ended).delayMs).toBe(300_000);
   });
 });
 

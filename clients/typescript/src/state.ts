@@ -52,10 +52,12 @@ export type Signal =
 export const LATER = new Set([408, 425, 429, 500, 502, 503, 504]);
 /** Used until the server says otherwise; browsers use 2-5 s. */
 const DEFAULT_RETRY_MS = 2_000;
+/** A server that says `retry: 0` and ends each stream is not asked without a pause. */
+const SHORTEST_RETRY_MS = 100;
 /** A server that is gone is asked at least this often, so that the page comes back soon after it does. */
 const LONGEST_DELAY_MS = 15_000;
-/** No Retry-After makes a client wait longer. */
-const LONGEST_RETRY_AFTER_MS = 300_000;
+/** No Retry-After and no `retry` makes a client wait longer: a timer of more than 24 days would end at once. */
+const LONGEST_RETRY_MS = 300_000;
 
 export function initialState(at: number, cursor: string | null = null): StreamState {
   return {
@@ -113,7 +115,7 @@ function answered(state: StreamState, at: number, answer: Answer): StreamState {
   // 408, 425 and 429 mean "later"; for every other answer below 500 asking the same again is pointless.
   const final = status < 500 && !LATER.has(status);
   if (final) return { ...state, phase: 'refused', since: at, replica, reason };
-  return ended({ ...state, replica }, at, reason, Math.min(retryAfterMs, LONGEST_RETRY_AFTER_MS));
+  return ended({ ...state, replica }, at, reason, retryAfterMs);
 }
 
 function received(state: StreamState, at: number, block: Block): StreamState {
@@ -134,14 +136,15 @@ function ended(state: StreamState, at: number, reason: string, atLeastMs: number
   if (state.phase === 'waiting' || state.phase === 'refused') return state;
   const opened = state.phase === 'open';
   const failures = opened ? 0 : state.failures + 1;
-  const backoff = state.retryMs * 2 ** Math.min(Math.max(0, failures - 1), 6);
+  const least = Math.max(state.retryMs, SHORTEST_RETRY_MS);
+  const backoff = least * 2 ** (failures - 1);
   return {
     ...state,
     phase: 'waiting',
     since: at,
     failures,
     reason: opened && state.reason !== null ? state.reason : reason,
-    delayMs: Math.max(state.retryMs, Math.min(backoff, LONGEST_DELAY_MS), atLeastMs),
+    delayMs: Math.min(Math.max(least, Math.min(backoff, LONGEST_DELAY_MS), atLeastMs), LONGEST_RETRY_MS),
   };
 }
 
