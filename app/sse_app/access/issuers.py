@@ -26,6 +26,7 @@ _MOST_BYTES = 262_144  # 100 keys of 4096 bits take about 100 KB
 _LEAST_SECONDS = 10.0  # between two fetches: whoever makes up ids of keys causes no more
 _FAILED_SECONDS = 30.0  # until the next try after a failure
 _REFUSED = 200  # characters of a reason
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
 logger = logging.getLogger(__name__)
 
 
@@ -167,8 +168,10 @@ def _is_public(text: str) -> bool:
     address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
-        if inner is not None or address in ipaddress.IPv6Network("64:ff9b::/96"):
-            return inner is not None and _is_public(str(inner))
+        if address in _NAT64:  # where a network has IPv6 alone, a server with IPv4 alone has such an address
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return _is_public(str(inner))
     return address.is_global and not address.is_multicast
 
 

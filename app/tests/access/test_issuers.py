@@ -143,7 +143,7 @@ async def test_http_and_private_addresses_need_a_setting_each(server: Server) ->
         ("8.8.8.8", True), ("2606:4700::1111", True), ("10.0.0.1", False), ("169.254.169.254", False),
         ("127.0.0.1", False), ("100.64.0.1", False), ("::1", False), ("fd00::1", False), ("fe80::1%eth0", False),
         ("::ffff:10.0.0.1", False), ("2002:a00:1::", False), ("64:ff9b::a00:1", False), ("0.0.0.0", False),
-        ("224.0.0.1", False), ("ff0e::1", False),
+        ("224.0.0.1", False), ("ff0e::1", False), ("64:ff9b::808:808", True),
     ],
 )  # fmt: skip
 def test_what_a_public_address_is(address: str, public: bool) -> None:

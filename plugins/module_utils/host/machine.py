@@ -137,15 +137,18 @@ def loses_route6(table: list[Route]) -> list[str]:
 
 
 def ssh_client() -> str:
-    """Return the address that this run comes from by SSH; empty where it does not come by SSH.
+    """Return the address that this run comes from by SSH; empty where it does not come by SSH, or not over a network.
 
     Only the environment of a parent process has it, because privilege escalation (sudo) hides it from this process.
+    A connection from the host of a virtual machine (vsock) has UNKNOWN in place of an address.
     """
     pid = os.getpid()
     while pid > 1:
         for entry in read(f"/proc/{pid}/environ").split("\0"):
-            if entry.startswith("SSH_CONNECTION="):
-                return entry.partition("=")[2].split()[0]
+            name, __, value = entry.partition("=")
+            address = value.partition(" ")[0]
+            if name == "SSH_CONNECTION" and is_address(address.partition("%")[0]):
+                return address
         pid = parent(pid)
     return ""
 

@@ -18,6 +18,23 @@ def test_the_kernel_tells_its_addresses_and_routes() -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "address"),
+    [
+        ("192.0.2.9 50000 10.0.0.1 22", "192.0.2.9"),
+        ("2001:db8::9 50000 2001:db8::1 22", "2001:db8::9"),
+        ("fe80::9%eth0 50000 fe80::1%eth0 22", "fe80::9%eth0"),
+        ("UNKNOWN 65535 UNKNOWN 65535", ""),
+        ("", ""),
+    ],
+)
+def test_who_comes_by_ssh_has_an_address_or_comes_over_no_network(
+    monkeypatch: pytest.MonkeyPatch, said: str, address: str
+) -> None:
+    monkeypatch.setattr(machine, "read", lambda path: f"HOME=/root\0SSH_CONNECTION={said}\0")
+    assert machine.ssh_client() == address
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ('ID=debian\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\n', ("debian", "12", "bookworm")),
