@@ -760,6 +760,31 @@ SUDOS = [
         "echo 'sudo: unable to resolve host x' >&2; echo 'sudo: a password is required' >&2; exit 1",
         "password",
     ),
+    Sudo(
+        "the account is locked",
+        "echo 'sudo: account validation failure, is your account locked?' >&2; exit 1",
+        "impossible",
+        "locked",
+    ),
+    Sudo(
+        "the password or the account has expired",
+        "echo 'sudo: Account or password is expired, reset your password and try again' >&2; exit 1",
+        "impossible",
+        "expired",
+    ),
+    Sudo("it is sudo-rs, and asks", "echo 'sudo: interactive authentication is required' >&2; exit 1", "password"),
+    Sudo(
+        "it is sudo-rs, and the user is in no rule",
+        """echo "sudo: I'm sorry me. I'm afraid I can't do that" >&2; exit 1""",
+        "impossible",
+        "afraid",
+    ),
+    Sudo(
+        "it is sudo-rs, and its rules are broken",
+        "echo 'sudo: invalid configuration: /etc/sudoers:1:1' >&2; exit 1",
+        "impossible",
+        "invalid configuration",
+    ),
     Sudo("it hangs", "exec sleep 30", "impossible", "within"),
 ]
 

@@ -39,7 +39,9 @@ OWN_OPTIONS = {
     "publish": frozenset({"--timeout"}),
 }
 STACK = '{{ stack_name | default("sse") }}'
-MISSING = re.compile(r"[Mm]issing sudo password|password is required|Incorrect sudo password")
+MISSING = re.compile(
+    r"[Mm]issing sudo password|password is required|Incorrect sudo password|interactive authentication is required"
+)
 # The line with which Ansible's callback `minimal` begins the result of a host.
 RESULT = re.compile(r"^(\S+) \| [A-Z!]+ => (?={)", re.MULTILINE)
 

@@ -18,11 +18,13 @@ KEPT = re.compile(
 )
 SCREEN = "SSE_SCREEN"  # names a stdout callback of Ansible, such as `default` or `minimal`
 SUDO_SECONDS = 15  # more than the time-out of a name server
-# What sudo says where it runs for nobody, whatever password is given (sudo's sudo.c and logging.c).
+# What sudo says where it runs for nobody, whatever password is given: sudo's sudo.c, logging.c and pam.c, and sudo-rs'
+# common/error.rs.
 CANNOT = re.compile(
     r"no new privileges|setuid|must be owned by uid|not in the sudoers|may not run sudo|not allowed to|unknown user|"
     r"you do not exist|unable to (open|read|stat|initialize)|syntax error|no valid sudoers|"
-    r"you must have a tty|effective uid|Permission denied|cannot execute",
+    r"you must have a tty|effective uid|Permission denied|cannot execute|afraid I can't do that|invalid configuration|"
+    r"account validation failure|is expired|account expired|PAM account",
     re.IGNORECASE,
 )
 
