@@ -90,6 +90,7 @@ def describe(
         "forwards": info.get("IPv4Forwarding", True),
         "selinux_enforces": read(SELINUX).strip() == "1",
         "lost_limits": [name for name, flag in LIMITS.items() if not info.get(flag, True)],
+        "nftables": "nftables" in str(info.get("FirewallBackend")),
     }
 
 

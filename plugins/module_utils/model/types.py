@@ -417,6 +417,7 @@ class EngineTraits(TypedDict):
     forwards: bool  # whether the kernel passes IPv4 packets on between networks
     selinux_enforces: bool  # whether the kernel enforces the rules of SELinux
     lost_limits: list[str]  # limits of containers that this kernel does not keep
+    nftables: bool  # whether the engine writes rules for nftables, which call no chain of others
 
 
 class MountFact(TypedDict):

@@ -112,6 +112,12 @@ def other_engine(host: HostFacts) -> str:
     return f"The docker context here is '{around['context']}'" if around["context"] not in {"", "default"} else ""
 
 
+def uses_nftables(host: HostFacts) -> bool:
+    """Tell whether the engine writes its rules for nftables: a chain DOCKER-USER that was left there is not asked."""
+    traits = host["engine"].get("traits") if host["engine"] else None
+    return bool(traits and traits.get("nftables"))
+
+
 # --- engines of another make or place
 
 
@@ -204,6 +210,12 @@ def _configured(settings: Settings, host: HostFacts, engine: EngineFact, traits:
     options, file = traits["options"], traits["config_file"]
     if options.get("iptables") is False:
         yield from _without_iptables(settings, engine, file)
+    elif uses_nftables(host) and (name := _needs_rules(settings)):
+        yield (
+            f'{name} needs the chain DOCKER-USER, and the engine has "firewall-backend": "nftables", which asks none: '
+            f"expected iptables. Remove that option from {file} or from the command line of dockerd and restart "
+            f"the engine, or leave {name} as it is by default."
+        )
     if not traits["forwards"]:
         yield (
             "This host passes no packets on between networks (net.ipv4.ip_forward is 0), so a published port answers "
@@ -227,14 +239,20 @@ def _configured(settings: Settings, host: HostFacts, engine: EngineFact, traits:
         yield from _not_to_configure(traits)
 
 
+def _needs_rules(settings: Settings) -> str:
+    """Return the setting that only rules of the stack's own can fulfil; empty where there is none."""
+    if settings["network_layout"] == segments.SEGMENTED:
+        return "network_layout"
+    return "exposure_allow_from" if settings["exposure_allow_from"] else ""
+
+
 def _without_iptables(settings: Settings, engine: EngineFact, file: str) -> Iterator[str]:
     if not engine["userland_proxy"]:
         yield (
             'The engine has "iptables": false and "userland-proxy": false, so no published port would answer: expected '
             f"at least one of them. Remove one of the two lines from {file}, and restart the engine."
         )
-    if settings["network_layout"] == segments.SEGMENTED or settings["exposure_allow_from"]:
-        name = "network_layout" if settings["network_layout"] == segments.SEGMENTED else "exposure_allow_from"
+    if name := _needs_rules(settings):
         yield (
             f'{name} needs firewall rules, and the engine has "iptables": false: expected true. Remove the line from '
             f"{file} and restart the engine, or leave {name} as it is by default."

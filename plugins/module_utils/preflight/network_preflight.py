@@ -35,7 +35,7 @@ def problems(settings: Settings, host: HostFacts, release: Release) -> Iterator[
                 "network_layout is 'segmented', but this kernel has no br_netfilter, so no firewall sees connections "
                 "within a segment: expected single, or a kernel with that module."
             )
-        if host["engine"] and not host["firewall"]:
+        if _lost_chain(host):
             yield (
                 "network_layout is 'segmented', but this engine's firewall has no chain DOCKER-USER to refuse "
                 "connections in: expected single, or an engine with the firewall backend iptables."
@@ -83,7 +83,8 @@ def _ipv6_problems(settings: Settings, host: HostFacts) -> Iterator[str]:
             "net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.default.disable_ipv6=0 and a file in /etc/sysctl.d (if "
             "the kernel was started with ipv6.disable=1, start it without that), or set network_ipv6 to false."
         )
-    if host["engine"] and not host["firewall6"] and not may_configure(settings, host):
+    has_rules = host["firewall6"] or engine_preflight.uses_nftables(host)
+    if host["engine"] and not has_rules and not may_configure(settings, host):
         file = engine_preflight.config_file(host["engine"])
         allow = "run with docker_restart_allowed=true, " if may_be_configured(settings, host) else ""
         keys = (
@@ -192,8 +193,20 @@ def overlaps(
     return overlapping, addresses.free_subnet([*owners, subnet], ipaddress.IPv4Network(subnet).prefixlen)
 
 
+def _lost_chain(host: HostFacts) -> bool:
+    """Tell whether the engine lacks its chain for others, and no setting of it says why."""
+    tells = not manages_firewall(host) or engine_preflight.uses_nftables(host)
+    return bool(host["engine"]) and not host["firewall"] and not tells
+
+
 def _exposure_problems(settings: Settings, host: HostFacts) -> Iterator[str]:
     allowed = settings["exposure_allow_from"]
+    if allowed and _lost_chain(host):
+        yield (
+            f"exposure_allow_from is {', '.join(allowed)}, but this engine's firewall has no chain DOCKER-USER, in "
+            "which others are refused: expected that chain, which the engine makes when it starts. Restart the engine, "
+            "or leave exposure_allow_from empty."
+        )
     if not allowed or not host["ssh_client"]:
         return
     address = ipaddress.ip_address(host["ssh_client"].partition("%")[0])

@@ -71,6 +71,13 @@ def _unusual_notices(host: HostFacts, engine: EngineFact) -> Iterator[str]:
             f"from ports on loopback. To have all of that, remove the line from {config_file(engine)} and restart the "
             "engine."
         )
+    elif engine_preflight.uses_nftables(host):
+        yield (
+            'The engine has "firewall-backend": "nftables", where this stack can have no rules: the engine alone keeps '
+            "neighbours of the host away from ports on loopback, and containers reach each other's ports, also those "
+            f"that they do not declare. To have rules of the stack, remove that option from {config_file(engine)} and "
+            "restart the engine."
+        )
     traits = engine.get("traits")
     if traits and traits["storage_driver"] == "vfs":
         yield (
@@ -147,10 +154,10 @@ def _size_notices(settings: Settings, host: HostFacts) -> Iterator[str]:
 
 
 def _host_notices(settings: Settings, host: HostFacts) -> Iterator[str]:
-    if host["engine"] and not host["firewall"]:
+    if host["engine"] and not host["firewall"] and not engine_preflight.uses_nftables(host):
         yield (
             "This engine's firewall has no chain DOCKER-USER. So no rule keeps neighbours of the host away from ports "
-            "that are published on loopback, and exposure_allow_from has no effect: use the firewall backend iptables."
+            "that are published on loopback: restart the engine, which makes that chain."
         )
     if host["service_manager"] == "none" and settings["docker_start_at_boot"] in {"none", "auto"}:
         usable = host["start_at_boot"]["usable"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import strange_hosts
+from ansible_collections.sse.platform.plugins.module_utils.host import engine_traits
 from ansible_collections.sse.platform.plugins.module_utils.model import segments
 from ansible_collections.sse.platform.plugins.module_utils.preflight import network_preflight, network_steps, preflight
 from ansible_collections.sse.platform.plugins.module_utils.preflight.notices import notices
@@ -324,6 +325,14 @@ def test_nobody_locks_out_the_address_that_they_come_from(allowed: list[str], cl
         assert client in text
 
 
+def test_a_list_of_who_may_connect_is_refused_where_nothing_would_refuse_the_others() -> None:
+    asked = {"exposure_allow_from": ["192.0.2.0/24"]}
+    text = told(asked, firewall="")
+    assert "exposure_allow_from is 192.0.2.0/24" in text
+    assert "Restart the engine" in text
+    assert told({}, firewall="") == told(asked) == told(asked, firewall="", engine=None) == ""
+
+
 def test_a_network_that_is_not_ours_is_never_made_anew() -> None:
     theirs = network(labels={}, gateway="10.99.0.9")
     for allowed in (True, False):
@@ -464,6 +473,8 @@ def test_what_this_run_turns_on_is_no_notice(settings: dict[str, Any], engine: A
 
 DUAL: Any = {**SETTINGS, "network_ipv6": True, "network_ipv6_subnet": "fd12:3456:789a::/64"}
 OLD = {**ENGINE, "version": "20.10.24", "api_version": "1.41"}
+# Its rules for IPv6 are none of ip6tables.
+NFTABLES = engine_traits.describe(cast("Any", {"FirewallBackend": {"Driver": "nftables"}}), cast("Any", {}), {}, [], 7)
 
 
 def problems6(settings: Any = DUAL, **facts: Any) -> str:
@@ -482,6 +493,7 @@ def problems6(settings: Any = DUAL, **facts: Any) -> str:
         ({"firewall6": "", "engine": {**ENGINE, "stable_ip6tables": True}}, 'set "ip6tables": true in /etc/docker'),
         ({"firewall6": "", "engine": {**ENGINE, "managed": True}}, ""),
         ({"firewall6": "", "engine": None}, ""),
+        ({"firewall6": "", "firewall": "", "engine": {**ENGINE, "traits": NFTABLES}, "dockerd_pid": 7}, ""),
         ({"ipv6_routes_lost": ["ens3"]}, "Keep it with sysctl -w net.ipv6.conf.ens3.accept_ra=2"),
         (
             {"interfaces": [{"name": "wg0", "addresses": ["fd12:3456:789a::7/64"]}]},
