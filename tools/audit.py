@@ -60,9 +60,10 @@ def find(options: argparse.Namespace) -> list[project.Project]:
         return [project.from_release(release) for release in containers.releases(options)]
     target = files[0]
     if len(files) == 1 and not options.file and Path(target).is_dir():
-        there = loading.found_in(Path(target))
-        if there:
-            return [reading.read(there, options.env_file, named=False)]
+        there = loading.found_in(Path(target), options.env_file)
+        if there:  # the file .env of the directory counts before that of the first Compose file, which may be below it
+            beside = dict.fromkeys(one / ".env" for one in (there[0].parent, Path(target)))
+            return [reading.read(there, options.env_file or list(filter(loading.there, beside)), named=False)]
         if "/" in target or target.startswith("."):
             expected = ", ".join(loading.DEFAULTS)
             raise project.ProjectError(f"{target}: expected a directory with one of {expected}, found none of them")

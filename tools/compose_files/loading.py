@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,8 +19,16 @@ ELSEWHERE = "not read, because it is not on this machine, or nothing says where"
 REMOTE = ("://", "git@", "oci:", "github.com/")
 
 
-def found_in(directory: Path) -> list[Path]:
-    """Return the files that Compose reads in a directory: the first that is there, and the one that goes over it."""
+def found_in(directory: Path, env_files: Sequence[Path] = ()) -> list[Path]:
+    """Return the files that Compose reads in a directory.
+
+    They are those that COMPOSE_FILE names, in the environment or in .env, or else the first that is there and the one
+    that goes over it.
+    """
+    values = {**variables(env_files or [directory / ".env"], os.environ, bool(env_files)), **os.environ}
+    if named := values.get("COMPOSE_FILE"):
+        separator = values.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
+        return [directory / one for one in named.split(separator) if one]
     for name in DEFAULTS:
         if there(directory / name):
             over = [directory / one for one in beside(directory / name) if there(directory / one)]

@@ -16,7 +16,7 @@ from compose_files.nodes import ProjectError
 
 ROOT = Path(__file__).resolve().parents[3]
 SECRET = "hunter2-5f1d"
-UNSET = ("A", "B", "PORT", "TAG")
+UNSET = ("A", "B", "PORT", "TAG", "COMPOSE_FILE", "COMPOSE_PATH_SEPARATOR")
 
 
 class Read(NamedTuple):
@@ -222,6 +222,26 @@ READ = {
     "over the file of the directory": Read(
         {"compose.yml": one("ports: ['1:1']"), "compose.override.yml": one("ports: ['2:2']")},
         ("a 0.0.0.0 1->1/tcp", "a 0.0.0.0 2->2/tcp"),
+    ),
+    "COMPOSE_FILE in .env": Read(
+        {
+            ".env": "COMPOSE_FILE=1.yml:2.yml\nA=5\n",
+            "1.yml": one("ports: ['1:1']"),
+            "2.yml": one("ports: ['$A:2']"),
+            "compose.yml": one("ports: ['3:3']"),
+            "compose.override.yml": one("ports: ['4:4']"),
+        },
+        ("a 0.0.0.0 1->1/tcp", "a 0.0.0.0 5->2/tcp"),
+    ),
+    "COMPOSE_FILE in the environment, with a separator of its own": Read(
+        {".env": "COMPOSE_FILE=compose.yml\n", "1.yml": one("ports: ['1:1']"), "2.yml": one("ports: ['2:2']")},
+        ("a 0.0.0.0 1->1/tcp", "a 0.0.0.0 2->2/tcp"),
+        variables={"COMPOSE_FILE": "1.yml,2.yml", "COMPOSE_PATH_SEPARATOR": ","},
+    ),
+    "COMPOSE_FILE does not count for a file that is named": Read(
+        {".env": "COMPOSE_FILE=1.yml\n", "1.yml": one("ports: ['1:1']"), "2.yml": one("ports: ['2:2']")},
+        ("a 0.0.0.0 2->2/tcp",),
+        named=("2.yml",),
     ),
     "the first name counts": Read(
         {"docker-compose.yml": one("ports: ['1:1']"), "compose.yaml": one("ports: ['2:2']")}, ("a 0.0.0.0 2->2/tcp",)
@@ -555,6 +575,26 @@ def test_several_files_and_a_directory_are_audited_from_the_command_line(
     assert alone.returncode == 2
     assert "privileged" not in alone.stdout
     assert "note: nothing sets B:" in alone.stdout
+
+
+def test_a_directory_is_audited_by_the_files_that_its_environment_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {
+        ".env": "COMPOSE_FILE=deploy/prod.yml\nA=7000\n",
+        "deploy/.env": "A=8000\nB=127.0.0.1\n",
+        "deploy/prod.yml": one("ports: ['$A:6379', '$B:9:5432']"),
+        "compose.yml": one("privileged: true"),
+    }
+    placed(files, tmp_path, monkeypatch)
+    shown = audit(tmp_path, ".").stdout
+    assert "port 6379 (Redis) is published on 0.0.0.0 as 7000" in shown
+    assert "port 5432" not in shown
+    assert "privileged" not in shown
+    (tmp_path / "deploy/prod.yml").unlink()
+    run = audit(tmp_path, ".")
+    assert run.returncode == 1
+    assert "deploy/prod.yml: expected a Compose file, found none" in run.stderr
 
 
 def test_what_cannot_be_audited_ends_with_1_and_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
