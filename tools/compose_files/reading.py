@@ -137,8 +137,7 @@ def service(name: str, given: Node, notes: list[str], values: Mapping[str, str])
         memory=given["mem_limit"].limit() or limits["memory"].limit(),
         pids=given["pids_limit"].limit() or limits["pids"].limit(),
         privileged=given["privileged"].flag(),
-        engine_socket=given["use_api_socket"].flag()
-        or any(one.split(":")[0].endswith(project.ENGINE_SOCKET) for one in mounts),
+        engine_socket=given["use_api_socket"].flag() or any(project.holds_socket(one.split(":")[0]) for one in mounts),
         profiles=tuple(str(one) for one in given["profiles"].items()),
     )
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Release, Spec
 
 DEFAULT_BRIDGE = "bridge"  # the engine's own network, which has no DNS
-ENGINE_SOCKET = "docker.sock"
+# Who may write to one of these is root on the host; a mount of a directory above it brings it, too.
+ENGINE_SOCKETS = ("docker.sock", "podman.sock", "containerd.sock")
+ABOVE = ("/", "/run", "/var/run", "/run/containerd", "/run/podman")
 
 
 class ProjectError(ValueError):
@@ -141,8 +143,13 @@ def running_service(inspected: Inspected) -> Service:
         memory=host["Memory"] > 0,
         pids=(host["PidsLimit"] or 0) > 0,
         privileged=host["Privileged"],
-        engine_socket=any(one["Source"].endswith(ENGINE_SOCKET) for one in inspected["Mounts"] or ()),
+        engine_socket=any(holds_socket(one["Source"]) for one in inspected["Mounts"] or ()),
     )
+
+
+def holds_socket(source: str) -> bool:
+    """Tell whether what a container mounts of the host brings the socket of an engine with it, also read-only."""
+    return source.endswith(ENGINE_SOCKETS) or (source.rstrip("/") or source[:1]) in ABOVE
 
 
 def from_release(release: Release) -> Project:

@@ -83,12 +83,21 @@ def test_a_project_that_keeps_every_practice_has_no_finding() -> None:
             bent("web", volumes=[{"type": "bind", "source": "/run/docker.sock", "target": "/s"}]),
             ("SEC002", "web", "mounts the engine's socket"),
         ),
+        *(
+            (bent("web", volumes=["data:/d", f"{source}:/x:ro"]), ("SEC002", "web", "mounts the engine's socket"))
+            for source in ("/", "/run/", "/var/run", "/run/podman/podman.sock", "/run/containerd/containerd.sock")
+        ),
     ],
 )
 def test_what_does_not_keep_a_practice_is_found_and_nothing_else(
     document: dict[str, Any], expected: tuple[str, str, str]
 ) -> None:
     assert found(document) == [expected]
+
+
+def test_what_holds_no_socket_of_an_engine_is_no_power() -> None:
+    for source in ("run", "./run", "/run/lock", "/var/lib/x", "/srv/docker.sock.d", "/var/log"):
+        assert found(bent("web", volumes=[f"{source}:/x"])) == [], source
 
 
 def test_every_practice_has_a_case_above_an_id_of_its_own_and_a_mend() -> None:
