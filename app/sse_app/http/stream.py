@@ -68,6 +68,8 @@ class Streams:
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             origins = None if self.settings.auth else self.settings.cors_origins
+            if scope["method"] == "POST":
+                self.authority.access(scope, ticket=True)  # who has no credential sends no body
             request = await stream_request.read(scope, receive, self.settings.max_channels_per_stream, origins)
             access = self.authority.access(scope, ticket=True)
             access.require("subscribe", request.wanted)

@@ -276,6 +276,20 @@ def test_who_may_publish_nothing_is_refused_before_a_byte_of_the_body(guarded: R
     assert (answer.status, answer.json["detail"]) == (403, "this credential may not publish anything")
 
 
+def test_a_stream_without_a_credential_is_refused_before_a_byte_of_its_body(guarded: Replicas, files: Files) -> None:
+    body = b'{"channel": ["orders.eu"]}'
+    for headers, sent, status in (
+        ({}, b"", 401),
+        (bearer("nobody.x"), b"", 401),
+        (bearer(files.api_keys["reader"]), body, 200),
+    ):
+        with Client(guarded.port) as client:
+            lines = "".join(f"\n{name}: {value}" for name, value in headers.items())
+            head = f"POST /api/v1/stream HTTP/1.1\nHost: x\nContent-Type: application/json\nContent-Length: {len(body)}"
+            client.send(head + lines, sent)
+            assert client.head().status == status
+
+
 def test_rights_hold_by_channel_and_by_kind(guarded: Replicas, files: Files) -> None:
     reader, writer, both = (bearer(files.api_keys[name]) for name in ("reader", "writer", "both"))
     for headers, channel, status in (
