@@ -22,7 +22,7 @@ import surroundings
 from nearest import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Json, Release
 
@@ -38,6 +38,7 @@ OWN_OPTIONS = {
     "listen": frozenset({"--timeout"}),
     "publish": frozenset({"--timeout"}),
 }
+MARK = "sse-begins-here"  # of letters that every shell takes as they are
 STACK = '{{ stack_name | default("sse") }}'
 MISSING = re.compile(
     r"[Mm]issing sudo password|password is required|Incorrect sudo password|interactive authentication is required"
@@ -69,24 +70,27 @@ class Host:
     name: str = ""  # in the inventory
     password: str = field(default="", repr=False)  # of sudo; it is the first line that a command reads
 
-    def docker(self, *arguments: str, terminal: bool = False) -> list[str]:
-        """Return the command that runs ``docker ARGUMENTS`` there."""
+    def docker(self, *arguments: str, terminal: bool = False, marked: bool = False) -> list[str]:
+        """Return the command that runs ``docker ARGUMENTS`` there.
+
+        :param marked: over SSH, print MARK before; the shell of a user may have printed a greeting until then
+        """
         asked = reaching.prompting(terminal) if self.password else ()
         command = [*self.sudo, *asked, "docker", "-H", f"unix://{SOCKET}", *arguments]
         if not self.ssh:
             return command
         *ssh, target = self.ssh
-        return [*ssh, *(["-tt"] if terminal else []), target, shlex.join(command)]
+        return [*ssh, *(["-tt"] if terminal else []), target, f"echo {MARK}; " * marked + shlex.join(command)]
 
     def output(self, *arguments: str) -> str:
         """Return what ``docker ARGUMENTS`` prints there."""
-        return output(self.docker(*arguments), self.password)
+        return output(self.docker(*arguments, marked=True), self.password).rpartition(f"{MARK}\n")[2]
 
     def start(self, *arguments: str, errors: int | None = None) -> subprocess.Popen[str]:
         """Start ``docker ARGUMENTS`` there, and read what it prints."""
         pipe = subprocess.PIPE
         started = subprocess.Popen(
-            self.docker(*arguments),
+            self.docker(*arguments, marked=True),
             stdin=pipe if self.password else subprocess.DEVNULL,
             stdout=pipe,
             stderr=errors,
@@ -98,6 +102,11 @@ class Host:
                 started.stdin.write(f"{self.password}\n")
                 started.stdin.close()
         return started
+
+    def lines(self, started: subprocess.Popen[str]) -> Iterable[str]:
+        """Give the lines of what was started, without a greeting of the shell; all of them where it did not begin."""
+        stream = started.stdout or ()
+        return after(f"{MARK}\n", stream) if self.ssh else stream
 
     def say_where(self, options: argparse.Namespace) -> None:
         """Say which host something is done on, before it is done."""
@@ -120,6 +129,17 @@ class Host:
             names = ", ".join(one.short for one in found)
             raise SystemExit(f"There is no service or container '{unknown[0]}'{meant} Expected one of {names}.")
         return [one for one in found if not wanted or any(one.is_called(name) for name in wanted)]
+
+
+def after(mark: str, lines: Iterable[str]) -> Iterator[str]:
+    """Give the lines after a mark; all of them where it does not come."""
+    coming, before = iter(lines), list[str]()
+    for line in coming:
+        if line == mark:
+            yield from coming
+            return
+        before.append(line)
+    yield from before
 
 
 def output(command: list[str], password: str = "") -> str:  # nosec B107 - none by default

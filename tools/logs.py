@@ -9,8 +9,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator
-from typing import IO
+from collections.abc import Iterable, Iterator, Mapping
 
 import containers
 import log_lines
@@ -56,10 +55,11 @@ def main() -> int:
     width = max(map(len, readers))
     try:
         if options.follow:
-            follow(readers, width, wanted)
+            follow({name: host.lines(one) for name, one in readers.items()}, width, wanted)
         else:
             shown = False
-            for _, name, line in heapq.merge(*read(readers, wanted, most)):
+            lines = {name: host.lines(one) for name, one in readers.items()}
+            for _, name, line in heapq.merge(*read(lines, wanted, most)):
                 show(name, line, width)
                 shown = True
             unread = [name for name, one in readers.items() if one.wait() > 0]
@@ -89,14 +89,14 @@ def how_many(tail: str | None) -> int | None:
     return int(tail or DEFAULT_LINES)
 
 
-def read(readers: dict[str, subprocess.Popen[str]], wanted: Filter, most: int | None) -> list[Iterable[Line]]:
+def read(logs: Mapping[str, Iterable[str]], wanted: Filter, most: int | None) -> list[Iterable[Line]]:
     """Read all logs side by side, since one that is not read would stop; keep the last lines that are wanted."""
     found: dict[str, Iterable[Line]] = {}
 
-    def pump(name: str, stream: IO[str] | None) -> None:
+    def pump(name: str, stream: Iterable[str]) -> None:
         found[name] = collections.deque((line for line in split(name, stream) if wanted.takes(line[2])), most)
 
-    threads = [threading.Thread(target=pump, args=(name, one.stdout), daemon=True) for name, one in readers.items()]
+    threads = [threading.Thread(target=pump, args=one, daemon=True) for one in logs.items()]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -104,10 +104,10 @@ def read(readers: dict[str, subprocess.Popen[str]], wanted: Filter, most: int | 
     return list(found.values())
 
 
-def split(name: str, stream: IO[str] | None) -> Iterator[Line]:
+def split(name: str, stream: Iterable[str]) -> Iterator[Line]:
     """Tell the time from each line of a log. A line without one gets that of the line before it."""
     last = ""
-    for line in stream or []:
+    for line in stream:
         text = line.rstrip("\n")
         stamp, _, rest = text.partition(" ")
         timed = stamp.startswith("20")  # the century of a time such as 2025-01-31T12:00:00Z
@@ -115,15 +115,15 @@ def split(name: str, stream: IO[str] | None) -> Iterator[Line]:
         yield last, name, rest if timed else text
 
 
-def follow(readers: dict[str, subprocess.Popen[str]], width: int, wanted: Filter) -> None:
+def follow(logs: Mapping[str, Iterable[str]], width: int, wanted: Filter) -> None:
     """Print lines as they arrive, until every container has ended."""
 
-    def pump(name: str, stream: IO[str] | None) -> None:
+    def pump(name: str, stream: Iterable[str]) -> None:
         for _, _, line in split(name, stream):
             if wanted.takes(line):
                 show(name, line, width)
 
-    threads = [threading.Thread(target=pump, args=(name, one.stdout), daemon=True) for name, one in readers.items()]
+    threads = [threading.Thread(target=pump, args=one, daemon=True) for one in logs.items()]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -39,7 +39,7 @@ def main() -> int:
         if problem:
             sys.stdout.write(f"{container.short}: {problem}\n")
             last = host.start("logs", "--tail", "1000", container.name, errors=subprocess.STDOUT)
-            told = telling([line.rstrip("\n") for line in last.stdout or []], SHOWN_LINES)
+            told = telling([line.rstrip("\n") for line in host.lines(last)], SHOWN_LINES)
             last.wait()
             sys.stdout.writelines(f"  {line}\n" for line in [*told, way_on(told)] if line)
             sys.stdout.write(f"./sse logs {container.short} shows the rest\n")

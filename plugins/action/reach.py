@@ -41,8 +41,8 @@ class ActionModule(ActionBase):
                 "every connection of Ansible"
             )
         answer: Any = self._low_level_execute_command(LOOK, sudoable=False, executable="/bin/sh")
-        said = answer["stdout"].split()
-        if len(said) < 3:
+        said = answer["stdout"].split()[-3:]  # the shell of a user may have greeted first
+        if len(said) < 3 or not said[0].isdigit():
             raise AnsibleActionFail(f"The host answers, but has no shell: {answer['stdout']}{answer['stderr']}".strip())
         become = connection.become
         found = {

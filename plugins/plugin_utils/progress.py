@@ -128,6 +128,8 @@ class Reader:
                         event = json.loads(line)
                     except ValueError:
                         continue
+                    if not isinstance(event, dict):  # a greeting of the shell over there
+                        continue
                     if "host" in event:
                         self.hosts[path] = event["host"]
                     else:

@@ -30,6 +30,9 @@ ROOT = Path(__file__).resolve().parents[3]
 SSHD = "/usr/sbin/sshd"
 PASSWORD, VAULT = "sudo pass 'w$rd", "of the vault"
 LIMIT_SECONDS = 120
+USERS = {"asked": "/bin/sh", "quiet": "/bin/sh", "greeted": "GREETING"}  # with their shells
+# A shell as many people have one: its file of settings prints something before each command.
+GREETING = '#!/bin/sh\necho Welcome, it is 12:30 here\necho 127.0.0.1 9\nexec /bin/sh "$@"\n'
 # A stand-in for the engine's command. It says who runs it.
 DOCKER = """#!/bin/sh
 shift 2
@@ -67,21 +70,24 @@ def prepared(directory: Path, port: int) -> str:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(directory / "id")], check=True)
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(directory / "host")], check=True)
     etc = {
-        "passwd": "".join(f"{name}:x:{uid}:{uid}::/tmp:/bin/sh\n" for name, uid in (("asked", 4242), ("quiet", 4243))),
-        "group": "asked:x:4242:\nquiet:x:4243:\n",
-        "shadow": "".join(f"{name}:{made.stdout.strip()}:19000:0:99999:7:::\n" for name in ("asked", "quiet")),
+        "passwd": "".join(f"{name}:x:{uid}:{uid}::/tmp:{USERS[name]}\n" for uid, name in enumerate(USERS, 4242)),
+        "group": "".join(f"{name}:x:{gid}:\n" for gid, name in enumerate(USERS, 4242)),
+        "shadow": "".join(f"{name}:{made.stdout.strip()}:19000:0:99999:7:::\n" for name in USERS),
         "hosts": "127.0.0.1 inner\n",
     }
     (directory / "bin").mkdir()
     (directory / "bin/docker").write_text(DOCKER)
     (directory / "bin/docker").chmod(0o755)
+    (directory / "greeting").write_text(GREETING)
+    (directory / "greeting").chmod(0o755)
+    etc["passwd"] = etc["passwd"].replace("GREETING", f"{directory}/greeting")
     for name, text in etc.items():
         shutil.copy(f"/etc/{name}", directory / name)
         with (directory / name).open("a") as file:
             file.write(text)
     (directory / "sudoers").write_text(
         f'Defaults secure_path="{directory}/bin:/usr/bin:/bin", env_keep+=INSIDE\n'
-        "root ALL=(ALL) ALL\nasked ALL=(ALL) ALL\nquiet ALL=(ALL) NOPASSWD: ALL\n"
+        "root ALL=(ALL) ALL\nasked ALL=(ALL) ALL\nquiet ALL=(ALL) NOPASSWD: ALL\ngreeted ALL=(ALL) NOPASSWD: ALL\n"
     )
     (directory / "sudoers").chmod(0o440)
     (directory / "sshd_config").write_text(
@@ -175,6 +181,10 @@ def group_vars(machine: Machine, at: Path) -> Way:
     return Way(["-i", str(at / "hosts.yml")])
 
 
+def a_shell_that_greets(machine: Machine, at: Path) -> Way:
+    return Way(["-i", str(written(at / "hosts.yml", host(**machine.variables("greeted"))))])
+
+
 def templates(machine: Machine, at: Path) -> Way:
     variables = machine.variables("{{ who }}", who="quiet", ansible_port=f"{{{{ {machine.port - 1} + 1 }}}}")
     return Way(["-i", str(written(at / "hosts.yml", host(**variables)))])
@@ -255,7 +265,7 @@ WAYS = {
     for way in (
         *(group_vars, templates, password_in_a_vault, whole_inventory_in_a_vault, password_of_sudo_in_a_file, bastion),
         *(without_control_persist, several_inventories, a_directory, a_script, a_plugin, exported),
-        *(options_of_the_command_line, one_of_several_hosts),
+        *(options_of_the_command_line, one_of_several_hosts, a_shell_that_greets),
     )
 }
 
@@ -303,7 +313,11 @@ def test_exec_hands_over_its_input_and_nothing_of_a_password(machine: Machine, a
     assert set(Path(tempfile.gettempdir()).glob("sse-*")) <= before, "a file with a password stays"
 
 
-@pytest.mark.parametrize("way", [password_in_a_vault, bastion, without_control_persist], ids=lambda way: way.__name__)
+@pytest.mark.parametrize(
+    "way",
+    [password_in_a_vault, bastion, without_control_persist, a_shell_that_greets],
+    ids=lambda way: way.__name__,
+)
 def test_listen_and_publish_connect_through_the_ssh_of_the_inventory(
     way: Callable[[Machine, Path], Way], machine: Machine, at: Path
 ) -> None:
@@ -325,6 +339,11 @@ def test_listen_and_publish_connect_through_the_ssh_of_the_inventory(
         finally:
             docker.write_text(DOCKER)
     assert stored.stderr.startswith("sse: on box (")
+
+
+def test_restart_works_behind_a_shell_that_greets(machine: Machine, at: Path) -> None:
+    run = call(a_shell_that_greets(machine, at), at, "restart", "redis")
+    assert (run.returncode, run.stdout.count("\n")) == (0, 2), run.stdout + run.stderr
 
 
 def test_restart_names_the_host_before_it_changes_it(machine: Machine, at: Path) -> None:
