@@ -91,7 +91,8 @@ disk_size_bytes:
   returned: always
   type: dict
 state_mount:
-  description: The file system of the state directory. Where it is mounted, its type, and whether it is read-only.
+  description: >-
+    The file system of the state directory. Where it is mounted, its type, and whether it is read-only or noexec.
   returned: always
   type: dict
 overcommit_memory:

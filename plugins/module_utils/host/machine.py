@@ -177,7 +177,7 @@ def disk_size_bytes(paths: list[str]) -> dict[str, int]:
 def mount_of(text: str, mountinfo: str) -> MountFact:
     """Return on which file system a path is, or its nearest parent that exists (proc_pid_mountinfo(5))."""
     path = nearest(text).resolve()
-    found: MountFact = {"place": "", "type": "", "read_only": False}
+    found: MountFact = {"place": "", "type": "", "read_only": False, "no_exec": False}
     for line in mountinfo.splitlines():
         head, __, tail = line.partition(" - ")
         mounted, options = head.split()[4:6]
@@ -185,8 +185,9 @@ def mount_of(text: str, mountinfo: str) -> MountFact:
         kind, *__, more = tail.split()
         # A later one covers an earlier one at the same place.
         if len(place) >= len(found["place"]) and (path == Path(place) or Path(place) in path.parents):
-            read_only = "ro" in (*options.split(","), *more.split(","))
-            found = {"place": place, "type": "drvfs" if "drvfs" in more else kind, "read_only": read_only}
+            of_mount = options.split(",")
+            read_only, kind = "ro" in (*of_mount, *more.split(",")), "drvfs" if "drvfs" in more else kind
+            found = {"place": place, "type": kind, "read_only": read_only, "no_exec": "noexec" in of_mount}
     return found
 
 

@@ -426,6 +426,7 @@ class MountFact(TypedDict):
     place: str  # where it is mounted
     type: str  # as the kernel calls it; drvfs for a disk of Windows in WSL2
     read_only: bool
+    no_exec: bool  # no program on it can be started, and no library loaded
 
 
 class SocketFact(TypedDict):

@@ -180,6 +180,13 @@ def _host_notices(settings: Settings, host: HostFacts) -> Iterator[str]:
             "Redis can fail to save when memory is short: turn overcommit on with sysctl -w vm.overcommit_memory=1 "
             "and a file in /etc/sysctl.d."
         )
+    mount = host.get("state_mount")
+    if mount and mount.get("no_exec") and not settings["kafka_remote_servers"]:
+        yield (
+            f"{mount['place']} is mounted noexec, and {settings['stack_state_directory']} is there: Kafka cannot load "
+            "the libraries that unpack what a program has compressed by snappy or zstd, so it refuses such records. "
+            "Events of this platform are not compressed. Mount it without noexec if another program writes to Kafka."
+        )
     if settings["network_ipv6"] and ip_family.IPV4.loopback not in twins(settings, host):
         yield (
             f"Nothing answers on [{ip_family.IPV6.loopback}], because userland-proxy is off, and without it the kernel "

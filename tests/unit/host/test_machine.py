@@ -84,13 +84,14 @@ def test_a_file_system_that_does_not_count_its_files_is_not_a_full_one(
         ("ro/x", ("ro", "ext4", True)),
         ("rough", ("/", "ext4", False)),
         ("covered", ("covered", "xfs", False)),
+        ("closed/x", ("closed", "ext4", False)),
     ],
 )
 def test_the_file_system_of_a_path_is_the_one_mounted_nearest_and_last(
     tmp_path: Path, below: str, expected: tuple[str, str, bool]
 ) -> None:
     base = str(tmp_path.resolve())
-    for name in ("my disk", "ro", "rough", "covered"):
+    for name in ("my disk", "ro", "rough", "covered", "closed"):
         (tmp_path / name).mkdir()
     mountinfo = f"""\
 22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw,errors=remount-ro
@@ -98,16 +99,17 @@ def test_the_file_system_of_a_path_is_the_one_mounted_nearest_and_last(
 24 22 8:2 / {base}/ro rw - ext4 /dev/sdb1 ro
 25 22 8:3 / {base}/covered ro - ext4 /dev/sdc1 ro
 26 22 8:4 / {base}/covered rw master:2 propagate_from:1 - xfs /dev/sdd1 rw
+27 22 8:5 / {base}/closed rw,nosuid,nodev,noexec - ext4 /dev/sde1 rw
 """
     place, kind, read_only = expected
     place = place if place == "/" else f"{base}/{place}"
     found = machine.mount_of(f"{base}/{below}", mountinfo)
-    assert found == {"place": place, "type": kind, "read_only": read_only}
+    assert found == {"place": place, "type": kind, "read_only": read_only, "no_exec": below == "closed/x"}
 
 
 def test_this_host_has_a_file_system() -> None:
     assert machine.mount_of("/", Path("/proc/self/mountinfo").read_text())["type"]
-    assert machine.mount_of("/nowhere/at/all", "") == {"place": "", "type": "", "read_only": False}
+    assert machine.mount_of("/nowhere/at/all", "") == {"place": "", "type": "", "read_only": False, "no_exec": False}
 
 
 def test_an_engine_is_described_by_its_answers(engine_socket: tuple[str, dict[str, Any]]) -> None:

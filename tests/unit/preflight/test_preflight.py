@@ -98,6 +98,9 @@ HOST: Any = {
 }
 
 
+DISK = {"place": "/srv", "type": "ext4", "read_only": False}
+
+
 def listener(address: str, process: str = "other (pid 7)", protocol: str = "tcp") -> dict[str, Any]:
     return {"protocol": protocol, "address": address, "port": 6379, "process": process}
 
@@ -425,6 +428,7 @@ def test_what_does_not_collide_is_no_problem(host: dict[str, Any]) -> None:
         ({"service_manager": "none"}, ["reboot", "set docker_start_at_boot to cron"]),
         ({"overcommit_memory": 0, "overcommit_writable": False}, ["vm.overcommit_memory=1"]),
         ({"overcommit_memory": 2}, ["vm.overcommit_memory=1"]),
+        ({"state_mount": {**DISK, "no_exec": True}}, ["/srv is mounted noexec", "snappy or zstd"]),
     ],
 )
 def test_a_guarantee_that_is_off_is_a_notice_and_no_problem(host: dict[str, Any], said: list[str]) -> None:
