@@ -102,6 +102,11 @@ def optional(entry: Node) -> bool:
     return isinstance(entry.value, dict) and bool(entry["required"]) and not entry["required"].flag()
 
 
+def waits_for_end(entry: Node) -> bool:
+    """Tell whether a service of depends_on is one that has to end first, and is never asked whether it is ready."""
+    return isinstance(entry.value, dict) and str(entry["condition"]) == "service_completed_successfully"
+
+
 def named_entries(node: Node) -> list[tuple[str, Node]]:
     """Return what a list of names, or a mapping, names."""
     return [(str(one), one) for one in node.items()] if isinstance(node.value, list) else list(node.mapping().items())
@@ -133,9 +138,10 @@ def service(name: str, given: Node, notes: list[str], values: Mapping[str, str])
         ports=() if shared else published,
         environment=environment(given, notes, values),
         checked=bool(check) and not check["disable"].flag() and list(map(str, check["test"].items()))[:1] != ["NONE"],
-        needs=tuple(given["depends_on"].names()),
-        memory=given["mem_limit"].limit() or limits["memory"].limit(),
-        pids=given["pids_limit"].limit() or limits["pids"].limit(),
+        needs=tuple(name for name, entry in named_entries(given["depends_on"]) if not waits_for_end(entry)),
+        # What a provider gives is no container.
+        memory=given["mem_limit"].limit() or limits["memory"].limit() or bool(given["provider"]),
+        pids=given["pids_limit"].limit() or limits["pids"].limit() or bool(given["provider"]),
         privileged=given["privileged"].flag(),
         engine_socket=given["use_api_socket"].flag() or any(project.holds_socket(one.split(":")[0]) for one in mounts),
         profiles=tuple(str(one) for one in given["profiles"].items()),

@@ -22,6 +22,8 @@ NAMES = {
     "boolean": "true or false",
     "null": "nothing",
 }
+# Nothing of these parts of a service is audited, so a key that a later version of Compose knows is no reason to stop.
+UNREAD = re.compile(r"services\.[^.]+\.(build|develop)\.")
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
@@ -31,7 +33,7 @@ class Problem(NamedTuple):
     node: Node
     expected: str
     found: str = ""
-    mild: bool = False  # the file can be read all the same: Compose only wants quotation marks here
+    mild: bool = False  # the file can be audited all the same
 
 
 @functools.cache
@@ -142,7 +144,8 @@ def look_into(node: Node, given: dict[str, Node], schema: Schema) -> Iterator[Pr
         elif isinstance(others, dict):
             yield from look(one, others)
         elif not others:
-            yield Problem(one, known_keys(key, known, patterns), f"'{key}'")
+            mild = UNREAD.match(one.path) is not None
+            yield Problem(one, known_keys(key, known, patterns), f"'{key}'", mild)
 
 
 def known_keys(key: str, known: dict[str, Schema], patterns: dict[str, Schema]) -> str:

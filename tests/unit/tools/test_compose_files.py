@@ -150,6 +150,19 @@ READ = {
     "sections without content": Read(
         one("ports:\nlabels:\ndeploy:\ndepends_on:") + "volumes:\nnetworks:\n", compose=False
     ),
+    "keys of later versions": Read(
+        one(
+            "build: {context: ., provenance: true, sbom: false}\n"
+            "develop: {watch: [{path: ., action: sync, target: /x, initial_sync: true}]}"
+        ),
+        compose=False,
+    ),
+    "a key of a build that is not known yet": Read(
+        one("build: {context: ., prefetch: true}\nports: ['1:1']"),
+        ("a 0.0.0.0 1->1/tcp",),
+        ("services.a.build.prefetch: expected a key of the Compose Specification",),
+        compose=False,
+    ),
     # Ports
     "only the container's": Read(
         one("ports: [80, '81', '82/udp']"), ("a 0.0.0.0 ->80/tcp", "a 0.0.0.0 ->81/tcp", "a 0.0.0.0 ->82/udp")

@@ -95,6 +95,15 @@ def test_what_does_not_keep_a_practice_is_found_and_nothing_else(
     assert found(document) == [expected]
 
 
+def test_a_job_that_has_to_end_first_needs_no_health_check_and_a_provider_no_limit() -> None:
+    document = bent("db", healthcheck=None)
+    assert [rule for rule, _, _ in found(document)] == ["RUN001"]
+    document["services"]["web"]["depends_on"]["db"]["condition"] = "service_completed_successfully"
+    assert found(document) == []
+    document["services"]["model"] = {"provider": {"type": "model"}, "networks": ["app"]}
+    assert found(document) == []
+
+
 def test_what_holds_no_socket_of_an_engine_is_no_power() -> None:
     for source in ("run", "./run", "/run/lock", "/var/lib/x", "/srv/docker.sock.d", "/var/log"):
         assert found(bent("web", volumes=[f"{source}:/x"])) == [], source
