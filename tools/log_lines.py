@@ -22,6 +22,8 @@ WORDS = "|".join(NAMES)
 WRITTEN = re.compile(
     rf"\[(?P<bracket>(?i:{WORDS}))\]|\b(?:level|lvl)=\"?(?P<field>(?i:{WORDS}))\b|\b(?P<bare>{WORDS.upper()})\b:?"
 )
+# What a terminal would carry out, or show in another order; colours alone are harmless.
+CARRIED_OUT = re.compile(r"(\x1b\[[0-9;]{0,20}m)|[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 HEAD = 120  # characters in which a level is looked for: the rest is what the line is about
 REDIS = re.compile(r"^\d+:[XCSM] \d{2} \w{3} \d{4} [\d:.]+ (?P<sign>[.\-*#]) ")
 SIGNS = {".": "debug", "-": "debug", "*": "info", "#": "warning"}
@@ -156,3 +158,8 @@ def about(fields: dict[str, Any], line: str, request: str) -> bool:
 def message(fields: dict[str, Any]) -> str:
     """Return what a line of JSON says, without the escapes of JSON."""
     return "\n".join(str(value) for value in fields.values())
+
+
+def for_a_terminal(line: str) -> str:
+    """Return a line of which a terminal carries out nothing but colours: whoever is logged may have chosen its text."""
+    return CARRIED_OUT.sub(lambda found: found[1] or found[0].encode("unicode_escape").decode(), line.rstrip("\r"))

@@ -132,7 +132,8 @@ def follow(logs: Mapping[str, Iterable[str]], width: int, wanted: Filter) -> Non
 
 def show(name: str, line: str, width: int) -> None:
     """Print one line after the name of its container, immediately."""
-    sys.stdout.write(f"{name.ljust(width)} | {line}\n")
+    text = log_lines.for_a_terminal(line) if sys.stdout.isatty() else line
+    sys.stdout.write(f"{name.ljust(width)} | {text}\n")
     sys.stdout.flush()
 
 

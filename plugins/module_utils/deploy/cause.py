@@ -35,7 +35,7 @@ SOURCE = re.compile(r"    \S.*")
 POINTED = re.compile(r"\s*[\^~]+\s*")  # what stands below a line of source, of Node as well
 # An exception of Java, and its frames: the program logs them below the line that they belong to, and goes on.
 THROWN = re.compile(r"(?:Caused by: |Suppressed: )?(?:[\w$]+\.)+[\w$]*(?:Exception|Error)\b|\s+(?:at|\.\.\.) ")
-COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+UNSHOWN = re.compile(r"\x1b\[[0-9;]*m|[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # colours, and what else a terminal carries out
 ASKED = re.compile(r"start \S+: ")  # how `Engine` begins
 LONGEST = 300  # characters of a line that is quoted
 JUDGED = 4096  # characters of a line that are looked at
@@ -122,7 +122,7 @@ def read(lines: Sequence[str]) -> list[Line]:
     """Return the lines that say something: no frames of a stack, and no source of Python below its frame."""
     found: list[Line] = []
     low = warned = False
-    written = [COLOUR.sub("", line)[:JUDGED].rstrip() for line in lines]
+    written = [UNSHOWN.sub("", line)[:JUDGED].rstrip() for line in lines]
     written = [line for line in written if line]
     for index, line in enumerate(written):
         level = level_of(line)

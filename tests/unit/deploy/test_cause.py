@@ -140,6 +140,7 @@ LOGS = {
         ["\x1b[33mWARN\x1b[0m[0000] failed to read hint", "\x1b[31mFATA\x1b[0m[0000] cannot bind :80"],
         "FATA[0000] cannot bind", ":80",
     ),
+    "what a terminal would carry out": (["fine", "\x1b[2Jerror:\x07 cannot\x08 bind"], "error: cannot bind", "bind"),
     "MySQL": (
         ["2026-11-28T20:00:00.000000Z 0 [Note] failed before", "2026-11-28 0 [Warning] [MY-010075] [Server] it failed",
          "2026-11-28T20:00:00.000000Z 0 [ERROR] [MY-010119] [Server] Aborting"],

@@ -146,6 +146,9 @@ class Host:
         command = ["sh", "-c", self.commands[arguments[-1]]]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
 
+    def lines(self, started: subprocess.Popen[str]) -> Any:
+        return started.stdout
+
 
 def asked_for(monkeypatch: pytest.MonkeyPatch, host: Host, *words: str) -> int:
     monkeypatch.setattr(logs.containers, "host", lambda _: host)
@@ -173,3 +176,23 @@ def test_a_log_that_could_not_be_read_is_no_log_without_such_lines(
     assert capsys.readouterr() == ("", "sse: not read: redis; without the filter you see why\n")
     assert asked_for(monkeypatch, Host(app="echo 2026 fine"), "--grep", "timeout") == 0
     assert capsys.readouterr() == ("", "sse: no line of these logs is what you asked for\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("GET /\x1b[2J\x1b]0;title\x07 done", r"GET /\x1b[2J\x1b]0;title\x07 done"),
+        ("\x1b[1;31mERROR\x1b[0m\tred", "\x1b[1;31mERROR\x1b[0m\tred"),
+        ("left\rright\x08\x7f\x9b2J", r"left\rright\x08\x7f\x9b2J"),
+        ("\u202egnp.exe", r"\u202egnp.exe"),
+        ("größe 漢字 ✓", "größe 漢字 ✓"),
+        ("of Windows\r", "of Windows"),
+    ],
+)
+def test_a_terminal_carries_out_nothing_of_a_log_but_its_colours(
+    text: str, shown: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for terminal, expected in ((True, shown), (False, text)):  # a program that reads it gets it as it is
+        monkeypatch.setattr(sys.stdout, "isatty", lambda terminal=terminal: terminal)
+        logs.show("app", text, 3)
+        assert capsys.readouterr().out == f"app | {expected}\n"
