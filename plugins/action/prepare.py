@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from ansible_collections.sse.platform.plugins.action import images, settings
@@ -27,11 +28,18 @@ class ActionModule(ControllerAction):
             "run": run,
             "wait": self.variable("asked_wait") if "asked_wait" in self.variables else 0,
         }
+        begun = time.time()
         found = self._execute_module(module_name="sse.platform.host_info", module_args=asked, task_vars=self.variables)
         if found.get("failed"):
             return found
         host = {key: value for key, value in found.items() if key not in OF_ANSIBLE and not key.startswith("_")}
+        host["clock_ahead"] = ahead(host.pop("clock", begun), begun, time.time())
         self.know({"host": host})
         chosen = self.also(images.ActionModule)
         facts = {**checked["ansible_facts"], "host": host, **chosen["ansible_facts"]}
         return {**checked, "msg": chosen["msg"], "ansible_facts": facts}
+
+
+def ahead(clock: float, begun: float, ended: float) -> float:
+    """Return by how many seconds a clock that was read meanwhile is at least ahead of ours; less than 0 is behind."""
+    return max(0.0, clock - ended) or min(0.0, clock - begun)

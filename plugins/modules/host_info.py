@@ -95,6 +95,10 @@ state_mount:
     The file system of the state directory. Where it is mounted, its type, and whether it is read-only or noexec.
   returned: always
   type: dict
+clock:
+  description: The time of the host in seconds since 1970.
+  returned: always
+  type: float
 overcommit_memory:
   description: The kernel setting C(vm.overcommit_memory).
   returned: always
@@ -214,6 +218,7 @@ data_links:
 """
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -245,7 +250,9 @@ def main() -> None:
     # The history is for root alone.
     given = last_given(directory) if directory and os.access(Path(directory) / FILE, os.R_OK) else {}
     kept = kept_stack(directory) if directory and os.access(Path(directory) / "releases", os.R_OK | os.X_OK) else {}
-    module.exit_json(**{**machine.observe(directory), "changed": False, "last_given": given, "kept": kept})
+    module.exit_json(
+        **{**machine.observe(directory), "clock": time.time(), "changed": False, "last_given": given, "kept": kept}
+    )
 
 
 def kept_stack(directory: str) -> dict[str, Any]:

@@ -578,6 +578,7 @@ class HostFacts(TypedDict):
     disk_free_inodes: NotRequired[dict[str, int]]
     disk_size_bytes: NotRequired[dict[str, int]]
     state_mount: NotRequired[MountFact]  # where the state directory is, or will be
+    clock_ahead: NotRequired[float]  # seconds before the clock of the controller, as far as that is certain
     registry_answers: NotRequired[bool]
     kept: NotRequired[KeptStack]
     last_given: NotRequired[dict[str, Any]]  # what the last run got for itself alone; null for what can hold a secret

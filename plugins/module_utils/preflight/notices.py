@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 GIB = 2**30
 FEW_REPLICAS = 3  # one can be replaced while two serve, on a host of any size
+CLOCK_SECONDS = 30  # as much as the service allows tokens by default
 RATE = 2**20  # bytes of events a second, for which it is told how long the disk lasts
 
 
@@ -173,6 +174,14 @@ def _host_notices(settings: Settings, host: HostFacts) -> Iterator[str]:
                 "no cron, no /etc/rc.local and no WSL2. Install cron, or have "
                 "/usr/local/sbin/supervise-dockerd start run at boot."
             )
+    ahead = host.get("clock_ahead", 0.0)
+    if abs(ahead) > CLOCK_SECONDS:
+        yield (
+            f"The clock of this host is {abs(ahead):,.0f} s {'ahead of' if ahead > 0 else 'behind'} that of the "
+            "machine where this runs. Where it is the wrong one, tokens and certificates count as expired or as not "
+            "valid yet, and a since= of a client means another time: set it right, and keep it so (timedatectl set-ntp "
+            "true)."
+        )
     # With 2 the administrator refuses overcommit. The role docker sets 0 to 1, where that is possible.
     refused = host["overcommit_memory"] == 2 or (host["overcommit_memory"] == 0 and not host["overcommit_writable"])
     if refused and not settings["redis_remote_server"]:

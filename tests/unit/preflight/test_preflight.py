@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 import strange_hosts
+from ansible_collections.sse.platform.plugins.action import prepare
 from ansible_collections.sse.platform.plugins.module_utils.host import engine_traits
 from ansible_collections.sse.platform.plugins.module_utils.model import segments
 from ansible_collections.sse.platform.plugins.module_utils.preflight import network_preflight, network_steps, preflight
@@ -429,12 +430,22 @@ def test_what_does_not_collide_is_no_problem(host: dict[str, Any]) -> None:
         ({"overcommit_memory": 0, "overcommit_writable": False}, ["vm.overcommit_memory=1"]),
         ({"overcommit_memory": 2}, ["vm.overcommit_memory=1"]),
         ({"state_mount": {**DISK, "no_exec": True}}, ["/srv is mounted noexec", "snappy or zstd"]),
+        ({"clock_ahead": 86_400.2}, ["86,400 s ahead of that", "timedatectl set-ntp true"]),
+        ({"clock_ahead": -31.0}, ["31 s behind that"]),
     ],
 )
 def test_a_guarantee_that_is_off_is_a_notice_and_no_problem(host: dict[str, Any], said: list[str]) -> None:
     assert told(**host) == ""
     (notice,) = notices(SETTINGS, with_facts(**host))
     assert all(part in notice for part in said), notice
+
+
+@pytest.mark.parametrize(
+    ("clock", "ahead"),
+    [(105.0, 0.0), (100.0, 0.0), (110.0, 0.0), (150.0, 40.0), (99.0, -1.0), (0.0, -100.0)],
+)
+def test_a_clock_is_judged_by_when_it_may_have_been_read(clock: float, ahead: float) -> None:
+    assert prepare.ahead(clock, 100.0, 110.0) == ahead
 
 
 def test_a_redis_elsewhere_needs_no_overcommit_here() -> None:
