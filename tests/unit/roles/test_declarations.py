@@ -266,6 +266,8 @@ def test_a_body_is_as_long_as_the_service_reads_and_is_gathered_in_memory(render
     assert int(buffer) > most
     [bodies] = re.findall(r"limit_conn bodies (\d+);", publish)
     assert int(bodies) * int(buffer) <= 256 * 2**20 + int(buffer)
+    [small] = re.findall(r"limit_conn small_bodies (\d+);", publish)
+    assert int(small) * 4096 == 64 * 2**20
     bent = rendered["bent"].nginx
     assert "proxy_request_buffering off;" in bent.split("    server {", 1)[1].split("location", 1)[0]
 
