@@ -20,6 +20,7 @@ import docker
 import httpx
 import pytest
 from ansible_collections.sse.platform.tests.integration.stack import Stack, eventually
+from ansible_collections.sse.platform.tests.stacks import hostile_http
 from rendered import HOSTS, render
 
 NAME = {"Host": "sse.example.org"}
@@ -110,6 +111,13 @@ class Door:
     def ask(self, method: str, path: str, *, tls: bool = False, **more: Any) -> httpx.Response:
         url = f"{'https' if tls else 'http'}://127.0.0.1:{self.ports[443 if tls else 80]}{path}"
         return httpx.request(method, url, verify=False, timeout=20, trust_env=False, **more)
+
+    def memory(self) -> int:
+        """The bytes that its processes hold."""
+        self.container.reload()
+        pid = str(self.container.attrs["State"]["Pid"])
+        listed = subprocess.run(["ps", "-o", "rss=", "--ppid", pid, "-p", pid], capture_output=True, check=True)
+        return sum(map(int, listed.stdout.split())) * 1024
 
     def at_once(self, count: int, method: str, path: str, **more: Any) -> list[httpx.Response]:
         with concurrent.futures.ThreadPoolExecutor(count) as pool:
@@ -274,6 +282,18 @@ def test_a_body_of_any_shape_becomes_no_file(doors: Doors) -> None:
         assert {Path(one).name for one in files} == {"nginx.conf", "nginx.pid", *KEYS}
 
 
+def test_large_bodies_that_do_not_end_keep_no_small_publish_out(doors: Doors) -> None:
+    found = re.search(r"limit_conn bodies (\d+);", doors.texts["open"])
+    assert found
+    with doors.open("open", "serves", "serves", "serves") as door, contextlib.ExitStack() as held:
+        for _ in range(int(found[1]) + 20):  # as from many addresses, since this host has no limit for one
+            client = held.enter_context(socket.create_connection(("127.0.0.1", door.ports[80]), 20))
+            client.sendall(b"POST /api/v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 262144\r\n\r\nx")
+        problem(door.ask("POST", "/api/v1/events", content=b"x" * 200_000), 429)
+        small = door.at_once(20, "POST", "/api/v1/events", content=b"x" * 3999)
+        assert [one.status_code for one in small] == [200] * 20
+
+
 def test_an_address_over_its_share_is_told_when_to_come_back_and_the_log_says_so(doors: Doors) -> None:
     with doors.open("small", "holds", "holds", "holds") as door:
         answers = door.at_once(40, "GET", "/api/v1/channels")
@@ -333,6 +353,41 @@ def test_a_thousand_heads_that_do_not_end_keep_nobody_out_and_are_not_waited_for
             one.settimeout(60)
             with contextlib.suppress(ConnectionResetError):
                 assert one.recv(1) == b""  # NGINX ends it, whatever it has got
+
+
+def tell(door: Door, sent: bytes, seconds: float = 1.0) -> None:
+    """Send what a client of bad will sends, and read until nothing comes any more."""
+    with socket.create_connection(("127.0.0.1", door.ports[80]), 5) as client, contextlib.suppress(OSError):
+        client.sendall(sent)
+        client.settimeout(seconds)
+        while client.recv(65_536):
+            pass
+
+
+def test_no_request_that_is_hidden_in_another_one_comes_to_a_replica(doors: Doors) -> None:
+    with doors.open("open", "serves", "serves", "serves") as door, concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for _ in pool.map(lambda sent: tell(door, sent), hostile_http.REQUESTS.values()):
+            pass
+        assert [one for one in door.seen if hostile_http.HIDDEN in one] == []
+        strange = [one for one in door.seen if not re.fullmatch(r"(POST /api/v1/events|GET /api/v1/channels) \d+", one)]
+        assert strange == []
+        # Nothing of it waits in a connection to a replica that others use.
+        assert {one.text for one in door.at_once(20, "GET", "/api/v1/channels")} == {"ok"}
+
+
+@pytest.mark.parametrize("flood", hostile_http.FLOODS)
+def test_a_flood_over_http_2_keeps_nobody_out_and_takes_no_memory(doors: Doors, flood: str) -> None:
+    with doors.open("open", "serves", "serves", "serves") as door, concurrent.futures.ThreadPoolExecutor(5) as pool:
+        before = door.memory()
+        sent = hostile_http.opened() + hostile_http.FLOODS[flood]
+        floods = [pool.submit(tell, door, sent, 2.0) for _ in range(5)]
+        answers = door.at_once(10, "GET", "/api/v1/channels")
+        assert [(one.status_code, one.text) for one in answers] == [(200, "ok")] * 10
+        for one in floods:
+            one.result()
+        assert door.memory() - before < 32 * 2**20
+        assert b"exited on signal" not in door.container.logs()
+        assert door.ask("POST", "/api/v1/events", content=b"{}").status_code == 200
 
 
 def test_over_plain_http_pages_are_redirected_and_credentials_are_refused(doors: Doors) -> None:
