@@ -322,12 +322,13 @@ def test_whatever_becomes_of_a_publish_no_line_of_the_log_holds_its_ticket(doors
         problem(door.ask("POST", path, content=b"{}"), 503)
         problem(door.ask("POST", path, content=chunks(1, 99_999)), 413)  # it would have become a file
         problem(door.ask("POST", path, content=b"x" * 262_145), 413)
+        eventually(lambda: door.container.logs().count(b'"status":') == 3, "the log has them", 10)
         assert b"canary-4711" not in door.container.logs()
     with doors.open("small", "holds", "holds", "holds") as door:
         assert [one.status_code for one in door.at_once(15, "POST", path, content=b"{}")].count(429) == 5
-        log = door.container.logs()
-        assert log.count(b'"limit":"connections"') == 5
-        assert b"canary-4711" not in log
+        refusals = b'"limit":"connections"'
+        eventually(lambda: door.container.logs().count(refusals) == 5, "the log names the limit", 10)
+        assert b"canary-4711" not in door.container.logs()
 
 
 def test_large_bodies_of_an_address_come_one_after_the_other_and_small_ones_pass_by(doors: Doors) -> None:
