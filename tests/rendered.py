@@ -49,6 +49,7 @@ HOSTS: dict[str, dict[str, Any]] = {
             "ntfy": "https://ntfy.sh/s3cret-topic",
             "watchdog": "https://hc-ping.com/s3cret",
         },
+        "alerts_environment_extra": {"HTTPS_PROXY": "http://proxy.example.org:3128"},
     },
     "traced": {
         "network_layout": "segmented",

@@ -34,7 +34,7 @@ class Got(NamedTuple):
 
 
 class Receivers:
-    """A web server over TLS and a mail server. Whatever is sent to a path in ``refused`` gets 500.
+    """A web server over TLS and a mail server. What is sent to a path in ``refused`` gets 500, in ``moved`` it gets 302.
 
     The certificate of the web server is from an authority that nobody knows; ``authority.pem`` is its own.
     """
@@ -48,6 +48,7 @@ class Receivers:
         context.load_cert_chain(chain, place / "key.pem")
         self.got: list[Got] = []
         self.refused: set[str] = set()
+        self.moved: set[str] = set()
         outer = self
 
         class Web(http.server.BaseHTTPRequestHandler):
@@ -55,9 +56,17 @@ class Receivers:
                 text = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
                 token = self.headers.get("Authorization", "")
                 path = self.path.partition("?")[0]
-                if path not in outer.refused:
+                status = 500 if path in outer.refused else 302 if path in outer.moved else 200
+                if status == 200:
                     outer.got.append(Got(time.time(), self.path, token, text))
-                self.send_response(500 if path in outer.refused else 200)
+                self.send_response(status)
+                if status == 302:
+                    self.send_header("Location", "/login")
+                self.end_headers()
+
+            def do_GET(self) -> None:
+                """Answer as a page does to which a request was sent on."""
+                self.send_response(200)
                 self.end_headers()
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the base class has it

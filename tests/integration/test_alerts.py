@@ -161,6 +161,15 @@ def test_a_receiver_that_is_down_is_an_alert_that_doctor_knows_and_others_hear_o
     assert told.stack.play("alert_test").code == 0
 
 
+def test_a_receiver_that_sends_on_to_a_page_did_not_take_the_alert(told: Told) -> None:
+    told.receivers.moved.add(f"/hook/{CANARY}")
+    run = told.stack.play("alert_test")
+    told.receivers.moved.clear()
+    assert run.code != 0
+    assert "the receiver webhook did not take the test alert" in run.output
+    assert "unexpected status code 302" in run.output
+
+
 def test_other_receivers_count_without_a_new_container(told: Told) -> None:
     before = told.stack.ids()[f"{told.stack.name}-alertmanager"]
     receivers = {"webhook": f"https://{HOST}:{told.receivers.web}/hook-2"}

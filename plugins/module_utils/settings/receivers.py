@@ -7,6 +7,7 @@ send to it.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import urlsplit
@@ -43,6 +44,7 @@ PORTS = {"http": 80, "https": 443}
 ADDRESS = re.compile(r"[^\s@<>,;\"]+@[^\s@<>,;\"]+")
 SERVER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 PRINTABLE = re.compile(r"[^\x00-\x20\x7f]+")
+ITSELF = f"leads to the container of Alertmanager itself; this host is {HOST} there"
 
 
 class Split(NamedTuple):
@@ -132,7 +134,18 @@ def _url(value: Any) -> str:
         return "has a # in it, and what follows it is never sent"
     if parts.scheme not in PORTS:
         return "does not begin with https:// or http://"
-    return "" if parts.hostname and port != 0 else "names no host"
+    if not parts.hostname or port == 0:
+        return "names no host"
+    return ITSELF if _itself(parts.hostname) else ""
+
+
+def _itself(host: str) -> bool:
+    """Tell whether a name or an address means whoever asks, which is a container."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host.rstrip(".").lower().rpartition(".")[2] == "localhost"
+    return address.is_loopback or address.is_unspecified
 
 
 def _address(value: Any) -> str:
@@ -146,7 +159,9 @@ def _addresses(value: Any) -> str:
 
 def _server(value: Any) -> str:
     found = SERVER.fullmatch(value) if isinstance(value, str) else None
-    return "" if found and 1 <= int(found[2]) <= 65535 else "is not host:port"
+    if not found or not 1 <= int(found[2]) <= 65535:
+        return "is not host:port"
+    return ITSELF if _itself(found[1].strip("[]")) else ""
 
 
 def _text(value: Any) -> str:

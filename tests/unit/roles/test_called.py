@@ -61,6 +61,22 @@ def test_each_receiver_gets_every_alert_and_the_watchdog_alone_the_one_that_alwa
     assert {one["name"] for one in told["receivers"]} == {"nobody", "watchdog", *PEOPLE}
 
 
+def test_a_receiver_that_sends_on_or_never_answers_did_not_take_it_and_a_proxy_counts(
+    rendered: dict[str, Rendered],
+) -> None:
+    told = config(rendered["dual"])
+    of_each = [one for receiver in told["receivers"] for one in receiver.get("webhook_configs", [])]
+    assert len(of_each) == 3
+    assert {one["timeout"] for one in of_each} == {"30s"}
+    assert of_each[0]["http_config"]["authorization"] == {"credentials_file": "/run/receivers/webhook_token"}
+    for http in (told["global"]["http_config"], of_each[0]["http_config"]):
+        assert (http["follow_redirects"], http["proxy_from_environment"]) == (False, True)
+    assert rendered["dual"].containers["alertmanager"]["environment"] == {
+        "HTTPS_PROXY": "http://proxy.example.org:3128",
+        "NO_PROXY": "host.docker.internal",
+    }
+
+
 def test_every_file_that_a_receiver_reads_is_mounted(rendered: dict[str, Rendered]) -> None:
     container = rendered["dual"].containers["alertmanager"]
     mounted = {f"/run/receivers/{name}" for name in container["secrets"]["/run/receivers"]}
