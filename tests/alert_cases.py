@@ -2,7 +2,7 @@
 
 promtool evaluates the rules over them, one process for all: nothing may fire before the trouble, each alert has to fire
 in it, and nothing may be left afterwards. An alert that is about a series that is not there has a scenario of its own,
-where its series are missing for those 140 minutes.
+where its series are missing for those 140 minutes. The Watchdog has to fire at all times.
 """
 
 from __future__ import annotations
@@ -203,6 +203,7 @@ FIRING: dict[str, dict[str, str]] = {
     },
     "CanaryStopped": {"sse_canary_round_timestamp_seconds": DONE},
     "AcmeFailed": {"sse_acme_failures": gauge(1, 3)},
+    "Watchdog": {},  # needs none
 }
 # The same for alerts that exclude some of those, mostly because a series is not there. MetricsAbsent stands for one
 # rule in each job.
@@ -220,12 +221,24 @@ ABSENT: dict[str, dict[str, str]] = {
     "BackupNotMeasured": {"sse_backup_scheduled_timestamp_seconds": gone(0)},
     "NoReplicaReady": {},  # none is there
     "CanaryStopped": {"sse_canary_round_timestamp_seconds": "0+60x59 _x140 12000+60x500"},
-    # That nothing is published then is meant, and CanaryCannotPublish says nothing of it.
+    # That nothing is published then is meant, and neither CanaryCannotPublish nor NginxErrors says anything of it.
     "PublishingPaused": {
         f"sse_publishing_paused{{{APP}}}": gauge(0, 1),
         'sse_canary_publishes_total{outcome="accepted"}': counter(6, 0),
         'sse_canary_publishes_total{outcome="failed"}': counter(0, 6),
+        'nginx_http_responses_total{route="/api/v1/events", status="200", by="upstream"}': counter(600, 600),
+        'nginx_http_responses_total{route="/api/v1/events", status="503", by="upstream"}': counter(0, 60),
     },
+    "Watchdog": {},
+}
+# The same where all of those series are there, and one of them stands still.
+UNCOUNTED: dict[str, dict[str, str]] = {
+    "NginxAnswersNotCounted": {
+        'sse_canary_publishes_total{outcome="accepted"}': counter(6, 6),
+        'nginx_http_responses_total{route="/api/v1/events", status="200", by="upstream"}': counter(60, 0),
+        "sse_canary_round_timestamp_seconds": "0+60x699",
+    },
+    "Watchdog": {},
 }
 
 
@@ -234,7 +247,7 @@ def rules() -> str:
     environment = jinja2.Environment(trim_blocks=True, autoescape=False)
     environment.filters |= {"to_json": json.dumps, "combine": lambda one, other: {**one, **other}}
     metrics: list[dict[str, Any]] = []
-    for path in sorted(ROLES.glob("*/files/*alerts.yml")):
+    for path in sorted([*ROLES.glob("*/files/*alerts.yml"), ROLES / "alerts/files/watchdog.yml"]):
         role = path.parts[-3]
         if role != "prometheus":
             objectives = path.with_name("objectives.yml")
@@ -261,6 +274,9 @@ def tests(rule_file: str) -> str:
     trouble = {series: values for one in FIRING.values() for series, values in one.items()}
     trouble['sse_reach_edges{verdict="reached"}'] = gauge(9, 9)
     absence = {series: values for one in ABSENT.values() for series, values in one.items()}
+    constant = {series: values for series, values in absence.items() if "_x140" in values and "+" not in values}
+    there = {series: values.replace("_", values.partition("x")[0]) for series, values in constant.items()}
+    uncounted = {series: values for one in UNCOUNTED.values() for series, values in one.items()}
     return yaml.safe_dump(
         {
             "rule_files": [rule_file],
@@ -268,6 +284,7 @@ def tests(rule_file: str) -> str:
             "tests": [
                 scenario("each alert fires on its trouble, and before and after it none does", trouble, FIRING),
                 scenario("what is not there is not well", absence, ABSENT),
+                scenario("what is not counted is not well", there | uncounted, UNCOUNTED),
             ],
         },
         sort_keys=False,
@@ -276,18 +293,22 @@ def tests(rule_file: str) -> str:
 
 
 def scenario(name: str, series: dict[str, str], alerts: dict[str, Any]) -> dict[str, Any]:
-    """Return one test of promtool. Before and after the trouble, nothing may even be pending."""
+    """Return one test of promtool. Before and after the trouble, nothing else than the Watchdog may even be pending."""
+    calm = {
+        "expr": "count by (alertname, alertstate) (ALERTS)",
+        "exp_samples": [{"labels": '{alertname="Watchdog", alertstate="firing"}', "value": 1}],
+    }
     return {
         "name": name,
         "interval": "1m",
         "input_series": [{"series": one, "values": values} for one, values in series.items()],
         "promql_expr_test": [
-            {"expr": "ALERTS", "eval_time": QUIET, "exp_samples": []},
+            {**calm, "eval_time": QUIET},
             {
                 "expr": 'count by (alertname) (ALERTS{alertstate="firing"}) > bool 0',
                 "eval_time": TROUBLE,
                 "exp_samples": [{"labels": f'{{alertname="{one}"}}', "value": 1} for one in sorted(alerts)],
             },
-            {"expr": "ALERTS", "eval_time": RESOLVED, "exp_samples": []},
+            {**calm, "eval_time": RESOLVED},
         ],
     }
