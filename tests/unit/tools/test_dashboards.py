@@ -75,3 +75,12 @@ def test_the_overview_has_thresholds_a_heatmap_and_a_list_of_alerts() -> None:
     [ready] = [one for one in panels(BUILT["overview.json"]) if one["title"] == "Are all replicas ready?"]
     steps = ready["fieldConfig"]["defaults"]["thresholds"]["steps"]
     assert [(step["value"], step["color"]) for step in steps] == [(None, "red"), (0.5, "orange"), (1, "green")]
+
+
+def test_no_stat_shows_a_number_for_what_nobody_measures() -> None:
+    """`or vector(0)` has a value also where the series are gone, and a zero in green would look like health."""
+    asked = {
+        panel["title"]: panel["targets"] for board in BUILT.values() for panel in panels(board) if "targets" in panel
+    }
+    made_up = {title for title, each in asked.items() if any("vector(" in one["expr"] for one in each)}
+    assert made_up == {"Are all replicas ready?"}  # of those that there should be: it is red then
