@@ -423,6 +423,12 @@ def named(text: str) -> tuple[str, str]:
     return name.replace("\\", "").replace('"', ""), url
 
 
+def asking(url: str, query: str) -> str:
+    """Add a query to an address, which may have one already."""
+    to = urlsplit(url)
+    return to._replace(query="&".join(one for one in (to.query, query) if one)).geturl() if query else url
+
+
 def header(text: str) -> tuple[str, str]:
     """Split `Name: value`."""
     name, given, value = text.partition(":")
@@ -459,8 +465,8 @@ def build(words: list[str] | None) -> tuple[Canary, str, int]:
     if not port.isdigit() or not 0 <= int(port) < 2**16 or given.interval < 0.1:
         parser.error("expected --listen ADDRESS:PORT, and an --interval of at least 0.1")
     more = given.key_file, tuple(given.header)
-    query = f"?{urlencode({'channel': given.channel})}" if given.publish else ""
-    streams = {name: Server(url + query, *more) for name, url in given.streams}
+    query = urlencode({"channel": given.channel}) if given.publish else ""
+    streams = {name: Server(asking(url, query), *more) for name, url in given.streams}
     publish = Server(given.publish[1], *more) if given.publish else None
     canary = Canary(streams, publish, given.interval, given.lost, given.silent)
     canary.channel = given.channel

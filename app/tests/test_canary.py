@@ -268,6 +268,13 @@ def test_it_answers_prometheus(broken: Broken) -> None:
         server.shutdown()
 
 
+def test_its_channel_joins_the_query_that_an_address_has() -> None:
+    made, *_ = canary.build(["http://there/stream?meta=1", "--publish", "http://there/events"])
+    assert made.watched[0].server.url == "http://there/stream?meta=1&channel=sse-platform.canary"
+    alone, *_ = canary.build(["http://there/stream?meta=1#x"])
+    assert alone.watched[0].server.url == "http://there/stream?meta=1#x"
+
+
 def test_without_an_address_it_answers_over_every_family_of_this_kernel(broken: Broken, watching: Watching) -> None:
     made = watching(f"one={broken.url}/stream")
     _, address, _ = canary.build(["http://there", "--listen", ":9310"])
