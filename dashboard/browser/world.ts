@@ -212,7 +212,7 @@ export class World {
           .filter((name) => this.stopped.has(name))
           .map((name) => ({ metric: { instance: `${name}:8000` }, value: [at, String(at - 125)] })),
       ],
-      [/^sse_release_info/, [{ metric: { number: '9', commit: '6f29dad' }, value: [at, '1'] }]],
+      [/sse_container_release/, container(9)],
     ];
     return answers.find(([pattern]) => pattern.test(query))?.[1] ?? [];
   }

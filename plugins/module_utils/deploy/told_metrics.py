@@ -1,5 +1,5 @@
 # Copyright: sse.platform maintainers, MIT License (see LICENSE)
-"""What a run tells Prometheus: which name belongs to which container, and which release of each project runs.
+"""What a run tells Prometheus: name and release of each container, and which release of each project runs.
 
 The kernel counts what a container takes under its id. So that whoever reads those figures needs no socket of the
 engine, a run writes the names beside the measured matrix: whenever it has started a container, and at its end.
@@ -56,7 +56,7 @@ def write(state_directory: str, file: str, text: str) -> None:
 def names(observed: Iterable[Observed], stack: str, now: dt.datetime) -> str:
     """Return the names of a stack's containers as JSON, without those that exist during a replacement only."""
     found = {
-        one.id: {"name": one.name, "container": one.label("container")}
+        one.id: {"name": one.name, "container": one.label("container"), "release": one.label("release")}
         for one in sorted(observed)
         if one.label("stack") == stack and one.label("container") and not one.name.endswith(LEFTOVERS)
     }

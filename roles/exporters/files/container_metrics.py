@@ -36,6 +36,7 @@ class Named(NamedTuple):
     id: str
     name: str
     container: str  # the name without that of the stack
+    release: str = ""  # the number of the one that it was started from, where the run has said it
 
 
 class Usage(NamedTuple):
@@ -218,7 +219,10 @@ class Containers:
         """Return the containers that the last run wrote down, and when; none before the first run has."""
         try:
             read: Any = json.loads(self.names_file.read_text())
-            found = [Named(id_, str(one["name"]), str(one["container"])) for id_, one in read["containers"].items()]
+            found = [
+                Named(id_, str(one["name"]), str(one["container"]), str(one.get("release", "")))
+                for id_, one in read["containers"].items()
+            ]
             return found, float(read["written"])
         except FileNotFoundError:
             return [], 0.0
@@ -281,6 +285,13 @@ class Containers:
         yield from family("container_oom_events_total", "counter", "Processes killed for their memory", kills)
         ups = [(named, float(use is not None)) for named, use in every]
         yield from family("sse_container_up", "gauge", "1 while a container of the stack runs", ups)
+        releases = [
+            ({"name": one.name, "container": one.container}, float(one.release))
+            for one in known
+            if one.release.isdecimal()
+        ]
+        text = "Number of the release that a container was started from"
+        yield from family("sse_container_release", "gauge", text, releases)
         text = "When a run last wrote down which name belongs to which container"
         yield from family("sse_containers_map_timestamp_seconds", "gauge", text, [({}, written)] if written else [])
 

@@ -17,7 +17,7 @@ NOW = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 
 
 def container(name: str, stack: str = "sse", short: str = "app-1") -> Observed:
-    labels = {f"{LABEL}stack": stack, f"{LABEL}container": short}
+    labels = {f"{LABEL}stack": stack, f"{LABEL}container": short, f"{LABEL}release": "7"}
     return Observed(name, f"id of {name}", labels, "running", "healthy")
 
 
@@ -44,8 +44,8 @@ def test_each_container_of_the_stack_is_named_by_its_id_and_no_other_one() -> No
     assert read == {
         "written": 1767323045,
         "containers": {
-            "id of sse-app-1": {"name": "sse-app-1", "container": "app-1"},
-            "id of sse-nginx": {"name": "sse-nginx", "container": "nginx"},
+            "id of sse-app-1": {"name": "sse-app-1", "container": "app-1", "release": "7"},
+            "id of sse-nginx": {"name": "sse-nginx", "container": "nginx", "release": "7"},
         },
     }
 

@@ -79,7 +79,7 @@ class Host:
         self.vmstat.write_text(f"nr_free_pages 5\noom_kill {processes}\n")
 
     def name(self, **names: str) -> None:
-        held = {id_: {"name": f"sse-{short}", "container": short} for short, id_ in names.items()}
+        held = {id_: {"name": f"sse-{short}", "container": short, "release": "9"} for short, id_ in names.items()}
         self.names.write_text(json.dumps({"written": 1_700_000_000, "containers": {v: held[v] for v in held}}))
 
     def exporter(self) -> Containers:
@@ -122,6 +122,7 @@ def test_a_container_has_the_figures_of_its_control_group_under_its_name(host: H
         ("container_threads_max", "sse-app-1"): 0,
         ("container_oom_events_total", "sse-app-1"): 0,
         ("sse_container_up", "sse-app-1"): 1,
+        ("sse_container_release", "sse-app-1"): 9,
         ("sse_containers_map_timestamp_seconds", ""): 1_700_000_000,
     }
 
@@ -156,6 +157,16 @@ def test_a_file_of_names_that_is_too_old_lacks_a_name_and_gives_no_wrong_one(hos
     found = samples(host.exporter())
     assert found["sse_container_up", "sse-app-1"] == 0
     assert ("container_cpu_usage_seconds_total", "sse-app-1") not in found
+
+
+@pytest.mark.parametrize("release", [None, "", "two"])
+def test_a_run_that_names_no_release_leaves_the_other_figures(host: Host, release: str | None) -> None:
+    host.run()
+    named = {"name": "sse-app-1", "container": "app-1", **({} if release is None else {"release": release})}
+    host.names.write_text(json.dumps({"written": 1, "containers": {ID: named}}))
+    found = samples(host.exporter())
+    assert found["sse_container_up", "sse-app-1"] == 1
+    assert ("sse_container_release", "sse-app-1") not in found
 
 
 @pytest.mark.parametrize("content", [None, "", "{}", "[]", '{"written": 1, "containers": {"x": 1}}', '{"contain'])

@@ -69,7 +69,7 @@ export async function askReplicas(prometheus: Prometheus, every: number, down: b
     prometheus.query(named('container_spec_memory_limit_bytes{name=~"(.+-)?app-[0-9]+"}')),
     // Only while a replica is down: when it answered last.
     down ? prometheus.query('max_over_time(timestamp(up{job="app"} == 1)[6h:15s])') : none,
-    prometheus.query('sse_release_info'),
+    prometheus.query(named('sse_container_release{name=~"(.+-)?app-[0-9]+"}')),
   ]);
   return { started, streams, delivered, lag, p99, cpu, memory, limit, lastUp, release };
 }

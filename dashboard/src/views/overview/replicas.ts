@@ -2,7 +2,7 @@ import type { Platform } from '../../feeds/platform';
 import { ago, bytes, latency, length, listed, NOTHING, number, percent } from '../../logic/format';
 import { hostOf, type ReplicaHealth, STALE_MS, type State } from '../../logic/parts';
 import type { Sample } from '../../logic/promjson';
-import type { Result } from '../../logic/result';
+import { isRecord, type Result } from '../../logic/result';
 import { h, write } from '../../parts/dom';
 import { type Column, Table } from '../../parts/table';
 import type { ReplicaFigures } from './queries';
@@ -32,7 +32,7 @@ const COLUMNS: Column<Row>[] = [
     more: (row) => (row.limit === null || row.limit === 0 ? '' : `of at most ${bytes(row.limit)}`),
     figure: true,
   },
-  { title: 'Release', text: (row) => row.version },
+  { title: 'Release', text: (row) => row.version, more: () => 'the one that this replica was started from' },
 ];
 
 /** The table of replicas: their own answers, and their figures by Prometheus. */
@@ -58,7 +58,8 @@ export class Replicas {
   draw(platform: Platform, search: string, now: number): void {
     const { value, at, failure } = platform.replicas;
     const stale = at === null || now - at > STALE_MS;
-    const rows = (value ?? []).map((one) => this.row(one, stale, now));
+    const commits = commitsOf(platform.releases.value);
+    const rows = (value ?? []).map((one) => this.row(one, stale, commits, now));
     const wanted = search.toLowerCase();
     const found = rows.filter((row) => wanted === '' || Object.values(row).join(' ').toLowerCase().includes(wanted));
     this.table.draw(found);
@@ -67,7 +68,7 @@ export class Replicas {
     write(this.note, this.words(rows.length, found.length, failure?.what ?? null, now));
   }
 
-  private row(one: ReplicaHealth, stale: boolean, now: number): Row {
+  private row(one: ReplicaHealth, stale: boolean, commits: ReadonlyMap<number, string>, now: number): Row {
     const state: State = stale ? 'unknown' : one.state;
     const before = this.seen.get(one.name);
     if (before?.state !== state) this.seen.set(one.name, { state, since: before === undefined ? Number.NaN : now });
@@ -89,7 +90,7 @@ export class Replicas {
         memory: own(figures?.memory),
       },
       limit: of(figures?.limit),
-      version: releaseOf(figures?.release),
+      version: version(of(figures?.release), commits),
     };
   }
 
@@ -112,7 +113,9 @@ export class Replicas {
       ...(figures.limit.ok && figures.limit.value.length === 0
         ? ['CPU and memory are those of the process, not of the container']
         : []),
-      ...(releaseOf(figures.release) === NOTHING ? ['Prometheus has no series that names the release'] : []),
+      ...(figures.release.ok && figures.release.value.length === 0
+        ? ['Prometheus has no series that names the release']
+        : []),
     ];
     const age = figures.streams.ok ? ago(now - figures.streams.at) : '';
     return `State and since when: each replica’s own answer. Figures: Prometheus, ${age}. ${missing.length > 0 ? `${listed(missing)}.` : ''}`;
@@ -124,10 +127,13 @@ function valueOf(result: Result<Sample[]> | undefined, name: string): number | n
   return result.value.find(({ labels }) => hostOf(labels['instance'] ?? '') === name)?.value ?? null;
 }
 
-/** sse_release_info{project, number, commit}: the replicas are of the project of the platform. */
-function releaseOf(result: Result<Sample[]> | undefined): string {
-  const all = result?.ok === true ? result.value.map(({ labels }) => labels) : [];
-  const own = all.filter(({ project }) => project === undefined || project.endsWith('-platform'));
-  const [newest] = own.sort((left, right) => Number(right['number']) - Number(left['number']));
-  return newest === undefined ? NOTHING : [newest['number'], newest['commit']?.slice(0, 7)].filter(Boolean).join(' · ');
+/** The commit of each release that the runs have written down. */
+function commitsOf(file: unknown): ReadonlyMap<number, string> {
+  const releases = isRecord(file) && Array.isArray(file['releases']) ? file['releases'].filter(isRecord) : [];
+  return new Map(releases.map((one) => [Number(one['number']), String(one['commit'] ?? '').slice(0, 7)]));
+}
+
+/** While a release is rolled out, replicas differ. */
+function version(number: number | null, commits: ReadonlyMap<number, string>): string {
+  return number === null ? NOTHING : [String(number), commits.get(number)].filter(Boolean).join(' · ');
 }
