@@ -10,6 +10,7 @@ import type { Connect, Plugin } from 'vite';
  *   PROMETHEUS_URL  by default http://127.0.0.1:9090
  *   REPLICAS        app-1=http://172.18.0.5:8000,... by default one replica: the service
  *   LIVE_DIR        the directory of releases.json, topology.json and matrix.json
+ *   PAGE_TIME       what time answers say that it is, in milliseconds since 1970; by default what time it is
  */
 export function standIn(): Plugin {
   return {
@@ -58,11 +59,16 @@ function replica(incoming: IncomingMessage, outgoing: ServerResponse, name: stri
 function live(outgoing: ServerResponse, name: string): void {
   const path = join(process.env['LIVE_DIR'] ?? '/nowhere', name);
   if (!/^(releases|topology|matrix)\.json$/.test(name) || !existsSync(path)) return json(outgoing, 404, {});
-  outgoing.writeHead(200, { 'Content-Type': 'application/json' }).end(readFileSync(path));
+  outgoing.writeHead(200, { 'Content-Type': 'application/json', ...dated() }).end(readFileSync(path));
 }
 
 function json(outgoing: ServerResponse, status: number, body: unknown): void {
-  outgoing.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(body));
+  outgoing.writeHead(status, { 'Content-Type': 'application/json', ...dated() }).end(JSON.stringify(body));
+}
+
+function dated(): Record<string, string> {
+  const time = Number(process.env['PAGE_TIME'] ?? Date.now());
+  return { Date: new Date(time).toUTCString() };
 }
 
 function pass(incoming: IncomingMessage, outgoing: ServerResponse, to: string, code: string): void {
@@ -71,7 +77,8 @@ function pass(incoming: IncomingMessage, outgoing: ServerResponse, to: string, c
     headers: { ...incoming.headers, host: new URL(to).host },
   });
   far.on('response', (response) => {
-    outgoing.writeHead(response.statusCode ?? 502, response.headers);
+    const { date: _, ...headers } = response.headers;
+    outgoing.writeHead(response.statusCode ?? 502, { ...headers, ...dated() });
     response.pipe(outgoing);
     // An upstream that dies in the middle of a stream must cut the client's stream too, as NGINX does.
     response.on('close', () => {

@@ -21,7 +21,10 @@ export function stage(mend: () => void = () => {}): void {
     browser = await openBrowser();
   });
 
-  afterAll(() => browser?.close());
+  afterAll(async () => {
+    delete process.env['PAGE_TIME'];
+    await browser?.close();
+  });
 
   beforeEach(async () => {
     ({ page, complaints } = await watched(browser.context));
@@ -47,4 +50,13 @@ export function playedStage(): void {
   });
 
   stage(() => world.heal());
+}
+
+/**
+ * From here on, time stands still for the browser and for the platform: each figure is the same each time. Playwright
+ * knows no way back: it stays so for the tests of this file that follow.
+ */
+export async function standStill(now: number): Promise<void> {
+  process.env['PAGE_TIME'] = String(now);
+  await page.clock.setFixedTime(now);
 }

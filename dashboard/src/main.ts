@@ -4,6 +4,7 @@ import { Live } from './feeds/live';
 import { Platform } from './feeds/platform';
 import { Prometheus } from './feeds/prometheus';
 import { header } from './header';
+import { now } from './logic/moment';
 import { Router } from './router';
 import { view as alerts } from './views/alerts';
 import { view as events } from './views/events';
@@ -16,7 +17,7 @@ import type { Clock } from './views/view';
 const VIEWS = [overview, topology, events, load, releases, alerts];
 
 const clock: Clock = {
-  now: () => Date.now(),
+  now,
   each(handler) {
     const timer = setInterval(() => {
       if (!document.hidden) handler();

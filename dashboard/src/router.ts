@@ -38,6 +38,11 @@ export class Router {
       if (!document.hidden) this.feeds.stream.retryNow();
     });
     window.addEventListener('online', () => this.feeds.stream.retryNow());
+    // Its address is a place within the page, and the address names the view.
+    document.querySelector('.skip')?.addEventListener('click', (event) => {
+      event.preventDefault();
+      element('main').focus();
+    });
     this.follow();
   }
 

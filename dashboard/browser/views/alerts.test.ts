@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { look, PHONE, visit } from '../screens';
-import { page, playedStage, site, world } from '../stage';
+import { page, playedStage, site, standStill, world } from '../stage';
 
 /** Alerts, their rules and their receivers, of a platform that a test decides about. */
 const WAIT = { timeout: 60_000 };
@@ -71,7 +71,7 @@ function trouble(): void {
 
 async function open(hash = '#/alerts'): Promise<void> {
   // The figures of the world end at its own time.
-  await page.clock.setFixedTime(world.now);
+  await standStill(world.now);
   await visit(page, `${site.url}/${hash}`);
   await expect.poll(headline, WAIT).not.toBe('Looking…');
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { publish as publishTo, Service, type Site, servePage } from '../platform';
 import { DESKTOP, look, PHONE, visit } from '../screens';
-import { browser, page, stage } from '../stage';
+import { browser, page, stage, standStill } from '../stage';
 import { World } from '../world';
 
 /** The view Events before the real service: what is published is seen, as text, and nothing of it harms the page. */
@@ -404,7 +404,7 @@ describe('how it looks', () => {
       return `event: meta\ndata: {"channel":"${channel}","time":"${time}"}\n\nevent: ${event}\ndata: ${data}\nid: ${41 + n}-9f2c0b1e\n\n`;
     };
     world.events = samples.map(frame).join('');
-    await page.clock.setFixedTime(world.now);
+    await standStill(world.now);
     await page.setViewportSize(size);
     await visit(page, `${site.url}/#/events`);
     await expect.poll(async () => (await texts(3))[0], WAIT).toBe('orders.us');

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Service, type Site, servePage } from '../platform';
 import { DESKTOP, look, PHONE, visit } from '../screens';
-import { page, stage } from '../stage';
+import { page, stage, standStill } from '../stage';
 import { World } from '../world';
 
 /** The view Load before the real service, whose limits it keeps to. */
@@ -149,7 +149,7 @@ describe('how it looks', () => {
       run(1, 50, 6.4, { 202: 500 }),
     ];
     await page.addInitScript((text) => localStorage.setItem('load-runs', text), JSON.stringify(runs));
-    await page.clock.setFixedTime(world.now);
+    await standStill(world.now);
     await page.setViewportSize(size);
     await open();
     await page.locator('.runs tbody button').nth(1).click();

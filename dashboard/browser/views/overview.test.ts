@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Service } from '../platform';
-import { look, PHONE, visit } from '../screens';
-import { complaints, page, playedStage, site, world } from '../stage';
+import { DESKTOP, look, PHONE, visit } from '../screens';
+import { complaints, page, playedStage, site, standStill, world } from '../stage';
 import type { World } from '../world';
 
 /** How the overview tells the truth about a platform that a test decides about. */
@@ -17,7 +17,7 @@ const headline = () => page.locator('#headline').textContent();
 
 /** Where the time of the page stands still, each figure is the same each time. */
 async function open(still = false, path = ''): Promise<void> {
-  if (still) await page.clock.setFixedTime(world.now);
+  if (still) await standStill(world.now);
   await visit(page, site.url + path);
   if (path === '') await expect.poll(headline, WAIT).not.toBe('Looking…');
 }
@@ -101,6 +101,31 @@ describe('the keyboard', () => {
     expect(await page.evaluate(() => document.activeElement?.tagName)).toBe('BODY');
   });
 
+  it('skips to the content of the view that is shown', async () => {
+    await open(false, '/#/alerts');
+    await expect.poll(() => page.locator('#alerts-headline').textContent(), WAIT).not.toBe('Looking…');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    expect(await page.evaluate(() => document.activeElement?.id)).toBe('main');
+    expect(page.url()).toContain('#/alerts');
+    expect(await page.locator('.view.alerts').isVisible()).toBe(true);
+  });
+
+  it.each([DESKTOP, PHONE])('has targets of 44 pixels in every view, %o', async (size) => {
+    await page.setViewportSize(size);
+    await open();
+    for (const key of ['1', '2', '3', '4', '5', '6']) {
+      await page.locator('body').press(key);
+      const low = await page.evaluate(() =>
+        [...document.querySelectorAll<HTMLElement>('button, nav a, .vitals a, input, select, textarea')]
+          .filter((one) => one.checkVisibility() && !one.matches('[type=radio]')) // a radio has its label
+          .map((one) => ({ what: one.id || one.textContent, height: one.getBoundingClientRect().height }))
+          .filter(({ height }) => height < 43.5),
+      );
+      expect(low, `view ${key}`).toEqual([]);
+    }
+  });
+
   it('a view that cannot show what it got says so, and takes nothing along', async () => {
     world.write('releases', { ...world.releases(), releases: [{ number: 9, when: '2026-11-20T11:00:00Z' }] });
     await open(false, '/#/releases');
@@ -138,6 +163,19 @@ describe('the time that charts show', () => {
     await expect.poll(() => page.url(), WAIT).toMatch(/range=1h$/);
   });
 
+  it('can be read and zoomed by keyboard', async () => {
+    await open();
+    await expect.poll(() => page.locator('.chart .u-over').count(), WAIT).toBe(3);
+    await page.locator('.chart .canvas').first().focus();
+    await page.keyboard.press('ArrowLeft');
+    const readings = () => page.locator('.chart .readout').allTextContents();
+    await expect.poll(async () => (await readings()).every((one) => /\d\d:\d\d:\d\d/.test(one)), WAIT).toBe(true);
+    await page.keyboard.press('+');
+    await expect.poll(() => page.url(), WAIT).toMatch(/from=\d+&to=\d+/);
+    await page.keyboard.press('Escape');
+    await expect.poll(() => page.url(), WAIT).not.toContain('from=');
+  });
+
   it('one crosshair is over all charts', async () => {
     await open();
     await expect.poll(() => page.locator('.chart .u-over').count(), WAIT).toBe(3);
@@ -163,6 +201,18 @@ describe('a token', () => {
     await page.getByRole('button', { name: 'Token' }).click();
     await page.getByRole('button', { name: 'Forget it' }).click();
     await expect.poll(() => sent.at(-1), WAIT).toBeUndefined();
+  });
+
+  it('that no browser can send is refused with the reason, and the page goes on', async () => {
+    await open();
+    await page.getByRole('button', { name: 'Token' }).click();
+    await page.getByLabel('API key or token').fill('“operator.0123”');
+    await page.getByRole('button', { name: 'Use this token' }).click();
+    expect(await page.locator('#token-wrong').textContent()).toContain('No key or token has the character “ in it');
+    await page.getByLabel('API key or token').fill('Bearer operator.0123');
+    await page.getByRole('button', { name: 'Use this token' }).click();
+    await expect.poll(() => page.getByRole('button', { name: 'Token ✓' }).count(), WAIT).toBe(1);
+    expect(await page.evaluate(() => sessionStorage.getItem('token'))).toBe('operator.0123');
   });
 
   it('opens a service that asks for one: an event is published, and seen on the stream', async () => {
@@ -223,6 +273,17 @@ describe('the sentence tells the truth within seconds', () => {
     await expect.poll(headline, WAIT).toContain('app-3 does not answer');
     world.heal();
     await expect.poll(headline, WAIT).toBe('All is well.');
+  });
+
+  it('also where the clock of this computer is an hour wrong, which the page says', async () => {
+    await standStill(world.now);
+    await page.clock.setFixedTime(world.now + 3_600_000);
+    await visit(page, site.url);
+    await expect.poll(headline, WAIT).toBe('All is well.');
+    await expect.poll(() => page.locator('#which').textContent(), WAIT).toContain('32 min ago');
+    await expect.poll(() => page.locator('.tiles b').allTextContents(), WAIT).not.toContain('–');
+    expect(await page.locator('.troubles').textContent()).toContain('differ by 60 min');
+    await standStill(world.now);
   });
 
   it('the server of the page is gone: nothing is green any more', async () => {

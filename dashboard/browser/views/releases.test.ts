@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { look, PHONE, visit } from '../screens';
-import { page, playedStage, site, world } from '../stage';
+import { page, playedStage, site, standStill, world } from '../stage';
 import { releasesAt } from '../stories';
 
 /** Releases and runs: what changed, what came of it, and the way back. */
@@ -12,7 +12,7 @@ beforeEach(() => {
 });
 
 async function open(path = ''): Promise<void> {
-  await page.clock.setFixedTime(world.now);
+  await standStill(world.now);
   await visit(page, `${site.url}/#/releases${path}`);
   await expect.poll(() => page.locator('.story li').count(), WAIT).toBeGreaterThan(0);
 }

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { look, PHONE, visit } from '../screens';
-import { page, playedStage, site, world } from '../stage';
+import { page, playedStage, site, standStill, world } from '../stage';
 import { matrixAt, releasesAt, topologyAt } from '../stories';
 
 /** The topology of a platform that a test decides about: what is drawn is known, and where from. */
@@ -19,7 +19,7 @@ function tell(now: number): void {
 
 /** Where the time of the page stands still, each figure is the same each time. */
 async function open(path = '', still = true): Promise<void> {
-  if (still) await page.clock.setFixedTime(world.now);
+  if (still) await standStill(world.now);
   else tell(Date.now());
   await visit(page, `${site.url}/#/topology${path}`);
   const drawn = path.includes('matrix') ? page.locator('[role=gridcell]') : page.locator('.box');
@@ -80,6 +80,14 @@ describe('the picture', () => {
     await expect.poll(() => page.locator('.edge[data-state="broken"]').count(), WAIT).toBe(1);
     await box('sse-app-1').click();
     await expect.poll(panel, WAIT).toContain('closed: Connection refused');
+  });
+
+  it('draws nobody as reached whom this page does not reach, however fresh the matrix is', async () => {
+    world.nginx = 'gone';
+    world.prometheus = 'gone';
+    await open();
+    await expect.poll(() => how('sse-nginx'), WAIT).toBe('✗ down');
+    await expect.poll(() => how('sse-prometheus'), WAIT).toBe('✗ down');
   });
 
   it('draws nothing as known that nobody knows', async () => {

@@ -1,4 +1,5 @@
 import { type Answer, explain, NO_SERVER, type Outcome, parse, TIMEOUT_MS, TOO_LATE } from '../logic/answers';
+import { heard } from '../logic/moment';
 
 export type { Answer, Check, Outcome } from '../logic/answers';
 export type { Failure, Result } from '../logic/result';
@@ -55,10 +56,11 @@ export class Api {
 
 /** One request to the origin of this page. */
 export async function request(path: string, init: RequestInit = {}, again = true): Promise<Outcome> {
-  const start = performance.now();
+  const [start, sent] = [performance.now(), Date.now()];
   try {
     const signal = init.signal ?? AbortSignal.timeout(TIMEOUT_MS);
     const response = await fetch(path, { ...init, cache: 'no-store', signal });
+    heard(response.headers.get('Date'), sent, Date.now());
     const text = await response.text();
     const answer: Answer = {
       status: response.status,

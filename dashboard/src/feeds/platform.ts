@@ -1,4 +1,5 @@
 import type { Outcome } from '../logic/answers';
+import { clockAhead } from '../logic/moment';
 import { type Facts, replicaHealth, type ReplicaHealth } from '../logic/parts';
 import type { Alert, Target } from '../logic/promjson';
 import { bad, good, isRecord, type Result } from '../logic/result';
@@ -43,6 +44,10 @@ export class Platform implements Facts {
 
   get held(): boolean {
     return this.api.token !== '';
+  }
+
+  get ahead(): number {
+    return clockAhead();
   }
 
   /** Calls `handler` after each answer about any part; returns what ends that. */

@@ -1,3 +1,4 @@
+import { now } from '../logic/moment';
 import type { Failure, Result, Seen } from '../logic/result';
 
 /**
@@ -41,8 +42,8 @@ export class Polled<T> implements Seen<T> {
   }
 
   /** How old the value is, in milliseconds; null while there is none. */
-  age(now = Date.now()): number | null {
-    return this.at === null ? null : Math.max(0, now - this.at);
+  age(when = now()): number | null {
+    return this.at === null ? null : Math.max(0, when - this.at);
   }
 
   /** Asks at once. A slow answer is never overtaken: the next question waits for it, unless `again` says otherwise. */

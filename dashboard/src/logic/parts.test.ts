@@ -46,6 +46,7 @@ const well: Facts = {
   edge: seen(OK),
   access: seen(outcome(200, {})),
   held: true,
+  ahead: 0,
   alerts: seen<Alert[]>([alert('Watchdog', 'none')]),
   targets: seen([target('app-1:8000'), target('redis-exporter:9121')]),
 };
@@ -171,6 +172,25 @@ describe('the state is that of the worst part', () => {
   it('an exporter that Prometheus does not reach', () => {
     const targets = seen([target('app-1:8000', 'down'), target('redis-exporter:9121', 'down')]);
     expect(says({ targets })).toEqual(['warning', 'redis-exporter does not answer Prometheus.']);
+  });
+
+  it('Prometheus tells its alerts, but not what it reads, or that it reads nothing', () => {
+    expect(says({ targets: failed('Prometheus does not answer within 5 s.', null) })).toEqual([
+      'unknown',
+      'What Prometheus reads is not known: Prometheus does not answer within 5 s.',
+    ]);
+    expect(says({ targets: seen<Target[]>([]) })).toEqual([
+      'unknown',
+      'Prometheus reads no metrics, so no alert can fire.',
+    ]);
+  });
+
+  it('a computer whose clock is wrong says nothing about the platform, and is told', () => {
+    const all = parts({ ...well, ahead: -7_200_000 }, NOW);
+    expect([worst(all), sentence(all)]).toEqual(['good', 'All is well.']);
+    expect(all.find((one) => one.name === 'Clock')?.words).toBe(
+      'The clocks of this computer and of the platform differ by 2 h.',
+    );
   });
 
   it('the server of the page is gone: nothing is known, and nothing is green', () => {

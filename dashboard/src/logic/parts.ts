@@ -41,6 +41,8 @@ export interface Facts {
   access: Seen<Outcome>;
   /** Whether this page sends a token. */
   readonly held: boolean;
+  /** How far the clock of this computer is ahead of that of the platform, in milliseconds; 0 where they agree. */
+  readonly ahead: number;
   alerts: Seen<Alert[]>;
   targets: Seen<Target[]>;
 }
@@ -82,7 +84,8 @@ export function parts(facts: Facts, now: number): Part[] {
           pausedPart(facts, now),
           prometheusPart(facts.alerts, now),
           ...alertParts(facts.alerts, now),
-          targetsPart(facts.targets, facts.replicas, now),
+          targetsPart(facts, now),
+          clockPart(facts.ahead),
         ];
   const known = all.filter((part) => part !== null);
   return known
@@ -298,8 +301,19 @@ function alertParts(seen: Seen<Alert[]>, now: number): Part[] {
 }
 
 /** What Prometheus does not reach, apart from replicas, which say it themselves. */
-function targetsPart(seen: Seen<Target[]>, replicas: Seen<ReplicaHealth[]>, now: number): Part | null {
-  if (seen.value === null || seen.failure !== null || seen.at === null || now - seen.at > STALE_MS) return null;
+function targetsPart({ targets: seen, replicas, alerts }: Facts, now: number): Part | null {
+  const none = missing('Metrics', 'What Prometheus reads is', seen, 'Prometheus', now);
+  // Where the alerts are not known either, the part Prometheus says so.
+  if (none !== null || seen.value === null) return holds(alerts, now) ? none : null;
+  if (seen.value.length === 0)
+    return part(
+      'Metrics',
+      'unknown',
+      'Prometheus reads no metrics, so no alert can fire.',
+      'See ./sse logs prometheus.',
+      'Prometheus',
+      seen.at,
+    );
   const own = new Set((replicas.value ?? []).map((one) => one.name));
   const down = seen.value.filter((one) => one.health === 'down' && !own.has(hostOf(one.instance)));
   if (down.length === 0)
@@ -320,6 +334,13 @@ function targetsPart(seen: Seen<Target[]>, replicas: Seen<ReplicaHealth[]>, now:
     'Prometheus',
     seen.at,
   );
+}
+
+/** The platform is as well as it is; but whoever compares this page with a watch should know why they differ. */
+function clockPart(ahead: number): Part | null {
+  if (ahead === 0) return null;
+  const words = `The clocks of this computer and of the platform differ by ${length(Math.abs(ahead))}.`;
+  return part('Clock', 'good', words, 'This page goes by that of the platform.', 'this browser', null);
 }
 
 /** app-1 of app-1:8000. */

@@ -1,3 +1,5 @@
+import { now } from './moment';
+
 /** What a question brought: a value and when it was had, or why there is none. */
 export type Result<T> =
   | { ok: true; value: T; /** When, in milliseconds since 1970. */ at: number }
@@ -23,7 +25,7 @@ export interface Seen<T> {
   asked: boolean;
 }
 
-export function good<T>(value: T, at = Date.now()): Result<T> {
+export function good<T>(value: T, at = now()): Result<T> {
   return { ok: true, value, at };
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { beginning, bytesOf, pretty, sizeOf, visible } from './text';
+import { beginning, bytesOf, pretty, sizeOf, strangeIn, visible } from './text';
 
 describe('what an event holds', () => {
   it('shows controls and what hides or turns text', () => {
@@ -8,7 +8,8 @@ describe('what an event holds', () => {
     expect(visible('x\u202egpj.exe\u200b\ufeff')).toBe('x⟨202E⟩gpj.exe⟨200B⟩⟨FEFF⟩');
     expect(visible('\ud800x\udc00')).toBe('⟨D800⟩x⟨DC00⟩');
     expect(visible('naïve 😀 日本 עברית')).toBe('naïve 😀 日本 עברית');
-    expect(visible('\u{e0041}')).toBe('⟨E0041⟩');
+    expect(visible('\u{e0041}\u{e0141}\ufe01\u3164')).toBe('⟨E0041⟩⟨E0141⟩⟨FE01⟩⟨3164⟩');
+    expect(visible('❤\ufe0f')).toBe('❤\ufe0f');
   });
 
   it('is cut without half a pair', () => {
@@ -40,6 +41,17 @@ describe('what an event holds', () => {
 
   it.each(['', '{', 'no json', '{"a":1}x', '\0'])('%j is no JSON and comes as it is', (text) => {
     expect(pretty(text, 100)).toEqual({ text, whole: true, json: false, depth: 0 });
+  });
+
+  it.each([
+    ['operator.0123~+/=', null],
+    ['two words', 'a space'],
+    ['a\nb', 'the end of a line'],
+    ['“quoted”', 'the character “'],
+    ['zero\u200bwidth', 'the character ⟨200B⟩'],
+    ['\u{1f511}', 'the character \u{1f511}'],
+  ])('a credential %j has %s in it that none has', (token, strange) => {
+    expect(strangeIn(token)).toBe(strange);
   });
 
   it('has a size in bytes', () => {

@@ -18,11 +18,11 @@ export function visible(text: string, lines = false): string {
   });
 }
 
-// Controls; soft hyphen; what has no width or turns the direction; separators of lines; lone surrogates; byte order
-// mark; tags.
+// Controls; soft hyphen; what has no width, no ink or turns the direction; separators of lines; lone surrogates; byte
+// order mark; tags, and selectors of variants but those of pictures, in which a text can be hidden.
 const HIDDEN =
   // biome-ignore lint: these are the characters to be found
-  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]|\udb40[\udc00-\udc7f]/g;
+  /[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff9-\ufffb]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]|\udb40[\udc00-\uddef]/g;
 
 /** The first characters of a text, without half of a pair, and how many there are in all. */
 export function beginning(text: string, most: number): { text: string; whole: boolean } {
@@ -110,6 +110,13 @@ function nextSign(text: string, start: number): number {
   let place = start;
   while (place < text.length && /\s/.test(text[place] ?? '')) place += 1;
   return place;
+}
+
+/** The first character that no credential has, in words; null where there is none. */
+export function strangeIn(token: string): string | null {
+  const found = /[^!-~]/u.exec(token)?.[0];
+  if (found === undefined) return null;
+  return found === ' ' ? 'a space' : /\s/.test(found) ? 'the end of a line' : `the character ${visible(found)}`;
 }
 
 /** The bytes of a text as UTF-8. */

@@ -20,7 +20,10 @@ import {
 const TOPOLOGY = topologyExample as unknown as Topology;
 const MATRIX = matrixExample as unknown as Matrix;
 const AT = Date.parse(MATRIX.time);
-const DARK: Now = { targets: null, replicas: null, answering: new Map(), matrix: null, fresh: false };
+const DARK: Now = {
+  ...{ targets: null, replicas: null, answering: new Map(), silent: new Map() },
+  ...{ matrix: null, fresh: false },
+};
 const PICTURE = picture(TOPOLOGY, MATRIX);
 const container = (short: string): Container => TOPOLOGY.containers.find((one) => one.short === short) as Container;
 const edge = (source: string, target: string) =>
@@ -113,6 +116,13 @@ describe('a container is known', () => {
       'down',
     ],
     ['by this page', 'prometheus', { answering: new Map([['prometheus', 'It answers.']]) }, 'up', 'answers'],
+    [
+      'by this page, whatever was once measured',
+      'nginx',
+      { silent: new Map([['nginx', 'It does not answer.']]), targets: [], matrix: MATRIX, fresh: true },
+      'down',
+      'down',
+    ],
     ['by a fresh matrix', 'grafana', { targets: [], matrix: MATRIX, fresh: true }, 'reached', 'reached'],
     ['not by an old one', 'grafana', { targets: [], matrix: MATRIX, fresh: false }, 'unknown', 'not known'],
     ['by nobody', 'grafana', {}, 'unknown', 'not known'],

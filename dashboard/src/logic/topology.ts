@@ -151,6 +151,8 @@ export interface Now {
   replicas: readonly Pick<ReplicaHealth, 'name' | 'state' | 'words' | 'checks'>[] | null;
   /** What this page itself has an answer from: the short name of a container, and a sentence about it. */
   answering: ReadonlyMap<string, string>;
+  /** What this page gets no answer from, in the same way. */
+  silent: ReadonlyMap<string, string>;
   matrix: Matrix | null;
   fresh: boolean;
 }
@@ -175,6 +177,7 @@ export function told(container: Container, now: Now): Told {
     ...(now.replicas ?? []).filter((one) => names.has(one.name)).map(byItself),
     ...byReplicas(names, now.replicas ?? []),
     ...[...now.answering].filter(([name]) => names.has(name)).map(([, sentence]) => up('answers', sentence)),
+    ...[...now.silent].filter(([name]) => names.has(name)).map(([, sentence]) => down(sentence)),
     ...(now.targets ?? []).filter((one) => names.has(hostOf(one.instance))).map(byTarget),
   ];
   const known = live.filter((one) => one.state !== 'unknown');
@@ -183,6 +186,10 @@ export function told(container: Container, now: Now): Told {
 
 function up(word: string, sentence: string): Told {
   return { state: 'up', word, sentence };
+}
+
+function down(sentence: string): Told {
+  return { state: 'down', word: 'down', sentence };
 }
 
 function byItself(one: Pick<ReplicaHealth, 'state' | 'words'>): Told {
@@ -196,7 +203,7 @@ function byTarget(one: Pick<Target, 'health' | 'error'>): Told {
   if (one.health === 'up') return up('up', 'Prometheus gets its figures.');
   if (one.health === 'unknown')
     return { state: 'unknown', word: 'not known', sentence: 'Prometheus has not asked it yet.' };
-  return { state: 'down', word: 'down', sentence: `Prometheus does not get its figures: ${one.error || 'no answer'}.` };
+  return down(`Prometheus does not get its figures: ${one.error || 'no answer'}.`);
 }
 
 /** What the replicas say in their own health checks of something that they use. */

@@ -1,7 +1,7 @@
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { number } from '../logic/format';
-import { h, write } from './dom';
+import { attribute, h, write } from './dom';
 import { colour, onTheme } from './theme';
 
 /** A moment to remember under a chart: a release, a restart, the beginning of an alert. */
@@ -30,7 +30,7 @@ export interface ChartOptions {
   height?: number;
   /** Charts of the same name share one crosshair. */
   sync?: string;
-  /** Called with the seconds that were dragged over. */
+  /** Called with the seconds that were dragged over, or that + has chosen around the crosshair. */
   zoom?: (from: number, to: number) => void;
   /** Draws under the lines: a heatmap, for example. */
   paint?: (u: uPlot) => void;
@@ -78,6 +78,7 @@ export class Chart {
       this.summary,
     );
     this.canvas.style.height = `${this.height}px`;
+    if (options.zoom !== undefined) this.takeKeys();
     this.watcher.observe(this.canvas);
     this.endTheme = onTheme(() => this.build());
     write(this.reading, options.note ?? '');
@@ -190,6 +191,36 @@ export class Chart {
   private resize(): void {
     if (this.plot === null) this.build();
     else if (this.canvas.clientWidth > 0) this.plot.setSize({ width: this.canvas.clientWidth, height: this.height });
+  }
+
+  /** What the pointer does, by keyboard: arrows move the crosshair, and + zooms in there. */
+  private takeKeys(): void {
+    const keys = 'Left and Right move the crosshair, plus zooms in.';
+    for (const [name, value] of Object.entries({ tabindex: '0', role: 'group', 'aria-label': keys }))
+      attribute(this.canvas, name, value);
+    this.canvas.addEventListener('keydown', (event) => this.key(event));
+    this.canvas.addEventListener('blur', () => this.plot?.setCursor({ left: -10, top: -10 }));
+  }
+
+  private key(event: KeyboardEvent): void {
+    const { plot } = this;
+    const last = this.data.times.length - 1;
+    if (plot === null || last < 1 || event.ctrlKey || event.metaKey || event.altKey) return;
+    const index = plot.cursor.idx ?? last;
+    const places: Record<string, number> = { ArrowLeft: index - 1, ArrowRight: index + 1, Home: 0, End: last };
+    const place = places[event.key];
+    const at = (which: number): number => this.data.times[Math.max(0, Math.min(last, which))] ?? 0;
+    if (place !== undefined) {
+      attribute(this.reading, 'aria-live', 'polite');
+      const to = { left: plot.valToPos(at(place), 'x'), top: plot.over.clientHeight / 2 };
+      // Its types leave out that it can tell the charts with the same crosshair, too.
+      (plot.setCursor as (to: { left: number; top: number }, fire: boolean, tell: boolean) => void)(to, true, true);
+    } else if (event.key === '+') {
+      const quarter = (at(last) - at(0)) / 4;
+      const middle = Math.max(at(0) + quarter, Math.min(at(last) - quarter, at(index)));
+      this.options.zoom?.(middle - quarter, middle + quarter);
+    } else return;
+    event.preventDefault();
   }
 
   private selected(u: uPlot): void {

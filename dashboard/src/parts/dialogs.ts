@@ -1,4 +1,5 @@
-import { h } from './dom';
+import { strangeIn } from '../logic/text';
+import { attribute, h, write } from './dom';
 
 /** What keeps a token: the API feed. */
 interface Keeper {
@@ -35,8 +36,9 @@ export function tokenDialog(keeper: Keeper): void {
     id: 'token-field',
     autocomplete: 'off',
     spellcheck: 'false',
-    'aria-describedby': 'token-note',
+    'aria-describedby': 'token-note token-wrong',
   });
+  const wrong = h('p', { class: 'wrong', role: 'alert', id: 'token-wrong' });
   field.value = keeper.token;
   const form = h(
     'form',
@@ -48,6 +50,7 @@ export function tokenDialog(keeper: Keeper): void {
       { class: 'note', id: 'token-note' },
       'It is needed where authorization is on (app_auth). This tab sends it to the API with each request, and forgets it when it is closed. docs/authorization.md says how to make one.',
     ),
+    wrong,
     h(
       'div',
       { class: 'actions' },
@@ -58,9 +61,17 @@ export function tokenDialog(keeper: Keeper): void {
   const dialog = openDialog('Token', form);
   form.addEventListener('submit', (event) => {
     const forget = event.submitter instanceof HTMLButtonElement && event.submitter.value === 'forget';
-    keeper.token = forget ? '' : field.value;
-    dialog.close();
     event.preventDefault();
+    const token = field.value.trim().replace(/^Bearer\s+/i, '');
+    const strange = forget ? null : strangeIn(token);
+    if (strange !== null) {
+      // A browser sends no header with such a character, so nothing would ever be answered.
+      write(wrong, `No key or token has ${strange} in it: was something else copied, too?`);
+      attribute(field, 'aria-invalid', 'true');
+      return field.focus();
+    }
+    keeper.token = forget ? '' : token;
+    return dialog.close();
   });
   field.focus();
 }
@@ -68,6 +79,7 @@ export function tokenDialog(keeper: Keeper): void {
 const KEYS: [keys: string[], what: string][] = [
   [['1', '2', '3', '4', '5', '6'], 'choose a view'],
   [['/'], 'search in the view'],
+  [['←', '→', '+'], 'in a chart: move the crosshair, and zoom in there'],
   [['Esc'], 'close what is open, or end the search'],
   [['?'], 'this help'],
 ];

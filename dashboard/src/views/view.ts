@@ -45,7 +45,7 @@ export interface Room {
 }
 
 export interface Clock {
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970, by the clock of the platform. */
   now(): number;
   /** Calls `handler` each second while the tab is visible; returns what ends that. */
   each(handler: () => void): () => void;

@@ -139,7 +139,7 @@ class Overview implements Mounted {
     const note = h(
       'p',
       { class: 'note' },
-      zoomed ? 'A part that you chose. Escape goes back.' : 'Drag over a chart to zoom.',
+      zoomed ? 'A part that you chose. Escape goes back.' : 'Drag over a chart to zoom, or press + in one.',
     );
     this.ranges.replaceChildren(...buttons, note);
   }

@@ -77,7 +77,9 @@ function fill(row: HTMLElement, part: Part, told: boolean, now: number): void {
 function changed(platform: Platform, now: number): string {
   const release = runningRelease(platform.releases.value);
   if (release === null)
-    return platform.releases.asked ? 'What changed last is not known: no run has written it yet.' : '';
+    return platform.releases.asked
+      ? `What changed last is not known: ${platform.releases.failure?.what ?? 'the file of the runs does not say it.'}`
+      : '';
   const commit = release.commit === '' ? '' : ` (${release.commit})`;
   const who = release.who === '' ? '' : ` by ${release.who}`;
   const what = release.changed === '' ? '' : `: ${release.changed.replace(/\.$/, '')}`;

@@ -1,3 +1,4 @@
+import { now } from '../../logic/moment';
 import type { Range, Sample } from '../../logic/promjson';
 import type { Prometheus } from '../../feeds/prometheus';
 import type { Result } from '../../logic/result';
@@ -50,7 +51,7 @@ export interface ReplicaFigures {
 
 export async function askReplicas(prometheus: Prometheus, every: number, down: boolean): Promise<ReplicaFigures> {
   const window = `${windowOf(0, every)}s`;
-  const none: Result<Sample[]> = { ok: true, value: [], at: Date.now() };
+  const none: Result<Sample[]> = { ok: true, value: [], at: now() };
   // By name where the containers are measured from outside, else by the process itself.
   const named = (expression: string): string =>
     `label_replace(${expression}, "instance", "$1", "name", ".*?(app-[0-9]+)")`;

@@ -2,8 +2,9 @@ import '../../style/topology.css';
 import { Polled } from '../../feeds/polled';
 import type { Matrix, Releases, Topology } from '../../logic/files';
 import { eventsPerDot, type Flow, flows, flowSentence, type Rates } from '../../logic/flows';
-import { hostOf, STALE_MS } from '../../logic/parts';
 import { misfit } from '../../logic/files';
+import { now } from '../../logic/moment';
+import { holds, hostOf, STALE_MS } from '../../logic/parts';
 import { freshness, type Now, type Picture, picture } from '../../logic/topology';
 import { calm, h, write } from '../../parts/dom';
 import type { Mounted, Room, View } from '../view';
@@ -162,11 +163,25 @@ class TopologyView implements Mounted {
       answering.set('nginx', 'It passes the requests of this page on to a replica.');
     return {
       answering,
+      silent: this.silent(now),
       targets: recent(targets.at) ? targets.value : null,
       replicas: recent(replicas.at) ? replicas.value : null,
       matrix,
       fresh,
     };
+  }
+
+  /** Whom the server of this page asks in vain, by short name. */
+  private silent(now: number): ReadonlyMap<string, string> {
+    const { edge, alerts, replicas } = this.room.platform;
+    const recent = (at: number | null): boolean => at !== null && now - at <= STALE_MS;
+    const found = new Map<string, string>();
+    const code = (edge.value?.answer?.body as { code?: unknown } | undefined)?.code;
+    if (recent(edge.at) && code === 'nginx-gone') found.set('nginx', 'It does not answer this page.');
+    // Without a status nothing answers; where the replicas do, the server of this page is there.
+    if (!holds(alerts, now) && (alerts.status === 502 || (alerts.status === null && recent(replicas.at))))
+      found.set('prometheus', 'It does not answer this page.');
+    return found;
   }
 
   private drawFlow(shown: Picture): void {
@@ -231,5 +246,5 @@ async function askRates({ prometheus }: Room): ReturnType<ConstructorParameters<
   const map = (one: typeof publishes): Map<string, number> =>
     new Map((one?.ok ? one.value : []).map(({ labels, value }) => [hostOf(labels['instance'] ?? ''), value]));
   const value = { publishes: map(publishes), events: map(events), deliveries: map(deliveries) };
-  return { ok: true, value, at: Date.now() };
+  return { ok: true, value, at: now() };
 }
