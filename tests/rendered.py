@@ -50,6 +50,7 @@ HOSTS: dict[str, dict[str, Any]] = {
             "watchdog": "https://hc-ping.com/s3cret",
         },
         "alerts_environment_extra": {"HTTPS_PROXY": "http://proxy.example.org:3128"},
+        "alerts_update_seconds": 600,
     },
     "traced": {
         "network_layout": "segmented",

@@ -117,6 +117,17 @@ def test_how_long_an_alert_waits_can_be_set_by_its_name(rendered: dict[str, Rend
     assert rule["annotations"]["runbook"].endswith("#kafkaunreachable")
 
 
+def test_a_receiver_that_failed_counts_so_until_the_next_message(rendered: dict[str, Rendered]) -> None:
+    groups = yaml.safe_load(rendered["dual"].config("prometheus", "/etc/prometheus/alerts.yml"))["groups"]
+    [rule] = [one for group in groups for one in group["rules"] if one.get("alert") == "AlertsNotDelivered"]
+    assert "failed_total[1200s]" in rule["expr"]
+    assert rule["expr"].replace("[1200s]", "[2m]") == next(
+        one["expr"]
+        for one in yaml.safe_load((ROOT / "roles/alerts/files/alerts.yml").read_text())
+        if one["alert"] == "AlertsNotDelivered"
+    )
+
+
 def test_the_audit_names_where_alerts_go(rendered: dict[str, Rendered]) -> None:
     for name, notes in (("default", ()), ("dual", ("webhook, email, slack, ntfy, watchdog",))):
         host = rendered[name]
