@@ -88,7 +88,7 @@ function changed(platform: Platform, now: number): string {
 
 function connected(platform: Platform, subscribers: number | null): string {
   if (subscribers === null) return 'How many subscribers are connected is not known.';
-  const replicas = platform.replicas.value?.length ?? 0;
+  const replicas = platform.replicas.value?.filter((one) => one.words !== 'does not answer').length ?? 0;
   const where = replicas === 0 ? '' : ` at ${counted(replicas, 'replica')}`;
   return `${counted(subscribers, 'subscriber')} ${subscribers === 1 ? 'is' : 'are'} connected${where}.`;
 }
