@@ -37,8 +37,11 @@ export function header(router: Router, api: Api, platform: Platform, clock: Cloc
     const known = holds(platform.alerts, now) ? platform.alerts.value : null;
     write(alerts, known === null ? `${NOTHING} alerts` : counted(firing(known).length, 'alert'));
     write(slo, `SLO ${percent(platform.slo.failure === null ? platform.slo.value : null)}`);
-    slo.title =
-      'What was as promised in the last three days, of the worst objective: by the recording rules of Prometheus';
+    const age = (at: number | null): string => (at === null ? '' : `, ${ago(now - at)}`);
+    attribute(replicas, 'title', `Each replica, asked directly${age(platform.replicas.at)}`);
+    attribute(alerts, 'title', `Prometheus${age(platform.alerts.at)}`);
+    const promised = 'What was as promised in the last three days, of the worst objective';
+    attribute(slo, 'title', `${promised}: by the recording rules of Prometheus${age(platform.slo.at)}`);
     const all = parts(platform, now);
     attribute(vitals, 'data-state', worst(all));
     attribute(dot, 'title', all[0]?.words ?? null);

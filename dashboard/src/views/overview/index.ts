@@ -1,5 +1,6 @@
 import '../../style/overview.css';
-import { h } from '../../parts/dom';
+import { ago } from '../../logic/format';
+import { h, write } from '../../parts/dom';
 import { rangeOf, RANGES, type Span, spanOf } from '../../logic/ranges';
 import type { Mounted, Room, View } from '../view';
 import { Charts } from './charts';
@@ -13,6 +14,10 @@ import { Tiles } from './tiles';
 const REFRESH_MS = 5_000;
 const LONGEST_REFRESH_MS = 60_000;
 const FIGURES_MS = 5_000;
+const HINTS = {
+  zoomed: 'A part that you chose. Escape goes back.',
+  moving: 'Drag over a chart to zoom, or press + in it.',
+};
 /** The seconds between two scrapes, until Prometheus says it. */
 const SCRAPE = 5;
 
@@ -29,6 +34,7 @@ class Overview implements Mounted {
   private readonly charts: Charts;
   private readonly replicas = new Replicas();
   private readonly probe: Probe;
+  private readonly hint = h('p', { class: 'note' });
   private readonly ranges = h('div', { class: 'ranges', role: 'group', 'aria-label': 'Time that is shown' });
   private parameters = new URLSearchParams();
   private history: History | null = null;
@@ -124,6 +130,13 @@ class Overview implements Mounted {
     this.lead.draw(this.room.platform, this.tiles.subscribers, now);
     this.tiles.age(this.history, now);
     this.replicas.draw(this.room.platform, this.search, now);
+    write(this.hint, `${this.drawnFrom(now)}${HINTS[this.parameters.has('from') ? 'zoomed' : 'moving']}`);
+  }
+
+  /** Where the charts are from, and how old they are; each of them says itself why it has nothing. */
+  private drawnFrom(now: number): string {
+    const known = Object.values(this.history ?? {}).find((one) => one.ok);
+    return known?.ok === true ? `Charts: Prometheus, ${ago(now - known.at)}. ` : '';
   }
 
   private drawRanges(): void {
@@ -136,12 +149,7 @@ class Overview implements Mounted {
       );
       return button;
     });
-    const note = h(
-      'p',
-      { class: 'note' },
-      zoomed ? 'A part that you chose. Escape goes back.' : 'Drag over a chart to zoom, or press + in one.',
-    );
-    this.ranges.replaceChildren(...buttons, note);
+    this.ranges.replaceChildren(...buttons, this.hint);
   }
 
   private zoom(from: number, to: number): void {

@@ -3,6 +3,7 @@ import { Polled } from '../../feeds/polled';
 import type { Matrix, Releases, Topology } from '../../logic/files';
 import { eventsPerDot, type Flow, flows, flowSentence, type Rates } from '../../logic/flows';
 import { misfit } from '../../logic/files';
+import { ago } from '../../logic/format';
 import { now } from '../../logic/moment';
 import { holds, hostOf, STALE_MS } from '../../logic/parts';
 import { freshness, type Now, type Picture, picture } from '../../logic/topology';
@@ -188,8 +189,12 @@ class TopologyView implements Mounted {
     const known = this.rates.at !== null && this.room.clock.now() - this.rates.at <= STALE_MS;
     const found: Flow[] = known && this.rates.value !== null ? flows(shown, this.rates.value) : [];
     this.drawing.flow(found, eventsPerDot(found));
+    const at =
+      found.length > 0 && this.rates.at !== null
+        ? ` Rates: Prometheus, ${ago(this.room.clock.now() - this.rates.at)}.`
+        : '';
     const still = calm.matches ? ' Nothing moves, as this browser asks for less motion.' : '';
-    write(this.passing, flowSentence(found, known) + (found.length > 0 ? still : ''));
+    write(this.passing, flowSentence(found, known) + at + (found.length > 0 ? still : ''));
   }
 
   private found(shown: Picture): ReadonlySet<string> | null {
