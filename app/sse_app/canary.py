@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NoReturn
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 CHANNEL = "sse-platform.canary"
 START_SECONDS = 30.0  # that what it watches may take to be there
@@ -31,6 +31,7 @@ SILENT_SECONDS = 60.0  # a stream without even a heartbeat for so long is dead
 RETRY_SECONDS = (0.5, 10.0)  # before a stream is opened again: at first, and at most
 REMEMBERED = 1000  # events that a stream has had, to notice one that comes twice
 AWAITED = 10_000  # events that a stream is to resume with: more than a day of them by default
+REDIRECTS, SENT_ON = (301, 302, 303, 307, 308), 5
 ACCEPT = {"Accept": "text/event-stream", "Cache-Control": "no-cache"}
 OUTCOMES = ("accepted", "refused", "failed")
 OPENINGS = ("opened", "failed")
@@ -56,18 +57,38 @@ class Server:
     def asked(
         self, method: str, seconds: float, headers: Mapping[str, str], body: bytes | None = None
     ) -> Generator[http.client.HTTPResponse]:
-        """Send a request, and hand over the head of its answer; the connection is closed afterwards."""
-        to = urlsplit(self.url)
-        kind = http.client.HTTPSConnection if to.scheme == "https" else http.client.HTTPConnection
-        connection = kind(to.hostname or "", to.port, timeout=seconds)
-        sent = {"User-Agent": "sse-canary", **dict(self.headers), **headers}
+        """Send a request, and hand over the head of its answer; the connection is closed afterwards.
+
+        Who asks for a stream is sent on as a browser is, and tells the credential to nobody else.
+        """
+        own = dict(self.headers)
         if self.key_file:  # read each time: a new key needs no new start
-            sent["Authorization"] = f"Bearer {Path(self.key_file).read_text().strip()}"
-        try:
-            connection.request(method, (to.path or "/") + (f"?{to.query}" if to.query else ""), body, sent)
-            yield connection.getresponse()
-        finally:
-            connection.close()
+            own["Authorization"] = f"Bearer {Path(self.key_file).read_text().strip()}"
+        at = self.url
+        for __ in range(1 + SENT_ON):
+            to = urlsplit(at)
+            sent = {"User-Agent": "sse-canary", **(own if to[:2] == urlsplit(self.url)[:2] else {}), **headers}
+            kind = http.client.HTTPSConnection if to.scheme == "https" else http.client.HTTPConnection
+            connection = kind(to.hostname or "", to.port, timeout=seconds)
+            try:
+                connection.request(method, (to.path or "/") + (f"?{to.query}" if to.query else ""), body, sent)
+                response = connection.getresponse()
+                if method == "GET" and response.status in REDIRECTS and response.headers["Location"]:
+                    at = elsewhere(at, response.headers["Location"])
+                    continue
+                yield response
+                return
+            finally:
+                connection.close()
+        raise ValueError(f"it sends on more than {SENT_ON} times")
+
+
+def elsewhere(at: str, place: str) -> str:
+    """Return the address that an answer sends on to."""
+    found = urljoin(at, place)
+    if urlsplit(found).scheme not in {"http", "https"} or not urlsplit(found).hostname:
+        raise ValueError(f"it sends on to {place[:200]!r}, which is no web address")
+    return found
 
 
 def refusal(response: http.client.HTTPResponse) -> str:

@@ -48,6 +48,8 @@ class Broken(ThreadingHTTPServer):
         self.cut = threading.Event()
         self.streams: list[Queue[bytes]] = []
         self.credentials: set[str | None] = set()
+        self.moved: dict[str, str] = {}  # where a path sends on to
+        self.asked: list[tuple[str, str | None]] = []  # paths of streams, and the credential
 
     @property
     def url(self) -> str:
@@ -71,6 +73,13 @@ class Answers(BaseHTTPRequestHandler):
         self.end_headers()
 
     def do_GET(self) -> None:
+        self.server.asked.append((self.path, self.headers["Authorization"]))
+        if self.path in self.server.moved:
+            self.send_response(307)
+            self.send_header("Location", self.server.moved[self.path])
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
@@ -266,6 +275,33 @@ def test_it_answers_prometheus(broken: Broken) -> None:
         with pytest.raises(urllib.error.HTTPError, match="503"):
             urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/health", timeout=60)
         server.shutdown()
+
+
+def test_it_is_sent_on_as_a_browser_is_and_tells_its_credential_to_nobody_else(
+    broken: Broken, watching: Watching
+) -> None:
+    with Broken() as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        broken.moved = {"/old": "new", "/new": f"http://localhost:{other.server_port}/stream"}
+        made = watching(f"one={broken.url}/old", "--header", "Authorization: Bearer secret")
+        at(made, 'sse_canary_stream_open{replica="one"}', 1)
+        assert set(broken.asked) == {("/old", "Bearer secret"), ("/new", "Bearer secret")}
+        assert set(other.asked) == {("/stream", None)}
+        other.cut.set()
+        other.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"), [("/old", "sends on more than 5 times"), ("javascript:x", "which is no web address")]
+)
+def test_who_is_sent_on_to_nowhere_says_so(
+    place: str, reason: str, broken: Broken, watching: Watching, capfd: pytest.CaptureFixture[str]
+) -> None:
+    broken.moved = {"/old": place}
+    made = watching(f"one={broken.url}/old")
+    at(made, 'sse_canary_openings_total{outcome="failed"}', 1)
+    assert value(made, 'sse_canary_stream_open{replica="one"}') == 0
+    assert reason in capfd.readouterr().err
 
 
 def test_its_channel_joins_the_query_that_an_address_has() -> None:
