@@ -34,7 +34,7 @@ class Got(NamedTuple):
 
 
 class Receivers:
-    """A web server over TLS and a mail server. What is sent to a path in ``refused`` gets 500, in ``moved`` it gets 302.
+    """A web server over TLS and a mail server. A path in ``refused`` is answered by 500, and one in ``moved`` by 302.
 
     The certificate of the web server is from an authority that nobody knows; ``authority.pem`` is its own.
     """
