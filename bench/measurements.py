@@ -258,6 +258,7 @@ class ShapeJob(TypedDict):
     port: int
     reader: str  # path of the compiled reader.c
     containers: dict[str, int]  # the first process of each
+    headers: str  # of each request, beside those that every client sends
     shape: Shape
 
 
@@ -305,4 +306,5 @@ class PlatformResult(TypedDict):
     machine: Machine
     rounds: int
     minutes: float
+    layers: bool  # whether the deployments differ in what may be added to the platform
     deployments: dict[str, Deployment]

@@ -1,6 +1,7 @@
 """Measure the deployed platform as users load it; medians of interleaved rounds.
 
     .venv/bin/python bench/platform.py [--rounds N] [--only SHAPE ...] [--write-docs]
+    .venv/bin/python bench/platform.py --layers [--rounds N] [--write-docs]       # TLS, authorization, schemas, spans
     .venv/bin/python bench/platform.py --url=http://127.0.0.1:80 --stack sse      # a stack that runs
 
 It deploys its own stack (`bench-platform`), with 3 and 6 replicas and with both links, and removes it. In each round,

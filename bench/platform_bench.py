@@ -21,16 +21,19 @@ from typing import Any
 import load
 import platform_load
 import platform_report
+import platform_ways
 import report
 import usage
 from fanout import machine
 from measurements import Deployment, PlatformResult, Rest, Sample, Shape, ShapeJob
+from platform_ways import LAYERS, WAYS, Client, Way
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "docs" / "performance.md", ROOT / "docs" / "sizing.md"]
 STACK, OFFSET = "bench-platform", 2400
-DEPLOYMENTS = ((3, "socket"), (3, "tcp"), (6, "socket"))
 COMPARED = ("users-200", "users-1000", "broadcast", "posts-16", "posts-64")  # in every deployment, others in the first
+LAYERED = ("users-1000", "broadcast", "posts-64")  # with --layers
+ENCRYPTS_PORT = 7  # of this machine, above the port of NGINX
 REST_SECONDS = 60.0
 SETTLE_SECONDS = 20.0  # after a deployment: Prometheus and the replicas have begun all that they do regularly
 CHECKS = 5  # runs of each health check, to learn what one costs
@@ -70,13 +73,22 @@ class Bench:
         self.offset: int = options.offset
         self.url: str = options.url
         self.rounds: int = options.rounds
-        self.only: list[str] = options.only or NAMES
+        self.only: list[str] = options.only or [*(LAYERED if options.layers else NAMES)]
+        self.ways = LAYERS if options.layers else WAYS
         self.reader = reader
+        self.client = Client()
 
     @property
     def port(self) -> int:
-        """The port of NGINX."""
-        return urllib.parse.urlsplit(self.url).port or 80 if self.url else 80 + self.offset
+        """The port at which the client finds NGINX, or what encrypts for it."""
+        plain = urllib.parse.urlsplit(self.url).port or 80 if self.url else 80 + self.offset
+        return plain + ENCRYPTS_PORT if self.client.tls else plain
+
+    @property
+    def gateway(self) -> str:
+        """The address of this machine in the network of the stack."""
+        listed = ["docker", "network", "inspect", f"{self.stack}-network", "-f", "{{(index .IPAM.Config 0).Gateway}}"]
+        return subprocess.run(listed, check=True, capture_output=True, text=True).stdout.strip()
 
     def wanted(self, name: str) -> bool:
         """Tell whether a shape was asked for, by its name or its beginning."""
@@ -110,6 +122,7 @@ class Bench:
             "port": self.port,
             "reader": str(self.reader),
             "containers": self.first_processes(),
+            "headers": self.client.headers,
             "shape": one,
         }
         kept = log_bytes(self.stack)
@@ -167,18 +180,29 @@ class Bench:
             replicas = sum(name.startswith("app-") for name in self.first_processes())
             found: dict[str, Deployment] = {f"{replicas} replicas": empty(replicas, "as deployed")}
         else:
-            found = {f"{replicas}-{link}": empty(replicas, link) for replicas, link in DEPLOYMENTS}
+            found = {name: empty(way.replicas, way.link) for name, way in self.ways.items()}
         for _ in range(self.rounds):
             for number, (name, one) in enumerate(found.items()):
                 if number and not any(map(self.wanted, COMPARED)):
                     continue
-                if not self.url:
-                    given = (f"app_replicas={one['replicas']}", f"app_link={one['link']}")
-                    one["up_seconds"].append(self.playbook("up", *(word for text in given for word in ("-e", text))))
-                    time.sleep(SETTLE_SECONDS)
-                say(f"-- {name}")
-                self.measure(one, first=not number)
+                with contextlib.nullcontext() if self.url else self.prepared(self.ways[name], one):
+                    say(f"-- {name}")
+                    self.measure(one, first=not number)
         return found
+
+    @contextlib.contextmanager
+    def prepared(self, way: Way, one: Deployment) -> Generator[None]:
+        """Deploy a way, with all that its client needs."""
+        with contextlib.ExitStack() as held:
+            client = held.enter_context(platform_ways.client(way, self.gateway if way.spans else ""))
+            one["up_seconds"].append(self.playbook("up", *client.given))
+            if client.tls:
+                to, port = 443 + self.offset, self.port + ENCRYPTS_PORT
+                held.enter_context(platform_ways.encrypting(self.stack, port, to))
+            time.sleep(SETTLE_SECONDS)
+            self.client = client
+            held.callback(setattr, self, "client", Client())
+            yield
 
     @contextlib.contextmanager
     def deployed(self) -> Generator[None]:
@@ -246,6 +270,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--stack", default=STACK, help="the name of the stack (default: %(default)s)")
     parser.add_argument("--offset", type=int, default=OFFSET, help="its stack_offset (default: %(default)s)")
     parser.add_argument("--url", default="", help="deploy nothing, and measure the stack that answers here")
+    parser.add_argument("--layers", action="store_true", help="measure what TLS, authorization, schemas and spans cost")
     parser.add_argument("--json", type=Path, default=ROOT / ".ansible" / "bench-platform.json", help="for the figures")
     parser.add_argument("--write-docs", action="store_true", help="put the tables into docs")
     parser.add_argument("--no-run", action="store_true", help="measure nothing, and read the JSON file")
@@ -274,6 +299,7 @@ def main() -> None:
             "machine": machine(),
             "rounds": options.rounds,
             "minutes": round((time.monotonic() - begun) / 60, 1),
+            "layers": options.layers,
             "deployments": deployments,
         }
         options.json.parent.mkdir(parents=True, exist_ok=True)

@@ -35,11 +35,10 @@ def channel(number: int, shape: Shape) -> str:
     return f"bench.{number % shape['channels']}"
 
 
-def stream(name: str) -> bytes:
+def stream(name: str, headers: str = "") -> bytes:
     """Return the request of a subscriber."""
-    return (
-        f"GET /api/v1/stream?channel={name} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n".encode()
-    )
+    common = "Host: 127.0.0.1\r\nAccept: text/event-stream\r\n"
+    return f"GET /api/v1/stream?channel={name} HTTP/1.1\r\n{common}{headers}\r\n".encode()
 
 
 class PlatformLoad(Load):
@@ -50,7 +49,7 @@ class PlatformLoad(Load):
             {
                 "port": job["port"],
                 "subscribe": "",
-                "publish_head": HEAD,
+                "publish_head": HEAD + job["headers"],
                 "publish_tail": '{"channel":"CHANNEL","data":PAYLOAD}',
                 "escape": False,
                 "processes": {},
@@ -59,7 +58,7 @@ class PlatformLoad(Load):
                 "steps": [],
             }
         )
-        self.shape = job["shape"]
+        self.shape, self.headers = job["shape"], job["headers"]
         self.meter = Meter(job["containers"])
         self.stream_kb = 0.0
 
@@ -94,7 +93,7 @@ class PlatformLoad(Load):
     def audience(self) -> None:
         """Open all streams, and publish for a second: what is made once is made then."""
         shape, count, before = self.shape, self.shape["channels"] * self.shape["each"], self.meter.resident_kb()
-        self.subscribe([stream(channel(number, shape)) for number in range(count)])
+        self.subscribe([stream(channel(number, shape), self.headers) for number in range(count)])
         self.idle_seconds(SETTLE_SECONDS)
         self.stream_kb = max(0.0, (self.meter.resident_kb() - before) / count)
         self.published(1.0)
@@ -148,7 +147,7 @@ class PlatformLoad(Load):
         def work() -> Sample:
             begun, came = time.monotonic(), 0
             while time.monotonic() < begun + self.shape["seconds"]:
-                self.subscribe([stream(channel(number, self.shape)) for number in range(CONNECTS)])
+                self.subscribe([stream(channel(number, self.shape), self.headers) for number in range(CONNECTS)])
                 came += len(self.subscribers[""])
                 for one in self.subscribers.pop(""):
                     one.close()
@@ -172,7 +171,7 @@ class PlatformLoad(Load):
                 try:
                     with connected(self.job["port"]) as one:
                         one.settimeout(GRACE_SECONDS)
-                        one.sendall(stream(channel(came, self.shape)))
+                        one.sendall(stream(channel(came, self.shape), self.headers))
                         failed += not one.recv(4096).startswith(b"HTTP/1.1 200")
                 except OSError:
                     failed += 1

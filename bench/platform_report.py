@@ -108,6 +108,29 @@ def ratio_table(result: PlatformResult) -> str:
     return grid(["deployments", "load", "CPU of an event", "of it NGINX", "rate reached"], rows) if rows else ""
 
 
+def layer_table(result: PlatformResult) -> str:
+    """Say what each thing that may be added to the platform costs, as ratios to the platform as it is."""
+    (_, base), *others = result["deployments"].items()
+    reads: list[Us] = [
+        event_us,
+        part_us("NGINX"),
+        part_us("replicas"),
+        lambda one: one["p50_ms"],
+        lambda one: one["rate"],
+    ]
+    rows = [
+        [
+            name,
+            shape,
+            *(f"{ratio:.2f} x" if (ratio := paired(found, base["samples"][shape], read)) else "-" for read in reads),
+        ]
+        for name, deployment in others
+        for shape, found in deployment["samples"].items()
+        if found and base["samples"].get(shape)
+    ]
+    return grid(["added", "load", "CPU of an event", "of it NGINX", "of it replicas", "p50", "rate reached"], rows)
+
+
 def process_table(deployment: Deployment) -> str:
     """Write what the processes of the busiest containers use, for the shapes that deliver."""
     rows: list[list[str]] = []
@@ -238,6 +261,8 @@ def machine_line(result: PlatformResult) -> str:
 
 def sections(result: PlatformResult) -> dict[str, str]:
     """Write every part that was measured, by the name in its markers. The first deployment has tables of its own."""
+    if result["layers"]:
+        return {"layers_machine": machine_line(result), "layers": layer_table(result)}
     base = next(iter(result["deployments"].values()))
     made = {"machine": machine_line(result)}
     if any(base["samples"].values()):

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
+import load
 import platform_bench
 import platform_load
 import platform_report
+import platform_ways
 import pytest
 import report
 import usage
 from measurements import Deployment, PlatformResult, Rest, Sample, Usage
 
 BENCH = Path(platform_bench.__file__).parent
+WITH_SPANS = platform_ways.LAYERS["spans of each publish"]
 
 
 def used(**containers: float) -> Usage:
@@ -35,7 +40,7 @@ def deployment(replicas: int = 3, link: str = "tcp", rest: Rest | None = None, *
 
 def result(**deployments: Deployment) -> PlatformResult:
     machine: Any = {"cpu": "a CPU", "cores": 2, "memory_gb": 24, "kernel": "6.1", "system": "Debian", "commit": "abc"}
-    return {"machine": machine, "rounds": 1, "minutes": 1.0, "deployments": deployments}
+    return {"machine": machine, "rounds": 1, "minutes": 1.0, "layers": False, "deployments": deployments}
 
 
 def test_an_event_costs_what_all_containers_used_and_each_container_belongs_to_one_part() -> None:
@@ -163,3 +168,28 @@ def test_a_shape_that_nobody_knows_is_refused_by_name() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "--only strom: expected one of users-200" in done.stderr
+
+
+def test_what_may_be_added_is_compared_with_the_platform_as_it_is_round_by_round() -> None:
+    base = [sample(used=used(app_1=us, nginx=us), p50_ms=4.0) for us in (1e5, 4e5)]  # the machine slows down
+    more = [sample(used=used(app_1=3 * us, nginx=us), p50_ms=6.0, rate=100.0) for us in (1e5, 4e5)]
+    deployments: Any = {"as it is": deployment(users_1000=base), "TLS": deployment(users_1000=more)}
+    parts = platform_report.sections({**result(**deployments), "layers": True})
+    assert parts["layers"].splitlines()[-1] == "| TLS | users-1000 | 2.00 x | 1.00 x | 3.00 x | 1.50 x | 0.50 x |"
+    assert set(parts) == {"layers", "layers_machine"}  # the tables of another run stay
+
+
+def test_each_thing_that_may_be_added_is_asked_of_up_and_of_the_client(tmp_path: Path) -> None:
+    asked: dict[str, platform_ways.Client] = {}
+    for name, way in platform_ways.LAYERS.items():
+        if not way.spans:  # whose collector must hear of a span
+            with platform_ways.client(way, "") as one:
+                asked[name] = one
+    [*plain] = asked["as it is"].given
+    assert [asked[name].tls for name in asked] == [False, True, False, False]
+    assert asked["authorization by keys"].headers.startswith("Authorization: Bearer bench.")
+    assert "app_auth=true" in asked["authorization by keys"].given
+    schemas = json.loads(asked["a schema for each event"].given[len(plain) + 1])["app_schemas"]
+    assert jsonschema_rs.Draft202012Validator(schemas["bench.*"]).is_valid(json.loads(load.payload(7, 2048)))
+    with pytest.raises(SystemExit, match="no replica sent a span"), platform_ways.client(WITH_SPANS, "127.0.0.1"):
+        pass
