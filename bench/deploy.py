@@ -1,6 +1,6 @@
 """Measure how long a deployment takes, and compare it with Compose on the same images; medians, as a table and JSON.
 
-    .venv/bin/python bench/deploy.py [--rounds N] [--build] [--json FILE]
+    .venv/bin/python bench/deploy.py [--rounds N] [--build] [--json FILE] [--write-docs]
 
 It deploys its own stack (``bench``) and removes it. ``--build`` first removes every image of ours that no container
 uses, and measures how long it takes to build them from nothing. Where Compose is not installed, it is skipped by name.
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import textwrap
 import threading
 import time
 from collections.abc import Callable
@@ -25,6 +26,9 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 import httpx
+import report as documents
+from fanout import machine
+from report import Goal
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / ".ansible" / "collections"))
@@ -39,6 +43,16 @@ REQUEST_SECONDS = 20.0  # a connection may wait while NGINX is replaced
 STREAMS = 200
 APP_CHANGE = ("SSE_MAX_BODY_BYTES", "200000")  # it replaces every replica, and no client notices the new value
 REST_SECONDS = 20.0  # after this time a fresh stack has started everything
+DOCUMENT = ROOT / "docs" / "performance.md"
+# Goals: what is timed, what it is compared with (nothing: seconds count), and the limit.
+GOALS = (
+    ("up, nothing to change", "empty play", 3.0),
+    ("plan, nothing to change", "empty play", 4.0),
+    ("up, nothing to change", "compose up, nothing to change", 1.3),
+    ("up, fresh", "compose up, fresh", 1.1),
+    ("drift", "", 1.0),
+    ("up, one variable of Prometheus changed", "", 3.0),
+)
 
 
 class Clients(TypedDict):
@@ -54,6 +68,7 @@ class Clients(TypedDict):
 class Report(TypedDict):
     """The figures of a run. Times are in seconds."""
 
+    machine: str
     medians_seconds: dict[str, float]
     rounds_seconds: dict[str, list[float]]
     ratios: dict[str, float]
@@ -111,16 +126,15 @@ class Figures:
 
     def report(self) -> Report:
         """Return all figures, and the ratios that have a goal."""
-        empty = self.median("empty play")
         ratios = {
-            "up, nothing to change / empty play (goal: at most 3)": self.median("up, nothing to change") / empty,
-            "plan, nothing to change / empty play (goal: at most 4)": self.median("plan, nothing to change") / empty,
+            f"{what} / {beside} (goal: at most {limit:g})": self.median(what) / self.median(beside)
+            for what, beside, limit in GOALS
+            if beside in self.seconds
         }
-        for what, goal in (("fresh", 1.1), ("nothing to change", 1.3)):
-            if f"compose up, {what}" in self.seconds:
-                ours, compose = self.median(f"up, {what}"), self.median(f"compose up, {what}")
-                ratios[f"up, {what} / compose up --wait (goal: at most {goal})"] = ours / compose
+        found = machine()
         return {
+            "machine": f"Commit {found['commit']}. {found['cpu']}, {found['cores']} cores, Linux {found['kernel']};"
+            f" medians of {len(self.seconds['empty play'])} rounds.",
             "medians_seconds": {what: round(self.median(what), 2) for what in self.seconds},
             "rounds_seconds": self.seconds,
             "ratios": {what: round(ratio, 2) for what, ratio in ratios.items()},
@@ -156,6 +170,23 @@ def table(report: Report) -> str:
     rows += [(what, f"skipped: {why}") for what, why in report["skipped"].items()]
     width = max(len(what) for what, _ in rows)
     return "\n".join(f"{what.ljust(width)}  {value}" for what, value in rows)
+
+
+def sections(report: Report) -> dict[str, str]:
+    """Write the parts of docs/performance.md."""
+    medians = report["medians_seconds"]
+    goals: list[Goal] = []
+    for what, beside, limit in GOALS:
+        if beside and beside not in medians:
+            continue
+        found = medians[what] / medians[beside] if beside else medians[what]
+        name, unit = (f"{what}, of {beside}", " x") if beside else (what, " s")
+        goals.append(Goal(f"{name}: at most {limit:g}{unit}", f"{found:.2f}{unit}", found <= limit))
+    return {
+        "machine": textwrap.fill(report["machine"], 120),
+        "runs": documents.grid(["run", "seconds"], [[what, f"{seconds:.2f}"] for what, seconds in medians.items()]),
+        "goals": documents.goal_table(goals),
+    }
 
 
 def megabytes(size: int) -> str:
@@ -409,6 +440,7 @@ def main() -> None:
     parser.add_argument(
         "--json", type=Path, default=ROOT / ".ansible" / "bench-deploy.json", help="write figures there"
     )
+    parser.add_argument("--write-docs", action="store_true", help="put the tables into docs/performance.md")
     options = parser.parse_args()
     figures = Figures()
     stack = Stack("bench", "10.86.0.0/24", 18280)
@@ -436,6 +468,8 @@ def main() -> None:
     report = figures.report()
     options.json.write_text(json.dumps(report, indent=1) + "\n")
     print(table(report))
+    if options.write_docs:
+        DOCUMENT.write_text(documents.put("deploy", sections(report), DOCUMENT.read_text()))
 
 
 if __name__ == "__main__":
