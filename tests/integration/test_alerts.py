@@ -77,11 +77,6 @@ def test_a_test_alert_comes_to_each_receiver_and_no_secret_is_anywhere_else(told
     assert not [path for path in holding if "releases" in path.parts or path.suffix == ".jsonl"]
 
 
-def test_the_watchdog_is_asked_while_all_is_well_and_nobody_else_hears_of_it(told: Told) -> None:
-    eventually(lambda: any(one.path == "/watchdog" for one in told.receivers.got), "it is asked", ARRIVES_SECONDS)
-    assert not told.receivers.alerts("Watchdog", "firing")
-
-
 def test_each_of_five_real_faults_fires_arrives_and_is_said_to_be_over(told: Told) -> None:
     begun: dict[str, float] = {}
     seconds: dict[str, dict[str, float]] = {name: {} for name in FAULTS}
@@ -108,6 +103,11 @@ def test_each_of_five_real_faults_fires_arrives_and_is_said_to_be_over(told: Tol
             seconds[name]["arrived after"] = round(at(told, fault, "firing") - begun[name], 1)
     awaited("resolved")
     print(json.dumps(seconds, indent=1))
+
+
+def test_the_watchdog_is_asked_while_all_is_well_and_nobody_else_hears_of_it(told: Told) -> None:
+    eventually(lambda: any(one.path == "/watchdog" for one in told.receivers.got), "it is asked", ARRIVES_SECONDS)
+    assert not told.receivers.alerts("Watchdog", "firing")
 
 
 def at(told: Told, fault: Fault, status: str) -> float:
