@@ -238,6 +238,13 @@ def test_what_a_stream_is_to_resume_with_has_a_bound() -> None:
     assert min(watched.waiting) == 5
 
 
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is watched should be there by now: a failure counts at once."""
+    monkeypatch.setattr(canary, "START_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("soon")
 def test_a_stream_that_turns_everybody_away_has_opened_for_nobody(broken: Broken, watching: Watching) -> None:
     broken.turned_away = True
     made = watching(f"one={broken.url}/stream", "--publish", f"{broken.url}/events")
@@ -291,6 +298,7 @@ def test_it_is_sent_on_as_a_browser_is_and_tells_its_credential_to_nobody_else(
         other.shutdown()
 
 
+@pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize(
     ("place", "reason"), [("/old", "sends on more than 5 times"), ("javascript:x", "which is no web address")]
 )
