@@ -174,8 +174,12 @@ def test_prometheus_knows_the_release_that_runs_from_its_first_minute(stack: Sta
 
 def test_each_container_of_the_stack_is_measured_by_its_name(stack: Stack) -> None:
     names = set(stack.containers())
-    assert {one["metric"]["name"] for one in found(stack, "sse_container_up == 1")} == names
-    assert {one["metric"]["name"] for one in found(stack, "container_memory_working_set_bytes > 0")} == names
+
+    def of(query: str) -> set[str]:
+        return {one["metric"]["name"] for one in found(stack, query)}
+
+    for query in ("sse_container_up == 1", "container_memory_working_set_bytes > 0"):
+        eventually(lambda query=query: of(query) == names, f"{query} for all, and for none that is gone")
     limits = {one["metric"]["name"]: int(one["value"][1]) for one in found(stack, "container_spec_memory_limit_bytes")}
     assert limits == {name: one.attrs["HostConfig"]["Memory"] for name, one in stack.containers().items()}
 
