@@ -131,10 +131,8 @@ class Figures:
             for what, beside, limit in GOALS
             if beside in self.seconds
         }
-        found = machine()
         return {
-            "machine": f"Commit {found['commit']}. {found['cpu']}, {found['cores']} cores, Linux {found['kernel']};"
-            f" medians of {len(self.seconds['empty play'])} rounds.",
+            "machine": f"{documents.measured_on(machine())}; medians of {len(self.seconds['empty play'])} rounds.",
             "medians_seconds": {what: round(self.median(what), 2) for what in self.seconds},
             "rounds_seconds": self.seconds,
             "ratios": {what: round(ratio, 2) for what, ratio in ratios.items()},

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 
 from measurements import Deployment, PlatformResult, Rest, Sample
-from report import Goal, grid
+from report import Goal, grid, measured_on
 
 PARTS = {"replicas": r"app-\d+", "NGINX": "nginx", "Kafka": "kafka", "Redis": "redis-master"}
 KEPT_SHARE = 0.95  # of the rate that was asked for: below it, the platform did not keep up
@@ -249,11 +249,10 @@ def strangers_share(result: PlatformResult) -> float:
 
 def machine_line(result: PlatformResult) -> str:
     """Say where and how it was measured."""
-    machine, strangers = result["machine"], strangers_share(result)
+    strangers = strangers_share(result)
     busy = f" Others used {strangers:.1f} of the cores meanwhile: rates and times say little, and costs are too high."
     text = (
-        f"Commit {machine['commit']}. {machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB,"
-        f" Linux {machine['kernel']}; medians of"
+        f"{measured_on(result['machine'])}; medians of"
         f" {result['rounds']} rounds, {result['minutes']:g} minutes in all. The client runs on the same cores."
     )
     return textwrap.fill(text + (busy if strangers > BUSY_CORES else ""), 120)

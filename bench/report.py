@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from measurements import FanOut, Flood, ForUsers, IdleStreams, Posts, Result, Round, ThroughKafka, Window
+from measurements import FanOut, Flood, ForUsers, IdleStreams, Machine, Posts, Result, Round, ThroughKafka, Window
 
 EMPTY: FanOut = {"rounds": {}, "holds": {}}  # where nothing was measured
 LATE_SECONDS = 0.5  # from the last publish to the last delivery: more means a queue that grows
@@ -327,16 +327,20 @@ def goal_table(found: list[Goal]) -> str:
     return grid(["goal", "measured", ""], rows)
 
 
+def measured_on(machine: Machine) -> str:
+    """Say which commit was measured, and on what."""
+    return (
+        f"Commit {machine['commit']}. {machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB,"
+        f" Linux {machine['kernel']}"
+    )
+
+
 def machine_line(result: Result) -> str:
     """Say where and how it was measured."""
-    machine = result["machine"]
     kind = "one short round" if result["quick"] else f"medians of {result['rounds']} interleaved rounds"
     versions = ", ".join(f"{name} {version}" for name, version in sorted(result["versions"].items()))
-    text = (
-        f"Commit {machine['commit']}. {machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB,"
-        f" Linux {machine['kernel']},"
-        f" {machine['system']}; {kind}, {result['minutes']:g} minutes in all. {versions}."
-    )
+    where = f"{measured_on(result['machine'])}, {result['machine']['system']}"
+    text = f"{where}; {kind}, {result['minutes']:g} minutes in all. {versions}."
     return textwrap.fill(text, 120, break_on_hyphens=False)
 
 

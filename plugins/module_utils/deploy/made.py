@@ -11,15 +11,10 @@ the container, or the state directory is older than it.
 
 from __future__ import annotations
 
-import contextlib
-import json
 import secrets
-from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import files_told
-from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
-from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
+from ansible_collections.sse.platform.plugins.module_utils.deploy.container_store import ContainerStore
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import BY_HAND, LABEL
 
 if TYPE_CHECKING:
@@ -28,33 +23,27 @@ if TYPE_CHECKING:
 MARK = "made"  # the label
 
 
-class MadeStore:
+class MadeStore(ContainerStore):
     """One file for each container, below ``<state>/made``: the ids that runs got, by the mark in their label."""
 
-    def __init__(self, state_directory: str) -> None:
-        """Keep everything below one directory."""
-        self.directory = Path(state_directory) / "made"
+    NAME = "made"
 
     def begin(self, name: str) -> str:
         """Return a new mark for a container that is about to be made: a run that is killed leaves it without an id."""
         mark = secrets.token_hex(8)
-        self.write(name, {**self.read(name), mark: ""})
+        self.write(name, {**self.known(name), mark: ""})
         return mark
 
     def end(self, name: str, mark: str, made: str) -> None:
         """Write down which container got a mark."""
-        self.write(name, {**self.read(name), mark: made})
+        self.write(name, {**self.known(name), mark: made})
 
     def only(self, name: str, container: str) -> None:
         """Drop what is known of all containers of a name but one: the others are gone."""
-        known = self.read(name)
+        known = self.known(name)
         left = {mark: one for mark, one in known.items() if one == container}
         if left != known:
             self.write(name, left)
-
-    def forget(self, name: str) -> None:
-        """Drop what is known of a container that is gone."""
-        (self.directory / f"{name}.json").unlink(missing_ok=True)
 
     def seen(self, observed: list[Observed]) -> list[Observed]:
         """Return what runs as if no container that somebody made by hand were made from any spec."""
@@ -66,17 +55,4 @@ class MadeStore:
     def is_by_hand(self, one: Observed) -> bool:
         """Tell whether a container has the mark of another one."""
         mark = one.label(MARK)
-        return bool(mark) and self.read(one.name).get(mark, "") not in {"", one.id}
-
-    def read(self, name: str) -> dict[str, str]:
-        """Return the ids by their marks; a damaged file counts as no file."""
-        with contextlib.suppress(OSError, ValueError):
-            found = json.loads((self.directory / f"{name}.json").read_text())
-            return cast("dict[str, str]", found) if isinstance(found, dict) else {}
-        return {}
-
-    @files_told()
-    def write(self, name: str, known: dict[str, str]) -> None:
-        """Write the ids in one step; raises ApplyError where the kernel refuses that."""
-        state_modes.make(self.directory)
-        write_file(self.directory / f"{name}.json", json.dumps(known, indent=1))
+        return bool(mark) and self.known(one.name).get(mark, "") not in {"", one.id}

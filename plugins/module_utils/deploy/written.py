@@ -7,65 +7,50 @@ A secret that a person gave is on the controller alone. The host keeps no copy b
 from __future__ import annotations
 
 import contextlib
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
-from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
+from ansible_collections.sse.platform.plugins.module_utils.deploy.container_store import ContainerStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-class WrittenStore:
+class WrittenStore(ContainerStore):
     """One file for each container that has secrets, below ``<state>/written``."""
+
+    NAME = "written"
 
     def __init__(self, state_directory: str, hashed: Callable[[str], str | None]) -> None:
         """Keep everything below one directory.
 
         :param hashed: takes a text; returns a hash that only this host can make, None where it has no key yet
         """
+        super().__init__(state_directory)
         self.state = Path(state_directory)
         self.hashed = hashed
 
     def record(self, directory: Path, texts: Mapping[str, str]) -> None:
         """Record the files of a directory, before they are written: a killed run leaves a difference, not a lie."""
         name, place = self.place(directory)
-        others = {path: kept for path, kept in self.read(name).items() if not path.startswith(f"{place}/")}
+        others = {path: kept for path, kept in self.known(name).items() if not path.startswith(f"{place}/")}
         now = {f"{place}/{file}": hashed for file, text in texts.items() if (hashed := self.hashed(text))}
-        state_modes.make(self.path(name).parent)
-        write_file(self.path(name), json.dumps({**others, **now}, indent=1))
+        self.write(name, {**others, **now})
 
     def differs(self, path: Path) -> bool:
         """Tell whether a file is known and holds something else now."""
         name, place = self.place(path)
-        known = self.read(name).get(place)
+        known = self.known(name).get(place)
         with contextlib.suppress(OSError, UnicodeDecodeError):
             return known is not None and known != self.hashed(path.read_text())
         return known is not None
 
-    def forget(self, name: str) -> None:
-        """Drop what is known of a container that is gone."""
-        self.path(name).unlink(missing_ok=True)
-
     def prune(self, name: str, present: Path) -> None:
         """Drop what is known of files of a container that are not there any more."""
-        known = self.read(name)
+        known = self.known(name)
         left = {place: kept for place, kept in known.items() if (present / place).exists()}
         if left != known:
-            write_file(self.path(name), json.dumps(left, indent=1))
-
-    def read(self, name: str) -> dict[str, str]:
-        """Return the known hashes of a container's files; a damaged file counts as no file."""
-        try:
-            return cast("dict[str, str]", json.loads(self.path(name).read_text()))
-        except (OSError, ValueError):
-            return {}
-
-    def path(self, name: str) -> Path:
-        """Return the file of a container."""
-        return self.state / "written" / f"{name}.json"
+            self.write(name, left)
 
     def place(self, path: Path) -> tuple[str, str]:
         """Return the container of a path below ``<state>/files``, and the rest of the path."""
