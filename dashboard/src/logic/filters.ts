@@ -1,6 +1,4 @@
-import type { Row } from './rows';
-
-export type Matcher = (row: Pick<Row, 'kind' | 'channel' | 'event' | 'data' | 'id'>) => boolean;
+import type { Matcher } from './rows';
 
 export interface Filters {
   channel: string;

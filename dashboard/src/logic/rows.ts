@@ -1,5 +1,3 @@
-import type { Matcher } from './filters';
-
 /** One line of the live log: an event, or what the stream said of itself. */
 export interface Row {
   /** Counts up by one; never used twice. */
@@ -15,6 +13,8 @@ export interface Row {
   time: number | null;
   traceparent: string | null;
 }
+
+export type Matcher = (row: Pick<Row, 'kind' | 'channel' | 'event' | 'data' | 'id'>) => boolean;
 
 /** A queue with a place for each item: both ends and any place cost the same. */
 export class Queue<T> {
