@@ -87,10 +87,10 @@ class ActionModule(ControllerAction):
         except SpecError as error:
             problems = {"The declared services do not make a release": [str(error)]}
         scope = tags.scope(wanted, skipped, declared)
-        services = [name for names in projects.values() for name in names]
-        concerned = declare.concerning(services, self.read(declare.EVERY), settings) if some else settings
+        services = scope["services"] or ([name for names in projects.values() for name in names] if some else [])
+        concerned = declare.concerning(services, self.read(declare.EVERY), settings) if services else settings
         judged = self._judged(releases, settings, host, problems, scope)
-        facts = {**judged.get("ansible_facts", {}), **(self._run_of_some(host, concerned) if some else {})}
+        facts = {**judged.get("ansible_facts", {}), **(self._run_of_some(host, concerned) if services else {})}
         return {**judged, "ansible_facts": facts, "warnings": self._going_back(host, concerned)}
 
     def _run_of_some(self, host: HostFacts, settings: Mapping[str, Any]) -> dict[str, RunMeta]:
@@ -100,7 +100,7 @@ class ActionModule(ControllerAction):
         return {"this_run": {**run, "concerned": sorted(given.keys() & settings.keys())}}
 
     def _going_back(self, host: HostFacts, settings: Mapping[str, Any]) -> list[str]:
-        """Tell which of these settings the last run got for itself alone and this one does not."""
+        """Tell which of these settings what runs got for one run alone, and this run does not."""
         run: RunMeta = self.variable("this_run")
         before, check = host.get("last_given", {}), bool(self._task.check_mode)
         return going_back(before, run["given"], settings, self.variable("openings"), check=check)

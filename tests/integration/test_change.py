@@ -137,7 +137,7 @@ def test_a_changed_variable_touches_only_its_service_one_at_a_time_and_no_publis
     assert touched == {"it-app-1", "it-app-2", "it-app-3"}
     assert "environment.SSE_MAX_BODY_BYTES: 262144 -> 300000" in run.output
     preview = stack.up("--check")
-    assert "The last run got these by -e or ./sse scale, and they would go back: app_environment_extra" in " ".join(
+    assert "These came by -e or ./sse scale, and they would go back: app_environment_extra" in " ".join(
         preview.output.split()
     )
 

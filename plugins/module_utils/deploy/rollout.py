@@ -175,7 +175,9 @@ def run(request: Request, report: Report) -> None:
             raise ApplyError(f"{broken}. Nothing was changed.")
         fresh = next_number(directory)
         if not check:
-            report.recorders.append(Recorder(directory, request.meta, stack_number(directory)))
+            back: types.RunMeta = {**request.meta, "back_to": request.rollback}
+            meta = back if request.rollback else request.meta
+            report.recorders.append(Recorder(directory, meta, stack_number(directory)))
         rollouts = [Rollout(request, release, fresh) for release in request.releases]
         report.stale.extend(name for one in rollouts for name in one.stale)
         try:

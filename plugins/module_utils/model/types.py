@@ -333,6 +333,7 @@ class RunMeta(TypedDict):
     given: dict[str, Any]  # by -e, or by `./sse scale`; the value is null where it is not to be shown
     # Of a run for some services: which settings of this run and of those before, given so, make a difference to them.
     concerned: NotRequired[list[str]]
+    back_to: NotRequired[int]  # of a rollback: the release that comes back
 
 
 AttemptOutcome = Literal["running", "applied", "failed", "interrupted"]

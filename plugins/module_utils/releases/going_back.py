@@ -44,7 +44,7 @@ def going_back(
     ]
     keep = "Give them again, or write them into a file in inventory/*/group_vars/all/, to keep them."
     back = "would go back" if check else "go back now"
-    texts = [f"The last run got these by -e or ./sse scale, and they {back}: {', '.join(told)}. {keep}"]
+    texts = [f"These came by -e or ./sse scale, and they {back}: {', '.join(told)}. {keep}"]
     opened = [
         f"{text} ({openings[name]['what']})"
         for name, text in zip(changed, told, strict=True)

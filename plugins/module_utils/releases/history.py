@@ -79,25 +79,30 @@ def attempts(state_directory: str) -> list[Attempt]:
 
 
 def last_given(state_directory: str) -> dict[str, Any]:
-    """Return what the last run of the whole stack was given for itself alone, where its release came to run.
+    """Return what the release that runs now was given for one run alone, by the runs that led to it.
 
-    A later run for some services alone, such as `./sse dashboard`, counts for the settings that concern these.
+    A run for some services alone, such as `./sse dashboard` or `--tags nginx`, counts for the settings that concern
+    these. A rollback brings back what its release had been given.
 
     A run whose verification failed has applied its release, and one that was killed may have.
     """
     runs = attempts(state_directory)
     now: dict[str, Any] = {}
+    had: dict[int, dict[str, Any]] = {}  # by release
     for one, later in zip_longest(runs, runs[1:]):
         after = one["after"]
         if one["outcome"] == "interrupted":  # its line was written before it did anything
             after = later["before"] if later else stack_number(state_directory)
         if one["outcome"] != "applied" and after == one["before"]:
             continue
-        if one["asked"].partition(" ")[0] in WHOLE:
+        if back := one.get("back_to"):
+            now = had.get(back, {})
+        elif "concerned" in one:
+            left = {name: value for name, value in now.items() if name not in one["concerned"]}
+            now = left | {name: value for name, value in one["given"].items() if name in one["concerned"]}
+        elif one["asked"].partition(" ")[0] in WHOLE:
             now = one["given"]
-        elif concerned := one.get("concerned"):
-            left = {name: value for name, value in now.items() if name not in concerned}
-            now = left | {name: value for name, value in one["given"].items() if name in concerned}
+        had[after] = now
     return now
 
 
@@ -114,7 +119,7 @@ def experience(runs: Iterable[Attempt]) -> dict[str, float]:
 
 def run_meta(given: dict[str, Any]) -> RunMeta:
     """Return who asked for a run; what is not given is empty."""
-    known = {key: value for key, value in given.items() if key in {*NOBODY, "concerned"}}
+    known = {key: value for key, value in given.items() if key in {*NOBODY, "concerned", "back_to"}}
     return cast("RunMeta", {**NOBODY, "when": moment.text(), **known})
 
 

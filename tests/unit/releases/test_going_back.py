@@ -1,4 +1,4 @@
-"""What the last run got by -e and this one does not."""
+"""What came by -e and this run does not give."""
 
 from __future__ import annotations
 
@@ -89,6 +89,7 @@ def test_a_run_that_changes_nothing_says_what_a_run_would_do() -> None:
         ("plan", {"stack": [], "page": ["dashboard"]}, {"app_auth", "dashboard_port", "exposure_admin_bind"}),
         ("restore", {"stack": [], "page": ["dashboard"]}, {"app_auth", "dashboard_port", "exposure_admin_bind"}),
         ("dashboard", {"page": ["dashboard"]}, {"dashboard_port", "exposure_admin_bind"}),  # it changes nothing else
+        ("up --tags dashboard", {"stack": [], "page": ["dashboard"]}, {"dashboard_port", "exposure_admin_bind"}),
     ],
 )
 def test_every_verb_that_follows_the_settings_says_what_goes_back(
@@ -100,7 +101,8 @@ def test_every_verb_that_follows_the_settings_says_what_goes_back(
     action.variables = {
         "settings": settings,
         "host": {"is_root": False, "last_given": given},
-        "stack_declarations": {},
+        "stack_declarations": {"app": {}, "dashboard": {}},
+        "ansible_run_tags": [asked.rpartition(" ")[2] if "--tags" in asked else "all"],
         "this_run": history.run_meta({"asked": asked, "given": {"app_replicas": 4}}),
         "openings": OPENINGS,
     }
@@ -114,10 +116,15 @@ def test_every_verb_that_follows_the_settings_says_what_goes_back(
     assert {name for name in {**settings, **given} if f"{name} from" in said} == back
     # A run for some services has the next one know which of the settings it has put in place.
     run = decided["ansible_facts"].get("this_run", {"concerned": None})
-    assert run["concerned"] == (sorted(back) if asked == "dashboard" else None)
+    assert run["concerned"] == (sorted(back) if "dashboard" in asked else None)
 
 
 UP = ("up", {"app_replicas": 5}, (1, 1), "applied")
+SMALL = ("scale app=2", {"app_replicas": 2}, (1, 2), "applied")
+BACK = ("rollback", {}, (2, 3), "applied", {"back_to": 1})
+NGINX = {"concerned": ["nginx_memory"]}
+ONE_OF_EACH = {"app_replicas": 2, "nginx_memory": "1g"}
+PORT = {"concerned": ["dashboard_port"]}
 PAGE = ("dashboard", {"dashboard_port": 1, "app_memory": "1g"}, (1, 1))  # the memory makes no difference to it
 
 
@@ -131,19 +138,28 @@ PAGE = ("dashboard", {"dashboard_port": 1, "app_memory": "1g"}, (1, 1))  # the m
         ([UP, ("up", {"app_auth": True}, (1, 2), "failed")], {"app_auth": True}),  # its release runs, not well
         ([UP, ("scale app=5", {"app_auth": True}, (1, 2), "applied")], {"app_auth": True}),
         ([("restore", {"stack_offset": 100}, (0, 1), "applied")], {"stack_offset": 100}),
-        ([UP, ("rollback", {}, (1, 2), "applied"), ("reload nginx", {}, (2, 2), "applied")], {"app_replicas": 5}),
+        ([UP, ("reload nginx", {}, (1, 1), "applied")], {"app_replicas": 5}),
+        # A rollback brings back what its release had been given.
+        ([SMALL, ("rollback", {}, (2, 3), "applied", {"back_to": 1})], {}),
+        ([UP, SMALL, ("rollback", {}, (2, 3), "applied", {"back_to": 1})], {"app_replicas": 5}),
+        ([UP, SMALL, ("rollback", {}, (2, 3), "failed", {"back_to": 1})], {"app_replicas": 5}),  # it runs, not well
+        ([UP, SMALL, ("rollback", {}, (2, 2), "failed", {"back_to": 1})], {"app_replicas": 2}),
+        ([UP, SMALL, BACK, ("rollback", {}, (3, 4), "applied", {"back_to": 2})], {"app_replicas": 2}),
+        # A run for some services leaves what the others were given.
+        ([SMALL, ("up", {"nginx_memory": "1g", "app_replicas": 9}, (2, 3), "applied", NGINX)], ONE_OF_EACH),
+        ([SMALL, ("up", {}, (2, 3), "applied", {"concerned": []})], {"app_replicas": 2}),
         ([UP, ("dashboard", {"dashboard_port": 1}, (1, 2), "applied")], {"app_replicas": 5}),  # an earlier version
-        ([UP, (*PAGE, "applied", ["dashboard_port"])], {"app_replicas": 5, "dashboard_port": 1}),
+        ([UP, (*PAGE, "applied", PORT)], {"app_replicas": 5, "dashboard_port": 1}),
         (
-            [UP, ("up", {"dashboard_port": 2}, (1, 1), "applied"), (*PAGE, "applied", ["dashboard_port"])],
+            [UP, ("up", {"dashboard_port": 2}, (1, 1), "applied"), (*PAGE, "applied", PORT)],
             {"dashboard_port": 1},
         ),
-        ([UP, (*PAGE, "failed", ["dashboard_port"])], {"app_replicas": 5}),
+        ([UP, (*PAGE, "failed", PORT)], {"app_replicas": 5}),
         (
-            [UP, (*PAGE, "applied", ["dashboard_port"]), ("dashboard", {}, (1, 1), "applied", ["dashboard_port"])],
+            [UP, (*PAGE, "applied", PORT), ("dashboard", {}, (1, 1), "applied", PORT)],
             {"app_replicas": 5},
         ),
-        ([UP, (*PAGE, "applied", ["dashboard_port"]), UP], {"app_replicas": 5}),
+        ([UP, (*PAGE, "applied", PORT), UP], {"app_replicas": 5}),
         # One that was killed wrote no end: what came next tells whether its release came to run.
         ([UP, ("up", {"app_auth": True}, (1, 1), "killed"), ("pause", {}, (2, 2), "applied")], {"app_auth": True}),
         ([UP, ("up", {"app_auth": True}, (1, 1), "killed"), ("pause", {}, (1, 1), "applied")], {"app_replicas": 5}),
@@ -155,9 +171,8 @@ def test_the_last_run_is_the_last_one_of_the_whole_stack_whose_release_came_to_r
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runs: list[Any], given: dict[str, Any]
 ) -> None:
     monkeypatch.setattr(history, "stack_number", lambda _: 7)
-    for asked, gave, (before, after), outcome, *concerned in runs:
-        told: dict[str, Any] = {"asked": asked, "given": gave}
-        told |= {"concerned": concerned[0]} if concerned else {}
+    for asked, gave, (before, after), outcome, *more in runs:
+        told: dict[str, Any] = {"asked": asked, "given": gave, **(more[0] if more else {})}
         recorder = history.Recorder(str(tmp_path), history.run_meta(told), before)
         if outcome == "killed":
             recorder.path.write_text(recorder.path.read_text().replace(history.this_process(), "1:1"))
