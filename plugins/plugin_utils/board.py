@@ -15,9 +15,15 @@ from typing import Any, Literal, NamedTuple
 State = Literal["comes", "works", "done", "failed"]
 Look = Literal["comes", "works", "done", "failed", "more"]
 DONE = {"create": "healthy", "replace": "healthy", "start": "healthy", "restart": "healthy", "mend": "mended"}
-DONE |= {"reload": "reloaded", "remove": "removed", "restore": "restored", "clear": "removed"}
+DONE |= {"reload": "reloaded", "remove": "removed", "restore": "restored", "rename": "renamed", "clear": "removed"}
 WORKS = {"create": "creating", "replace": "replacing", "start": "starting", "restart": "restarting", "mend": "mending"}
-WORKS |= {"reload": "reloading", "remove": "removing", "restore": "restoring", "clear": "removing"}
+WORKS |= {
+    "reload": "reloading",
+    "remove": "removing",
+    "restore": "restoring",
+    "rename": "renaming",
+    "clear": "removing",
+}
 WORKS |= {"verify": "verifying", "watch": "being watched"}
 WIDEST_NAME = 28
 TURN_SECONDS = 0.2

@@ -131,6 +131,7 @@ ACTS = [
     Act(lambda _, victim: victim.remove(force=True), "+ {c} (new)", restarts=True),
     Act(make_by_hand, "~ {c}: was made by hand", restarts=True),
     Act(call_too_late, "firewall", ()),
+    Act(lambda _, victim: victim.rename(f"of-somebody-{victim.short_id}"), "> rename {c}: is called of-somebody-"),
     Act(replace_rule, "firewall", ()),
 ]
 

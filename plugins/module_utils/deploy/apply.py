@@ -259,9 +259,9 @@ class Applier:
                 self.engine.stop(action.id, known["stop_timeout"] if known else STOP_TIMEOUT)
                 self.engine.remove(action.id)
                 self.files.forget(name)
-            case "restore":  # a killed run left it aside under another name
+            case "restore" | "rename":  # a killed run left it aside under another name, or somebody renamed it
                 self.engine.rename(action.id, name)
-            case "clear":  # a killed run left it half made
+            case "clear":  # a killed run left it half made, or somebody made it by hand
                 self.engine.remove(action.id)
 
     @contextlib.contextmanager

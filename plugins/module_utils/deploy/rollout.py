@@ -27,7 +27,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.engine.health import check_health
 from ansible_collections.sse.platform.plugins.module_utils.host import live_files, state_modes
-from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action, leftovers, plan
+from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action, plan, settling
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError, fingerprint
 from ansible_collections.sse.platform.plugins.module_utils.releases import keeping, materials, superseded
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import Recorder
@@ -286,18 +286,23 @@ class Rollout:
         return planned
 
     def settled(self, engine: Engine) -> tuple[list[Observed], list[Action]]:
-        """Return what runs without the leftovers of a killed run, and what a run does about those first."""
+        """Return what runs, each under its own name and without leftovers, and what a run does about those first."""
         there = engine.containers()
-        cleared = leftovers(there, self.release["stack"], self.release["project"])
+        cleared = settling(there, self.release, self.made_by_runs())
         gone = {action.id for action in cleared if action.kind == "clear"}
-        back = {action.id: action.container for action in cleared if action.kind == "restore"}
+        back = {action.id: action.container for action in cleared if action.kind in {"restore", "rename"}}
         settled = [one._replace(name=back.get(one.id, one.name)) for one in there if one.id not in gone]
         return self.files.seen(settled), cleared
+
+    def made_by_runs(self) -> dict[str, set[str]]:
+        """Return the ids of the containers that runs made, by name, where they are written down."""
+        known = {name: set(self.files.made.known(name).values()) - {""} for name in self.release["containers"]}
+        return {name: ids for name, ids in known.items() if ids}
 
     def apply(self, report: Report) -> None:
         """Make the host run the release, and record what came of it."""
         engine = Engine()
-        cleared = leftovers(engine.containers(), self.release["stack"], self.release["project"])
+        cleared = settling(engine.containers(), self.release, self.made_by_runs())
         for action in cleared:
             Applier(engine, self.files, {}).carry_out(action)
         release = pin(

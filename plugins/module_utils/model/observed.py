@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 LABEL = "sse.platform."
 # Names that a container has only during its own replacement, or while its new configuration is checked.
-LEFTOVERS = ("-next", "-previous", "-trial")
+ASIDE = "-previous"
+LEFTOVERS = ("-next", ASIDE, "-trial")
 INTERRUPTED = "interrupted"  # instead of a fingerprint: the container's reload was begun, and nobody saw its end
 BY_HAND = "by hand"  # instead of a fingerprint: the labels are those of another container
 

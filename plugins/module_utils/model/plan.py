@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.model import spec
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import (
+    ASIDE,
     BY_HAND,
     INTERRUPTED,
     LEFTOVERS,
@@ -39,21 +40,84 @@ class ForeignContainerError(ValueError):
     """Somebody else's container has a name that the stack needs."""
 
 
-def leftovers(observed: list[Observed], stack: str, project: str) -> list[Action]:
-    """Undo what a killed run left: a half-made container goes; an old one comes back if nothing took its place."""
-    ours = [one for one in observed if one.belongs(stack, project)]
-    taken = {one.name for one in observed}
+def settling(observed: list[Observed], release: Release, made: Mapping[str, Collection[str]]) -> list[Action]:
+    """Undo what a killed run left, and what somebody renamed: each container gets its name again.
+
+    A half-made container goes. An old one comes back if nothing took its place.
+
+    :param made: the ids of the containers that runs made, by name, where they are known
+    """
+    ours = [one for one in observed if one.belongs(release["stack"], release["project"])]
+    taken = {one.name: one for one in observed}
     actions: list[Action] = []
-    for one in ours:
+    away: list[tuple[Observed, str]] = []  # containers that have another name than their own
+    for one in sorted(ours, key=lambda one: not one.name.endswith(ASIDE)):
         suffix = next((suffix for suffix in LEFTOVERS if one.name.endswith(suffix)), "")
-        if not suffix:
-            continue
-        name = one.name[: -len(suffix)]
-        if suffix == "-previous" and name not in taken:
-            actions.append(Action("restore", name, ["an interrupted run left it aside"], one.id))
-        else:
+        name = one.name[: -len(suffix)] if suffix else ""
+        home = f"{release['stack']}-{one.label('container')}"
+        if home != name and one.id in made.get(home, ()):
+            suffix = ""  # somebody gave it a name that looks like one of those
+        if suffix and name not in taken and (suffix == ASIDE or one.id in made.get(name, ())):
+            why = "an interrupted run left it aside" if suffix == ASIDE else f"is called {one.name}"
+            actions.append(Action("restore", name, [why], one.id))
+            taken[name] = one
+        elif suffix:
             actions.append(Action("clear", one.name, ["left by an interrupted run"], one.id))
-    return actions
+        elif home != one.name and home in release["containers"] and one.id in made.get(home, (one.id,)):
+            away.append((one, home))
+    return [*actions, *ways_home(away, taken, made)]
+
+
+def ways_home(
+    away: list[tuple[Observed, str]], taken: dict[str, Observed], made: Mapping[str, Collection[str]]
+) -> Iterator[Action]:
+    """Rename containers back, one after the other; the engine does that while they run.
+
+    :param away: each with its own name
+    :param taken: by name, who has it
+    """
+    waiting = {home: (one, one.name) for one, home in away}  # by its own name: the container, and what it is called
+    ours = {one.id for one, __ in away}
+    known = {id_ for ids in made.values() for id_ in ids}
+    for home in [home for home in waiting if home in taken and taken[home].id not in ours]:
+        other = taken[home]
+        if made.get(home) and other.id not in known and other.label("spec") and same_home(other, waiting[home][0]):
+            yield Action("clear", home, ["was made by hand, in place of the one that a run made"], other.id)
+            del taken[home]
+        else:
+            del waiting[home]  # somebody else has its name, and the plan says so
+    stuck = set[str]()
+    while len(stuck) < len(waiting):
+        home = next(home for home in waiting if home not in stuck)
+        one, called = waiting[home]
+        if home in taken and f"{home}{ASIDE}" not in taken and in_circle(home, waiting, taken):
+            aside = f"{home}{ASIDE}"  # where this run is killed, the next one knows what that is
+            yield Action("rename", aside, [f"is called {called}"], one.id)
+            del taken[called]
+            waiting[home], taken[aside] = (one, aside), one
+        elif home in taken:
+            stuck.add(home)
+            continue
+        else:
+            yield Action("rename", home, [f"is called {called}"], one.id)
+            del waiting[home], taken[called]
+            taken[home] = one
+        stuck.clear()
+
+
+def same_home(one: Observed, other: Observed) -> bool:
+    """Tell whether two containers have the labels of the same container."""
+    return all(one.label(key) == other.label(key) for key in ("stack", "project", "container"))
+
+
+def in_circle(home: str, waiting: Mapping[str, tuple[Observed, str]], taken: Mapping[str, Observed]) -> bool:
+    """Tell whether containers have each other's names, beginning with the one that has this name."""
+    homes = {one.id: name for name, (one, __) in waiting.items()}
+    seen, now = {home}, homes.get(taken[home].id)
+    while now and now in taken and now not in seen:
+        seen.add(now)
+        now = homes.get(taken[now].id)
+    return now == home
 
 
 def plan(release: Release, made_from: Mapping[str, Spec], observed: list[Observed]) -> list[Action]:

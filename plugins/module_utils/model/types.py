@@ -588,4 +588,6 @@ class HostFacts(TypedDict):
 # --- a plan
 
 RepairKind = Literal["connect", "disconnect", "update", "write"]
-ActionKind = Literal["keep", "mend", "reload", "create", "replace", "start", "restart", "remove", "restore", "clear"]
+ActionKind = Literal[
+    "keep", "mend", "reload", "create", "replace", "start", "restart", "remove", "restore", "rename", "clear"
+]

@@ -254,6 +254,20 @@ def test_a_preview_takes_a_container_that_comes_back_under_its_name_for_what_it_
     assert run(tmp_path, {"a": container()}).changes == preview.changes
 
 
+@pytest.mark.parametrize("name", ["foo", "s-a-next", "s-b-previous"])
+def test_a_container_that_somebody_renamed_is_named_and_renamed_back_in_place(
+    engine: FakeEngine, tmp_path: Path, name: str
+) -> None:
+    containers = {"a": container(), "b": container(after=["a"])}
+    run(tmp_path, containers)
+    engine.all["id-1"]["name"] = name
+    preview = run(tmp_path, containers, check=True)
+    assert preview.changes[0].endswith(f" s-a: is called {name}")
+    assert len(preview.changes) == 1
+    assert run(tmp_path, containers).changes == preview.changes
+    assert {key: one["name"] for key, one in engine.all.items()} == {"id-1": "s-a", "id-2": "s-b"}
+
+
 def record(state: Path) -> dict[str, str]:
     """What is written down of the containers that runs made under the name s-a."""
     return json.loads((state / "made/s-a.json").read_text())

@@ -15,8 +15,8 @@ from ansible_collections.sse.platform.plugins.module_utils.model.observed import
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import (
     Action,
     ForeignContainerError,
-    leftovers,
     plan,
+    settling,
 )
 
 OLD = {"environment": {"A": "1"}, "image": "x", "after": []}
@@ -160,10 +160,60 @@ def test_a_change_of_relations_alone_replaces_nothing() -> None:
     ],
 )
 def test_what_a_killed_run_left_is_undone(names: list[str], expected: list[tuple[str, str]]) -> None:
-    actions = leftovers([observed(name) for name in names], "sse", "p")
+    actions = settling([observed(name) for name in names], release({"sse-a": NEW}), {})
     assert [(one.kind, one.container) for one in actions] == expected
 
 
+def called(**names: str) -> list[Observed]:
+    """Return containers by what they are called now; `a_hand` is one that somebody made with the labels of `a`."""
+    return [
+        Observed(
+            f"sse-{name}",
+            own,
+            {f"{LABEL}{key}": value for key, value in {**OURS, "container": own.partition("_")[0]}.items()},
+            "running",
+            "healthy",
+        )
+        for own, name in names.items()
+    ]
+
+
+OURS = {"stack": "sse", "project": "p", "spec": "0"}
+
+
+@pytest.mark.parametrize(
+    ("runs", "expected"),
+    [
+        (called(a="a", b="b"), []),
+        (called(a="foo", b="b"), ["rename sse-a"]),
+        (called(a="a-next", b="b"), ["restore sse-a"]),
+        (called(a="b-previous", b="b"), ["rename sse-a"]),
+        (called(a="foo", b="a"), ["rename sse-b", "rename sse-a"]),  # one after the other
+        (called(a="b", b="a"), ["rename sse-a-previous", "rename sse-b", "rename sse-a"]),  # in a circle
+        (called(a="b", b="c", c="a"), ["rename sse-a-previous", "rename sse-b", "rename sse-c", "rename sse-a"]),
+        (called(a="foo", a_hand="a"), ["clear sse-a", "rename sse-a"]),
+        (called(a="a", a_hand="foo"), []),  # the plan removes it
+        (called(a_hand="foo"), []),
+        (called(b="foo", x="b"), []),  # somebody else has its name
+        (called(a="b", b="foo", x="a"), []),
+    ],
+)
+def test_a_container_that_somebody_renamed_gets_its_name_back(runs: list[Observed], expected: list[str]) -> None:
+    known = {f"sse-{name}": {name} for name in "abc"}
+    actions = settling(runs, release(dict.fromkeys(known, NEW)), known)
+    assert [f"{one.kind} {one.container}" for one in actions] == expected
+    names = {one.id: one.name for one in runs}
+    for action in actions:  # never two of one name
+        names = {id_: name for id_, name in names.items() if action.kind != "clear" or id_ != action.id}
+        names |= {action.id: action.container} if action.kind != "clear" else {}
+        assert len(set(names.values())) == len(names)
+
+
+def test_a_renamed_container_of_which_nothing_is_written_down_gets_its_name_back() -> None:
+    [action] = settling(called(a="foo"), release({"sse-a": NEW}), {})
+    assert (action.kind, action.container, action.reasons) == ("rename", "sse-a", ["is called sse-foo"])
+
+
 def test_only_keeping_changes_nothing() -> None:
-    kinds = ("keep", "create", "replace", "start", "restart", "remove", "restore", "clear")
+    kinds = ("keep", "create", "replace", "start", "restart", "remove", "restore", "rename", "clear")
     assert [kind for kind in kinds if not Action(kind, "a", []).changes] == ["keep"]
