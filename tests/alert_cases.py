@@ -72,11 +72,7 @@ FIRING: dict[str, dict[str, str]] = {
     "PrometheusRulesTooSlow": {
         f'prometheus_rule_group_iterations_missed_total{{{PROMETHEUS}, rule_group="app"}}': counter(0, 1)
     },
-    "PrometheusStorageFails": {
-        f"prometheus_tsdb_compactions_failed_total{{{PROMETHEUS}}}": counter(0, 1),
-        f"prometheus_tsdb_wal_corruptions_total{{{PROMETHEUS}}}": counter(0, 0),
-        f"prometheus_tsdb_wal_truncations_failed_total{{{PROMETHEUS}}}": counter(0, 0),
-    },
+    "PrometheusStorageFails": {f"prometheus_tsdb_compactions_failed_total{{{PROMETHEUS}}}": counter(0, 1)},
     "PrometheusDropsSamples": {
         f"prometheus_target_scrapes_sample_duplicate_timestamp_total{{{PROMETHEUS}}}": counter(0, 1),
         f"prometheus_target_scrapes_sample_out_of_order_total{{{PROMETHEUS}}}": counter(0, 0),
@@ -103,6 +99,26 @@ FIRING: dict[str, dict[str, str]] = {
     "HostBusy": {f'node_cpu_seconds_total{{{HOST}, cpu="0", mode="idle"}}': counter(30, 1)},
     "ProcessorsTakenAway": {f'node_cpu_seconds_total{{{HOST}, cpu="0", mode="steal"}}': counter(0, 12)},
     "MemoryKill": {f"node_vmstat_oom_kill{{{HOST}}}": counter(0, 1)},
+    "HostMemoryThrashes": {f"node_vmstat_pgmajfault{{{HOST}}}": counter(600, 60000)},
+    "HostFilesRunOut": {
+        f"node_filefd_allocated{{{HOST}}}": gauge(3000, 95000),
+        f"node_filefd_maximum{{{HOST}}}": gauge(100000, 100000),
+    },
+    "DiskArrayDegraded": {
+        f'node_md_disks_required{{{HOST}, device="md0"}}': gauge(2, 2),
+        f'node_md_disks{{{HOST}, device="md0", state="active"}}': gauge(2, 1),
+        f'node_md_disks{{{HOST}, device="md0", state="failed"}}': gauge(0, 0),
+        f'node_md_disks{{{HOST}, device="md0", state="spare"}}': gauge(0, 0),
+    },
+    "ClockNotSynchronised": {
+        f"node_timex_sync_status{{{HOST}}}": gauge(1, 0),
+        f"node_timex_maxerror_seconds{{{HOST}}}": gauge(0.03, 16),
+    },
+    "ClockWrong": {f"node_timex_offset_seconds{{{HOST}}}": gauge(0.001, -0.4)},
+    "HostNotMeasured": {
+        f'node_scrape_collector_success{{{HOST}, collector="timex"}}': gauge(1, 0),
+        f'node_scrape_collector_success{{{HOST}, collector="mdadm"}}': gauge(0, 0),
+    },
     "FilesOfMetricsUnreadable": {f"node_textfile_scrape_error{{{HOST}}}": gauge(0, 1)},
     "RedisDown": {"redis_up": gauge(1, 0)},
     "RedisWritesFail": {
@@ -135,6 +151,7 @@ FIRING: dict[str, dict[str, str]] = {
         f"container_threads{{{NAMED}}}": gauge(50, 95),
         f"container_threads_max{{{NAMED}}}": gauge(100, 100),
     },
+    "KafkaPartitionsOffline": {"kafka_controller_offlinepartitionscount": gauge(0, 3)},
     "KafkaBusy": {"kafka_request_handler_idle_ratio": gauge(0.99, 0.1)},
     "KafkaRefusesWrites": {"kafka_broker_failedproducerequests_total": counter(0, 6)},
     "KafkaDiskSlow": {"kafka_log_flush_p99_milliseconds": gauge(3, 2000)},
@@ -220,6 +237,11 @@ ABSENT: dict[str, dict[str, str]] = {
     "CertificateNotMeasured": {"sse_certificate_ends_timestamp_seconds": gone(71280000)},
     "BackupNotMeasured": {"sse_backup_scheduled_timestamp_seconds": gone(0)},
     "NoReplicaReady": {},  # none is there
+    # As where it was never synchronised, and nobody can say that something broke.
+    "ClockNotSynchronised": {
+        f"node_timex_sync_status{{{HOST}}}": gauge(0, 0),
+        f"node_timex_maxerror_seconds{{{HOST}}}": gauge(0.03, 16),
+    },
     "CanaryStopped": {"sse_canary_round_timestamp_seconds": "0+60x59 _x140 12000+60x500"},
     # That nothing is published then is meant, and neither CanaryCannotPublish nor NginxErrors says anything of it.
     "PublishingPaused": {
