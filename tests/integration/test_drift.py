@@ -113,6 +113,32 @@ def replace_rule(stack: Stack, _: Any) -> None:
     subprocess.run(["iptables", "-w", "-R", chain_of(stack), "2", "-j", "RETURN"], check=True)
 
 
+def bridge_of(stack: Stack) -> tuple[str, str, str]:
+    """Return the bridge of the stack's network, its subnet, and the address of the host on it."""
+    network = stack.engine.networks.get(f"{stack.name}-network").attrs
+    pool = network["IPAM"]["Config"][0]
+    return network["Options"]["com.docker.network.bridge.name"], pool["Subnet"], f"{pool['Gateway']}/24"
+
+
+def take_address(stack: Stack, _: Any) -> None:
+    device, _, gateway = bridge_of(stack)
+    subprocess.run(["ip", "addr", "del", gateway, "dev", device], check=True)
+
+
+def switch_bridge_off(stack: Stack, _: Any) -> None:
+    subprocess.run(["ip", "link", "set", bridge_of(stack)[0], "down"], check=True)
+
+
+def take_rules_of_engine(stack: Stack, _: Any) -> None:
+    """Take the way out and, in each generation of the engine, a rule of the filter."""
+    device, subnet, _ = bridge_of(stack)
+    masquerade = ("POSTROUTING", "-s", subnet, "!", "-o", device, "-j", "MASQUERADE")
+    subprocess.run(["iptables", "-w", "-t", "nat", "-D", *masquerade], check=True)
+    listed = subprocess.run(["iptables", "-w", "-S"], check=True, capture_output=True, text=True).stdout.splitlines()
+    rule = next(one.split()[1:] for one in listed if f"-o {device} " in one and one.endswith("-j DOCKER"))
+    subprocess.run(["iptables", "-w", "-D", *rule], check=True)
+
+
 ACTS = [
     Act(detach, "connect to {n} (was detached)"),
     Act(stop_and_detach, "start {c}: is exited; connect to {n} (was detached)", restarts=True),
@@ -133,6 +159,9 @@ ACTS = [
     Act(call_too_late, "firewall", ()),
     Act(lambda _, victim: victim.rename(f"of-somebody-{victim.short_id}"), "> rename {c}: is called of-somebody-"),
     Act(replace_rule, "firewall", ()),
+    Act(take_address, "network {n}: its bridge br-it has lost the address ", ()),
+    Act(switch_bridge_off, "network {n}: its bridge br-it is down", ()),
+    Act(take_rules_of_engine, "network {n}: 2 rules of the engine are gone: ", ()),
 ]
 
 

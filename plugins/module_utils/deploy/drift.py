@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import permissions, plan_text
+from ansible_collections.sse.platform.plugins.module_utils.deploy.host_side import HostSide
 from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout import Request, Rollout
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import StackFirewall
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
@@ -37,14 +38,20 @@ def find(stack: str, state_directory: str) -> list[Finding]:
     engine = Engine()
     firewall = StackFirewall(stack, state_directory)
     closed = firewall.close_to(releases, check=True)
+    lost = HostSide(engine, stack, state_directory).lost()
     return [
         *of_networks(engine, releases),
+        *(one.finding(MEND) for one in lost),
         *(Finding("firewall", one.partition(":")[0], firewall.wrong, one, MEND) for one in closed),
         *(
             Finding("permissions", str(path), how, "stat", MEND)
             for path, how in permissions.differences(state_directory)
         ),
-        *(finding for release in releases for finding in of_project(engine, release, state_directory)),
+        *(
+            finding
+            for release in releases
+            for finding in of_project(engine, release, state_directory, cut_off=bool(lost))
+        ),
     ]
 
 
@@ -59,9 +66,15 @@ def of_networks(engine: Engine, releases: list[StoredRelease]) -> Iterator[Findi
             yield Finding("network", name, "; ".join(different), "docker network inspect", MEND)
 
 
-def of_project(engine: Engine, release: StoredRelease, state_directory: str) -> Iterator[Finding]:
-    """Compare the containers of one project with its release."""
+def of_project(
+    engine: Engine, release: StoredRelease, state_directory: str, *, cut_off: bool = False
+) -> Iterator[Finding]:
+    """Compare the containers of one project with its release.
+
+    :param cut_off: the host's side of their networks is not whole, so what they say of their health comes of that
+    """
     rollout = Rollout(Request([release], state_directory, {}, [], 1, NOBODY, check=True), release, release["number"])
+    rollout.cut_off = cut_off
     rollout.files.only_looks = True  # who looks has no secrets of the controller
     observed, cleared = rollout.settled(engine)
     planned = rollout.compare(engine, release, observed, rollout.made_from(observed), cleared)

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import contextlib
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +22,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import A
 from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import half_restored
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import files_told
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
+from ansible_collections.sse.platform.plugins.module_utils.deploy.host_side import HostSide
 from ansible_collections.sse.platform.plugins.module_utils.deploy.presence import mended
 from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout_control import Control
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
@@ -46,6 +49,10 @@ if TYPE_CHECKING:
 
     from ansible_collections.sse.platform.plugins.module_utils.model import types
     from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
+
+
+SETTLE_SECONDS = 30.0  # until containers that were cut off answer again: replicas look for Kafka and Redis
+PAUSE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,9 @@ class Report:
     """What a run has done so far, or would do in check mode."""
 
     permissions: list[str] = field(default_factory=list[str])  # of the state directory, a few lines
+    host_side: list[str] = field(
+        default_factory=list[str]
+    )  # what the engine kept on the host and was gone, a line each
     firewall: list[str] = field(default_factory=list[str])  # one line for each change
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
     stale: list[str] = field(default_factory=list[str])  # services whose changes --tags leaves for another run
@@ -108,7 +118,7 @@ class Report:
     @property
     def around(self) -> list[str]:
         """One line for each change around the containers."""
-        return [*self.permissions, *self.firewall[-1:]]
+        return [*self.permissions, *self.host_side, *self.firewall[-1:]]
 
     @property
     def losses(self) -> list[str]:
@@ -188,7 +198,11 @@ def run(request: Request, report: Report) -> None:
         report.permissions.extend(permissions.ensure(directory, coming, check=check))
         if not check:
             prepare(directory, coming)
-        firewall = StackFirewall(request.releases[0]["stack"], directory)
+        stack = request.releases[0]["stack"]
+        report.host_side.extend(put_back(stack, directory, check=check))
+        for one in rollouts:
+            one.cut_off = bool(report.host_side)
+        firewall = StackFirewall(stack, directory)  # once the engine's chains are there
         report.firewall.extend(firewall.open_for(coming, running, check=check))
         with told(request):
             for one in rollouts:
@@ -204,9 +218,24 @@ def run(request: Request, report: Report) -> None:
         if not check:
             report.firewall.extend(firewall.close_to(newest_releases(directory)))
             permissions.ensure(directory)
-            kept = keeping.tidy(directory, request.releases[0]["stack"], request.keep)
+            HostSide(Engine(), stack, directory).keep()
+            kept = keeping.tidy(directory, stack, request.keep)
             if kept and request.images:
                 report.pruned.extend(pruned_line(superseded.prune(Engine(), directory, request.images, kept)))
+
+
+def put_back(stack: str, directory: str, *, check: bool) -> list[str]:
+    """Put back what the engine keeps on the host for the stack's networks and is gone; return a line for each part.
+
+    :raises EngineError: it cannot be put back
+    """
+    try:
+        engine = Engine()
+    except EngineError:
+        if check:
+            return []  # a host that has no engine yet
+        raise
+    return HostSide(engine, stack, directory).mend(check=check)
 
 
 @contextlib.contextmanager
@@ -266,6 +295,7 @@ class Rollout:
         self.before = next(filter(was_applied, self.releases.all()[::-1]), None)
         self.recorded: Callable[[types.ReleaseOutcome], None] = lambda __: None
         self.stale = stale(release, latest, request.services)
+        self.cut_off = False  # the host did not reach its containers, or does not: what they say of their health is old
 
     def preview(self) -> Outcome:
         """Plan and touch nothing. This works on a host without an engine, too."""
@@ -426,7 +456,10 @@ class Rollout:
 
         :param cleared: what was done, or would be, about the leftovers of a killed run
         """
-        actions = plan(release, made_from, recovered(engine, release, observed))
+        if self.cut_off and self.request.check:
+            observed = [one._replace(health="healthy") if one.health == "unhealthy" else one for one in observed]
+        patience = SETTLE_SECONDS if self.cut_off else 0.0
+        actions = plan(release, made_from, recovered(engine, release, observed, patience))
         actions = mended(actions, release["containers"], engine, self.files, self.request.networks_to_make)
         diff = plan_text.diff([*cleared, *actions], made_from, release["containers"])
         lost = self.lost(observed)
@@ -434,16 +467,26 @@ class Rollout:
         return Outcome(release["project"], number, [*cleared, *actions], diff, lost=lost)
 
 
-def recovered(engine: Engine | None, release: types.Release, observed: list[Observed]) -> list[Observed]:
-    """Check those again that the engine reports unhealthy: its result may be old, and a restart drops streams."""
+def recovered(
+    engine: Engine | None, release: types.Release, observed: list[Observed], patience: float = 0.0
+) -> list[Observed]:
+    """Check those again that the engine reports unhealthy: its result may be old, and a restart drops streams.
+
+    :param patience: seconds that they have to answer
+    """
+    deadline = time.monotonic() + patience
 
     def answers(one: Observed) -> bool:
         spec = release["containers"].get(one.name)
         if engine is None or spec is None or one.label("spec") != fingerprint(spec):
             return False
-        with contextlib.suppress(EngineError):
-            return check_health(engine, one.id, spec)[0]
-        return False
+        while True:
+            with contextlib.suppress(EngineError):
+                if check_health(engine, one.id, spec)[0]:
+                    return True
+            if time.monotonic() > deadline:
+                return False
+            threading.Event().wait(PAUSE_SECONDS)
 
     return [
         one._replace(health="healthy")

@@ -111,6 +111,7 @@ class Endpoint(TypedDict):
 
 
 class _ListedPort(TypedDict):
+    PrivatePort: int  # of the container
     Type: str  # the protocol
 
 

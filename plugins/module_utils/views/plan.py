@@ -28,8 +28,8 @@ def lines(releases: Sequence[Release], result: Json, images: Sequence[str], netw
     actions = {one["container"]: one["kind"] for outcome in result["outcomes"] for one in outcome["actions"]}
     notes = {f"{sign(kind)} {name}": about(name, kind, result) for name, kind in actions.items()}
     steps = [with_note(line, notes) for line in result["diff"]["prepared"].splitlines()]
-    firewall = [one for one in result["changes"] if one.startswith(("~ firewall", "!"))]
-    before = [*(f"+ image {one}" for one in images), *(f"+ network {one}" for one in networks), *firewall]
+    around = [one for one in result["changes"] if one.startswith(("~ firewall ", "~ network ", "~ host ", "!"))]
+    before = [*(f"+ image {one}" for one in images), *(f"+ network {one}" for one in networks), *around]
     paused: list[str] = result.get("paused", [])
     if not (before or steps):
         return [*paused, NOTHING]

@@ -41,10 +41,11 @@ class FakeEngine:
         self.made = 0
         self.tags: dict[str, str] = {}
         self.started = "2026-01-01T00:00:00Z"
+        self.health = "healthy"
 
     def containers(self) -> list[Observed]:
         return [
-            Observed(one["name"], key, one["labels"], "running" if one["running"] else "exited", "healthy")
+            Observed(one["name"], key, one["labels"], "running" if one["running"] else "exited", self.health)
             for key, one in self.all.items()
         ]
 
@@ -137,6 +138,24 @@ class OpenFirewall:
         return []
 
 
+class WholeHost:
+    """The host's side of networks, of which something may be gone."""
+
+    gone: tuple[str, ...] = ()
+    kept = 0  # how often it was written down
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def mend(self, *, check: bool) -> list[str]:
+        lines = list(WholeHost.gone)
+        WholeHost.gone = WholeHost.gone if check else ()
+        return lines
+
+    def keep(self) -> None:
+        WholeHost.kept += 1
+
+
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeEngine:
     made = FakeEngine()
@@ -144,6 +163,8 @@ def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeEngine:
     monkeypatch.setattr(rollout, "Engine", lambda: made)
     monkeypatch.setattr(keeping, "Engine", lambda: made)
     monkeypatch.setattr(rollout, "StackFirewall", OpenFirewall)
+    monkeypatch.setattr(rollout, "HostSide", WholeHost)
+    monkeypatch.setattr(WholeHost, "gone", ())
     return made
 
 
@@ -188,6 +209,35 @@ def told(state: Path) -> dict[str, str]:
     """The names that exporters know, by id."""
     known = json.loads((state / "matrix/containers.json").read_text())["containers"]
     return {id_: one["name"] for id_, one in known.items()}
+
+
+def test_what_the_engine_kept_on_the_host_is_put_back_first_and_written_down_at_the_end(
+    engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path, {"a": container()})
+    gone = "network n: its bridge br-n is down"
+    monkeypatch.setattr(WholeHost, "gone", (gone,))
+    monkeypatch.setattr(WholeHost, "kept", 0)
+    assert run(tmp_path, {"a": container()}, check=True).changes == [f"~ {gone}"]
+    assert WholeHost.kept == 0
+    assert run(tmp_path, {"a": container()}).changes == [f"~ {gone}"]
+    assert WholeHost.kept == 1
+    assert attempts(str(tmp_path))[-1]["others"] == [gone]
+    assert run(tmp_path, {"a": container()}).changes == []
+
+
+def test_containers_that_the_host_did_not_reach_are_given_time_to_answer_and_not_restarted(
+    engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path, {"a": container()})
+    engine.health, answers = "unhealthy", [False, False, True]
+    monkeypatch.setattr(rollout, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(rollout, "check_health", lambda *_: (answers.pop(0), ""))
+    monkeypatch.setattr(WholeHost, "gone", ("network n: its bridge br-n is down",))
+    lost = ["~ network n: its bridge br-n is down"]
+    assert run(tmp_path, {"a": container()}, check=True).changes == lost
+    assert run(tmp_path, {"a": container()}).changes == lost
+    assert answers == []
 
 
 def test_prometheus_is_told_the_names_and_the_release_after_each_run_also_a_failed_one(
