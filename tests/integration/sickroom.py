@@ -110,14 +110,14 @@ class Sickroom:
 
     # --- what it makes
 
-    def network(self, name: str, subnet: str, mtu: int = MTU, **options: Any) -> Any:
+    def network(self, name: str, subnet: str, mtu: int = MTU, gateway: str | None = None, **options: Any) -> Any:
         """Make a network, after removing what a killed run left of it."""
         self.remove_network(name)
         made = self.engine.networks.create(
             name,
             driver="bridge",
             options={"com.docker.network.driver.mtu": str(mtu)},
-            ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)]),
+            ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=subnet, gateway=gateway)]),
             **options,
         )
         self.undo.callback(self.remove_network, name)
@@ -224,6 +224,11 @@ class Sickroom:
         self.container("jumbo", SLEEP, network="dr-jumbo")
         self.inside(self.container("small", SLEEP), "ip", "link", "set", "eth0", "mtu", "1200")
         self.inside(self.container("stale", SLEEP), "ip", "link", "del", "eth0")
+        for name, number in (("dr-bare", 108), ("dr-down", 109)):
+            host = f"10.68.{number}.1"
+            made = self.network(name, f"10.68.{number}.0/24", gateway=host, labels={"sse.platform.stack": "dr"})
+            change = ("link", "set", "down") if name == "dr-down" else ("address", "del", f"{host}/24")
+            shell("ip", *change, "dev", f"br-{made.id[:12]}")
 
     def connections(self) -> None:
         peers = ("loopback", "deaf", "sick", "apart", "stopped", "walled", "db", "inner", "hung", "halted", "cache")

@@ -24,6 +24,8 @@ FAULTS = [
     ("dr-jumbo", "mtu", "9000"),
     ("dr-small", "mtu", "1200"),
     ("dr-stale", "stale-endpoint", "its network interface does not exist"),
+    ("dr-bare", "bridge-address", "has lost the address 10.68.108.1/24"),
+    ("dr-down", "bridge-down", "is down"),
     ("dr-client", "listens-on-loopback", "dr-loopback listens on 127.0.0.1 only"),
     ("dr-client", "not-listening", "dr-deaf does not listen on port 8000"),
     ("dr-client", "unhealthy", "dr-sick is unhealthy"),
@@ -108,8 +110,12 @@ def test_fix_mends_what_carries_the_stacks_label_and_changes_nothing_else(sick: 
     run = sick.doctor(doctor_fix=True)
     ran = [line.strip() for line in run.output.splitlines() if line.strip().startswith("ran: ")]
     network, stale = "dr-network", "dr-stale"
-    assert [line.split()[5:] for line in ran] == [[network, stale], [network, stale]], run.output
-    assert ends(told) - ends(findings(run.output)) == {(stale, "stale-endpoint")}
+    bridges = [line for line in ran if line.startswith("ran: ip ")]
+    assert sorted(" ".join(line.split()[2:4]) for line in bridges) == ["address replace", "link set"], run.output
+    docker = [line for line in ran if line not in bridges]
+    assert [line.split()[5:] for line in docker] == [[network, stale], [network, stale]], run.output
+    mended = {(stale, "stale-endpoint"), ("dr-bare", "bridge-address"), ("dr-down", "bridge-down")}
+    assert ends(told) - ends(findings(run.output)) == mended
     assert sick.seen() == before
 
 

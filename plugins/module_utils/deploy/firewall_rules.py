@@ -7,9 +7,17 @@ Pure: releases in, rules out. `stack_firewall` puts them in place.
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from ansible_collections.sse.platform.plugins.module_utils.host.iptables import DROP, FILTER, PASS, Rule
+from ansible_collections.sse.platform.plugins.module_utils.host.iptables import (
+    DROP,
+    ENGINES_OWN,
+    FILTER,
+    PARENT,
+    PASS,
+    Rule,
+)
 from ansible_collections.sse.platform.plugins.module_utils.host.iptables_rules import Packet
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, segments
 from ansible_collections.sse.platform.plugins.module_utils.model import ip_family as families
@@ -18,6 +26,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.ip_family impor
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from ansible_collections.sse.platform.plugins.module_utils.host import iptables_rules
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Network, PublishedPort, Release, Spec
 
 Rules = dict[Family, list[Rule]]  # one chain for each IP family
@@ -38,9 +47,38 @@ class Guard(NamedTuple):
     rule: Rule
 
 
+PREFIX = "SSE-"
+OWN_RULE = re.compile(rf"--comment \"?{PREFIX}([\w-]+)")  # beside the rules outside of a stack's chain
+UNDECLARED = (
+    "# no service declares this connection: add it to `reaches` of the container that connects, then run ./sse up"
+)
+KEPT_APART = "# the engine keeps its networks apart: the two need a network that both are on"
+
+
 def chain_name(stack: str) -> str:
     """Name the stack's chain. The kernel takes 28 characters, and a stack's name has at most 20."""
-    return f"SSE-{stack}"
+    return f"{PREFIX}{stack}"
+
+
+def declared_by(rule: iptables_rules.Rule) -> str:
+    """Return the stack that declares a rule, in its chain or outside of it; empty for a rule of somebody else."""
+    if rule.chain.startswith(PREFIX):
+        return rule.chain.removeprefix(PREFIX)
+    found = OWN_RULE.search(rule.text)
+    return found[1] if found else ""
+
+
+def let_pass(rule: iptables_rules.Rule, stack: str) -> str:
+    """Return the command that removes a rule which blocks a connection of a stack.
+
+    What a stack declares, or the engine writes, is never removed: that would open what they close. Then it is advice.
+    """
+    owner = declared_by(rule)
+    if owner:
+        return UNDECLARED if owner == stack else f"# the stack {owner} declares this rule"
+    if rule.chain.startswith(ENGINES_OWN) and rule.chain != PARENT:
+        return KEPT_APART
+    return rule.removal
 
 
 def rules_by_family(releases: Sequence[Release], leaving: Sequence[Release] = ()) -> Rules:

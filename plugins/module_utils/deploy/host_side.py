@@ -227,7 +227,8 @@ class HostSide:
         for subject, texts in shown.items():
             if texts:
                 wrong = f"{counted(len(texts))} of the engine {'is' if len(texts) == 1 else 'are'} gone: {few(texts)}"
-                yield Lost("rules-gone", subject, wrong, f"{called(program)}-save", tuple(commands[subject]))
+                evidence = f"{called(program)}-save does not list {'it' if len(texts) == 1 else 'them'}"
+                yield Lost("rules-gone", subject, wrong, evidence, tuple(commands[subject]))
 
     def subject(self, rule: Rule) -> str:
         """Return the network that a rule is about; `SHARED` for a rule that all need."""
@@ -344,7 +345,7 @@ def lost_of_bridges(present: Sequence[Bridge]) -> Iterator[Lost]:
                 wrong = f"its bridge {one.device} has lost the address {gateway}"
                 evidence = f"{one.device} has {', '.join(map(str, sorted(has, key=str))) or 'no address'}"
                 more = "broadcast +" if of(gateway) is IPV4 else "nodad"
-                mend = (f"ip address add {gateway} {more} dev {one.device}",)
+                mend = (f"ip address replace {gateway} {more} dev {one.device}",)
                 yield Lost("bridge-address", one.network, wrong, evidence, mend)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from typing import Literal
 
+from ansible_collections.sse.platform.plugins.module_utils.deploy import firewall_rules
 from ansible_collections.sse.platform.plugins.module_utils.doctor import lookup
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Container, Facts
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import docker
 
-DECLARE = "# no service declares this connection: add it to `reaches` of the container that connects, then run ./sse up"
+DECLARE = firewall_rules.UNDECLARED
 
 
 def show_log(container: str) -> str:

@@ -32,7 +32,7 @@ RULES: tuple[Rule, ...] = tuple(
 
 DOCKER = re.compile(r"(?:(?<=^)|(?<=&& )|(?<=; )|(?<=\| ))docker (?=[a-z])")  # where it is the command
 # What explains the findings after it.
-ROOT_CAUSES = ("restart-loop", "detached")
+ROOT_CAUSES = ("restart-loop", "detached", "bridge-down", "bridge-address")
 
 
 def diagnose(facts: Facts) -> list[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from ansible_collections.sse.platform.plugins.module_utils.deploy.host_side import KERNEL, SHARED
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import (
     Container,
     DoctorNetwork,
@@ -22,6 +23,11 @@ def network(facts: Facts, name: str) -> DoctorNetwork | None:
 def bridge(facts: Facts, name: str) -> str:
     """Return the name of a network's bridge on the host; empty where it is not known."""
     return next((one["device"] for one in facts["networks"] if one["name"] == name), "")
+
+
+def gateway(facts: Facts, name: str) -> str:
+    """Return the host's own IPv4 address on a network, from which it connects; empty where it is not known."""
+    return next((one["gateway"] for one in facts["networks"] if one["name"] == name), "")
 
 
 def container(facts: Facts, name: str) -> Container | None:
@@ -77,6 +83,14 @@ def restarting(facts: Facts) -> list[str]:
 def disturbed(facts: Facts) -> set[str]:
     """Return the containers with a fault of their own that explains what else goes wrong around them."""
     return {*detached(facts), *restarting(facts)}
+
+
+def cut_off(facts: Facts) -> set[str]:
+    """Return the containers that the host's side of their networks keeps from others: that explains what fails."""
+    gone = {one.subject for one in facts["host_side"]}
+    on_them = [one for one in facts["containers"] if not gone.isdisjoint(one["networks"])]
+    everybody = [one for one in facts["containers"] if one["ours"]] if gone & {KERNEL, SHARED} else []
+    return {one["name"] for one in (*on_them, *everybody)}
 
 
 def listed(names: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypedDict
 
+from ansible_collections.sse.platform.plugins.module_utils.deploy.host_side import Lost
 from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Info
 from ansible_collections.sse.platform.plugins.module_utils.host.iptables_rules import Rules
 from ansible_collections.sse.platform.plugins.module_utils.host.served_certificate import ServedCertificate
@@ -182,6 +183,7 @@ class Facts(Options):
     rules: Rules | None  # of iptables; None where they cannot be read
     releases: Sequence[model.Release]
     releases_error: str
+    host_side: list[Lost]  # what the engine keeps on the host for the stack's networks, and is gone
     firewall: FirewallState | None  # None where no release is there, or the engine's firewall has no place for it
     connections: list[TriedConnection]
     ports: list[TriedPort]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.deploy import firewall_rules, stack_firewall
-from ansible_collections.sse.platform.plugins.module_utils.host import iptables
+from ansible_collections.sse.platform.plugins.module_utils.host import iptables, iptables_rules
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import FAMILIES, IPV4, IPV6
 
 FRONT = {"name": "sse-network", "subnet": "10.99.0.0/24", "ip_range": "10.99.0.128/25", "segment": "network"}
@@ -569,3 +569,22 @@ def test_rules_that_nothing_would_put_back_after_a_reboot_are_not_kept(
     assert "WantedBy=multi-user.target\n" in found.unit.read_text()
     link.unlink()
     assert not found.is_kept({})
+
+
+@pytest.mark.parametrize(
+    ("line", "advice"),
+    [
+        ("-A FORWARD -p tcp -m tcp --dport 6379 -j DROP", ""),
+        ("-A DOCKER-USER -p tcp -m tcp --dport 6379 -j DROP", ""),
+        ("-A SSE-sse -d 10.99.0.0/24 -p tcp -j REJECT --reject-with tcp-reset", "# no service declares"),
+        ("-A SSE-demo -d 10.98.0.0/24 -p tcp -j REJECT --reject-with tcp-reset", "# the stack demo declares"),
+        ("-A PREROUTING -d 127.0.0.0/8 ! -i lo -m comment --comment SSE-sse -j DROP", "# no service declares"),
+        ('-A PREROUTING -d 127.0.0.0/8 ! -i lo -m comment --comment "SSE-my-demo" -j DROP', "# the stack my-demo"),
+        ("-A DOCKER-ISOLATION-STAGE-2 -o br-sse -j DROP", "# the engine keeps its networks apart"),
+    ],
+)
+def test_only_a_rule_of_somebody_else_is_ever_removed(line: str, advice: str) -> None:
+    rule = iptables_rules.parse_rule("filter", line)
+    said = firewall_rules.let_pass(rule, "sse")
+    assert said.startswith(advice or "iptables -t filter -D")
+    assert said.startswith("#") == bool(advice)

@@ -67,7 +67,7 @@ class Host:
         words = shlex.split(command)
         if self.refused:
             return self.refused
-        if words[:3] == ["ip", "address", "add"]:
+        if words[:3] == ["ip", "address", "replace"]:
             self.addresses.append(words[3])
         elif words[:3] == ["ip", "link", "set"]:
             self.flags = "0x1003"
@@ -140,12 +140,12 @@ def flushed(host: Host) -> None:
         (
             lambda host: host.addresses.remove("10.99.0.1/24"),
             "network sse-network: its bridge br-sse has lost the address 10.99.0.1/24",
-            "ip address add 10.99.0.1/24 broadcast + dev br-sse",
+            "ip address replace 10.99.0.1/24 broadcast + dev br-sse",
         ),
         (
             lambda host: host.addresses.remove("fd99::1/64"),
             "network sse-network: its bridge br-sse has lost the address fd99::1/64",
-            "ip address add fd99::1/64 nodad dev br-sse",
+            "ip address replace fd99::1/64 nodad dev br-sse",
         ),
         (
             lambda host: setattr(host, "flags", "0x1002"),
@@ -221,7 +221,7 @@ def test_a_bridge_that_is_down_gets_its_addresses_once_it_is_up(host: Host) -> N
     host.flags = "0x1002"
     host.addresses.remove("fd99::1/64")
     host.side().mend(check=False)
-    assert host.ran == ["ip link set br-sse up", "ip address add fd99::1/64 nodad dev br-sse"]
+    assert host.ran == ["ip link set br-sse up", "ip address replace fd99::1/64 nodad dev br-sse"]
 
 
 def test_without_a_record_bridges_and_forwarding_are_looked_after(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
 import platform
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ansible_collections.sse.platform.plugins.module_utils.deploy.host_side import HostSide
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import StackFirewall
 from ansible_collections.sse.platform.plugins.module_utils.doctor import lookup
 from ansible_collections.sse.platform.plugins.module_utils.doctor.gather import attempts, engine, namespaces
@@ -22,6 +24,7 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor.types import (
 )
 from ansible_collections.sse.platform.plugins.module_utils.engine import daemon
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
+from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.host import machine
 from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4
@@ -61,6 +64,7 @@ def observe(options: Options) -> Facts:
         "rules": None,
         "releases": [],
         "releases_error": "",
+        "host_side": [],
         "firewall": None,
         "connections": [],
         "ports": [],
@@ -82,6 +86,9 @@ def observe(options: Options) -> Facts:
         facts["releases"] = newest_releases(directory)
     except SpecError as error:
         facts["releases_error"] = str(error)
+    if host["engine"]:
+        with contextlib.suppress(EngineError):
+            facts["host_side"] = HostSide(Engine(), stack, directory).lost()
     if facts["releases"] and host["engine"]:
         facts["firewall"] = stack_firewall(stack, directory, facts["releases"])
     return facts

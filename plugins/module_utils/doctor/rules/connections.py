@@ -6,24 +6,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import firewall_rules
+from ansible_collections.sse.platform.plugins.module_utils.deploy.host_side import KERNEL, SHARED
 from ansible_collections.sse.platform.plugins.module_utils.doctor import commands, lookup
 from ansible_collections.sse.platform.plugins.module_utils.doctor.rules import names
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Container, Facts, TriedConnection
 from ansible_collections.sse.platform.plugins.module_utils.host import iptables_rules
+from ansible_collections.sse.platform.plugins.module_utils.host.blocking import ENTERING, FORWARDED, LEAVING, blocked
 from ansible_collections.sse.platform.plugins.module_utils.host.iptables_rules import Chain, Packet, Rules
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import is_loopback
-
-LEAVING: list[Chain] = [("raw", "OUTPUT"), ("mangle", "OUTPUT"), ("filter", "OUTPUT")]
-ENTERING: list[Chain] = [("raw", "PREROUTING"), ("mangle", "PREROUTING"), ("filter", "INPUT")]
-FORWARDED: list[Chain] = [*ENTERING[:2], ("mangle", "FORWARD"), ("filter", "FORWARD")]
 
 
 def declared_connect(facts: Facts) -> Iterator[Finding]:
     """Check that each connection that the newest releases declare can be made."""
     if facts["releases_error"]:
         yield Finding("releases", "releases", "they cannot be read", facts["releases_error"], ("./sse up",))
-    disturbed = lookup.disturbed(facts)
+    disturbed = lookup.disturbed(facts) | lookup.cut_off(facts)
     for tried in facts["connections"]:
         finding = explain(facts, tried) if disturbed.isdisjoint({tried.source, tried.target}) else None
         if finding:
@@ -64,6 +62,10 @@ def unreached(facts: Facts, tried: TriedConnection) -> Finding:
         evidence = f"{tried.source} is on {lookup.listed(own)}, and {name} is on {lookup.listed(target['networks'])}"
         mend = commands.attach(facts, min(own - names.WITHOUT_DNS, default="NETWORK"), target)
         return found("not-same-network", f"it shares no network with {name}", evidence, mend)
+    for one in facts["host_side"]:
+        # Within a bridge, packets need no address of the host.
+        if (one.rule == "bridge-down" or source is None) and one.subject in {*own, KERNEL, SHARED}:
+            return found(one.rule, f"{one.subject}: {one.wrong}", one.evidence, *one.mend)
     silent = not_listening(target, port)
     if silent:
         return found(*silent)
@@ -111,16 +113,9 @@ def not_listening(target: Container, port: int) -> tuple[str, str, str, str] | N
 
 def allow(facts: Facts, rule: iptables_rules.Rule) -> str:
     """Return the command that lets a blocked packet pass."""
-    if rule.chain == firewall_rules.chain_name(facts["stack"]):
-        return commands.DECLARE
     # A policy among the engine's own rules blocks only because these rules are gone.
     by_engine = rule.policy and rule.program == iptables_rules.IPTABLES
-    return commands.engine(facts, "restart") if by_engine else rule.removal
-
-
-def blocked(rules: Rules | None, packet: Packet, there: list[Chain], back: list[Chain]) -> iptables_rules.Rule | None:
-    """Return the rule that blocks a packet on its way there, or its answer on the way back."""
-    return rules and (rules.hindrance(there, packet) or rules.hindrance(back, packet.answer()))
+    return commands.engine(facts, "restart") if by_engine else firewall_rules.let_pass(rule, facts["stack"])
 
 
 def paths(
@@ -135,7 +130,8 @@ def paths(
     for network, packet in packets.items():
         bridge = lookup.bridge(facts, network)
         if source is None:
-            yield None, facts["rules"], packet._replace(leaves=bridge), LEAVING, ENTERING
+            own = lookup.gateway(facts, network)
+            yield None, facts["rules"], packet._replace(source=own, leaves=bridge), LEAVING, ENTERING
         elif network in addresses:
             yield None, facts["rules"], packet._replace(enters=bridge, leaves=bridge), FORWARDED, FORWARDED
     for owner, there, back in ((source, LEAVING, ENTERING), (target, ENTERING, LEAVING)):

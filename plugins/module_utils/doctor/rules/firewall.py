@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ansible_collections.sse.platform.plugins.module_utils.deploy.host_side import SHARED
 from ansible_collections.sse.platform.plugins.module_utils.doctor import commands
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import DoctorNetwork, Facts
 from ansible_collections.sse.platform.plugins.module_utils.host import iptables_rules
@@ -23,6 +24,11 @@ def engine_rules_exist(facts: Facts) -> Iterator[Finding]:
         return
     # Where the engine's rules are in both sets, the set of the command iptables has the newest.
     rules = rules.only(min(rules.programs("nat", "DOCKER"), key=len, default=iptables_rules.IPTABLES))
+    known: set[str] = set()  # what a run has written down comes back without a restart
+    for one in facts["host_side"]:
+        if one.rule == "rules-gone":
+            known.add(one.subject)
+            yield Finding("rules-flushed", one.subject, one.wrong, one.evidence, one.mend, one.subject != SHARED)
     mend = tuple(commands.restart_engine(facts))
     fixable = engine["managed"] and engine["live_restore"]
     wrong = "firewall rules of the Docker Engine are missing: published ports and connections to the outside fail"
@@ -33,10 +39,16 @@ def engine_rules_exist(facts: Facts) -> Iterator[Finding]:
     }
     missing += [f"no jump from nat {chain} to DOCKER" for chain in ("PREROUTING", "OUTPUT") if chain not in jumps]
     if missing:
-        yield Finding("rules-flushed", "iptables", wrong, ", ".join(missing), mend, fixable)
+        if SHARED not in known:
+            yield Finding("rules-flushed", "iptables", wrong, ", ".join(missing), mend, fixable)
         return
     for network in facts["networks"]:
-        if network["driver"] == "bridge" and not network["internal"] and network["endpoints"]:
+        if (
+            network["name"] not in known
+            and network["driver"] == "bridge"
+            and not network["internal"]
+            and network["endpoints"]
+        ):
             missing = missing_of_network(facts, rules, network)
             if missing:
                 yield Finding("rules-flushed", network["name"], wrong, ", ".join(missing), mend, fixable)

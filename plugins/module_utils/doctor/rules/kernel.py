@@ -24,6 +24,14 @@ def kernel_forwards(facts: Facts) -> Iterator[Finding]:
         yield Finding("ip-forward", "kernel", "it does not forward the packets of containers", evidence, mend)
 
 
+def switches_are_set(facts: Facts) -> Iterator[Finding]:
+    """Check the other switches of the kernel that the engine had set."""
+    told = ("net.ipv4.ip_forward ", "net.bridge.bridge-nf-call-iptables ")
+    for one in facts["host_side"]:
+        if one.rule in {"ip-forward", "bridge-nf"} and not one.wrong.startswith(told):
+            yield Finding(one.rule, one.subject, one.wrong, one.evidence, one.mend)
+
+
 def bridges_are_filtered(facts: Facts) -> Iterator[Finding]:
     """Check that firewall rules see the packets inside a bridge, where something depends on this."""
     engine, state = facts["host"]["engine"], facts["bridge_nf_call_iptables"]
@@ -57,4 +65,4 @@ def disks_have_room(facts: Facts) -> Iterator[Finding]:
             yield Finding("inodes-full", path, "its file system has nearly no inodes left", evidence, mend)
 
 
-RULES = (kernel_forwards, bridges_are_filtered, disks_have_room)
+RULES = (kernel_forwards, switches_are_set, bridges_are_filtered, disks_have_room)

@@ -195,6 +195,14 @@ def endpoints_exist(facts: Facts) -> Iterator[Finding]:
                 yield Finding("stale-endpoint", container["name"], wrong, evidence, mends, container["ours"])
 
 
+def bridges_are_whole(facts: Facts) -> Iterator[Finding]:
+    """Check that each bridge of the stack is up, and has what the engine gave it."""
+    for one in facts["host_side"]:
+        if one.rule in {"bridge-down", "bridge-address", "bridge-setting"}:
+            wrong = f"{one.wrong}: containers and host do not reach each other, nor containers the outside"
+            yield Finding(one.rule, one.subject, wrong, one.evidence, one.mend, fixable=True)
+
+
 def bridge_is_lost(facts: Facts, network: DoctorNetwork) -> Finding:
     """Tell of a network whose bridge does not exist on the host."""
     members = [one for one in facts["containers"] if network["name"] in one["networks"] and one["running"]]
@@ -222,4 +230,7 @@ def networks_used(facts: Facts) -> Iterator[Finding]:
         yield Finding("unused-network", name, "no running container is on this network", evidence, mend)
 
 
-RULES = (networks_exist, network_is_ours, subnets_are_free, pools_are_free, packets_fit, endpoints_exist, networks_used)
+RULES = (
+    *(networks_exist, network_is_ours, subnets_are_free, pools_are_free, packets_fit, bridges_are_whole),
+    *(endpoints_exist, networks_used),
+)

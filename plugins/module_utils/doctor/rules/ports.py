@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ansible_collections.sse.platform.plugins.module_utils.doctor import commands, lookup
 from ansible_collections.sse.platform.plugins.module_utils.doctor.rules import connections
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Container, Facts, TriedPort
-from ansible_collections.sse.platform.plugins.module_utils.host import iptables_rules, listeners
+from ansible_collections.sse.platform.plugins.module_utils.host import blocking, iptables_rules, listeners
 from ansible_collections.sse.platform.plugins.module_utils.host.iptables_rules import Packet, Rule, Rules
 from ansible_collections.sse.platform.plugins.module_utils.model.connections import containers_of
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, docker
@@ -26,7 +26,7 @@ PORT_TAKEN = ("address already in use", "port is already allocated", "failed pro
 
 def ports_answer(facts: Facts) -> Iterator[Finding]:
     """Check that every published port of a running container answers on the host."""
-    disturbed = lookup.disturbed(facts)
+    disturbed = lookup.disturbed(facts) | lookup.cut_off(facts)
     for tried in facts["ports"]:
         silent = tried.error and tried.container not in disturbed
         container = lookup.container(facts, tried.container) if silent else None
@@ -57,10 +57,10 @@ def unanswered(facts: Facts, container: Container, tried: TriedPort) -> Finding:
             f"{tried.error}; {evidence}",
             (f"# remove one of the two lines from {config_file(engine)}, then:", *commands.restart_engine(facts)),
         )
-    blocking = blocking_rule(rules, facts, container, tried.published) if rules else None
-    if blocking:
-        mend = connections.allow(facts, blocking)
-        return found("firewall", "a firewall rule blocks the connection", blocking.shown, mend)
+    stopped_by = blocking_rule(rules, facts, container, tried.published) if rules else None
+    if stopped_by:
+        mend = connections.allow(facts, stopped_by)
+        return found("firewall", "a firewall rule blocks the connection", stopped_by.shown, mend)
     if rules and ("" if address == IPV4.wildcard else address, port) not in iptables_rules.published(rules):
         mend, evidence = commands.engine(facts, "restart"), f"no DNAT of port {port} in chain nat DOCKER"
         return found("rules-flushed", "Docker's firewall rule for it is missing", evidence, mend)
@@ -75,12 +75,10 @@ def unanswered(facts: Facts, container: Container, tried: TriedPort) -> Finding:
 def blocking_rule(rules: Rules, facts: Facts, container: Container, published: Publication) -> Rule | None:
     """Return the rule that blocks what the host sends to a published port, before or after the engine rewrites it."""
     address, port, inside = published
-    asked = Packet("", IPV4.loopback if address in WILDCARDS else address, port)
-    rule = rules.hindrance(connections.LEAVING[:2], asked)
+    rule = blocking.before_container(rules, address, port)
     for network, endpoint in container["networks"].items():
-        bridge = lookup.bridge(facts, network)
-        packet = Packet("", endpoint["address"], inside, leaves=bridge, asked_port=port)
-        rule = rule or connections.blocked(rules, packet, connections.LEAVING[2:], connections.ENTERING)
+        packet = Packet("", endpoint["address"], inside, leaves=lookup.bridge(facts, network), asked_port=port)
+        rule = rule or blocking.to_container(rules, packet, lookup.gateway(facts, network))
     return rule
 
 

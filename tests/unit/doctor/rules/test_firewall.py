@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.sse.platform.plugins.module_utils.deploy.host_side import SHARED, Lost
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 from ansible_collections.sse.platform.tests.unit.doctor.healthy_host import (
     EMPTY,
     FIREWALL,
+    PORT,
     RULES,
     Changes,
     expect_finding,
+    findings,
     short,
 )
 
@@ -85,3 +89,12 @@ from ansible_collections.sse.platform.tests.unit.doctor.healthy_host import (
 )
 def test_a_fault_gives_one_finding(changes: Changes, rule: str, subject: str, said: str, mend: str) -> None:
     expect_finding(changes, rule, subject, said, mend)
+
+
+@pytest.mark.parametrize(("subject", "fixable"), [("sse-network", True), (SHARED, False)])
+def test_rules_that_a_run_has_written_down_come_back_without_a_restart(subject: str, fixable: bool) -> None:
+    wrong = "a rule of the engine is gone: nat POSTROUTING: -s 10.99.0.0/24 ! -o br-sse -j MASQUERADE"
+    lost = Lost("rules-gone", subject, wrong, "iptables-save", ("iptables -w -t nat -I POSTROUTING 1 ...",))
+    rules = EMPTY if subject == SHARED else RULES.replace("-A POSTROUTING", "-A NOTHING")
+    [found] = findings({"rules": rules, "host_side": [lost], "ports": [PORT._replace(error="timed out")]})
+    assert found == Finding("rules-flushed", subject, wrong, "iptables-save", lost.mend, fixable, "critical")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.sse.platform.plugins.module_utils.deploy.host_side import Lost
 from ansible_collections.sse.platform.tests.unit.doctor.healthy_host import (
     DISK,
     GIB,
@@ -37,3 +38,12 @@ from ansible_collections.sse.platform.tests.unit.doctor.healthy_host import (
 )
 def test_a_fault_gives_one_finding(changes: Changes, rule: str, subject: str, said: str, mend: str) -> None:
     expect_finding(changes, rule, subject, said, mend)
+
+
+@pytest.mark.parametrize(
+    ("rule", "wrong"),
+    [("ip-forward", "net.ipv6.conf.all.forwarding is 0"), ("bridge-nf", "net.bridge.bridge-nf-call-ip6tables is 0")],
+)
+def test_each_switch_that_the_engine_had_set_is_looked_after(rule: str, wrong: str) -> None:
+    lost = Lost(rule, "kernel", f"{wrong}, and the engine needs 1", "/proc/sys/net", ("echo 1 >/proc/sys/net",))
+    expect_finding({"host_side": [lost]}, rule, "kernel", wrong, "echo 1 >")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.sse.platform.plugins.module_utils.deploy.host_side import Lost
 from ansible_collections.sse.platform.plugins.module_utils.doctor import mending
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import ListedEndpoint
 from ansible_collections.sse.platform.tests.unit.doctor.healthy_host import (
     BRIDGE,
+    LOST,
     NETWORK,
     OTHER,
+    PORT,
     RULES,
     TWO,
     Changes,
@@ -136,3 +139,26 @@ def test_a_missing_segment_is_made_as_the_release_says() -> None:
         "--internal --opt=com.docker.network.bridge.name=br-sse-data --opt=com.docker.network.driver.mtu=1400 "
         "--label=sse.platform.stack=sse sse-data"
     )
+
+
+BARE = Lost(
+    "bridge-address", "sse-network", "its bridge br-sse has lost the address 10.99.0.1/24", "br-sse: none", ("ip a",)
+)
+SILENT = [PORT._replace(error="timed out")]
+
+
+@pytest.mark.parametrize(
+    ("lost", "changes"),
+    [
+        (BARE, {"ports": SILENT}),
+        (BARE._replace(rule="bridge-down", wrong="its bridge br-sse is down"), {"ports": SILENT, "connections": LOST}),
+        (BARE._replace(rule="bridge-setting", wrong="route_localnet is 0"), {"ports": SILENT}),
+    ],
+    ids=short,
+)
+def test_a_bridge_that_is_not_whole_is_the_one_finding_with_the_command_that_mends_it(
+    lost: Lost, changes: Changes
+) -> None:
+    [found] = findings({"host_side": [lost], **changes})
+    assert (found.rule, found.subject, found.mend, found.fixable) == (lost.rule, "sse-network", ("ip a",), True)
+    assert lost.wrong in found.wrong

@@ -186,3 +186,17 @@ def test_on_wsl2_a_dead_port_tells_what_windows_needs() -> None:
     assert "localhost:8080" in text
     assert "netsh interface portproxy add v4tov4 listenport=8080" in text
     assert "netsh advfirewall firewall add rule" in text
+
+
+@pytest.mark.parametrize("stack", ["sse", "other"])
+def test_no_command_removes_a_rule_that_a_stack_declares(stack: str) -> None:
+    """What keeps containers from the host's 127.0.0.1 is in the way of no port, and is removed by nobody."""
+    guard = f"-A PREROUTING -d 127.0.0.0/8 ! -i lo -m comment --comment SSE-{stack} -j DROP"
+    rules = RULES + f"*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n{guard}\n"
+    [found] = findings({"ports": [PORT._replace(error="timed out")], "rules": rules})
+    assert found.rule == "unexplained"
+    # Where the host's address on the network is not known, the answer may be one to 127.0.0.1.
+    given = {"ports": [PORT._replace(error="timed out")], "rules": rules}
+    [found] = findings({**given, "networks": [changed(NETWORK, gateway=""), BRIDGE]})
+    assert found.rule == "firewall"
+    assert all(line.startswith("#") for line in found.mend)
