@@ -16,6 +16,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.ip_family impor
 from ansible_collections.sse.platform.plugins.module_utils.model.release import FORMAT
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import fingerprint
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import ReleaseStore
+from ansible_collections.sse.platform.plugins.module_utils.verify.blocking import Blocking
 from ansible_collections.sse.platform.plugins.module_utils.verify.matrix import Cell, Place
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class Running:
         self.observed = engine.containers()
         self.enforced = any(release["layout"] == segments.SEGMENTED for release in releases)
         self.edges = connections.reachability(releases)
+        self.blocking = Blocking(releases)
         self.left_out = {short for release in releases for short in release["unavailable"]}
         by_name = {one.name: one for one in self.observed}
         self.found = {

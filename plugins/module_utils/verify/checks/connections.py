@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 from ansible_collections.sse.platform.plugins.module_utils.verify import matrix
+from ansible_collections.sse.platform.plugins.module_utils.verify.blocking import Blocked, nothing
 from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Kind, each
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ansible_collections.sse.platform.plugins.module_utils.verify.matrix import Cell
     from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
 
@@ -23,15 +26,24 @@ def check(running: Running, subject: Subject, _asked: None) -> Checked:
         wrong = "its network namespace could not be entered"
         return Checked([Finding("connection", subject.name, wrong, str(error), ("./sse verify",))], 0)
     running.cells += cells
-    return Checked(findings(cells), sum(cell.verdict == "reached" for cell in cells))
+
+    def blocked(cell: Cell) -> Blocked | None:
+        edge, there = cell.edge, running.places[cell.edge.target]
+        ends = (edge.source, edge.target)
+        return running.blocking.between(subject.place, there, ends, cell.address, edge.port)
+
+    return Checked(findings(cells, blocked), sum(cell.verdict == "reached" for cell in cells))
 
 
-def findings(cells: list[Cell]) -> list[Finding]:
-    """Name what is not as declared; one finding for each thing that was tried."""
-    return list(dict.fromkeys(finding(cell) for cell in cells if cell.verdict in {"broken", "leak"}))
+def findings(cells: list[Cell], blocked: Callable[[Cell], Blocked | None] = nothing) -> list[Finding]:
+    """Name what is not as declared; one finding for each thing that was tried.
+
+    :param blocked: tells which rule of a firewall is in the way of a connection
+    """
+    return list(dict.fromkeys(finding(cell, blocked) for cell in cells if cell.verdict in {"broken", "leak"}))
 
 
-def finding(cell: Cell) -> Finding:
+def finding(cell: Cell, blocked: Callable[[Cell], Blocked | None]) -> Finding:
     """Describe one edge that is not as declared."""
     edge = cell.edge
     if cell.verdict == "leak":
@@ -42,6 +54,9 @@ def finding(cell: Cell) -> Finding:
         advice = f"# Is {edge.target} on a network of {edge.source}, and the only container called {edge.name}?"
         return Finding("connection", edge.source, f"could not resolve {edge.name}", cell.got, (advice, "./sse status"))
     wrong = f"could not connect to {edge.name}:{edge.port} ({cell.address})"
+    if rule := blocked(cell):
+        why = f"{wrong}: a firewall rule{rule.where} blocks it"
+        return Finding("connection", edge.source, why, f"{cell.got}; {rule.shown}", (rule.mend,))
     mend = (f"# Does {edge.target} listen on {edge.port} on all its addresses?", f"./sse logs {edge.name}")
     return Finding("connection", edge.source, wrong, cell.got, mend)
 

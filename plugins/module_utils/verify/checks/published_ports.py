@@ -20,10 +20,11 @@ from ansible_collections.sse.platform.plugins.module_utils.model.ip_family impor
     of,
     url_host,
 )
+from ansible_collections.sse.platform.plugins.module_utils.verify.blocking import Blocked, nothing
 from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Kind, together
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Inspected
     from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine
@@ -59,10 +60,14 @@ def check(running: Running, subjects: Sequence[Subject], _asked: None) -> Checke
     own = [address for one in FAMILIES for address in (one.loopback, host_address(one))]
     addresses = sorted({*own, *running.gateways("Gateway", "IPv6Gateway")} - {""})
     owned = owners(listeners.listeners("self"), by_others)
+
+    def blocked(name: str, one: Publication, address: str) -> Blocked | None:
+        return running.blocking.published(running.places[name], address, (one.host_port, one.container_port))
+
     must_answer = [(name, one) for name in wanted for one in sorted(wanted[name])]
     must_not = closed_ports({one.name: one.listens() for one in subjects}, wanted, addresses)
     with ThreadPoolExecutor(THREADS) as pool:
-        answered = pool.map(partial(unanswered, running.own_addresses()), must_answer)
+        answered = pool.map(partial(unanswered, running.own_addresses(), blocked=blocked), must_answer)
         leaked = pool.map(partial(leaking, owned), must_not)
     silent = [one for found in answered for one in found]
     findings += silent + [one for found in leaked for one in found]
@@ -109,10 +114,15 @@ def host_address(family: Family) -> str:
         return ""
 
 
-def unanswered(own: dict[str, str], port: tuple[str, Publication]) -> list[Finding]:
+def unanswered(
+    own: dict[str, str],
+    port: tuple[str, Publication],
+    blocked: Callable[[str, Publication, str], Blocked | None] = nothing,
+) -> list[Finding]:
     """See that a declared port of a container answers on its address.
 
     :param own: an address of the host for each one that stands for all of a family
+    :param blocked: tells which rule of a firewall is in the way
     """
     name, one = port
     address = own.get(one.host_ip, one.host_ip)
@@ -120,6 +130,9 @@ def unanswered(own: dict[str, str], port: tuple[str, Publication]) -> list[Findi
     if not got:
         return []
     wrong = f"could not connect to {url_host(address)}:{one.host_port} on the host"
+    if rule := blocked(name, one, address):
+        why = f"{wrong}: a firewall rule blocks it"
+        return [Finding("published-port", name, why, f"{got}; {rule.shown}", (rule.mend,))]
     advice = f"# Does {name} listen on {one.container_port}? Does a firewall of the host drop the connection?"
     return [Finding("published-port", name, wrong, got, (advice, f"./sse logs {name}"))]
 

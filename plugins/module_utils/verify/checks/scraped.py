@@ -92,29 +92,34 @@ def wait_for_targets(endpoint: Endpoint, pid: int, expected: Iterable[str], peer
         findings: list[Finding] = []
         leaving: list[Finding] = []  # of the configuration before, or of somebody's own
         young: list[Target] = []
-        waiting: list[Target] = []
+        answering: list[Target] = []  # that Prometheus could not scrape when it tried last
+        silent: list[tuple[Target, Answer]] = []  # that it has not tried yet
         for target in active:
             if target["health"] == "up":
                 continue
             own = scrape(pid, target["scrapeUrl"])
             if own.status == 200:
-                (young if is_young(target, peers) else waiting).append(target)
+                (young if is_young(target, peers) else answering).append(target)
             elif target["health"] == "unknown":
-                waiting.append(target)
+                silent.append((target, own))
             else:
                 wrong = down(endpoint.name, target, own, peers)
                 (findings if address_of(target) in wanted else leaving).append(wrong)
         absent = missing(endpoint.name, active, wanted)
         waited = time.monotonic() - begun
-        settled = not waiting and (waited > APPEAR_SECONDS or not (absent or leaving))
+        settled = not (answering or silent) and (waited > APPEAR_SECONDS or not (absent or leaving))
         if findings or waited > WAIT_SECONDS or settled:
             break
         threading.Event().wait(PAUSE_SECONDS)
-    late = Answer(0, f"still so after {WAIT_SECONDS:g} s")
-    findings += [*leaving, *(down(endpoint.name, target, late, peers) for target in waiting)]
+    findings += [*leaving, *(down(endpoint.name, target, own, peers) for target, own in silent)]
+    if waited > WAIT_SECONDS:
+        late = Answer(0, f"it answers; still so after {waited:.0f} s")
+        findings += [down(endpoint.name, target, late, peers) for target in answering]
     verified = len(active) - len(findings)
     findings += absent
     notes = [f"{len(young)} of {len(active)} targets answer but wait for Prometheus' first scrape"] if young else []
+    if answering and waited <= WAIT_SECONDS:  # what is wrong with others ended the wait
+        notes.append(f"{len(answering)} of {len(active)} targets answer again, and Prometheus has not asked them since")
     return Checked(findings, verified, notes)
 
 

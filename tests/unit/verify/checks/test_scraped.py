@@ -126,7 +126,18 @@ def test_a_target_that_came_back_is_waited_for_until_the_next_scrape(monkeypatch
 def test_a_target_that_answers_us_but_never_prometheus_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     Prometheus(monkeypatch, api(target("down", error="401")))
     [finding], _, _ = scraped.wait_for_targets(ENDPOINT, 1, [], NAMES)
-    assert finding.evidence.startswith("401; asked in its place: still so after")
+    assert finding.evidence == "401; asked in its place: it answers; still so after 0 s"
+
+
+def test_a_target_is_said_to_have_been_waited_for_only_as_long_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is wrong with another one ends the wait at once: then an old error of Prometheus says nothing of now."""
+    back = target("down", "app-2:8000", error="lookup app-2: no such host")
+    Prometheus(monkeypatch, api(target("down", error="timed out"), back))
+    monkeypatch.setattr(scraped, "scrape", lambda _, url: Answer(200 if "app-2" in url else 0, "timed out"))
+    [finding], verified, notes = scraped.wait_for_targets(ENDPOINT, 1, ["kafka:7071"], NAMES)
+    assert finding.subject == "sse-kafka"
+    assert verified == 1
+    assert notes == ["1 of 2 targets answer again, and Prometheus has not asked them since"]
 
 
 def test_before_the_first_scrape_an_answer_to_us_is_enough_and_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
