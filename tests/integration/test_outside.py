@@ -59,7 +59,7 @@ def test_what_is_no_route_is_a_problem_and_shows_nothing_of_the_inside(stack: St
     [
         (b"nonsense\r\n\r\n", (400,)),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", (400,)),
-        (b"GET /api/v1/channels HTTP/3.7\r\nHost: x\r\n\r\n", (400,)),
+        (b"GET /api/v1/channels HTTP/3.7\r\nHost: x\r\n\r\n", (505,)),
         (b"GET /api/v1/channels HTTP/1.1\r\n\r\n", (400,)),
         (b"GET /api/v1/channels HTTP/1.1\r\nHost: a b\r\n\r\n", (400,)),
         (b"GET /api/v1/channels HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", (400,)),
@@ -73,6 +73,9 @@ def test_what_is_no_route_is_a_problem_and_shows_nothing_of_the_inside(stack: St
         (get("/api/v1/channels/%zz/history"), (400,)),
         (get("/api/v1/channels", method="TRACE"), (405,)),
         (get("/api/v1/events", method="DELETE"), (405,)),
+        (get("/api/v1/events", method="FOO"), (501,)),
+        (get("/api/v1/channels?after=%00"), (400,)),
+        (POST + b"Content-Encoding: gzip\r\nContent-Length: 26\r\n\r\n" + BODY, (415,)),
         (get("/api/v1/events/", "X-Forwarded-For: no address\r\n").replace(b"Host: x", b"Host: evil.example"), (404,)),
         (POST + b"Content-Length: 99999999\r\n\r\n", (413,)),
         (POST + b"Content-Length: -1\r\n\r\n" + BODY, (400,)),
@@ -93,7 +96,9 @@ def test_what_makes_no_sense_is_a_problem_at_the_door_too(
     assert status in statuses
     if status:
         assert headers["content-type"] == "application/problem+json"
-        assert json.loads(body)["status"] == status
+        document = json.loads(body)
+        assert (document["status"], document["request_id"]) == (status, headers["x-request-id"])
+        assert document["detail"]
         assert "location" not in headers
         assert b"evil" not in body
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import json
 import re
 import socket
 import ssl
@@ -389,6 +390,57 @@ def test_a_flood_over_http_2_keeps_nobody_out_and_takes_no_memory(doors: Doors, 
         assert door.memory() - before < 32 * 2**20
         assert b"exited on signal" not in door.container.logs()
         assert door.ask("POST", "/api/v1/events", content=b"{}").status_code == 200
+
+
+def raw(door: Door, sent: str) -> tuple[int, dict[str, str], dict[str, Any]]:
+    """Ask by the bytes of a request; the connection ends with the answer."""
+    with socket.create_connection(("127.0.0.1", door.ports[80]), 5) as client:
+        client.settimeout(5)
+        with contextlib.suppress(OSError):  # refused before all was sent
+            client.sendall(sent.replace("\n", "\r\n").encode("latin-1"))
+        received = bytearray()
+        with contextlib.suppress(OSError):
+            while part := client.recv(65_536):
+                received += part
+    head, _, body = bytes(received).partition(b"\r\n\r\n")
+    status, *lines = head.decode("latin-1").split("\r\n")
+    return int(status.split()[1]), dict(line.lower().split(": ", 1) for line in lines), json.loads(body)
+
+
+CHUNKED = "HTTP/1.1\nHost: x\nTransfer-Encoding: chunked\n\nzz\n"
+REFUSED = [
+    ("nonsense\n\n", 400, ""),
+    ("GET /api/v1/channels HTTP/1.1\n\n", 400, ""),
+    ("GET /api/v1/channels HTTP/1.1\nHost: x\nHost: y\n\n", 400, ""),
+    ("GET /api/v1/channels HTTP/1.1\nHost: a b\n\n", 400, ""),
+    ("GET /api/v1/channels HTTP/3.7\nHost: x\n\n", 505, ""),
+    (f"GET /api/v1/channels HTTP/1.1\nHost: x\nX: {'y' * 9000}\n\n", 431, ""),
+    (f"GET /{'x' * 9000} HTTP/1.1\nHost: x\n\n", 414, ""),
+    ("GET /nowhere HTTP/1.1\nHost: x\nConnection: close\n\n", 404, ""),
+    ("GET /-/route_1_offers HTTP/1.1\nHost: x\nConnection: close\n\n", 404, ""),
+    ("TRACE /api/v1/events HTTP/1.1\nHost: x\n\n", 405, "post"),
+    ("TRACE /api/v1/channels HTTP/1.1\nHost: x\n\n", 405, "get, head, post"),
+    ("CONNECT /api/v1/channels HTTP/1.1\nHost: x\n\n", 405, "get, head, post"),
+    ("POST /api/v1/events HTTP/1.1\nHost: x\nContent-Length: 99999999\n\n", 413, ""),
+    ("POST /api/v1/events HTTP/1.1\nHost: x\nContent-Length: 1\nTransfer-Encoding: chunked\n\n", 400, ""),
+    ("POST /api/v1/events HTTP/1.1\nHost: x\nTransfer-Encoding: gzip\n\n", 400, ""),
+    ("POST /api/v1/events HTTP/1.1\nHost: x\nTransfer-Encoding: gzip, chunked\n\n", 501, ""),
+    *((f"{asked} {CHUNKED}", 400, "") for asked in ("POST /api/v1/events", "POST /api/v1/tickets",
+      "POST /api/v1/stream", "GET /api/v1/stream?channel=a", "GET /api/v1/channels")),
+]  # fmt: skip
+
+
+def test_whatever_nginx_itself_refuses_is_a_problem_with_a_detail_and_the_id_of_the_request(doors: Doors) -> None:
+    with doors.open("open", "serves", "serves", "serves") as door:
+        for sent, status, allowed in REFUSED:
+            answered, headers, document = raw(door, sent)
+            assert (answered, document["status"]) == (status, status), sent[:60]
+            assert headers["content-type"] == "application/problem+json", sent[:60]
+            assert document["request_id"] == headers["x-request-id"]
+            assert document["detail"]
+            assert document["title"]
+            assert headers.get("allow", "") == allowed, sent[:60]
+        assert [one for one in door.seen if "stream" not in one] == []
 
 
 def test_over_plain_http_pages_are_redirected_and_credentials_are_refused(doors: Doors) -> None:

@@ -1,6 +1,7 @@
 """Names that clients send, compared with those that are known: an unknown one is refused with the nearest real one."""
 
 import difflib
+import re
 from collections.abc import Collection, Iterable
 from urllib.parse import parse_qs
 
@@ -9,6 +10,8 @@ from sse_app.base.problem import Problem
 
 _QUOTED = 100  # characters of an unknown name that an answer repeats
 _LISTED = 12  # known names that an answer lists
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+PLAIN = r"^[^\x00-\x1f\x7f]*$"  # the same as the pattern of a schema
 
 Query = dict[str, list[str]]
 
@@ -24,7 +27,10 @@ def unknown(name: str, known: Collection[str]) -> str:
 
 
 def query(scope: Scope, known: Collection[str]) -> Query:
-    """The query of a request, each name with its values; raises Problem 400 for a name that is not known."""
+    """The query of a request, each name with its values.
+
+    Raises Problem 400 for a name that is not known, and for a control character: no value has one, whatever it is.
+    """
     text: bytes = scope["query_string"]
     if not text:
         return {}
@@ -33,6 +39,9 @@ def query(scope: Scope, known: Collection[str]) -> Query:
     except ValueError as error:
         raise Problem(400, "the query is not UTF-8") from error
     refuse(found, known)
+    for name, values in found.items():
+        if any(map(CONTROL.search, values)):
+            raise Problem(400, f"{name}: a control character is in it, such as %00 or %0A")
     return found
 
 

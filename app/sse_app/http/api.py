@@ -84,7 +84,8 @@ def _problem(error: Exception) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, HTTPException):
-        return Problem(error.status_code, error.detail, error.headers)
+        detail = {404: "nothing is here", 405: "this address does not know this method: see Allow"}
+        return Problem(error.status_code, detail.get(error.status_code, error.detail), error.headers)
     if isinstance(error, RequestValidationError):
         first = error.errors()[0]  # of a path or a query: see body.py for bodies
         return Problem(400, f"{first['loc'][-1]}: {first['msg']}")

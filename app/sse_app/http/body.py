@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
@@ -14,11 +15,15 @@ from sse_app.base.asgi import Receive, Scope, header_values
 from sse_app.base.event import Event
 from sse_app.base.json_value import Json, JsonObject, no_duplicates
 from sse_app.base.problem import Problem
+from sse_app.http import foreign_page
 from sse_app.http.stream_output import connection_of
 
 _BODY_SECONDS = 15.0  # for a whole body of at most SSE_MAX_BODY_BYTES
 _ERRORS = 10  # that an answer names; validation stops there, so that no body costs more than its parsing
 _NAME = 200  # characters of an unknown name that an answer quotes
+_JSON = b"application/json"
+_CHARSET = re.compile(r';\s*charset\s*=\s*"?([^";]*)', re.IGNORECASE)
+_UTF_8 = ("utf-8", "utf8")
 
 
 def announced(scope: Scope, limit: int) -> int:
@@ -32,7 +37,11 @@ def announced(scope: Scope, limit: int) -> int:
 
 
 async def read(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """At most `limit` bytes; raises Problem for more, for a body that ends early, and for one that takes too long."""
+    """At most `limit` bytes; raises Problem for more, for a body that ends early, and for one that takes too long.
+
+    Also for a body that says that it is packed, or is not UTF-8: what it says would be found in none of its bytes.
+    """
+    _require_plain(scope)
     connection = connection_of(scope)
     whole = None if connection is None else connection.whole_body(scope)
     if whole is not None:
@@ -54,6 +63,24 @@ async def read(scope: Scope, receive: Receive, limit: int) -> bytes:
     except TimeoutError as error:
         raise Problem(408, f"the body did not arrive within {_BODY_SECONDS:g} s", {"connection": "close"}) from error
     return b"".join(parts)
+
+
+def _require_plain(scope: Scope) -> None:
+    for coding in header_values(scope, b"content-encoding"):
+        if coding.strip().lower() not in (b"", b"identity"):
+            expected = "Content-Encoding: expected none, because a body is taken as it is"
+            raise Problem(415, f"{expected}; found {_shown(coding)}", {"accept-encoding": "identity"})
+    for value in header_values(scope, b"content-type"):
+        if value == _JSON:
+            continue
+        for charset in _CHARSET.findall(value.decode("latin-1")):
+            if charset.strip().lower() not in _UTF_8:
+                expected = "Content-Type: expected charset=utf-8 or no charset, because JSON is UTF-8 (RFC 8259)"
+                raise Problem(415, f"{expected}; found {_shown(charset.encode('latin-1'))}", foreign_page.ACCEPT)
+
+
+def _shown(value: bytes) -> str:
+    return repr(value.decode("latin-1").strip()[:100])
 
 
 def _too_large(limit: int) -> Problem:

@@ -12,6 +12,7 @@ from sse_app.base.problem import Problem
 
 _JSON = "application/json"
 _AS_WRITTEN = [b"application/json"]
+ACCEPT = {"accept": _JSON}  # an answer 415 says what is taken (RFC 9110, section 15.5.16)
 
 
 def refuse(scope: Scope, origins: str) -> None:
@@ -27,8 +28,8 @@ def refuse(scope: Scope, origins: str) -> None:
         raise Problem(403, "a page of another origin may not publish here (SSE_CORS_ORIGINS lists those that may)")
     kinds = [value.decode("latin-1").partition(";")[0].strip().lower() for value in types]
     if kinds != [_JSON]:
-        found = repr(kinds[0][:100]) if kinds else "none"
-        raise Problem(415, f"Content-Type: expected {_JSON}, found {found}")
+        found = " and ".join(repr(kind[:100]) for kind in kinds[:2]) or "none"
+        raise Problem(415, f"Content-Type: expected {_JSON}, found {found}", ACCEPT)
 
 
 def _allowed(scope: Scope, origins: str) -> bool:

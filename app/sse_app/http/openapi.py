@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from sse_app.base.channels import CHANNEL, EXTRAS
 from sse_app.base.event import RESERVED, Event
 from sse_app.base.json_value import Json, JsonObject
+from sse_app.base.names import PLAIN
 from sse_app.base.problem import SCHEMA, Problem
 from sse_app.http.stream_request import MOST_LAST, SINCE_PATTERN, STARTING_POINTS
 from sse_app.log.cursor import PATTERN
@@ -18,6 +19,7 @@ Responses = dict[int | str, dict[str, Any]]  # as FastAPI types them
 
 ID = "41-9f2c0b1e"
 CHANNEL_PATTERN = rf"^{CHANNEL.pattern}$"
+CHANNEL_OR_NONE = f"^({CHANNEL.pattern})?$"
 ID_PATTERN = f"^({PATTERN})?$"  # or nothing
 FILTER_PATTERN = rf"^({CHANNEL.pattern}|[A-Za-z0-9._:/-]{{0,199}}\.\*|\*)$"
 
@@ -53,7 +55,8 @@ _SAID = {
     " publishes where authorization is off. Final for an EventSource.",
     408: "The body took too long to arrive.",
     413: "The body, or what would be stored, is over the limit.",
-    415: "The body is not sent as application/json. Only where authorization is off.",
+    415: "The body is packed (Content-Encoding) or not UTF-8 (charset); or, where authorization is off, it is not"
+    " sent as application/json. Accept-Encoding or Accept says what is taken.",
     422: "The body is JSON but not an event, or the key was used before with another body. Nothing was stored.",
     429: "The publisher is over its rate; Retry-After says when to try again. Nothing was stored.",
     503: "To a publish: it is paused, or the outcome is unknown; repeat it with the same key. To a page: try again.",
@@ -139,7 +142,7 @@ _TICKET: JsonObject = {
     "name": "ticket",
     "in": "query",
     "description": "From POST /api/v1/tickets, for clients that cannot set a header",
-    "schema": {"type": "string"},
+    "schema": {"type": "string", "pattern": PLAIN},
     "example": "WyJ0aWNrZXQi...",
 }
 _KEY: JsonObject = {
@@ -192,6 +195,7 @@ def body(model: type[BaseModel]) -> JsonObject:
 def _asked(max_channels: int) -> list[tuple[str, JsonObject, str, Json]]:
     """What a stream may be asked for: name, schema, description and example."""
     filter_: JsonObject = {"type": "string", "pattern": FILTER_PATTERN}
+    cursor: JsonObject = {"type": "string", "pattern": PLAIN}
     names: JsonObject = {"type": "array", "minItems": 1, "maxItems": max_channels, "items": filter_}
     switch: JsonObject = {"type": "string", "enum": ["0", "1"], "default": "0"}
     text: JsonObject = {"type": "string", "pattern": SINCE_PATTERN}
@@ -200,8 +204,8 @@ def _asked(max_channels: int) -> list[tuple[str, JsonObject, str, Json]]:
     since_ = f"The stream begins with the first event of this time: RFC 3339, or seconds since 1970. {new}"
     return [
         ("channel", names, "A name, a pattern `prefix.*`, or `*` for all; several", ["orders", "stock.*"]),
-        ("last_event_id", {"type": "string"}, f"{_RESUME}, for clients that cannot set the header, which wins", ID),
-        ("lastEventId", {"type": "string"}, "The same, as event-source-polyfill sends it; wins over last_event_id", ID),
+        ("last_event_id", cursor, f"{_RESUME}, for clients that cannot set the header, which wins", ID),
+        ("lastEventId", cursor, "The same, as event-source-polyfill sends it; wins over last_event_id", ID),
         (
             "heartbeat",
             {"type": "string", "enum": ["id", "event", "comment"], "default": "event"},

@@ -143,6 +143,8 @@ async def _document(scope: Scope, receive: Receive, max_channels: int) -> Query:
 
 def _text(name: str, value: Json) -> str:
     if isinstance(value, str):
+        if names.CONTROL.search(value):
+            raise Problem(422, f"{name}: a control character is in it")
         return value
     if isinstance(value, bool):
         if name in channels.EXTRAS:

@@ -1,24 +1,38 @@
 """uvicorn's HTTP protocol, which lends its transport to a stream and bounds the head of a request."""
 
 import asyncio
+import contextvars
+import logging
+import re
 from collections.abc import Iterable
 from functools import cache, partialmethod
 from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any
 
+from httptools.parser.errors import HttpParserError, HttpParserInvalidMethodError, HttpParserUpgrade
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from sse_app.base import request_context
 from sse_app.base.asgi import Scope
 from sse_app.base.problem import Problem
 from sse_app.fanout.subscriber import Subscriber
 
 EXTENSION = "sse_app.connection"  # in the extensions of a scope: the StreamProtocol of the request
 _HEAD_BYTES = 65_536  # request line and headers; NGINX allows 32 KB
+_URL_BYTES = 65_535  # the parser's own bound of an address
 _HEAD_SECONDS = 20.0  # from a new connection, or the first byte of a later request, to the end of its head
 _PIPELINED = 100  # requests that wait for the answers to earlier ones: about 3 KB each; browsers send none
 _FRAMING = 8  # bytes received for a byte of body, if each byte comes as a chunk of its own
+# A name, an address of IPv6 or nothing, and a port (RFC 9112, section 3.2). A comma would be two hosts in one line.
+_HOST = re.compile(rb"([A-Za-z0-9._~!$&'()*+;=%-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]*)?")
+# A request line, and not the one of a request that came before in the same bytes.
+_UNKNOWN_METHOD = re.compile(
+    rb"^(?!(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) )[!#$%&'*+.^_`|~0-9A-Za-z-]+ [^ \r\n]+ HTTP/1\.[01]\r?$",
+    re.MULTILINE,
+)
+logger = logging.getLogger(__name__)
 
 
 class Flow(FlowControl):
@@ -67,6 +81,19 @@ def _lines(state: Any) -> bytes:
     return known[1]
 
 
+def _problem(error: HttpParserError, data: bytes) -> Problem:
+    """What is wrong with bytes that the parser refuses; its own words hold nothing of them."""
+    cause = error.__context__  # a callback of the parser has failed
+    if isinstance(cause, Problem):
+        return cause
+    if isinstance(error, HttpParserInvalidMethodError) and _UNKNOWN_METHOD.search(data):
+        return Problem(501, "the method of the request is unknown: expected GET, HEAD or POST")
+    if str(error) == "Invalid HTTP version":
+        return Problem(505, "expected HTTP/1.1")
+    said = "its address makes no sense" if isinstance(cause, HttpParserError) else str(error)
+    return Problem(400, f"this is no request of HTTP/1.1: {said}")
+
+
 _NO_EVENT = SimpleNamespace(set=lambda: None)  # in the place of an asyncio.Event that nobody waits for
 
 
@@ -78,6 +105,8 @@ class StreamProtocol(HttpToolsProtocol):
     _in_head = True
     _head_timer: asyncio.TimerHandle | None = None
     _idle_since: float | None = None  # by the clock of the loop; None while a request is read or answered
+    _hosts = 0
+    _wrong: Problem | None = None  # with a header of the request whose head is read
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] - as uvicorn types it
         """Allow a bounded time for the first head."""
@@ -153,17 +182,21 @@ class StreamProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Refuse a head, or trailers and chunk extensions, that do not end: the parser would keep all of them."""
         self._head_bytes += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            parser: Any = self.parser
+            parser.feed_data(data)
+        except HttpParserUpgrade:
+            pass  # nothing else is spoken here: the request is answered as it is, or makes no sense and is refused
+        except HttpParserError as error:
+            self._refuse(_problem(error, data))
+            return
         if self._in_head:  # most heads come in one piece, and need no timer
             self._start_head_timer()
         if self._head_bytes > _HEAD_BYTES:
             self._refuse(
                 Problem(431, f"the head of the request, or the framing of its body, is over {_HEAD_BYTES} bytes")
             )
-
-    def send_400_response(self, msg: str) -> None:
-        """Answer bytes that are not a request (the name of this method is uvicorn's)."""
-        self._refuse(Problem(400, msg))
 
     def on_message_begin(self) -> None:
         """Offer this connection to the application; cut it where too many requests wait for their answers."""
@@ -174,9 +207,34 @@ class StreamProtocol(HttpToolsProtocol):
         scope: Any = self.scope
         scope["extensions"] = {EXTENSION: self}
         self._in_head = True
+        self._hosts, self._wrong = 0, None
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header; note what the parser lets pass, and a proxy may read otherwise (RFC 9112, 3.2 and 6.1)."""
+        name = name.lower()
+        if name == b"host":
+            self._hosts += 1
+            if not _HOST.fullmatch(value):
+                self._wrong = Problem(400, "Host: expected the name of a host or an address, and a port where one is")
+        elif name == b"expect":
+            self.expect_100_continue = value.lower() == b"100-continue"
+        elif name == b"transfer-encoding" and value.strip().lower() != b"chunked":
+            known = value.lower().rstrip().endswith(b"chunked")  # else nobody can tell where the body ends
+            self._wrong = Problem(501 if known else 400, "Transfer-Encoding: expected chunked, and no other coding")
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """Stop counting: the bytes that follow are a body, which its reader bounds."""
+        """Refuse a wrong head. Stop counting: the bytes that follow are a body, which its reader bounds."""
+        parser: Any = self.parser
+        version = parser.get_http_version()
+        if version not in ("1.0", "1.1"):
+            raise Problem(505, "expected HTTP/1.1")
+        if len(self.url) > _URL_BYTES:
+            raise Problem(414, f"the address is over {_URL_BYTES} bytes: ask for a stream of many channels by POST")
+        if self._hosts != 1 and (self._hosts or version != "1.0"):
+            raise Problem(400, f"Host: expected one such header, found {self._hosts or 'none'}")
+        if self._wrong is not None:
+            raise self._wrong
         super().on_headers_complete()
         self._in_head = False
         self._stop_head_timer()
@@ -191,6 +249,7 @@ class StreamProtocol(HttpToolsProtocol):
         """Start counting the next head."""
         super().on_message_complete()
         self._head_bytes = 0
+        self.headers = []  # the scope has its own: what follows is another request, and is not known by this one's id
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the stream first, because the transport closes its socket right after this."""
@@ -248,13 +307,19 @@ class StreamProtocol(HttpToolsProtocol):
             self.stream.resume()
 
     def _refuse(self, problem: Problem) -> None:
+        """Answer what never comes to the application. It has an id of its own, as every request has."""
+        contextvars.copy_context().run(self._end_with, problem)
+
+    def _end_with(self, problem: Problem) -> None:
         cycle: Any = self.cycle
         if self.transport.is_closing():
             return
         if self.stream is not None or (cycle and cycle.response_started and not cycle.response_complete):
             self.transport.abort()  # a second answer would be read as a part of the first
             return
-        headers = [*self.server_state.default_headers, (b"connection", b"close")]
+        request_context.begin([value for name, value in self.headers or () if name == request_context.HEADER], ())
+        logger.warning("%d to a request that was not read: %s", problem.status, problem)
+        headers = [*self.server_state.default_headers, request_context.header(), (b"connection", b"close")]
         headers += [(name.encode(), value.encode()) for name, value in problem.headers.items()]
         body = problem.body()
         headers.append((b"content-length", b"%d" % len(body)))

@@ -82,13 +82,16 @@ def test_everything_that_the_process_says_goes_one_way(kind: str) -> None:
     finally:
         process.kill()
     if kind == "text":
-        assert [line for line in lines if line.endswith("404 to GET /nowhere: Not Found (request id-1)")]
+        assert [line for line in lines if line.endswith("404 to GET /nowhere: nothing is here (request id-1)")]
         return
     documents = [json.loads(line) for line in lines]
     assert {one["replica"] for one in documents} == {"r-1"}
     assert {one["logger"] for one in documents} >= {"uvicorn.error", "sse_app.server", "sse_app.base.problem"}
     [refused] = [one for one in documents if one.get("request_id")]
-    assert (refused["request_id"], refused["message"]) == ("id-1", "404 to GET /nowhere: Not Found")
+    assert (refused["request_id"], refused["message"]) == (
+        "id-1",
+        "404 to GET /nowhere: nothing is here",
+    )
 
 
 def test_what_ends_the_process_is_a_line_too() -> None:

@@ -36,7 +36,7 @@ def test_the_document_names_every_error_of_every_route_as_a_problem(document: di
     assert errors.pop("GET /api/v1/stats") == errors.pop("GET /api/v1/stats/stream") == {"default", "401", "403"}
     assert errors.pop("POST /api/v1/session") == {"default", "400", "401", "403"}
     assert errors.pop("POST /api/v1/session/end") == {"default", "403"}
-    assert errors.pop("POST /api/v1/tickets") == {"default", "400", "401", "403", "408", "413", "422"}
+    assert errors.pop("POST /api/v1/tickets") == {"default", "400", "401", "403", "408", "413", "415", "422"}
     assert errors.pop("GET /api/v1/health/ready") == {"default", "503"}
     assert set(map(frozenset, errors.values())) == {frozenset({"default"})}
     for one in operations(document).values():

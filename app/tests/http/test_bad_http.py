@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import pytest
 from sse_harness import Answer, Client, Replicas, Stream, eventually
 
+from sse_app.http.stream_request import QUERY_NAMES
+
 BODY = b'{"channel":"bad","data":1}'
 
 
@@ -83,7 +85,17 @@ CASES = [
     publish("two lengths", "\nContent-Length: 26\nContent-Length: 27", (400,)),
     publish("a length and chunks", "\nContent-Length: 26\nTransfer-Encoding: chunked", (400,)),
     publish("no length", "", (400,), b"", said="not JSON"),
-    publish("an unknown coding", "\nTransfer-Encoding: gzip", (400,)),
+    publish("an unknown coding", "\nTransfer-Encoding: gzip", (400,), said="chunked"),
+    publish("an unknown coding below the chunks", "\nTransfer-Encoding: gzip, chunked", (501,), b"0\r\n\r\n"),
+    publish("chunks twice", "\nTransfer-Encoding: chunked, chunked", (400, 501), b"0\r\n\r\n"),
+    # what a body says that it is
+    *(publish(f"packed by {coding}", f"\nContent-Length: 26\nContent-Encoding: {coding}", (415,), said=coding)
+      for coding in ("gzip", "br", "identity, gzip")),
+    *(Case(f"publish, {charset}", f"POST /api/v1/events HTTP/1.1\nHost: x\nContent-Length: 26\nContent-Type: "
+           f"application/json;{charset}", (415,), "utf-8", BODY)
+      for charset in ("charset=utf-16", ' Charset = "ISO-8859-1"', "charset=utf-8;charset=utf-7", "charset=")),
+    *(Case(f"{path}, packed", f"POST /api/v1/{path} HTTP/1.1\nHost: x\nContent-Type: application/json\n"
+           "Content-Encoding: gzip\nContent-Length: 2", (415,), "gzip", b"{}") for path in ("stream", "tickets")),
     publish("chunks without end", CHUNKED, (413,), b"3e8\r\n%b\r\n" % (b"x" * 1000) * 30, said="20000 bytes"),
     publish("a chunk of 2^64", CHUNKED, (400,), b"1" + b"0" * 16 + b"\r\nx"),
     publish("a chunk size that is text", CHUNKED, (400,), b"size\r\nx"),
@@ -94,10 +106,16 @@ CASES = [
     # the head
     Case("a head without end", "GET /health/live HTTP/1.1\nX: " + "y" * 500_000, (400, 431)),
     Case("ten thousand headers", "GET /health/live HTTP/1.1" + "\nX-Header: y" * 40_000, (400, 431)),
-    Case("a request line without end", f"GET /{'x' * 70_000} HTTP/1.1\nHost: x", (400, 404, 431)),
+    Case("a request line without end", f"GET /{'x' * 70_000} HTTP/1.1\nHost: x", (400, 404, 414, 431)),
     Case("no HTTP", "hello", (400,)),
     Case("no HTTP, but TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", (400,)),
-    Case("another version of HTTP", "GET /health/live HTTP/3.7\nHost: x", (400, 505)),
+    *(Case(f"HTTP/{version}", f"GET /health/live HTTP/{version}\nHost: x", (505,), "HTTP/1.1")
+      for version in ("0.9", "1.2", "2.0", "3.7")),
+    Case("an address over all bounds", f"GET /?{'x' * 66_000} HTTP/1.1\nHost: x", (414, 431)),
+    Case("no host", "GET /health/live HTTP/1.1", (400,), "found none"),
+    Case("two hosts", "GET /health/live HTTP/1.1\nHost: x\nHost: x", (400,), "found 2"),
+    *(Case(f"the host {host}", f"GET /health/live HTTP/1.1\nHost: {host}", (400,), "Host: expected")
+      for host in ("a b", "a,b", "u@x", "x:y", "[::1", "\xe9")),
     Case("HTTP/1.0 for a stream", "GET /api/v1/stream?channel=a HTTP/1.0", (505,), "HTTP/1.1"),
     get("a header with a NUL", "/api/v1/channels", (400,), headers="\nX: a\0b"),
     get("a header folded over lines", "/api/v1/channels", (200, 400), headers="\nX: a\n b"),
@@ -107,7 +125,7 @@ CASES = [
     get("an upgrade to WebSocket", "/api/v1/channels", (200,), headers="\nUpgrade: websocket\nConnection: Upgrade"),
     get("an upgrade to HTTP/2", "/api/v1/channels", (200,), headers="\nUpgrade: h2c\nConnection: Upgrade"),
     # where a request goes
-    get("a made-up host", "/api/v1/stream/", (404,), headers="\nHost: evil.example"),
+    Case("a made-up host", "GET /api/v1/stream/ HTTP/1.1\nHost: evil.example", (404,)),
     get("a made-up client", "/api/v1/nothing", (404,), headers="\nX-Forwarded-For: 10.0.0.1, ::1, not an address"),
     get("a made-up client and scheme", "/", (404,), headers="\nX-Forwarded-Proto: javascript\nForwarded: for=x"),
     get("a path that climbs", "/../../etc/passwd", (404,)),
@@ -119,11 +137,22 @@ CASES = [
     get("a channel that is not UTF-8", "/api/v1/channels/%ff%fe/history", (400,), "channel"),
     get("a channel of 201 characters", f"/api/v1/channels/{'x' * 201}/history", (400,), "channel"),
     *(get(f"limit {limit}", f"/api/v1/channels/a/history?limit={limit}", (400,), "limit")
-      for limit in ("0", "-1", "1001", "1e3", "x", "%00", "9" * 5000)),
+      for limit in ("0", "-1", "1001", "1e3", "x", "%00", "9" * 5000, "1.0", "1_0", "%201", "%2B1", "%D9%A1")),
     *(get("on events", "/api/v1/events", (405,), verb=verb) for verb in ("GET", "PUT", "DELETE", "TRACE", "OPTIONS")),
     *(get("on a stream", "/api/v1/stream?channel=a", (405,), "GET", verb=verb) for verb in ("OPTIONS", "PUT")),
     get("on a stream", "/api/v1/stream?channel=a", (400,), "JSON body", verb="POST"),
-    get("no verb of HTTP", "/api/v1/events", (400,), verb="BREW"),
+    *(get("no verb of HTTP", path, (501,), "unknown", verb=verb)
+      for path in ("/api/v1/events", "/api/v1/stream?channel=a", "/nothing") for verb in ("FOO", "get", "BREW")),
+    get("no characters of a verb", "/api/v1/events", (400,), verb="F@O"),
+    get("a verb alone", "x:443", (400,), verb="CONNECT"),
+    # a parameter
+    *(get(f"{name} with {text}", f"/api/v1/{path}{name}={text}", (400,), name) for text in ("%00", "a%0d%0ab", "%7f")
+      for path, name in (
+          ("channels?", "after"), ("channels?", "limit"), ("channels/a/history?", "after"),
+          ("channels/a/history?", "before"), ("channels/a/history?", "meta"),
+          *(("stream?channel=a&", name) for name in QUERY_NAMES),
+      )),
+    *(get(f"after {text}", f"/api/v1/channels?after={text}", (400,), "after") for text in ("*", "a%20b", "%zz", "a.*")),
     # a stream
     stream("no channel", "", "channel"),
     stream("a misspelt parameter", "chanel=a", "channel"),
@@ -139,7 +168,7 @@ CASES = [
     stream("a regular expression", "channel=.%2B", "channel"),
     stream("too many channels", "&".join(["channel=a"] * 6), "6 given, at most 5"),
     stream("thousands of channels", "&".join(["channel=a"] * 5_000), "5000 given, at most 5"),
-    stream("ten thousand channels", "&".join(["channel=a"] * 10_000), ""),
+    get("ten thousand channels", f"/api/v1/stream?{'&'.join(['channel=a'] * 10_000)}", (414,), "POST"),
     stream("an unknown heartbeat", "channel=a&heartbeat=no", "heartbeat"),
     # JSON
     document("nothing", (400,), "not JSON", b" "),
@@ -211,6 +240,9 @@ def test_it_is_refused_with_the_reason_and_changes_nothing(
         assert answer.headers["x-replica"] == "r-1"
         assert int(answer.headers["content-length"]) == len(answer.body)
         assert answer.json["status"] == answer.status
+        assert answer.json["request_id"] == answer.headers["x-request-id"]
+        assert (answer.status == 405) == ("allow" in answer.headers)
+        assert answer.status != 415 or answer.headers.keys() & {"accept", "accept-encoding"}
         assert case.said in answer.json["detail"]
         assert b"Traceback" not in answer.body
         assert b"evil" not in answer.body

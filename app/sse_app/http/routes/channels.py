@@ -1,11 +1,12 @@
 """The channels that a client may read, and the events of one, page by page."""
 
 import asyncio
+import re
 from itertools import islice
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 from pydantic.config import JsonDict
 
 from sse_app.access.authority import Authority
@@ -21,8 +22,16 @@ from sse_app.log.cursor import Cursor
 from sse_app.log.interface import LogUnavailableError
 from sse_app.resume.past import Past
 
+_DIGITS = re.compile("[0-9]{1,9}")
 _NAMES = 1000  # in one page of channels, of at most 200 bytes each
 _EVENT: JsonDict = {"id": openapi.ID, "event": "created", "data": '{"n":1}'}
+
+
+def _digits(given: object) -> object:
+    """Refuse what is a number to Python alone, such as 1_0, 1.0 and one with spaces around it."""
+    if isinstance(given, str) and not _DIGITS.fullmatch(given):
+        raise ValueError("expected a number of one to nine digits")
+    return given
 
 
 class Channels(BaseModel):
@@ -82,8 +91,8 @@ def router(settings: Settings, authority: Authority, ring: Ring, past: Past) -> 
     @made.get("", responses=openapi.problems(400, 401, 503), response_model=Channels)
     async def channels(
         request: Request,
-        after: Annotated[str, Query(max_length=200, examples=["orders"])] = "",
-        limit: Annotated[int, Query(ge=1, le=_NAMES)] = _NAMES,
+        after: Annotated[str, Query(pattern=openapi.CHANNEL_OR_NONE, examples=["orders"])] = "",
+        limit: Annotated[int, Query(ge=1, le=_NAMES), BeforeValidator(_digits)] = _NAMES,
     ) -> Response:
         """Channels with events in the memory of this replica that the client may read, each with its newest id.
 
@@ -105,7 +114,7 @@ def router(settings: Settings, authority: Authority, ring: Ring, past: Past) -> 
     async def history(
         request: Request,
         channel: Annotated[str, Path(pattern=openapi.CHANNEL_PATTERN, examples=["orders"])],
-        limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+        limit: Annotated[int, Query(ge=1, le=1000), BeforeValidator(_digits)] = 50,
         before: Annotated[str, Query(pattern=openapi.ID_PATTERN, examples=[openapi.ID])] = "",
         after: Annotated[str, Query(pattern=openapi.ID_PATTERN, examples=[openapi.ID])] = "",
         meta: Annotated[Literal["0", "1"], Query()] = "0",

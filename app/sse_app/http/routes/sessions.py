@@ -54,7 +54,9 @@ def router(authority: Authority) -> APIRouter:
     made = APIRouter(prefix="/api/v1")
     refusals = openapi.problems(400, 401, 403)
 
-    @made.post("/tickets", responses=openapi.problems(400, 401, 403, 408, 413, 422), openapi_extra=openapi.body(Narrow))
+    @made.post(
+        "/tickets", responses=openapi.problems(400, 401, 403, 408, 413, 415, 422), openapi_extra=openapi.body(Narrow)
+    )
     async def ticket(request: Request, response: Response) -> Issued:
         """A ticket for ?ticket=: it begins streams until `begins_until`, and resumes them until `expires`.
 
