@@ -14,6 +14,8 @@ export class World {
   readonly replicas = ['app-1', 'app-2', 'app-3'];
   /** Replicas that do not answer. */
   readonly stopped = new Set<string>();
+  /** The part of the error budget that is left. */
+  budget = 0.87;
   kafka = 'ok';
   redis = 'ok';
   nginx: 'answers' | 'gone' | 'hangs' | 'html' = 'answers';
@@ -51,7 +53,7 @@ export class World {
   heal(): void {
     this.stopped.clear();
     [this.kafka, this.redis, this.nginx, this.prometheus, this.token] = ['ok', 'ok', 'answers', 'answers', 'accepted'];
-    [this.alerts, this.rules, this.receivers] = [[], [], null];
+    [this.alerts, this.rules, this.receivers, this.budget] = [[], [], null, 0.87];
     this.write('releases', this.releases());
   }
 
@@ -260,7 +262,7 @@ export class World {
       return this.replicas.map((name, index) =>
         series({ instance: `${name}:8000` }, (at) => Math.round(40 + index + 6 * Math.sin(at / 150 + index))),
       );
-    if (query.includes('budget')) return [series({ slo: 'deliveries' }, () => 0.87)];
+    if (query.includes('budget')) return [series({ slo: 'deliveries' }, () => this.budget)];
     if (query.includes('process_start'))
       return this.replicas.map((name, index) =>
         series({ instance: `${name}:8000` }, (at) =>

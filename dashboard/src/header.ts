@@ -21,17 +21,16 @@ export function header(router: Router, api: Api, platform: Platform, clock: Cloc
   const draw = (): void => {
     const now = clock.now();
     const release = runningRelease(platform.releases.value);
-    const when = release === null ? '' : ` · ${ago(now - release.when)}`;
-    which.replaceChildren(
-      h('b', {}, release?.stack ?? 'sse'),
-      h(
-        'span',
-        {},
-        release === null
-          ? ''
-          : ` · release ${release.number}${release.commit === '' ? '' : ` · ${release.commit}`}${when}`,
-      ),
-    );
+    const stack = h('b', {}, release?.stack ?? 'sse');
+    if (release === null) which.replaceChildren(stack);
+    else {
+      const commit = release.commit === '' ? '' : `${release.commit} · `;
+      which.replaceChildren(
+        h('span', {}, stack, ` · release ${release.number}`),
+        h('span', { class: 'and' }, ' · '),
+        h('span', {}, `${commit}${ago(now - release.when)}`),
+      );
+    }
     const ready = readyOf(platform.replicas, now);
     write(replicas, `${ready ?? NOTHING} replicas`);
     const known = holds(platform.alerts, now) ? platform.alerts.value : null;

@@ -358,6 +358,7 @@ describe('where a credential is asked for', () => {
   it('the stream is refused until a token is given; then everything works, and no command holds the token', async () => {
     await visit(page, `${site.url}/#/events`);
     await expect.poll(() => text('stream-state'), WAIT).toMatch(/^refused: HTTP 401/);
+    await expect.poll(() => text('log-empty'), WAIT).toContain('Enter a token at the top');
     await page.locator('#token').click();
     await page.locator('#token-field').fill(`page.${secret}`);
     await page.getByRole('button', { name: 'Use this token' }).click();

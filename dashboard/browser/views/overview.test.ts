@@ -32,6 +32,15 @@ describe('the overview of a platform where all is well', () => {
     await expect.poll(() => page.locator('#vitals').textContent(), WAIT).toBe('3/3 replicas0 alertsSLO 99.98 %');
   });
 
+  it('tells how often a budget of errors was used up, and draws nothing beside its tile', async () => {
+    world.budget = -78.1234;
+    await open();
+    const tile = page.locator('.tiles > div').last();
+    await expect.poll(() => tile.locator('dd').first().textContent(), WAIT).toBe('0 % used 79.1 times');
+    const [area, box] = [await tile.locator('.spark-area').boundingBox(), await tile.locator('.spark').boundingBox()];
+    expect((area?.y ?? 0) + (area?.height ?? 0)).toBeLessThanOrEqual((box?.y ?? 0) + (box?.height ?? 0) + 1);
+  });
+
   it('shows what comes from outside as text', async () => {
     const html = '<img src="x" onerror="document.title=1"><b>bold</b>';
     const releases = world.releases() as { releases: { who: string }[] };

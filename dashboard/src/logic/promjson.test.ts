@@ -49,3 +49,9 @@ it.each([
   ['500ms', 0.5],
   ['', 0],
 ])('the duration %j is %f s', (words, seconds) => expect(duration(words)).toBe(seconds));
+
+it('an alert says commands without the backticks of its text', () => {
+  const annotations = { summary: 'Kafka is down', description: '`./sse logs kafka` says why.', other: 7 };
+  const [alert] = alertsOf({ alerts: [{ state: 'firing', labels: { alertname: 'KafkaDown' }, annotations }] });
+  expect(alert?.annotations).toEqual({ summary: 'Kafka is down', description: './sse logs kafka says why.' });
+});

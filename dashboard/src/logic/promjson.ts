@@ -92,7 +92,7 @@ export function alertsOf(data: unknown): Alert[] {
         state: one['state'] === 'firing' ? 'firing' : 'pending',
         since: seconds(one['activeAt']),
         labels,
-        annotations: texts(one['annotations']),
+        annotations: sentences(one['annotations']),
         value: Number(one['value']),
       },
     ];
@@ -118,7 +118,7 @@ function rule(group: string, one: Record<string, unknown>): Rule {
     health: text(one['health']),
     error: text(one['lastError']),
     labels: texts(one['labels']),
-    annotations: texts(one['annotations']),
+    annotations: sentences(one['annotations']),
     alerts: alertsOf({ alerts: one['alerts'] }),
   };
 }
@@ -171,6 +171,11 @@ function texts(value: unknown): Record<string, string> {
   return Object.fromEntries(
     Object.entries(value).filter((pair): pair is [string, string] => typeof pair[1] === 'string'),
   );
+}
+
+/** Commands in them stand between backticks, which a message to a person keeps and this page needs not. */
+function sentences(value: unknown): Record<string, string> {
+  return Object.fromEntries(Object.entries(texts(value)).map(([name, words]) => [name, words.replaceAll('`', '')]));
 }
 
 function seconds(value: unknown): number {

@@ -99,7 +99,7 @@ def release(one: StackRelease, before: Mapping[str, Spec], current: int, verific
         "commit": meta.get("commit", ""),
         "why": meta.get("note", ""),
         "outcome": one.outcome,
-        "changed": in_few_words(before, one.containers),
+        "changed": in_few_words(before, one.containers, one.number),
         "changes": [
             {"container": action.container, "kind": action.kind, "what": places(action.reasons)}
             for action in (actions_between(before, one.containers) if before else ())

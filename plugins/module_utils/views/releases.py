@@ -44,7 +44,7 @@ def table(releases: Sequence[StackRelease], current: int) -> list[str]:
     for one in releases:
         mark = " (current)" if one.number == current else ""
         note = one.meta.get("note", "")
-        changed = in_few_words(before, one.containers) + (f" [{note}]" if note else "")
+        changed = in_few_words(before, one.containers, one.number) + (f" [{note}]" if note else "")
         row = (minute(one.meta.get("when", "")), one.meta.get("who", ""), one.meta.get("commit", ""), one.outcome)
         rows.append((f"{one.number}{mark}", *row, changed))
         if one.outcome == "applied":
@@ -52,10 +52,14 @@ def table(releases: Sequence[StackRelease], current: int) -> list[str]:
     return columns(rows)
 
 
-def in_few_words(old: Mapping[str, Spec], new: Mapping[str, Spec]) -> str:
-    """Sum up what differs: which parts of which services changed, and which containers came and went."""
+def in_few_words(old: Mapping[str, Spec], new: Mapping[str, Spec], number: int) -> str:
+    """Sum up what differs: which parts of which services changed, and which containers came and went.
+
+    :param old: the containers of the release before it; none where no release before it is kept
+    :param number: the number of the newer release
+    """
     if not old:
-        return f"{len(new)} containers, the first that are kept"
+        return f"{len(new)} containers, the first {'release' if number == 1 else 'that are kept'}"
     keys: dict[str, dict[str, None]] = {}
     came: list[str] = []
     gone: list[str] = []

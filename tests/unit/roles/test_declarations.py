@@ -477,6 +477,10 @@ def test_the_canary_watches_every_replica_and_what_everybody_gets(each: Rendered
     made, address, port = canary.build(each.containers["canary"]["command"][2:])
     assert address == ""  # Prometheus and the matrix come over IPv6, too
     assert [one.name for one in made.watched] == ["nginx", *replicas]
+    # Else the first of its streams would not open, and a first install would begin without a budget of errors.
+    assert each.containers["canary"]["after"] == [
+        f"{each.settings['stack_name']}-{name}" for name in ("nginx", *replicas)
+    ]
     assert {one.server.url.rpartition("?")[2] for one in made.watched} == {"channel=sse-platform.canary"}
     assert port in each.containers["canary"]["listens"]
     assert made.publish

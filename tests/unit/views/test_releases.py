@@ -50,7 +50,7 @@ def test_the_table_says_in_few_words_what_changed(state: Path) -> None:
     heading, *lines = releases.table(stack_releases(str(state)), 3)
     assert heading.split() == ["RELEASE", "WHEN", "(UTC)", "WHO", "COMMIT", "OUTCOME", "WHAT", "CHANGED"]
     assert [" ".join(one.split()) for one in lines] == [
-        "1 2026-03-01 10:20 ada abc1234 applied 3 containers, the first that are kept",
+        "1 2026-03-01 10:20 ada abc1234 applied 3 containers, the first release",
         "2 2026-03-01 10:20 ada abc1234 applied web (environment, config); + s-cache; - s-db",
         "3 (current) 2026-03-01 10:20 ada abc1234 applied board (memory)",
         "4 2026-03-01 10:20 ada abc1234 failed web (environment, config); - s-cache",

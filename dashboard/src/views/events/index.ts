@@ -26,7 +26,10 @@ export const view: View = {
           publish.seen(event.id, performance.now());
         },
         note: (text) => log.note(text),
-        changed: () => log.changed(),
+        changed: () => {
+          log.refused = source.refused;
+          log.changed();
+        },
         cleared: () => {
           log.clear();
           inspector.close();

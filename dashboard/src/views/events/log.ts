@@ -25,6 +25,8 @@ export class Log {
   private readonly more: HTMLButtonElement;
   private readonly pauseButton: HTMLButtonElement;
   private readonly empty = h('p', { class: 'empty', id: 'log-empty' });
+  /** Whether the platform gives this page no stream. */
+  refused = false;
   private selected: number | null = null;
   private paused = false;
   private seen = 0;
@@ -164,10 +166,10 @@ export class Log {
     this.more.hidden = rows.waiting === 0;
     write(this.more, `↑ ${counted(rows.waiting, 'new line')}`);
     this.empty.hidden = rows.length > 0;
-    write(
-      this.empty,
-      rows.kept > 0 ? 'No event passes the filters.' : 'Nothing has arrived yet. Publish an event, here or anywhere.',
-    );
+    const none = this.refused
+      ? 'Nothing arrives: the stream is refused. Enter a token at the top, or see “Stream and replay”.'
+      : 'Nothing has arrived yet. Publish an event, here or anywhere.';
+    write(this.empty, rows.kept > 0 ? 'No event passes the filters.' : none);
   }
 
   private chosen(index: number): void {

@@ -92,6 +92,10 @@ export class Source {
     return this.state?.phase === 'open';
   }
 
+  get refused(): boolean {
+    return this.state?.phase === 'refused';
+  }
+
   /** The view is shown: the stream goes on where it was, or begins as the address says. */
   show(parameters: URLSearchParams): void {
     const asked = parameters.get('stream');

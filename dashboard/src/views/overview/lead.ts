@@ -8,7 +8,8 @@ import { attribute, h, rows, write } from '../../parts/dom';
 export class Lead {
   readonly root: HTMLElement;
   private readonly sentence = h('h1', { id: 'headline' }, 'Looking…');
-  private readonly more = h('p', { id: 'subline' }, 'Asking the platform how it is.');
+  private readonly changed = h('span', {}, 'Asking the platform how it is.');
+  private readonly connected = h('span');
   private readonly troubles = h('ul', { class: 'troubles', 'aria-label': 'What needs a look' });
   private readonly parts = h('ul', { class: 'parts', 'aria-label': 'Parts of the platform' });
 
@@ -17,7 +18,7 @@ export class Lead {
       'section',
       { class: 'lead', 'aria-label': 'In one sentence' },
       h('div', { role: 'status' }, this.sentence),
-      this.more,
+      h('p', { id: 'subline' }, this.changed, ' ', this.connected),
       this.troubles,
       this.parts,
     );
@@ -29,7 +30,8 @@ export class Lead {
     const told = sentence(all);
     write(this.sentence, told);
     attribute(this.root, 'data-state', worst(all));
-    write(this.more, [changed(platform, now), connected(platform, subscribers)].join(' '));
+    write(this.changed, changed(platform, now));
+    write(this.connected, connected(platform, subscribers));
     const troubles = all.filter(
       (part) => (part.state !== 'good' || part.advice !== '') && !(part.words === told && part.advice === ''),
     );

@@ -34,8 +34,14 @@ export class Tiles {
   subscribers: number | null = null;
   private readonly published = new Tile('Published', 'events/s', 'Events that the replicas read from the log');
   private readonly delivered = new Tile('Delivered', 'events/s', 'Events written to subscribers, by all replicas');
-  private readonly others = h('span', { class: 'others' });
-  private readonly latency = new Tile('Latency, p99', 'ms', 'From the log to the last subscriber', this.others);
+  private readonly p50 = h('span');
+  private readonly p95 = h('span');
+  private readonly latency = new Tile(
+    'Latency, p99',
+    'ms',
+    'From the log to the last subscriber',
+    h('span', { class: 'others' }, this.p50, ' · ', this.p95),
+  );
   private readonly people = new Tile('Subscribers', '', 'Streams that are open, at all replicas');
   private readonly budget = new Tile('Error budget left', '', 'Of the objective that has the least left');
 
@@ -85,7 +91,8 @@ export class Tiles {
       latency(last(values ?? []))
         .join(' ')
         .trim();
-    write(this.others, `p50 ${words(p50)} · p95 ${words(p95)}`);
+    write(this.p50, `p50 ${words(p50)}`);
+    write(this.p95, `p95 ${words(p95)}`);
     this.latency.spark.draw(p99 ?? []);
   }
 
@@ -93,7 +100,9 @@ export class Tiles {
     const series = result.ok ? result.value.series : [];
     const times = result.ok ? result.value.times : [];
     const worst = times.map((_, index) => least(series.map(({ values }) => values[index] ?? null)));
-    write(this.budget.figure, percent(last(worst)));
+    const left = last(worst);
+    write(this.budget.figure, percent(left === null ? null : Math.max(0, left)));
+    write(this.budget.unit, left !== null && left < 0 ? `used ${number(1 - left)} times` : '');
     this.budget.spark.draw(worst);
   }
 }
