@@ -129,6 +129,20 @@ def switch_bridge_off(stack: Stack, _: Any) -> None:
     subprocess.run(["ip", "link", "set", bridge_of(stack)[0], "down"], check=True)
 
 
+def delete_bridge(stack: Stack, _: Any) -> None:
+    subprocess.run(["ip", "link", "del", bridge_of(stack)[0]], check=True)
+
+
+def unplug(_: Stack, victim: Any) -> None:
+    """Take the host's end of a container's interface off the bridge."""
+    inside = ["nsenter", "-t", str(victim.attrs["State"]["Pid"]), "-n", "ip", "-o", "link", "show", "eth0"]
+    shown = subprocess.run(inside, check=True, capture_output=True, text=True).stdout
+    number = shown.partition("@if")[2].partition(":")[0]
+    listed = subprocess.run(["ip", "-o", "link"], check=True, capture_output=True, text=True).stdout.splitlines()
+    device = next(one.split()[1].partition("@")[0] for one in listed if one.startswith(f"{number}: "))
+    subprocess.run(["ip", "link", "set", device, "nomaster"], check=True)
+
+
 def take_rules_of_engine(stack: Stack, _: Any) -> None:
     """Take the way out and, in each generation of the engine, a rule of the filter."""
     device, subnet, _ = bridge_of(stack)
@@ -162,6 +176,8 @@ ACTS = [
     Act(take_address, "network {n}: its bridge br-it has lost the address ", ()),
     Act(switch_bridge_off, "network {n}: its bridge br-it is down", ()),
     Act(take_rules_of_engine, "network {n}: 2 rules of the engine are gone: ", ()),
+    Act(delete_bridge, "network {n}: its bridge br-it is gone", ()),
+    Act(unplug, "connect to {n} (its interface is not on the bridge br-it)"),
 ]
 
 

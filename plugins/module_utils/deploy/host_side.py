@@ -56,6 +56,7 @@ OF_BRIDGE = (
     *("net/ipv4/conf/{}/forwarding", "net/ipv4/conf/{}/route_localnet"),
     *("net/ipv6/conf/{}/disable_ipv6", "net/ipv6/conf/{}/forwarding"),
 )
+MTU = "com.docker.network.driver.mtu"
 # How the engine is asked to leave the host's address off a bridge, by IP family.
 NO_ADDRESS = {
     IPV4: ("com.docker.network.bridge.inhibit_ipv4", "com.docker.network.bridge.gateway_mode_ipv4"),
@@ -95,6 +96,7 @@ class Bridge(NamedTuple):
     device: str
     subnets: tuple[str, ...]
     gateways: tuple[str, ...]  # with the length of their prefix
+    mtu: str = ""  # bytes; empty where the engine decides
 
 
 class Kept(TypedDict):
@@ -120,7 +122,7 @@ class HostSide:
         version = engine.ask(engine.questions.version)
         self.options = options_of_engine()
         self.engine = signature(version["Version"] if version else "", self.options)
-        self.bridges = [one for one in bridges(listing, stack) if (DEVICES / one.device).exists()]
+        self.bridges = list(bridges(listing, stack))
         self.running, self.published = served(containers, {one.network for one in self.bridges})
         self.about = engine_rules.Bridges(
             frozenset(one.device for one in self.bridges), tuple(net for one in self.bridges for net in one.subnets)
@@ -138,10 +140,11 @@ class HostSide:
         :raises EngineError: a command fails
         """
         lost = self.lost()
-        if lost and not check and put_back(lost):
-            # Somebody may have changed the rules meanwhile, so that the places of others are others now.
-            again = self.lost()
-            if failed := put_back(again):
+        if lost and not check:
+            put_back(lost)
+            # A bridge that is new has its switches only now. And where somebody changed rules meanwhile, those that are
+            # to come behind others have another place.
+            if failed := put_back(self.lost()):
                 raise EngineError(failed)
         return [one.line for one in lost]
 
@@ -309,7 +312,9 @@ def bridges(listing: Iterable[InspectedNetwork], stack: str) -> Iterator[Bridge]
             for family, subnet, gateway in pools
             if gateway and not any(chosen.get(one) in {"true", "isolated"} for one in NO_ADDRESS[family])
         ]
-        yield Bridge(fact["name"], fact["id"], fact["device"], tuple(fact["subnets"]), tuple(gateways))
+        yield Bridge(
+            fact["name"], fact["id"], fact["device"], tuple(fact["subnets"]), tuple(gateways), chosen.get(MTU, "")
+        )
 
 
 def served(
@@ -335,7 +340,14 @@ def lost_of_bridges(present: Sequence[Bridge]) -> Iterator[Lost]:
             found.setdefault(each["name"], []).extend(each["addresses"])
     for one in present:
         flags = read(DEVICES / one.device / "flags").strip()
-        if flags and not int(flags, 16) & IS_UP:
+        if not flags:
+            mtu = f" mtu {one.mtu}" if one.mtu else ""
+            mend = (f"ip link add name {one.device}{mtu} type bridge", f"ip link set {one.device} up")
+            mend += tuple(put_address(one.device, gateway) for gateway in one.gateways)
+            evidence = f"the host has no interface {one.device}"
+            yield Lost("bridge-gone", one.network, f"its bridge {one.device} is gone", evidence, mend)
+            continue
+        if not int(flags, 16) & IS_UP:
             wrong = f"its bridge {one.device} is down"
             evidence = f"the flags of {one.device} are {flags}, without UP"
             yield Lost("bridge-down", one.network, wrong, evidence, (f"ip link set {one.device} up",))
@@ -344,9 +356,12 @@ def lost_of_bridges(present: Sequence[Bridge]) -> Iterator[Lost]:
             if ipaddress.ip_interface(gateway) not in has:
                 wrong = f"its bridge {one.device} has lost the address {gateway}"
                 evidence = f"{one.device} has {', '.join(map(str, sorted(has, key=str))) or 'no address'}"
-                more = "broadcast +" if of(gateway) is IPV4 else "nodad"
-                mend = (f"ip address replace {gateway} {more} dev {one.device}",)
-                yield Lost("bridge-address", one.network, wrong, evidence, mend)
+                yield Lost("bridge-address", one.network, wrong, evidence, (put_address(one.device, gateway),))
+
+
+def put_address(device: str, gateway: str) -> str:
+    """Return the command that gives a bridge the address of the host."""
+    return f"ip address replace {gateway} {'broadcast +' if of(gateway) is IPV4 else 'nodad'} dev {device}"
 
 
 def variant(program: str) -> str:

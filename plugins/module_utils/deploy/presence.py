@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.engine import answers
+from ansible_collections.sse.platform.plugins.module_utils.host import plugged
 from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
 from ansible_collections.sse.platform.plugins.module_utils.model import repair
 
@@ -23,12 +25,18 @@ DELETED = "//deleted"
 
 
 def mended(
-    actions: list[Action], containers: Mapping[str, Spec], engine: Engine | None, files: Files, made_anew: set[str]
+    actions: list[Action],
+    containers: Mapping[str, Spec],
+    engine: Engine | None,
+    files: Files,
+    made_anew: set[str],
+    bridges: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Action]:
     """Add to each action on a container that stays what must be mended at it.
 
     :param engine: None where none answers; then no container is there, either
     :param made_anew: names of the networks that this run makes, where it has not made them yet
+    :param bridges: the bridge of each network
     """
     if engine is None:
         return actions
@@ -37,7 +45,7 @@ def mended(
         one
         if one.kind not in {"keep", "reload", "start", "restart"}
         else with_repairs(
-            one, containers[one.container], look(engine, one.id, containers[one.container]), networks, files
+            one, containers[one.container], look(engine, one.id, containers[one.container], bridges), networks, files
         )
         for one in actions
     ]
@@ -73,10 +81,13 @@ def with_repairs(action: Action, spec: Spec, present: Present, networks: Mapping
     return action._replace(kind=kind, reasons=[*action.reasons, *(one.reason for one in found)], repairs=tuple(found))
 
 
-def look(engine: Engine, container: str, spec: Spec) -> Present:
+def look(engine: Engine, container: str, spec: Spec, bridges: Mapping[str, str] = MappingProxyType({})) -> Present:
     """Return what is there of a container."""
     inspected = engine.inspect(container)
-    found = answers.present(inspected, lost_mounts(inspected["State"]["Pid"]))
+    pid = inspected["State"]["Pid"]
+    found = answers.present(inspected, lost_mounts(pid))
+    if pid and bridges:
+        found = found._replace(unplugged=plugged.unplugged(pid, answers.addresses(inspected), bridges))
     if found.limits != repair.limits(spec):
         kept = engine.kept_limits()
         found = found._replace(limits={name: value for name, value in found.limits.items() if name in kept})

@@ -460,7 +460,8 @@ class Rollout:
             observed = [one._replace(health="healthy") if one.health == "unhealthy" else one for one in observed]
         patience = SETTLE_SECONDS if self.cut_off else 0.0
         actions = plan(release, made_from, recovered(engine, release, observed, patience))
-        actions = mended(actions, release["containers"], engine, self.files, self.request.networks_to_make)
+        bridges = {name: one.get("device", "") for name, one in release["networks"].items()}
+        actions = mended(actions, release["containers"], engine, self.files, self.request.networks_to_make, bridges)
         diff = plan_text.diff([*cleared, *actions], made_from, release["containers"])
         lost = self.lost(observed)
         number = max(self.fresh, lost + 1) if lost else self.releases.number_for(release, self.fresh)

@@ -82,7 +82,7 @@ def restarting(facts: Facts) -> list[str]:
 
 def disturbed(facts: Facts) -> set[str]:
     """Return the containers with a fault of their own that explains what else goes wrong around them."""
-    return {*detached(facts), *restarting(facts)}
+    return {*detached(facts), *restarting(facts), *facts["unplugged"]}
 
 
 def cut_off(facts: Facts) -> set[str]:

@@ -7,7 +7,7 @@ import fcntl
 import ipaddress
 import socket
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, IPV6, Family
 
@@ -16,17 +16,30 @@ if TYPE_CHECKING:
 
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Interface, Route
 
-# linux/rtnetlink.h, linux/netlink.h, linux/if_addr.h
+# linux/rtnetlink.h, linux/netlink.h, linux/if_addr.h, linux/if_link.h
+RTM_NEWLINK, RTM_GETLINK = 16, 18
 RTM_NEWADDR, RTM_GETADDR = 20, 22
 RTM_NEWROUTE, RTM_GETROUTE = 24, 26
 NLM_F_REQUEST_DUMP = 0x301
 NLMSG_ERROR, NLMSG_DONE = 2, 3
+IFLA_IFNAME, IFLA_LINK, IFLA_MASTER = 3, 5, 10
+IFF_UP = 0x1  # netdevice(7)
 IFA_ADDRESS, IFA_LOCAL = 1, 2
 RTA_DST, RTA_OIF = 1, 4
 RTN_UNICAST = 1
 RTPROT_RA = 9  # the route comes from a router advertisement
 SIOCGIFMTU = 0x8921  # netdevice(7)
 ETHERNET_MTU = 1500  # bytes; what the engine gives a network unless told otherwise
+
+
+class Link(NamedTuple):
+    """An interface; a number of another one is 0 where there is none."""
+
+    number: int
+    name: str
+    up: bool
+    peer: int  # of a pair: the number of the other end, in the namespace that it is in
+    master: int  # the number of the bridge that it is on
 
 
 def _attributes(data: bytes) -> dict[int, bytes]:
@@ -61,6 +74,17 @@ def _device(index: int) -> str:
         return socket.if_indextoname(index)
     except OSError:
         return f"#{index}"
+
+
+def links() -> list[Link]:
+    """List the interfaces of the calling thread's namespace, also those without an address."""
+    found: list[Link] = []
+    for header, attributes in _dump(socket.AF_UNSPEC, RTM_GETLINK, RTM_NEWLINK, 16):
+        number, flags = struct.unpack_from("=iI", header, 4)
+        name = attributes.get(IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace")
+        peer, master = (struct.unpack("=I", attributes.get(key, bytes(4)))[0] for key in (IFLA_LINK, IFLA_MASTER))
+        found.append(Link(number, name, bool(flags & IFF_UP), peer, master))
+    return found
 
 
 def interfaces(family: Family = IPV4) -> list[Interface]:

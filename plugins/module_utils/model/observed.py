@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 LABEL = "sse.platform."
 # Names that a container has only during its own replacement, or while its new configuration is checked.
@@ -30,6 +34,7 @@ class Present(NamedTuple):
     extra_limits: dict[str, int | str]  # by the engine's own name: limits that no spec asks for
     started: float  # seconds since the epoch; 0 where it does not run
     lost_mounts: frozenset[str]  # paths in the container whose directory on the host was deleted since it started
+    unplugged: Mapping[str, str] = MappingProxyType({})  # networks that it does not reach, with the reason
 
 
 class Observed(NamedTuple):

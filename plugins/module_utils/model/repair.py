@@ -55,6 +55,8 @@ def repairs(spec: Spec, present: Present, networks: Mapping[str, str]) -> Iterat
         elif joined.aliases != frozenset(spec["aliases"]):
             has = ", ".join(sorted(joined.aliases)) or "none"
             yield Repair("connect", name, f"connect to {name} as {', '.join(spec['aliases'])} (its names are {has})")
+        elif name in present.unplugged:
+            yield Repair("connect", name, f"connect to {name} ({present.unplugged[name]})")
     for name in sorted(present.networks.keys() - spec["networks"].keys()):
         yield Repair("disconnect", name, f"disconnect from {name} (not declared)")
     for name, wanted in limits(spec).items():

@@ -69,8 +69,9 @@ class Host:
             return self.refused
         if words[:3] == ["ip", "address", "replace"]:
             self.addresses.append(words[3])
-        elif words[:3] == ["ip", "link", "set"]:
+        elif words[:2] == ["ip", "link"]:
             self.flags = "0x1003"
+            (self.net / "br-sse" / "flags").write_text(self.flags)
         elif words[0] == "echo":
             Path(words[2].removeprefix(">")).write_text(words[1])
         elif words[4] == "-N":
@@ -88,7 +89,7 @@ class Host:
             "Driver": "bridge",
             "Internal": False,
             "Labels": {"sse.platform.stack": "sse"},
-            "Options": {"com.docker.network.bridge.name": "br-sse"},
+            "Options": {"com.docker.network.bridge.name": "br-sse", "com.docker.network.driver.mtu": "1400"},
             "IPAM": {
                 "Config": [
                     {"Subnet": "10.99.0.0/24", "Gateway": "10.99.0.1"},
@@ -151,6 +152,11 @@ def flushed(host: Host) -> None:
             lambda host: setattr(host, "flags", "0x1002"),
             "network sse-network: its bridge br-sse is down",
             "ip link set br-sse up",
+        ),
+        (
+            lambda host: (setattr(host, "flags", ""), host.addresses.clear()),
+            "network sse-network: its bridge br-sse is gone",
+            "ip link add name br-sse mtu 1400 type bridge",
         ),
         (
             lambda host: host.set("net/ipv4/ip_forward", "0"),

@@ -46,6 +46,8 @@ def action(tmp_path: Path, kind: Any, reasons: list[str], **changes: Any) -> Act
         ("keep", [], {}, "keep"),
         ("keep", [], DETACHED, "mend"),
         ("start", ["is exited"], DETACHED, "start"),
+        ("keep", [], {"unplugged": {"n": "its interface is gone"}}, "mend"),
+        ("keep", [], {"unplugged": {"other": "its interface is gone"}}, "keep"),
         ("restart", ["is unhealthy"], {}, "restart"),
         ("restart", ["is unhealthy"], DETACHED, "mend"),
         ("restart", ["restarts again and again"], DETACHED, "restart"),

@@ -25,7 +25,7 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor.types import (
 from ansible_collections.sse.platform.plugins.module_utils.engine import daemon
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
-from ansible_collections.sse.platform.plugins.module_utils.host import machine
+from ansible_collections.sse.platform.plugins.module_utils.host import machine, plugged
 from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
@@ -64,6 +64,7 @@ def observe(options: Options) -> Facts:
         "rules": None,
         "releases": [],
         "releases_error": "",
+        "unplugged": {},
         "host_side": [],
         "firewall": None,
         "connections": [],
@@ -80,6 +81,11 @@ def observe(options: Options) -> Facts:
             if next(lookup.unclaimed_endpoints(facts), None) is None:
                 break
         namespaces.look_inside(facts["containers"], host["listeners"])
+        bridges = {one["name"]: one["device"] for one in facts["networks"] if one["driver"] == "bridge"}
+        for one in facts["containers"]:
+            places = {name: end["address"] for name, end in one["networks"].items()}
+            if one["ours"] and one["running"] and (found := plugged.unplugged(one["pid"], places, bridges)):
+                facts["unplugged"][one["name"]] = found
     # After the containers: the rules of a container that starts meanwhile are too many, not too few.
     facts["rules"] = namespaces.rules(os.getpid())
     try:

@@ -193,6 +193,11 @@ def endpoints_exist(facts: Facts) -> Iterator[Finding]:
                 wrong = "its network interface does not exist, so nobody reaches it on this network"
                 mends = tuple(commands.reconnect(network["name"], container))
                 yield Finding("stale-endpoint", container["name"], wrong, evidence, mends, container["ours"])
+            elif why := facts["unplugged"].get(container["name"], {}).get(network["name"]):
+                wrong = f"it reaches nobody on {network['name']}, and nobody reaches it there: {why}"
+                mends = tuple(commands.reconnect(network["name"], container))
+                evidence = f"the engine lists the address {listed.address}, and the kernel says otherwise"
+                yield Finding("stale-endpoint", container["name"], wrong, evidence, mends, container["ours"])
 
 
 def bridges_are_whole(facts: Facts) -> Iterator[Finding]:
@@ -212,6 +217,9 @@ def bridge_is_lost(facts: Facts, network: DoctorNetwork) -> Finding:
     wrong = "its bridge does not exist on the host, so its containers cannot send or receive anything"
     evidence = f"the host has no interface {network['device']}; on this network are: {lookup.listed(names)}"
     mend = (commands.engine(facts, "restart"), *(docker("restart", name) for name in names))
+    if ours and set(names) <= connections.containers_of(facts["releases"]).keys():
+        # It makes the bridge again, and connects each container while it runs.
+        return Finding("stale-endpoint", network["name"], wrong, evidence, ("./sse up",))
     return Finding("stale-endpoint", network["name"], wrong, evidence, mend, fixable)
 
 

@@ -13,6 +13,7 @@ from ansible_collections.sse.platform.tests.unit.doctor.healthy_host import (
     OTHER,
     PORT,
     RULES,
+    SPEC,
     TWO,
     Changes,
     changed,
@@ -162,3 +163,22 @@ def test_a_bridge_that_is_not_whole_is_the_one_finding_with_the_command_that_men
     [found] = findings({"host_side": [lost], **changes})
     assert (found.rule, found.subject, found.mend, found.fixable) == (lost.rule, "sse-network", ("ip a",), True)
     assert lost.wrong in found.wrong
+
+
+def test_a_container_that_is_off_its_bridge_is_the_one_finding_and_connected_anew() -> None:
+    why = "its interface is not on the bridge br-sse"
+    changes: Changes = {"unplugged": {"sse-kafka": {"sse-network": why}}, "connections": LOST}
+    expect_finding(changes, "stale-endpoint", "sse-kafka", why, "docker network connect --ip=10.99.0.12")
+
+
+def test_a_bridge_of_the_stack_that_is_gone_comes_back_without_a_restart_of_the_engine() -> None:
+    release: Changes = {"containers": dict.fromkeys(("sse-nginx", "sse-app-1", "sse-kafka"), SPEC), "networks": {}}
+    gone: Changes = {
+        "networks": [changed(NETWORK, device="br-gone"), BRIDGE],
+        "rules": RULES.replace("br-sse", "br-gone"),
+        "releases": [release],
+        "host_side": [BARE._replace(rule="bridge-gone")],
+        "connections": [],
+    }
+    [found] = findings(gone)
+    assert (found.rule, found.subject, found.mend) == ("stale-endpoint", "sse-network", ("./sse up",))

@@ -1,0 +1,39 @@
+"""A container reaches a network by an interface that has its address, is up, and is on the bridge of that network."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils.host import netlink
+from ansible_collections.sse.platform.plugins.module_utils.host.netlink import Link
+from ansible_collections.sse.platform.plugins.module_utils.host.plugged import faults
+from ansible_collections.sse.platform.plugins.module_utils.model.types import Interface
+
+ETH0 = Link(2, "eth0", up=True, peer=31, master=0)
+VETH = Link(31, "veth1", up=True, peer=2, master=30)
+BRIDGE = Link(30, "br-sse", up=True, peer=0, master=0)
+HAS: list[Interface] = [{"name": "eth0", "addresses": ["10.99.0.21/24"]}]
+
+
+@pytest.mark.parametrize(
+    ("interfaces", "inside", "outside", "said"),
+    [
+        (HAS, ETH0, [BRIDGE, VETH], ""),
+        ([], ETH0, [BRIDGE, VETH], "its interface is gone"),
+        (HAS, ETH0._replace(up=False), [BRIDGE, VETH], "its interface is down"),
+        (HAS, ETH0, [BRIDGE, VETH._replace(up=False)], "its interface is down"),
+        (HAS, ETH0, [BRIDGE, VETH._replace(master=0)], "its interface is not on the bridge br-sse"),
+        (HAS, ETH0, [VETH], "its interface is not on the bridge br-sse"),
+        (HAS, ETH0, [BRIDGE._replace(name="br-other"), VETH], "its interface is not on the bridge br-sse"),
+        (HAS, ETH0._replace(peer=0), [BRIDGE], ""),
+    ],
+)
+def test_what_cuts_a_container_off_is_named(
+    interfaces: list[Interface], inside: Link, outside: list[Link], said: str
+) -> None:
+    found = dict(faults({"sse-network": "10.99.0.21"}, {"sse-network": "br-sse"}, interfaces, [inside], outside))
+    assert found == ({"sse-network": said} if said else {})
+
+
+def test_the_kernel_lists_its_own_interfaces() -> None:
+    loopback = next(one for one in netlink.links() if one.name == "lo")
+    assert loopback == Link(1, "lo", up=True, peer=0, master=0)
