@@ -119,7 +119,7 @@ class Authority:
             for path, parse in files:
                 if path:
                     self._token_files.append(self._watch(path, parse, []))
-            self._verifier = tokens.Verifier(lambda: self._tokens, settings)
+            self._verifier = tokens.Verifier(lambda: self._tokens, settings, frozenset(settings.issuer_urls()))
             if settings.issuers:
                 self._issuers = issuers.Issuers(settings, metrics, self._keys_changed)
         own = [secrets.token_bytes(tickets.KEY_BYTES)]

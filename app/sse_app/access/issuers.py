@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import h11
 
-from sse_app.access.tokens import Key, from_jwks, unverified
+from sse_app.access.tokens import Key, from_issuer, unverified
 from sse_app.base.metrics import Metrics
 from sse_app.base.problem import Problem
 from sse_app.base.settings import Settings
@@ -96,11 +96,7 @@ class Issuers:
 
     async def _fetch(self, issuer: Issuer) -> None:
         try:
-            text = await fetch(issuer.url, self._settings)
-            # A set that anybody can read holds no secret that could sign.
-            found = [key for key in from_jwks(text) if key.algorithm != "HS256"]
-            if not found:
-                raise FetchError("expected an RSA or P-256 key for signatures: the set has none")  # noqa: TRY301
+            found = from_issuer(await fetch(issuer.url, self._settings))
         except (FetchError, ValueError) as error:
             self._failed(issuer, str(error))
         else:

@@ -7,7 +7,7 @@ import base64
 import hashlib
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -57,11 +57,33 @@ def from_secrets(text: bytes) -> list[Key]:
 
 def from_jwks(text: bytes) -> list[Key]:
     """The signing keys of a JWK set (RFC 7517); other keys in it are ignored. ValueError for a set without any."""
-    listed = watched_file.entries(text, _MOST_KEYS, 'a JWK set, {"keys": [...]},')
-    found = [key for index, one in enumerate(listed) if (key := _jwk(one, f"keys[{index}]"))]
+    found = [key for index, one in enumerate(_listed(text)) if (key := _jwk(one, f"keys[{index}]"))]
     if not found:
         raise ValueError("expected an RSA, P-256 or secret (oct) key for signatures: the set has none")
     return found
+
+
+def from_issuer(text: bytes) -> list[Key]:
+    """The public keys of the JWK set that an issuer serves. ValueError for a set without any.
+
+    A key that is no good takes none of the others away (RFC 7517, section 5): nobody here can mend it. A set that
+    anybody can read holds no secret that could sign.
+    """
+    found, wrong = list[Key](), ""
+    for index, one in enumerate(_listed(text)):
+        try:
+            key = _jwk(one, f"keys[{index}]")
+        except ValueError as error:
+            wrong = wrong or f" ({error})"
+        else:
+            found += [key] if key and key.algorithm != "HS256" else []
+    if not found:
+        raise ValueError(f"expected an RSA or P-256 key for signatures: the set has none{wrong}")
+    return found
+
+
+def _listed(text: bytes) -> list[Json]:
+    return watched_file.entries(text, _MOST_KEYS, 'a JWK set, {"keys": [...]},')
 
 
 def _jwk(given: Json, where: str) -> Key | None:
@@ -100,6 +122,7 @@ class Verifier:
 
     keys: Callable[[], Sequence[Key]]
     settings: Settings
+    issuers: Collection[str] = ()  # whose tokens only their own keys verify
 
     def verify(self, token: str) -> Principal:
         """The principal of a token; RefusedError says why it has none."""
@@ -112,12 +135,28 @@ class Verifier:
         algorithm, id_ = header.get("alg"), header.get("kid")
         fitting = [key for key in self.keys() if key.algorithm == algorithm and (id_ is None or key.id in (id_, None))]
         refused = RefusedError("unknown_key", "no key of this algorithm and id is known here")
-        for key in fitting:
+        mine = self._of_issuer(fitting, token)
+        if fitting and not mine:
+            refused = RefusedError("claims", "the token is for another audience or by another issuer")
+        for key in mine:
             try:
                 return self._principal(self._claims(token, key), key)
             except jwt.InvalidSignatureError:
                 refused = RefusedError("signature", "the signature is wrong")
         raise refused
+
+    def _of_issuer(self, keys: list[Key], token: str) -> list[Key]:
+        """The keys that may verify tokens of the issuer that this one names.
+
+        Two issuers may serve the same keys, and whoever has another key here must not speak for an issuer. Only
+        SSE_JWT_ISSUER says that the keys of files are those of one, too.
+        """
+        if not self.issuers:
+            return keys
+        name, __ = unverified(token)
+        issuer = name if name in self.issuers else ""
+        files = not issuer or issuer == self.settings.jwt_issuer
+        return [key for key in keys if (key.issuer == issuer if key.issuer else files)]
 
     def _claims(self, token: str, key: Key) -> JsonObject:
         try:

@@ -190,6 +190,32 @@ def test_tokens_of_an_issuer_count_and_a_new_key_is_found_by_its_id(
         assert publish(replica, second, "b").status == 202
 
 
+def test_two_issuers_may_serve_the_same_keys_and_nobody_else_speaks_for_one(server: Server, tmp_path: Path) -> None:
+    good, file = key(), tmp_path / "keys.json"
+    file.write_bytes(jwks(f=(own := key())))
+    server.body = jwks(a=good)
+    both = {"issuers": json.dumps({"one": server.url, "two": server.url}), "jwks_file": str(file), **LOCAL}
+    tries = [(good, "a", "one", 202), (good, "a", "two", 202), (good, None, "two", 202), (good, "a", "three", 401)]
+    tries += [(own, "f", "three", 202), (own, "f", "one", 401), (own, None, "two", 401)]
+    with Replicas(auth=True, **both) as replica:
+        for private, id_, name, status in tries:
+            assert publish(replica, private, id_, iss=name).status == status, (id_, name)
+    with Replicas(auth=True, jwt_issuer="one", **both) as replica:  # the setting says whose keys the file holds
+        assert publish(replica, own, "f", iss="one").status == 202
+        assert publish(replica, own, "f", iss="two").status == 401
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"kty": "RSA", "kid": "w"}, {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}, {"kty": "RSA", "n": 1, "e": []}],
+)
+def test_a_key_that_is_no_good_takes_no_other_one_away(server: Server, wrong: dict[str, Any]) -> None:
+    good = key()
+    server.body = json.dumps({"keys": [wrong, *json.loads(jwks(a=good))["keys"]]}).encode()
+    with Replicas(auth=True, issuers=json.dumps({"one": server.url}), **LOCAL) as replica:
+        assert publish(replica, good).status == 202
+
+
 def test_earlier_keys_stay_while_the_server_fails_or_lies(
     server: Server, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
