@@ -123,6 +123,8 @@ def listen(options: argparse.Namespace, client: Client, heard: Heard) -> int:
     if options.count:
         sys.stderr.write(f"sse: only {heard.events} of {options.count} events came in time\n")
         return 1
+    if not heard.opened:
+        raise UnreachableError(f"no stream came about in {options.timeout:g} s")
     return 0
 
 

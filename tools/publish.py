@@ -35,7 +35,7 @@ def main() -> int:
     )
     options = parser.parse_args()
     api_client.require_channels([options.channel], patterns=False)
-    key = options.key or str(uuid.uuid4())
+    key = str(uuid.uuid4()) if options.key is None else options.key
     data = given(options)
     try:
         with api_client.client(options) as client:

@@ -90,7 +90,7 @@ class AsyncClient:
         self, events: Sequence[Mapping[str, Any]], *, key: str | None = None, ticket: str = "", seconds: float = 30
     ) -> list[str]:
         """Publish events, all or none, and return their ids once they are stored; see Client.publish_batch."""
-        made = call.publish(self._base, events, key or str(uuid.uuid4()), ticket)
+        made = call.publish(self._base, events, str(uuid.uuid4()) if key is None else key, ticket)
         return call.ids(await self._asked(made, seconds), made, len(events))
 
     async def history(
@@ -121,7 +121,7 @@ class AsyncClient:
         ttl: int | None = None,
         seconds: float = 30,
     ) -> Ticket:
-        """A ticket for a browser: without names, it may subscribe to whatever the credential may; `ttl` in seconds."""
+        """A ticket for a browser: without names, it may subscribe to all that the credential may; `ttl` needs names."""
         made = call.ticket(self._base, subscribe, publish, ttl)
         return call.issued(await self._asked(made, seconds), made)
 

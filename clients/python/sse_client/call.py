@@ -148,8 +148,14 @@ def next_page(found: Page, *, forward: bool) -> tuple[str, str]:
 
 def ticket(base: str, subscribe: Sequence[str] | None, publish: Sequence[str] | None, seconds: int | None) -> Call:
     """The call for a ticket: with all the rights of the credential to subscribe, or with those that are named."""
+    for right, named in (("subscribe", subscribe), ("publish", publish)):
+        if isinstance(named, str):  # each letter would be a channel, and the star of "orders.*" everything
+            expected = f"expected a list of channels, such as [{named!r}]"
+            raise ValueError(f"{right}: found {named!r}; {expected}")  # noqa: TRY004 - as for every argument
+    if seconds is not None and not subscribe and not publish:
+        raise ValueError("ttl: it goes with the rights of the ticket: give subscribe, publish or both")
     wish: dict[str, Any] = {}
-    if subscribe is not None or publish is not None or seconds is not None:
+    if subscribe is not None or publish is not None:
         wish = {"subscribe": list(subscribe or ()), "publish": list(publish or ())}
         wish |= {"seconds": seconds} if seconds is not None else {}
     body = json.dumps(wish).encode() if wish else b""

@@ -97,7 +97,7 @@ class Client:
             UnreachableError: there was no connection in time, and nothing was stored.
             OutcomeUnknownError: there was no answer in time.
         """
-        made = call.publish(self._base, events, key or str(uuid.uuid4()), ticket)
+        made = call.publish(self._base, events, str(uuid.uuid4()) if key is None else key, ticket)
         return call.ids(self._asked(made, seconds), made, len(events))
 
     def history(self, channel: str, *, limit: int = 50, before: str = "", after: str = "", seconds: float = 30) -> Page:
@@ -124,7 +124,7 @@ class Client:
         ttl: int | None = None,
         seconds: float = 30,
     ) -> Ticket:
-        """A ticket for a browser: without names, it may subscribe to whatever the credential may; `ttl` in seconds."""
+        """A ticket for a browser: without names, it may subscribe to all that the credential may; `ttl` needs names."""
         made = call.ticket(self._base, subscribe, publish, ttl)
         return call.issued(self._asked(made, seconds), made)
 

@@ -406,6 +406,23 @@ def test_a_page_instead_of_json_is_a_named_error(kind: str, name: str, given: li
     assert len(server.asked) == 1
 
 
+@pytest.mark.parametrize(
+    ("method", "words", "how", "said"),
+    [
+        ("ticket", (), {"subscribe": "orders.*"}, "subscribe: found 'orders.*'; expected a list"),  # "*" is everything
+        ("ticket", (), {"publish": "orders.1"}, "publish: found 'orders.1'; expected a list"),
+        ("ticket", (), {"ttl": 60}, "ttl: it goes with the rights"),  # a body without rights is a ticket for nothing
+        ("publish", ("c", 1), {"key": ""}, "key: found ''; expected 1 to 200"),  # it would be another key each time
+    ],
+)
+def test_what_would_mean_another_thing_is_refused_and_not_sent(
+    kind: str, method: str, words: tuple[Any, ...], how: dict[str, Any], said: str
+) -> None:
+    with Server([]) as server, pytest.raises(ValueError, match=re.escape(said)):
+        both.ask(kind, server.url, method, *words, **how)
+    assert not server.asked
+
+
 def test_a_publish_that_is_sent_on_takes_its_body_and_key_along(kind: str) -> None:
     with Server([answer(301, Location="/a"), answer(308, Location="/b"), STORED]) as server:
         assert both.ask(kind, server.url, "publish", "c", 1, key="mine") == "1-a"

@@ -164,6 +164,7 @@ REFUSED = {
     "two places": (("listen", "news", "--url", "http://h", "-i", "x"), "two places"),
     "no file": (("listen", "news", "--url", "http://h", "--token-file", "none"), "none cannot be read: No such file"),
     "no key": (("publish", "news", "1", "--url", "http://h", "--key", "a b"), "key: found 'a b'"),
+    "an empty key": (("publish", "news", "1", "--url", "http://h", "--key", ""), "key: found ''; expected 1 to 200"),
     "no authority": (("listen", "news", "--url", "https://h", "--cafile", "none"), "none: this is no PEM file"),
 }
 
@@ -213,6 +214,9 @@ def test_where_nobody_answers_it_says_so_and_how_to_go_on() -> None:
     code, _, said = run("publish", "news", "1", "--url", "http://127.0.0.1:1", "--timeout", "0.5")
     assert code == 1
     assert "gave no answer: Connection refused. ./sse status shows what runs" in said
+    code, _, said = run("listen", "news", "--url", "http://127.0.0.1:1", "--timeout", "0.5")
+    assert code == 1
+    assert "no stream came about in 0.5 s. ./sse status shows what runs" in said
     with Server([answer(503, '{"status": 503, "outcome": "unknown"}', "application/problem+json")]) as server:
         code, _, said = run("publish", "news", "1", "--url", server.url, "--timeout", "0.5", "--key", "k-2")
     assert code == 1
