@@ -174,10 +174,10 @@ export async function openBrowser(): Promise<{ context: BrowserContext; close():
   return { context, close };
 }
 
-export async function publish(to: string, events: unknown): Promise<string[]> {
+export async function publish(to: string, events: unknown, token = ''): Promise<string[]> {
   const response = await fetch(`${to}/api/v1/events`, {
     method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
+    headers: { 'Content-Type': 'application/json', ...(token === '' ? {} : { Authorization: `Bearer ${token}` }) },
     body: JSON.stringify(events),
   });
   if (response.status !== 202) throw new Error(`${response.status}: ${await response.text()}`);

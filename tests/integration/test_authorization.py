@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from ansible_collections.sse.platform.tests.integration.browser import chromium, see_the_control_room
 from ansible_collections.sse.platform.tests.integration.stack import Stack
 from sse_app import keys
 
@@ -124,6 +125,16 @@ def test_the_keys_that_sign_and_that_verify_uses_are_rotated_with_and_without_an
     proof = stack.play("rotate", asked_secret="app_proof_key", **asked)
     assert proof.output.count("the old key is refused") == 3
     assert stack.ids() == before
+
+
+@pytest.mark.skipif(not chromium(), reason="chromium is not installed")
+def test_the_control_room_shows_all_with_a_key_and_says_of_another_one_that_it_is_not_accepted(
+    guarded: tuple[Stack, Path],
+) -> None:
+    stack, path = guarded
+    key = make(path, "room", "*")
+    stack.up(app_auth=True, app_keys_file=str(path))
+    see_the_control_room(stack, key)
 
 
 def test_neither_key_nor_ticket_shows_in_a_release_or_log_even_where_a_replica_dies(
