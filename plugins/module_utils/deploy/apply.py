@@ -102,7 +102,9 @@ class Applier:
     def lacks(self, name: str) -> bool:
         """Tell whether the image of a container or one of its secrets is not there yet."""
         spec = self.containers[name]
-        return spec.get("image_id") is None or None in spec.get("fingerprints", {}).values()
+        return spec.get("image_id") is None or not self.files.store.foreseen.keys().isdisjoint(
+            spec.get("fingerprints", {})
+        )
 
     def run(self, actions: list[Action], parallel: int) -> None:
         """Remove containers first, since another may need their name, address or port. Then bring up the others.
@@ -335,6 +337,8 @@ class Applier:
                     self.engine.disconnect(action.id, one.subject)
                 case "update" | "write":
                     pass  # all of a kind are made at once
+                case "restart":
+                    pass  # the action itself is one
         kinds = {one.kind for one in action.repairs}
         if "update" in kinds:
             self.engine.update(action.id, limits(spec))

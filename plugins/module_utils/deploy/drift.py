@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import permissions, plan_text
 from ansible_collections.sse.platform.plugins.module_utils.deploy.host_side import HostSide
 from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout import Request, Rollout
+from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SALT, SecretError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import StackFirewall
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.host.engine_facts import describe_networks
@@ -18,9 +20,10 @@ from ansible_collections.sse.platform.plugins.module_utils.preflight.network_ste
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import RunMeta, StoredRelease
+    from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import RunMeta, Secret, Spec, StoredRelease
 
 # A look writes nothing into the history.
 NOBODY: RunMeta = {"asked": "drift", "who": "", "where": "", "when": "", "commit": "", "why": "", "given": {}}
@@ -76,9 +79,74 @@ def of_project(
     rollout = Rollout(Request([release], state_directory, {}, [], 1, NOBODY, check=True), release, release["number"])
     rollout.cut_off = cut_off
     rollout.files.only_looks = True  # who looks has no secrets of the controller
+    yield from of_secrets(rollout, release)
+    release = with_secrets_of_now(release, rollout.store)
     observed, cleared = rollout.settled(engine)
     planned = rollout.compare(engine, release, observed, rollout.made_from(observed), cleared)
     for action in planned.actions:
         if action.changes:
             heading = plan_text.line(action)
             yield Finding("container", action.container, heading, f"release {release['number']}", MEND)
+
+
+def of_secrets(rollout: Rollout, release: StoredRelease) -> Iterator[Finding]:
+    """Compare the files of secrets that are made on the host with what containers were given."""
+    store, files, declared = rollout.store, rollout.files, release.get("secrets", {})
+    readers: dict[str, list[str]] = {}
+    others: set[str] = set()  # secrets that have another value than a container was given
+    refused: dict[str, str] = {}
+    try:
+        store.salt(make=False)
+    except SecretError as error:
+        refused[SALT] = str(error)
+        files.written.hashed = without_salt
+    for container, spec in release["containers"].items():
+        for name, form, path in files.rendered(container, spec):
+            if not made_here(declared, name):
+                continue
+            readers.setdefault(name, []).append(container)
+            try:
+                if files.written.is_other(path, store.render(name, form, make=False)):
+                    others.add(name)
+            except SecretError as error:
+                refused[name] = str(error)
+    told = {one for one in store.told if made_here(declared, one) or (one == SALT and readers)}
+    for name in sorted({*readers, *refused, *told}):
+        path = str(store.directory / name)
+        if name in refused:
+            wrong, __, way = refused[name].partition(". ")
+            yield Finding("secret", name, wrong, path, (f"# {way}.",))
+        elif name in store.told:
+            yield Finding("secret", name, store.told[name], path, MEND)
+        elif name in others and SALT not in store.told:
+            pair = declared[name]["pair"]
+            changed = f"its file, or that of {pair}, was changed" if pair else "its file was changed"
+            wrong = f"{changed}, and a run gives the new value to {', '.join(dict.fromkeys(readers[name]))}"
+            yield Finding("secret", name, wrong, path, MEND)
+
+
+def without_salt(__: str) -> None:
+    """Hash nothing: without its key no hash can be compared."""
+
+
+def made_here(declared: Mapping[str, Secret], name: str) -> bool:
+    """Tell whether the host makes a secret, so that it has a file of its own."""
+    one = declared.get(name)
+    return one is not None and one["kind"] != "given" and not one.get("given")
+
+
+def with_secrets_of_now(release: StoredRelease, store: Store) -> StoredRelease:
+    """Return a release with the fingerprints of the secrets that the host has, as a run would pin it."""
+    declared = release.get("secrets", {})
+
+    def now(name: str, recorded: str | None) -> str | None:
+        with contextlib.suppress(SecretError):
+            if recorded is not None and made_here(declared, name):
+                return store.fingerprint(name, make=False)
+        return recorded
+
+    def pinned(spec: Spec) -> Spec:
+        given = spec.get("fingerprints")
+        return {**spec, "fingerprints": {name: now(name, one) for name, one in given.items()}} if given else spec
+
+    return {**release, "containers": {container: pinned(spec) for container, spec in release["containers"].items()}}

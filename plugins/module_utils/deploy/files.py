@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError, files_told
 from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import LoadedStore
 from ansible_collections.sse.platform.plugins.module_utils.deploy.made import MadeStore
+from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SecretError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.written import WrittenStore
 from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import make_way, write_directory
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.types import SecretFile, Spec
 
 SECRET = 0o400  # the mode of a file that holds one
+WHOLE = "{}"  # the format of a file that is the secret itself
 Mounts = dict[str, tuple[str, bool]]  # container path -> (host path, read-only)
 
 
@@ -167,6 +169,19 @@ class Files:
             found[target] = Directory(path, secrets, SECRET, user, user, live=True)
         return found
 
+    def copies(self, containers: Mapping[str, Spec]) -> dict[str, Path]:
+        """Return where these containers have the secrets whose values must not change, by the name of the secret."""
+        kept = {name for name, one in self.store.declared.items() if one.get("kept")}
+        found: dict[str, Path] = {}
+        for name, spec in containers.items():
+            if not any(one["secret"] in kept for files in spec.get("secrets", {}).values() for one in files.values()):
+                continue
+            for one in self.directories(name, spec).values():
+                for file, content in one.files.items():
+                    if not isinstance(content, str) and content["secret"] in kept and content["format"] == WHOLE:
+                        found[content["secret"]] = one.path / file
+        return found
+
     def data(self, name: str, spec: Spec) -> dict[str, Path]:
         """Return the directories of a container's data, by where it mounts them."""
         return {target: self.state / "data" / name / below for target, below in spec["data"].items()}
@@ -181,21 +196,43 @@ class Files:
         Then the host has no value of it, or another one than the container got: its own, from before.
         """
         if not isinstance(content, str):
-            secret, fingerprints = content["secret"], spec.get("fingerprints", {})
-            if self.store.value(secret, make=False) is None:
-                return None
-            declared = self.store.declared.get(secret)
-            if declared and declared.get("given") and secret not in self.store.given:
-                return None
-            if secret in fingerprints and self.store.fingerprint(secret, make=False) != fingerprints[secret]:
-                return None
+            try:
+                if not self.is_known(content["secret"], spec.get("fingerprints", {})):
+                    return None
+            except SecretError:
+                if self.only_looks:
+                    return None
+                raise
         return self.text(content, make=False)
+
+    def is_known(self, secret: str, fingerprints: Mapping[str, str | None]) -> bool:
+        """Tell whether the host has the value of a secret that a container was given."""
+        if self.store.value(secret, make=False) is None:
+            return False
+        declared = self.store.declared.get(secret)
+        if declared and declared.get("given") and secret not in self.store.given:
+            return False
+        return secret not in fingerprints or self.store.fingerprint(secret, make=False) == fingerprints[secret]
 
     def text(self, content: str | SecretFile, *, make: bool) -> str:
         """Return the text of a file."""
         if isinstance(content, str):
             return content
         return self.store.render(content["secret"], content["format"], make=make)
+
+    def write_down_anew(self, containers: Mapping[str, Spec]) -> None:
+        """Write down what the files of secrets hold, where the key of the hashes is another one than before."""
+        for name, spec in containers.items():
+            for one in self.directories(name, spec).values():
+                if one.mode == SECRET and one.path.is_dir():
+                    self.written.record(one.path, contents(one.path))
+
+    def rendered(self, name: str, spec: Spec) -> Iterator[tuple[str, str, Path]]:
+        """Return which secrets a container's files hold: the name of each, its format, and the path on the host."""
+        for one in self.directories(name, spec).values():
+            for file, content in one.files.items():
+                if not isinstance(content, str):
+                    yield content["secret"], content["format"], one.path / file
 
     def differences(self, name: str, spec: Spec, started: float) -> Iterator[Repair]:
         """Compare the files on the host with what the container should find there.

@@ -78,6 +78,35 @@ def make(certificate: Path, key: Path, wanted: Iterable[str]) -> None:
         path.replace(place)
 
 
+def fits(certificate: Path, key: Path) -> bool:
+    """Tell whether a key belongs to a certificate. Where nobody can tell, it does: its reader says so."""
+    asked = (["x509", "-noout", "-pubkey", "-in", str(certificate)], ["pkey", "-pubout", "-in", str(key)])
+    try:
+        runs = [
+            subprocess.run(["openssl", *one], input="", capture_output=True, text=True, check=False) for one in asked
+        ]
+    except FileNotFoundError:
+        return True
+    public, of_key = (one.stdout.strip() for one in runs)
+    return not public or public == of_key
+
+
+def of_another(certificate: Path) -> bool:
+    """Tell whether another authority has signed a certificate."""
+    command = ["openssl", "x509", "-noout", "-subject", "-issuer", "-in", str(certificate)]
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return False
+    facts = named(run.stdout)
+    return facts.get("subject") != facts.get("issuer")
+
+
+def named(text: str) -> dict[str, str]:
+    """Return who a certificate is for and who signed it, as openssl prints them."""
+    return dict(re.findall(r"^(subject|issuer)=\s*(.*)$", text, re.MULTILINE))
+
+
 def outdated(certificate: Path, wanted: Iterable[str]) -> str:
     """Say why this host's own certificate needs a new one; an empty answer means that it stays.
 
@@ -89,7 +118,7 @@ def outdated(certificate: Path, wanted: Iterable[str]) -> str:
         run = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         return ""
-    facts = dict(re.findall(r"^(subject|issuer)=\s*(.*)$", run.stdout, re.MULTILINE))
+    facts = named(run.stdout)
     if facts.get("subject") is None or facts["subject"] != facts.get("issuer"):
         return ""
     if "CA:TRUE" in run.stdout:

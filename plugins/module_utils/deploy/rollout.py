@@ -25,7 +25,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.files import F
 from ansible_collections.sse.platform.plugins.module_utils.deploy.host_side import HostSide
 from ansible_collections.sse.platform.plugins.module_utils.deploy.presence import mended
 from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout_control import Control
-from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
+from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SALT, Store
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import StackFirewall
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.engine.health import check_health
@@ -102,6 +102,7 @@ class Report:
     host_side: list[str] = field(
         default_factory=list[str]
     )  # what the engine kept on the host and was gone, a line each
+    secrets: list[str] = field(default_factory=list[str])  # one line for each that gets another value than its file had
     firewall: list[str] = field(default_factory=list[str])  # one line for each change
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
     stale: list[str] = field(default_factory=list[str])  # services whose changes --tags leaves for another run
@@ -118,7 +119,7 @@ class Report:
     @property
     def around(self) -> list[str]:
         """One line for each change around the containers."""
-        return [*self.permissions, *self.host_side, *self.firewall[-1:]]
+        return [*self.permissions, *self.host_side, *self.secrets, *self.firewall[-1:]]
 
     @property
     def losses(self) -> list[str]:
@@ -208,6 +209,7 @@ def run(request: Request, report: Report) -> None:
             for one in rollouts:
                 if check:
                     report.outcomes.append(one.preview())
+                    report.secrets.extend(one.new_secrets())
                     continue
                 try:
                     one.apply(report)
@@ -284,7 +286,8 @@ class Rollout:
         """
         self.request = request
         self.fresh = fresh
-        self.store = Store(request.state_directory, request.secrets, release.get("secrets", {}))
+        declared = release.get("secrets", {})
+        self.store = Store(request.state_directory, request.secrets, declared, foresees=request.check)
         self.files = Files(request.state_directory, self.store)
         self.releases = ReleaseStore(request.state_directory, release["project"])
         latest = self.releases.latest()
@@ -293,6 +296,7 @@ class Rollout:
         self.files.containers = self.release["containers"]
         self.applied: Applier | None = None
         self.before = next(filter(was_applied, self.releases.all()[::-1]), None)
+        self.store.copies = self.files.copies(self.before["containers"] if self.before else {})
         self.recorded: Callable[[types.ReleaseOutcome], None] = lambda __: None
         self.stale = stale(release, latest, request.services)
         self.cut_off = False  # the host did not reach its containers, or does not: what they say of their health is old
@@ -305,7 +309,7 @@ class Rollout:
         except EngineError:
             engine, observed, cleared = None, [], []
         release = pin(
-            self.release, engine, self.store, make=False, by_id=bool(self.request.rollback) or self.request.same_images
+            self.release, engine, self.store, make=True, by_id=bool(self.request.rollback) or self.request.same_images
         )
         made_from = self.made_from(observed)
         release = with_running_images(release, made_from)
@@ -324,6 +328,14 @@ class Rollout:
         settled = [one._replace(name=back.get(one.id, one.name)) for one in there if one.id not in gone]
         return self.files.seen(settled), cleared
 
+    def new_secrets(self) -> list[str]:
+        """Say which secrets of the release before this one have other values than their files had, and why."""
+        if not self.before:
+            return []
+        read = any(one.get("secrets") or one.get("live_secrets") for one in self.before["containers"].values())
+        had = {*self.before.get("secrets", {}), *((SALT,) if read else ())}
+        return [f"secret {name}: {why}" for name, why in sorted(self.store.told.items()) if name in had]
+
     def made_by_runs(self) -> dict[str, set[str]]:
         """Return the ids of the containers that runs made, by name, where they are written down."""
         known = {name: set(self.files.made.known(name).values()) - {""} for name in self.release["containers"]}
@@ -338,6 +350,7 @@ class Rollout:
         release = pin(
             self.release, engine, self.store, make=True, by_id=bool(self.request.rollback) or self.request.same_images
         )
+        report.secrets.extend(self.new_secrets())
         refuse_missing(release, engine)
         observed = self.files.seen(engine.containers())
         planned = self.compare(engine, release, observed, self.made_from(observed), cleared)
@@ -387,6 +400,8 @@ class Rollout:
         finally:
             done = [*cleared, *(action for action in actions if action.container in applier.seconds)]
             report.outcomes.append(replace(planned, actions=done, seconds=applier.seconds, told=applier.reloader.told))
+        if SALT in self.store.told:
+            self.files.write_down_anew(release["containers"])
         record("applied")
         if is_new:
             self.keep_materials(engine, {**release, "number": planned.number, "meta": {}})

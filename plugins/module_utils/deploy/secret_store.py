@@ -7,6 +7,7 @@ No value leaves this file but into such a file; everybody else sees a fingerprin
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import secrets
@@ -34,6 +35,10 @@ def make_uuid() -> str:
     return made
 
 
+PAIR = ("certificate", "certificate-key")
+SALT = "salt"
+
+
 class SecretError(ValueError):
     """A secret that is unknown or cannot be made. The message never holds a value."""
 
@@ -41,11 +46,20 @@ class SecretError(ValueError):
 class Store:
     """The secrets of one stack, one file each under ``<state>/secrets``."""
 
-    def __init__(self, state_directory: str, given: dict[str, str], declared: dict[str, Secret]) -> None:
-        """Use the given values where there are any, and make the others as they are declared."""
+    def __init__(
+        self, state_directory: str, given: dict[str, str], declared: dict[str, Secret], *, foresees: bool = False
+    ) -> None:
+        """Use the given values where there are any, and make the others as they are declared.
+
+        :param foresees: write nothing, and answer as if everything that a run makes had been made
+        """
         self.directory = Path(state_directory) / "secrets"
         self.given = {name: value for name, value in given.items() if value}
         self.declared = declared
+        self.foresees = foresees
+        self.foreseen: dict[str, str] = {}  # stands for what a run would make
+        self.told: dict[str, str] = {}  # by name, why a secret gets another value than its file has
+        self.copies: dict[str, Path] = {}  # where a container has a secret whose value must not change
         self.looked_at: set[str] = set()  # certificates of this host
 
     def value(self, name: str, *, make: bool = True) -> str | None:
@@ -53,20 +67,35 @@ class Store:
         if name in self.given:
             return self.given[name]
         path, secret = self.directory / name, self.declared.get(name)
+        if secret and secret["kind"] in PAIR and (make or self.foresees):
+            self.ready(*self.certificate(name, secret))
+        if name in self.foreseen:
+            return self.foreseen[name]
         if path.exists():
-            if make and secret and secret["kind"].startswith("certificate"):
-                self.renew(*self.certificate(name, secret))
             return whole(path)
-        if not make:
+        if not make and (not self.foresees or secret is None or secret["kind"] == "given"):
             return None
         if secret is None:
             raise SecretError(f"secret {name!r} is unknown; expected one of {', '.join(sorted(self.declared))}")
         if secret["kind"] == "given":
             raise SecretError(f"secret {name!r} was not given; expected a value in stack_secrets")
-        if secret["kind"] in ("certificate", "certificate-key"):
-            self.make_certificate(*self.certificate(name, secret))
-            return path.read_text()
-        return keep(path, make_password(secret["bytes"]) if secret["kind"] == "password" else make_uuid())
+        if copy := self.copied(name):
+            self.told[name] = f"its file is missing, and is written again as {self.copies[name]} has it"
+            return self.kept(name, copy)
+        self.told[name] = "its file is missing, so it gets a new value"
+        return self.kept(name, make_password(secret["bytes"]) if secret["kind"] == "password" else make_uuid())
+
+    def kept(self, name: str, value: str) -> str:
+        """Keep what was made, and return it."""
+        if self.foresees:
+            return self.foreseen.setdefault(name, value)
+        return keep(self.directory / name, value)
+
+    def copied(self, name: str) -> str:
+        """Return the value of a secret that must not change, as a container has it; empty where none has."""
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            return self.copies[name].read_text() if name in self.copies else ""
+        return ""
 
     def certificate(self, name: str, secret: Secret) -> tuple[str, Secret]:
         """Return the name and the declaration of a certificate, also where the name is that of its key."""
@@ -74,17 +103,39 @@ class Store:
 
     def make_certificate(self, name: str, secret: Secret) -> None:
         """Make a self-signed certificate for this host, until the user gives a real one."""
+        if self.foresees:
+            self.foreseen |= dict.fromkeys((name, secret["pair"]), f"made by the run {secrets.token_hex(16)}")
+            return
         try:
             own_certificate.make(self.directory / name, self.directory / secret["pair"], secret.get("names", []))
         except own_certificate.CertificateError as error:
             raise SecretError(str(error)) from None
 
-    def renew(self, name: str, secret: Secret) -> None:
-        """Make a new certificate where the host's own does not fit any more: once in a run, it costs a process."""
-        if name not in self.looked_at:
-            self.looked_at.add(name)
-            if own_certificate.outdated(self.directory / name, secret.get("names", [])):
-                self.make_certificate(name, secret)
+    def ready(self, name: str, secret: Secret) -> None:
+        """Make a certificate and its key, or new ones where these do not fit: once in a run, it costs processes.
+
+        :raises SecretError: somebody put a certificate there, and its key does not belong to it
+        """
+        if name in self.looked_at:
+            return
+        self.looked_at.add(name)
+        certificate, key = self.directory / name, self.directory / secret["pair"]
+        absent = [path.name for path in (certificate, key) if not path.exists()]
+        if absent:
+            why = f"the file of {' and of '.join(absent)} is missing"
+        elif whole(certificate) and whole(key) and not own_certificate.fits(certificate, key):
+            why = f"the key {key.name} does not belong to the certificate {certificate.name}"
+        else:
+            why = own_certificate.outdated(certificate, secret.get("names", []))
+        if not why:
+            return
+        if certificate.exists() and own_certificate.of_another(certificate):
+            raise SecretError(
+                f"{why}, and another authority has signed {certificate}: expected the key that belongs to it in {key}. "
+                "Put it there; or remove both files, and `./sse up` makes a certificate and a key for this host"
+            )
+        self.told |= dict.fromkeys((name, secret["pair"]), f"{why}, so the host makes a new pair")
+        self.make_certificate(name, secret)
 
     def fingerprint(self, name: str, *, make: bool = True) -> str | None:
         """Return 16 hex digits that change with the secret and, keyed by this host's salt, tell nothing of it."""
@@ -93,11 +144,20 @@ class Store:
 
     def hashed(self, value: str, *, make: bool = False) -> str | None:
         """Return 16 hex digits of a text, keyed by this host's salt; None where there is no salt and none is made."""
-        salt_path = self.directory / "salt"
-        if not (make or salt_path.exists()):
+        salt = self.salt(make=make)
+        if salt is None:
             return None
-        salt = salt_path.read_text() if salt_path.exists() else keep(salt_path, secrets.token_hex(32))
         return hmac.new(salt.encode(), value.encode(), hashlib.sha256).hexdigest()[:16]
+
+    def salt(self, *, make: bool) -> str | None:
+        """Return this host's salt; None where there is none and none is made."""
+        path = self.directory / SALT
+        if path.exists():
+            return whole(path)
+        if not make and not self.foresees:
+            return None
+        self.told.setdefault(SALT, "its file is missing, so every container with secrets gets them as if they were new")
+        return self.foreseen[SALT] if SALT in self.foreseen else self.kept(SALT, secrets.token_hex(32))
 
     def render(self, name: str, template: str, *, make: bool = True) -> str:
         """Put a secret into the line that its reader wants, such as ``requirepass {}``.
@@ -112,11 +172,16 @@ class Store:
 
 def whole(path: Path) -> str:
     """Return what a file of a secret holds. An empty one would open what it guards, so it counts for nothing."""
-    if text := path.read_text():
-        return text
+    try:
+        text = path.read_text()
+    except (UnicodeDecodeError, IsADirectoryError):
+        what = "holds no text: somebody overwrote it"
+    else:
+        if text.strip():
+            return text
+        what = "is empty: somebody emptied it"
     raise SecretError(
-        f"the secret {path} is empty: somebody emptied it. Put it back from a backup; or remove the "
-        "file, and `./sse up` makes a new one"
+        f"the secret {path} {what}. Put it back from a backup; or remove the file, and `./sse up` makes a new one"
     )
 
 

@@ -42,8 +42,14 @@ class WrittenStore(ContainerStore):
         name, place = self.place(path)
         known = self.known(name).get(place)
         with contextlib.suppress(OSError, UnicodeDecodeError):
-            return known is not None and known != self.hashed(path.read_text())
+            return self.is_other(path, path.read_text())
         return known is not None
+
+    def is_other(self, path: Path, text: str) -> bool:
+        """Tell whether a file is known, and was written with another text than this one."""
+        name, place = self.place(path)
+        known = self.known(name).get(place)
+        return known is not None and self.hashed(text) not in {None, known}
 
     def prune(self, name: str, present: Path) -> None:
         """Drop what is known of files of a container that are not there any more."""

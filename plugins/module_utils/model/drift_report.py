@@ -33,5 +33,14 @@ def report(findings: list[Finding]) -> str:
     if not findings:
         return "No drift: what is there is what was applied."
     count = "1 thing differs" if len(findings) == 1 else f"{len(findings)} things differ"
-    lines = [one.wrong if one.rule == "container" else f"~ {one.rule} {one.subject}: {one.wrong}" for one in findings]
-    return "\n".join([f"Drift: {count} from what was applied. ./sse up mends it.", *lines])
+    by_run = [one for one in findings if tuple(one.mend[-1:]) == MEND]
+    mends = {len(findings): " ./sse up mends it.", 0: ""}.get(len(by_run), " ./sse up mends what names no other way.")
+    return "\n".join(
+        [f"Drift: {count} from what was applied.{mends}", *(line for one in findings for line in told(one))]
+    )
+
+
+def told(one: Finding) -> list[str]:
+    """Say one difference, and how it is mended where no run does that."""
+    first = one.wrong if one.rule == "container" else f"~ {one.rule} {one.subject}: {one.wrong}"
+    return [first, *(() if tuple(one.mend[-1:]) == MEND else (f"    {way}" for way in one.mend))]

@@ -327,7 +327,9 @@ def differences(old: Any, new: Any, path: str = "") -> list[str]:
             for reason in differences(before.get(key), after.get(key), f"{path}.{key}" if path else key)
         ]
     if old == new or (path.startswith("fingerprints.") and None in (old, new)):
-        return []  # a secret that comes or goes is told by where it stands, and check mode knows none that is new
+        return []  # a secret that comes or goes is told by where it stands
+    if path.startswith("fingerprints."):
+        return [f"secret {path.partition('.')[2]}: another value"]
     if "\n" in f"{old}{new}":
         return [f"{path}: content"]
     return [f"{path}: {show(old)} -> {show(new)}"]

@@ -587,7 +587,7 @@ class HostFacts(TypedDict):
 
 # --- a plan
 
-RepairKind = Literal["connect", "disconnect", "update", "write"]
+RepairKind = Literal["connect", "disconnect", "update", "write", "restart"]
 ActionKind = Literal[
     "keep", "mend", "reload", "create", "replace", "start", "restart", "remove", "restore", "rename", "clear"
 ]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.types import ActionKind, Json, Release, Spec
 
 NOTHING = "nothing to change: what runs is as it is declared"
+AROUND = ("~ firewall ", "~ network ", "~ host ", "~ permissions", "~ secret ", "!")  # how changes begin that are not about a container
 ENDING = ("replace", "restart", "remove")  # these end the streams of a container
 ONE_BY_ONE = ("replace", "restart")  # replicas are never missing together
 
@@ -28,7 +29,7 @@ def lines(releases: Sequence[Release], result: Json, images: Sequence[str], netw
     actions = {one["container"]: one["kind"] for outcome in result["outcomes"] for one in outcome["actions"]}
     notes = {f"{sign(kind)} {name}": about(name, kind, result) for name, kind in actions.items()}
     steps = [with_note(line, notes) for line in result["diff"]["prepared"].splitlines()]
-    around = [one for one in result["changes"] if one.startswith(("~ firewall ", "~ network ", "~ host ", "!"))]
+    around = [one for one in result["changes"] if one.startswith(AROUND)]
     before = [*(f"+ image {one}" for one in images), *(f"+ network {one}" for one in networks), *around]
     paused: list[str] = result.get("paused", [])
     if not (before or steps):

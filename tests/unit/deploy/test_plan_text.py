@@ -19,6 +19,7 @@ LINES: dict[ActionKind, str] = {
     "mend": "> mend a: one; two",
     "reload": "> reload a: one; two",
     "restore": "> restore a: one; two",
+    "rename": "> rename a: one; two",
 }
 
 

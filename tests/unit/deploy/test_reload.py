@@ -105,10 +105,11 @@ def test_a_program_that_is_tried_has_an_empty_directory_in_place_of_what_it_shar
     assert all("/run/shared" not in mounts for _, mounts in host.tried)
 
 
-@pytest.mark.parametrize("lacks", [{}, {"image_id": None}, {"fingerprints": {"key": None}}])
+@pytest.mark.parametrize("lacks", [{}, {"image_id": None}, {"fingerprints": {"key": "0"}}])
 def test_a_preview_checks_as_the_run_does_what_it_can(tmp_path: Path, lacks: dict[str, Any]) -> None:
     host, files = running(tmp_path, code=1, output="[error] no")
     applier = Applier(cast("Any", host), files, cast("Any", {"c": {**declared("new"), **lacks}}))
+    files.store.foreseen = dict.fromkeys(lacks.get("fingerprints") or (), "only a run makes it")
     actions = [Action("replace", "c", ["config"], "id")]
     if lacks:
         applier.refuse_invalid(actions, check=True)

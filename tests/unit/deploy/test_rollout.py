@@ -6,18 +6,20 @@ import errno
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.deploy import rollout
+from ansible_collections.sse.platform.plugins.module_utils.deploy import drift, permissions, rollout
 from ansible_collections.sse.platform.plugins.module_utils.deploy.made import MadeStore
+from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SecretError
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import EngineError
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL, Observed
 from ansible_collections.sse.platform.plugins.module_utils.model.release import build
 from ansible_collections.sse.platform.plugins.module_utils.model.types import Network
 from ansible_collections.sse.platform.plugins.module_utils.releases import keeping, superseded
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import attempts, run_meta
-from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import ReleaseStore
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import ReleaseStore, newest_releases
+from ansible_collections.sse.platform.tests import certificates
 
 NETWORK: Network = {
     "segment": "network",
@@ -176,9 +178,10 @@ def container(**changes: Any) -> dict[str, Any]:
 
 def run(state: Path, *projects: dict[str, Any], check: bool = False, **options: Any) -> rollout.Report:
     """Roll out the containers of project p and, where there are two, of project q."""
+    secrets = options.pop("secrets", {})
     releases = [
         build(
-            {"s": {"containers": containers}},
+            {"s": {"containers": containers, "secrets": secrets}},
             stack="s",
             project=project,
             networks={"network": NETWORK},
@@ -316,6 +319,104 @@ def test_a_container_that_somebody_renamed_is_named_and_renamed_back_in_place(
     assert len(preview.changes) == 1
     assert run(tmp_path, containers).changes == preview.changes
     assert {key: one["name"] for key, one in engine.all.items()} == {"id-1": "s-a", "id-2": "s-b"}
+
+
+SECRETS: dict[str, Any] = {
+    "password": {"kind": "password"},
+    "live": {"kind": "password"},
+    "unread": {"kind": "password"},
+    "id": {"kind": "uuid-base64", "kept": "it would be lost"},
+    "certificate": {"kind": "certificate", "key": "key"},
+}
+READERS = {
+    "a": container(secrets={"/run/a": {"password": {"secret": "password"}, "id": {"secret": "id"}}}),
+    "b": container(
+        after=["a"],
+        live_secrets={
+            "/run/b": {
+                "live": {"secret": "live", "format": "is {}"},
+                "hash": {"secret": "live", "format": "{sha256}"},
+                "tls": {"secret": "key", "format": "{}{pair}"},
+            }
+        },
+    ),
+}
+
+
+def away(name: str) -> Any:
+    return lambda secrets: (secrets / name).unlink()
+
+
+def text(name: str, value: str) -> Any:
+    return lambda secrets: (secrets / name).write_text(value)
+
+
+def another_key(secrets: Path) -> None:
+    certificates.make(secrets.parent / "other", secrets / "key")
+
+
+@pytest.mark.parametrize(
+    ("does", "named", "touched"),
+    [
+        (away("password"), ["password: its file is missing, so"], {"s-a"}),
+        (text("password", "of somebody"), ["password: its file was changed"], {"s-a"}),
+        (away("live"), ["live: its file is missing, so"], {"s-b"}),
+        (text("live", "of somebody"), ["live: its file was changed"], {"s-b"}),
+        (away("id"), ["id: its file is missing, and is written again"], set[str]()),
+        (away("key"), ["certificate: the file of key is missing", "key: the file of key is"], {"s-b"}),
+        (away("certificate"), ["certificate: the file of certificate is missing", "key: the file of c"], {"s-b"}),
+        (another_key, ["certificate: the key key does not belong", "key: the key key does not"], {"s-b"}),
+        (away("salt"), ["salt: its file is missing"], {"s-a"}),
+        (lambda secrets: (secrets / "live").chmod(0o644), ["secrets/live: mode 0644"], set[str]()),
+    ],
+)
+def test_whatever_is_done_to_a_secret_drift_and_a_preview_tell_what_the_run_then_does(
+    engine: FakeEngine, tmp_path: Path, does: Any, named: list[str], touched: set[str]
+) -> None:
+    run(tmp_path, READERS, secrets=SECRETS)
+    does(tmp_path / "secrets")
+    before = {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()}
+    release = newest_releases(str(tmp_path))[0]
+    found = [
+        *(
+            f"~ {one.rule} {one.subject}: {one.wrong}"
+            for one in drift.of_project(cast("Any", engine), release, str(tmp_path))
+        ),
+        *(f"{path}: {how}" for path, how in permissions.differences(str(tmp_path))),
+    ]
+    preview = run(tmp_path, READERS, check=True, secrets=SECRETS).changes
+    assert {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()} == before
+    done = run(tmp_path, READERS, secrets=SECRETS).changes
+    assert preview == done
+    for each in named:
+        assert any(each in line for line in found), found
+    assert {name for name in ("s-a", "s-b") if any(f" {name}: " in line for line in done)} == touched
+    assert [line for line in done if not line.startswith(("~ secret", "~ permissions"))] == [
+        line.partition(": ")[2] for line in found if line.startswith("~ container")
+    ]
+    assert run(tmp_path, READERS, check=True, secrets=SECRETS).changes == []
+    assert list(drift.of_project(cast("Any", engine), newest_releases(str(tmp_path))[0], str(tmp_path))) == []
+
+
+@pytest.mark.parametrize("name", ["password", "live", "key", "salt"])
+@pytest.mark.parametrize("value", ["", "\n"])
+def test_an_emptied_secret_is_named_by_drift_and_refused_by_preview_and_run_alike(
+    engine: FakeEngine, tmp_path: Path, name: str, value: str
+) -> None:
+    run(tmp_path, READERS, secrets=SECRETS)
+    text(name, value)(tmp_path / "secrets")
+    release = newest_releases(str(tmp_path))[0]
+    found = list(drift.of_project(cast("Any", engine), release, str(tmp_path)))
+    assert any(one.rule == "secret" and f"{name} is empty" in one.wrong for one in found)
+    assert all("from a backup; or remove the file" in one.mend[0] for one in found if one.rule == "secret")
+    for check in (True, False):
+        with pytest.raises(SecretError, match=f"secrets/{name} is empty"):
+            run(tmp_path, READERS, check=check, secrets=SECRETS)
+
+
+def test_a_secret_that_a_new_setting_brings_is_no_loss(engine: FakeEngine, tmp_path: Path) -> None:
+    run(tmp_path, {"a": container()}, secrets={"other": {"kind": "password"}})
+    assert all(one.startswith("~ s-") or "(new)" in one for one in run(tmp_path, READERS, secrets=SECRETS).changes)
 
 
 def record(state: Path) -> dict[str, str]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from ansible_collections.sse.platform.plugins.module_utils.deploy import own_certificate
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import (
     SecretError,
     Store,
     make_uuid,
 )
 from ansible_collections.sse.platform.plugins.module_utils.model import secret
+from ansible_collections.sse.platform.tests import certificates
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
 
 DECLARED = secret.declared(
     {
-        "cache": {"secrets": {"redis_password": {"kind": "password"}, "cluster_id": {"kind": "uuid-base64"}}},
+        "cache": {
+            "secrets": {"redis_password": {"kind": "password"}, "cluster_id": {"kind": "uuid-base64", "kept": "x"}}
+        },
         "proxy": {"secrets": {"tls_certificate": {"kind": "certificate", "key": "tls_key"}}},
         "service": {"secrets": {"app_proof_key": {"kind": "password"}, "app_keys": {"kind": "given"}}},
     }
@@ -40,6 +44,55 @@ def test_a_secret_is_made_once_and_kept_at_mode_0600(tmp_path: Path) -> None:
 def test_a_preview_makes_nothing(tmp_path: Path) -> None:
     assert made(str(tmp_path), {}).fingerprint("redis_password", make=False) is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_run_would_make_is_foreseen_and_not_written(tmp_path: Path) -> None:
+    foreseen = Store(str(tmp_path), {}, DECLARED, foresees=True)
+    assert foreseen.fingerprint("redis_password") == foreseen.fingerprint("redis_password", make=False) is not None
+    assert foreseen.value("tls_certificate") == foreseen.value("tls_key", make=False) is not None
+    assert foreseen.value("app_keys", make=False) is None
+    assert set(foreseen.told) == {"redis_password", "salt", "tls_certificate", "tls_key"}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_secret_that_must_not_change_comes_back_as_a_container_has_it(tmp_path: Path) -> None:
+    for foresees in (True, False):
+        store = Store(str(tmp_path), {}, DECLARED, foresees=foresees)
+        store.copies = {"cluster_id": tmp_path / "copy"}
+        (tmp_path / "copy").write_text("of before")
+        assert store.value("cluster_id") == "of before"
+        assert "as " in store.told["cluster_id"]
+    (tmp_path / "copy").unlink()
+    assert store.value("cluster_id") == "of before"
+
+
+@pytest.mark.parametrize("gone", [["tls_key"], ["tls_certificate"], ["tls_certificate", "tls_key"]])
+@pytest.mark.parametrize("asked", ["tls_key", "tls_certificate"])
+def test_a_certificate_and_its_key_are_made_together_whichever_is_asked_for_first(
+    tmp_path: Path, gone: list[str], asked: str
+) -> None:
+    first = made(str(tmp_path), {})
+    before = {name: first.value(name) for name in ("tls_key", "tls_certificate")}
+    for name in gone:
+        (tmp_path / "secrets" / name).unlink()
+    store = made(str(tmp_path), {})
+    store.value(asked)
+    assert all(store.value(name) != before[name] for name in before)
+    assert own_certificate.fits(tmp_path / "secrets/tls_certificate", tmp_path / "secrets/tls_key")
+
+
+def test_a_key_that_does_not_belong_to_the_certificate_of_another_authority_is_refused(tmp_path: Path) -> None:
+    """Somebody put the certificate there: it is not written over."""
+    store = made(str(tmp_path), {})
+    store.value("tls_key")
+    authority, chain = tmp_path / "authority", tmp_path / "secrets/tls_certificate"
+    certificates.make(authority, tmp_path / "authority_key", subject="authority")
+    certificates.sign(chain, tmp_path / "key", authority, tmp_path / "authority_key", subject="events.example.org")
+    signed = chain.read_text()
+    for foresees in (True, False):
+        with pytest.raises(SecretError, match=r"does not belong to the certificate .* another authority has signed"):
+            Store(str(tmp_path), {}, DECLARED, foresees=foresees).value("tls_certificate")
+    assert (tmp_path / "secrets/tls_certificate").read_text() == signed
 
 
 def test_a_fingerprint_changes_with_the_secret_and_differs_between_hosts(tmp_path: Path) -> None:
