@@ -39,6 +39,6 @@ class ActionModule(ControllerAction):
             "changed": False,
             "failed": bool(findings),
             "warnings": checked["warnings"],
-            "msg": "\n".join([*found["paused"], drift_report.report(findings)]),
+            "msg": "\n".join([*found["paused"], drift_report.report(findings), *found["guests"]]),
             "findings": [one._asdict() for one in findings],
         }

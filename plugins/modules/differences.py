@@ -36,6 +36,11 @@ findings:
   returned: success
   type: list
   elements: dict
+guests:
+  description: Containers of others on networks of the stack, one sentence each. They are no difference.
+  returned: success
+  type: list
+  elements: str
 paused:
   description: What an operator has paused, one line each.
   returned: success
@@ -48,13 +53,14 @@ host:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils.deploy import switches
+from ansible_collections.sse.platform.plugins.module_utils.deploy import guests, switches
 from ansible_collections.sse.platform.plugins.module_utils.deploy.drift import find
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import file_refused
-from ansible_collections.sse.platform.plugins.module_utils.engine.client import EngineError
+from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.host import machine
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import ForeignContainerError
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
 
 
 def main() -> None:
@@ -68,6 +74,7 @@ def main() -> None:
     stack, directory = module.params["stack"], module.params["state_directory"]
     try:
         findings = find(stack, directory)
+        found_guests = guests.lines(Engine(), newest_releases(directory), stack)
     except (EngineError, ForeignContainerError, SpecError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
@@ -75,6 +82,7 @@ def main() -> None:
     module.exit_json(
         changed=False,
         findings=[one._asdict() for one in findings],
+        guests=found_guests,
         paused=switches.lines(directory),
         host=machine.observe(directory),
     )

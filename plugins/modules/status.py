@@ -68,7 +68,7 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils.deploy import rollout_control, switches
+from ansible_collections.sse.platform.plugins.module_utils.deploy import guests, rollout_control, switches
 from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import LoadedStore
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.host.progress import Progress
@@ -99,6 +99,7 @@ def look(watcher: Watcher, directory: str, *, first: bool) -> tuple[Status, list
         "time": moment.text(),
         "paused": [*switches.lines(directory), *rollout_control.lines(directory)],
         "problems": said(found, releases),
+        "guests": guests.lines(watcher.engine, releases, watcher.stack),
         "containers": found,
         "open": opened(releases),
         "note": "" if found else nothing_runs(watcher.stack, stacks(watcher.engine)),

@@ -153,6 +153,10 @@ def take_rules_of_engine(stack: Stack, _: Any) -> None:
     subprocess.run(["iptables", "-w", "-D", *rule], check=True)
 
 
+def lose_secret(stack: Stack, _: Any) -> None:
+    (stack.state / "secrets/redis_exporter_password").unlink()
+
+
 ACTS = [
     Act(detach, "connect to {n} (was detached)"),
     Act(stop_and_detach, "start {c}: is exited; connect to {n} (was detached)", restarts=True),
@@ -178,6 +182,13 @@ ACTS = [
     Act(take_rules_of_engine, "network {n}: 2 rules of the engine are gone: ", ()),
     Act(delete_bridge, "network {n}: its bridge br-it is gone", ()),
     Act(unplug, "connect to {n} (its interface is not on the bridge br-it)"),
+    Act(
+        lambda _, victim: victim.kill("HUP"),
+        "its restart policy no longer holds",
+        ("nginx", "prometheus"),
+        restarts=True,
+    ),
+    Act(lose_secret, "secret redis_exporter_password: another value", ("redis-exporter",), restarts=True),
 ]
 
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.engine import answers
-from ansible_collections.sse.platform.plugins.module_utils.host import plugged
+from ansible_collections.sse.platform.plugins.module_utils.host import kept_down, plugged
 from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
 from ansible_collections.sse.platform.plugins.module_utils.model import repair
 
@@ -60,8 +60,8 @@ def with_repairs(action: Action, spec: Spec, present: Present, networks: Mapping
         return action._replace(kind="replace", reasons=[*action.reasons, *reasons])
     found = list(repair.repairs(spec, present, networks))
     if action.kind == "reload":  # it gets all its files anyway
-        if present.lost_mounts:
-            return action._replace(kind="replace")
+        if present.lost_mounts or present.stays_down:
+            return action._replace(kind="replace", reasons=[*action.reasons, *(one.reason for one in found)])
         return action._replace(reasons=[*action.reasons, *(one.reason for one in found)], repairs=tuple(found))
     found += files.differences(action.container, spec, present.started)
     lost = sorted(present.lost_mounts - {one.subject for one in found})
@@ -72,11 +72,12 @@ def with_repairs(action: Action, spec: Spec, present: Present, networks: Mapping
         return action
     kind = action.kind
     read = tuple(f"{target}/" for target in (*spec["config"], *spec["secrets"]))
-    if spec.get("reload") and kind == "keep" and not lost and any(one.subject.startswith(read) for one in found):
+    in_place = not lost and not present.stays_down
+    if spec.get("reload") and kind == "keep" and in_place and any(one.subject.startswith(read) for one in found):
         kind = "reload"  # it may have been told to read them since
     elif any(one.restart for one in found) and kind == "keep":
         kind = "restart"
-    elif kind == "keep" or action.reasons == ["is unhealthy"]:
+    elif kind == "keep" or (action.reasons == ["is unhealthy"] and not present.stays_down):
         kind = "mend"
     return action._replace(kind=kind, reasons=[*action.reasons, *(one.reason for one in found)], repairs=tuple(found))
 
@@ -85,7 +86,7 @@ def look(engine: Engine, container: str, spec: Spec, bridges: Mapping[str, str] 
     """Return what is there of a container."""
     inspected = engine.inspect(container)
     pid = inspected["State"]["Pid"]
-    found = answers.present(inspected, lost_mounts(pid))
+    found = answers.present(inspected, lost_mounts(pid), stays_down=kept_down.stays_down(inspected))
     if pid and bridges:
         found = found._replace(unplugged=plugged.unplugged(pid, answers.addresses(inspected), bridges))
     if found.limits != repair.limits(spec):

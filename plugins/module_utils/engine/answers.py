@@ -226,7 +226,11 @@ class _NetworkSettings(TypedDict):
     Ports: dict[str, list[Binding] | None] | None  # by port and protocol
 
 
-class Inspected(TypedDict):
+class _Paths(TypedDict, total=False):
+    HostsPath: str  # the file of the host that is /etc/hosts in the container; empty before its first start
+
+
+class Inspected(_Paths):
     """``GET /containers/{id}/json``."""
 
     Id: str
@@ -332,10 +336,11 @@ def health_of(status: str) -> str:
     return ""
 
 
-def present(inspected: Inspected, lost_mounts: frozenset[str]) -> Present:
+def present(inspected: Inspected, lost_mounts: frozenset[str], *, stays_down: bool = False) -> Present:
     """Read what can change on a container that exists.
 
     :param lost_mounts: paths in the container whose directory on the host is gone
+    :param stays_down: whether the engine would not start it again
     """
     host, state = inspected["HostConfig"], inspected["State"]
     extra = {name: host.get(name) for name in EXTRA_LIMITS}
@@ -351,6 +356,7 @@ def present(inspected: Inspected, lost_mounts: frozenset[str]) -> Present:
         extra_limits={name: value for name, value in extra.items() if value},
         started=seconds(state["StartedAt"]) if state["Running"] else 0,
         lost_mounts=lost_mounts,
+        stays_down=stays_down,
     )
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.types import RepairKind, Spec
 
 RESTART_POLICY = "unless-stopped"
+STAYS_DOWN = "its restart policy no longer holds, because somebody sent it a signal with docker kill"
 
 
 class Repair(NamedTuple):
@@ -63,6 +64,8 @@ def repairs(spec: Spec, present: Present, networks: Mapping[str, str]) -> Iterat
         has = present.limits.get(name, wanted)
         if has != wanted:
             yield Repair("update", name, f"{name.replace('_', ' ')}: {has} -> {wanted}")
+    if present.stays_down:
+        yield Repair("restart", "restart policy", STAYS_DOWN, restart=True)
 
 
 def reasons_to_replace(present: Present) -> list[str]:

@@ -31,6 +31,7 @@ class Status(TypedDict):
     time: str  # UTC, ISO 8601
     paused: list[str]
     problems: list[str]
+    guests: list[str]  # containers of others on networks of the stack
     containers: list[Seen]
     open: list[str]  # where people open what runs
     note: str  # why there is nothing to see; empty where there is
@@ -43,7 +44,7 @@ def plain(text: str, __: str) -> str:
 
 def lines(seen: Status, width: int = 0, paint: Paint = plain) -> list[str]:
     """Write everything; a width of 0 is that of a file, where no line is cut or wrapped."""
-    notes = [*seen["paused"], *seen["problems"]]
+    notes = [*seen["paused"], *seen["problems"], *seen.get("guests", [])]
     table = grid(seen["containers"], width, paint) if seen["containers"] else wrapped([seen["note"]], width)
     opened = ["", *wrapped(seen["open"], width)] if seen["open"] else []
     return [*wrapped(notes, width), *table, *opened]

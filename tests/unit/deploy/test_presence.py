@@ -55,6 +55,8 @@ def action(tmp_path: Path, kind: Any, reasons: list[str], **changes: Any) -> Act
         ("start", ["is exited"], {"no_data": True}, "start"),
         ("keep", [], {"lost_mounts": frozenset({"/data"})}, "restart"),
         ("keep", [], {"extra_limits": {"NanoCpus": 1}}, "replace"),
+        ("keep", [], {"stays_down": True}, "restart"),
+        ("restart", ["is unhealthy"], {"stays_down": True}, "restart"),
     ],
 )
 def test_the_smallest_action_mends(
@@ -78,6 +80,8 @@ def test_mounts_of_a_process_whose_directories_are_there_are_not_lost() -> None:
         ("keep", {"lost_mounts": frozenset({"/etc/c"})}, "restart"),
         ("reload", DETACHED, "reload"),
         ("reload", {"lost_mounts": frozenset({"/etc/c"})}, "replace"),
+        ("keep", {"stays_down": True}, "restart"),  # it reads its files then, too
+        ("reload", {"stays_down": True}, "replace"),
     ],
 )
 def test_changed_files_of_a_container_that_can_reload_are_read_anew_where_it_still_has_their_directory(

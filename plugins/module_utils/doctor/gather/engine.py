@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import (
@@ -15,8 +14,7 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor.types import (
 )
 from ansible_collections.sse.platform.plugins.module_utils.engine import answers
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api, RefusedError
-from ansible_collections.sse.platform.plugins.module_utils.host import procfs
-from ansible_collections.sse.platform.plugins.module_utils.host.engine_facts import ENGINE_ROOT
+from ansible_collections.sse.platform.plugins.module_utils.host import kept_down, procfs
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import HOST
@@ -55,14 +53,13 @@ def network(stack: str, fact: NetworkFact) -> DoctorNetwork:
 def containers(stack: str) -> list[Container]:
     """Describe every container of the host."""
     found: list[Container] = []
-    root = Api().info().get("DockerRootDir") or ENGINE_ROOT
     for one in Api().containers():
         with contextlib.suppress(RefusedError):  # it has been removed meanwhile
-            found.append(container(stack, Api().container(one["Id"]), answers.health_of(one["Status"]), root))
+            found.append(container(stack, Api().container(one["Id"]), answers.health_of(one["Status"])))
     return found
 
 
-def container(stack: str, inspected: answers.Inspected, health: str, root: str = ENGINE_ROOT) -> Container:
+def container(stack: str, inspected: answers.Inspected, health: str) -> Container:
     """Take what the rules need from what the engine says about a container."""
     state, config, wanted = inspected["State"], inspected["Config"], inspected["HostConfig"]
     log = (state.get("Health") or {}).get("Log") or []
@@ -74,7 +71,7 @@ def container(stack: str, inspected: answers.Inspected, health: str, root: str =
         "ours": labels.get(LABEL_STACK) == stack,
         "status": state["Status"],
         "running": state["Running"] and not state["Paused"],
-        "stays_down": state["Running"] and stays_down(inspected, root),
+        "stays_down": kept_down.stays_down(inspected),
         "pid": state["Pid"],
         "program": procfs.read(f"/proc/{state['Pid']}/comm").strip() if state["Pid"] else "",
         "exit_code": state["ExitCode"],
@@ -93,20 +90,6 @@ def container(stack: str, inspected: answers.Inspected, health: str, root: str =
         "host_ports": sorted({int(port) for port in HOST_PORT.findall("\n".join(config["Env"] or []))}),
         "inside": None,
     }
-
-
-def stays_down(inspected: answers.Inspected, root: str) -> bool:
-    """Tell whether the engine would not start a running container again although its restart policy says so.
-
-    The engine counts each signal by `docker kill`, also HUP, as a stop by hand. Only its own file tells.
-    """
-    if (inspected["HostConfig"].get("RestartPolicy") or {}).get("Name", "no") in {"", "no"}:
-        return False
-    try:
-        kept = json.loads(procfs.read(f"{root}/containers/{inspected['Id']}/config.v2.json"))
-    except ValueError:
-        return False
-    return bool(kept.get("HasBeenManuallyStopped"))
 
 
 def endpoint(one: answers.Endpoint) -> Endpoint:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.doctor.gather import engine
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import RefusedUpstream
+from ansible_collections.sse.platform.plugins.module_utils.host import kept_down
 from ansible_collections.sse.platform.tests.unit.doctor.healthy_host import (
     APP,
     BRIDGE,
@@ -104,5 +104,11 @@ def test_the_engines_own_file_tells_whether_a_restart_policy_holds(
 ) -> None:
     (tmp_path / "containers" / "c1").mkdir(parents=True)
     (tmp_path / "containers" / "c1" / "config.v2.json").write_text(kept)
-    inspected: Any = {"Id": "c1", "HostConfig": {"RestartPolicy": {"Name": policy}}}
-    assert engine.stays_down(inspected, str(tmp_path)) is expected
+    inspected: Any = {
+        "HostConfig": {"RestartPolicy": {"Name": policy}},
+        "HostsPath": str(tmp_path / "containers/c1/hosts"),
+        "State": {"Running": True},
+    }
+    assert kept_down.stays_down(inspected) is expected
+    assert not kept_down.stays_down({**inspected, "State": {"Running": False}})  # it is started anyway
+    assert not kept_down.stays_down({**inspected, "HostsPath": ""})
