@@ -135,7 +135,8 @@ export function freshness(matrix: Matrix | null, releaseMade: number | null, now
   if (matrix === null) return { fresh: false, sentence: 'No connection was measured yet: ./sse verify does that.' };
   const at = Date.parse(matrix.time);
   const age = `The connections were measured ${ago(now - at)}`;
-  const again = 'They may have changed since: ./sse verify measures them again.';
+  const again =
+    'They may have changed since: ./sse verify measures them again, and verify_schedule: hourly has the host do it.';
   if (releaseMade !== null && at < releaseMade)
     return { fresh: false, sentence: `${age}, before the release that runs now. ${again}` };
   if (now - at > MATRIX_HOURS * 3_600_000)
