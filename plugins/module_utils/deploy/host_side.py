@@ -35,7 +35,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.ip_family impor
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.engine.answers import InspectedNetwork, ListedContainer
     from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 SHARED, KERNEL = "iptables", "kernel"  # the subjects of what no network has for itself
 FILE = "host-side.json"
-FORMAT = 1
+FORMAT = 2
 SHOWN = 2  # rules in one line; a flush takes dozens
 SECONDS = 30.0  # for one command
 DEVICES = Path("/sys/class/net")
@@ -105,6 +105,7 @@ class Kept(TypedDict):
     format: int
     engine: str  # which engine wrote it: a hash of its version and of its configuration
     devices: dict[str, str]  # bridge -> id of its network
+    numbers: dict[str, str]  # bridge -> its number in the kernel, by which the engine removes it
     programs: dict[str, str]  # IP version -> path of its iptables
     chains: dict[str, list[list[str]]]  # by IP version: table and name
     rules: dict[str, list[list[str]]]  # by IP version: table, and the rule as iptables lists it
@@ -132,7 +133,7 @@ class HostSide:
         """Return what is gone, in the order in which it is put back."""
         kept = self.read()
         rules = [one for family in self.families for one in self.lost_rules(kept, family)] if kept else []
-        return [*self.lost_settings(kept), *lost_of_bridges(self.bridges), *rules]
+        return [*self.lost_settings(kept), *lost_of_bridges(self.bridges, kept["numbers"] if kept else {}), *rules]
 
     def mend(self, *, check: bool) -> list[str]:
         """Put back what is gone; return one line for each part, in check mode of what would be put back.
@@ -171,6 +172,7 @@ class HostSide:
             "format": FORMAT,
             "engine": self.engine,
             "devices": {one.device: one.id for one in self.bridges},
+            "numbers": {one.device: read(DEVICES / one.device / "ifindex").strip() for one in self.bridges},
             "programs": {},
             "chains": {},
             "rules": {},
@@ -332,8 +334,11 @@ def served(
     return frozenset(running), frozenset(published)
 
 
-def lost_of_bridges(present: Sequence[Bridge]) -> Iterator[Lost]:
-    """Return which bridges are down, and which addresses of the host are not on them."""
+def lost_of_bridges(present: Sequence[Bridge], numbers: Mapping[str, str]) -> Iterator[Lost]:
+    """Return which bridges are gone or down, and which addresses of the host are not on them.
+
+    :param numbers: that the bridges had in the kernel
+    """
     found: dict[str, list[str]] = {}
     for family in FAMILIES:
         for each in interfaces(family):
@@ -342,7 +347,10 @@ def lost_of_bridges(present: Sequence[Bridge]) -> Iterator[Lost]:
         flags = read(DEVICES / one.device / "flags").strip()
         if not flags:
             mtu = f" mtu {one.mtu}" if one.mtu else ""
-            mend = (f"ip link add name {one.device}{mtu} type bridge", f"ip link set {one.device} up")
+            add = f"name {one.device}{mtu} type bridge"
+            number = numbers.get(one.device, "")
+            again = f"ip link add index {number} {add} || " if number else ""  # another one may have it by now
+            mend = (f"{again}ip link add {add}", f"ip link set {one.device} up")
             mend += tuple(put_address(one.device, gateway) for gateway in one.gateways)
             evidence = f"the host has no interface {one.device}"
             yield Lost("bridge-gone", one.network, f"its bridge {one.device} is gone", evidence, mend)

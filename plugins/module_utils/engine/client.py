@@ -9,8 +9,10 @@ import http.client
 import importlib
 import os
 import signal
+import subprocess
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ansible_collections.sse.platform.plugins.module_utils.engine import answers
@@ -210,9 +212,14 @@ class Engine:
         self.ask(lambda: self.questions.make_network(wanted))
 
     def remove_network(self, name: str) -> None:
-        """Remove a network, if it exists."""
+        """Remove a network, if it exists; also a bridge that somebody, and not the engine, made again."""
+        present = self.ask(lambda: self.questions.network(name))
+        device = ((present and present["Options"]) or {}).get("com.docker.network.bridge.name", "")
         with explained(f"remove network {name}"), contextlib.suppress(sdk().errors.NotFound):
             self.api.remove_network(name)
+        ports = Path(f"/sys/class/net/{device}/brif")
+        if device and ports.is_dir() and not any(ports.iterdir()):
+            subprocess.run(["ip", "link", "del", device], capture_output=True, check=False)
 
     def create(self, name: str, spec: Spec, labels: dict[str, str], mounts: Mounts) -> str:
         """Create a container from its spec, with the limits of `host_config`; return its id.

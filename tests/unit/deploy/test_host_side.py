@@ -83,6 +83,7 @@ class Host:
 
     def side(self) -> HostSide:
         (self.net / "br-sse" / "flags").write_text(self.flags)
+        (self.net / "br-sse" / "ifindex").write_text("30\n")
         ours = {
             "Name": "sse-network",
             "Id": self.key,
@@ -156,7 +157,7 @@ def flushed(host: Host) -> None:
         (
             lambda host: (setattr(host, "flags", ""), host.addresses.clear()),
             "network sse-network: its bridge br-sse is gone",
-            "ip link add name br-sse mtu 1400 type bridge",
+            "ip link add index 30 name br-sse mtu 1400 type bridge || ip link add name br-sse mtu 1400 type bridge",
         ),
         (
             lambda host: host.set("net/ipv4/ip_forward", "0"),
