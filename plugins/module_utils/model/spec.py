@@ -8,6 +8,7 @@ takes (bytes, full names, addresses). Both are dictionaries that JSON can hold.
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -67,7 +68,7 @@ def matching(pattern: str, expected: str) -> Callable[[Any, str], str]:
 
 
 # Numeric, so that the user table of an image does not matter.
-user = matching(r"\d+:\d+", "numeric uid:gid such as '10001:10001'")
+USER = matching(r"[0-9]{1,10}:[0-9]{1,10}", "numeric uid:gid such as '10001:10001'")
 # A DNS label (RFC 1123, section 2.1).
 short_name = matching(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", "a name of a-z, 0-9 and '-', at most 63 characters")
 segment = matching("|".join(SEGMENTS), f"one of {', '.join(SEGMENTS)}")
@@ -104,6 +105,24 @@ def count(value: Any, path: str) -> int:
     return int(value)
 
 
+def between(least: int, most: int, expected: str) -> Callable[[Any, str], int]:
+    """Accept an integer in a range; the engine and the kernel judge later, when others have been replaced."""
+
+    def parse(value: Any, path: str) -> int:
+        if not least <= count(value, path) <= most:
+            raise refuse(path, value, f"{expected} from {least} to {most}")
+        return int(value)
+
+    return parse
+
+
+def user(value: Any, path: str) -> str:
+    """Accept a user by numbers, as large as runc takes them."""
+    if any(int(one) > 2**31 - 1 for one in USER(value, path).split(":")):
+        raise refuse(path, value, f"numbers of at most {2**31 - 1}")
+    return str(value)
+
+
 def weight(value: Any, path: str) -> int:
     """Accept a weight of processor time, as the kernel has them (cgroups(7)); the engine's default is 1024."""
     if not 2 <= count(value, path) <= 262144:
@@ -126,6 +145,72 @@ def size(value: Any, path: str) -> int:
     if not match:
         raise refuse(path, value, "a size such as 64m or 1g")
     return int(match[1]) * UNITS[match[2]]
+
+
+def size_between(least: str, most: str, why: str) -> Callable[[Any, str], int]:
+    """Accept a size in a range.
+
+    :param why: whose least it is, for the message
+    """
+
+    def parse(value: Any, path: str) -> int:
+        found = size(value, path)
+        if not UNITS[least[-1]] * int(least[:-1]) <= found <= UNITS[most[-1]] * int(most[:-1]):
+            raise refuse(path, value, f"a size from {least} to {most} ({why})")
+        return found
+
+    return parse
+
+
+# Each is the least that makes a container which the engine and the kernel accept, and which has a bound at all: 0 would
+# mean none (docker run --memory; tmpfs(5)).
+LEAST_MEMORY, MOST_MEMORY = "6m", "65536g"
+memory = size_between(LEAST_MEMORY, MOST_MEMORY, f"{LEAST_MEMORY} is the least that Docker gives a container")
+tmpfs_size = size_between("4k", MOST_MEMORY, "4k is one page of memory")
+pids = between(1, 4_194_304, "a number of processes")  # PID_MAX_LIMIT of the kernel
+open_files = between(16, 1_048_576, "a number of files")  # fs.nr_open, as the kernel has it by default
+some_seconds = between(1, 86_400, "seconds")
+seconds = between(0, 86_400, "seconds")
+
+
+def place(value: Any, path: str) -> str:
+    """Accept where something is mounted: not on the root, and without a colon, which separates the parts of a bind."""
+    if ":" in absolute(value, path) or not value.strip("/."):
+        raise refuse(path, value, "an absolute path below / without a colon")
+    return str(value)
+
+
+def address(value: Any, path: str) -> str:
+    """Accept an address of the host that a port is published on."""
+    try:
+        return str(value) if ipaddress.ip_address(text(value, path)) else ""
+    except ValueError:
+        raise refuse(path, value, "an IPv4 or IPv6 address of the host such as 127.0.0.1") from None
+
+
+variable = matching(r"[^=\s\x00-\x1f\x7f]+", "the name of a variable, without '=' and spaces")
+container_name = matching(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,62}", "2 to 63 of A-Z, a-z, 0-9, _, . and -")
+SIGNALS = (
+    "ABRT ALRM BUS CHLD CLD CONT FPE HUP ILL INT IO IOT KILL PIPE POLL PROF PWR QUIT SEGV STKFLT STOP SYS TERM TRAP "
+    "TSTP TTIN TTOU URG USR1 USR2 VTALRM WINCH XCPU XFSZ"
+)
+stop_signal = matching(
+    rf"(SIG)?({SIGNALS.replace(' ', '|')}|RT(MIN|MAX)([+-][0-9]{{1,2}})?)|[1-9]|[1-5][0-9]|6[0-4]",
+    "a signal such as SIGTERM",
+)
+# capabilities(7)
+CAPABILITIES = (
+    "ALL AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND BPF CHECKPOINT_RESTORE CHOWN DAC_OVERRIDE DAC_READ_SEARCH "
+    "FOWNER FSETID IPC_LOCK IPC_OWNER KILL LEASE LINUX_IMMUTABLE MAC_ADMIN MAC_OVERRIDE MKNOD NET_ADMIN "
+    "NET_BIND_SERVICE NET_BROADCAST NET_RAW PERFMON SETFCAP SETGID SETPCAP SETUID SYSLOG SYS_ADMIN SYS_BOOT SYS_CHROOT "
+    "SYS_MODULE SYS_NICE SYS_PACCT SYS_PTRACE SYS_RAWIO SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG WAKE_ALARM"
+)
+capability = matching(rf"(CAP_)?({CAPABILITIES.replace(' ', '|')})", "a capability such as NET_BIND_SERVICE")
+# Those that a container has for itself (docker run --sysctl).
+sysctl = matching(
+    r"net\.[a-z0-9_./-]+|fs\.mqueue\.[a-z_]+|kernel\.(msg(max|mnb|mni)|sem|shm(all|max|mni|_rmid_forced))",
+    "a setting that a container has for itself: net.*, fs.mqueue.*, or one of kernel.msg*, kernel.sem and kernel.shm*",
+)
 
 
 def absolute(value: Any, path: str) -> str:
@@ -220,17 +305,17 @@ def image(value: Any, path: str) -> str:
 
 
 # The keys of each record are those of its TypedDict in types.py; a test compares them.
-PUBLISHED_PORT: Fields = {"host_ip": (text, ...), "host_port": (port, ...), "container_port": (port, ...)}
+PUBLISHED_PORT: Fields = {"host_ip": (address, ...), "host_port": (port, ...), "container_port": (port, ...)}
 REACH: Fields = {"to": (peer, ...), "why": (text, ...)}
 SECRET_FILE = {"secret": (text, ...), "format": (text, "{}")}
 HTTP_CHECK = {"port": (port, ...), "path": (absolute, "/")}
 HEALTH_CHECK: Fields = {
     "command": (list_of(text), None),
     "http": (record(HTTP_CHECK), None),
-    "interval": (count, 10),  # seconds; each check is a process of its own, so declarations have at least 5
-    "timeout": (count, 5),  # seconds
-    "retries": (count, 3),
-    "start": (count, 60),  # seconds until a container that never answered counts as failed
+    "interval": (some_seconds, 10),  # seconds; each check is a process of its own, so declarations have at least 5
+    "timeout": (some_seconds, 5),
+    "retries": (between(1, 1000, "a number of tries"), 3),
+    "start": (seconds, 60),  # seconds until a container that never answered counts as failed
 }
 OLD_PROCESSES: Fields = {"title": (text, ...), "generations": (count, 4)}
 RELOAD: Fields = {
@@ -242,10 +327,10 @@ RELOAD: Fields = {
     "takes": (list_of(absolute), []),
     "at_start": (flag, True),
 }
-SECRET_FILES = dict_of(absolute, dict_of(file_name, record(SECRET_FILE)))
+SECRET_FILES = dict_of(place, dict_of(file_name, record(SECRET_FILE)))
 
 DECLARATION: dict[str, tuple[Parser, Any]] = {
-    "name": (text, None),
+    "name": (container_name, None),
     "image": (image, ...),
     "address": (count, None),
     "segments": (list_of(segment), []),
@@ -253,28 +338,28 @@ DECLARATION: dict[str, tuple[Parser, Any]] = {
     "entrypoint": (list_of(text), ...),
     "command": (list_of(scalar), []),
     "user": (user, ...),
-    "environment": (dict_of(text, scalar), {}),
-    "config": (dict_of(absolute, dict_of(file_name, lambda value, __: str(value))), {}),
+    "environment": (dict_of(variable, scalar), {}),
+    "config": (dict_of(place, dict_of(file_name, lambda value, __: str(value))), {}),
     "secrets": (SECRET_FILES, {}),
     # For a service that reads its secrets again when they change: changing them recreates nothing.
     "live_secrets": (SECRET_FILES, {}),
-    "data": (dict_of(absolute, file_name), {}),
-    "binds": (dict_of(absolute, absolute), {}),
-    "shared": (dict_of(absolute, short_name), {}),
-    "tmpfs": (dict_of(absolute, size), {}),
+    "data": (dict_of(place, file_name), {}),
+    "binds": (dict_of(place, absolute), {}),
+    "shared": (dict_of(place, short_name), {}),
+    "tmpfs": (dict_of(place, tmpfs_size), {}),
     "ports": (list_of(record(PUBLISHED_PORT)), []),
-    "memory": (size, 256 * 2**20),
-    "pids": (count, 256),
+    "memory": (memory, 256 * 2**20),
+    "pids": (pids, 256),
     "cpu_shares": (weight, 1024),
-    "open_files": (count, 4096),
+    "open_files": (open_files, 4096),
     "init": (flag, False),
     "hosts": (list_of(short_name), []),
     "healthcheck": (record(HEALTH_CHECK), ...),
-    "stop_signal": (text, "SIGTERM"),
-    "stop_timeout": (count, 10),
-    "capabilities": (list_of(text), []),
+    "stop_signal": (stop_signal, "SIGTERM"),
+    "stop_timeout": (seconds, 10),
+    "capabilities": (list_of(capability), []),
     "read_only": (flag, True),
-    "sysctls": (dict_of(text, scalar), {}),
+    "sysctls": (dict_of(sysctl, scalar), {}),
     "group_add": (list_of(scalar), []),
     "after": (list_of(short_name), []),
     "rolling": (flag, False),
@@ -298,6 +383,9 @@ def parse(value: Any, path: str) -> Declaration:
     :raises SpecError: for an unknown key, for a missing one, or for a value that is not accepted
     """
     declared = cast("Declaration", PARSE_DECLARATION(value, path))
+    mounted = [target.rstrip("/") for key in ("data", "binds", "shared", "tmpfs") for target in declared.get(key, {})]
+    if twice := sorted({one for one in mounted if mounted.count(one) > 1}):
+        raise SpecError(f"{path}: {twice[0]} is mounted twice; expected one of data, binds, shared and tmpfs for it")
     check = declared["healthcheck"]
     if check["command"] is None and check["http"] is None:
         raise SpecError(f"{path}.healthcheck: give command, http, or both")

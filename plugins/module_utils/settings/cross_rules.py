@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.sse.platform.plugins.module_utils.model import ip_family
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import size
 from ansible_collections.sse.platform.plugins.module_utils.settings import network, receivers
 from ansible_collections.sse.platform.plugins.module_utils.settings.conversion import show
 from ansible_collections.sse.platform.plugins.module_utils.settings.options import Option
@@ -51,6 +52,9 @@ def _declared_problems(name: str, settings: Mapping[str, Any], options: Mapping[
             if other in settings and settings[other] != value:
                 wanted, actual = (show(one, options[other]) for one in (value, settings[other]))
                 yield f"{found}: {other} is {actual}, so it is not used; expected '', or {other} {wanted}"
+    larger = option.get("below", "")
+    if larger in settings and size(settings[name], name) >= size(settings[larger], larger):
+        yield f"{found}: {larger} is {settings[larger]}, and the whole container has no more; expected less than that"
     for rule in option.get("refused", ()):
         held = all(
             any(str(item).startswith(begin) for item in settings.get(other, []))

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
+from ansible_collections.sse.platform.plugins.module_utils.model import spec
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
@@ -42,6 +44,9 @@ class Option(TypedDict, total=False):
     maximum: int
     unit: str  # such as seconds
     pattern: str  # a regular expression for the whole text
+    least: str  # the smallest size, such as 6m
+    most: str  # and the largest
+    below: str  # another size: a container of that memory could not hold this one
     key_pattern: str  # the same for every key of a dictionary
     item_pattern: str  # the same for every item of a list or a dictionary
     item_types: list[str]  # of the items of a dictionary: str, dict or bool
@@ -65,7 +70,14 @@ class Option(TypedDict, total=False):
 # What several variables have in common: `format: size` stands for these keys.
 FORMATS: dict[str, Option] = {
     "published_port": {"minimum": 1, "maximum": 65535},  # no two of them may be equal
-    "size": {"pattern": "[1-9][0-9]*[kmg]", "expected": "a size such as 256m or 1g"},
+    "size": {"pattern": "[1-9][0-9]*[kmg]", "most": spec.MOST_MEMORY, "expected": "a size such as 256m or 1g"},
+    "memory": {
+        "pattern": "[1-9][0-9]*[kmg]",
+        "least": spec.LEAST_MEMORY,
+        "most": spec.MOST_MEMORY,
+        "expected": f"a size such as 256m or 1g, from {spec.LEAST_MEMORY} (the least that Docker gives a container) to "
+        f"{spec.MOST_MEMORY}",
+    },
     "file": {"expected": "'' or the path of a readable file", "paths": {"": "file"}},
     "authorities": {
         "expected": "'' or the path of a readable file of certificates in PEM",
@@ -91,7 +103,7 @@ def load(roles: Path, read: Callable[[bytes], Any]) -> dict[str, dict[str, Optio
         specs: dict[str, Any] = read(path.read_bytes())["argument_specs"].get("main", {}).get("options") or {}
         values = path.with_name("values.yml")
         limits: dict[str, Any] = read(values.read_bytes()) if values.exists() else {}
-        found[path.parts[-3]] = {name: option(spec, limits.get(name, {})) for name, spec in specs.items()}
+        found[path.parts[-3]] = {name: option(one, limits.get(name, {})) for name, one in specs.items()}
     return found
 
 
@@ -100,6 +112,6 @@ def openings(options: Mapping[str, Option]) -> dict[str, Opening]:
     return {name: one["opens"] for name, one in options.items() if "opens" in one}
 
 
-def option(spec: dict[str, Any], limits: dict[str, Any]) -> Option:
+def option(declared: dict[str, Any], limits: dict[str, Any]) -> Option:
     """Put together what both files say about one variable."""
-    return cast("Option", {**spec, **FORMATS.get(limits.get("format", ""), {}), **limits})
+    return cast("Option", {**declared, **FORMATS.get(limits.get("format", ""), {}), **limits})

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any, cast
 
 from ansible_collections.sse.platform.plugins.module_utils.model import watch
-from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +48,8 @@ def holds(value: Any, option: Option) -> bool:
         return option["minimum"] <= value <= option["maximum"]
     if isinstance(value, str) and not re.fullmatch(option.get("pattern", NO_CONTROL_CHARACTERS), value):
         return False
+    if isinstance(value, str) and not _is_within(value, option):
+        return False
     if isinstance(value, list) and not all(_is(item, option.get("item_pattern")) for item in cast("list[Any]", value)):
         return False
     if isinstance(value, dict) and not all(
@@ -65,6 +67,12 @@ def _is(value: Any, pattern: str | None, types: list[str] | None = None) -> bool
     if types and not isinstance(value, tuple(ITEM_TYPES[one] for one in types)):
         return False
     return pattern is None or (isinstance(value, str) and re.fullmatch(pattern, value) is not None)
+
+
+def _is_within(value: str, option: Option) -> bool:
+    """Tell whether a size is neither too small nor too large."""
+    least, most = option.get("least"), option.get("most")
+    return (not least or size(value, "") >= size(least, "")) and (not most or size(value, "") <= size(most, ""))
 
 
 def _are_lists(value: dict[Any, Any], patterns: dict[str, str]) -> bool:

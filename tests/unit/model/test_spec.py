@@ -48,6 +48,39 @@ def test_a_parser_knows_the_keys_of_its_type(fields: dict[str, object], kind: ty
         ({"user": "redis"}, "redis.user: 'redis' is not accepted; expected numeric uid:gid"),
         ({"memory": "lots"}, "redis.memory: 'lots' is not accepted; expected a size"),
         ({"pids": True}, "redis.pids: True is not accepted"),
+        # What the engine, runc or the kernel would refuse: after others have been replaced.
+        *(
+            ({"memory": one}, "redis.memory: .* from 6m to 65536g .6m is the least that Docker gives a container")
+            for one in (0, "1k", "6143k", 2**63)
+        ),
+        *(({"pids": one}, "redis.pids: .* from 1 to 4194304") for one in (0, 2**31)),
+        *(({"open_files": one}, "redis.open_files: .* from 16 to 1048576") for one in (0, 2**31)),
+        *(({"tmpfs": {"/tmp": one}}, "redis.tmpfs./tmp: .* from 4k") for one in (0, "1k")),
+        *(({"cpu_shares": one}, "redis.cpu_shares: .* from 2 to 262144") for one in (0, 1, 2**20)),
+        *(({"stop_timeout": one}, "redis.stop_timeout: ") for one in (-1, 10**9)),
+        *(({"stop_signal": one}, "redis.stop_signal: .* such as SIGTERM") for one in ("SIGNONE", "term", "0", "65")),
+        *(({"capabilities": [one]}, "redis.capabilities") for one in ("NET", "net_raw", "SYS_ADMIN ")),
+        *(
+            ({"sysctls": {one: 1}}, "redis.sysctls: .* for itself")
+            for one in ("vm.swappiness", "kernel.pid_max", "net")
+        ),
+        *(({"environment": {one: "b"}}, "redis.environment: .* without '='") for one in ("A=B", "A B", "=")),
+        *(({"user": one}, "redis.user: ") for one in ("2147483648:0", "0:2147483648", "٣:0")),
+        *(
+            ({"ports": [{"host_ip": one, "host_port": 1, "container_port": 1}]}, r"redis.ports\[0\].host_ip: ")
+            for one in ("localhost", "127.0.0.256", "127.0.0.1:80")
+        ),
+        *(({"name": one}, "redis.name: ") for one in ("-a", "a b", "a" * 64, "ä")),
+        *(
+            ({key: {one: "/x"}}, f"redis.{key}: .* below / without a colon")
+            for key in ("data", "binds", "tmpfs")
+            for one in ("/", "//", "/a:ro")
+        ),
+        ({"data": {"/x": "x"}, "tmpfs": {"/x/": "1m"}}, "redis: /x is mounted twice"),
+        *(
+            ({"healthcheck": {"command": ["x"], key: one}}, f"redis.healthcheck.{key}: ")
+            for key, one in (("interval", 0), ("interval", 10**9), ("timeout", 0), ("retries", 0), ("start", 10**9))
+        ),
         ({"aliases": ["a b"]}, r"redis.aliases\[0\]: 'a b' is not accepted"),
         ({"ports": [{"host_ip": "::", "host_port": 0, "container_port": 1}]}, r"redis.ports\[0\].host_port: 0"),
         ({"ports": [{"host_port": 1, "container_port": 1}]}, r"redis.ports\[0\].host_ip: required"),

@@ -21,6 +21,9 @@ OPTIONS: dict[str, Any] = {
 }
 
 
+MEMORIES = [name for name in OPTIONS if name.endswith("_memory")]
+
+
 def of_type(kind: str) -> list[str]:
     return [name for name, option in OPTIONS.items() if option.get("type", "str") == kind]
 
@@ -97,6 +100,43 @@ def test_every_default_is_accepted(name: str) -> None:
         ("exposure_bind", "localhost", "IPv4 address"),
         ("exposure_trusted_proxies", ["10.0.0.1/8"], "list of addresses"),
         ("redis_memory", "256", "256m"),
+        # What only the engine, or a program in its container, would refuse: after others have been replaced.
+        *(
+            (name, value, "from 6m (the least that Docker gives a container) to 65536g")
+            for name in MEMORIES
+            for value in ("1k", "6143k", "5m", "9" * 30 + "g", "0m", "-1m", "6M", "")
+        ),
+        ("kafka_heap", "1m", "at least 64m"),
+        ("redis_maxmemory", "1kb", "from 4mb"),
+        ("redis_maxmemory", "9" * 30 + "gb", "to 65536gb"),
+        ("docker_log_max_size", "9" * 30 + "g", "size"),
+        ("docker_log_max_files", 0, "1 to 100"),
+        ("prometheus_retention_size", "9" * 30 + "g", "size"),
+        ("prometheus_retention_days", 0, "1 to 3650"),
+        ("prometheus_alert_for", {"KafkaDown": "9" * 20 + "d"}, "30s, 5m or 1h"),
+        ("app_retention_seconds", 0, "60 to"),
+        ("app_heartbeat_seconds", 0, "1 to 300"),
+        ("nginx_drain_seconds", 0, "1 to 86400"),
+        ("exposure_http_port", -1, "1 to 65535"),
+        ("images_registry_prefix", "registry.example.org:99999", "registry.example.org:5000"),
+        ("images_registry_prefix", "registry.example.org:0/mirror", "registry.example.org:5000"),
+        *(("network_name", name, "none of Docker's own") for name in ("bridge", "host", "none", "default")),
+        *(
+            (name, value, "list of names")
+            for name in ("exposure_hosts", "acme_names")
+            for value in (
+                ["a" * 64 + ".example.org"],
+                ["a..example.org"],
+                ["-a.example.org"],
+                ["a-.example.org"],
+                [".".join(["a" * 60] * 5)],
+            )
+        ),
+        ("kafka_external_host", "a" * 64, "at most 63"),
+        ("kafka_external_host", "a..example.org", "host name"),
+        ("app_environment_extra", {"A=B": "c"}, "variable names"),
+        ("app_environment_extra", {"": "c"}, "variable names"),
+        ("app_environment_extra", {"A": "c\0"}, "variable names"),
         ("stack_name", "sse; rm -rf /", "a-z"),
         ("stack_name", "Sse", "a-z"),
         ("stack_name", "sse-", "a-z"),
@@ -345,3 +385,25 @@ def test_messages_lead_to_an_address(given: str) -> None:
 )
 def test_what_leads_nowhere_is_refused_before_alertmanager_would_end_by_it(given: str) -> None:
     refuses("alerts_dashboard_url", given)
+
+
+def test_every_setting_of_memory_takes_the_least_of_docker_and_has_a_name_that_tells_it() -> None:
+    assert len(MEMORIES) > 8
+    for name in MEMORIES:
+        assert accepts(name, "6m") == "6m"
+        assert accepts(name, "6144k") == "6144k"
+    assert [name for name, one in OPTIONS.items() if one.get("format") == "memory" and name not in MEMORIES] == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"kafka_heap": "1g", "kafka_memory": "1g"}, "kafka_heap is '1g': kafka_memory is 1g, and the whole container"),
+        ({"kafka_heap": "2048m", "kafka_memory": "1g"}, "expected less than that"),
+        ({"redis_maxmemory": "256mb", "redis_memory": "256m"}, "redis_maxmemory is '256mb': redis_memory is 256m"),
+        ({"kafka_heap": "512m", "kafka_memory": "1g"}, ""),
+        ({"redis_maxmemory": "128mb", "redis_memory": "256m"}, ""),
+    ],
+)
+def test_a_program_is_given_less_memory_than_its_container_has(settings: dict[str, str], said: str) -> None:
+    assert [said in text for text in cross_rules.problems(settings, OPTIONS)] == [True] * bool(said)
