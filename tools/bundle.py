@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 import containers
+import inputs
 import inventories
 import packing
 import private_file
@@ -111,6 +112,8 @@ def is_kept(name: str) -> bool:
 
 def ask_images(options: argparse.Namespace, work: Path) -> Asked:
     """Have the host get the images that the settings need; return their references, and its architecture."""
+    if problem := inputs.problem(options.extra_vars, [options.inventory] if options.inventory else []):
+        raise packing.PackingError(problem)
     report = work / "asked.json"
     command = [str(Path(sys.executable).with_name("ansible-playbook")), str(PLAYBOOK)]
     command += ["-i", options.inventory or str(inventories.LOCAL), *(["-l", options.limit] if options.limit else [])]

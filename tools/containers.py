@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import inputs
 import inventories
 import parsers
 import reaching
@@ -192,7 +193,7 @@ def module(options: argparse.Namespace, name: str, arguments: Mapping[str, objec
 
 def ansible(options: argparse.Namespace, name: str, arguments: Mapping[str, object], *more: str) -> tuple[str, Json]:
     """Run any module on the one host that these options choose; return the name of the host and the result."""
-    if problem := inventories.missing(options.inventory):
+    if problem := inventories.missing(options.inventory) or inputs.problem(options.extra_vars, options.inventory):
         raise SystemExit(f"sse: {problem}")
     program = str(Path(sys.executable).with_name("ansible"))
     given = inventories.words(options.inventory)

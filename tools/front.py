@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import children
+import inputs
 import inventories
 import surroundings
 from nearest import did_you_mean
@@ -200,7 +201,7 @@ def play(name: str, verb: Verb, line: CommandLine) -> int:
     if {"asked_json", "asked_watch"} <= set(line.variables):
         raise RefusedError("--json writes one document, and --watch goes on until Ctrl-C: choose one of them.")
     chosen = inventories.values(line.ansible, "-i", "--inventory", "--inventory-file")
-    if problem := inventories.missing(chosen):
+    if problem := inventories.missing(chosen) or inputs.problem(inputs.variables(line.ansible), chosen):
         raise RefusedError(problem)
     chosen_option = next((one for one in verb.options if one.playbook and one.variable in line.variables), None)
     playbook = ROOT / "playbooks" / f"{(chosen_option and chosen_option.playbook) or verb.playbook or name}.yml"

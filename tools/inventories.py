@@ -21,7 +21,8 @@ def values(words: Sequence[str], *flags: str) -> list[str]:
             found += words[index + 1 : index + 2]
         else:
             heads = [flag + "=" if flag.startswith("--") else flag for flag in flags]
-            found += [word[len(head) :] for head in heads if word.startswith(head)]
+            # argparse takes "-i=X" for "-i X".
+            found += [word[len(head) :].removeprefix("=") for head in heads if word.startswith(head)]
     return found
 
 
