@@ -182,6 +182,9 @@ class HostSide:
             key = str(family.version)
             program = variant(iptables.program(family))
             if (listed := listing_of(program)) is None:
+                if before and key in before["rules"]:
+                    kept["programs"][key], kept["chains"][key] = before["programs"][key], before["chains"][key]
+                    kept["rules"][key] = before["rules"][key]
                 continue
             chains, rules = engine_rules.written_for(listed, self.about)
             earlier = self.rules_kept(before, family) if before else []

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import switches
+from ansible_collections.sse.platform.plugins.module_utils.deploy.host_side import HostSide
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, report
 from ansible_collections.sse.platform.plugins.module_utils.releases import verifications
@@ -96,6 +97,9 @@ class Verifier:
             futures = [(kind, pool.submit(timed, job)) for kind, job in others] + slow
         for kind, future in futures:
             self.add(kind, *future.result())
+        if self.findings and running.releases:  # what the host has lost explains them
+            side = HostSide(running.engine, running.releases[0]["stack"], running.state_directory)
+            self.findings[:0] = [one.finding(("./sse up",)) for one in side.lost()]
         if paused := switches.lines(running.state_directory):
             self.notes += [
                 *paused,

@@ -248,6 +248,14 @@ def test_what_was_taken_away_is_not_forgotten_by_the_next_record(host: Host) -> 
     assert len(host.lines()) == 2
 
 
+def test_a_listing_that_fails_takes_nothing_from_the_record(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = host.side().read()
+    with monkeypatch.context() as patch:
+        patch.setattr(host_side, "listing_of", lambda _: None)
+        host.side().keep()
+    assert host.side().read() == before
+
+
 @pytest.mark.parametrize("change", [{"version": "28.2.2"}, {"key": "n2"}], ids=str)
 def test_a_record_of_another_engine_or_of_an_earlier_network_says_nothing_of_this_one(
     host: Host, change: dict[str, str]

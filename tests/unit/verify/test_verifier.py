@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.sse.platform.plugins.module_utils.deploy.host_side import Lost
 from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import LoadedStore
 from ansible_collections.sse.platform.plugins.module_utils.host import iptables, listeners
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Answer, Endpoint
@@ -91,12 +92,25 @@ class Engine:
         return ["out of memory"][:lines]
 
 
+class WholeHost:
+    """What the engine keeps on the host for networks, of which something may be gone."""
+
+    gone: tuple[Lost, ...] = ()
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def lost(self) -> list[Lost]:
+        return list(self.gone)
+
+
 @pytest.fixture(autouse=True)
 def quiet_host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     tmp_path.chmod(0o711)
     monkeypatch.setattr(listeners, "listeners", lambda _: [])
     monkeypatch.setattr(published_ports, "host_address", lambda _: "")
     monkeypatch.setattr(iptables, "place", lambda _: None)
+    monkeypatch.setattr(verifier, "HostSide", WholeHost)
 
 
 def verified(engine: Engine, tmp_path: Path, containers: dict[str, Any], **keys: Any) -> verifier.Verifier:
@@ -232,3 +246,16 @@ def test_a_container_of_another_release_is_judged_by_that_release(tmp_path: Path
     newer = spec(healthcheck={"command": ["false"], "http": None, "interval": 10, "timeout": 5})
     ReleaseStore(str(tmp_path), "sse-platform").write(release({"sse-redis": spec()}, 1))
     assert verified(Engine({"sse-redis": spec()}), tmp_path, {"sse-redis": newer}).findings == []
+
+
+def test_what_the_host_has_lost_is_told_before_what_fails_because_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        WholeHost, "gone", (Lost("bridge-down", "sse-network", "its bridge is down", "flags", ("ip",)),)
+    )
+    assert verified(Engine({"sse-redis": spec()}), tmp_path, {"sse-redis": spec()}).findings == []
+    gone = {"sse-redis": spec(), "sse-gone": spec(container="gone", aliases=[])}
+    first, second = verified(Engine(gone, sse_gone="exited"), tmp_path, gone).findings
+    assert (first.subject, first.wrong, first.mend) == ("sse-network", "its bridge is down", ("./sse up",))
+    assert second.subject == "sse-gone"
