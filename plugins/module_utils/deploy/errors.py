@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ class ApplyError(RuntimeError):
 
 def file_refused(error: OSError) -> str:
     """Say which file the kernel refuses, why, and what to do."""
-    why = os.strerror(error.errno) if error.errno else str(error)
+    why = error.strerror or str(error)  # numbers of the resolver are none of the kernel's
     what = f"{error.filename} can't be read or written" if error.filename else "The kernel refuses what this run needs"
     return f"{what}: {why}. {WAYS.get(error.errno or 0, 'Mend that')}, and run `./sse up` again."
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import os
+import socket
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.deploy import drift, permissions, rollout
+from ansible_collections.sse.platform.plugins.module_utils.deploy import drift, errors, permissions, rollout
 from ansible_collections.sse.platform.plugins.module_utils.deploy.made import MadeStore
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SecretError
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import EngineError
@@ -640,6 +641,11 @@ def test_a_file_that_the_kernel_refuses_is_named_with_a_way_on_and_the_run_has_f
     assert not list(tmp_path.glob("files/s-a/*/config-0/.*"))
     assert " s-a" in run(tmp_path, wanted).changes[-1]
     assert run(tmp_path, wanted).changes == []
+
+
+def test_a_name_that_is_not_found_is_told_in_words_and_not_as_an_unknown_error() -> None:
+    said = errors.file_refused(socket.gaierror(socket.EAI_NONAME, "Name or service not known"))
+    assert said.startswith("The kernel refuses what this run needs: Name or service not known. ")
 
 
 @pytest.mark.parametrize("place", ["/releases/", "/history.jsonl"])
