@@ -177,11 +177,6 @@ ACTS = [
     Act(call_too_late, "firewall", ()),
     Act(lambda _, victim: victim.rename(f"of-somebody-{victim.short_id}"), "> rename {c}: is called of-somebody-"),
     Act(replace_rule, "firewall", ()),
-    Act(take_address, "network {n}: its bridge br-it has lost the address ", ()),
-    Act(switch_bridge_off, "network {n}: its bridge br-it is down", ()),
-    Act(take_rules_of_engine, "network {n}: 2 rules of the engine are gone: ", ()),
-    Act(delete_bridge, "network {n}: its bridge br-it is gone", ()),
-    Act(unplug, "connect to {n} (its interface is not on the bridge br-it)"),
     Act(
         lambda _, victim: victim.kill("HUP"),
         "its restart policy no longer holds",
@@ -189,6 +184,11 @@ ACTS = [
         restarts=True,
     ),
     Act(lose_secret, "secret redis_exporter_password: another value", ("redis-exporter",), restarts=True),
+    Act(delete_bridge, "network {n}: its bridge br-it is gone", ()),
+    Act(take_address, "network {n}: its bridge br-it has lost the address ", ()),
+    Act(switch_bridge_off, "network {n}: its bridge br-it is down", ()),
+    Act(take_rules_of_engine, "network {n}: 2 rules of the engine are gone: ", ()),
+    Act(unplug, "connect to {n} (its interface is not on the bridge br-it)"),
 ]
 
 

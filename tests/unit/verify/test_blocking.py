@@ -78,6 +78,7 @@ def test_a_published_port_that_a_rule_of_the_host_closes_is_told_with_it(monkeyp
     port = ("sse-redis", Publication("127.0.0.1", 6779, 6379))
     [finding] = published_ports.unanswered({}, port, lambda *_: found)
     assert finding.wrong == "could not connect to 127.0.0.1:6779 on the host: a firewall rule blocks it"
+    assert found
     assert finding.mend == (found.mend,)
 
 
