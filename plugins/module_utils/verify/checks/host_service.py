@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.host import listeners, namespace, tcp
@@ -26,10 +28,9 @@ def check(_running: Running, subject: Subject, _asked: None) -> Checked:
     if not ports:
         return Checked(verified=0)
     address = namespace.hosts_file(pid, HOST)
-    if not address:
-        wrong = f"{HOST} is missing in the /etc/hosts of the container"
-        mend = (f"docker rm -f {name}", "./sse up")
-        return Checked([Finding("host-service", name, wrong, "the file names other hosts, or none", mend)], 0)
+    found = unnamed(name, address)
+    if found:
+        return Checked([found], 0)
     tried = namespace.inside(pid, lambda: tcp.connect_all([(address, port) for port in ports], CONNECT_SECONDS))
     findings: list[Finding] = []
     for (_address, port), attempt in tried.items():
@@ -38,6 +39,21 @@ def check(_running: Running, subject: Subject, _asked: None) -> Checked:
             wrong = f"could not connect to {HOST}:{port} ({address})"
             findings.append(Finding("host-service", name, wrong, f"{attempt.error}; {why}", (f"# {advice}",)))
     return Checked(findings, len(tried) - len(findings))
+
+
+def unnamed(name: str, address: str) -> Finding | None:
+    """Say what is wrong with the address of the host in the /etc/hosts of a container; None where it is one."""
+    with contextlib.suppress(ValueError):
+        ipaddress.ip_address(address)
+        return None
+    again = (f"docker rm -f {name}", "./sse up")
+    if not address:
+        wrong = f"{HOST} is missing in the /etc/hosts of the container"
+        return Finding("host-service", name, wrong, "the file names other hosts, or none", again)
+    # The engine asks its own bridge when it starts, and writes <nil> for ever after where that had no address.
+    wrong = f"{HOST} has no address in the /etc/hosts of the container"
+    evidence = f"the engine wrote {address}: its bridge docker0 had no address when it started"
+    return Finding("host-service", name, wrong, evidence, ("systemctl restart docker", *again))
 
 
 def diagnose(listening_sockets: Iterable[Listener], address: str, port: int) -> tuple[str, str]:

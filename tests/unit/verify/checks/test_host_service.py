@@ -26,3 +26,20 @@ def test_who_listens_where_tells_why_nobody_answers(listening: list[Listener], w
     told, advice = host_service.diagnose(listening, DOCKER0, 8000)
     assert why in told
     assert mend in advice
+
+
+@pytest.mark.parametrize(
+    ("address", "wrong", "mend"),
+    [
+        ("", "is missing", "docker rm -f s-web"),
+        ("<nil>", "has no address", "systemctl restart docker"),
+        ("invalid", "has no address", "systemctl restart docker"),
+    ],
+)
+def test_a_host_without_an_address_is_a_finding_and_ends_no_run(address: str, wrong: str, mend: str) -> None:
+    found = host_service.unnamed("s-web", address)
+    assert found
+    assert wrong in found.wrong
+    assert found.mend[0] == mend
+    assert host_service.unnamed("s-web", DOCKER0) is None
+    assert host_service.unnamed("s-web", "fd00::1") is None
