@@ -223,7 +223,7 @@ def play(name: str, verb: Verb, line: CommandLine) -> int:
         sys.stderr.write("sse: interrupted; removing what this run made\n")
         children.run([*command, "-e", json.dumps({chosen_option.tidy: True})])
     # What a restore has begun is whole or worth nothing: the next one says what to do.
-    elif WAIT in verb.options and name != "restore" and ended.code in children.INTERRUPTED:
+    elif WAIT in verb.options and name not in {"plan", "restore"} and ended.code in children.INTERRUPTED:
         sys.stderr.write(
             "sse: interrupted. What was done stays, and the next run goes on from there; ./sse plan shows how.\n"
         )

@@ -118,6 +118,7 @@ VERBS: dict[str, Verb] = {
             ("plan", "what would change, and what somebody changed by hand"),
             ("plan -e app_memory=512m", "what another setting would change"),
         ),
+        options=(WAIT,),
         settings=("stack_name", "app_replicas", "exposure_profile"),
         more="It changes nothing.",
     ),

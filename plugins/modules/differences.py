@@ -53,7 +53,7 @@ host:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils.deploy import guests, switches
+from ansible_collections.sse.platform.plugins.module_utils.deploy import guests, run_lock, switches
 from ansible_collections.sse.platform.plugins.module_utils.deploy.drift import find
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import file_refused
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
@@ -73,9 +73,10 @@ def main() -> None:
     )
     stack, directory = module.params["stack"], module.params["state_directory"]
     try:
-        findings = find(stack, directory)
+        with run_lock.undisturbed(directory, {}):
+            findings = find(stack, directory)
         found_guests = guests.lines(Engine(), newest_releases(directory), stack)
-    except (EngineError, ForeignContainerError, SpecError) as error:
+    except (EngineError, ForeignContainerError, SpecError, run_lock.LockedError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=file_refused(error))

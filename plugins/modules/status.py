@@ -68,7 +68,7 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils.deploy import guests, rollout_control, switches
+from ansible_collections.sse.platform.plugins.module_utils.deploy import guests, rollout_control, run_lock, switches
 from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import LoadedStore
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.host.progress import Progress
@@ -97,7 +97,11 @@ def look(watcher: Watcher, directory: str, *, first: bool) -> tuple[Status, list
     seen: Status = {
         "stack": watcher.stack,
         "time": moment.text(),
-        "paused": [*switches.lines(directory), *rollout_control.lines(directory)],
+        "paused": [
+            *switches.lines(directory),
+            *rollout_control.lines(directory),
+            *run_lock.lines(directory),
+        ],
         "problems": said(found, releases),
         "guests": guests.lines(watcher.engine, releases, watcher.stack),
         "containers": found,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError, files_told
 from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import LoadedStore
+from ansible_collections.sse.platform.plugins.module_utils.deploy.lock_holder import started
 from ansible_collections.sse.platform.plugins.module_utils.deploy.made import MadeStore
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SecretError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.written import WrittenStore
@@ -116,7 +117,7 @@ class Files:
 
         They are not among those that are in use: the directories of those belong to the user of another version.
         """
-        version = self.state / "trial" / f"{name}-{os.getpid()}"
+        version = self.state / "trial" / f"{name}-{os.getpid()}-{started('self')}"
         is_first = not self.state.is_dir()
         directories = {
             target: one
@@ -294,9 +295,18 @@ class Files:
             return self.state / "files" / name / loaded["version"]
         return self.version(name, spec)
 
+    def prune_trials(self) -> None:
+        """Remove the trials of runs that were killed. One that somebody looks at meanwhile would miss its files."""
+        for path in (self.state / "trial").glob("*"):
+            pid, start = ["", *path.name.split("-")][-2:]
+            if not start or started(pid) != start:
+                shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(OSError):  # there was none, or another one is in it
+            (self.state / "trial").rmdir()
+
     def prune(self, containers: Mapping[str, Spec]) -> None:
         """Remove the versions that these containers do not mount. Files of other containers stay."""
-        shutil.rmtree(self.state / "trial", ignore_errors=True)  # of a run that was killed
+        self.prune_trials()
         for name, spec in containers.items():
             live = {one.path for one in self.directories(name, spec).values() if one.live}
             current = {self.version(name, spec), *live}

@@ -171,6 +171,16 @@ def lock(state_directory: str, run: Mapping[str, Any] | None = None, seconds: fl
         raise ApplyError(str(error)) from None
 
 
+@contextlib.contextmanager
+def looking(request: Request) -> Generator[None]:
+    """Let a preview say nothing of what another run has half done; ApplyError says which run."""
+    try:
+        with run_lock.undisturbed(request.state_directory, request.run, request.wait):
+            yield
+    except run_lock.LockedError as error:
+        raise ApplyError(str(error)) from None
+
+
 @files_told()
 def run(request: Request, report: Report) -> None:
     """Make the host run the releases, or, in check mode, only plan that.
@@ -181,7 +191,7 @@ def run(request: Request, report: Report) -> None:
     """
     directory, check = request.state_directory, request.check
     report.paused.extend(switches.lines(directory))
-    with contextlib.nullcontext() if check else lock(directory, request.run, request.wait):
+    with looking(request) if check else lock(directory, request.run, request.wait):
         if broken := half_restored(directory):
             raise ApplyError(f"{broken}. Nothing was changed.")
         fresh = next_number(directory)

@@ -117,13 +117,79 @@ def wait(state_directory: str, run: Mapping[str, Any], seconds: float) -> None:
 
 def refusal(claim: Claim, waited: float) -> str:
     """Say who holds the lock and since when, and how to wait."""
+    after = f" after {waited:.0f} s" if waited else ""
+    return (
+        f"Another run still changes this stack{after}: {named(claim)} is not done. This run changed nothing. "
+        "--wait waits until it ends, and --wait 60 does so for at most 60 seconds."
+    )
+
+
+def named(claim: Claim) -> str:
+    """Say which run holds the lock, whose it is, and since when."""
     verb = f"./sse {claim['asked']}" if claim["asked"] else "a run"
     who = f" of {claim['who']} on {claim['where']}" if claim["who"] else f" (process {claim['holder'] or 'unknown'})"
     since = f", since {claim['when']}{age(claim['when'])}," if claim["when"] else ""
-    after = f" after {waited:.0f} s" if waited else ""
+    return f"{verb}{who}{since}"
+
+
+def lines(state_directory: str) -> list[str]:
+    """Return a line about the run that changes the stack now, for whoever only looks at it."""
+    claim = holder_of(state_directory)
+    return [f"A RUN CHANGES THIS STACK NOW: {named(claim)} is not done"] if claim else []
+
+
+@contextlib.contextmanager
+def undisturbed(state_directory: str, run: Mapping[str, Any], seconds: float = 0) -> Generator[None]:
+    """Let nothing count that was seen while another run worked: it may be half written, and so may be its faults.
+
+    Nothing is locked, so that whoever only looks holds up nobody. A run that was killed counts while its work goes on.
+
+    :param seconds: how long to wait for another run at the beginning
+    :raises LockedError: another run works at the beginning or at the end, or has worked meanwhile
+    """
+    deadline = time.monotonic() + max(seconds, MOMENT)
+    while (claim := holder_of(state_directory)) and not is_own(claim, run):
+        if time.monotonic() >= deadline:
+            raise LockedError(unseen(claim, run))
+        time.sleep(PAUSE)
+    before = taken(state_directory)
+    failed: Exception | None = None
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - it may come from what is half written, and is raised again otherwise
+        failed = error
+    claim = holder_of(state_directory)
+    if (claim and not is_own(claim, run)) or (taken(state_directory) != before and not claim):
+        raise LockedError(unseen(claim or last(state_directory), run)) from failed
+    if failed:
+        raise failed
+
+
+def taken(state_directory: str) -> tuple[int, int]:
+    """Return what differs once the lock was taken again: each run writes into its file who it is."""
+    try:
+        found = (Path(state_directory) / FILE).stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_ino
+
+
+def last(state_directory: str) -> Claim:
+    """Return who took the lock last."""
+    try:
+        with (Path(state_directory) / FILE).open() as stream:
+            return read(stream)
+    except OSError:
+        return claim_of({})
+
+
+def unseen(claim: Claim, run: Mapping[str, Any]) -> str:
+    """Say why what was seen does not count."""
+    killed = " It was killed, and what it began goes on; the next ./sse up ends that." if is_over(claim, run) else ""
     return (
-        f"Another run still changes this stack{after}: {verb}{who}{since} is not done. This run changed nothing. "
-        "--wait waits until it ends, and --wait 60 does so for at most 60 seconds."
+        f"Another run changes this stack: {named(claim)} was at work while this one looked.{killed} What may be half "
+        "written is not judged, and nothing was changed. Ask again when it is done: ./sse status says so, ./sse plan "
+        "--wait waits for it, and ./sse abort has a rollout go back."
     )
 
 

@@ -382,6 +382,16 @@ def test_a_trial_before_there_is_a_stack_leaves_no_directory(tmp_path: Path) -> 
     assert not (tmp_path / "state").exists()
 
 
+def test_a_trial_keeps_its_files_while_another_run_removes_what_is_left_of_old_ones(tmp_path: Path) -> None:
+    new = declared(config={"/etc/c": {"a": "1"}})
+    (tmp_path / "trial" / "c-1").mkdir(parents=True)
+    with files(tmp_path).trial("c", new) as mounts:
+        files(tmp_path).prune({"c": new})
+        assert (Path(mounts["/etc/c"][0]) / "a").read_text() == "1"
+        assert not (tmp_path / "trial" / "c-1").exists()
+    assert not (tmp_path / "trial").exists()
+
+
 def test_what_a_killed_trial_left_goes_with_the_next_run(tmp_path: Path) -> None:
     known = files(tmp_path)
     (tmp_path / "trial/c-1/secrets-0").mkdir(parents=True)

@@ -202,3 +202,58 @@ def test_where_nothing_is_locked_nothing_is_made(tmp_path: Path) -> None:
     run_lock.wait(str(directory), {}, 0)
     assert run_lock.holder_of(str(directory)) is None
     assert not directory.exists()
+
+
+def seen_while(directory: Path, work: Any) -> str:
+    """What is said of a look during which somebody did this, and in which something looked wrong."""
+    try:
+        with run_lock.undisturbed(str(directory), {}):
+            work()
+            raise KeyError("a fault of what is half written")
+    except LockedError as error:
+        return str(error)
+
+
+def test_what_is_seen_while_another_run_works_counts_for_nothing(tmp_path: Path, first: Any) -> None:
+    directory, run = str(tmp_path), run_of(first)
+    with run_lock.undisturbed(directory, {}):  # nobody works
+        pass
+    with pytest.raises(KeyError), run_lock.undisturbed(directory, {}):
+        raise KeyError("a fault of its own stays")
+    assert "./sse up of ann on laptop, since 2026-11-28T09:47:46Z" in seen_while(tmp_path, lambda: keep(tmp_path, run))
+    assert run_lock.lines(directory)[0].startswith("A RUN CHANGES THIS STACK NOW: ./sse up of ann on laptop, since ")
+    told = seen_while(tmp_path, lambda: pytest.fail("it does not even look"))
+    assert "was at work" in told
+    assert "--wait waits" in told
+    with run_lock.undisturbed(directory, run):  # the run itself
+        pass
+    first.kill()
+    first.wait()
+    assert freed(tmp_path)
+    assert run_lock.lines(directory) == []
+
+    def begin_and_end() -> None:
+        held = run_lock.take(directory, run, 0)
+        assert held
+        held.close()
+
+    assert "of ann on laptop" in seen_while(tmp_path, begin_and_end)
+
+
+def test_the_work_of_a_run_that_was_killed_is_named_as_that(tmp_path: Path, first: Any) -> None:
+    run = run_of(first)
+    looks = {"controller": run["controller"], "process": "1:1", "alive": ["1:1"]}
+    with run_lock.locked(str(tmp_path), run):  # a module goes on, whose controller is gone
+        first.kill()
+        first.wait()
+        killed = pytest.raises(LockedError, match="It was killed, and what it began goes on")
+        with killed, run_lock.undisturbed(str(tmp_path), looks):
+            pass
+
+
+def test_a_wait_ends_when_the_other_run_does(tmp_path: Path, first: Any) -> None:
+    held = run_lock.take(str(tmp_path), run_of(first), 0)
+    assert held
+    threading.Timer(1, held.close).start()
+    with run_lock.undisturbed(str(tmp_path), {}, 20):
+        pass

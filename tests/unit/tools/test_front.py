@@ -236,7 +236,8 @@ def test_each_verb_that_the_lock_can_stop_takes_the_option_that_the_lock_names()
                 if module == "prepare" or (module in waits and {"run", "meta"} & given.keys() and not gives_back):
                     found.add(name)
                     assert module == "prepare" or "asked_wait" in given.get("wait", ""), (name, module)
-    assert found == takes
+    # A plan locks nothing; what it sees while another run works does not count, so it may wait for that one, too.
+    assert found | {"plan"} == takes
 
 
 def test_a_tool_explains_itself_with_the_words_of_the_table() -> None:
