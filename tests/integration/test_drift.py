@@ -157,6 +157,13 @@ def lose_secret(stack: Stack, _: Any) -> None:
     (stack.state / "secrets/redis_exporter_password").unlink()
 
 
+def tell_redis(_: Stack, victim: Any) -> None:
+    """Change in the running server what its files declare."""
+    admin = 'REDISCLI_AUTH="$(cat /run/users/password)" redis-cli --user admin'
+    for words in ("config set maxmemory 1mb", "acl setuser somebody on nopass '~*' +@all"):
+        victim.exec_run(["sh", "-c", f"{admin} {words}"])
+
+
 ACTS = [
     Act(detach, "connect to {n} (was detached)"),
     Act(stop_and_detach, "start {c}: is exited; connect to {n} (was detached)", restarts=True),
@@ -183,6 +190,7 @@ ACTS = [
         ("nginx", "prometheus"),
         restarts=True,
     ),
+    Act(tell_redis, "user somebody is not declared; maxmemory is 1048576 -> ", ("redis-master",)),
     Act(lose_secret, "secret redis_exporter_password: another value", ("redis-exporter",), restarts=True),
     Act(delete_bridge, "network {n}: its bridge br-it is gone", ()),
     Act(take_address, "network {n}: its bridge br-it has lost the address ", ()),

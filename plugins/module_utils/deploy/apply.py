@@ -304,7 +304,7 @@ class Applier:
         self.repair(action)
         try:
             self.wait_until_healthy(action.id, action.container, patient=False)
-            if any(one.kind == "write" for one in action.repairs):
+            if any(one.kind in {"write", "tell"} for one in action.repairs):
                 self.reloader.run_program(action.id, action.container, before)
         except ApplyError:
             if "is unhealthy" not in action.reasons:
@@ -335,7 +335,7 @@ class Applier:
                     self.engine.connect(action.id, one.subject, spec)
                 case "disconnect":
                     self.engine.disconnect(action.id, one.subject)
-                case "update" | "write":
+                case "update" | "write" | "tell":
                     pass  # all of a kind are made at once
                 case "restart":
                     pass  # the action itself is one

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from ansible_collections.sse.platform.plugins.module_utils.host.procfs import re
 from ansible_collections.sse.platform.plugins.module_utils.model import repair
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
     from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine
@@ -49,6 +50,24 @@ def mended(
         )
         for one in actions
     ]
+
+
+def told_anew(actions: list[Action], differences: Callable[[str, str], list[str]]) -> list[Action]:
+    """Have those mended whose server has something else than its files say, because somebody told it so.
+
+    :param differences: says what differs, by the id and the name of a container
+    """
+
+    def asked(one: Action) -> Action:
+        if one.kind not in {"keep", "mend"} or any(each.kind == "write" for each in one.repairs):
+            return one  # its program runs anyway, or it can't be asked
+        found = differences(one.id, one.container)
+        repairs = tuple(repair.Repair("tell", line, line) for line in found)
+        mends = one._replace(kind="mend", reasons=[*one.reasons, *found], repairs=(*one.repairs, *repairs))
+        return mends if found else one
+
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        return list(pool.map(asked, actions))
 
 
 def with_repairs(action: Action, spec: Spec, present: Present, networks: Mapping[str, str], files: Files) -> Action:

@@ -2,8 +2,9 @@
 """Run the program by which a role makes new files count in a running container, in that container's network namespace.
 
 The program is Python for the standard library of the host's interpreter. Standard input is a JSON object: ``now`` and
-``before`` hold the files of the directories that it takes, by their path in the container; ``before`` is empty where
-nobody knows it. Its output says what it verified; exit code 1 and a sentence on standard error say what failed.
+``before`` hold the files of the directories that it takes, by their path in the container, and ``config`` those of its
+configuration; ``before`` is empty where nobody knows it. Its output says what it verified; exit code 1 and a sentence
+on standard error say what failed. With ``look`` it changes nothing, and writes a line for each thing that differs.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
@@ -37,13 +39,39 @@ def taken(inspected: Inspected, takes: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def run(name: str, pid: int, program: str, now: Mapping[str, str], before: Mapping[str, str]) -> str:
+def run(
+    name: str,
+    pid: int,
+    program: str,
+    now: Mapping[str, str],
+    before: Mapping[str, str],
+    config: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """Run a program; return what it verified.
 
     :param pid: the first process of the container
+    :param config: the files of its configuration, which it makes count as far as it can
     :raises ApplyError: with the sentence that the program gives
     """
-    given = json.dumps({"now": dict(now), "before": dict(before)})
+    return asked(name, pid, program, {"now": dict(now), "before": dict(before), "config": dict(config)})
+
+
+def look(name: str, pid: int, program: str, now: Mapping[str, str], config: Mapping[str, str]) -> list[str]:
+    """Ask a program what its server has that differs from its files; return a sentence for each difference.
+
+    :param config: the files of its configuration, which it compares as far as it can change them
+    :raises ApplyError: it could not ask
+    """
+    given = {"now": dict(now), "before": {}, "config": dict(config), "look": True}
+    return asked(name, pid, program, given).splitlines()
+
+
+def asked(name: str, pid: int, program: str, question: Mapping[str, object]) -> str:
+    """Run a program; return its output.
+
+    :raises ApplyError: with the sentence that the program gives
+    """
+    given = json.dumps(question)
     command = [sys.executable, "-I", "-c", program]
     try:
         ended = inside(

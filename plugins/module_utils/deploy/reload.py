@@ -81,9 +81,27 @@ class Reloader:
         if not reload or not reload.get("program") or (started and not before and not reload.get("at_start", True)):
             return
         pid = self.engine.inspect(container)["State"]["Pid"]
-        told = program.run(name, pid, reload.get("program", ""), self.taken(container, name), before)
+        told = program.run(name, pid, reload.get("program", ""), self.taken(container, name), before, self.config(name))
         if told:
             self.told.append(f"{name}: {told}")
+
+    def config(self, name: str) -> dict[str, str]:
+        """Return the config of a container, by path in it."""
+        files = self.containers[name]["config"].items()
+        return {f"{target}/{file}": text for target, each in files for file, text in each.items()}
+
+    def differences(self, container: str, name: str) -> list[str]:
+        """Say what differs in a running server from its files, where its program can tell.
+
+        A program that fails tells nothing: what is wrong with a server that does not answer is told by its health.
+        """
+        reload = self.containers[name].get("reload")
+        if not reload or not reload.get("looks"):
+            return []
+        with contextlib.suppress(ApplyError, EngineError):
+            pid = self.engine.inspect(container)["State"]["Pid"]
+            return program.look(name, pid, reload.get("program", ""), self.taken(container, name), self.config(name))
+        return []
 
     def has_program(self, name: str) -> bool:
         """Tell whether a program makes the files of a container count."""

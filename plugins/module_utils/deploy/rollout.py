@@ -23,7 +23,8 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import 
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import files_told
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
 from ansible_collections.sse.platform.plugins.module_utils.deploy.host_side import HostSide
-from ansible_collections.sse.platform.plugins.module_utils.deploy.presence import mended
+from ansible_collections.sse.platform.plugins.module_utils.deploy.presence import mended, told_anew
+from ansible_collections.sse.platform.plugins.module_utils.deploy.reload import Reloader
 from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout_control import Control
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SALT, Store
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import StackFirewall
@@ -487,6 +488,10 @@ class Rollout:
         actions = plan(release, made_from, recovered(engine, release, observed, patience))
         bridges = {name: one.get("device", "") for name, one in release["networks"].items()}
         actions = mended(actions, release["containers"], engine, self.files, self.request.networks_to_make, bridges)
+        if engine:
+            labels = {"stack": release["stack"], "project": release["project"]}
+            reloader = Reloader(engine, self.files, release["containers"], labels)
+            actions = told_anew(actions, reloader.differences)
         diff = plan_text.diff([*cleared, *actions], made_from, release["containers"])
         lost = self.lost(observed)
         number = max(self.fresh, lost + 1) if lost else self.releases.number_for(release, self.fresh)

@@ -326,6 +326,7 @@ RELOAD: Fields = {
     "program": (text, ""),
     "takes": (list_of(absolute), []),
     "at_start": (flag, True),
+    "looks": (flag, False),
 }
 SECRET_FILES = dict_of(place, dict_of(file_name, record(SECRET_FILE)))
 

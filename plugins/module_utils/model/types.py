@@ -162,6 +162,7 @@ class Reload(TypedDict):
     program: NotRequired[str]  # Python: makes the files count in the running container, and verifies it
     takes: NotRequired[list[str]]  # the directories that this program can make count; others need a new container
     at_start: NotRequired[bool]  # whether the program is needed when the container has started, too
+    looks: NotRequired[bool]  # whether the program can also say what differs in the running container
 
 
 class _Container(TypedDict):
@@ -587,7 +588,7 @@ class HostFacts(TypedDict):
 
 # --- a plan
 
-RepairKind = Literal["connect", "disconnect", "update", "write", "restart"]
+RepairKind = Literal["connect", "disconnect", "update", "write", "tell", "restart"]
 ActionKind = Literal[
     "keep", "mend", "reload", "create", "replace", "start", "restart", "remove", "restore", "rename", "clear"
 ]

@@ -2,7 +2,8 @@
 
 It runs in the network namespace of the broker's container, and needs the standard library alone. It speaks
 to the controller's listener, which is on the loopback address of that namespace, so nobody else can reach it. Standard
-input is JSON: `now` and `before` hold the files that the container has and had, by path; `before` may be empty.
+input is JSON: `now` and `before` hold the files that the container has and had, by path; `before` may be empty. With
+`look` it changes nothing, and prints what differs in the broker, one line for each thing.
 """
 
 import base64
@@ -259,8 +260,24 @@ def passwords_of(files):
     return {path[len(USERS) :]: password for path, password in files.items() if path.startswith(USERS)}
 
 
+def look(passwords, users):
+    """Yield what differs in the broker, one sentence each."""
+    with Connection(CONTROLLER) as connection:
+        has, wants = there(connection), wanted(users)
+    for who in sorted({one[3] for one in has ^ wants}):
+        lacks, more = (len([one for one in each if one[3] == who]) for each in (wants - has, has - wants))
+        said = [f"lacks {lacks} rights"] * bool(lacks) + [f"has {more} rights that are not declared"] * bool(more)
+        yield f"{who} {' and '.join(said)}"
+    for user, one in passwords.items():
+        if not signs_in(user, one):
+            yield f"user {user} does not get in by the password of its file"
+
+
 def main():
     given = json.load(sys.stdin)
+    if given.get("look"):
+        print("\n".join(look(passwords_of(given["now"]), json.loads(given["now"][RIGHTS]))))
+        return
     passwords, before = passwords_of(given["now"]), passwords_of(given["before"])
     users = json.loads(given["now"][RIGHTS])
     gone = sorted(set(before) - set(passwords))

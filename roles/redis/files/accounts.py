@@ -1,7 +1,8 @@
 """Gives the users of Redis their passwords and rights while it runs, and verifies the passwords. The platform runs it.
 
 It runs in the network namespace of the container, and needs the standard library alone. Standard input is JSON: `now`
-and `before` hold the files that the container has and had, by path; `before` may be empty.
+and `before` hold the files that the container has and had, by path; `before` may be empty. `config` holds redis.conf.
+With `look` it changes nothing, and prints what differs in Redis, one line for each thing.
 """
 
 import json
@@ -10,7 +11,11 @@ import sys
 
 USERS, RULES = "/run/users/", ".acl"
 SECONDS = 10.0
-ADMIN = "admin"
+ADMIN, DEFAULT, TRIED = "admin", "default", "sse-platform-tried"
+OFF = ("off", "resetpass", "resetkeys", "resetchannels", "-@all")  # as redis.conf has the user default
+UNITS = {"": 1, "k": 1000, "kb": 1024, "m": 10**6, "mb": 2**20, "g": 10**9, "gb": 2**30}
+WORDS = {"maxmemory-policy", "appendfsync", "loglevel"}
+FIXED = {"bind", "port", "dir", "databases"}  # Redis takes them only when it starts
 
 
 class RefusedError(Exception):
@@ -75,8 +80,75 @@ def signs_in(connection, user, rules):
     return True
 
 
+def plain(value):
+    """Return a value of a directive so that two ways to write it are the same."""
+    value = value.strip('"')
+    number, unit = value[: len(value.rstrip("kmgb"))], value[len(value.rstrip("kmgb")) :]
+    return str(int(number) * UNITS[unit]) if number.isdigit() and unit in UNITS else value
+
+
+def directives(config):
+    """Return the directives that can be compared: numbers, yes and no, and words that Redis keeps as they are."""
+    lines = [line.split() for text in config.values() for line in text.splitlines()]
+    found = {
+        line[0].lower(): plain(line[1].lower()) for line in lines if len(line) == 2 and line[0].lower() not in FIXED
+    }
+    return {name: one for name, one in found.items() if one.isdigit() or one in {"yes", "no"} or name in WORDS}
+
+
+def other_directives(connection, config):
+    """Return the directives that somebody changed: name -> what Redis has, and what its file says."""
+    found = {}
+    for name, wanted in directives(config).items():
+        answer = connection.ask("CONFIG", "GET", name)
+        if len(answer) == 2 and plain(answer[1].lower()) != wanted:
+            found[name] = (answer[1], wanted)
+    return found
+
+
+def rights(connection, user):
+    """Return what a user may do, as Redis keeps it."""
+    answer = connection.ask("ACL", "GETUSER", user)
+    known = dict(zip(answer[::2], answer[1::2], strict=True))
+    return [known.get(key) for key in ("commands", "keys", "channels", "selectors")]
+
+
+def other_users(connection, now):
+    """Return what differs of the users, one sentence each."""
+    there = set(connection.ask("ACL", "USERS")) - {DEFAULT, TRIED}
+    yield from (f"user {user} is not declared" for user in sorted(there - set(now)))
+    if "on" in connection.ask("ACL", "GETUSER", DEFAULT)[1]:
+        yield f"user {DEFAULT} is on"
+    for user, rules in sorted(now.items()):
+        if user not in there:
+            yield f"user {user} is missing"
+            continue
+        # A user who is off and has no password shows how Redis keeps these rules.
+        connection.ask("ACL", "SETUSER", TRIED, "reset", *(one for one in rules if one != "on" and one[0] != ">"))
+        wanted = rights(connection, TRIED)
+        connection.ask("ACL", "DELUSER", TRIED)
+        if rights(connection, user) != wanted:
+            yield f"user {user} has other rights than its rules say"
+        with Connection() as own:
+            if password(rules) and not signs_in(own, user, rules):
+                yield f"user {user} does not get in by the password of its file"
+
+
+def look(now, config):
+    """Return what differs in Redis, one sentence each."""
+    with Connection() as connection:
+        if not signs_in(connection, ADMIN, now[ADMIN]):
+            return []  # its health check fails by this, too
+        wrong = list(other_users(connection, now))
+        other = other_directives(connection, config).items()
+        return wrong + [f"{name} is {has} -> {wanted}" for name, (has, wanted) in other]
+
+
 def main():
     given = json.load(sys.stdin)
+    if given.get("look"):
+        print("\n".join(look(users(given["now"]), given["config"])))
+        return
     now, before = users(given["now"]), users(given["before"])
     with Connection() as connection:
         admins = [one[ADMIN] for one in (before, now) if ADMIN in one]
@@ -86,8 +158,11 @@ def main():
             )
         for user, rules in sorted(now.items(), key=lambda one: one[0] == ADMIN):
             connection.ask("ACL", "SETUSER", user, "reset", *rules)
-        if gone := sorted(set(before) - set(now)):
+        if gone := sorted({*before, *connection.ask("ACL", "USERS")} - {*now, DEFAULT}):
             connection.ask("ACL", "DELUSER", *gone)
+        connection.ask("ACL", "SETUSER", DEFAULT, *OFF)
+        for name, (__, wanted) in other_directives(connection, given.get("config", {})).items():
+            connection.ask("CONFIG", "SET", name, wanted)
     changed = [user for user in before if password(now.get(user, [])) != password(before[user])]
     for user, rules in now.items():
         with Connection() as connection:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
-from ansible_collections.sse.platform.plugins.module_utils.deploy.presence import lost_mounts, with_repairs
+from ansible_collections.sse.platform.plugins.module_utils.deploy.presence import lost_mounts, told_anew, with_repairs
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
 from ansible_collections.sse.platform.plugins.module_utils.model import repair
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import Joined, Present
@@ -66,6 +66,24 @@ def test_the_smallest_action_mends(
     assert found.kind == mends
     assert found.reasons[: len(reasons)] == reasons
     assert bool(found.repairs) == (found.reasons != reasons and mends != "replace")
+
+
+def test_what_a_running_server_has_otherwise_is_told_to_it_anew_and_nobody_else_is_asked() -> None:
+    kinds: list[Any] = ["keep", "mend", "reload", "replace", "start", "create"]
+    actions = [Action(kind, kind, [], f"id-{kind}") for kind in kinds]
+    written = Action("mend", "written", [], "id", repairs=(repair.Repair("write", "/a", "content"),))
+    asked: list[str] = []
+
+    def differences(_: str, name: str) -> list[str]:
+        asked.append(name)
+        return ["a is 1 -> 2"] if name == "keep" else []
+
+    found = told_anew([*actions, written], differences)
+    assert sorted(asked) == ["keep", "mend"]
+    assert found[0]._replace(id="") == Action(
+        "mend", "keep", ["a is 1 -> 2"], repairs=(repair.Repair("tell", "a is 1 -> 2", "a is 1 -> 2"),)
+    )
+    assert found[1:] == [*actions[1:], written]
 
 
 def test_mounts_of_a_process_whose_directories_are_there_are_not_lost() -> None:

@@ -28,6 +28,14 @@ def test_a_program_gets_the_files_and_says_what_it_verified() -> None:
 
 
 @pytest.mark.parametrize(
+    ("output", "lines"), [("", []), ("a is 1 -> 2\\nb is missing", ["a is 1 -> 2", "b is missing"])]
+)
+def test_a_program_that_looks_says_what_differs_one_line_for_each_thing(output: str, lines: list[str]) -> None:
+    text = f"import json, sys; assert json.load(sys.stdin)['look']; print('{output}')"
+    assert program.look("s-a", 1, text, {}, {}) == lines
+
+
+@pytest.mark.parametrize(
     ("text", "told"),
     [
         ("import sys; sys.exit('it refuses the new password')", "s-a: it refuses the new password"),
