@@ -85,6 +85,11 @@ def elsewhere(options: argparse.Namespace, token: sse_client.client.Token | None
             tls.load_verify_locations(options.cafile)
     except (OSError, ssl.SSLError) as error:
         raise SystemExit(f"sse: {options.cafile}: this is no PEM file of certificates: {error}") from None
+    if "@" in re.split(r"[/?#]", options.url.partition("://")[2], maxsplit=1)[0]:
+        raise SystemExit(
+            "sse: --url: an address with a password in it is not taken: give the credential by --token-file FILE or in "
+            f"{TOKEN_VARIABLE}. Nothing was done."
+        )
     try:
         return Client(options.url, token=token, tls=tls)
     except ValueError as error:
@@ -157,6 +162,8 @@ def way(host: containers.Host, address: str, port: int) -> Generator[tuple[str, 
 def said(error: sse_client.SseError) -> str:
     """Return an error with the way on."""
     on = WAYS_ON.get(error.status, "") if isinstance(error, sse_client.RefusedError) else ""
+    if isinstance(error, sse_client.UntrustedError):
+        return f"sse: {error.host} is not trusted: {error.reason}. --cafile FILE trusts the authority in a PEM file."
     if isinstance(error, sse_client.UnreachableError):
         on = "./sse status shows what runs, and ./sse doctor finds out what is wrong."
     return f"sse: {error}" + (f"{'' if str(error).endswith('.') else '.'} {on}" if on else "")

@@ -3,6 +3,7 @@
 Client needs only Python's standard library. AsyncClient needs httpx: pip install 'sse-platform-client[async]'.
 """
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from sse_client.client import Client, Stream
@@ -14,6 +15,7 @@ from sse_client.errors import (
     TooLongError,
     UnexpectedAnswerError,
     UnreachableError,
+    UntrustedError,
 )
 from sse_client.events import Bye, Cursor, Gap, Message, Page, StreamEvent, Ticket
 from sse_client.exchange import Again
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Again",
-    "AsyncClient",
-    "AsyncStream",
     "Bye",
     "Client",
     "Cursor",
@@ -43,7 +43,10 @@ __all__ = [
     "TooLongError",
     "UnexpectedAnswerError",
     "UnreachableError",
+    "UntrustedError",
 ]
+if find_spec("httpx"):  # `from sse_client import *` asks for all of them
+    __all__ += ["AsyncClient", "AsyncStream"]
 
 
 def __getattr__(name: str) -> Any:

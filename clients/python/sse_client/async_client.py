@@ -197,7 +197,7 @@ class AsyncClient:
         return response
 
     async def _asked(self, made: Call, seconds: float) -> dict[str, Any]:
-        until = time.monotonic() + seconds
+        until = time.monotonic() + call.checked_seconds(seconds)
         headers = await self.credential()
         while (left := until - time.monotonic()) > 0:
             step = await self._attempt(made, headers, min(left, call.ATTEMPT_SECONDS))

@@ -83,11 +83,18 @@ class Call:
     def expired(self) -> SseError:
         """The error where the time is up."""
         last = str(self._last) if self._last else ""
-        if self._key and (self._unknown or self._last is None):
+        if self._key and self._unknown:
             return OutcomeUnknownError(self._key, last)
         if isinstance(self._last, RefusedError):
             return self._last
         return UnreachableError(f"{last or self.route.url.partition('?')[0] + ' gave no answer in time'}")
+
+
+def checked_seconds(seconds: float) -> float:
+    """A time to try for; raises ValueError where it leaves none, since nothing would be sent."""
+    if not seconds > 0:
+        raise ValueError(f"seconds: found {seconds}; expected more than 0, such as 30")
+    return seconds
 
 
 def _stored_nothing(answer: Answer) -> bool:

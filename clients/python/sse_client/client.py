@@ -183,7 +183,7 @@ class Client:
         return self._wire
 
     def _asked(self, made: Call, seconds: float) -> dict[str, Any]:
-        until = time.monotonic() + seconds
+        until = time.monotonic() + call.checked_seconds(seconds)
         headers = self.credential()
         while (left := until - time.monotonic()) > 0:
             step = self._attempt(made, headers, time.monotonic() + min(left, call.ATTEMPT_SECONDS))

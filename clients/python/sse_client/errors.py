@@ -51,6 +51,18 @@ class UnreachableError(SseError):
     """No answer of the service came, and nothing was stored: no connection, or a certificate that is not trusted."""
 
 
+class UntrustedError(UnreachableError):
+    """The certificate of a host is not trusted; another attempt would not change that."""
+
+    def __init__(self, host: str, reason: str) -> None:
+        super().__init__(
+            f"{host} is not trusted: {reason}. For a certificate of your own, give its authority as `tls`, such as "
+            "ssl.create_default_context(cafile=...)"
+        )
+        self.host = host
+        self.reason = reason
+
+
 class OutcomeUnknownError(SseError):
     """No answer in time: the events are stored or not. To be sure, publish them again with the same `key`."""
 

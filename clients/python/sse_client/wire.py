@@ -17,7 +17,7 @@ from typing import Any, cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from sse_client import exchange
-from sse_client.errors import UnreachableError
+from sse_client.errors import UntrustedError
 from sse_client.exchange import Answer, Request
 
 CONNECT_SECONDS = 10.0
@@ -139,7 +139,7 @@ class Wire:
     def send(self, request: Request, until: float, opened: Callable[[Line], None] | None = None) -> Arriving:
         """Send a request, and return its answer when the headers are there; `opened` gets the line before that.
 
-        Raises one of FAILURES, which has `sent` where the service may have got the request; UnreachableError for good.
+        Raises one of FAILURES, which has `sent` where the service may have got the request; UntrustedError for good.
         """
         url = urlsplit(request.url)
         key = exchange.origin(url)
@@ -235,13 +235,9 @@ def _connected(address: Address, seconds: float) -> socket.socket:
     return made
 
 
-def untrusted(host: str, error: Exception) -> UnreachableError:
-    """The error for a certificate that is not trusted: another attempt would not change that."""
-    reason = getattr(error, "verify_message", "") or str(error)
-    return UnreachableError(
-        f"{host} is not trusted: {reason}. For a certificate of your own, give its authority as `tls`, such as "
-        "ssl.create_default_context(cafile=...)"
-    )
+def untrusted(host: str, error: Exception) -> UntrustedError:
+    """The error for a certificate that is not trusted."""
+    return UntrustedError(host, getattr(error, "verify_message", "") or str(error))
 
 
 def proxy_of(scheme: str, host: str) -> str:

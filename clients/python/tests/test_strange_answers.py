@@ -19,6 +19,7 @@ import both
 import pytest
 from strange_server import HEAD, Asked, Server, answer, stream
 
+import sse_client.call
 import sse_client.subscription
 from sse_client import (
     Again,
@@ -470,6 +471,8 @@ WRONG: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], str]] = {
     "no JSON": ("publish", ("c", {1, 2}), {}, "what JSON can express"),
     "NaN": ("publish", ("c", float("nan")), {}, "JSON compliant"),
     "half a pair": ("publish", ("c", "\ud800"), {}, "surrogate"),
+    "no time": ("publish", ("c", 1), {"seconds": 0}, "seconds: found 0; expected more than 0"),
+    "no number": ("history", ("c",), {"seconds": float("nan")}, "seconds: found nan"),
     "both ways": ("history", ("c",), {"before": "1-a", "after": "2-b"}, "cannot be combined"),
 }
 
@@ -514,6 +517,26 @@ def test_a_starting_point_is_asked_for_until_there_is_a_cursor(kind: str) -> Non
         *["/api/v1/stream?channel=a+b&channel=d.%2A&last=10"] * 2,
         "/api/v1/stream?channel=a+b&channel=d.%2A",
     ]
+
+
+def test_more_names_than_an_address_can_hold_are_asked_for_by_post(kind: str) -> None:
+    names = [f"c{n}" + "x" * 190 for n in range(99)]
+    with Server([stream("retry: 10\n\n"), GOOD, STOP]) as server:
+        both.listen(kind, server.url, channels=(*names, "a+b é"), last=10, ticket="t=1", meta=True)
+    assert {(one.method, one.target) for one in server.asked} == {("POST", "/api/v1/stream?ticket=t%3D1")}
+    assert {one.headers["content-type"] for one in server.asked} == {"application/json"}
+    asked = {"meta": "1", "channel": [*names, "a+b é"]}
+    assert [json.loads(one.body) for one in server.asked] == [{**asked, "last": "10"}, {**asked, "last": "10"}, asked]
+    assert [one.headers.get("last-event-id") for one in server.asked] == [None, None, "2-b"]
+
+
+def test_a_time_that_ended_before_anything_was_sent_leaves_nothing_unknown() -> None:
+    made = sse_client.call.publish("http://h/api/v1", [{"channel": "c", "data": 1}], "mine", "")
+    assert isinstance(made.expired(), UnreachableError)
+    made.failed("no connection", sent=False)
+    assert isinstance(made.expired(), UnreachableError)
+    made.failed("cut", sent=True)
+    assert isinstance(made.expired(), OutcomeUnknownError)
 
 
 def test_pages_go_back_to_the_first_event_or_forward_to_the_last() -> None:

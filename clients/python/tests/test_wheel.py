@@ -20,6 +20,9 @@ import sys
 from sse_client import Client, Message
 with Client(sys.argv[1]) as client, client.stream("c") as stream:
     print(next(stream))
+names = {}
+exec("from sse_client import *", names)
+print("Client" in names, "AsyncClient" in names)
 try:
     from sse_client import AsyncClient
 except ImportError as error:
@@ -63,4 +66,4 @@ def test_it_works_in_a_fresh_environment_and_says_what_asyncio_needs(wheel: Path
     with Server([stream("id: 1-a\ndata: x\n\n")]) as server:
         printed = run(python, "-I", "-c", PROGRAM, server.url, cwd=tmp_path)
     said = "AsyncClient needs httpx: pip install 'sse-platform-client[async]'"
-    assert printed.splitlines() == ["Message(event='message', data='x', id='1-a')", said]
+    assert printed.splitlines() == ["Message(event='message', data='x', id='1-a')", "True False", said]

@@ -165,6 +165,10 @@ REFUSED = {
     "no file": (("listen", "news", "--url", "http://h", "--token-file", "none"), "none cannot be read: No such file"),
     "no key": (("publish", "news", "1", "--url", "http://h", "--key", "a b"), "key: found 'a b'"),
     "an empty key": (("publish", "news", "1", "--url", "http://h", "--key", ""), "key: found ''; expected 1 to 200"),
+    "a password": (
+        ("listen", "news", "--url", "http://u:p@h"),
+        "give the credential by --token-file FILE or in SSE_TOKEN",
+    ),
     "no authority": (("listen", "news", "--url", "https://h", "--cafile", "none"), "none: this is no PEM file"),
 }
 
@@ -208,6 +212,13 @@ def test_what_is_not_the_platform_is_said_in_plain_words(verb: str, name: str) -
     assert "Traceback" not in said
     assert "geheim" not in said
     assert server.asked[0].headers["authorization"] == "Bearer x.geheim"
+
+
+def test_a_certificate_that_is_not_trusted_names_the_option_that_trusts_it() -> None:
+    said = api_client.said(sse_client.UntrustedError("localhost", "self-signed certificate"))
+    assert said == (
+        "sse: localhost is not trusted: self-signed certificate. --cafile FILE trusts the authority in a PEM file."
+    )
 
 
 def test_where_nobody_answers_it_says_so_and_how_to_go_on() -> None:
