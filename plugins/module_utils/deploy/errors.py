@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ class ApplyError(RuntimeError):
 
 def file_refused(error: OSError) -> str:
     """Say which file the kernel refuses, why, and what to do."""
-    why = error.strerror or str(error)  # numbers of the resolver are none of the kernel's
+    number = error.errno or 0  # those of the resolver are below zero, and none of the kernel's
+    why = error.strerror or (os.strerror(number) if number > 0 else str(error))
     what = f"{error.filename} can't be read or written" if error.filename else "The kernel refuses what this run needs"
     return f"{what}: {why}. {WAYS.get(error.errno or 0, 'Mend that')}, and run `./sse up` again."
 
