@@ -447,7 +447,10 @@ def test_over_plain_http_pages_are_redirected_and_credentials_are_refused(doors:
     with doors.open("closed", "serves", "serves", "serves") as door:
         page = door.ask("GET", "/api/v1/health/live?x=1", headers=NAME)
         assert (page.status_code, page.headers["location"]) == (308, "https://sse.example.org/api/v1/health/live?x=1")
-        for path in ("/api/v1/stream?channel=a", "/api/v1/stats/stream", "/api/v1/channels?ticket=x"):
+        tickets = [
+            f"/api/v1/channels?{name}=x" for name in ("ticket", "a=b&ticket", "%74icket", "tic%6bet", "a&tic%6Bet")
+        ]
+        for path in ("/api/v1/stream?channel=a", "/api/v1/stats/stream", *tickets):
             problem(door.ask("GET", path, headers=NAME), 403)
         for secret in ({"Authorization": "Bearer a.b"}, {"Cookie": "a=b; __Host-sse=x"}):
             problem(door.ask("GET", "/api/v1/channels", headers={**NAME, **secret}), 403)

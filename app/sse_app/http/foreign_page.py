@@ -39,14 +39,19 @@ def _allowed(scope: Scope, origins: str) -> bool:
         return True
     if sites in ([b"same-origin"], [b"none"]):  # the browser vouches for it; none: nobody but its user asked
         return True
-    return b"cross-site" not in sites and all(_own(scope, one.decode("latin-1")) for one in given)
+    return not sites and all(_own(scope, one.decode("latin-1")) for one in given)
 
 
 def _own(scope: Scope, origin: str) -> bool:
-    """Whether a page comes from the name of this service. NGINX passes the name on without its port."""
-    hosts = header_values(scope, b"host")
+    """Whether a page comes from the name of this service, and from its port where Host has one.
+
+    NGINX passes the name on without its port, and so do proxies before it: then the port of the page cannot be told. It
+    counts only where a browser says nothing better, over plain HTTP from another machine.
+    """
     try:
-        page = urlsplit(origin).hostname
-        return bool(page) and [page] == [urlsplit(f"//{host.decode('latin-1')}").hostname for host in hosts]
+        page = urlsplit(origin)
+        [service] = [urlsplit(f"//{host.decode('latin-1')}") for host in header_values(scope, b"host")]
+        port = page.port or {"http": 80, "https": 443}.get(page.scheme)
+        return bool(page.hostname) and page.hostname == service.hostname and service.port in (None, port)
     except ValueError:
         return False

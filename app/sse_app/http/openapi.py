@@ -254,7 +254,7 @@ def stream_by_post(max_channels: int) -> JsonObject:
         if name == "channel":
             own = {"anyOf": [schema, {"type": "string", "pattern": FILTER_PATTERN}]}
         elif name in EXTRAS:
-            own = {"enum": ["0", "1", False, True], "default": False}
+            own = {"enum": ["0", "1", 0, 1, False, True], "default": False}
         properties[name] = {**own, "description": description}
     asked: JsonObject = {
         "type": "object",

@@ -146,9 +146,12 @@ def _text(name: str, value: Json) -> str:
         if names.CONTROL.search(value):
             raise Problem(422, f"{name}: a control character is in it")
         return value
+    if name in channels.EXTRAS:
+        if isinstance(value, (bool, int)) and value in (0, 1):
+            return str(int(value))
+        raise Problem(422, f"{name}: expected true, false, 1 or 0")
     if isinstance(value, bool):
-        if name in channels.EXTRAS:
-            return "1" if value else "0"
+        pass  # which Python takes for a number
     elif name in _NUMBERS and isinstance(value, (int, float)):
         return repr(int(value) if value == value // 1 else value)
     raise Problem(422, f"{name}: expected a text" + (" or a list of texts" if name == "channel" else ""))

@@ -97,6 +97,13 @@ def test_a_cursor_is_known_before_the_first_event_to_clients_that_take_it_from_e
             assert again.events(1)[0].id == missed
 
 
+@pytest.mark.parametrize(("value", "said"), [(1, True), (True, True), ("1", True), (0, False), (False, False)])
+def test_a_switch_in_a_body_is_what_json_or_an_address_would_say(replica: Replicas, value: Any, *, said: bool) -> None:
+    replica.publish({"channel": "switch", "data": 1})
+    with posted(replica, {"channel": "switch", "last": 1, "meta": value}) as stream:
+        assert [one.event for one in stream.events(1)] == (["meta"] if said else ["message"])
+
+
 def posted(replica: Replicas, document: Any) -> Stream:
     """A stream that was asked for by POST."""
     client = Stream.__new__(Stream)
@@ -134,6 +141,9 @@ def resumes_by_post(replica: Replicas) -> None:
         ({"channel": "a"}, "\nContent-Type: application/json\nOrigin: https://evil.example", 403, "origin"),
         ([], "\nContent-Type: application/json", 422, "object"),
         ({"channel": [1]}, "\nContent-Type: application/json", 422, "channel"),
+        ({"channel": "a", "meta": 2}, "\nContent-Type: application/json", 422, "meta: expected true, false, 1 or 0"),
+        ({"channel": "a", "trace": 0.5}, "\nContent-Type: application/json", 422, "trace: expected true, false, 1"),
+        ({"channel": "a", "meta": None}, "\nContent-Type: application/json", 422, "meta: expected true, false, 1"),
         ({"channel": "a", "last": True}, "\nContent-Type: application/json", 422, "last"),
         (b"{", "\nContent-Type: application/json", 400, "JSON"),
         (b" " * 40_000, "\nContent-Type: application/json", 413, "bytes"),

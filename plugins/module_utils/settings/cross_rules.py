@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible_collections.sse.platform.plugins.module_utils.model import ip_family
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import size
@@ -26,6 +27,7 @@ def problems(settings: Mapping[str, Any], options: Mapping[str, Option]) -> list
         *(one for name in options if name in settings for one in _declared_problems(name, settings, options)),
         *_exposure_problems(settings),
         *_canary_problems(settings),
+        *_issuer_problems(settings),
     ]
 
 
@@ -83,6 +85,36 @@ def _canary_problems(settings: Mapping[str, Any]) -> Iterator[str]:
                 f"{name} is {settings[name]}: the canary has one address, from which it {does}; expected {least} or "
                 "more, 0 for no limit, or canary_interval_seconds 0 for no canary"
             )
+
+
+def _issuer_problems(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse addresses of keys that the service would never ask. Where a name leads is its to find out."""
+    for issuer, address in settings.get("app_issuers", {}).items():
+        found = f"app_issuers holds {address} for {issuer}"
+        try:
+            url = urlsplit(str(address))
+            usable = bool(url.hostname) and url.port != 0
+        except ValueError:
+            url, usable = urlsplit(""), False
+        if not usable:
+            yield f"{found}: nothing can be asked there; expected an address such as https://login.example.org/jwks.json"
+            continue
+        if url.scheme == "http" and settings.get("app_issuers_allow_http") is False:
+            yield f"{found}: app_issuers_allow_http is false; expected https, or app_issuers_allow_http true"
+        if not _may_be_public(url.hostname or "") and settings.get("app_issuers_allow_private") is False:
+            yield (
+                f"{found}: it is no public address, and app_issuers_allow_private is false; expected another one, or "
+                "app_issuers_allow_private true"
+            )
+
+
+def _may_be_public(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host.rpartition(".")[2] != "localhost"
+    inner = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (inner or address).is_global and not address.is_multicast
 
 
 def _exposure_problems(settings: Mapping[str, Any]) -> Iterator[str]:

@@ -352,6 +352,28 @@ def test_a_share_that_turns_the_canary_away_is_refused(share: str, least: int) -
     assert [told(0), told(least), told(1, interval=0)] == ["", "", ""]
 
 
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("http://x/", "app_issuers_allow_http is false"),
+        *((f"https://{host}/x", "app_issuers_allow_private is false") for host in (
+            "10.0.0.1", "127.0.0.1:8443", "169.254.169.254", "100.64.0.1", "[::1]", "[fd00::5]:443",
+            "[::ffff:10.0.0.1]", "224.0.0.1", "localhost", "a.localhost")),
+        *((f"https://{host}/x", "nothing can be asked there") for host in ("x:99999", "x:0", "x:jwks", "[::1")),
+    ],
+)  # fmt: skip
+def test_an_issuer_that_would_never_be_asked_is_refused(address: str, said: str) -> None:
+    def told(address: str, **given: Any) -> str:
+        return "\n".join(cross_rules.problems({"app_issuers": {"a": address}, **given}, OPTIONS))
+
+    never = {"app_issuers_allow_http": False, "app_issuers_allow_private": False}
+    assert told(address, **never).startswith(f"app_issuers holds {address} for a: ")
+    assert said in told(address, **never)
+    assert bool(told(address, **dict.fromkeys(never, True))) is ("asked there" in said)
+    for good in ("https://login.example.org:8443/jwks.json", "https://[2001:4860:4860::8888]/jwks.json"):
+        assert told(good, **never) == ""
+
+
 def test_good_settings_break_no_rule() -> None:
     defaults = {
         name: option["default"] for name, option in OPTIONS.items() if "{{" not in str(option.get("default", "{{"))
