@@ -58,6 +58,8 @@ class CommandLine(NamedTuple):
 
 def main(words: Sequence[str]) -> int:
     """Do what the command line says; return the exit code."""
+    if sys.stdout is None:  # descriptor 1 is closed, and the next file that is opened would get what is printed
+        return refuse("the standard output is closed; >/dev/null throws away what is printed. Nothing was done.")
     rest = list(words)
     before = rest[:1] == ["--before"]
     if before:

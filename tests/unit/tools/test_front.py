@@ -87,6 +87,18 @@ def test_the_list_names_each_verb_once() -> None:
     assert run("--help").stdout == run("help").stdout == run().stdout
 
 
+@pytest.mark.parametrize("words", ["", "releases", "listen news", "--before releases"])
+def test_a_closed_output_is_said_before_anything_is_done(words: str) -> None:
+    ended = subprocess.run(
+        ["sh", "-c", f'exec "$0" "$1" {words} >&-', sys.executable, str(ROOT / "tools/front.py")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert re.fullmatch(r"sse: the standard output is closed; .*\n", ended.stderr)
+
+
 def test_the_version_is_that_of_the_collection() -> None:
     version = re.search(r"^version: (\S+)", (ROOT / "galaxy.yml").read_text(), re.MULTILINE)
     assert version
