@@ -338,7 +338,7 @@ def absent(module: AnsibleModule) -> None:
     ):
         kept_code.forget()
     module.exit_json(
-        changed=bool(removed.containers or removed.networks),
+        changed=bool(removed.containers or removed.networks or (options["delete_data"] and removed.state)),
         removed=removed.containers,
         removed_networks=removed.networks,
         kept_networks=removed.kept,

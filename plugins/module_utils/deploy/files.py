@@ -76,19 +76,13 @@ class Files:
         for target, one in self.directories(name, spec, version).items():
             self.write(one)
             mounts[target] = (str(one.path), True)
-        for target, directory in self.data(name, spec).items():
-            state_modes.make(self.state / "data")
-            make_directory(directory, self.state / "data")
+        for target, (directory, top) in self.writable(name, spec).items():
+            state_modes.make(top)
+            make_directory(directory, top)
             mode = state_modes.mode_of(directory, spec, self.containers)
-            state_modes.hand_over(directory, self.state / "data", mode, state_modes.owner_of(spec))
+            state_modes.hand_over(directory, top, mode, state_modes.owner_of(spec))
             if taken(directory, spec):
                 state_modes.give_all(directory, state_modes.owner_of(spec))
-            mounts[target] = (str(directory), False)
-        for target, directory in self.shared(spec).items():
-            state_modes.make(self.state / "shared")
-            make_directory(directory, self.state / "shared")
-            mode = state_modes.mode_of(directory, spec, self.containers)
-            state_modes.give(directory, mode, state_modes.owner_of(spec))
             mounts[target] = (str(directory), False)
         return mounts
 
@@ -183,9 +177,16 @@ class Files:
                         found[content["secret"]] = one.path / file
         return found
 
-    def data(self, name: str, spec: Spec) -> dict[str, Path]:
-        """Return the directories of a container's data, by where it mounts them."""
-        return {target: self.state / "data" / name / below for target, below in spec["data"].items()}
+    def writable(self, name: str, spec: Spec) -> dict[str, tuple[Path, Path]]:
+        """Return the directories that a container writes to, each with the one that holds all of its kind.
+
+        By where it mounts them: those of its own data, and those that it has in common with others of its user.
+        """
+        data, shared = self.state / "data", self.state / "shared"
+        return {
+            **{target: (data / name / below, data) for target, below in spec["data"].items()},
+            **{target: (directory, shared) for target, directory in self.shared(spec).items()},
+        }
 
     def shared(self, spec: Spec) -> dict[str, Path]:
         """Return the directories that a container has in common with others of its user, by where it mounts them."""
@@ -253,8 +254,8 @@ class Files:
             for stranger in strangers(one):
                 place = f"{target}/{stranger.relative_to(one.path)}"
                 yield Repair("write", place, f"{place}: is not declared, and is removed")
-        for target, directory in self.data(name, spec).items():
-            if other := in_the_way(directory, self.state / "data"):
+        for target, (directory, top) in self.writable(name, spec).items():
+            if other := in_the_way(directory, top):
                 what = f"{target}: {other} is no directory; it is kept as {aside(other)}, and {directory} is empty"
                 yield Repair("write", target, what, restart=True)
             elif not directory.is_dir():

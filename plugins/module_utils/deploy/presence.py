@@ -94,8 +94,8 @@ def with_repairs(action: Action, spec: Spec, present: Present, networks: Mapping
     in_place = not lost and not present.stays_down
     if spec.get("reload") and kind == "keep" and in_place and any(one.subject.startswith(read) for one in found):
         kind = "reload"  # it may have been told to read them since
-    elif any(one.restart for one in found) and kind == "keep":
-        kind = "restart"
+    elif any(one.restart for one in found) and (kind == "keep" or (kind == "start" and present.started)):
+        kind = "restart"  # also of one that is paused: its process would go on with what it has
     elif kind == "keep" or (action.reasons == ["is unhealthy"] and not present.stays_down):
         kind = "mend"
     return action._replace(kind=kind, reasons=[*action.reasons, *(one.reason for one in found)], repairs=tuple(found))

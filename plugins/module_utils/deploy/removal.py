@@ -45,6 +45,7 @@ class Removed(NamedTuple):
     networks: list[str]
     kept: dict[str, list[str]]  # networks that stay, each with the containers of others that are on it
     elsewhere: Sequence[str] = ()  # what the stack used on somebody else's servers, which is not touched
+    state: bool = False  # whether there is anything on the disk, which goes where the data are deleted
 
 
 def tear_down(
@@ -109,11 +110,12 @@ def look(engine: Engine, stack: str, state_directory: str) -> tuple[dict[str, Ob
     containers = engine.containers()
     ours = {one.name: one for one in containers if one.label("stack") == stack}
     networks = engine.networks(stack)
-    if not ours and not networks and not Path(state_directory).exists():
+    state = Path(state_directory).exists()
+    if not ours and not networks and not state:
         there = {one.label("stack") for one in containers} - {""}
         raise NoStackError(no_stack(stack, state_directory, sorted(there)))
     kept = {name: guests for name, on in networks.items() if (guests := sorted(set(on) - set(ours)))}
-    return ours, Removed(sorted(ours), sorted(set(networks) - set(kept)), kept, untouched(state_directory))
+    return ours, Removed(sorted(ours), sorted(set(networks) - set(kept)), kept, untouched(state_directory), state)
 
 
 def untouched(state_directory: str) -> list[str]:

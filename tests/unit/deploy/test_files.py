@@ -203,8 +203,9 @@ def test_a_process_that_started_before_a_file_was_changed_has_not_read_the_chang
     assert [each.restart for each in known.differences("c", one, 0)] == [False]
 
 
-def test_a_data_directory_that_is_gone_is_made_again_with_its_owner(tmp_path: Path) -> None:
-    known, one = files(tmp_path), declared(data={"/data": "d"})
+@pytest.mark.parametrize("kind", ["data", "shared"])
+def test_a_directory_for_data_that_is_gone_is_made_again_with_its_owner(tmp_path: Path, kind: str) -> None:
+    known, one = files(tmp_path), declared(**{kind: {"/data": "d"}})
     directory = Path(known.mounts("c", one)["/data"][0])
     assert list(known.differences("c", one, NOW)) == []
     directory.rmdir()

@@ -206,7 +206,6 @@ def flushed(host: Host) -> None:
         ),
         (flushed, "host iptables: 11 rules of the engine are gone: chain filter DOCKER;", "iptables -w -t filter -N"),
     ],
-    ids=str,
 )
 def test_what_is_gone_is_named_put_back_by_its_command_and_whole_again(
     host: Host, does: Callable[[Host], None], said: str, mend: str

@@ -87,8 +87,9 @@ def test_data_behind_a_state_directory_that_is_a_link_are_deleted_with_the_link(
     state.symlink_to(tmp_path / "disk")
     removal.tear_down("s", str(state), 1, delete_data=False, check=False, run=RUN)
     assert (state / "data").is_dir()
-    removal.tear_down("s", str(state), 1, delete_data=True, check=False, run=RUN)
+    assert removal.tear_down("s", str(state), 1, delete_data=True, check=False, run=RUN).state
     assert list(tmp_path.iterdir()) == []
+    assert not removal.tear_down("s", str(state), 1, delete_data=True, check=False, run=RUN).state
 
 
 def test_data_are_deleted_while_no_other_run_can_begin(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
