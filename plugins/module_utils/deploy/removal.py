@@ -68,11 +68,12 @@ def tear_down(
     :raises ApplyError: the engine could not remove a container
     """
     engine = Engine()
-    __, removed = look(engine, stack, state_directory)
+    __, found = look(engine, stack, state_directory)
     if check:
-        return removed
+        return found
     with lock(state_directory, run, wait):
         ours, removed = look(engine, stack, state_directory)  # again: the run before this one may have changed it
+        removed = removed._replace(state=found.state)  # the lock is a file in it
         # Whoever deletes the directory deletes the history, too.
         recorder = (
             None if delete_data else Recorder(state_directory, run_meta({**(run or {})}), stack_number(state_directory))
