@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 INTERRUPTED = {128 + one for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}  # exit codes
 CALLBACK = "sse.platform.outcome"  # it tells how the run ended, whatever screen shows it
+UNWRITTEN = "unwritten: "  # the word begins so where what the run printed is lost
 FINDINGS = 2  # the exit code where the work was done and found something wrong
 
 
@@ -19,7 +20,7 @@ class Ended(NamedTuple):
     """How a child ended."""
 
     code: int  # what ./sse ends with
-    word: str  # what our callback `outcome` said: fine, findings, failed or "no host"; empty where no play began
+    word: str  # of our callback: fine, findings, failed, "no host" or UNWRITTEN and why; empty where no play began
 
 
 def run(command: Sequence[str], *, document: bool = False) -> Ended:
@@ -73,7 +74,7 @@ def code(status: int, word: str, caught: list[int]) -> int:
         return 128 + caught[0]
     if status < 0:
         return 128 - status
-    if word == "no host":
+    if word == "no host" or word.startswith(UNWRITTEN):
         return 1
     if status and word == "findings":
         return FINDINGS

@@ -229,6 +229,9 @@ def play(name: str, verb: Verb, line: CommandLine) -> int:
         sys.stderr.write(
             "sse: interrupted. What was done stays, and the next run goes on from there; ./sse plan shows how.\n"
         )
+    if ended.word.startswith(children.UNWRITTEN):
+        reason = ended.word.removeprefix(children.UNWRITTEN)
+        return refuse(f"the run has ended, and what it printed is lost, because its output cannot be written: {reason}")
     limit = inventories.values(line.ansible, "-l", "--limit")
     if ended.code == FAILED and ended.word == "" and limit:  # Ansible ended before the first play
         return refuse(inventories.no_host(chosen, limit[-1]))

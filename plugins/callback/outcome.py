@@ -9,7 +9,8 @@ type: aggregate
 short_description: Tell the launcher whether a run was fine, failed or had findings
 version_added: 0.2.0
 description:
-  - Writes C(fine), C(findings), C(failed) or C(no host) to the file descriptor that E(SSE_OUTCOME_DESCRIPTOR) names.
+  - Writes C(fine), C(findings), C(failed), C(no host) or C(unwritten) with the reason to the file descriptor that
+    E(SSE_OUTCOME_DESCRIPTOR) names.
   - C(./sse) enables it for the playbooks that it runs. It shows nothing.
 author: sse.platform maintainers (@sse-platform)
 """
@@ -19,7 +20,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ansible.plugins.callback import CallbackBase
-from ansible_collections.sse.platform.plugins.plugin_utils.outcome import Outcome
+from ansible_collections.sse.platform.plugins.plugin_utils.outcome import UNWRITTEN, Outcome
 
 if TYPE_CHECKING:
     from ansible.executor.stats import AggregateStats
@@ -47,6 +48,7 @@ class CallbackModule(CallbackBase):
         self._outcome.no_host = True
 
     def v2_playbook_on_stats(self, stats: AggregateStats) -> None:
+        word = f"unwritten: {UNWRITTEN[0]}" if UNWRITTEN else self._outcome.word(stats)
         if descriptor := os.environ.get("SSE_OUTCOME_DESCRIPTOR"):
             with contextlib.suppress(OSError):
-                os.write(int(descriptor), self._outcome.word(stats).encode())
+                os.write(int(descriptor), word.encode())

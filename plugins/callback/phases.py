@@ -38,7 +38,7 @@ from ansible.utils.color import stringc
 from ansible_collections.sse.platform.plugins.module_utils.views import status_table
 from ansible_collections.sse.platform.plugins.plugin_utils import progress, screen
 from ansible_collections.sse.platform.plugins.plugin_utils.board import TURN_SECONDS, Board, duration
-from ansible_collections.sse.platform.plugins.plugin_utils.outcome import Outcome
+from ansible_collections.sse.platform.plugins.plugin_utils.outcome import Outcome, writing
 from ansible_collections.sse.platform.plugins.plugin_utils.progress import Reader
 
 if TYPE_CHECKING:
@@ -306,7 +306,8 @@ class CallbackModule(CallbackBase):
     def _print(self, text: str, color: str | None = None) -> None:
         with self._waiting.changed:  # nothing is drawn in between
             self._waiting.clear()
-            self._display.display(text, color=color)
+            with writing():
+                self._display.display(text, color=color)
 
     def _print_lines(self, value: object, indent: str, color: str | None = None) -> bool:
         """Prints each line of a text or of a list of texts; tells whether there was one."""
@@ -477,7 +478,7 @@ class CallbackModule(CallbackBase):
             for host in self._hosts
         ]
         text = json.dumps({"format": 1, "hosts": hosts}, indent=2)
-        with contextlib.suppress(OSError), os.fdopen(os.dup(int(descriptor)), "w") as file:
+        with writing(), os.fdopen(os.dup(int(descriptor)), "w") as file:
             file.write(f"{text}\n")
 
     def v2_playbook_on_stats(self, stats: AggregateStats) -> None:

@@ -3,11 +3,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ansible.executor.stats import AggregateStats
     from ansible.executor.task_result import CallbackTaskResult
+
+
+UNWRITTEN: Final[list[str]] = []  # why the output of this run could not be written, for all callbacks
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Let no failure to write end a callback, for which Ansible only warns: the end of the run tells it."""
+    try:
+        yield
+    except BrokenPipeError:
+        pass  # whoever reads has enough
+    except OSError as error:
+        UNWRITTEN.append(error.strerror or str(error))
 
 
 class Outcome:

@@ -29,14 +29,25 @@ class ActionModule(ActionBase):
 RUN = "import sys, children; ended = children.run(sys.argv[1:]); print(ended.word); sys.exit(ended.code)"
 
 
-def start(*command: str, **variables: str) -> subprocess.Popen[str]:
+def start(*command: str, direct: bool = False, **variables: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "tools"), "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
     pipe = subprocess.PIPE
     return subprocess.Popen(
-        [sys.executable, "-c", RUN, *command], env=environment | variables, stdin=subprocess.DEVNULL, stdout=pipe,
+        command if direct else [sys.executable, "-c", RUN, *command],
+        env=environment | variables, stdin=subprocess.DEVNULL, stdout=pipe,
         stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
+
+
+def test_a_run_whose_output_cannot_be_written_fails_without_a_warning_for_each_line(tmp_path: Path) -> None:
+    playbook = tmp_path / "play.yml"
+    playbook.write_text(PLAY + "    - ansible.builtin.debug: {msg: [a, b]}\n" * 3)
+    run = f"{RUN.partition('print')[0]}sys.stderr.write(ended.word); sys.exit(ended.code)"
+    words = ("sh", "-c", 'exec "$0" "$@" >/dev/full', sys.executable, "-c", run)
+    ended = start(*words, "ansible-playbook", "-i", "vm,", "-c", "local", str(playbook), direct=True)
+    assert ended.communicate(timeout=60)[0] == "sse: on vm, by vm,\nunwritten: No space left on device"
+    assert ended.returncode == 1
 
 
 @pytest.mark.parametrize(

@@ -196,6 +196,14 @@ def test_an_option_with_a_playbook_of_its_own_tidies_up_after_an_interruption(
     assert ("asked_drill_cleanup" in called[-1][-1]) == (runs == 2)
 
 
+def test_a_run_whose_output_is_lost_is_a_failure_that_says_why(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(front.children, "run", lambda _: children.Ended(1, "unwritten: No space left on device"))
+    assert front.main(["releases"]) == 1
+    assert capsys.readouterr().err.endswith("its output cannot be written: No space left on device\n")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [(["up"], True), (["rollback"], True), (["restore", "x.backup"], False), (["status"], False)],
