@@ -20,10 +20,10 @@ from ansible_collections.sse.platform.plugins.module_utils.preflight.network_ste
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import RunMeta, Secret, Spec, StoredRelease
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import RunMeta, Spec, StoredRelease
 
 # A look writes nothing into the history.
 NOBODY: RunMeta = {"asked": "drift", "who": "", "where": "", "when": "", "commit": "", "why": "", "given": {}}
@@ -102,7 +102,7 @@ def of_secrets(rollout: Rollout, release: StoredRelease) -> Iterator[Finding]:
         files.written.hashed = without_salt
     for container, spec in release["containers"].items():
         for name, form, path in files.rendered(container, spec):
-            if not made_here(declared, name):
+            if not store.is_made_here(name):
                 continue
             readers.setdefault(name, []).append(container)
             try:
@@ -110,7 +110,7 @@ def of_secrets(rollout: Rollout, release: StoredRelease) -> Iterator[Finding]:
                     others.add(name)
             except SecretError as error:
                 refused[name] = str(error)
-    told = {one for one in store.told if made_here(declared, one) or (one == SALT and readers)}
+    told = {one for one in store.told if store.is_made_here(one) or (one == SALT and readers)}
     for name in sorted({*readers, *refused, *told}):
         path = str(store.directory / name)
         if name in refused:
@@ -129,19 +129,12 @@ def without_salt(__: str) -> None:
     """Hash nothing: without its key no hash can be compared."""
 
 
-def made_here(declared: Mapping[str, Secret], name: str) -> bool:
-    """Tell whether the host makes a secret, so that it has a file of its own."""
-    one = declared.get(name)
-    return one is not None and one["kind"] != "given" and not one.get("given")
-
-
 def with_secrets_of_now(release: StoredRelease, store: Store) -> StoredRelease:
     """Return a release with the fingerprints of the secrets that the host has, as a run would pin it."""
-    declared = release.get("secrets", {})
 
     def now(name: str, recorded: str | None) -> str | None:
         with contextlib.suppress(SecretError):
-            if recorded is not None and made_here(declared, name):
+            if recorded is not None and store.is_made_here(name):
                 return store.fingerprint(name, make=False)
         return recorded
 

@@ -198,6 +198,8 @@ class Files:
         Then the host has no value of it, or another one than the container got: its own, from before.
         """
         if not isinstance(content, str):
+            if self.only_looks and not self.store.is_made_here(content["secret"]):
+                return None
             try:
                 if not self.is_known(content["secret"], spec.get("fingerprints", {})):
                     return None

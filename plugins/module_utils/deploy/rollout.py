@@ -361,6 +361,7 @@ class Rollout:
         release = pin(
             self.release, engine, self.store, make=True, by_id=bool(self.request.rollback) or self.request.same_images
         )
+        self.store.keep_given()
         report.secrets.extend(self.new_secrets())
         refuse_missing(release, engine)
         observed = self.files.seen(engine.containers())

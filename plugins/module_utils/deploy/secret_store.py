@@ -10,6 +10,7 @@ import base64
 import contextlib
 import hashlib
 import hmac
+import json
 import secrets
 import uuid
 from pathlib import Path
@@ -37,6 +38,7 @@ def make_uuid() -> str:
 
 PAIR = ("certificate", "certificate-key")
 SALT = "salt"
+GIVEN = "given.json"
 
 
 class SecretError(ValueError):
@@ -84,6 +86,23 @@ class Store:
             return self.kept(name, copy)
         self.told[name] = "its file is missing, so it gets a new value"
         return self.kept(name, make_password(secret["bytes"]) if secret["kind"] == "password" else make_uuid())
+
+    def keep_given(self) -> None:
+        """Write down the names of what this run was given, for those who look and are given nothing."""
+        state_modes.make(self.directory)
+        write_file(self.directory.parent / GIVEN, json.dumps(sorted(self.given)) + "\n")
+
+    def is_made_here(self, name: str) -> bool:
+        """Tell whether the host has made a secret, so that it has a file of its own: the last run was not given it.
+
+        Where an earlier version wrote down no names, nobody can tell of a secret that has no file.
+        """
+        secret = self.declared.get(name)
+        if secret is None or secret["kind"] == "given" or secret.get("given"):
+            return False
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            return name not in json.loads((self.directory.parent / GIVEN).read_text())
+        return (self.directory / name).exists()
 
     def kept(self, name: str, value: str) -> str:
         """Keep what was made, and return it."""

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.deploy import drift, errors, permissions, rollout
 from ansible_collections.sse.platform.plugins.module_utils.deploy.made import MadeStore
-from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SecretError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import GIVEN, SecretError
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import EngineError
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL, Observed
 from ansible_collections.sse.platform.plugins.module_utils.model.release import build
@@ -179,7 +179,7 @@ def container(**changes: Any) -> dict[str, Any]:
 
 def run(state: Path, *projects: dict[str, Any], check: bool = False, **options: Any) -> rollout.Report:
     """Roll out the containers of project p and, where there are two, of project q."""
-    secrets = options.pop("secrets", {})
+    secrets, given = options.pop("secrets", {}), options.pop("given", {})
     releases = [
         build(
             {"s": {"containers": containers, "secrets": secrets}},
@@ -191,7 +191,8 @@ def run(state: Path, *projects: dict[str, Any], check: bool = False, **options: 
         )
         for project, containers in zip("pq", projects, strict=False)
     ]
-    request = rollout.Request(releases, str(state), {}, [], 2, run_meta({"who": "me", "when": "now"}), check, **options)
+    meta = run_meta({"who": "me", "when": "now"})
+    request = rollout.Request(releases, str(state), given, [], 2, meta, check, **options)
     report = rollout.Report()
     try:
         rollout.run(request, report)
@@ -397,6 +398,23 @@ def test_whatever_is_done_to_a_secret_drift_and_a_preview_tell_what_the_run_then
     ]
     assert run(tmp_path, READERS, check=True, secrets=SECRETS).changes == []
     assert list(drift.of_project(cast("Any", engine), newest_releases(str(tmp_path))[0], str(tmp_path))) == []
+
+
+def test_a_secret_that_the_last_run_was_given_has_no_file_on_the_host_that_drift_misses(
+    engine: FakeEngine, tmp_path: Path
+) -> None:
+    def drifted() -> list[str]:
+        release = newest_releases(str(tmp_path))[-1]
+        return [one.wrong for one in drift.of_project(cast("Any", engine), release, str(tmp_path))]
+
+    given = {"password": "one of the controller", "live": "another"}
+    run(tmp_path, READERS, secrets=SECRETS, given={"password": given["password"]})
+    assert drifted() == []
+    run(tmp_path, READERS, secrets=SECRETS, given=given)  # the host has made one before
+    assert drifted() == []
+    assert "controller" not in (tmp_path / GIVEN).read_text()
+    (tmp_path / GIVEN).unlink()  # an earlier version wrote none
+    assert not any("is missing" in wrong for wrong in drifted())
 
 
 @pytest.mark.parametrize("name", ["password", "live", "key", "salt"])
