@@ -123,6 +123,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "program": "instead of `check` and `says`: a Python program that makes the files count",
         "takes": "the directories whose files this program makes count; other files need a new container",
         "at_start": "whether the program also runs when the container has started",
+        "looks": "whether the program can also tell where the running server differs from its files",
     },
 }
 FIELDS: dict[str, dict[str, Any]] = {
