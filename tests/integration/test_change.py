@@ -83,7 +83,7 @@ def test_a_second_run_is_refused_with_who_runs_the_first_or_waits_for_it(stack: 
         assert "./sse up of ann on laptop" in refused
         assert "failed in prepare" in refused
         assert stack.ids() == before
-        assert stack.up("--check").code == 0
+        assert "./sse up of ann on laptop was at work" in stack.fail("--check")
         waiting = stack.begin("site", "-e", "asked_wait=60")
         threading.Timer(4, runner.kill).start()
         waited = waiting.end()

@@ -54,7 +54,7 @@ class Act(NamedTuple):
     named: str  # what is said of it
     needs: str = ""  # what the victim must declare
     restarts: bool = False  # the victim cannot be mended while it runs
-    anew: bool = False  # the victim is made anew, so nothing else is said of it
+    anew: bool = False  # the victim is made anew or has another name, so nothing else is done to it or said of it
 
 
 def detach(victim: Victim) -> None:
@@ -132,7 +132,7 @@ ACTS = [
     Act(lambda one: one.container.stop(), "is exited", restarts=True),
     Act(lambda one: one.container.remove(force=True), "(new)", restarts=True, anew=True),
     Act(make_by_hand, "was made by hand", restarts=True, anew=True),
-    Act(lambda one: one.container.rename("pairs-elsewhere"), "(new)", restarts=True, anew=True),
+    Act(lambda one: one.container.rename("pairs-elsewhere"), "> rename ", anew=True),
     Act(lambda one: one.container.rename(f"{one.container.name}-previous"), "> restore ", anew=True),
 ]
 FLUSH, CUT = "its rules differ", "it is gone"  # what is said of acts on the whole stack
