@@ -139,6 +139,11 @@ def foreign(config: str, asked: str) -> bool:
     return not any(re.search(pattern, asked, re.IGNORECASE if star else 0) for star, pattern in known)
 
 
+def test_names_stand_in_one_order_so_that_a_second_run_changes_nothing(rendered: dict[str, Rendered]) -> None:
+    own = re.findall(r'^        "~\*\^1:(.*)\$" "";$', rendered["bent"].nginx, re.MULTILINE)
+    assert [re.sub(r"\\", "", name) for name in own] == ["vm.example.com", "room.example.org", "vm.example.net"]
+
+
 EVIL = ("evil.example", "sse.example.org.evil.example", "ssexexample.org", "1.evil.example", "evil.localhost", "1.2.x")
 ALWAYS = ("localhost", "dashboard", "vm", "192.0.2.7", "[fd00::7]", "_")  # the last one is that of who gives no name
 
