@@ -16,6 +16,7 @@ import inputs
 import inventories
 import packing
 import private_file
+import reaching
 
 # isort: split
 from ansible_collections.sse.platform.plugins.module_utils.images import bundle
@@ -112,13 +113,13 @@ def is_kept(name: str) -> bool:
 
 def ask_images(options: argparse.Namespace, work: Path) -> Asked:
     """Have the host get the images that the settings need; return their references, and its architecture."""
-    if problem := inputs.problem(options.extra_vars, [options.inventory] if options.inventory else []):
+    if problem := inputs.problem(options.extra_vars, options.inventory):
         raise packing.PackingError(problem)
     report = work / "asked.json"
     command = [str(Path(sys.executable).with_name("ansible-playbook")), str(PLAYBOOK)]
-    command += ["-i", options.inventory or str(inventories.LOCAL), *(["-l", options.limit] if options.limit else [])]
+    command += [*inventories.words(options.inventory), *(["-l", options.limit] if options.limit else [])]
     command += [word for one in options.extra_vars for word in ("-e", one)]
-    command += ["-e", json.dumps({"asked_report": str(report)}), *(["-K"] if options.ask_become_pass else [])]
+    command += ["-e", json.dumps({"asked_report": str(report)}), *reaching.words(options)]
     ended = subprocess.run(command, check=False)
     if ended.returncode or not report.exists():
         raise packing.PackingError("the images could not be had: read the message above")

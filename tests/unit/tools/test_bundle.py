@@ -12,6 +12,8 @@ import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import bundle as asking
+import containers
 import lint
 import packing
 import pytest
@@ -183,6 +185,24 @@ def test_a_bundle_overwrites_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="dpkg-deb is not installed")
+def test_the_images_are_those_of_the_inventories_that_were_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **__: Any) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        (tmp_path / "asked.json").write_text("{}")
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr("sys.argv", ["bundle.py"])
+    monkeypatch.setattr(asking.subprocess, "run", run)
+    for given in ([], ["-i", "inventory/local"], ["-i", "inventory/local", "-i", "a,", "-l", "a"]):
+        assert asking.ask_images(containers.parser().parse_args(given), tmp_path) == {}
+        words = commands.pop()[2:]
+        assert words[: words.index("-e")] == given
+
+
 def test_the_index_of_the_packages_has_what_apt_compares(tmp_path: Path) -> None:
     control = "Package: tiny-one\nVersion: 1\nArchitecture: all\nMaintainer: t <t@example.org>\nDescription: t\n"
     (tmp_path / "deb/DEBIAN").mkdir(parents=True)
