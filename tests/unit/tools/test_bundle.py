@@ -184,7 +184,6 @@ def test_a_bundle_overwrites_nothing(tmp_path: Path) -> None:
     assert "overwrites nothing" in ended.stderr
 
 
-@pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="dpkg-deb is not installed")
 def test_the_images_are_those_of_the_inventories_that_were_given(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,6 +202,7 @@ def test_the_images_are_those_of_the_inventories_that_were_given(
         assert words[: words.index("-e")] == given
 
 
+@pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="dpkg-deb is not installed")
 def test_the_index_of_the_packages_has_what_apt_compares(tmp_path: Path) -> None:
     control = "Package: tiny-one\nVersion: 1\nArchitecture: all\nMaintainer: t <t@example.org>\nDescription: t\n"
     (tmp_path / "deb/DEBIAN").mkdir(parents=True)
