@@ -28,7 +28,7 @@ from ansible_collections.sse.platform.plugins.module_utils.engine.client import 
 from ansible_collections.sse.platform.plugins.module_utils.host import engine_rules, iptables, iptables_rules
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
 from ansible_collections.sse.platform.plugins.module_utils.host.engine_facts import describe_networks
-from ansible_collections.sse.platform.plugins.module_utils.host.netlink import interfaces
+from ansible_collections.sse.platform.plugins.module_utils.host.netlink import interfaces, links
 from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import FAMILIES, IPV4, IPV6, Family, of
@@ -46,9 +46,7 @@ FILE = "host-side.json"
 FORMAT = 2
 SHOWN = 2  # rules in one line; a flush takes dozens
 SECONDS = 30.0  # for one command
-DEVICES = Path("/sys/class/net")
 SETTINGS = Path("/proc/sys")
-IS_UP = 0x1  # IFF_UP (netdevice(7))
 FORWARDS = {IPV4: "net/ipv4/ip_forward", IPV6: "net/ipv6/conf/all/forwarding"}
 # What the engine switches on for all bridges, and for one. A value that differs from the one after a run was changed.
 OF_KERNEL = ("net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables")
@@ -167,12 +165,12 @@ class HostSide:
 
         It is no reason for a run to fail: without it, less is found later.
         """
-        before = self.read()
+        before, devices = self.read(), {one.device: one.id for one in self.bridges}
         kept: Kept = {
             "format": FORMAT,
             "engine": self.engine,
-            "devices": {one.device: one.id for one in self.bridges},
-            "numbers": {one.device: read(DEVICES / one.device / "ifindex").strip() for one in self.bridges},
+            "devices": devices,
+            "numbers": {one.name: str(one.number) for one in links() if one.name in devices},
             "programs": {},
             "chains": {},
             "rules": {},
@@ -342,13 +340,13 @@ def lost_of_bridges(present: Sequence[Bridge], numbers: Mapping[str, str]) -> It
 
     :param numbers: that the bridges had in the kernel
     """
+    up = {one.name: one.up for one in links()}
     found: dict[str, list[str]] = {}
     for family in FAMILIES:
         for each in interfaces(family):
             found.setdefault(each["name"], []).extend(each["addresses"])
     for one in present:
-        flags = read(DEVICES / one.device / "flags").strip()
-        if not flags:
+        if one.device not in up:
             mtu = f" mtu {one.mtu}" if one.mtu else ""
             add = f"name {one.device}{mtu} type bridge"
             number = numbers.get(one.device, "")
@@ -358,9 +356,9 @@ def lost_of_bridges(present: Sequence[Bridge], numbers: Mapping[str, str]) -> It
             evidence = f"the host has no interface {one.device}"
             yield Lost("bridge-gone", one.network, f"its bridge {one.device} is gone", evidence, mend)
             continue
-        if not int(flags, 16) & IS_UP:
+        if not up[one.device]:
             wrong = f"its bridge {one.device} is down"
-            evidence = f"the flags of {one.device} are {flags}, without UP"
+            evidence = f"the interface {one.device} has not the flag UP"
             yield Lost("bridge-down", one.network, wrong, evidence, (f"ip link set {one.device} up",))
         has = {ipaddress.ip_interface(text) for text in found.get(one.device, [])}
         for gateway in one.gateways:

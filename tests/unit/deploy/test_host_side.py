@@ -13,6 +13,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy import host_si
 from ansible_collections.sse.platform.plugins.module_utils.deploy.host_side import HostSide
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import EngineError
 from ansible_collections.sse.platform.plugins.module_utils.host import iptables_rules
+from ansible_collections.sse.platform.plugins.module_utils.host.netlink import Link
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, Family
 from ansible_collections.sse.platform.tests.unit.host.test_engine_rules import OLD
 
@@ -27,21 +28,20 @@ class Host:
     """A kernel and an engine with one network of the stack, in both IP families, and one of somebody else."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        self.flags, self.version, self.key = "0x1003", "20.10.24", "n1"
+        self.link, self.version, self.key = "up", "20.10.24", "n1"
         self.addresses = ["10.99.0.1/24", "fd99::1/64"]
         self.rules = {"iptables": OLD, "ip6tables": RULES_SIX}
         self.ports = [{"PrivatePort": 80, "PublicPort": 8080, "Type": "tcp"}]
         self.ran: list[str] = []
         self.refused = ""
-        self.state, self.proc, self.net = tmp_path / "state", tmp_path / "sys", tmp_path / "net"
+        self.state, self.proc = tmp_path / "state", tmp_path / "sys"
         self.state.mkdir()
-        (self.net / "br-sse").mkdir(parents=True)
         for path in ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding", "net/bridge/bridge-nf-call-iptables"):
             self.set(path, "1")
         for path in host_side.OF_BRIDGE:
             self.set(path.format("br-sse"), "0" if "disable" in path else "1")
         for name, value in {
-            "DEVICES": self.net,
+            "links": self.links,
             "SETTINGS": self.proc,
             "interfaces": self.interfaces,
             "options_of_engine": lambda: {"live-restore": True},
@@ -61,6 +61,9 @@ class Host:
     def interfaces(self, family: Family) -> list[dict[str, Any]]:
         return [{"name": "br-sse", "addresses": [one for one in self.addresses if (":" in one) != (family is IPV4)]}]
 
+    def links(self) -> list[Link]:
+        return [Link(30, "br-sse", self.link == "up", 0, 0)] if self.link else []
+
     def run(self, command: str) -> str:
         """Carry a command out on this host."""
         self.ran.append(command)
@@ -70,8 +73,7 @@ class Host:
         if words[:3] == ["ip", "address", "replace"]:
             self.addresses.append(words[3])
         elif words[:2] == ["ip", "link"]:
-            self.flags = "0x1003"
-            (self.net / "br-sse" / "flags").write_text(self.flags)
+            self.link = "up"
         elif words[0] == "echo":
             Path(words[2].removeprefix(">")).write_text(words[1])
         elif words[4] == "-N":
@@ -82,8 +84,6 @@ class Host:
         return ""
 
     def side(self) -> HostSide:
-        (self.net / "br-sse" / "flags").write_text(self.flags)
-        (self.net / "br-sse" / "ifindex").write_text("30\n")
         ours = {
             "Name": "sse-network",
             "Id": self.key,
@@ -150,12 +150,12 @@ def flushed(host: Host) -> None:
             "ip address replace fd99::1/64 nodad dev br-sse",
         ),
         (
-            lambda host: setattr(host, "flags", "0x1002"),
+            lambda host: setattr(host, "link", "down"),
             "network sse-network: its bridge br-sse is down",
             "ip link set br-sse up",
         ),
         (
-            lambda host: (setattr(host, "flags", ""), host.addresses.clear()),
+            lambda host: (setattr(host, "link", ""), host.addresses.clear()),
             "network sse-network: its bridge br-sse is gone",
             "ip link add index 30 name br-sse mtu 1400 type bridge || ip link add name br-sse mtu 1400 type bridge",
         ),
@@ -224,7 +224,7 @@ def test_what_is_gone_is_named_put_back_by_its_command_and_whole_again(
 
 def test_a_bridge_that_is_down_gets_its_addresses_once_it_is_up(host: Host) -> None:
     """The kernel takes the IPv6 addresses of an interface that goes down."""
-    host.flags = "0x1002"
+    host.link = "down"
     host.addresses.remove("fd99::1/64")
     host.side().mend(check=False)
     assert host.ran == ["ip link set br-sse up", "ip address replace fd99::1/64 nodad dev br-sse"]
