@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 SHARED, KERNEL = "iptables", "kernel"  # the subjects of what no network has for itself
 FILE = "host-side.json"
-FORMAT = 2
+FORMAT = 3
 SHOWN = 2  # rules in one line; a flush takes dozens
 SECONDS = 30.0  # for one command
 SETTINGS = Path("/proc/sys")
@@ -104,6 +104,7 @@ class Kept(TypedDict):
     engine: str  # which engine wrote it: a hash of its version and of its configuration
     devices: dict[str, str]  # bridge -> id of its network
     numbers: dict[str, str]  # bridge -> its number in the kernel, by which the engine removes it
+    containers: dict[str, str]  # address -> id of the container that had it
     programs: dict[str, str]  # IP version -> path of its iptables
     chains: dict[str, list[list[str]]]  # by IP version: table and name
     rules: dict[str, list[list[str]]]  # by IP version: table, and the rule as iptables lists it
@@ -170,6 +171,7 @@ class HostSide:
             "format": FORMAT,
             "engine": self.engine,
             "devices": devices,
+            "containers": self.running,
             "numbers": {one.name: str(one.number) for one in links() if one.name in devices},
             "programs": {},
             "chains": {},
@@ -185,7 +187,7 @@ class HostSide:
                     kept["rules"][key] = before["rules"][key]
                 continue
             chains, rules = engine_rules.written_for(listed, self.about)
-            earlier = self.rules_kept(before, family) if before else []
+            earlier = self.rules_kept(before, family, listed) if before else []
             kept["programs"][key], kept["chains"][key] = program, [list(one) for one in chains]
             kept["rules"][key] = [[one.table, f"-A {one.chain} {one.text}"] for one in joined(earlier, rules)]
         with contextlib.suppress(OSError):
@@ -198,28 +200,33 @@ class HostSide:
         settings = {path: value for path, value in kept["settings"].items() if gone.isdisjoint(path.split("/"))}
         return {**kept, "settings": settings}
 
-    def rules_kept(self, kept: Kept, family: Family) -> list[Rule]:
-        """Return the rules of an IP family that were written down and are still needed."""
+    def rules_kept(self, kept: Kept, family: Family, listed: iptables_rules.Rules) -> list[Rule]:
+        """Return the rules of an IP family that were written down and are still needed.
+
+        :param listed: those that are there
+        """
         ids = {one.device: one.id for one in self.bridges}
         known = {device for device, key in kept["devices"].items() if ids.get(device) == key}
         about = engine_rules.Bridges(
             frozenset(known), tuple(net for one in self.bridges if one.device in known for net in one.subnets)
         )
         rules = [iptables_rules.parse_rule(table, line) for table, line in kept["rules"].get(str(family.version), [])]
+        # A container that was made anew has got rules of its own.
+        running = {address for address, id_ in self.running.items() if kept["containers"].get(address) == id_}
+        published = self.published - engine_rules.moved(self.published, self.running, listed)
         return [
             one
             for one in rules
             if engine_rules.is_shared(one)
-            or (engine_rules.is_about(one, about) and engine_rules.serves(one, about, self.running, self.published))
+            or (engine_rules.is_about(one, about) and engine_rules.serves(one, about, running, published))
         ]
 
     def lost_rules(self, kept: Kept, family: Family) -> Iterator[Lost]:
         """Return the rules of the engine that are gone, together for each network."""
         program = kept["programs"].get(str(family.version), "")
-        wanted = self.rules_kept(kept, family)
-        listed = listing_of(program)
-        if listed is None:
+        if (listed := listing_of(program)) is None:
             return
+        wanted = self.rules_kept(kept, family, listed)
         mender = engine_rules.Mender(called(program), listed, wanted)
         chains = [(table, name) for table, name in kept["chains"].get(str(family.version), [])]
         commands: dict[str, list[str]] = {SHARED: [line for one in chains for line in mender.chain(one)]}
@@ -322,17 +329,19 @@ def bridges(listing: Iterable[InspectedNetwork], stack: str) -> Iterator[Bridge]
 
 def served(
     containers: Iterable[ListedContainer], networks: Collection[str]
-) -> tuple[frozenset[str], frozenset[tuple[str, int]]]:
-    """Return the addresses of the containers that run on these networks, and their published ports with each."""
-    running: set[str] = set()
+) -> tuple[dict[str, str], frozenset[tuple[str, int]]]:
+    """Return who on these networks has which address, here or elsewhere, by its id, and its published ports."""
+    running: dict[str, str] = {}
     published: set[tuple[str, int]] = set()
     for one in containers:
-        ends = [end for name, end in networks_of(one).items() if name in networks]
-        own = {text for end in ends for text in (end["IPAddress"], end["GlobalIPv6Address"]) if text}
-        running |= own
+        joined = networks_of(one)
+        if joined.keys().isdisjoint(networks):
+            continue
+        own = {text for end in joined.values() for text in (end["IPAddress"], end["GlobalIPv6Address"]) if text}
+        running |= dict.fromkeys(sorted(own), one["Id"])
         ports = {port["PrivatePort"] for port in one["Ports"] or [] if "PublicPort" in port}
         published |= {(address, port) for address in own for port in ports}
-    return frozenset(running), frozenset(published)
+    return running, frozenset(published)
 
 
 def lost_of_bridges(present: Sequence[Bridge], numbers: Mapping[str, str]) -> Iterator[Lost]:

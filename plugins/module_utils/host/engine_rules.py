@@ -17,7 +17,7 @@ from ansible_collections.sse.platform.plugins.module_utils.host.iptables import 
 from ansible_collections.sse.platform.plugins.module_utils.host.iptables_rules import Chain, Rule, Rules
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 # What the engine writes for services of a Swarm comes and goes with them.
 OF_SWARM = "DOCKER-INGRESS"
@@ -138,6 +138,25 @@ def serves(rule: Rule, bridges: Bridges, running: Collection[str], published: Co
         if address not in running or (port and (address, port) not in published):
             return False
     return True
+
+
+def moved(
+    published: Collection[tuple[str, int]], running: Mapping[str, str], present: Rules
+) -> frozenset[tuple[str, int]]:
+    """Return the published ports to which another address of the same container gets what comes in.
+
+    The engine sends a port on to one network of a container, and to another one where its networks change.
+
+    :param published: address and port of each
+    :param running: the container that has each address, by its id
+    """
+    sent = {sent_to(rule) for known in present.chains.values() for listed in known.values() for rule in listed}
+    by_container = {(running[address], ":" in address, port) for address, port in sent if address in running}
+    return frozenset(
+        (address, port)
+        for address, port in published
+        if (address, port) not in sent and (running[address], ":" in address, port) in by_container
+    )
 
 
 def missing(wanted: Iterable[Rule], present: Rules) -> Iterator[Rule]:

@@ -24,6 +24,9 @@ RULES_SIX = (
 )  # fmt: skip
 
 
+OF_PORT = "-A DOCKER -d 127.0.0.1/32 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.99.0.10:80\n"
+
+
 class Host:
     """A kernel and an engine with one network of the stack, in both IP families, and one of somebody else."""
 
@@ -32,6 +35,8 @@ class Host:
         self.addresses = ["10.99.0.1/24", "fd99::1/64"]
         self.rules = {"iptables": OLD, "ip6tables": RULES_SIX}
         self.ports = [{"PrivatePort": 80, "PublicPort": 8080, "Type": "tcp"}]
+        self.nginx = "c1"
+        self.also: dict[str, dict[str, str]] = {}  # other networks that it is on
         self.ran: list[str] = []
         self.refused = ""
         self.state, self.proc = tmp_path / "state", tmp_path / "sys"
@@ -99,9 +104,10 @@ class Host:
             },
         }
         nginx = {
+            "Id": self.nginx,
             "Ports": self.ports,
             "NetworkSettings": {
-                "Networks": {"sse-network": {"IPAddress": "10.99.0.10", "GlobalIPv6Address": "fd99::a"}}
+                "Networks": {"sse-network": {"IPAddress": "10.99.0.10", "GlobalIPv6Address": "fd99::a"}, **self.also}
             },
         }
         questions = SimpleNamespace(
@@ -200,7 +206,7 @@ def flushed(host: Host) -> None:
             "iptables -w -t filter -I FORWARD 2 -j DOCKER-ISOLATION-STAGE-1",
         ),
         (
-            without("-A DOCKER -d 127.0.0.1/32 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.99.0.10:80\n"),
+            without(OF_PORT),
             "network sse-network: a rule of the engine is gone: nat DOCKER: -d 127.0.0.1/32 -p tcp",
             "iptables -w -t nat -I DOCKER 1 -d 127.0.0.1/32 -p tcp -m tcp --dport 8080 -j DNAT",
         ),
@@ -267,7 +273,22 @@ def test_a_record_of_another_engine_or_of_an_earlier_network_says_nothing_of_thi
 
 def test_a_port_that_is_published_no_more_needs_no_rule(host: Host) -> None:
     host.ports = []
-    without("-A DOCKER -d 127.0.0.1/32 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.99.0.10:80\n")(host)
+    without(OF_PORT)(host)
+    assert host.lines() == []
+
+
+def test_a_container_that_is_made_anew_needs_no_rule_of_the_one_before(host: Host) -> None:
+    without(OF_PORT)(host)
+    assert len(host.lines()) == 1
+    host.nginx = "c2"
+    assert host.lines() == []
+
+
+def test_a_port_to_which_the_engine_now_leads_by_another_network_needs_no_rule_in_the_one_before(host: Host) -> None:
+    host.also = {"sse-app": {"IPAddress": "10.97.0.10", "GlobalIPv6Address": ""}}
+    without(OF_PORT)(host)
+    assert len(host.lines()) == 1
+    host.rules["iptables"] = host.rules["iptables"].replace("*nat\n", f"*nat\n{OF_PORT.replace('10.99.', '10.97.')}")
     assert host.lines() == []
 
 
