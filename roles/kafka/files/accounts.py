@@ -260,13 +260,17 @@ def passwords_of(files):
     return {path[len(USERS) :]: password for path, password in files.items() if path.startswith(USERS)}
 
 
+def counted(number):
+    return "1 right" if number == 1 else f"{number} rights"
+
+
 def look(passwords, users):
     """Yield what differs in the broker, one sentence each."""
     with Connection(CONTROLLER) as connection:
         has, wants = there(connection), wanted(users)
     for who in sorted({one[3] for one in has ^ wants}):
         lacks, more = (len([one for one in each if one[3] == who]) for each in (wants - has, has - wants))
-        said = [f"lacks {lacks} rights"] * bool(lacks) + [f"has {more} rights that are not declared"] * bool(more)
+        said = [f"lacks {counted(lacks)}"] * bool(lacks) + [f"has {counted(more)} not declared for it"] * bool(more)
         yield f"{who} {' and '.join(said)}"
     for user, one in passwords.items():
         if not signs_in(user, one):

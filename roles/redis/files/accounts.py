@@ -6,16 +6,19 @@ With `look` it changes nothing, and prints what differs in Redis, one line for e
 """
 
 import json
+import os
 import socket
 import sys
 
 USERS, RULES = "/run/users/", ".acl"
 SECONDS = 10.0
-ADMIN, DEFAULT, TRIED = "admin", "default", "sse-platform-tried"
+ADMIN, DEFAULT, TRIED = "admin", "default", "sse-platform-tried-"
 OFF = ("off", "resetpass", "resetkeys", "resetchannels", "-@all")  # as redis.conf has the user default
 UNITS = {"": 1, "k": 1000, "kb": 1024, "m": 10**6, "mb": 2**20, "g": 10**9, "gb": 2**30}
 WORDS = {"maxmemory-policy", "appendfsync", "loglevel"}
-FIXED = {"bind", "port", "dir", "databases"}  # Redis takes them only when it starts
+# Redis takes them only when it starts, and lowers the last one by itself to the files that it may open.
+FIXED = {"bind", "port", "dir", "databases", "maxclients"}
+SECRET = ("pass", "auth")  # how the names of directives end whose values nobody may read, such as masterauth
 
 
 class RefusedError(Exception):
@@ -90,10 +93,12 @@ def plain(value):
 def directives(config):
     """Return the directives that can be compared: numbers, yes and no, and words that Redis keeps as they are."""
     lines = [line.split() for text in config.values() for line in text.splitlines()]
-    found = {
-        line[0].lower(): plain(line[1].lower()) for line in lines if len(line) == 2 and line[0].lower() not in FIXED
+    found = {line[0].lower(): plain(line[1].lower()) for line in lines if len(line) == 2}
+    return {
+        name: one
+        for name, one in found.items()
+        if name not in FIXED and not name.endswith(SECRET) and (one.isdigit() or one in {"yes", "no"} or name in WORDS)
     }
-    return {name: one for name, one in found.items() if one.isdigit() or one in {"yes", "no"} or name in WORDS}
 
 
 def other_directives(connection, config):
@@ -115,7 +120,8 @@ def rights(connection, user):
 
 def other_users(connection, now):
     """Return what differs of the users, one sentence each."""
-    there = set(connection.ask("ACL", "USERS")) - {DEFAULT, TRIED}
+    there = {one for one in connection.ask("ACL", "USERS") if one != DEFAULT and not one.startswith(TRIED)}
+    tried = f"{TRIED}{os.getpid()}"  # somebody else may look at the same time
     yield from (f"user {user} is not declared" for user in sorted(there - set(now)))
     if "on" in connection.ask("ACL", "GETUSER", DEFAULT)[1]:
         yield f"user {DEFAULT} is on"
@@ -124,13 +130,15 @@ def other_users(connection, now):
             yield f"user {user} is missing"
             continue
         # A user who is off and has no password shows how Redis keeps these rules.
-        connection.ask("ACL", "SETUSER", TRIED, "reset", *(one for one in rules if one != "on" and one[0] != ">"))
-        wanted = rights(connection, TRIED)
-        connection.ask("ACL", "DELUSER", TRIED)
+        connection.ask("ACL", "SETUSER", tried, "reset", *(one for one in rules if one != "on" and one[0] != ">"))
+        wanted = rights(connection, tried)
+        connection.ask("ACL", "DELUSER", tried)
         if rights(connection, user) != wanted:
             yield f"user {user} has other rights than its rules say"
+        if not password(rules):
+            continue
         with Connection() as own:
-            if password(rules) and not signs_in(own, user, rules):
+            if not signs_in(own, user, rules):
                 yield f"user {user} does not get in by the password of its file"
 
 
