@@ -149,6 +149,7 @@ class Store:
         if not why:
             return
         if certificate.exists() and own_certificate.of_another(certificate):
+            self.looked_at.discard(name)  # whoever asks for the other one of the two is refused, too
             raise SecretError(
                 f"{why}, and another authority has signed {certificate}: expected the key that belongs to it in {key}. "
                 "Put it there; or remove both files, and `./sse up` makes a certificate and a key for this host"

@@ -93,6 +93,12 @@ def test_a_key_that_does_not_belong_to_the_certificate_of_another_authority_is_r
         with pytest.raises(SecretError, match=r"does not belong to the certificate .* another authority has signed"):
             Store(str(tmp_path), {}, DECLARED, foresees=foresees).value("tls_certificate")
     assert (tmp_path / "secrets/tls_certificate").read_text() == signed
+    (tmp_path / "secrets/tls_key").unlink()
+    looks = Store(str(tmp_path), {}, DECLARED, foresees=True)
+    for name in ("tls_certificate", "tls_key"):
+        with pytest.raises(SecretError, match=r"the file of tls_key is missing, and another authority has signed"):
+            looks.value(name)
+    assert not looks.told
 
 
 def test_a_fingerprint_changes_with_the_secret_and_differs_between_hosts(tmp_path: Path) -> None:
