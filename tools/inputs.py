@@ -71,7 +71,8 @@ def wrong_variables(given: str) -> str:
         found = wrong_text(text)
         return f"-e{found}; {EXPECTED}, or JSON in quotes" if found else ""
     if text and "=" not in text:
-        return f"-e {text[:40]!r} sets nothing; expected NAME=VALUE, @FILE, or JSON in quotes"
+        name = re.split(r"[\s:]", text)[0]  # what follows it may be a value
+        return f"-e {name[:40]!r} sets nothing; expected NAME=VALUE, @FILE, or JSON in quotes"
     return f"-e {text.partition('=')[0]}=...: a quotation mark is not closed; expected two" if is_open(text) else ""
 
 
@@ -94,10 +95,10 @@ def files_of(inventory: Path) -> Iterator[tuple[Path, str]]:
     if not there:
         return
     place = inventory if directory else inventory.parent
-    hosts = [*place.iterdir()] if directory else [inventory]
-    for path in sorted(hosts):
-        # `ansible.cfg` has Ansible pass over files of other kinds in a directory, such as keys.json.
-        passed = directory and path.suffix == ".json" and not path.name.startswith("hosts")
+    for path in sorted(place.glob("*") if directory else [inventory]):
+        # In a directory, Ansible passes over hidden files, and by `ansible.cfg` over other kinds, such as keys.json.
+        other = path.suffix == ".json" and not path.name.startswith("hosts")
+        passed = directory and (other or path.name.startswith("."))
         if path.is_file() and path.suffix in FORMATS and not passed and not os.access(path, os.X_OK):
             yield path, HOSTS_EXPECTED
     for kind in ("group_vars", "host_vars"):

@@ -66,6 +66,15 @@ def test_a_file_that_ansible_takes_is_no_problem(tmp_path: Path, content: bytes)
     assert inputs.problem([f"@{path}"], []) == ""
 
 
+def test_files_that_ansible_passes_over_are_not_looked_at(tmp_path: Path) -> None:
+    for name in (".own.yml", "keys.json", "group_vars/.own.yml", "group_vars/notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("- no hosts")
+    assert inputs.problem([], [str(tmp_path)]) == ""
+    (tmp_path / "own.yml").write_text("- no hosts")
+    assert "own.yml, line 1: it is a list" in inputs.problem([], [str(tmp_path)])
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -79,6 +88,8 @@ def test_a_file_that_ansible_takes_is_no_problem(tmp_path: Path, content: bytes)
         ('{"a": 1, "a": "canary-4711"}', "the key 'a' is there twice"),
         ('["canary-4711"]', "it is a list"),
         ("app_replicas", "-e 'app_replicas' sets nothing; expected NAME=VALUE"),
+        ("app_key: canary-4711", "-e 'app_key' sets nothing; expected NAME=VALUE"),
+        ("app_key:canary-4711", "-e 'app_key' sets nothing"),
         ("a='canary-4711", "-e a=...: a quotation mark is not closed"),
         ("a=1", ""), ("a='b c' d=2", ""), ('{"a": 1}', ""), ("", ""), ("@/dev/null", ""), ("a=it\\'s", ""),
     ],
