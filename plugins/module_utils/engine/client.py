@@ -219,7 +219,8 @@ class Engine:
             self.api.remove_network(name)
         ports = Path(f"/sys/class/net/{device}/brif")
         if device and ports.is_dir() and not any(ports.iterdir()):
-            subprocess.run(["ip", "link", "del", device], capture_output=True, check=False)
+            with contextlib.suppress(FileNotFoundError):  # without iproute2 nobody has made it again, either
+                subprocess.run(["ip", "link", "del", device], capture_output=True, check=False)
 
     def create(self, name: str, spec: Spec, labels: dict[str, str], mounts: Mounts) -> str:
         """Create a container from its spec, with the limits of `host_config`; return its id.

@@ -64,7 +64,8 @@ def _dump(domain: int, request: int, answer: int, header: int) -> Iterator[tuple
                 length, kind = struct.unpack_from("=IH", data)
                 if kind in (NLMSG_DONE, NLMSG_ERROR):
                     return
-                if kind == answer:
+                # A kernel without IPv6 answers with every family that it has. Each header begins with its family.
+                if kind == answer and data[16] == domain:
                     yield data[16 : 16 + header], _attributes(data[16 + header : length])
                 data = data[(length + 3) & ~3 :]
 

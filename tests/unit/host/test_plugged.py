@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+import struct
+
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.host import netlink
 from ansible_collections.sse.platform.plugins.module_utils.host.netlink import Link
 from ansible_collections.sse.platform.plugins.module_utils.host.plugged import faults
+from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, IPV6
 from ansible_collections.sse.platform.plugins.module_utils.model.types import Interface
 
 ETH0 = Link(2, "eth0", up=True, peer=31, master=0)
@@ -37,3 +41,30 @@ def test_what_cuts_a_container_off_is_named(
 def test_the_kernel_lists_its_own_interfaces() -> None:
     loopback = next(one for one in netlink.links() if one.name == "lo")
     assert loopback == Link(1, "lo", up=True, peer=0, master=0)
+
+
+class WithoutIPv6:
+    """The kernel's channel where IPv6 is switched off: whatever is asked for, it answers with what it has, IPv4."""
+
+    def __init__(self, *_: object) -> None:
+        body = struct.pack("=BBBBI", socket.AF_INET, 8, 0, 0, 1) + struct.pack("=HH4s", 8, 2, b"\x7f\0\0\1")
+        done = struct.pack("=IHHII", 16, netlink.NLMSG_DONE, 0, 1, 0)
+        self.answer = struct.pack("=IHHII", 16 + len(body), netlink.RTM_NEWADDR, 0, 1, 0) + body + done
+
+    def __enter__(self) -> WithoutIPv6:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def send(self, data: bytes) -> None:
+        pass
+
+    def recv(self, _: int) -> bytes:
+        return self.answer
+
+
+def test_a_host_without_ipv6_has_no_addresses_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(netlink.socket, "socket", WithoutIPv6)
+    assert netlink.interfaces(IPV4) == [{"name": "lo", "addresses": ["127.0.0.1/8"]}]
+    assert netlink.interfaces(IPV6) == []
