@@ -44,7 +44,7 @@ def find(stack: str, state_directory: str) -> list[Finding]:
     lost = HostSide(engine, stack, state_directory).lost()
     return [
         *of_networks(engine, releases),
-        *(one.finding(MEND) for one in lost),
+        *(one.finding() for one in lost),
         *(Finding("firewall", one.partition(":")[0], firewall.wrong, one, MEND) for one in closed),
         *(
             Finding("permissions", str(path), how, "stat", MEND)

@@ -30,6 +30,7 @@ from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write imp
 from ansible_collections.sse.platform.plugins.module_utils.host.engine_facts import describe_networks
 from ansible_collections.sse.platform.plugins.module_utils.host.netlink import interfaces, links
 from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
+from ansible_collections.sse.platform.plugins.module_utils.model.drift_report import MEND
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import FAMILIES, IPV4, IPV6, Family, of
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
@@ -81,9 +82,9 @@ class Lost(NamedTuple):
         """What is wrong, in one line."""
         return f"{self.kind} {self.subject}: {self.wrong}"
 
-    def finding(self, mend: tuple[str, ...]) -> Finding:
-        """Return it as a finding that a command of the stack mends."""
-        return Finding(self.kind, self.subject, self.wrong, self.evidence, mend)
+    def finding(self) -> Finding:
+        """Return it as a finding that a run mends."""
+        return Finding(self.kind, self.subject, self.wrong, self.evidence, MEND)
 
 
 class Bridge(NamedTuple):

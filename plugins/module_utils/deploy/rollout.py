@@ -100,9 +100,7 @@ class Report:
     """What a run has done so far, or would do in check mode."""
 
     permissions: list[str] = field(default_factory=list[str])  # of the state directory, a few lines
-    host_side: list[str] = field(
-        default_factory=list[str]
-    )  # what the engine kept on the host and was gone, a line each
+    host_side: list[str] = field(default_factory=list[str])  # one line for each part that the engine kept and was gone
     secrets: list[str] = field(default_factory=list[str])  # one line for each that gets another value than its file had
     firewall: list[str] = field(default_factory=list[str])  # one line for each change
     outcomes: list[Outcome] = field(default_factory=list[Outcome])

@@ -10,8 +10,6 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor import lookup
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Container, Facts
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import docker
 
-DECLARE = firewall_rules.UNDECLARED
-
 
 def show_log(container: str) -> str:
     """Show what a container wrote last."""
@@ -35,7 +33,7 @@ def reconnect(network: str, container: Container, *more_aliases: str) -> list[st
 def attach(facts: Facts, network: str, container: Container, alias: str = "") -> str:
     """Put a container on a network; the stack keeps its own containers apart where they declare no connection."""
     if container["ours"] and any(one["ours"] for one in facts["networks"] if one["name"] in container["networks"]):
-        return DECLARE
+        return firewall_rules.UNDECLARED
     return docker("network", "connect", f"--alias={alias}" if alias else "", network, container["name"])
 
 

@@ -99,7 +99,7 @@ class Verifier:
             self.add(kind, *future.result())
         if self.findings and running.releases:  # what the host has lost explains them
             side = HostSide(running.engine, running.releases[0]["stack"], running.state_directory)
-            self.findings[:0] = [one.finding(("./sse up",)) for one in side.lost()]
+            self.findings[:0] = [one.finding() for one in side.lost()]
         if paused := switches.lines(running.state_directory):
             self.notes += [
                 *paused,

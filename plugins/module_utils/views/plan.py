@@ -13,14 +13,8 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.types import ActionKind, Json, Release, Spec
 
 NOTHING = "nothing to change: what runs is as it is declared"
-AROUND = (
-    "~ firewall ",
-    "~ network ",
-    "~ host ",
-    "~ permissions",
-    "~ secret ",
-    "!",
-)  # how changes begin that are not about a container
+# How changes begin that are not about a container.
+AROUND = ("~ firewall ", "~ network ", "~ host ", "~ permissions", "~ secret ", "!")
 ENDING = ("replace", "restart", "remove")  # these end the streams of a container
 ONE_BY_ONE = ("replace", "restart")  # replicas are never missing together
 
