@@ -39,7 +39,7 @@ def told(listing: list[answers.ListedContainer], releases: Sequence[Release], st
             if network in networks:
                 name, address = answers.name_of(one), endpoint["IPAddress"] or "no address while it does not run"
                 yield (
-                    f"guest {name} ({one['Image']}) is on {network} ({address}), not of this stack: it may reach "
+                    f"guest {name} ({one['Image']}) is on {network} ({address}) and not of this stack. It may reach "
                     f"{reach(releases, network, endpoint['IPAddress'])}. If nobody needs that: "
                     f"{docker('network', 'disconnect', network, name)}"
                 )
@@ -61,7 +61,7 @@ def reach(releases: Sequence[Release], network: str, address: str) -> str:
         return "only what the stack firewall allows to its address, outside of the range for guests"
     else:
         ports = {name: [port["container_port"] for port in each["ports"]] for name, each in there.items()}
-        what = "only what is published from there: "
+        what = "only ports that are published from there: "
     return what + (
         ", ".join(f"{name}:{port}" for name, open_ports in ports.items() for port in open_ports) or "nothing"
     )

@@ -33,9 +33,9 @@ def listed(network: str = "sse-network", address: str = "10.0.0.129", **labels: 
     ("one", "layout", "reached"),
     [
         (listed(), "single", "every port of every container there, among them sse-kafka:9092, sse-nginx:80"),
-        (listed(), "segmented", "only what is published from there: sse-nginx:80"),
-        (listed(stack="other"), "segmented", "only what is published from there: sse-nginx:80"),
-        (listed(address=""), "segmented", "only what is published from there: sse-nginx:80"),
+        (listed(), "segmented", "only ports that are published from there: sse-nginx:80"),
+        (listed(stack="other"), "segmented", "only ports that are published from there: sse-nginx:80"),
+        (listed(address=""), "segmented", "only ports that are published from there: sse-nginx:80"),
         (listed(address="10.0.0.9"), "segmented", "only what the stack firewall allows to its address"),
         (listed("sse-data", "10.0.1.130"), "segmented", "nothing there: the stack firewall refuses it"),
     ],
@@ -44,7 +44,7 @@ def test_a_guest_is_named_with_image_address_and_what_it_may_reach(one: Any, lay
     [text] = guests.told([one], releases(layout), "sse")
     network = list(one["NetworkSettings"]["Networks"])[-1]
     address = one["NetworkSettings"]["Networks"][network]["IPAddress"] or "no address while it does not run"
-    assert text.startswith(f"guest foo (busybox) is on {network} ({address}), not of this stack: it may reach")
+    assert text.startswith(f"guest foo (busybox) is on {network} ({address}) and not of this stack. It may reach")
     assert reached in text
     assert text.endswith(f"docker network disconnect {network} foo")
 
