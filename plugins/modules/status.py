@@ -54,8 +54,8 @@ releases:
   elements: dict
 status:
   description: >-
-    C(stack), C(time), what is C(paused), which C(problems) services say they have, the C(containers), where people
-    C(open) what runs, and a C(note) where nothing runs.
+    C(stack), C(time), what is C(paused), which C(problems) services say they have, which C(guests) are on networks of
+    the stack, the C(containers), where people C(open) what runs, and a C(note) where nothing runs.
   returned: always
   type: dict
 document:
