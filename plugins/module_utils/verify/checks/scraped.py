@@ -113,7 +113,7 @@ def wait_for_targets(endpoint: Endpoint, pid: int, expected: Iterable[str], peer
         threading.Event().wait(PAUSE_SECONDS)
     findings += [*leaving, *(down(endpoint.name, target, own, peers) for target, own in silent)]
     if waited > WAIT_SECONDS:
-        late = Answer(0, f"it answers; still so after {waited:.0f} s")
+        late = Answer(0, f"it answers, and Prometheus still could not scrape it after {waited:.0f} s")
         findings += [down(endpoint.name, target, late, peers) for target in answering]
     verified = len(active) - len(findings)
     findings += absent

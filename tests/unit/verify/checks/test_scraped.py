@@ -126,7 +126,7 @@ def test_a_target_that_came_back_is_waited_for_until_the_next_scrape(monkeypatch
 def test_a_target_that_answers_us_but_never_prometheus_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     Prometheus(monkeypatch, api(target("down", error="401")))
     [finding], _, _ = scraped.wait_for_targets(ENDPOINT, 1, [], NAMES)
-    assert finding.evidence == "401; asked in its place: it answers; still so after 0 s"
+    assert finding.evidence == "401; asked in its place: it answers, and Prometheus still could not scrape it after 0 s"
 
 
 def test_a_target_is_said_to_have_been_waited_for_only_as_long_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
