@@ -34,7 +34,8 @@ def report(findings: list[Finding]) -> str:
         return "No drift: what is there is what was applied."
     count = "1 thing differs" if len(findings) == 1 else f"{len(findings)} things differ"
     by_run = [one for one in findings if tuple(one.mend[-1:]) == MEND]
-    mends = {len(findings): " ./sse up mends it.", 0: ""}.get(len(by_run), " ./sse up mends what names no other way.")
+    some = " ./sse up mends what has no advice below it."
+    mends = {len(findings): " ./sse up mends it.", 0: ""}.get(len(by_run), some)
     return "\n".join(
         [f"Drift: {count} from what was applied.{mends}", *(line for one in findings for line in told(one))]
     )
