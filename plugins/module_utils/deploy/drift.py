@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from ansible_collections.sse.platform.plugins.module_utils.deploy import permissions, plan_text
 from ansible_collections.sse.platform.plugins.module_utils.deploy.host_side import HostSide
 from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout import Request, Rollout
-from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SALT, SecretError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SecretError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import StackFirewall
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.host.engine_facts import describe_networks
 from ansible_collections.sse.platform.plugins.module_utils.model.connections import networks_of
 from ansible_collections.sse.platform.plugins.module_utils.model.drift_report import MEND
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
+from ansible_collections.sse.platform.plugins.module_utils.model.secret import SALT
 from ansible_collections.sse.platform.plugins.module_utils.preflight.network_steps import network_difference
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
 

@@ -26,12 +26,13 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.host_side impo
 from ansible_collections.sse.platform.plugins.module_utils.deploy.presence import mended, told_anew
 from ansible_collections.sse.platform.plugins.module_utils.deploy.reload import Reloader
 from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout_control import Control
-from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SALT, Store
+from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import StackFirewall
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.engine.health import check_health
 from ansible_collections.sse.platform.plugins.module_utils.host import live_files, state_modes
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action, plan, settling
+from ansible_collections.sse.platform.plugins.module_utils.model.secret import SALT
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError, fingerprint
 from ansible_collections.sse.platform.plugins.module_utils.releases import keeping, materials, superseded
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import Recorder

@@ -14,13 +14,13 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy import rollout
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store, keep, make_password
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import EngineError
+from ansible_collections.sse.platform.plugins.module_utils.model.secret import PAIR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Release, Secret
 
-PAIRED = ("certificate", "certificate-key")
 ALL = "all"  # no secret can have this name (model/secret.py)
 
 
@@ -72,7 +72,7 @@ def asked(releases: Sequence[Release], name: str, given: Mapping[str, str], dire
     store = Store(directory, dict(given), known)
     able = [one for one, secret in known.items() if not refusal(one, secret, given)]
     # A certificate and its key are rotated together.
-    return sorted(one for one in able if known[one]["kind"] != PAIRED[1] and store.value(one, make=False) is not None)
+    return sorted(one for one in able if known[one]["kind"] != PAIR[1] and store.value(one, make=False) is not None)
 
 
 def rotate_each(request: rollout.Request, names: Sequence[str], *, keep_old: bool) -> Iterator[tuple[str, str, str]]:
@@ -101,7 +101,7 @@ def values(store: Store, name: str, one: Secret, *, keep_old: bool) -> Iterator[
 
     After each step what runs has to take it.
     """
-    if one["kind"] in PAIRED:
+    if one["kind"] in PAIR:
         store.make_certificate(*store.certificate(name, one))
         yield
         return

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.sse.platform.plugins.module_utils.deploy import own_certificate
 from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
+from ansible_collections.sse.platform.plugins.module_utils.model.secret import PAIR, SALT
 
 if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Secret
@@ -36,8 +37,6 @@ def make_uuid() -> str:
     return made
 
 
-PAIR = ("certificate", "certificate-key")
-SALT = "salt"
 GIVEN = "given.json"
 
 

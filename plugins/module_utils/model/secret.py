@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     )
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")  # it is a file name on the host
-RESERVED = ("salt", "all")  # of the fingerprints, kept in the same directory; and what `./sse rotate all` means
+SALT = "salt"
+PAIR = ("certificate", "certificate-key")  # the kinds of the two secrets that belong together
+RESERVED = (SALT, "all")  # of the fingerprints, kept in the same directory; and what `./sse rotate all` means
 
 
 def name(value: Any, path: str) -> str:
@@ -92,7 +94,7 @@ def parse(service: str, own: str, value: Any, path: str) -> dict[str, Secret]:
         secret["overlap"] = True
     if fields["kept"]:
         secret["kept"] = fields["kept"]
-    return {own: secret, **({key: {**secret, "kind": "certificate-key", "pair": own}} if key else {})}
+    return {own: secret, **({key: {**secret, "kind": PAIR[1], "pair": own}} if key else {})}
 
 
 def refuse_unread(secrets: dict[str, Secret], service: str, container: Declaration, path: str) -> None:
