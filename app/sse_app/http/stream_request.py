@@ -150,9 +150,7 @@ def _text(name: str, value: Json) -> str:
         if isinstance(value, (bool, int)) and value in (0, 1):
             return str(int(value))
         raise Problem(422, f"{name}: expected true, false, 1 or 0")
-    if isinstance(value, bool):
-        pass  # which Python takes for a number
-    elif name in _NUMBERS and isinstance(value, (int, float)):
+    if name in _NUMBERS and isinstance(value, (int, float)) and not isinstance(value, bool):
         return repr(int(value) if value == value // 1 else value)
     raise Problem(422, f"{name}: expected a text" + (" or a list of texts" if name == "channel" else ""))
 
