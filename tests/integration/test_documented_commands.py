@@ -81,7 +81,7 @@ def fitted(words: tuple[str, ...]) -> tuple[str, ...]:
             given[index] = "nginx"  # test_acme.py, test_alerts.py and test_observability.py have a stack with these
         if word == "PROJECT":
             given[index] = "it-platform"  # of the stack of the tests
-        if word == "NAME":
+        if word in {"NAME", "SERVICE"}:
             given[index] = "nginx" if verb == "reload" else "orders-service"
         if word == "FILE" and verb == "audit":
             given[index] = "compose.yml"

@@ -153,7 +153,10 @@ def test_a_broken_edge_is_a_metric_and_an_alert(stack: Stack) -> None:
         (refused_between, r"it-app-1: could not connect to redis-master:6379 .*\n +evidence: .*refused"),
         (lost_alias, r"it-redis-exporter: could not resolve redis .*\n +evidence: no such name"),
         (stray_forward, r"it-app-\d: 127\.0\.0\.1:8000 is open on the host.*\n +evidence: it answers"),
-        (blocked_port, r"it-kafka: could not connect to 127\.0\.0\.1:18083 on the host .*\n +evidence: .*timed out"),
+        (
+            blocked_port,
+            r"it-kafka: could not connect to 127\.0\.0\.1:18083 on the host: a firewall rule.*\n +evidence: .*DROP",
+        ),
         (stranger, r"it-stranger: no release declares it"),
         (deaf_subscriber, r"it-app-3: could not connect to kafka:9092 .*\n +evidence: timed out"),
     ],

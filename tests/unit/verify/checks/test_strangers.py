@@ -45,10 +45,10 @@ def test_only_a_refusal_passes(served: Endpoint, answer: str, told: str) -> None
     assert strangers.ask(served, b"PING\r\n", answer.encode()) == told
 
 
-def test_a_port_that_nobody_serves_does_not_pass_in_silence() -> None:
+def test_a_port_that_nobody_serves_neither_refuses_nor_answers() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    assert strangers.ask(Endpoint("s", "127.0.0.1", port), b"x", b"-NOAUTH")
+    assert strangers.ask(Endpoint("s", "127.0.0.1", port), b"x", b"-NOAUTH") is None
 
 
 @pytest.mark.parametrize("sends", ["", "0", "zz", "00 01"])
