@@ -31,8 +31,9 @@ class LoadedStore(ContainerStore):
     DURABLE = True
 
     def read(self, name: str) -> Loaded | None:
-        """Return the last reload of a container of this name, or None."""
-        return cast("Loaded | None", self.known(name) or None)
+        """Return the last reload of a container of this name, or None; a damaged file counts as no file."""
+        found = self.known(name)
+        return cast("Loaded", found) if found.keys() >= {"id", "version", "spec", "ended"} else None
 
     def of(self, one: Observed) -> Loaded | None:
         """Return the last reload of exactly this container, or None."""

@@ -31,9 +31,10 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.engine.health import check_health
 from ansible_collections.sse.platform.plugins.module_utils.host import live_files, state_modes
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL, UNRECORDED
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action, plan, settling
 from ansible_collections.sse.platform.plugins.module_utils.model.secret import SALT
-from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError, fingerprint
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError, fingerprint, reloads
 from ansible_collections.sse.platform.plugins.module_utils.releases import keeping, materials, superseded
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import Recorder
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import (
@@ -464,6 +465,24 @@ class Rollout:
                 found[one.name] = same
         return found
 
+    def unrecorded(
+        self, observed: list[Observed], made_from: Mapping[str, types.Spec]
+    ) -> tuple[list[Observed], dict[str, types.Spec]]:
+        """Take each container whose last reload is no longer written down for what the last applied release told it.
+
+        Each container of an applied release was made from it, or a reload told it so.
+        """
+        found, seen = dict(made_from), list(observed)
+        for index, one in enumerate(observed):
+            old, last = made_from.get(one.name), self.before and self.before["containers"].get(one.name)
+            if not self.before or not old or not last or one.release >= self.before["number"]:
+                continue
+            is_old = one.label("spec") == fingerprint(old) != fingerprint(last)
+            if is_old and reloads(old, last) and not self.files.loaded.of(one):
+                found[one.name] = last
+                seen[index] = one._replace(labels={**one.labels, f"{LABEL}spec": UNRECORDED})
+        return seen, found
+
     def lost(self, observed: list[Observed]) -> int:
         """Return the newest release that a container of this project has as its label and the store has not, or 0."""
         ours = [one for one in observed if one.belongs(self.release["stack"], self.release["project"])]
@@ -484,6 +503,7 @@ class Rollout:
         """
         if self.cut_off and self.request.check:
             observed = [one._replace(health="healthy") if one.health == "unhealthy" else one for one in observed]
+        observed, made_from = self.unrecorded(observed, made_from)
         patience = SETTLE_SECONDS if self.cut_off else 0.0
         actions = plan(release, made_from, recovered(engine, release, observed, patience))
         bridges = {name: one.get("device", "") for name, one in release["networks"].items()}

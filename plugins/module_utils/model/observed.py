@@ -14,6 +14,7 @@ LABEL = "sse.platform."
 ASIDE = "-previous"
 LEFTOVERS = ("-next", ASIDE, "-trial")
 INTERRUPTED = "interrupted"  # instead of a fingerprint: the container's reload was begun, and nobody saw its end
+UNRECORDED = "unrecorded"  # instead of a fingerprint: its last reload ended, and somebody deleted the record of it
 BY_HAND = "by hand"  # instead of a fingerprint: the labels are those of another container
 
 

@@ -12,12 +12,19 @@ from ansible_collections.sse.platform.plugins.module_utils.model.observed import
     BY_HAND,
     INTERRUPTED,
     LEFTOVERS,
+    UNRECORDED,
     Observed,
 )
 
 if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.repair import Repair
     from ansible_collections.sse.platform.plugins.module_utils.model.types import ActionKind, Release, Spec
+
+# What may have been told to a container that has no fingerprint, where its spec is the wanted one.
+WITHOUT_DIFFERENCE = {
+    INTERRUPTED: "its last reload was interrupted",
+    UNRECORDED: "the record of its last reload is gone, so it reads its files again",
+}
 
 
 class Action(NamedTuple):
@@ -168,11 +175,7 @@ def reasons_to_replace(running: Observed, wanted: Spec, made_from: Spec | None) 
         return [f"its release {running.release} is no longer on the host, so it can't be compared"]
     if found := spec.differences(made_from, wanted):
         return found
-    return [
-        "its last reload was interrupted"
-        if running.label("spec") == INTERRUPTED
-        else "its labels do not match its release"
-    ]
+    return [WITHOUT_DIFFERENCE.get(running.label("spec"), "its labels do not match its release")]
 
 
 def can_reload(running: Observed, wanted: Spec, made_from: Spec | None) -> bool:

@@ -70,11 +70,12 @@ class FakeEngine:
     def has_network(self, _: str) -> bool:
         return True
 
-    def create(self, name: str, spec: dict[str, Any], labels: dict[str, str], _: object) -> str:
+    def create(self, name: str, spec: dict[str, Any], labels: dict[str, str], mounts: dict[str, Any]) -> str:
         self.made += 1
         made = f"id-{self.made}"
         named = {key if "." in key else LABEL + key: value for key, value in labels.items()}
         self.all[made] = {"name": name, "image": spec["image"], "labels": named, "running": False, "spec": spec}
+        self.all[made]["mounts"] = [{"Destination": target, "Source": source} for target, (source, _) in mounts.items()]
         return made
 
     def start(self, key: str) -> None:
@@ -96,6 +97,7 @@ class FakeEngine:
         state = {"Running": one["running"], "ExitCode": 1, "Pid": 0, "StartedAt": self.started}
         return {
             "Id": key,
+            "Mounts": one["mounts"],
             "RestartCount": 0,
             "State": state,
             "HostConfig": {
@@ -117,6 +119,15 @@ class FakeEngine:
                 }
             },
         }
+
+    def try_out(self, *_: object) -> tuple[int, str]:
+        return 0, ""
+
+    def signal(self, *_: object) -> None:
+        pass
+
+    def lines_since(self, *_: object) -> list[str]:
+        return ["read"]
 
     def digests(self, _: str) -> list[str]:
         return []
@@ -436,6 +447,33 @@ def test_an_emptied_secret_is_named_by_drift_and_refused_by_preview_and_run_alik
 def test_a_secret_that_a_new_setting_brings_is_no_loss(engine: FakeEngine, tmp_path: Path) -> None:
     run(tmp_path, {"a": container()}, secrets={"other": {"kind": "password"}})
     assert all(one.startswith("~ s-") or "(new)" in one for one in run(tmp_path, READERS, secrets=SECRETS).changes)
+
+
+@pytest.mark.parametrize("left", ["", "{}", '{"id": "id-1"}'])
+def test_where_the_record_of_a_reload_is_gone_that_is_told_and_no_change_of_a_secret(
+    engine: FakeEngine, tmp_path: Path, left: str
+) -> None:
+    def reloading(text: str) -> dict[str, Any]:
+        files = {"config": {"/etc/a": {"f": text}}, "secrets": {"/run/a": {"p": {"secret": "password"}}}}
+        return {"a": container(**files, reload={"check": ["check"], "says": "read"})}
+
+    def drifted() -> list[str]:
+        release = newest_releases(str(tmp_path))[-1]
+        return [one.wrong for one in drift.of_project(cast("Any", engine), release, str(tmp_path))]
+
+    secrets = {"password": {"kind": "password"}}
+    run(tmp_path, reloading("old\n"), secrets=secrets)
+    text("password", "of somebody")(tmp_path / "secrets")
+    run(tmp_path, reloading("old\n"), secrets=secrets)
+    (tmp_path / "loaded/s-a.json").write_text(left)
+    gone = "> reload s-a: the record of its last reload is gone, so it reads its files again"
+    assert drifted() == [gone]
+    changed = run(tmp_path, reloading("new\n"), check=True, secrets=secrets).changes
+    assert changed == ["> reload s-a: config./etc/a.f: content"]
+    assert run(tmp_path, reloading("old\n"), check=True, secrets=secrets).changes == [gone]
+    assert run(tmp_path, reloading("old\n"), secrets=secrets).changes == [gone]
+    assert drifted() == run(tmp_path, reloading("old\n"), secrets=secrets).changes == []
+    assert list(engine.all) == ["id-1"]
 
 
 def record(state: Path) -> dict[str, str]:
