@@ -210,16 +210,19 @@ class StreamProtocol(HttpToolsProtocol):
         self._hosts, self._wrong = 0, None
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header; note what the parser lets pass, and a proxy may read otherwise (RFC 9112, 3.2 and 6.1)."""
-        name = name.lower()
+        """Keep a header; note what the parser lets pass, and a proxy may read otherwise (RFC 9112, 3.2 and 6.1).
+
+        The parser leaves the white space after a value, which is no part of it (RFC 9112, section 5.1).
+        """
+        name, value = name.lower(), value.rstrip(b" \t")
         if name == b"host":
             self._hosts += 1
             if not _HOST.fullmatch(value):
                 self._wrong = Problem(400, "Host: expected the name of a host or an address, and a port where one is")
         elif name == b"expect":
             self.expect_100_continue = value.lower() == b"100-continue"
-        elif name == b"transfer-encoding" and value.strip().lower() != b"chunked":
-            known = value.lower().rstrip().endswith(b"chunked")  # else nobody can tell where the body ends
+        elif name == b"transfer-encoding" and value.lower() != b"chunked":
+            known = value.lower().endswith(b"chunked")  # else nobody can tell where the body ends
             self._wrong = Problem(501 if known else 400, "Transfer-Encoding: expected chunked, and no other coding")
         self.headers.append((name, value))
 

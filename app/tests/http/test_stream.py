@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
 
@@ -73,6 +74,19 @@ def test_a_stream_resumes_after_its_cursor_with_nothing_lost_or_doubled(
         assert stream.block().id == ids[1]
         replica.publish({"channel": channel, "data": "5"})
         assert data(stream, 4) == ["2", "3", "4", "5"]
+
+
+@pytest.mark.parametrize("space", [" ", "\t", " \t  "])
+def test_white_space_after_a_header_is_no_part_of_it(replica: Replicas, channel: str, space: str) -> None:
+    first, second = replica.publish({"channel": channel, "data": 1}, {"channel": channel, "data": 2})
+    with replica.stream(channel, f"{first}{space}") as stream:
+        assert stream.events(1)[0].id == second
+    body = json.dumps({"channel": channel, "data": 3}).encode()
+    head = f"POST /api/v1/events HTTP/1.1\nHost: x{space}\nContent-Length: {len(body)}{space}"
+    with Client(replica.port) as client:
+        client.send(f"{head}\nContent-Type: application/json{space}\nIdempotency-Key: {channel}{space}", body)
+        answer = client.answer()
+    assert (answer.status, answer.headers["idempotency-key"]) == (202, channel)
 
 
 def test_a_cursor_older_than_the_ring_is_resumed_from_the_log_with_duplicates_dropped(channel: str) -> None:
