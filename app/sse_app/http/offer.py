@@ -9,13 +9,15 @@ from sse_app.fanout.hub import Hub
 
 PATH = "/health/stream"
 HEADER = b"sse-offer"  # a replica and the number of its streams
+_DIGITS = 10  # of a number of streams; Python refuses to read thousands of them
 _FIRST = 300  # "multiple choices": NGINX asks the next replica, too
 
 
 def better(own: str, streams: int, rival: str) -> str:
     """The offer of the replica with fewer streams; of two equal ones the later, because NGINX asks in turn."""
     count = rival.rpartition(" ")[2]
-    return rival if count.isdecimal() and int(count) < streams else f"{own} {streams}"
+    fewer = count.isdecimal() and len(count) < _DIGITS and int(count) < streams
+    return rival if fewer else f"{own} {streams}"
 
 
 async def make(scope: Scope, send: Send, hub: Hub, replica: str, admits: bool) -> None:

@@ -64,6 +64,15 @@ def test_an_id_that_is_none_is_refused_by_name(full: Replicas) -> None:
     assert answer.json["detail"].startswith("before: ")
 
 
+@pytest.mark.parametrize("offset", [2**63, 10**19 - 1])
+def test_a_page_after_an_offset_that_no_log_has_says_so(full: Replicas, offset: int) -> None:
+    after = f"{offset}-0123abcd"
+    found = full.get(f"/api/v1/channels/big/history?limit=1&after={after}").json
+    assert found["gap"] == {"requested": after, "reason": "malformed"}
+    assert [event["data"][:2] for event in found["events"]] == ["79"]
+    assert "gap" not in full.get(f"/api/v1/channels/big/history?limit=1&before={after}").json
+
+
 def test_channels_come_in_pages_in_the_order_of_their_names() -> None:
     with Replicas(max_batch_events=500) as replicas:
         for start in range(0, 2500, 500):

@@ -19,6 +19,7 @@ from sse_app.http.offer import better
         (3, "it-app-1", "own 3"),
         (3, "it-app-1 -1", "own 3"),
         (3, "it-app-1 ²", "own 3"),
+        (3, "it-app-1 " + 5000 * "0", "own 3"),  # Python reads no number of so many digits
     ],
 )
 def test_the_better_offer_has_fewer_streams(streams: int, rival: str, chosen: str) -> None:

@@ -134,6 +134,7 @@ def router(settings: Settings, authority: Authority, ring: Ring, past: Past) -> 
                     page = await past.after(wanted, limit, PAGE_BYTES, cursor)
                 else:
                     page = await past.before(wanted, limit, PAGE_BYTES, cursor)
+                    page.gap = "malformed" if after else None  # no log has an offset of so many digits
         except (LogUnavailableError, TimeoutError):
             raise Problem(503, "the log is not available now; try again", {"retry-after": "1"}) from None
         return HistoryOf(
