@@ -13,7 +13,7 @@ from sse_app.base.metrics import Metrics
 from sse_app.base.problem import Problem, report
 from sse_app.base.settings import Settings
 from sse_app.fanout.ring import Ring
-from sse_app.http import openapi
+from sse_app.http import body, openapi
 from sse_app.http.routes import bounds, channels, documentation, health, sessions, statistics
 from sse_app.http.routes.health import Readiness
 from sse_app.http.routes.statistics import Statistics
@@ -88,5 +88,5 @@ def _problem(error: Exception) -> Problem:
         return Problem(error.status_code, detail.get(error.status_code, error.detail), error.headers)
     if isinstance(error, RequestValidationError):
         first = error.errors()[0]  # of a path or a query: see body.py for bodies
-        return Problem(400, f"{first['loc'][-1]}: {first['msg']}")
+        return Problem(400, f"{first['loc'][-1]}: {body.plain(first['msg'])}")
     return Problem.unexpected()

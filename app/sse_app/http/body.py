@@ -1,4 +1,4 @@
-"""The body of a publish: read within bounds, then parsed as strict JSON (RFC 8259)."""
+"""The body of a request: read within bounds, then parsed as strict JSON (RFC 8259)."""
 
 import asyncio
 import json
@@ -89,16 +89,21 @@ def _too_large(limit: int) -> Problem:
 
 def events(body: bytes, limit: int) -> list[Event]:
     """The events of a body that holds one event or a list; raises Problem with the fields that are wrong."""
+    found = document(body)
+    items = found if isinstance(found, list) else [found]
+    if not 1 <= len(items) <= limit:
+        raise Problem(422, f"a batch: expected 1 to {limit} events, found {len(items)}")
+    return _validated(items)
+
+
+def document(body: bytes) -> Json:
+    """What a body says in JSON, which is UTF-8; raises Problem for anything else."""
     try:
-        document = _parsed(body.decode())
+        return _parsed(body.decode())
     except RecursionError as error:
         raise Problem(400, "the body is nested too deeply") from error
     except ValueError as error:
         raise Problem(400, f"the body is not JSON: {error}") from error
-    items = document if isinstance(document, list) else [document]
-    if not 1 <= len(items) <= limit:
-        raise Problem(422, f"a batch: expected 1 to {limit} events, found {len(items)}")
-    return _validated(items)
 
 
 def _parsed(text: str) -> Json:
@@ -132,8 +137,17 @@ def _validated(items: Sequence[Json]) -> list[Event]:
 def wrong_fields(error: ValidationError, known: Collection[str]) -> Iterator[tuple[str, str]]:
     """What is wrong with an object: each field and why; for an unknown field, which is the nearest real one."""
     for one in error.errors(include_url=False, include_context=False, include_input=False):
-        unknown = one["type"] == "extra_forbidden"
-        yield ".".join(map(str, one["loc"])), names.unknown(str(one["loc"][-1]), known) if unknown else one["msg"]
+        detail = plain(one["msg"])
+        if one["type"] == "extra_forbidden":
+            detail = names.unknown(str(one["loc"][-1]), known)
+        elif one["type"] == "model_type":
+            detail = "expected an object"  # pydantic names a class of Python
+        yield ".".join(map(str, one["loc"])), detail
+
+
+def plain(message: str) -> str:
+    """A message of pydantic without what it puts before a message of ours."""
+    return message.removeprefix("Value error, ")
 
 
 def _unknown(item: JsonObject) -> ValidationError:

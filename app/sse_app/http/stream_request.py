@@ -1,6 +1,5 @@
 """What a stream is asked for: by the query and the headers of a GET, or by the JSON body of a POST."""
 
-import json
 import math
 import re
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any, get_args
 from sse_app.base import channels, names
 from sse_app.base.asgi import Receive, Scope, header_values
 from sse_app.base.channels import Filter
-from sse_app.base.json_value import Json, no_duplicates
+from sse_app.base.json_value import Json
 from sse_app.base.names import Query
 from sse_app.base.problem import Problem
 from sse_app.fanout.event_stream import Heartbeat
@@ -123,13 +122,7 @@ def since(text: str) -> Since:
 
 async def _document(scope: Scope, receive: Receive, max_channels: int) -> Query:
     """The body of a POST, as a query would say it."""
-    text = await body.read(scope, receive, max_channels * _NAME_BYTES + _OTHER_BYTES)
-    try:
-        document: Json = json.loads(text.decode(), object_pairs_hook=no_duplicates)
-    except RecursionError as error:
-        raise Problem(400, "the body is nested too deeply") from error
-    except ValueError as error:
-        raise Problem(400, f"the body is not JSON: {error}") from error
+    document = body.document(await body.read(scope, receive, max_channels * _NAME_BYTES + _OTHER_BYTES))
     if not isinstance(document, dict):
         raise Problem(422, 'expected an object such as {"channel": ["orders", "stock.*"]}')
     found: Query = {}

@@ -48,6 +48,11 @@ def document(what: str, statuses: tuple[int, ...], said: str, body: bytes) -> Ca
     return publish(what, f"\nContent-Length: {len(body)}", statuses, body=body, said=said)
 
 
+def asked(path: str, what: str, statuses: tuple[int, ...], said: str, body: bytes) -> Case:
+    head = f"POST /api/v1/{path} HTTP/1.1\nHost: x\nContent-Type: application/json\nContent-Length: {len(body)}"
+    return Case(f"{path}, {what}", head, statuses, said, body)
+
+
 def get(
     what: str, target: str, statuses: tuple[int, ...], said: str = "", headers: str = "", verb: str = "GET"
 ) -> Case:
@@ -132,11 +137,12 @@ CASES = [
     get("a path that climbs by escapes", "/api/v1/%2e%2e/%2e%2e/metrics", (404,)),
     get("a channel that climbs", "/api/v1/channels/../../metrics/history", (200,)),
     get("a channel with an escaped line", "/api/v1/channels/a%0ab/history", (400, 404)),
+    get("no number", "/api/v1/channels?limit=x", (400,), "limit: expected a number"),
     get("a channel with a glob", "/api/v1/channels/a*/history", (400,), "channel"),
     get("a channel with a NUL", "/api/v1/channels/a%00/history", (400,), "channel"),
     get("a channel that is not UTF-8", "/api/v1/channels/%ff%fe/history", (400,), "channel"),
     get("a channel of 201 characters", f"/api/v1/channels/{'x' * 201}/history", (400,), "channel"),
-    *(get(f"limit {limit}", f"/api/v1/channels/a/history?limit={limit}", (400,), "limit")
+    *(get(f"limit {limit}", f"/api/v1/channels/a/history?limit={limit}", (400,), "limit: ")
       for limit in ("0", "-1", "1001", "1e3", "x", "%00", "9" * 5000, "1.0", "1_0", "%201", "%2B1", "%D9%A1")),
     *(get("on events", "/api/v1/events", (405,), verb=verb) for verb in ("GET", "PUT", "DELETE", "TRACE", "OPTIONS")),
     *(get("on a stream", "/api/v1/stream?channel=a", (405,), "GET", verb=verb) for verb in ("OPTIONS", "PUT")),
@@ -186,13 +192,24 @@ CASES = [
     document("a name twice", (400,), "twice", b'{"channel":"bad","data":1,"data":2}'),
     document("a name twice within data", (400,), "twice", b'{"channel":"bad","data":{"a":1,"a":1}}'),
     *(document(f"{text} for an event", (422,), "0: ", text.encode()) for text in ("null", "1", '"x"', "true", "[[]]")),
+    document("a list for an event", (422,), "0: expected an object", b"[[]]"),
     document("no channel", (422,), "channel", b'{"data":1}'),
     document("no data", (422,), "data", b'{"channel":"bad"}'),
     document("no events", (422,), "1 to 50", b"[]"),
     document("too many events", (422,), "1 to 50", b"[" + b",".join([BODY] * 51) + b"]"),
     document("one bad event in a batch", (422,), "1.channel", b'[{"channel":"a","data":1},{"channel":"","data":1}]'),
+    # the same for what streams and tickets are asked for by
+    *(asked(path, what, status, said, body) for path in ("stream", "tickets") for what, status, said, body in (
+        ("UTF-16", (400,), "not JSON", '{"channel":"a"}'.encode("utf-16")),
+        ("a BOM", (400,), "not JSON", b'\xef\xbb\xbf{"channel":"a"}'),
+        ("NaN", (400,), "NaN", b'{"seconds":NaN}'),
+        ("nesting", (400,), "nested too deeply", b"[" * 9_000),
+        ("a name twice", (400,), "twice", b'{"subscribe":[],"subscribe":[]}'),
+        *((text, (422,), "expected an object such as", text.encode()) for text in ("null", "[]", "1", '"x"')),
+    )),
     # fields of an event
     event("an unknown field", (422,), "retry", retry=1),
+    event("a name of the stream's own", (422,), "0.event: the name is reserved", event="gap"),
     event("an id of its own", (422,), "id", id="9-00000000"),
     *(event(f"channel with {name}", (422,), "channel", channel=f"a{text}b") for name, text in HOSTILE.items()),
     *(event(f"event with {name}", (422,), "event", event=f"a{text}b") for name, text in HOSTILE.items()),

@@ -1,6 +1,5 @@
 """What a browser gets for its credential: a ticket for the address of an EventSource, or a session in a cookie."""
 
-import json
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
@@ -10,7 +9,6 @@ from sse_app.access.authority import Authority, Wish
 from sse_app.access.credentials import COOKIE, require_same_origin
 from sse_app.base import channels
 from sse_app.base.asgi import header_values
-from sse_app.base.json_value import no_duplicates
 from sse_app.base.problem import Problem
 from sse_app.http import body, openapi
 
@@ -89,14 +87,15 @@ async def _wish(request: Request) -> Wish | None:
     text = await body.read(request.scope, request.receive, _MOST_BYTES)
     if not text:
         return None
+    document = body.document(text)
+    if not isinstance(document, dict):
+        raise Problem(422, 'expected an object such as {"subscribe": ["orders.42"]}')
     try:
-        asked = Narrow.model_validate(json.loads(text, object_pairs_hook=no_duplicates))
-        return Wish(channels.parse(asked.publish), channels.parse(asked.subscribe), asked.seconds)
+        asked = Narrow.model_validate(document)
     except ValidationError as error:
         field, detail = next(body.wrong_fields(error, Narrow.model_fields))
         raise Problem(422, f"{field[:200]}: {detail}") from None
-    except (ValueError, RecursionError) as error:
-        raise Problem(400, f"the body is not a wish for a ticket: {error}") from None
+    return Wish(channels.parse(asked.publish), channels.parse(asked.subscribe), asked.seconds)
 
 
 def _cookie(value: str, seconds: int) -> Response:
