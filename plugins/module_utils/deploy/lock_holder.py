@@ -17,6 +17,7 @@ PAUSE = 0.2  # seconds between two looks at the controller's process
 LAPSE = 60.0
 # What stands in the command lines of Ansible's processes on a host, with and without pipelining, and of its uploads.
 SIGNS = (b"AnsiballZ", b"ansible-tmp", b"BECOME-SUCCESS", b"&& sleep 0", b"sftp-server")
+WAITS = "sse-waits"  # what a process is called that waits for the lock: it is no work of the run that holds it
 
 
 def started(pid: str) -> str:
@@ -32,15 +33,27 @@ def started(pid: str) -> str:
 
 
 def is_active(since: int) -> bool:
-    """Tell whether a process of Ansible runs here that is not older than this."""
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+    """Tell whether a process of Ansible works here that is not older than this."""
+    parents: dict[str, str] = {}  # of each process
+    waiting: list[str] = []
+    active: set[str] = set()
+    for path in Path("/proc").glob("[0-9]*"):
         try:
-            command = path.read_bytes()
+            command = (path / "cmdline").read_bytes()
+            name, __, others = (path / "stat").read_text().rpartition(")")
         except OSError:
             continue
-        if any(sign in command for sign in SIGNS) and int(started(path.parent.name) or 0) >= since:
-            return True
-    return False
+        parents[path.name] = others.split()[1]
+        if name.endswith(f"({WAITS}"):
+            waiting.append(path.name)
+        if any(sign in command for sign in SIGNS) and int(started(path.name) or 0) >= since:
+            active.add(path.name)
+    while waiting:  # the shells and sudo that started it wait with it
+        pid = waiting.pop()
+        active.discard(pid)
+        if pid in parents:
+            waiting.append(parents.pop(pid))
+    return bool(active)
 
 
 def main(watched: str) -> None:

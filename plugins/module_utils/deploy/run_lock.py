@@ -109,10 +109,25 @@ def wait(state_directory: str, run: Mapping[str, Any], seconds: float) -> None:
     :raises LockedError: somebody still does
     """
     deadline = time.monotonic() + seconds
-    while (claim := holder_of(state_directory)) and not is_own(claim, run) and not is_over(claim, run):
-        if time.monotonic() >= deadline:
-            raise LockedError(refusal(claim, seconds))
-        time.sleep(PAUSE)
+    with waiting():
+        while (claim := holder_of(state_directory)) and not is_own(claim, run) and not is_over(claim, run):
+            if time.monotonic() >= deadline:
+                raise LockedError(refusal(claim, seconds))
+            time.sleep(PAUSE)
+
+
+@contextlib.contextmanager
+def waiting() -> Generator[None]:
+    """Call this process so while it waits that the holder of the lock does not take it for work of its own run."""
+    name = Path("/proc/self/comm")  # proc_pid_comm(5)
+    before = name.read_text()
+    with contextlib.suppress(OSError):
+        name.write_text(lock_holder.WAITS)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            name.write_text(before)
 
 
 def refusal(claim: Claim, waited: float) -> str:
@@ -148,10 +163,11 @@ def undisturbed(state_directory: str, run: Mapping[str, Any], seconds: float = 0
     :raises LockedError: another run works at the beginning or at the end, or has worked meanwhile
     """
     deadline = time.monotonic() + max(seconds, MOMENT)
-    while (claim := holder_of(state_directory)) and not is_own(claim, run):
-        if time.monotonic() >= deadline:
-            raise LockedError(unseen(claim, run))
-        time.sleep(PAUSE)
+    with waiting():
+        while (claim := holder_of(state_directory)) and not is_own(claim, run):
+            if time.monotonic() >= deadline:
+                raise LockedError(unseen(claim, run))
+            time.sleep(PAUSE)
     before = taken(state_directory)
     failed: Exception | None = None
     try:
@@ -208,6 +224,12 @@ def take(state_directory: str, run: Mapping[str, Any], seconds: float) -> IO[str
     :param seconds: how long to wait for another run
     :raises LockedError: another run holds it
     """
+    with waiting():
+        return taken_within(state_directory, run, seconds)
+
+
+def taken_within(state_directory: str, run: Mapping[str, Any], seconds: float) -> IO[str] | None:
+    """Take the lock as `take` does."""
     deadline = time.monotonic() + max(seconds, MOMENT)
     stream = opened(Path(state_directory))
     while True:

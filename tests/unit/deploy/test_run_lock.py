@@ -185,6 +185,55 @@ def test_a_holder_of_a_far_run_ends_when_nothing_of_ansible_runs_any_more(monkey
     assert 1.5 < seen[0] < 10
 
 
+WAIT = """
+import sys
+from ansible_collections.sse.platform.plugins.module_utils.deploy import run_lock
+held = getattr(run_lock, sys.argv[1])(sys.argv[2], {}, 60)
+if held:
+    held.__enter__()
+"""
+
+
+@pytest.mark.parametrize("way", ["wait", "locked", "undisturbed"])
+def test_who_waits_for_the_lock_does_not_count_as_work_of_the_run_that_holds_it(
+    tmp_path: Path, first: Any, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """Over SSH it is a module below a shell and sudo, which wait with it."""
+    monkeypatch.setattr(lock_holder, "SIGNS", (f"sign-of-{way}".encode(),))
+    since = int(lock_holder.started("self"))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / ".ansible" / "collections")}
+    command = [sys.executable, "-c", WAIT, way, str(tmp_path)]
+    held = run_lock.take(str(tmp_path), run_of(first, "vm-9"), 0)
+    assert held
+    deadline = time.monotonic() + 30
+    waits = subprocess.Popen(["/bin/sh", "-c", f'"$@"; : sign-of-{way}', "sh", *command], env=environment)
+    works = None
+    try:
+        while not lock_holder.is_active(since):  # a new process shows its command line a moment later
+            assert time.monotonic() < deadline
+        while lock_holder.is_active(since):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        works = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", f"sign-of-{way}"])
+        while not lock_holder.is_active(since):
+            assert time.monotonic() < deadline
+    finally:
+        held.close()
+        if works:
+            works.kill()
+            works.wait()
+        waits.wait(30)
+
+
+def test_a_process_that_has_waited_has_its_own_name_again(tmp_path: Path) -> None:
+    before = Path("/proc/self/comm").read_text()
+    run_lock.wait(str(tmp_path), {}, 1)
+    with run_lock.locked(str(tmp_path), {}):
+        assert Path("/proc/self/comm").read_text() == before
+    with run_lock.undisturbed(str(tmp_path), {}):
+        assert Path("/proc/self/comm").read_text() == before
+
+
 def test_what_an_earlier_version_wrote_is_understood(tmp_path: Path) -> None:
     with (tmp_path / "lock").open("w+") as stream:
         stream.write("1317")
