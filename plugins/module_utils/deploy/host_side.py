@@ -32,7 +32,14 @@ from ansible_collections.sse.platform.plugins.module_utils.host.netlink import i
 from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
 from ansible_collections.sse.platform.plugins.module_utils.model.drift_report import MEND
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
-from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import FAMILIES, IPV4, IPV6, Family, of
+from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import (
+    FAMILIES,
+    IPV4,
+    IPV6,
+    WILDCARDS,
+    Family,
+    of,
+)
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
 
 if TYPE_CHECKING:
@@ -214,12 +221,16 @@ class HostSide:
         rules = [iptables_rules.parse_rule(table, line) for table, line in kept["rules"].get(str(family.version), [])]
         # A container that was made anew has got rules of its own.
         running = {address for address, id_ in self.running.items() if kept["containers"].get(address) == id_}
-        published = self.published - engine_rules.moved(self.published, self.running, listed)
+        moved = engine_rules.moved(self.published, self.running, listed)
+        published = {each: on_host for each, on_host in self.published.items() if each not in moved}
         return [
             one
             for one in rules
-            if engine_rules.is_shared(one)
-            or (engine_rules.is_about(one, about) and engine_rules.serves(one, about, running, published))
+            if engine_rules.is_of_engine(one)  # earlier versions wrote down more
+            and (
+                engine_rules.is_shared(one)
+                or (engine_rules.is_about(one, about) and engine_rules.serves(one, about, running, published))
+            )
         ]
 
     def lost_rules(self, kept: Kept, family: Family) -> Iterator[Lost]:
@@ -330,19 +341,22 @@ def bridges(listing: Iterable[InspectedNetwork], stack: str) -> Iterator[Bridge]
 
 def served(
     containers: Iterable[ListedContainer], networks: Collection[str]
-) -> tuple[dict[str, str], frozenset[tuple[str, int]]]:
+) -> tuple[dict[str, str], engine_rules.Published]:
     """Return who on these networks has which address, here or elsewhere, by its id, and its published ports."""
     running: dict[str, str] = {}
-    published: set[tuple[str, int]] = set()
+    published: dict[tuple[str, int], set[tuple[str, int]]] = {}
     for one in containers:
         joined = networks_of(one)
         if joined.keys().isdisjoint(networks):
             continue
         own = {text for end in joined.values() for text in (end["IPAddress"], end["GlobalIPv6Address"]) if text}
         running |= dict.fromkeys(sorted(own), one["Id"])
-        ports = {port["PrivatePort"] for port in one["Ports"] or [] if "PublicPort" in port}
-        published |= {(address, port) for address in own for port in ports}
-    return running, frozenset(published)
+        for port in one["Ports"] or []:
+            if number := port.get("PublicPort"):
+                host = "" if port.get("IP", "") in WILDCARDS else port.get("IP", "")
+                for address in own:
+                    published.setdefault((address, port["PrivatePort"]), set()).add((host, number))
+    return running, published
 
 
 def lost_of_bridges(present: Sequence[Bridge], numbers: Mapping[str, str]) -> Iterator[Lost]:

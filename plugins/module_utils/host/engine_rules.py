@@ -2,44 +2,50 @@
 """Which rules of iptables the engine wrote for some networks, and what puts back those that are gone.
 
 Each version of the engine writes other rules, so none is written down here. Rules count as the engine's by their
-form: those of its own chains, and in the kernel's chains calls of its own chains and what only the engine writes for a
-bridge. What somebody else may have written is left out: to put that back could open something. Pure: listings in,
-rules and commands out.
+form: in the kernel's chains calls of its own chains and what only the engine writes for a bridge, and in its own chains
+all but what it never writes there. What somebody else may have written is left out: to put that back could open or
+block something. Pure: listings in, rules and commands out.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import shlex
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.host.iptables import ENGINES_OWN, PARENT
 from ansible_collections.sse.platform.plugins.module_utils.host.iptables_rules import Chain, Rule, Rules
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
 # What the engine writes for services of a Swarm comes and goes with them.
 OF_SWARM = "DOCKER-INGRESS"
 KERNELS = frozenset({"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"})
 ENDS = "-j RETURN"
 LOOPBACKS = frozenset({"127.0.0.0/8", "::1/128"})
-# The conditions of what the engine writes into a chain of the kernel, by table, chain and target.
+ANSWERS = "--ctstate RELATED,ESTABLISHED"
+# The conditions of what the engine writes into a chain of the kernel, by table, chain and target; see `form`. It also
+# drops what passes from a bridge to itself, but not on a network of a stack.
 FORMS: dict[tuple[str, str], dict[str, tuple[frozenset[str], ...]]] = {
     ("filter", "FORWARD"): {
-        "ACCEPT": (frozenset({"-o", "--ctstate"}), frozenset({"-i", "-o"})),
-        "DROP": (frozenset({"-i", "-o"}),),
+        "ACCEPT": (frozenset({"-o", ANSWERS}), frozenset({"-i", "! -o"}), frozenset({"-i", "-o"})),
     },
     ("nat", "POSTROUTING"): {
         "MASQUERADE": (
-            frozenset({"-s", "-o"}),
-            frozenset({"-o", "--src-type"}),
+            frozenset({"-s", "! -o"}),
+            frozenset({"-o", "--src-type LOCAL"}),
             frozenset({"-s", "-d", "-p", "--dport"}),
         ),
-        "SNAT": (frozenset({"-s", "-o"}),),
+        "SNAT": (frozenset({"-s", "! -o"}),),
     },
-    ("raw", "PREROUTING"): {"DROP": (frozenset({"-d", "-i"}), frozenset({"-d", "-i", "-p", "--dport"}))},
+    ("raw", "PREROUTING"): {"DROP": (frozenset({"-d", "! -i"}), frozenset({"-d", "! -i", "-p", "--dport"}))},
 }
+VALUED = frozenset({"-s", "-d", "-i", "-o", "-p", "--dport"})  # with values that differ from network to network
+WHOLLY = frozenset({"ACCEPT", "DROP", "RETURN", "DNAT"})  # targets in the engine's chains, beside others of its chains
+# Of each published port of a container, by its address and port: the addresses, empty for all, and ports of the host.
+Published = Mapping[tuple[str, int], Collection[tuple[str, int]]]
 
 
 class Bridges(NamedTuple):
@@ -84,14 +90,44 @@ def is_of_engine(rule: Rule) -> bool:
     """Tell whether only the engine writes a rule of this form."""
     if "--comment" in rule.text or OF_SWARM in {rule.chain, rule.target}:
         return False
+    if not rule.value("--dport").isdigit() and rule.value("--dport"):
+        return False  # the engine writes a rule for each port
     if rule.chain.startswith(ENGINES_OWN):
-        return rule.chain != PARENT  # which is for everybody's rules
+        # The chain of the users is for everybody's rules.
+        return rule.chain != PARENT and (rule.target.startswith(ENGINES_OWN) or may_write(rule))
     if rule.chain not in KERNELS:
         return False
     if rule.target.startswith(ENGINES_OWN):
         return True
-    options = frozenset(one.option for one in rule.conditions)
-    return len(devices(rule)) <= 1 and options in FORMS.get((rule.table, rule.chain), {}).get(rule.target, ())
+    return len(devices(rule)) <= 1 and form(rule) in FORMS.get((rule.table, rule.chain), {}).get(rule.target, ())
+
+
+def form(rule: Rule) -> frozenset[str]:
+    """Return the conditions of a rule, without the values that differ from network to network."""
+    return frozenset(
+        ("! " if one.negated else "") + (one.option if one.option in VALUED else " ".join((one.option, *one.values)))
+        for one in rule.conditions
+    )
+
+
+def may_write(rule: Rule) -> bool:
+    """Tell whether the engine may have written a rule into a chain of its own.
+
+    It lets in only answers and what goes to a published port, and it excepts nothing and closes no single container.
+    """
+    has = form(rule)
+    if rule.table != "filter" or rule.target not in {"ACCEPT", "DROP"}:
+        return rule.target in WHOLLY and (rule.table != "filter" or not has)
+    alone = any(is_of_one(one) for one in addresses(rule))
+    if rule.target == "DROP":
+        return not alone and (rule.chain != ENGINES_OWN or "! -i" in has)
+    return ANSWERS in has or {"-d", "--dport"} <= has or ("-i" in has and not alone)
+
+
+def is_of_one(address: str) -> bool:
+    """Tell whether a range is one address."""
+    network = ipaddress.ip_network(address, strict=False)
+    return network.prefixlen == network.max_prefixlen
 
 
 def is_about(rule: Rule, bridges: Bridges) -> bool:
@@ -123,31 +159,31 @@ def of_engine(chain: Chain) -> bool:
     return chain[1].startswith(ENGINES_OWN) and chain[1] != OF_SWARM
 
 
-def serves(rule: Rule, bridges: Bridges, running: Collection[str], published: Collection[tuple[str, int]]) -> bool:
+def serves(rule: Rule, bridges: Bridges, running: Collection[str], published: Published) -> bool:
     """Tell whether a rule for one container is still needed; one for a whole network is.
 
     :param running: the addresses of containers that run
-    :param published: address and port of each container's port that is published
     """
+    asked = rule.value("--dport")  # a number: rules of the engine have no ranges of ports
     for one in filter(bridges.has, addresses(rule)):
-        network = ipaddress.ip_network(one, strict=False)
-        if network.prefixlen < network.max_prefixlen:
+        if not is_of_one(one):
             continue
-        address = str(network.network_address)
-        port = sent_to(rule)[1] or int(rule.value("--dport") or 0)
+        address = str(ipaddress.ip_network(one, strict=False).network_address)
+        port = sent_to(rule)[1] or int(asked or 0)
         if address not in running or (port and (address, port) not in published):
             return False
+        if rule.target == "DNAT" and not any(
+            str(number) == asked and (rule.value("-d") or not host) for host, number in published[address, port]
+        ):
+            return False  # it would open the port on other addresses or ports of the host than the engine does
     return True
 
 
-def moved(
-    published: Collection[tuple[str, int]], running: Mapping[str, str], present: Rules
-) -> frozenset[tuple[str, int]]:
+def moved(published: Published, running: Mapping[str, str], present: Rules) -> frozenset[tuple[str, int]]:
     """Return the published ports to which another address of the same container gets what comes in.
 
     The engine sends a port on to one network of a container, and to another one where its networks change.
 
-    :param published: address and port of each
     :param running: the container that has each address, by its id
     """
     sent = {sent_to(rule) for known in present.chains.values() for listed in known.values() for rule in listed}

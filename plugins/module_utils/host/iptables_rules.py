@@ -230,9 +230,9 @@ def published(rules: Rules) -> dict[tuple[str, int], str]:
     :return: (host address, or empty for all of them, and host port) -> ``address:port`` of a container
     """
     return {
-        (rule.value("-d").partition("/")[0], int(rule.value("--dport") or 0)): rule.text.rpartition(" ")[2]
+        (rule.value("-d").partition("/")[0], int(rule.value("--dport"))): rule.text.rpartition(" ")[2]
         for rule in rules.of("nat", "DOCKER")
-        if rule.target == "DNAT"
+        if rule.target == "DNAT" and rule.value("--dport").isdigit()  # somebody's own may have a range, or no port
     }
 
 

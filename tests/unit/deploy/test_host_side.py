@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -275,6 +276,18 @@ def test_a_port_that_is_published_no_more_needs_no_rule(host: Host) -> None:
     host.ports = []
     without(OF_PORT)(host)
     assert host.lines() == []
+
+
+def test_a_rule_of_somebody_that_is_away_again_is_never_put_back_also_where_an_earlier_version_wrote_it_down(
+    host: Host,
+) -> None:
+    kept = json.loads(host.side().path.read_text())
+    kept["rules"]["4"].append(["filter", "-A FORWARD -i br-sse -o br-sse -j DROP"])
+    kept["rules"]["4"].append(["filter", "-A DOCKER -d 10.99.0.10/32 -p tcp -m tcp --dport 80:90 -j ACCEPT"])
+    host.side().path.write_text(json.dumps(kept))
+    assert host.lines() == []
+    host.side().keep()
+    assert "80:90" not in host.side().path.read_text()
 
 
 def test_a_container_that_is_made_anew_needs_no_rule_of_the_one_before(host: Host) -> None:

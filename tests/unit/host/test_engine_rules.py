@@ -101,13 +101,29 @@ def test_all_that_the_engine_wrote_for_a_network_is_known_and_nothing_of_another
         ("nat", "-A PREROUTING -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.99.0.10:80"),
         ("raw", "-A PREROUTING -d 127.0.0.0/8 ! -i lo -m comment --comment SSE-sse -j DROP"),
         ("filter", "-A FORWARD -j DOCKER-INGRESS"),
+        # In the form of the engine's rules, but the engine does not write them for a network of a stack.
+        ("filter", "-A FORWARD -i br-sse -o br-sse -j DROP"),
+        ("filter", "-A FORWARD ! -i br-sse -o br-sse -j ACCEPT"),
+        ("filter", "-A FORWARD -o br-sse -m conntrack --ctstate NEW,RELATED,ESTABLISHED -j ACCEPT"),
+        ("nat", "-A POSTROUTING -s 10.99.0.0/24 -o br-sse -j MASQUERADE"),
+        ("raw", "-A PREROUTING -d 10.99.0.10/32 -i br-sse -j DROP"),
+        ("filter", "-A DOCKER -d 10.99.0.10/32 -j ACCEPT"),
+        ("filter", "-A DOCKER -d 10.99.0.10/32 -p tcp -m tcp --dport 80:90 -j ACCEPT"),
+        ("filter", "-A DOCKER -d 10.99.0.10/32 -i br-sse -j ACCEPT"),
+        ("filter", "-A DOCKER -o br-sse -j ACCEPT"),
+        ("filter", "-A DOCKER ! -i br-sse -o br-sse -j ACCEPT"),
+        ("filter", "-A DOCKER -d 10.99.0.10/32 -j DROP"),
+        ("filter", "-A DOCKER -o br-sse -j DROP"),
+        ("filter", "-A DOCKER -o br-sse -j REJECT --reject-with icmp-port-unreachable"),
+        ("filter", "-A DOCKER -o br-sse -j LOG"),
+        ("filter", "-A DOCKER-ISOLATION-STAGE-1 -i br-sse -j RETURN"),
     ],
 )
 def test_what_somebody_else_may_have_written_is_never_put_back(table: str, rule: str) -> None:
     chain = rule.split()[1]
     text = OLD.replace(f"*{table}\n", f"*{table}\n:{chain} ACCEPT [0:0]\n{rule}\n") if f"*{table}\n" in OLD else OLD
-    found = [one.text for one in written(text if table != "raw" else f"*raw\n{rule}\n{OLD}")]
-    assert parse_rule(table, rule).text not in found
+    found = [(one.chain, one.text) for one in written(text if table != "raw" else f"*raw\n{rule}\n{OLD}")]
+    assert (chain, parse_rule(table, rule).text) not in found
 
 
 @pytest.mark.parametrize("text", [OLD, NEW])
@@ -149,16 +165,34 @@ def test_after_a_flush_chains_are_made_and_rules_come_in_their_order() -> None:
 @pytest.mark.parametrize(
     ("running", "published", "needed"),
     [
-        ({"10.99.0.10"}, {("10.99.0.10", 80)}, True),
-        ({"10.99.0.10"}, {("10.99.0.10", 443)}, False),
-        ({"10.99.0.11"}, {("10.99.0.11", 80)}, False),
+        ({"10.99.0.10"}, {("10.99.0.10", 80): {("127.0.0.1", 8080)}}, True),
+        ({"10.99.0.10"}, {("10.99.0.10", 443): {("127.0.0.1", 8080)}}, False),
+        ({"10.99.0.11"}, {("10.99.0.11", 80): {("127.0.0.1", 8080)}}, False),
     ],
 )
 def test_rules_of_a_container_count_while_it_runs_and_publishes_the_port(
-    running: set[str], published: set[tuple[str, int]], needed: bool
+    running: set[str], published: engine_rules.Published, needed: bool
 ) -> None:
     of_container = [one for one in written(OLD) if "10.99.0.10" in one.text]
     assert len(of_container) == 3
     for rule in written(OLD):
         still = engine_rules.serves(rule, BRIDGES, running, published)
         assert still == (needed or rule not in of_container)
+
+
+@pytest.mark.parametrize(
+    ("rule", "on_host", "needed"),
+    [
+        ("-d 127.0.0.1/32 -p tcp -m tcp --dport 8080", ("127.0.0.1", 8080), True),
+        ("-d 127.0.0.1/32 -p tcp -m tcp --dport 8080", ("", 8080), True),
+        ("-p tcp -m tcp --dport 8080", ("", 8080), True),
+        ("-p tcp -m tcp --dport 8080", ("127.0.0.1", 8080), False),
+        ("-p tcp -m tcp --dport 9090", ("", 8080), False),
+        ("-p tcp", ("", 8080), False),
+    ],
+)
+def test_a_rule_that_publishes_more_than_the_engine_does_is_never_put_back(
+    rule: str, on_host: tuple[str, int], needed: bool
+) -> None:
+    sends = parse_rule("nat", f"-A DOCKER {rule} -j DNAT --to-destination 10.99.0.10:80")
+    assert engine_rules.serves(sends, BRIDGES, {"10.99.0.10"}, {("10.99.0.10", 80): {on_host}}) == needed

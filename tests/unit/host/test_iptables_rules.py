@@ -114,7 +114,10 @@ def test_a_chain_that_calls_itself_ends() -> None:
 
 
 def test_what_is_published_and_what_leaves_under_the_hosts_address_is_read() -> None:
-    assert iptables_rules.published(rules()) == {("127.0.0.1", 8080): "10.99.0.10:80", ("", 443): "10.99.0.10:443"}
+    ports = {("127.0.0.1", 8080): "10.99.0.10:80", ("", 443): "10.99.0.10:443"}
+    assert iptables_rules.published(rules()) == ports
+    of_somebody = "*nat\n-A DOCKER -p tcp -m tcp --dport 80:90 -j DNAT --to-destination 10.99.0.10\n"
+    assert iptables_rules.published(iptables_rules.parse(of_somebody)) == {}
     assert iptables_rules.masqueraded(rules()) == {"10.99.0.0/24"}
     assert rules().programs("nat", "DOCKER") == ["iptables"]
     assert not rules().programs("mangle", "DOCKER")
