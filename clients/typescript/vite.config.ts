@@ -1,9 +1,12 @@
 import { defineConfig } from 'vite';
 
+// A name that begins with `_` is private to a class, and gets a short one.
+const minify = { compress: true, mangle: true, codegen: true, mangleProps: { include: /^_/ } };
+
 export default defineConfig({
   build: {
     target: 'es2022',
     lib: { entry: 'src/index.ts', formats: ['es'], fileName: 'index' },
-    rolldownOptions: { output: { minify: true } },
+    rolldownOptions: { output: { minify, comments: false } },
   },
 });
