@@ -58,9 +58,24 @@ describe('publish', () => {
   it.each([
     ['data that JSON has no words for', { ...event, data: 1n }, {}],
     ['a key that no header can carry', event, { key: 'k\u20ac' }],
+    ['an empty key, which the service takes for none', event, { key: '' }],
   ])('throws %s at once, and sends nothing', async (_what, wrong, options) => {
     await expect(publish(wrong, { url, ...options })).rejects.toThrow(TypeError);
     expect(asked).toHaveLength(0);
+  });
+
+  it.each([408, 425, 500, 520, 522, 524])('%i is tried again: the events may be stored', async (code) => {
+    answers = [status(code), status(202, { ids: ['7-a'] })];
+    expect(await publish(event, { url })).toEqual(['7-a']);
+    expect(asked).toHaveLength(2);
+  });
+
+  it('says that it is over its rate, unless an attempt before may have been stored', async () => {
+    const limited = status(429, { detail: 'over 100 events' }, { 'Retry-After': '60' });
+    answers = [limited];
+    await expect(publish(event, { url })).rejects.toThrow(new RefusedError(429, 'over 100 events'));
+    answers = [status(503), limited];
+    await expect(publish(event, { url, key: 'mine' })).rejects.toThrow(new OutcomeUnknownError('mine'));
   });
 
   it('takes no page for an answer of the service', async () => {

@@ -1,4 +1,4 @@
-import { LATER, parsed, textOf } from './state.js';
+import { isLater, parsed, textOf } from './state.js';
 
 /** Where the platform is, and who asks. */
 export interface Access {
@@ -110,50 +110,63 @@ export async function detailOf(response: Response): Promise<string> {
  * so that the events are stored once.
  */
 export async function publish(events: NewEvent | NewEvent[], options: PublishOptions = {}): Promise<string[]> {
-  const key = options.key ?? randomKey();
+  // `crypto.randomUUID` is missing on pages that come over plain HTTP.
+  const key = options.key ?? crypto.getRandomValues(new Uint32Array(4)).join('-');
+  // The service takes an empty key for none, and stores each attempt.
+  if (!key) throw new TypeError('key: it is empty');
   const until = Date.now() + (options.seconds ?? 30) * 1000;
   const headers = { 'Content-Type': 'application/json', 'Idempotency-Key': key };
   // What cannot be sent is a mistake of the caller, which no attempt changes: both throw it.
   new Headers(headers);
   const body = JSON.stringify(events);
+  const unknown = new OutcomeUnknownError(key);
+  let last: Error | undefined;
   for (let failures = 0; ; failures += 1) {
     let wait = 0;
     try {
       const signal = AbortSignal.timeout(Math.min(ATTEMPT_MS, until - Date.now()));
       const response = await send(options, '/events', headers, { method: 'POST', body, signal });
-      if (response.ok) return idsOf(response.status, await response.text());
-      if (!LATER.has(response.status)) throw new RefusedError(response.status, await detailOf(response));
+      if (response.ok) {
+        const found = parsed(await response.text()) as { ids?: unknown } | null | undefined;
+        if (!Array.isArray(found?.ids)) throw foreign(response);
+        return found.ids.map(String);
+      }
+      const refused = await refusedBy(response);
+      if (!isLater(response.status)) throw refused;
+      last = response.status === 429 ? (last ?? refused) : unknown; // 429: nothing was stored
       wait = retryAfter(response);
     } catch (error) {
       if (error instanceof RefusedError) throw error;
+      last = unknown;
     }
     wait = Math.max(wait, Math.min(100 * 2 ** failures, 15_000) * (0.5 + Math.random() / 2));
-    if (Date.now() + wait > until) throw new OutcomeUnknownError(key);
+    if (Date.now() + wait > until) throw last;
     await new Promise((resolve) => setTimeout(resolve, wait));
   }
 }
 
-/** `crypto.randomUUID` is missing on pages that come over plain HTTP. */
-function randomKey(): string {
-  return crypto.getRandomValues(new Uint32Array(4)).join('-');
+async function refusedBy(response: Response): Promise<RefusedError> {
+  return new RefusedError(response.status, await detailOf(response));
 }
 
-function idsOf(status: number, text: string): string[] {
-  const ids = (parsed(text) as { ids?: unknown } | null | undefined)?.ids;
-  if (!Array.isArray(ids)) throw new RefusedError(status, 'the answer is not of the service');
-  return ids.map(String);
+function foreign(response: Response): RefusedError {
+  return new RefusedError(response.status, 'the answer is not of the service');
+}
+
+/** A query with what is given of these values, and not empty. */
+export function withGiven(query: URLSearchParams, values: object): URLSearchParams {
+  for (const [name, value] of Object.entries(values)) if (`${value ?? ''}`) query.set(name, `${value}`);
+  return query;
 }
 
 /** Returns a page of what was published to a channel. */
 export async function history(channel: string, options: HistoryOptions = {}): Promise<History> {
-  const query = new URLSearchParams();
-  for (const name of ['limit', 'before', 'after'] as const)
-    if (options[name] !== undefined) query.set(name, String(options[name]));
-  if (options.meta) query.set('meta', '1');
+  const { limit, before, after, meta } = options;
+  const query = withGiven(new URLSearchParams(), { limit, before, after, meta: meta ? 1 : '' });
   const path = `/channels/${encodeURIComponent(channel)}/history?${query}`;
   const response = await send(options, path, {}, { signal: AbortSignal.timeout(ATTEMPT_MS) });
-  if (!response.ok) throw new RefusedError(response.status, await detailOf(response));
+  if (!response.ok) throw await refusedBy(response);
   const body = parsed(await response.text()) as History | undefined;
-  if (!Array.isArray(body?.events)) throw new RefusedError(response.status, 'the answer is not of the service');
+  if (!Array.isArray(body?.events)) throw foreign(response);
   return body;
 }

@@ -35,10 +35,8 @@ export class SseParser {
   /** Takes decoded text cut anywhere; the decoder strips a byte order mark. An unfinished block is never delivered. */
   push(text: string): void {
     if (text === '') return;
-    let chunk = text;
-    if (this.#endedInCarriageReturn && chunk.startsWith('\n')) chunk = chunk.slice(1);
+    const lines = (this.#endedInCarriageReturn ? text.replace(/^\n/, '') : text).split(/\r\n?|\n/);
     this.#endedInCarriageReturn = text.endsWith('\r');
-    const lines = chunk.split(/\r\n|\r|\n/);
     const last = lines.pop() ?? '';
     for (const line of lines) {
       this.#line(this.#rest + line);
@@ -60,15 +58,12 @@ export class SseParser {
   }
 
   #dispatch(): void {
-    const block: Block = {
-      event: this.#event || 'message',
-      data: this.#data.length > 0 ? this.#data.join('\n') : null,
-      id: this.#id,
-    };
-    const something = this.#event !== '' || block.data !== null || block.id !== null;
+    const event = this.#event;
+    const data = this.#data.length > 0 ? this.#data.join('\n') : null;
+    const id = this.#id;
     this.#event = '';
     this.#data = [];
     this.#id = null;
-    if (something) this.#hooks.block(block);
+    if (event || data !== null || id !== null) this.#hooks.block({ event: event || 'message', data, id });
   }
 }

@@ -48,8 +48,11 @@ export type Signal =
   | { type: 'ended'; at: number; reason: string }
   | { type: 'closed'; at: number };
 
-/** Statuses that mean "later". */
-export const LATER = new Set([408, 425, 429, 500, 502, 503, 504]);
+/** Whether a status means "later". What cannot reach the service has numbers of its own, such as 522 and 524. */
+export function isLater(status: number): boolean {
+  return status >= 500 || [408, 425, 429].includes(status);
+}
+
 /** Used until the server says otherwise; browsers use 2-5 s. */
 const DEFAULT_RETRY_MS = 2_000;
 /** A server that says `retry: 0` and ends each stream is not asked without a pause. */
@@ -112,9 +115,7 @@ function answered(state: StreamState, at: number, answer: Answer): StreamState {
         ? 'the server has no stream here (204)'
         : `HTTP ${status}`;
   const reason = detail === '' ? said : `${said}: ${detail}`;
-  // 408, 425 and 429 mean "later"; for every other answer below 500 asking the same again is pointless.
-  const final = status < 500 && !LATER.has(status);
-  if (final) return { ...state, phase: 'refused', since: at, replica, reason };
+  if (!isLater(status)) return { ...state, phase: 'refused', since: at, replica, reason };
   return ended({ ...state, replica }, at, reason, retryAfterMs);
 }
 
@@ -156,8 +157,13 @@ export function textOf(value: unknown, name: string): string | null {
 
 /** The value of a JSON text; undefined where it is none. */
 export function parsed(text: string | null): unknown {
+  return tried(() => JSON.parse(text ?? '') as unknown);
+}
+
+/** What a function returns; undefined where it fails. */
+export function tried<Result>(work: () => Result): Result | undefined {
   try {
-    return JSON.parse(text ?? '');
+    return work();
   } catch {
     return undefined;
   }

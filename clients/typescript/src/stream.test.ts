@@ -147,11 +147,35 @@ it('goes on without the storage of a page that is full, or closed to it', async 
   };
   answers = [says('retry: 1\nid: 1-a\n\ndata: x\nid: 2-b\n\ndata: y\nid: 3-c\n\nid\n\n', false)];
   const heard: string[] = [];
-  const stream = open({ storage: { getItem: () => null, setItem: full, removeItem: full } });
+  const stream = open({ storage: { getItem: full, setItem: full, removeItem: full } });
   stream.on('*', (event) => void heard.push(event.data));
   await vi.waitFor(() => expect(heard).toEqual(['x', 'y']));
   await vi.waitFor(() => expect(stream.state).toMatchObject({ phase: 'open', cursor: null }));
   expect(asked).toHaveLength(1);
+});
+
+it('goes on where a function of the page fails, which the page sees', async () => {
+  const seen: unknown[] = [];
+  const caught = (error: unknown) => void seen.push(error);
+  process.on('uncaughtException', caught);
+  const fails = () => {
+    throw new Error('of the page');
+  };
+  answers = [says('retry: 1\nid: 1-a\n\ndata: x\nid: 2-b\n\n'), says('retry: 1\nid: 2-b\n\n', false)];
+  const stream = open();
+  stream.changed = fails;
+  stream.on('message', fails);
+  await vi.waitFor(() => expect(cursors()).toEqual([null, '2-b']));
+  await vi.waitFor(() => expect(seen).toContainEqual(new Error('of the page')));
+  stream.changed = () => {};
+  process.off('uncaughtException', caught);
+});
+
+it('gives an event named * once to those who listen to all', async () => {
+  answers = [says('retry: 1\nid: 1-a\n\nevent: *\ndata: x\nid: 2-b\n\ndata: y\nid: 3-c\n\n', false)];
+  const heard: string[] = [];
+  open().on('*', (event) => void heard.push(event.data));
+  await vi.waitFor(() => expect(heard).toEqual(['x', 'y']));
 });
 
 it('takes an empty id for none, as the service does', async () => {
@@ -180,6 +204,25 @@ describe('asks for', () => {
     expect(Object.fromEntries(parameters())).toEqual({ channel: 'orders', ...expected });
   });
 
+  it('more names than an address can hold by POST, again after each cut', async () => {
+    const bodies: unknown[] = [];
+    const told: Answer = async (request, response) => {
+      let body = '';
+      for await (const part of request) body += part;
+      bodies.push(JSON.parse(body));
+      says('retry: 1\nid: 1-a\n\n')(request, response);
+    };
+    answers = [told, told];
+    const channels = Array.from({ length: 50 }, (_, n) => `${'a'.repeat(190)}.${n}`);
+    open({ channels, meta: true, last: 5, query: { ticket: 't', heartbeat: 'id' }, token: 'secret' });
+    await vi.waitFor(() => expect(bodies).toHaveLength(2));
+    expect(bodies[0]).toEqual({ channel: channels, meta: '1', last: '5', heartbeat: 'id' });
+    expect(bodies[1]).toEqual({ channel: channels, meta: '1', heartbeat: 'id' });
+    expect(asked[0]).toMatchObject({ method: 'POST', url: '/api/v1/stream?ticket=t' });
+    expect(asked[0]?.headers).toMatchObject({ authorization: 'Bearer secret', 'content-type': 'application/json' });
+    expect(cursors().slice(0, 2)).toEqual([null, '1-a']);
+  });
+
   it('every channel, with the token and the headers', async () => {
     open({ channels: ['a', 'b.*'], token: async () => 'secret', headers: { traceparent: 'x' } });
     await vi.waitFor(() => expect(asked).toHaveLength(1));
@@ -206,7 +249,7 @@ describe('an answer that is no stream', () => {
   ])('%s is named', async (_name, answer, reason) => {
     answers = [answer];
     const stream = open();
-    await vi.waitFor(() => expect(stream.state.reason).toBe(reason));
+    await vi.waitFor(() => expect(stream.state.reason).toBe(reason), 10_000); // a machine that is busy
   });
 
   it('asks once more with a fresh token after 401, and then no more', async () => {

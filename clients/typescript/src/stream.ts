@@ -1,13 +1,15 @@
-import { type Access, address, detailOf, retryAfter, send } from './http.js';
+import { type Access, address, detailOf, retryAfter, send, withGiven } from './http.js';
 import { type Block, SseParser } from './parser.js';
-import { advance, initialState, parsed, type Signal, type StreamState, textOf } from './state.js';
+import { advance, initialState, parsed, type Signal, type StreamState, textOf, tried } from './state.js';
 
 /** Four default heartbeats (15 s): a link that is dead without having said so. The reconnect resumes, so it loses nothing. */
 const SILENCE_MS = 60_000;
 /** Events that wait for a `for await` that is slow: then nothing more is read. */
 const MOST_WAITING = 1_000;
-/** Names that the stream itself uses; `cursor` carries an id and nothing else. */
-const OWN = ['gap', 'bye', 'cursor', 'meta', 'traceparent'];
+/** Characters of an address, which NGINX takes up to 8 KB; a longer one becomes the body of a POST. */
+const LONGEST_ADDRESS = 8_000;
+/** Names that the stream itself uses, `cursor` for an id and nothing else, and the name of an event without one. */
+const OWN = ['message', 'gap', 'bye', 'cursor', 'meta', 'traceparent'];
 
 /** One event, as it came. */
 export class StreamEvent<Data = unknown> {
@@ -76,14 +78,23 @@ export interface OwnEvents {
   bye: { reason: string };
 }
 
-type Described = { -readonly [Name in 'channel' | 'time' | 'traceparent']: StreamEvent[Name] };
+type Described = { -readonly [Name in 'channel' | 'time' | 'traceparent']?: StreamEvent[Name] };
 
 /** What happened; when it did, is added. */
 type What = Signal extends infer One ? (One extends { at: number } ? Omit<One, 'at'> : One) : never;
 
-const nothing = (): Described => ({ channel: null, time: null, traceparent: null });
-
 type Listener = (event: StreamEvent<never>) => void;
+
+/** Calls a function of the page. One that fails ends no stream; the page sees its error as any other. */
+function call(work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
+}
 
 /**
  * Keeps one stream alive, and resumes after the last event by its id. It begins at once, and ends by `close`.
@@ -94,26 +105,26 @@ export class EventStream<Events extends object = Record<string, unknown>> {
   state: StreamState;
   /** Called after each change of the state, with the one before. */
   changed: (state: StreamState, before: StreamState) => void = () => {};
-  private readonly options: StreamOptions;
-  private readonly listeners = new Map<string, Set<Listener>>();
-  private readonly key: string;
-  private wake: () => void = () => {};
-  private cut: () => void = () => {};
-  private waiting: StreamEvent[] | null = null;
-  private more: () => void = () => {};
-  private room: () => void = () => {};
+  private readonly _options: StreamOptions;
+  private readonly _listeners = new Map<string, Set<Listener>>();
+  private readonly _key: string;
+  private _wake: () => void = () => {};
+  private _cut: () => void = () => {};
+  private _waiting: StreamEvent[] | null = null;
+  private _more: () => void = () => {};
+  private _room: () => void = () => {};
   /** What came before the next event. */
-  private described = nothing();
+  private _described: Described = {};
 
   constructor(options: StreamOptions) {
     if (options.channels.length === 0) throw new TypeError('channels: at least one is needed, as in ["orders.*"]');
-    this.options = options;
-    this.key = options.storageKey ?? `sse ${options.url ?? ''} ${[...options.channels].sort().join(' ')}`;
-    const kept = options.storage?.getItem(this.key) ?? null;
+    this._options = options;
+    this._key = options.storageKey ?? `sse ${options.url ?? ''} ${[...options.channels].sort().join(' ')}`;
+    const kept = tried(() => options.storage?.getItem(this._key));
     this.state = initialState(performance.now(), (options.lastEventId ?? kept) || null);
     options.signal?.addEventListener('abort', () => this.close(), { once: true });
     // Not before the caller has added listeners.
-    queueMicrotask(() => void this.run());
+    queueMicrotask(() => void this._run());
     if (options.signal?.aborted) this.close();
   }
 
@@ -122,22 +133,22 @@ export class EventStream<Events extends object = Record<string, unknown>> {
     name: Name,
     listener: (event: StreamEvent<(Events & OwnEvents)[Name]>) => void,
   ): () => void {
-    const all = this.listeners.get(name) ?? new Set();
-    this.listeners.set(name, all.add(listener as Listener));
+    const all = this._listeners.get(name) ?? new Set();
+    this._listeners.set(name, all.add(listener as Listener));
     return () => void all.delete(listener as Listener);
   }
 
   /** Gives each event, one after the other; `gap` and `bye`, too. A slow loop slows the stream. */
   async *[Symbol.asyncIterator](): AsyncGenerator<StreamEvent, void> {
-    const waiting: StreamEvent[] = (this.waiting ??= []);
+    const waiting: StreamEvent[] = (this._waiting ??= []);
     try {
       for (;;) {
         const event = waiting.shift();
-        this.room();
+        this._room();
         if (event) yield event;
-        else if (this.state.phase === 'closed') return;
-        else if (this.state.phase === 'refused') throw new Error(this.state.reason ?? 'refused');
-        else await new Promise<void>((resolve) => (this.more = resolve));
+        else if (this._over) return;
+        else if (this.state.phase === 'refused') throw new Error(`${this.state.reason}`);
+        else await new Promise<void>((resolve) => (this._more = resolve));
       }
     } finally {
       this.close();
@@ -146,48 +157,48 @@ export class EventStream<Events extends object = Record<string, unknown>> {
 
   /** Tries at once instead of waiting; does nothing while a stream is open. */
   retryNow(): void {
-    this.wake();
+    this._wake();
   }
 
   /** Ends the stream for good. The cursor stays in the storage. */
   close(): void {
-    this.apply({ type: 'closed' });
-    this.cut();
-    this.wake();
-    this.more();
-    this.room();
+    this._apply({ type: 'closed' });
+    this._cut();
+    this._wake();
+    this._more();
+    this._room();
   }
 
-  private get over(): boolean {
+  private get _over(): boolean {
     return this.state.phase === 'closed';
   }
 
-  private async run(): Promise<void> {
-    while (!this.over) {
-      this.apply({ type: 'attempt' });
-      await (this.options.transport === 'eventsource' ? this.listen() : this.read());
-      if (!this.over) await this.pause();
+  private async _run(): Promise<void> {
+    while (!this._over) {
+      this._apply({ type: 'attempt' });
+      await (this._options.transport === 'eventsource' ? this._listen() : this._read());
+      if (!this._over) await this._pause();
     }
   }
 
-  private apply(what: What): void {
+  private _apply(what: What): void {
     const before = this.state;
     this.state = advance(before, { ...what, at: performance.now() } as Signal);
-    if (this.state !== before) this.changed(this.state, before);
-    if (this.state.phase === 'refused') this.more();
+    if (this.state !== before) call(() => this.changed(this.state, before));
+    if (this.state.phase === 'refused') this._more();
   }
 
-  private async read(): Promise<void> {
-    this.described = nothing();
+  private async _read(): Promise<void> {
+    this._described = {};
     const dead = new AbortController();
-    const cut = (this.cut = () => dead.abort());
-    const silence = this.options.silenceMs ?? SILENCE_MS;
+    const cut = (this._cut = () => dead.abort());
+    const silence = this._options.silenceMs ?? SILENCE_MS;
     let timer = setTimeout(cut, silence);
     try {
-      const response = await this.ask(dead.signal, true);
+      const response = await this._ask(dead.signal, true);
       const parser = new SseParser({
-        block: (block) => this.received(block),
-        retry: (milliseconds) => this.apply({ type: 'retry', milliseconds }),
+        block: (block) => this._received(block),
+        retry: (milliseconds) => this._apply({ type: 'retry', milliseconds }),
       });
       if (this.state.phase !== 'connecting' || response.body === null) cut();
       else {
@@ -195,15 +206,15 @@ export class EventStream<Events extends object = Record<string, unknown>> {
         const decoder = new TextDecoder();
         for (let part; !(part = await reader.read()).done;) {
           clearTimeout(timer);
-          this.apply({ type: 'heard' });
+          this._apply({ type: 'heard' });
           parser.push(decoder.decode(part.value, { stream: true }));
-          if ((this.waiting ?? []).length > MOST_WAITING) await new Promise<void>((resolve) => (this.room = resolve));
+          if ((this._waiting ?? []).length > MOST_WAITING) await new Promise<void>((resolve) => (this._room = resolve));
           timer = setTimeout(cut, silence);
         }
       }
-      this.end('the server closed the stream');
+      this._end('the server closed the stream');
     } catch (error) {
-      this.end(
+      this._end(
         error instanceof RangeError
           ? `the server sent ${error.message}`
           : dead.signal.aborted
@@ -216,16 +227,26 @@ export class EventStream<Events extends object = Record<string, unknown>> {
     }
   }
 
-  private async ask(signal: AbortSignal, again: boolean): Promise<Response> {
+  private async _ask(signal: AbortSignal, again: boolean): Promise<Response> {
     const headers: Record<string, string> = { Accept: 'text/event-stream' };
     if (this.state.cursor !== null) headers['Last-Event-ID'] = this.state.cursor;
-    const response = await send(this.options, this.path(), headers, { cache: 'no-store', signal });
-    // A token that has just ended: what makes tokens gives another one.
-    if (response.status === 401 && again && typeof this.options.token === 'function') {
-      await response.body?.cancel();
-      return this.ask(signal, false);
+    const query = this._query();
+    let path = `/stream?${query}`;
+    const request: RequestInit = { cache: 'no-store', signal };
+    if (path.length > LONGEST_ADDRESS) {
+      const { ticket, ...rest } = Object.fromEntries(query);
+      path = `/stream?${withGiven(new URLSearchParams(), { ticket })}`;
+      headers['Content-Type'] = 'application/json';
+      request.method = 'POST';
+      request.body = JSON.stringify({ ...rest, channel: query.getAll('channel') });
     }
-    this.apply({
+    const response = await send(this._options, path, headers, request);
+    // A token that has just ended: what makes tokens gives another one.
+    if (response.status === 401 && again && typeof this._options.token === 'function') {
+      await response.body?.cancel();
+      return this._ask(signal, false);
+    }
+    this._apply({
       type: 'answer',
       status: response.status,
       contentType: response.headers.get('Content-Type') ?? '',
@@ -237,94 +258,87 @@ export class EventStream<Events extends object = Record<string, unknown>> {
   }
 
   /** One life of the browser's EventSource. It comes back by itself, with its last id, until an answer is no stream. */
-  private listen(): Promise<void> {
+  private _listen(): Promise<void> {
     return new Promise((resolve) => {
       const source = new EventSource(
-        address(this.options, this.path({ heartbeat: 'event', last_event_id: this.state.cursor ?? '' })),
+        address(
+          this._options,
+          `/stream?${this._query({ heartbeat: 'event', last_event_id: this.state.cursor ?? '' })}`,
+        ),
       );
       const over = (reason: string): void => {
         source.close();
-        this.end(reason);
+        this._end(reason);
         resolve();
       };
-      this.cut = () => over('closed');
+      this._cut = () => over('closed');
       // A browser repeats the last id where an event has none, as `meta` has none.
       const heard = ({ type, data, lastEventId }: MessageEvent<string>): void =>
-        this.received({ event: type, data, id: lastEventId === this.state.cursor ? null : lastEventId || null });
-      for (const name of ['message', ...OWN, ...(this.options.types ?? [])]) source.addEventListener(name, heard);
+        this._received({ event: type, data, id: lastEventId === this.state.cursor ? null : lastEventId || null });
+      for (const name of [...OWN, ...(this._options.types ?? [])]) source.addEventListener(name, heard);
       source.onerror = () => {
         if (source.readyState === EventSource.CLOSED) over('the answer was no stream');
-        else this.end('the connection broke');
+        else this._end('the connection broke');
       };
     });
   }
 
-  private path(more: Record<string, string> = {}): string {
-    const { channels, from, last, since, query, meta, trace } = this.options;
+  private _query(more: Record<string, string> = {}): URLSearchParams {
+    const { channels, from, last, since, query, meta, trace } = this._options;
     const found = new URLSearchParams(query);
     for (const channel of channels) found.append('channel', channel);
     const begin = this.state.cursor ? {} : { from, last, since: since instanceof Date ? since.toISOString() : since };
-    const all = { meta: meta ? 1 : '', trace: trace ? 1 : '', ...begin, ...more };
-    for (const [name, value] of Object.entries(all)) if (`${value ?? ''}`) found.set(name, `${value}`);
-    return `/stream?${found}`;
+    return withGiven(found, { meta: meta ? 1 : '', trace: trace ? 1 : '', ...begin, ...more });
   }
 
-  private end(reason: string): void {
-    this.apply({ type: 'ended', reason });
+  private _end(reason: string): void {
+    this._apply({ type: 'ended', reason });
   }
 
-  private received(block: Block): void {
-    if (this.over) return;
-    this.apply({ type: 'block', block });
+  private _received(block: Block): void {
+    if (this._over) return;
+    this._apply({ type: 'block', block });
     // Events have an id: before `meta` belonged to the stream, a publisher could name one so.
-    const own = block.id === null && this.describes(block.event, block.data);
+    const own = block.id === null && this._describes(block.event, block.data);
     if (block.data !== null && block.event !== 'cursor' && !own) {
-      const { channel, time, traceparent } = this.described;
-      this.described = nothing();
-      this.give(new StreamEvent(block.event, block.data, block.id, channel, time, traceparent));
+      const { channel, time, traceparent } = this._described;
+      this._described = {};
+      this._give(new StreamEvent(block.event, block.data, block.id, channel, time, traceparent));
     }
     // After the listeners: a page that is loaded again in between gets the event again, and never misses it.
-    try {
-      if (block.id) this.options.storage?.setItem(this.key, block.id);
-      else if (block.id === '') this.options.storage?.removeItem(this.key);
-    } catch {
-      // A storage that is full, or closed to this page, keeps no cursor; the stream goes on.
-    }
+    // A storage that is full, or closed to this page, keeps no cursor; the stream goes on.
+    const { storage } = this._options;
+    tried(() => {
+      if (block.id) storage?.setItem(this._key, block.id);
+      else if (block.id === '') storage?.removeItem(this._key);
+    });
   }
 
   /** Keeps what a block says of the event that follows it; false for a block that is an event itself. */
-  private describes(name: string, data: string | null): boolean {
-    if (name === 'meta' && this.options.meta) {
+  private _describes(name: string, data: string | null): boolean {
+    if (name === 'meta' && this._options.meta) {
       const said = parsed(data);
       const time = new Date(textOf(said, 'time') ?? '');
-      this.described.channel = textOf(said, 'channel');
-      this.described.time = time.getTime() ? time : null;
+      this._described.channel = textOf(said, 'channel');
+      this._described.time = time.getTime() ? time : null;
       return true;
     }
-    const traces = name === 'traceparent' && this.options.trace === true;
-    if (traces) this.described.traceparent = data;
+    const traces = name === 'traceparent' && this._options.trace === true;
+    if (traces) this._described.traceparent = data;
     return traces;
   }
 
-  private give(event: StreamEvent): void {
-    this.waiting?.push(event);
-    this.more();
-    for (const listener of [event.type, '*'].flatMap((name) => [...(this.listeners.get(name) ?? [])])) {
-      try {
-        listener(event as StreamEvent<never>);
-      } catch (error) {
-        // A listener that fails ends no stream; the page sees its error as any other.
-        queueMicrotask(() => {
-          throw error;
-        });
-      }
-    }
+  private _give(event: StreamEvent): void {
+    this._waiting?.push(event);
+    this._more();
+    for (const listener of [...new Set([event.type, '*'])].flatMap((name) => [...(this._listeners.get(name) ?? [])]))
+      call(() => listener(event as StreamEvent<never>));
   }
 
-  private async pause(): Promise<void> {
-    await new Promise<void>((resolve) => {
+  private _pause(): Promise<void> {
+    return new Promise((resolve) => {
       const timer = this.state.phase === 'refused' ? undefined : setTimeout(resolve, this.state.delayMs);
-      this.wake = () => {
+      this._wake = () => {
         clearTimeout(timer);
         resolve();
       };

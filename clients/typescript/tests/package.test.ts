@@ -15,6 +15,19 @@ it('has at most 4 KB, compressed as servers send it', () => {
   expect(gzipSync(readFileSync(join(root, 'dist', 'index.js')), { level: 9 }).length).toBeLessThanOrEqual(4096);
 });
 
+it('does as built, with short names, what its sources do', async () => {
+  const { EventStream } = (await import(join(root, 'dist', 'index.js'))) as typeof import('../src/index.js');
+  const texts = ['retry: 1\nid: 1-a\n\ndata: x\nid: 2-b\n\n', 'retry: 1\nid: 2-b\n\ndata: y\nid: 3-c\n\n'];
+  const answer: typeof fetch = () =>
+    Promise.resolve(new Response(texts.shift() ?? null, { headers: { 'Content-Type': 'text/event-stream' } }));
+  const stream = new EventStream({ channels: ['a'], fetch: answer });
+  const heard: string[] = [];
+  stream.on('*', (event) => void heard.push(`on ${event.data}`));
+  for await (const event of stream) if (heard.push(event.data) === 4) break;
+  expect(heard).toEqual(['on x', 'x', 'on y', 'y']);
+  expect(stream.state).toMatchObject({ phase: 'closed', cursor: '3-c', opened: 2 });
+});
+
 it('is installed from its package, and imported with its types by a program that is as strict as can be', () => {
   const pack = ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder];
   const name = execFileSync(process.execPath, [npm, ...pack], { cwd: root, encoding: 'utf8' }).trim();
