@@ -20,6 +20,8 @@ from ansible_collections.sse.platform.plugins.module_utils.model import spec
 from ansible_collections.sse.platform.plugins.module_utils.model.release import FORMAT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Release, Spec, StoredRelease
 
 EACH_HAS = ("format", "stack", "project", "number", "containers")  # of every format
@@ -71,6 +73,15 @@ def limited(release: Release, latest: StoredRelease | None, services: list[str])
             f"{', '.join(services)} would have other containers than before, and {', '.join(unaware)} would not know "
             f"them: run `./sse up --tags {','.join([*services, *unaware])}`, or `./sse up` without --tags"
         )
+    if others := told_of_others(release, latest, services):
+        there = [*latest["containers"].values(), *release["containers"].values()]
+        left = {one["service"] for one in there if one["container"] in others}
+        declared = {one["service"] for one in release["containers"].values()}
+        these = f"`./sse up --tags {','.join([*services, *sorted(left)])}`, or " if left <= declared else ""
+        raise spec.SpecError(
+            f"this run leaves {', '.join(others)} as before, and {', '.join(services)} would be told something else of "
+            f"{'it' if len(others) == 1 else 'them'}: run {these}`./sse up` without --tags"
+        )
     kept = {name: one for name, one in latest["containers"].items() if one["service"] not in services}
     taken = {name: one for name, one in release["containers"].items() if one["service"] in services}
     merged = {**kept, **taken}
@@ -83,23 +94,37 @@ def limited(release: Release, latest: StoredRelease | None, services: list[str])
 
 def uninformed(release: Release, latest: StoredRelease, services: list[str]) -> list[str]:
     """Name the other services that speak of containers which a run of these services would add or remove."""
+    own = spoken_of(release, latest, lambda service: service in services)
+    return list(dict.fromkeys(service for service in own if service not in services))
+
+
+def told_of_others(release: Release, latest: StoredRelease, services: list[str]) -> list[str]:
+    """Name the containers of other services that this run neither makes nor removes, and that these speak of."""
+    others = spoken_of(release, latest, lambda service: service not in services)
+    return sorted({name for service, names in others.items() if service in services for name in names})
+
+
+def spoken_of(release: Release, latest: StoredRelease, chosen: Callable[[str], bool]) -> dict[str, set[str]]:
+    """Return of which containers each service speaks in another way than before, of those that come or go.
+
+    :param chosen: of which services those containers are
+    """
 
     def names(one: Release) -> set[str]:
-        return {each["container"] for each in one["containers"].values() if each["service"] in services}
+        return {each["container"] for each in one["containers"].values() if chosen(each["service"])}
 
     moved = names(release) ^ names(latest)
+    found: dict[str, set[str]] = {}
     if not moved:
-        return []
+        return found
     pattern = re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, sorted(moved)))})(?![\w-])")
-    unaware: dict[str, None] = {}
     for name, new in release["containers"].items():
-        old = latest["containers"].get(name)
-        if old and new["service"] not in services:
+        if old := latest["containers"].get(name):
             # How often, since one that reloads may know the address of a container long before it uses it.
-            spoken = [Counter(pattern.findall(json.dumps(each).replace("\\n", "\n"))) for each in (old, new)]
-            if spoken[0] != spoken[1]:
-                unaware[new["service"]] = None
-    return list(unaware)
+            before, now = (Counter(pattern.findall(json.dumps(each).replace("\\n", "\n"))) for each in (old, new))
+            if other := {one for one in moved if before[one] != now[one]}:
+                found.setdefault(new["service"], set()).update(other)
+    return found
 
 
 def stale(release: Release, latest: StoredRelease | None, services: list[str]) -> list[str]:

@@ -90,6 +90,27 @@ def test_replicas_that_a_service_outside_of_the_run_would_not_know_are_refused(c
     assert len(limited(pair(count, 11), latest, ["app"])["containers"]) == count + 1  # it knows as many as before
 
 
+def test_no_tag_is_advised_for_a_service_that_is_no_longer_declared() -> None:
+    wanted = pair(11, 10)
+    latest = stored(pair(11, 11))
+    for number in range(1, 12):
+        del wanted["containers"][f"s-app-{number}"]
+    with pytest.raises(SpecError, match=r"something else of it: run `\./sse up` without --tags"):
+        limited(wanted, latest, ["proxy"])
+
+
+@pytest.mark.parametrize(("count", "moved"), [(10, "app-11"), (12, "app-12")])
+def test_a_run_that_would_tell_a_service_of_containers_that_it_does_not_make_or_remove_is_refused(
+    count: int, moved: str
+) -> None:
+    latest, wanted = stored(pair(11, 11)), pair(count, count)
+    with pytest.raises(SpecError) as refused:
+        limited(wanted, latest, ["proxy"])
+    assert f"this run leaves {moved} as before, and proxy would be told something else of it" in str(refused.value)
+    assert "run `./sse up --tags proxy,app`, or `./sse up` without --tags" in str(refused.value)
+    assert len(limited(pair(count, 11), latest, ["proxy"])["containers"]) == 12  # it is told the same as before
+
+
 def test_a_change_that_a_run_of_some_services_leaves_is_named() -> None:
     latest = stored(pair(2, 2))
     for one in latest["containers"].values():
