@@ -121,7 +121,7 @@ def may_write(rule: Rule) -> bool:
     alone = any(is_of_one(one) for one in addresses(rule))
     if rule.target == "DROP":
         return not alone and (rule.chain != ENGINES_OWN or "! -i" in has)
-    return ANSWERS in has or {"-d", "--dport"} <= has or ("-i" in has and not alone)
+    return ANSWERS in has or (alone and "--dport" in has) or ("-i" in has and not addresses(rule))
 
 
 def is_of_one(address: str) -> bool:

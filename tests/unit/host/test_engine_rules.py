@@ -110,6 +110,7 @@ def test_all_that_the_engine_wrote_for_a_network_is_known_and_nothing_of_another
         ("filter", "-A DOCKER -d 10.99.0.10/32 -j ACCEPT"),
         ("filter", "-A DOCKER -d 10.99.0.10/32 -p tcp -m tcp --dport 80:90 -j ACCEPT"),
         ("filter", "-A DOCKER -d 10.99.0.10/32 -i br-sse -j ACCEPT"),
+        ("filter", "-A DOCKER -d 10.99.0.0/24 -p tcp -m tcp --dport 80 -j ACCEPT"),
         ("filter", "-A DOCKER -o br-sse -j ACCEPT"),
         ("filter", "-A DOCKER ! -i br-sse -o br-sse -j ACCEPT"),
         ("filter", "-A DOCKER -d 10.99.0.10/32 -j DROP"),
