@@ -8,7 +8,6 @@ import re
 import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
-import containers
 import documented
 import front
 import pytest
@@ -90,8 +89,8 @@ def flags_of(name: str) -> set[str]:
     own = {flag for option in verb.options for flag in (option.flag, option.short) if flag}
     tool = ROOT / "tools" / f"{name}.py"
     if tool.exists():
-        shared = (ROOT / "tools" / containers.__file__.rpartition("/")[2]).read_text()
-        return own | set(re.findall(r'"(--?[a-zA-Z][-a-z]*)"', tool.read_text() + shared)) | {"-h", "--help"}
+        code = "".join((ROOT / "tools" / one).read_text() for one in (tool.name, "containers.py", "reaching.py"))
+        return own | set(re.findall(r'"(--?[a-zA-Z][-a-z]*)"', code)) | {"-h", "--help"}
     return own | front.VALUED | front.SWITCHES | {"-h", "--help", "-K", "-v"}
 
 
