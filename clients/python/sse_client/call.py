@@ -173,7 +173,7 @@ def issued(found: dict[str, Any], call: Call) -> Ticket:
     """The ticket of an answer."""
     try:
         return Ticket(str(found["ticket"]), int(found["begins_until"]), int(found["expires"]))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise _other(found, call) from None
 
 

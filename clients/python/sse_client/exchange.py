@@ -96,8 +96,7 @@ class Route:
             raise RedirectError(f"{self.url} answered with status {answer.status} and no Location")
         try:
             target = urljoin(self.url, quote(location, safe="%/:=&?~#+!$,;'@()*[]")).partition("#")[0]
-            found = urlsplit(target)
-            usable = found.scheme in ("http", "https") and bool(found.hostname) and bool(origin(found))
+            usable = is_address(urlsplit(target))
         except ValueError:
             target, usable = "", False
         if not usable:
@@ -119,11 +118,18 @@ def origin(url: SplitResult) -> tuple[str, str, int]:
     return url.scheme, url.hostname or "", url.port or {"https": 443}.get(url.scheme, 80)
 
 
+def is_address(url: SplitResult) -> bool:
+    """Tell whether this is an address of HTTP with a host; ValueError, too, is a no."""
+    host = url.hostname or ""
+    # The codec, by which sockets look a name up, refuses parts that are empty or longer than 63 characters.
+    return url.scheme in ("http", "https") and bool(host) and bool(origin(url)) and bool(host.encode("idna"))
+
+
 def base_of(url: str) -> str:
     """The address of the API of a service; raises ValueError."""
     try:
         found = urlsplit(url.strip())
-        usable = found.scheme in ("http", "https") and bool(found.hostname) and bool(origin(found))
+        usable = is_address(found)
     except ValueError:
         usable, found = False, urlsplit("")
     if "@" in found.netloc:

@@ -87,7 +87,8 @@ class Subscription:
         url = self.route.url
         asked = parse_qsl(urlsplit(url).query, keep_blank_values=True)
         if self.last_event_id:
-            sent["Last-Event-ID"] = self.last_event_id.encode()
+            # White space around a value is no part of it, and httpx refuses it.
+            sent["Last-Event-ID"] = self.last_event_id.strip(" \t").encode()
             asked = [(name, value) for name, value in asked if name not in _START]
             url = _address(url, asked)
         if len(url) <= _LONGEST_ADDRESS:

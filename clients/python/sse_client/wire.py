@@ -250,7 +250,7 @@ def proxy_of(scheme: str, host: str) -> str:
     found = found if "://" in found else f"http://{found}"
     try:
         parts = urlsplit(found)
-        usable = parts.scheme == "http" and bool(parts.hostname) and bool(exchange.origin(parts))
+        usable = parts.scheme == "http" and exchange.is_address(parts)
     except ValueError:
         usable = False
     return found if usable else ""

@@ -103,6 +103,8 @@ FINAL: dict[str, tuple[list[bytes], type[SseError], str]] = {
     "no way on": (answer(302), RedirectError, "no Location"),
     "away from HTTP": (answer(302, Location="ftp://127.0.0.1/x"), RedirectError, "no address of HTTP"),
     "a broken way on": (answer(302, Location="http://[::1"), RedirectError, "no address of HTTP"),
+    "a host with an empty part": (answer(302, Location="http://a..b/"), RedirectError, "no address of HTTP"),
+    "a host with an endless part": (answer(302, Location=f"http://{'a' * 64}/"), RedirectError, "no address of HTTP"),
     "a circle": (answer(307, Location="/api/v1/stream"), RedirectError, "without end"),
     "an endless line": (stream(b"data: " + b"x" * 2000), TooLongError, "more than 1000"),
 }
@@ -144,6 +146,13 @@ def test_204_means_stop(kind: str) -> None:
     with Server([GOOD, STOP]) as server:
         assert both.listen(kind, server.url) == [X]
     assert [one.headers.get("last-event-id") for one in server.asked] == [None, "2-b"]
+
+
+@pytest.mark.parametrize("space", [" ", "\t"])
+def test_white_space_around_an_id_does_not_end_the_stream(kind: str, space: str) -> None:
+    with Server([stream(f"retry: 10\nid:  a{space}\ndata: x\n\n"), STOP]) as server:
+        assert both.listen(kind, server.url) == [Message("message", "x", f" a{space}")]
+    assert [one.headers.get("last-event-id") for one in server.asked] == [None, "a"]
 
 
 @pytest.mark.parametrize("encoding", ["identity", "gzip", "chunked"])
@@ -407,6 +416,12 @@ def test_a_page_instead_of_json_is_a_named_error(kind: str, name: str, given: li
     assert len(server.asked) == 1
 
 
+def test_a_ticket_without_end_is_a_named_error(kind: str) -> None:
+    given = answer(200, '{"ticket": "t", "begins_until": 1, "expires": 1e400}', "application/json")
+    with Server([given]) as server, pytest.raises(UnexpectedAnswerError, match="Infinity"):
+        both.ask(kind, server.url, "ticket")
+
+
 @pytest.mark.parametrize(
     ("method", "words", "how", "said"),
     [
@@ -502,7 +517,11 @@ def test_a_stream_that_cannot_be_meant_is_refused(kind: str, how: dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    "url", ["sse.example.org", "ftp://h", "http://", "http://h:99999", "http://h/?a=1", "http://u:secret@h", "http://é"]
+    "url",
+    [
+        *("sse.example.org", "ftp://h", "http://", "http://h:99999", "http://h/?a=1", "http://u:secret@h", "http://é"),
+        *("http://a..b", f"http://{'a' * 64}"),
+    ],
 )
 def test_an_address_that_cannot_be_one_is_refused_and_shows_no_password(kind: str, url: str) -> None:
     with pytest.raises(ValueError, match="url: ") as refused:
