@@ -48,6 +48,7 @@ changes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sse.platform.plugins.module_utils.deploy import stack_networks
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 
 
@@ -67,9 +68,9 @@ def main() -> None:
         if not module.check_mode:  # there a host may have no engine yet
             engine = Engine()
             for one in made:
-                engine.make_network(one, options["stack"], options["mtu"])
+                stack_networks.make(engine, one, options["stack"], options["mtu"])
             for name in dropped:
-                engine.remove_network(name)
+                stack_networks.remove(engine, name)
     except EngineError as error:
         module.fail_json(msg=str(error))
     changes = [*(f"+ network {one['name']}" for one in made), *(f"- network {one}" for one in dropped)]

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy import host_side, permissions
+from ansible_collections.sse.platform.plugins.module_utils.deploy import host_side, permissions, stack_networks
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier
 from ansible_collections.sse.platform.plugins.module_utils.deploy.backup_timer import BACKUP, VERIFY, HostTimer
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
@@ -83,7 +83,7 @@ def tear_down(
         try:
             seconds = remove_containers(engine, ours, state_directory, parallel)
             for network in removed.networks:
-                engine.remove_network(network)
+                stack_networks.remove(engine, network)
             StackFirewall(stack, state_directory).remove()
             (Path(state_directory) / host_side.FILE).unlink(missing_ok=True)
             for kind in (BACKUP, VERIFY):

@@ -9,10 +9,8 @@ import http.client
 import importlib
 import os
 import signal
-import subprocess
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ansible_collections.sse.platform.plugins.module_utils.engine import answers
@@ -186,17 +184,22 @@ class Engine:
             with explained(f"disconnect from {network}"), contextlib.suppress(sdk().errors.NotFound):
                 self.api.disconnect_container_from_network(container, network, force=True)
 
+    def empty_network(self, name: str) -> None:
+        """Take all containers off a network."""
+        for one in self.ask(self.questions.containers) or []:
+            if name in answers.networks_of(one):
+                self.disconnect(one["Id"], name)
+
+    def device(self, name: str) -> str:
+        """Return what the bridge of a network was asked to be called; empty where there is none with such a name."""
+        present = self.ask(lambda: self.questions.network(name))
+        return ((present and present["Options"]) or {}).get("com.docker.network.bridge.name", "")
+
     def make_network(self, network: Network, stack: str, mtu: int | None) -> None:
-        """Make a network of a stack; one that has its name goes first, and containers on it lose their place there.
+        """Make a network of a stack.
 
         :param mtu: the largest packet in bytes, where that is not the engine's own
         """
-        present = self.ask(lambda: self.questions.network(network["name"]))
-        if present and present["Name"] == network["name"]:
-            for one in self.ask(self.questions.containers) or []:
-                if network["name"] in answers.networks_of(one):
-                    self.disconnect(one["Id"], network["name"])
-            self.remove_network(network["name"])
         pools: list[Pool] = [network, *([network["ipv6"]] if "ipv6" in network else [])]
         options = {"com.docker.network.bridge.name": network["device"]}
         wanted: dict[str, Any] = {
@@ -212,15 +215,9 @@ class Engine:
         self.ask(lambda: self.questions.make_network(wanted))
 
     def remove_network(self, name: str) -> None:
-        """Remove a network, if it exists; also a bridge that somebody, and not the engine, made again."""
-        present = self.ask(lambda: self.questions.network(name))
-        device = ((present and present["Options"]) or {}).get("com.docker.network.bridge.name", "")
+        """Remove a network, if it exists."""
         with explained(f"remove network {name}"), contextlib.suppress(sdk().errors.NotFound):
             self.api.remove_network(name)
-        ports = Path(f"/sys/class/net/{device}/brif")
-        if device and ports.is_dir() and not any(ports.iterdir()):
-            with contextlib.suppress(FileNotFoundError):  # without iproute2 nobody has made it again, either
-                subprocess.run(["ip", "link", "del", device], capture_output=True, check=False)
 
     def create(self, name: str, spec: Spec, labels: dict[str, str], mounts: Mounts) -> str:
         """Create a container from its spec, with the limits of `host_config`; return its id.

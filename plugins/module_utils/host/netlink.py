@@ -22,7 +22,9 @@ RTM_NEWADDR, RTM_GETADDR = 20, 22
 RTM_NEWROUTE, RTM_GETROUTE = 24, 26
 NLM_F_REQUEST_DUMP = 0x301
 NLMSG_ERROR, NLMSG_DONE = 2, 3
-IFLA_IFNAME, IFLA_LINK, IFLA_MASTER = 3, 5, 10
+IFLA_IFNAME, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO = 3, 5, 10, 18
+IFLA_INFO_KIND = 1  # within IFLA_LINKINFO
+BRIDGE = "bridge"  # a kind of interface
 IFF_UP = 0x1  # netdevice(7)
 IFA_ADDRESS, IFA_LOCAL = 1, 2
 RTA_DST, RTA_OIF = 1, 4
@@ -40,6 +42,7 @@ class Link(NamedTuple):
     up: bool
     peer: int  # of a pair: the number of the other end, in the namespace that it is in
     master: int  # the number of the bridge that it is on
+    kind: str = ""  # such as bridge or veth; empty for hardware and the loopback interface
 
 
 def _attributes(data: bytes) -> dict[int, bytes]:
@@ -82,9 +85,13 @@ def links() -> list[Link]:
     found: list[Link] = []
     for header, attributes in _dump(socket.AF_UNSPEC, RTM_GETLINK, RTM_NEWLINK, 16):
         number, flags = struct.unpack_from("=iI", header, 4)
-        name = attributes.get(IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace")
+        details = _attributes(attributes.get(IFLA_LINKINFO, b""))
+        name, kind = (
+            text.rstrip(b"\0").decode(errors="replace")
+            for text in (attributes.get(IFLA_IFNAME, b""), details.get(IFLA_INFO_KIND, b""))
+        )
         peer, master = (struct.unpack("=I", attributes.get(key, bytes(4)))[0] for key in (IFLA_LINK, IFLA_MASTER))
-        found.append(Link(number, name, bool(flags & IFF_UP), peer, master))
+        found.append(Link(number, name, bool(flags & IFF_UP), peer, master, kind))
     return found
 
 

@@ -33,6 +33,9 @@ class Engine:
     def networks(self, stack: str) -> dict[str, list[str]]:
         return {f"{stack}-network": []}
 
+    def device(self, _: str) -> str:
+        return ""
+
     def remove_network(self, name: str) -> None:
         if self.broken:
             raise ApplyError(f"{name} is in use")

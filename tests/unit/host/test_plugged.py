@@ -41,6 +41,7 @@ def test_what_cuts_a_container_off_is_named(
 def test_the_kernel_lists_its_own_interfaces() -> None:
     loopback = next(one for one in netlink.links() if one.name == "lo")
     assert loopback == Link(1, "lo", up=True, peer=0, master=0)
+    assert loopback.kind == ""
 
 
 class WithoutIPv6:
