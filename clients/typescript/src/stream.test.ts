@@ -332,6 +332,39 @@ it('ends by the signal of who opened it', async () => {
   await vi.waitFor(() => expect(asked[0]?.socket.destroyed).toBe(true));
 });
 
+it('tells an event named error from an EventSource that comes back', async () => {
+  class Stub extends EventTarget {
+    static readonly CLOSED = 2;
+    readyState = 1;
+    constructor(readonly address: string) {
+      super();
+      sources.push(this);
+    }
+    set onerror(called: () => void) {
+      this.addEventListener('error', called);
+    }
+    close(): void {}
+  }
+  const sources: Stub[] = [];
+  vi.stubGlobal('EventSource', Stub);
+  const stream = open({ transport: 'eventsource', types: ['error'] });
+  const heard: string[] = [];
+  stream.on('*', (event) => void heard.push(`${event.type} ${event.data} ${event.id}`));
+  await vi.waitFor(() => expect(sources).toHaveLength(1));
+  const [source] = sources;
+  source?.dispatchEvent(new MessageEvent('error', { data: 'published', lastEventId: '1-a' }));
+  expect(stream.state.phase).toBe('open');
+  Object.assign(source ?? {}, { readyState: 0 });
+  source?.dispatchEvent(new Event('error'));
+  expect(stream.state).toMatchObject({ phase: 'waiting', reason: 'the connection broke' });
+  expect(heard).toEqual(['error published 1-a']);
+  vi.unstubAllGlobals();
+});
+
+it('refuses a date that is none at once', () => {
+  expect(() => open({ since: new Date('yesterday') })).toThrow(RangeError);
+});
+
 it('needs a channel', () => {
   expect(() => open({ channels: [] })).toThrow('channels: at least one is needed');
 });

@@ -122,6 +122,7 @@ export class EventStream<Events extends object = Record<string, unknown>> {
     this._key = options.storageKey ?? `sse ${options.url ?? ''} ${[...options.channels].sort().join(' ')}`;
     const kept = tried(() => options.storage?.getItem(this._key));
     this.state = initialState(performance.now(), (options.lastEventId ?? kept) || null);
+    this._query(); // a date that is none is a mistake of the caller
     options.signal?.addEventListener('abort', () => this.close(), { once: true });
     // Not before the caller has added listeners.
     queueMicrotask(() => void this._run());
@@ -273,12 +274,15 @@ export class EventStream<Events extends object = Record<string, unknown>> {
       };
       this._cut = () => over('closed');
       // A browser repeats the last id where an event has none, as `meta` has none.
-      const heard = ({ type, data, lastEventId }: MessageEvent<string>): void =>
-        this._received({ event: type, data, id: lastEventId === this.state.cursor ? null : lastEventId || null });
+      // A broken connection is an event of the browser's own, named "error" and without data.
+      const heard = ({ type, data, lastEventId }: MessageEvent<string | undefined>): void => {
+        const id = lastEventId === this.state.cursor ? null : lastEventId || null;
+        if (data !== undefined) this._received({ event: type, data, id });
+      };
       for (const name of [...OWN, ...(this._options.types ?? [])]) source.addEventListener(name, heard);
       source.onerror = () => {
         if (source.readyState === EventSource.CLOSED) over('the answer was no stream');
-        else this._end('the connection broke');
+        else if (!source.readyState) this._end('the connection broke'); // it connects again
       };
     });
   }
