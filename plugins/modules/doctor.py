@@ -100,6 +100,11 @@ findings:
         V(critical) where something fails now or is open to strangers, V(warning) where it will fail or works worse,
         V(info) where it only deserves to be known.
       type: str
+guests:
+  description: Containers of others on networks of the stack, one line each. They are allowed, and no findings.
+  returned: always
+  type: list
+  elements: str
 found:
   description: How much there is to mend, such as C(1 thing to mend).
   returned: where there are findings
@@ -111,11 +116,13 @@ changes:
   elements: str
 """
 
+import contextlib
 import threading
 import time
 from typing import cast
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sse.platform.plugins.module_utils.deploy import guests
 from ansible_collections.sse.platform.plugins.module_utils.doctor import mending
 from ansible_collections.sse.platform.plugins.module_utils.doctor.diagnosis import (
     count,
@@ -126,6 +133,7 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor.diagnosis impo
 )
 from ansible_collections.sse.platform.plugins.module_utils.doctor.gather.facts import gather
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Facts, Options
+from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, report
 
 SETTLE_SECONDS = 15  # until a container that was started listens; what is still wrong then is a finding
@@ -169,13 +177,15 @@ def main() -> None:
             if {(one.rule, one.subject) for one in findings} <= stays or time.monotonic() > deadline:
                 break
             threading.Event().wait(PAUSE_SECONDS)
+    found_guests = guests_of(facts)
     result = {
         "changed": bool(steps),
+        "guests": found_guests,
         "changes": steps,
         "findings": [one._asdict() for one in findings],
         "advice": [one._asdict() for one in advice if host],
     }
-    others = about_others(advice, shown=host)
+    others = [*about_others(advice, shown=host), *found_guests]
     if findings:
         done = [f"ran: {step}" for step in steps]
         module.fail_json(msg="\n".join([*done, told(findings), *others]), found=count(findings), **result)
@@ -190,6 +200,13 @@ def about_others(advice: list[Finding], *, shown: bool) -> list[str]:
         return [report(advice, "Advice about containers and networks of others, which the stack does not need:")]
     how_many = "1 container or network" if len(advice) == 1 else f"{len(advice)} containers and networks"
     return [f"Beside the stack: something is wrong with {how_many} of others. ./sse doctor --host shows it."]
+
+
+def guests_of(facts: Facts) -> list[str]:
+    """Return a line for each container of somebody else on a network of the stack."""
+    with contextlib.suppress(EngineError):
+        return guests.lines(Engine(), facts["releases"], facts["stack"]) if facts["host"]["engine"] else []
+    return []
 
 
 def told_apart(facts: Facts) -> tuple[list[Finding], list[Finding]]:

@@ -1,7 +1,7 @@
 # Copyright: sse.platform maintainers, MIT License (see LICENSE)
-"""Guests: containers of others that somebody connected to a network of the stack, and what they may reach there.
+"""Guests: containers of others on a network of the stack, or in the very network of one of its containers.
 
-That is allowed, and no run removes one. But whoever looks after the stack should know of each.
+That is allowed, and no run removes one. But whoever looks after the stack should know of each, and of what it reaches.
 """
 
 from __future__ import annotations
@@ -31,13 +31,24 @@ def told(listing: list[answers.ListedContainer], releases: Sequence[Release], st
 
     :param listing: every container of the host
     """
-    networks = networks_of(releases)
+    networks, containers = networks_of(releases), containers_of(releases)
+    projects = {release["project"] for release in releases}
+    names = {one["Id"]: answers.name_of(one) for one in listing}
     for one in listing:
-        if (one["Labels"] or {}).get(f"{LABEL}stack") == stack:
+        labels, name = one["Labels"] or {}, answers.name_of(one)
+        if labels.get(f"{LABEL}stack") == stack and labels.get(f"{LABEL}project") in projects:
             continue
+        mode, __, whose = one.get("HostConfig", {"NetworkMode": ""})["NetworkMode"].partition(":")
+        host = names.get(whose, whose)
+        if mode == "container" and host in containers:
+            yield (
+                f"guest {name} ({one['Image']}) uses the network of {host} and is not of this stack. It has the "
+                f"addresses of {host}, so it may reach whatever that one may, and hears what comes in. If nobody needs "
+                f"that: {docker('rm', '--force', name)}"
+            )
         for network, endpoint in answers.networks_of(one).items():
             if network in networks:
-                name, address = answers.name_of(one), endpoint["IPAddress"] or "no address while it does not run"
+                address = endpoint["IPAddress"] or "no address while it does not run"
                 yield (
                     f"guest {name} ({one['Image']}) is on {network} ({address}) and not of this stack. It may reach "
                     f"{reach(releases, network, endpoint['IPAddress'])}. If nobody needs that: "

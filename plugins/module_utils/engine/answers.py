@@ -126,9 +126,11 @@ class _ListedNetworks(TypedDict):
     Networks: dict[str, Endpoint] | None
 
 
-class ListedContainer(TypedDict):
-    """One entry of ``GET /containers/json``."""
+class _ListedMode(TypedDict):
+    NetworkMode: str  # a network, or container:<id> where it uses the network namespace of another container
 
+
+class _ListedContainer(TypedDict):
     Id: str
     Names: list[str] | None  # each begins with a slash
     Labels: dict[str, str] | None
@@ -137,6 +139,12 @@ class ListedContainer(TypedDict):
     Image: str
     Ports: list[ListedPort] | None
     NetworkSettings: _ListedNetworks
+
+
+class ListedContainer(_ListedContainer, total=False):
+    """One entry of ``GET /containers/json``."""
+
+    HostConfig: _ListedMode
 
 
 class HealthCheckRun(TypedDict):
