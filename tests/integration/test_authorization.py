@@ -94,7 +94,7 @@ def test_keys_open_rotate_and_close_without_a_container_being_recreated(guarded:
     assert f"> mend {stack.name}-app-1: /run/auth/keys.json: content" in runs[0].output
     assert stack.ids() == before
     assert [one.publish("it.auth") for one in (first, second, third)] == [401, 202, 202]
-    assert stack.up(**asked).unchanged
+    assert (again := stack.up(**asked)).unchanged, again.output
 
     good = path.read_text()
     path.write_text('{"keys": [{"name": "x"}]}')

@@ -189,7 +189,7 @@ def test_a_container_that_answers_again_is_not_restarted_for_its_last_check(cach
         assert "> restart it-cache: is unhealthy" in cached.play("site", "--check", services_extra=extra()).output
     finally:
         os.kill(process, signal.SIGCONT)
-    assert cached.up(services_extra=extra()).unchanged
+    assert (again := cached.up(services_extra=extra())).unchanged, again.output
 
 
 @pytest.mark.parametrize(

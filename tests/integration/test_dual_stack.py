@@ -99,7 +99,7 @@ def test_ipv6_is_open_where_ipv4_is_and_closed_where_ipv4_is(host: SecondHost, d
     # The one address where no answer would come back to: refused, so that `localhost` goes on to 127.0.0.1 at once.
     loopback = namespace.inside(host.holder.pid, lambda: tcp.connect_all([("::1", dual.http_port)]))
     assert [one.error for one in loopback.values()] == ["Connection refused"]
-    assert dual.up(**IPV6, **PRODUCTION).unchanged
+    assert (again := dual.up(**IPV6, **PRODUCTION)).unchanged, again.output
     # Reserved, and by the same host number.
     nginx = dual.container("nginx").attrs["NetworkSettings"]["Networks"]["it6-network"]
     assert (nginx["IPAddress"], nginx["GlobalIPv6Address"]) == ("10.87.0.10", "fd87:7e57::a")

@@ -137,7 +137,7 @@ async def test_passwords_are_rotated_under_streams_and_no_container_is_replaced_
     with pytest.raises(KafkaError):
         await read(client(stack, "reader", old["kafka_reader_password"]), EVENTS)
     assert redis(stack, f"AUTH app {old['redis_app_password']}")[0].startswith("-WRONGPASS")
-    assert stack.up().unchanged
+    assert (again := stack.up()).unchanged, again.output
 
 
 @pytest.mark.parametrize(

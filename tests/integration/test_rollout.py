@@ -177,7 +177,7 @@ def test_a_pause_of_publishing_counts_everywhere_at_once_and_loses_nothing(stack
             verified = stack.verify()
             assert verified.code == 0, verified.output
             assert "the operator's own" in verified.output
-            assert stack.play("pause", asked_pause="publishing").unchanged
+            assert (again := stack.play("pause", asked_pause="publishing")).unchanged, again.output
             assert "Did you mean 'publishing'?" in stack.play("pause", asked_pause="publish").output
         finally:
             tell(stack, "resume", asked_pause="publishing")

@@ -70,7 +70,7 @@ def whole(stack: Stack) -> None:
     names = set(stack.containers())
     assert not [name for name in names if name.endswith(("-next", "-previous"))]
     assert all(one.status == "running" for one in stack.containers().values())
-    assert stack.up().unchanged
+    assert (again := stack.up()).unchanged, again.output
 
 
 def test_a_first_deployment_killed_again_and_again_converges_beside_another_stack(

@@ -129,5 +129,5 @@ def test_the_first_landed_version_is_taken_over_with_its_events(
     stack.up()
     assert (stack.state / "secrets/kafka_app_password").exists()
     assert stack.verify().code == 0
-    assert stack.up().unchanged
+    assert (again := stack.up()).unchanged, again.output
     assert resumed(stack, ids[0], EVENTS - 1) == [str(number) for number in range(1, EVENTS)]

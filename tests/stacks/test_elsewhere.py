@@ -226,7 +226,7 @@ def test_the_log_and_the_cache_move_to_servers_elsewhere_that_fit(
     assert stack.publish("orders", {"n": 1}).status_code in {200, 201, 202}
     assert outside.events() > counted
     assert outside.client.keys(f"{TOPIC}:*")
-    assert stack.play("site", **outside.settings).unchanged
+    assert (again := stack.play("site", **outside.settings)).unchanged, again.output
 
     # What goes away there is told from within each replica, also by doctor.
     redis = outside.containers[1]

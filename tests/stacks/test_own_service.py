@@ -128,7 +128,7 @@ def test_an_image_of_ones_own_comes_from_a_registry_an_archive_or_a_directory(ow
     used = {name: own.container(name).attrs["Config"]["Image"] for name in ("pulled", "loaded", "built")}
     assert used.pop("pulled") == f"{REGISTRY}/team/tool:1"
     assert all(re.fullmatch(rf"sse-platform/own-.*{name}:[0-9a-f]{{16}}", one) for name, one in used.items())
-    assert own.up().unchanged
+    assert (again := own.up()).unchanged, again.output
 
 
 def test_a_route_that_strips_its_path_leads_back_to_itself(own: Stack) -> None:
