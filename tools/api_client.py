@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import socket
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import containers
 
@@ -191,6 +193,12 @@ def seconds(text: str) -> float:
 def on_one_line(text: str) -> str:
     """Return a text without anything that a terminal would carry out, or that would begin a new line."""
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def as_json(document: dict[str, Any]) -> str:
+    """Return a document as one line of JSON, which escapes what a terminal would carry out, and every end of a line."""
+    text = json.dumps(document, ensure_ascii=False)
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
 
 
 def write(line: str) -> None:

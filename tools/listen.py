@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import os
 import re
 import sys
@@ -134,7 +133,7 @@ def line(event: Message | Gap | Bye, *, as_json: bool) -> str:
         fields = dataclasses.asdict(event)
         fields |= fields.pop("more", {})
         fields = {name: value for name, value in fields.items() if value or name not in ("channel", "time")}
-        return json.dumps({"event": type(event).__name__.lower(), **fields}, ensure_ascii=False)
+        return api_client.as_json({"event": type(event).__name__.lower(), **fields})
     if isinstance(event, Message):
         channel = f"{event.channel}  " if event.channel else ""
         return api_client.on_one_line(f"{event.id}  {channel}{event.event}  {event.data}")
@@ -149,7 +148,7 @@ def line(event: Message | Gap | Bye, *, as_json: bool) -> str:
 def moment(text: str) -> float | str:
     """Read a time: a duration before now, seconds since 1970, or a date and time with its zone."""
     if found := DURATION.fullmatch(text):
-        return time.time() - int(found[1]) * UNITS[found[2]]
+        return max(0.0, time.time() - int(found[1]) * UNITS[found[2]])  # nothing is older than 1970
     if re.fullmatch(r"\d{1,11}(\.\d{1,9})?", text):
         return text
     try:

@@ -50,7 +50,7 @@ def main() -> int:
     except ValueError as error:
         raise SystemExit(f"sse: {error}. Nothing was published.") from None
     shown = {"id": id_, "channel": options.channel, "key": key}
-    api_client.write(json.dumps(shown) if options.json else f"published to {options.channel}: {id_}")
+    api_client.write(api_client.as_json(shown) if options.json else f"published to {options.channel}: {id_}")
     return 0
 
 

@@ -24,6 +24,7 @@ sys.path += [str(ROOT / "app/tests"), str(ROOT / "clients/python/tests")]
 # isort: split
 import api_client
 import containers
+import listen
 import sse_client
 from sse_harness import Replicas
 from strange_server import Server, answer, stream
@@ -137,6 +138,20 @@ def test_a_reader_that_leaves_ends_it_quietly(url: str) -> None:
         assert listening.wait(LIMIT_SECONDS) == 0
         assert listening.stderr
         assert listening.stderr.read() == ""
+
+
+@pytest.mark.parametrize("text", ["\x1b[2J", "\x9b31m", "\x7f", "a\u2028b", "\u202e", "\U000e0001"])
+def test_no_event_reaches_the_terminal_as_a_command_or_as_two_lines(text: str) -> None:
+    event = sse_client.Message(text, text, "1-a")
+    assert listen.line(event, as_json=False).isprintable()
+    shown = listen.line(event, as_json=True)
+    assert shown.isprintable()
+    assert json.loads(shown) == {"event": text, "data": text, "id": "1-a"}
+
+
+def test_no_time_ago_is_before_1970() -> None:
+    assert listen.moment("999999999d") == 0.0
+    assert float(listen.moment("10m")) > 1e9
 
 
 def test_a_key_stores_an_event_once_and_a_text_stays_a_text(url: str) -> None:
