@@ -26,8 +26,8 @@ interface Row {
 /** The rules as rows that open: what needs somebody above, what is quiet at the end. */
 export class List {
   readonly root = h('section', { class: 'alarms', 'aria-label': 'Alerts that need a look' });
-  readonly quiet = h('section', { class: 'alarms quiet-rules', 'aria-label': 'Rules that are quiet' });
-  private readonly none = h('p', { class: 'card note' });
+  readonly quiet = h('section', { class: 'alarms quiet-rules', 'aria-label': 'Rules that are quiet', hidden: true });
+  private readonly none = h('p', { class: 'card note', hidden: true });
   private readonly now = h('ul');
   private readonly later = h('ul');
   private readonly toggle = h('button', { type: 'button', 'aria-expanded': 'false' });
