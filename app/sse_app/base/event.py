@@ -1,5 +1,6 @@
 """What a publisher may send."""
 
+import re
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
@@ -7,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 from sse_app.base.channels import CHANNEL
 from sse_app.base.json_value import compact
 
-_NAME = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"  # no control character, and no line end of any standard
+NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]*")  # no control character, and no line end of any standard
 RESERVED = frozenset(
     {"gap", "bye", "cursor", "meta", "traceparent"}
 )  # the stream sends these itself: nobody may forge them
@@ -22,7 +23,7 @@ class Event(BaseModel):
     )
 
     channel: Annotated[str, StringConstraints(pattern=rf"^{CHANNEL.pattern}$")]
-    event: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NAME)] = "message"
+    event: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=rf"^{NAME.pattern}$")] = "message"
     data: Any = Field(description="A string is sent as it is, any other value as compact JSON")
 
     @field_validator("event")

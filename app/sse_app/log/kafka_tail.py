@@ -11,7 +11,7 @@ from typing import Any
 
 from sse_app.base import trace_context
 from sse_app.base.channels import CHANNEL
-from sse_app.base.event import RESERVED
+from sse_app.base.event import NAME, RESERVED
 from sse_app.log.cursor import fingerprint
 from sse_app.log.interface import MARKER, Draft, Fetched, LogUnavailableError, OutOfRangeError, Record
 
@@ -101,7 +101,7 @@ def decoded(message: Any) -> Record:
     key, value, channel = headers.get("key", b""), message.value or b"", (message.key or b"").decode("latin-1")
     name = headers.get("event", b"message").decode("utf-8", "replace")
     unique = key or b"%d\0%b\0%b" % (message.timestamp, message.key or b"", value)
-    if not CHANNEL.fullmatch(channel) or not name.isprintable() or name in _FORGED or not _is_text(value):
+    if not CHANNEL.fullmatch(channel) or not NAME.fullmatch(name) or name in _FORGED or not _is_text(value):
         channel = MARKER
     traceparent = trace_context.parse(headers.get("traceparent", b""))
     draft = Draft(key, channel, name or "message", value, headers.get("digest", b""), traceparent)

@@ -22,6 +22,7 @@ from aiokafka.record.memory_records import MemoryRecords
 from cluster import Loop
 from sse_harness import Replicas
 
+from sse_app.base.event import NAME, Event
 from sse_app.base.settings import Settings
 from sse_app.log.embedded import EmbeddedLog
 from sse_app.log.interface import Draft, LogUnavailableError, TooLargeError
@@ -96,6 +97,19 @@ async def test_what_comes_while_a_request_is_under_way_goes_together_in_the_next
     ]
     assert broker.batches[1][0] == draft(1)
     assert await made.append([draft(7)]) == 7  # alone, and at once
+
+
+async def test_no_name_that_a_publish_may_have_is_no_event_when_it_is_read() -> None:
+    """All of Unicode, in names of 200 characters; what joins or hides characters is part of names that people write."""
+    broker = Broker()
+    made = writer(broker, 2**20)
+    every = [chr(one) for one in (*range(0xD800), *range(0xE000, 0x110000)) if NAME.fullmatch(chr(one))]
+    names = ["".join(every[start : start + 200]) for start in range(0, len(every), 200)]
+    assert len(names) > 5000
+    for start in range(0, len(names), 500):
+        events = [Event(channel="a", event=name, data=1) for name in names[start : start + 500]]
+        await made.append([Draft(one.event.encode(), one.channel, one.event, b"1", b"12345678") for one in events])
+    assert [(one.channel, one.event) for batch in broker.batches for one in batch] == [("a", name) for name in names]
 
 
 class Slow(Broker):
