@@ -35,7 +35,7 @@ def taken(inspected: Inspected, takes: Sequence[str]) -> dict[str, str]:
         if mount["Destination"] in takes and source.is_dir():
             for path in source.rglob("*"):
                 if path.is_file():
-                    found[f"{mount['Destination']}/{path.relative_to(source)}"] = path.read_text()
+                    found[f"{mount['Destination']}/{path.relative_to(source)}"] = path.read_text(errors="replace")
     return found
 
 

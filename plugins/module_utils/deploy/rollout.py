@@ -419,6 +419,8 @@ class Rollout:
             self.keep_materials(engine, {**release, "number": planned.number, "meta": {}})
         if is_new or any(action.changes for action in actions):
             self.files.prune(release["containers"])
+        else:
+            self.files.prune_trials()  # a preview that was killed leaves secrets in one
 
     def keep_materials(self, engine: Engine, release: types.StoredRelease) -> None:
         """Write down which packages are in the images of a release. It is no reason for a run to fail."""

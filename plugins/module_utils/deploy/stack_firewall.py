@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
 
+NOT_KEPT = "what puts its rules in place at the next start of the host was changed"
 CALLS = 2  # of chains on the way to the stack's own: each may come too late
 # supervise-dockerd runs these before it starts the engine: one link for each stack.
 HOOKS = Path("/var/lib/sse.platform/before-engine.d")
@@ -177,11 +178,12 @@ class StackFirewall:
         """
         if IPV4 not in self.places:
             return []  # the notices of the preflight say so
-        passing, stands = self.passing(releases), self.in_kernel(wanted) and self.is_kept(wanted)
-        if not passing and stands:
+        passing = self.passing(releases)
+        wrong = "its rules differ" if not self.in_kernel(wanted) else "" if self.is_kept(wanted) else NOT_KEPT
+        if not passing and not wrong:
             return []
         self.bypasses = passing or self.bypasses  # what this run has mended is told at its end
-        self.wrong = "; ".join(filter(None, ["" if stands else "its rules differ", self.bypass]))
+        self.wrong = "; ".join(filter(None, [wrong, self.bypass]))
         if not check:
             if wanted[IPV6] and IPV6 not in self.places:
                 raise FirewallError("the engine does not manage ip6tables, so nothing would close the stack's IPv6")
@@ -219,12 +221,17 @@ class StackFirewall:
     def is_kept(self, wanted: Rules) -> bool:
         """Tell whether the rules will be there after the next start of the host."""
         files = self.files(wanted)
-        kept = all(
-            (self.directory / name).is_file() and (self.directory / name).read_text() == text
-            for name, text in files.items()
-        )
-        started = (self.unit.parent / f"{TARGET}.wants" / self.unit.name, self.unit) if systemd() else (self.hook,)
-        return kept and all(map(os.path.lexists, started))
+        if not all(holds(self.directory / name, text) for name, text in files.items()):
+            return False
+        if not systemd():
+            return self.hook.is_symlink() and self.hook.readlink() == self.directory / "restore"
+        wanted_by = self.unit.parent / f"{TARGET}.wants" / self.unit.name
+        return os.path.lexists(wanted_by) and holds(self.unit, self.unit_text)
+
+    @property
+    def unit_text(self) -> str:
+        """What systemd is told."""
+        return UNIT.format(stack=self.stack, script=self.directory / "restore", target=TARGET)
 
     def enable(self) -> None:
         """Have the rules put in place before the engine starts: by systemd, else by supervise-dockerd.
@@ -232,7 +239,9 @@ class StackFirewall:
         :raises FirewallError: systemd refuses
         """
         if systemd():
-            self.unit.write_text(UNIT.format(stack=self.stack, script=self.directory / "restore", target=TARGET))
+            if self.unit.is_symlink():  # somebody masked it
+                self.unit.unlink()
+            self.unit.write_text(self.unit_text)
             iptables.run("systemctl", "daemon-reload")
             done = iptables.run("systemctl", "enable", self.unit.name)
             if done.returncode:
@@ -262,6 +271,11 @@ class StackFirewall:
             iptables.run("systemctl", "daemon-reload")
         self.hook.unlink(missing_ok=True)
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def holds(path: Path, text: str) -> bool:
+    """Tell whether a file holds exactly this text."""
+    return path.is_file() and path.read_bytes() == text.encode()
 
 
 def systemd() -> bool:

@@ -121,7 +121,7 @@ def resume(state_directory: str, what: str) -> bool:
 def operator(state_directory: str) -> dict[str, str]:
     """Return the header with which a request of the operator passes while publishing is paused."""
     try:
-        return {"SSE-Operator": (Path(state_directory) / PASS).read_text()}
+        return {"SSE-Operator": (Path(state_directory) / PASS).read_text(errors="replace")}
     except OSError:
         return {}
 

@@ -10,6 +10,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import 
 from ansible_collections.sse.platform.plugins.module_utils.engine.answers import addresses, all_networks
 from ansible_collections.sse.platform.plugins.module_utils.host import listeners
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint
+from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
 from ansible_collections.sse.platform.plugins.module_utils.host.served_certificate import ServedCertificate
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, segments, spec
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, IPV6, is_loopback
@@ -76,7 +77,7 @@ class Subject(NamedTuple):
             for file, one in files.items():
                 if one["secret"] == name and target in sources:
                     before, __, after = one["format"].partition("{}")
-                    text = (Path(sources[target]) / file).read_text()
+                    text = read(Path(sources[target]) / file)  # what somebody did to it, drift tells
                     return text[len(before) : len(text) - len(after)]
         return None
 
@@ -166,8 +167,7 @@ class Running:
 
     def secret(self, name: str) -> str:
         """Return a secret of the stack; empty where there is none, so that the server refuses it by name."""
-        path = Path(self.state_directory) / "secrets" / name
-        return path.read_text() if path.exists() else ""
+        return read(Path(self.state_directory) / "secrets" / name)
 
     def key(self, asked: Key | None) -> str:
         """Return an API key as clients send it; empty where none is needed."""

@@ -6,7 +6,7 @@ import ipaddress
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.deploy import firewall_rules, stack_firewall
@@ -567,7 +567,43 @@ def test_rules_that_nothing_would_put_back_after_a_reboot_are_not_kept(
     found.enable()
     assert found.is_kept({})
     assert "WantedBy=multi-user.target\n" in found.unit.read_text()
+    text = found.unit.read_text()
+    for vandal in (link.unlink, found.unit.unlink, lambda: found.unit.write_bytes(b"\xff")):
+        vandal()
+        assert not found.is_kept({})
+        link.unlink(missing_ok=True)
+        found.enable()
+        assert found.is_kept({})
+    found.unit.unlink()
+    found.unit.symlink_to("/dev/null")  # as systemctl mask does
+    assert not found.is_kept({})
     link.unlink()
+    found.enable()
+    assert found.unit.read_text() == text
+    monkeypatch.setattr(stack_firewall.StackFirewall, "passing", lambda *_: {})
+    monkeypatch.setattr(stack_firewall.StackFirewall, "in_kernel", lambda *_: True)
+    found.places = {IPV4: cast("Any", None)}
+    link.unlink()
+    assert found.ensure({IPV4: [], IPV6: []}, check=True)
+    assert found.wrong == stack_firewall.NOT_KEPT
+
+
+def test_without_systemd_the_link_that_the_engines_start_follows_leads_to_these_rules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(iptables, "place", lambda _: None)
+    monkeypatch.setattr(stack_firewall, "HOOKS", tmp_path / "hooks")
+    monkeypatch.setattr(stack_firewall, "systemd", lambda: False)
+    found = stack_firewall.StackFirewall("sse", str(tmp_path))
+    found.directory.mkdir()
+    (found.directory / "restore").write_text(found.files({})["restore"])
+    found.enable()
+    assert found.is_kept({})
+    found.hook.unlink()
+    found.hook.symlink_to("/bin/true")
+    assert not found.is_kept({})
+    found.enable()
+    (found.directory / "restore").write_bytes(b"\xff")
     assert not found.is_kept({})
 
 

@@ -66,6 +66,10 @@ def test_only_the_directories_that_a_program_takes_are_read(tmp_path: Path) -> N
     for name in ("taken", "other"):
         (tmp_path / name / "below").mkdir(parents=True)
         (tmp_path / name / "below/x").write_text(name)
+        (tmp_path / name / "no-text").write_bytes(b"\xff")  # of somebody; the run that reads it writes it anew
     mounts = [{"Destination": f"/run/{name}", "Source": str(tmp_path / name)} for name in ("taken", "other")]
     inspected: Any = {"Mounts": mounts}
-    assert program.taken(inspected, ["/run/taken", "/run/none"]) == {"/run/taken/below/x": "taken"}
+    assert program.taken(inspected, ["/run/taken", "/run/none"]) == {
+        "/run/taken/below/x": "taken",
+        "/run/taken/no-text": "\ufffd",
+    }

@@ -221,6 +221,18 @@ def test_a_first_run_creates_and_a_second_one_changes_nothing(engine: FakeEngine
     assert [one["name"] for one in engine.all.values()] == ["s-a", "s-b"]
 
 
+def test_what_a_killed_preview_left_goes_with_the_next_run_though_nothing_changes(
+    engine: FakeEngine, tmp_path: Path
+) -> None:
+    run(tmp_path, {"a": container()})
+    (tmp_path / "trial/s-a-1-1/secrets-0").mkdir(parents=True)
+    (tmp_path / "trial").chmod(0o700)
+    assert run(tmp_path, {"a": container()}, check=True).changes == []
+    assert (tmp_path / "trial").exists()
+    assert run(tmp_path, {"a": container()}).changes == []
+    assert not (tmp_path / "trial").exists()
+
+
 def told(state: Path) -> dict[str, str]:
     """The names that exporters know, by id."""
     known = json.loads((state / "matrix/containers.json").read_text())["containers"]
