@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from sse_harness import Client, Replicas
 
 from sse_app import keys
+from sse_app.access.tickets import Ticket
 
 EXAMPLES = int(os.environ.get("SSE_FUZZ", "40"))
 SECRET = "canary-secret-of-more-than-32-bytes"
@@ -69,13 +70,17 @@ def open_replica() -> Iterator[Replicas]:
         yield started
 
 
-def statuses(port: int, raw: bytes) -> list[int]:
-    """Send bytes, and nothing after them; return the status of each answer, until the server closes or goes quiet."""
+def statuses(port: int, raw: bytes, *, leave: bool = True) -> list[int]:
+    """Send bytes, and nothing after them; return the status of each answer, until the server closes or goes quiet.
+
+    :param leave: say that nothing follows, which ends what is not whole, and whatever is not answered at once
+    """
     with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
         answered = b""
         try:
             client.sendall(raw)
-            client.shutdown(socket.SHUT_WR)
+            if leave:
+                client.shutdown(socket.SHUT_WR)
             deadline = time.monotonic() + 5
             while time.monotonic() < deadline and (part := client.recv(65536)):
                 answered += part
@@ -107,8 +112,11 @@ def signed(claims: dict[str, Any]) -> str:
     return f"{head}.{body}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
 
 
+# Right but for what hypothesis makes of some claims.
+NEARLY = CLAIMS.map(lambda claims: {"sub": "u", "exp": int(time.time()) + 3600, "subscribe": ["a"], **claims})
 TOKENS = st.one_of(
     CLAIMS.map(signed),
+    NEARLY.map(signed),
     st.builds(lambda head, claims: f"{encoded(head)}.{encoded(claims)}.", HEADERS, CLAIMS),
     st.builds(lambda head, claims, mac: f"{encoded(head)}.{encoded(claims)}.{mac}", HEADERS, CLAIMS, st.text()),
     st.text(st.characters(min_codepoint=33, max_codepoint=255), max_size=80),
@@ -116,19 +124,41 @@ TOKENS = st.one_of(
 )
 
 
+def presented(token: str, place: str) -> bytes:
+    """Return a request that needs the right to subscribe to the channel a, with this credential."""
+    if place == "ticket":
+        return asked("GET", f"/api/v1/stream?channel=a&ticket={quote(token)}")
+    headers = {"Authorization": f"Bearer {token}"} if place == "bearer" else {"Cookie": f"__Host-sse={token}"}
+    return asked("GET", "/api/v1/channels/a/history", **headers)
+
+
 @fuzz
 @given(token=TOKENS, place=st.sampled_from(["bearer", "ticket", "cookie"]))
 def test_no_credential_is_an_error_of_the_server(guarded: Replicas, token: str, place: str) -> None:
     token = token.replace("\r", "").replace("\n", "")
-    target = f"/api/v1/history?channel=a{f'&ticket={quote(token)}' if place == 'ticket' else ''}"
-    headers = {"bearer": {"Authorization": f"Bearer {token}"}, "cookie": {"Cookie": f"sse_session={token}"}}
-    found = statuses(guarded.port, asked("GET", target, **headers.get(place, {})))
+    found = statuses(guarded.port, presented(token, place), leave=False)
     assert found
-    assert all(status in {200, 400, 401, 403, 404, 431} for status in found)
+    assert all(status in {200, 400, 401, 403, 431} for status in found)
     # Only claims that are signed, and that say who and until when, open anything.
     if found == [200]:
-        claims = jwt.decode(token, SECRET, algorithms=["HS256"], options={"verify_aud": False, "verify_iss": False})
-        assert claims["exp"] > time.time()
+        options = {"verify_aud": False, "verify_iss": False}
+        claims = jwt.decode(token, SECRET, algorithms=["HS256"], options=options, leeway=60)
+        assert isinstance(claims["sub"], str)
+        assert claims["exp"] > time.time() - 60
+        assert {"a", "*"} & set(claims["subscribe"])
+        assert place == "bearer"
+
+
+@pytest.mark.parametrize("place", ["bearer", "ticket", "cookie"])
+def test_what_is_made_up_is_asked_for_in_its_place(guarded: Replicas, place: str) -> None:
+    """The right credential opens what the wrong ones are tried on."""
+    token = signed({"sub": "u", "exp": int(time.time()) + 3600, "subscribe": ["a"]})
+    source = guarded.service.authority._tokens[0].source
+    now = int(time.time())
+    kind = "ticket" if place == "ticket" else "session"
+    made = guarded.service.authority._signer.sign(Ticket(kind, "u", source, [], ["a"], now, now + 60, now + 60))
+    given = token if place == "bearer" else made
+    assert statuses(guarded.port, presented(given, place), leave=False) == [200]
 
 
 @fuzz

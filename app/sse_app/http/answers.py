@@ -71,7 +71,7 @@ class Answers:
         try:
             async with self._turn(address):
                 if connection is not None:
-                    connection.transport.set_write_buffer_limits(high=0)  # so that drain() waits for the last byte
+                    _bound(connection, 0)  # so that drain() waits for the last byte
                 await self._otherwise(scope, receive, _counted(scope, send))
                 if connection is not None:
                     await self._read(address, connection)
@@ -141,7 +141,13 @@ class Answers:
         finally:
             self._readings.discard(reading)
         if connection.stream is None:  # a stream that came meanwhile on this connection has a bound of its own
-            connection.transport.set_write_buffer_limits(high=_RESTING_BYTES)
+            _bound(connection, _RESTING_BYTES)
+
+
+def _bound(connection: StreamProtocol, size: int) -> None:
+    """Set the bytes above which drain() waits; a transport takes no bound once its client has left."""
+    if not connection.transport.is_closing():
+        connection.transport.set_write_buffer_limits(high=size)
 
 
 def _unsent(connection: StreamProtocol) -> int:

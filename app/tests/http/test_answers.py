@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -56,6 +58,18 @@ def test_a_page_of_history_has_its_bound_as_it_is_sent(character: str) -> None:
 
 def test_a_page_before_an_id_that_memory_no_longer_holds_is_empty(full: Replicas) -> None:
     assert history(full, "before=0-00000000") == []
+
+
+def test_a_client_that_leaves_before_its_answer_is_no_error(full: Replicas, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(5):
+        with Client(full.port) as client:
+            client.send("GET /api/v1/channels/big/history HTTP/1.1\nHost: x")
+            client.socket.shutdown(socket.SHUT_WR)
+            while client.receive():
+                pass
+    eventually(lambda: not full.service.answers.held)
+    assert history(full, "limit=1") == ["79"]
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 def test_an_id_that_is_none_is_refused_by_name(full: Replicas) -> None:
