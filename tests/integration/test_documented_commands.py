@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -61,9 +62,10 @@ LIMIT_SECONDS = 120
 
 
 def commands() -> list[tuple[str, ...]]:
-    """Return what is executed here, each once, with words that fit the stack of the tests."""
+    """Return what is executed here, with words that fit the stack of the tests; once where only numbers differ."""
     found = [fitted(one.words[1:]) for one in documented.ours() if one.words[1] in FORESEEN | AS_SHOWN]
-    return [one for one in dict.fromkeys(found) if not NOT_HERE & set(one) and (one[1:] or one[0] not in WITH_WORDS)]
+    kinds = {tuple(re.sub(r"\d+", "1", word) for word in one): one for one in found}
+    return [one for one in kinds.values() if not NOT_HERE & set(one) and (one[1:] or one[0] not in WITH_WORDS)]
 
 
 def fitted(words: tuple[str, ...]) -> tuple[str, ...]:
