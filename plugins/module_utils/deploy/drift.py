@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
+    from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
     from ansible_collections.sse.platform.plugins.module_utils.model.types import RunMeta, Spec, StoredRelease
 
 # A look writes nothing into the history.
@@ -84,10 +85,30 @@ def of_project(
     release = with_secrets_of_now(release, rollout.store)
     observed, cleared = rollout.settled(engine)
     planned = rollout.compare(engine, release, observed, rollout.made_from(observed), cleared)
+    failed = of_failed(rollout, release, observed)
     for action in planned.actions:
         if action.changes:
-            heading = plan_text.line(action)
-            yield Finding("container", action.container, heading, f"release {release['number']}", MEND)
+            number = failed.get(action.container) if action.kind in {"replace", "reload", "remove"} else None
+            wrong = plan_text.line(action)
+            if number:
+                way = "which was not applied as a whole: a run makes it as the settings say"
+                wrong = f"~ {action.container}: is of release {number}, {way}"
+            yield Finding("container", action.container, wrong, f"release {release['number']}", MEND)
+
+
+def of_failed(rollout: Rollout, release: StoredRelease, observed: list[Observed]) -> dict[str, int]:
+    """Return the containers of a later release, which failed or was killed before it was applied as a whole.
+
+    What differs there is no work of somebody, and a run does not undo it.
+    """
+    found: dict[str, int] = {}
+    for one in observed:
+        told = rollout.files.loaded.of(one)
+        number = max(one.release, int((told and told.get("release")) or 0))
+        ours = one.belongs(release["stack"], release["project"])
+        if ours and number > release["number"] and number in rollout.releases.numbers():
+            found[one.name] = number
+    return found
 
 
 def of_secrets(rollout: Rollout, release: StoredRelease) -> Iterator[Finding]:

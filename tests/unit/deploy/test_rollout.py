@@ -488,6 +488,25 @@ def test_where_the_record_of_a_reload_is_gone_that_is_told_and_no_change_of_a_se
     assert list(engine.all) == ["id-1"]
 
 
+def test_what_a_failed_release_has_left_is_named_as_that_and_not_as_work_of_somebody(
+    engine: FakeEngine, tmp_path: Path
+) -> None:
+    def drifted() -> list[str]:
+        release = newest_releases(str(tmp_path))[-1]
+        return [one.wrong for one in drift.of_project(cast("Any", engine), release, str(tmp_path))]
+
+    run(tmp_path, {"a": container(), "c": container()})
+    wanted = {"a": container(environment={"X": 1}), "b": container(), "c": container(after=["a", "b"], image=BROKEN)}
+    with pytest.raises(rollout.ApplyError):
+        run(tmp_path, wanted)
+    failed = "is of release 2, which was not applied as a whole: a run makes it as the settings say"
+    assert drifted() == [f"~ s-b: {failed}", f"~ s-a: {failed}"]
+    assert run(tmp_path, {**wanted, "c": container(after=["a", "b"])}).changes == []
+    assert drifted() == []
+    engine.stop(next(key for key, one in engine.all.items() if one["name"] == "s-a"), 0)
+    assert drifted() == ["> start s-a: is exited"]
+
+
 def record(state: Path) -> dict[str, str]:
     """What is written down of the containers that runs made under the name s-a."""
     return json.loads((state / "made/s-a.json").read_text())
