@@ -130,6 +130,7 @@ class HostSide:
         version = engine.ask(engine.questions.version)
         self.options = options_of_engine()
         self.engine = signature(version["Version"] if version else "", self.options)
+        self.listed: dict[str, iptables_rules.Rules | None] = {}  # by program
         self.bridges = list(bridges(listing, stack))
         self.running, self.published = served(containers, {one.network for one in self.bridges})
         self.about = engine_rules.Bridges(
@@ -150,11 +151,19 @@ class HostSide:
         lost = self.lost()
         if lost and not check:
             put_back(lost)
+            self.listed.clear()
             # A bridge that is new has its switches only now. And where somebody changed rules meanwhile, those that are
             # to come behind others have another place.
             if failed := put_back(self.lost()):
                 raise EngineError(failed)
+            self.listed.clear()
         return [one.line for one in lost]
+
+    def listing(self, program: str) -> iptables_rules.Rules | None:
+        """Return all rules that an iptables shows, read once; None where it can't."""
+        if program not in self.listed:
+            self.listed[program] = listing_of(program)
+        return self.listed[program]
 
     @property
     def families(self) -> list[Family]:
@@ -189,7 +198,7 @@ class HostSide:
         for family in self.families:
             key = str(family.version)
             program = variant(iptables.program(family))
-            if (listed := listing_of(program)) is None:
+            if (listed := self.listing(program)) is None:
                 if before and key in before["rules"]:
                     kept["programs"][key], kept["chains"][key] = before["programs"][key], before["chains"][key]
                     kept["rules"][key] = before["rules"][key]
@@ -236,7 +245,7 @@ class HostSide:
     def lost_rules(self, kept: Kept, family: Family) -> Iterator[Lost]:
         """Return the rules of the engine that are gone, together for each network."""
         program = kept["programs"].get(str(family.version), "")
-        if (listed := listing_of(program)) is None:
+        if (listed := self.listing(program)) is None:
             return
         wanted = self.rules_kept(kept, family, listed)
         mender = engine_rules.Mender(called(program), listed, wanted)

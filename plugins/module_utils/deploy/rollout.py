@@ -211,7 +211,8 @@ def run(request: Request, report: Report) -> None:
         if not check:
             prepare(directory, coming)
         stack = request.releases[0]["stack"]
-        report.host_side.extend(put_back(stack, directory, check=check))
+        side = side_of(stack, directory, check=check)
+        report.host_side.extend(side.mend(check=check) if side else [])
         for one in rollouts:
             one.cut_off = bool(report.host_side)
         firewall = StackFirewall(stack, directory)  # once the engine's chains are there
@@ -231,24 +232,22 @@ def run(request: Request, report: Report) -> None:
         if not check:
             report.firewall.extend(firewall.close_to(newest_releases(directory)))
             permissions.ensure(directory)
-            HostSide(Engine(), stack, directory).keep()
+            if report.changes or side is None:  # who is on the networks may be others than before
+                side = HostSide(Engine(), stack, directory)
+            side.keep()
             kept = keeping.tidy(directory, stack, request.keep)
             if kept and request.images:
                 report.pruned.extend(pruned_line(superseded.prune(Engine(), directory, request.images, kept)))
 
 
-def put_back(stack: str, directory: str, *, check: bool) -> list[str]:
-    """Put back what the engine keeps on the host for the stack's networks and is gone; return a line for each part.
-
-    :raises EngineError: it cannot be put back
-    """
+def side_of(stack: str, directory: str, *, check: bool) -> HostSide | None:
+    """Look at what the engine keeps on the host for the stack's networks; None for a preview without an engine."""
     try:
-        engine = Engine()
+        return HostSide(Engine(), stack, directory)
     except EngineError:
         if check:
-            return []  # a host that has no engine yet
+            return None  # a host that has no engine yet
         raise
-    return HostSide(engine, stack, directory).mend(check=check)
 
 
 @contextlib.contextmanager

@@ -272,6 +272,22 @@ def test_a_record_of_another_engine_or_of_an_earlier_network_says_nothing_of_thi
     assert host.lines() == []
 
 
+def test_rules_are_read_once_and_again_after_they_were_changed(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    monkeypatch.setattr(
+        host_side, "listing_of", lambda program: read.append(program) or iptables_rules.parse(host.rules[program])
+    )
+    side = host.side()
+    assert side.mend(check=False) == []
+    side.keep()
+    assert sorted(read) == ["ip6tables", "iptables"]
+    without(MASQUERADE)(host)
+    side = host.side()
+    assert side.mend(check=False)
+    side.keep()
+    assert host.lines() == []
+
+
 def test_a_port_that_is_published_no_more_needs_no_rule(host: Host) -> None:
     host.ports = []
     without(OF_PORT)(host)

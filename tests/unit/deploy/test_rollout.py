@@ -157,9 +157,10 @@ class WholeHost:
 
     gone: tuple[str, ...] = ()
     kept = 0  # how often it was written down
+    looked = 0
 
     def __init__(self, *_: object) -> None:
-        pass
+        WholeHost.looked += 1
 
     def mend(self, *, check: bool) -> list[str]:
         lines = list(WholeHost.gone)
@@ -231,6 +232,16 @@ def test_what_a_killed_preview_left_goes_with_the_next_run_though_nothing_change
     assert (tmp_path / "trial").exists()
     assert run(tmp_path, {"a": container()}).changes == []
     assert not (tmp_path / "trial").exists()
+
+
+def test_the_hosts_side_is_looked_at_again_only_where_a_run_has_changed_something(
+    engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for looks in (2, 1):
+        monkeypatch.setattr(WholeHost, "looked", 0)
+        monkeypatch.setattr(WholeHost, "kept", 0)
+        run(tmp_path, {"a": container()})
+        assert (WholeHost.looked, WholeHost.kept) == (looks, 1)
 
 
 def told(state: Path) -> dict[str, str]:
