@@ -107,7 +107,8 @@ def look(engine: Engine, container: str, spec: Spec, bridges: Mapping[str, str] 
     pid = inspected["State"]["Pid"]
     found = answers.present(inspected, lost_mounts(pid), stays_down=kept_down.stays_down(inspected))
     if pid and bridges:
-        found = found._replace(unplugged=plugged.unplugged(pid, answers.addresses(inspected), bridges))
+        addresses, addresses6 = answers.addresses(inspected), answers.addresses(inspected, "GlobalIPv6Address")
+        found = found._replace(unplugged=plugged.unplugged(pid, addresses, bridges, addresses6))
     if found.limits != repair.limits(spec):
         kept = engine.kept_limits()
         found = found._replace(limits={name: value for name, value in found.limits.items() if name in kept})

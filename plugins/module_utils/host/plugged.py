@@ -3,31 +3,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.host import namespace, netlink
+from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import FAMILIES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from ansible_collections.sse.platform.plugins.module_utils.host.netlink import Link
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Interface
 
+NONE: Mapping[str, str] = MappingProxyType({})
 
-def unplugged(pid: int, addresses: Mapping[str, str], bridges: Mapping[str, str]) -> dict[str, str]:
+
+def unplugged(
+    pid: int, addresses: Mapping[str, str], bridges: Mapping[str, str], addresses6: Mapping[str, str] = NONE
+) -> dict[str, str]:
     """Return the networks that a running container does not reach, each with the reason.
 
     The engine asks nobody whether an interface is still there: it lists the container as connected.
 
     :param addresses: that the engine lists for the container, by network
     :param bridges: the bridge of each network
+    :param addresses6: of IPv6; empty for a network without it
     """
+
+    def seen() -> tuple[list[Interface], list[Link]]:
+        return [one for family in FAMILIES for one in netlink.interfaces(family)], netlink.links()
+
     try:
-        interfaces, inside = namespace.inside(pid, lambda: (netlink.interfaces(), netlink.links()))
+        interfaces, inside = namespace.inside(pid, seen)
         outside = netlink.links()
     except OSError:
         return {}  # it has ended
-    return dict(faults(addresses, bridges, interfaces, inside, outside))
+    return dict(faults(addresses, bridges, interfaces, inside, outside, addresses6))
 
 
 def faults(
@@ -36,9 +48,17 @@ def faults(
     interfaces: list[Interface],
     inside: list[Link],
     outside: list[Link],
+    addresses6: Mapping[str, str] = NONE,
 ) -> Iterator[tuple[str, str]]:
     """Compare the addresses of a container with the interfaces in its namespace, and these with those of the host."""
     on_host = {one.number: one for one in outside}
+
+    def bridge_of(one: Link) -> str:
+        """Return the bridge that the other end of an interface is on."""
+        other = on_host.get(one.peer)
+        return on_host[other.master].name if other and other.master in on_host else ""
+
+    there = {text.partition("/")[0] for one in interfaces for text in one["addresses"]}
     for network, address in addresses.items():
         bridge = bridges.get(network, "")
         named = [one["name"] for one in interfaces if address in [text.partition("/")[0] for text in one["addresses"]]]
@@ -46,10 +66,13 @@ def faults(
         if not address or not bridge:
             continue
         if own is None:
-            yield network, "its interface is gone"
+            stays = any(bridge_of(one) == bridge for one in inside)
+            yield network, f"its address {address} is gone" if stays else "its interface is gone"
             continue
-        other = on_host.get(own.peer)
+        other, address6 = on_host.get(own.peer), addresses6.get(network, "")
         if not own.up or (other and not other.up):
             yield network, "its interface is down"
-        elif other and (other.master not in on_host or on_host[other.master].name != bridge):
+        elif other and bridge_of(own) != bridge:
             yield network, f"its interface is not on the bridge {bridge}"
+        elif address6 and address6 not in there:
+            yield network, f"its address {address6} is gone"

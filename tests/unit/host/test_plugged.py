@@ -22,19 +22,36 @@ HAS: list[Interface] = [{"name": "eth0", "addresses": ["10.99.0.21/24"]}]
     ("interfaces", "inside", "outside", "said"),
     [
         (HAS, ETH0, [BRIDGE, VETH], ""),
-        ([], ETH0, [BRIDGE, VETH], "its interface is gone"),
+        ([], ETH0, [BRIDGE, VETH], "its address 10.99.0.21 is gone"),
         (HAS, ETH0._replace(up=False), [BRIDGE, VETH], "its interface is down"),
         (HAS, ETH0, [BRIDGE, VETH._replace(up=False)], "its interface is down"),
         (HAS, ETH0, [BRIDGE, VETH._replace(master=0)], "its interface is not on the bridge br-sse"),
         (HAS, ETH0, [VETH], "its interface is not on the bridge br-sse"),
         (HAS, ETH0, [BRIDGE._replace(name="br-other"), VETH], "its interface is not on the bridge br-sse"),
         (HAS, ETH0._replace(peer=0), [BRIDGE], ""),
+        ([], ETH0, [BRIDGE._replace(name="br-other"), VETH], "its interface is gone"),
     ],
 )
 def test_what_cuts_a_container_off_is_named(
     interfaces: list[Interface], inside: Link, outside: list[Link], said: str
 ) -> None:
     found = dict(faults({"sse-network": "10.99.0.21"}, {"sse-network": "br-sse"}, interfaces, [inside], outside))
+    assert found == ({"sse-network": said} if said else {})
+
+
+@pytest.mark.parametrize(
+    ("has", "six", "said"),
+    [
+        (["fd99::15/64"], "fd99::15", ""),
+        ([], "fd99::15", "its address fd99::15 is gone"),
+        (["fd99::16/64"], "fd99::15", "its address fd99::15 is gone"),
+        ([], "", ""),  # the network has no IPv6
+    ],
+)
+def test_an_address_of_ipv6_that_is_gone_is_named(has: list[str], six: str, said: str) -> None:
+    interfaces: list[Interface] = [*HAS, {"name": "eth0", "addresses": has}]
+    addresses, bridges = {"sse-network": "10.99.0.21"}, {"sse-network": "br-sse"}
+    found = dict(faults(addresses, bridges, interfaces, [ETH0], [BRIDGE, VETH], {"sse-network": six} if six else {}))
     assert found == ({"sse-network": said} if said else {})
 
 

@@ -84,7 +84,8 @@ def observe(options: Options) -> Facts:
         bridges = {one["name"]: one["device"] for one in facts["networks"] if one["driver"] == "bridge"}
         for one in facts["containers"]:
             places = {name: end["address"] for name, end in one["networks"].items()}
-            if one["ours"] and one["running"] and (found := plugged.unplugged(one["pid"], places, bridges)):
+            places6 = {name: end["address6"] for name, end in one["networks"].items()}
+            if one["ours"] and one["running"] and (found := plugged.unplugged(one["pid"], places, bridges, places6)):
                 facts["unplugged"][one["name"]] = found
     # After the containers: the rules of a container that starts meanwhile are too many, not too few.
     facts["rules"] = namespaces.rules(os.getpid())
