@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.observed import Observed
     from ansible_collections.sse.platform.plugins.module_utils.model.types import RunMeta, Spec, StoredRelease
 
+SHOWN = 3  # containers in one line
 # A look writes nothing into the history.
 NOBODY: RunMeta = {"asked": "drift", "who": "", "where": "", "when": "", "commit": "", "why": "", "given": {}}
 
@@ -39,7 +40,7 @@ def find(stack: str, state_directory: str) -> list[Finding]:
     """
     releases = newest_releases(state_directory)
     if not releases:
-        raise EngineError(f"there is no release in {state_directory}: nothing was deployed here. Run `./sse up` first")
+        return without_releases(stack, state_directory)
     engine = Engine()
     firewall = StackFirewall(stack, state_directory)
     closed = firewall.close_to(releases, check=True)
@@ -58,6 +59,21 @@ def find(stack: str, state_directory: str) -> list[Finding]:
             for finding in of_project(engine, release, state_directory, cut_off=bool(lost))
         ),
     ]
+
+
+def without_releases(stack: str, state_directory: str) -> list[Finding]:
+    """Return what is wrong where containers of the stack are there, and no release.
+
+    :raises EngineError: there are none, either
+    """
+    there: list[str] = []
+    with contextlib.suppress(EngineError):
+        there = [one.name for one in Engine().containers() if one.label("stack") == stack]
+    if not there:
+        raise EngineError(f"there is no release in {state_directory}: nothing was deployed here. Run `./sse up` first")
+    listed = ", ".join([*there[:SHOWN], *(["..."] if len(there) > SHOWN else [])])
+    wrong = f"all are gone, and containers of the stack are there ({listed}): somebody removed the files"
+    return [Finding("release", stack, wrong, f"{state_directory}/releases", MEND)]
 
 
 def of_networks(engine: Engine, releases: list[StoredRelease]) -> Iterator[Finding]:
@@ -85,29 +101,32 @@ def of_project(
     release = with_secrets_of_now(release, rollout.store)
     observed, cleared = rollout.settled(engine)
     planned = rollout.compare(engine, release, observed, rollout.made_from(observed), cleared)
-    failed = of_failed(rollout, release, observed)
+    if planned.lost:
+        wrong = f"release {planned.lost}, of which containers are, is gone: somebody removed its file"
+        yield Finding("release", release["project"], wrong, str(rollout.releases.directory), MEND)
+    later = of_later(rollout, release, observed)
     for action in planned.actions:
         if action.changes:
-            number = failed.get(action.container) if action.kind in {"replace", "reload", "remove"} else None
             wrong = plan_text.line(action)
-            if number:
-                way = "which was not applied as a whole: a run makes it as the settings say"
-                wrong = f"~ {action.container}: is of release {number}, {way}"
+            if action.container in later and action.kind in {"replace", "reload", "remove"}:
+                wrong = f"~ {action.container}: {later[action.container]}"
             yield Finding("container", action.container, wrong, f"release {release['number']}", MEND)
 
 
-def of_failed(rollout: Rollout, release: StoredRelease, observed: list[Observed]) -> dict[str, int]:
-    """Return the containers of a later release, which failed or was killed before it was applied as a whole.
+def of_later(rollout: Rollout, release: StoredRelease, observed: list[Observed]) -> dict[str, str]:
+    """Say which containers are of a later release: it failed or was killed, or somebody removed its file.
 
     What differs there is no work of somebody, and a run does not undo it.
     """
-    found: dict[str, int] = {}
+    found: dict[str, str] = {}
+    known = rollout.releases.numbers()
     for one in observed:
         told = rollout.files.loaded.of(one)
         number = max(one.release, int((told and told.get("release")) or 0))
         ours = one.belongs(release["stack"], release["project"])
-        if ours and number > release["number"] and number in rollout.releases.numbers():
-            found[one.name] = number
+        if ours and number > release["number"]:
+            why = "was not applied as a whole" if number in known else "is gone"
+            found[one.name] = f"is of release {number}, which {why}: a run makes it as the settings say"
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import socket
 from pathlib import Path
 from typing import Any, cast
@@ -664,12 +665,33 @@ def test_a_lost_release_is_said_once_and_what_runs_stays_under_a_new_number(engi
     run(tmp_path, changed)
     before = set(engine.all)
     (ReleaseStore(str(tmp_path), "p").directory / "0002.json").unlink()
+    release = newest_releases(str(tmp_path))[0]
+    assert [one.wrong for one in drift.of_project(cast("Any", engine), release, str(tmp_path))] == [
+        "release 2, of which containers are, is gone: somebody removed its file",
+        "~ s-a: is of release 2, which is gone: a run makes it as the settings say",
+    ]
     (said,) = run(tmp_path, changed).changes
     assert said.startswith("! release 2 of p is not in the release store")
     assert set(engine.all) == before
     assert numbers(tmp_path)["p"] == [1, 3]
     assert run(tmp_path, changed).changes == []
     assert run(tmp_path, {"a": container()}).changes == ["~ s-a: environment.X: 1 -> absent"]
+
+
+def test_where_every_release_is_gone_and_containers_are_there_that_is_drift(
+    engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drift, "Engine", lambda: engine)
+    with pytest.raises(EngineError, match="nothing was deployed here"):
+        drift.find("s", str(tmp_path))
+    run(tmp_path, {"a": container()})
+    shutil.rmtree(tmp_path / "releases")
+    [found] = drift.find("s", str(tmp_path))
+    assert found.wrong == "all are gone, and containers of the stack are there (s-a): somebody removed the files"
+    assert found.mend == ("./sse up",)
+    before = set(engine.all)
+    assert run(tmp_path, {"a": container()}).changes[0].startswith("! release 1 of p is not in the release store")
+    assert set(engine.all) == before
 
 
 def test_the_history_tells_what_each_run_did_and_how_it_ended(engine: FakeEngine, tmp_path: Path) -> None:
