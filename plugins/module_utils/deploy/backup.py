@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import permissions
+from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SecretError, whole
 from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
 from ansible_collections.sse.platform.plugins.module_utils.model import moment
@@ -106,6 +107,7 @@ def write(stack: str, state_directory: str, left_out: list[str], target: Path) -
     sealed = {place: path for place, path in data.items() if holds_secrets(place)}
     wanted = {"releases": state / "releases", **{place: data[place] for place in data if place not in sealed}}
     refuse_links(state, data.values())
+    secrets = secrets_of(state)
     needed = sum(size_of(one) for directory in wanted.values() for one in directory.rglob("*"))
     refuse_full_disk(target.parent, needed)
     files: dict[str, str] = {}
@@ -127,8 +129,15 @@ def write(stack: str, state_directory: str, left_out: list[str], target: Path) -
         "owners": owners(releases, sealed),
         "elsewhere": kept_there(releases),
     }
-    secrets = {path.name: path.read_text() for path in sorted((state / "secrets").glob("*")) if path.is_file()}
     return {"archive": str(target), "manifest": manifest, "secrets": {**secrets, **sealed_texts(sealed)}}
+
+
+def secrets_of(state: Path) -> dict[str, str]:
+    """Return the secrets of the stack, by name; raises BackupError where one is empty or overwritten."""
+    try:
+        return {path.name: whole(path) for path in sorted((state / "secrets").glob("*")) if path.is_file()}
+    except SecretError as error:
+        raise BackupError(f"{error}. No backup was made: a stack that is restored from it could not start") from None
 
 
 def holds_secrets(place: str) -> bool:

@@ -362,6 +362,16 @@ def test_a_state_directory_that_is_a_link_is_backed_up(state: Path, tmp_path: Pa
     assert content(tmp_path / "restored") == content(tmp_path / "disk")
 
 
+@pytest.mark.parametrize(("content", "said"), [(b"", "is empty"), (b"\xff", "holds no text")])
+def test_a_secret_that_somebody_emptied_or_overwrote_is_no_backup(
+    state: Path, tmp_path: Path, content: bytes, said: str
+) -> None:
+    (state / "secrets/password").write_bytes(content)
+    with pytest.raises(BackupError, match=rf"secrets/password {said}.*No backup was made"):
+        backup.write("sse", str(state), [], tmp_path / "archive.tar.gz")
+    assert not (tmp_path / "archive.tar.gz").exists()
+
+
 def test_a_backup_of_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BackupError, match="nothing was deployed here"):
         backup.write("sse", str(tmp_path), [], tmp_path / "a.tar.gz")
