@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, TypedDict, cast
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import lock_holder
 from ansible_collections.sse.platform.plugins.module_utils.deploy.lock_holder import started
+from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read as read_text
 from ansible_collections.sse.platform.plugins.module_utils.host.state_modes import STATE
 from ansible_collections.sse.platform.plugins.module_utils.model import moment
 
@@ -120,7 +121,7 @@ def wait(state_directory: str, run: Mapping[str, Any], seconds: float) -> None:
 def waiting() -> Generator[None]:
     """Call this process so while it waits that the holder of the lock does not take it for work of its own run."""
     name = Path("/proc/self/comm")  # proc_pid_comm(5)
-    before = name.read_text()
+    before = read_text(name)
     with contextlib.suppress(OSError):
         name.write_text(lock_holder.WAITS)
     try:
