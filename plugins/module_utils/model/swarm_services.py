@@ -1,0 +1,482 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""From a release to the services of a Docker Swarm. Pure: specs of containers in, requests for the engine's API out.
+
+Nothing is declared for a Swarm alone: what a container is says where and how often it runs. A Swarm has words for most
+of a spec, and what it has none for is refused here, or named in ``left_out``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import json
+import re
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, cast
+
+from ansible_collections.sse.platform.plugins.module_utils.model import segments, spec
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Json, Release, SecretFile, Spec
+
+Group = Literal["managers", "edge", "app", "data"]
+GROUPS: tuple[Group, ...] = ("managers", "edge", "app", "data")
+GROUP_LABEL = f"{LABEL}group."  # of a node, with the group behind it
+HOLDS_LABEL = f"{LABEL}holds."  # of the one node that has the data of a service, with the service's name behind it
+
+SECOND = 10**9  # the engine counts in nanoseconds
+RESTART_SECONDS, MONITOR_SECONDS = 1, 5
+LOG_DRIVER: Json = {"Name": "json-file", "Options": {"max-size": "10m", "max-file": "3"}}
+# The store of a Swarm takes no larger objects (moby/swarmkit, manager/controlapi).
+LARGEST_CONFIG, LARGEST_SECRET = 1000 * 1024, 500 * 1024
+LONGEST_NAME = 64  # of a config or a secret
+SLOT = "{{.Task.Slot}}"
+
+
+class SwarmFile(TypedDict):
+    """A config or a secret of the Swarm: a text, or the secret that the host keeps, at one path in a container."""
+
+    path: str
+    text: str | None
+    secret: SecretFile | None
+
+
+class NodeDirectory(TypedDict):
+    """A directory that a host needs before a task runs there, and what is in it."""
+
+    source: str  # on the host
+    target: str  # in the container
+    user: str
+    config: dict[str, str]
+    secrets: dict[str, SecretFile]
+    kind: Literal["config", "secrets", "data", "shared", "bind"]
+
+
+class SwarmService(NamedTuple):
+    """One service of the Swarm."""
+
+    name: str
+    containers: list[str]  # of the release, by full name
+    group: Group  # the hosts that may run it
+    pinned: bool  # it has data, so one host holds it
+    request: Json  # as ``POST /services/create`` takes it, but for the ids of networks, configs and secrets
+    files: dict[str, SwarmFile]  # configs and secrets, by the name that holds the hash of their content
+    directories: list[NodeDirectory]
+    left_out: list[str]  # one sentence for each wish of the spec that a Swarm has no word for
+
+    @property
+    def fingerprint(self) -> str:
+        """Return a hash of all that the engine is asked for (16 hex digits), without the labels of the release."""
+        return hashlib.sha256(json.dumps(self.request, sort_keys=True).encode()).hexdigest()[:16]
+
+
+class Cluster(NamedTuple):
+    """What the services need to know of the hosts."""
+
+    hosts: Mapping[Group, list[str]]
+    state_directory: str
+    at_once: int = 1  # replicas that are replaced together
+    open_files: int = 0  # the most that every engine allows; 0 is no limit
+
+
+def services(release: Release, cluster: Cluster) -> list[SwarmService]:
+    """Return the Swarm services of a release, in the order of its containers.
+
+    :raises spec.SpecError: for what a Swarm cannot run
+    """
+    if release["layout"] != segments.SINGLE:
+        raise spec.SpecError(
+            f"network_layout is {release['layout']}: the stack firewall knows containers by reserved addresses, and a "
+            "Swarm reserves none; expected single"
+        )
+    if any("ipv6" in network for network in release["networks"].values()):
+        raise spec.SpecError("network_ipv6 is true: the overlay of a Swarm has IPv4 alone here; expected false")
+    groups = _groups(release)
+    edge = {directory for group in groups.values() if _is_edge(group[0][1]) for directory in _shared(group[0][1])}
+    found = [_Builder(release, cluster, name, group, edge).build() for name, group in groups.items()]
+    _refuse_apart(found)
+    return found
+
+
+def labelled(service: SwarmService, release: Release, number: int) -> Json:
+    """Return the request with the labels by which a later run knows the service."""
+    labels = {
+        "stack": release["stack"],
+        "project": release["project"],
+        "release": str(number),
+        "spec": service.fingerprint,
+        "containers": ",".join(service.containers),
+    }
+    return {**service.request, "Labels": {LABEL + key: value for key, value in labels.items()}}
+
+
+def holds_label(name: str) -> str:
+    """Return the label of the node that holds the data of a service."""
+    return HOLDS_LABEL + name
+
+
+def _refuse_apart(found: list[SwarmService]) -> None:
+    """Refuse services that share a directory of the host and may run on different hosts."""
+    users: dict[str, list[SwarmService]] = {}
+    for service in found:
+        for directory in service.directories:
+            users.setdefault(directory["source"], []).append(service)
+    shared = {one["source"] for service in found for one in service.directories if one["kind"] == "shared"}
+    for source in sorted(shared):
+        first, *others = users[source]
+        for other in others:
+            if not ("Global" in first.request["Mode"] and "Global" in other.request["Mode"]):
+                raise spec.SpecError(
+                    f"{first.name} and {other.name} have the directory {source} in common, and a Swarm may run them on "
+                    "different hosts; expected services that connect over the network"
+                )
+
+
+def _groups(release: Release) -> dict[str, list[tuple[str, Spec]]]:
+    """Return the containers by the full name of the service that runs them: replicas together, all others alone."""
+    found: dict[str, list[tuple[str, Spec]]] = {}
+    for full, one in release["containers"].items():
+        short = one["container"]
+        base, __, number = short.rpartition("-")
+        together = one["rolling"] and base and number.isdigit()
+        found.setdefault(full.removesuffix(f"-{number}") if together else full, []).append((full, one))
+    return found
+
+
+def _shared(one: Spec) -> set[str]:
+    return set(one.get("shared", {}).values())
+
+
+def _is_edge(one: Spec) -> bool:
+    """Tell whether a container is open to everybody, and keeps nothing."""
+    return not one["data"] and not one["rolling"] and any(_is_public(port["host_ip"]) for port in one["ports"])
+
+
+def _is_public(address: str) -> bool:
+    return not address or ipaddress.ip_address(address).is_unspecified
+
+
+def _escaped(text: str) -> str:
+    """Return a text that the Swarm's templates leave as it is (text/template of Go)."""
+    return text.replace("{{", '{{"{{"}}')
+
+
+class _Builder:
+    """Builds the Swarm service of one container, or of replicas that are alike."""
+
+    def __init__(
+        self, release: Release, cluster: Cluster, name: str, group: list[tuple[str, Spec]], edge: set[str]
+    ) -> None:
+        self.release, self.cluster, self.name = release, cluster, name
+        self.full = [full for full, __ in group]
+        self.spec = group[0][1]
+        self.place = f"{self.spec['service']}.containers.{self.spec['container']}"
+        self.rolling = self.spec["rolling"]
+        self.count = len(group)
+        self.edge = _is_edge(self.spec) or bool(_shared(self.spec) & edge)
+        self.left_out: list[str] = []
+        self.files: dict[str, SwarmFile] = {}
+        self.directories: list[NodeDirectory] = []
+        if self.rolling:
+            self._refuse_unlike(group)
+
+    def build(self) -> SwarmService:
+        """Return the service; raises SpecError for what a Swarm cannot run."""
+        self._refuse()
+        container = self._container()
+        order = "start-first" if self.group == "app" else "stop-first"
+        policy: Json = {"Parallelism": self.cluster.at_once, "Order": order, "MaxFailureRatio": 0}
+        policy["Monitor"] = MONITOR_SECONDS * SECOND
+        request: Json = {
+            "Name": self.name,
+            "Mode": {"Global": {}} if self.edge else {"Replicated": {"Replicas": self.count}},
+            "TaskTemplate": {
+                "ContainerSpec": container,
+                "Resources": {"Limits": {"MemoryBytes": self.spec["memory"], "Pids": self.spec["pids"]}},
+                "RestartPolicy": {"Condition": "any", "Delay": RESTART_SECONDS * SECOND, "MaxAttempts": 0},
+                "Placement": self._placement(),
+                "LogDriver": LOG_DRIVER,
+                "Networks": [{"Target": one, "Aliases": self._aliases()} for one in self.spec["networks"]],
+            },
+            "UpdateConfig": {**policy, "FailureAction": "rollback"},
+            "RollbackConfig": {**policy, "FailureAction": "pause"},
+            # Virtual addresses and the ingress network need IPVS in the kernel, and hide which task answers.
+            "EndpointSpec": {"Mode": "dnsrr", "Ports": self._ports()},
+        }
+        return SwarmService(
+            self.name, self.full, self.group, bool(self.spec["data"]), request, self.files, self.directories,
+            self.left_out,
+        )  # fmt: skip
+
+    @property
+    def group(self) -> Group:
+        """Say which hosts may run it."""
+        if self.spec["data"]:
+            return "data"
+        return "edge" if self.edge else "app"
+
+    def _refuse_unlike(self, group: list[tuple[str, Spec]]) -> None:
+        """Refuse replicas that differ in more than their number: a Swarm makes all of them from one specification."""
+        base = self.spec["container"].rpartition("-")[0]
+        wanted = [f"{base}-{number}" for number in range(1, self.count + 1)]
+        names = [one["container"] for __, one in group]
+        if names != wanted:
+            raise spec.SpecError(
+                f"{self.place}: the replicas are {', '.join(names)}, and a Swarm counts its tasks from 1; expected "
+                f"{', '.join(wanted)}"
+            )
+        first = self._numbered(*group[0])
+        for full, one in group[1:]:
+            unlike = spec.differences(first, self._numbered(full, one))
+            if unlike:
+                raise spec.SpecError(
+                    f"{one['service']}.containers.{one['container']} differs from {names[0]} in {unlike[0]}: a Swarm "
+                    "runs all replicas of a service from one specification; expected replicas that are alike"
+                )
+        self.spec = cast("Spec", first)
+
+    def _numbered(self, full: str, one: Spec) -> Json:
+        """Return a replica with its own number replaced by what the Swarm fills in, and without its addresses."""
+        short = one["container"]
+        base = short.rpartition("-")[0]
+
+        def renamed(value: Any) -> Any:
+            if isinstance(value, str):
+                value = _own(full, full.removesuffix(short) + f"{base}-\0", value)
+                return _own(short, f"{base}-\0", value)
+            if isinstance(value, dict):
+                return {renamed(key): renamed(item) for key, item in cast("dict[str, Any]", value).items()}
+            return [renamed(item) for item in cast("list[Any]", value)] if isinstance(value, list) else value
+
+        body = {key: value for key, value in one.items() if key not in {"networks6", "hosts", "cpu_shares"}}
+        return {
+            **{key: renamed(value) for key, value in body.items()},
+            "networks": dict.fromkeys(one["networks"], ""),
+            "container": base,
+            "aliases": [base, *(alias for alias in one["aliases"] if alias != short)],
+            "hosts": {name: address for name, address in one["hosts"].items() if name == spec.HOST},
+        }
+
+    def _refuse(self) -> None:
+        if self.spec["data"] and self.rolling:
+            raise spec.SpecError(f"{self.place}.data: its replicas may move from host to host; expected none")
+        if self.spec["reaches_host"]:
+            raise spec.SpecError(
+                f"{self.place}.reaches_host: port {self.spec['reaches_host'][0]} of its host, and a Swarm may run it "
+                "on any of several; expected none, or a server elsewhere"
+            )
+        for index, port in enumerate(self.spec["ports"]):
+            if self.edge and not _is_public(port["host_ip"]):
+                raise spec.SpecError(
+                    f"{self.place}.ports[{index}].host_ip: {port['host_ip']}, and a Swarm publishes a port on every "
+                    "address of a host; expected 0.0.0.0"
+                )
+        if self.rolling and any(_is_public(port["host_ip"]) for port in self.spec["ports"]):
+            raise spec.SpecError(f"{self.place}.ports: two of its replicas may run on one host; expected none")
+        # Environment and host name are all that the Swarm's templates fill in.
+        named = {key: value for key, value in self.spec.items() if key not in {"environment", "aliases"}}
+        if unfilled := [key for key, value in named.items() if "\\u0000" in json.dumps(value)]:
+            raise spec.SpecError(
+                f"{self.place}.{unfilled[0]}: holds the replica's own name, which a Swarm fills in only in the "
+                "environment; expected the same for every replica"
+            )
+
+    def _aliases(self) -> list[str]:
+        return list(dict.fromkeys(self.spec["aliases"]))
+
+    def _container(self) -> Json:
+        one = self.spec
+        for name in sorted(set(one["hosts"]) - {spec.HOST}):
+            self.left_out.append(f"{self.place}.hosts: {name} is found by the DNS of the engine")
+        container: Json = {
+            "Image": one["image"],
+            "Labels": {
+                LABEL + "stack": self.release["stack"],
+                LABEL + "project": self.release["project"],
+                LABEL + "service": one["service"],
+            },
+            "Hostname": f"{one['container']}-{SLOT}" if self.rolling else one["container"],
+            "Command": one["entrypoint"],
+            "Args": one["command"],
+            "Env": [f"{key}={_filled(value)}" for key, value in one["environment"].items()],
+            "User": one["user"],
+            "Groups": one["group_add"],
+            "Privileges": {"NoNewPrivileges": True},
+            "Init": one["init"],
+            "StopSignal": one["stop_signal"],
+            "StopGracePeriod": one["stop_timeout"] * SECOND,
+            "ReadOnly": one["read_only"],
+            "CapabilityDrop": ["ALL"],
+            "CapabilityAdd": one["capabilities"],
+            "Ulimits": self._ulimits(),
+            "Sysctls": one["sysctls"],
+            "Healthcheck": self._health(),
+            "Mounts": self._mounts(),
+        }
+        container |= self._objects()
+        return {key: value for key, value in container.items() if value not in ([], {})}
+
+    def _ulimits(self) -> list[Json]:
+        files = min(self.spec["open_files"], self.cluster.open_files or self.spec["open_files"])
+        return [{"Name": name, "Soft": most, "Hard": most} for name, most in (("nofile", files), ("core", 0))]
+
+    def _health(self) -> Json:
+        check = self.spec["healthcheck"]
+        if check["command"] is None:
+            if self.rolling:
+                raise spec.SpecError(
+                    f"{self.place}.healthcheck.command: missing; a Swarm asks a replica by a command inside it, and "
+                    "would replace the next one before this one works"
+                )
+            self.left_out.append(f"{self.place}.healthcheck: no command, so the Swarm does not ask whether it works")
+            return {"Test": ["NONE"]}
+        return {
+            "Test": ["CMD", *check["command"]],
+            "Interval": check["interval"] * SECOND,
+            "Timeout": check["timeout"] * SECOND,
+            "Retries": check["retries"],
+            "StartPeriod": check["start"] * SECOND,
+            # A Swarm waits for the first good answer before it goes on to the next task.
+            "StartInterval": min(check["interval"], 3) * SECOND,
+        }
+
+    def _placement(self) -> Json:
+        if self.spec["data"]:
+            return {"Constraints": [f"node.labels.{holds_label(self.name)} == true"]}
+        found: Json = {"Constraints": [f"node.labels.{GROUP_LABEL}{self.group} == true"]}
+        if self.rolling:
+            # Where one host is lost or drained, the others have room for all replicas and for one that starts first.
+            others = max(1, len(self.cluster.hosts.get("app", ())) - 1)
+            found["MaxReplicas"] = -(-(self.count + self.cluster.at_once) // others)
+        return found
+
+    def _ports(self) -> list[Json]:
+        ports: list[Json] = []
+        for one in self.spec["ports"]:
+            if not _is_public(one["host_ip"]):
+                self.left_out.append(
+                    f"{self.place}.ports: {one['host_port']} is not published; a Swarm would open it on every address"
+                )
+                continue
+            ports.append(
+                {
+                    "Protocol": "tcp",
+                    "TargetPort": one["container_port"],
+                    "PublishedPort": one["host_port"],
+                    "PublishMode": "host",
+                }
+            )
+        return ports
+
+    def _mounts(self) -> list[Json]:
+        one, state = self.spec, self.cluster.state_directory
+        for target, source in one["binds"].items():
+            self._directory("bind", source, target)
+        for target, below in one["data"].items():
+            self._directory("data", f"{state}/data/{self.name}/{below}", target)
+        for target, below in one.get("shared", {}).items():
+            self._directory("shared", f"{state}/shared/{below}", target)
+        for index, (target, files) in enumerate(self._live_configs().items()):
+            self._directory("config", f"{state}/files/{self.name}/live-config-{index}", target, config=files)
+        for index, (target, secrets) in enumerate(self._live_secrets().items()):
+            self._directory("secrets", f"{state}/files/{self.name}/live-{index}", target, secrets=secrets)
+        mounts: list[Json] = [
+            {
+                "Type": "bind",
+                "Source": directory["source"],
+                "Target": directory["target"],
+                "ReadOnly": directory["kind"] in {"bind", "config", "secrets"},
+            }
+            for directory in self.directories
+        ]
+        # The engine mounts them noexec, nosuid and nodev; 1777 is the mode of /tmp.
+        mounts += [
+            {"Type": "tmpfs", "Target": path, "TmpfsOptions": {"SizeBytes": size, "Mode": 0o1777}}
+            for path, size in one["tmpfs"].items()
+        ]
+        return mounts
+
+    def _directory(
+        self,
+        kind: Literal["config", "secrets", "data", "shared", "bind"],
+        source: str,
+        target: str,
+        config: dict[str, str] | None = None,
+        secrets: dict[str, SecretFile] | None = None,
+    ) -> None:
+        user = self.spec["user"]
+        self.directories.append(
+            {
+                "source": source,
+                "target": target,
+                "user": user,
+                "config": config or {},
+                "secrets": secrets or {},
+                "kind": kind,
+            }
+        )
+
+    def _reloads(self, target: str) -> bool:
+        """Tell whether a running container reads a directory of its files anew."""
+        reload = self.spec.get("reload")
+        return bool(reload) and (bool(reload["check"]) or target in reload.get("takes", []))
+
+    def _live_configs(self) -> dict[str, dict[str, str]]:
+        return {target: files for target, files in self.spec["config"].items() if self._reloads(target)}
+
+    def _live_secrets(self) -> dict[str, dict[str, SecretFile]]:
+        reloaded = {target: files for target, files in self.spec["secrets"].items() if self._reloads(target)}
+        return {**reloaded, **self.spec["live_secrets"]}
+
+    def _objects(self) -> Json:
+        """Return the configs and secrets of the container, and keep what each of them holds."""
+        one = self.spec
+        configs: list[Json] = []
+        secrets: list[Json] = []
+        for target, files in one["config"].items():
+            if not self._reloads(target):
+                for file, text in files.items():
+                    path = f"{target}/{file}"
+                    if len(text.encode()) > LARGEST_CONFIG:
+                        raise self._too_large(f"config.{path}", len(text.encode()), LARGEST_CONFIG)
+                    name = self._keep({"path": path, "text": text, "secret": None}, text)
+                    configs.append({"ConfigName": name, "File": _target(path, one["user"], 0o444)})
+        for target, secret_files in one["secrets"].items():
+            if not self._reloads(target):
+                for file, secret in secret_files.items():
+                    path = f"{target}/{file}"
+                    content = [secret, one.get("fingerprints", {}).get(secret["secret"])]
+                    name = self._keep({"path": path, "text": None, "secret": secret}, content)
+                    secrets.append({"SecretName": name, "File": _target(path, one["user"], 0o400)})
+        return {"Configs": configs, "Secrets": secrets}
+
+    def _keep(self, file: SwarmFile, content: object) -> str:
+        """Name a file by its content, and keep it."""
+        digest = hashlib.sha256(json.dumps([file["path"], content], sort_keys=True).encode()).hexdigest()[:16]
+        name = f"{self.name[: LONGEST_NAME - len(digest) - 1]}-{digest}"
+        self.files[name] = file
+        return name
+
+    def _too_large(self, what: str, size: int, most: int) -> spec.SpecError:
+        return spec.SpecError(
+            f"{self.place}.{what}: {size} bytes, and a Swarm keeps no larger object than {most}; expected a smaller "
+            "file, or one that the image has"
+        )
+
+
+def _target(path: str, user: str, mode: int) -> Json:
+    """Say where a config or a secret is in the container, and who may read it."""
+    uid, gid = user.split(":")
+    return {"Name": path, "UID": uid, "GID": gid, "Mode": mode}
+
+
+def _own(name: str, instead: str, text: str) -> str:
+    """Replace a name in a text where it stands alone: app-1 is no part of app-10."""
+    return re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", lambda __: instead, text)
+
+
+def _filled(value: str) -> str:
+    """Return the value of a variable as the Swarm takes it: what looks like its templates is kept as it is."""
+    return _escaped(value).replace("\0", SLOT)

@@ -1,0 +1,293 @@
+"""From containers of a release to services of a Swarm, as a table; and what a Swarm cannot run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils.model import spec
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import (
+    LARGEST_CONFIG,
+    Cluster,
+    SwarmService,
+    labelled,
+    services,
+)
+
+CLUSTER = Cluster({"app": ["a", "b", "c"], "edge": ["a"], "data": ["a"], "managers": ["a"]}, "/state")
+SHELL = {"command": ["true"]}
+NETWORK: Any = {"name": "sse-network", "subnet": "10.99.0.0/24", "segment": "network"}
+
+
+def container(short: str = "one", **changes: Any) -> dict[str, Any]:
+    """A container of a release, with every default of a declaration."""
+    declared = {"image": "i", "entrypoint": ["run"], "user": "7:8", "healthcheck": SHELL}
+    own: dict[str, Any] = {**declared, **{key: value for key, value in changes.items() if key in spec.DECLARATION}}
+    one: dict[str, Any] = {**spec.parse(own, "x"), "container": short, "service": changes.get("service", "s")}
+    for key in ("name", "address", "segments"):
+        del one[key]
+    one |= {"networks": {"sse-network": "10.99.0.20"}, "aliases": [short, *own.get("aliases", [])]}
+    return one | {"hosts": changes.get("resolved", {}), "fingerprints": changes.get("fingerprints", {})}
+
+
+def release(*containers: dict[str, Any], **changes: Any) -> Any:
+    return {
+        "stack": "sse",
+        "project": "p",
+        "layout": "single",
+        "networks": {"sse-network": NETWORK},
+        "containers": {f"sse-{one['container']}": one for one in containers},
+        **changes,
+    }
+
+
+def only(*containers: dict[str, Any], cluster: Cluster = CLUSTER) -> SwarmService:
+    [found] = services(release(*containers), cluster)
+    return found
+
+
+def replicas(count: int, **changes: Any) -> list[dict[str, Any]]:
+    return [container(f"r-{number}", rolling=True, **changes) for number in range(1, count + 1)]
+
+
+def port(address: str) -> dict[str, Any]:
+    return {"host_ip": address, "host_port": 80, "container_port": 8080}
+
+
+HELD = "node.labels.sse.platform.holds.sse-one == true"
+
+
+@pytest.mark.parametrize(
+    ("containers", "mode", "group", "constraint", "order"),
+    [
+        ([container()], {"Replicated": {"Replicas": 1}}, "app", "group.app", "start-first"),
+        (replicas(3), {"Replicated": {"Replicas": 3}}, "app", "group.app", "start-first"),
+        ([container(data={"/d": "d"})], {"Replicated": {"Replicas": 1}}, "data", HELD, "stop-first"),
+        ([container(ports=[port("0.0.0.0")])], {"Global": {}}, "edge", "group.edge", "stop-first"),
+        ([container(ports=[port("::")])], {"Global": {}}, "edge", "group.edge", "stop-first"),
+        ([container(ports=[port("127.0.0.1")])], {"Replicated": {"Replicas": 1}}, "app", "group.app", "start-first"),
+        (
+            [container(data={"/d": "d"}, ports=[port("0.0.0.0")])],
+            {"Replicated": {"Replicas": 1}},
+            *("data", HELD, "stop-first"),
+        ),
+    ],
+    ids=["plain", "replicas", "data", "public", "public IPv6", "admin port", "data and public"],
+)
+def test_what_a_container_is_says_where_and_how_often_it_runs(
+    containers: list[dict[str, Any]], mode: dict[str, Any], group: str, constraint: str, order: str
+) -> None:
+    found = only(*containers)
+    [said] = found.request["TaskTemplate"]["Placement"]["Constraints"]
+    assert (found.request["Mode"], found.group, found.request["UpdateConfig"]["Order"]) == (mode, group, order)
+    assert constraint in said
+    assert found.pinned is (group == "data")
+    assert found.request["UpdateConfig"]["FailureAction"] == "rollback"
+    assert found.request["EndpointSpec"]["Mode"] == "dnsrr"
+
+
+@pytest.mark.parametrize(
+    ("declared", "asked"),
+    [
+        ({}, {"User": "7:8", "ReadOnly": True, "CapabilityDrop": ["ALL"], "Privileges": {"NoNewPrivileges": True}}),
+        ({}, {"Ulimits": [{"Name": "nofile", "Soft": 4096, "Hard": 4096}, {"Name": "core", "Soft": 0, "Hard": 0}]}),
+        ({"command": ["-v"]}, {"Command": ["run"], "Args": ["-v"]}),
+        ({"capabilities": ["CHOWN"]}, {"CapabilityAdd": ["CHOWN"]}),
+        ({"environment": {"A": "1", "B": "x {{y}}"}}, {"Env": ["A=1", 'B=x {{"{{"}}y}}']}),
+        ({"stop_signal": "SIGQUIT", "stop_timeout": 2}, {"StopSignal": "SIGQUIT", "StopGracePeriod": 2 * 10**9}),
+        ({"sysctls": {"net.core.somaxconn": 9}}, {"Sysctls": {"net.core.somaxconn": "9"}}),
+        ({"group_add": ["10001"]}, {"Groups": ["10001"]}),
+        ({"init": True}, {"Init": True}),
+        (
+            {"tmpfs": {"/tmp": "1m"}},
+            {"Mounts": [{"Type": "tmpfs", "Target": "/tmp", "TmpfsOptions": {"SizeBytes": 2**20, "Mode": 1023}}]},
+        ),
+        (
+            {"data": {"/d": "below"}},
+            {"Mounts": [{"Type": "bind", "Source": "/state/data/sse-one/below", "Target": "/d", "ReadOnly": False}]},
+        ),
+        (
+            {"binds": {"/x": "/on/host"}},
+            {"Mounts": [{"Type": "bind", "Source": "/on/host", "Target": "/x", "ReadOnly": True}]},
+        ),
+        (
+            {"healthcheck": {"command": ["a"], "interval": 30, "timeout": 4, "retries": 2, "start": 60}},
+            {
+                "Healthcheck": {
+                    "Test": ["CMD", "a"],
+                    "Interval": 30 * 10**9,
+                    "Timeout": 4 * 10**9,
+                    "Retries": 2,
+                    "StartPeriod": 60 * 10**9,
+                    "StartInterval": 3 * 10**9,
+                }
+            },
+        ),
+        ({"healthcheck": {"http": {"port": 1}}}, {"Healthcheck": {"Test": ["NONE"]}}),
+    ],
+)
+def test_each_wish_of_a_container_is_a_word_of_the_engine(declared: dict[str, Any], asked: dict[str, Any]) -> None:
+    found = only(container(**declared)).request["TaskTemplate"]["ContainerSpec"]
+    assert {key: found.get(key) for key in asked} == asked
+
+
+def test_limits_log_and_networks_are_asked_for() -> None:
+    task = only(container(memory="64m", pids=9, aliases=["two"])).request["TaskTemplate"]
+    assert task["Resources"]["Limits"] == {"MemoryBytes": 64 * 2**20, "Pids": 9}
+    assert task["Networks"] == [{"Target": "sse-network", "Aliases": ["one", "two"]}]
+    assert task["LogDriver"]["Options"] == {"max-size": "10m", "max-file": "3"}
+
+
+def test_no_limit_of_open_files_is_larger_than_that_of_every_engine() -> None:
+    found = only(container(open_files=65536), cluster=CLUSTER._replace(open_files=20000))
+    assert found.request["TaskTemplate"]["ContainerSpec"]["Ulimits"][0]["Hard"] == 20000
+
+
+def test_replicas_become_one_service_whose_tasks_know_their_number() -> None:
+    own = [
+        container(f"r-{number}", rolling=True, environment={"ME": f"sse-r-{number}", "AT": f"/run/r-{number}.sock"})
+        for number in (1, 2, 3)
+    ]
+    found = only(*own)
+    container_spec = found.request["TaskTemplate"]["ContainerSpec"]
+    assert found.name == "sse-r"
+    assert found.containers == ["sse-r-1", "sse-r-2", "sse-r-3"]
+    assert container_spec["Env"] == ["ME=sse-r-{{.Task.Slot}}", "AT=/run/r-{{.Task.Slot}}.sock"]
+    assert container_spec["Hostname"] == "r-{{.Task.Slot}}"
+    assert found.request["TaskTemplate"]["Networks"] == [{"Target": "sse-network", "Aliases": ["r"]}]
+
+
+def test_a_number_is_not_taken_for_the_beginning_of_a_longer_one() -> None:
+    own = [
+        container(f"r-{number}", rolling=True, environment={"ME": f"r-{number}", "OTHER": "r-10 my-r-1 r-1-x"})
+        for number in (1, 2)
+    ]
+    with pytest.raises(spec.SpecError, match=r"^s\.containers\.r-2 differs from r-1 in environment.ME") as refused:
+        only(*[{**one, "environment": {"ME": "r-1"}} for one in own])
+    assert "expected replicas that are alike" in str(refused.value)
+    assert only(*own).request["TaskTemplate"]["ContainerSpec"]["Env"][1] == "OTHER=r-10 my-r-1 r-1-x"
+
+
+@pytest.mark.parametrize(
+    ("hosts", "count", "at_once", "most"), [(1, 3, 1, 4), (2, 2, 1, 3), (3, 3, 1, 2), (3, 3, 3, 3), (5, 3, 1, 1)]
+)
+def test_the_other_hosts_have_room_for_all_replicas_when_one_is_lost(
+    hosts: int, count: int, at_once: int, most: int
+) -> None:
+    cluster = Cluster({"app": [str(number) for number in range(hosts)]}, "/state", at_once=at_once)
+    found = only(*replicas(count), cluster=cluster)
+    assert found.request["TaskTemplate"]["Placement"]["MaxReplicas"] == most
+    assert most * max(1, hosts - 1) >= count + at_once
+
+
+def test_a_public_port_is_published_by_its_host_and_an_admin_port_is_not() -> None:
+    public, admin = only(container(ports=[port("0.0.0.0")])), only(container(ports=[port("127.0.0.1")]))
+    wanted = {"Protocol": "tcp", "TargetPort": 8080, "PublishedPort": 80, "PublishMode": "host"}
+    assert public.request["EndpointSpec"]["Ports"] == [wanted]
+    assert admin.request["EndpointSpec"]["Ports"] == []
+    assert admin.left_out == ["s.containers.one.ports: 80 is not published; a Swarm would open it on every address"]
+
+
+def test_config_and_secrets_are_objects_that_their_content_names() -> None:
+    declared: Any = {
+        "config": {"/etc/x": {"a.conf": "text"}},
+        "secrets": {"/run/s": {"key": {"secret": "k"}}},
+        "fingerprints": {"k": "1"},
+    }
+    found = only(container(**declared))
+    asked = found.request["TaskTemplate"]["ContainerSpec"]
+    [config], [secret] = asked["Configs"], asked["Secrets"]
+    assert config["File"] == {"Name": "/etc/x/a.conf", "UID": "7", "GID": "8", "Mode": 0o444}
+    assert secret["File"] == {"Name": "/run/s/key", "UID": "7", "GID": "8", "Mode": 0o400}
+    assert found.files[config["ConfigName"]]["text"] == "text"
+    assert found.files[secret["SecretName"]]["secret"] == {"secret": "k", "format": "{}"}
+    changed = [
+        only(container(**{**declared, "config": {"/etc/x": {"a.conf": "other"}}})),
+        only(container(**{**declared, "fingerprints": {"k": "2"}})),
+    ]
+    assert len({one.fingerprint for one in (found, *changed)}) == 3
+    assert [set(found.files) & set(one.files) for one in changed] == [{secret["SecretName"]}, {config["ConfigName"]}]
+
+
+def test_the_name_of_an_object_fits_however_long_the_service_is_called() -> None:
+    found = only(container("n" * 60, config={"/etc": {"a": "1", "b": "2"}}))
+    assert len(found.files) == 2
+    assert all(len(name) <= 64 for name in found.files)
+
+
+@pytest.mark.parametrize(
+    ("reload", "live"),
+    [
+        ({"check": ["c"], "says": "done"}, {"/etc/x", "/run/s", "/run/l"}),
+        ({"program": "p", "takes": ["/run/s"]}, {"/run/s", "/run/l"}),
+        (None, {"/run/l"}),
+    ],
+)
+def test_what_a_running_service_reads_anew_is_a_directory_of_its_host(reload: Any, live: set[str]) -> None:
+    declared: Any = {
+        "config": {"/etc/x": {"a": "text"}},
+        "secrets": {"/run/s": {"key": {"secret": "k"}}},
+        "live_secrets": {"/run/l": {"key": {"secret": "k"}}},
+        "reload": reload,
+    }
+    found = only(container(**declared))
+    assert {one["target"] for one in found.directories} == live
+    assert len(found.files) == 3 - len(live)
+    after = only(container(**{**declared, "live_secrets": {"/run/l": {"other": {"secret": "k"}}}}))
+    assert after.fingerprint == found.fingerprint
+
+
+def test_services_that_share_a_directory_run_on_the_same_hosts() -> None:
+    public = container(shared={"/run/r": "requests"}, ports=[port("0.0.0.0")])
+    beside = container("beside", shared={"/run/q": "requests"})
+    found = services(release(beside, public), CLUSTER)
+    assert [(one.group, one.request["Mode"]) for one in found] == [("edge", {"Global": {}})] * 2
+
+
+REFUSED: dict[str, tuple[Any, str]] = {
+    "segments": (release(container(), layout="segmented"), "network_layout is segmented: .* expected single"),
+    "IPv6": (release(container(), networks={"n": {**NETWORK, "ipv6": {}}}), "network_ipv6 is true"),
+    "data of replicas": (release(*replicas(2, data={"/d": "d"})), r"s\.containers\.r-1\.data: its replicas may move"),
+    "a port of the host": (release(container(reaches_host=[9])), r"one\.reaches_host: port 9 of its host"),
+    "one address": (
+        release(container(ports=[port("0.0.0.0"), {**port("192.0.2.1"), "host_port": 81}])),
+        r"one\.ports\[1\]\.host_ip: 192\.0\.2\.1, and a Swarm publishes a port on every address",
+    ),
+    "public replicas": (release(*replicas(2, ports=[port("0.0.0.0")])), r"r-1\.ports: two of its replicas may run"),
+    "replicas without a check": (
+        release(*replicas(2, healthcheck={"http": {"port": 1}})),
+        r"r-1\.healthcheck\.command: missing",
+    ),
+    "unlike replicas": (
+        release(container("r-1", rolling=True), container("r-2", rolling=True, memory="1m")),
+        r"r-2 differs from r-1 in memory: 268435456 -> 1048576",
+    ),
+    "a gap": (release(container("r-1", rolling=True), container("r-3", rolling=True)), "the replicas are r-1, r-3"),
+    "its own name in a command": (
+        release(*[container(f"r-{n}", rolling=True, command=[f"r-{n}"]) for n in (1, 2)]),
+        r"r-1\.command: holds the replica's own name",
+    ),
+    "a socket between services": (
+        release(*replicas(2, shared={"/run": "link"}), container(binds={"/link": "/state/shared/link"})),
+        "sse-r and sse-one have the directory /state/shared/link in common",
+    ),
+    "a large config": (
+        release(container(config={"/etc": {"a": "x" * (LARGEST_CONFIG + 1)}})),
+        r"one\.config\./etc/a: 1024001 bytes",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_a_swarm_cannot_run_is_refused_with_its_place(what: str) -> None:
+    wanted, said = REFUSED[what]
+    with pytest.raises(spec.SpecError, match=said):
+        services(wanted, CLUSTER)
+
+
+def test_the_number_of_the_release_is_a_label_of_the_service_and_replaces_no_task() -> None:
+    found = only(container())
+    before, after = (labelled(found, release(), number) for number in (1, 2))
+    assert before["Labels"]["sse.platform.release"] == "1"
+    assert before["Labels"]["sse.platform.spec"] == found.fingerprint
+    assert {**before, "Labels": {}} == {**after, "Labels": {}}
