@@ -17,7 +17,7 @@ import pytest
 def engine_socket(tmp_path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """A stand-in engine: its socket, and its answers by path. It has no ``none``, and fails where it has no answer.
 
-    What is posted to a path that ends with ``/create`` is then its answer for that path.
+    What is posted to a path that ends with ``/create``, or changes a Swarm, is then its answer for that path.
     """
     answers: dict[str, Any] = {}
     gone = {"/containers/none/json", "/images/none/json", "/networks/none"}
@@ -35,10 +35,17 @@ def engine_socket(tmp_path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
         def do_POST(self) -> None:
             answers[self.path] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            self.send_response(201 if self.path.endswith("/create") else 500)
-            self.send_header("Content-Length", "2")
+            taken = self.path.endswith(("/create", "/init", "/join")) or "/update?" in self.path
+            body = b'{"ID": "made"}'
+            self.send_response(201 if taken else 500)
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(b"{}")
+            self.wfile.write(body)
+
+        def do_DELETE(self) -> None:
+            answers.pop(self.path, None)
+            self.send_response(204)
+            self.end_headers()
 
         def address_string(self) -> str:
             return "engine"

@@ -1,0 +1,322 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""The Swarm of a Docker Engine, asked and changed over the engine's socket. The Docker SDK is not needed.
+
+The source is the Docker Engine API reference, version 1.44 and later. A token, by which a node joins, leaves this file
+only in the answer of ``tokens``, and no message holds one.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import ipaddress
+import json
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
+from urllib.parse import quote
+
+from ansible_collections.sse.platform.plugins.module_utils.engine.api import SOCKET, RefusedError
+from ansible_collections.sse.platform.plugins.module_utils.engine.unix_http import UnixConnection
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import (
+    NodeFact,
+    ObservedService,
+    SwarmFact,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Json
+    from typing_extensions import NotRequired  # for the type checker only: Python 3.10 does not have it
+
+ANSWER_SECONDS = 30  # an engine waits up to 20 s for a manager that it joins
+DONE = (http.client.OK, http.client.CREATED, http.client.NO_CONTENT)
+ObjectKind = Literal["configs", "secrets"]
+
+
+# --- what the engine answers: only the keys that are read here
+
+
+class _Version(TypedDict):
+    Index: int
+
+
+class _NodeSpec(TypedDict, total=False):
+    Labels: dict[str, str] | None
+    Role: str
+    Availability: str
+
+
+class _EngineDescription(TypedDict, total=False):
+    EngineVersion: str
+
+
+class _Description(TypedDict, total=False):
+    Hostname: str
+    Engine: _EngineDescription
+
+
+class _NodeStatus(TypedDict, total=False):
+    State: str
+    Addr: str
+
+
+class _ManagerStatus(TypedDict, total=False):
+    Leader: bool
+    Reachability: str
+    Addr: str
+
+
+class Node(TypedDict):
+    """One entry of ``GET /nodes``."""
+
+    ID: str
+    Version: _Version
+    Spec: _NodeSpec
+    Description: _Description
+    Status: _NodeStatus
+    ManagerStatus: NotRequired[_ManagerStatus | None]
+
+
+class _UpdateStatus(TypedDict, total=False):
+    State: str
+    Message: str
+
+
+class Service(TypedDict):
+    """One entry of ``GET /services``, or ``GET /services/{id}``."""
+
+    ID: str
+    Version: _Version
+    Spec: Json
+    UpdateStatus: NotRequired[_UpdateStatus | None]
+
+
+class _TaskStatus(TypedDict, total=False):
+    State: str
+    Message: str
+    Err: str
+
+
+class Task(TypedDict):
+    """One entry of ``GET /tasks``."""
+
+    ID: str
+    ServiceID: str
+    CreatedAt: str
+    DesiredState: str
+    Status: _TaskStatus
+    NodeID: NotRequired[str]
+
+
+class _ObjectSpec(TypedDict):
+    Name: str
+    Labels: NotRequired[dict[str, str] | None]
+
+
+class Object(TypedDict):
+    """One entry of ``GET /configs`` or ``GET /secrets``."""
+
+    ID: str
+    Spec: _ObjectSpec
+
+
+class _RemoteManager(TypedDict):
+    Addr: str
+
+
+class _ClusterInfo(TypedDict, total=False):
+    ID: str
+
+
+class _Local(TypedDict, total=False):
+    NodeID: str
+    NodeAddr: str
+    LocalNodeState: str
+    ControlAvailable: bool
+    Error: str
+    RemoteManagers: list[_RemoteManager] | None
+    Cluster: _ClusterInfo | None
+
+
+class Tokens(NamedTuple):
+    """By which a node joins, as one or the other."""
+
+    worker: str
+    manager: str
+
+
+class SwarmApi(NamedTuple):
+    """The Swarm behind the socket of one engine.
+
+    Each question raises RefusedError where the engine refuses it, and OSError where no engine answers.
+    """
+
+    socket: str = SOCKET
+
+    def local(self) -> SwarmFact:
+        """Say what this engine is in a Swarm, and, on a manager, what the nodes are."""
+        local: _Local = json.loads(self._ask("GET", "/info")).get("Swarm") or {}
+        manager = bool(local.get("ControlAvailable"))
+        return {
+            "state": local.get("LocalNodeState") or "inactive",
+            "error": local.get("Error") or "",
+            "id": (local.get("Cluster") or {}).get("ID", ""),
+            "node": local.get("NodeID") or "",
+            "address": local.get("NodeAddr") or "",
+            "manager": manager,
+            "managers": [one["Addr"] for one in local.get("RemoteManagers") or []],
+            "nodes": [node_fact(one) for one in self.nodes()] if manager else [],
+        }
+
+    def init(self, address: str) -> None:
+        """Make a Swarm of which this engine is the first manager.
+
+        :param address: of this host, by which the others reach it
+        """
+        self._ask(
+            "POST", "/swarm/init", {"ListenAddr": "0.0.0.0:2377", "AdvertiseAddr": address, "DataPathAddr": address}
+        )
+
+    def join(self, address: str, managers: list[str], token: str) -> None:
+        """Join a Swarm.
+
+        :param address: of this host, by which the others reach it
+        :param managers: address:port of some managers
+        """
+        wanted = {"ListenAddr": "0.0.0.0:2377", "AdvertiseAddr": address, "DataPathAddr": address}
+        self._ask("POST", "/swarm/join", {**wanted, "RemoteAddrs": managers, "JoinToken": token})
+
+    def tokens(self) -> Tokens:
+        """Return what a node joins by. Only a manager knows it."""
+        known = json.loads(self._ask("GET", "/swarm"))["JoinTokens"]
+        return Tokens(known["Worker"], known["Manager"])
+
+    def nodes(self) -> list[Node]:
+        """List the nodes. Only a manager knows them."""
+        return json.loads(self._ask("GET", "/nodes"))
+
+    def change_node(self, node: str, role: str, labels: Mapping[str, str]) -> None:
+        """Give a node its role and all its labels; its availability stays."""
+        found: Node = json.loads(self._ask("GET", f"/nodes/{node}"))
+        wanted = {**found["Spec"], "Role": role, "Labels": dict(labels)}
+        self._ask("POST", f"/nodes/{node}/update?version={found['Version']['Index']}", wanted)
+
+    def services(self) -> list[ObservedService]:
+        """List the services with what runs of them."""
+        services: list[Service] = json.loads(self._ask("GET", "/services"))
+        tasks: list[Task] = json.loads(self._ask("GET", "/tasks"))
+        return [observed(one, [task for task in tasks if task["ServiceID"] == one["ID"]]) for one in services]
+
+    def create(self, request: Json) -> None:
+        """Make a service."""
+        self._ask("POST", "/services/create", request)
+
+    def change(self, service: str, request: Json) -> None:
+        """Give a service another request. Its tasks are replaced one after the other where that is necessary."""
+        found: Service = json.loads(self._ask("GET", f"/services/{service}"))
+        # It counts up where tasks are to be replaced although nothing differs; a lower number would replace them again.
+        force = found["Spec"].get("TaskTemplate", {}).get("ForceUpdate", 0)
+        wanted = {**request, "TaskTemplate": {**request["TaskTemplate"], "ForceUpdate": force}}
+        self._ask("POST", f"/services/{service}/update?version={found['Version']['Index']}", wanted)
+
+    def remove(self, service: str) -> None:
+        """Remove a service. Its tasks end after that."""
+        self._ask("DELETE", f"/services/{service}")
+
+    def objects(self, kind: ObjectKind, label: str) -> dict[str, str]:
+        """Return the configs or secrets that have a label (``key=value``): the id of each by its name."""
+        listed: list[Object] = json.loads(self._ask("GET", f"/{kind}?filters={_filter(label)}"))
+        return {one["Spec"]["Name"]: one["ID"] for one in listed}
+
+    def make_object(self, kind: ObjectKind, name: str, content: bytes, labels: Mapping[str, str]) -> str:
+        """Make a config or a secret; return its id."""
+        data = base64.b64encode(content).decode()
+        made = self._ask("POST", f"/{kind}/create", {"Name": name, "Labels": dict(labels), "Data": data})
+        return json.loads(made)["ID"]
+
+    def remove_object(self, kind: ObjectKind, identity: str) -> None:
+        """Remove a config or a secret; the engine refuses that while a service uses it."""
+        self._ask("DELETE", f"/{kind}/{identity}")
+
+    def _ask(self, method: str, path: str, body: Any = None) -> bytes:
+        connection = UnixConnection(self.socket, ANSWER_SECONDS)
+        try:
+            text = None if body is None else json.dumps(body)
+            connection.request(method, path, text, {"Content-Type": "application/json"} if text else {})
+            answer = connection.getresponse()
+            found = answer.read()
+        except http.client.HTTPException as error:
+            raise OSError(f"the engine's answer to {path} is broken: {error}") from error
+        finally:
+            connection.close()
+        if answer.status not in DONE:
+            raise RefusedError(path, answer.status, found)
+        return found
+
+
+def _filter(label: str) -> str:
+    return quote(json.dumps({"label": [label]}))
+
+
+def node_fact(node: Node) -> NodeFact:
+    """Describe a node."""
+    manager = node.get("ManagerStatus") or {}
+    address = node["Status"].get("Addr") or ""
+    if not address or not _reachable(address):  # what a manager says of itself
+        address = manager.get("Addr", "").rpartition(":")[0]
+    return {
+        "id": node["ID"],
+        "name": node["Description"].get("Hostname", ""),
+        "role": node["Spec"].get("Role", ""),
+        "availability": node["Spec"].get("Availability", ""),
+        "state": node["Status"].get("State", "unknown"),
+        "address": address,
+        "engine": (node["Description"].get("Engine") or {}).get("EngineVersion", ""),
+        "labels": node["Spec"].get("Labels") or {},
+        "leader": bool(manager.get("Leader")),
+        "reachable": manager.get("Reachability", "") == "reachable",
+    }
+
+
+def _reachable(address: str) -> bool:
+    """Tell whether an address means one host to all others."""
+    read = ipaddress.ip_address(address)
+    return not (read.is_unspecified or read.is_loopback)
+
+
+def observed(service: Service, tasks: list[Task]) -> ObservedService:
+    """Describe a service by what it was asked for and by its tasks."""
+    spec = service["Spec"]
+    update = service.get("UpdateStatus") or {}
+    live = [task for task in tasks if task["DesiredState"] in {"running", "ready"}]
+    running: dict[str, int] = {}
+    waits: list[str] = []
+    for task in live:
+        state = task["Status"].get("State", "")
+        if state == "running" and task["DesiredState"] == "running":
+            node = task.get("NodeID", "")
+            running[node] = running.get(node, 0) + 1
+        else:
+            waits.append(task["Status"].get("Err") or task["Status"].get("Message") or state)
+    if waits or not running:
+        waits += last_error(tasks)
+    replicated = spec.get("Mode", {}).get("Replicated")
+    wanted = replicated.get("Replicas", 1) if replicated else len({task.get("NodeID") for task in live})
+    return ObservedService(
+        name=spec["Name"],
+        id=service["ID"],
+        labels=spec.get("Labels") or {},
+        request=spec,
+        wanted=wanted,
+        running=running,
+        waits=list(dict.fromkeys(waits)),
+        update=update.get("State", ""),
+        message=update.get("Message", ""),
+    )
+
+
+def last_error(tasks: list[Task]) -> list[str]:
+    """Return why the newest task that failed did so."""
+    failed = [task for task in tasks if task["Status"].get("State") in {"failed", "rejected"}]
+    newest = max(failed, key=lambda task: task["CreatedAt"], default=None)
+    return [newest["Status"].get("Err") or newest["Status"].get("Message") or "failed"] if newest else []

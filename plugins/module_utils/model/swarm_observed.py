@@ -1,0 +1,66 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""What a Swarm shows: its nodes, and the services with our labels or with a name that we need."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
+
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
+
+if TYPE_CHECKING:
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Json
+
+
+class NodeFact(TypedDict):
+    """One node, as a manager sees it."""
+
+    id: str
+    name: str  # as its host calls itself
+    role: str  # manager or worker
+    availability: str  # active, pause or drain
+    state: str  # ready, down, disconnected or unknown
+    address: str  # empty where the managers do not know it
+    engine: str  # version
+    labels: dict[str, str]
+    leader: bool
+    reachable: bool  # of a manager: whether the others reach it
+
+
+class SwarmFact(TypedDict):
+    """What the engine of one host says of the Swarm that it is in. Only a manager knows the nodes."""
+
+    state: str  # inactive, active, locked, error or pending
+    error: str
+    id: str  # of the Swarm, where a manager was asked
+    node: str  # id of this host's node
+    address: str  # by which the others reach this host
+    manager: bool
+    managers: list[str]  # address:port of each, as this host knows them
+    nodes: list[NodeFact]
+
+
+class ObservedService(NamedTuple):
+    """One service of the Swarm as a manager shows it."""
+
+    name: str
+    id: str
+    labels: dict[str, str]
+    request: Json  # what it was asked for, by hand or by us
+    wanted: int  # tasks that should run
+    running: dict[str, int]  # tasks that do, by node; one with a health check runs when that has succeeded
+    waits: list[str]  # why others do not
+    update: str  # state of its last update, such as paused or rollback_completed; empty where there was none
+    message: str  # what the manager says of this update
+
+    def label(self, key: str) -> str:
+        """Return one of our labels, or an empty string."""
+        return self.labels.get(LABEL + key, "")
+
+    def belongs(self, stack: str, project: str) -> bool:
+        """Tell whether the service is ours."""
+        return self.label("stack") == stack and self.label("project") == project
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether every task runs."""
+        return bool(self.wanted) and sum(self.running.values()) >= self.wanted and not self.waits
