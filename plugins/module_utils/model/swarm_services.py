@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Group = Literal["managers", "edge", "app", "data"]
 GROUPS: tuple[Group, ...] = ("managers", "edge", "app", "data")
-GROUP_LABEL = f"{LABEL}group."  # of a node, with the group behind it
+GROUP_LABEL = f"{LABEL}group."  # of a node, with stack and group behind it
 HOLDS_LABEL = f"{LABEL}holds."  # of the one node that has the data of a service, with the service's name behind it
 
 SECOND = 10**9  # the engine counts in nanoseconds
@@ -110,6 +110,11 @@ def labelled(service: SwarmService, release: Release, number: int) -> Json:
         "containers": ",".join(service.containers),
     }
     return {**service.request, "Labels": {LABEL + key: value for key, value in labels.items()}}
+
+
+def group_label(stack: str, group: Group) -> str:
+    """Return the label of the nodes that may run what a stack has for a group."""
+    return f"{GROUP_LABEL}{stack}.{group}"
 
 
 def holds_label(name: str) -> str:
@@ -345,7 +350,7 @@ class _Builder:
     def _placement(self) -> Json:
         if self.spec["data"]:
             return {"Constraints": [f"node.labels.{holds_label(self.name)} == true"]}
-        found: Json = {"Constraints": [f"node.labels.{GROUP_LABEL}{self.group} == true"]}
+        found: Json = {"Constraints": [f"node.labels.{group_label(self.release['stack'], self.group)} == true"]}
         if self.rolling:
             # Where one host is lost or drained, the others have room for all replicas and for one that starts first.
             others = max(1, len(self.cluster.hosts.get("app", ())) - 1)

@@ -60,12 +60,12 @@ HELD = "node.labels.sse.platform.holds.sse-one == true"
 @pytest.mark.parametrize(
     ("containers", "mode", "group", "constraint", "order"),
     [
-        ([container()], {"Replicated": {"Replicas": 1}}, "app", "group.app", "start-first"),
-        (replicas(3), {"Replicated": {"Replicas": 3}}, "app", "group.app", "start-first"),
+        ([container()], {"Replicated": {"Replicas": 1}}, "app", "group.sse.app", "start-first"),
+        (replicas(3), {"Replicated": {"Replicas": 3}}, "app", "group.sse.app", "start-first"),
         ([container(data={"/d": "d"})], {"Replicated": {"Replicas": 1}}, "data", HELD, "stop-first"),
-        ([container(ports=[port("0.0.0.0")])], {"Global": {}}, "edge", "group.edge", "stop-first"),
-        ([container(ports=[port("::")])], {"Global": {}}, "edge", "group.edge", "stop-first"),
-        ([container(ports=[port("127.0.0.1")])], {"Replicated": {"Replicas": 1}}, "app", "group.app", "start-first"),
+        ([container(ports=[port("0.0.0.0")])], {"Global": {}}, "edge", "group.sse.edge", "stop-first"),
+        ([container(ports=[port("::")])], {"Global": {}}, "edge", "group.sse.edge", "stop-first"),
+        ([container(ports=[port("127.0.0.1")])], {"Replicated": {"Replicas": 1}}, "app", "sse.app", "start-first"),
         (
             [container(data={"/d": "d"}, ports=[port("0.0.0.0")])],
             {"Replicated": {"Replicas": 1}},
