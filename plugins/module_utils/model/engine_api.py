@@ -13,6 +13,9 @@ PLATFORM = (1, 41)  # Engine 20.10: all that the platform asks for
 # Engine 25: a check of health has a shorter interval at the beginning, and on internal networks the neighbour discovery
 # of IPv6 passes (moby/moby#45649; 20.10 and 26.1 measured).
 EARLY_CHECKS = INTERNAL_IPV6 = (1, 44)
+# Engine 25, too: a service of a Swarm can ask for no-new-privileges, which earlier ones leave out without an error
+# (moby/swarmkit#3152).
+SWARM_HARDENING = (1, 44)
 IP6TABLES = (1, 46)  # Engine 27: ip6tables is on by default; before, it is experimental (release notes, 27.0)
 
 

@@ -70,6 +70,25 @@ def problems(settings: Settings, host: HostFacts, release: Release) -> list[str]
     ]
 
 
+def node_problems(settings: Settings, host: HostFacts, release: Release) -> list[str]:
+    """Return every reason why a host must not run its part of a release as one node of a cluster, one sentence each.
+
+    :param release: with the containers alone that this host may have to run
+    """
+    if not host["is_root"]:
+        return ["Tasks don't run as root on the host: log in as root, or set ansible_become=true for a user with sudo."]
+    return [
+        *_system_problems(host),
+        *engine_preflight.problems(settings, host),
+        *_boot_problems(settings, host),
+        *_port_problems(settings, host, release),
+        *_memory_problems(host, release),
+        *_disk_problems(settings, host, release),
+        *_mount_problems(settings, host),
+        *_link_problems(settings, host, release),
+    ]
+
+
 def _system_problems(host: HostFacts) -> Iterator[str]:
     distribution = host["distribution"]
     if distribution["version"] not in SUPPORTED.get(distribution["id"], ()):

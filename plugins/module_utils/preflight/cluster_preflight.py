@@ -1,0 +1,254 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""Whether hosts can be a cluster, told before anything changes. Pure: what every host showed in, sentences out.
+
+Each sentence names its host. What one host alone cannot do, `preflight.node_problems` says.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from ansible_collections.sse.platform.plugins.module_utils.model import addresses, engine_api
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import GROUPS
+from ansible_collections.sse.platform.plugins.module_utils.preflight import network_preflight, preflight
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ansible_collections.sse.platform.plugins.module_utils.host.meeting import Unmet
+    from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import SwarmFact
+    from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import Group, SwarmService
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import HostFacts, Release, Settings
+
+MOST_MANAGERS = 7  # each of them writes down every decision
+# Clients see the order of times that several hosts wrote. A token is judged by the clock of the host that it comes to.
+CLOCK_SECONDS = 5.0
+
+
+class Shown(NamedTuple):
+    """What one host of the cluster showed."""
+
+    host: HostFacts
+    swarm: SwarmFact | None  # None where no engine answers
+    address: str  # by which the others reach it
+    unmet: list[Unmet]
+    held: list[str]  # ports of the Swarm that a program of this host holds
+    ahead: float = 0.0  # seconds, of the controller's clock
+    doubt: float = 0.0  # how far off that may be
+    unavailable: Mapping[str, str] = {}  # why an image has no way to this host, by its reference
+
+
+class Wanted(NamedTuple):
+    """What the hosts are to run."""
+
+    settings: Settings
+    groups: Mapping[Group, list[str]]
+    releases: list[Release]
+    services: list[SwarmService]
+    held_by: Mapping[str, str]  # the host with the data of each service
+
+
+def problems(wanted: Wanted, shown: Mapping[str, Shown]) -> list[str]:
+    """Return every reason why these hosts must not become this cluster, one sentence each."""
+    return [
+        *_group_problems(wanted.groups, shown),
+        *_address_problems(shown),
+        *_swarm_problems(wanted.groups, shown),
+        *_port_problems(shown),
+        *_engine_problems(wanted.settings, shown),
+        *_clock_problems(shown),
+        *_subnet_problems(wanted, shown),
+        *_image_problems(wanted, shown),
+        *(f"{host}: {one}" for host in shown for one in _node_problems(wanted, host, shown[host].host)),
+    ]
+
+
+def notices(shown: Mapping[str, Shown]) -> Iterator[str]:
+    """Say what is used as it is found."""
+    own = {one.address for one in shown.values()}
+    for host, one in shown.items():
+        if one.swarm and one.swarm["manager"]:
+            nodes = one.swarm["nodes"]
+            yield f"The Swarm that {host} is a manager of is used as it is: {len(nodes)} node{'s'[: len(nodes) != 1]}."
+            if others := sorted(node["name"] for node in nodes if node["address"] not in own):
+                yield f"It has nodes of others, which get nothing of this stack: {', '.join(others)}."
+            return
+
+
+def address_of(host: HostFacts, given: str = "") -> str:
+    """Return the address by which others reach a host: the given one, or that of the device of its default route."""
+    if given:
+        return given
+    device = next((one["device"] for one in host["routes"] if one["destination"] == "0.0.0.0/0"), "")
+    found = (address for one in host["interfaces"] if one["name"] == device for address in one["addresses"])
+    return next((text.partition("/")[0] for text in found if addresses.parse_any(text)), "")
+
+
+def carried(service: SwarmService, groups: Mapping[Group, list[str]], held_by: Mapping[str, str]) -> list[str]:
+    """Return the hosts that may run a service."""
+    return [held_by[service.name]] if service.name in held_by else list(groups.get(service.group, ()))
+
+
+def _group_problems(groups: Mapping[Group, list[str]], shown: Mapping[str, Shown]) -> Iterator[str]:
+    for group in GROUPS:
+        hosts = groups.get(group, [])
+        if not hosts:
+            yield f"The group {group} of the inventory has no host: expected one at least."
+        for host in hosts:
+            if host not in shown:
+                yield f"{host} is in the group {group}, and this run leaves it out: expected every host of the cluster."
+    grouped = {host for hosts in groups.values() for host in hosts}
+    for host in shown:
+        if host not in grouped:
+            yield f"{host} is in none of the groups {', '.join(GROUPS)}: it would carry nothing. Expected it in one."
+    managers = groups.get("managers", [])
+    if len(managers) > MOST_MANAGERS:
+        yield f"The group managers has {len(managers)} hosts: each decision waits for most of them. Expected 1, 3 or 5."
+    elif managers and len(managers) % 2 == 0:
+        lost = len(managers) // 2 - 1
+        yield (
+            f"The group managers has {len(managers)} hosts ({', '.join(managers)}): more than half of them must agree, "
+            f"so the Swarm survives the loss of {lost}, as with {len(managers) - 1}, and one more can fail. Expected "
+            "1, 3 or 5."
+        )
+
+
+def _address_problems(shown: Mapping[str, Shown]) -> Iterator[str]:
+    owners: dict[str, str] = {}
+    for host, one in shown.items():
+        own = {text.partition("/")[0] for interface in one.host["interfaces"] for text in interface["addresses"]}
+        if not one.address:
+            yield f"{host} has no default route, so its address is not known: set cluster_address for this host."
+        elif one.address not in own:
+            yield (
+                f"cluster_address of {host} is '{one.address}', and this host has no such address: expected one of "
+                f"{', '.join(sorted(own - {'127.0.0.1'})) or 'its interfaces'}."
+            )
+        elif ipaddress.ip_address(one.address).is_loopback:
+            yield f"The address of {host} is {one.address}: no other host reaches that. Set cluster_address."
+        elif one.address in owners:
+            yield f"{owners[one.address]} and {host} both have the address {one.address}: expected one for each."
+        owners.setdefault(one.address, host)
+
+
+def _swarm_problems(groups: Mapping[Group, list[str]], shown: Mapping[str, Shown]) -> Iterator[str]:
+    swarms: dict[str, str] = {}  # a manager by the id of its Swarm
+    members = {host: one for host, one in shown.items() if one.swarm and one.swarm["state"] != "inactive"}
+    for host, one in members.items():
+        swarm = one.swarm
+        if swarm and swarm["state"] in {"error", "pending"}:
+            yield (
+                f"The Swarm of {host} is in state {swarm['state']} ({swarm['error'] or 'no reason given'}): repair it, "
+                "or take the host out with docker swarm leave --force. On its last manager, a Swarm forgets its services."
+            )
+        elif swarm and swarm["state"] == "locked":
+            yield f"The Swarm of {host} is locked: open it with docker swarm unlock."
+        elif swarm and swarm["manager"] and swarm["id"]:
+            swarms.setdefault(swarm["id"], host)
+    if len(swarms) > 1:
+        yield (
+            f"{' and '.join(swarms.values())} are managers of different Swarms: expected one Swarm for the cluster. "
+            "Take all but one out with docker swarm leave --force; a Swarm without managers forgets its services."
+        )
+        return
+    ids = {node["id"] for one in members.values() if one.swarm for node in one.swarm["nodes"]}
+    manager = next(iter(swarms.values()), "")
+    for host, one in members.items():
+        swarm = one.swarm
+        if swarm and swarm["state"] == "active" and not swarm["manager"] and swarm["node"] not in ids:
+            theirs = ", ".join(swarm["managers"]) or "unknown managers"
+            whose = f"not in that of {manager}" if manager else "and none of them is a host of this inventory"
+            yield f"{host} is in a Swarm of {theirs}, {whose}: take it out with docker swarm leave, or name these."
+    if manager and manager not in groups.get("managers", ()):
+        yield (
+            f"{manager} is a manager of a Swarm, and not in the group managers: expected it there, or another manager "
+            "first, which takes over."
+        )
+
+
+def _port_problems(shown: Mapping[str, Shown]) -> Iterator[str]:
+    for host, one in shown.items():
+        for port in one.unmet:
+            peer = shown.get(port["peer"])
+            name = f"{port['port']}/{port['protocol']}"
+            if peer and port["protocol"] == "udp" and name in peer.held:
+                continue  # its engine has the port, and says nothing to strangers
+            where = f" ({peer.address})" if peer else ""
+            yield (
+                f"{host} does not reach port {name} of {port['peer']}{where}: {port['why']}. Expected 2377/tcp, "
+                "7946/tcp, 7946/udp and 4789/udp open between the hosts, and to nobody else."
+            )
+
+
+def _engine_problems(settings: Settings, shown: Mapping[str, Shown]) -> Iterator[str]:
+    majors: dict[str, list[str]] = {}
+    for host, one in shown.items():
+        engine = one.host["engine"]
+        if engine is None:
+            continue
+        if not engine_api.has(engine["api_version"], engine_api.SWARM_HARDENING):
+            yield (
+                f"The engine of {host} is {engine['version']}: for a Swarm it drops no-new-privileges without an "
+                "error. Expected Engine 25 or newer (docker_package_source=docker on a host without an engine)."
+            )
+        majors.setdefault(re.split(r"\D", engine["version"])[0], []).append(f"{host} ({engine['version']})")
+        if engine["live_restore"] and not network_preflight.may_configure(settings, one.host):
+            yield (
+                f"The engine of {host} has live-restore on, which no node of a Swarm may have: set "
+                '"live-restore": false in its configuration file and restart it, which stops its containers; or allow that here '
+                "with docker_restart_allowed=true. Without the line, the engine keeps what it had."
+            )
+    if len(majors) > 1:
+        told = "; ".join(", ".join(hosts) for hosts in majors.values())
+        yield f"The engines have different major versions: {told}. Expected one for all hosts of a Swarm."
+
+
+def _clock_problems(shown: Mapping[str, Shown]) -> Iterator[str]:
+    first = min(shown, key=lambda host: shown[host].ahead, default="")
+    last = max(shown, key=lambda host: shown[host].ahead, default="")
+    if first == last:
+        return
+    apart = shown[last].ahead - shown[first].ahead
+    sure = apart - shown[last].doubt - shown[first].doubt
+    if sure > CLOCK_SECONDS:
+        yield (
+            f"The clock of {last} is {apart:.0f} s ahead of that of {first}: expected less than {CLOCK_SECONDS:.0f} s. "
+            "Synchronize both, such as with systemd-timesyncd or chrony."
+        )
+
+
+def _subnet_problems(wanted: Wanted, shown: Mapping[str, Shown]) -> Iterator[str]:
+    for network in {one["name"]: one for release in wanted.releases for one in release["networks"].values()}.values():
+        for host, one in shown.items():
+            taken, free = network_preflight.overlaps(network["subnet"], one.host, network["name"])
+            if taken:
+                proposal = f"{free} is free there" if free else "no private network of this size is free there"
+                yield (
+                    f"network_subnet is '{network['subnet']}': on {host} it overlaps {', '.join(taken)}; {proposal}. "
+                    "Expected addresses that no host of the cluster uses."
+                )
+
+
+def _image_problems(wanted: Wanted, shown: Mapping[str, Shown]) -> Iterator[str]:
+    for service in wanted.services:
+        image = service.request["TaskTemplate"]["ContainerSpec"]["Image"]
+        for host in carried(service, wanted.groups, wanted.held_by):
+            why = shown[host].unavailable.get(image) if host in shown else None
+            if why:
+                yield f"The image {image} of {service.name} has no way to {host}: {why}."
+
+
+def _node_problems(wanted: Wanted, host: str, facts: HostFacts) -> Iterator[str]:
+    """Judge one host by the containers that it may have to run."""
+    names: set[str] = set()
+    for service in wanted.services:
+        hosts = carried(service, wanted.groups, wanted.held_by)
+        if host in hosts:
+            every = "Global" in service.request["Mode"] or len(hosts) == 1
+            share = len(service.containers) if every else -(-len(service.containers) // len(hosts))
+            names.update(service.containers[:share])
+    for release in wanted.releases:
+        own = {name: one for name, one in release["containers"].items() if name in names}
+        yield from preflight.node_problems(wanted.settings, facts, {**release, "containers": own})
