@@ -11,7 +11,7 @@ import hashlib
 import ipaddress
 import json
 import re
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, TypeVar, cast
 
 from ansible_collections.sse.platform.plugins.module_utils.model import segments, spec
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Json, Release, SecretFile, Spec
 
+DirectoryKind = Literal["secrets", "data", "shared", "bind"]
 Group = Literal["managers", "edge", "app", "data"]
 GROUPS: tuple[Group, ...] = ("managers", "edge", "app", "data")
 GROUP_LABEL = f"{LABEL}group."  # of a node, with stack and group behind it
@@ -29,8 +30,8 @@ HOLDS_LABEL = f"{LABEL}holds."  # of the one node that has the data of a service
 SECOND = 10**9  # the engine counts in nanoseconds
 RESTART_SECONDS, MONITOR_SECONDS = 1, 5
 LOG_DRIVER: Json = {"Name": "json-file", "Options": {"max-size": "10m", "max-file": "3"}}
-# The store of a Swarm takes no larger objects (moby/swarmkit, manager/controlapi).
-LARGEST_CONFIG, LARGEST_SECRET = 1000 * 1024, 500 * 1024
+# The store of a Swarm takes no larger one (moby/swarmkit, manager/controlapi).
+LARGEST_CONFIG = 1000 * 1024
 LONGEST_NAME = 64  # of a config or a secret
 SLOT = "{{.Task.Slot}}"
 
@@ -46,12 +47,11 @@ class SwarmFile(TypedDict):
 class NodeDirectory(TypedDict):
     """A directory that a host needs before a task runs there, and what is in it."""
 
+    kind: DirectoryKind
     source: str  # on the host
     target: str  # in the container
     user: str
-    config: dict[str, str]
-    secrets: dict[str, SecretFile]
-    kind: Literal["config", "secrets", "data", "shared", "bind"]
+    secrets: dict[str, SecretFile]  # in it, by their names
 
 
 class SwarmService(NamedTuple):
@@ -272,6 +272,14 @@ class _Builder:
                 f"{self.place}.reaches_host: port {self.spec['reaches_host'][0]} of its host, and a Swarm may run it "
                 "on any of several; expected none, or a server elsewhere"
             )
+        reload = self.spec.get("reload")
+        if reload and reload.get("program"):
+            raise spec.SpecError(
+                f"{self.place}.reload.program: runs on the host beside one container, and a Swarm starts others by "
+                "itself; expected none, or a server elsewhere in place of this one"
+            )
+        if reload:
+            self.left_out.append(f"{self.place}.reload: a changed config makes new tasks, and ends their connections")
         for index, port in enumerate(self.spec["ports"]):
             if self.edge and not _is_public(port["host_ip"]):
                 raise spec.SpecError(
@@ -383,16 +391,14 @@ class _Builder:
             self._directory("data", f"{state}/data/{self.name}/{below}", target)
         for target, below in one.get("shared", {}).items():
             self._directory("shared", f"{state}/shared/{below}", target)
-        for index, (target, files) in enumerate(self._live_configs().items()):
-            self._directory("config", f"{state}/files/{self.name}/live-config-{index}", target, config=files)
-        for index, (target, secrets) in enumerate(self._live_secrets().items()):
-            self._directory("secrets", f"{state}/files/{self.name}/live-{index}", target, secrets=secrets)
+        for index, (target, secrets) in enumerate(one["live_secrets"].items()):
+            self._directory("secrets", f"{state}/files/{self.name}/live-{index}", target, secrets)
         mounts: list[Json] = [
             {
                 "Type": "bind",
                 "Source": directory["source"],
                 "Target": directory["target"],
-                "ReadOnly": directory["kind"] in {"bind", "config", "secrets"},
+                "ReadOnly": directory["kind"] in {"bind", "secrets"},
             }
             for directory in self.directories
         ]
@@ -404,57 +410,29 @@ class _Builder:
         return mounts
 
     def _directory(
-        self,
-        kind: Literal["config", "secrets", "data", "shared", "bind"],
-        source: str,
-        target: str,
-        config: dict[str, str] | None = None,
-        secrets: dict[str, SecretFile] | None = None,
+        self, kind: DirectoryKind, source: str, target: str, secrets: dict[str, SecretFile] | None = None
     ) -> None:
-        user = self.spec["user"]
         self.directories.append(
-            {
-                "source": source,
-                "target": target,
-                "user": user,
-                "config": config or {},
-                "secrets": secrets or {},
-                "kind": kind,
-            }
+            {"kind": kind, "source": source, "target": target, "user": self.spec["user"], "secrets": secrets or {}}
         )
-
-    def _reloads(self, target: str) -> bool:
-        """Tell whether a running container reads a directory of its files anew."""
-        reload = self.spec.get("reload")
-        return bool(reload) and (bool(reload["check"]) or target in reload.get("takes", []))
-
-    def _live_configs(self) -> dict[str, dict[str, str]]:
-        return {target: files for target, files in self.spec["config"].items() if self._reloads(target)}
-
-    def _live_secrets(self) -> dict[str, dict[str, SecretFile]]:
-        reloaded = {target: files for target, files in self.spec["secrets"].items() if self._reloads(target)}
-        return {**reloaded, **self.spec["live_secrets"]}
 
     def _objects(self) -> Json:
         """Return the configs and secrets of the container, and keep what each of them holds."""
         one = self.spec
         configs: list[Json] = []
         secrets: list[Json] = []
-        for target, files in one["config"].items():
-            if not self._reloads(target):
-                for file, text in files.items():
-                    path = f"{target}/{file}"
-                    if len(text.encode()) > LARGEST_CONFIG:
-                        raise self._too_large(f"config.{path}", len(text.encode()), LARGEST_CONFIG)
-                    name = self._keep({"path": path, "text": text, "secret": None}, text)
-                    configs.append({"ConfigName": name, "File": _target(path, one["user"], 0o444)})
-        for target, secret_files in one["secrets"].items():
-            if not self._reloads(target):
-                for file, secret in secret_files.items():
-                    path = f"{target}/{file}"
-                    content = [secret, one.get("fingerprints", {}).get(secret["secret"])]
-                    name = self._keep({"path": path, "text": None, "secret": secret}, content)
-                    secrets.append({"SecretName": name, "File": _target(path, one["user"], 0o400)})
+        for path, text in _by_path(one["config"]):
+            if len(text.encode()) > LARGEST_CONFIG:
+                raise spec.SpecError(
+                    f"{self.place}.config.{path}: {len(text.encode())} bytes, and a Swarm keeps no larger config than "
+                    f"{LARGEST_CONFIG}; expected a smaller file, or one that the image has"
+                )
+            name = self._keep({"path": path, "text": text, "secret": None}, text)
+            configs.append({"ConfigName": name, "File": _target(path, one["user"], 0o444)})
+        for path, secret in _by_path(one["secrets"]):
+            content = [secret, one.get("fingerprints", {}).get(secret["secret"])]
+            name = self._keep({"path": path, "text": None, "secret": secret}, content)
+            secrets.append({"SecretName": name, "File": _target(path, one["user"], 0o400)})
         return {"Configs": configs, "Secrets": secrets}
 
     def _keep(self, file: SwarmFile, content: object) -> str:
@@ -464,11 +442,13 @@ class _Builder:
         self.files[name] = file
         return name
 
-    def _too_large(self, what: str, size: int, most: int) -> spec.SpecError:
-        return spec.SpecError(
-            f"{self.place}.{what}: {size} bytes, and a Swarm keeps no larger object than {most}; expected a smaller "
-            "file, or one that the image has"
-        )
+
+Content = TypeVar("Content")
+
+
+def _by_path(directories: Mapping[str, Mapping[str, Content]]) -> list[tuple[str, Content]]:
+    """Return the files of all directories, each with its path in the container."""
+    return [(f"{target}/{file}", content) for target, files in directories.items() for file, content in files.items()]
 
 
 def _target(path: str, user: str, mode: int) -> Json:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MOST_MANAGERS = 7  # each of them writes down every decision
 # Clients see the order of times that several hosts wrote. A token is judged by the clock of the host that it comes to.
 CLOCK_SECONDS = 5.0
+OLD_ENGINES = {"bookworm": "20.10"}  # distributions that may have no engine yet, and would get an old one
 
 
 class Shown(NamedTuple):
@@ -141,7 +142,7 @@ def _swarm_problems(groups: Mapping[Group, list[str]], shown: Mapping[str, Shown
         if swarm and swarm["state"] in {"error", "pending"}:
             yield (
                 f"The Swarm of {host} is in state {swarm['state']} ({swarm['error'] or 'no reason given'}): repair it, "
-                "or take the host out with docker swarm leave --force. On its last manager, a Swarm forgets its services."
+                "or take the host out with docker swarm leave --force. Without managers, a Swarm forgets its services."
             )
         elif swarm and swarm["state"] == "locked":
             yield f"The Swarm of {host} is locked: open it with docker swarm unlock."
@@ -185,8 +186,13 @@ def _port_problems(shown: Mapping[str, Shown]) -> Iterator[str]:
 def _engine_problems(settings: Settings, shown: Mapping[str, Shown]) -> Iterator[str]:
     majors: dict[str, list[str]] = {}
     for host, one in shown.items():
-        engine = one.host["engine"]
+        engine, codename = one.host["engine"], one.host["distribution"]["codename"]
         if engine is None:
+            if settings["docker_package_source"] == "distribution" and codename in OLD_ENGINES:
+                yield (
+                    f"{host} would get Engine {OLD_ENGINES[codename]} from its distribution: a Swarm needs 25 or newer "
+                    "here. Expected docker_package_source=docker, or a newer system."
+                )
             continue
         if not engine_api.has(engine["api_version"], engine_api.SWARM_HARDENING):
             yield (
@@ -197,8 +203,8 @@ def _engine_problems(settings: Settings, shown: Mapping[str, Shown]) -> Iterator
         if engine["live_restore"] and not network_preflight.may_configure(settings, one.host):
             yield (
                 f"The engine of {host} has live-restore on, which no node of a Swarm may have: set "
-                '"live-restore": false in its configuration file and restart it, which stops its containers; or allow that here '
-                "with docker_restart_allowed=true. Without the line, the engine keeps what it had."
+                '"live-restore": false in its configuration file and restart it, which stops its containers; or allow '
+                "that here with docker_restart_allowed=true. Without the line, the engine keeps what it had."
             )
     if len(majors) > 1:
         told = "; ".join(", ".join(hosts) for hosts in majors.values())

@@ -215,26 +215,26 @@ def test_the_name_of_an_object_fits_however_long_the_service_is_called() -> None
     assert all(len(name) <= 64 for name in found.files)
 
 
-@pytest.mark.parametrize(
-    ("reload", "live"),
-    [
-        ({"check": ["c"], "says": "done"}, {"/etc/x", "/run/s", "/run/l"}),
-        ({"program": "p", "takes": ["/run/s"]}, {"/run/s", "/run/l"}),
-        (None, {"/run/l"}),
-    ],
-)
-def test_what_a_running_service_reads_anew_is_a_directory_of_its_host(reload: Any, live: set[str]) -> None:
-    declared: Any = {
-        "config": {"/etc/x": {"a": "text"}},
-        "secrets": {"/run/s": {"key": {"secret": "k"}}},
-        "live_secrets": {"/run/l": {"key": {"secret": "k"}}},
-        "reload": reload,
-    }
-    found = only(container(**declared))
-    assert {one["target"] for one in found.directories} == live
-    assert len(found.files) == 3 - len(live)
-    after = only(container(**{**declared, "live_secrets": {"/run/l": {"other": {"secret": "k"}}}}))
+def test_secrets_that_a_service_reads_anew_are_a_directory_of_its_host() -> None:
+    live = {"/run/l": {"key": {"secret": "k"}}}
+    found = only(container(config={"/etc/x": {"a": "text"}}, live_secrets=live))
+    assert found.directories == [
+        {
+            "kind": "secrets",
+            "source": "/state/files/sse-one/live-0",
+            "target": "/run/l",
+            "user": "7:8",
+            "secrets": {"key": {"secret": "k", "format": "{}"}},
+        }
+    ]
+    assert len(found.files) == 1
+    after = only(container(config={"/etc/x": {"a": "text"}}, live_secrets={"/run/l": {"other": {"secret": "k"}}}))
     assert after.fingerprint == found.fingerprint
+
+
+def test_it_is_told_that_a_reload_makes_new_tasks() -> None:
+    found = only(container(reload={"check": ["c"], "says": "done"}))
+    assert found.left_out == ["s.containers.one.reload: a changed config makes new tasks, and ends their connections"]
 
 
 def test_services_that_share_a_directory_run_on_the_same_hosts() -> None:
@@ -249,6 +249,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "IPv6": (release(container(), networks={"n": {**NETWORK, "ipv6": {}}}), "network_ipv6 is true"),
     "data of replicas": (release(*replicas(2, data={"/d": "d"})), r"s\.containers\.r-1\.data: its replicas may move"),
     "a port of the host": (release(container(reaches_host=[9])), r"one\.reaches_host: port 9 of its host"),
+    "a program beside it": (
+        release(container(reload={"program": "p", "takes": ["/run"]})),
+        r"one\.reload\.program: runs on the host beside one container",
+    ),
     "one address": (
         release(container(ports=[port("0.0.0.0"), {**port("192.0.2.1"), "host_port": 81}])),
         r"one\.ports\[1\]\.host_ip: 192\.0\.2\.1, and a Swarm publishes a port on every address",

@@ -15,6 +15,7 @@ GIB = 2**30
 SETTINGS: Any = {
     "stack_name": "sse",
     "stack_state_directory": "/state",
+    "docker_package_source": "distribution",
     "docker_restart_allowed": False,
     "docker_start_at_boot": "none",
     "docker_userland_proxy": False,
@@ -153,6 +154,7 @@ def test_what_is_well_is_not_refused(changes: dict[str, Any]) -> None:
 
 BOTH = {"a": {"swarm": MANAGER}, "c": {"swarm": {**MANAGER, "id": "swarm-2", "nodes": [node("c")]}}}
 LISTENER = {"protocol": "tcp", "address": "0.0.0.0", "port": 80, "process": "x (pid 7)"}
+BOOKWORM = {"id": "debian", "version": "12", "codename": "bookworm"}
 OVERLAP = {"host": {"routes": [{"destination": "10.99.0.0/16", "device": "tun0", "protocol": 3}]}}
 
 REFUSED: dict[str, tuple[Wanted, dict[str, Shown], str]] = {
@@ -214,6 +216,11 @@ REFUSED: dict[str, tuple[Wanted, dict[str, Shown], str]] = {
         wanted(),
         shown(b={"host": {"engine": {"version": "20.10.24", "api_version": "1.41"}}}),
         "The engine of b is 20.10.24: for a Swarm it drops no-new-privileges without an error",
+    ),
+    "an old engine to come": (
+        wanted(),
+        shown(b={"host": {"engine": None, "distribution": BOOKWORM}}),
+        "b would get Engine 20.10 from its distribution",
     ),
     "live-restore": (wanted(), shown(c={"host": LIVE}), "The engine of c has live-restore on"),
     "clocks": (
