@@ -80,6 +80,7 @@ class Node(TypedDict):
 class _UpdateStatus(TypedDict, total=False):
     State: str
     Message: str
+    StartedAt: str
 
 
 class Service(TypedDict):
@@ -88,6 +89,7 @@ class Service(TypedDict):
     ID: str
     Version: _Version
     Spec: Json
+    PreviousSpec: NotRequired[Json | None]  # what a rollback brings back
     UpdateStatus: NotRequired[_UpdateStatus | None]
 
 
@@ -207,16 +209,28 @@ class SwarmApi(NamedTuple):
         tasks: list[Task] = json.loads(self._ask("GET", "/tasks"))
         return [observed(one, [task for task in tasks if task["ServiceID"] == one["ID"]]) for one in services]
 
+    def objects_in_use(self) -> set[str]:
+        """Return the names of the configs and secrets that a service has, or had before its last update."""
+        services: list[Service] = json.loads(self._ask("GET", "/services"))
+        specs = [one for service in services for one in (service["Spec"], service.get("PreviousSpec")) if one]
+        containers = [one.get("TaskTemplate", {}).get("ContainerSpec", {}) for one in specs]
+        configs = {one["ConfigName"] for container in containers for one in container.get("Configs") or []}
+        return configs | {one["SecretName"] for container in containers for one in container.get("Secrets") or []}
+
     def create(self, request: Json) -> None:
         """Make a service."""
         self._ask("POST", "/services/create", request)
 
-    def change(self, service: str, request: Json) -> None:
-        """Give a service another request. Its tasks are replaced one after the other where that is necessary."""
+    def change(self, service: str, request: Json, *, force: bool = False) -> None:
+        """Give a service another request. Its tasks are replaced one after the other where that is necessary.
+
+        :param force: replace them although nothing differs
+        :raises RefusedError: also where somebody else changed it meanwhile
+        """
         found: Service = json.loads(self._ask("GET", f"/services/{service}"))
-        # It counts up where tasks are to be replaced although nothing differs; a lower number would replace them again.
-        force = found["Spec"].get("TaskTemplate", {}).get("ForceUpdate", 0)
-        wanted = {**request, "TaskTemplate": {**request["TaskTemplate"], "ForceUpdate": force}}
+        # A number that counts these; any other number than the last one replaces the tasks.
+        forced = found["Spec"].get("TaskTemplate", {}).get("ForceUpdate", 0) + force
+        wanted = {**request, "TaskTemplate": {**request["TaskTemplate"], "ForceUpdate": forced}}
         self._ask("POST", f"/services/{service}/update?version={found['Version']['Index']}", wanted)
 
     def remove(self, service: str) -> None:
@@ -312,6 +326,7 @@ def observed(service: Service, tasks: list[Task]) -> ObservedService:
         waits=list(dict.fromkeys(waits)),
         update=update.get("State", ""),
         message=update.get("Message", ""),
+        begun=update.get("StartedAt", ""),
     )
 
 

@@ -51,6 +51,7 @@ class ObservedService(NamedTuple):
     waits: list[str]  # why others do not
     update: str  # state of its last update, such as paused or rollback_completed; empty where there was none
     message: str  # what the manager says of this update
+    begun: str = ""  # when this update began
 
     def label(self, key: str) -> str:
         """Return one of our labels, or an empty string."""

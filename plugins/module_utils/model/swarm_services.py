@@ -7,6 +7,7 @@ of a spec, and what it has none for is refused here, or named in ``left_out``.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import ipaddress
 import json
@@ -109,7 +110,7 @@ def labelled(service: SwarmService, release: Release, number: int) -> Json:
         "spec": service.fingerprint,
         "containers": ",".join(service.containers),
     }
-    return {**service.request, "Labels": {LABEL + key: value for key, value in labels.items()}}
+    return {**copy.deepcopy(service.request), "Labels": {LABEL + key: value for key, value in labels.items()}}
 
 
 def group_label(stack: str, group: Group) -> str:

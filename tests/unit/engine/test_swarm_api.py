@@ -113,6 +113,8 @@ def test_a_change_is_of_the_version_that_was_read_and_forces_nothing(engine_sock
     api = SwarmApi(path)
     api.change("s1", {"Name": "sse-a", "TaskTemplate": {"Networks": []}})
     assert answers["/services/s1/update?version=3"]["TaskTemplate"] == {"Networks": [], "ForceUpdate": 4}
+    api.change("s1", {"Name": "sse-a", "TaskTemplate": {}}, force=True)
+    assert answers["/services/s1/update?version=3"]["TaskTemplate"] == {"ForceUpdate": 5}
     api.change_node("n1", "worker", {"own": "true"})
     assert answers["/nodes/n1/update?version=7"] == {
         "Availability": "active",
@@ -143,6 +145,20 @@ def test_objects_are_found_by_label_made_and_removed(engine_socket: Stand) -> No
     assert answers["/secrets/create"] == {"Name": "y", "Labels": {"a": "b"}, "Data": "AP8="}
     api.remove_object("secrets", "s1")
     assert "/secrets/s1" not in answers
+
+
+def test_what_a_rollback_needs_is_in_use(engine_socket: Stand) -> None:
+    path, answers = engine_socket
+
+    def spec(**container: Any) -> dict[str, Any]:
+        return {"TaskTemplate": {"ContainerSpec": container}}
+
+    new = {
+        "Spec": spec(Configs=[{"ConfigName": "c2"}], Secrets=None),
+        "PreviousSpec": spec(Secrets=[{"SecretName": "s1"}]),
+    }
+    answers["/services"] = [new, {"Spec": {}, "PreviousSpec": None}]
+    assert SwarmApi(path).objects_in_use() == {"c2", "s1"}
 
 
 def test_a_refusal_carries_the_engines_own_sentence(engine_socket: Stand) -> None:

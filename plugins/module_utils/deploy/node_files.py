@@ -1,0 +1,124 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""What one host of a cluster needs before tasks run there: directories for data, live secrets, and what services share.
+
+The engine of a Swarm makes no directory, and starts no task without those that it mounts.
+"""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
+
+from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError, files_told
+from ansible_collections.sse.platform.plugins.module_utils.deploy.files import SECRET, make_directory
+from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
+from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import make_way, write_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import DirectoryKind
+
+
+class NodeFiles(TypedDict):
+    """One directory of a host, with the texts of its files."""
+
+    kind: DirectoryKind
+    path: str
+    user: str  # uid:gid
+    files: dict[str, str]
+
+
+@files_told()
+def ensure(state_directory: str, directories: Iterable[NodeFiles], *, check: bool = False) -> list[str]:
+    """Make what is missing or differs; return one line for each directory that was changed.
+
+    :param check: change nothing
+    :raises ApplyError: a directory of the host that services look at is not there, or the kernel refuses a file
+    """
+    state = Path(state_directory)
+    changes: list[str] = []
+    wanted = list(directories)
+    for one in wanted:
+        if one["kind"] == "bind" and state not in Path(one["path"]).parents and not Path(one["path"]).exists():
+            raise ApplyError(f"{one['path']} is not on this host, and a service mounts it: expected it on every host")
+    for one in wanted:
+        differs = list(differences(state, one))
+        if differs:
+            changes.append(f"~ {one['path']}: {', '.join(differs)}")
+        if differs and not check:
+            make(state, one)
+    return changes
+
+
+def differences(state: Path, one: NodeFiles) -> Iterator[str]:
+    """Say in what a directory differs."""
+    path, should = Path(one["path"]), permissions(state, one)
+    if one["kind"] == "bind" and state not in path.parents:
+        return  # it is the host's own
+    if not path.is_dir():
+        yield "is missing"
+        return
+    found, owner = path.lstat(), owner_of(one["user"])
+    if should.owner not in (None, (found.st_uid, found.st_gid)):
+        yield f"owner {found.st_uid}:{found.st_gid} -> {':'.join(map(str, should.owner or ()))}"
+    if stat.S_IMODE(found.st_mode) != should.mode:
+        yield f"permissions {stat.S_IMODE(found.st_mode):o} -> {should.mode:o}"
+    if one["kind"] == "secrets":
+        yield from (f"{name}: content" for name, text in one["files"].items() if unlike(path / name, text, owner))
+        yield from (f"{name}: is not declared" for name in strangers(path, one["files"]))
+
+
+def permissions(state: Path, one: NodeFiles) -> state_modes.Permissions:
+    """Return what a directory should be like: its user's own, or root's where services only look at it."""
+    path, owner = Path(one["path"]), owner_of(one["user"])
+    if one["kind"] != "bind":
+        return state_modes.Permissions(state_modes.PRIVATE, owner)
+    if path == state / state_modes.MATRIX:
+        return state_modes.Permissions(state_modes.MATRIX_MODE, state_modes.root())
+    return state_modes.Permissions(state_modes.READ, (state_modes.root()[0], owner[1]))
+
+
+def unlike(path: Path, text: str, owner: tuple[int, int]) -> bool:
+    """Tell whether a file is not as it should be."""
+    try:
+        found = path.lstat()
+        right = stat.S_ISREG(found.st_mode) and stat.S_IMODE(found.st_mode) == SECRET
+        return not right or (found.st_uid, found.st_gid) != owner or path.read_bytes() != text.encode()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+
+
+def strangers(path: Path, files: Iterable[str]) -> list[str]:
+    """List the files of a directory that nothing declares."""
+    known = set(files)
+    found = (str(one.relative_to(path)) for one in path.rglob("*") if one.is_symlink() or not one.is_dir())
+    return sorted(one for one in found if one not in known)
+
+
+def make(state: Path, one: NodeFiles) -> None:
+    """Make one directory as it should be."""
+    path, owner = Path(one["path"]), owner_of(one["user"])
+    should = permissions(state, one)
+    top = state / path.relative_to(state).parts[0]
+    state_modes.make(top)
+    if one["kind"] == "bind":
+        path.mkdir(parents=True, exist_ok=True, mode=state_modes.PRIVATE)
+        state_modes.give(path, should.mode, should.owner)
+        return
+    make_directory(path, top)
+    if one["kind"] == "secrets":
+        for name in one["files"]:
+            make_way(path / name, top)
+        different = {name: text for name, text in one["files"].items() if unlike(path / name, text, owner)}
+        write_directory(path, different, mode=SECRET, owner=owner)
+        for name in strangers(path, one["files"]):
+            (path / name).unlink()
+    state_modes.hand_over(path, top, should.mode, owner)
+
+
+def owner_of(user: str) -> tuple[int, int]:
+    """Return user id and group id."""
+    uid, __, gid = user.partition(":")
+    return int(uid), int(gid)

@@ -1,0 +1,268 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""Carry out a plan over the services of a Swarm, on a manager: nodes, overlay, objects, then service after service.
+
+The Swarm replaces tasks itself, one after the other and gated on their health, and goes back by itself. What is left
+here is the order, to wait for the end of each, and to say why one did not get there.
+"""
+
+from __future__ import annotations
+
+import graphlib
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.engine.api import RefusedError
+from ansible_collections.sse.platform.plugins.module_utils.model import connections, swarm_placement, swarm_services
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_plan import STOPPED, remade
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from ansible_collections.sse.platform.plugins.module_utils.deploy.node_files import NodeFiles
+    from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
+    from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
+    from ansible_collections.sse.platform.plugins.module_utils.engine.swarm_api import ObjectKind, SwarmApi
+    from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
+    from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import ObservedService
+    from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import SwarmService
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Json, Network, Release
+
+PAUSE_SECONDS = 0.5  # between two looks
+EXTRA_SECONDS = 60.0  # for images that a node pulls, and for tasks that the managers have yet to place
+VXLAN_BYTES = 50  # what the overlay adds to each packet
+LARGEST_SECRET = 500 * 1024  # moby/swarmkit, manager/controlapi
+GOING = ("updating", "rollback_started")
+FAILED = {
+    "paused": "the update stopped",
+    "rollback_completed": "the Swarm went back to what ran before",
+    "rollback_paused": "the update failed, and so did the way back",
+}
+
+
+class Running(NamedTuple):
+    """The Swarm that a release is applied to."""
+
+    api: SwarmApi
+    engine: Api
+    store: Store  # of the secrets, which this manager keeps
+    release: Release
+    number: int
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    tell: Callable[..., None] = lambda **__: None  # gets what happens to a service while it happens, as keywords
+
+
+def node_files(service: SwarmService, store: Store, *, make: bool) -> list[NodeFiles]:
+    """Return the directories that each host of a service needs, with the texts of its secrets."""
+    return [
+        {
+            "kind": one["kind"],
+            "path": one["source"],
+            "user": one["user"],
+            "files": {
+                name: store.render(secret["secret"], secret["format"], make=make)
+                for name, secret in one["secrets"].items()
+            },
+        }
+        for one in service.directories
+    ]
+
+
+def change_nodes(api: SwarmApi, steps: Iterable[swarm_placement.NodeStep]) -> list[str]:
+    """Give nodes their roles and labels; return one line for each that was changed."""
+    changes: list[str] = []
+    for step in steps:
+        api.change_node(step.id, step.role, step.labels)
+        changes.append(f"~ node {step.host}: {', '.join(step.reasons)}")
+    return changes
+
+
+def overlay(network: Network, stack: str, mtu: int) -> Json:
+    """Return the request for the overlay of a stack, as ``POST /networks/create`` takes it.
+
+    :param mtu: the largest packet that every host of the cluster can send
+    """
+    pool = {"Subnet": network["subnet"], "Gateway": network["gateway"]}
+    return {
+        "Name": network["name"],
+        "CheckDuplicate": True,
+        "Driver": "overlay",
+        "Scope": "swarm",
+        "Attachable": True,
+        "IPAM": {"Config": [{key: value for key, value in pool.items() if value}]},
+        "Options": {"com.docker.network.driver.mtu": str(mtu - VXLAN_BYTES)},
+        "Labels": {f"{LABEL}stack": stack},
+    }
+
+
+def make_overlays(running: Running, mtu: int, *, check: bool = False) -> list[str]:
+    """Make the networks of the release that the Swarm lacks; return one line for each.
+
+    :raises ApplyError: where a network of that name is no overlay of this stack
+    """
+    changes: list[str] = []
+    present = {one["Name"]: one for one in running.engine.networks()}
+    for name, network in running.release["networks"].items():
+        found = present.get(name)
+        if found is None:
+            changes.append(f"+ network {name}")
+            if not check:
+                running.engine.make_network(overlay(network, running.release["stack"], mtu))
+        elif found["Driver"] != "overlay" or (found["Labels"] or {}).get(f"{LABEL}stack") != running.release["stack"]:
+            raise ApplyError(
+                f"network {name} of this host is of driver {found['Driver']} and not the overlay of stack "
+                f"{running.release['stack']}; nothing was done to it. Remove it, or choose another network_name"
+            )
+    return changes
+
+
+def in_order(services: list[SwarmService], release: Release) -> list[SwarmService]:
+    """Return the services so that each one comes after those that it needs."""
+    owner = {container: service.name for service in services for container in service.containers}
+    needs: dict[str, list[str]] = {}
+    for service in services:
+        wanted = {owner[other] for name in service.containers for other in release["containers"][name]["after"]}
+        needs[service.name] = sorted(wanted - {service.name})
+    if waiting := connections.cycle(needs):
+        raise ApplyError(f"{' waits for '.join(waiting)}: none of them would ever start")
+    order = list(graphlib.TopologicalSorter(needs).static_order())
+    return sorted(services, key=lambda service: order.index(service.name))
+
+
+class SwarmApplier:
+    """Carries out the actions of one plan."""
+
+    def __init__(self, running: Running, services: list[SwarmService]) -> None:
+        """Apply the services of one release."""
+        self.running = running
+        self.services = {one.name: one for one in in_order(services, running.release)}
+        self.seconds: dict[str, float] = {}  # by service, of the actions that are done
+
+    def run(self, actions: list[Action], observed: Mapping[str, ObservedService]) -> None:
+        """Remove what is not declared; bring each service to what it should be, after those that it needs.
+
+        :raises ApplyError: naming the first that failed, why, and what runs of it now
+        """
+        for action in actions:
+            if action.kind == "remove":
+                self.timed(action.container, lambda one=action: self.remove(one.container, one.id))
+        by_name = {action.container: action for action in actions if action.kind != "remove"}
+        for name, service in self.services.items():
+            if (action := by_name.get(name)) is not None:
+                self.timed(name, lambda one=action, it=service: self.carry_out(one, it, observed.get(one.container)))
+
+    def timed(self, name: str, step: Callable[[], None]) -> None:
+        """Do a step, tell of it, and keep how long it took."""
+        begun = self.running.clock()
+        self.running.tell(row=name, doing="apply")
+        try:
+            step()
+        except RefusedError as error:
+            raise ApplyError(f"{name}: the Swarm refuses it: {error.message}") from error
+        self.seconds[name] = round(self.running.clock() - begun, 2)
+        self.running.tell(row=name, seconds=self.seconds[name])
+
+    def carry_out(self, action: Action, service: SwarmService, before: ObservedService | None) -> None:
+        """Carry out an action of one service, and wait until all of it runs."""
+        if action.kind == "keep":
+            if action.health != "healthy":
+                self.wait(service, before, new_tasks=False)
+            return
+        request = swarm_services.labelled(service, self.running.release, self.running.number)
+        self.place(request, service)
+        if before is not None and remade(before.request, service.request):
+            self.remove(service.name, before.id)
+            before = None
+        if before is None:
+            self.running.api.create(request)
+        else:
+            # An update that stopped goes on only where something differs.
+            self.running.api.change(before.id, request, force=before.update in STOPPED)
+        self.wait(service, before, new_tasks=action.kind == "replace")
+
+    def place(self, request: Json, service: SwarmService) -> None:
+        """Make the configs and secrets that a service needs and the Swarm lacks, and put their ids into the request."""
+        stack = self.running.release["stack"]
+        labels = {f"{LABEL}stack": stack}
+        container = request["TaskTemplate"]["ContainerSpec"]
+        kinds: list[tuple[ObjectKind, str, str]] = [("configs", "Configs", "Config"), ("secrets", "Secrets", "Secret")]
+        for kind, key, word in kinds:
+            wanted = container.get(key, [])
+            present = self.running.api.objects(kind, f"{LABEL}stack={stack}") if wanted else {}
+            for one in wanted:
+                name = one[f"{word}Name"]
+                if name not in present:
+                    present[name] = self.running.api.make_object(kind, name, self.content(service, name), labels)
+                one[f"{word}ID"] = present[name]
+
+    def content(self, service: SwarmService, name: str) -> bytes:
+        """Return what a config or a secret holds."""
+        file = service.files[name]
+        if file["secret"] is None:
+            return (file["text"] or "").encode()
+        content = self.running.store.render(file["secret"]["secret"], file["secret"]["format"]).encode()
+        if len(content) > LARGEST_SECRET:
+            raise ApplyError(
+                f"{service.name}: secret {file['secret']['secret']} has {len(content)} bytes, and a Swarm keeps none "
+                f"above {LARGEST_SECRET}"
+            )
+        return content
+
+    def remove(self, name: str, identity: str) -> None:
+        """Remove a service, and wait until none of it is left. Its data stay."""
+        self.running.api.remove(identity)
+        until = self.running.clock() + EXTRA_SECONDS
+        while any(one.id == identity for one in self.running.api.services()):
+            if self.running.clock() > until:
+                raise ApplyError(f"{name}: the Swarm does not remove it")
+            self.running.sleep(PAUSE_SECONDS)
+
+    def wait(self, service: SwarmService, before: ObservedService | None, *, new_tasks: bool) -> None:
+        """Wait until every task of a service runs.
+
+        :param before: as it was shown before it was changed; None where it was made
+        :param new_tasks: whether the change replaces tasks, so that the Swarm begins an update
+        :raises ApplyError: it went back, stopped, or did not get there in time
+        """
+        last = before.begun if before else ""
+        waits = bool(before) and new_tasks
+        until = self.running.clock() + patience(service)
+        while True:
+            found = next((one for one in self.running.api.services() if one.name == service.name), None)
+            if found is None:
+                raise ApplyError(f"{service.name}: somebody removed it while it was brought up")
+            begun = not waits or found.begun != last
+            if begun and waits and found.update in FAILED:
+                why = "; ".join(found.waits) or found.message
+                raise ApplyError(f"{service.name}: {FAILED[found.update]}: {found.message}. The cause: {why}")
+            if begun and found.complete and found.update not in GOING:
+                return
+            if self.running.clock() > until:
+                has = sum(found.running.values())
+                why = "; ".join(found.waits) or found.message or "nothing is told"
+                raise ApplyError(
+                    f"{service.name}: {has} of {found.wanted} tasks run after {patience(service):.0f} s: {why}"
+                )
+            self.running.sleep(PAUSE_SECONDS)
+
+
+def patience(service: SwarmService) -> float:
+    """Return how many seconds a service may need until all of it runs: every task in turn, as its check allows."""
+    check = service.request["TaskTemplate"]["ContainerSpec"].get("Healthcheck", {})
+    task = (check.get("StartPeriod", 0) + check.get("Interval", 0) * check.get("Retries", 0)) / swarm_services.SECOND
+    stop = service.request["TaskTemplate"]["ContainerSpec"].get("StopGracePeriod", 0) / swarm_services.SECOND
+    return EXTRA_SECONDS + len(service.containers) * (task + stop + swarm_services.MONITOR_SECONDS)
+
+
+def unused_objects(api: SwarmApi, stack: str) -> list[tuple[ObjectKind, str, str]]:
+    """Return the configs and secrets of a stack that no service has or goes back to: kind, name and id."""
+    used = api.objects_in_use()
+    kinds: tuple[ObjectKind, ...] = ("configs", "secrets")
+    return [
+        (kind, name, identity)
+        for kind in kinds
+        for name, identity in sorted(api.objects(kind, f"{LABEL}stack={stack}").items())
+        if name not in used
+    ]

@@ -1,0 +1,254 @@
+"""A plan carried out on a Swarm that a stand-in plays: order, objects, the wait for the end, and what failed."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils.deploy import swarm_apply
+from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.swarm_apply import Running, SwarmApplier
+from ansible_collections.sse.platform.plugins.module_utils.engine.api import RefusedError
+from ansible_collections.sse.platform.plugins.module_utils.model import spec
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import ObservedService
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_plan import swarm_plan
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import Cluster, SwarmService, services
+
+NETWORK: Any = {"name": "sse-network", "subnet": "10.99.0.0/24", "gateway": "10.99.0.1", "segment": "network"}
+
+
+def container(short: str, **changes: Any) -> dict[str, Any]:
+    declared = {"image": "i:1", "entrypoint": ["run"], "user": "7:8", "healthcheck": {"command": ["true"]}, **changes}
+    after = [f"sse-{name}" for name in declared.pop("after", [])]
+    one: dict[str, Any] = {**spec.parse(declared, "x"), "container": short, "service": "s", "aliases": [short]}
+    return {**one, "networks": {"sse-network": ""}, "hosts": {}, "after": after}
+
+
+def release(*containers: dict[str, Any]) -> Any:
+    return {
+        "stack": "sse",
+        "project": "p",
+        "layout": "single",
+        "networks": {"sse-network": NETWORK},
+        "containers": {f"sse-{one['container']}": one for one in containers},
+    }
+
+
+class StandIn:
+    """A Swarm whose services get there after some looks, or end as it is told."""
+
+    def __init__(self, looks: int = 1, **ends: dict[str, Any]) -> None:
+        self.looks, self.ends = looks, ends
+        self.done: list[str] = []
+        self.made: dict[str, bytes] = {}
+        self.left: dict[str, int] = {}
+        self.shown: dict[str, ObservedService] = {}
+        self.count = itertools.count(1)
+
+    def services(self) -> list[ObservedService]:
+        for name, left in list(self.left.items()):
+            self.left[name] = left - 1
+            if left <= 0:
+                del self.left[name]
+                one = self.shown[name]
+                ready = {"running": {"n": one.wanted}, "waits": [], "update": "completed" if one.begun else ""}
+                self.shown[name] = one._replace(**{**ready, **self.ends.get(name.removeprefix("sse-"), {})})
+        return list(self.shown.values())
+
+    def create(self, request: dict[str, Any]) -> None:
+        self.done.append(f"create {request['Name']}")
+        self.show(request, "")
+
+    def change(self, service: str, request: dict[str, Any], *, force: bool = False) -> None:
+        self.done.append(f"change {service}{' by force' * force}")
+        self.show(request, f"at {next(self.count)}")
+
+    def show(self, request: dict[str, Any], begun: str) -> None:
+        name = request["Name"]
+        wanted = request["Mode"].get("Replicated", {}).get("Replicas", 1)
+        self.shown[name] = ObservedService(
+            name, name, request["Labels"], request, wanted, {}, ["is starting"], "updating" if begun else "", "", begun
+        )
+        self.left[name] = self.looks
+
+    def remove(self, service: str) -> None:
+        self.done.append(f"remove {service}")
+        del self.shown[service]
+
+    def objects(self, kind: str, __: str) -> dict[str, str]:
+        return {name.split("/")[1]: f"id of {name}" for name in self.made if name.startswith(kind)}
+
+    def make_object(self, kind: str, name: str, content: bytes, __: dict[str, str]) -> str:
+        self.made[f"{kind}/{name}"] = content
+        return f"id of {kind}/{name}"
+
+
+class Secrets:
+    """A store of secrets that has one."""
+
+    def render(self, name: str, template: str, *, make: bool = True) -> str:
+        assert make
+        return template.replace("{}", f"value of {name}")
+
+
+def bring(swarm: StandIn, wanted: Any) -> list[SwarmService]:
+    """Bring a release up on a Swarm, as a run does; time passes only while it waits."""
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    running = Running(swarm, None, Secrets(), wanted, 3, lambda: now[0], sleep)  # type: ignore[arg-type]
+    found = services(wanted, Cluster({"app": ["a", "b"]}, "/state"))
+    observed = swarm.services()
+    actions = swarm_plan(found, observed, "sse", "p", {})
+    SwarmApplier(running, found).run(actions, {one.name: one for one in observed})
+    return found
+
+
+def test_services_come_after_those_that_they_need_and_a_second_run_changes_nothing() -> None:
+    swarm = StandIn(3)
+    wanted = release(container("a", after=["b"]), container("b", after=["c"]), container("c"))
+    bring(swarm, wanted)
+    assert swarm.done == ["create sse-c", "create sse-b", "create sse-a"]
+    bring(swarm, wanted)
+    assert swarm.done[3:] == []
+
+
+def test_a_service_that_changes_is_updated_and_one_that_is_not_declared_goes_first() -> None:
+    swarm = StandIn()
+    bring(swarm, release(container("a"), container("b")))
+    bring(swarm, release(container("a", image="i:2")))
+    assert swarm.done[2:] == ["remove sse-b", "change sse-a"]
+    assert swarm.shown["sse-a"].label("release") == "3"
+
+
+def test_the_kind_of_a_mode_is_changed_by_a_new_service() -> None:
+    swarm = StandIn()
+    bring(swarm, release(container("a")))
+    bring(swarm, release(container("a", ports=[{"host_ip": "0.0.0.0", "host_port": 80, "container_port": 80}])))
+    assert swarm.done[1:] == ["remove sse-a", "create sse-a"]
+
+
+def test_files_become_objects_once_and_the_plan_then_knows_them() -> None:
+    swarm = StandIn()
+    wanted = release(container("a", config={"/etc": {"x": "1"}}, secrets={"/run": {"k": {"secret": "pw"}}}))
+    [made] = bring(swarm, wanted)
+    assert sorted(swarm.made.values()) == [b"1", b"value of pw"]
+    asked = swarm.shown["sse-a"].request["TaskTemplate"]["ContainerSpec"]
+    assert asked["Configs"][0]["ConfigID"] == f"id of configs/{asked['Configs'][0]['ConfigName']}"
+    assert "ConfigID" not in made.request["TaskTemplate"]["ContainerSpec"]["Configs"][0]
+    bring(swarm, wanted)
+    bring(swarm, release(container("a", config={"/etc": {"x": "2"}}, secrets={"/run": {"k": {"secret": "pw"}}})))
+    assert swarm.done == ["create sse-a", "change sse-a"]
+    assert len(swarm.made) == 3
+
+
+FAILED = {"running": {"n": 1}, "waits": ["no such image"], "message": "task failed"}
+
+
+@pytest.mark.parametrize(
+    ("update", "said"),
+    [
+        ("rollback_completed", "sse-a: the Swarm went back to what ran before: task failed. The cause: no such image"),
+        ("paused", "sse-a: the update stopped: task failed"),
+        ("rollback_paused", "sse-a: the update failed, and so did the way back"),
+    ],
+)
+def test_an_update_that_fails_says_what_runs_and_why(update: str, said: str) -> None:
+    swarm = StandIn()
+    bring(swarm, release(container("a"), container("b", after=["a"])))
+    swarm.ends = {"a": {**FAILED, "update": update}}
+    with pytest.raises(ApplyError, match=said):
+        bring(swarm, release(container("a", image="i:2"), container("b", after=["a"], image="i:2")))
+    assert swarm.done[2:] == ["change sse-a"]
+
+
+def test_an_update_that_stopped_before_goes_on_by_force() -> None:
+    swarm = StandIn()
+    bring(swarm, release(container("a")))
+    swarm.shown["sse-a"] = swarm.shown["sse-a"]._replace(update="paused", begun="at 0")
+    bring(swarm, release(container("a")))
+    assert swarm.done[1:] == ["change sse-a by force"]
+
+
+def test_a_service_that_never_gets_there_says_why_after_its_time() -> None:
+    swarm = StandIn(a={"running": {}, "waits": ["no suitable node"]})
+    with pytest.raises(ApplyError, match="sse-a: 0 of 1 tasks run after 165 s: no suitable node"):
+        bring(swarm, release(container("a")))
+
+
+def test_the_end_of_the_update_before_is_not_taken_for_the_end_of_this_one() -> None:
+    swarm = StandIn()
+    bring(swarm, release(container("a")))
+    bring(swarm, release(container("a", image="i:2")))
+    old = swarm.shown["sse-a"]
+    asked = []
+
+    def late(service: str, request: dict[str, Any], *, force: bool = False) -> None:
+        asked.append((service, force))
+        swarm.shown["sse-a"] = old._replace(request=request)  # the Swarm has not begun yet
+        swarm.left["sse-a"] = 4
+        swarm.ends = {"a": {"begun": "at 9"}}
+
+    swarm.change = late  # type: ignore[method-assign]
+    bring(swarm, release(container("a", image="i:3")))
+    assert swarm.shown["sse-a"].begun == "at 9"
+
+
+def test_a_refusal_of_the_swarm_names_the_service() -> None:
+    swarm = StandIn()
+
+    def refuse(__: Any) -> None:
+        raise RefusedError("/services/create", 400, b'{"message": "invalid port"}')
+
+    swarm.create = refuse  # type: ignore[method-assign]
+    with pytest.raises(ApplyError, match="sse-a: the Swarm refuses it: invalid port"):
+        bring(swarm, release(container("a")))
+
+
+class Networks:
+    """An engine that has these networks."""
+
+    def __init__(self, *present: dict[str, Any]) -> None:
+        self.present, self.made = list(present), []
+
+    def networks(self) -> list[dict[str, Any]]:
+        return self.present
+
+    def make_network(self, wanted: dict[str, Any]) -> None:
+        self.made.append(wanted)
+
+
+def test_the_overlay_is_made_once_and_leaves_room_for_the_header_of_vxlan() -> None:
+    engine: Any = Networks()
+    running = Running(None, engine, None, release(), 1)  # type: ignore[arg-type]
+    assert swarm_apply.make_overlays(running, 1500, check=True) == ["+ network sse-network"]
+    assert engine.made == []
+    swarm_apply.make_overlays(running, 1500)
+    [made] = engine.made
+    assert made["Options"] == {"com.docker.network.driver.mtu": "1450"}
+    assert made["IPAM"] == {"Config": [{"Subnet": "10.99.0.0/24", "Gateway": "10.99.0.1"}]}
+    engine.present = [{**made, "Labels": made["Labels"]}]
+    assert swarm_apply.make_overlays(running, 1500) == []
+
+
+@pytest.mark.parametrize(
+    "changes", [{"Driver": "bridge"}, {"Labels": {"sse.platform.stack": "other"}}, {"Labels": None}]
+)
+def test_a_network_that_is_not_the_overlay_of_this_stack_is_left_alone(changes: dict[str, Any]) -> None:
+    present = {"Name": "sse-network", "Driver": "overlay", "Labels": {"sse.platform.stack": "sse"}, **changes}
+    running = Running(None, Networks(present), None, release(), 1)  # type: ignore[arg-type]
+    with pytest.raises(ApplyError, match=r"network sse-network of this host is of driver .* nothing was done to it"):
+        swarm_apply.make_overlays(running, 1500)
+
+
+def test_hosts_get_the_texts_of_live_secrets() -> None:
+    wanted = release(
+        container("a", live_secrets={"/run/l": {"key": {"secret": "pw", "format": "x {}"}}}, data={"/d": "d"})
+    )
+    [one] = services(wanted, Cluster({"data": ["a"]}, "/state"))
+    data, secrets = swarm_apply.node_files(one, Secrets(), make=True)  # type: ignore[arg-type]
+    assert data == {"kind": "data", "path": "/state/data/sse-a/d", "user": "7:8", "files": {}}
+    assert secrets["files"] == {"key": "x value of pw"}
