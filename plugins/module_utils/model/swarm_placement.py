@@ -15,8 +15,9 @@ from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services 
 )
 
 if TYPE_CHECKING:
-    from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import NodeFact
+    from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import NodeFact, SwarmFact
     from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import SwarmService
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Json
 
 
 class PlacementError(ValueError):
@@ -31,6 +32,15 @@ class NodeStep(NamedTuple):
     role: str
     labels: dict[str, str]  # all that it has afterwards, also those of others
     reasons: list[str]
+
+
+def by_host(swarm: SwarmFact | None, shown: Mapping[str, Json]) -> dict[str, NodeFact]:
+    """Return the nodes of a Swarm by the names of their hosts in the inventory; none where there is no Swarm yet.
+
+    :param shown: for each host of the inventory, at least its ``address``
+    """
+    hosts = {one["address"]: host for host, one in shown.items()}
+    return {hosts[node["address"]]: node for node in (swarm["nodes"] if swarm else []) if node["address"] in hosts}
 
 
 def holders(

@@ -12,6 +12,7 @@ import hashlib
 import ipaddress
 import json
 import re
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, TypeVar, cast
 
 from ansible_collections.sse.platform.plugins.module_utils.model import segments, spec
@@ -124,18 +125,19 @@ def holds_label(name: str) -> str:
 
 
 def _refuse_apart(found: list[SwarmService]) -> None:
-    """Refuse services that share a directory of the host and may run on different hosts."""
-    users: dict[str, list[SwarmService]] = {}
-    for service in found:
-        for directory in service.directories:
-            users.setdefault(directory["source"], []).append(service)
-    shared = {one["source"] for service in found for one in service.directories if one["kind"] == "shared"}
-    for source in sorted(shared):
-        first, *others = users[source]
-        for other in others:
-            if not ("Global" in first.request["Mode"] and "Global" in other.request["Mode"]):
+    """Refuse services that have a directory of the host in common and may run on different hosts."""
+    used = [(service, one) for service in found for one in service.directories]
+    for owner, directory in used:
+        if directory["kind"] not in {"shared", "data"}:
+            continue
+        place = PurePath(directory["source"])
+        for other, one in used:
+            path = PurePath(one["source"])
+            if other is owner or (place != path and place not in path.parents):
+                continue
+            if not ("Global" in owner.request["Mode"] and "Global" in other.request["Mode"]):
                 raise spec.SpecError(
-                    f"{first.name} and {other.name} have the directory {source} in common, and a Swarm may run them on "
+                    f"{owner.name} and {other.name} have the directory {place} in common, and a Swarm may run them on "
                     "different hosts; expected services that connect over the network"
                 )
 

@@ -26,6 +26,8 @@ class Settings(TypedDict):
     app_replicas: int
     app_retention_bytes: int
     app_retention_seconds: int
+    deployment: Literal["host", "swarm"]
+    deployment_address: str
     docker_package_source: Literal["distribution", "docker"]
     docker_restart_allowed: bool
     docker_start_at_boot: Literal["none", "auto", "cron", "rc.local", "wsl"]

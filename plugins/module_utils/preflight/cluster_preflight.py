@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.model import addresses, engine_api
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import GROUPS
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 MOST_MANAGERS = 7  # each of them writes down every decision
 # Clients see the order of times that several hosts wrote. A token is judged by the clock of the host that it comes to.
 CLOCK_SECONDS = 5.0
+# Settings that may differ from host to host, by how their names begin.
+OF_ONE_HOST = ("deployment_", "docker_", "images_", "network_gateways")
 OLD_ENGINES = {"bookworm": "20.10"}  # distributions that may have no engine yet, and would get an old one
 
 
@@ -64,6 +66,19 @@ def problems(wanted: Wanted, shown: Mapping[str, Shown]) -> list[str]:
         *_image_problems(wanted, shown),
         *(f"{host}: {one}" for host in shown for one in _node_problems(wanted, host, shown[host].host)),
     ]
+
+
+def unlike_settings(settings: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Name the settings that are one thing on one host of a cluster and another on another."""
+    first, *others = settings
+    for name, value in settings[first].items():
+        for other in others:
+            if not name.startswith(OF_ONE_HOST) and settings[other].get(name) != value:
+                yield (
+                    f"{name} is not the same on {first} and on {other}: one release runs on all hosts of a cluster. "
+                    "Expected it in the group_vars of all, or by -e."
+                )
+                break
 
 
 def notices(shown: Mapping[str, Shown]) -> Iterator[str]:
@@ -121,14 +136,14 @@ def _address_problems(shown: Mapping[str, Shown]) -> Iterator[str]:
     for host, one in shown.items():
         own = {text.partition("/")[0] for interface in one.host["interfaces"] for text in interface["addresses"]}
         if not one.address:
-            yield f"{host} has no default route, so its address is not known: set cluster_address for this host."
+            yield f"{host} has no default route, so its address is not known: set deployment_address for this host."
         elif one.address not in own:
             yield (
-                f"cluster_address of {host} is '{one.address}', and this host has no such address: expected one of "
+                f"deployment_address of {host} is '{one.address}', and this host has no such address: expected one of "
                 f"{', '.join(sorted(own - {'127.0.0.1'})) or 'its interfaces'}."
             )
         elif ipaddress.ip_address(one.address).is_loopback:
-            yield f"The address of {host} is {one.address}: no other host reaches that. Set cluster_address."
+            yield f"The address of {host} is {one.address}: no other host reaches that. Set deployment_address."
         elif one.address in owners:
             yield f"{owners[one.address]} and {host} both have the address {one.address}: expected one for each."
         owners.setdefault(one.address, host)

@@ -275,6 +275,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
         release(*replicas(2, shared={"/run": "link"}), container(binds={"/link": "/state/shared/link"})),
         "sse-r and sse-one have the directory /state/shared/link in common",
     ),
+    "data that another service reads": (
+        release(container(data={"/d": "d"}), container("two", binds={"/tls": "/state/data/sse-one/d/tls"})),
+        "sse-one and sse-two have the directory /state/data/sse-one/d in common",
+    ),
     "a large config": (
         release(container(config={"/etc": {"a": "x" * (LARGEST_CONFIG + 1)}})),
         r"one\.config\./etc/a: 1024001 bytes",

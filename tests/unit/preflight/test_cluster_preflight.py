@@ -261,7 +261,7 @@ REFUSED: dict[str, tuple[Wanted, dict[str, Shown], str]] = {
     "an address of nobody": (
         wanted(),
         shown(b={"address": "198.51.100.7"}),
-        "cluster_address of b is '198.51.100.7', and this host has no such address: expected one of 192.0.2.2, fd00::1",
+        "deployment_address of b is '198.51.100.7', and this host has no such address: expected one of 192.0.2.2",
     ),
     "loopback": (wanted(), shown(b={"address": "127.0.0.1"}), "The address of b is 127.0.0.1"),
     "no address": (wanted(), shown(b={"address": ""}), "b has no default route"),

@@ -1,0 +1,97 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""Resolve the declared services to a release for a Swarm, and refuse hosts that make no cluster."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ansible.errors import AnsibleActionFail
+from ansible_collections.sse.platform.plugins.action import declare, release
+from ansible_collections.sse.platform.plugins.module_utils.model import connections, secret
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_placement import PlacementError, by_host, holders
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import GROUPS, Cluster, services
+from ansible_collections.sse.platform.plugins.module_utils.preflight import cluster_preflight
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ansible_collections.sse.platform.plugins.module_utils.images.choice import Choice
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import HostFacts, Release, Settings
+
+
+class ActionModule(release.ActionModule):
+    """Judges all hosts of the play together, on the controller."""
+
+    OPTIONS: ClassVar = {"projects": {"type": "dict", "required": True}}
+
+    def decide(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Return the facts ``releases``, ``cluster`` and ``notices``."""
+        declared = self.also(declare.ActionModule)["ansible_facts"]
+        settings: Settings = self.variable("settings")
+        host: HostFacts = self.variable("host")
+        hosts = {name: self.variables["hostvars"][name] for name in self.variables["ansible_play_hosts"]}
+        groups = {group: list(self.variables["groups"].get(group, [])) for group in GROUPS}
+        nodes = {name: one["cluster_node"] for name, one in hosts.items()}
+        cluster = Cluster(
+            groups,
+            settings["stack_state_directory"],
+            self.variable("settings")["stack_rollout_at_once"],
+            min(one["open_files"] for one in nodes.values()),
+        )
+        problems: dict[str, list[str]] = {
+            "The hosts do not have the same settings": list(
+                cluster_preflight.unlike_settings({name: one["settings"] for name, one in hosts.items()})
+            )
+        }
+        made: list[Release] = []
+        notices: list[str] = []
+        try:
+            made = self._releases(arguments["projects"], self.variable("stack_declarations"), settings, host)
+            secrets = {name: one for one in made for name, one in one.get("secrets", {}).items()}
+            wanted = [service for one in made for service in services(one, cluster)]
+            manager = next((one["swarm"] for one in nodes.values() if one["swarm"] and one["swarm"]["manager"]), None)
+            known = by_host(manager, nodes)
+            asked = cluster_preflight.Wanted(settings, groups, made, wanted, holders(wanted, groups, known))
+            shown = {name: self._shown(one, made) for name, one in hosts.items()}
+            problems |= {
+                "The given secrets do not fit the declarations": secret.problems(settings["stack_secrets"], secrets),
+                "The declared services do not reach each other": connections.problems(made, alone=False),
+                "These hosts make no cluster": cluster_preflight.problems(asked, shown),
+            }
+            left_out = [sentence for service in wanted for sentence in service.left_out]
+            notices = [*cluster_preflight.notices(shown), *dict.fromkeys(left_out)]
+        except (SpecError, PlacementError) as error:
+            problems["A Swarm cannot run the declared services"] = [str(error)]
+        for what, found in problems.items():
+            if found:
+                raise AnsibleActionFail("\n- ".join([f"{what}; nothing was changed.", *dict.fromkeys(found)]))
+        facts = {
+            "releases": made,
+            "notices": notices,
+            "cluster": {
+                "groups": groups,
+                "addresses": {name: one["address"] for name, one in nodes.items()},
+                "open_files": cluster.open_files,
+                "mtu": min(one["host"]["uplink_mtu"] for one in hosts.values()),
+            },
+        }
+        return {"ansible_facts": {**declared, **facts}}
+
+    def _shown(self, variables: Mapping[str, Any], releases: list[Release]) -> cluster_preflight.Shown:
+        """Return what one host showed."""
+        own: Choice = self.variable("images")
+        theirs: Choice = variables["images"]
+        used = {one["image"] for release in releases for one in release["containers"].values()}
+        names = {reference: name for name, reference in own["references"].items() if reference in used}
+        unavailable = {
+            reference: theirs["unavailable"].get(name)
+            or f"there it is {theirs['references'].get(name)}; set images_source to one source for all hosts"
+            for reference, name in names.items()
+            if theirs["references"].get(name) != reference or name in theirs["unavailable"]
+        }
+        node = variables["cluster_node"]
+        return cluster_preflight.Shown(
+            variables["host"], node["swarm"], node["address"], node["unmet"], node["held"], node["ahead"],
+            node["doubt"], unavailable,
+        )  # fmt: skip

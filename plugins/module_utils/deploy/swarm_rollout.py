@@ -1,0 +1,256 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""From releases to the services of a Swarm, on its first manager: number, plan, apply and record.
+
+The manager keeps what a single host keeps: the secrets, the release store and the history.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.sse.platform.plugins.module_utils.deploy import plan_text, rollout, swarm_apply
+from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError, files_told
+from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
+from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
+from ansible_collections.sse.platform.plugins.module_utils.engine.swarm_api import SwarmApi
+from ansible_collections.sse.platform.plugins.module_utils.model import swarm_placement, swarm_services
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_plan import swarm_plan
+from ansible_collections.sse.platform.plugins.module_utils.releases.history import Recorder
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import (
+    ReleaseStore,
+    next_number,
+    stack_number,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ansible_collections.sse.platform.plugins.module_utils.deploy.node_files import NodeFiles
+    from ansible_collections.sse.platform.plugins.module_utils.model import types
+    from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
+    from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import NodeFact, SwarmFact
+    from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import Group, SwarmService
+
+
+NO_SWARM: SwarmFact = {
+    "state": "inactive",
+    "error": "",
+    "id": "",
+    "node": "",
+    "address": "",
+    "manager": False,
+    "managers": [],
+    "nodes": [],
+}
+
+
+@dataclass(frozen=True)
+class SwarmRequest:
+    """What a run is asked for."""
+
+    releases: list[types.Release]  # one for each project, in the order in which they are rolled out
+    cluster: swarm_services.Cluster
+    addresses: Mapping[str, str]  # of each host of the inventory
+    secrets: dict[str, str]  # given values, by name
+    meta: types.RunMeta  # who asked for it, and what for
+    mtu: int = 1500  # the largest packet that every host can send
+    check: bool = False  # plan only
+    run: Mapping[str, Any] = field(default_factory=dict[str, Any])  # what this run says of itself, for the lock
+    wait: float = 0  # seconds for which to wait for another run
+    tell: Callable[..., None] = lambda **__: None
+
+
+@dataclass
+class SwarmReport:
+    """What a run has done so far, or would do in check mode."""
+
+    around: list[str] = field(default_factory=list[str])  # nodes, networks and objects, one line each
+    outcomes: list[rollout.Outcome] = field(default_factory=list[rollout.Outcome])
+
+    @property
+    def changes(self) -> list[str]:
+        """One line for each change."""
+        done = [plan_text.line(one) for outcome in self.outcomes for one in outcome.actions if one.changes]
+        return [*self.around, *done]
+
+    def failure(self, error: Exception) -> str:
+        """Say what went wrong, and what this run had done before."""
+        done = [change.partition(":")[0] for change in self.changes]
+        return f"{error}\n\nDone before that, and kept: {', '.join(done)}." if done else str(error)
+
+
+class SwarmRollout:
+    """The way from what the Swarm runs to new releases."""
+
+    def __init__(self, request: SwarmRequest, api: SwarmApi | None = None, engine: Api | None = None) -> None:
+        """Look at the Swarm.
+
+        :raises ApplyError: this host is no manager of a Swarm
+        """
+        self.request = request
+        self.api, self.engine = api or SwarmApi(), engine or Api()
+        self.directory = request.cluster.state_directory
+        self.stack = request.releases[0]["stack"]
+        swarm = self.look()
+        if not swarm["manager"] and not request.check:
+            raise ApplyError("This host is no manager of a Swarm: run the whole playbook, which makes one")
+        self.nodes: dict[str, NodeFact] = swarm_placement.by_host(
+            swarm, {host: {"address": address} for host, address in request.addresses.items()}
+        )
+        self.is_there = swarm["manager"]
+
+    def look(self) -> SwarmFact:
+        """Return what the engine says of its Swarm. Check mode may come before there is an engine."""
+        try:
+            return self.api.local()
+        except OSError:
+            if not self.request.check:
+                raise
+            return NO_SWARM
+
+    def store(self, release: types.Release) -> Store:
+        """Return the secrets, which this host keeps for the whole cluster."""
+        return Store(self.directory, self.request.secrets, release.get("secrets", {}))
+
+    def pinned(self, *, make: bool) -> list[tuple[types.Release, Store]]:
+        """Return the releases with the fingerprints of their secrets."""
+        found: list[tuple[types.Release, Store]] = []
+        for release in self.request.releases:
+            store = self.store(release)
+            found.append((rollout.pin(release, None, store, make=make), store))
+        return found
+
+    def held(self, services: list[SwarmService]) -> dict[str, str]:
+        """Return the host with the data of each service that has some."""
+        try:
+            return swarm_placement.holders(services, self.request.cluster.hosts, self.nodes)
+        except swarm_placement.PlacementError as error:
+            raise ApplyError(str(error)) from None
+
+    def files(self) -> dict[str, list[NodeFiles]]:
+        """Return which directories each host needs, with the texts of secrets; secrets that are not there are made."""
+        found: dict[str, list[NodeFiles]] = {host: [] for host in self.request.addresses}
+        with contextlib.nullcontext() if self.request.check else self.locked():
+            made = self.pinned(make=not self.request.check)
+            compiled = [
+                (service, store)
+                for release, store in made
+                for service in swarm_services.services(release, self.request.cluster)
+            ]
+            held = self.held([service for service, __ in compiled])
+            for service, store in compiled:
+                wanted = swarm_apply.node_files(service, store, make=not self.request.check)
+                for host in carried(service, self.request.cluster.hosts, held):
+                    found.setdefault(host, []).extend(one for one in wanted if one not in found.get(host, []))
+        return found
+
+    def locked(self) -> contextlib.AbstractContextManager[None]:
+        """Let only one run change the stack at a time."""
+        return rollout.lock(self.directory, self.request.run, self.request.wait)
+
+    @files_told()
+    def run(self, report: SwarmReport) -> None:
+        """Bring the Swarm to the releases, or, in check mode, only plan that.
+
+        :param report: gets each change when it is done
+        :raises ApplyError: a service failed; what runs of it is told
+        """
+        request, check = self.request, self.request.check
+        with contextlib.nullcontext() if check else self.locked():
+            fresh = next_number(self.directory)
+            recorder = None if check else Recorder(self.directory, request.meta, stack_number(self.directory))
+            try:
+                self.bring(report, fresh)
+            except Exception as error:
+                self.end(recorder, report, str(error))
+                raise
+            self.end(recorder, report)
+
+    def bring(self, report: SwarmReport, fresh: int) -> None:
+        """Give nodes their labels, make what is missing, and roll out each project."""
+        request, check = self.request, self.request.check
+        made = self.pinned(make=not check)
+        compiled = [swarm_services.services(release, request.cluster) for release, __ in made]
+        held = self.held([service for services in compiled for service in services])
+        steps = list(swarm_placement.steps(self.stack, request.cluster.hosts, held, self.nodes))
+        if check:
+            report.around += [f"~ node {step.host}: {', '.join(step.reasons)}" for step in steps]
+        else:
+            report.around += swarm_apply.change_nodes(self.api, steps)
+        for (release, store), services in zip(made, compiled, strict=True):
+            store_of = ReleaseStore(self.directory, release["project"])
+            number = store_of.number_for(release, fresh)
+            running = swarm_apply.Running(self.api, self.engine, store, release, number, tell=request.tell)
+            report.around += swarm_apply.make_overlays(running, request.mtu, check=check)
+            observed = self.api.services() if self.is_there else []
+            names = {one["Id"]: one["Name"] for one in self.engine.networks()} if self.is_there else {}
+            actions = swarm_plan(services, observed, self.stack, release["project"], names)
+            outcome = rollout.Outcome(release["project"], number, actions, "")
+            if check:
+                report.outcomes.append(outcome)
+                continue
+            self.apply(running, services, actions, report, store_of)
+        if not check:
+            for kind, name, identity in swarm_apply.unused_objects(self.api, self.stack):
+                self.api.remove_object(kind, identity)
+                report.around.append(f"- {kind[:-1]} {name}")
+
+    def apply(
+        self,
+        running: swarm_apply.Running,
+        services: list[SwarmService],
+        actions: list[Action],
+        report: SwarmReport,
+        store: ReleaseStore,
+    ) -> None:
+        """Roll out one project, and record what came of it."""
+        is_new = not store.has_applied(running.number)
+
+        def record(outcome: types.ReleaseOutcome) -> None:
+            if is_new:
+                asked = self.request.meta
+                meta: types.Meta = {"who": asked["who"], "when": asked["when"], "commit": asked["commit"]}
+                if asked["why"]:
+                    meta["note"] = asked["why"]
+                meta["outcome"] = outcome
+                store.write({**running.release, "number": running.number, "meta": meta})
+
+        record("applying")
+        applier = swarm_apply.SwarmApplier(running, services)
+        try:
+            applier.run(actions, {one.name: one for one in self.api.services()})
+        except Exception:
+            with contextlib.suppress(OSError):
+                record("failed")
+            raise
+        finally:
+            done = [action for action in actions if action.container in applier.seconds]
+            report.outcomes.append(
+                rollout.Outcome(running.release["project"], running.number, done, "", applier.seconds)
+            )
+        record("applied")
+
+    def end(self, recorder: Recorder | None, report: SwarmReport, error: str = "") -> None:
+        """Write the end of the run into the history."""
+        if recorder is None:
+            return
+        changes: list[types.AttemptChange] = [
+            {
+                "container": one.container,
+                "kind": one.kind,
+                "reasons": one.reasons,
+                "seconds": outcome.seconds.get(one.container, 0.0),
+            }
+            for outcome in report.outcomes
+            for one in outcome.actions
+            if one.changes
+        ]
+        with contextlib.suppress(OSError) if error else contextlib.nullcontext():
+            recorder.end(stack_number(self.directory), changes, report.around, error)
+
+
+def carried(service: SwarmService, hosts: Mapping[Group, list[str]], held: Mapping[str, str]) -> list[str]:
+    """Return the hosts that may run a service."""
+    return [held[service.name]] if service.name in held else list(hosts.get(service.group, ()))

@@ -1,0 +1,101 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""Look at one host of a cluster, while all others look at it: its Swarm, its clock, and the ports between the hosts."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: cluster_info
+short_description: Look at one host of a cluster
+version_added: 0.3.0
+description:
+  - Says what the engine of this host is in a Swarm, and what its clock shows.
+  - Listens on the ports of a Swarm, and tries those of every peer. All hosts have to do that at the same time, so the
+    play needs as many forks as it has hosts.
+extends_documentation_fragment: [sse.platform.attributes, sse.platform.attributes.read_only]
+options:
+  address:
+    description: The address by which the other hosts reach this one. Where it is empty, no port is tried.
+    type: str
+    default: ""
+  peers:
+    description: The address of each other host, by its name.
+    type: dict
+    default: {}
+  seconds:
+    description: After how many seconds a port that does not answer counts as closed.
+    type: int
+    default: 20
+"""
+
+EXAMPLES = r"""
+- name: Look at the cluster
+  sse.platform.cluster_info:
+    address: 192.0.2.1
+    peers: {b: 192.0.2.2, c: 192.0.2.3}
+"""
+
+RETURN = r"""
+swarm:
+  description: What the engine is in a Swarm, and, on a manager, the nodes; null where no engine answers.
+  returned: always
+  type: dict
+unmet:
+  description: Ports of peers that did not answer, each with the reason.
+  returned: always
+  type: list
+  elements: dict
+held:
+  description: Ports of a Swarm that a program of this host has, such as its engine.
+  returned: always
+  type: list
+  elements: str
+clock:
+  description: The clock of this host when the module began, and when it ended.
+  returned: always
+  type: list
+  elements: float
+open_files:
+  description: The most open files that a container may ask for here.
+  returned: always
+  type: int
+"""
+
+import contextlib
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sse.platform.plugins.module_utils.engine.daemon import open_files_limit
+from ansible_collections.sse.platform.plugins.module_utils.engine.swarm_api import SwarmApi
+from ansible_collections.sse.platform.plugins.module_utils.host.meeting import SWARM_PORTS, Meeting, Met
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import SwarmFact
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "address": {"type": "str", "default": ""},
+            "peers": {"type": "dict", "default": {}},
+            "seconds": {"type": "int", "default": 20},
+        },
+        supports_check_mode=True,
+    )
+    options, begun = module.params, time.time()
+    swarm: SwarmFact | None = None
+    with contextlib.suppress(OSError):  # no engine runs here yet
+        swarm = SwarmApi().local()
+    met = Met([], [])
+    if options["address"] and options["peers"]:
+        try:
+            met = Meeting(options["address"], options["peers"], SWARM_PORTS, options["seconds"]).run()
+        except OSError as error:
+            module.fail_json(msg=f"Nobody can listen at {options['address']}, the address of this host: {error}")
+    clock = [begun, time.time()]
+    module.exit_json(
+        changed=False, swarm=swarm, unmet=met.unmet, held=met.held, clock=clock, open_files=open_files_limit()
+    )
+
+
+if __name__ == "__main__":
+    main()

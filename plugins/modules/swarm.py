@@ -1,0 +1,126 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""Make a Docker Swarm, or have a host join one."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: swarm
+short_description: Make a Docker Swarm, or have a host join one
+version_added: 0.3.0
+description:
+  - Makes a Swarm of which the engine of this host is the first manager, or has the engine join one as a worker.
+    M(sse.platform.swarm_services) makes managers of workers.
+  - A host that is in a Swarm stays in it, whichever that is. Nothing here ever leaves one.
+extends_documentation_fragment: [sse.platform.attributes]
+attributes:
+  check_mode: {support: full}
+  diff_mode: {support: N/A, details: "A host is in a Swarm, or it is not."}
+options:
+  state:
+    description: V(present) makes a Swarm, V(joined) joins one, and V(asked) only returns the token of workers.
+    type: str
+    choices: [present, joined, asked]
+    default: present
+  address:
+    description: The address by which the other hosts reach this one. Required for V(present) and V(joined).
+    type: str
+  managers:
+    description: Addresses of managers, for V(joined).
+    type: list
+    elements: str
+    default: []
+  token:
+    description: What a worker joins by, as V(asked) returns it. Needed for V(joined) where this host is in no Swarm.
+    type: str
+    default: ""
+"""
+
+EXAMPLES = r"""
+- name: Make the Swarm
+  sse.platform.swarm:
+    address: 192.0.2.1
+
+- name: Ask for the token
+  sse.platform.swarm:
+    state: asked
+  register: asked
+  no_log: true
+
+- name: Join it
+  sse.platform.swarm:
+    state: joined
+    address: 192.0.2.2
+    managers: [192.0.2.1]
+    token: "{{ asked.token }}"
+"""
+
+RETURN = r"""
+token:
+  description: What a worker joins by. Nobody may see it, so the task needs C(no_log).
+  returned: O(state=asked)
+  type: str
+state:
+  description: What the engine says of itself afterwards, such as C(active).
+  returned: always
+  type: str
+"""
+
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sse.platform.plugins.module_utils.engine.api import RefusedError
+from ansible_collections.sse.platform.plugins.module_utils.engine.swarm_api import SwarmApi
+
+PORT = 2377
+ACTIVE_SECONDS = 60  # that an engine may take until it is a node
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["present", "joined", "asked"], "default": "present"},
+            "address": {"type": "str"},
+            "managers": {"type": "list", "elements": "str", "default": []},
+            "token": {"type": "str", "default": "", "no_log": True},
+        },
+        required_if=[("state", "present", ["address"]), ("state", "joined", ["address"])],
+        supports_check_mode=True,
+    )
+    options, api = module.params, SwarmApi()
+    try:
+        before = api.local()["state"]
+        if options["state"] == "asked":
+            token = "" if before != "active" else api.tokens().worker  # check mode may come before the Swarm
+            module.exit_json(changed=False, state=before, token=token)
+        changed = before == "inactive"
+        if changed and not module.check_mode:
+            if options["state"] == "present":
+                api.init(options["address"])
+            else:
+                api.join(options["address"], [f"{one}:{PORT}" for one in options["managers"]], options["token"])
+            wait(api)
+    except RefusedError as error:
+        module.fail_json(msg=f"The engine refuses: {error.message}")
+    except OSError as error:
+        if module.check_mode:
+            module.exit_json(changed=True, state="inactive", token="")  # the engine is about to be installed
+        module.fail_json(msg=f"No Docker Engine answers: {error}")
+    module.exit_json(changed=changed, state=before if module.check_mode else api.local()["state"])
+
+
+def wait(api: SwarmApi) -> None:
+    """Wait until the engine is a node.
+
+    :raises RefusedError: with the engine's reason
+    """
+    until = time.monotonic() + ACTIVE_SECONDS
+    while (found := api.local())["state"] != "active":
+        if time.monotonic() > until or found["state"] == "error":
+            raise RefusedError("/swarm/join", 0, found["error"].encode() or b"it does not become a node")
+        time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""Make the services of a Swarm as their release says, on its first manager."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: swarm_services
+short_description: Run a release as services of a Docker Swarm
+version_added: 0.3.0
+description:
+  - Plans the steps from what the Swarm runs to the release, and carries them out on a manager. The Swarm replaces tasks
+    one after the other, waits for the health of each, and goes back to what ran before when one fails.
+  - Gives every node its role and its labels, and makes the overlay, configs and secrets. A config or secret that no
+    service has any more is removed.
+  - The manager keeps the secrets, the release store and the history of the stack.
+extends_documentation_fragment: [sse.platform.attributes, sse.platform.stack.directory]
+attributes:
+  check_mode: {support: full}
+  diff_mode: {support: N/A, details: "The reasons of each step say what differs."}
+options:
+  state:
+    description: >-
+      V(prepared) makes the secrets that are missing, and returns what every host needs before tasks run there.
+      V(present) runs the release.
+    type: str
+    choices: [prepared, present]
+    default: present
+  releases:
+    description: One release for each project, as M(sse.platform.cluster) returns them.
+    type: list
+    elements: dict
+    required: true
+  cluster:
+    description: The fact C(cluster), as M(sse.platform.cluster) returns it.
+    type: dict
+    required: true
+  state_directory: {required: true}
+  secrets:
+    description: Secrets of your own, by name. The host makes the other secrets when they are first needed.
+    type: dict
+    default: {}
+  at_once:
+    description: How many tasks of a service are replaced at the same time.
+    type: int
+    default: 1
+  meta:
+    description: Who asked for the run, and what for, as M(sse.platform.stack) takes it.
+    type: dict
+    default: {}
+  wait:
+    description: How many seconds to wait for another run that changes this stack.
+    type: int
+    default: 0
+  progress:
+    description: A file of the host into which the module writes what it does, as for M(sse.platform.stack).
+    type: path
+    default: ""
+"""
+
+EXAMPLES = r"""
+- name: Run the release
+  sse.platform.swarm_services:
+    releases: "{{ releases }}"
+    cluster: "{{ cluster }}"
+    state_directory: /var/lib/sse-platform
+"""
+
+RETURN = r"""
+directories:
+  description: By host, the directories that services mount from it, as M(sse.platform.node_files) takes them.
+  returned: O(state=prepared)
+  type: dict
+texts:
+  description: The texts of their files, by key. They hold secrets, so the task needs C(no_log).
+  returned: O(state=prepared)
+  type: dict
+outcomes:
+  description: For each project the number of its release, and the steps with their reasons.
+  returned: O(state=present)
+  type: list
+  elements: dict
+changes:
+  description: What was done with its reasons, one line each. In check mode, what would be done.
+  returned: O(state=present)
+  type: list
+  elements: str
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SecretError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.swarm_rollout import (
+    SwarmReport,
+    SwarmRequest,
+    SwarmRollout,
+)
+from ansible_collections.sse.platform.plugins.module_utils.engine.api import RefusedError
+from ansible_collections.sse.platform.plugins.module_utils.host.progress import Progress
+from ansible_collections.sse.platform.plugins.module_utils.model.plan import ForeignContainerError
+from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import Cluster
+from ansible_collections.sse.platform.plugins.module_utils.releases.history import run_meta
+
+EXPECTED = (ApplyError, ForeignContainerError, RefusedError, SecretError, SpecError)
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["prepared", "present"], "default": "present"},
+            "releases": {"type": "list", "elements": "dict", "required": True},
+            "cluster": {"type": "dict", "required": True},
+            "state_directory": {"type": "path", "required": True},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "at_once": {"type": "int", "default": 1},
+            "meta": {"type": "dict", "default": {}},
+            "wait": {"type": "int", "default": 0},
+            "progress": {"type": "path", "default": ""},
+        },
+        supports_check_mode=True,
+    )
+    options, known = module.params, module.params["cluster"]
+    progress = Progress("" if module.check_mode else options["progress"])
+    request = SwarmRequest(
+        releases=options["releases"],
+        cluster=Cluster(known["groups"], options["state_directory"], options["at_once"], known["open_files"]),
+        addresses=known["addresses"],
+        secrets=options["secrets"],
+        meta=run_meta(options["meta"]),
+        mtu=known["mtu"],
+        check=module.check_mode,
+        run=options["meta"],
+        wait=options["wait"],
+        tell=progress.tell,
+    )
+    report = SwarmReport()
+    try:
+        rollout = SwarmRollout(request)
+        if options["state"] == "prepared":
+            module.exit_json(changed=False, **prepared(rollout))
+        rollout.run(report)
+    except EXPECTED as error:
+        module.fail_json(msg=report.failure(error), **result_of(report))
+    except OSError as error:
+        module.fail_json(msg=f"No Docker Engine answers: {error}", **result_of(report))
+    module.exit_json(**result_of(report))
+
+
+def prepared(rollout: SwarmRollout) -> dict[str, Any]:
+    """Return the directories of every host, and apart from them the texts of their files."""
+    texts: dict[str, str] = {}
+
+    def key(text: str) -> str:
+        found = str(len(texts))
+        texts[found] = text
+        return found
+
+    directories = {
+        host: [{**one, "files": {name: key(text) for name, text in one["files"].items()}} for one in wanted]
+        for host, wanted in rollout.files().items()
+    }
+    return {"directories": directories, "texts": texts}
+
+
+def result_of(report: SwarmReport) -> dict[str, Any]:
+    """Return what the module says of a run."""
+    return {
+        "changed": bool(report.changes),
+        "changes": report.changes,
+        "outcomes": [
+            {
+                "project": outcome.project,
+                "number": outcome.number,
+                "actions": [
+                    {"kind": one.kind, "container": one.container, "reasons": one.reasons}
+                    for one in outcome.actions
+                    if one.changes
+                ],
+                "seconds": outcome.seconds,
+            }
+            for outcome in report.outcomes
+        ],
+    }
+
+
+if __name__ == "__main__":
+    main()
