@@ -1,0 +1,230 @@
+"""A whole run on a manager, with a Swarm that a stand-in plays: labels, overlay, services, release and history."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.swarm_rollout import (
+    SwarmReport,
+    SwarmRequest,
+    SwarmRollout,
+)
+from ansible_collections.sse.platform.plugins.module_utils.model import spec
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import ObservedService
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import Cluster
+from ansible_collections.sse.platform.plugins.module_utils.releases.history import attempts, run_meta
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import ReleaseStore
+
+GROUPS: Any = {"managers": ["a"], "edge": ["a"], "app": ["a", "b"], "data": ["b"]}
+ADDRESSES = {"a": "192.0.2.1", "b": "192.0.2.2"}
+NETWORK: Any = {"name": "sse-network", "subnet": "10.99.0.0/24", "gateway": "10.99.0.1", "segment": "network"}
+
+
+def container(short: str, **changes: Any) -> dict[str, Any]:
+    declared = {"image": "i:1", "entrypoint": ["run"], "user": "7:8", "healthcheck": {"command": ["true"]}, **changes}
+    one: dict[str, Any] = {**spec.parse(declared, "x"), "container": short, "service": "s", "aliases": [short]}
+    return {**one, "networks": {"sse-network": ""}, "hosts": {}}
+
+
+def release(*containers: dict[str, Any]) -> Any:
+    password = {"kind": "password", "service": "s", "readers": [], "bytes": 24, "pair": "", "kept": ""}
+    return {
+        "format": 3,
+        "stack": "sse",
+        "project": "p",
+        "layout": "single",
+        "networks": {"sse-network": NETWORK},
+        "containers": {f"sse-{one['container']}": one for one in containers},
+        "secrets": {"pw": password},
+    }
+
+
+class StandIn:
+    """A manager of two nodes whose services run at once, unless they are to fail."""
+
+    def __init__(self) -> None:
+        self.labels: dict[str, dict[str, str]] = {"a": {}, "b": {}}
+        self.roles = {"a": "manager", "b": "worker"}
+        self.shown: dict[str, ObservedService] = {}
+        self.made: dict[tuple[str, str], bytes] = {}
+        self.fails = ""
+        self.manager = True
+        self.used: set[str] = set()
+
+    def local(self) -> Any:
+        nodes = [
+            {"id": host, "name": host, "role": self.roles[host], "address": address, "labels": self.labels[host]}
+            for host, address in ADDRESSES.items()
+        ]
+        return {"state": "active", "manager": self.manager, "nodes": nodes if self.manager else []}
+
+    def change_node(self, node: str, role: str, labels: dict[str, str]) -> None:
+        self.roles[node], self.labels[node] = role, labels
+
+    def services(self) -> list[ObservedService]:
+        return list(self.shown.values())
+
+    def create(self, request: dict[str, Any]) -> None:
+        self.show(request, "")
+
+    def change(self, __: str, request: dict[str, Any], *, force: bool = False) -> None:
+        assert not force
+        self.show(request, f"{len(json.dumps(request))} at {request['Labels']['sse.platform.release']}")
+
+    def show(self, request: dict[str, Any], begun: str) -> None:
+        name = request["Name"]
+        update = "rollback_completed" if name == self.fails else "completed" if begun else ""
+        container = request["TaskTemplate"]["ContainerSpec"]
+        self.used |= {one["ConfigName"] for one in container.get("Configs", [])}
+        self.used |= {one["SecretName"] for one in container.get("Secrets", [])}
+        self.shown[name] = ObservedService(
+            name, name, request["Labels"], request, 1, {"b": 1}, [], update, "task failed", begun
+        )
+
+    def objects(self, kind: str, __: str) -> dict[str, str]:
+        return {name: f"{one}/{name}" for one, name in self.made if one == kind}
+
+    def make_object(self, kind: str, name: str, content: bytes, __: dict[str, str]) -> str:
+        self.made[kind, name] = content
+        return f"{kind}/{name}"
+
+    def objects_in_use(self) -> set[str]:
+        return self.used
+
+    def remove_object(self, kind: str, identity: str) -> None:
+        del self.made[kind, identity.split("/")[1]]
+
+
+class Engine:
+    """An engine with the networks that were made there."""
+
+    def __init__(self) -> None:
+        self.made: list[dict[str, Any]] = []
+
+    def networks(self) -> list[dict[str, Any]]:
+        return [{**one, "Id": f"id-{one['Name']}"} for one in self.made]
+
+    def make_network(self, wanted: dict[str, Any]) -> None:
+        self.made.append(wanted)
+
+
+class Stand:
+    """A manager with its state directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory, self.swarm, self.engine = str(directory), StandIn(), Engine()
+
+    def rollout(self, wanted: Any, **changes: Any) -> SwarmRollout:
+        cluster = Cluster(GROUPS, self.directory)
+        meta = run_meta({"who": "me"})
+        request = SwarmRequest([wanted], cluster, ADDRESSES, {}, meta, **changes)
+        return SwarmRollout(request, self.swarm, self.engine)  # type: ignore[arg-type]
+
+    def run(self, wanted: Any, **changes: Any) -> SwarmReport:
+        report = SwarmReport()
+        self.rollout(wanted, **changes).run(report)
+        return report
+
+    def numbers(self) -> list[tuple[int, str]]:
+        return [(one["number"], one["meta"].get("outcome", "")) for one in ReleaseStore(self.directory, "p").all()]
+
+
+@pytest.fixture
+def stand(tmp_path: Path) -> Stand:
+    return Stand(tmp_path / "state")
+
+
+FULL = release(
+    container("a", config={"/etc": {"x": "1"}}, live_secrets={"/run/l": {"key": {"secret": "pw"}}}),
+    container("k", data={"/d": "d"}, secrets={"/run/s": {"key": {"secret": "pw"}}}),
+)
+
+
+def test_a_first_run_makes_everything_and_a_second_one_changes_nothing(stand: Stand) -> None:
+    done = stand.run(FULL).changes
+    assert done[-2:] == ["+ sse-a (new)", "+ sse-k (new)"]
+    assert "+ network sse-network" in done
+    assert stand.swarm.labels["b"] == {
+        "sse.platform.group.sse.app": "true",
+        "sse.platform.group.sse.data": "true",
+        "sse.platform.holds.sse-k": "true",
+    }
+    assert stand.numbers() == [(1, "applied")]
+    assert stand.run(FULL).changes == []
+    assert stand.numbers() == [(1, "applied")]
+
+
+def test_check_mode_says_the_same_and_touches_nothing(stand: Stand) -> None:
+    told = stand.run(FULL, check=True).changes
+    assert not Path(stand.directory).exists()
+    assert (stand.swarm.shown, stand.swarm.made, stand.engine.made) == ({}, {}, [])
+    assert told == stand.run(FULL).changes
+
+
+def test_check_mode_works_before_there_is_a_swarm_or_an_engine(stand: Stand) -> None:
+    stand.swarm.manager = False
+    assert "+ sse-a (new)" in stand.run(FULL, check=True).changes
+
+    def nobody() -> Any:
+        raise OSError("no engine")
+
+    stand.swarm.local = nobody  # type: ignore[method-assign]
+    assert "+ sse-a (new)" in stand.run(FULL, check=True).changes
+    with pytest.raises(OSError, match="no engine"):
+        stand.run(FULL)
+
+
+def test_a_host_that_is_no_manager_is_refused(stand: Stand) -> None:
+    stand.swarm.manager = False
+    with pytest.raises(ApplyError, match="This host is no manager of a Swarm"):
+        stand.run(FULL)
+
+
+def test_a_change_is_a_release_and_objects_that_nobody_needs_go(stand: Stand) -> None:
+    stand.run(FULL)
+    stand.swarm.used.clear()
+    changed = release(container("a", config={"/etc": {"x": "2"}}), FULL["containers"]["sse-k"])
+    done = stand.run(changed).changes
+    assert any(one.startswith("~ sse-a: config /etc/x: content; ") for one in done)
+    assert stand.numbers() == [(1, "applied"), (2, "applied")]
+    assert b"1" not in stand.swarm.made.values()
+    assert b"2" in stand.swarm.made.values()
+
+
+def test_a_failed_update_is_told_with_what_was_done_and_kept_in_the_history(stand: Stand) -> None:
+    stand.run(FULL)
+    stand.swarm.fails = "sse-a"
+    changed = release(container("a", image="i:2"), container("k", data={"/d": "d"}, image="i:2"))
+    report = SwarmReport()
+    with pytest.raises(ApplyError, match="sse-a: the Swarm went back") as failed:
+        stand.rollout(changed).run(report)
+    assert stand.numbers() == [(1, "applied"), (2, "failed")]
+    last = attempts(stand.directory)[-1]
+    assert (last["outcome"], last["who"]) == ("failed", "me")
+    assert last["error"].startswith("sse-a: the Swarm went back")
+    assert report.failure(failed.value).startswith("sse-a: the Swarm went back")
+
+
+def test_each_host_is_told_only_the_directories_of_what_it_may_run(stand: Stand) -> None:
+    files = stand.rollout(FULL).files()
+    assert [[one["path"].removeprefix(stand.directory) for one in files[host]] for host in ("a", "b")] == [
+        ["/files/sse-a/live-0"],
+        ["/files/sse-a/live-0", "/data/sse-k/d"],
+    ]
+    [secret] = files["a"][0]["files"].values()
+    assert len(secret) >= 24
+    assert stand.rollout(FULL).files() == files  # it is made once
+
+
+def test_a_secret_is_an_object_whose_name_changes_with_its_value(stand: Stand) -> None:
+    stand.run(FULL)
+    before = {name for kind, name in stand.swarm.made if kind == "secrets"}
+    (Path(stand.directory) / "secrets/pw").write_text("another")
+    done = stand.run(FULL).changes
+    assert "~ sse-k: secret /run/s/key: content" in done
+    assert {name for kind, name in stand.swarm.made if kind == "secrets"} - before
+    assert "another" not in json.dumps(done)
