@@ -96,6 +96,7 @@ def services(release: Release, cluster: Cluster) -> list[SwarmService]:
     if any("ipv6" in network for network in release["networks"].values()):
         raise spec.SpecError("network_ipv6 is true: the overlay of a Swarm has IPv4 alone here; expected false")
     groups = _groups(release)
+    _refuse_numbers(release, groups)
     edge = {directory for group in groups.values() if _is_edge(group[0][1]) for directory in _shared(group[0][1])}
     found = [_Builder(release, cluster, name, group, edge).build() for name, group in groups.items()]
     _refuse_apart(found)
@@ -122,6 +123,24 @@ def group_label(stack: str, group: Group) -> str:
 def holds_label(name: str) -> str:
     """Return the label of the node that holds the data of a service."""
     return HOLDS_LABEL + name
+
+
+def _refuse_numbers(release: Release, groups: Mapping[str, list[tuple[str, Spec]]]) -> None:
+    """Refuse connections to one replica by its own name: tasks of one service have one name in the DNS."""
+    bases = {
+        one["container"]: one["container"].rpartition("-")[0]
+        for group in groups.values()
+        for __, one in group
+        if one["rolling"]
+    }
+    for one in release["containers"].values():
+        for reach in one["reaches"]:
+            name, __, port = reach["to"].rpartition(":")
+            if name in bases:
+                raise spec.SpecError(
+                    f"{one['service']}.containers.{one['container']}.reaches: {reach['to']} is one replica, and a "
+                    f"Swarm has one name for all of them; expected {bases[name]}:{port}"
+                )
 
 
 def _refuse_apart(found: list[SwarmService]) -> None:

@@ -279,6 +279,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
         release(container(data={"/d": "d"}), container("two", binds={"/tls": "/state/data/sse-one/d/tls"})),
         "sse-one and sse-two have the directory /state/data/sse-one/d in common",
     ),
+    "one replica by its name": (
+        release(*replicas(2), container(reaches=[{"to": "r-2:80", "why": "w"}])),
+        r"one\.reaches: r-2:80 is one replica, and a Swarm has one name for all of them; expected r:80",
+    ),
     "a large config": (
         release(container(config={"/etc": {"a": "x" * (LARGEST_CONFIG + 1)}})),
         r"one\.config\./etc/a: 1024001 bytes",
