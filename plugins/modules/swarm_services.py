@@ -22,9 +22,10 @@ options:
   state:
     description: >-
       V(prepared) makes the secrets that are missing, and returns what every host needs before tasks run there.
-      V(present) runs the release.
+      V(present) runs the release. V(verified) compares what runs with the release, and tries the ports of every host.
+      V(absent) removes the services, their objects and the overlay; data stay, and so does the Swarm.
     type: str
-    choices: [prepared, present]
+    choices: [prepared, present, verified, absent]
     default: present
   releases:
     description: One release for each project, as M(sse.platform.cluster) returns them.
@@ -75,6 +76,11 @@ texts:
   description: The texts of their files, by key. They hold secrets, so the task needs C(no_log).
   returned: O(state=prepared)
   type: dict
+findings:
+  description: What is wrong, each with its host or its service.
+  returned: O(state=verified)
+  type: list
+  elements: dict
 outcomes:
   description: For each project the number of its release, and the steps with their reasons.
   returned: O(state=present)
@@ -99,10 +105,13 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.swarm_rollout 
 )
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import RefusedError
 from ansible_collections.sse.platform.plugins.module_utils.host.progress import Progress
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import report as report_of
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import ForeignContainerError
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import Cluster
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import run_meta
+from ansible_collections.sse.platform.plugins.module_utils.verify import swarm_checks
 
 EXPECTED = (ApplyError, ForeignContainerError, RefusedError, SecretError, SpecError)
 
@@ -111,7 +120,7 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["prepared", "present"], "default": "present"},
+            "state": {"type": "str", "choices": ["prepared", "present", "verified", "absent"], "default": "present"},
             "releases": {"type": "list", "elements": "dict", "required": True},
             "cluster": {"type": "dict", "required": True},
             "state_directory": {"type": "path", "required": True},
@@ -142,7 +151,15 @@ def main() -> None:
         rollout = SwarmRollout(request)
         if options["state"] == "prepared":
             module.exit_json(changed=False, **prepared(rollout))
-        rollout.run(report)
+        if options["state"] == "verified":
+            found = verified(rollout)
+            said = report_of(found) if found else "No findings: every service runs, and every port is as declared."
+            end = module.fail_json if found else module.exit_json
+            end(changed=False, msg=said, findings=[one._asdict() for one in found])
+        if options["state"] == "absent":
+            rollout.remove(report)
+        else:
+            rollout.run(report)
     except EXPECTED as error:
         module.fail_json(msg=report.failure(error), **result_of(report))
     except OSError as error:
@@ -164,6 +181,20 @@ def prepared(rollout: SwarmRollout) -> dict[str, Any]:
         for host, wanted in rollout.files().items()
     }
     return {"directories": directories, "texts": texts}
+
+
+def verified(rollout: SwarmRollout) -> list[Finding]:
+    """Compare what runs with the releases."""
+    request = rollout.request
+    seen = swarm_checks.Seen(
+        rollout.compiled(),
+        request.releases,
+        request.cluster.hosts,
+        request.addresses,
+        rollout.nodes,
+        rollout.api.services(),
+    )
+    return swarm_checks.findings(seen, swarm_checks.answers(seen))
 
 
 def result_of(report: SwarmReport) -> dict[str, Any]:

@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import RefusedError
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, swarm_placement, swarm_services
-from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_plan import STOPPED, remade
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import SWARM_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from ansible_collections.sse.platform.plugins.module_utils.deploy.node_files import NodeFiles
     from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
+    from ansible_collections.sse.platform.plugins.module_utils.engine.answers import InspectedNetwork
     from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
     from ansible_collections.sse.platform.plugins.module_utils.engine.swarm_api import ObjectKind, SwarmApi
     from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
@@ -33,6 +34,7 @@ PAUSE_SECONDS = 0.5  # between two looks
 EXTRA_SECONDS = 60.0  # for images that a node pulls, and for tasks that the managers have yet to place
 VXLAN_BYTES = 50  # what the overlay adds to each packet
 LARGEST_SECRET = 500 * 1024  # moby/swarmkit, manager/controlapi
+KINDS: tuple[ObjectKind, ...] = ("configs", "secrets")
 GOING = ("updating", "rollback_started")
 FAILED = {
     "paused": "the update stopped",
@@ -93,7 +95,7 @@ def overlay(network: Network, stack: str, mtu: int) -> Json:
         "Attachable": True,
         "IPAM": {"Config": [{key: value for key, value in pool.items() if value}]},
         "Options": {"com.docker.network.driver.mtu": str(mtu - VXLAN_BYTES)},
-        "Labels": {f"{LABEL}stack": stack},
+        "Labels": {SWARM_LABEL: stack},
     }
 
 
@@ -110,12 +112,23 @@ def make_overlays(running: Running, mtu: int, *, check: bool = False) -> list[st
             changes.append(f"+ network {name}")
             if not check:
                 running.engine.make_network(overlay(network, running.release["stack"], mtu))
-        elif found["Driver"] != "overlay" or (found["Labels"] or {}).get(f"{LABEL}stack") != running.release["stack"]:
+        elif found["Driver"] != "overlay" or (found["Labels"] or {}).get(SWARM_LABEL) != running.release["stack"]:
             raise ApplyError(
                 f"network {name} of this host is of driver {found['Driver']} and not the overlay of stack "
                 f"{running.release['stack']}; nothing was done to it. Remove it, or choose another network_name"
             )
+        elif (has := subnet_of(found)) != network["subnet"]:
+            raise ApplyError(
+                f"network {name} has the subnet {has}, and the release {network['subnet']}; nothing was changed. Take "
+                "the old subnet, or remove the stack from the Swarm first: no service may be on an overlay that is made anew"
+            )
     return changes
+
+
+def subnet_of(network: InspectedNetwork) -> str:
+    """Return the subnet of a network."""
+    pools = (network["IPAM"] or {}).get("Config") or []
+    return next((one.get("Subnet", "") for one in pools), "")
 
 
 def in_order(services: list[SwarmService], release: Release) -> list[SwarmService]:
@@ -185,12 +198,11 @@ class SwarmApplier:
     def place(self, request: Json, service: SwarmService) -> None:
         """Make the configs and secrets that a service needs and the Swarm lacks, and put their ids into the request."""
         stack = self.running.release["stack"]
-        labels = {f"{LABEL}stack": stack}
+        labels = {SWARM_LABEL: stack}
         container = request["TaskTemplate"]["ContainerSpec"]
-        kinds: list[tuple[ObjectKind, str, str]] = [("configs", "Configs", "Config"), ("secrets", "Secrets", "Secret")]
-        for kind, key, word in kinds:
+        for kind, key, word in zip(KINDS, ("Configs", "Secrets"), ("Config", "Secret"), strict=True):
             wanted = container.get(key, [])
-            present = self.running.api.objects(kind, f"{LABEL}stack={stack}") if wanted else {}
+            present = self.running.api.objects(kind, f"{SWARM_LABEL}={stack}") if wanted else {}
             for one in wanted:
                 name = one[f"{word}Name"]
                 if name not in present:
@@ -256,13 +268,42 @@ def patience(service: SwarmService) -> float:
     return EXTRA_SECONDS + len(service.containers) * (task + stop + swarm_services.MONITOR_SECONDS)
 
 
+def tear_down(api: SwarmApi, engine: Api, stack: str, names: list[str], *, check: bool = False) -> list[str]:
+    """Remove what a stack has in the Swarm, and return it. Data, and the labels that say who holds them, stay.
+
+    :param names: of its networks
+    """
+    services = [one for one in api.services() if one.label("stack") == stack]
+    removed = [f"- {one.name}" for one in services]
+    for one in [] if check else services:
+        api.remove(one.id)
+    objects = [
+        (kind, name, identity)
+        for kind in KINDS
+        for name, identity in sorted(api.objects(kind, f"{SWARM_LABEL}={stack}").items())
+    ]
+    networks = [
+        one
+        for one in engine.networks()
+        if one["Name"] in names and (one["Labels"] or {}).get(SWARM_LABEL) == stack and one["Driver"] == "overlay"
+    ]
+    for kind, name, identity in objects:
+        removed.append(f"- {kind[:-1]} {name}")
+        if not check:
+            api.remove_object(kind, identity)
+    for network in networks:
+        removed.append(f"- network {network['Name']}")
+        if not check:
+            api.remove_network(network["Id"])
+    return removed
+
+
 def unused_objects(api: SwarmApi, stack: str) -> list[tuple[ObjectKind, str, str]]:
     """Return the configs and secrets of a stack that no service has or goes back to: kind, name and id."""
     used = api.objects_in_use()
-    kinds: tuple[ObjectKind, ...] = ("configs", "secrets")
     return [
         (kind, name, identity)
-        for kind in kinds
-        for name, identity in sorted(api.objects(kind, f"{LABEL}stack={stack}").items())
+        for kind in KINDS
+        for name, identity in sorted(api.objects(kind, f"{SWARM_LABEL}={stack}").items())
         if name not in used
     ]

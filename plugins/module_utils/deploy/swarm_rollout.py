@@ -122,6 +122,11 @@ class SwarmRollout:
             found.append((rollout.pin(release, None, store, make=make), store))
         return found
 
+    def compiled(self) -> list[SwarmService]:
+        """Return the services of all projects, and make nothing."""
+        made = self.pinned(make=False)
+        return [one for release, __ in made for one in swarm_services.services(release, self.request.cluster)]
+
     def held(self, services: list[SwarmService]) -> dict[str, str]:
         """Return the host with the data of each service that has some."""
         try:
@@ -231,6 +236,14 @@ class SwarmRollout:
                 rollout.Outcome(running.release["project"], running.number, done, "", applier.seconds)
             )
         record("applied")
+
+    def remove(self, report: SwarmReport) -> None:
+        """Remove everything of the stack from the Swarm; its data, secrets and releases stay."""
+        names = [name for release in self.request.releases for name in release["networks"]]
+        with contextlib.nullcontext() if self.request.check else self.locked():
+            if self.is_there:
+                check = self.request.check
+                report.around += swarm_apply.tear_down(self.api, self.engine, self.stack, names, check=check)
 
     def end(self, recorder: Recorder | None, report: SwarmReport, error: str = "") -> None:
         """Write the end of the run into the history."""

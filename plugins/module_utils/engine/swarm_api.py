@@ -11,6 +11,7 @@ import base64
 import http.client
 import ipaddress
 import json
+import time
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 from urllib.parse import quote
 
@@ -236,6 +237,19 @@ class SwarmApi(NamedTuple):
     def remove(self, service: str) -> None:
         """Remove a service. Its tasks end after that."""
         self._ask("DELETE", f"/services/{service}")
+
+    def remove_network(self, network: str) -> None:
+        """Remove a network; the tasks of services that were just removed may be on it for some seconds."""
+        until = time.monotonic() + ANSWER_SECONDS
+        while True:
+            try:
+                self._ask("DELETE", f"/networks/{network}")
+            except RefusedError as error:
+                if time.monotonic() > until or error.status == http.client.NOT_FOUND:
+                    raise
+                time.sleep(0.5)
+            else:
+                return
 
     def objects(self, kind: ObjectKind, label: str) -> dict[str, str]:
         """Return the configs or secrets that have a label (``key=value``): the id of each by its name."""

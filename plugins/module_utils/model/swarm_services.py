@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 DirectoryKind = Literal["secrets", "data", "shared", "bind"]
 Group = Literal["managers", "edge", "app", "data"]
 GROUPS: tuple[Group, ...] = ("managers", "edge", "app", "data")
+# Of networks, objects and the containers of tasks. What a single host does by the label of its stack leaves them alone.
+SWARM_LABEL = f"{LABEL}swarm-stack"
 GROUP_LABEL = f"{LABEL}group."  # of a node, with stack and group behind it
 HOLDS_LABEL = f"{LABEL}holds."  # of the one node that has the data of a service, with the service's name behind it
 
@@ -328,8 +330,7 @@ class _Builder:
         container: Json = {
             "Image": one["image"],
             "Labels": {
-                LABEL + "stack": self.release["stack"],
-                LABEL + "project": self.release["project"],
+                SWARM_LABEL: self.release["stack"],
                 LABEL + "service": one["service"],
             },
             "Hostname": f"{one['container']}-{SLOT}" if self.rolling else one["container"],

@@ -11,8 +11,9 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.model import addresses, engine_api
-from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import GROUPS
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import GROUPS, SWARM_LABEL
 from ansible_collections.sse.platform.plugins.module_utils.preflight import network_preflight, preflight
+from ansible_collections.sse.platform.plugins.module_utils.preflight.network_steps import LABEL_STACK, is_ours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.host.meeting import Unmet
     from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import SwarmFact
     from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import Group, SwarmService
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import HostFacts, Release, Settings
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import (
+        ContainerFact,
+        HostFacts,
+        Release,
+        Settings,
+    )
 
 MOST_MANAGERS = 7  # each of them writes down every decision
 # Clients see the order of times that several hosts wrote. A token is judged by the clock of the host that it comes to.
@@ -59,6 +65,7 @@ def problems(wanted: Wanted, shown: Mapping[str, Shown]) -> list[str]:
         *_group_problems(wanted.groups, shown),
         *_address_problems(shown),
         *_swarm_problems(wanted.groups, shown),
+        *_host_problems(wanted.settings, shown),
         *_port_problems(shown),
         *_engine_problems(wanted.settings, shown),
         *_clock_problems(shown),
@@ -184,6 +191,18 @@ def _swarm_problems(groups: Mapping[Group, list[str]], shown: Mapping[str, Shown
         )
 
 
+def _host_problems(settings: Settings, shown: Mapping[str, Shown]) -> Iterator[str]:
+    """Refuse a stack that runs as containers of one host: both would write the same data."""
+    for host, one in shown.items():
+        ours = [container["name"] for container in one.host["containers"] if is_ours(container, settings)]
+        if ours:
+            some = ", ".join(sorted(ours)[:3]) + (", ..." if len(ours) > 3 else "")
+            yield (
+                f"{host} runs the stack {settings['stack_name']} as containers of one host ({some}): remove them with "
+                "./sse destroy there, which keeps the data."
+            )
+
+
 def _port_problems(shown: Mapping[str, Shown]) -> Iterator[str]:
     for host, one in shown.items():
         for port in one.unmet:
@@ -264,6 +283,13 @@ def _image_problems(wanted: Wanted, shown: Mapping[str, Shown]) -> Iterator[str]
 def _node_problems(wanted: Wanted, host: str, facts: HostFacts) -> Iterator[str]:
     """Judge one host by the containers that it may have to run."""
     names: set[str] = set()
+    own_stack = {LABEL_STACK: wanted.settings["stack_name"]}
+    containers: list[ContainerFact] = [
+        {**one, "labels": one["labels"] | own_stack}
+        if one["labels"].get(SWARM_LABEL) == wanted.settings["stack_name"]
+        else one
+        for one in facts["containers"]
+    ]
     for service in wanted.services:
         hosts = carried(service, wanted.groups, wanted.held_by)
         if host in hosts:
@@ -272,4 +298,6 @@ def _node_problems(wanted: Wanted, host: str, facts: HostFacts) -> Iterator[str]
             names.update(service.containers[:share])
     for release in wanted.releases:
         own = {name: one for name, one in release["containers"].items() if name in names}
-        yield from preflight.node_problems(wanted.settings, facts, {**release, "containers": own})
+        yield from preflight.node_problems(
+            wanted.settings, {**facts, "containers": containers}, {**release, "containers": own}
+        )

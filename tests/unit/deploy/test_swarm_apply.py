@@ -235,13 +235,36 @@ def test_the_overlay_is_made_once_and_leaves_room_for_the_header_of_vxlan() -> N
 
 
 @pytest.mark.parametrize(
-    "changes", [{"Driver": "bridge"}, {"Labels": {"sse.platform.stack": "other"}}, {"Labels": None}]
+    "changes", [{"Driver": "bridge"}, {"Labels": {"sse.platform.swarm-stack": "other"}}, {"Labels": None}]
 )
 def test_a_network_that_is_not_the_overlay_of_this_stack_is_left_alone(changes: dict[str, Any]) -> None:
-    present = {"Name": "sse-network", "Driver": "overlay", "Labels": {"sse.platform.stack": "sse"}, **changes}
+    present = {"Name": "sse-network", "Driver": "overlay", "Labels": {"sse.platform.swarm-stack": "sse"}, **changes}
     running = Running(None, Networks(present), None, release(), 1)  # type: ignore[arg-type]
     with pytest.raises(ApplyError, match=r"network sse-network of this host is of driver .* nothing was done to it"):
         swarm_apply.make_overlays(running, 1500)
+
+
+def test_an_overlay_with_other_addresses_is_refused() -> None:
+    present = {**swarm_apply.overlay({**NETWORK, "subnet": "10.98.0.0/24"}, "sse", 1500), "Id": "1"}
+    running = Running(None, Networks(present), None, release(), 1)  # type: ignore[arg-type]
+    with pytest.raises(ApplyError, match=r"has the subnet 10\.98\.0\.0/24, and the release 10\.99\.0\.0/24"):
+        swarm_apply.make_overlays(running, 1500)
+
+
+def test_everything_of_a_stack_is_removed_and_nothing_of_others() -> None:
+    swarm = StandIn()
+    bring(swarm, release(container("a", config={"/etc": {"x": "1"}})))
+    swarm.shown["theirs"] = swarm.shown["sse-a"]._replace(name="theirs", id="theirs", labels={})
+    own = {"Id": "1", **swarm_apply.overlay(NETWORK, "sse", 1500)}
+    engine: Any = Networks(own, {**own, "Id": "2", "Labels": None}, {**own, "Id": "3", "Name": "other"})
+    gone: list[str] = []
+    swarm.remove_object = lambda kind, __: gone.append(kind)  # type: ignore[attr-defined]
+    swarm.remove_network = gone.append  # type: ignore[attr-defined]
+    told = swarm_apply.tear_down(swarm, engine, "sse", ["sse-network"], check=True)  # type: ignore[arg-type]
+    assert (gone, list(swarm.shown)) == ([], ["sse-a", "theirs"])
+    assert swarm_apply.tear_down(swarm, engine, "sse", ["sse-network"]) == told  # type: ignore[arg-type]
+    assert (gone, list(swarm.shown)) == (["configs", "1"], ["theirs"])
+    assert [told[0], told[-1]] == ["- sse-a", "- network sse-network"]
 
 
 def test_hosts_get_the_texts_of_live_secrets() -> None:

@@ -123,6 +123,11 @@ def node(name: str, **changes: Any) -> dict[str, Any]:
     return {**own, **changes}
 
 
+TASK: dict[str, Any] = {
+    "name": "sse-e.1",
+    "state": "running",
+    "ports": [{"host_ip": "0.0.0.0", "host_port": 80, "protocol": "tcp"}],
+}
 MANAGER = {"state": "active", "id": "swarm-1", "node": "n-a", "manager": True, "nodes": [node("a"), node("b")]}
 WORKER = {"state": "active", "node": "n-b", "managers": ["192.0.2.1:2377"]}
 LIVE: dict[str, Any] = {"engine": {"live_restore": True}}
@@ -145,8 +150,13 @@ def test_three_good_hosts_are_a_cluster() -> None:
         {"a": {"ahead": 4.0}},
         {"a": {"ahead": 6.0, "doubt": 1.5}},
         {"a": {"host": {"engine": {"live_restore": True, "managed": True}}}},
+        {"a": {"host": {"containers": [{**TASK, "labels": {"sse.platform.swarm-stack": "sse"}}]}}},
+        {"b": {"host": {"containers": [{**TASK, "name": "x", "labels": {"sse.platform.stack": "other"}}]}}},
     ],
-    ids=["bare hosts", "a Swarm that exists", "an engine that has the port", "clocks", "unsure clocks", "own engine"],
+    ids=[
+        *("bare hosts", "a Swarm that exists", "an engine that has the port", "clocks", "unsure clocks", "own engine"),
+        *("an own task that has the port", "another stack"),
+    ],
 )
 def test_what_is_well_is_not_refused(changes: dict[str, Any]) -> None:
     assert problems(wanted(), shown(**changes)) == []
@@ -154,6 +164,7 @@ def test_what_is_well_is_not_refused(changes: dict[str, Any]) -> None:
 
 BOTH = {"a": {"swarm": MANAGER}, "c": {"swarm": {**MANAGER, "id": "swarm-2", "nodes": [node("c")]}}}
 LISTENER = {"protocol": "tcp", "address": "0.0.0.0", "port": 80, "process": "x (pid 7)"}
+
 BOOKWORM = {"id": "debian", "version": "12", "codename": "bookworm"}
 OVERLAP = {"host": {"routes": [{"destination": "10.99.0.0/16", "device": "tun0", "protocol": 3}]}}
 
@@ -221,6 +232,11 @@ REFUSED: dict[str, tuple[Wanted, dict[str, Shown], str]] = {
         wanted(),
         shown(b={"host": {"engine": None, "distribution": BOOKWORM}}),
         "b would get Engine 20.10 from its distribution",
+    ),
+    "a stack of one host": (
+        wanted(),
+        shown(b={"host": {"containers": [{**TASK, "name": "sse-k", "labels": {"sse.platform.stack": "sse"}}]}}),
+        "b runs the stack sse as containers of one host (sse-k): remove them with ./sse destroy there",
     ),
     "live-restore": (wanted(), shown(c={"host": LIVE}), "The engine of c has live-restore on"),
     "clocks": (

@@ -1,0 +1,122 @@
+"""What is found wrong in a Swarm, by host, as a table."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import pytest
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import ObservedService
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import SwarmService
+from ansible_collections.sse.platform.plugins.module_utils.verify import swarm_checks
+from ansible_collections.sse.platform.plugins.module_utils.verify.swarm_checks import Seen, findings
+
+GROUPS: Any = {"managers": ["a"], "edge": ["a", "b"], "app": ["a", "b"], "data": ["b"]}
+ADDRESSES = {"a": "127.0.0.2", "b": "127.0.0.3"}
+OWN = {
+    "a": ["group.sse.managers", "group.sse.edge", "group.sse.app"],
+    "b": ["group.sse.edge", "group.sse.app", "group.sse.data", "holds.sse-k"],
+}
+
+
+def node(host: str, **changes: Any) -> Any:
+    return {
+        "id": f"n-{host}",
+        "name": host,
+        "role": "manager" if host == "a" else "worker",
+        "availability": "active",
+        "state": "ready",
+        "address": ADDRESSES[host],
+        "engine": "26",
+        "labels": {f"sse.platform.{key}": "true" for key in OWN[host]},
+        "leader": host == "a",
+        "reachable": host == "a",
+        **changes,
+    }
+
+
+def service(name: str, mode: str, group: Any, *ports: int) -> SwarmService:
+    request = {
+        "Mode": {mode: {}},
+        "EndpointSpec": {"Ports": [{"PublishedPort": port} for port in ports]},
+    }
+    return SwarmService(name, [name], group, group == "data", request, {}, [], [])
+
+
+SERVICES = [service("sse-e", "Global", "edge", 80), service("sse-k", "Replicated", "data")]
+RELEASE: Any = {
+    "stack": "sse",
+    "containers": {"sse-e": {"ports": [{"host_port": 80}]}, "sse-k": {"ports": [{"host_port": 6379}]}},
+}
+
+
+def observed(name: str, running: dict[str, int], **changes: Any) -> ObservedService:
+    given: dict[str, Any] = {"wanted": 2 if name == "sse-e" else 1, "waits": [], "update": "", "message": "", **changes}
+    return ObservedService(name, name, {}, {}, running=running, **given)
+
+
+RUNNING = [observed("sse-e", {"n-a": 1, "n-b": 1}), observed("sse-k", {"n-b": 1})]
+UNLIKE = "its labels or its role differ from the inventory"
+OPEN = "which sse-k has for administrators, answers to others"
+REFUSED = "Connection refused"
+ANSWERED = {("127.0.0.2", 80): "", ("127.0.0.3", 80): "", ("127.0.0.2", 6379): REFUSED, ("127.0.0.3", 6379): REFUSED}
+
+
+def seen(**changes: Any) -> Seen:
+    nodes = {"a": node("a"), "b": node("b")} | changes.pop("nodes", {})
+    return Seen(
+        SERVICES, [RELEASE], GROUPS, ADDRESSES, {k: v for k, v in nodes.items() if v}, changes.get("runs", RUNNING)
+    )
+
+
+def test_nothing_is_found_where_all_is_well() -> None:
+    assert findings(seen(), ANSWERED) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "answered", "said"),
+    [
+        ({"nodes": {"b": None}}, {}, ["b: it is no node of the Swarm [node]"]),
+        ({"nodes": {"b": node("b", state="down")}}, {}, ["b: its node does not work [node]"]),
+        ({"nodes": {"b": node("b", availability="drain")}}, {}, ["b: it gets no tasks [node]"]),
+        ({"nodes": {"a": node("a", reachable=False)}}, {}, ["a: the other managers do not reach it [quorum]"]),
+        ({"nodes": {"a": node("a", role="worker")}}, {}, [f"a: {UNLIKE} [placement]"]),
+        ({"runs": RUNNING[1:]}, {}, ["sse-e: it is not there [service]"]),
+        (
+            {"runs": [RUNNING[0], observed("sse-k", {}, waits=["no suitable node"])]},
+            *({}, ["sse-k: not all of it runs [service]"]),
+        ),
+        (
+            {"runs": [observed("sse-e", {"n-a": 1}, wanted=1), RUNNING[1]]},
+            *({}, ["sse-e: it does not run on b [service]"]),
+        ),
+        ({}, {("127.0.0.3", 80): REFUSED}, ["b: port 80 of sse-e does not answer there [published-port]"]),
+        ({}, {("127.0.0.3", 6379): ""}, [f"b: port 6379, {OPEN} [open-port]"]),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told_with_its_host(changes: Any, answered: dict[Any, str], said: list[str]) -> None:
+    found = findings(seen(**changes), ANSWERED | answered)
+    assert said[0] in [one.lines[0] for one in found]
+    assert all(one.evidence and one.mend for one in found)
+
+
+def test_data_without_a_labelled_host_are_told() -> None:
+    labels = {key: value for key, value in node("b")["labels"].items() if "holds" not in key}
+    found = findings(seen(nodes={"b": node("b", labels=labels)}), ANSWERED)
+    assert [one.lines[0] for one in found] == ["sse-k: no host is labelled as the one with its data [placement]"]
+
+
+def test_a_service_that_does_not_run_says_why() -> None:
+    runs = [RUNNING[0], observed("sse-k", {}, waits=["no suitable node", "exit 1"])]
+    [found] = findings(seen(runs=runs), ANSWERED)
+    assert found.evidence == "0 of 1 tasks run (on no host); no suitable node; exit 1"
+
+
+def test_every_port_is_tried_on_every_host() -> None:
+    with socket.create_server(("127.0.0.2", 0)) as one:
+        port = one.getsockname()[1]
+        looked = seen()._replace(services=[service("sse-e", "Global", "edge", port)])
+        answered = swarm_checks.answers(looked)
+    assert answered["127.0.0.2", port] == ""
+    assert answered["127.0.0.3", port] == REFUSED
+    assert {target[1] for target in answered} == {port, 80, 6379}
