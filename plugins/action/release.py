@@ -52,6 +52,11 @@ class ActionModule(ControllerAction):
         (which networks to make, and which to drop when nothing is on them any more) and ``run_scope`` (the services
         that --tags and --skip-tags leave).
         """
+        if self.variable("settings")["deployment"] == "swarm":
+            raise AnsibleActionFail(
+                "deployment is swarm, and this runs the stack on one host; nothing was changed. Expected deployment "
+                "host, or playbooks/cluster/up.yml for all hosts together"
+            )
         declared = self.also(declare.ActionModule)["ansible_facts"] if arguments["declare"] else {}
         decided = self._decide(arguments)
         return {**decided, "ansible_facts": {**declared, **decided["ansible_facts"]}}

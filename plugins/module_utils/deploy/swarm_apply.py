@@ -120,7 +120,7 @@ def make_overlays(running: Running, mtu: int, *, check: bool = False) -> list[st
         elif (has := subnet_of(found)) != network["subnet"]:
             raise ApplyError(
                 f"network {name} has the subnet {has}, and the release {network['subnet']}; nothing was changed. Take "
-                "the old subnet, or remove the stack from the Swarm first: no service may be on an overlay that is made anew"
+                "the old subnet, or remove the stack from the Swarm first: no overlay is made anew with services on it"
             )
     return changes
 
