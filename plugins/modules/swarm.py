@@ -105,7 +105,8 @@ def main() -> None:
         module.fail_json(msg=f"The engine refuses: {error.message}")
     except OSError as error:
         if module.check_mode:
-            module.exit_json(changed=True, state="inactive", token="")  # the engine is about to be installed
+            # The engine is about to be installed.
+            module.exit_json(changed=options["state"] != "asked", state="inactive", token="")
         module.fail_json(msg=f"No Docker Engine answers: {error}")
     module.exit_json(changed=changed, state=before if module.check_mode else api.local()["state"])
 

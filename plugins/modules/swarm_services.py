@@ -96,7 +96,7 @@ changes:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError, file_refused
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SecretError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.swarm_rollout import (
     SwarmReport,
@@ -163,7 +163,8 @@ def main() -> None:
     except EXPECTED as error:
         module.fail_json(msg=report.failure(error), **result_of(report))
     except OSError as error:
-        module.fail_json(msg=f"No Docker Engine answers: {error}", **result_of(report))
+        refused = file_refused(error) if error.filename else f"No Docker Engine answers: {error}"
+        module.fail_json(msg=report.failure(RuntimeError(refused)), **result_of(report))
     module.exit_json(**result_of(report))
 
 

@@ -99,13 +99,14 @@ def overlay(network: Network, stack: str, mtu: int) -> Json:
     }
 
 
-def make_overlays(running: Running, mtu: int, *, check: bool = False) -> list[str]:
+def make_overlays(running: Running, networks: list[InspectedNetwork], mtu: int, *, check: bool = False) -> list[str]:
     """Make the networks of the release that the Swarm lacks; return one line for each.
 
+    :param networks: those that are there
     :raises ApplyError: where a network of that name is no overlay of this stack
     """
     changes: list[str] = []
-    present = {one["Name"]: one for one in running.engine.networks()}
+    present = {one["Name"]: one for one in networks}
     for name, network in running.release["networks"].items():
         found = present.get(name)
         if found is None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import plan_text, rollout, swarm_apply
-from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError, files_told
+from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
 from ansible_collections.sse.platform.plugins.module_utils.engine.swarm_api import SwarmApi
@@ -155,12 +155,12 @@ class SwarmRollout:
         """Let only one run change the stack at a time."""
         return rollout.lock(self.directory, self.request.run, self.request.wait)
 
-    @files_told()
     def run(self, report: SwarmReport) -> None:
         """Bring the Swarm to the releases, or, in check mode, only plan that.
 
         :param report: gets each change when it is done
         :raises ApplyError: a service failed; what runs of it is told
+        :raises OSError: the kernel refuses a file, or no engine answers
         """
         request, check = self.request, self.request.check
         with contextlib.nullcontext() if check else self.locked():
@@ -188,7 +188,8 @@ class SwarmRollout:
             store_of = ReleaseStore(self.directory, release["project"])
             number = store_of.number_for(release, fresh)
             running = swarm_apply.Running(self.api, self.engine, store, release, number, tell=request.tell)
-            report.around += swarm_apply.make_overlays(running, request.mtu, check=check)
+            present = self.engine.networks() if self.is_there else []
+            report.around += swarm_apply.make_overlays(running, present, request.mtu, check=check)
             observed = self.api.services() if self.is_there else []
             names = {one["Id"]: one["Name"] for one in self.engine.networks()} if self.is_there else {}
             actions = swarm_plan(services, observed, self.stack, release["project"], names)

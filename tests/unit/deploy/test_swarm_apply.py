@@ -224,14 +224,14 @@ class Networks:
 def test_the_overlay_is_made_once_and_leaves_room_for_the_header_of_vxlan() -> None:
     engine: Any = Networks()
     running = Running(None, engine, None, release(), 1)  # type: ignore[arg-type]
-    assert swarm_apply.make_overlays(running, 1500, check=True) == ["+ network sse-network"]
+    assert swarm_apply.make_overlays(running, running.engine.networks(), 1500, check=True) == ["+ network sse-network"]
     assert engine.made == []
-    swarm_apply.make_overlays(running, 1500)
+    swarm_apply.make_overlays(running, running.engine.networks(), 1500)
     [made] = engine.made
     assert made["Options"] == {"com.docker.network.driver.mtu": "1450"}
     assert made["IPAM"] == {"Config": [{"Subnet": "10.99.0.0/24", "Gateway": "10.99.0.1"}]}
     engine.present = [{**made, "Labels": made["Labels"]}]
-    assert swarm_apply.make_overlays(running, 1500) == []
+    assert swarm_apply.make_overlays(running, running.engine.networks(), 1500) == []
 
 
 @pytest.mark.parametrize(
@@ -241,14 +241,14 @@ def test_a_network_that_is_not_the_overlay_of_this_stack_is_left_alone(changes: 
     present = {"Name": "sse-network", "Driver": "overlay", "Labels": {"sse.platform.swarm-stack": "sse"}, **changes}
     running = Running(None, Networks(present), None, release(), 1)  # type: ignore[arg-type]
     with pytest.raises(ApplyError, match=r"network sse-network of this host is of driver .* nothing was done to it"):
-        swarm_apply.make_overlays(running, 1500)
+        swarm_apply.make_overlays(running, running.engine.networks(), 1500)
 
 
 def test_an_overlay_with_other_addresses_is_refused() -> None:
     present = {**swarm_apply.overlay({**NETWORK, "subnet": "10.98.0.0/24"}, "sse", 1500), "Id": "1"}
     running = Running(None, Networks(present), None, release(), 1)  # type: ignore[arg-type]
     with pytest.raises(ApplyError, match=r"has the subnet 10\.98\.0\.0/24, and the release 10\.99\.0\.0/24"):
-        swarm_apply.make_overlays(running, 1500)
+        swarm_apply.make_overlays(running, running.engine.networks(), 1500)
 
 
 def test_everything_of_a_stack_is_removed_and_nothing_of_others() -> None:
