@@ -248,7 +248,7 @@ class SwarmApplier:
                 raise ApplyError(f"{service.name}: somebody removed it while it was brought up")
             begun = not waits or found.begun != last
             if begun and waits and found.update in FAILED:
-                why = "; ".join(found.waits) or found.message
+                why = found.failure or "; ".join(found.waits) or "nothing is told"
                 raise ApplyError(f"{service.name}: {FAILED[found.update]}: {found.message}. The cause: {why}")
             if begun and found.complete and found.update not in GOING:
                 return

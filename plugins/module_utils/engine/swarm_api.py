@@ -326,8 +326,9 @@ def observed(service: Service, tasks: list[Task]) -> ObservedService:
             running[node] = running.get(node, 0) + 1
         else:
             waits.append(task["Status"].get("Err") or task["Status"].get("Message") or state)
-    if waits or not running:
-        waits += last_error(tasks)
+    failure = last_error(tasks, update.get("StartedAt", ""))
+    if failure and (waits or not running):
+        waits.append(failure)
     replicated = spec.get("Mode", {}).get("Replicated")
     wanted = replicated.get("Replicas", 1) if replicated else len({task.get("NodeID") for task in live})
     return ObservedService(
@@ -341,11 +342,20 @@ def observed(service: Service, tasks: list[Task]) -> ObservedService:
         update=update.get("State", ""),
         message=update.get("Message", ""),
         begun=update.get("StartedAt", ""),
+        failure=failure,
     )
 
 
-def last_error(tasks: list[Task]) -> list[str]:
-    """Return why the newest task that failed did so."""
-    failed = [task for task in tasks if task["Status"].get("State") in {"failed", "rejected"}]
+def last_error(tasks: list[Task], since: str) -> str:
+    """Return why the newest task that failed did so; empty where none did.
+
+    :param since: when the last update began; what was made before says nothing of it
+    """
+    ended = {"failed", "rejected", "complete"}
+    failed = [task for task in tasks if task["Status"].get("State") in ended and task["CreatedAt"] >= since]
     newest = max(failed, key=lambda task: task["CreatedAt"], default=None)
-    return [newest["Status"].get("Err") or newest["Status"].get("Message") or "failed"] if newest else []
+    if newest is None:
+        return ""
+    # The engine stops a task that does not become healthy, and a program may take that for a good end.
+    ends = "a task ended by itself, or was not healthy in time" if newest["Status"].get("State") == "complete" else ""
+    return newest["Status"].get("Err") or ends or newest["Status"].get("Message") or "failed"

@@ -145,7 +145,7 @@ def test_files_become_objects_once_and_the_plan_then_knows_them() -> None:
     assert len(swarm.made) == 3
 
 
-FAILED = {"running": {"n": 1}, "waits": ["no such image"], "message": "task failed"}
+FAILED = {"running": {"n": 1}, "failure": "no such image", "message": "task failed"}
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,21 @@ def test_a_service_is_what_its_tasks_are(
     assert (found.wanted, found.running, found.waits, found.complete) == (wanted, running, waits, complete)
 
 
+@pytest.mark.parametrize(
+    ("tasks", "failure"),
+    [
+        ([task("failed", error="1", created="2"), task("failed", error="2", created="3")], "2"),
+        ([task("failed", error="of the update before", created="1")], ""),
+        ([task("complete", created="2")], "a task ended by itself, or was not healthy in time"),
+        ([task("rejected", created="2")], "is rejected"),
+        ([task("running", created="2")], ""),
+    ],
+)
+def test_the_failure_of_a_service_is_that_of_its_last_update(tasks: list[Any], failure: str) -> None:
+    service: Any = {**SERVICE, "UpdateStatus": {"State": "rollback_completed", "StartedAt": "2"}}
+    assert swarm_api.observed(service, tasks).failure == failure
+
+
 def test_services_are_shown_with_their_own_tasks_and_their_last_update(engine_socket: Stand) -> None:
     path, answers = engine_socket
     stopped = {**SERVICE, "UpdateStatus": {"State": "paused", "Message": "task failed"}}
