@@ -356,7 +356,8 @@ class _Builder:
 
     def _ulimits(self) -> list[Json]:
         files = min(self.spec["open_files"], self.cluster.open_files or self.spec["open_files"])
-        return [{"Name": name, "Soft": most, "Hard": most} for name, most in (("nofile", files), ("core", 0))]
+        # In the order in which the docker command writes them back, so that no change by hand seems larger than it is.
+        return [{"Name": name, "Soft": most, "Hard": most} for name, most in (("core", 0), ("nofile", files))]
 
     def _health(self) -> Json:
         check = self.spec["healthcheck"]

@@ -188,13 +188,26 @@ def test_the_end_of_the_update_before_is_not_taken_for_the_end_of_this_one() -> 
 
     def late(service: str, request: dict[str, Any], *, force: bool = False) -> None:
         asked.append((service, force))
-        swarm.shown["sse-a"] = old._replace(request=request)  # the Swarm has not begun yet
+        swarm.shown["sse-a"] = old._replace(request=request, update="", begun="")  # the Swarm has not begun yet
         swarm.left["sse-a"] = 4
-        swarm.ends = {"a": {"begun": "at 9"}}
+        swarm.ends = {"a": {"begun": "at 9", "update": "completed"}}
 
     swarm.change = late  # type: ignore[method-assign]
     bring(swarm, release(container("a", image="i:3")))
     assert swarm.shown["sse-a"].begun == "at 9"
+
+
+def test_where_the_swarm_has_nothing_to_update_nobody_waits_for_an_update() -> None:
+    swarm = StandIn()
+    bring(swarm, release(container("a")))
+
+    def nothing(__: str, request: dict[str, Any], *, force: bool = False) -> None:
+        assert not force
+        swarm.shown["sse-a"] = swarm.shown["sse-a"]._replace(request=request, labels=request["Labels"])
+
+    swarm.change = nothing  # type: ignore[method-assign]
+    bring(swarm, release(container("a", image="i:2")))
+    assert swarm.shown["sse-a"].request["TaskTemplate"]["ContainerSpec"]["Image"] == "i:2"
 
 
 def test_a_refusal_of_the_swarm_names_the_service() -> None:

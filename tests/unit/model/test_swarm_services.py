@@ -90,7 +90,7 @@ def test_what_a_container_is_says_where_and_how_often_it_runs(
     ("declared", "asked"),
     [
         ({}, {"User": "7:8", "ReadOnly": True, "CapabilityDrop": ["ALL"], "Privileges": {"NoNewPrivileges": True}}),
-        ({}, {"Ulimits": [{"Name": "nofile", "Soft": 4096, "Hard": 4096}, {"Name": "core", "Soft": 0, "Hard": 0}]}),
+        ({}, {"Ulimits": [{"Name": "core", "Soft": 0, "Hard": 0}, {"Name": "nofile", "Soft": 4096, "Hard": 4096}]}),
         ({"command": ["-v"]}, {"Command": ["run"], "Args": ["-v"]}),
         ({"capabilities": ["CHOWN"]}, {"CapabilityAdd": ["CHOWN"]}),
         ({"environment": {"A": "1", "B": "x {{y}}"}}, {"Env": ["A=1", 'B=x {{"{{"}}y}}']}),
@@ -140,7 +140,7 @@ def test_limits_log_and_networks_are_asked_for() -> None:
 
 def test_no_limit_of_open_files_is_larger_than_that_of_every_engine() -> None:
     found = only(container(open_files=65536), cluster=CLUSTER._replace(open_files=20000))
-    assert found.request["TaskTemplate"]["ContainerSpec"]["Ulimits"][0]["Hard"] == 20000
+    assert found.request["TaskTemplate"]["ContainerSpec"]["Ulimits"][1]["Hard"] == 20000
 
 
 def test_replicas_become_one_service_whose_tasks_know_their_number() -> None:
