@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ansible_collections.sse.platform.plugins.module_utils.images.choice import Choice
+    from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import Group
     from ansible_collections.sse.platform.plugins.module_utils.model.types import HostFacts, Release, Settings
 
 
@@ -31,7 +32,7 @@ class ActionModule(release.ActionModule):
         settings: Settings = self.variable("settings")
         host: HostFacts = self.variable("host")
         hosts = {name: self.variables["hostvars"][name] for name in self.variables["ansible_play_hosts"]}
-        groups = {group: list(self.variables["groups"].get(group, [])) for group in GROUPS}
+        groups: dict[Group, list[str]] = {group: list(self.variables["groups"].get(group, [])) for group in GROUPS}
         nodes = {name: one["cluster_node"] for name, one in hosts.items()}
         cluster = Cluster(
             groups,

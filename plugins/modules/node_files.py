@@ -62,12 +62,11 @@ def main() -> None:
         supports_check_mode=True,
     )
     options = module.params
-    directories: list[node_files.NodeFiles] = [
-        {**one, "files": {name: options["texts"][key] for name, key in one["files"].items()}}
-        for one in options["directories"]
-    ]
+    given: list[node_files.NodeFiles] = options["directories"]
+    for one in given:
+        one["files"] = {name: options["texts"][key] for name, key in one["files"].items()}
     try:
-        changes = node_files.ensure(options["state_directory"], directories, check=module.check_mode)
+        changes = node_files.ensure(options["state_directory"], given, check=module.check_mode)
     except ApplyError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=bool(changes), changes=changes)

@@ -11,7 +11,7 @@ import graphlib
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import ApplyError, unasked
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import RefusedError
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, swarm_placement, swarm_services
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_plan import STOPPED, remade
@@ -54,7 +54,7 @@ class Running(NamedTuple):
     number: int
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
-    tell: Callable[..., None] = lambda **__: None  # gets what happens to a service while it happens, as keywords
+    tell: Callable[..., None] = unasked  # gets what happens to a service while it happens, as keywords
 
 
 def node_files(service: SwarmService, store: Store, *, make: bool) -> list[NodeFiles]:
@@ -282,11 +282,7 @@ def tear_down(api: SwarmApi, engine: Api, stack: str, names: list[str], *, check
     removed = [f"- {one.name}" for one in services]
     for one in [] if check else services:
         api.remove(one.id)
-    objects = [
-        (kind, name, identity)
-        for kind in KINDS
-        for name, identity in sorted(api.objects(kind, f"{SWARM_LABEL}={stack}").items())
-    ]
+    objects = all_objects(api, stack)
     networks = [
         one
         for one in engine.networks()
@@ -303,12 +299,16 @@ def tear_down(api: SwarmApi, engine: Api, stack: str, names: list[str], *, check
     return removed
 
 
+def all_objects(api: SwarmApi, stack: str) -> list[tuple[ObjectKind, str, str]]:
+    """Return the configs and secrets of a stack: kind, name and id."""
+    found: list[tuple[ObjectKind, str, str]] = []
+    for kind in KINDS:
+        present = sorted(api.objects(kind, f"{SWARM_LABEL}={stack}").items())
+        found.extend((kind, name, identity) for name, identity in present)
+    return found
+
+
 def unused_objects(api: SwarmApi, stack: str) -> list[tuple[ObjectKind, str, str]]:
     """Return the configs and secrets of a stack that no service has or goes back to: kind, name and id."""
     used = api.objects_in_use()
-    return [
-        (kind, name, identity)
-        for kind in KINDS
-        for name, identity in sorted(api.objects(kind, f"{SWARM_LABEL}={stack}").items())
-        if name not in used
-    ]
+    return [one for one in all_objects(api, stack) if one[1] not in used]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import plan_text, rollout, swarm_apply
-from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import ApplyError, unasked
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
 from ansible_collections.sse.platform.plugins.module_utils.engine.swarm_api import SwarmApi
@@ -59,7 +59,7 @@ class SwarmRequest:
     check: bool = False  # plan only
     run: Mapping[str, Any] = field(default_factory=dict[str, Any])  # what this run says of itself, for the lock
     wait: float = 0  # seconds for which to wait for another run
-    tell: Callable[..., None] = lambda **__: None
+    tell: Callable[..., None] = unasked
 
 
 @dataclass

@@ -214,9 +214,13 @@ class SwarmApi(NamedTuple):
         """Return the names of the configs and secrets that a service has, or had before its last update."""
         services: list[Service] = json.loads(self._ask("GET", "/services"))
         specs = [one for service in services for one in (service["Spec"], service.get("PreviousSpec")) if one]
-        containers = [one.get("TaskTemplate", {}).get("ContainerSpec", {}) for one in specs]
-        configs = {one["ConfigName"] for container in containers for one in container.get("Configs") or []}
-        return configs | {one["SecretName"] for container in containers for one in container.get("Secrets") or []}
+        containers: list[Json] = [one.get("TaskTemplate", {}).get("ContainerSpec", {}) for one in specs]
+        used: set[str] = set()
+        for container in containers:
+            configs: list[Json] = container.get("Configs") or []
+            secrets: list[Json] = container.get("Secrets") or []
+            used |= {one["ConfigName"] for one in configs} | {one["SecretName"] for one in secrets}
+        return used
 
     def create(self, request: Json) -> None:
         """Make a service."""

@@ -80,7 +80,9 @@ def _action(service: SwarmService, running: ObservedService, networks: Mapping[s
 def with_names(request: Json, networks: Mapping[str, str]) -> Json:
     """Return what a service shows, with names in place of the ids of its networks."""
     task: Json = request.get("TaskTemplate") or {}
-    joined = task.get("Networks") or request.get("Networks") or []  # the second is the place of older engines
+    joined: list[Json] = (
+        task.get("Networks") or request.get("Networks") or []
+    )  # the second is the place of older engines
     named = [{**one, "Target": networks.get(one.get("Target", ""), one.get("Target", ""))} for one in joined]
     return {**request, "TaskTemplate": {**task, "Networks": named}}
 
@@ -108,7 +110,8 @@ def _task_differences(shown: Json, asked: Json) -> Iterator[str]:
     for key in asked:
         if key != "ContainerSpec":
             yield from _lost(shown.get(key), asked[key], key)
-    before, after = shown.get("ContainerSpec") or {}, asked["ContainerSpec"]
+    before: Json = shown.get("ContainerSpec") or {}
+    after: Json = asked["ContainerSpec"]
     yield from spec.differences(_environment(before), _environment(after), "environment")
     for kind, key in (("config", "Configs"), ("secret", "Secrets")):
         yield from _object_differences(kind, _by_path(before.get(key)), _by_path(after.get(key)))
@@ -121,7 +124,9 @@ def _task_differences(shown: Json, asked: Json) -> Iterator[str]:
 
 
 def _environment(container: Json) -> dict[str, str]:
-    return dict(one.partition("=")[::2] for one in container.get("Env") or [])
+    variables: list[str] = container.get("Env") or []
+    parts = [one.partition("=") for one in variables]
+    return {name: value for name, __, value in parts}
 
 
 def _by_path(objects: list[Json] | None) -> dict[str, Json]:

@@ -86,7 +86,7 @@ def test_permissions_that_somebody_changed_are_put_right(tmp_path: Path, path: s
 
 def test_a_directory_of_the_host_that_is_not_there_is_refused_before_anything_is_made(tmp_path: Path) -> None:
     state = tmp_path / "state"
-    mounted = {"kind": "bind", "path": str(tmp_path / "none"), "user": ME, "files": {}}
+    mounted: Any = {"kind": "bind", "path": str(tmp_path / "none"), "user": ME, "files": {}}
     with pytest.raises(ApplyError, match="none is not on this host, and a service mounts it: expected it on every"):
         ensure(str(state), [*every(state), mounted])
     assert not state.exists()

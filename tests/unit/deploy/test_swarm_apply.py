@@ -258,7 +258,8 @@ def test_a_network_that_is_not_the_overlay_of_this_stack_is_left_alone(changes: 
 
 
 def test_an_overlay_with_other_addresses_is_refused() -> None:
-    present = {**swarm_apply.overlay({**NETWORK, "subnet": "10.98.0.0/24"}, "sse", 1500), "Id": "1"}
+    other: Any = {**NETWORK, "subnet": "10.98.0.0/24"}
+    present = {**swarm_apply.overlay(other, "sse", 1500), "Id": "1"}
     running = Running(None, Networks(present), None, release(), 1)  # type: ignore[arg-type]
     with pytest.raises(ApplyError, match=r"has the subnet 10\.98\.0\.0/24, and the release 10\.99\.0\.0/24"):
         swarm_apply.make_overlays(running, running.engine.networks(), 1500)
@@ -268,7 +269,7 @@ def test_everything_of_a_stack_is_removed_and_nothing_of_others() -> None:
     swarm = StandIn()
     bring(swarm, release(container("a", config={"/etc": {"x": "1"}})))
     swarm.shown["theirs"] = swarm.shown["sse-a"]._replace(name="theirs", id="theirs", labels={})
-    own = {"Id": "1", **swarm_apply.overlay(NETWORK, "sse", 1500)}
+    own: Any = {"Id": "1", **swarm_apply.overlay(NETWORK, "sse", 1500)}
     engine: Any = Networks(own, {**own, "Id": "2", "Labels": None}, {**own, "Id": "3", "Name": "other"})
     gone: list[str] = []
     swarm.remove_object = lambda kind, __: gone.append(kind)  # type: ignore[attr-defined]

@@ -54,7 +54,8 @@ def test_a_manager_shows_the_nodes_and_a_worker_its_managers(engine_socket: Stan
     ],
 )
 def test_a_node_has_the_address_by_which_others_reach_it(changes: Any, address: str, leader: bool) -> None:
-    found = swarm_api.node_fact({**NODE, **changes})
+    node: Any = {**NODE, **changes}
+    found = swarm_api.node_fact(node)
     assert (found["address"], found["leader"]) == (address, leader)
 
 

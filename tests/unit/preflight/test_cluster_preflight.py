@@ -115,7 +115,8 @@ REPLICAS = [container(f"r-{number}", rolling=True, memory="1g") for number in ra
 def wanted(groups: Any = GROUPS, **settings: Any) -> Wanted:
     made = release(EDGE, KEEPER, *REPLICAS)
     found = services(made, Cluster(groups, "/state"))
-    return Wanted({**SETTINGS, **settings}, groups, [made], found, {"sse-k": "b"})
+    every: Any = {**SETTINGS, **settings}
+    return Wanted(every, groups, [made], found, {"sse-k": "b"})
 
 
 def node(name: str, **changes: Any) -> dict[str, Any]:
