@@ -28,6 +28,7 @@ EXCEPTIONS = {
     ("module_utils/lab/kit.py", 8000): "the port of the lab's own throwaway containers",
     ("module_utils/model/segments.py", "app"): "a segment has this name, too",
     ("module_utils/model/types.py", "app"): "a segment has this name, too",
+    ("module_utils/model/swarm_services.py", "app"): "a group of hosts has this name, too",
 }
 # What the world uses these ports for, to audit projects of anybody.
 EXCEPTED_FILES = {"module_utils/views/well_known_ports.py"}
