@@ -37,7 +37,6 @@ class ActionModule(release.ActionModule):
         cluster = Cluster(
             groups,
             settings["stack_state_directory"],
-            self.variable("settings")["stack_rollout_at_once"],
             min(one["open_files"] for one in nodes.values()),
         )
         problems: dict[str, list[str]] = {

@@ -9,8 +9,9 @@ module: swarm_services
 short_description: Run a release as services of a Docker Swarm
 version_added: 0.3.0
 description:
-  - Plans the steps from what the Swarm runs to the release, and carries them out on a manager. The Swarm replaces tasks
-    one after the other, waits for the health of each, and goes back to what ran before when one fails.
+  - Plans the steps from what the Swarm runs to the release, and carries them out on a manager. Replicas are
+    replaced one after the other. The Swarm waits for the health of each, and goes back to what ran before when one
+    fails.
   - Gives every node its role and its labels, and makes the overlay, configs and secrets. A config or secret that no
     service has any more is removed.
   - The manager keeps the secrets, the release store and the history of the stack.
@@ -42,7 +43,7 @@ options:
     type: dict
     default: {}
   at_once:
-    description: How many tasks of a service are replaced at the same time.
+    description: How many replicas of a service are replaced at the same time.
     type: int
     default: 1
   meta:
@@ -136,10 +137,11 @@ def main() -> None:
     progress = Progress("" if module.check_mode else options["progress"])
     request = SwarmRequest(
         releases=options["releases"],
-        cluster=Cluster(known["groups"], options["state_directory"], options["at_once"], known["open_files"]),
+        cluster=Cluster(known["groups"], options["state_directory"], known["open_files"]),
         addresses=known["addresses"],
         secrets=options["secrets"],
         meta=run_meta(options["meta"]),
+        at_once=options["at_once"],
         mtu=known["mtu"],
         check=module.check_mode,
         run=options["meta"],

@@ -1,15 +1,15 @@
 # Copyright: sse.platform maintainers, MIT License (see LICENSE)
 """Carry out a plan over the services of a Swarm, on a manager: nodes, overlay, objects, then service after service.
 
-The Swarm replaces tasks itself, one after the other and gated on their health, and goes back by itself. What is left
-here is the order, to wait for the end of each, and to say why one did not get there.
+The Swarm replaces a task itself, gated on its health, and goes back by itself. What is left here is the order, replicas
+one after the other, to wait for the end of each, and to say why one did not get there.
 """
 
 from __future__ import annotations
 
 import graphlib
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import ApplyError, unasked
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import RefusedError
@@ -18,7 +18,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.swarm_plan impo
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import SWARM_LABEL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from ansible_collections.sse.platform.plugins.module_utils.deploy.node_files import NodeFiles
     from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
@@ -35,6 +35,7 @@ PAUSE_SECONDS = 0.5  # between two looks
 EXTRA_SECONDS = 60.0  # for images that a node pulls, and for tasks that the managers have yet to place
 VXLAN_BYTES = 50  # what the overlay adds to each packet
 LARGEST_SECRET = 500 * 1024  # moby/swarmkit, manager/controlapi
+Step = TypeVar("Step")
 KINDS: tuple[ObjectKind, ...] = ("configs", "secrets")
 GOING = ("updating", "rollback_started")
 FAILED = {
@@ -55,6 +56,8 @@ class Running(NamedTuple):
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     tell: Callable[..., None] = unasked  # gets what happens to a service while it happens, as keywords
+    homes: Mapping[str, tuple[str, str]] = {}  # where services that may move are to run: host, and id of its node
+    at_once: int = 1  # replicas that are replaced together
 
 
 def node_files(service: SwarmService, store: Store, *, make: bool) -> list[NodeFiles]:
@@ -135,15 +138,31 @@ def subnet_of(network: InspectedNetwork) -> str:
 
 def in_order(services: list[SwarmService], release: Release) -> list[SwarmService]:
     """Return the services so that each one comes after those that it needs."""
-    owner = {container: service.name for service in services for container in service.containers}
-    needs: dict[str, list[str]] = {}
-    for service in services:
-        wanted = {owner[other] for name in service.containers for other in release["containers"][name]["after"]}
-        needs[service.name] = sorted(wanted - {service.name})
+    needs = {one.name: sorted(set(release["containers"][one.name]["after"]) - {one.name}) for one in services}
     if waiting := connections.cycle(needs):
         raise ApplyError(f"{' waits for '.join(waiting)}: none of them would ever start")
     order = list(graphlib.TopologicalSorter(needs).static_order())
     return sorted(services, key=lambda service: order.index(service.name))
+
+
+class Way(NamedTuple):
+    """What a service that was changed is to be waited for."""
+
+    service: SwarmService
+    before: ObservedService | None  # as it was shown before it was changed; None where it was made
+    new_tasks: bool
+    free: Json | None = None  # the request by which any host may take it afterwards
+
+    def end(self, applier: SwarmApplier) -> None:
+        """Wait until the service is there, and its earlier tasks have ended; then any host may run it.
+
+        :raises ApplyError: it went back, stopped, or did not get there in time
+        """
+        applier.wait(self.service, self.before, new_tasks=self.new_tasks)
+        if self.service.together and self.new_tasks and self.before:
+            applier.wait_for_farewell(self.service)
+        if self.free:
+            applier.running.api.change(self.service.name, self.free)
 
 
 class SwarmApplier:
@@ -164,38 +183,61 @@ class SwarmApplier:
             if action.kind == "remove":
                 self.timed(action.container, lambda one=action: self.remove(one.container, one.id))
         by_name = {action.container: action for action in actions if action.kind != "remove"}
-        for name, service in self.services.items():
-            if (action := by_name.get(name)) is not None:
-                self.timed(name, lambda one=action, it=service: self.carry_out(one, it, observed.get(one.container)))
+        for names in self.batches(by_name):
+            ways: list[tuple[str, Way | None]] = []
+            for name in names:
+                way = self.timed(name, lambda one=name: self.begin(by_name[one], observed.get(one)))
+                ways.append((name, way))
+            for name, way in ways:
+                if way:
+                    self.timed(name, lambda it=way: it.end(self))
 
-    def timed(self, name: str, step: Callable[[], None]) -> None:
+    def batches(self, actions: Mapping[str, Action]) -> Iterator[list[str]]:
+        """Yield what is brought up together: replicas, as many as may be away at once, or all that are new."""
+        batch: list[str] = []
+        for name, service in self.services.items():
+            if name not in actions:
+                continue
+            new = all(actions[one].kind == "create" for one in (*batch, name))
+            alike = batch and service.together and service.together == self.services[batch[0]].together
+            if batch and not (alike and (new or len(batch) < self.running.at_once)):
+                yield batch
+                batch = []
+            batch.append(name)
+        if batch:
+            yield batch
+
+    def timed(self, name: str, step: Callable[[], Step]) -> Step:
         """Do a step, tell of it, and keep how long it took."""
         begun = self.running.clock()
         self.running.tell(row=name, doing="apply")
         try:
-            step()
+            done = step()
         except RefusedError as error:
             raise ApplyError(f"{name}: the Swarm refuses it: {error.message}") from error
-        self.seconds[name] = round(self.running.clock() - begun, 2)
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + self.running.clock() - begun, 2)
         self.running.tell(row=name, seconds=self.seconds[name])
+        return done
 
-    def carry_out(self, action: Action, service: SwarmService, before: ObservedService | None) -> None:
-        """Carry out an action of one service, and wait until all of it runs."""
+    def begin(self, action: Action, before: ObservedService | None) -> Way | None:
+        """Begin an action of one service; return what to wait for, if anything."""
+        service = self.services[action.container]
         if action.kind == "keep":
-            if action.health != "healthy":
-                self.wait(service, before, new_tasks=False)
-            return
+            return None if action.health == "healthy" else Way(service, before, new_tasks=False)
         request = swarm_services.labelled(service, self.running.release, self.running.number)
         self.place(request, service)
         if before is not None and remade(before.request, service.request):
             self.remove(service.name, before.id)
             before = None
+        new_tasks = action.kind in {"create", "replace"}
+        home = self.running.homes.get(service.name) if new_tasks else None
+        asked = swarm_placement.at_home(request, home[1]) if home else request
         if before is None:
-            self.running.api.create(request)
+            self.running.api.create(asked)
         else:
             # An update that stopped goes on only where something differs.
-            self.running.api.change(before.id, request, force=before.update in STOPPED)
-        self.wait(service, before, new_tasks=action.kind == "replace")
+            self.running.api.change(before.id, asked, force=before.update in STOPPED)
+        return Way(service, before, new_tasks=new_tasks, free=request if home else None)
 
     def place(self, request: Json, service: SwarmService) -> None:
         """Make the configs and secrets that a service needs and the Swarm lacks, and put their ids into the request."""
@@ -264,13 +306,29 @@ class SwarmApplier:
                 )
             self.running.sleep(PAUSE_SECONDS)
 
+    def wait_for_farewell(self, service: SwarmService) -> None:
+        """Wait until the earlier task of a replica has said goodbye to its streams, and ended.
+
+        One whose node is lost never tells, so this does not wait longer than the task may take.
+        """
+        until = self.running.clock() + stop_seconds(service) + swarm_services.MONITOR_SECONDS
+        while self.running.clock() < until:
+            found = next((one for one in self.running.api.services() if one.name == service.name), None)
+            if not found or not found.ending:
+                return
+            self.running.sleep(PAUSE_SECONDS)
+
+
+def stop_seconds(service: SwarmService) -> float:
+    """Return how many seconds a task of a service may take to end."""
+    return service.request["TaskTemplate"]["ContainerSpec"].get("StopGracePeriod", 0) / swarm_services.SECOND
+
 
 def patience(service: SwarmService) -> float:
     """Return how many seconds a service may need until all of it runs: every task in turn, as its check allows."""
     check = service.request["TaskTemplate"]["ContainerSpec"].get("Healthcheck", {})
     task = (check.get("StartPeriod", 0) + check.get("Interval", 0) * check.get("Retries", 0)) / swarm_services.SECOND
-    stop = service.request["TaskTemplate"]["ContainerSpec"].get("StopGracePeriod", 0) / swarm_services.SECOND
-    return EXTRA_SECONDS + len(service.containers) * (task + stop + swarm_services.MONITOR_SECONDS)
+    return EXTRA_SECONDS + task + stop_seconds(service) + swarm_services.MONITOR_SECONDS
 
 
 def tear_down(api: SwarmApi, engine: Api, stack: str, names: list[str], *, check: bool = False) -> list[str]:

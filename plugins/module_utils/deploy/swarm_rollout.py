@@ -30,8 +30,12 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.deploy.node_files import NodeFiles
     from ansible_collections.sse.platform.plugins.module_utils.model import types
     from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
-    from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import NodeFact, SwarmFact
-    from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import Group, SwarmService
+    from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import (
+        NodeFact,
+        ObservedService,
+        SwarmFact,
+    )
+    from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import SwarmService
 
 
 NO_SWARM: SwarmFact = {
@@ -55,6 +59,7 @@ class SwarmRequest:
     addresses: Mapping[str, str]  # of each host of the inventory
     secrets: dict[str, str]  # given values, by name
     meta: types.RunMeta  # who asked for it, and what for
+    at_once: int = 1  # replicas that are replaced together
     mtu: int = 1500  # the largest packet that every host can send
     check: bool = False  # plan only
     run: Mapping[str, Any] = field(default_factory=dict[str, Any])  # what this run says of itself, for the lock
@@ -134,6 +139,12 @@ class SwarmRollout:
         except swarm_placement.PlacementError as error:
             raise ApplyError(str(error)) from None
 
+    def homes(self, services: list[SwarmService], observed: list[ObservedService]) -> dict[str, tuple[str, str]]:
+        """Return the host where each service that may move is to run, and the id of its node."""
+        shown = {one.name: one for one in observed}
+        found = swarm_placement.homes(services, self.request.cluster.hosts, self.nodes, shown)
+        return {name: (host, self.nodes[host]["id"]) for name, host in found.items()}
+
     def files(self) -> dict[str, list[NodeFiles]]:
         """Return which directories each host needs, with the texts of secrets; secrets that are not there are made."""
         found: dict[str, list[NodeFiles]] = {host: [] for host in self.request.addresses}
@@ -147,7 +158,7 @@ class SwarmRollout:
             held = self.held([service for service, __ in compiled])
             for service, store in compiled:
                 wanted = swarm_apply.node_files(service, store, make=not self.request.check)
-                for host in carried(service, self.request.cluster.hosts, held):
+                for host in swarm_placement.carried(service, self.request.cluster.hosts, held):
                     found.setdefault(host, []).extend(one for one in wanted if one not in found.get(host, []))
         return found
 
@@ -187,12 +198,15 @@ class SwarmRollout:
         for (release, store), services in zip(made, compiled, strict=True):
             store_of = ReleaseStore(self.directory, release["project"])
             number = store_of.number_for(release, fresh)
-            running = swarm_apply.Running(self.api, self.engine, store, release, number, tell=request.tell)
             present = self.engine.networks() if self.is_there else []
-            report.around += swarm_apply.make_overlays(running, present, request.mtu, check=check)
             observed = self.api.services() if self.is_there else []
+            homes = self.homes(services, observed)
+            running = swarm_apply.Running(
+                self.api, self.engine, store, release, number, tell=request.tell, homes=homes, at_once=request.at_once
+            )
+            report.around += swarm_apply.make_overlays(running, present, request.mtu, check=check)
             names = {one["Id"]: one["Name"] for one in self.engine.networks()} if self.is_there else {}
-            actions = swarm_plan(services, observed, self.stack, release["project"], names)
+            actions = swarm_plan(services, observed, self.stack, release["project"], names, homes)
             outcome = rollout.Outcome(release["project"], number, actions, "")
             if check:
                 report.outcomes.append(outcome)
@@ -263,8 +277,3 @@ class SwarmRollout:
         ]
         with contextlib.suppress(OSError) if error else contextlib.nullcontext():
             recorder.end(stack_number(self.directory), changes, report.around, error)
-
-
-def carried(service: SwarmService, hosts: Mapping[Group, list[str]], held: Mapping[str, str]) -> list[str]:
-    """Return the hosts that may run a service."""
-    return [held[service.name]] if service.name in held else list(hosts.get(service.group, ()))

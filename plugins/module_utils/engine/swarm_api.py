@@ -330,6 +330,7 @@ def observed(service: Service, tasks: list[Task]) -> ObservedService:
             running[node] = running.get(node, 0) + 1
         else:
             waits.append(task["Status"].get("Err") or task["Status"].get("Message") or state)
+    ending = sum(task["DesiredState"] == "shutdown" and task["Status"].get("State") == "running" for task in tasks)
     failure = last_error(tasks, update.get("StartedAt", ""))
     if failure and (waits or not running):
         waits.append(failure)
@@ -346,6 +347,7 @@ def observed(service: Service, tasks: list[Task]) -> ObservedService:
         update=update.get("State", ""),
         message=update.get("Message", ""),
         begun=update.get("StartedAt", ""),
+        ending=ending,
         failure=failure,
     )
 

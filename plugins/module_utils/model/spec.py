@@ -29,7 +29,7 @@ HOST, GATEWAY = "host.docker.internal", "host-gateway"
 # Keys that say how containers relate, not what a container is: changing them recreates nothing. A weight says which
 # container goes first where all of them want the processors; it changes while they run.
 RELATIONS = frozenset(
-    {"after", "rolling", "reaches", "listens", "reload", "farewell", "cpu_shares", "tier", "ways_out"}
+    {"after", "rolling", "reaches", "listens", "reload", "farewell", "cpu_shares", "tier", "ways_out", "each_host"}
 )
 
 # What a running container takes over when it reloads: its files; and what only this collection reads.
@@ -373,6 +373,7 @@ DECLARATION: dict[str, tuple[Parser, Any]] = {
     # Before this container is replaced, these end the streams that pass through it with a `bye`.
     "farewell": (dict_of(short_name, matching("SIG(HUP|USR1|USR2)", "SIGHUP, SIGUSR1 or SIGUSR2")), {}),
     "tier": (tier, None),  # where pictures of the stack show it
+    "each_host": (flag, False),  # of a cluster, because it is about the host that it runs on
 }
 PARSE_DECLARATION = record(DECLARATION)
 

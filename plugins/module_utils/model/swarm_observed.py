@@ -52,6 +52,7 @@ class ObservedService(NamedTuple):
     update: str  # state of its last update, such as paused or rollback_completed; empty where there was none
     message: str  # what the manager says of this update
     begun: str = ""  # when this update began
+    ending: int = 0  # tasks that are being stopped
     failure: str = ""  # why the last task that failed did so, however long ago
 
     def label(self, key: str) -> str:

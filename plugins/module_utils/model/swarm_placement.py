@@ -1,23 +1,39 @@
 # Copyright: sse.platform maintainers, MIT License (see LICENSE)
-"""Which node of a Swarm carries what: its role, and the labels by which services find their hosts. Pure."""
+"""Which node of a Swarm carries what: its role, the labels by which services find their hosts, and replicas. Pure.
+
+Where a replica runs is decided here, because a Swarm spreads the tasks of one service, and each replica is a service of
+its own. The decision holds while the replica is brought up. After that any host of the group may run it, so the Swarm
+starts it elsewhere when its host is lost, and the next run spreads the replicas again.
+"""
 
 from __future__ import annotations
 
+import copy
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import (
+    EVERY,
     GROUP_LABEL,
     GROUPS,
     Group,
     group_label,
     holds_label,
+    hosts_of,
 )
 
 if TYPE_CHECKING:
-    from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import NodeFact, SwarmFact
+    from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import (
+        NodeFact,
+        ObservedService,
+        SwarmFact,
+    )
     from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import SwarmService
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Json
+
+
+NODE_IS = "node.id == "
 
 
 class PlacementError(ValueError):
@@ -76,6 +92,93 @@ def holders(
     return found
 
 
+def carried(service: SwarmService, hosts: Mapping[Group, list[str]], held: Mapping[str, str]) -> list[str]:
+    """Return the hosts that may run a service.
+
+    :param held: the host that holds the data of each service
+    """
+    return [held[service.name]] if service.name in held else hosts_of(service.group, hosts)
+
+
+def homes(
+    services: list[SwarmService],
+    hosts: Mapping[Group, list[str]],
+    nodes: Mapping[str, NodeFact],
+    observed: Mapping[str, ObservedService],
+) -> dict[str, str]:
+    """Return the host where each service that may move is to run: where it does, unless replicas are unequally spread.
+
+    Replicas of one service are spread as equally as their number allows, with as few moves as possible. A service that
+    is alone is never moved. A host whose node is down or gets no tasks is left out.
+
+    :param nodes: by the name of its host in the inventory
+    :param observed: what runs of each service, by its name
+    """
+    host_of = {nodes[host]["id"]: host for host in nodes}
+    moving = [one for one in services if one.moves]
+    found: dict[str, str] = {}
+    for group in GROUPS:
+        able = [host for host in hosts.get(group, ()) if host in nodes and works(nodes[host])]
+        mine = [one for one in moving if one.group == group and able]
+        sets: dict[str, list[str]] = {}
+        for one in mine:
+            sets.setdefault(one.together or f"{one.name} alone", []).append(one.name)
+        now = {
+            one.name: host
+            for one in mine
+            if one.name in observed
+            for host in [next((host_of[node] for node in observed[one.name].running if node in host_of), "")]
+            if host in able
+        }
+        # Replicas first: what is alone then fills the hosts that have less.
+        for names in sorted(sets.values(), key=len, reverse=True):
+            found |= spread(names, {name: now[name] for name in names if name in now}, able, Counter(found.values()))
+    return {one.name: found[one.name] for one in moving if one.name in found}
+
+
+def spread(names: list[str], now: Mapping[str, str], able: list[str], laden: Mapping[str, int]) -> dict[str, str]:
+    """Spread names over hosts, at most one more on one than on another, and move as few as possible.
+
+    :param now: where some of them are
+    :param laden: how much a host has beside them; of hosts that are alike, the one with the least gets more
+    """
+    has = Counter(now.values())
+    if len(names) == 1 and now:
+        return dict(now)
+    least, more = divmod(len(names), len(able))
+    # Who has most of them keeps one more, so that the others move.
+    by_need = sorted(able, key=lambda host: (-has[host], laden.get(host, 0), able.index(host)))
+    room = {host: least + (by_need.index(host) < more) for host in by_need}
+    found: dict[str, str] = {}
+    for name in names:
+        if name in now and room[now[name]]:
+            found[name] = now[name]
+            room[now[name]] -= 1
+    for name in names:
+        if name not in found:
+            taken = Counter(found.values())
+            host = min((one for one in able if room[one]), key=lambda one, taken=taken: taken[one])
+            found[name] = host
+            room[host] -= 1
+    return found
+
+
+def works(node: NodeFact) -> bool:
+    """Tell whether a node runs what it is given."""
+    return node["state"] == "ready" and node["availability"] == "active"
+
+
+def at_home(request: Json, node: str) -> Json:
+    """Return a request whose tasks run on one node alone.
+
+    A Swarm replaces no task where the constraints alone change and its node meets the new ones (moby/swarmkit,
+    manager/orchestrator/task.go), so the request without this one follows at once.
+    """
+    asked = copy.deepcopy(request)
+    asked["TaskTemplate"]["Placement"]["Constraints"].append(f"{NODE_IS}{node}")
+    return asked
+
+
 def steps(
     stack: str, hosts: Mapping[Group, list[str]], held: Mapping[str, str], nodes: Mapping[str, NodeFact]
 ) -> Iterator[NodeStep]:
@@ -85,7 +188,7 @@ def steps(
     :param nodes: by the name of its host in the inventory
     """
     for host, node in nodes.items():
-        own = {group_label(stack, group) for group in GROUPS if host in hosts.get(group, ())}
+        own = {group_label(stack, group) for group in (*GROUPS, EVERY) if host in hosts_of(group, hosts)}
         own |= {holds_label(name) for name, holder in held.items() if holder == host}
         theirs = {key: value for key, value in node["labels"].items() if not _is_ours(key, stack)}
         wanted = theirs | dict.fromkeys(sorted(own), "true")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ansible_collections.sse.platform.plugins.module_utils.model import spec
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action, ForeignContainerError
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_placement import NODE_IS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,10 +31,12 @@ def swarm_plan(
     stack: str,
     project: str,
     networks: Mapping[str, str],
+    homes: Mapping[str, tuple[str, str]] | None = None,
 ) -> list[Action]:
     """Compare what should run with what does.
 
     :param networks: the name of each network of the Swarm, by id
+    :param homes: the host where a service is to run and the id of its node, for each that may move
     :raises ForeignContainerError: where somebody else's service has one of our names
     """
     by_name = {one.name: one for one in observed}
@@ -53,19 +56,26 @@ def swarm_plan(
                 f"service {service.name} of the Swarm exists and is not of stack {stack!r} (project {project!r}); "
                 "nothing was done to it. Remove or rename it, or choose another stack_name"
             )
-        actions.append(_action(service, running, networks))
+        actions.append(_action(service, running, networks, (homes or {}).get(service.name)))
     return actions
 
 
-def _action(service: SwarmService, running: ObservedService, networks: Mapping[str, str]) -> Action:
+def _action(
+    service: SwarmService, running: ObservedService, networks: Mapping[str, str], home: tuple[str, str] | None
+) -> Action:
     """Return what is to be done with a service that exists."""
-    shown = with_names(running.request, networks)
+    shown, held = set_free(with_names(running.request, networks))
     unlike = list(differences(shown, service.request))
     reasons = [reason for __, reason in unlike]
     if running.label("spec") == service.fingerprint:
         reasons = [f"{reason} (changed by hand)" for reason in reasons]
     elif not reasons:
         reasons = ["its labels do not match its release"]
+    if held:
+        reasons.append("no other host may run it: an earlier run ended too soon")
+    moves = bool(home and running.running and home[1] not in running.running)
+    if home and moves:
+        reasons.append(f"moves to {home[0]}: the replicas are unequally spread")
     if running.update == "rollback_completed" and reasons:
         reasons.insert(0, f"its last update was rolled back ({running.message})")
     if running.update in STOPPED:
@@ -73,7 +83,7 @@ def _action(service: SwarmService, running: ObservedService, networks: Mapping[s
     if not reasons:
         health = "healthy" if running.complete else "starting"
         return Action("keep", service.name, [], running.id, health)
-    new_tasks = any(key not in IN_PLACE for key, __ in unlike) or running.update in STOPPED
+    new_tasks = moves or any(key not in IN_PLACE for key, __ in unlike) or running.update in STOPPED
     return Action("replace" if new_tasks else "mend", service.name, reasons, running.id)
 
 
@@ -85,6 +95,17 @@ def with_names(request: Json, networks: Mapping[str, str]) -> Json:
     )  # the second is the place of older engines
     named = [{**one, "Target": networks.get(one.get("Target", ""), one.get("Target", ""))} for one in joined]
     return {**request, "TaskTemplate": {**task, "Networks": named}}
+
+
+def set_free(request: Json) -> tuple[Json, bool]:
+    """Return a request without the node that a run holds it to for a while, and whether it has one."""
+    task: Json = request.get("TaskTemplate") or {}
+    placement: Json = task.get("Placement") or {}
+    constraints: list[str] = placement.get("Constraints") or []
+    free = [one for one in constraints if not one.startswith(NODE_IS)]
+    if free == constraints:
+        return request, False
+    return {**request, "TaskTemplate": {**task, "Placement": {**placement, "Constraints": free}}}, True
 
 
 def differences(shown: Json, asked: Json) -> Iterator[tuple[str, str]]:

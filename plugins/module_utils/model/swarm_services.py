@@ -11,9 +11,8 @@ import copy
 import hashlib
 import ipaddress
 import json
-import re
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict, TypeVar
 
 from ansible_collections.sse.platform.plugins.module_utils.model import segments, spec
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
@@ -24,8 +23,10 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Json, Release, SecretFile, Spec
 
 DirectoryKind = Literal["secrets", "data", "shared", "bind"]
-Group = Literal["managers", "edge", "app", "data"]
+# The groups of the inventory, and "every" for all of their hosts.
+Group = Literal["managers", "edge", "app", "data", "every"]
 GROUPS: tuple[Group, ...] = ("managers", "edge", "app", "data")
+EVERY: Group = "every"
 # Of networks, objects and the containers of tasks. What a single host does by the label of its stack leaves them alone.
 SWARM_LABEL = f"{LABEL}swarm-stack"
 GROUP_LABEL = f"{LABEL}group."  # of a node, with stack and group behind it
@@ -37,7 +38,6 @@ LOG_DRIVER: Json = {"Name": "json-file", "Options": {"max-size": "10m", "max-fil
 # The store of a Swarm takes no larger one (moby/swarmkit, manager/controlapi).
 LARGEST_CONFIG = 1000 * 1024
 LONGEST_NAME = 64  # of a config or a secret
-SLOT = "{{.Task.Slot}}"
 
 
 class SwarmFile(TypedDict):
@@ -59,16 +59,29 @@ class NodeDirectory(TypedDict):
 
 
 class SwarmService(NamedTuple):
-    """One service of the Swarm."""
+    """One service of the Swarm: one container of the release, once, or once on each host of a group.
 
-    name: str
-    containers: list[str]  # of the release, by full name
+    So every name of the declarations is a name in the DNS of the Swarm, too.
+    """
+
+    name: str  # of the container, in full
     group: Group  # the hosts that may run it
     pinned: bool  # it has data, so one host holds it
+    together: str  # what it is a replica of; empty for one that is alone
     request: Json  # as ``POST /services/create`` takes it, but for the ids of networks, configs and secrets
     files: dict[str, SwarmFile]  # configs and secrets, by the name that holds the hash of their content
     directories: list[NodeDirectory]
     left_out: list[str]  # one sentence for each wish of the spec that a Swarm has no word for
+
+    @property
+    def is_global(self) -> bool:
+        """Tell whether every host of its group runs it."""
+        return "Global" in self.request["Mode"]
+
+    @property
+    def moves(self) -> bool:
+        """Tell whether any host of its group may run it."""
+        return not self.pinned and not self.is_global
 
     @property
     def fingerprint(self) -> str:
@@ -81,7 +94,6 @@ class Cluster(NamedTuple):
 
     hosts: Mapping[Group, list[str]]
     state_directory: str
-    at_once: int = 1  # replicas that are replaced together
     open_files: int = 0  # the most that every engine allows; 0 is no limit
 
 
@@ -97,12 +109,18 @@ def services(release: Release, cluster: Cluster) -> list[SwarmService]:
         )
     if any("ipv6" in network for network in release["networks"].values()):
         raise spec.SpecError("network_ipv6 is true: the overlay of a Swarm has IPv4 alone here; expected false")
-    groups = _groups(release)
-    _refuse_numbers(release, groups)
-    edge = {directory for group in groups.values() if _is_edge(group[0][1]) for directory in _shared(group[0][1])}
-    found = [_Builder(release, cluster, name, group, edge).build() for name, group in groups.items()]
+    containers = release["containers"]
+    edge = {directory for one in containers.values() if _is_edge(one) for directory in _shared(one)}
+    found = [_Builder(release, cluster, name, one, edge).build() for name, one in containers.items()]
     _refuse_apart(found)
     return found
+
+
+def hosts_of(group: Group, hosts: Mapping[Group, list[str]]) -> list[str]:
+    """Return the hosts of a group."""
+    if group == EVERY:
+        return list(dict.fromkeys(host for one in GROUPS for host in hosts.get(one, ())))
+    return list(hosts.get(group, ()))
 
 
 def labelled(service: SwarmService, release: Release, number: int) -> Json:
@@ -112,7 +130,6 @@ def labelled(service: SwarmService, release: Release, number: int) -> Json:
         "project": release["project"],
         "release": str(number),
         "spec": service.fingerprint,
-        "containers": ",".join(service.containers),
     }
     return {**copy.deepcopy(service.request), "Labels": {LABEL + key: value for key, value in labels.items()}}
 
@@ -127,24 +144,6 @@ def holds_label(name: str) -> str:
     return HOLDS_LABEL + name
 
 
-def _refuse_numbers(release: Release, groups: Mapping[str, list[tuple[str, Spec]]]) -> None:
-    """Refuse connections to one replica by its own name: tasks of one service have one name in the DNS."""
-    bases = {
-        one["container"]: one["container"].rpartition("-")[0]
-        for group in groups.values()
-        for __, one in group
-        if one["rolling"]
-    }
-    for one in release["containers"].values():
-        for reach in one["reaches"]:
-            name, __, port = reach["to"].rpartition(":")
-            if name in bases:
-                raise spec.SpecError(
-                    f"{one['service']}.containers.{one['container']}.reaches: {reach['to']} is one replica, and a "
-                    f"Swarm has one name for all of them; expected {bases[name]}:{port}"
-                )
-
-
 def _refuse_apart(found: list[SwarmService]) -> None:
     """Refuse services that have a directory of the host in common and may run on different hosts."""
     used = [(service, one) for service in found for one in service.directories]
@@ -156,22 +155,11 @@ def _refuse_apart(found: list[SwarmService]) -> None:
             path = PurePath(one["source"])
             if other is owner or (place != path and place not in path.parents):
                 continue
-            if not ("Global" in owner.request["Mode"] and "Global" in other.request["Mode"]):
+            if not (owner.is_global and other.is_global):
                 raise spec.SpecError(
                     f"{owner.name} and {other.name} have the directory {place} in common, and a Swarm may run them on "
                     "different hosts; expected services that connect over the network"
                 )
-
-
-def _groups(release: Release) -> dict[str, list[tuple[str, Spec]]]:
-    """Return the containers by the full name of the service that runs them: replicas together, all others alone."""
-    found: dict[str, list[tuple[str, Spec]]] = {}
-    for full, one in release["containers"].items():
-        short = one["container"]
-        base, __, number = short.rpartition("-")
-        together = one["rolling"] and base and number.isdigit()
-        found.setdefault(full.removesuffix(f"-{number}") if together else full, []).append((full, one))
-    return found
 
 
 def _shared(one: Spec) -> set[str]:
@@ -193,34 +181,27 @@ def _escaped(text: str) -> str:
 
 
 class _Builder:
-    """Builds the Swarm service of one container, or of replicas that are alike."""
+    """Builds the Swarm service of one container."""
 
-    def __init__(
-        self, release: Release, cluster: Cluster, name: str, group: list[tuple[str, Spec]], edge: set[str]
-    ) -> None:
-        self.release, self.cluster, self.name = release, cluster, name
-        self.full = [full for full, __ in group]
-        self.spec = group[0][1]
-        self.place = f"{self.spec['service']}.containers.{self.spec['container']}"
-        self.rolling = self.spec["rolling"]
-        self.count = len(group)
-        self.edge = _is_edge(self.spec) or bool(_shared(self.spec) & edge)
+    def __init__(self, release: Release, cluster: Cluster, name: str, one: Spec, edge: set[str]) -> None:
+        self.release, self.cluster, self.name, self.spec = release, cluster, name, one
+        self.place = f"{one['service']}.containers.{one['container']}"
+        self.rolling = one["rolling"]
+        self.edge = _is_edge(one) or bool(_shared(one) & edge)
         self.left_out: list[str] = []
         self.files: dict[str, SwarmFile] = {}
         self.directories: list[NodeDirectory] = []
-        if self.rolling:
-            self._refuse_unlike(group)
 
     def build(self) -> SwarmService:
         """Return the service; raises SpecError for what a Swarm cannot run."""
         self._refuse()
         container = self._container()
-        order = "start-first" if self.group == "app" else "stop-first"
-        policy: Json = {"Parallelism": self.cluster.at_once, "Order": order, "MaxFailureRatio": 0}
+        order = "start-first" if self.rolling else "stop-first"
+        policy: Json = {"Parallelism": 1, "Order": order, "MaxFailureRatio": 0}
         policy["Monitor"] = MONITOR_SECONDS * SECOND
         request: Json = {
             "Name": self.name,
-            "Mode": {"Global": {}} if self.edge else {"Replicated": {"Replicas": self.count}},
+            "Mode": {"Global": {}} if self.group in {"edge", EVERY} else {"Replicated": {"Replicas": 1}},
             "TaskTemplate": {
                 "ContainerSpec": container,
                 "Resources": {"Limits": {"MemoryBytes": self.spec["memory"], "Pids": self.spec["pids"]}},
@@ -235,58 +216,18 @@ class _Builder:
             "EndpointSpec": {"Mode": "dnsrr", "Ports": self._ports()},
         }
         return SwarmService(
-            self.name, self.full, self.group, bool(self.spec["data"]), request, self.files, self.directories,
-            self.left_out,
+            self.name, self.group, self.group == "data", self.spec["service"] if self.rolling else "", request,
+            self.files, self.directories, self.left_out,
         )  # fmt: skip
 
     @property
     def group(self) -> Group:
         """Say which hosts may run it."""
+        if self.spec.get("each_host"):
+            return EVERY
         if self.spec["data"]:
             return "data"
         return "edge" if self.edge else "app"
-
-    def _refuse_unlike(self, group: list[tuple[str, Spec]]) -> None:
-        """Refuse replicas that differ in more than their number: a Swarm makes all of them from one specification."""
-        base = self.spec["container"].rpartition("-")[0]
-        wanted = [f"{base}-{number}" for number in range(1, self.count + 1)]
-        names = [one["container"] for __, one in group]
-        if names != wanted:
-            raise spec.SpecError(
-                f"{self.place}: the replicas are {', '.join(names)}, and a Swarm counts its tasks from 1; expected "
-                f"{', '.join(wanted)}"
-            )
-        first = self._numbered(*group[0])
-        for full, one in group[1:]:
-            unlike = spec.differences(first, self._numbered(full, one))
-            if unlike:
-                raise spec.SpecError(
-                    f"{one['service']}.containers.{one['container']} differs from {names[0]} in {unlike[0]}: a Swarm "
-                    "runs all replicas of a service from one specification; expected replicas that are alike"
-                )
-        self.spec = cast("Spec", first)
-
-    def _numbered(self, full: str, one: Spec) -> Json:
-        """Return a replica with its own number replaced by what the Swarm fills in, and without its addresses."""
-        short = one["container"]
-        base = short.rpartition("-")[0]
-
-        def renamed(value: Any) -> Any:
-            if isinstance(value, str):
-                value = _own(full, full.removesuffix(short) + f"{base}-\0", value)
-                return _own(short, f"{base}-\0", value)
-            if isinstance(value, dict):
-                return {renamed(key): renamed(item) for key, item in cast("dict[str, Any]", value).items()}
-            return [renamed(item) for item in cast("list[Any]", value)] if isinstance(value, list) else value
-
-        body = {key: value for key, value in one.items() if key not in {"networks6", "hosts", "cpu_shares"}}
-        return {
-            **{key: renamed(value) for key, value in body.items()},
-            "networks": dict.fromkeys(one["networks"], ""),
-            "container": base,
-            "aliases": [base, *(alias for alias in one["aliases"] if alias != short)],
-            "hosts": {name: address for name, address in one["hosts"].items() if name == spec.HOST},
-        }
 
     def _refuse(self) -> None:
         if self.spec["data"] and self.rolling:
@@ -312,13 +253,6 @@ class _Builder:
                 )
         if self.rolling and any(_is_public(port["host_ip"]) for port in self.spec["ports"]):
             raise spec.SpecError(f"{self.place}.ports: two of its replicas may run on one host; expected none")
-        # Environment and host name are all that the Swarm's templates fill in.
-        named = {key: value for key, value in self.spec.items() if key not in {"environment", "aliases"}}
-        if unfilled := [key for key, value in named.items() if "\\u0000" in json.dumps(value)]:
-            raise spec.SpecError(
-                f"{self.place}.{unfilled[0]}: holds the replica's own name, which a Swarm fills in only in the "
-                "environment; expected the same for every replica"
-            )
 
     def _aliases(self) -> list[str]:
         return list(dict.fromkeys(self.spec["aliases"]))
@@ -333,10 +267,10 @@ class _Builder:
                 SWARM_LABEL: self.release["stack"],
                 LABEL + "service": one["service"],
             },
-            "Hostname": f"{one['container']}-{SLOT}" if self.rolling else one["container"],
+            "Hostname": one["container"],
             "Command": one["entrypoint"],
             "Args": one["command"],
-            "Env": [f"{key}={_filled(value)}" for key, value in one["environment"].items()],
+            "Env": [f"{key}={_escaped(value)}" for key, value in one["environment"].items()],
             "User": one["user"],
             "Groups": one["group_add"],
             "Privileges": {"NoNewPrivileges": True},
@@ -380,14 +314,9 @@ class _Builder:
         }
 
     def _placement(self) -> Json:
-        if self.spec["data"]:
+        if self.group == "data":
             return {"Constraints": [f"node.labels.{holds_label(self.name)} == true"]}
-        found: Json = {"Constraints": [f"node.labels.{group_label(self.release['stack'], self.group)} == true"]}
-        if self.rolling:
-            # Where one host is lost or drained, the others have room for all replicas and for one that starts first.
-            others = max(1, len(self.cluster.hosts.get("app", ())) - 1)
-            found["MaxReplicas"] = -(-(self.count + self.cluster.at_once) // others)
-        return found
+        return {"Constraints": [f"node.labels.{group_label(self.release['stack'], self.group)} == true"]}
 
     def _ports(self) -> list[Json]:
         ports: list[Json] = []
@@ -479,13 +408,3 @@ def _target(path: str, user: str, mode: int) -> Json:
     """Say where a config or a secret is in the container, and who may read it."""
     uid, gid = user.split(":")
     return {"Name": path, "UID": uid, "GID": gid, "Mode": mode}
-
-
-def _own(name: str, instead: str, text: str) -> str:
-    """Replace a name in a text where it stands alone: app-1 is no part of app-10."""
-    return re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", lambda __: instead, text)
-
-
-def _filled(value: str) -> str:
-    """Return the value of a variable as the Swarm takes it: what looks like its templates is kept as it is."""
-    return _escaped(value).replace("\0", SLOT)

@@ -204,6 +204,7 @@ class _Container(TypedDict):
     shared: NotRequired[dict[str, str]]
     farewell: NotRequired[dict[str, str]]  # container whose streams end with this one -> the signal that says so
     tier: NotRequired[Tier | None]  # where pictures of the stack show it; None where its connections tell
+    each_host: NotRequired[bool]  # each host of a cluster runs one
 
 
 class Declaration(_Container):

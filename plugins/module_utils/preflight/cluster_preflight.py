@@ -10,7 +10,7 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ansible_collections.sse.platform.plugins.module_utils.model import addresses, engine_api
+from ansible_collections.sse.platform.plugins.module_utils.model import addresses, engine_api, swarm_placement
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import GROUPS, SWARM_LABEL
 from ansible_collections.sse.platform.plugins.module_utils.preflight import network_preflight, preflight
 from ansible_collections.sse.platform.plugins.module_utils.preflight.network_steps import LABEL_STACK, is_ours
@@ -107,11 +107,6 @@ def address_of(host: HostFacts, given: str = "") -> str:
     device = next((one["device"] for one in host["routes"] if one["destination"] == "0.0.0.0/0"), "")
     found = (address for one in host["interfaces"] if one["name"] == device for address in one["addresses"])
     return next((text.partition("/")[0] for text in found if addresses.parse_any(text)), "")
-
-
-def carried(service: SwarmService, groups: Mapping[Group, list[str]], held_by: Mapping[str, str]) -> list[str]:
-    """Return the hosts that may run a service."""
-    return [held_by[service.name]] if service.name in held_by else list(groups.get(service.group, ()))
 
 
 def _group_problems(groups: Mapping[Group, list[str]], shown: Mapping[str, Shown]) -> Iterator[str]:
@@ -272,12 +267,16 @@ def _subnet_problems(wanted: Wanted, shown: Mapping[str, Shown]) -> Iterator[str
 
 
 def _image_problems(wanted: Wanted, shown: Mapping[str, Shown]) -> Iterator[str]:
+    users: dict[tuple[str, str], list[str]] = {}
     for service in wanted.services:
         image = service.request["TaskTemplate"]["ContainerSpec"]["Image"]
-        for host in carried(service, wanted.groups, wanted.held_by):
-            why = shown[host].unavailable.get(image) if host in shown else None
-            if why:
-                yield f"The image {image} of {service.name} has no way to {host}: {why}."
+        for host in swarm_placement.carried(service, wanted.groups, wanted.held_by):
+            users.setdefault((image, host), []).append(service.name)
+    for (image, host), names in users.items():
+        why = shown[host].unavailable.get(image) if host in shown else None
+        if why:
+            some = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+            yield f"The image {image} of {some} has no way to {host}: {why}."
 
 
 def _node_problems(wanted: Wanted, host: str, facts: HostFacts) -> Iterator[str]:
@@ -290,12 +289,17 @@ def _node_problems(wanted: Wanted, host: str, facts: HostFacts) -> Iterator[str]
         else one
         for one in facts["containers"]
     ]
+    replicas: dict[str, list[str]] = {}
+    share: dict[str, int] = {}
     for service in wanted.services:
-        hosts = carried(service, wanted.groups, wanted.held_by)
-        if host in hosts:
-            every = "Global" in service.request["Mode"] or len(hosts) == 1
-            share = len(service.containers) if every else -(-len(service.containers) // len(hosts))
-            names.update(service.containers[:share])
+        hosts = swarm_placement.carried(service, wanted.groups, wanted.held_by)
+        if host in hosts and service.together:
+            replicas.setdefault(service.together, []).append(service.name)
+            share[service.together] = -(-len(replicas[service.together]) // len(hosts))
+        elif host in hosts:
+            names.add(service.name)
+    for together, count in share.items():
+        names.update(replicas[together][:count])
     for release in wanted.releases:
         own = {name: one for name, one in release["containers"].items() if name in names}
         yield from preflight.node_problems(

@@ -126,12 +126,11 @@ def _service_findings(seen: Seen) -> Iterator[Finding]:
             told = f"; {'; '.join(found.waits)}" if found.waits else ""
             mend = f"docker service ps --no-trunc {service.name}"
             yield Finding("service", service.name, "not all of it runs", evidence + told, (mend,))
-        elif "Global" in service.request["Mode"] and found.wanted < len(seen.groups.get(service.group, ())):
-            hosts = seen.groups.get(service.group, ())
+        elif service.is_global and found.wanted < len(hosts := swarm_services.hosts_of(service.group, seen.groups)):
             lacks = [host for host in hosts if host not in {names.get(node) for node in found.running}]
             yield Finding(
                 "service", service.name, f"it does not run on {', '.join(lacks)}",
-                f"{found.wanted} of {len(hosts)} hosts of the group {service.group} have a task",
+                f"{found.wanted} of {len(hosts)} hosts have a task",
                 ("docker node ls",),
             )  # fmt: skip
         if service.pinned and service.name not in _held(seen):
@@ -144,7 +143,7 @@ def _service_findings(seen: Seen) -> Iterator[Finding]:
 def _port_findings(seen: Seen, answered: Mapping[Target, str]) -> Iterator[Finding]:
     services = {service.name: service for service in seen.services}
     for port, name in opened(seen).items():
-        for host in seen.groups.get(services[name].group, ()):
+        for host in swarm_services.hosts_of(services[name].group, seen.groups):
             error = answered.get((seen.addresses.get(host, ""), port))
             if error:
                 evidence = f"{seen.addresses[host]}:{port}: {error.lower()}"

@@ -92,14 +92,14 @@ class Secrets:
         return template.replace("{}", f"value of {name}")
 
 
-def bring(swarm: StandIn, wanted: Any) -> list[SwarmService]:
+def bring(swarm: StandIn, wanted: Any, **how: Any) -> list[SwarmService]:
     """Bring a release up on a Swarm, as a run does; time passes only while it waits."""
     now = [0.0]
 
     def sleep(seconds: float) -> None:
         now[0] += seconds
 
-    running = Running(swarm, None, Secrets(), wanted, 3, lambda: now[0], sleep)  # type: ignore[arg-type]
+    running = Running(swarm, None, Secrets(), wanted, 3, lambda: now[0], sleep, **how)  # type: ignore[arg-type]
     found = services(wanted, Cluster({"app": ["a", "b"]}, "/state"))
     observed = swarm.services()
     actions = swarm_plan(found, observed, "sse", "p", {})
@@ -124,6 +124,82 @@ def test_a_service_that_changes_is_updated_and_one_that_is_not_declared_goes_fir
     assert swarm.shown["sse-a"].label("release") == "3"
 
 
+FAILED = {"running": {"n": 1}, "failure": "no such image", "message": "task failed"}
+
+
+def replicas(image: str, count: int = 3) -> list[dict[str, Any]]:
+    return [container(f"r-{number}", rolling=True, image=image) for number in range(1, count + 1)]
+
+
+def test_replicas_that_are_new_begin_together_and_later_ones_one_after_the_other() -> None:
+    swarm = StandIn(2)
+    looks: list[tuple[str, ...]] = []
+
+    def watched(services: Any = swarm.services) -> Any:
+        looks.append(tuple(sorted(swarm.left)))
+        return services()
+
+    swarm.services = watched  # type: ignore[method-assign]
+    bring(swarm, release(*replicas("i:1"), container("z", after=["r-1"])))
+    assert ("sse-r-1", "sse-r-2", "sse-r-3") in looks
+    looks.clear()
+    bring(swarm, release(*replicas("i:2"), container("z", after=["r-1"])))
+    assert max(len(one) for one in looks) == 1
+    assert swarm.done[4:] == ["change sse-r-1", "change sse-r-2", "change sse-r-3"]
+    looks.clear()
+    bring(swarm, release(*replicas("i:3"), container("z", after=["r-1"])), at_once=2)
+    assert max(len(one) for one in looks) == 2
+
+
+def test_a_replica_that_fails_keeps_the_others_as_they_are() -> None:
+    swarm = StandIn()
+    bring(swarm, release(*replicas("i:1")))
+    swarm.ends = {"r-2": {**FAILED, "update": "rollback_completed"}}
+    with pytest.raises(ApplyError, match="sse-r-2: the Swarm went back to what ran before"):
+        bring(swarm, release(*replicas("i:2")))
+    assert swarm.done[3:] == ["change sse-r-1", "change sse-r-2"]
+
+
+def test_a_service_comes_up_at_its_home_and_then_any_host_may_run_it() -> None:
+    swarm = StandIn()
+    placed: list[list[str]] = []
+
+    def watch(request: dict[str, Any]) -> None:
+        placed.append(request["TaskTemplate"]["Placement"]["Constraints"])
+
+    for name in ("create", "change"):
+        step = getattr(swarm, name)
+        setattr(swarm, name, lambda *given, step=step, **how: (watch(given[-1]), step(*given, **how)))
+    bring(swarm, release(container("a")), homes={"sse-a": ("b", "id-b")})
+    label = "node.labels.sse.platform.group.sse.app == true"
+    assert placed == [[label, "node.id == id-b"], [label]]
+    bring(swarm, release(container("a")), homes={"sse-a": ("b", "id-b")})
+    assert len(placed) == 2
+
+
+@pytest.mark.parametrize(("ending", "seconds"), [(3, 1.5), (10**6, 15.0)])
+def test_the_next_replica_waits_until_the_earlier_task_has_said_goodbye_but_not_for_ever(
+    ending: int, seconds: float
+) -> None:
+    swarm = StandIn()
+    bring(swarm, release(*replicas("i:1", 1)))
+    [one] = services(release(*replicas("i:2", 1)), Cluster({"app": ["a"]}, "/state"))
+    now = [0.0]
+    left = [ending]
+
+    def looked(found: Any = swarm.services) -> Any:
+        left[0] -= 1
+        return [service._replace(ending=int(left[0] >= 0)) for service in found()]
+
+    def sleep(pause: float) -> None:
+        now[0] += pause
+
+    swarm.services = looked  # type: ignore[method-assign]
+    running = Running(swarm, None, None, release(), 1, lambda: now[0], sleep)  # type: ignore[arg-type]
+    SwarmApplier(running, []).wait_for_farewell(one)
+    assert now[0] == seconds
+
+
 def test_the_kind_of_a_mode_is_changed_by_a_new_service() -> None:
     swarm = StandIn()
     bring(swarm, release(container("a")))
@@ -143,9 +219,6 @@ def test_files_become_objects_once_and_the_plan_then_knows_them() -> None:
     bring(swarm, release(container("a", config={"/etc": {"x": "2"}}, secrets={"/run": {"k": {"secret": "pw"}}})))
     assert swarm.done == ["create sse-a", "change sse-a"]
     assert len(swarm.made) == 3
-
-
-FAILED = {"running": {"n": 1}, "failure": "no such image", "message": "task failed"}
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,15 @@ class StandIn:
 
     def local(self) -> Any:
         nodes = [
-            {"id": host, "name": host, "role": self.roles[host], "address": address, "labels": self.labels[host]}
+            {
+                "id": host,
+                "name": host,
+                "role": self.roles[host],
+                "address": address,
+                "labels": self.labels[host],
+                "state": "ready",
+                "availability": "active",
+            }
             for host, address in ADDRESSES.items()
         ]
         return {"state": "active", "manager": self.manager, "nodes": nodes if self.manager else []}
@@ -82,8 +90,15 @@ class StandIn:
         self.used |= {one["ConfigName"] for one in container.get("Configs", [])}
         self.used |= {one["SecretName"] for one in container.get("Secrets", [])}
         self.shown[name] = ObservedService(
-            name, name, request["Labels"], request, 1, {"b": 1}, [], update, "task failed", begun
+            name, name, request["Labels"], request, 1, {self.node(request): 1}, [], update, "task failed", begun
         )
+
+    def node(self, request: dict[str, Any]) -> str:
+        """Return the node of a service: the one that it is held to, or where it is."""
+        asked = request["TaskTemplate"]["Placement"]["Constraints"]
+        held = [one.partition(" == ")[2] for one in asked if one.startswith("node.id")]
+        found = self.shown.get(request["Name"])
+        return held[0] if held else next(iter(found.running)) if found else "b"
 
     def objects(self, kind: str, __: str) -> dict[str, str]:
         return {name: f"{one}/{name}" for one, name in self.made if one == kind}
@@ -151,6 +166,7 @@ def test_a_first_run_makes_everything_and_a_second_one_changes_nothing(stand: St
     assert stand.swarm.labels["b"] == {
         "sse.platform.group.sse.app": "true",
         "sse.platform.group.sse.data": "true",
+        "sse.platform.group.sse.every": "true",
         "sse.platform.holds.sse-k": "true",
     }
     assert stand.numbers() == [(1, "applied")]
@@ -228,3 +244,22 @@ def test_a_secret_is_an_object_whose_name_changes_with_its_value(stand: Stand) -
     assert "~ sse-k: secret /run/s/key: content" in done
     assert {name for kind, name in stand.swarm.made if kind == "secrets"} - before
     assert "another" not in json.dumps(done)
+
+
+def test_replicas_are_spread_over_the_hosts_and_stay_there_when_they_change(stand: Stand) -> None:
+    def replicas(image: str) -> Any:
+        return release(*[container(f"r-{number}", rolling=True, image=image) for number in (1, 2, 3)])
+
+    stand.run(replicas("i:1"))
+    where = {name: list(one.running) for name, one in stand.swarm.shown.items()}
+    assert where == {"sse-r-1": ["a"], "sse-r-2": ["b"], "sse-r-3": ["a"]}
+    asked = [one.request["TaskTemplate"]["Placement"]["Constraints"] for one in stand.swarm.shown.values()]
+    assert asked == [["node.labels.sse.platform.group.sse.app == true"]] * 3  # any host may take them now
+    assert stand.run(replicas("i:1")).changes == []
+    stand.run(replicas("i:2"))
+    assert {name: list(one.running) for name, one in stand.swarm.shown.items()} == where
+    crowded = stand.swarm.shown["sse-r-2"]._replace(running={"a": 1})  # its host was lost for a while
+    stand.swarm.shown["sse-r-2"] = crowded
+    [moved] = stand.run(replicas("i:2")).changes
+    assert moved.startswith("~ sse-r-")
+    assert "moves to b: the replicas are unequally spread" in moved

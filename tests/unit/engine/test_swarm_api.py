@@ -101,6 +101,17 @@ def test_a_service_is_what_its_tasks_are(
 
 
 @pytest.mark.parametrize(
+    ("tasks", "ending"),
+    [
+        ([task("running"), task("running", desired="shutdown"), task("running", desired="shutdown")], 2),
+        ([task("running"), task("shutdown", desired="shutdown"), task("failed", desired="shutdown")], 0),
+    ],
+)
+def test_a_task_that_is_to_end_and_runs_is_ending(tasks: list[Any], ending: int) -> None:
+    assert swarm_api.observed(SERVICE, tasks).ending == ending
+
+
+@pytest.mark.parametrize(
     ("tasks", "failure"),
     [
         ([task("failed", error="1", created="2"), task("failed", error="2", created="3")], "2"),

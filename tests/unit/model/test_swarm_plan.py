@@ -9,7 +9,14 @@ import pytest
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import ForeignContainerError
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import NodeFact, ObservedService
-from ansible_collections.sse.platform.plugins.module_utils.model.swarm_placement import PlacementError, holders, steps
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_placement import (
+    PlacementError,
+    at_home,
+    carried,
+    holders,
+    homes,
+    steps,
+)
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_plan import swarm_plan
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import SwarmService
 
@@ -37,8 +44,10 @@ def request(**container: Any) -> dict[str, Any]:
     }
 
 
-def service(asked: dict[str, Any] | None = None, name: str = "sse-a", *, pinned: bool = False) -> SwarmService:
-    return SwarmService(name, [name], "app", pinned, asked or request(), {}, [], [])
+def service(
+    asked: dict[str, Any] | None = None, name: str = "sse-a", *, pinned: bool = False, together: str = ""
+) -> SwarmService:
+    return SwarmService(name, "app", pinned, together, asked or request(), {}, [], [])
 
 
 def shown(asked: dict[str, Any]) -> dict[str, Any]:
@@ -124,6 +133,33 @@ def test_a_service_that_is_kept_says_whether_all_of_it_runs(changes: dict[str, A
     assert (action.kind, action.health) == ("keep", health)
 
 
+@pytest.mark.parametrize(
+    ("running", "home", "kind", "reasons"),
+    [
+        ({"n1": 1}, ("b", "n1"), "keep", []),
+        ({"n1": 1}, ("c", "n2"), "replace", ["moves to c: the replicas are unequally spread"]),
+        ({}, ("c", "n2"), "keep", []),
+        ({"n1": 1}, None, "keep", []),
+    ],
+)
+def test_a_replica_that_is_not_at_home_moves(
+    running: dict[str, int], home: tuple[str, str] | None, kind: str, reasons: list[str]
+) -> None:
+    homes = {"sse-a": home} if home else {}
+    [action] = swarm_plan([service()], [observed(running=running)], "sse", "p", NETWORKS, homes)
+    assert (action.kind, action.reasons) == (kind, reasons)
+
+
+def test_what_an_earlier_run_held_to_its_node_is_set_free_without_new_tasks() -> None:
+    held = observed()
+    shown_constraints = {"Placement": {"Constraints": ["node.id == n1"]}}
+    held = held._replace(
+        request={**held.request, "TaskTemplate": {**held.request["TaskTemplate"], **shown_constraints}}
+    )
+    [action] = swarm_plan([service()], [held], "sse", "p", NETWORKS)
+    assert (action.kind, action.reasons) == ("mend", ["no other host may run it: an earlier run ended too soon"])
+
+
 def test_what_is_no_longer_declared_goes_first_and_others_stay() -> None:
     theirs = observed(labels={LABEL + "stack": "other", LABEL + "project": "p"})._replace(name="theirs")
     gone = observed()._replace(name="sse-gone")
@@ -191,9 +227,91 @@ def test_each_node_gets_its_role_and_its_labels_and_keeps_those_of_others() -> N
     assert found["a"].role == "manager"
     assert found["c"].role == "worker"
     assert set(found["c"].labels) == {
+        "sse.platform.group.sse.every",
         *("sse.platform.group.sse.app", "sse.platform.group.sse.data", "sse.platform.holds.k1"),
         *("sse.platform.group.two.edge", "theirs"),
     }
     assert "no label sse.platform.group.sse.edge" in found["c"].reasons
     after = {host: {**node(host), "role": one.role, "labels": one.labels} for host, one in found.items()}
     assert not list(steps("sse", HOSTS, {"k1": "c"}, after))  # type: ignore[arg-type]
+
+
+# --- where replicas run
+
+
+def replicas(count: int) -> list[SwarmService]:
+    asked = {**request(), "Mode": {"Replicated": {"Replicas": 1}}}
+    return [service(asked, f"r-{number}", together="s") for number in range(1, count + 1)]
+
+
+def spread_of(count: int, hosts: str, now: str, **others: NodeFact) -> str:
+    """Where each replica is to run, a letter each; ``now`` says where it does, and a dot that it does not."""
+    runs = {
+        f"r-{number}": observed(running={f"id-{host}": 1} if host != "." else {}) for number, host in enumerate(now, 1)
+    }
+    known = {host: node(host) for host in "abcd"} | others
+    found = homes(replicas(count), {"app": list(hosts)}, known, runs)
+    return "".join(found.get(f"r-{number}", ".") for number in range(1, count + 1))
+
+
+@pytest.mark.parametrize(
+    ("count", "hosts", "now", "then"),
+    [
+        (3, "abc", "", "abc"),
+        (4, "abc", "", "abca"),
+        (2, "abc", "", "ab"),
+        (3, "a", "", "aaa"),
+        (3, "abc", "cab", "cab"),  # spread already, in whatever order
+        (3, "abc", "aba", "abc"),  # the host of the third came back
+        (6, "abc", "aabbab", "aabbcc"),
+        (6, "abcd", "aabbcc", "aabbcd"),  # a host more: one move is enough
+        (5, "abc", "aabbb", "aabbc"),
+        (4, "ab", "abcc", "abab"),  # a host less
+        (3, "abc", "a.c", "abc"),
+        (4, "abc", "abc", "abca"),  # one replica more
+    ],
+)
+def test_replicas_are_spread_with_as_few_moves_as_possible(count: int, hosts: str, now: str, then: str) -> None:
+    found = spread_of(count, hosts, now)
+    assert found == then
+    assert spread_of(count, hosts, found) == found
+
+
+@pytest.mark.parametrize("changes", [{"state": "down"}, {"availability": "drain"}, {"availability": "pause"}])
+def test_a_host_that_takes_no_tasks_gets_none(changes: dict[str, str]) -> None:
+    assert spread_of(3, "abc", "", b={**node("b"), **changes}) == "aca"  # type: ignore[typeddict-item]
+
+
+def test_without_a_swarm_nothing_has_a_home() -> None:
+    assert homes(replicas(2), {"app": ["a"]}, {}, {}) == {}
+
+
+def test_what_is_alone_fills_the_hosts_that_have_less_and_is_never_moved() -> None:
+    alone = [service(name=name) for name in ("x", "y")]
+    known = {host: node(host) for host in "ab"}
+    assert homes([*alone, *replicas(3)], {"app": ["a", "b"]}, known, {}) == {
+        "r-1": "a",
+        "r-2": "b",
+        "r-3": "a",
+        "x": "b",
+        "y": "a",
+    }
+    crowded = {name: observed(running={"id-a": 1}) for name in ("x", "y")}
+    assert homes(alone, {"app": ["a", "b"]}, known, crowded) == {"x": "a", "y": "a"}
+
+
+def test_data_and_what_every_host_runs_have_no_home() -> None:
+    every = service({**request(), "Mode": {"Global": {}}}, "e")
+    assert homes([every, *data("k")], {"app": ["a"], "data": ["a"]}, nodes(), {}) == {}
+
+
+def test_a_request_at_home_is_the_same_but_for_its_node() -> None:
+    asked = {**request(), "TaskTemplate": {"Placement": {"Constraints": ["x"]}}}
+    held = at_home(asked, "n1")
+    assert held["TaskTemplate"]["Placement"]["Constraints"] == ["x", "node.id == n1"]
+    assert asked["TaskTemplate"]["Placement"]["Constraints"] == ["x"]
+
+
+def test_who_carries_a_service_follows_from_its_group_or_its_data() -> None:
+    assert carried(service(), HOSTS, {}) == ["a", "b", "c"]
+    assert carried(service(name="k", pinned=True), HOSTS, {"k": "b"}) == ["b"]

@@ -10,6 +10,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services 
     LARGEST_CONFIG,
     Cluster,
     SwarmService,
+    hosts_of,
     labelled,
     services,
 )
@@ -60,19 +61,31 @@ HELD = "node.labels.sse.platform.holds.sse-one == true"
 @pytest.mark.parametrize(
     ("containers", "mode", "group", "constraint", "order"),
     [
-        ([container()], {"Replicated": {"Replicas": 1}}, "app", "group.sse.app", "start-first"),
-        (replicas(3), {"Replicated": {"Replicas": 3}}, "app", "group.sse.app", "start-first"),
+        ([container()], {"Replicated": {"Replicas": 1}}, "app", "group.sse.app", "stop-first"),
+        ([container(rolling=True)], {"Replicated": {"Replicas": 1}}, "app", "group.sse.app", "start-first"),
         ([container(data={"/d": "d"})], {"Replicated": {"Replicas": 1}}, "data", HELD, "stop-first"),
         ([container(ports=[port("0.0.0.0")])], {"Global": {}}, "edge", "group.sse.edge", "stop-first"),
         ([container(ports=[port("::")])], {"Global": {}}, "edge", "group.sse.edge", "stop-first"),
-        ([container(ports=[port("127.0.0.1")])], {"Replicated": {"Replicas": 1}}, "app", "sse.app", "start-first"),
+        ([container(ports=[port("127.0.0.1")])], {"Replicated": {"Replicas": 1}}, "app", "sse.app", "stop-first"),
+        ([container(each_host=True)], {"Global": {}}, "every", "group.sse.every", "stop-first"),
+        ([container(each_host=True, data={"/d": "d"})], {"Global": {}}, "every", "group.sse.every", "stop-first"),
         (
             [container(data={"/d": "d"}, ports=[port("0.0.0.0")])],
             {"Replicated": {"Replicas": 1}},
             *("data", HELD, "stop-first"),
         ),
     ],
-    ids=["plain", "replicas", "data", "public", "public IPv6", "admin port", "data and public"],
+    ids=[
+        "plain",
+        "replicas",
+        "data",
+        "public",
+        "public IPv6",
+        "admin port",
+        "each host",
+        "data of each host",
+        "data and public",
+    ],
 )
 def test_what_a_container_is_says_where_and_how_often_it_runs(
     containers: list[dict[str, Any]], mode: dict[str, Any], group: str, constraint: str, order: str
@@ -143,41 +156,20 @@ def test_no_limit_of_open_files_is_larger_than_that_of_every_engine() -> None:
     assert found.request["TaskTemplate"]["ContainerSpec"]["Ulimits"][1]["Hard"] == 20000
 
 
-def test_replicas_become_one_service_whose_tasks_know_their_number() -> None:
-    own = [
-        container(f"r-{number}", rolling=True, environment={"ME": f"sse-r-{number}", "AT": f"/run/r-{number}.sock"})
-        for number in (1, 2, 3)
-    ]
-    found = only(*own)
-    container_spec = found.request["TaskTemplate"]["ContainerSpec"]
-    assert found.name == "sse-r"
-    assert found.containers == ["sse-r-1", "sse-r-2", "sse-r-3"]
-    assert container_spec["Env"] == ["ME=sse-r-{{.Task.Slot}}", "AT=/run/r-{{.Task.Slot}}.sock"]
-    assert container_spec["Hostname"] == "r-{{.Task.Slot}}"
-    assert found.request["TaskTemplate"]["Networks"] == [{"Target": "sse-network", "Aliases": ["r"]}]
+def test_each_replica_is_a_service_with_its_own_name_that_knows_its_others() -> None:
+    own = [container(f"r-{number}", rolling=True, environment={"ME": f"sse-r-{number}"}) for number in (1, 2)]
+    found = services(release(*own, container()), CLUSTER)
+    assert [one.name for one in found] == ["sse-r-1", "sse-r-2", "sse-one"]
+    assert [one.together for one in found] == ["s", "s", ""]
+    asked = found[1].request["TaskTemplate"]
+    assert asked["ContainerSpec"]["Env"] == ["ME=sse-r-2"]
+    assert asked["ContainerSpec"]["Hostname"] == "r-2"
+    assert asked["Networks"] == [{"Target": "sse-network", "Aliases": ["r-2"]}]
 
 
-def test_a_number_is_not_taken_for_the_beginning_of_a_longer_one() -> None:
-    own = [
-        container(f"r-{number}", rolling=True, environment={"ME": f"r-{number}", "OTHER": "r-10 my-r-1 r-1-x"})
-        for number in (1, 2)
-    ]
-    with pytest.raises(spec.SpecError, match=r"^s\.containers\.r-2 differs from r-1 in environment.ME") as refused:
-        only(*[{**one, "environment": {"ME": "r-1"}} for one in own])
-    assert "expected replicas that are alike" in str(refused.value)
-    assert only(*own).request["TaskTemplate"]["ContainerSpec"]["Env"][1] == "OTHER=r-10 my-r-1 r-1-x"
-
-
-@pytest.mark.parametrize(
-    ("hosts", "count", "at_once", "most"), [(1, 3, 1, 4), (2, 2, 1, 3), (3, 3, 1, 2), (3, 3, 3, 3), (5, 3, 1, 1)]
-)
-def test_the_other_hosts_have_room_for_all_replicas_when_one_is_lost(
-    hosts: int, count: int, at_once: int, most: int
-) -> None:
-    cluster = Cluster({"app": [str(number) for number in range(hosts)]}, "/state", at_once=at_once)
-    found = only(*replicas(count), cluster=cluster)
-    assert found.request["TaskTemplate"]["Placement"]["MaxReplicas"] == most
-    assert most * max(1, hosts - 1) >= count + at_once
+def test_hosts_of_every_group_are_named_once() -> None:
+    assert hosts_of("every", {"edge": ["b"], "managers": ["a"], "app": ["b", "c"]}) == ["a", "b", "c"]
+    assert hosts_of("data", {"edge": ["b"]}) == []
 
 
 def test_a_public_port_is_published_by_its_host_and_an_admin_port_is_not() -> None:
@@ -262,26 +254,13 @@ REFUSED: dict[str, tuple[Any, str]] = {
         release(*replicas(2, healthcheck={"http": {"port": 1}})),
         r"r-1\.healthcheck\.command: missing",
     ),
-    "unlike replicas": (
-        release(container("r-1", rolling=True), container("r-2", rolling=True, memory="1m")),
-        r"r-2 differs from r-1 in memory: 268435456 -> 1048576",
-    ),
-    "a gap": (release(container("r-1", rolling=True), container("r-3", rolling=True)), "the replicas are r-1, r-3"),
-    "its own name in a command": (
-        release(*[container(f"r-{n}", rolling=True, command=[f"r-{n}"]) for n in (1, 2)]),
-        r"r-1\.command: holds the replica's own name",
-    ),
     "a socket between services": (
         release(*replicas(2, shared={"/run": "link"}), container(binds={"/link": "/state/shared/link"})),
-        "sse-r and sse-one have the directory /state/shared/link in common",
+        "sse-r-1 and sse-r-2 have the directory /state/shared/link in common",
     ),
     "data that another service reads": (
         release(container(data={"/d": "d"}), container("two", binds={"/tls": "/state/data/sse-one/d/tls"})),
         "sse-one and sse-two have the directory /state/data/sse-one/d in common",
-    ),
-    "one replica by its name": (
-        release(*replicas(2), container(reaches=[{"to": "r-2:80", "why": "w"}])),
-        r"one\.reaches: r-2:80 is one replica, and a Swarm has one name for all of them; expected r:80",
     ),
     "a large config": (
         release(container(config={"/etc": {"a": "x" * (LARGEST_CONFIG + 1)}})),

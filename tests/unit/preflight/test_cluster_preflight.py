@@ -268,7 +268,7 @@ REFUSED: dict[str, tuple[Wanted, dict[str, Shown], str]] = {
     "an image": (
         wanted(),
         shown(c={"unavailable": {"i": "no registry answers"}}),
-        "The image i of sse-r has no way to c: no registry answers.",
+        "The image i of sse-r-1, sse-r-2, sse-r-3 and 3 more has no way to c: no registry answers.",
     ),
     "one address twice": (
         wanted(),

@@ -14,8 +14,8 @@ from ansible_collections.sse.platform.plugins.module_utils.verify.swarm_checks i
 GROUPS: Any = {"managers": ["a"], "edge": ["a", "b"], "app": ["a", "b"], "data": ["b"]}
 ADDRESSES = {"a": "127.0.0.2", "b": "127.0.0.3"}
 OWN = {
-    "a": ["group.sse.managers", "group.sse.edge", "group.sse.app"],
-    "b": ["group.sse.edge", "group.sse.app", "group.sse.data", "holds.sse-k"],
+    "a": ["group.sse.managers", "group.sse.edge", "group.sse.app", "group.sse.every"],
+    "b": ["group.sse.edge", "group.sse.app", "group.sse.data", "group.sse.every", "holds.sse-k"],
 }
 
 
@@ -40,7 +40,7 @@ def service(name: str, mode: str, group: Any, *ports: int) -> SwarmService:
         "Mode": {mode: {}},
         "EndpointSpec": {"Ports": [{"PublishedPort": port} for port in ports]},
     }
-    return SwarmService(name, [name], group, group == "data", request, {}, [], [])
+    return SwarmService(name, group, group == "data", "", request, {}, [], [])
 
 
 SERVICES = [service("sse-e", "Global", "edge", 80), service("sse-k", "Replicated", "data")]
