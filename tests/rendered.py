@@ -151,6 +151,24 @@ ELSEWHERE: dict[str, dict[str, Any]] = {
         "redis_remote_plain_allowed": "true",
     },
 }
+# Releases for the hosts of a cluster together.
+CLUSTERS: dict[str, dict[str, Any]] = {
+    "swarm": {
+        "deployment": "swarm",
+        "app_link": "tcp",
+        "exposure_bind": "0.0.0.0",
+        "exposure_unauthenticated_publishing": True,
+    },
+    "guarded_swarm": {
+        "deployment": "swarm",
+        "app_link": "tcp",
+        "exposure_profile": "production",
+        "network_layout": "single",
+        "app_auth": True,
+        "app_keys_file": str(KEYS),
+        "app_replicas": 4,
+    },
+}
 PLAY = """
 - hosts: all
   connection: local

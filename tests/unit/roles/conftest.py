@@ -6,13 +6,13 @@ import fcntl
 import os
 
 import pytest
-from rendered import ELSEWHERE, HOSTS, Rendered, read, render
+from rendered import CLUSTERS, ELSEWHERE, HOSTS, Rendered, read, render
 
 
 @pytest.fixture(scope="session")
-def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rendered]:
-    """Every host of HOSTS and of ELSEWHERE; workers of one run share what the first of them renders."""
-    hosts, base = HOSTS | ELSEWHERE, tmp_path_factory.getbasetemp()
+def all_rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rendered]:
+    """All that one run renders; workers of one run share what the first of them renders."""
+    hosts, base = HOSTS | ELSEWHERE | CLUSTERS, tmp_path_factory.getbasetemp()
     directory = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "declarations"
     directory.mkdir(exist_ok=True)
     with (directory / "lock").open("w") as lock:
@@ -21,6 +21,18 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rendered]:
             render(directory, hosts)
             (directory / "done").touch()
     return read(directory, hosts)
+
+
+@pytest.fixture(scope="session")
+def rendered(all_rendered: dict[str, Rendered]) -> dict[str, Rendered]:
+    """Every host of HOSTS and of ELSEWHERE."""
+    return {name: all_rendered[name] for name in HOSTS | ELSEWHERE}
+
+
+@pytest.fixture(scope="session")
+def clusters(all_rendered: dict[str, Rendered]) -> dict[str, Rendered]:
+    """Every entry of CLUSTERS."""
+    return {name: all_rendered[name] for name in CLUSTERS}
 
 
 @pytest.fixture(params=HOSTS)
