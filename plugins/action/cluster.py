@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ansible_collections.sse.platform.plugins.module_utils.images.choice import Choice
-    from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import Group
+    from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import Group, SwarmService
     from ansible_collections.sse.platform.plugins.module_utils.model.types import HostFacts, Release, Settings
 
 
@@ -46,6 +46,7 @@ class ActionModule(release.ActionModule):
         }
         made: list[Release] = []
         notices: list[str] = []
+        wanted: list[SwarmService] = []
         try:
             made = self._releases(arguments["projects"], self.variable("stack_declarations"), settings, host)
             secrets = {name: one for one in made for name, one in one.get("secrets", {}).items()}
@@ -73,6 +74,7 @@ class ActionModule(release.ActionModule):
                 "groups": groups,
                 "addresses": {name: one["address"] for name, one in nodes.items()},
                 "open_files": cluster.open_files,
+                "waves": 1 + max((service.wave for service in wanted), default=0),
                 "mtu": min(one["host"]["uplink_mtu"] for one in hosts.values()),
             },
         }

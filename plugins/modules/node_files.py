@@ -9,8 +9,10 @@ module: node_files
 short_description: Make what services of a Swarm mount from their host
 version_added: 0.3.0
 description:
-  - Makes the directories of a host for the data of services, for what they share, and for secrets that they read anew
+  - Makes the directories of a host for the data of services, for what they share, and for files that they read anew
     while they run, each with its owner and its permissions. Data that are there stay.
+  - Before files are written, the program of their service checks them. M(sse.platform.node_reload) tells the containers
+    of them.
 extends_documentation_fragment: [sse.platform.attributes, sse.platform.stack.directory]
 attributes:
   check_mode: {support: full}
@@ -28,6 +30,10 @@ options:
     description: The texts of the files by their keys, as M(sse.platform.swarm_services) returns them.
     type: dict
     default: {}
+  specs:
+    description: The services that read files anew, as M(sse.platform.swarm_services) returns them.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -36,6 +42,7 @@ EXAMPLES = r"""
     state_directory: /var/lib/sse-platform
     directories: "{{ prepared.directories[inventory_hostname] }}"
     texts: "{{ prepared.texts }}"
+    specs: "{{ prepared.specs[inventory_hostname] }}"
 """
 
 RETURN = r"""
@@ -46,9 +53,16 @@ changes:
   elements: str
 """
 
+from typing import TYPE_CHECKING
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.deploy import node_files
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.node_told import Node
+from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
+
+if TYPE_CHECKING:
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Spec
 
 
 def main() -> None:
@@ -58,6 +72,7 @@ def main() -> None:
             "state_directory": {"type": "path", "required": True},
             "directories": {"type": "list", "elements": "dict", "required": True},
             "texts": {"type": "dict", "default": {}, "no_log": True},
+            "specs": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
@@ -66,10 +81,26 @@ def main() -> None:
     for one in given:
         one["files"] = {name: options["texts"][key] for name, key in one["files"].items()}
     try:
+        check(options["state_directory"], given, options["specs"], may_lack=module.check_mode)
         changes = node_files.ensure(options["state_directory"], given, check=module.check_mode)
-    except ApplyError as error:
+    except (ApplyError, EngineError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=bool(changes), changes=changes)
+
+
+def check(state_directory: str, given: list[node_files.NodeFiles], specs: dict[str, Spec], *, may_lack: bool) -> None:
+    """Have services check files that differ.
+
+    :param may_lack: whether there may be no engine yet
+    """
+    if specs:
+        try:
+            engine = Engine()
+        except EngineError:
+            if not may_lack:
+                raise
+        else:
+            Node(engine, state_directory, "", specs).check(given)
 
 
 if __name__ == "__main__":

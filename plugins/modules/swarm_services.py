@@ -46,6 +46,14 @@ options:
     description: How many replicas of a service are replaced at the same time.
     type: int
     default: 1
+  wave:
+    description: >-
+      The services to bring up. Between two waves, M(sse.platform.node_reload) runs the programs of roles on each host.
+      Without it, all services are brought up.
+    type: int
+  begun:
+    description: What an earlier wave of this run returned as RV(attempt).
+    type: dict
   meta:
     description: Who asked for the run, and what for, as M(sse.platform.stack) takes it.
     type: dict
@@ -73,6 +81,10 @@ directories:
   description: By host, the directories that services mount from it, as M(sse.platform.node_files) takes them.
   returned: O(state=prepared)
   type: dict
+specs:
+  description: By host, the services that read files anew while they run, as M(sse.platform.node_files) takes them.
+  returned: O(state=prepared)
+  type: dict
 texts:
   description: The texts of their files, by key. They hold secrets, so the task needs C(no_log).
   returned: O(state=prepared)
@@ -82,11 +94,10 @@ findings:
   returned: O(state=verified)
   type: list
   elements: dict
-outcomes:
-  description: For each project the number of its release, and the steps with their reasons.
-  returned: O(state=present)
-  type: list
-  elements: dict
+attempt:
+  description: What the history has of this run, for the next wave.
+  returned: O(state=present), not in check mode
+  type: dict
 changes:
   description: What was done with its reasons, one line each. In check mode, what would be done.
   returned: O(state=present)
@@ -127,6 +138,8 @@ def main() -> None:
             "state_directory": {"type": "path", "required": True},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
             "at_once": {"type": "int", "default": 1},
+            "wave": {"type": "int"},
+            "begun": {"type": "dict"},
             "meta": {"type": "dict", "default": {}},
             "wait": {"type": "int", "default": 0},
             "progress": {"type": "path", "default": ""},
@@ -144,6 +157,8 @@ def main() -> None:
         at_once=options["at_once"],
         mtu=known["mtu"],
         check=module.check_mode,
+        wave=options["wave"],
+        begun=options["begun"],
         run=options["meta"],
         wait=options["wait"],
         tell=progress.tell,
@@ -173,6 +188,7 @@ def main() -> None:
 def prepared(rollout: SwarmRollout) -> dict[str, Any]:
     """Return the directories of every host, and apart from them the texts of their files."""
     texts: dict[str, str] = {}
+    found, specs = rollout.files()
 
     def key(text: str) -> str:
         found = str(len(texts))
@@ -181,9 +197,9 @@ def prepared(rollout: SwarmRollout) -> dict[str, Any]:
 
     directories = {
         host: [{**one, "files": {name: key(text) for name, text in one["files"].items()}} for one in wanted]
-        for host, wanted in rollout.files().items()
+        for host, wanted in found.items()
     }
-    return {"directories": directories, "texts": texts}
+    return {"directories": directories, "texts": texts, "specs": specs}
 
 
 def verified(rollout: SwarmRollout) -> list[Finding]:
@@ -202,23 +218,7 @@ def verified(rollout: SwarmRollout) -> list[Finding]:
 
 def result_of(report: SwarmReport) -> dict[str, Any]:
     """Return what the module says of a run."""
-    return {
-        "changed": bool(report.changes),
-        "changes": report.changes,
-        "outcomes": [
-            {
-                "project": outcome.project,
-                "number": outcome.number,
-                "actions": [
-                    {"kind": one.kind, "container": one.container, "reasons": one.reasons}
-                    for one in outcome.actions
-                    if one.changes
-                ],
-                "seconds": outcome.seconds,
-            }
-            for outcome in report.outcomes
-        ],
-    }
+    return {"changed": bool(report.changes), "changes": report.changes, "attempt": report.attempt}
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # Copyright: sse.platform maintainers, MIT License (see LICENSE)
-"""What one host of a cluster needs before tasks run there: directories for data, live secrets, and what services share.
+"""What one host of a cluster needs before tasks run there: directories for data, for what services share, for files.
 
 The engine of a Swarm makes no directory, and starts no task without those that it mounts.
 """
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import DirectoryKind
 
 
+# What holds files of ours, and the mode of each.
+FILES: dict[DirectoryKind, int] = {"secrets": SECRET, "config": 0o444}
+
+
 class NodeFiles(TypedDict):
     """One directory of a host, with the texts of its files."""
 
@@ -28,6 +32,8 @@ class NodeFiles(TypedDict):
     path: str
     user: str  # uid:gid
     files: dict[str, str]
+    service: str  # whose files these are; empty where there are none
+    target: str  # in its container
 
 
 @files_told()
@@ -60,13 +66,14 @@ def differences(state: Path, one: NodeFiles) -> Iterator[str]:
     if not path.is_dir():
         yield "is missing"
         return
-    found, owner = path.lstat(), owner_of(one["user"])
+    found = path.lstat()
     if should.owner not in (None, (found.st_uid, found.st_gid)):
         yield f"owner {found.st_uid}:{found.st_gid} -> {':'.join(map(str, should.owner or ()))}"
     if stat.S_IMODE(found.st_mode) != should.mode:
         yield f"permissions {stat.S_IMODE(found.st_mode):o} -> {should.mode:o}"
-    if one["kind"] == "secrets":
-        yield from (f"{name}: content" for name, text in one["files"].items() if unlike(path / name, text, owner))
+    if one["kind"] in FILES:
+        files = owner_of_files(one)
+        yield from (f"{name}: content" for name, text in one["files"].items() if unlike(path / name, text, one, files))
         yield from (f"{name}: is not declared" for name in strangers(path, one["files"]))
 
 
@@ -80,11 +87,11 @@ def permissions(state: Path, one: NodeFiles) -> state_modes.Permissions:
     return state_modes.Permissions(state_modes.READ, (state_modes.root()[0], owner[1]))
 
 
-def unlike(path: Path, text: str, owner: tuple[int, int]) -> bool:
+def unlike(path: Path, text: str, one: NodeFiles, owner: tuple[int, int]) -> bool:
     """Tell whether a file is not as it should be."""
     try:
         found = path.lstat()
-        right = stat.S_ISREG(found.st_mode) and stat.S_IMODE(found.st_mode) == SECRET
+        right = stat.S_ISREG(found.st_mode) and stat.S_IMODE(found.st_mode) == FILES[one["kind"]]
         return not right or (found.st_uid, found.st_gid) != owner or path.read_bytes() != text.encode()
     except (FileNotFoundError, NotADirectoryError):
         return True
@@ -99,8 +106,7 @@ def strangers(path: Path, files: Iterable[str]) -> list[str]:
 
 def make(state: Path, one: NodeFiles) -> None:
     """Make one directory as it should be."""
-    path, owner = Path(one["path"]), owner_of(one["user"])
-    should = permissions(state, one)
+    path, should = Path(one["path"]), permissions(state, one)
     top = state / path.relative_to(state).parts[0]
     state_modes.make(top)
     if one["kind"] == "bind":
@@ -108,14 +114,28 @@ def make(state: Path, one: NodeFiles) -> None:
         state_modes.give(path, should.mode, should.owner)
         return
     make_directory(path, top)
-    if one["kind"] == "secrets":
-        for name in one["files"]:
-            make_way(path / name, top)
-        different = {name: text for name, text in one["files"].items() if unlike(path / name, text, owner)}
-        write_directory(path, different, mode=SECRET, owner=owner)
-        for name in strangers(path, one["files"]):
-            (path / name).unlink()
-    state_modes.hand_over(path, top, should.mode, owner)
+    if one["kind"] in FILES:
+        write(path, one, top)
+    state_modes.hand_over(path, top, should.mode, owner_of(one["user"]))
+
+
+def write(path: Path, one: NodeFiles, top: Path) -> None:
+    """Write what differs in a directory of files, each in one step, and remove what is not declared.
+
+    :param path: of the directory, which may be another one than that of the service
+    """
+    owner = owner_of_files(one)
+    for name in one["files"]:
+        make_way(path / name, top)
+    different = {name: text for name, text in one["files"].items() if unlike(path / name, text, one, owner)}
+    write_directory(path, different, mode=FILES[one["kind"]], owner=owner, reader=owner_of(one["user"]))
+    for name in strangers(path, one["files"]):
+        (path / name).unlink()
+
+
+def owner_of_files(one: NodeFiles) -> tuple[int, int]:
+    """Return who owns the files of a directory: a secret belongs to who reads it, a config to root."""
+    return owner_of(one["user"]) if one["kind"] == "secrets" else state_modes.root()
 
 
 def owner_of(user: str) -> tuple[int, int]:

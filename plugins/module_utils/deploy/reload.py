@@ -139,12 +139,7 @@ class Reloader:
         with self.files.trial(name, spec) as mounts:
             code, output = self.engine.try_out(f"{name}-{os.getpid()}-trial", trial, self.labels, mounts, CHECK_SECONDS)
         if code != 0:
-            raise ApplyError(
-                f"{name}: its new configuration is not valid, so nothing was touched: {cause(output)}\n"
-                f"{quoted(output, spec)}"
-                f"Its own program says so: `{' '.join(reload['check'])}`, exit code {code}.\n"
-                "Next: correct the setting that this text comes from, and run `./sse up` again."
-            )
+            raise not_valid(name, spec, reload, code, output)
 
     def again(self, name: str, container: str) -> None:
         """Have a running container read its files as they are on the host, after a check.
@@ -224,23 +219,42 @@ class Reloader:
 
         :raises ApplyError: it did not say so in time
         """
-        first, old = self.engine.inspect(container)["State"]["Pid"], reload["old_processes"]
-        if old:
-            for pid in too_many(processes.below(first), old, self.containers[name]["memory"]):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGTERM)
-        earlier = {one.pid for one in processes.below(first)}
-        begun = time.time()
-        self.engine.signal(container, reload["signal"])
-        ends = time.monotonic() + RELOAD_SECONDS
-        while not any(reload["says"] in line for line in self.engine.lines_since(container, begun)):
-            if time.monotonic() > ends:
-                lines = "\n".join(self.engine.lines_since(container, begun))
-                why = f": {cause(lines)}" if lines else ", and wrote nothing"
-                raise ApplyError(f"{name}: did not read its files within {RELOAD_SECONDS:g} s{why}")
-            time.sleep(PAUSE)
-        if old:
-            handed_over(first, earlier, old)
+        signalled(self.engine, container, name, reload, self.containers[name]["memory"])
+
+
+def signalled(engine: Engine, container: str, name: str, reload: Reload, memory: int) -> None:
+    """Have a container read its files, and wait until it serves by them.
+
+    :param memory: bytes that the container may have
+    :raises ApplyError: it did not say so in time
+    """
+    first, old = engine.inspect(container)["State"]["Pid"], reload["old_processes"]
+    if old:
+        for pid in too_many(processes.below(first), old, memory):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+    earlier = {one.pid for one in processes.below(first)}
+    begun = time.time()
+    engine.signal(container, reload["signal"])
+    ends = time.monotonic() + RELOAD_SECONDS
+    while not any(reload["says"] in line for line in engine.lines_since(container, begun)):
+        if time.monotonic() > ends:
+            lines = "\n".join(engine.lines_since(container, begun))
+            why = f": {cause(lines)}" if lines else ", and wrote nothing"
+            raise ApplyError(f"{name}: did not read its files within {RELOAD_SECONDS:g} s{why}")
+        time.sleep(PAUSE)
+    if old:
+        handed_over(first, earlier, old)
+
+
+def not_valid(name: str, spec: Spec, reload: Reload, code: int, output: str) -> ApplyError:
+    """Build the error for files that the program which reads them refuses."""
+    return ApplyError(
+        f"{name}: its new configuration is not valid, so nothing was touched: {cause(output)}\n"
+        f"{quoted(output, spec)}"
+        f"Its own program says so: `{' '.join(reload['check'])}`, exit code {code}.\n"
+        "Next: correct the setting that this text comes from, and run `./sse up` again."
+    )
 
 
 def chosen(releases: Sequence[Release], words: Sequence[str]) -> list[tuple[Release, str]]:

@@ -67,10 +67,13 @@ def node_files(service: SwarmService, store: Store, *, make: bool) -> list[NodeF
             "kind": one["kind"],
             "path": one["source"],
             "user": one["user"],
-            "files": {
+            "files": one["texts"]
+            | {
                 name: store.render(secret["secret"], secret["format"], make=make)
                 for name, secret in one["secrets"].items()
             },
+            "service": service.name if one["kind"] in {"config", "secrets"} else "",
+            "target": one["target"] if one["kind"] in {"config", "secrets"} else "",
         }
         for one in service.directories
     ]

@@ -62,6 +62,8 @@ class SwarmRequest:
     at_once: int = 1  # replicas that are replaced together
     mtu: int = 1500  # the largest packet that every host can send
     check: bool = False  # plan only
+    wave: int | None = None  # of the services to bring up; without it, all of them
+    begun: types.Attempt | None = None  # what an earlier wave of this run wrote into the history
     run: Mapping[str, Any] = field(default_factory=dict[str, Any])  # what this run says of itself, for the lock
     wait: float = 0  # seconds for which to wait for another run
     tell: Callable[..., None] = unasked
@@ -73,6 +75,7 @@ class SwarmReport:
 
     around: list[str] = field(default_factory=list[str])  # nodes, networks and objects, one line each
     outcomes: list[rollout.Outcome] = field(default_factory=list[rollout.Outcome])
+    attempt: types.Attempt | None = None  # as the history has it
 
     @property
     def changes(self) -> list[str]:
@@ -145,22 +148,28 @@ class SwarmRollout:
         found = swarm_placement.homes(services, self.request.cluster.hosts, self.nodes, shown)
         return {name: (host, self.nodes[host]["id"]) for name, host in found.items()}
 
-    def files(self) -> dict[str, list[NodeFiles]]:
-        """Return which directories each host needs, with the texts of secrets; secrets that are not there are made."""
+    def files(self) -> tuple[dict[str, list[NodeFiles]], dict[str, dict[str, types.Spec]]]:
+        """Return what each host needs: its directories with the texts of their files, and the specs of what reads them.
+
+        Secrets that are not there are made. The specs are those of services that read files anew while they run.
+        """
         found: dict[str, list[NodeFiles]] = {host: [] for host in self.request.addresses}
+        specs: dict[str, dict[str, types.Spec]] = {host: {} for host in self.request.addresses}
         with contextlib.nullcontext() if self.request.check else self.locked():
             made = self.pinned(make=not self.request.check)
             compiled = [
-                (service, store)
+                (service, store, release["containers"][service.name])
                 for release, store in made
                 for service in swarm_services.services(release, self.request.cluster)
             ]
-            held = self.held([service for service, __ in compiled])
-            for service, store in compiled:
+            held = self.held([service for service, *__ in compiled])
+            for service, store, spec in compiled:
                 wanted = swarm_apply.node_files(service, store, make=not self.request.check)
                 for host in swarm_placement.carried(service, self.request.cluster.hosts, held):
                     found.setdefault(host, []).extend(one for one in wanted if one not in found.get(host, []))
-        return found
+                    if spec.get("reload"):
+                        specs.setdefault(host, {})[service.name] = spec
+        return found, specs
 
     def locked(self) -> contextlib.AbstractContextManager[None]:
         """Let only one run change the stack at a time."""
@@ -176,22 +185,25 @@ class SwarmRollout:
         request, check = self.request, self.request.check
         with contextlib.nullcontext() if check else self.locked():
             fresh = next_number(self.directory)
-            recorder = None if check else Recorder(self.directory, request.meta, stack_number(self.directory))
+            before = 0 if check else stack_number(self.directory)
+            recorder = None if check else Recorder(self.directory, request.meta, before, request.begun)
             try:
-                self.bring(report, fresh)
+                whole = self.bring(report, fresh)
             except Exception as error:
                 self.end(recorder, report, str(error))
                 raise
-            self.end(recorder, report)
+            self.end(recorder, report, whole=whole)
 
-    def bring(self, report: SwarmReport, fresh: int) -> None:
-        """Give nodes their labels, make what is missing, and roll out each project."""
+    def bring(self, report: SwarmReport, fresh: int) -> bool:
+        """Give nodes their labels, make what is missing, and roll out each project; tell whether no wave follows."""
         request, check = self.request, self.request.check
         made = self.pinned(make=not check)
         compiled = [swarm_services.services(release, request.cluster) for release, __ in made]
         held = self.held([service for services in compiled for service in services])
         steps = list(swarm_placement.steps(self.stack, request.cluster.hosts, held, self.nodes))
-        if check:
+        if check and request.wave:
+            pass  # it was told with the first wave
+        elif check:
             report.around += [f"~ node {step.host}: {', '.join(step.reasons)}" for step in steps]
         else:
             report.around += swarm_apply.change_nodes(self.api, steps)
@@ -204,18 +216,23 @@ class SwarmRollout:
             running = swarm_apply.Running(
                 self.api, self.engine, store, release, number, tell=request.tell, homes=homes, at_once=request.at_once
             )
-            report.around += swarm_apply.make_overlays(running, present, request.mtu, check=check)
+            made_here = swarm_apply.make_overlays(running, present, request.mtu, check=check)
+            report.around += [] if check and request.wave else made_here
             names = {one["Id"]: one["Name"] for one in self.engine.networks()} if self.is_there else {}
             actions = swarm_plan(services, observed, self.stack, release["project"], names, homes)
+            waves = {service.name: service.wave for service in services}
+            if request.wave is not None:
+                actions = [one for one in actions if waves.get(one.container, 0) == request.wave]
             outcome = rollout.Outcome(release["project"], number, actions, "")
             if check:
                 report.outcomes.append(outcome)
                 continue
-            self.apply(running, services, actions, report, store_of)
-        if not check:
+            self.apply(running, services, actions, report, store_of, whole=self.is_last(compiled))
+        if not check and self.is_last(compiled):
             for kind, name, identity in swarm_apply.unused_objects(self.api, self.stack):
                 self.api.remove_object(kind, identity)
                 report.around.append(f"- {kind[:-1]} {name}")
+        return self.is_last(compiled)
 
     def apply(
         self,
@@ -224,8 +241,10 @@ class SwarmRollout:
         actions: list[Action],
         report: SwarmReport,
         store: ReleaseStore,
+        *,
+        whole: bool,
     ) -> None:
-        """Roll out one project, and record what came of it."""
+        """Roll out one project, or a wave of it, and record what came of it."""
         is_new = not store.has_applied(running.number)
 
         def record(outcome: types.ReleaseOutcome) -> None:
@@ -250,7 +269,13 @@ class SwarmRollout:
             report.outcomes.append(
                 rollout.Outcome(running.release["project"], running.number, done, "", applier.seconds)
             )
-        record("applied")
+        if whole:
+            record("applied")
+
+    def is_last(self, compiled: list[list[SwarmService]]) -> bool:
+        """Tell whether no wave follows."""
+        last = max((service.wave for services in compiled for service in services), default=0)
+        return self.request.wave is None or self.request.wave >= last
 
     def remove(self, report: SwarmReport) -> None:
         """Remove everything of the stack from the Swarm; its data, secrets and releases stay."""
@@ -260,8 +285,8 @@ class SwarmRollout:
                 check = self.request.check
                 report.around += swarm_apply.tear_down(self.api, self.engine, self.stack, names, check=check)
 
-    def end(self, recorder: Recorder | None, report: SwarmReport, error: str = "") -> None:
-        """Write the end of the run into the history."""
+    def end(self, recorder: Recorder | None, report: SwarmReport, error: str = "", *, whole: bool = True) -> None:
+        """Write the end of the run, or of a wave of it, into the history."""
         if recorder is None:
             return
         changes: list[types.AttemptChange] = [
@@ -276,4 +301,5 @@ class SwarmRollout:
             if one.changes
         ]
         with contextlib.suppress(OSError) if error else contextlib.nullcontext():
-            recorder.end(stack_number(self.directory), changes, report.around, error)
+            recorder.end(stack_number(self.directory), changes, report.around, error, whole=whole)
+        report.attempt = recorder.attempt

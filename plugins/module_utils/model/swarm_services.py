@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Json, Release, SecretFile, Spec
 
-DirectoryKind = Literal["secrets", "data", "shared", "bind"]
+DirectoryKind = Literal["config", "secrets", "data", "shared", "bind"]
 # The groups of the inventory, and "every" for all of their hosts.
 Group = Literal["managers", "edge", "app", "data", "every"]
 GROUPS: tuple[Group, ...] = ("managers", "edge", "app", "data")
@@ -37,6 +37,7 @@ RESTART_SECONDS, MONITOR_SECONDS = 1, 5
 LOG_DRIVER: Json = {"Name": "json-file", "Options": {"max-size": "10m", "max-file": "3"}}
 # The store of a Swarm takes no larger one (moby/swarmkit, manager/controlapi).
 LARGEST_CONFIG = 1000 * 1024
+RELOADED = "now"  # the directory below that of a service for the files that it reads anew
 LONGEST_NAME = 64  # of a config or a secret
 
 
@@ -55,7 +56,8 @@ class NodeDirectory(TypedDict):
     source: str  # on the host
     target: str  # in the container
     user: str
-    secrets: dict[str, SecretFile]  # in it, by their names
+    texts: dict[str, str]  # of the files in it, by their names
+    secrets: dict[str, SecretFile]
 
 
 class SwarmService(NamedTuple):
@@ -68,6 +70,7 @@ class SwarmService(NamedTuple):
     group: Group  # the hosts that may run it
     pinned: bool  # it has data, so one host holds it
     together: str  # what it is a replica of; empty for one that is alone
+    wave: int  # how many services before it need a program of their role, each after the other, until they serve it
     request: Json  # as ``POST /services/create`` takes it, but for the ids of networks, configs and secrets
     files: dict[str, SwarmFile]  # configs and secrets, by the name that holds the hash of their content
     directories: list[NodeDirectory]
@@ -111,7 +114,10 @@ def services(release: Release, cluster: Cluster) -> list[SwarmService]:
         raise spec.SpecError("network_ipv6 is true: the overlay of a Swarm has IPv4 alone here; expected false")
     containers = release["containers"]
     edge = {directory for one in containers.values() if _is_edge(one) for directory in _shared(one)}
-    found = [_Builder(release, cluster, name, one, edge).build() for name, one in containers.items()]
+    found = [
+        _Builder(release, cluster, name, one, edge).build(wave)
+        for (name, one), wave in zip(containers.items(), _waves(containers), strict=True)
+    ]
     _refuse_apart(found)
     return found
 
@@ -142,6 +148,26 @@ def group_label(stack: str, group: Group) -> str:
 def holds_label(name: str) -> str:
     """Return the label of the node that holds the data of a service."""
     return HOLDS_LABEL + name
+
+
+def _waves(containers: Mapping[str, Spec]) -> list[int]:
+    """Return the wave of each container: programs of roles run on the hosts of what they are for, between two waves."""
+    found: dict[str, int] = {}
+
+    def wave(name: str) -> int:
+        if name not in found:
+            found[name] = 0  # where services wait for each other, which is told later
+            before = [(other, containers[other]) for other in containers[name]["after"] if other in containers]
+            found[name] = max((wave(other) + _needs_program(one) for other, one in before), default=0)
+        return found[name]
+
+    return [wave(name) for name in containers]
+
+
+def _needs_program(one: Spec) -> bool:
+    """Tell whether a container serves others only after a program of its role."""
+    reload = one.get("reload")
+    return bool(reload and reload.get("program") and reload.get("at_start", True))
 
 
 def _refuse_apart(found: list[SwarmService]) -> None:
@@ -192,7 +218,7 @@ class _Builder:
         self.files: dict[str, SwarmFile] = {}
         self.directories: list[NodeDirectory] = []
 
-    def build(self) -> SwarmService:
+    def build(self, wave: int) -> SwarmService:
         """Return the service; raises SpecError for what a Swarm cannot run."""
         self._refuse()
         container = self._container()
@@ -216,8 +242,8 @@ class _Builder:
             "EndpointSpec": {"Mode": "dnsrr", "Ports": self._ports()},
         }
         return SwarmService(
-            self.name, self.group, self.group == "data", self.spec["service"] if self.rolling else "", request,
-            self.files, self.directories, self.left_out,
+            self.name, self.group, self.group == "data", self.spec["service"] if self.rolling else "", wave,
+            request, self.files, self.directories, self.left_out,
         )  # fmt: skip
 
     @property
@@ -237,14 +263,6 @@ class _Builder:
                 f"{self.place}.reaches_host: port {self.spec['reaches_host'][0]} of its host, and a Swarm may run it "
                 "on any of several; expected none, or a server elsewhere"
             )
-        reload = self.spec.get("reload")
-        if reload and reload.get("program"):
-            raise spec.SpecError(
-                f"{self.place}.reload.program: runs on the host beside one container, and a Swarm starts others by "
-                "itself; expected none, or a server elsewhere in place of this one"
-            )
-        if reload:
-            self.left_out.append(f"{self.place}.reload: a changed config makes new tasks, and ends their connections")
         for index, port in enumerate(self.spec["ports"]):
             if self.edge and not _is_public(port["host_ip"]):
                 raise spec.SpecError(
@@ -345,13 +363,20 @@ class _Builder:
         for target, below in one.get("shared", {}).items():
             self._directory("shared", f"{state}/shared/{below}", target)
         for index, (target, secrets) in enumerate(one["live_secrets"].items()):
-            self._directory("secrets", f"{state}/files/{self.name}/live-{index}", target, secrets)
+            self._directory("secrets", f"{state}/files/{self.name}/live-{index}", target, secrets=secrets)
+        place = f"{state}/files/{self.name}/{RELOADED}"
+        for index, (target, texts) in enumerate(one["config"].items()):
+            if _is_read_anew(one, target):
+                self._directory("config", f"{place}/config-{index}", target, texts=texts)
+        for index, (target, secrets) in enumerate(one["secrets"].items()):
+            if _is_read_anew(one, target):
+                self._directory("secrets", f"{place}/secrets-{index}", target, secrets=secrets)
         mounts: list[Json] = [
             {
                 "Type": "bind",
                 "Source": directory["source"],
                 "Target": directory["target"],
-                "ReadOnly": directory["kind"] in {"bind", "secrets"},
+                "ReadOnly": directory["kind"] in {"bind", "config", "secrets"},
             }
             for directory in self.directories
         ]
@@ -363,18 +388,29 @@ class _Builder:
         return mounts
 
     def _directory(
-        self, kind: DirectoryKind, source: str, target: str, secrets: dict[str, SecretFile] | None = None
+        self,
+        kind: DirectoryKind,
+        source: str,
+        target: str,
+        *,
+        texts: dict[str, str] | None = None,
+        secrets: dict[str, SecretFile] | None = None,
     ) -> None:
-        self.directories.append(
-            {"kind": kind, "source": source, "target": target, "user": self.spec["user"], "secrets": secrets or {}}
-        )
+        place: NodeDirectory = {
+            "kind": kind, "source": source, "target": target, "user": self.spec["user"], "texts": texts or {},
+            "secrets": secrets or {},
+        }  # fmt: skip
+        self.directories.append(place)
 
     def _objects(self) -> Json:
-        """Return the configs and secrets of the container, and keep what each of them holds."""
+        """Return the configs and secrets of the container, and keep what each of them holds.
+
+        What it reads anew while it runs is in directories of its host.
+        """
         one = self.spec
         configs: list[Json] = []
         secrets: list[Json] = []
-        for path, text in _by_path(one["config"]):
+        for path, text in _by_path(_fixed(one, one["config"])):
             if len(text.encode()) > LARGEST_CONFIG:
                 raise spec.SpecError(
                     f"{self.place}.config.{path}: {len(text.encode())} bytes, and a Swarm keeps no larger config than "
@@ -382,7 +418,7 @@ class _Builder:
                 )
             name = self._keep({"path": path, "text": text, "secret": None}, text)
             configs.append({"ConfigName": name, "File": _target(path, one["user"], 0o444)})
-        for path, secret in _by_path(one["secrets"]):
+        for path, secret in _by_path(_fixed(one, one["secrets"])):
             content = [secret, one.get("fingerprints", {}).get(secret["secret"])]
             name = self._keep({"path": path, "text": None, "secret": secret}, content)
             secrets.append({"SecretName": name, "File": _target(path, one["user"], 0o400)})
@@ -397,6 +433,17 @@ class _Builder:
 
 
 Content = TypeVar("Content")
+
+
+def _is_read_anew(one: Spec, target: str) -> bool:
+    """Tell whether a container reads the files of a directory again while it runs: all, or what a program takes."""
+    reload = one.get("reload")
+    return bool(reload) and (not reload.get("program") or target in reload.get("takes", []))
+
+
+def _fixed(one: Spec, directories: Mapping[str, Content]) -> dict[str, Content]:
+    """Return the directories whose files a container reads at its start alone."""
+    return {target: files for target, files in directories.items() if not _is_read_anew(one, target)}
 
 
 def _by_path(directories: Mapping[str, Mapping[str, Content]]) -> list[tuple[str, Content]]:

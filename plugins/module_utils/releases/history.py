@@ -126,15 +126,20 @@ def run_meta(given: dict[str, Any]) -> RunMeta:
 class Recorder:
     """Writes one run into the history."""
 
-    def __init__(self, state_directory: str, meta: RunMeta, before: int) -> None:
+    def __init__(self, state_directory: str, meta: RunMeta, before: int, begun: Attempt | None = None) -> None:
         """Write that the run begins.
 
         :param before: the release of the stack that runs now; 0 for none
+        :param begun: where it has begun before, as that part of it returned it
         """
         self.state_directory = state_directory
         self.path = Path(state_directory) / FILE
         self.begun = time.monotonic()
-        self.attempt: Attempt = {
+        if begun:
+            self.begun -= begun["seconds"]
+            self.attempt: Attempt = begun
+            return
+        self.attempt = {
             "run": f"{this_process()}@{time.time_ns()}",
             **meta,
             "before": before,
@@ -147,20 +152,23 @@ class Recorder:
         }
         self.append()
 
-    def end(self, after: int, changes: list[AttemptChange], others: list[str], error: str = "") -> None:
+    def end(
+        self, after: int, changes: list[AttemptChange], others: list[str], error: str = "", *, whole: bool = True
+    ) -> None:
         """Write how the run ended.
 
         :param after: the release of the stack that runs now
         :param others: changes that are not about one container
         :param error: why it failed; empty where it did not
+        :param whole: false for a part of it that another one follows
         """
         self.attempt = {
             **self.attempt,
             "after": after,
-            "changes": changes,
-            "others": others,
+            "changes": self.attempt["changes"] + changes,
+            "others": self.attempt["others"] + others,
             "seconds": round(time.monotonic() - self.begun, 1),
-            "outcome": "failed" if error else "applied",
+            "outcome": "failed" if error else "applied" if whole else "running",
             "error": next(iter(error.strip().splitlines()), ""),
         }
         self.append()

@@ -15,7 +15,8 @@ ME = f"{os.geteuid()}:{os.getegid()}"
 
 
 def wanted(state: Path, kind: str, below: str, **files: str) -> Any:
-    return {"kind": kind, "path": str(state / below), "user": ME, "files": files}
+    named = {"service": "sse-a", "target": "/t"} if kind in {"config", "secrets"} else {"service": "", "target": ""}
+    return {"kind": kind, "path": str(state / below), "user": ME, "files": files, **named}
 
 
 def every(state: Path, **files: str) -> list[Any]:
@@ -25,6 +26,7 @@ def every(state: Path, **files: str) -> list[Any]:
         wanted(state, "bind", "switches"),
         wanted(state, "bind", "matrix"),
         wanted(state, "secrets", "files/sse-a/live-0", **files),
+        wanted(state, "config", "files/sse-a/now/config-0", conf="text"),
     ]
 
 
@@ -35,7 +37,7 @@ def modes(state: Path) -> dict[str, str]:
 def test_everything_is_made_once_with_its_permissions(tmp_path: Path) -> None:
     state = tmp_path / "state"
     changed = ensure(str(state), every(state, key="s3cret"))
-    assert [one.split(": ", 1)[1] for one in changed] == ["is missing"] * 5
+    assert [one.split(": ", 1)[1] for one in changed] == ["is missing"] * 6
     assert modes(state) == {
         "data": "700",
         "data/sse-a": "700",
@@ -48,6 +50,9 @@ def test_everything_is_made_once_with_its_permissions(tmp_path: Path) -> None:
         "files/sse-a": "700",
         "files/sse-a/live-0": "700",
         "files/sse-a/live-0/key": "400",
+        "files/sse-a/now": "700",
+        "files/sse-a/now/config-0": "700",
+        "files/sse-a/now/config-0/conf": "444",
     }
     assert stat.S_IMODE(state.stat().st_mode) == 0o711
     assert (state / "files/sse-a/live-0/key").read_text() == "s3cret"
@@ -86,7 +91,7 @@ def test_permissions_that_somebody_changed_are_put_right(tmp_path: Path, path: s
 
 def test_a_directory_of_the_host_that_is_not_there_is_refused_before_anything_is_made(tmp_path: Path) -> None:
     state = tmp_path / "state"
-    mounted: Any = {"kind": "bind", "path": str(tmp_path / "none"), "user": ME, "files": {}}
+    mounted: Any = {**wanted(state, "bind", "x"), "path": str(tmp_path / "none")}
     with pytest.raises(ApplyError, match="none is not on this host, and a service mounts it: expected it on every"):
         ensure(str(state), [*every(state), mounted])
     assert not state.exists()

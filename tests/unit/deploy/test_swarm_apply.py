@@ -360,5 +360,13 @@ def test_hosts_get_the_texts_of_live_secrets() -> None:
     )
     [one] = services(wanted, Cluster({"data": ["a"]}, "/state"))
     data, secrets = swarm_apply.node_files(one, Secrets(), make=True)  # type: ignore[arg-type]
-    assert data == {"kind": "data", "path": "/state/data/sse-a/d", "user": "7:8", "files": {}}
+    assert data == {
+        "kind": "data",
+        "path": "/state/data/sse-a/d",
+        "user": "7:8",
+        "files": {},
+        "service": "",
+        "target": "",
+    }
     assert secrets["files"] == {"key": "x value of pw"}
+    assert (secrets["service"], secrets["target"]) == ("sse-a", "/run/l")

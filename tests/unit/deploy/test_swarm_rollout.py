@@ -226,14 +226,15 @@ def test_a_failed_update_is_told_with_what_was_done_and_kept_in_the_history(stan
 
 
 def test_each_host_is_told_only_the_directories_of_what_it_may_run(stand: Stand) -> None:
-    files = stand.rollout(FULL).files()
+    files, specs = stand.rollout(FULL).files()
+    assert specs == {"a": {}, "b": {}}
     assert [[one["path"].removeprefix(stand.directory) for one in files[host]] for host in ("a", "b")] == [
         ["/files/sse-a/live-0"],
         ["/files/sse-a/live-0", "/data/sse-k/d"],
     ]
     [secret] = files["a"][0]["files"].values()
     assert len(secret) >= 24
-    assert stand.rollout(FULL).files() == files  # it is made once
+    assert stand.rollout(FULL).files() == (files, specs)  # it is made once
 
 
 def test_a_secret_is_an_object_whose_name_changes_with_its_value(stand: Stand) -> None:
@@ -263,3 +264,36 @@ def test_replicas_are_spread_over_the_hosts_and_stay_there_when_they_change(stan
     [moved] = stand.run(replicas("i:2")).changes
     assert moved.startswith("~ sse-r-")
     assert "moves to b: the replicas are unequally spread" in moved
+
+
+PROGRAM = {"program": "p", "takes": ["/run/s"]}
+WAVES = release(
+    container("a"),
+    container("k", reload=PROGRAM, data={"/d": "d"}, secrets={"/run/s": {"key": {"secret": "pw"}}}),
+)
+WAVES["containers"]["sse-a"]["after"] = ["sse-k"]
+
+
+def test_a_run_of_several_waves_is_one_release_and_one_line_of_the_history(stand: Stand) -> None:
+    first = stand.run(WAVES, wave=0)
+    assert first.changes[-1] == "+ sse-k (new)"
+    assert list(stand.swarm.shown) == ["sse-k"]
+    assert stand.numbers() == [(1, "applying")]
+    second = stand.run(WAVES, wave=1, begun=first.attempt)
+    assert second.changes == ["+ sse-a (new)"]
+    assert stand.numbers() == [(1, "applied")]
+    [line] = attempts(stand.directory)
+    assert (line["outcome"], [one["container"] for one in line["changes"]]) == ("applied", ["sse-k", "sse-a"])
+    again = stand.run(WAVES, wave=0)
+    assert (again.changes, stand.run(WAVES, wave=1, begun=again.attempt).changes) == ([], [])
+
+
+def test_the_waves_of_check_mode_tell_together_what_one_run_would_do(stand: Stand) -> None:
+    told = [line for wave in (0, 1) for line in stand.run(WAVES, wave=wave, check=True).changes]
+    assert sorted(told) == sorted(stand.run(WAVES, check=True).changes)
+
+
+def test_a_host_gets_the_specs_of_what_reads_files_anew_there(stand: Stand) -> None:
+    files, specs = stand.rollout(WAVES).files()
+    assert {host: list(found) for host, found in specs.items()} == {"a": [], "b": ["sse-k"]}
+    assert "/files/sse-k/now/secrets-0" in [one["path"].removeprefix(stand.directory) for one in files["b"]]

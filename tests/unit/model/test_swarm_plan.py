@@ -47,7 +47,7 @@ def request(**container: Any) -> dict[str, Any]:
 def service(
     asked: dict[str, Any] | None = None, name: str = "sse-a", *, pinned: bool = False, together: str = ""
 ) -> SwarmService:
-    return SwarmService(name, "app", pinned, together, asked or request(), {}, [], [])
+    return SwarmService(name, "app", pinned, together, 0, asked or request(), {}, [], [])
 
 
 def shown(asked: dict[str, Any]) -> dict[str, Any]:

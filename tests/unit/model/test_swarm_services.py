@@ -216,6 +216,7 @@ def test_secrets_that_a_service_reads_anew_are_a_directory_of_its_host() -> None
             "source": "/state/files/sse-one/live-0",
             "target": "/run/l",
             "user": "7:8",
+            "texts": {},
             "secrets": {"key": {"secret": "k", "format": "{}"}},
         }
     ]
@@ -224,9 +225,46 @@ def test_secrets_that_a_service_reads_anew_are_a_directory_of_its_host() -> None
     assert after.fingerprint == found.fingerprint
 
 
-def test_it_is_told_that_a_reload_makes_new_tasks() -> None:
-    found = only(container(reload={"check": ["c"], "says": "done"}))
-    assert found.left_out == ["s.containers.one.reload: a changed config makes new tasks, and ends their connections"]
+SIGNALLED = {"check": ["c"], "says": "done"}
+PROGRAMMED = {"program": "p", "takes": ["/run/users"]}
+
+
+@pytest.mark.parametrize(
+    ("reload", "directories", "objects"),
+    [
+        (SIGNALLED, ["/etc/x", "/run/users"], []),
+        (PROGRAMMED, ["/run/users"], ["/etc/x/a"]),
+        (None, [], ["/etc/x/a", "/run/users/u"]),
+    ],
+)
+def test_files_that_a_service_reads_anew_are_on_its_hosts_and_make_no_new_tasks(
+    reload: Any, directories: list[str], objects: list[str]
+) -> None:
+    def of(text: str) -> SwarmService:
+        declared: Any = {"config": {"/etc/x": {"a": text}}, "secrets": {"/run/users": {"u": {"secret": text}}}}
+        return only(container(reload=reload, **declared))
+
+    found = of("1")
+    assert [one["target"] for one in found.directories] == directories
+    assert [one["path"] for one in found.files.values()] == objects
+    assert (of("2").fingerprint == found.fingerprint) is (not objects)
+    for one in found.directories:
+        assert one["source"].startswith("/state/files/sse-one/now/")
+        assert (one["texts"] or one["secrets"]) == ({"a": "1"} if one["kind"] == "config" else one["secrets"])
+
+
+def test_what_needs_a_service_that_needs_a_program_is_in_a_later_wave() -> None:
+    found = services(
+        release(
+            container("k", reload=PROGRAMMED),
+            container("r", reload={**PROGRAMMED, "at_start": False}),
+            {**container("g", reload=PROGRAMMED), "after": ["sse-k"]},
+            {**container("a"), "after": ["sse-r"]},
+            {**container("b"), "after": ["sse-g", "sse-a"]},
+        ),
+        CLUSTER,
+    )
+    assert [one.wave for one in found] == [0, 0, 1, 0, 2]
 
 
 def test_services_that_share_a_directory_run_on_the_same_hosts() -> None:
@@ -241,10 +279,6 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "IPv6": (release(container(), networks={"n": {**NETWORK, "ipv6": {}}}), "network_ipv6 is true"),
     "data of replicas": (release(*replicas(2, data={"/d": "d"})), r"s\.containers\.r-1\.data: its replicas may move"),
     "a port of the host": (release(container(reaches_host=[9])), r"one\.reaches_host: port 9 of its host"),
-    "a program beside it": (
-        release(container(reload={"program": "p", "takes": ["/run"]})),
-        r"one\.reload\.program: runs on the host beside one container",
-    ),
     "one address": (
         release(container(ports=[port("0.0.0.0"), {**port("192.0.2.1"), "host_port": 81}])),
         r"one\.ports\[1\]\.host_ip: 192\.0\.2\.1, and a Swarm publishes a port on every address",

@@ -1,0 +1,73 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""Tell the containers of one host of a cluster what they have not read yet."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: node_reload
+short_description: Have containers of a Swarm read the files that changed on their host
+version_added: 0.3.0
+description:
+  - Tells each container on this host whose files changed since it read them, by the signal or by the program that its
+    service declares. A container that started since then has read them, and gets only the program that its service
+    needs at each start.
+  - M(sse.platform.node_files) writes these files.
+extends_documentation_fragment: [sse.platform.attributes, sse.platform.stack.directory]
+attributes:
+  check_mode: {support: none}
+  diff_mode: {support: N/A, details: "The files hold secrets."}
+options:
+  state_directory: {required: true}
+  stack_name:
+    description: The name of the stack.
+    type: str
+    required: true
+  specs:
+    description: The services that read files anew, as M(sse.platform.swarm_services) returns them.
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Tell containers of new files
+  sse.platform.node_reload:
+    state_directory: /var/lib/sse-platform
+    stack_name: sse
+    specs: "{{ prepared.specs[inventory_hostname] }}"
+"""
+
+RETURN = r"""
+changes:
+  description: One line for each container that was told.
+  returned: success
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.node_told import Node
+from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "state_directory": {"type": "path", "required": True},
+            "stack_name": {"type": "str", "required": True},
+            "specs": {"type": "dict", "required": True},
+        },
+        supports_check_mode=False,
+    )
+    options = module.params
+    try:
+        changes = Node(Engine(), options["state_directory"], options["stack_name"], options["specs"]).tell()
+    except (ApplyError, EngineError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=bool(changes), changes=changes)
+
+
+if __name__ == "__main__":
+    main()
