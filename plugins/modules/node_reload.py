@@ -13,6 +13,7 @@ description:
     service declares. A container that started since then has read them, and gets only the program that its service
     needs at each start.
   - M(sse.platform.node_files) writes these files.
+  - Writes down the names of the containers of this host, for the exporter that reads their figures.
 extends_documentation_fragment: [sse.platform.attributes, sse.platform.stack.directory]
 attributes:
   check_mode: {support: none}
@@ -46,7 +47,7 @@ changes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError, file_refused
 from ansible_collections.sse.platform.plugins.module_utils.deploy.node_told import Node
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 
@@ -63,9 +64,13 @@ def main() -> None:
     )
     options = module.params
     try:
-        changes = Node(Engine(), options["state_directory"], options["stack_name"], options["specs"]).tell()
+        node = Node(Engine(), options["state_directory"], options["stack_name"], options["specs"])
+        changes = node.tell()
+        node.tell_names()
     except (ApplyError, EngineError) as error:
         module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=file_refused(error))
     module.exit_json(changed=bool(changes), changes=changes)
 
 

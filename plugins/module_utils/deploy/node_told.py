@@ -7,6 +7,7 @@ before they are written, and its container is told afterwards. A container that 
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 import os
@@ -14,7 +15,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict, cast
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy import node_files, program
+from ansible_collections.sse.platform.plugins.module_utils.deploy import node_files, program, told_metrics
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import files_told
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import contents
 from ansible_collections.sse.platform.plugins.module_utils.deploy.reload import (
@@ -26,14 +27,15 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.reload import 
 from ansible_collections.sse.platform.plugins.module_utils.engine.answers import seconds
 from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import RELOADED, SWARM_LABEL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Mounts
     from ansible_collections.sse.platform.plugins.module_utils.deploy.node_files import NodeFiles
-    from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Inspected
+    from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Inspected, ListedContainer
     from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Reload, Spec
 
@@ -68,6 +70,17 @@ def what_to_do(told: Told | None, now: Moment, reload: Reload) -> What:
     if now.changed > now.started or (told and told["id"] == now.id):
         return "tell"
     return "start" if reload.get("program") and reload.get("at_start", True) else "remember"
+
+
+def names(listed: Iterable[ListedContainer], stack: str, now: dt.datetime) -> str:
+    """Return the names of a stack's containers on one host as JSON, as `told_metrics.names` does for a single host."""
+    found = {
+        one["Id"]: {"name": labels[SERVICE], "container": labels.get(f"{LABEL}container", ""), "release": ""}
+        for one in listed
+        for labels in [one["Labels"] or {}]
+        if labels.get(SWARM_LABEL) == stack and SERVICE in labels
+    }
+    return json.dumps({"written": int(now.timestamp()), "containers": found}, indent=1) + "\n"
 
 
 class Node:
@@ -132,6 +145,12 @@ class Node:
             if what != "nothing":
                 self.remember(name, {"id": now.id, "files": now.files})
         return changes
+
+    def tell_names(self) -> None:
+        """Write down the containers of this host by their ids, for whoever reads the figures of the kernel."""
+        now = dt.datetime.now(dt.timezone.utc)
+        listed = self.engine.ask(self.engine.questions.containers) or []
+        told_metrics.write(str(self.state), told_metrics.NAMES, names(listed, self.stack, now))
 
     def running(self) -> Iterator[tuple[str, Inspected]]:
         """Yield the newest container of each service that runs here."""

@@ -10,7 +10,7 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy import plan_text, rollout, swarm_apply
+from ansible_collections.sse.platform.plugins.module_utils.deploy import plan_text, rollout, swarm_apply, told_metrics
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import ApplyError, unasked
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
@@ -193,6 +193,8 @@ class SwarmRollout:
                 self.end(recorder, report, str(error))
                 raise
             self.end(recorder, report, whole=whole)
+            if not check:
+                told_metrics.tell_releases(self.directory)
 
     def bring(self, report: SwarmReport, fresh: int) -> bool:
         """Give nodes their labels, make what is missing, and roll out each project; tell whether no wave follows."""

@@ -284,6 +284,7 @@ class _Builder:
             "Labels": {
                 SWARM_LABEL: self.release["stack"],
                 LABEL + "service": one["service"],
+                LABEL + "container": one["container"],
             },
             "Hostname": one["container"],
             "Command": one["entrypoint"],

@@ -14,6 +14,7 @@ from __future__ import annotations
 import http.client
 import os
 import re
+import socket
 import sys
 from bisect import bisect_left
 from collections import Counter
@@ -123,13 +124,34 @@ class Requests:
         yield from family("nginx_http_strange_lines_total", "counter", text, [({}, float(self.strange))])
 
 
-def connections(url: str) -> Iterator[str]:
-    """Yield the figures of stub_status, under the names that NGINX' own exporter gives them."""
+class Local(http.client.HTTPConnection):
+    """A connection through a Unix socket: where each host has an NGINX, their common name means any of them."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__("localhost", timeout=STATUS_SECONDS)
+        self.file = file
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(STATUS_SECONDS)
+        self.sock.connect(self.file)
+
+
+def asked(url: str) -> tuple[http.client.HTTPConnection, str]:
+    """Return the connection and the path of an address: http://HOST:PORT/PATH or, as NGINX has it, unix:FILE:/PATH."""
+    if url.startswith("unix:"):
+        __, file, path = url.split(":")
+        return Local(file), path
     # No urllib: it makes a context for TLS at each question, with all authorities, and that piles up.
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=STATUS_SECONDS)
+    return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=STATUS_SECONDS), parts.path
+
+
+def connections(url: str) -> Iterator[str]:
+    """Yield the figures of stub_status, under the names that NGINX' own exporter gives them."""
+    connection, path = asked(url)
     try:
-        connection.request("GET", parts.path)
+        connection.request("GET", path)
         answer = connection.getresponse()
         text = answer.read().decode() if answer.status == 200 else ""
     except (OSError, http.client.HTTPException) as error:

@@ -108,6 +108,10 @@ fi
 look
 taken=$(told) seen=$taken
 write
+# NGINX that was killed leaves its sockets, and does not start where one is.
+while IFS= read -r line; do
+    [[ ! $line =~ ^[[:space:]]*listen[[:space:]]+unix:([^\;[:space:]]+) ]] || rm -f "${BASH_REMATCH[1]}"
+done < "$written"
 nginx -e stderr -c "$written" -g 'daemon off;' &
 nginx=$!
 trap 'again=yes' HUP

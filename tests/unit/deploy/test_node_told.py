@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -209,3 +210,11 @@ def test_files_are_checked_before_they_are_written_and_only_where_they_differ(st
         stand.node.check(stand.files("2"))
     assert (stand.place / "a").read_text() == "1"
     assert not list((stand.state / "trial").iterdir())
+
+
+def test_the_containers_of_a_host_are_named_by_their_ids(stand: Stand) -> None:
+    stand.engine.run("c1", "sse-a", EARLIER, {}, **{"sse.platform.container": "a"})
+    stand.engine.run("c2", "sse-x", EARLIER, {}, **{"sse.platform.swarm-stack": "other"})
+    stand.node.tell_names()
+    told = json.loads((stand.state / "matrix/containers.json").read_text())
+    assert told["containers"] == {"c1": {"name": "sse-a", "container": "a", "release": ""}}

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import socket
+import socketserver
 import threading
 import tracemalloc
 import urllib.request
@@ -440,6 +441,21 @@ def test_an_nginx_that_refuses_or_does_not_answer_is_down_and_no_failure(
 ) -> None:
     for url in (f"{status_page}/other", f"http://127.0.0.1:{unused_tcp_port}/stub_status"):
         assert [line for line in connections(url) if line[0] != "#"] == ["nginx_up 0"]
+
+
+def test_the_exporter_asks_the_nginx_of_its_own_host_through_a_socket(tmp_path: Path) -> None:
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            asked = self.rfile.readline().split()[1]
+            status = b"200 OK" if asked == b"/stub_status" else b"403 Forbidden"
+            self.wfile.write(b"HTTP/1.0 " + status + b"\r\n\r\n" + STUB.encode())
+
+    place = tmp_path / "status.sock"
+    with socketserver.UnixStreamServer(str(place), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert "nginx_http_requests_total 31" in list(connections(f"unix:{place}:/stub_status"))
+        server.shutdown()
+    assert "nginx_up 0" in list(connections(f"unix:{place}:/stub_status"))
 
 
 def test_the_memory_of_an_exporter_does_not_grow_with_its_scrapes(status_page: str, tmp_path: Path) -> None:

@@ -169,6 +169,14 @@ def test_a_name_that_is_not_answered_for_long_is_down_where_the_dns_answers_othe
     assert followed.read(3)[0] == "10.0.0.9:8000 max_fails=0;"
 
 
+def test_a_socket_that_an_nginx_before_has_left_is_removed(followed: Followed) -> None:
+    left = followed.directory / "left.sock"
+    left.touch()
+    followed.config.write_text(f"{CONFIG}    server {{ listen 80; }}\n    listen unix:{left};\n")
+    followed.start()
+    assert not left.exists()
+
+
 def test_a_new_configuration_counts_at_the_signal(followed: Followed) -> None:
     followed.answer("app-1", "10.0.0.5")
     followed.answer("app-3", "10.0.0.3")
