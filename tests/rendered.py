@@ -167,6 +167,7 @@ CLUSTERS: dict[str, dict[str, Any]] = {
         "app_auth": True,
         "app_keys_file": str(KEYS),
         "app_replicas": 4,
+        "kafka_brokers": 3,
     },
 }
 PLAY = """

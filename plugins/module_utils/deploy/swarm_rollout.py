@@ -222,9 +222,8 @@ class SwarmRollout:
             report.around += [] if check and request.wave else made_here
             names = {one["Id"]: one["Name"] for one in self.engine.networks()} if self.is_there else {}
             actions = swarm_plan(services, observed, self.stack, release["project"], names, homes)
-            waves = {service.name: service.wave for service in services}
             if request.wave is not None:
-                actions = [one for one in actions if waves.get(one.container, 0) == request.wave]
+                actions = [one for one in actions if wave_of(one, services) == request.wave]
             outcome = rollout.Outcome(release["project"], number, actions, "")
             if check:
                 report.outcomes.append(outcome)
@@ -305,3 +304,9 @@ class SwarmRollout:
         with contextlib.suppress(OSError) if error else contextlib.nullcontext():
             recorder.end(stack_number(self.directory), changes, report.around, error, whole=whole)
         report.attempt = recorder.attempt
+
+
+def wave_of(action: Action, services: list[SwarmService]) -> int:
+    """Return the wave of an action: what is not declared any more goes with the first."""
+    waves = {one.name: one.first if action.kind == "create" else one.wave for one in services}
+    return waves.get(action.container, 0)

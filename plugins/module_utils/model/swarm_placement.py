@@ -83,12 +83,21 @@ def holders(
             )
         if having:
             found[name] = having[0]
+    sets = {one.name: one.together for one in services if one.pinned and one.together}
     for name in pinned:
         if name not in found:
+            others = [other for other in sets if sets[other] == sets.get(name)]
+            having = {found[other] for other in others if other in found}
+            free = [host for host in hosts.get("data", ()) if host not in having]
             if not hosts.get("data"):
                 raise PlacementError(f"{name} has data, and the group data has no host; expected one at least")
+            if not free:
+                raise PlacementError(
+                    f"{', '.join(others)} keep copies for each other, and the group data has {len(hosts['data'])} "
+                    f"host{'s'[: len(hosts['data']) != 1]}; expected {len(others)}, one for each"
+                )
             taken = list(found.values())
-            found[name] = min(hosts["data"], key=taken.count)
+            found[name] = min(free, key=taken.count)
     return found
 
 

@@ -70,7 +70,8 @@ class SwarmService(NamedTuple):
     group: Group  # the hosts that may run it
     pinned: bool  # it has data, so one host holds it
     together: str  # what it is a replica of; empty for one that is alone
-    wave: int  # how many services before it need a program of their role, each after the other, until they serve it
+    first: int  # the wave in which it is made
+    wave: int  # the wave in which it is changed: programs of roles run on the hosts between two waves
     request: Json  # as ``POST /services/create`` takes it, but for the ids of networks, configs and secrets
     files: dict[str, SwarmFile]  # configs and secrets, by the name that holds the hash of their content
     directories: list[NodeDirectory]
@@ -115,7 +116,7 @@ def services(release: Release, cluster: Cluster) -> list[SwarmService]:
     containers = release["containers"]
     edge = {directory for one in containers.values() if _is_edge(one) for directory in _shared(one)}
     found = [
-        _Builder(release, cluster, name, one, edge).build(wave)
+        _Builder(release, cluster, name, one, edge).build(*wave)
         for (name, one), wave in zip(containers.items(), _waves(containers), strict=True)
     ]
     _refuse_apart(found)
@@ -150,18 +151,38 @@ def holds_label(name: str) -> str:
     return HOLDS_LABEL + name
 
 
-def _waves(containers: Mapping[str, Spec]) -> list[int]:
-    """Return the wave of each container: programs of roles run on the hosts of what they are for, between two waves."""
-    found: dict[str, int] = {}
+def _waves(containers: Mapping[str, Spec]) -> list[tuple[int, int]]:
+    """Return for each container the wave in which it is made, and the one in which it is changed.
 
-    def wave(name: str) -> int:
+    What serves others only after a program of its role is in an earlier wave than these. Replicas with data are made
+    together, because they may need each other, and changed in waves of their own: the program says when one has what
+    the others have.
+    """
+    found: dict[str, tuple[int, int]] = {}
+
+    def of(name: str) -> tuple[int, int]:
         if name not in found:
-            found[name] = 0  # where services wait for each other, which is told later
-            before = [(other, containers[other]) for other in containers[name]["after"] if other in containers]
-            found[name] = max((wave(other) + _needs_program(one) for other, one in before), default=0)
+            found[name] = (0, 0)  # where services wait for each other, which is told later
+            members = _members(containers, name)
+            before = {other for member in members for other in containers[member]["after"] if other in containers}
+            known = [of(other)[1] + _needs_program(containers[other]) for other in before - set(members)]
+            first = max(known, default=0)
+            found.update({member: (first, first + number) for number, member in enumerate(members)})
         return found[name]
 
-    return [wave(name) for name in containers]
+    return [of(name) for name in containers]
+
+
+def _members(containers: Mapping[str, Spec], name: str) -> list[str]:
+    """Return the replicas with data that a container is one of, if a program runs after each, or itself alone."""
+
+    def alike(one: Spec) -> bool:
+        return bool(one["rolling"] and one["data"]) and _needs_program(one)
+
+    if not alike(containers[name]):
+        return [name]
+    service = containers[name]["service"]
+    return [other for other, one in containers.items() if one["service"] == service and alike(one)]
 
 
 def _needs_program(one: Spec) -> bool:
@@ -218,11 +239,11 @@ class _Builder:
         self.files: dict[str, SwarmFile] = {}
         self.directories: list[NodeDirectory] = []
 
-    def build(self, wave: int) -> SwarmService:
+    def build(self, first: int, wave: int) -> SwarmService:
         """Return the service; raises SpecError for what a Swarm cannot run."""
         self._refuse()
         container = self._container()
-        order = "start-first" if self.rolling else "stop-first"
+        order = "start-first" if self.rolling and not self.spec["data"] else "stop-first"
         policy: Json = {"Parallelism": 1, "Order": order, "MaxFailureRatio": 0}
         policy["Monitor"] = MONITOR_SECONDS * SECOND
         request: Json = {
@@ -242,7 +263,7 @@ class _Builder:
             "EndpointSpec": {"Mode": "dnsrr", "Ports": self._ports()},
         }
         return SwarmService(
-            self.name, self.group, self.group == "data", self.spec["service"] if self.rolling else "", wave,
+            self.name, self.group, self.group == "data", self.spec["service"] if self.rolling else "", first, wave,
             request, self.files, self.directories, self.left_out,
         )  # fmt: skip
 
@@ -256,8 +277,6 @@ class _Builder:
         return "edge" if self.edge else "app"
 
     def _refuse(self) -> None:
-        if self.spec["data"] and self.rolling:
-            raise spec.SpecError(f"{self.place}.data: its replicas may move from host to host; expected none")
         if self.spec["reaches_host"]:
             raise spec.SpecError(
                 f"{self.place}.reaches_host: port {self.spec['reaches_host'][0]} of its host, and a Swarm may run it "

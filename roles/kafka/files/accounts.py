@@ -18,8 +18,10 @@ import time
 
 CONTROLLER, CLIENTS = 9093, 9092
 USERS, RIGHTS = "/run/users/", "/etc/accounts/users.json"
+PLACE = "/etc/accounts/place.json"  # where there are several brokers: which of them this is, and where it is asked
 ITERATIONS = 4096  # the passwords are random and long, so more would only cost the clients time
 SECONDS = 20.0  # until the broker knows what its controller has written
+SYNC_SECONDS = 40.0  # until one of several brokers has what the others have
 SHA_512 = 2
 TOPIC, GROUP, TRANSACTION = 2, 3, 5
 ANY, LITERAL, PREFIXED, ALLOW = 1, 3, 4, 3
@@ -242,6 +244,44 @@ def change(connection, key, rights):
             answer.number("h")
 
 
+def not_in_sync(connection, place):
+    """Say what this broker of several lacks of what all have; empty where it lacks nothing (Metadata, version 1)."""
+    answer = connection.ask(3, 1, struct.pack(">i", -1))
+    brokers = answer.number("i")
+    for __ in range(brokers):
+        answer.number("i")
+        answer.text()
+        answer.number("i")
+        answer.text()
+    answer.number("i")
+    lacks = "" if brokers == place["brokers"] else f"{brokers} of {place['brokers']} brokers work"
+    for __ in range(answer.number("i")):
+        answer.number("h")
+        topic = answer.text()
+        answer.number("B")
+        for __ in range(answer.number("i")):
+            answer.number("h")
+            partition, leader = answer.number("i"), answer.number("i")
+            replicas, in_sync = ([answer.number("i") for __ in range(answer.number("i"))] for __ in range(2))
+            if leader < 0 or (place["number"] in replicas and place["number"] not in in_sync):
+                lacks = lacks or f"partition {partition} of {topic} is not in sync here"
+    return lacks
+
+
+def wait_until_in_sync(place):
+    """Wait until this broker has what the others have: the next one is changed after that."""
+    ends, lacks = time.monotonic() + SYNC_SECONDS, "it does not answer"
+    while lacks:
+        try:
+            with Connection(place["port"]) as connection:
+                lacks = not_in_sync(connection, place)
+        except OSError as error:
+            lacks = str(error)
+        if lacks and time.monotonic() > ends:
+            raise RefusedError(f"broker {place['number']} is not in sync after {SYNC_SECONDS:.0f} s: {lacks}")
+        time.sleep(0.2 if lacks else 0)
+
+
 def eventually(true, what):
     ends = time.monotonic() + SECONDS
     while True:
@@ -284,10 +324,13 @@ def main():
         return
     passwords, before = passwords_of(given["now"]), passwords_of(given["before"])
     users = json.loads(given["now"][RIGHTS])
+    place = json.loads(given["now"].get(PLACE, "{}"))
+    if place:
+        wait_until_in_sync(place)
     gone = sorted(set(before) - set(passwords))
     # Those that get in already keep their credential: a new one would cost their clients nothing, but tell of a change.
     new = {user: one for user, one in passwords.items() if before.get(user) != one or not signs_in(user, one)}
-    with Connection(CONTROLLER) as connection:
+    with Connection(place.get("port", CONTROLLER)) as connection:
         has, wants = there(connection), wanted(users)
         change(connection, 30, wants - has)
         change(connection, 31, has - wants)

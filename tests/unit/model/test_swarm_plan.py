@@ -47,7 +47,7 @@ def request(**container: Any) -> dict[str, Any]:
 def service(
     asked: dict[str, Any] | None = None, name: str = "sse-a", *, pinned: bool = False, together: str = ""
 ) -> SwarmService:
-    return SwarmService(name, "app", pinned, together, 0, asked or request(), {}, [], [])
+    return SwarmService(name, "app", pinned, together, 0, 0, asked or request(), {}, [], [])
 
 
 def shown(asked: dict[str, Any]) -> dict[str, Any]:
@@ -219,6 +219,19 @@ def test_data_spread_over_their_hosts_and_stay_where_they_are() -> None:
 def test_data_without_one_host_are_refused(found: dict[str, NodeFact], hosts: Any, said: str) -> None:
     with pytest.raises(PlacementError, match=said):
         holders(data("k1"), hosts, found)
+
+
+def brokers(count: int) -> list[SwarmService]:
+    return [service(name=f"k{number}", pinned=True, together="k") for number in range(1, count + 1)]
+
+
+def test_replicas_with_data_are_on_hosts_of_their_own() -> None:
+    hosts: Any = {"data": ["a", "b", "c"]}
+    assert holders([*data("r"), *brokers(3)], hosts, nodes()) == {"r": "a", "k1": "b", "k2": "c", "k3": "a"}
+    kept = nodes(b=node("b", holds_k3="true"))
+    assert holders(brokers(3), hosts, kept) == {"k3": "b", "k1": "a", "k2": "c"}
+    with pytest.raises(PlacementError, match=r"k1, k2, k3 keep copies .* has 2 hosts; expected 3, one for each"):
+        holders(brokers(3), HOSTS, nodes())
 
 
 def test_each_node_gets_its_role_and_its_labels_and_keeps_those_of_others() -> None:

@@ -265,6 +265,19 @@ def test_what_needs_a_service_that_needs_a_program_is_in_a_later_wave() -> None:
         CLUSTER,
     )
     assert [one.wave for one in found] == [0, 0, 1, 0, 2]
+    assert [one.first for one in found] == [one.wave for one in found]
+
+
+def test_replicas_with_data_are_made_together_and_changed_one_wave_after_the_other() -> None:
+    def broker(number: int) -> dict[str, Any]:
+        return container(f"k-{number}", service="k", rolling=True, data={"/d": "d"}, reload=PROGRAMMED)
+
+    client = {**container("a"), "after": ["sse-k-1", "sse-k-2", "sse-k-3"]}
+    found = services(release(client, broker(1), broker(2), broker(3)), CLUSTER)
+    assert [(one.first, one.wave) for one in found] == [(3, 3), (0, 0), (0, 1), (0, 2)]
+    assert [one.group for one in found] == ["app", "data", "data", "data"]
+    assert {one.request["UpdateConfig"]["Order"] for one in found} == {"stop-first"}
+    assert [one.moves for one in found[1:]] == [False] * 3
 
 
 def test_services_that_share_a_directory_run_on_the_same_hosts() -> None:
@@ -277,7 +290,6 @@ def test_services_that_share_a_directory_run_on_the_same_hosts() -> None:
 REFUSED: dict[str, tuple[Any, str]] = {
     "segments": (release(container(), layout="segmented"), "network_layout is segmented: .* expected single"),
     "IPv6": (release(container(), networks={"n": {**NETWORK, "ipv6": {}}}), "network_ipv6 is true"),
-    "data of replicas": (release(*replicas(2, data={"/d": "d"})), r"s\.containers\.r-1\.data: its replicas may move"),
     "a port of the host": (release(container(reaches_host=[9])), r"one\.reaches_host: port 9 of its host"),
     "one address": (
         release(container(ports=[port("0.0.0.0"), {**port("192.0.2.1"), "host_port": 81}])),

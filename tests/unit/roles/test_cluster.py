@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -29,6 +30,10 @@ def of(rendered: Rendered) -> dict[str, SwarmService]:
     return {one.request["TaskTemplate"]["ContainerSpec"]["Hostname"]: one for one in found}
 
 
+def brokers(rendered: Rendered) -> set[str]:
+    return {"kafka", *(f"kafka-{number}" for number in range(2, rendered.settings["kafka_brokers"] + 1))}
+
+
 def test_nginx_follows_names_on_several_hosts_alone(each: Rendered) -> None:
     nginx = each.containers["nginx"]
     assert [*nginx["entrypoint"], *nginx["command"]] == ["bash", "/etc/nginx/follow_names.sh"]
@@ -49,18 +54,18 @@ def test_the_whole_platform_runs_in_a_swarm_where_it_belongs(each: Rendered) -> 
         where.setdefault(one.group, set()).add(name)
     assert where.pop("edge") == {"nginx", "nginx-exporter"}
     assert where.pop("every") == {"node-exporter", "container-exporter"}
-    assert where.pop("data") == {"kafka", "redis-master", "prometheus", "grafana"}
+    assert where.pop("data") == {*brokers(each), "redis-master", "prometheus", "grafana"}
     replicas = {f"app-{number}" for number in range(1, each.settings["app_replicas"] + 1)}
     assert where.pop("app") == {*replicas, "redis-exporter", "canary", "performance-dashboard"}
     assert not where
-    assert {name for name, one in found.items() if one.together} == replicas
+    several = brokers(each) if len(brokers(each)) > 1 else set[str]()
+    assert {name for name, one in found.items() if one.together} == replicas | several
 
 
 def test_what_waits_for_users_of_kafka_comes_in_a_later_wave(each: Rendered) -> None:
     waves = {name: one.wave for name, one in of(each).items()}
-    assert waves["kafka"] == 0
-    assert waves["app-1"] == 1
-    assert max(waves.values()) == 1
+    assert sorted(waves[name] for name in brokers(each)) == list(range(len(brokers(each))))
+    assert waves["app-1"] == max(waves.values()) == len(brokers(each))
 
 
 def test_a_setting_of_nginx_or_of_users_makes_no_new_task(each: Rendered) -> None:
@@ -95,3 +100,41 @@ def test_the_exporter_of_nginx_asks_the_one_of_its_host(each: Rendered) -> None:
     assert "unix:/run/requests/status.sock:/stub_status" in each.containers["nginx-exporter"]["command"]
     assert "listen unix:/run/requests/status.sock;" in each.nginx
     assert "/run/requests" in each.containers["nginx-exporter"]["shared"]
+
+
+def properties(rendered: Rendered, broker: str) -> dict[str, str]:
+    lines = rendered.config(broker, "/etc/kafka/server.properties").splitlines()
+    return {key: value for line in lines for key, __, value in [line.partition("=")]}
+
+
+def test_three_brokers_agree_by_name_and_keep_three_copies(clusters: dict[str, Rendered]) -> None:
+    three = clusters["guarded_swarm"]
+    for number, name in enumerate(["kafka", "kafka-2", "kafka-3"], 1):
+        has = properties(three, name)
+        assert has["node.id"] == str(number)
+        assert has["controller.quorum.voters"] == "1@kafka:9093,2@kafka-2:9093,3@kafka-3:9093"
+        assert has["advertised.listeners"].startswith(f"INTERNAL://{name}:9092,BROKER://{name}:9095,")
+        assert (has["default.replication.factor"], has["min.insync.replicas"]) == ("3", "2")
+        assert has["unclean.leader.election.enable"] == "false"
+        # Nobody without a password reaches a listener from outside of its container.
+        protocols = dict(one.split(":") for one in has["listener.security.protocol.map"].split(","))
+        open_to_others = {one.split("://")[0] for one in has["listeners"].split(",") if "//0.0.0.0:" in one}
+        assert {protocols[listener] for listener in open_to_others} == {"SASL_PLAINTEXT"}
+        container = three.containers[name]
+        others = {"kafka", "kafka-2", "kafka-3"} - {name}
+        assert {one["to"].split(":")[0] for one in container["reaches"]} == others
+        assert container["ports"] == []
+        place = json.loads(three.config(name, "/etc/accounts/place.json"))
+        assert place == {"number": number, "brokers": 3, "port": 9096}
+    app = three.containers["app-1"]["environment"]
+    assert app["KAFKA_BROKERS"] == "kafka:9092,kafka-2:9092,kafka-3:9092"
+    assert app["SSE_TOPIC_REPLICATION"] == "3"
+    [job] = [one for one in three.prometheus["scrape_configs"] if one["job_name"] == "kafka"]
+    assert job["static_configs"] == [{"targets": ["kafka:7071", "kafka-2:7071", "kafka-3:7071"]}]
+
+
+def test_one_broker_of_a_cluster_is_that_of_one_host(clusters: dict[str, Rendered]) -> None:
+    one = clusters["swarm"]
+    assert properties(one, "kafka")["controller.quorum.voters"] == "1@127.0.0.1:9093"
+    assert "SSE_TOPIC_REPLICATION" not in one.containers["app-1"]["environment"]
+    assert "kafka_broker_password" not in one.platform["secrets"]

@@ -330,6 +330,16 @@ def test_production_with_authorization_needs_no_leave_to_publish_unauthenticated
         ({"exposure_tls": "acme", "acme_names": []}, ["exposure_tls is 'acme'", "exposure_hosts"]),
         ({"acme_eab_kid": "kid-1", "acme_eab_hmac_file": ""}, ["acme_eab_hmac_file is ''", "both or neither"]),
         ({"acme_eab_kid": "", "acme_eab_hmac_file": "/h"}, ["acme_eab_kid is ''", "both or neither"]),
+        ({"kafka_brokers": 2}, ["kafka_brokers is 2: more than half of the brokers must agree", "expected 1, 3 or 5"]),
+        ({"kafka_brokers": 4}, ["kafka_brokers is 4"]),
+        ({"kafka_brokers": 3, "deployment": "host"}, ["on one host several brokers are lost together", "swarm"]),
+        ({"kafka_brokers": 5, "deployment": "host"}, ["on one host several brokers are lost together"]),
+        ({"kafka_brokers": 3, "kafka_coordination": "zookeeper"}, ["keep their metadata themselves", "kraft"]),
+        (
+            {"deployment": "swarm", "exposure_allow_from": ["192.0.2.0/24"]},
+            ["deployment is 'swarm': exposure_allow_from is given", "a firewall before the hosts"],
+        ),
+        ({"deployment": "swarm", "network_layout": "segmented"}, ["network_layout is segmented"]),
         (
             {"exposure_tls": "acme", "acme_challenge": "http-01", "acme_names": ["a.test", "*.b.test"]},
             ["begins with *", "dns-01"],

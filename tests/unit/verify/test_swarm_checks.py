@@ -40,7 +40,7 @@ def service(name: str, mode: str, group: Any, *ports: int) -> SwarmService:
         "Mode": {mode: {}},
         "EndpointSpec": {"Ports": [{"PublishedPort": port} for port in ports]},
     }
-    return SwarmService(name, group, group == "data", "", 0, request, {}, [], [])
+    return SwarmService(name, group, group == "data", "", 0, 0, request, {}, [], [])
 
 
 SERVICES = [service("sse-e", "Global", "edge", 80), service("sse-k", "Replicated", "data")]
