@@ -207,6 +207,10 @@ def play(name: str, verb: Verb, line: CommandLine) -> int:
         raise RefusedError(problem)
     chosen_option = next((one for one in verb.options if one.playbook and one.variable in line.variables), None)
     playbook = ROOT / "playbooks" / f"{(chosen_option and chosen_option.playbook) or verb.playbook or name}.yml"
+    if inventories.is_cluster(chosen):
+        if "asked_canary" in line.variables:
+            raise RefusedError("--canary is about one host: a cluster replaces its replicas without one. Leave it out.")
+        playbook = of_cluster(name, chosen)
     command = ["ansible-playbook", str(playbook), *line.ansible]
     if line.variables:
         command += ["-e", json.dumps(line.variables)]
@@ -236,6 +240,22 @@ def play(name: str, verb: Verb, line: CommandLine) -> int:
     if ended.code == FAILED and ended.word == "" and limit:  # Ansible ended before the first play
         return refuse(inventories.no_host(chosen, limit[-1]))
     return ended.code
+
+
+def of_cluster(name: str, chosen: Sequence[str]) -> Path:
+    """Return the playbook of a verb for the hosts of a cluster together.
+
+    :raises RefusedError: the verb is about one host
+    """
+    places = sorted((ROOT / "playbooks" / "cluster").glob("*.yml"))
+    known = [path.stem for path in places if path.stem in VERBS]
+    if name not in known:
+        raise RefusedError(
+            f"./sse {name} is about one host, and the hosts of {inventories.shown(chosen)} are one cluster (they have "
+            f"managers). For a cluster there are {', '.join(known)}; docs/cluster.md says what to do in place of the "
+            "others."
+        )
+    return ROOT / "playbooks" / "cluster" / f"{name}.yml"
 
 
 if __name__ == "__main__":

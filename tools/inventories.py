@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -38,6 +39,26 @@ def missing(inventories: Iterable[str]) -> str:
                 f"{' or '.join(there)}, or a list of hosts with a comma at its end, such as -i 'vm,'. Nothing was done."
             )
     return ""
+
+
+# The group of an inventory that makes its hosts one cluster, in YAML or as INI has it.
+MANAGERS = re.compile(r"^\s*managers:|^\[managers\]", re.MULTILINE)
+
+
+def is_cluster(inventories: Iterable[str]) -> bool:
+    """Tell whether the hosts of an inventory are one cluster: they have managers."""
+    chosen = list(inventories) or [os.environ.get("ANSIBLE_INVENTORY", "") or str(LOCAL)]
+    places = [Path(one).expanduser() for one in chosen if "," not in one]
+    files = [path for place in places for path in ([place] if place.is_file() else sorted(place.glob("*")))]
+    return any(MANAGERS.search(text_of(path)) for path in files if path.is_file())
+
+
+def text_of(path: Path) -> str:
+    """Return a text; empty where it can't be read, of which Ansible tells."""
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 def no_host(inventories: Sequence[str], limit: str) -> str:

@@ -39,7 +39,12 @@ def findings(seen: Seen, answered: Mapping[Target, str]) -> list[Finding]:
 
     :param answered: why a port did not answer; empty where it did
     """
-    return [*_node_findings(seen), *_service_findings(seen), *_port_findings(seen, answered)]
+    return [
+        *_node_findings(seen),
+        *_service_findings(seen),
+        *_spread_findings(seen),
+        *_port_findings(seen, answered),
+    ]
 
 
 def answers(seen: Seen) -> dict[Target, str]:
@@ -137,6 +142,19 @@ def _service_findings(seen: Seen) -> Iterator[Finding]:
             yield Finding(
                 "placement", service.name, "no host is labelled as the one with its data", "no node has its label",
                 ("# run the playbook again where its data were lost; else label the host that has them",),
+            )  # fmt: skip
+
+
+def _spread_findings(seen: Seen) -> Iterator[Finding]:
+    """Tell where replicas are unequally spread: the loss of one host would then end more of them than it has to."""
+    names = {node["id"]: host for host, node in seen.nodes.items()}
+    homes = swarm_placement.homes(seen.services, seen.groups, seen.nodes, {one.name: one for one in seen.observed})
+    for one in seen.observed:
+        where = [names.get(node, node) for node in one.running]
+        if where and one.name in homes and homes[one.name] not in where:
+            yield Finding(
+                "placement", one.name, "its host has more replicas than another", f"it runs on {', '.join(where)}, and "
+                f"{homes[one.name]} has room", ("# run the playbook again: it moves them one after the other",),
             )  # fmt: skip
 
 

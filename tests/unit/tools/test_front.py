@@ -316,6 +316,30 @@ def test_a_run_that_means_no_host_is_an_error_that_names_the_hosts(
     assert str(path) in refused.stdout + refused.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "is_one"),
+    [
+        ("hosts.yml", "all:\n  children:\n    managers:\n      hosts: {a: {}}\n", True),
+        ("hosts.ini", "[managers]\na\n", True),
+        ("hosts.yml", "all:\n  hosts:\n    vm: {}\n    # managers: none\n", False),
+        ("hosts.yml", "all: {hosts: {managers_vm: {}}}\n", False),
+    ],
+)
+def test_an_inventory_with_managers_is_a_cluster(tmp_path: Path, name: str, text: str, is_one: bool) -> None:
+    (tmp_path / name).write_text(text)
+    (tmp_path / "group_vars").mkdir()
+    assert inventories.is_cluster([str(tmp_path)]) is is_one
+    assert inventories.is_cluster([str(tmp_path / name)]) is is_one
+    assert not inventories.is_cluster(["vm,"])
+
+
+def test_a_verb_for_a_cluster_has_a_playbook_of_its_own_and_others_are_refused() -> None:
+    for name in ("up", "plan", "status", "verify", "destroy"):
+        assert front.of_cluster(name, ["x"]) == ROOT / f"playbooks/cluster/{name}.yml"
+    with pytest.raises(front.RefusedError, match=r"sse drift is about one host, and the hosts of x are one cluster"):
+        front.of_cluster("drift", ["x"])
+
+
 @pytest.mark.parametrize("path", ["~nobody-of-this-name/hosts.yml", "x" * 5000, "a\0b", "front.py/hosts.yml"])
 def test_an_inventory_that_cannot_even_be_looked_for_is_named(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(TOOLS)

@@ -43,6 +43,7 @@ def service(name: str, mode: str, group: Any, *ports: int) -> SwarmService:
     return SwarmService(name, group, group == "data", "", 0, 0, request, {}, [], [])
 
 
+REPLICA: Any = {"Mode": {"Replicated": {}}, "EndpointSpec": {"Ports": []}}
 SERVICES = [service("sse-e", "Global", "edge", 80), service("sse-k", "Replicated", "data")]
 RELEASE: Any = {
     "stack": "sse",
@@ -104,6 +105,14 @@ def test_data_without_a_labelled_host_are_told() -> None:
     labels = {key: value for key, value in node("b")["labels"].items() if "holds" not in key}
     found = findings(seen(nodes={"b": node("b", labels=labels)}), ANSWERED)
     assert [one.lines[0] for one in found] == ["sse-k: no host is labelled as the one with its data [placement]"]
+
+
+def test_replicas_that_pile_up_on_one_host_are_told() -> None:
+    pair = [SwarmService(f"sse-r-{n}", "app", False, "r", 0, 0, REPLICA, {}, [], []) for n in (1, 2)]
+    runs = [*RUNNING, *(observed(one.name, {"n-a": 1}) for one in pair)]
+    [found] = findings(seen(runs=runs)._replace(services=[*SERVICES, *pair]), ANSWERED)
+    assert found.lines[0] == "sse-r-2: its host has more replicas than another [placement]"
+    assert found.evidence == "it runs on a, and b has room"
 
 
 def test_a_service_that_does_not_run_says_why() -> None:

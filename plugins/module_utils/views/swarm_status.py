@@ -1,0 +1,55 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""What runs in a Swarm as lines: its nodes, and the services of a stack with the hosts of their tasks. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import NodeFact, ObservedService
+
+NODES = ("NODE", "ADDRESS", "ROLE", "STATE", "ENGINE")
+SERVICES = ("SERVICE", "TASKS", "ON", "RELEASE", "IMAGE")
+GAP = "  "
+
+
+def lines(nodes: Sequence[NodeFact], services: Sequence[ObservedService], stack: str) -> list[str]:
+    """Describe a Swarm and what runs of a stack."""
+    names = {node["id"]: node["name"] for node in nodes}
+    ours = sorted(one for one in services if one.label("stack") == stack)
+    waiting = [f"{one.name}: {why}" for one in ours for why in one.waits]
+    table = grid(SERVICES, [row_of_service(one, names) for one in ours])
+    return [
+        *grid(NODES, [row_of_node(node) for node in sorted(nodes, key=lambda one: one["name"])]),
+        "",
+        *(table if ours else [f"No service of the stack {stack} is in this Swarm."]),
+        *([""] if waiting else []),
+        *waiting,
+    ]
+
+
+def row_of_node(node: NodeFact) -> tuple[str, ...]:
+    """Describe a node."""
+    state = node["state"] if node["availability"] == "active" else f"{node['state']} ({node['availability']})"
+    role = node["role"] + (", leads" if node["leader"] else "")
+    if node["role"] == "manager" and not node["reachable"]:
+        role += ", not reached by the others"
+    return node["name"], node["address"], role, state, node["engine"]
+
+
+def row_of_service(one: ObservedService, names: Mapping[str, str]) -> tuple[str, ...]:
+    """Describe a service."""
+    where = [f"{names.get(node, node)}{f' ({count})' if count > 1 else ''}" for node, count in one.running.items()]
+    image = (one.request.get("TaskTemplate") or {}).get("ContainerSpec", {}).get("Image", "")
+    tasks = f"{sum(one.running.values())} of {one.wanted}"
+    update = f", {one.update}" if one.update not in {"", "completed"} else ""
+    return one.name, tasks + update, ", ".join(sorted(where)) or "-", one.label("release"), image
+
+
+def grid(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """Yield a table, its last column as long as it is."""
+    widths = [max(len(row[index]) for row in (heads, *rows)) for index in range(len(heads))]
+    for row in (heads, *rows):
+        yield GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
