@@ -43,6 +43,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "docs/hosts",
         "docs/sizing",
         "docs/scaling",
+        "docs/cluster",
         "docs/authorization",
         "docs/services",
         "docs/external-kafka-redis",
