@@ -22,9 +22,9 @@ MEANINGS: dict[str, dict[str, str]] = {
         "unlimited": "limits for its clients that are off: name of a container -> list of settings (`./sse audit`)",
         "secret_files": "files on the controller that hold secrets of the kind `given`: name of the secret -> path",
         "routes": "what NGINX passes on to it",
-        "metrics": "what Prometheus scrapes: `job`, `targets`, `path`, rules of Prometheus as `alerts`, and "
-        "`takes_alerts: true` for an Alertmanager. An alert with the annotation `mend` is a finding of `./sse doctor` "
-        "while it fires",
+        "metrics": "what Prometheus scrapes: `job`, `targets`, `path`, rules of Prometheus as `alerts`, "
+        "`takes_alerts: true` for an Alertmanager, and `each_host: true` for a container that has it, too. An alert "
+        "with the annotation `mend` is a finding of `./sse doctor` while it fires",
         "checks": "what `./sse verify` asks, such as `{kind: http, port: 8090, path: /}`",
         "drill": "how `./sse backup --drill` resumes by ids from before; for services of the platform",
         "endpoints": "what the summary of a run shows: `name`, `url`, `container`",
@@ -72,6 +72,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "hosts": "containers whose names it gets in `/etc/hosts`, so that it finds them while the engine is down",
         "after": "containers that must be healthy before it starts",
         "rolling": "it is one of several replicas: they are replaced one after the other",
+        "each_host": "each host of a cluster runs one, because it is about the host that it runs on",
         "reload": "how it reads its files again while it runs",
         "farewell": "container -> signal: before this one is replaced, that one ends the streams through it",
         "tier": "where pictures show it: `entry`, `replicas`, `data` or `watchers`; else its connections tell",
