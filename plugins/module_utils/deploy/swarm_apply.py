@@ -79,13 +79,42 @@ def node_files(service: SwarmService, store: Store, *, make: bool) -> list[NodeF
     ]
 
 
-def change_nodes(api: SwarmApi, steps: Iterable[swarm_placement.NodeStep]) -> list[str]:
-    """Give nodes their roles and labels; return one line for each that was changed."""
+def change_nodes(
+    api: SwarmApi,
+    steps: Iterable[swarm_placement.NodeStep],
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> list[str]:
+    """Give nodes their roles and labels; return one line for each that was changed.
+
+    While a manager joins the others they may decide nothing, so the next change waits for it.
+
+    :raises ApplyError: a new manager does not get there
+    """
     changes: list[str] = []
     for step in steps:
         api.change_node(step.id, step.role, step.labels)
         changes.append(f"~ node {step.host}: {', '.join(step.reasons)}")
+        if any(reason.startswith("role: ") for reason in step.reasons):
+            until = clock() + EXTRA_SECONDS
+            while (why := unlike_role(api, step)) and clock() < until:
+                sleep(PAUSE_SECONDS)
+            if why:
+                raise ApplyError(f"{step.host} is to be a {step.role}, and after {EXTRA_SECONDS:.0f} s {why}")
     return changes
+
+
+def unlike_role(api: SwarmApi, step: swarm_placement.NodeStep) -> str:
+    """Say why a node is not yet what it is to be; empty where it is."""
+    try:
+        found = next((node for node in api.local()["nodes"] if node["id"] == step.id), None)
+    except (RefusedError, OSError) as error:
+        return f"the managers do not answer: {error.message if isinstance(error, RefusedError) else error}"
+    if found is None:
+        return "it is not in the Swarm"
+    if step.role == "manager" and not found["reachable"]:
+        return "the other managers do not reach it: let 2377/tcp through between them"
+    return "it still decides with the others" if step.role == "worker" and found["reachable"] else ""
 
 
 def overlay(network: Network, stack: str, mtu: int) -> Json:

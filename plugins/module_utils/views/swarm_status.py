@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import NodeFact, ObservedService
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Json
 
 NODES = ("NODE", "ADDRESS", "ROLE", "STATE", "ENGINE")
 SERVICES = ("SERVICE", "TASKS", "ON", "RELEASE", "IMAGE")
@@ -42,10 +43,11 @@ def row_of_node(node: NodeFact) -> tuple[str, ...]:
 def row_of_service(one: ObservedService, names: Mapping[str, str]) -> tuple[str, ...]:
     """Describe a service."""
     where = [f"{names.get(node, node)}{f' ({count})' if count > 1 else ''}" for node, count in one.running.items()]
-    image = (one.request.get("TaskTemplate") or {}).get("ContainerSpec", {}).get("Image", "")
+    task: Json = one.request.get("TaskTemplate") or {}
+    container: Json = task.get("ContainerSpec") or {}
     tasks = f"{sum(one.running.values())} of {one.wanted}"
     update = f", {one.update}" if one.update not in {"", "completed"} else ""
-    return one.name, tasks + update, ", ".join(sorted(where)) or "-", one.label("release"), image
+    return one.name, tasks + update, ", ".join(sorted(where)) or "-", one.label("release"), str(container.get("Image", ""))
 
 
 def grid(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy import swarm_a
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.swarm_apply import Running, SwarmApplier
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import RefusedError
-from ansible_collections.sse.platform.plugins.module_utils.model import spec
+from ansible_collections.sse.platform.plugins.module_utils.model import spec, swarm_placement
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import ObservedService
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_plan import swarm_plan
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import Cluster, SwarmService, services
@@ -370,3 +370,54 @@ def test_hosts_get_the_texts_of_live_secrets() -> None:
     }
     assert secrets["files"] == {"key": "x value of pw"}
     assert (secrets["service"], secrets["target"]) == ("sse-a", "/run/l")
+
+
+class Nodes:
+    """Managers that need some looks until a change counts."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers, self.changed = list(answers), []
+
+    def change_node(self, node: str, role: str, labels: dict[str, str]) -> None:
+        self.changed.append((node, role, labels))
+
+    def local(self) -> Any:
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return {"nodes": [{"id": "n1", "reachable": answer}] if answer is not None else []}
+
+
+def changed(nodes: Nodes, role: str, *reasons: str) -> tuple[list[str], float]:
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    step = swarm_placement.NodeStep("a", "n1", role, {"x": "true"}, list(reasons))
+    told = swarm_apply.change_nodes(nodes, [step], lambda: now[0], sleep)  # type: ignore[arg-type]
+    return told, now[0]
+
+
+def test_a_new_manager_is_waited_for_also_while_the_managers_do_not_answer() -> None:
+    nodes = Nodes(False, RefusedError("/info", 503, b'{"message": "no leader"}'), OSError("gone"), True)
+    assert changed(nodes, "manager", "role: worker -> manager") == (["~ node a: role: worker -> manager"], 1.5)
+    assert nodes.changed == [("n1", "manager", {"x": "true"})]
+
+
+def test_labels_alone_are_waited_for_by_nobody() -> None:
+    assert changed(Nodes(None), "worker", "label x") == (["~ node a: label x"], 0.0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "role", "said"),
+    [
+        (False, "manager", "a is to be a manager, and after 60 s the other managers do not reach it"),
+        (True, "worker", "a is to be a worker, and after 60 s it still decides"),
+        (None, "manager", "it is not in the Swarm"),
+        (RefusedError("/info", 503, b'{"message": "no leader"}'), "manager", "the managers do not answer: no leader"),
+    ],
+)
+def test_a_node_that_does_not_take_its_role_is_told(answer: Any, role: str, said: str) -> None:
+    with pytest.raises(ApplyError, match=said):
+        changed(Nodes(answer), role, "role: x")
