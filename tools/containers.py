@@ -120,10 +120,24 @@ class Host:
         """Return the containers with these names or of these services; without names, return all of them."""
         form = '{{.Names}}\t{{.Label "sse.platform.service"}}\t{{.Label "sse.platform.container"}}'
         listed = self.output("ps", "-a", "--filter", f"label=sse.platform.stack={self.stack}", "--format", form)
+        return self.chosen(listed, wanted, "container")
+
+    def services(self, wanted: list[str]) -> list[Container]:
+        """Return the services of a cluster with these names; this host is one of its managers."""
+        listed = self.output("service", "ls", "-q", "--filter", f"label=sse.platform.stack={self.stack}").split()
+        form = "{{.Spec.Name}}" + "".join(
+            f'\t{{{{index .Spec.TaskTemplate.ContainerSpec.Labels "sse.platform.{label}"}}}}'
+            for label in ("service", "container")
+        )
+        shown = self.output("service", "inspect", "--format", form, *listed) if listed else ""
+        return self.chosen(shown, wanted, "service")
+
+    def chosen(self, listed: str, wanted: list[str], what: str) -> list[Container]:
+        """Return those of a list that are wanted; without a wish, all of them."""
         found = sorted((Container(*line.split("\t")) for line in listed.splitlines()), key=lambda one: one.name)
         if not found:
             where = self.name or "this host"
-            raise SystemExit(f"The stack '{self.stack}' has no container on {where}. Run ./sse up, which creates them.")
+            raise SystemExit(f"The stack '{self.stack}' has no {what} on {where}. Run ./sse up, which creates them.")
         unknown = [name for name in wanted if not any(one.is_called(name) for one in found)]
         if unknown:
             meant = did_you_mean(unknown[0], {name for one in found for name in (one.service, one.short, one.name)})

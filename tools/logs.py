@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 
 import containers
+import inventories
 import log_lines
 from log_lines import Filter
 
@@ -45,11 +46,19 @@ def main() -> int:
         begins = ["--since", log_lines.since(options.since)] if options.since is not None else []
     except log_lines.FilterError as error:
         parser.exit(1, f"sse: {error}. Nothing was read.\n")
+    cluster = inventories.is_cluster(options.inventory)
+    if cluster and not options.limit:
+        options.limit = "managers[0]"  # any of them reads the logs of all hosts
     host = containers.host(options)
-    chosen = host.containers(options.service)
+    chosen = host.services(options.service) if cluster else host.containers(options.service)
     # A filter looks at everything that is kept; without one, the engine gives the last lines alone.
     all_of_it = most is None or (wanted.is_set and not options.follow)
-    arguments = ["logs", "--timestamps", "--tail", "all" if all_of_it else str(most)]
+    arguments = [
+        *(["service", "logs", "--raw"] if cluster else ["logs"]),
+        "--timestamps",
+        "--tail",
+        "all" if all_of_it else str(most),
+    ]
     arguments += [*begins, *(["--follow"] if options.follow else [])]
     readers = {one.short: host.start(*arguments, one.name, errors=subprocess.STDOUT) for one in chosen}
     width = max(map(len, readers))

@@ -34,18 +34,8 @@ manager:
   description: Whether this host is a manager of a Swarm. Only a manager knows what runs.
   returned: success
   type: bool
-nodes:
-  description: The nodes of the Swarm.
-  returned: success
-  type: list
-  elements: dict
-services:
-  description: The services of the stack, with the number of their tasks by node.
-  returned: success
-  type: list
-  elements: dict
 lines:
-  description: The same for people.
+  description: Its nodes, and the services of the stack with the nodes of their tasks, for people.
   returned: success
   type: list
   elements: str
@@ -73,19 +63,6 @@ def main() -> None:
     module.exit_json(
         changed=False,
         manager=swarm["manager"],
-        nodes=swarm["nodes"],
-        services=[
-            {
-                "name": one.name,
-                "wanted": one.wanted,
-                "running": one.running,
-                "waits": one.waits,
-                "update": one.update,
-                "release": one.label("release"),
-            }
-            for one in services
-            if one.label("stack") == stack
-        ],
         lines=lines if swarm["manager"] else ["This host is no manager of a Swarm."],
     )
 

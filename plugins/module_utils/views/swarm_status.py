@@ -5,15 +5,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ansible_collections.sse.platform.plugins.module_utils.views.releases import columns
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import NodeFact, ObservedService
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Json
 
 NODES = ("NODE", "ADDRESS", "ROLE", "STATE", "ENGINE")
 SERVICES = ("SERVICE", "TASKS", "ON", "RELEASE", "IMAGE")
-GAP = "  "
 
 
 def lines(nodes: Sequence[NodeFact], services: Sequence[ObservedService], stack: str) -> list[str]:
@@ -21,9 +22,9 @@ def lines(nodes: Sequence[NodeFact], services: Sequence[ObservedService], stack:
     names = {node["id"]: node["name"] for node in nodes}
     ours = sorted(one for one in services if one.label("stack") == stack)
     waiting = [f"{one.name}: {why}" for one in ours for why in one.waits]
-    table = grid(SERVICES, [row_of_service(one, names) for one in ours])
+    table = columns([SERVICES, *(row_of_service(one, names) for one in ours)])
     return [
-        *grid(NODES, [row_of_node(node) for node in sorted(nodes, key=lambda one: one["name"])]),
+        *columns([NODES, *(row_of_node(node) for node in sorted(nodes, key=lambda one: one["name"]))]),
         "",
         *(table if ours else [f"No service of the stack {stack} is in this Swarm."]),
         *([""] if waiting else []),
@@ -47,11 +48,10 @@ def row_of_service(one: ObservedService, names: Mapping[str, str]) -> tuple[str,
     container: Json = task.get("ContainerSpec") or {}
     tasks = f"{sum(one.running.values())} of {one.wanted}"
     update = f", {one.update}" if one.update not in {"", "completed"} else ""
-    return one.name, tasks + update, ", ".join(sorted(where)) or "-", one.label("release"), str(container.get("Image", ""))
-
-
-def grid(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    """Yield a table, its last column as long as it is."""
-    widths = [max(len(row[index]) for row in (heads, *rows)) for index in range(len(heads))]
-    for row in (heads, *rows):
-        yield GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    return (
+        one.name,
+        tasks + update,
+        ", ".join(sorted(where)) or "-",
+        one.label("release"),
+        str(container.get("Image", "")),
+    )

@@ -39,3 +39,25 @@ def test_a_misspelt_name_is_answered_with_the_one_that_was_meant(host: container
         host.containers(["app", word])
     said = f"There is no service or container '{word}'{meant} Expected one of app-1, app-2, nginx."
     assert str(refused.value) == said
+
+
+def test_a_service_of_a_cluster_is_meant_by_the_same_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def answer(_: containers.Host, *words: str) -> str:
+        asked.append(words)
+        return "id1\nid2\nid3\n" if words[1] == "ls" else LISTED
+
+    monkeypatch.setattr(containers.Host, "output", answer)
+    manager = containers.Host(ssh=(), sudo=(), stack="sse", name="one")
+    assert [one.short for one in manager.services(["app"])] == ["app-1", "app-2"]
+    assert asked[0] == ("service", "ls", "-q", "--filter", "label=sse.platform.stack=sse")
+    assert asked[1][-3:] == ("id1", "id2", "id3")
+    label = '{{index .Spec.TaskTemplate.ContainerSpec.Labels "sse.platform.%s"}}'
+    assert asked[1][3] == "\t".join(["{{.Spec.Name}}", label % "service", label % "container"])
+
+
+def test_a_cluster_without_the_stack_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(containers.Host, "output", lambda *_: "")
+    with pytest.raises(SystemExit, match="The stack 'sse' has no service on one"):
+        containers.Host(ssh=(), sudo=(), stack="sse", name="one").services([])
