@@ -62,6 +62,7 @@ class Wanted(NamedTuple):
 def problems(wanted: Wanted, shown: Mapping[str, Shown]) -> list[str]:
     """Return every reason why these hosts must not become this cluster, one sentence each."""
     return [
+        *_deployment_problems(wanted.settings),
         *_group_problems(wanted.groups, shown),
         *_address_problems(shown),
         *_swarm_problems(wanted.groups, shown),
@@ -107,6 +108,14 @@ def address_of(host: HostFacts, given: str = "") -> str:
     device = next((one["device"] for one in host["routes"] if one["destination"] == "0.0.0.0/0"), "")
     found = (address for one in host["interfaces"] if one["name"] == device for address in one["addresses"])
     return next((text.partition("/")[0] for text in found if addresses.parse_any(text)), "")
+
+
+def _deployment_problems(settings: Settings) -> Iterator[str]:
+    if settings["deployment"] != "swarm":
+        yield (
+            f"deployment is {settings['deployment']}, and the inventory has managers, so its hosts are one cluster: "
+            "expected deployment swarm in its group_vars, or an inventory without the group managers."
+        )
 
 
 def _group_problems(groups: Mapping[Group, list[str]], shown: Mapping[str, Shown]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from ansible_collections.sse.platform.plugins.module_utils.preflight.cluster_pre
 
 GIB = 2**30
 SETTINGS: Any = {
+    "deployment": "swarm",
     "stack_name": "sse",
     "stack_state_directory": "/state",
     "docker_package_source": "distribution",
@@ -174,6 +175,11 @@ REFUSED: dict[str, tuple[Wanted, dict[str, Shown], str]] = {
         wanted({**GROUPS, "managers": ["a", "b"]}),
         shown(),
         "The group managers has 2 hosts (a, b): more than half of them must agree, so the Swarm survives the loss of 0",
+    ),
+    "one host's deployment": (
+        wanted(deployment="host"),
+        shown(),
+        "deployment is host, and the inventory has managers, so its hosts are one cluster: expected deployment swarm",
     ),
     "eight managers": (wanted({**GROUPS, "managers": list("abcdefgh")}), shown(), "The group managers has 8 hosts"),
     "a group without a host": (wanted({**GROUPS, "data": []}), shown(), "The group data of the inventory has no host"),
