@@ -23,7 +23,8 @@ options:
   state:
     description: >-
       V(prepared) makes the secrets that are missing, and returns what every host needs before tasks run there.
-      V(present) runs the release. V(verified) compares what runs with the release, and tries the ports of every host.
+      V(present) runs the release. V(verified) compares what runs with the release, tries the ports of every host, and
+      sends events through each edge.
       V(absent) removes the services, their objects and the overlay; data stay, and so does the Swarm.
     type: str
     choices: [prepared, present, verified, absent]
@@ -123,7 +124,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.plan import For
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import Cluster
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import run_meta
-from ansible_collections.sse.platform.plugins.module_utils.verify import swarm_checks
+from ansible_collections.sse.platform.plugins.module_utils.verify import swarm_checks, swarm_deliveries
 
 EXPECTED = (ApplyError, ForeignContainerError, RefusedError, SecretError, SpecError)
 
@@ -169,8 +170,9 @@ def main() -> None:
         if options["state"] == "prepared":
             module.exit_json(changed=False, **prepared(rollout))
         if options["state"] == "verified":
-            found = verified(rollout)
-            said = report_of(found) if found else "No findings: every service runs, and every port is as declared."
+            found, count = verified(rollout)
+            fine = f"No findings: every service runs, every port is as declared, and {count} deliveries of events."
+            said = report_of(found) if found else fine
             end = module.fail_json if found else module.exit_json
             end(changed=False, msg=said, findings=[one._asdict() for one in found])
         if options["state"] == "absent":
@@ -202,8 +204,8 @@ def prepared(rollout: SwarmRollout) -> dict[str, Any]:
     return {"directories": directories, "texts": texts, "specs": specs}
 
 
-def verified(rollout: SwarmRollout) -> list[Finding]:
-    """Compare what runs with the releases."""
+def verified(rollout: SwarmRollout) -> tuple[list[Finding], int]:
+    """Compare what runs with the releases, and where that is as it should be, send events; return how many arrived."""
     request = rollout.request
     seen = swarm_checks.Seen(
         rollout.compiled(),
@@ -213,7 +215,10 @@ def verified(rollout: SwarmRollout) -> list[Finding]:
         rollout.nodes,
         rollout.api.services(),
     )
-    return swarm_checks.findings(seen, swarm_checks.answers(seen))
+    if found := swarm_checks.findings(seen, swarm_checks.answers(seen)):
+        return found, 0
+    checked = swarm_deliveries.through_edges(seen, request.cluster.state_directory)
+    return list(checked.findings), checked.verified
 
 
 def result_of(report: SwarmReport) -> dict[str, Any]:

@@ -25,6 +25,7 @@ class Endpoint(NamedTuple):
     port: int
     tls: bool = False
     key: str = ""  # an API key, where the server wants one
+    called: str = ""  # the name by which the server is asked, where it does not answer to its address
 
     @property
     def url(self) -> str:
@@ -35,8 +36,9 @@ class Endpoint(NamedTuple):
 
     @property
     def credential(self) -> dict[str, str]:
-        """The header that carries the key."""
-        return {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        """The headers that carry the key, and the name of the server."""
+        own = {"Host": self.called} if self.called else {}
+        return own | ({"Authorization": f"Bearer {self.key}"} if self.key else {})
 
     def connect(self, timeout: float) -> http.client.HTTPConnection:
         """Return a connection; its first request opens it."""

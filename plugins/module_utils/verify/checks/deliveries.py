@@ -29,7 +29,7 @@ from ansible_collections.sse.platform.plugins.module_utils.verify.checks.http_an
 from ansible_collections.sse.platform.plugins.module_utils.verify.running import KEY, Key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
 
@@ -176,13 +176,19 @@ class Passage(NamedTuple):
 
 
 def travel(
-    way: Parameters, proxy: Endpoint, replicas: list[Endpoint], operator: Mapping[str, str] | None = None
+    way: Parameters,
+    proxy: Endpoint,
+    replicas: list[Endpoint],
+    operator: Mapping[str, str] | None = None,
+    names: Collection[str] | None = None,
 ) -> Passage:
     """Publish through the proxy until every replica has served a publish, and count how often each event arrives.
 
+    :param replicas: where subscribers listen, beside the proxy
     :param operator: the header with which a publish passes while publishing is paused
+    :param names: of the replicas, where subscribers listen elsewhere
     """
-    trip = Trip(way, proxy, replicas, operator or {})
+    trip = Trip(way, proxy, replicas, operator or {}, {one.name for one in replicas} if names is None else set(names))
     for one in trip.subscribers:
         one.start()
     try:
@@ -198,12 +204,19 @@ def travel(
 class Trip:
     """One run of events, with everybody who accepts and receives them."""
 
-    def __init__(self, way: Parameters, proxy: Endpoint, replicas: list[Endpoint], operator: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        way: Parameters,
+        proxy: Endpoint,
+        replicas: list[Endpoint],
+        operator: Mapping[str, str],
+        names: set[str],
+    ) -> None:
         """Prepare a subscriber at each endpoint."""
         self.operator = operator
         self.way = way
         self.proxy = proxy
-        self.replicas = {one.name for one in replicas}
+        self.replicas = names
         self.run = secrets.token_hex(8)
         path = f"{way['subscribe']}?channel={way['channel']}"
         self.subscribers = [Subscriber(endpoint, path, self.run) for endpoint in [*replicas, proxy]]

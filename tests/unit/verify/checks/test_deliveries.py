@@ -146,6 +146,16 @@ def test_a_platform_that_works_has_no_findings_and_every_delivery_is_counted() -
     assert passage.deliveries == (passage.published + 1) * 4
 
 
+def test_replicas_may_take_events_where_nobody_listens_at_them() -> None:
+    with running(Platform(REPLICAS)) as (nginx, __):
+        passage = deliveries.travel(WAY, nginx, [], names=REPLICAS)
+    assert passage.findings == []
+    assert passage.deliveries == passage.published + 1
+    with running(Platform(REPLICAS, unused="app-3")) as (nginx, __):
+        [found] = deliveries.travel(WAY, nginx, [], names=REPLICAS).findings
+    assert found.subject == "app-3"
+
+
 def test_where_a_key_is_needed_it_goes_with_every_publish_and_every_stream() -> None:
     with running(Platform(REPLICAS, wants="Bearer sse-platform-verify.s")) as (nginx, replicas):
         keyed = [endpoint._replace(key="sse-platform-verify.s") for endpoint in (nginx, *replicas)]
