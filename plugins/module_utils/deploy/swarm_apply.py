@@ -7,6 +7,7 @@ one after the other, to wait for the end of each, and to say why one did not get
 
 from __future__ import annotations
 
+import contextlib
 import graphlib
 import time
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import ApplyError, unasked
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import RefusedError
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, swarm_placement, swarm_services
-from ansible_collections.sse.platform.plugins.module_utils.model.swarm_plan import STOPPED, remade
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_plan import STOPPED, remade, set_free
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import SWARM_LABEL
 
 if TYPE_CHECKING:
@@ -190,7 +191,11 @@ class Way(NamedTuple):
 
         :raises ApplyError: it went back, stopped, or did not get there in time
         """
-        applier.wait(self.service, self.before, new_tasks=self.new_tasks)
+        try:
+            applier.wait(self.service, self.before, new_tasks=self.new_tasks)
+        except ApplyError:
+            applier.let_go(self.service.name)
+            raise
         if self.service.together and self.new_tasks and self.before:
             applier.wait_for_farewell(self.service)
         if self.free:
@@ -337,6 +342,14 @@ class SwarmApplier:
                     f"{service.name}: {has} of {found.wanted} tasks run after {patience(service):.0f} s: {why}"
                 )
             self.running.sleep(PAUSE_SECONDS)
+
+    def let_go(self, name: str) -> None:
+        """Let any host run a service that failed to come up at its home: that host may be why."""
+        with contextlib.suppress(RefusedError, OSError):
+            for found in self.running.api.services():
+                request, held = set_free(found.request)
+                if found.name == name and held:
+                    self.running.api.change(found.id, request)
 
     def wait_for_farewell(self, service: SwarmService) -> None:
         """Wait until the earlier task of a replica has said goodbye to its streams, and ended.

@@ -177,6 +177,24 @@ def test_a_service_comes_up_at_its_home_and_then_any_host_may_run_it() -> None:
     assert len(placed) == 2
 
 
+def test_a_service_that_does_not_come_up_at_its_home_may_run_anywhere() -> None:
+    swarm = StandIn(a={"running": {}, "waits": ["no suitable node"]})
+    with pytest.raises(ApplyError, match="sse-a: 0 of 1 tasks run"):
+        bring(swarm, release(container("a")), homes={"sse-a": ("b", "id-b")})
+    assert swarm.done == ["create sse-a", "change sse-a"]
+    asked = swarm.shown["sse-a"].request["TaskTemplate"]["Placement"]["Constraints"]
+    assert asked == ["node.labels.sse.platform.group.sse.app == true"]
+
+
+def test_a_service_that_went_back_by_itself_is_left_as_it_is() -> None:
+    swarm = StandIn()
+    bring(swarm, release(container("a")))
+    swarm.ends = {"a": {**FAILED, "update": "rollback_completed", "request": swarm.shown["sse-a"].request}}
+    with pytest.raises(ApplyError, match="went back"):
+        bring(swarm, release(container("a", image="i:2")), homes={"sse-a": ("b", "id-b")})
+    assert swarm.done == ["create sse-a", "change sse-a"]
+
+
 @pytest.mark.parametrize(("ending", "seconds"), [(3, 1.5), (10**6, 15.0)])
 def test_the_next_replica_waits_until_the_earlier_task_has_said_goodbye_but_not_for_ever(
     ending: int, seconds: float
