@@ -132,9 +132,10 @@ class Stand:
 
     def __init__(self, directory: Path) -> None:
         self.directory, self.swarm, self.engine = str(directory), StandIn(), Engine()
+        self.groups = GROUPS
 
     def rollout(self, wanted: Any, **changes: Any) -> SwarmRollout:
-        cluster = Cluster(GROUPS, self.directory)
+        cluster = Cluster(self.groups, self.directory)
         meta = run_meta({"who": "me"})
         request = SwarmRequest([wanted], cluster, ADDRESSES, {}, meta, **changes)
         return SwarmRollout(request, self.swarm, self.engine)  # type: ignore[arg-type]
@@ -297,3 +298,16 @@ def test_a_host_gets_the_specs_of_what_reads_files_anew_there(stand: Stand) -> N
     files, specs = stand.rollout(WAVES).files()
     assert {host: list(found) for host, found in specs.items()} == {"a": [], "b": ["sse-k"]}
     assert "/files/sse-k/now/secrets-0" in [one["path"].removeprefix(stand.directory) for one in files["b"]]
+
+
+def test_replicas_with_data_are_made_in_one_wave_and_changed_in_one_each(stand: Stand) -> None:
+    def pair(image: str) -> Any:
+        own: Any = {"reload": PROGRAM, "data": {"/d": "d"}, "secrets": {"/run/s": {"key": {"secret": "pw"}}}}
+        return release(*[container(f"k-{number}", rolling=True, image=image, **own) for number in (1, 2)])
+
+    stand.groups = {**GROUPS, "data": ["a", "b"]}
+    stand.run(pair("i:1"), wave=0)
+    assert list(stand.swarm.shown) == ["sse-k-1", "sse-k-2"]
+    assert stand.run(pair("i:1"), wave=1).changes == []
+    changed = [stand.run(pair("i:2"), wave=wave).changes for wave in (0, 1)]
+    assert [[line.split(":")[0] for line in one] for one in changed] == [["~ sse-k-1"], ["~ sse-k-2"]]
