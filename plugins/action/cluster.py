@@ -10,7 +10,14 @@ from ansible_collections.sse.platform.plugins.action import declare, release
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, secret
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_placement import PlacementError, by_host, holders
-from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import GROUPS, Cluster, services
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import (
+    EVERY,
+    GROUPS,
+    Cluster,
+    hosts_of,
+    left_out,
+    services,
+)
 from ansible_collections.sse.platform.plugins.module_utils.preflight import cluster_preflight
 
 if TYPE_CHECKING:
@@ -24,7 +31,11 @@ if TYPE_CHECKING:
 class ActionModule(release.ActionModule):
     """Judges all hosts of the play together, on the controller."""
 
-    OPTIONS: ClassVar = {"projects": {"type": "dict", "required": True}}
+    # To look at a cluster refuses nothing: a host that is down is what there is to see.
+    OPTIONS: ClassVar = {
+        "projects": {"type": "dict", "required": True},
+        "looks": {"type": "bool", "default": False},
+    }
 
     def decide(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return the facts ``releases``, ``cluster`` and ``notices``."""
@@ -39,11 +50,12 @@ class ActionModule(release.ActionModule):
             settings["stack_state_directory"],
             min(one["open_files"] for one in nodes.values()),
         )
-        problems: dict[str, list[str]] = {
-            "The hosts do not have the same settings": list(
-                cluster_preflight.unlike_settings({name: one["settings"] for name, one in hosts.items()})
-            )
-        }
+        judges = not arguments["looks"]
+        problems: dict[str, list[str]] = {}
+        if judges:
+            every = {name: one["settings"] for name, one in hosts.items()}
+            unlike = list(cluster_preflight.unlike_settings(every))
+            problems["The hosts do not have the same settings"] = unlike
         made: list[Release] = []
         notices: list[str] = []
         wanted: list[SwarmService] = []
@@ -52,16 +64,16 @@ class ActionModule(release.ActionModule):
             secrets = {name: one for one in made for name, one in one.get("secrets", {}).items()}
             wanted = [service for one in made for service in services(one, cluster)]
             manager = next((one["swarm"] for one in nodes.values() if one["swarm"] and one["swarm"]["manager"]), None)
-            known = by_host(manager, nodes)
+            known = by_host(manager, nodes, set(hosts_of(EVERY, groups)) - set(nodes))
             asked = cluster_preflight.Wanted(settings, groups, made, wanted, holders(wanted, groups, known))
             shown = {name: self._shown(one, made) for name, one in hosts.items()}
-            problems |= {
-                "The given secrets do not fit the declarations": secret.problems(settings["stack_secrets"], secrets),
-                "The declared services do not reach each other": connections.problems(made, alone=False),
-                "These hosts make no cluster": cluster_preflight.problems(asked, shown),
-            }
-            left_out = [sentence for service in wanted for sentence in service.left_out]
-            notices = [*cluster_preflight.notices(shown), *dict.fromkeys(left_out)]
+            if judges:
+                given = secret.problems(settings["stack_secrets"], secrets)
+                problems["The given secrets do not fit the declarations"] = given
+                apart = connections.problems(made, alone=False)
+                problems["The declared services do not reach each other"] = apart
+                problems["These hosts make no cluster"] = cluster_preflight.problems(asked, shown)
+            notices = [*cluster_preflight.notices(shown), *left_out(wanted)]
         except (SpecError, PlacementError) as error:
             problems["A Swarm cannot run the declared services"] = [str(error)]
         for what, found in problems.items():

@@ -18,6 +18,12 @@ options:
     description: The projects of the stack, as M(sse.platform.release) takes them.
     type: dict
     required: true
+  looks:
+    description: >-
+      Refuse nothing that is about the hosts, and leave out those that do not answer: what does not work is then to be
+      found.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""

@@ -104,9 +104,9 @@ class SwarmRollout:
         swarm = self.look()
         if not swarm["manager"] and not request.check:
             raise ApplyError("This host is no manager of a Swarm: run the whole playbook, which makes one")
-        self.nodes: dict[str, NodeFact] = swarm_placement.by_host(
-            swarm, {host: {"address": address} for host, address in request.addresses.items()}
-        )
+        shown = {host: {"address": address} for host, address in request.addresses.items()}
+        silent = set(swarm_services.hosts_of(swarm_services.EVERY, request.cluster.hosts)) - set(shown)
+        self.nodes: dict[str, NodeFact] = swarm_placement.by_host(swarm, shown, silent)
         self.is_there = swarm["manager"]
 
     def look(self) -> SwarmFact:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import (
@@ -50,13 +50,16 @@ class NodeStep(NamedTuple):
     reasons: list[str]
 
 
-def by_host(swarm: SwarmFact | None, shown: Mapping[str, Json]) -> dict[str, NodeFact]:
+def by_host(swarm: SwarmFact | None, shown: Mapping[str, Json], silent: Collection[str] = ()) -> dict[str, NodeFact]:
     """Return the nodes of a Swarm by the names of their hosts in the inventory; none where there is no Swarm yet.
 
-    :param shown: for each host of the inventory, at least its ``address``
+    :param shown: for each host of the inventory that answers, at least its ``address``
+    :param silent: hosts that do not answer, which are known where they call themselves as the inventory does
     """
     hosts = {one["address"]: host for host, one in shown.items()}
-    return {hosts[node["address"]]: node for node in (swarm["nodes"] if swarm else []) if node["address"] in hosts}
+    nodes = swarm["nodes"] if swarm else []
+    found = {hosts[node["address"]]: node for node in nodes if node["address"] in hosts}
+    return found | {node["name"]: node for node in nodes if node["name"] in silent and node["name"] not in found}
 
 
 def holders(

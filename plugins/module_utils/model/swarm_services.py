@@ -75,7 +75,7 @@ class SwarmService(NamedTuple):
     request: Json  # as ``POST /services/create`` takes it, but for the ids of networks, configs and secrets
     files: dict[str, SwarmFile]  # configs and secrets, by the name that holds the hash of their content
     directories: list[NodeDirectory]
-    left_out: list[str]  # one sentence for each wish of the spec that a Swarm has no word for
+    left_out: list[str]  # for each wish of the spec that a Swarm has no word for: its place, a colon, a sentence
 
     @property
     def is_global(self) -> bool:
@@ -121,6 +121,15 @@ def services(release: Release, cluster: Cluster) -> list[SwarmService]:
     ]
     _refuse_apart(found)
     return found
+
+
+def left_out(services: list[SwarmService]) -> list[str]:
+    """Return what a Swarm leaves out, one sentence each, with the services that it is about."""
+    found: dict[str, list[str]] = {}
+    for service in services:
+        for sentence in service.left_out:
+            found.setdefault(sentence.partition(": ")[2], []).append(service.name)
+    return [f"{', '.join(dict.fromkeys(names))}: {what}" for what, names in found.items()]
 
 
 def hosts_of(group: Group, hosts: Mapping[Group, list[str]]) -> list[str]:
@@ -361,7 +370,8 @@ class _Builder:
         for one in self.spec["ports"]:
             if not _is_public(one["host_ip"]):
                 self.left_out.append(
-                    f"{self.place}.ports: {one['host_port']} is not published; a Swarm would open it on every address"
+                    f"{self.place}.ports: a port for administrators is not published: a Swarm would open it on every "
+                    "address"
                 )
                 continue
             ports.append(

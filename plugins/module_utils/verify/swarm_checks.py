@@ -74,6 +74,13 @@ def unopened(seen: Seen) -> dict[int, str]:
 
 
 def _node_findings(seen: Seen) -> Iterator[Finding]:
+    for host in swarm_services.hosts_of(swarm_services.EVERY, seen.groups):
+        if host not in seen.addresses:
+            state = seen.nodes[host]["state"] if host in seen.nodes else "unknown by this name"
+            yield Finding(
+                "host", host, "it does not answer to this run", f"Ansible did not reach it; its node is {state}",
+                ("# start the host, or let SSH through",),
+            )  # fmt: skip
     for host in seen.addresses:
         node = seen.nodes.get(host)
         if node is None:
@@ -130,7 +137,12 @@ def _service_findings(seen: Seen) -> Iterator[Finding]:
             evidence = f"{sum(found.running.values())} of {found.wanted} tasks run ({where or 'on no host'})"
             told = f"; {'; '.join(found.waits)}" if found.waits else ""
             mend = f"docker service ps --no-trunc {service.name}"
-            yield Finding("service", service.name, "not all of it runs", evidence + told, (mend,))
+            holder = _held(seen).get(service.name, "")
+            if holder and seen.nodes[holder]["state"] != "ready":
+                wrong, mend = f"it waits for {holder}, which has its data and does not work", "# start the host"
+                yield Finding("service", service.name, wrong, evidence + told, (mend,))
+            else:
+                yield Finding("service", service.name, "not all of it runs", evidence + told, (mend,))
         elif service.is_global and found.wanted < len(hosts := swarm_services.hosts_of(service.group, seen.groups)):
             lacks = [host for host in hosts if host not in {names.get(node) for node in found.running}]
             yield Finding(

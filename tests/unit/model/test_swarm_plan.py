@@ -12,6 +12,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed 
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_placement import (
     PlacementError,
     at_home,
+    by_host,
     carried,
     holders,
     homes,
@@ -232,6 +233,15 @@ def test_replicas_with_data_are_on_hosts_of_their_own() -> None:
     assert holders(brokers(3), hosts, kept) == {"k3": "b", "k1": "a", "k2": "c"}
     with pytest.raises(PlacementError, match=r"k1, k2, k3 keep copies .* has 2 hosts; expected 3, one for each"):
         holders(brokers(3), HOSTS, nodes())
+
+
+def test_a_host_that_does_not_answer_is_known_by_its_name() -> None:
+    swarm: Any = {"nodes": [{**node("a"), "address": "192.0.2.1"}, {**node("b"), "address": "192.0.2.2"}]}
+    shown_hosts = {"one": {"address": "192.0.2.1"}}
+    assert {host: found["id"] for host, found in by_host(swarm, shown_hosts).items()} == {"one": "id-a"}
+    found = by_host(swarm, shown_hosts, {"b", "c"})
+    assert {host: one["id"] for host, one in found.items()} == {"one": "id-a", "b": "id-b"}
+    assert by_host(None, shown_hosts, {"b"}) == {}
 
 
 def test_each_node_gets_its_role_and_its_labels_and_keeps_those_of_others() -> None:

@@ -12,6 +12,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services 
     SwarmService,
     hosts_of,
     labelled,
+    left_out,
     services,
 )
 
@@ -177,7 +178,15 @@ def test_a_public_port_is_published_by_its_host_and_an_admin_port_is_not() -> No
     wanted = {"Protocol": "tcp", "TargetPort": 8080, "PublishedPort": 80, "PublishMode": "host"}
     assert public.request["EndpointSpec"]["Ports"] == [wanted]
     assert admin.request["EndpointSpec"]["Ports"] == []
-    assert admin.left_out == ["s.containers.one.ports: 80 is not published; a Swarm would open it on every address"]
+    assert admin.left_out == [
+        "s.containers.one.ports: a port for administrators is not published: a Swarm would open it on every address"
+    ]
+
+
+def test_what_is_left_out_of_several_services_is_told_once_with_their_names() -> None:
+    silent = {"healthcheck": {"http": {"port": 1}}}
+    found = services(release(container("a", **silent), container("b", **silent), container("c")), CLUSTER)
+    assert left_out(found) == ["sse-a, sse-b: no command, so the Swarm does not ask whether it works"]
 
 
 def test_config_and_secrets_are_objects_that_their_content_names() -> None:

@@ -107,6 +107,17 @@ def test_data_without_a_labelled_host_are_told() -> None:
     assert [one.lines[0] for one in found] == ["sse-k: no host is labelled as the one with its data [placement]"]
 
 
+def test_a_host_that_does_not_answer_is_a_finding_and_so_is_what_waits_for_it() -> None:
+    runs = [observed("sse-e", {"n-a": 1}, wanted=1), observed("sse-k", {}, waits=["no suitable node"])]
+    looked = seen(nodes={"b": node("b", state="down")}, runs=runs)._replace(addresses={"a": ADDRESSES["a"]})
+    found = {one.lines[0]: one for one in findings(looked, ANSWERED)}
+    assert "b: it does not answer to this run [host]" in found
+    waits = found["sse-k: it waits for b, which has its data and does not work [service]"]
+    assert waits.evidence == "0 of 1 tasks run (on no host); no suitable node"
+    unknown = findings(looked._replace(nodes={"a": node("a")}), ANSWERED)
+    assert any("unknown by this name" in one.evidence for one in unknown)
+
+
 def test_replicas_that_pile_up_on_one_host_are_told() -> None:
     pair = [SwarmService(f"sse-r-{n}", "app", False, "r", 0, 0, REPLICA, {}, [], []) for n in (1, 2)]
     runs = [*RUNNING, *(observed(one.name, {"n-a": 1}) for one in pair)]
