@@ -138,3 +138,9 @@ def test_one_broker_of_a_cluster_is_that_of_one_host(clusters: dict[str, Rendere
     assert properties(one, "kafka")["controller.quorum.voters"] == "1@127.0.0.1:9093"
     assert "SSE_TOPIC_REPLICATION" not in one.containers["app-1"]["environment"]
     assert "kafka_broker_password" not in one.platform["secrets"]
+
+
+def test_replicas_need_no_name_to_start_and_believe_every_edge_about_its_clients(each: Rendered) -> None:
+    for number in range(1, each.settings["app_replicas"] + 1):
+        trusted = each.containers[f"app-{number}"]["environment"]["SSE_TRUSTED_PROXIES"]
+        assert trusted == each.settings["network_subnet"]
