@@ -81,8 +81,9 @@ write() {
 
 # End the oldest workers, so that those of at most so many reloads are left after the next one.
 prune() {
-    local pid title working=0 children=() old=()
-    read -ra children < "/proc/$nginx/task/$nginx/children" || return 0
+    local pid title working=0 children=() old=() list="/proc/$nginx/task/$nginx/children"
+    [[ -r $list ]] || return 0
+    read -ra children < "$list" || : # it has no end of line
     for pid in "${children[@]}"; do
         title=$(tr '\0' ' ' 2> /dev/null < "/proc/$pid/cmdline") || continue
         case $title in

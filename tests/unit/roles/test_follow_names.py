@@ -29,7 +29,7 @@ GETENT = """#!/bin/sh
 cat "$ANSWERS/$2" 2> /dev/null
 """
 NGINX = """#!/usr/bin/env python3
-import itertools, os, pathlib, signal, sys, time
+import atexit, itertools, os, pathlib, signal, subprocess, sys, time
 place, number = pathlib.Path(os.environ["ANSWERS"]), itertools.count(1)
 def read(*__):
     (place / "writing").write_text(pathlib.Path(sys.argv[sys.argv.index("-c") + 1]).read_text())
@@ -40,10 +40,15 @@ if "-t" in sys.argv:
 signal.signal(signal.SIGHUP, read)
 signal.signal(signal.SIGQUIT, lambda *__: sys.exit(0))
 signal.signal(signal.SIGUSR2, lambda *__: sys.exit(3))
+titles = ["worker process is shutting down"] * int(os.environ.get("OLD_WORKERS", "0")) + ["worker process"]
+workers = [subprocess.Popen(["bash", "-c", f"exec -a 'nginx: {title}' sleep 60"]) for title in titles]
 (place / "pid").write_text(str(os.getpid()))
+atexit.register(lambda: [one.kill() for one in workers])
 read()
 while True:
-    time.sleep(5)
+    time.sleep(0.05)
+    (place / "alive.new").write_text(str([one.poll() is None for one in workers]))
+    (place / "alive.new").rename(place / "alive")
 """
 
 
@@ -175,6 +180,20 @@ def test_a_socket_that_an_nginx_before_has_left_is_removed(followed: Followed) -
     followed.config.write_text(f"{CONFIG}    server {{ listen 80; }}\n    listen unix:{left};\n")
     followed.start()
     assert not left.exists()
+
+
+@pytest.mark.parametrize(("old", "left"), [(5, [False, False, True, True, True, True]), (3, [True] * 4), (0, [True])])
+def test_the_oldest_workers_end_before_there_are_too_many(followed: Followed, old: int, left: list[bool]) -> None:
+    followed.environment["OLD_WORKERS"] = str(old)
+    followed.answer("app-1", "10.0.0.5")
+    followed.start()
+    time.sleep(0.3)  # until each of them has its title
+    followed.answer("app-1", "10.0.0.6")
+    followed.read(2)
+    until = time.monotonic() + 10
+    while (alive := (followed.directory / "alive").read_text()) != str(left):
+        assert time.monotonic() < until, alive
+        time.sleep(0.05)
 
 
 def test_a_new_configuration_counts_at_the_signal(followed: Followed) -> None:
