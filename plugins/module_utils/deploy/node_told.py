@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 SERVICE = "com.docker.swarm.service.name"  # the label that the engine gives the container of a task
 
+# A program may wait until a container has what others of its kind on other hosts have.
+PROGRAM_SECONDS = 180.0
+
 What = Literal["nothing", "remember", "start", "tell"]
 
 
@@ -140,7 +143,8 @@ class Node:
                 changes.append(f"~ {name}: reads its files anew")
             elif what in {"tell", "start"} and reload.get("program"):
                 given = program.taken(found, reload.get("takes", []))
-                said = program.run(name, found["State"]["Pid"], reload.get("program", ""), given, {})
+                pid, config = found["State"]["Pid"], program.config_of(spec)
+                said = program.run(name, pid, reload.get("program", ""), given, {}, config, seconds=PROGRAM_SECONDS)
                 changes.append(f"~ {name}: {said or 'its program has run'}")
             if what != "nothing":
                 self.remember(name, {"id": now.id, "files": now.files})

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Inspected
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Spec
 
 SECONDS = 60.0  # a program asks a server on its own loopback address; on a busy machine that server starts slowly
 
@@ -39,6 +40,11 @@ def taken(inspected: Inspected, takes: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def config_of(spec: Spec) -> dict[str, str]:
+    """Return the files of a container's configuration, by their path in it."""
+    return {f"{target}/{file}": text for target, each in spec["config"].items() for file, text in each.items()}
+
+
 def run(
     name: str,
     pid: int,
@@ -46,14 +52,18 @@ def run(
     now: Mapping[str, str],
     before: Mapping[str, str],
     config: Mapping[str, str] = MappingProxyType({}),
+    *,
+    seconds: float | None = None,
 ) -> str:
     """Run a program; return what it verified.
 
     :param pid: the first process of the container
     :param config: the files of its configuration, which it makes count as far as it can
+    :param seconds: after so many it has failed, where those of every program do not fit
     :raises ApplyError: with the sentence that the program gives
     """
-    return asked(name, pid, program, {"now": dict(now), "before": dict(before), "config": dict(config)})
+    question = {"now": dict(now), "before": dict(before), "config": dict(config)}
+    return asked(name, pid, program, question, SECONDS if seconds is None else seconds)
 
 
 def look(name: str, pid: int, program: str, now: Mapping[str, str], config: Mapping[str, str]) -> list[str]:
@@ -63,12 +73,13 @@ def look(name: str, pid: int, program: str, now: Mapping[str, str], config: Mapp
     :raises ApplyError: it could not ask
     """
     given = {"now": dict(now), "before": {}, "config": dict(config), "look": True}
-    return asked(name, pid, program, given).splitlines()
+    return asked(name, pid, program, given, SECONDS).splitlines()
 
 
-def asked(name: str, pid: int, program: str, question: Mapping[str, object]) -> str:
+def asked(name: str, pid: int, program: str, question: Mapping[str, object], seconds: float) -> str:
     """Run a program; return its output.
 
+    :param seconds: after so many it has failed
     :raises ApplyError: with the sentence that the program gives
     """
     given = json.dumps(question)
@@ -77,11 +88,11 @@ def asked(name: str, pid: int, program: str, question: Mapping[str, object]) -> 
         ended = inside(
             pid,
             lambda: subprocess.run(
-                command, input=given, capture_output=True, text=True, timeout=SECONDS, check=False, env={}, cwd="/"
+                command, input=given, capture_output=True, text=True, timeout=seconds, check=False, env={}, cwd="/"
             ),
         )
     except subprocess.TimeoutExpired:
-        raise ApplyError(f"{name}: its new files did not count within {SECONDS:g} s") from None
+        raise ApplyError(f"{name}: its new files did not count within {seconds:g} s") from None
     except OSError as error:
         raise ApplyError(f"{name}: its network namespace can't be entered: {error}") from error
     if ended.returncode:

@@ -87,8 +87,7 @@ class Reloader:
 
     def config(self, name: str) -> dict[str, str]:
         """Return the config of a container, by path in it."""
-        files = self.containers[name]["config"].items()
-        return {f"{target}/{file}": text for target, each in files for file, text in each.items()}
+        return program.config_of(self.containers[name])
 
     def differences(self, container: str, name: str) -> list[str]:
         """Say what differs in a running server from its files, where its program can tell.

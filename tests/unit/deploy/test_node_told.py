@@ -106,8 +106,9 @@ class Stand:
         monkeypatch.setattr(node_told, "signalled", lambda *given: self.told.append(("signal", given[1])))
         monkeypatch.setattr(node_told.program, "run", self.run_program)
 
-    def run_program(self, name: str, pid: int, __: str, now: Any, before: Any) -> str:
-        self.told.append((name, pid, now, before))
+    def run_program(self, name: str, pid: int, __: str, now: Any, before: Any, config: Any, *, seconds: float) -> str:
+        assert seconds > node_told.program.SECONDS  # it may wait for other hosts
+        self.told.append((name, pid, now, before, config))
         return "verified"
 
     def files(self, text: str) -> list[Any]:
@@ -173,14 +174,14 @@ def test_while_two_tasks_overlap_the_newer_one_counts(stand: Stand) -> None:
 def test_a_program_runs_for_each_new_container_and_for_changed_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stand = Stand(tmp_path / "state", monkeypatch, reload=PROGRAMMED)
+    stand = Stand(tmp_path / "state", monkeypatch, reload=PROGRAMMED, config={"/etc/y": {"b": "fixed"}})
     stand.write("1")
     stand.engine.run("c1", "sse-a", LATER, {"/etc/x": stand.place})
     assert stand.node.tell() == ["~ sse-a: verified"]
     stand.write("2")
     assert stand.node.tell() == ["~ sse-a: verified"]
     assert stand.node.tell() == []
-    assert [one[2] for one in stand.told] == [{"/etc/x/a": "1"}, {"/etc/x/a": "2"}]
+    assert [one[2:] for one in stand.told] == [({"/etc/x/a": text}, {}, {"/etc/y/b": "fixed"}) for text in ("1", "2")]
 
 
 def test_one_that_fails_is_told_again_by_the_next_run(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
