@@ -37,6 +37,7 @@ RESTART_SECONDS, MONITOR_SECONDS = 1, 5
 LOG_DRIVER: Json = {"Name": "json-file", "Options": {"max-size": "10m", "max-file": "3"}}
 # The store of a Swarm takes no larger one (moby/swarmkit, manager/controlapi).
 LARGEST_CONFIG = 1000 * 1024
+EMPTY_BYTES = 64 * 1024  # of a directory that has nothing but the places of configs and secrets
 RELOADED = "now"  # the directory below that of a service for the files that it reads anew
 LONGEST_NAME = 64  # of a config or a secret
 
@@ -415,6 +416,10 @@ class _Builder:
             {"Type": "tmpfs", "Target": path, "TmpfsOptions": {"SizeBytes": size, "Mode": 0o1777}}
             for path, size in one["tmpfs"].items()
         ]
+        # On one host, a directory holds what is declared and nothing of the image, whose own may be closed to the user.
+        fixed = dict.fromkeys([*_fixed(one, one["config"]), *_fixed(one, one["secrets"])])
+        options: Json = {"SizeBytes": EMPTY_BYTES, "Mode": 0o755}
+        mounts += [{"Type": "tmpfs", "Target": path, "ReadOnly": True, "TmpfsOptions": options} for path in fixed]
         return mounts
 
     def _directory(

@@ -210,6 +210,13 @@ def test_config_and_secrets_are_objects_that_their_content_names() -> None:
     assert [set(found.files) & set(one.files) for one in changed] == [{secret["SecretName"]}, {config["ConfigName"]}]
 
 
+def test_the_directory_of_an_object_holds_nothing_of_the_image() -> None:
+    found = only(container(config={"/etc/x": {"a": "text", "b": "text"}}, secrets={"/run/s": {"c": {"secret": "k"}}}))
+    empty = {"Type": "tmpfs", "ReadOnly": True, "TmpfsOptions": {"SizeBytes": 65536, "Mode": 0o755}}
+    mounts = found.request["TaskTemplate"]["ContainerSpec"]["Mounts"]
+    assert mounts == [{**empty, "Target": "/etc/x"}, {**empty, "Target": "/run/s"}]
+
+
 def test_the_name_of_an_object_fits_however_long_the_service_is_called() -> None:
     found = only(container("n" * 60, config={"/etc": {"a": "1", "b": "2"}}))
     assert len(found.files) == 2
