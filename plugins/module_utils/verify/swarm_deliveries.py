@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -15,7 +16,7 @@ from ansible_collections.sse.platform.plugins.module_utils.verify.checks import 
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks.http_answer import serving
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
     from ansible_collections.sse.platform.plugins.module_utils.verify.checks.deliveries import Parameters
@@ -23,16 +24,27 @@ if TYPE_CHECKING:
 
 # A proxy that answers to its own names alone answers to this one, too: by it, a host asks itself.
 CALLED = "localhost"
+# A proxy asks for names each second, and takes what was answered three times (follow_names.sh): right after a replica
+# began, it leads to none yet.
+FOLLOW_SECONDS = 20.0
+PAUSE_SECONDS = 1.0  # between two looks
 
 
-def through_edges(seen: Seen, state_directory: str) -> Checked:
+def through_edges(
+    seen: Seen,
+    state_directory: str,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Checked:
     """Run every declared check of deliveries through each host that publishes its proxy."""
+    until = clock() + FOLLOW_SECONDS
     findings: list[Finding] = []
     verified = 0
     for release, names, asked in declared(seen):
         edges: list[Endpoint] = []
         for host, endpoints in published(seen, release, asked["through"]).items():
-            edge = serving(endpoints, asked["health"])
+            while not (edge := serving(endpoints, asked["health"])) and clock() < until:
+                sleep(PAUSE_SECONDS)
             if edge:
                 edges.append(edge._replace(key=key(asked, state_directory)))
             else:

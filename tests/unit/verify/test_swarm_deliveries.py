@@ -10,6 +10,7 @@ from ansible_collections.sse.platform.plugins.module_utils.host.http import Endp
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import SwarmService
 from ansible_collections.sse.platform.plugins.module_utils.verify import swarm_deliveries
+from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks.deliveries import Passage
 from ansible_collections.sse.platform.plugins.module_utils.verify.swarm_checks import Seen
 
@@ -29,6 +30,7 @@ RELEASE: Any = {
 REQUEST: Any = {"Mode": {"Global": {}}, "EndpointSpec": {"Ports": [{"PublishedPort": 80}, {"PublishedPort": 443}]}}
 DOOR = SwarmService("sse-door", "edge", pinned=False, together="", first=0, wave=0, request=REQUEST, files={},
                     directories=[], left_out=[])  # fmt: skip
+NEVER = float("inf")
 SEEN = Seen([DOOR], [RELEASE], {"edge": ["a", "b"], "managers": ["a"]}, {"a": "192.0.2.1", "b": "192.0.2.2"}, {}, [])
 
 
@@ -36,7 +38,8 @@ class Asked:
     """What was asked, with answers."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.serves = {"192.0.2.1", "192.0.2.2"}
+        self.serves = {"192.0.2.1": 0.0, "192.0.2.2": 0.0}  # from when on
+        self.now = 0.0
         self.offered: list[list[Endpoint]] = []
         self.trips: list[tuple[Any, ...]] = []
         monkeypatch.setattr(swarm_deliveries, "serving", self.serving)
@@ -45,7 +48,13 @@ class Asked:
     def serving(self, endpoints: list[Endpoint], path: str) -> Endpoint | None:
         assert path == "/health"
         self.offered.append(endpoints)
-        return next((one for one in endpoints if one.tls and one.host in self.serves), None)
+        return next((one for one in endpoints if one.tls and self.serves.get(one.host, NEVER) <= self.now), None)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def through(self, state_directory: Path) -> Checked:
+        return swarm_deliveries.through_edges(SEEN, str(state_directory), lambda: self.now, self.sleep)
 
     def travel(self, *given: Any) -> Passage:
         self.trips.append(given)
@@ -60,7 +69,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
 def test_each_edge_is_the_way_once_and_the_others_listen(asked: Asked, tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets/proof").write_text("s3cret")
-    checked = swarm_deliveries.through_edges(SEEN, str(tmp_path))
+    checked = asked.through(tmp_path)
     assert (checked.findings, checked.verified) == ([], 10)
     assert [(one.url, one.called) for one in asked.offered[1]] == [
         ("http://192.0.2.2:80", "localhost"),
@@ -75,12 +84,18 @@ def test_each_edge_is_the_way_once_and_the_others_listen(asked: Asked, tmp_path:
 
 
 def test_an_edge_that_serves_nothing_is_told_and_the_others_are_asked(asked: Asked, tmp_path: Path) -> None:
-    asked.serves = {"192.0.2.2"}
-    [found] = swarm_deliveries.through_edges(SEEN, str(tmp_path)).findings
+    asked.serves = {"192.0.2.2": 0.0}
+    [found] = asked.through(tmp_path).findings
     assert isinstance(found, Finding)
     assert found.lines[0] == "a: serves the API at no published port [deliveries]"
     assert found.evidence == "none of http://192.0.2.1:80, https://192.0.2.1:443 answers /health with 200"
     assert len(asked.trips) == 1
+
+
+def test_an_edge_gets_the_time_to_find_new_replicas(asked: Asked, tmp_path: Path) -> None:
+    asked.serves["192.0.2.1"] = 9.0
+    assert asked.through(tmp_path).findings == []
+    assert len(asked.trips) == 2
 
 
 def test_a_server_is_asked_by_the_name_that_it_answers_to() -> None:
