@@ -176,8 +176,13 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def host(options: argparse.Namespace) -> Host:
-    """Return the one host that these options choose, and how Ansible reaches it."""
+def host(options: argparse.Namespace, *, of_cluster: bool = False) -> Host:
+    """Return the one host that these options choose, and how Ansible reaches it.
+
+    :param of_cluster: whether it may be one of a cluster
+    """
+    if not of_cluster:
+        refuse_cluster(options)
     with tempfile.TemporaryDirectory(prefix="sse-") as directory:
         way = Path(directory) / "way.json"
         given = {"to": str(way), "stack": STACK}
@@ -194,8 +199,16 @@ def host(options: argparse.Namespace) -> Host:
     return Host(ssh=ssh, sudo=sudo, stack=found["stack"], name=name, password=password)
 
 
+def refuse_cluster(options: argparse.Namespace) -> None:
+    """End where the hosts of the inventory are one cluster, of which this verb knows nothing."""
+    if inventories.is_cluster(options.inventory):
+        verb = Path(sys.argv[0]).stem.replace("_", "-")
+        raise SystemExit(f"sse: {inventories.of_one_host(verb, options.inventory)}")
+
+
 def module(options: argparse.Namespace, name: str, arguments: Mapping[str, object]) -> Json:
     """Run a module of the collection as root on the one host that these options choose, and return its result."""
+    refuse_cluster(options)
     if inventories.is_this_machine(options.inventory) and not reaching.has_password(options):
         found = surroundings.sudo()
         if found.state == "impossible":

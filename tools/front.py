@@ -247,14 +247,8 @@ def of_cluster(name: str, chosen: Sequence[str]) -> Path:
 
     :raises RefusedError: the verb is about one host
     """
-    places = sorted((ROOT / "playbooks" / "cluster").glob("*.yml"))
-    known = [path.stem for path in places if path.stem in VERBS]
-    if name not in known:
-        raise RefusedError(
-            f"./sse {name} is about one host, and the hosts of {inventories.shown(chosen)} are one cluster (they have "
-            f"managers). For a cluster there are {', '.join(known)}; docs/cluster.md says what to do in place of the "
-            "others."
-        )
+    if name not in inventories.OF_CLUSTERS:
+        raise RefusedError(inventories.of_one_host(name, chosen))
     return ROOT / "playbooks" / "cluster" / f"{name}.yml"
 
 

@@ -41,6 +41,7 @@ def missing(inventories: Iterable[str]) -> str:
     return ""
 
 
+MOST = 2**20  # characters, more than the hosts of any cluster need
 # The group of an inventory that makes its hosts one cluster, in YAML or as INI has it.
 MANAGERS = re.compile(r"^\s*managers:|^\[managers\]", re.MULTILINE)
 
@@ -48,15 +49,31 @@ MANAGERS = re.compile(r"^\s*managers:|^\[managers\]", re.MULTILINE)
 def is_cluster(inventories: Iterable[str]) -> bool:
     """Tell whether the hosts of an inventory are one cluster: they have managers."""
     chosen = list(inventories) or [os.environ.get("ANSIBLE_INVENTORY", "") or str(LOCAL)]
+    if missing(chosen):
+        return False  # which is told where they are used
     places = [Path(one).expanduser() for one in chosen if "," not in one]
     files = [path for place in places for path in ([place] if place.is_file() else sorted(place.glob("*")))]
     return any(MANAGERS.search(text_of(path)) for path in files if path.is_file())
 
 
+# What works on the hosts of a cluster together.
+OF_CLUSTERS = ("up", "plan", "status", "verify", "logs", "destroy")
+
+
+def of_one_host(verb: str, inventories: Sequence[str]) -> str:
+    """Say that a verb knows one host alone, and these inventories are a cluster."""
+    return (
+        f"./sse {verb} is not available with deployment: swarm yet: it is about one host, and the hosts of "
+        f"{shown(inventories)} are one cluster (they have managers). For a cluster there are {', '.join(OF_CLUSTERS)}; "
+        "docs/cluster.md says what to do in place of the others. Nothing was done."
+    )
+
+
 def text_of(path: Path) -> str:
-    """Return a text; empty where it can't be read, of which Ansible tells."""
+    """Return the beginning of a text; empty where it can't be read, of which Ansible tells."""
     try:
-        return path.read_text(errors="replace")
+        with path.open(errors="replace") as file:
+            return file.read(MOST)  # archives may be beside the hosts
     except OSError:
         return ""
 

@@ -49,7 +49,7 @@ def main() -> int:
     cluster = inventories.is_cluster(options.inventory)
     if cluster and not options.limit:
         options.limit = "managers[0]"  # any of them reads the logs of all hosts
-    host = containers.host(options)
+    host = containers.host(options, of_cluster=cluster)
     chosen = host.services(options.service) if cluster else host.containers(options.service)
     # A filter looks at everything that is kept; without one, the engine gives the last lines alone.
     all_of_it = most is None or (wanted.is_set and not options.follow)

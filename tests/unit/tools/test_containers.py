@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
+from pathlib import Path
+
 import containers
 import pytest
 
@@ -55,6 +58,18 @@ def test_a_service_of_a_cluster_is_meant_by_the_same_names(monkeypatch: pytest.M
     assert asked[1][-3:] == ("id1", "id2", "id3")
     label = '{{index .Spec.TaskTemplate.ContainerSpec.Labels "sse.platform.%s"}}'
     assert asked[1][3] == "\t".join(["{{.Spec.Name}}", label % "service", label % "container"])
+
+
+def test_a_verb_about_one_host_is_refused_for_a_cluster_before_anybody_is_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "hosts.ini").write_text("[managers]\na\n")
+    monkeypatch.setattr(containers, "ansible", lambda *_: pytest.fail("a host was asked"))
+    monkeypatch.setattr("sys.argv", ["/tools/alert_test.py"])
+    asked = argparse.Namespace(inventory=[str(tmp_path)])
+    for refuse in (containers.host, lambda options: containers.module(options, "status", {})):
+        with pytest.raises(SystemExit, match=r"^sse: \./sse alert-test is not available with deployment: swarm yet: "):
+            refuse(asked)
 
 
 def test_a_cluster_without_the_stack_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -333,10 +333,16 @@ def test_an_inventory_with_managers_is_a_cluster(tmp_path: Path, name: str, text
     assert not inventories.is_cluster(["vm,"])
 
 
+def test_an_archive_beside_the_hosts_is_not_read_as_a_whole(tmp_path: Path) -> None:
+    (tmp_path / "hosts.yml").write_text("all: {hosts: {vm: {}}}\n")
+    (tmp_path / "images.tar").write_bytes(b"\xff" * inventories.MOST + b"\n[managers]\na\n")
+    assert not inventories.is_cluster([str(tmp_path)])
+
+
 def test_a_verb_for_a_cluster_has_a_playbook_of_its_own_and_others_are_refused() -> None:
     for name in ("up", "plan", "status", "verify", "destroy"):
         assert front.of_cluster(name, ["x"]) == ROOT / f"playbooks/cluster/{name}.yml"
-    with pytest.raises(front.RefusedError, match=r"sse drift is about one host, and the hosts of x are one cluster"):
+    with pytest.raises(front.RefusedError, match=r"sse drift is not available with deployment: swarm yet: it is about"):
         front.of_cluster("drift", ["x"])
 
 
@@ -344,6 +350,7 @@ def test_a_verb_for_a_cluster_has_a_playbook_of_its_own_and_others_are_refused()
 def test_an_inventory_that_cannot_even_be_looked_for_is_named(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(TOOLS)
     assert f"There is no inventory '{path}'" in inventories.missing([path])
+    assert not inventories.is_cluster([path])
 
 
 @pytest.mark.parametrize(

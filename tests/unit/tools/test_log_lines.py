@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -137,9 +139,13 @@ class Host:
     def __init__(self, **commands: str) -> None:
         self.commands = commands
         self.asked: list[tuple[str, ...]] = []
+        self.limit: str | None = None
+        self.of_cluster = False
 
     def containers(self, _: list[str]) -> list[Any]:
         return [SimpleNamespace(short=name, name=name) for name in self.commands]
+
+    services = containers
 
     def start(self, *arguments: str, errors: int | None = None) -> subprocess.Popen[str]:
         self.asked.append(arguments)
@@ -151,7 +157,11 @@ class Host:
 
 
 def asked_for(monkeypatch: pytest.MonkeyPatch, host: Host, *words: str) -> int:
-    monkeypatch.setattr(logs.containers, "host", lambda _: host)
+    def chosen(options: argparse.Namespace, *, of_cluster: bool) -> Host:
+        host.limit, host.of_cluster = options.limit, of_cluster
+        return host
+
+    monkeypatch.setattr(logs.containers, "host", chosen)
     monkeypatch.setattr(sys, "argv", ["logs.py", *words])
     return logs.main()
 
@@ -166,6 +176,17 @@ def test_a_time_that_cannot_be_meant_is_refused_before_anything_is_read(
     assert host.asked == []
     assert asked_for(monkeypatch, host, "--since", "2d") == 0
     assert host.asked == [("logs", "--timestamps", "--tail", "100", "--since", "48h", "app")]
+
+
+def test_the_logs_of_a_cluster_are_those_of_its_services_by_a_manager(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "hosts.ini").write_text("[managers]\na\n")
+    for words, limit in (([], "managers[0]"), (["-l", "b"], "b")):
+        host = Host(app="echo 2026 a")
+        assert asked_for(monkeypatch, host, "-i", str(tmp_path), *words) == 0
+        assert (host.limit, host.of_cluster) == (limit, True)
+        assert host.asked == [("service", "logs", "--raw", "--timestamps", "--tail", "100", "app")]
 
 
 def test_a_log_that_could_not_be_read_is_no_log_without_such_lines(
