@@ -9,7 +9,8 @@ type: stdout
 short_description: Show phases, what is waited for, what changed and what failed
 version_added: 0.1.0
 description:
-  - A phase is a role that acts on the host. A task outside of such a role belongs to the phase before it.
+  - A phase is a role that acts on the host. A task outside of such a role belongs to the phase of its play, or to the
+    phase before it.
   - Shows nothing for a task that changes nothing. With C(-v) it names such tasks, and with C(-vv) it shows all results.
   - Shows a failure in full, with the lines of its C(msg) and of its C(advice).
   - Shows the list C(msg) of a task with the name C(Summary) as the last lines of the run.
@@ -69,6 +70,7 @@ LOOKS = {"comes": COLOR.debug, "works": "", "done": COLOR.ok, "failed": COLOR.er
 COLLECT_EVERY = 50_000  # new objects; by Python's own 700, a run takes a tenth more CPU time
 DOCUMENT = "SSE_DOCUMENT_DESCRIPTOR"  # the launcher names it where a program reads the answer
 LOOKS_ONLY = "__looks"  # a variable of a play that changes nothing, and is not expected to
+OWN_PHASE = "__phase"  # a variable of a play whose tasks outside of roles are a phase
 OUTPUT_LINES = 25  # last lines of a failed command: enough for its error message, few enough for one screen
 
 
@@ -224,7 +226,7 @@ class CallbackModule(CallbackBase):
         self._documents: dict[str, dict[str, object]] = {}  # what a run answers, by host, for a program that asked
         self._whys: dict[str, str] = {}  # why a host failed
         self._started = time.monotonic()
-        self._play = ""
+        self._play = self._play_phase = ""
         self._looks = False  # a run that only looks says nothing about changes
         self._found: list[str] = []  # the first lines of findings
         self._several_hosts = False
@@ -242,6 +244,7 @@ class CallbackModule(CallbackBase):
         if manager := play.get_variable_manager():
             self._watches(manager)
         self._looks = bool(play.get_vars().get(LOOKS_ONLY))
+        self._play_phase = str(play.get_vars().get(OWN_PHASE, ""))
         manager = play.get_variable_manager()
         inventory = manager._inventory if manager else None  # noqa: SLF001 - the only way to the inventory
         hosts = inventory.get_hosts(play.hosts) if inventory else []
@@ -289,7 +292,7 @@ class CallbackModule(CallbackBase):
         self._enter(task)
 
     def _enter(self, task: Task) -> None:
-        phase = phase_of(task) or self._phase or "prepare"
+        phase = phase_of(task) or self._play_phase or self._phase or "prepare"
         if phase != self._phase:
             self._leave()
             self._phase = phase
