@@ -56,7 +56,8 @@ def main() -> None:
         swarm = api.local()
         services = api.services() if swarm["manager"] else []
     except RefusedError as error:
-        module.fail_json(msg=f"The Swarm does not answer: {error.message}. Without most of its managers it does not.")
+        said = error.message.rstrip(".")
+        module.fail_json(msg=f"The Swarm does not answer: {said}. Without most of its managers it does not.")
     except OSError as error:
         module.fail_json(msg=f"No Docker Engine answers: {error}")
     lines = swarm_status.lines(swarm["nodes"], services, stack)
