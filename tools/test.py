@@ -250,9 +250,14 @@ def installed(project: Path) -> bool:
     return copy.exists() and copy.stat().st_mtime >= lock.stat().st_mtime
 
 
+# CI has no time for these: three hosts take longer than all others together. CONTRIBUTING.md names the command.
+LEFT_OUT = {"swarm"}
+
+
 def molecule(_: list[str]) -> Outcome:
-    """Run every scenario; shown is which step of which scenario runs, the rest goes to a file."""
-    scenarios = len(list((ROOT / "molecule").glob("*/molecule.yml")))
+    """Run the scenarios of CI; shown is which step of which scenario runs, the rest goes to a file."""
+    found = {path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")}
+    scenarios = len(found - LEFT_OUT)
     if not scenarios:
         return Outcome(skipped={"no scenarios": ["molecule"]})
     ready = engine()
@@ -261,7 +266,7 @@ def molecule(_: list[str]) -> Outcome:
     log = REPORTS / "molecule.log"
     environment = os.environ | {"PY_COLORS": "0", "ANSIBLE_FORCE_COLOR": "0", "NO_COLOR": "1"}
     environment.pop("ANSIBLE_CONFIG", None)  # Molecule writes its own
-    command = ["molecule", "test", "--all", "--report"]
+    command = ["molecule", "test", "--all", *(f"--exclude={name}" for name in sorted(LEFT_OUT & found)), "--report"]
     begun = time.monotonic()
     with (
         log.open("w") as file,
