@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # NGINX where the address of a name may change: on several hosts, a container that starts elsewhere gets another one. NGINX
 # asks for the names of its servers only when it reads its configuration. So this asks for them each second, writes what is
 # answered in place of the names, and has NGINX read that when it changed. A reload keeps the streams.
