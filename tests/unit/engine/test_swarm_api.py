@@ -19,7 +19,7 @@ NODE: dict[str, Any] = {
     "Status": {"State": "ready", "Addr": "192.0.2.1"},
     "ManagerStatus": {"Leader": True, "Reachability": "reachable", "Addr": "192.0.2.9:2377"},
 }
-SERVICE: dict[str, Any] = {
+SERVICE: Any = {
     "ID": "s1",
     "Version": {"Index": 3},
     "Spec": {"Name": "sse-a", "Mode": {"Replicated": {"Replicas": 2}}, "TaskTemplate": {"ForceUpdate": 4}},
