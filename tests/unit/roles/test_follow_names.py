@@ -6,13 +6,14 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 SCRIPT = Path(__file__).parents[3] / "roles/nginx/files/follow_names.sh"
-LOOK = 0.03  # seconds between two looks
+PATIENCE = 6  # looks, in place of 30
+SECONDS = 60.0  # until the script has done what it does at once; on a busy machine it waits its turn
 CONFIG = """\
     upstream a {
         server app-1:8000 max_fails=0;
@@ -28,6 +29,11 @@ CONFIG = """\
 GETENT = """#!/bin/sh
 cat "$ANSWERS/$2" 2> /dev/null
 """
+# The script looks again when the test says so, however busy the machine is.
+SLEEP = """#!/bin/sh
+touch "$ANSWERS/asleep"
+until rm "$ANSWERS/look" 2> /dev/null || [ -e "$ANSWERS/end" ]; do /bin/sleep 0.01; done
+"""
 NGINX = """#!/usr/bin/env python3
 import atexit, itertools, os, pathlib, signal, subprocess, sys, time
 place, number = pathlib.Path(os.environ["ANSWERS"]), itertools.count(1)
@@ -41,7 +47,9 @@ signal.signal(signal.SIGHUP, read)
 signal.signal(signal.SIGQUIT, lambda *__: sys.exit(0))
 signal.signal(signal.SIGUSR2, lambda *__: sys.exit(3))
 titles = ["worker process is shutting down"] * int(os.environ.get("OLD_WORKERS", "0")) + ["worker process"]
-workers = [subprocess.Popen(["bash", "-c", f"exec -a 'nginx: {title}' sleep 60"]) for title in titles]
+workers = [subprocess.Popen(["bash", "-c", f"exec -a 'nginx: {title}' /bin/sleep 60"]) for title in titles]
+while not all(pathlib.Path(f"/proc/{one.pid}/cmdline").read_bytes().startswith(b"nginx") for one in workers):
+    time.sleep(0.01)
 (place / "pid").write_text(str(os.getpid()))
 atexit.register(lambda: [one.kill() for one in workers])
 read()
@@ -59,9 +67,13 @@ class Followed:
         self.directory = directory
         programs = directory / "bin"
         programs.mkdir()
-        for name, text in (("getent", GETENT), ("nginx", NGINX)):
+        for name, text in (("getent", GETENT), ("nginx", NGINX), ("sleep", SLEEP)):
             (programs / name).write_text(text)
             (programs / name).chmod(0o755)
+        self.script = directory / "follow_names.sh"
+        text = SCRIPT.read_text()
+        assert "\npatience=30\n" in text
+        self.script.write_text(text.replace("\npatience=30\n", f"\npatience={PATIENCE}\n"))
         self.config = directory / "nginx.conf"
         self.config.write_text(CONFIG)
         self.environment = {
@@ -69,7 +81,6 @@ class Followed:
             "ANSWERS": str(directory),
             "NGINX_CONFIG": str(self.config),
             "NGINX_WRITTEN": str(directory / "written.conf"),
-            "NGINX_LOOK_SECONDS": str(LOOK),
         }
         self.running: subprocess.Popen[bytes] | None = None
 
@@ -81,17 +92,15 @@ class Followed:
 
     def start(self) -> None:
         # Tests that run in the background ignore SIGQUIT, and bash traps no signal that was ignored when it began.
-        command = ["env", "--default-signal=QUIT", "bash", str(SCRIPT)]
+        command = ["env", "--default-signal=QUIT", "bash", str(self.script)]
         self.running = subprocess.Popen(command, env=self.environment, stderr=subprocess.DEVNULL)
         self.read(1)
+        self.wait_until((self.directory / "asleep").exists, "it does not pause between two looks")
 
     def read(self, number: int) -> list[str]:
         """Return the servers of the configuration that NGINX read for this time, after waiting for it."""
         path = self.directory / f"read-{number}"
-        until = time.monotonic() + 20
-        while not path.exists():
-            assert time.monotonic() < until, f"NGINX has not read its configuration {number} times"
-            time.sleep(0.01)
+        self.wait_until(path.exists, f"NGINX has not read its configuration {number} times")
         lines = [line.strip() for line in path.read_text().splitlines()]
         return [line.removeprefix("server ") for line in lines if line.startswith("server ") and line.endswith(";")][
             :-2
@@ -101,14 +110,26 @@ class Followed:
         return len(list(self.directory.glob("read-*")))
 
     def looks(self, count: int) -> None:
-        time.sleep(count * (LOOK + 0.05))
+        """Have the script look so many times."""
+        asleep = self.directory / "asleep"
+        for __ in range(count):
+            asleep.unlink()
+            (self.directory / "look").touch()
+            self.wait_until(asleep.exists, "it does not look")
+
+    def wait_until(self, true: Callable[[], bool], why: str) -> None:
+        until = time.monotonic() + SECONDS
+        while not true():
+            assert time.monotonic() < until, why
+            time.sleep(0.005)
 
     def end(self) -> int:
         assert self.running
+        (self.directory / "end").touch()
         if self.running.poll() is None:
             self.running.send_signal(signal.SIGQUIT)
         try:
-            return self.running.wait(20)
+            return self.running.wait(SECONDS)
         finally:
             self.running.kill()
 
@@ -137,8 +158,11 @@ def test_an_address_that_changes_is_one_reload_also_while_both_are_answered(foll
     followed.answer("app-2", "10.0.0.6")
     followed.start()
     followed.answer("app-1", "10.0.0.5", "10.0.0.7")  # the new one is healthy, the old one about to leave
-    time.sleep(LOOK)
+    followed.looks(2)
     followed.answer("app-1", "10.0.0.7")
+    followed.looks(2)
+    assert followed.times() == 1
+    followed.looks(1)
     assert followed.read(2)[0] == "10.0.0.7:8000 max_fails=0;"
     followed.looks(4)
     assert followed.times() == 2
@@ -160,7 +184,7 @@ def test_a_name_that_is_not_answered_for_a_while_leads_where_it_did(followed: Fo
     followed.start()
     for name in {"app-1", "app-2"} - set(left):
         followed.answer(name)
-    followed.looks(6)
+    followed.looks(PATIENCE)
     assert followed.times() == 1
 
 
@@ -169,8 +193,10 @@ def test_a_name_that_is_not_answered_for_long_is_down_where_the_dns_answers_othe
     followed.answer("app-2", "10.0.0.6")
     followed.start()
     followed.answer("app-1")
+    followed.looks(PATIENCE + 3)
     assert followed.read(2) == ["127.0.0.1:8000 max_fails=0 down;", "10.0.0.6:8000 max_fails=0 backup;"]
     followed.answer("app-1", "10.0.0.9")
+    followed.looks(3)
     assert followed.read(3)[0] == "10.0.0.9:8000 max_fails=0;"
 
 
@@ -187,13 +213,11 @@ def test_the_oldest_workers_end_before_there_are_too_many(followed: Followed, ol
     followed.environment["OLD_WORKERS"] = str(old)
     followed.answer("app-1", "10.0.0.5")
     followed.start()
-    time.sleep(0.3)  # until each of them has its title
     followed.answer("app-1", "10.0.0.6")
+    followed.looks(3)
     followed.read(2)
-    until = time.monotonic() + 10
-    while (alive := (followed.directory / "alive").read_text()) != str(left):
-        assert time.monotonic() < until, alive
-        time.sleep(0.05)
+    alive = followed.directory / "alive"
+    followed.wait_until(lambda: alive.exists() and alive.read_text() == str(left), f"the workers are not {left}")
 
 
 def test_a_new_configuration_counts_at_the_signal(followed: Followed) -> None:
@@ -210,10 +234,11 @@ def test_when_nginx_ends_by_itself_so_does_the_container(followed: Followed) -> 
     followed.start()
     os.kill(int((followed.directory / "pid").read_text()), signal.SIGUSR2)
     assert followed.running
-    assert followed.running.wait(20) == 3
+    (followed.directory / "end").touch()
+    assert followed.running.wait(SECONDS) == 3
 
 
 def test_a_check_needs_no_dns_and_tells_what_nginx_says(followed: Followed) -> None:
-    ended = subprocess.run(["bash", str(SCRIPT), "-t"], env=followed.environment, check=False)
+    ended = subprocess.run(["bash", str(followed.script), "-t"], env=followed.environment, check=False)
     assert ended.returncode == 7
     assert followed.read(1)[0] == "127.0.0.1:8000 max_fails=0 down;"
