@@ -208,9 +208,7 @@ def play(name: str, verb: Verb, line: CommandLine) -> int:
     chosen_option = next((one for one in verb.options if one.playbook and one.variable in line.variables), None)
     playbook = ROOT / "playbooks" / f"{(chosen_option and chosen_option.playbook) or verb.playbook or name}.yml"
     if inventories.is_cluster(chosen):
-        if "asked_canary" in line.variables:
-            raise RefusedError("--canary is about one host: a cluster replaces its replicas without one. Leave it out.")
-        playbook = of_cluster(name, chosen)
+        playbook = of_cluster(name, verb, line, chosen)
     command = ["ansible-playbook", str(playbook), *line.ansible]
     if line.variables:
         command += ["-e", json.dumps(line.variables)]
@@ -242,13 +240,28 @@ def play(name: str, verb: Verb, line: CommandLine) -> int:
     return ended.code
 
 
-def of_cluster(name: str, chosen: Sequence[str]) -> Path:
+# The variables of options that are about one host, and what is instead of them for a cluster.
+OF_ONE_HOST = {
+    "asked_canary": "replicas are replaced one after the other, and one that does not get healthy is taken back",
+    "asked_watch": "run it again to look again",
+    "asked_json": "it has lines for people alone",
+    "docker_remove_engine": "the engines of its hosts stay",
+}
+
+
+def of_cluster(name: str, verb: Verb, line: CommandLine, chosen: Sequence[str]) -> Path:
     """Return the playbook of a verb for the hosts of a cluster together.
 
-    :raises RefusedError: the verb is about one host
+    :raises RefusedError: the verb, or one of its options, is about one host
     """
     if name not in inventories.OF_CLUSTERS:
         raise RefusedError(inventories.of_one_host(name, chosen))
+    for option in verb.options:
+        if option.variable in line.variables and option.variable in OF_ONE_HOST:
+            raise RefusedError(
+                f"./sse {name} {option.flag} is not available with deployment: swarm yet: "
+                f"{OF_ONE_HOST[option.variable]}. Leave it out. Nothing was done."
+            )
     return ROOT / "playbooks" / "cluster" / f"{name}.yml"
 
 

@@ -21,6 +21,7 @@ import verb_help
 import verbs
 import yaml
 from ansible.cli.playbook import PlaybookCLI
+from ansible_collections.sse.platform.plugins.plugin_utils import this_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -341,9 +342,31 @@ def test_an_archive_beside_the_hosts_is_not_read_as_a_whole(tmp_path: Path) -> N
 
 def test_a_verb_for_a_cluster_has_a_playbook_of_its_own_and_others_are_refused() -> None:
     for name in ("up", "plan", "status", "verify", "destroy"):
-        assert front.of_cluster(name, ["x"]) == ROOT / f"playbooks/cluster/{name}.yml"
+        found = front.of_cluster(name, verbs.VERBS[name], front.CommandLine({}, []), ["x"])
+        assert found == ROOT / f"playbooks/cluster/{name}.yml"
+        assert found.exists()
     with pytest.raises(front.RefusedError, match=r"sse drift is not available with deployment: swarm yet: it is about"):
-        front.of_cluster("drift", ["x"])
+        front.of_cluster("drift", verbs.VERBS["drift"], front.CommandLine({}, []), ["x"])
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [("up", "--canary"), ("status", "--watch"), ("status", "--json"), ("destroy", "--engine")],
+)
+def test_an_option_that_a_cluster_does_not_have_is_refused_by_its_name(name: str, word: str) -> None:
+    verb = verbs.VERBS[name]
+    line = front.read(name, verb, [word])
+    with pytest.raises(
+        front.RefusedError, match=rf"^\./sse {name} {word} is not available with deployment: swarm yet: "
+    ):
+        front.of_cluster(name, verb, line, ["x"])
+
+
+def test_every_option_of_a_verb_for_clusters_is_read_there_or_refused() -> None:
+    texts = [path.read_text() for path in (ROOT / "playbooks/cluster").glob("*.yml")]
+    known = {*front.OF_ONE_HOST, *re.findall(r"\basked_\w+|\bstack_destroy_confirmed\b", "".join(texts)), this_run.WHY}
+    for name in set(inventories.OF_CLUSTERS) & set(verbs.VERBS):
+        assert {one.variable for one in verbs.VERBS[name].options} <= known, name
 
 
 @pytest.mark.parametrize("path", ["~nobody-of-this-name/hosts.yml", "x" * 5000, "a\0b", "front.py/hosts.yml"])
