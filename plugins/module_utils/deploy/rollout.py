@@ -173,10 +173,15 @@ def lock(state_directory: str, run: Mapping[str, Any] | None = None, seconds: fl
 
 
 @contextlib.contextmanager
-def looking(request: Request) -> Generator[None]:
-    """Let a preview say nothing of what another run has half done; ApplyError says which run."""
+def looking(state_directory: str, run: Mapping[str, Any], seconds: float = 0) -> Generator[None]:
+    """Let a preview say nothing of what another run has half done.
+
+    :param run: what the preview says of itself
+    :param seconds: how long to wait for another run
+    :raises ApplyError: it says which run
+    """
     try:
-        with run_lock.undisturbed(request.state_directory, request.run, request.wait):
+        with run_lock.undisturbed(state_directory, run, seconds):
             yield
     except run_lock.LockedError as error:
         raise ApplyError(str(error)) from None
@@ -192,7 +197,7 @@ def run(request: Request, report: Report) -> None:
     """
     directory, check = request.state_directory, request.check
     report.paused.extend(switches.lines(directory))
-    with looking(request) if check else lock(directory, request.run, request.wait):
+    with (looking if check else lock)(directory, request.run, request.wait):
         if broken := half_restored(directory):
             raise ApplyError(f"{broken}. Nothing was changed.")
         fresh = next_number(directory)

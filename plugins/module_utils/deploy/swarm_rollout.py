@@ -155,7 +155,7 @@ class SwarmRollout:
         """
         found: dict[str, list[NodeFiles]] = {host: [] for host in self.request.addresses}
         specs: dict[str, dict[str, types.Spec]] = {host: {} for host in self.request.addresses}
-        with contextlib.nullcontext() if self.request.check else self.locked():
+        with self.alone():
             made = self.pinned(make=not self.request.check)
             compiled = [
                 (service, store, release["containers"][service.name])
@@ -171,9 +171,10 @@ class SwarmRollout:
                         specs.setdefault(host, {})[service.name] = spec
         return found, specs
 
-    def locked(self) -> contextlib.AbstractContextManager[None]:
-        """Let only one run change the stack at a time."""
-        return rollout.lock(self.directory, self.request.run, self.request.wait)
+    def alone(self) -> contextlib.AbstractContextManager[None]:
+        """Let only one run change the stack at a time, and a preview say nothing of what another one has half done."""
+        request = self.request
+        return (rollout.looking if request.check else rollout.lock)(self.directory, request.run, request.wait)
 
     def run(self, report: SwarmReport) -> None:
         """Bring the Swarm to the releases, or, in check mode, only plan that.
@@ -183,7 +184,7 @@ class SwarmRollout:
         :raises OSError: the kernel refuses a file, or no engine answers
         """
         request, check = self.request, self.request.check
-        with contextlib.nullcontext() if check else self.locked():
+        with self.alone():
             fresh = next_number(self.directory)
             before = 0 if check else stack_number(self.directory)
             recorder = None if check else Recorder(self.directory, request.meta, before, request.begun)
@@ -281,7 +282,7 @@ class SwarmRollout:
     def remove(self, report: SwarmReport) -> None:
         """Remove everything of the stack from the Swarm; its data, secrets and releases stay."""
         names = [name for release in self.request.releases for name in release["networks"]]
-        with contextlib.nullcontext() if self.request.check else self.locked():
+        with self.alone():
             if self.is_there:
                 check = self.request.check
                 report.around += swarm_apply.tear_down(self.api, self.engine, self.stack, names, check=check)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.sse.platform.plugins.module_utils.deploy import run_lock
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.swarm_rollout import (
     SwarmReport,
@@ -292,6 +293,16 @@ def test_a_run_of_several_waves_is_one_release_and_one_line_of_the_history(stand
 def test_the_waves_of_check_mode_tell_together_what_one_run_would_do(stand: Stand) -> None:
     told = [line for wave in (0, 1) for line in stand.run(WAVES, wave=wave, check=True).changes]
     assert sorted(told) == sorted(stand.run(WAVES, check=True).changes)
+
+
+def test_a_preview_says_nothing_while_another_run_works(stand: Stand) -> None:
+    stand.run(FULL)
+    with run_lock.locked(stand.directory, {"asked": "up", "who": "ann", "where": "laptop"}):
+        with pytest.raises(ApplyError, match=r"Another run changes this stack: \./sse up of ann on laptop"):
+            stand.run(FULL, check=True)
+        with pytest.raises(ApplyError, match="Another run changes this stack"):
+            stand.rollout(FULL, check=True).files()
+    assert stand.run(FULL, check=True).changes == []
 
 
 def test_a_host_gets_the_specs_of_what_reads_files_anew_there(stand: Stand) -> None:
