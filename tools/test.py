@@ -325,7 +325,7 @@ PARTS: dict[str, Callable[[list[str]], Outcome]] = {
 BY_HAND = {"coverage"}
 # Parts that run beside the longest one, in a process that steps back a little behind it.
 BESIDE = PARTS.keys() - {"integration"} - BY_HAND
-NICE = 5
+NICE = 10
 # Where a run beside another one writes what it counted. Not SSE_..., of which the service takes no unknown one.
 OUTCOME = "TEST_OUTCOME_FILE"
 RUN = "TEST_RUN"  # which run of the tests it is, the same in both lanes

@@ -51,6 +51,8 @@ RELEASES = {
     ),
     "its image crashes": Broken({}, "Failed to import encodings"),
 }
+# The others are in test_change.py and test_reload.py, without clients.
+OF_CI = ["its configuration is refused", "its image is absent", "its image crashes"]
 
 
 @pytest.fixture
@@ -84,13 +86,17 @@ def first_lines(output: str) -> str:
 
 
 @pytest.mark.usefixtures("taken")
+@pytest.mark.parametrize(
+    "cases", [pytest.param(OF_CI, id="some"), pytest.param([*RELEASES], id="all", marks=pytest.mark.whole)]
+)
 def test_what_runs_goes_on_no_client_notices_and_the_message_names_the_cause(
-    stack: Stack, crashing: Callable[[], None]
+    stack: Stack, crashing: Callable[[], None], cases: list[str]
 ) -> None:
     stack.up(**cache())
     before = {name: seen[0] for name, seen in stack.ids().items()}
     with Crowd(stack.http_port, STREAMS) as crowd:
-        for case, broken in RELEASES.items():
+        for case in cases:
+            broken = RELEASES[case]
             if "crashes" in case:
                 crashing()
             output = stack.fail(**{**cache(), **broken.settings})

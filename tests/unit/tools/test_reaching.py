@@ -268,6 +268,8 @@ WAYS = {
         *(options_of_the_command_line, one_of_several_hosts, a_shell_that_greets),
     )
 }
+# One of each kind; each takes seconds, and CI tries no more.
+OF_CI = {"group_vars", "password_in_a_vault", "bastion", "a_plugin", "one_of_several_hosts", "a_shell_that_greets"}
 
 
 def environment(way: Way, home: Path) -> dict[str, str]:
@@ -304,7 +306,7 @@ def at() -> Iterator[Path]:
         yield Path(directory)
 
 
-@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize("name", [pytest.param(one, marks=() if one in OF_CI else pytest.mark.whole) for one in WAYS])
 def test_logs_reach_the_host_that_the_inventory_means(name: str, machine: Machine, at: Path) -> None:
     run = call(WAYS[name](machine, at), at, "logs")
     assert run.returncode == 0, run.stdout + run.stderr
@@ -320,7 +322,11 @@ def test_exec_hands_over_its_input_and_nothing_of_a_password(machine: Machine, a
 
 @pytest.mark.parametrize(
     "way",
-    [password_in_a_vault, bastion, without_control_persist, a_shell_that_greets],
+    [
+        password_in_a_vault,
+        a_shell_that_greets,
+        *(pytest.param(one, marks=pytest.mark.whole) for one in (bastion, without_control_persist)),
+    ],
     ids=lambda way: way.__name__,
 )
 def test_listen_and_publish_connect_through_the_ssh_of_the_inventory(
