@@ -57,7 +57,7 @@ ENDLESS = {"-f", "--watch"}
 OF_ANOTHER_STACK = ("stack_", "network_subnet", "redis_databases", "images_source")
 KEPT = "RELEASE"  # the number of one that the stack of the tests still keeps
 # These need words; without any, a page only mentions them.
-WITH_WORDS = {"probe", "key", "publish", "listen"}
+WITH_WORDS = {"probe", "key", "publish", "listen", "exec"}
 LIMIT_SECONDS = 120
 
 
