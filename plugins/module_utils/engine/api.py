@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
@@ -24,7 +24,7 @@ REGISTRY_SECONDS = 30  # for a question that the engine passes on: to a registry
 
 
 class RefusedError(OSError):
-    """The engine refuses a request: its status is neither 200 nor 201."""
+    """The engine refuses a request: its status is not one of success."""
 
     def __init__(self, path: str, status: int, body: bytes) -> None:
         """Keep the status: 404 tells that something does not exist."""
@@ -122,18 +122,36 @@ class Api(NamedTuple):
     def _fetch(
         self, path: str, body: Any = None, headers: Mapping[str, str] | None = None, seconds: float = ANSWER_SECONDS
     ) -> bytes:
-        connection = UnixConnection(self.socket, seconds)
-        try:
-            if body is None:
-                connection.request("GET", path, headers=dict(headers or {}))
-            else:
-                connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            text = answer.read()
-        except http.client.HTTPException as error:
-            raise OSError(f"the engine's answer to {path} is broken: {error}") from error
-        finally:
-            connection.close()
-        if answer.status not in {http.client.OK, http.client.CREATED}:
-            raise RefusedError(path, answer.status, text)
-        return text
+        return ask(self.socket, "GET" if body is None else "POST", path, body, headers=headers, seconds=seconds)
+
+
+def ask(
+    socket: str,
+    method: str,
+    path: str,
+    body: Any = None,
+    *,
+    headers: Mapping[str, str] | None = None,
+    seconds: float,
+    done: Collection[int] = (http.client.OK, http.client.CREATED),
+) -> bytes:
+    """Send one request to an engine, with a body in JSON where there is one; return what it answers.
+
+    :raises RefusedError: the status is none of those in ``done``
+    :raises OSError: no engine answers in time
+    """
+    connection = UnixConnection(socket, seconds)
+    try:
+        sent = dict(headers or {})
+        if body is not None:
+            sent["Content-Type"] = "application/json"
+        connection.request(method, path, None if body is None else json.dumps(body), sent)
+        answer = connection.getresponse()
+        text = answer.read()
+    except http.client.HTTPException as error:
+        raise OSError(f"the engine's answer to {path} is broken: {error}") from error
+    finally:
+        connection.close()
+    if answer.status not in done:
+        raise RefusedError(path, answer.status, text)
+    return text

@@ -15,8 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 from urllib.parse import quote
 
-from ansible_collections.sse.platform.plugins.module_utils.engine.api import SOCKET, RefusedError
-from ansible_collections.sse.platform.plugins.module_utils.engine.unix_http import UnixConnection
+from ansible_collections.sse.platform.plugins.module_utils.engine.api import SOCKET, RefusedError, ask
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import (
     NodeFact,
     ObservedService,
@@ -271,19 +270,7 @@ class SwarmApi(NamedTuple):
         self._ask("DELETE", f"/{kind}/{identity}")
 
     def _ask(self, method: str, path: str, body: Any = None) -> bytes:
-        connection = UnixConnection(self.socket, ANSWER_SECONDS)
-        try:
-            text = None if body is None else json.dumps(body)
-            connection.request(method, path, text, {"Content-Type": "application/json"} if text else {})
-            answer = connection.getresponse()
-            found = answer.read()
-        except http.client.HTTPException as error:
-            raise OSError(f"the engine's answer to {path} is broken: {error}") from error
-        finally:
-            connection.close()
-        if answer.status not in DONE:
-            raise RefusedError(path, answer.status, found)
-        return found
+        return ask(self.socket, method, path, body, seconds=ANSWER_SECONDS, done=DONE)
 
 
 def _filter(label: str) -> str:
