@@ -47,6 +47,15 @@ def attach_without_address(stack: Stack, victim: Any) -> None:
     stack.engine.networks.get(f"{stack.name}-network").connect(victim)
 
 
+def unplug_for_a_moment(stack: Stack, victim: Any) -> None:
+    """Plug a container out and in as it was; Docker leaves the names of the others out of its /etc/hosts."""
+    place = victim.attrs["NetworkSettings"]["Networks"][f"{stack.name}-network"]
+    detach(stack, victim)
+    stack.engine.networks.get(f"{stack.name}-network").connect(
+        victim, aliases=place["Aliases"], ipv4_address=place["IPAMConfig"]["IPv4Address"]
+    )
+
+
 def limit(_: Stack, victim: Any) -> None:
     victim.update(mem_limit="500m", memswap_limit="500m", restart_policy={"Name": "no"})
 
@@ -177,7 +186,7 @@ ACTS = [
     Act(delete_data, "is gone; it is made again and is empty", ("redis-master",), restarts=True),
     Act(take_data, "belongs to 4242:4242", ("redis-master",)),
     Act(flush, "firewall", ()),
-    Act(lambda _, victim: victim.pause(), "start {c}: is paused"),
+    Act(unplug_for_a_moment, "/etc/hosts: app-1, app-2, app-3", ("nginx",)),
     Act(lambda _, victim: victim.kill(), "start {c}: is exited", restarts=True),
     Act(lambda _, victim: victim.remove(force=True), "+ {c} (new)", restarts=True),
     Act(make_by_hand, "~ {c}: was made by hand", restarts=True),
@@ -197,6 +206,7 @@ ACTS = [
     Act(switch_bridge_off, "network {n}: its bridge br-it is down", ()),
     Act(take_rules_of_engine, "network {n}: 2 rules of the engine are gone: ", ()),
     Act(unplug, "connect to {n} (its interface is not on the bridge br-it)"),
+    Act(lambda _, victim: victim.pause(), "start {c}: is paused"),
 ]
 
 
@@ -242,6 +252,11 @@ def test_whatever_is_done_to_a_stack_is_named_and_mended_and_nothing_else_is_tou
     may_restart = {f"{deployed.name}-{victim}" for act, victim in chosen if act.restarts}
     touched = {name for name, one in deployed.ids().items() if before.get(name) != one}
     assert touched <= may_restart
+    for one in deployed.containers().values():
+        named = [host.split(":") for host in one.attrs["HostConfig"]["ExtraHosts"] or []]
+        pinned = {(name, address) for name, address in named if address[0].isdigit()}
+        lines = one.exec_run(["cat", "/etc/hosts"]).output.decode().splitlines()
+        assert pinned <= {(name, line.split()[0]) for line in lines for name in line.split()[1:]}, one.name
     again = deployed.play("drift")
     assert again.code == 0, again.output
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.engine import answers
-from ansible_collections.sse.platform.plugins.module_utils.host import kept_down, plugged
+from ansible_collections.sse.platform.plugins.module_utils.host import hosts_file, kept_down, plugged
 from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
 from ansible_collections.sse.platform.plugins.module_utils.model import repair
 
@@ -109,6 +109,8 @@ def look(engine: Engine, container: str, spec: Spec, bridges: Mapping[str, str] 
     if pid and bridges:
         addresses, addresses6 = answers.addresses(inspected), answers.addresses(inspected, "GlobalIPv6Address")
         found = found._replace(unplugged=plugged.unplugged(pid, addresses, bridges, addresses6))
+    if pid:
+        found = found._replace(misled=tuple(hosts_file.misled(inspected.get("HostsPath", ""), spec["hosts"])))
     if found.limits != repair.limits(spec):
         kept = engine.kept_limits()
         found = found._replace(limits={name: value for name, value in found.limits.items() if name in kept})

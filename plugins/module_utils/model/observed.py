@@ -36,6 +36,7 @@ class Present(NamedTuple):
     started: float  # seconds since the epoch; 0 where it does not run
     lost_mounts: frozenset[str]  # paths in the container whose directory on the host was deleted since it started
     unplugged: Mapping[str, str] = MappingProxyType({})  # networks that it does not reach, with the reason
+    misled: tuple[str, ...] = ()  # pinned names that do not lead to their addresses in its /etc/hosts
     stays_down: bool = False  # the engine would not start it again, although its restart policy says so
 
 

@@ -43,6 +43,22 @@ def repairs(spec: Spec, present: Present, networks: Mapping[str, str]) -> Iterat
 
     :param networks: id of each network that exists, by name
     """
+    connections = list(connections_of(spec, present, networks))
+    yield from connections
+    for name in sorted(present.networks.keys() - spec["networks"].keys()):
+        yield Repair("disconnect", name, f"disconnect from {name} (not declared)")
+    if present.misled and not connections:  # with a connection they come back anyway
+        yield Repair("names", "/etc/hosts", f"/etc/hosts: {', '.join(present.misled)} not as pinned")
+    for name, wanted in limits(spec).items():
+        has = present.limits.get(name, wanted)
+        if has != wanted:
+            yield Repair("update", name, f"{name.replace('_', ' ')}: {has} -> {wanted}")
+    if present.stays_down:
+        yield Repair("restart", "restart policy", STAYS_DOWN, restart=True)
+
+
+def connections_of(spec: Spec, present: Present, networks: Mapping[str, str]) -> Iterator[Repair]:
+    """Say which networks a container must be connected to anew, as `repairs` takes them."""
     addresses6 = spec.get("networks6", {})
     for name, address in spec["networks"].items():
         joined = present.networks.get(name)
@@ -58,14 +74,6 @@ def repairs(spec: Spec, present: Present, networks: Mapping[str, str]) -> Iterat
             yield Repair("connect", name, f"connect to {name} as {', '.join(spec['aliases'])} (its names are {has})")
         elif name in present.unplugged:
             yield Repair("connect", name, f"connect to {name} ({present.unplugged[name]})")
-    for name in sorted(present.networks.keys() - spec["networks"].keys()):
-        yield Repair("disconnect", name, f"disconnect from {name} (not declared)")
-    for name, wanted in limits(spec).items():
-        has = present.limits.get(name, wanted)
-        if has != wanted:
-            yield Repair("update", name, f"{name.replace('_', ' ')}: {has} -> {wanted}")
-    if present.stays_down:
-        yield Repair("restart", "restart policy", STAYS_DOWN, restart=True)
 
 
 def reasons_to_replace(present: Present) -> list[str]:

@@ -591,7 +591,7 @@ class HostFacts(TypedDict):
 
 # --- a plan
 
-RepairKind = Literal["connect", "disconnect", "update", "write", "tell", "restart"]
+RepairKind = Literal["connect", "disconnect", "names", "update", "write", "tell", "restart"]
 ActionKind = Literal[
     "keep", "mend", "reload", "create", "replace", "start", "restart", "remove", "restore", "rename", "clear"
 ]

@@ -47,6 +47,7 @@ def action(tmp_path: Path, kind: Any, reasons: list[str], **changes: Any) -> Act
         ("keep", [], DETACHED, "mend"),
         ("start", ["is exited"], DETACHED, "start"),
         ("keep", [], {"unplugged": {"n": "its interface is gone"}}, "mend"),
+        ("keep", [], {"misled": ("db",)}, "mend"),
         ("keep", [], {"unplugged": {"other": "its interface is gone"}}, "keep"),
         ("restart", ["is unhealthy"], {}, "restart"),
         ("restart", ["is unhealthy"], DETACHED, "mend"),

@@ -47,6 +47,8 @@ def present(**changes: Any) -> Present:
         ({"limits": {**limits(SPEC), "memory": 32}}, [("update", "memory: 32 -> 64")]),
         ({"limits": {**limits(SPEC), "restart": "no"}}, [("update", "restart: no -> unless-stopped")]),
         ({"limits": {**limits(SPEC), "cpu_shares": 2}}, [("update", "cpu shares: 2 -> 512")]),
+        ({"misled": ("db", "app-1")}, [("names", "/etc/hosts: db, app-1 not as pinned")]),
+        ({"networks": {"m": OTHER}, "misled": ("db",)}, [("connect", "connect to n (was detached)")]),
         ({"limits": {"memory": 64}}, []),  # the kernel keeps no other limit
     ],
 )

@@ -9,6 +9,7 @@ from functools import partial
 
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Container, Inside, TriedConnection
 from ansible_collections.sse.platform.plugins.module_utils.host import (
+    hosts_file,
     iptables_rules,
     listeners,
     namespace,
@@ -43,7 +44,8 @@ def describe(host: Sequence[ListenerFact], container: Container) -> Inside | Non
         interfaces, mtu, dns = namespace.inside(pid, partial(look_around, asked))
     except OSError:
         return None
-    hosts = hosts_of(procfs.read(f"{root}/etc/hosts"))
+    named = [*hosts_file.entries(procfs.read(f"{root}/etc/hosts"))]
+    hosts = {name: address for name, address in reversed(named) if ":" not in address}
     return {
         "listening": sorted(found), "interfaces": interfaces, "mtu": mtu, "dns": dns, "hosts": hosts, "rules": None
     }  # fmt: skip
@@ -72,12 +74,6 @@ def dns_error(name: str) -> str:
 def nameserver(resolv_conf: str) -> str:
     """Return the first name server of the text of a resolv.conf."""
     return next((line.split()[1] for line in resolv_conf.splitlines() if line.startswith("nameserver ")), "")
-
-
-def hosts_of(text: str) -> dict[str, str]:
-    """Return the IPv4 address of each name in the text of an /etc/hosts."""
-    lines = [line.split("#")[0].split() for line in text.splitlines()]
-    return {name: line[0] for line in lines if line and ":" not in line[0] for name in line[1:]}
 
 
 def listening_on_host(container: str, host: Sequence[ListenerFact]) -> list[tuple[str, int]]:
