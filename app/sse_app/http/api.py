@@ -14,6 +14,7 @@ from sse_app.base.problem import Problem, report
 from sse_app.base.settings import Settings
 from sse_app.fanout.ring import Ring
 from sse_app.http import body, openapi
+from sse_app.http.questions import Questions
 from sse_app.http.routes import bounds, channels, documentation, health, sessions, statistics
 from sse_app.http.routes.health import Readiness
 from sse_app.http.routes.statistics import Statistics
@@ -43,6 +44,7 @@ def build(
     )
     for kind in (Problem, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _answer)
+    app.add_middleware(Questions)
     openapi.describe(app)
     for router, asked in (
         (documentation.router(settings, metrics), None),
@@ -85,7 +87,8 @@ def _problem(error: Exception) -> Problem:
         return error
     if isinstance(error, HTTPException):
         detail = {404: "nothing is here", 405: "this address does not know this method: see Allow"}
-        return Problem(error.status_code, detail.get(error.status_code, error.detail), error.headers)
+        headers = {name: "GET, HEAD" if value == "GET" else value for name, value in (error.headers or {}).items()}
+        return Problem(error.status_code, detail.get(error.status_code, error.detail), headers)
     if isinstance(error, RequestValidationError):
         first = error.errors()[0]  # of a path or a query: see body.py for bodies
         return Problem(400, f"{first['loc'][-1]}: {body.plain(first['msg'])}")

@@ -19,6 +19,7 @@ from sse_app.fanout import event_stream
 from sse_app.fanout.feed import Feed
 from sse_app.fanout.hub import Hub
 from sse_app.http import openapi
+from sse_app.http.questions import HEAD
 from sse_app.http.stream_output import HEADERS, connection_of
 from sse_app.http.stream_request import require_chunks
 from sse_app.log.interface import Log
@@ -199,6 +200,8 @@ def router(authority: Authority, statistics: Statistics) -> APIRouter:
         require_chunks(request.scope)
         access = authority.access(request.scope)
         access.require_reader()
+        if HEAD in request.scope:
+            return Response(headers=HEADERS)
         return statistics.watch(access.address, partial(authority.access_end, access.principal))
 
     _ = stats, watch
