@@ -141,6 +141,7 @@ class AsyncClient:
     ) -> AsyncStream:
         """Events of these channels, without end; see Client.stream. Close it, for instance by `async with`."""
         start = start_of(from_earliest=from_earliest, last=last, since=since)
+        silence_seconds = call.checked_seconds(silence_seconds, "silence_seconds")
         subscription = Subscription(
             self._base,
             channels,

@@ -90,10 +90,10 @@ class Call:
         return UnreachableError(f"{last or self.route.url.partition('?')[0] + ' gave no answer in time'}")
 
 
-def checked_seconds(seconds: float) -> float:
-    """A time to try for; raises ValueError where it leaves none, since nothing would be sent."""
+def checked_seconds(seconds: float, name: str = "seconds") -> float:
+    """A time to try or to wait for; raises ValueError where it leaves none, since nothing would come of it."""
     if not seconds > 0:
-        raise ValueError(f"seconds: found {seconds}; expected more than 0, such as 30")
+        raise ValueError(f"{name}: found {seconds}; expected more than 0, such as 30")
     return seconds
 
 

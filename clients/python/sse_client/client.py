@@ -151,6 +151,7 @@ class Client:
         raises ends the stream.
         """
         start = start_of(from_earliest=from_earliest, last=last, since=since)
+        silence_seconds = call.checked_seconds(silence_seconds, "silence_seconds")
         subscription = Subscription(
             self._base,
             channels,

@@ -22,6 +22,7 @@ from sse_client.exchange import Answer, Request
 
 CONNECT_SECONDS = 10.0
 PART_BYTES = 65_536
+_LONGEST_SILENCE = 1_000_000.0  # seconds; a socket takes no endless one
 Address = tuple[str, int] | Callable[[], socket.socket]
 
 # What a connection that fails raises. HTTPException: what came is no HTTP, or it was cut.
@@ -41,7 +42,7 @@ class Line(io.RawIOBase):
         left = self.silence if self.until is None else self.until - time.monotonic()
         if left <= 0:
             raise TimeoutError("no answer in time")
-        return left
+        return min(left, _LONGEST_SILENCE)
 
     def readable(self) -> bool:
         """It can be read."""
@@ -73,6 +74,18 @@ class Line(io.RawIOBase):
         """Wake whoever reads: nothing comes any more. Any thread may call it."""
         with suppress(OSError):  # it is closed already
             socket.socket.shutdown(self.socket, socket.SHUT_RDWR)  # not that of SSLSocket, which changes what is read
+
+    @property
+    def rests(self) -> bool:
+        """Tell whether nothing came since the last answer; what comes is the end, or is no answer to anything."""
+        self.socket.settimeout(0)
+        try:
+            socket.socket.recv(self.socket, 1, socket.MSG_PEEK)  # not that of SSLSocket, which takes no flags
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
 
     def end(self) -> None:
         """Close the socket."""
@@ -145,6 +158,9 @@ class Wire:
         key = exchange.origin(url)
         with self._lock:
             connection = self._idle.pop(key, None)
+        if connection and not connection.line.rests:  # the service, or a proxy before it, has closed it meanwhile
+            connection.line.end()
+            connection = None
         try:
             connection = connection or self._connect(url, until)
         except ssl.SSLCertVerificationError as error:

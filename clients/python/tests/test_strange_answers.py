@@ -627,3 +627,25 @@ def test_idle_connections_are_used_again_and_threads_share_a_client() -> None:
         # the server ends each connection although it said nothing of it, so a later publish meets one that is dead
         assert client.publish("c", 9) == "1-a"
     assert len(accepted) >= 9
+
+
+@pytest.mark.parametrize("encrypted", [False, True], ids=["HTTP", "HTTPS"])
+def test_a_stream_begins_at_once_where_an_idle_connection_was_closed(tls: Certificate, *, encrypted: bool) -> None:
+    kept = [b"HTTP/1.1 202 X\r\nContent-Length: 16\r\n\r\n" + b'{"ids": ["1-a"]}']
+    waits: list[Again] = []
+    server = Server([kept, GOOD], tls=tls.server if encrypted else None)
+    with server, sse_client.Client(server.url, tls=tls.trusted) as client:
+        client.publish("c", 1)
+        time.sleep(0.1)  # until the end of the connection has come
+        with client.stream("c", on_wait=waits.append) as stream:
+            assert next(stream) == X
+    assert not waits
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan")])
+def test_no_time_of_silence_is_refused_before_anything_is_sent(kind: str, seconds: float) -> None:
+    with Server([GOOD]) as server:
+        with pytest.raises(ValueError, match="silence_seconds: found"):
+            both.listen(kind, server.url, 1, silence_seconds=seconds)
+        assert not server.asked
+        assert both.listen(kind, server.url, 1, silence_seconds=float("inf")) == [X]
