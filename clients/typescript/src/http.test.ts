@@ -89,6 +89,16 @@ describe('publish', () => {
     await expect(failed).rejects.toThrow(new OutcomeUnknownError('mine'));
   });
 
+  it.each([0.9005, 1e9, Infinity])('tries for %d seconds', async (seconds) => {
+    answers = [status(202, { ids: ['7-a'] })];
+    expect(await publish(event, { url, seconds })).toEqual(['7-a']);
+  });
+
+  it('does not try without end for seconds that are no number', async () => {
+    answers = [status(503), status(503)];
+    await expect(publish(event, { url, seconds: NaN })).rejects.toThrow(OutcomeUnknownError);
+  });
+
   it('waits as long as Retry-After says, or gives up at once where that is too long', async () => {
     const date = new Date(Date.now() + 60_000).toUTCString();
     answers = [status(503, '', { 'Retry-After': date })];

@@ -124,7 +124,7 @@ export async function publish(events: NewEvent | NewEvent[], options: PublishOpt
   for (let failures = 0; ; failures += 1) {
     let wait = 0;
     try {
-      const signal = AbortSignal.timeout(Math.min(ATTEMPT_MS, until - Date.now()));
+      const signal = AbortSignal.timeout(Math.min(ATTEMPT_MS, until - Date.now()) | 0); // Node takes no fraction
       const response = await send(options, '/events', headers, { method: 'POST', body, signal });
       if (response.ok) {
         const found = parsed(await response.text()) as { ids?: unknown } | null | undefined;
@@ -140,7 +140,7 @@ export async function publish(events: NewEvent | NewEvent[], options: PublishOpt
       last = unknown;
     }
     wait = Math.max(wait, Math.min(100 * 2 ** failures, 15_000) * (0.5 + Math.random() / 2));
-    if (Date.now() + wait > until) throw last;
+    if (!(Date.now() + wait <= until)) throw last; // also where `seconds` is no number
     await new Promise((resolve) => setTimeout(resolve, wait));
   }
 }

@@ -21,49 +21,49 @@ export interface ParserHooks {
 }
 
 export class SseParser {
-  #rest = '';
-  #endedInCarriageReturn = false;
-  #event = '';
-  #data: string[] = [];
-  #id: string | null = null;
-  readonly #hooks: ParserHooks;
+  private _rest = '';
+  private _endedInCarriageReturn = false;
+  private _event = '';
+  private _data: string[] = [];
+  private _id: string | null = null;
+  private readonly _hooks: ParserHooks;
 
   constructor(hooks: ParserHooks) {
-    this.#hooks = hooks;
+    this._hooks = hooks;
   }
 
   /** Takes decoded text cut anywhere; the decoder strips a byte order mark. An unfinished block is never delivered. */
   push(text: string): void {
-    if (text === '') return;
-    const lines = (this.#endedInCarriageReturn ? text.replace(/^\n/, '') : text).split(/\r\n?|\n/);
-    this.#endedInCarriageReturn = text.endsWith('\r');
+    if (!text) return;
+    const lines = (this._endedInCarriageReturn ? text.replace(/^\n/, '') : text).split(/\r\n?|\n/);
+    this._endedInCarriageReturn = text.endsWith('\r');
     const last = lines.pop() ?? '';
     for (const line of lines) {
-      this.#line(this.#rest + line);
-      this.#rest = '';
+      this._line(this._rest + line);
+      this._rest = '';
     }
-    this.#rest += last;
-    if (this.#rest.length > LONGEST_LINE) throw new RangeError(`a line of more than ${LONGEST_LINE} characters`);
+    this._rest += last;
+    if (this._rest.length > LONGEST_LINE) throw new RangeError(`a line of more than ${LONGEST_LINE} characters`);
   }
 
-  #line(line: string): void {
-    if (line === '') return this.#dispatch();
+  private _line(line: string): void {
+    if (!line) return this._dispatch();
     // A comment, which begins with a colon, has no name.
     const [, name, value = ''] = /^([^:]*):? ?(.*)$/s.exec(line) ?? [];
-    if (name === 'event') this.#event = value;
-    else if (name === 'data') this.#data.push(value);
+    if (name === 'event') this._event = value;
+    else if (name === 'data') this._data.push(value);
     else if (name === 'id') {
-      if (!value.includes('\0')) this.#id = value;
-    } else if (name === 'retry' && /^[0-9]+$/.test(value)) this.#hooks.retry(Number(value));
+      if (!value.includes('\0')) this._id = value;
+    } else if (name === 'retry' && /^[0-9]+$/.test(value)) this._hooks.retry(Number(value));
   }
 
-  #dispatch(): void {
-    const event = this.#event;
-    const data = this.#data.length > 0 ? this.#data.join('\n') : null;
-    const id = this.#id;
-    this.#event = '';
-    this.#data = [];
-    this.#id = null;
-    if (event || data !== null || id !== null) this.#hooks.block({ event: event || 'message', data, id });
+  private _dispatch(): void {
+    const event = this._event;
+    const data = this._data.length ? this._data.join('\n') : null;
+    const id = this._id;
+    this._event = '';
+    this._data = [];
+    this._id = null;
+    if (event || data !== null || id !== null) this._hooks.block({ event: event || 'message', data, id });
   }
 }

@@ -276,6 +276,14 @@ it('comes back after silence', async () => {
   expect(stream.state.reason).toBe('nothing was heard for 0.05 s');
 });
 
+it.each([0, NaN, 1e12, Infinity])('does not take %d ms of silence for one that is over at once', async (silenceMs) => {
+  answers = [says('retry: 1\nid: 1-a\n\n', false)];
+  const stream = open({ silenceMs });
+  await vi.waitFor(() => expect(stream.state.phase).toBe('open'));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(cursors()).toEqual([null]);
+});
+
 it('gives events to a loop one after the other, with gaps and goodbyes, and ends with the loop', async () => {
   answers = [
     says(

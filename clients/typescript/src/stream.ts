@@ -4,6 +4,8 @@ import { advance, initialState, parsed, type Signal, type StreamState, textOf, t
 
 /** Four default heartbeats (15 s): a link that is dead without having said so. The reconnect resumes, so it loses nothing. */
 const SILENCE_MS = 60_000;
+/** A timer of a little more, 2^31 milliseconds, ends at once. */
+const LONGEST_TIMER_MS = 2e9;
 /** Events that wait for a `for await` that is slow: then nothing more is read. */
 const MOST_WAITING = 1_000;
 /** Characters of an address, which NGINX takes up to 8 KB; a longer one becomes the body of a POST. */
@@ -193,7 +195,7 @@ export class EventStream<Events extends object = Record<string, unknown>> {
     this._described = {};
     const dead = new AbortController();
     const cut = (this._cut = () => dead.abort());
-    const silence = this._options.silenceMs ?? SILENCE_MS;
+    const silence = Math.min(this._options.silenceMs || SILENCE_MS, LONGEST_TIMER_MS);
     let timer = setTimeout(cut, silence);
     try {
       const response = await this._ask(dead.signal, true);
