@@ -65,7 +65,7 @@ class Service:
         pause = self.pause = Pause(settings.pause_file)
         readiness = Readiness(settings, log, feed, hub, redis, authority, pause)
         framework = api.build(settings, ring, authority, past, statistics, readiness, metrics, self._lifespan)
-        check = _schema_check(settings)
+        check = _schema_check(settings, metrics)
         answers = self.answers = Answers(settings, framework)
         publishes = Publishes(settings, authority, limits, check, pause, hub, publisher, metrics, spans, answers)
         streams = Streams(settings, authority, limits, hub, resumer, metrics, publishes)
@@ -148,12 +148,12 @@ class Service:
         gauge("sse_draining", "1 while streams are being ended", lambda: float(self.hub.draining))
 
 
-def _schema_check(settings: Settings) -> SchemaCheck | None:
+def _schema_check(settings: Settings, metrics: Metrics) -> SchemaCheck | None:
     if not settings.schemas_dir:
         return None
     from sse_app.access.schemas import Schemas  # noqa: PLC0415 - the library takes 11 MB: only who uses it pays
 
-    return Schemas(settings.schemas_dir).check
+    return Schemas(settings.schemas_dir, settings.time_percent_per_address / 100, metrics).check
 
 
 def _spans(settings: Settings, metrics: Metrics) -> Spans | None:

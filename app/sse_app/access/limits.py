@@ -163,9 +163,11 @@ class Charge:
         if len(body) > _SMALL:
             await self._pay(self._size)
 
-    async def parsed(self, events: int = 0) -> None:
-        """Pay for what was found in it; for a body that is refused, nothing was."""
-        await self._pay(max(1, events, self._size))
+    async def parsed(self, events: int = 0) -> int:
+        """Pay for what was found in it, and return how much that is; for a body that is refused, nothing was."""
+        tokens = max(1, events, self._size)
+        await self._pay(tokens)
+        return tokens
 
     async def _pay(self, tokens: int) -> None:
         due = min(tokens, self._limits.burst) - self._paid  # no more than a full bucket has

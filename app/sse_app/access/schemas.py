@@ -3,28 +3,41 @@
 Each *.json file of SSE_SCHEMAS_DIR is one object: it maps channel patterns (exact, `prefix.*` or `*`) to schemas. The
 most specific pattern decides alone. References stay within the schema and the specification: nothing is fetched. As in
 the draft, `format` checks nothing. Imported only where it is used: the library takes 11 MB.
+
+A check may take much longer than its event is large (`uniqueItems` compares each item with every other one), and a body
+may bring hundreds. The rate of its publisher pays for as much as honest data of that size takes. What is over that
+comes out of a share of the time of this replica that each address has for checks.
 """
 
 import asyncio
 import importlib
 import json
+import math
 import signal
 import threading
+from collections import OrderedDict
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from time import thread_time
 from typing import Any, NoReturn, Protocol
 
 from sse_app.base import channels
+from sse_app.base.account import Account
 from sse_app.base.channels import prefixes_of
 from sse_app.base.event import Event
 from sse_app.base.json_value import Json, JsonObject, no_duplicates
+from sse_app.base.metrics import Metrics
 from sse_app.base.problem import Problem
 from sse_app.base.settings import ConfigurationError
 
 # CPU seconds for one event. An honest check takes about 0.1 ms. But a pattern of a schema can take for ever over data
 # that a publisher chose for that purpose, and meanwhile this replica serves nobody else.
 _CHECK_SECONDS = 0.05
+_PAID_SECONDS = 0.00025  # of all checks of a body, for each token of the rate: honest data takes less
+_WAIT_SECONDS = 3.0  # for a body; after five and one, NGINX would ask the next replica, which has the same work then
+_WAITING = 20  # bodies of one address: in that time no more have their turn
+_ADDRESSES = 10_000  # in the memory of a replica; a forgotten one has its whole share again
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _LONGEST = 300  # characters of a message about a violation: it may quote the data
 
@@ -47,7 +60,14 @@ class _Validator(Protocol):
 class Schemas:
     """Validators by pattern."""
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, part: float = 0, metrics: Metrics | None = None) -> None:
+        """Read every file; ConfigurationError names what is wrong in one.
+
+        :param part: of the time of this replica that the checks of one address may take; 0: all of it
+        """
+        self._part = part
+        self._metrics = metrics
+        self._accounts: OrderedDict[str, Account] = OrderedDict()
         self._exact: dict[str, _Validator] = {}
         self._prefixes: dict[str, _Validator] = {}
         if not Path(directory).is_dir():
@@ -58,17 +78,62 @@ class Schemas:
             for pattern, schema in _read(path).items():
                 self._add(f"SSE_SCHEMAS_DIR: {path.name}: {pattern[:200]!r}", pattern, schema)
 
-    async def check(self, events: Sequence[Event]) -> None:
-        """Raise a Problem that points to the first place where an event does not match the schema of its channel."""
+    async def check(self, events: Sequence[Event], address: str = "", tokens: int = 0) -> None:
+        """Raise a Problem that points to the first place where an event does not match the schema of its channel.
+
+        :param tokens: what the rate of the publisher pays for the body; see access/limits.py
+        """
+        account = self._account(address) if self._part else None
+        until = asyncio.get_running_loop().time() + _WAIT_SECONDS
+        paid = _PAID_SECONDS * max(tokens, len(events))
         for index, event in enumerate(events):
             validator = self._validator(event.channel)
-            if validator is not None:
-                violation = _violation(validator, event.data)
-                if violation is not None:
-                    pointer, detail = violation
-                    error = {"field": f"{index}.data", "pointer": pointer, "detail": detail}
-                    raise Problem(422, f"event {index}, {pointer}: {detail}", errors=[error])
-                await asyncio.sleep(0)  # between two checks others get their turn
+            if validator is None:
+                continue
+            if account is not None and account.wait > 0:
+                await self._turn(account, until)
+            begun = thread_time()
+            violation = _violation(validator, event.data)
+            paid -= thread_time() - begun
+            if account is not None and paid < 0:
+                account.charge(-paid)
+                paid = 0.0
+            if violation is not None:
+                pointer, detail = violation
+                error = {"field": f"{index}.data", "pointer": pointer, "detail": detail}
+                raise Problem(422, f"event {index}, {pointer}: {detail}", errors=[error])
+            await asyncio.sleep(0)  # between two checks others get their turn
+
+    def _account(self, address: str) -> Account:
+        accounts = self._accounts
+        account = accounts.get(address)
+        if account is None:
+            account = accounts[address] = Account(self._part)
+            if len(accounts) > _ADDRESSES:
+                accounts.popitem(last=False)
+        accounts.move_to_end(address)
+        return account
+
+    async def _turn(self, account: Account, until: float) -> None:
+        """Wait until an address may take more time; Problem 429 where that takes too long."""
+        if account.waiting >= _WAITING:
+            raise self._spent(account)
+        account.waiting += 1
+        try:
+            async with asyncio.timeout_at(until):
+                await account.pace()
+        except TimeoutError:
+            raise self._spent(account) from None
+        finally:
+            account.waiting -= 1
+
+    def _spent(self, account: Account) -> Problem:
+        if self._metrics is not None:
+            self._metrics.limited["time"] += 1
+        seconds = math.ceil(max(account.wait, 1.0))
+        detail = "the schemas of what this address publishes take more than its share of this replica's time to check"
+        again = f"nothing was stored; try again in {seconds} s, with fewer events at once"
+        return Problem(429, f"{detail}: {again}", {"retry-after": str(seconds)})
 
     def _validator(self, channel: str) -> _Validator | None:
         if channel in self._exact or not self._prefixes:

@@ -22,7 +22,7 @@ from sse_app.http.publisher import Publisher
 from sse_app.http.stream_output import connection_of
 
 PATH = "/api/v1/events"
-SchemaCheck = Callable[[Sequence[Event]], Awaitable[None]]  # see access/schemas.py
+SchemaCheck = Callable[[Sequence[Event], str, int], Awaitable[None]]  # see access/schemas.py
 _JSON = (b"content-type", b"application/json")
 LOAD_TEST = b"load-test"  # a request header by which a load test says that it is one, and which
 _TEST_NAME_BYTES = 100  # that tell load tests apart
@@ -106,21 +106,21 @@ class Publishes:
             if access.resumes_only:
                 raise self.authority.stale()
             key = _key(scope)
-            events = await self._events(scope, receive, access)
+            events, tokens = await self._events(scope, receive, access)
             if tests := header_values(scope, LOAD_TEST):
                 await self.limits.load_test(tests[0][:_TEST_NAME_BYTES], len(events))
             if self.check_schemas is not None:
-                await self.check_schemas(events)
+                await self.check_schemas(events, access.address, tokens)
         except Problem as problem:
             publishes[_REFUSED.get(problem.status, "invalid")] += 1
             raise
         return key, await self.publisher.publish(events, principal=access.principal.keys, key=key)
 
-    async def _events(self, scope: Scope, receive: Receive, access: Access) -> list[Event]:
-        """The events of a body; its publisher pays for the work, also where the body is refused."""
+    async def _events(self, scope: Scope, receive: Receive, access: Access) -> tuple[list[Event], int]:
+        """The events of a body, and what its publisher pays for the work, also where the body is refused."""
         most = self.settings.max_body_bytes
         if not self.limits.rated:
-            return self._parsed(await body.read(scope, receive, most), access)
+            return self._parsed(await body.read(scope, receive, most), access), 0
         charge = self.limits.charge(access.publisher, access.principal.ticket)
         await charge.announced(body.announced(scope, most))
         text = await body.read(scope, receive, most)
@@ -130,8 +130,7 @@ class Publishes:
         except Problem:
             await charge.parsed()
             raise
-        await charge.parsed(len(events))
-        return events
+        return events, await charge.parsed(len(events))
 
     def _parsed(self, text: bytes, access: Access) -> list[Event]:
         events = body.events(text, self.settings.max_batch_events)

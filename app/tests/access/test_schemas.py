@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -13,8 +14,10 @@ from typing import Any
 import pytest
 from sse_harness import APP, Process, Replicas, fetch
 
+from sse_app.access import schemas as module
 from sse_app.access.schemas import Schemas
 from sse_app.base.event import Event
+from sse_app.base.metrics import Metrics
 from sse_app.base.problem import Problem
 from sse_app.base.settings import ConfigurationError
 
@@ -151,6 +154,97 @@ def test_the_process_goes_on_after_it_has_cut_off_a_check(tmp_path: Path) -> Non
     finally:
         process.process.kill()
         process.process.communicate()
+
+
+class Work:
+    """Processor time: each check takes `seconds` of it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seconds = self.taken = 0.0
+        monkeypatch.setattr(module, "thread_time", lambda: self.taken)
+        monkeypatch.setattr(module, "_violation", self._check)
+        monkeypatch.setattr(module, "_WAIT_SECONDS", 0.05)
+
+    def _check(self, *_: object) -> None:
+        self.taken += self.seconds
+
+
+async def test_one_address_takes_no_more_than_its_share_for_checks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each check stays below its own bound, and a body may bring 500 events: they took all time of a replica."""
+    metrics, work = Metrics(), Work(monkeypatch)
+    schemas = Schemas(directory(tmp_path, a={"a": {"uniqueItems": True}}), 0.1, metrics)
+    work.seconds = 0.04
+    with pytest.raises(Problem, match="more than its share") as refused:
+        await schemas.check([Event(channel="a", data=[])] * 60, "198.51.100.1")
+    assert (refused.value.status, metrics.limited["time"]) == (429, 1)
+    assert int(refused.value.headers["retry-after"]) >= 1
+    assert work.taken < 0.1  # the rest was not begun
+    await schemas.check(
+        [Event(channel="elsewhere", data=[])] * 500, "198.51.100.1"
+    )  # without a schema, without a check
+    await schemas.check([Event(channel="a", data=[])], "198.51.100.2")
+
+
+async def test_many_bodies_of_one_address_do_not_wait_for_their_checks_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = Work(monkeypatch)
+    schemas = Schemas(directory(tmp_path, a={"a": True}), 0.1)
+    work.seconds = 0.04
+    event = [Event(channel="a", data=1)]
+    ended = await asyncio.gather(*(schemas.check(event * 9, "198.51.100.1") for _ in range(60)), return_exceptions=True)
+    assert all(isinstance(one, Problem) and one.status == 429 for one in ended)
+    assert work.taken < 0.2
+    assert [one.waiting for one in schemas._accounts.values()] == [0]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "tokens", "part"),
+    [
+        (0.0002, 0, 0.1),  # as an honest check takes
+        (0.01, 20_000, 0.1),  # of large data, which the rate pays for
+        (0.04, 0, 0),  # no share is set
+    ],
+)
+async def test_what_the_rate_pays_for_never_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, tokens: int, part: float
+) -> None:
+    work = Work(monkeypatch)
+    schemas = Schemas(directory(tmp_path, a={"a": True}), part)
+    work.seconds = seconds
+    for _ in range(3):
+        await schemas.check([Event(channel="a", data=1)] * 500, "198.51.100.1", tokens)
+    assert work.taken == pytest.approx(1500 * seconds)
+
+
+async def test_the_memory_of_addresses_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_ADDRESSES", 10)
+    schemas = Schemas(directory(tmp_path, a={"a": True}), 0.1)
+    for number in range(50):
+        await schemas.check([Event(channel="a", data=1)], f"198.51.100.{number}")
+    assert len(schemas._accounts) == 10
+
+
+def test_a_replica_counts_checks_by_address_and_by_what_was_paid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[float, str, int]] = []
+
+    async def check(self: Schemas, events: Any, address: str, tokens: int) -> None:
+        seen.append((self._part, address, tokens))
+
+    monkeypatch.setattr(Schemas, "check", check)
+    with Replicas(
+        schemas_dir=directory(tmp_path, a={"a": True}),
+        trusted_proxies="127.0.0.1",
+        time_percent_per_address=10,
+        publish_rate=100,
+    ) as replica:
+        headers: dict[str, Any] = {"X-Forwarded-For": "198.51.100.7"}
+        assert replica.post({"channel": "a", "data": "x" * 5000}, **headers).status == 202
+    assert seen == [(0.1, "198.51.100.7", 5)]
 
 
 async def test_data_nested_too_deeply_for_a_recursive_schema_is_refused(tmp_path: Path) -> None:
