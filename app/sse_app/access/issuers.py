@@ -23,6 +23,8 @@ from sse_app.base.settings import Settings
 
 _SECONDS = 5.0  # for a whole fetch, from the name to the last byte
 _MOST_BYTES = 262_144  # 100 keys of 4096 bits take about 100 KB
+_MOST_RECEIVED = _MOST_BYTES + 65_536  # with its head and its chunks; each byte could come as a chunk of its own
+_PIECE_BYTES = 2048  # read at once: as many chunks as that holds take 5 ms
 _LEAST_SECONDS = 10.0  # between two fetches: whoever makes up ids of keys causes no more
 _FAILED_SECONDS = 30.0  # until the next try after a failure
 _REFUSED = 200  # characters of a reason
@@ -178,11 +180,16 @@ async def _exchange(url: SplitResult, reader: asyncio.StreamReader, writer: asyn
     request = connection.send(h11.Request(method="GET", target=target, headers=headers))
     writer.write((request or b"") + (connection.send(h11.EndOfMessage()) or b""))
     await writer.drain()
-    body = b""
+    body, received = bytearray(), 0
     while True:
         event = connection.next_event()
         if event is h11.NEED_DATA:
-            connection.receive_data(await reader.read(65_536))
+            data = await reader.read(_PIECE_BYTES)
+            received += len(data)
+            if received > _MOST_RECEIVED:
+                raise FetchError(f"expected at most {_MOST_BYTES} bytes, in an answer of {_MOST_RECEIVED}")
+            connection.receive_data(data)
+            await asyncio.sleep(0)  # what has arrived is read without a wait: others get their turn, and time is up
         elif isinstance(event, h11.Response):
             if event.status_code != 200:
                 raise FetchError(f"expected 200, found {event.status_code} (a redirect is not followed)")
@@ -191,6 +198,6 @@ async def _exchange(url: SplitResult, reader: asyncio.StreamReader, writer: asyn
             if len(body) > _MOST_BYTES:
                 raise FetchError(f"expected at most {_MOST_BYTES} bytes")
         elif isinstance(event, h11.EndOfMessage):
-            return body
+            return bytes(body)
         elif isinstance(event, h11.ConnectionClosed):
             raise FetchError("the answer ended early")

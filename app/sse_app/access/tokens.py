@@ -24,6 +24,8 @@ from sse_app.base.settings import Settings
 _OPTIONS: Options = {"require": ["exp", "sub"], "enforce_minimum_key_length": True}
 _SECRET_BYTES = 32  # RFC 7518, section 3.2
 _MOST_KEYS = 100
+_RSA_BITS = range(2048, 8192 + 1)
+_MOST_EXPONENT = 2**33 - 1  # as BoringSSL: 65537 is usual, and to verify with one of 3072 bits takes 100 times as long
 _MOST_NAME = 200  # characters of a subject or an issuer: both are part of the key of every record
 _LATEST = 253_402_300_799  # the end of the year 9999, in Unix seconds: a timer takes no longer time
 _ALGORITHMS = {("RSA", ""): "RS256", ("EC", "P-256"): "ES256", ("oct", ""): "HS256"}
@@ -102,8 +104,12 @@ def _jwk(given: Json, where: str) -> Key | None:
         if len(material) < _SECRET_BYTES:
             raise ValueError(f"{where}: expected a secret of at least {_SECRET_BYTES} bytes")
         return _secret_key(material, id_)
-    if algorithm == "RS256" and material.key_size < 2048:
-        raise ValueError(f"{where}: expected an RSA key of at least 2048 bits")
+    if algorithm == "RS256" and material.key_size not in _RSA_BITS:
+        raise ValueError(f"{where}: expected an RSA key of {_RSA_BITS[0]} to {_RSA_BITS[-1]} bits")
+    if algorithm == "RS256" and material.public_numbers().e > _MOST_EXPONENT:
+        raise ValueError(
+            f"{where}: expected an RSA key whose exponent e has at most {_MOST_EXPONENT.bit_length()} bits"
+        )
     public = json.dumps([jwk.get(part) for part in ("kty", "n", "e", "crv", "x", "y")]).encode()
     return Key(_source(public), id_, algorithm, material)
 

@@ -750,6 +750,12 @@ def test_a_broken_file_leaves_the_old_keys_in_force_and_says_so(
         eventually(lambda: health("/health/ready").json["status"] == "ok")
 
 
+def rsa_jwk(modulus: int, exponent: int) -> dict[str, Any]:
+    """A key that nobody can sign for: it only costs time to try it."""
+    numbers = rsa.RSAPublicNumbers(exponent, modulus).public_key()
+    return dict(jwt.algorithms.RSAAlgorithm.to_jwk(numbers, as_dict=True))
+
+
 @pytest.mark.parametrize(
     ("file", "content", "said"),
     [
@@ -765,6 +771,13 @@ def test_a_broken_file_leaves_the_old_keys_in_force_and_says_so(
         ("jwks", '{"keys": []}', "expected an RSA, P-256 or secret"),
         ("jwks", json.dumps({"keys": [{"kty": "oct", "k": "Y2FuYXJ5"}]}), "keys[0]: expected a secret of at least 32"),
         ("jwks", json.dumps({"keys": [{"kty": "RSA", "n": "canary", "e": "AQAB"}]}), "keys[0]"),
+        (
+            "jwks",
+            json.dumps({"keys": [rsa_jwk(2**1023 + 1, 65537)]}),
+            "keys[0]: expected an RSA key of 2048 to 8192 bits",
+        ),
+        ("jwks", json.dumps({"keys": [rsa_jwk(2**99_999 + 1, 65537)]}), "keys[0]: expected an RSA key of 2048 to 8192"),
+        ("jwks", json.dumps({"keys": [rsa_jwk(2**2047 + 1, 2**2039 + 1)]}), "exponent e has at most 33 bits"),
         ("jwks", json.dumps({"keys": [jwt.algorithms.ECAlgorithm.to_jwk(EC, as_dict=True)]}), "this is a private key"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.server
 import json
 import ssl
@@ -11,8 +12,11 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
+import h11
 import jwt
 import jwt.algorithms
 import pytest
@@ -125,6 +129,30 @@ async def test_a_server_that_does_not_behave_costs_bounded_time_and_memory(
     begun = time.monotonic()
     assert said in await refused(server.url)
     assert time.monotonic() - begun < 3
+
+
+@pytest.mark.parametrize(
+    ("framing", "said"),
+    [
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\n \r\n" * 10_000, "without sending"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\n \r\n" * 100_000, "at most 262144 bytes"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" * 2500, "ConnectionClosed"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" * 50_000, "at most 262144 bytes"),
+    ],
+)
+async def test_an_answer_in_the_smallest_pieces_leaves_others_their_turn(framing: bytes, said: str) -> None:
+    """All of it has arrived, so that no read waits: the loop stood still for three seconds."""
+    reader, turns = asyncio.StreamReader(), 0
+    reader.feed_data(framing)
+    reader.feed_eof()
+    writer: Any = SimpleNamespace(write=lambda _: None, drain=lambda: asyncio.sleep(0))
+    exchange = asyncio.create_task(issuers._exchange(urlsplit("http://x/"), reader, writer))
+    while not exchange.done():
+        turns += 1
+        await asyncio.sleep(0)
+    with pytest.raises((FetchError, h11.RemoteProtocolError), match=said):
+        await exchange
+    assert turns > min(len(framing), 262_144) / 4096
 
 
 async def test_http_and_private_addresses_need_a_setting_each(server: Server) -> None:
