@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 from nearest import did_you_mean
 
@@ -42,18 +44,56 @@ def missing(inventories: Iterable[str]) -> str:
 
 
 MOST = 2**20  # characters, more than the hosts of any cluster need
-# The group of an inventory that makes its hosts one cluster, in YAML or as INI has it.
-MANAGERS = re.compile(r"^\s*managers:|^\[managers\]", re.MULTILINE)
+GROUP = "managers"  # of an inventory whose hosts are one cluster
+INI = re.compile(rf"^\s*\[{GROUP}(:children)?\]", re.MULTILINE)
 
 
 def is_cluster(inventories: Iterable[str]) -> bool:
     """Tell whether the hosts of an inventory are one cluster: they have managers."""
-    chosen = list(inventories) or [os.environ.get("ANSIBLE_INVENTORY", "") or str(LOCAL)]
+    chosen = list(inventories) or (os.environ.get("ANSIBLE_INVENTORY", "") or str(LOCAL)).split(",")
     if missing(chosen):
         return False  # which is told where they are used
     places = [Path(one).expanduser() for one in chosen if "," not in one]
     files = [path for place in places for path in ([place] if place.is_file() else sorted(place.glob("*")))]
-    return any(MANAGERS.search(text_of(path)) for path in files if path.is_file())
+    return any(has_managers(path) for path in files if path.is_file())
+
+
+def has_managers(path: Path) -> bool:
+    """Tell whether a file of an inventory has the group, in whatever form Ansible takes it."""
+    text = text_of(path)
+    # A program, or what a plugin makes hosts of: nobody but Ansible knows its groups.
+    if (text.startswith("#!") and os.access(path, os.X_OK)) or re.search(r"^plugin\s*:", text, re.MULTILINE):
+        return bool(hosts([str(path)], GROUP))
+    if GROUP not in text:
+        return False
+    if path.suffix in (".yml", ".yaml", ".json"):
+        return is_group(text)
+    return bool(INI.search(text)) or is_group(text)  # Ansible tells the form by the content, too
+
+
+def is_group(text: str) -> bool:
+    """Tell whether an inventory in YAML or JSON has the group; a variable may have its name."""
+    yaml: Any = importlib.import_module("yaml")  # here, because it takes time
+    try:
+        top = yaml.compose(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError:
+        return False  # which is told where it is used
+    left, seen = [top], set[int]()
+    while left:
+        groups = left.pop()
+        for name, group in pairs(groups):
+            if name == GROUP:
+                return True
+            left += [one for key, one in pairs(group) if key == "children" and id(one) not in seen]
+        seen.add(id(groups))
+    return False
+
+
+def pairs(node: Any) -> list[tuple[str, Any]]:
+    """Return the keys of a mapping of YAML and what they have; none where it is something else."""
+    value: Any = getattr(node, "value", None)
+    found = cast("list[tuple[Any, Any]]", value) if getattr(node, "id", "") == "mapping" else []
+    return [(str(key.value), one) for key, one in found]
 
 
 # What works on the hosts of a cluster together.
@@ -88,9 +128,9 @@ def no_host(inventories: Sequence[str], limit: str) -> str:
     return f"No host of the inventory {named} is meant by '{limit}'{meant} Its hosts are {', '.join(there)}."
 
 
-def hosts(inventories: Sequence[str]) -> list[str]:
-    """Return the hosts of an inventory, as Ansible reads it."""
-    command = ["ansible", "all", "--list-hosts", *words(inventories)]
+def hosts(inventories: Sequence[str], group: str = "all") -> list[str]:
+    """Return the hosts of an inventory, or of one of its groups, as Ansible reads it."""
+    command = ["ansible", group, "--list-hosts", *words(inventories)]
     listed = subprocess.run(command, capture_output=True, text=True, check=False)
     return [line.strip() for line in listed.stdout.splitlines()[1:]] if listed.returncode == 0 else []
 

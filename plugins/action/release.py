@@ -55,7 +55,7 @@ class ActionModule(ControllerAction):
         if self.variable("settings")["deployment"] == "swarm":
             raise AnsibleActionFail(
                 "deployment is swarm, and this runs the stack on one host; nothing was changed. Expected deployment "
-                "host, or playbooks/cluster/up.yml for all hosts together"
+                "host, or ./sse with an inventory that has the groups of a cluster, such as managers (docs/cluster.md)"
             )
         declared = self.also(declare.ActionModule)["ansible_facts"] if arguments["declare"] else {}
         decided = self._decide(arguments)

@@ -321,9 +321,22 @@ def test_a_run_that_means_no_host_is_an_error_that_names_the_hosts(
     ("name", "text", "is_one"),
     [
         ("hosts.yml", "all:\n  children:\n    managers:\n      hosts: {a: {}}\n", True),
+        ("hosts.yml", "all: {children: {managers: {hosts: {a: {}}}}}\n", True),
+        ("hosts.yml", "all: {children: {'managers': {children: {both: {}}}}, both: {hosts: {a: {}}}}\n", True),
+        ("hosts.yml", "managers: {hosts: {a: {x: !vault abc}}}\n", True),
+        ("hosts.yml", "all:\n  children: &them\n    it: {children: *them}\n    they: {children: {managers: }}\n", True),
+        ("hosts.json", '{"all": {"children": {"managers": {"hosts": {"a": {}}}}}}', True),
         ("hosts.ini", "[managers]\na\n", True),
+        ("hosts.ini", "[both]\na\n[managers:children] # all of them\nboth\n", True),
+        ("hosts", "[managers]\na\n", True),
+        ("hosts", "---\nmanagers:\n  hosts: {a: }\n", True),
         ("hosts.yml", "all:\n  hosts:\n    vm: {}\n    # managers: none\n", False),
         ("hosts.yml", "all: {hosts: {managers_vm: {}}}\n", False),
+        ("hosts.yml", "all:\n  hosts:\n    vm:\n      contact:\n        managers: [ann]\n", False),
+        ("hosts.yml", "all:\n  hosts: {vm: }\n  vars:\n    managers: [ann]\n", False),
+        ("hosts.yml", "- managers:\n", False),
+        ("hosts.yml", "managers: [\n", False),
+        ("hosts.ini", "vm contact=managers\n", False),
     ],
 )
 def test_an_inventory_with_managers_is_a_cluster(tmp_path: Path, name: str, text: str, is_one: bool) -> None:
@@ -331,6 +344,30 @@ def test_an_inventory_with_managers_is_a_cluster(tmp_path: Path, name: str, text
     (tmp_path / "group_vars").mkdir()
     assert inventories.is_cluster([str(tmp_path)]) is is_one
     assert inventories.is_cluster([str(tmp_path / name)]) is is_one
+    assert not inventories.is_cluster(["vm,"])
+
+
+@pytest.mark.parametrize("group", ["managers", "others"])
+def test_of_a_program_that_names_hosts_ansible_knows_the_groups(
+    tmp_path: Path, group: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ansible").write_text(f'#!/bin/sh\n[ "$1" = {group} ] && printf "  hosts (1):\\n    a\\n"\nexit 0\n')
+    for name, text in (("hosts.sh", "#!/bin/sh\n"), ("hosts.yml", "plugin: amazon.aws.aws_ec2\n")):
+        (tmp_path / name).write_text(text)
+    for program in ("ansible", "hosts.sh"):
+        (tmp_path / program).chmod(0o700)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    for name in ("hosts.sh", "hosts.yml"):
+        assert inventories.is_cluster([str(tmp_path / name)]) is (group == "managers")
+
+
+def test_each_of_several_inventories_of_the_environment_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "one").write_text("vm\n")
+    (tmp_path / "two").write_text("[managers]\na\n")
+    monkeypatch.setenv("ANSIBLE_INVENTORY", f"{tmp_path / 'one'},{tmp_path / 'two'}")
+    assert inventories.is_cluster([])
     assert not inventories.is_cluster(["vm,"])
 
 
