@@ -5,6 +5,7 @@ than `seconds` by the clock of the log. Without the bound in time, a quiet log w
 after retention has trimmed it every resume would get a gap.
 """
 
+import hashlib
 from array import array
 from bisect import bisect_left
 from collections import OrderedDict
@@ -12,6 +13,10 @@ from typing import NamedTuple
 
 from sse_app.log.interface import Record
 
+# Whoever may write to the topic may write a key of a megabyte, and the memory of a replica holds 20,000 of them. A hash
+# stands for what is longer than the keys of most publishers; two keys share none.
+_KEY_BYTES = 128
+_DIGEST_BYTES = 16  # of what an event holds, of which publishers write 8
 _DROPPED = 1_000_000  # offsets of duplicates in memory, 8 bytes each; older ones are read again from the log
 
 
@@ -53,16 +58,17 @@ class Window:
             seen.popitem(last=False)
         if not key:
             return None
+        key = _bounded(key)
         earlier = seen.pop(key, None)
         if earlier is not None and timestamp - earlier.timestamp <= self._milliseconds:
             seen[key] = earlier._replace(last=offset, timestamp=timestamp)
             return earlier.first
-        seen[key] = Seen(offset, offset, timestamp, record.draft.digest)
+        seen[key] = Seen(offset, offset, timestamp, record.draft.digest[:_DIGEST_BYTES])
         return None
 
     def find(self, key: bytes) -> Seen | None:
         """What is known of a key."""
-        return self._seen.get(key)
+        return self._seen.get(_bounded(key))
 
     def _update_complete(self, offset: int, timestamp: int) -> None:
         if self._begun is None:
@@ -70,6 +76,10 @@ class Window:
         begun, since = self._begun
         if not self.complete:
             self.complete = begun == 0 or offset - begun >= self.size or timestamp - since > self._milliseconds
+
+
+def _bounded(key: bytes) -> bytes:
+    return key if len(key) <= _KEY_BYTES else b"\0" * _KEY_BYTES + hashlib.sha256(key).digest()
 
 
 class Dropped:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -66,3 +68,25 @@ def test_memory_is_bounded_by_the_window() -> None:
         window.admit(record(offset, 0, str(offset)))
     assert window.find(b"999") is not None
     assert window.find(b"980") is None
+
+
+def test_what_a_window_keeps_of_a_record_is_bounded_whatever_its_key_is() -> None:
+    """Other programs may write to the topic: keys of a megabyte ended every replica for its memory, again and again."""
+    window = Window(100, 600)
+
+    def long(offset: int, name: int) -> Record:
+        return record(offset, 0, "k" * 1_000_000 + str(name))
+
+    tracemalloc.start()
+    try:
+        assert [window.admit(long(offset, offset % 50)) for offset in range(100)] == [*[None] * 50, *range(50)]
+        window.admit(record(100, 0, "d")._replace(draft=Draft(b"d", "c", "message", b"", b"d" * 1_000_000)))
+        assert tracemalloc.get_traced_memory()[0] < 200_000
+    finally:
+        tracemalloc.stop()
+    found = window.find(long(0, 7).draft.key)
+    assert found is not None
+    assert (found.first, found.last) == (7, 57)
+    assert window.find(b"k" * 1_000_000) is None
+    kept = next(key for key in window._seen if len(key) > 128)
+    assert window.find(kept) is None  # a hash is the key of nobody
