@@ -2,7 +2,6 @@
 
 import json
 import random
-import re
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -12,14 +11,15 @@ Heartbeat = Literal["id", "event", "comment"]
 COMMENT = b":\n\n"  # a heartbeat that moves no cursor
 _CONTROLS = bytes({*range(32)} - {*b"\n"})  # a line end is short in JSON, and long in a frame
 _LATEST = 253_402_300_799_000  # milliseconds; floating-point numbers are exact enough there
-_LINE_END = re.compile(rb"\r\n|\r|\n")  # the three line ends of an event stream; str.splitlines knows more
 
 
 def frame(event: str, data: bytes, id_: str) -> bytes:
     """One event. Its id is the last field, so that a frame cut short moves no cursor."""
     head = b"" if event == "message" else b"event: %b\n" % event.encode()
-    if b"\n" in data or b"\r" in data:
-        data = _LINE_END.sub(b"\ndata: ", data)
+    if b"\r" in data:  # the three line ends of an event stream
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if b"\n" in data:  # not by an expression: for a record of a megabyte of them, all streams would stand still
+        data = data.replace(b"\n", b"\ndata: ")
     return b"%bdata: %b\nid: %b\n\n" % (head, data, id_.encode())
 
 
