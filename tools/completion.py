@@ -40,6 +40,7 @@ NUMBERS = {"rollback", "diff"}
 TEXTS = {"audit", "bundle", "exec", "key", "listen", "probe", "publish"}  # tools that take files or any other text
 FIXED = {
     "completion": ("bash", "zsh", "fish"),
+    "node": ("add", "drain", "remove"),
     "pause": ("publishing", "rollout"),
     "resume": ("publishing", "rollout"),
     "releases": ("show",),
@@ -160,6 +161,8 @@ def arguments(name: str, rest: Sequence[str]) -> list[str]:
     """Return what the verb itself takes, where that is known."""
     values = {index + 1 for index, word in enumerate(rest) if word in VALUED}
     words = [word for index, word in enumerate(rest) if not word.startswith("-") and index not in values]
+    if name == "node" and words:
+        return hosts(rest)
     if name in FIXED:
         if name == "releases" and words[-1:] == ["show"]:
             return releases(rest)

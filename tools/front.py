@@ -17,7 +17,7 @@ import inputs
 import inventories
 import surroundings
 from nearest import did_you_mean
-from verbs import GROUPS, VERBS, WAIT, Option, Verb
+from verbs import GROUPS, VERBS, WAIT, Argument, Option, Verb
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -156,7 +156,7 @@ def read(name: str, verb: Verb, words: Sequence[str]) -> CommandLine:
             found.variables[argument.variable] = given
             given = []
         elif given:
-            found.variables[argument.variable] = given.pop(0)
+            found.variables[argument.variable] = one_of(name, argument, given.pop(0))
         elif argument.required:
             raise RefusedError(
                 f"./sse {name} needs {argument.name}, {argument.help}. Run ./sse {name} -h for examples."
@@ -166,6 +166,14 @@ def read(name: str, verb: Verb, words: Sequence[str]) -> CommandLine:
         takes = " ".join(argument.name for argument in verb.arguments) or "no argument"
         raise RefusedError(f"./sse {name} does not take '{given[0]}': it takes {takes}.{meant}")
     return found
+
+
+def one_of(name: str, argument: Argument, word: str) -> str:
+    """Return a word that an argument may be, or refuse one that it may not be."""
+    if argument.words and word not in argument.words:
+        meant = did_you_mean(word, argument.words)
+        raise RefusedError(f"./sse {name} takes {argument.help}: found '{word}'{meant} Nothing was done.")
+    return word
 
 
 def is_of_ansible(word: str) -> bool:
@@ -209,6 +217,8 @@ def play(name: str, verb: Verb, line: CommandLine) -> int:
     playbook = ROOT / "playbooks" / f"{(chosen_option and chosen_option.playbook) or verb.playbook or name}.yml"
     if inventories.is_cluster(chosen):
         playbook = of_cluster(name, verb, line, chosen)
+    elif name in inventories.OF_CLUSTERS_ALONE:
+        raise RefusedError(inventories.of_clusters_alone(name, chosen))
     command = ["ansible-playbook", str(playbook), *line.ansible]
     if line.variables:
         command += ["-e", json.dumps(line.variables)]
@@ -262,7 +272,8 @@ def of_cluster(name: str, verb: Verb, line: CommandLine, chosen: Sequence[str]) 
                 f"./sse {name} {option.flag} is not available with deployment: swarm yet: "
                 f"{OF_ONE_HOST[option.variable]}. Leave it out. Nothing was done."
             )
-    return ROOT / "playbooks" / "cluster" / f"{name}.yml"
+    words = [str(line.variables[one.variable]) for one in verb.arguments if one.words]
+    return ROOT / "playbooks" / "cluster" / f"{'_'.join([name, *words])}.yml"
 
 
 if __name__ == "__main__":

@@ -97,7 +97,9 @@ def pairs(node: Any) -> list[tuple[str, Any]]:
 
 
 # What works on the hosts of a cluster together.
-OF_CLUSTERS = ("up", "plan", "status", "verify", "logs", "destroy")
+OF_CLUSTERS = ("up", "plan", "status", "verify", "logs", "node", "destroy")
+# Those of them that one host has not.
+OF_CLUSTERS_ALONE = ("node",)
 
 
 def of_one_host(verb: str, inventories: Sequence[str]) -> str:
@@ -106,6 +108,14 @@ def of_one_host(verb: str, inventories: Sequence[str]) -> str:
         f"./sse {verb} is not available with deployment: swarm yet: it is about one host, and the hosts of "
         f"{shown(inventories)} are one cluster (they have managers). For a cluster there are {', '.join(OF_CLUSTERS)}; "
         "docs/cluster.md says what to do in place of the others. Nothing was done."
+    )
+
+
+def of_clusters_alone(verb: str, inventories: Sequence[str]) -> str:
+    """Say that a verb is about the hosts of a cluster, and these inventories are none."""
+    return (
+        f"./sse {verb} is about the hosts of a cluster, and the hosts of {shown(inventories)} are none (they have no "
+        "managers). docs/cluster.md says how several hosts become one. Nothing was done."
     )
 
 

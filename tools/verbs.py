@@ -21,6 +21,7 @@ class Argument:
     variable: str  # with `many`, its value is the list of all words
     required: bool = True
     many: bool = False
+    words: tuple[str, ...] = ()  # those that it may be; each is a playbook of its own, such as node_drain.yml
 
 
 @dataclass(frozen=True)
@@ -188,6 +189,30 @@ VERBS: dict[str, Verb] = {
         options=(WHY,),
         settings=("stack_name", "stack_state_directory"),
         more="It works while the rollout is paused, too. To go back after a run, use ./sse rollback.",
+    ),
+    "node": Verb(
+        group="deploy",
+        purpose="Add a host to a cluster, drain it before you work on it, or remove it.",
+        examples=(
+            ("node drain two -i inventory/cluster", "replicas start elsewhere, each with `bye`; then the rest ends"),
+            ("node add two -i inventory/cluster --check", "say what would change, and change nothing"),
+        ),
+        arguments=(
+            Argument("WHAT", "add, drain or remove", "asked_node", words=("add", "drain", "remove")),
+            Argument("HOST", "a host, as the inventory calls it", "asked_host"),
+        ),
+        options=(
+            Option(
+                "--away",
+                "drain a host, too, that has the only copy of data; its services are away until it gets tasks again",
+                "asked_away",
+            ),
+            WHY,
+            WAIT,
+        ),
+        settings=("stack_name", "stack_state_directory"),
+        more="add has a new host join, gives a drained one tasks again, and is `./sse up` for the rest. A host is\n"
+        "drained before it is removed, and is not while others could not do without it (docs/cluster.md).",
     ),
     "dashboard": Verb(
         group="deploy",

@@ -35,6 +35,7 @@ class ActionModule(release.ActionModule):
     OPTIONS: ClassVar = {
         "projects": {"type": "dict", "required": True},
         "looks": {"type": "bool", "default": False},
+        "without": {"type": "str", "default": ""},
     }
 
     def decide(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -73,6 +74,9 @@ class ActionModule(release.ActionModule):
                 apart = connections.problems(made, alone=False)
                 problems["The declared services do not reach each other"] = apart
                 problems["These hosts make no cluster"] = cluster_preflight.problems(asked, shown)
+                without = arguments["without"]
+                rest = cluster_preflight.problems_without(without, asked, shown) if without else []
+                problems[f"The hosts cannot do without {without}"] = rest
             notices = [*cluster_preflight.notices(shown), *left_out(wanted)]
         except (SpecError, PlacementError) as error:
             problems["A Swarm cannot run the declared services"] = [str(error)]

@@ -24,6 +24,10 @@ options:
       found.
     type: bool
     default: false
+  without:
+    description: A host that is about to be drained. The others are judged as if it carried nothing.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""

@@ -1,26 +1,29 @@
 # Copyright: sse.platform maintainers, MIT License (see LICENSE)
-"""Make a Docker Swarm, or have a host join one."""
+"""Make a Docker Swarm, or have a host join or leave one."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: swarm
-short_description: Make a Docker Swarm, or have a host join one
+short_description: Make a Docker Swarm, or have a host join or leave one
 version_added: 0.3.0
 description:
   - Makes a Swarm of which the engine of this host is the first manager, or has the engine join one as a worker.
     M(sse.platform.swarm_services) makes managers of workers.
-  - A host that is in a Swarm stays in it, whichever that is. Nothing here ever leaves one.
+  - A host that is in a Swarm stays in it, whichever that is, unless O(state=left) is asked for. An engine refuses that
+    to a manager.
 extends_documentation_fragment: [sse.platform.attributes]
 attributes:
   check_mode: {support: full}
   diff_mode: {support: N/A, details: "A host is in a Swarm, or it is not."}
 options:
   state:
-    description: V(present) makes a Swarm, V(joined) joins one, and V(asked) only returns the token of workers.
+    description: >-
+      V(present) makes a Swarm, V(joined) joins one, V(left) leaves the one that it is in, and V(asked) only returns the
+      token of workers.
     type: str
-    choices: [present, joined, asked]
+    choices: [present, joined, left, asked]
     default: present
   address:
     description: The address by which the other hosts reach this one. Required for V(present) and V(joined).
@@ -80,7 +83,7 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["present", "joined", "asked"], "default": "present"},
+            "state": {"type": "str", "choices": ["present", "joined", "left", "asked"], "default": "present"},
             "address": {"type": "str"},
             "managers": {"type": "list", "elements": "str", "default": []},
             "token": {"type": "str", "default": "", "no_log": True},
@@ -94,6 +97,10 @@ def main() -> None:
         if options["state"] == "asked":
             token = "" if before != "active" else api.tokens().worker  # check mode may come before the Swarm
             module.exit_json(changed=False, state=before, token=token)
+        if options["state"] == "left":
+            if before != "inactive" and not module.check_mode:
+                api.leave()
+            module.exit_json(changed=before != "inactive", state=before if module.check_mode else api.local()["state"])
         changed = before == "inactive"
         if changed and not module.check_mode:
             if options["state"] == "present":

@@ -26,8 +26,10 @@ options:
       V(present) runs the release. V(verified) compares what runs with the release, tries the ports of every host, and
       sends events through each edge.
       V(absent) removes the services, their objects and the overlay; data stay, and so does the Swarm.
+      V(drained) moves what may move from O(host) to other hosts, one after the other, and ends the rest there.
+      V(left) has the Swarm forget O(host), which has left it.
     type: str
-    choices: [prepared, present, verified, absent]
+    choices: [prepared, present, verified, absent, drained, left]
     default: present
   releases:
     description: One release for each project, as M(sse.platform.cluster) returns them.
@@ -55,6 +57,18 @@ options:
   begun:
     description: What an earlier wave of this run returned as RV(attempt).
     type: dict
+  availability:
+    description: For hosts where that may have to change, V(active), V(pause) or V(drain). That of all others stays.
+    type: dict
+    default: {}
+  host:
+    description: The host of the inventory that V(drained) and V(left) are about.
+    type: str
+    default: ""
+  away:
+    description: Whether a host is drained, too, that holds the only copy of data, whose services are away then.
+    type: bool
+    default: false
   meta:
     description: Who asked for the run, and what for, as M(sse.platform.stack) takes it.
     type: dict
@@ -101,7 +115,7 @@ attempt:
   type: dict
 changes:
   description: What was done with its reasons, one line each. In check mode, what would be done.
-  returned: O(state=present)
+  returned: O(state=present), O(state=drained), O(state=left)
   type: list
   elements: str
 """
@@ -111,6 +125,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError, file_refused
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SecretError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.swarm_nodes import Asked, Drain, Removal
 from ansible_collections.sse.platform.plugins.module_utils.deploy.swarm_rollout import (
     SwarmReport,
     SwarmRequest,
@@ -126,6 +141,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services 
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import run_meta
 from ansible_collections.sse.platform.plugins.module_utils.verify import swarm_checks, swarm_deliveries
 
+STATES = ("prepared", "present", "verified", "absent", "drained", "left")
 EXPECTED = (ApplyError, ForeignContainerError, RefusedError, SecretError, SpecError)
 
 
@@ -133,7 +149,7 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["prepared", "present", "verified", "absent"], "default": "present"},
+            "state": {"type": "str", "choices": list(STATES), "default": "present"},
             "releases": {"type": "list", "elements": "dict", "required": True},
             "cluster": {"type": "dict", "required": True},
             "state_directory": {"type": "path", "required": True},
@@ -141,10 +157,14 @@ def main() -> None:
             "at_once": {"type": "int", "default": 1},
             "wave": {"type": "int"},
             "begun": {"type": "dict"},
+            "availability": {"type": "dict", "default": {}},
+            "host": {"type": "str", "default": ""},
+            "away": {"type": "bool", "default": False},
             "meta": {"type": "dict", "default": {}},
             "wait": {"type": "int", "default": 0},
             "progress": {"type": "path", "default": ""},
         },
+        required_if=[("state", "drained", ["host"]), ("state", "left", ["host"])],
         supports_check_mode=True,
     )
     options, known = module.params, module.params["cluster"]
@@ -158,6 +178,7 @@ def main() -> None:
         at_once=options["at_once"],
         mtu=known["mtu"],
         check=module.check_mode,
+        availability=options["availability"],
         wave=options["wave"],
         begun=options["begun"],
         run=options["meta"],
@@ -166,7 +187,7 @@ def main() -> None:
     )
     report = SwarmReport()
     try:
-        rollout = SwarmRollout(request)
+        rollout = rollout_of(options["state"], request, Asked(options["host"], options["away"]))
         if options["state"] == "prepared":
             module.exit_json(changed=False, **prepared(rollout))
         if options["state"] == "verified":
@@ -185,6 +206,13 @@ def main() -> None:
         refused = file_refused(error) if error.filename else f"No Docker Engine answers: {error}"
         module.fail_json(msg=report.failure(RuntimeError(refused)), **result_of(report))
     module.exit_json(**result_of(report))
+
+
+def rollout_of(state: str, request: SwarmRequest, asked: Asked) -> SwarmRollout:
+    """Return the way to what is asked for."""
+    if state == "drained":
+        return Drain(request, asked)
+    return Removal(request, asked) if state == "left" else SwarmRollout(request)
 
 
 def prepared(rollout: SwarmRollout) -> dict[str, Any]:

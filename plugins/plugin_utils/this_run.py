@@ -24,11 +24,14 @@ if TYPE_CHECKING:
 OF_VERBS = "asked_"
 WHY = "asked_why"
 SCALE = "asked_scale"  # what `./sse scale` is to do
-TARGETS = (SCALE, "asked_release", "asked_pause", "asked_secret", "asked_services")
+TARGETS = (SCALE, "asked_release", "asked_pause", "asked_secret", "asked_services", "asked_host")
 PLAYBOOKS = {
     "site": "up",
     "drill": "backup --drill",
     "alert_test": "alert-test",
+    "node_add": "node add",
+    "node_drain": "node drain",
+    "node_remove": "node remove",
 }  # playbooks whose verb has another name
 LOGIN_IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
 

@@ -46,6 +46,7 @@ ELSEWHERE = {
     "restore": ("a host without the stack", "tests/integration/test_backup.py"),
     "bundle": ("a host without network", "tests/integration/offline.py"),
     "restart": ("streams, to see that they live on", "tests/integration/test_change.py"),
+    "node": ("hosts of a cluster", "tests/unit/deploy/test_swarm_rollout.py"),
     "pause": ("a publisher that meets the answer", "tests/unit/deploy/test_switches.py"),
     "resume": ("a publisher that meets the answer", "tests/unit/deploy/test_switches.py"),
     "alert-test": ("a receiver", "tests/integration/test_alerts.py"),

@@ -57,7 +57,7 @@ class Running(NamedTuple):
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     tell: Callable[..., None] = unasked  # gets what happens to a service while it happens, as keywords
-    homes: Mapping[str, tuple[str, str]] = {}  # where services that may move are to run: host, and id of its node
+    homes: Mapping[str, swarm_placement.Home] = {}  # where services that may move are to run
     at_once: int = 1  # replicas that are replaced together
 
 
@@ -86,7 +86,7 @@ def change_nodes(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> list[str]:
-    """Give nodes their roles and labels; return one line for each that was changed.
+    """Give nodes their roles, labels and availability; return one line for each that was changed.
 
     While a manager joins the others they may decide nothing, so the next change waits for it.
 
@@ -94,7 +94,7 @@ def change_nodes(
     """
     changes: list[str] = []
     for step in steps:
-        api.change_node(step.id, step.role, step.labels)
+        api.change_node(step.id, step.role, step.labels, step.availability)
         changes.append(f"~ node {step.host}: {', '.join(step.reasons)}")
         if any(reason.startswith("role: ") for reason in step.reasons):
             until = clock() + EXTRA_SECONDS
@@ -268,7 +268,7 @@ class SwarmApplier:
             before = None
         new_tasks = action.kind in {"create", "replace"}
         home = self.running.homes.get(service.name) if new_tasks else None
-        asked = swarm_placement.at_home(request, home[1]) if home else request
+        asked = swarm_placement.at_home(request, home.node) if home else request
         if before is None:
             self.running.api.create(asked)
         else:

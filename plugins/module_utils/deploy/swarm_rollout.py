@@ -62,6 +62,7 @@ class SwarmRequest:
     at_once: int = 1  # replicas that are replaced together
     mtu: int = 1500  # the largest packet that every host can send
     check: bool = False  # plan only
+    availability: Mapping[str, str] = field(default_factory=dict[str, str])  # of hosts where it may have to change
     wave: int | None = None  # of the services to bring up; without it, all of them
     begun: types.Attempt | None = None  # what an earlier wave of this run wrote into the history
     run: Mapping[str, Any] = field(default_factory=dict[str, Any])  # what this run says of itself, for the lock
@@ -75,13 +76,14 @@ class SwarmReport:
 
     around: list[str] = field(default_factory=list[str])  # nodes, networks and objects, one line each
     outcomes: list[rollout.Outcome] = field(default_factory=list[rollout.Outcome])
+    afterwards: list[str] = field(default_factory=list[str])  # what followed the services, one line each
     attempt: types.Attempt | None = None  # as the history has it
 
     @property
     def changes(self) -> list[str]:
         """One line for each change."""
         done = [plan_text.line(one) for outcome in self.outcomes for one in outcome.actions if one.changes]
-        return [*self.around, *done]
+        return [*self.around, *done, *self.afterwards]
 
     def failure(self, error: Exception) -> str:
         """Say what went wrong, and what this run had done before."""
@@ -142,11 +144,21 @@ class SwarmRollout:
         except swarm_placement.PlacementError as error:
             raise ApplyError(str(error)) from None
 
-    def homes(self, services: list[SwarmService], observed: list[ObservedService]) -> dict[str, tuple[str, str]]:
-        """Return the host where each service that may move is to run, and the id of its node."""
+    def homes(self, services: list[SwarmService], observed: list[ObservedService]) -> dict[str, swarm_placement.Home]:
+        """Return where each service that may move is to run, when nodes have the availability that is asked for."""
         shown = {one.name: one for one in observed}
-        found = swarm_placement.homes(services, self.request.cluster.hosts, self.nodes, shown)
-        return {name: (host, self.nodes[host]["id"]) for name, host in found.items()}
+        asked = self.request.availability
+        nodes: dict[str, NodeFact] = {
+            host: {**node, "availability": asked.get(host, node["availability"])} for host, node in self.nodes.items()
+        }
+        idle = {node["id"]: host for host, node in nodes.items() if not swarm_placement.works(node)}
+        found = swarm_placement.homes(services, self.request.cluster.hosts, nodes, shown)
+        left = {
+            name: next((idle[node] for node in shown[name].running if node in idle), "")
+            for name in found
+            if name in shown
+        }
+        return {name: swarm_placement.Home(host, nodes[host]["id"], left.get(name, "")) for name, host in found.items()}
 
     def files(self) -> tuple[dict[str, list[NodeFiles]], dict[str, dict[str, types.Spec]]]:
         """Return what each host needs: its directories with the texts of their files, and the specs of what reads them.
@@ -200,13 +212,15 @@ class SwarmRollout:
     def bring(self, report: SwarmReport, fresh: int) -> bool:
         """Give nodes their labels, make what is missing, and roll out each project; tell whether no wave follows."""
         request, check = self.request, self.request.check
+        joining = self.foresee() if check and self.is_there else []
         made = self.pinned(make=not check)
         compiled = [swarm_services.services(release, request.cluster) for release, __ in made]
         held = self.held([service for services in compiled for service in services])
-        steps = list(swarm_placement.steps(self.stack, request.cluster.hosts, held, self.nodes))
+        steps = list(swarm_placement.steps(self.stack, request.cluster.hosts, held, self.nodes, request.availability))
         if check and request.wave:
             pass  # it was told with the first wave
         elif check:
+            report.around += [f"+ node {host}: joins the Swarm" for host in joining]
             report.around += [f"~ node {step.host}: {', '.join(step.reasons)}" for step in steps]
         else:
             report.around += swarm_apply.change_nodes(self.api, steps)
@@ -223,8 +237,7 @@ class SwarmRollout:
             report.around += [] if check and request.wave else made_here
             names = {one["Id"]: one["Name"] for one in self.engine.networks()} if self.is_there else {}
             actions = swarm_plan(services, observed, self.stack, release["project"], names, homes)
-            if request.wave is not None:
-                actions = [one for one in actions if wave_of(one, services) == request.wave]
+            actions = self.chosen(actions, services)
             outcome = rollout.Outcome(release["project"], number, actions, "")
             if check:
                 report.outcomes.append(outcome)
@@ -233,8 +246,19 @@ class SwarmRollout:
         if not check and self.is_last(compiled):
             for kind, name, identity in swarm_apply.unused_objects(self.api, self.stack):
                 self.api.remove_object(kind, identity)
-                report.around.append(f"- {kind[:-1]} {name}")
+                report.afterwards.append(f"- {kind[:-1]} {name}")
         return self.is_last(compiled)
+
+    def foresee(self) -> list[str]:
+        """Take hosts that are no nodes yet for nodes, as which they have joined before a run gets here; return them."""
+        found = [host for host in self.request.addresses if host not in self.nodes]
+        self.nodes |= {host: swarm_placement.joined(host, self.request.addresses[host]) for host in found}
+        return found
+
+    def chosen(self, actions: list[Action], services: list[SwarmService]) -> list[Action]:
+        """Return the actions of the plan that this run carries out."""
+        wave = self.request.wave
+        return actions if wave is None else [one for one in actions if wave_of(one, services) == wave]
 
     def apply(
         self,
@@ -302,8 +326,9 @@ class SwarmRollout:
             for one in outcome.actions
             if one.changes
         ]
+        others = [*report.around, *report.afterwards]
         with contextlib.suppress(OSError) if error else contextlib.nullcontext():
-            recorder.end(stack_number(self.directory), changes, report.around, error, whole=whole)
+            recorder.end(stack_number(self.directory), changes, others, error, whole=whole)
         report.attempt = recorder.attempt
 
 

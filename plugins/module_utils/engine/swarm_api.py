@@ -197,17 +197,37 @@ class SwarmApi(NamedTuple):
         """List the nodes. Only a manager knows them."""
         return json.loads(self._ask("GET", "/nodes"))
 
-    def change_node(self, node: str, role: str, labels: Mapping[str, str]) -> None:
-        """Give a node its role and all its labels; its availability stays."""
+    def change_node(self, node: str, role: str, labels: Mapping[str, str], availability: str = "") -> None:
+        """Give a node its role and all its labels.
+
+        :param availability: active, pause or drain; empty: it stays
+        """
         found: Node = json.loads(self._ask("GET", f"/nodes/{node}"))
         wanted = {**found["Spec"], "Role": role, "Labels": dict(labels)}
+        if availability:
+            wanted["Availability"] = availability
         self._ask("POST", f"/nodes/{node}/update?version={found['Version']['Index']}", wanted)
+
+    def remove_node(self, node: str) -> None:
+        """Take a node that is down out of the list; its labels go with it."""
+        self._ask("DELETE", f"/nodes/{node}")
+
+    def leave(self) -> None:
+        """Take this engine out of its Swarm. A manager refuses that."""
+        self._ask("POST", "/swarm/leave")
 
     def services(self) -> list[ObservedService]:
         """List the services with what runs of them."""
         services: list[Service] = json.loads(self._ask("GET", "/services"))
         tasks: list[Task] = json.loads(self._ask("GET", "/tasks"))
         return [observed(one, [task for task in tasks if task["ServiceID"] == one["ID"]]) for one in services]
+
+    def running_on(self, node: str) -> list[str]:
+        """Return the names of the services that have a task on a node which has not ended."""
+        services: list[Service] = json.loads(self._ask("GET", "/services"))
+        tasks: list[Task] = json.loads(self._ask("GET", "/tasks"))
+        there = {task["ServiceID"] for task in tasks if task.get("NodeID") == node and not _has_ended(task)}
+        return sorted(one["Spec"]["Name"] for one in services if one["ID"] in there)
 
     def objects_in_use(self) -> set[str]:
         """Return the names of the configs and secrets that a service has, or had before its last update."""
@@ -271,6 +291,10 @@ class SwarmApi(NamedTuple):
 
     def _ask(self, method: str, path: str, body: Any = None) -> bytes:
         return ask(self.socket, method, path, body, seconds=ANSWER_SECONDS, done=DONE)
+
+
+def _has_ended(task: Task) -> bool:
+    return task["Status"].get("State") in {"complete", "failed", "shutdown", "rejected", "orphaned", "remove"}
 
 
 def _filter(label: str) -> str:

@@ -48,6 +48,15 @@ class NodeStep(NamedTuple):
     role: str
     labels: dict[str, str]  # all that it has afterwards, also those of others
     reasons: list[str]
+    availability: str = ""  # active, pause or drain; empty: it stays
+
+
+class Home(NamedTuple):
+    """Where a service that may move is to run."""
+
+    host: str
+    node: str  # its id
+    left: str = ""  # the host where it runs, if that gets no tasks any more
 
 
 def by_host(swarm: SwarmFact | None, shown: Mapping[str, Json], silent: Collection[str] = ()) -> dict[str, NodeFact]:
@@ -60,6 +69,22 @@ def by_host(swarm: SwarmFact | None, shown: Mapping[str, Json], silent: Collecti
     nodes = swarm["nodes"] if swarm else []
     found = {hosts[node["address"]]: node for node in nodes if node["address"] in hosts}
     return found | {node["name"]: node for node in nodes if node["name"] in silent and node["name"] not in found}
+
+
+def joined(host: str, address: str) -> NodeFact:
+    """Return what managers will show of a host that has just joined."""
+    return {
+        "id": f"of {host}",
+        "name": host,
+        "role": "worker",
+        "availability": "active",
+        "state": "ready",
+        "address": address,
+        "engine": "",
+        "labels": {},
+        "leader": False,
+        "reachable": False,
+    }
 
 
 def holders(
@@ -192,12 +217,17 @@ def at_home(request: Json, node: str) -> Json:
 
 
 def steps(
-    stack: str, hosts: Mapping[Group, list[str]], held: Mapping[str, str], nodes: Mapping[str, NodeFact]
+    stack: str,
+    hosts: Mapping[Group, list[str]],
+    held: Mapping[str, str],
+    nodes: Mapping[str, NodeFact],
+    availability: Mapping[str, str] | None = None,
 ) -> Iterator[NodeStep]:
     """Yield what has to change at nodes so that each has its role and its labels; labels of others stay.
 
     :param held: the host that holds the data of each service
     :param nodes: by the name of its host in the inventory
+    :param availability: of the hosts where it may have to change
     """
     for host, node in nodes.items():
         own = {group_label(stack, group) for group in (*GROUPS, EVERY) if host in hosts_of(group, hosts)}
@@ -208,8 +238,11 @@ def steps(
         reasons = [f"role: {node['role']} -> {role}"] if node["role"] != role else []
         reasons += [f"label {key}" for key in wanted if node["labels"].get(key) != wanted[key]]
         reasons += [f"no label {key}" for key in node["labels"] if key not in wanted]
+        available = (availability or {}).get(host, node["availability"])
+        if available != node["availability"]:
+            reasons.append(f"availability: {node['availability']} -> {available}")
         if reasons:
-            yield NodeStep(host, node["id"], role, wanted, reasons)
+            yield NodeStep(host, node["id"], role, wanted, reasons, available)
 
 
 def _is_ours(label: str, stack: str) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ansible_collections.sse.platform.plugins.module_utils.model import spec
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action, ForeignContainerError
-from ansible_collections.sse.platform.plugins.module_utils.model.swarm_placement import NODE_IS
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_placement import NODE_IS, Home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # What a Swarm takes over without new tasks.
 IN_PLACE = frozenset({"Mode", "UpdateConfig", "RollbackConfig"})
+MOVES = "moves to "  # how the reason of a move begins
 STOPPED = {"paused": "its last update stopped", "rollback_paused": "the way back from its last update stopped"}
 
 
@@ -31,12 +32,12 @@ def swarm_plan(
     stack: str,
     project: str,
     networks: Mapping[str, str],
-    homes: Mapping[str, tuple[str, str]] | None = None,
+    homes: Mapping[str, Home] | None = None,
 ) -> list[Action]:
     """Compare what should run with what does.
 
     :param networks: the name of each network of the Swarm, by id
-    :param homes: the host where a service is to run and the id of its node, for each that may move
+    :param homes: where a service is to run, for each that may move
     :raises ForeignContainerError: where somebody else's service has one of our names
     """
     by_name = {one.name: one for one in observed}
@@ -60,9 +61,7 @@ def swarm_plan(
     return actions
 
 
-def _action(
-    service: SwarmService, running: ObservedService, networks: Mapping[str, str], home: tuple[str, str] | None
-) -> Action:
+def _action(service: SwarmService, running: ObservedService, networks: Mapping[str, str], home: Home | None) -> Action:
     """Return what is to be done with a service that exists."""
     shown, held = set_free(with_names(running.request, networks))
     unlike = list(differences(shown, service.request))
@@ -73,9 +72,10 @@ def _action(
         reasons = ["its labels do not match its release"]
     if held:
         reasons.append("no other host may run it: an earlier run ended too soon")
-    moves = bool(home and running.running and home[1] not in running.running)
+    moves = bool(home and running.running and home.node not in running.running)
     if home and moves:
-        reasons.append(f"moves to {home[0]}: the replicas are unequally spread")
+        why = f"{home.left} gets no tasks" if home.left else "the replicas are unequally spread"
+        reasons.append(f"{MOVES}{home.host}: {why}")
     if running.update == "rollback_completed" and reasons:
         reasons.insert(0, f"its last update was rolled back ({running.message})")
     if running.update in STOPPED:
@@ -85,6 +85,11 @@ def _action(
         return Action("keep", service.name, [], running.id, health)
     new_tasks = moves or any(key not in IN_PLACE for key, __ in unlike) or running.update in STOPPED
     return Action("replace" if new_tasks else "mend", service.name, reasons, running.id)
+
+
+def only_moves(action: Action) -> bool:
+    """Tell whether an action has no other reason than that a service is to run elsewhere."""
+    return action.changes and all(reason.startswith(MOVES) for reason in action.reasons)
 
 
 def with_names(request: Json, networks: Mapping[str, str]) -> Json:

@@ -76,6 +76,15 @@ def problems(wanted: Wanted, shown: Mapping[str, Shown]) -> list[str]:
     ]
 
 
+def problems_without(host: str, wanted: Wanted, shown: Mapping[str, Shown]) -> list[str]:
+    """Return every reason why the other hosts cannot carry what one carries, one sentence each."""
+    rest = wanted._replace(
+        groups={group: [one for one in hosts if one != host] for group, hosts in wanted.groups.items()}
+    )
+    others = [other for other in shown if other != host]
+    return [f"{other}: {one}" for other in others for one in _node_problems(rest, other, shown[other].host)]
+
+
 def unlike_settings(settings: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """Name the settings that are one thing on one host of a cluster and another on another."""
     first, *others = settings

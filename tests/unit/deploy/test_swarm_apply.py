@@ -170,17 +170,17 @@ def test_a_service_comes_up_at_its_home_and_then_any_host_may_run_it() -> None:
     for name in ("create", "change"):
         step = getattr(swarm, name)
         setattr(swarm, name, lambda *given, step=step, **how: (watch(given[-1]), step(*given, **how)))
-    bring(swarm, release(container("a")), homes={"sse-a": ("b", "id-b")})
+    bring(swarm, release(container("a")), homes={"sse-a": swarm_placement.Home("b", "id-b")})
     label = "node.labels.sse.platform.group.sse.app == true"
     assert placed == [[label, "node.id == id-b"], [label]]
-    bring(swarm, release(container("a")), homes={"sse-a": ("b", "id-b")})
+    bring(swarm, release(container("a")), homes={"sse-a": swarm_placement.Home("b", "id-b")})
     assert len(placed) == 2
 
 
 def test_a_service_that_does_not_come_up_at_its_home_may_run_anywhere() -> None:
     swarm = StandIn(a={"running": {}, "waits": ["no suitable node"]})
     with pytest.raises(ApplyError, match="sse-a: 0 of 1 tasks run"):
-        bring(swarm, release(container("a")), homes={"sse-a": ("b", "id-b")})
+        bring(swarm, release(container("a")), homes={"sse-a": swarm_placement.Home("b", "id-b")})
     assert swarm.done == ["create sse-a", "change sse-a"]
     asked = swarm.shown["sse-a"].request["TaskTemplate"]["Placement"]["Constraints"]
     assert asked == ["node.labels.sse.platform.group.sse.app == true"]
@@ -191,7 +191,7 @@ def test_a_service_that_went_back_by_itself_is_left_as_it_is() -> None:
     bring(swarm, release(container("a")))
     swarm.ends = {"a": {**FAILED, "update": "rollback_completed", "request": swarm.shown["sse-a"].request}}
     with pytest.raises(ApplyError, match="went back"):
-        bring(swarm, release(container("a", image="i:2")), homes={"sse-a": ("b", "id-b")})
+        bring(swarm, release(container("a", image="i:2")), homes={"sse-a": swarm_placement.Home("b", "id-b")})
     assert swarm.done == ["create sse-a", "change sse-a"]
 
 
@@ -396,7 +396,7 @@ class Nodes:
     def __init__(self, *answers: Any) -> None:
         self.answers, self.changed = list(answers), []
 
-    def change_node(self, node: str, role: str, labels: dict[str, str]) -> None:
+    def change_node(self, node: str, role: str, labels: dict[str, str], __: str = "") -> None:
         self.changed.append((node, role, labels))
 
     def local(self) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.deploy import run_lock
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.swarm_nodes import Asked, Drain, Removal
 from ansible_collections.sse.platform.plugins.module_utils.deploy.swarm_rollout import (
     SwarmReport,
     SwarmRequest,
@@ -55,6 +56,10 @@ class StandIn:
         self.fails = ""
         self.manager = True
         self.used: set[str] = set()
+        self.available = {"a": "active", "b": "active"}
+        self.gone: set[str] = set()
+        self.removed: list[str] = []
+        self.stays: set[str] = set()  # services that do not end with their host
 
     def local(self) -> Any:
         nodes = [
@@ -64,15 +69,28 @@ class StandIn:
                 "role": self.roles[host],
                 "address": address,
                 "labels": self.labels[host],
-                "state": "ready",
-                "availability": "active",
+                "state": "down" if host in self.gone else "ready",
+                "availability": self.available[host],
+                "reachable": True,
             }
             for host, address in ADDRESSES.items()
+            if host not in self.removed
         ]
         return {"state": "active", "manager": self.manager, "nodes": nodes if self.manager else []}
 
-    def change_node(self, node: str, role: str, labels: dict[str, str]) -> None:
+    def change_node(self, node: str, role: str, labels: dict[str, str], availability: str) -> None:
         self.roles[node], self.labels[node] = role, labels
+        self.available[node] = availability
+        for name in self.running_on(node) if availability == "drain" else []:
+            if name not in self.stays:
+                there = {one: 1 for one in self.shown[name].running if one != node}
+                self.shown[name] = self.shown[name]._replace(running=there)
+
+    def running_on(self, node: str) -> list[str]:
+        return [name for name, one in self.shown.items() if node in one.running]
+
+    def remove_node(self, node: str) -> None:
+        self.removed.append(node)
 
     def services(self) -> list[ObservedService]:
         return list(self.shown.values())
@@ -135,11 +153,12 @@ class Stand:
         self.directory, self.swarm, self.engine = str(directory), StandIn(), Engine()
         self.groups = GROUPS
 
-    def rollout(self, wanted: Any, **changes: Any) -> SwarmRollout:
+    def request(self, wanted: Any, **changes: Any) -> SwarmRequest:
         cluster = Cluster(self.groups, self.directory)
-        meta = run_meta({"who": "me"})
-        request = SwarmRequest([wanted], cluster, ADDRESSES, {}, meta, **changes)
-        return SwarmRollout(request, self.swarm, self.engine)  # type: ignore[arg-type]
+        return SwarmRequest([wanted], cluster, ADDRESSES, {}, run_meta({"who": "me"}), **changes)
+
+    def rollout(self, wanted: Any, **changes: Any) -> SwarmRollout:
+        return SwarmRollout(self.request(wanted, **changes), self.swarm, self.engine)  # type: ignore[arg-type]
 
     def run(self, wanted: Any, **changes: Any) -> SwarmReport:
         report = SwarmReport()
@@ -322,3 +341,140 @@ def test_replicas_with_data_are_made_in_one_wave_and_changed_in_one_each(stand: 
     assert stand.run(pair("i:1"), wave=1).changes == []
     changed = [stand.run(pair("i:2"), wave=wave).changes for wave in (0, 1)]
     assert [[line.split(":")[0] for line in one] for one in changed] == [["~ sse-k-1"], ["~ sse-k-2"]]
+
+
+# --- hosts that are drained, added again and removed
+
+REPLICAS = release(
+    *[container(f"r-{number}", rolling=True) for number in (1, 2, 3)],
+    container("every", each_host=True),
+    container("k", data={"/d": "d"}),
+)
+DATA_ON_A = {**GROUPS, "data": ["a"]}
+
+
+def drain(stand: Stand, host: str, *, check: bool = False, wanted: Any = REPLICAS) -> SwarmReport:
+    report, now = SwarmReport(), [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    asked = Asked(host, clock=lambda: now[0], sleep=sleep)
+    Drain(stand.request(wanted, check=check), asked, stand.swarm, stand.engine).run(report)  # type: ignore[arg-type]
+    return report
+
+
+def remove(stand: Stand, host: str, *, check: bool = False) -> list[str]:
+    report, now = SwarmReport(), [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    asked = Asked(host, clock=lambda: now[0], sleep=sleep)
+    Removal(stand.request(REPLICAS, check=check), asked, stand.swarm, stand.engine).run(report)  # type: ignore[arg-type]
+    return report.changes
+
+
+@pytest.fixture
+def spread(stand: Stand) -> Stand:
+    """Replicas on a, b and a, data on a, and something on each host."""
+    stand.groups = DATA_ON_A
+    stand.run(REPLICAS)
+    stand.swarm.shown["sse-k"] = stand.swarm.shown["sse-k"]._replace(running={"a": 1})
+    stand.swarm.shown["sse-every"] = stand.swarm.shown["sse-every"]._replace(running={"a": 1, "b": 1})
+    return stand
+
+
+DRAINED = [
+    "~ node b: availability: active -> pause",
+    "~ sse-r-2: moves to a: b gets no tasks",
+    "~ node b: availability: pause -> drain",
+    "- sse-every on b",
+]
+
+
+def test_a_drained_host_loses_its_replicas_first_and_then_the_rest(spread: Stand) -> None:
+    before = dict(spread.swarm.shown)
+    assert drain(spread, "b", check=True).changes == DRAINED
+    assert (spread.swarm.shown, spread.swarm.available["b"]) == (before, "active")
+    assert drain(spread, "b").changes == DRAINED
+    assert spread.swarm.available == {"a": "active", "b": "drain"}
+    assert spread.swarm.running_on("b") == []
+    assert list(spread.swarm.shown["sse-r-2"].running) == ["a"]
+    assert spread.numbers() == [(1, "applied")]  # no release of its own
+    last = attempts(spread.directory)[-1]
+    assert [one["container"] for one in last["changes"]] == ["sse-r-2"]
+    assert last["others"] == [DRAINED[0], *DRAINED[2:]]
+    assert drain(spread, "b").changes == []
+    assert spread.swarm.available["b"] == "drain"
+
+
+def test_up_leaves_a_drained_host_alone_and_adding_it_spreads_replicas_again(spread: Stand) -> None:
+    drain(spread, "b")
+    assert spread.run(REPLICAS).changes == []
+    assert spread.swarm.available["b"] == "drain"
+    told = spread.run(REPLICAS, availability={"b": "active"}, check=True).changes
+    assert told == spread.run(REPLICAS, availability={"b": "active"}).changes
+    assert told[0] == "~ node b: availability: drain -> active"
+    [moved] = told[1:]
+    assert moved.endswith(": moves to b: the replicas are unequally spread")
+    assert len(spread.swarm.running_on("b")) == 1
+    assert spread.run(REPLICAS, availability={"b": "active"}).changes == []
+
+
+def test_a_host_that_is_needed_is_not_drained_and_nothing_changes(spread: Stand) -> None:
+    with pytest.raises(
+        ApplyError, match=r"a is not drained; nothing was changed.\n- a is one of 1 manager, .*\n- No o"
+    ):
+        drain(spread, "a")
+    with pytest.raises(ApplyError, match=r"x is no node of the Swarm: expected one of a, b\."):
+        drain(spread, "x")
+    changed = {**REPLICAS, "containers": {**REPLICAS["containers"], "sse-new": container("new")}}
+    with pytest.raises(ApplyError, match=r"Run \./sse up first. What differs:\n- sse-new: create, missing"):
+        drain(spread, "b", wanted=changed)
+    assert spread.swarm.available == {"a": "active", "b": "active"}
+
+
+def test_a_drain_that_fails_says_what_the_host_is_now_and_goes_on_later(spread: Stand) -> None:
+    spread.swarm.fails = "sse-r-2"
+    with pytest.raises(
+        ApplyError, match=r"sse-r-2: the Swarm went back(.|\n)*b gets no new tasks now. \./sse node drain b"
+    ):
+        drain(spread, "b")
+    assert spread.swarm.available["b"] == "pause"
+    spread.swarm.fails = ""
+    spread.swarm.shown["sse-r-2"] = spread.swarm.shown["sse-r-2"]._replace(running={"b": 1}, update="")
+    spread.swarm.stays.add("sse-every")
+    with pytest.raises(ApplyError, match=r"sse-every on b did not end"):
+        drain(spread, "b")
+    spread.swarm.shown["sse-every"] = spread.swarm.shown["sse-every"]._replace(running={"a": 1})
+    assert drain(spread, "b").changes == []
+
+
+def test_a_host_is_forgotten_when_it_is_drained_and_has_left(spread: Stand) -> None:
+    with pytest.raises(ApplyError, match=r"b is not removed; nothing was changed\.\n- b gets tasks"):
+        remove(spread, "b", check=True)
+    drain(spread, "b")
+    assert remove(spread, "b", check=True) == ["- node b"]
+    with pytest.raises(ApplyError, match="b has not left the Swarm"):
+        remove(spread, "b")
+    assert not spread.swarm.removed
+    spread.swarm.gone.add("b")
+    assert remove(spread, "b") == ["- node b"]
+    assert spread.swarm.removed == ["b"]
+    assert attempts(spread.directory)[-1]["others"] == ["- node b"]
+    assert remove(spread, "b") == []
+    assert remove(spread, "x") == []
+
+
+def test_a_preview_takes_a_host_that_is_to_join_for_a_node(spread: Stand) -> None:
+    spread.swarm.gone.add("b")
+    spread.swarm.removed.append("b")
+    spread.swarm.shown = {name: one._replace(running={"a": 1}) for name, one in spread.swarm.shown.items()}
+    spread.swarm.labels["b"] = {}
+    told = spread.run(REPLICAS, check=True).changes
+    assert told[0] == "+ node b: joins the Swarm"
+    spread.swarm.gone.clear()
+    spread.swarm.removed.clear()
+    assert told[1:] == spread.run(REPLICAS).changes
+    assert told[-1].endswith(": moves to b: the replicas are unequally spread")

@@ -134,6 +134,15 @@ def test_services_are_shown_with_their_own_tasks_and_their_last_update(engine_so
     assert (found.update, found.message, found.running) == ("paused", "task failed", {"n1": 1})
 
 
+def test_what_has_not_ended_on_a_node_runs_there_whatever_is_wanted(engine_socket: Stand) -> None:
+    path, answers = engine_socket
+    ends, ended = task("running", desired="shutdown"), task("shutdown", desired="shutdown")
+    answers |= {"/services": [SERVICE], "/tasks": [ended, task("running", "n2")]}
+    assert SwarmApi(path).running_on("n1") == []
+    answers["/tasks"] = [ends, ended]
+    assert SwarmApi(path).running_on("n1") == [SERVICE["Spec"]["Name"]]
+
+
 def test_a_change_is_of_the_version_that_was_read_and_forces_nothing(engine_socket: Stand) -> None:
     path, answers = engine_socket
     answers |= {"/services/s1": SERVICE, "/nodes/n1": NODE}
@@ -142,6 +151,8 @@ def test_a_change_is_of_the_version_that_was_read_and_forces_nothing(engine_sock
     assert answers["/services/s1/update?version=3"]["TaskTemplate"] == {"Networks": [], "ForceUpdate": 4}
     api.change("s1", {"Name": "sse-a", "TaskTemplate": {}}, force=True)
     assert answers["/services/s1/update?version=3"]["TaskTemplate"] == {"ForceUpdate": 5}
+    api.change_node("n1", "worker", {}, "drain")
+    assert answers["/nodes/n1/update?version=7"]["Availability"] == "drain"
     api.change_node("n1", "worker", {"own": "true"})
     assert answers["/nodes/n1/update?version=7"] == {
         "Availability": "active",

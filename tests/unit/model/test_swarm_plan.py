@@ -10,6 +10,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.observed import
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import ForeignContainerError
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import NodeFact, ObservedService
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_placement import (
+    Home,
     PlacementError,
     at_home,
     by_host,
@@ -137,14 +138,15 @@ def test_a_service_that_is_kept_says_whether_all_of_it_runs(changes: dict[str, A
 @pytest.mark.parametrize(
     ("running", "home", "kind", "reasons"),
     [
-        ({"n1": 1}, ("b", "n1"), "keep", []),
-        ({"n1": 1}, ("c", "n2"), "replace", ["moves to c: the replicas are unequally spread"]),
-        ({}, ("c", "n2"), "keep", []),
+        ({"n1": 1}, Home("b", "n1"), "keep", []),
+        ({"n1": 1}, Home("c", "n2"), "replace", ["moves to c: the replicas are unequally spread"]),
+        ({"n1": 1}, Home("c", "n2", "b"), "replace", ["moves to c: b gets no tasks"]),
+        ({}, Home("c", "n2"), "keep", []),
         ({"n1": 1}, None, "keep", []),
     ],
 )
 def test_a_replica_that_is_not_at_home_moves(
-    running: dict[str, int], home: tuple[str, str] | None, kind: str, reasons: list[str]
+    running: dict[str, int], home: Home | None, kind: str, reasons: list[str]
 ) -> None:
     homes = {"sse-a": home} if home else {}
     [action] = swarm_plan([service()], [observed(running=running)], "sse", "p", NETWORKS, homes)

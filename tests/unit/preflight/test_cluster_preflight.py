@@ -306,6 +306,14 @@ def test_what_makes_no_cluster_is_refused_by_host(what: str) -> None:
     assert found == before
 
 
+def test_the_others_are_judged_as_if_a_host_carried_nothing() -> None:
+    few = shown(c={"host": {"memory_bytes": int(1.3 * GIB)}})  # two replicas of six
+    assert problems(wanted(), few) == []
+    [told] = cluster_preflight.problems_without("a", wanted(), few)
+    assert told.startswith("c: The host has 1331 MiB of memory: expected ")
+    assert cluster_preflight.problems_without("c", wanted(), few) == []
+
+
 def test_only_the_hosts_that_may_run_a_container_are_judged_by_it() -> None:
     few = shown(c={"host": {"memory_bytes": int(1.3 * GIB)}})  # two replicas of six
     assert problems(wanted(), few) == []

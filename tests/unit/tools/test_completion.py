@@ -90,6 +90,12 @@ def test_hosts_are_those_of_the_inventory(tmp_path: Path) -> None:
     assert any(one.endswith("inventory/vm-example") for one in completion.candidates(["up", "-i"]))
 
 
+def test_after_what_is_done_to_a_host_come_those_of_the_inventory(tmp_path: Path) -> None:
+    (tmp_path / "hosts.yml").write_text("all:\n  hosts:\n    one:\n    two:\n")
+    assert completion.candidates(["node"], "") == ["add", "drain", "remove"]
+    assert completion.candidates(["node", "-i", str(tmp_path), "drain"], "") == ["one", "two"]
+
+
 def test_settings_are_offered_those_that_matter_to_the_verb_first() -> None:
     found = completion.candidates(["up", "-e"])
     assert found[: len(VERBS["up"].settings)] == [f"{name}=" for name in VERBS["up"].settings]

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[3]
 TOOLS = ROOT / "tools"
 PLAYBOOKS = {verb.playbook or name for name, verb in verbs.VERBS.items() if not (TOOLS / f"{name}.py").exists()}
+PLAYBOOKS -= set(inventories.OF_CLUSTERS_ALONE)
 PLAYBOOKS |= {option.playbook for verb in verbs.VERBS.values() for option in verb.options if option.playbook}
 SCALE = verbs.Verb(
     group="deploy",
@@ -136,6 +137,13 @@ def test_our_own_words_become_variables_and_the_others_stay_for_ansible() -> Non
         (verbs.VERBS["up"], ["app_replicas=3"], "it takes no argument. Did you mean -e app_replicas=3?"),
         (SCALE, ["--yes"], "./sse NAME needs SERVICE=N, the wanted replicas. Run ./sse NAME -h for examples."),
         (verbs.VERBS["doctor"], ["--fixx"], "./sse NAME has no option '--fixx': did you mean '--fix'?"),
+        (verbs.VERBS["node"], ["drian", "two"], "takes add, drain or remove: found 'drian': did you mean 'drain'?"),
+        (
+            verbs.VERBS["node"],
+            ["two", "drain"],
+            "./sse NAME takes add, drain or remove: found 'two'. Nothing was done.",
+        ),
+        (verbs.VERBS["node"], ["drain"], "./sse NAME needs HOST, a host, as the inventory calls it."),
         (verbs.VERBS["up"], ["--chek"], "did you mean '--check'?"),
         (SCALE, ["app=3", "--why"], "--why needs a value: --why WHY"),
         (verbs.VERBS["up"], ["--wait=soon"], "--wait takes a number of seconds, such as --wait 60: found 'soon'."),
@@ -251,7 +259,9 @@ def test_each_verb_that_the_lock_can_stop_takes_the_option_that_the_lock_names()
     takes = {name for name, verb in verbs.VERBS.items() if any(one.flag == "--wait" for one in verb.options)}
     found: set[str] = set()
     for name, verb in verbs.VERBS.items():
-        for playbook in {verb.playbook or name, *(one.playbook for one in verb.options if one.playbook)}:
+        of_cluster = {f"cluster/{name}_{word}" for one in verb.arguments for word in one.words}
+        own = of_cluster or {verb.playbook or name}
+        for playbook in own | {one.playbook for one in verb.options if one.playbook}:
             for module, given in calls(ROOT / "playbooks" / f"{playbook}.yml"):
                 gives_back = module == "lock" and given.get("state") == "absent"
                 if module == "prepare" or (module in waits and {"run", "meta"} & given.keys() and not gives_back):
@@ -382,8 +392,19 @@ def test_a_verb_for_a_cluster_has_a_playbook_of_its_own_and_others_are_refused()
         found = front.of_cluster(name, verbs.VERBS[name], front.CommandLine({}, []), ["x"])
         assert found == ROOT / f"playbooks/cluster/{name}.yml"
         assert found.exists()
+    for word in verbs.VERBS["node"].arguments[0].words:
+        line = front.read("node", verbs.VERBS["node"], [word, "two"])
+        assert front.of_cluster("node", verbs.VERBS["node"], line, ["x"]) == ROOT / f"playbooks/cluster/node_{word}.yml"
+        assert (ROOT / f"playbooks/cluster/node_{word}.yml").exists()
     with pytest.raises(front.RefusedError, match=r"sse drift is not available with deployment: swarm yet: it is about"):
         front.of_cluster("drift", verbs.VERBS["drift"], front.CommandLine({}, []), ["x"])
+
+
+def test_a_verb_about_hosts_of_a_cluster_is_refused_where_there_is_none(tmp_path: Path) -> None:
+    (tmp_path / "hosts.yml").write_text(TWO)
+    refused = run("node", "drain", "vm1", "-i", str(tmp_path))
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("sse: ./sse node is about the hosts of a cluster, and the hosts of ")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,130 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""Whether a host of a cluster may be drained, or removed. Pure: what a manager shows in, reasons against it out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_placement import works
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_plan import only_moves
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import HOLDS_LABEL, Group
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
+    from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import NodeFact, ObservedService
+    from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import SwarmService
+
+# What serves people: without a host for it, the platform is away.
+SERVING: tuple[Group, ...] = ("edge", "app")
+DRAINED = "drain"
+
+
+class Draining(NamedTuple):
+    """A host that is to carry nothing, and what there is beside it."""
+
+    host: str
+    groups: Mapping[Group, list[str]]
+    nodes: Mapping[str, NodeFact]  # by the name of the host in the inventory
+    services: list[SwarmService]
+    held: Mapping[str, str]  # the host with the data of each service
+    observed: Mapping[str, ObservedService]  # by name
+    away: bool = False  # whether services may be away whose data no other host has
+
+
+def drain_problems(asked: Draining) -> list[str]:
+    """Return every reason why a host must not be drained, one sentence each."""
+    if asked.host not in asked.nodes:
+        there = ", ".join(asked.nodes) or "none, because it has none"
+        return [f"{asked.host} is no node of the Swarm: expected one of {there}."]
+    return [*_quorum_problems(asked), *_group_problems(asked), *_data_problems(asked)]
+
+
+def _quorum_problems(asked: Draining) -> Iterator[str]:
+    managers = {host: node for host, node in asked.nodes.items() if node["role"] == "manager"}
+    if asked.host not in managers:
+        return
+    left = [host for host, node in managers.items() if host != asked.host and node["reachable"]]
+    if 2 * len(left) <= len(managers):
+        yield (
+            f"{asked.host} is one of {len(managers)} manager{'s'[: len(managers) != 1]}, and {len(left)} would be left "
+            "when it is off: more than half must agree, so nothing could be changed, and nothing would start elsewhere "
+            "when a host is lost. Expected 3 managers that all reach each other."
+        )
+
+
+def _group_problems(asked: Draining) -> Iterator[str]:
+    for group in SERVING:
+        hosts = asked.groups.get(group, [])
+        able = [host for host in hosts if host != asked.host and host in asked.nodes and works(asked.nodes[host])]
+        if asked.host in hosts and not able:
+            yield f"No other host of the group {group} gets tasks: without {asked.host} the platform would be away."
+
+
+def _data_problems(asked: Draining) -> Iterator[str]:
+    alone: list[str] = []
+    for service in asked.services:
+        if asked.held.get(service.name) != asked.host:
+            continue
+        copies = [one.name for one in asked.services if one.together and one.together == service.together]
+        others = [name for name in copies if name != service.name]
+        lost = [name for name in others if name not in asked.observed or not asked.observed[name].complete]
+        if lost:
+            yield (
+                f"{asked.host} has a copy of the data of {service.name}, and of the other copies "
+                f"{' and '.join(lost)} {'does' if len(lost) == 1 else 'do'} not run: expected all of them."
+            )
+        elif not others:
+            alone.append(service.name)
+    if alone and not asked.away:
+        yield (
+            f"{asked.host} holds the only copy of the data of {', '.join(alone)}: they would be away until it gets "
+            "tasks again. Expected a host without such data; --away (with ansible-playbook: -e asked_away=true) drains "
+            "it all the same."
+        )
+
+
+def differing(host: str, around: list[str], actions: list[Action], held: Mapping[str, str]) -> list[str]:
+    """Return what a drain would change beside the host: it moves what runs, and rolls nothing out.
+
+    :param around: one line for each change of nodes and networks
+    :param held: the host with the data of each service; what is away with the host is no difference
+    """
+    found = [line for line in around if not line.startswith(f"~ node {host}: availability: ")]
+    found += [f"{one.container}: {one.kind}, {'; '.join(one.reasons)}" for one in actions if _differs(one)]
+    found += [
+        f"{one.container} does not run"
+        for one in actions
+        if not one.changes and one.health != "healthy" and held.get(one.container) != host
+    ]
+    return found
+
+
+def _differs(action: Action) -> bool:
+    return action.changes and not only_moves(action)
+
+
+def removal_problems(host: str, groups: Mapping[Group, list[str]], node: NodeFact, running: list[str]) -> list[str]:
+    """Return every reason why a host must not leave the Swarm, one sentence each.
+
+    :param node: that of the host
+    :param running: the services that have something on the host
+    """
+    found: list[str] = []
+    if node["role"] == "manager" or host in groups.get("managers", ()):
+        found.append(
+            f"{host} is a manager: name another host in its place in the group managers, and run ./sse up, which has "
+            "that one decide and this one only work."
+        )
+    holds = [label.removeprefix(HOLDS_LABEL) for label in node["labels"] if label.startswith(HOLDS_LABEL)]
+    if holds:
+        found.append(
+            f"{host} has the data of {', '.join(sorted(holds))}, and nothing moves them to another host yet: expected "
+            "a host without data."
+        )
+    if node["state"] == "ready" and node["availability"] != DRAINED:
+        found.append(f"{host} gets tasks: run ./sse node drain {host} first, which moves its streams.")
+    elif node["state"] == "ready" and running:
+        found.append(f"{', '.join(running)} still run on {host}: expected nothing there.")
+    return found
