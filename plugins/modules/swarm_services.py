@@ -243,10 +243,11 @@ def verified(rollout: SwarmRollout) -> tuple[list[Finding], int]:
         rollout.nodes,
         rollout.api.services(),
     )
-    if found := swarm_checks.findings(seen, swarm_checks.answers(seen)):
+    found = swarm_checks.findings(seen, swarm_checks.answers(seen))
+    if any(one.wrong != swarm_checks.NO_TASKS for one in found):
         return found, 0
     checked = swarm_deliveries.through_edges(seen, request.cluster.state_directory)
-    return list(checked.findings), checked.verified
+    return [*found, *checked.findings], checked.verified
 
 
 def result_of(report: SwarmReport) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ansible_collections.sse.platform.plugins.module_utils.host import tcp
 from ansible_collections.sse.platform.plugins.module_utils.model import swarm_placement, swarm_services
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_nodes import DRAINED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import Group, SwarmService
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
 
+NO_TASKS = "it gets no tasks"  # of a host; somebody may have drained it for a while
 ANSWER_SECONDS = 2.0  # over a network: time for one lost packet to be sent again (RFC 6298)
 
 
@@ -94,8 +96,8 @@ def _node_findings(seen: Seen) -> Iterator[Finding]:
                 ("# start the host and its engine, and let the hosts reach each other's port 7946",),
             )  # fmt: skip
         elif node["availability"] != "active":
-            mend = f"docker node update --availability active {node['id']}"
-            yield Finding("node", host, "it gets no tasks", f"its availability is {node['availability']}", (mend,))
+            evidence = f"its availability is {node['availability']}"
+            yield Finding("node", host, NO_TASKS, evidence, (f"./sse node add {host}",))
         elif node["role"] == "manager" and not node["reachable"]:
             yield Finding(
                 "quorum", host, "the other managers do not reach it", "its reachability is not reachable",
@@ -106,6 +108,12 @@ def _node_findings(seen: Seen) -> Iterator[Finding]:
             "placement", step.host, "its labels or its role differ from the inventory", ", ".join(step.reasons),
             ("# run the playbook again",),
         )  # fmt: skip
+
+
+def serving(seen: Seen, group: Group) -> list[str]:
+    """Return the hosts of a group that are not drained: what is not there elsewhere is missing."""
+    hosts = swarm_services.hosts_of(group, seen.groups)
+    return [host for host in hosts if host not in seen.nodes or seen.nodes[host]["availability"] != DRAINED]
 
 
 def _stack(seen: Seen) -> str:
@@ -138,12 +146,16 @@ def _service_findings(seen: Seen) -> Iterator[Finding]:
             told = f"; {'; '.join(found.waits)}" if found.waits else ""
             mend = f"docker service ps --no-trunc {service.name}"
             holder = _held(seen).get(service.name, "")
-            if holder and seen.nodes[holder]["state"] != "ready":
-                wrong, mend = f"it waits for {holder}, which has its data and does not work", "# start the host"
+            if holder and not swarm_placement.works(seen.nodes[holder]):
+                is_down = seen.nodes[holder]["state"] != "ready"
+                wrong = (
+                    f"it waits for {holder}, which has its data and {'does not work' if is_down else 'gets no tasks'}"
+                )
+                mend = "# start the host" if is_down else f"./sse node add {holder}"
                 yield Finding("service", service.name, wrong, evidence + told, (mend,))
             else:
                 yield Finding("service", service.name, "not all of it runs", evidence + told, (mend,))
-        elif service.is_global and found.wanted < len(hosts := swarm_services.hosts_of(service.group, seen.groups)):
+        elif service.is_global and found.wanted < len(hosts := serving(seen, service.group)):
             lacks = [host for host in hosts if host not in {names.get(node) for node in found.running}]
             yield Finding(
                 "service", service.name, f"it does not run on {', '.join(lacks)}",
@@ -173,7 +185,7 @@ def _spread_findings(seen: Seen) -> Iterator[Finding]:
 def _port_findings(seen: Seen, answered: Mapping[Target, str]) -> Iterator[Finding]:
     services = {service.name: service for service in seen.services}
     for port, name in opened(seen).items():
-        for host in swarm_services.hosts_of(services[name].group, seen.groups):
+        for host in serving(seen, services[name].group):
             error = answered.get((seen.addresses.get(host, ""), port))
             if error:
                 evidence = f"{seen.addresses[host]}:{port}: {error.lower()}"

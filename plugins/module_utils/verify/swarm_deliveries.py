@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, cast
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import switches
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint
-from ansible_collections.sse.platform.plugins.module_utils.model import swarm_services
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
+from ansible_collections.sse.platform.plugins.module_utils.verify import swarm_checks
 from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks import deliveries
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks.http_answer import serving
@@ -88,7 +88,7 @@ def published(seen: Seen, release: Release, short: str) -> dict[str, list[Endpoi
                     )
                     for port in service.request["EndpointSpec"]["Ports"]
                 ]
-                for host in swarm_services.hosts_of(service.group, seen.groups)
+                for host in swarm_checks.serving(seen, service.group)
                 if host in seen.addresses
             }
     return {}

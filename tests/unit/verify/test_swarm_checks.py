@@ -101,6 +101,18 @@ def test_what_is_wrong_is_told_with_its_host(changes: Any, answered: dict[Any, s
     assert all(one.evidence and one.mend for one in found)
 
 
+def test_a_drained_host_is_one_finding_and_only_its_data_are_missed() -> None:
+    runs = [observed("sse-e", {"n-a": 1}, wanted=1), RUNNING[1]]
+    drained = seen(nodes={"b": node("b", availability="drain")}, runs=runs)
+    silent = ANSWERED | {("127.0.0.3", 80): REFUSED}
+    [found] = findings(drained, silent)
+    assert (found.wrong, found.mend) == (swarm_checks.NO_TASKS, ("./sse node add b",))
+    away = drained._replace(observed=[runs[0], observed("sse-k", {}, waits=["no suitable node"])])
+    told = {one.lines[0]: one.mend for one in findings(away, silent)}
+    assert told.pop("sse-k: it waits for b, which has its data and gets no tasks [service]") == ("./sse node add b",)
+    assert list(told) == ["b: it gets no tasks [node]"]
+
+
 def test_data_without_a_labelled_host_are_told() -> None:
     labels = {key: value for key, value in node("b")["labels"].items() if "holds" not in key}
     found = findings(seen(nodes={"b": node("b", labels=labels)}), ANSWERED)
