@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import resource
+import selectors
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sse_harness import Process, Stream, eventually, fetch
@@ -70,6 +75,85 @@ class Held:
 
     def cut(self) -> None:
         self.slow, self.size = True, 0
+
+
+async def test_who_catches_up_waits_until_half_of_the_budget_is_free_and_comes_in_order() -> None:
+    backlog = Backlog(1_000, socket_bytes=50)
+    held = [Held() for _ in range(5)]
+    order: list[int] = []
+
+    async def catch_up(number: int) -> None:
+        await backlog.turn(100)
+        order.append(number)
+        held[number].size = 100
+        backlog.hold(held[number], 100, anew=True)
+
+    streams = [asyncio.create_task(catch_up(number)) for number in range(5)]
+    await asyncio.wait(streams, timeout=0.2)
+    assert order == [0, 1, 2]  # with its socket, each has 150 bytes
+    held[1].size = 0
+    await asyncio.wait_for(streams[3], 10)
+    assert not streams[4].done()
+    held[0].size = held[2].size = 0
+    await asyncio.wait_for(streams[4], 10)
+    assert not any(one.slow for one in held)
+
+
+async def test_who_takes_nothing_loses_its_turn_to_one_that_waits() -> None:
+    backlog = Backlog(1_000, socket_bytes=0)
+    unread, reading, live = Held(), Held(), Held()
+    for one in (unread, reading):
+        one.size = 250
+        backlog.hold(one, 250)
+    waiting = asyncio.create_task(backlog.turn(100))
+    await asyncio.wait([waiting], timeout=0.5)
+    backlog.hold(reading, 250, anew=True)  # it has taken all, and was given more
+    live.size = 10
+    backlog.hold(live, 10)
+    await asyncio.wait_for(waiting, 10)
+    assert (unread.slow, reading.slow, live.slow) == (True, False, False)
+
+
+async def test_where_nobody_holds_anything_one_may_always_go_on() -> None:
+    backlog = Backlog(1_000, socket_bytes=4_000)
+    await asyncio.wait_for(backlog.turn(100), 0.1)
+
+
+def test_a_crowd_that_comes_back_at_once_gets_everything_and_nobody_is_cut(coverage_paused: None) -> None:
+    """The budget has room for 32 of them, and each was filled as if it were alone."""
+    process = Process(SSE_LOG_LEVEL="warning", SSE_BACKLOG_BYTES=str(4 * 2**20))
+    try:
+        url = f"http://127.0.0.1:{process.port}/api/v1/events"
+        first = json.loads(fetch(url, b'{"channel":"a","data":"before"}').body)["ids"][0]
+        batch = [{"channel": "a", "data": EVENT[:4_000]} for _ in range(50)]
+        for _ in range(10):
+            assert fetch(url, json.dumps(batch).encode()).status == 202
+        missing = dict.fromkeys((opened(process.port, first) for _ in range(100)), 500 * 4_000)  # letters
+        with selectors.DefaultSelector() as selector:
+            for one in missing:
+                selector.register(one, selectors.EVENT_READ)
+            while missing:
+                ready = selector.select(30)
+                assert ready, f"{len(missing)} streams still miss events, and nothing comes"
+                for key, _ in ready:
+                    one: Any = key.fileobj
+                    data = one.recv(65_536)
+                    assert data, f"a stream ended that still missed {missing[one]} letters"
+                    missing[one] -= data.count(b"x")
+                    if missing[one] <= 0:
+                        selector.unregister(one)
+                        one.close()
+                        del missing[one]
+    finally:
+        process.process.terminate()
+        process.process.communicate()
+
+
+def opened(port: int, after: str) -> socket.socket:
+    """Resume a stream, and read nothing yet."""
+    made = socket.create_connection(("127.0.0.1", port), 10)
+    made.sendall(b"GET /api/v1/stream?channel=a&last_event_id=%b HTTP/1.1\r\nHost: a\r\n\r\n" % after.encode())
+    return made
 
 
 def test_who_holds_most_is_cut_first_and_only_until_a_quarter_is_free() -> None:

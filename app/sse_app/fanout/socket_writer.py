@@ -33,7 +33,8 @@ class SocketWriter:
 
     def write(self, data: bytes) -> None:
         """Write, or have the transport do it; RuntimeError from a transport that is closed."""
-        if not self.held or not self._transport.get_write_buffer_size():
+        empty = not self.held or not self._transport.get_write_buffer_size()
+        if empty:
             sent = send(self._descriptor, data)
             self.held = sent < len(data)
             if not self.held:
@@ -41,7 +42,11 @@ class SocketWriter:
             data = data[sent:]
         self.held = True
         self._transport.write(data)
-        self._backlog.hold(self, len(data))
+        self._backlog.hold(self, len(data), anew=empty)
+
+    async def turn(self, size: int) -> None:
+        """Wait until a stream that catches up may be given so many bytes more."""
+        await self._backlog.turn(size)
 
     def close(self) -> None:
         """Forget the socket: once the transport has said that it is lost, another connection may get its number."""

@@ -164,6 +164,9 @@ class Streams:
                 if subscriber.account is not None and subscriber.account.wait > 0:
                     await subscriber.account.pace()
                     continue
+                await output.turn(_WRITE_BYTES)
+                if subscriber.lost or subscriber.ending or following < ring.start:
+                    continue
                 frames, stop = ring.collect(following, hub.position, subscriber.wanted, _WRITE_BYTES)
                 if frames:
                     _charge(subscriber, frames)
@@ -184,6 +187,9 @@ class Streams:
             held = self.hub.ring.at(cursor.offset)
             if held is not None:
                 return held.cursor == cursor
+            await output.turn(_WRITE_BYTES)
+            if subscriber.lost or subscriber.ending:
+                break
             try:
                 frames, last = await self.resumer.blocks.collect(cursor, subscriber.wanted, _WRITE_BYTES)
             except GapError as error:  # told here, because a resume would find the same block and end again

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from sse_app.base.asgi import Receive, Scope, Send
@@ -43,7 +44,8 @@ class DirectOutput:
         self._scope = scope
         self._subscriber = subscriber
         transport = connection.transport
-        transport.set_write_buffer_limits(high=settings.write_buffer_bytes)
+        transport.set_write_buffer_limits(high=0)  # a stream that catches up gets more when all of it was taken
+        self._limit = settings.write_buffer_bytes
         self._writer = SocketWriter(transport, backlog)
         made: socket.socket = transport.get_extra_info("socket")
         if made.family == socket.AF_UNIX:  # it inherits nothing from its listener
@@ -68,11 +70,22 @@ class DirectOutput:
         except RuntimeError:  # the transport is closed, and connection_lost() has not been called yet
             self._subscriber.lose()
 
+    async def turn(self, size: int) -> None:
+        """Wait until there is room for so many bytes of what it has missed."""
+        await self._writer.turn(size)
+
     async def live(self, hub: Hub) -> None:
         """Be live until something happens that the stream itself must handle."""
+        self._hold(self._limit)
         hub.join(self._subscriber)
         await self._subscriber.notified()
         hub.leave(self._subscriber)
+        self._hold(0)
+
+    def _hold(self, size: int) -> None:
+        """Have the transport say that it is full once it holds more bytes than this."""
+        with suppress(RuntimeError):  # it is closed
+            self._connection.transport.set_write_buffer_limits(high=size)
 
     def abort(self) -> None:
         """Cut the connection."""
@@ -103,6 +116,9 @@ class SendOutput:
     async def write(self, frames: bytes) -> None:
         """Write one part of the body."""
         await self.send({"type": "http.response.body", "body": frames, "more_body": True})
+
+    async def turn(self, size: int) -> None:
+        """Go on: send() itself waits."""
 
     async def live(self, hub: Hub) -> None:
         """Wait for the next sweep, the end, or the time of a heartbeat."""
