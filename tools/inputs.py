@@ -7,6 +7,7 @@ No message repeats a value, because a value can be a secret.
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import re
 import stat
@@ -27,6 +28,8 @@ FORMATS = (".yml", ".yaml", ".json")
 VAULT = b"$ANSIBLE_VAULT;"
 TAGS = ("!vault", "!vault-encrypted", "!unsafe")
 TOP = "a mapping"
+# JSON writes a character beyond U+FFFF as two escapes, of which YAML knows neither; Ansible reads JSON as such first.
+PAIR = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 
 
 def variables(words: Sequence[str]) -> list[str]:
@@ -136,6 +139,8 @@ def wrong_file(path: Path, expected: str, *, empty: bool = True) -> str:
 def wrong_text(text: str, *, empty: bool = False) -> str:
     """Say what is wrong with YAML or JSON that is to hold one mapping, with the line."""
     yaml: Any = importlib.import_module("yaml")  # here, because it takes time
+    if PAIR.search(text) and is_json(text):
+        text = PAIR.sub("?", text)
     try:
         documents: list[Any] = [
             one for one in yaml.compose_all(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)) if one
@@ -162,6 +167,15 @@ def wrong_text(text: str, *, empty: bool = False) -> str:
         kind = "a list" if isinstance(top, yaml.SequenceNode) else "one value"
         return f", line {top.start_mark.line + 1}: it is {kind}"
     return next(wrong_nodes(top, set()), "")
+
+
+def is_json(text: str) -> bool:
+    """Tell whether a text is JSON."""
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def wrong_nodes(node: Any, seen: set[int]) -> Iterator[str]:

@@ -24,6 +24,8 @@ FILES = [
     (b"a: 1\nb: {c: 1, d: 2, c: canary-4711}\n", "line 2: the key 'c' is there twice"),
     (b"a: 1\nb: 2\na: canary-4711\n", "line 3: the key 'a' is there twice"),
     (b'{"a": 1, "a": "canary-4711"}', "line 1: the key 'a' is there twice"),
+    (b'{"a": "\\ud83d\\ude00",\n "a": "canary-4711"}', "line 2: the key 'a' is there twice"),
+    (b"a: '\\ud83d\\ude00'\nb: [canary-4711\n", "cannot be parsed here"),
     (b"a: 1\n---\nb: canary-4711\n", "line 3: a second document begins"),
     (b"a: 1\nb: \xff\xfe\n", "line 2: it is not UTF-8"),
     (b"a: \x00\n", "a character in it is not allowed"),
@@ -32,6 +34,7 @@ FILES = [
 RIGHT = [
     b"a: 1\n", b'{"a": [1, {"b": null}]}', b"a: '{{ b }}'\n", b"---\na: 1\n", b"a: &x [1]\nb: *x\n", b"a: &x\n  - *x\n",
     b"a: !unsafe '{{ b'\n", b"a: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  6162\n", b"$ANSIBLE_VAULT;1.1;AES256\n6162\n",
+    b'{"a": "\\ud83d\\uDE00", "b": 1}', b"\xef\xbb\xbfa: 1\r\n", b'{\n\t"a": [1, 2]\n}',
     b"x: &x {a: 1}\ny: &y {b: 1}\nz: {<<: *x, <<: *y}\n",
 ]  # fmt: skip
 
