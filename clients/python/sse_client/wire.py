@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import io
+import ipaddress
 import socket
 import ssl
 import threading
@@ -263,6 +264,8 @@ def proxy_of(scheme: str, host: str) -> str:
     found = named.get(scheme) or named.get("all") or ""
     if not found or host in ("localhost", "127.0.0.1", "::1") or known.proxy_bypass_environment(host, named):
         return ""
+    if _is_named(host.lower(), named.get("no", "").lower()):
+        return ""
     found = found if "://" in found else f"http://{found}"
     try:
         parts = urlsplit(found)
@@ -270,6 +273,21 @@ def proxy_of(scheme: str, host: str) -> str:
     except ValueError:
         usable = False
     return found if usable else ""
+
+
+def _is_named(host: str, listed: str) -> bool:
+    """Tell whether NO_PROXY names a host as curl and others read it, and Python does not: by a network, or *.domain."""
+    found = listed.replace(",", " ").split()
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        domains = [one.removeprefix("*").lstrip(".") for one in found]
+        return any(host == one or host.endswith(f".{one}") for one in domains if one)
+    for one in found:
+        with suppress(ValueError):  # a name
+            if address in ipaddress.ip_network(one.strip("[]"), strict=False):
+                return True
+    return False
 
 
 def _basic(proxy: SplitResult) -> str:

@@ -21,6 +21,7 @@ from strange_server import HEAD, Asked, Server, answer, stream
 
 import sse_client.call
 import sse_client.subscription
+import sse_client.wire
 from sse_client import (
     Again,
     Bye,
@@ -609,6 +610,33 @@ def test_a_proxy_of_the_environment_is_asked_and_odd_ones_are_no_error(
         assert both.listen(kind, "http://sse.invalid", 1) == [X]
         assert proxy.asked[0].target == "http://sse.invalid/api/v1/stream?channel=c"
         assert proxy.asked[0].headers["proxy-authorization"].startswith("Basic ")
+
+
+@pytest.mark.parametrize(
+    ("host", "listed", "direct"),
+    [
+        ("10.1.2.3", "10.0.0.0/8", True),
+        ("10.1.2.3", "localhost,10.1.0.0/16 ,.example.org", True),
+        ("10.1.2.3", "10.1.2.9/24", True),
+        ("11.1.2.3", "10.0.0.0/8", False),
+        ("fd00::5", "10.0.0.0/8,[fd00::]/8,fd00::/8", True),
+        ("fd00::5", "[fd00::5]", True),
+        ("a.example.org", "*.example.org", True),
+        ("A.example.org", "x *.Example.org", True),
+        ("a.example.org", "b example.org", True),
+        ("aexample.org", "*.example.org", False),
+        ("a.example.org", "*.b.example.org,10.0.0.0/8,/,.,*.", False),
+    ],
+)
+def test_no_proxy_names_networks_and_domains_as_others_read_them(
+    monkeypatch: pytest.MonkeyPatch, host: str, listed: str, *, direct: bool
+) -> None:
+    for name in ("http_proxy", "no_proxy", "all_proxy", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy:3128")
+    monkeypatch.setenv("NO_PROXY", listed)
+    assert sse_client.wire.proxy_of("http", host) == ("" if direct else "http://proxy:3128")
 
 
 def test_idle_connections_are_used_again_and_threads_share_a_client() -> None:
