@@ -94,7 +94,9 @@ class ActionModule(release.ActionModule):
                 "mtu": min(one["host"]["uplink_mtu"] for one in hosts.values()),
             },
         }
-        return {"ansible_facts": {**declared, **facts}}
+        # A drain puts no setting in place.
+        warnings = self._going_back(host, settings) if judges and not arguments["without"] else []
+        return {"ansible_facts": {**declared, **facts}, "warnings": warnings}
 
     def _shown(self, variables: Mapping[str, Any], releases: list[Release]) -> cluster_preflight.Shown:
         """Return what one host showed."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FILE = "history.jsonl"
 LONGEST = 2**20  # bytes of the file, after which only the newest runs are kept
 KEPT = 200  # runs
-WHOLE = ("up", "scale", "restore")  # verbs that make the whole stack what the settings say
+WHOLE = ("up", "scale", "restore", "node add")  # verbs that make the whole stack what the settings say
 NOBODY: RunMeta = {"asked": "", "who": "", "where": "", "when": "", "commit": "", "why": "", "given": {}}
 # What a line leaves out that a version before this one wrote.
 OLD: Attempt = {
@@ -100,7 +100,7 @@ def last_given(state_directory: str) -> dict[str, Any]:
         elif "concerned" in one:
             left = {name: value for name, value in now.items() if name not in one["concerned"]}
             now = left | {name: value for name, value in one["given"].items() if name in one["concerned"]}
-        elif one["asked"].partition(" ")[0] in WHOLE:
+        elif f"{one['asked']} ".startswith(tuple(f"{verb} " for verb in WHOLE)):
             now = one["given"]
         had[after] = now
     return now

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 import yaml
-from ansible_collections.sse.platform.plugins.action import release
+from ansible_collections.sse.platform.plugins.action import cluster, release
 from ansible_collections.sse.platform.plugins.module_utils.releases import history
 from ansible_collections.sse.platform.plugins.module_utils.releases.going_back import going_back
 from ansible_collections.sse.platform.plugins.module_utils.settings.options import load, openings
@@ -119,6 +119,38 @@ def test_every_verb_that_follows_the_settings_says_what_goes_back(
     assert run["concerned"] == (sorted(back) if "dashboard" in asked else None)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [({"looks": False, "without": ""}, 1), ({"looks": True, "without": ""}, 0), ({"looks": False, "without": "b"}, 0)],
+)
+def test_a_cluster_says_what_goes_back_where_settings_are_put_in_place(
+    monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any], says: int
+) -> None:
+    host = {"last_given": {"app_replicas": 5}, "uplink_mtu": 1500}
+    node = {"open_files": 1, "swarm": None, "address": "192.0.2.1"}
+    settings = {"app_replicas": 3, "stack_state_directory": "/s", "stack_secrets": {}}
+    action = cast("Any", object.__new__(cluster.ActionModule))
+    action.variables = {
+        "settings": settings,
+        "host": host,
+        "stack_declarations": {},
+        "hostvars": {"a": {"host": host, "settings": settings, "cluster_node": node}},
+        "ansible_play_hosts": ["a"],
+        "groups": {"managers": ["a"]},
+        "this_run": history.run_meta({"asked": "up"}),
+        "openings": OPENINGS,
+    }
+    action._task = SimpleNamespace(check_mode=False)
+    monkeypatch.setattr(action, "variable", action.variables.__getitem__)
+    monkeypatch.setattr(action, "also", lambda _: {"ansible_facts": {}})
+    monkeypatch.setattr(action, "_releases", lambda *_: [])
+    monkeypatch.setattr(action, "_shown", lambda *_: None)
+    for name in ("problems", "problems_without", "notices"):
+        monkeypatch.setattr(cluster.cluster_preflight, name, lambda *_: [])
+    said = action.decide({"projects": {}, **arguments})["warnings"]
+    assert [("app_replicas from 5 to 3" in one) for one in said] == [True] * says
+
+
 UP = ("up", {"app_replicas": 5}, (1, 1), "applied")
 SMALL = ("scale app=2", {"app_replicas": 2}, (1, 2), "applied")
 BACK = ("rollback", {}, (2, 3), "applied", {"back_to": 1})
@@ -139,6 +171,8 @@ PAGE = ("dashboard", {"dashboard_port": 1, "app_memory": "1g"}, (1, 1))  # the m
         ([UP, ("scale app=5", {"app_auth": True}, (1, 2), "applied")], {"app_auth": True}),
         ([("restore", {"stack_offset": 100}, (0, 1), "applied")], {"stack_offset": 100}),
         ([UP, ("reload nginx", {}, (1, 1), "applied")], {"app_replicas": 5}),
+        ([UP, ("node drain two", {}, (1, 1), "applied")], {"app_replicas": 5}),
+        ([UP, ("node add two", {"app_auth": True}, (1, 2), "applied")], {"app_auth": True}),
         # A rollback brings back what its release had been given.
         ([SMALL, ("rollback", {}, (2, 3), "applied", {"back_to": 1})], {}),
         ([UP, SMALL, ("rollback", {}, (2, 3), "applied", {"back_to": 1})], {"app_replicas": 5}),
