@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine
     from ansible_collections.sse.platform.plugins.module_utils.model.observed import Present
     from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import Spec
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Network, Spec
 
 # The kernel writes this behind the root of a mount whose directory was deleted (dentry_path in fs/d_path.c).
 DELETED = "//deleted"
@@ -31,13 +31,13 @@ def mended(
     engine: Engine | None,
     files: Files,
     made_anew: set[str],
-    bridges: Mapping[str, str] = MappingProxyType({}),
+    declared: Mapping[str, Network] = MappingProxyType({}),
 ) -> list[Action]:
     """Add to each action on a container that stays what must be mended at it.
 
     :param engine: None where none answers; then no container is there, either
     :param made_anew: names of the networks that this run makes, where it has not made them yet
-    :param bridges: the bridge of each network
+    :param declared: the networks of the release
     """
     if engine is None:
         return actions
@@ -46,7 +46,7 @@ def mended(
         one
         if one.kind not in {"keep", "reload", "start", "restart"}
         else with_repairs(
-            one, containers[one.container], look(engine, one.id, containers[one.container], bridges), networks, files
+            one, containers[one.container], look(engine, one.id, containers[one.container], declared), networks, files
         )
         for one in actions
     ]
@@ -101,14 +101,16 @@ def with_repairs(action: Action, spec: Spec, present: Present, networks: Mapping
     return action._replace(kind=kind, reasons=[*action.reasons, *(one.reason for one in found)], repairs=tuple(found))
 
 
-def look(engine: Engine, container: str, spec: Spec, bridges: Mapping[str, str] = MappingProxyType({})) -> Present:
+def look(engine: Engine, container: str, spec: Spec, declared: Mapping[str, Network] = MappingProxyType({})) -> Present:
     """Return what is there of a container."""
     inspected = engine.inspect(container)
     pid = inspected["State"]["Pid"]
     found = answers.present(inspected, lost_mounts(pid), stays_down=kept_down.stays_down(inspected))
-    if pid and bridges:
+    if pid and declared:
+        bridges = {name: one.get("device", "") for name, one in declared.items()}
+        ways_out = [name for name, one in declared.items() if not one["internal"]]
         addresses, addresses6 = answers.addresses(inspected), answers.addresses(inspected, "GlobalIPv6Address")
-        found = found._replace(unplugged=plugged.unplugged(pid, addresses, bridges, addresses6))
+        found = found._replace(unplugged=plugged.unplugged(pid, addresses, bridges, addresses6, ways_out))
     if pid:
         found = found._replace(misled=tuple(hosts_file.misled(inspected.get("HostsPath", ""), spec["hosts"])))
     if found.limits != repair.limits(spec):

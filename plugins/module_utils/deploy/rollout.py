@@ -512,8 +512,8 @@ class Rollout:
         observed, made_from = self.unrecorded(observed, made_from)
         patience = SETTLE_SECONDS if self.cut_off else 0.0
         actions = plan(release, made_from, recovered(engine, release, observed, patience))
-        bridges = {name: one.get("device", "") for name, one in release["networks"].items()}
-        actions = mended(actions, release["containers"], engine, self.files, self.request.networks_to_make, bridges)
+        networks = release["networks"]
+        actions = mended(actions, release["containers"], engine, self.files, self.request.networks_to_make, networks)
         if engine:
             labels = {"stack": release["stack"], "project": release["project"]}
             reloader = Reloader(engine, self.files, release["containers"], labels)

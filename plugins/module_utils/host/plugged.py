@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ipaddress
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -11,16 +12,21 @@ from ansible_collections.sse.platform.plugins.module_utils.host import namespace
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import FAMILIES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ansible_collections.sse.platform.plugins.module_utils.host.netlink import Link
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import Interface
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Interface, Route
 
 NONE: Mapping[str, str] = MappingProxyType({})
+NO_WAY_OUT = "its default route"  # so begins the reason where it reaches who is on the network, and nobody else
 
 
 def unplugged(
-    pid: int, addresses: Mapping[str, str], bridges: Mapping[str, str], addresses6: Mapping[str, str] = NONE
+    pid: int,
+    addresses: Mapping[str, str],
+    bridges: Mapping[str, str],
+    addresses6: Mapping[str, str] = NONE,
+    ways_out: Collection[str] = (),
 ) -> dict[str, str]:
     """Return the networks that a running container does not reach, each with the reason.
 
@@ -29,17 +35,37 @@ def unplugged(
     :param addresses: that the engine lists for the container, by network
     :param bridges: the bridge of each network
     :param addresses6: of IPv6; empty for a network without it
+    :param ways_out: networks that are not internal: the engine gives who is on one of them a default route
     """
 
-    def seen() -> tuple[list[Interface], list[Link]]:
-        return [one for family in FAMILIES for one in netlink.interfaces(family)], netlink.links()
+    def seen() -> tuple[list[Interface], list[Link], list[Route]]:
+        interfaces = [one for family in FAMILIES for one in netlink.interfaces(family)]
+        return interfaces, netlink.links(), [one for family in FAMILIES for one in netlink.routes(family)]
 
     try:
-        interfaces, inside = namespace.inside(pid, seen)
+        interfaces, inside, routes = namespace.inside(pid, seen)
         outside = netlink.links()
     except OSError:
         return {}  # it has ended
-    return dict(faults(addresses, bridges, interfaces, inside, outside, addresses6))
+    found = dict(faults(addresses, bridges, interfaces, inside, outside, addresses6))
+    return found or dict(without_way_out((addresses, addresses6), bridges, routes, ways_out))
+
+
+def without_way_out(
+    addresses: Iterable[Mapping[str, str]],
+    bridges: Mapping[str, str],
+    routes: Collection[Route],
+    ways_out: Collection[str],
+) -> Iterator[tuple[str, str]]:
+    """Name a network by which a container should reach others beyond it, of each IP family, and has no route.
+
+    :param addresses: by network, of IPv4 and of IPv6
+    """
+    defaults = {one["destination"] for one in routes}
+    for family, there in zip(FAMILIES, addresses, strict=True):
+        out = sorted(name for name in ways_out if there.get(name) and bridges.get(name))
+        if out and f"{ipaddress.ip_address(family.wildcard)}/0" not in defaults:
+            yield out[0], f"{NO_WAY_OUT} of IPv{family.version} is gone"
 
 
 def faults(

@@ -8,9 +8,9 @@ import struct
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.host import netlink
 from ansible_collections.sse.platform.plugins.module_utils.host.netlink import Link
-from ansible_collections.sse.platform.plugins.module_utils.host.plugged import faults
+from ansible_collections.sse.platform.plugins.module_utils.host.plugged import faults, without_way_out
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, IPV6
-from ansible_collections.sse.platform.plugins.module_utils.model.types import Interface
+from ansible_collections.sse.platform.plugins.module_utils.model.types import Interface, Route
 
 ETH0 = Link(2, "eth0", up=True, peer=31, master=0)
 VETH = Link(31, "veth1", up=True, peer=2, master=30)
@@ -52,6 +52,25 @@ def test_an_address_of_ipv6_that_is_gone_is_named(has: list[str], six: str, said
     interfaces: list[Interface] = [*HAS, {"name": "eth0", "addresses": has}]
     addresses, bridges = {"sse-network": "10.99.0.21"}, {"sse-network": "br-sse"}
     found = dict(faults(addresses, bridges, interfaces, [ETH0], [BRIDGE, VETH], {"sse-network": six} if six else {}))
+    assert found == ({"sse-network": said} if said else {})
+
+
+@pytest.mark.parametrize(
+    ("defaults", "six", "ways_out", "said"),
+    [
+        (["0.0.0.0/0"], "", ["sse-network"], ""),
+        ([], "", [], ""),  # an internal network leads nowhere
+        ([], "", ["sse-network"], "its default route of IPv4 is gone"),
+        (["::/0"], "fd99::15", ["sse-network"], "its default route of IPv4 is gone"),
+        (["0.0.0.0/0"], "fd99::15", ["sse-network"], "its default route of IPv6 is gone"),
+        (["0.0.0.0/0", "::/0"], "fd99::15", ["sse-network"], ""),
+        ([], "", ["another"], ""),
+    ],
+)
+def test_a_default_route_that_is_gone_is_named(defaults: list[str], six: str, ways_out: list[str], said: str) -> None:
+    routes = [Route(destination=one, device="eth0", protocol=2) for one in ("10.99.0.0/24", *defaults)]
+    addresses = ({"sse-network": "10.99.0.21"}, {"sse-network": six})
+    found = dict(without_way_out(addresses, {"sse-network": "br-sse", "another": "br-b"}, routes, ways_out))
     assert found == ({"sse-network": said} if said else {})
 
 

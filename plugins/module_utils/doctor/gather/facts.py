@@ -82,11 +82,13 @@ def observe(options: Options) -> Facts:
                 break
         namespaces.look_inside(facts["containers"], host["listeners"])
         bridges = {one["name"]: one["device"] for one in facts["networks"] if one["driver"] == "bridge"}
+        ways_out = [one["name"] for one in facts["networks"] if not one["internal"]]
         for one in facts["containers"]:
             places = {name: end["address"] for name, end in one["networks"].items()}
             places6 = {name: end["address6"] for name, end in one["networks"].items()}
-            if one["ours"] and one["running"] and (found := plugged.unplugged(one["pid"], places, bridges, places6)):
-                facts["unplugged"][one["name"]] = found
+            if one["ours"] and one["running"]:
+                found = plugged.unplugged(one["pid"], places, bridges, places6, ways_out)
+                facts["unplugged"] |= {one["name"]: found} if found else {}
     # After the containers: the rules of a container that starts meanwhile are too many, not too few.
     facts["rules"] = namespaces.rules(os.getpid())
     try:

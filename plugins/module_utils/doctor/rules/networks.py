@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from ansible_collections.sse.platform.plugins.module_utils.doctor import commands, lookup
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Container, DoctorNetwork, Facts
 from ansible_collections.sse.platform.plugins.module_utils.host.netlink import ETHERNET_MTU, uplink
+from ansible_collections.sse.platform.plugins.module_utils.host.plugged import NO_WAY_OUT
 from ansible_collections.sse.platform.plugins.module_utils.model import addresses, connections, segments
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, docker
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
@@ -195,6 +196,8 @@ def endpoints_exist(facts: Facts) -> Iterator[Finding]:
                 yield Finding("stale-endpoint", container["name"], wrong, evidence, mends, container["ours"])
             elif why := facts["unplugged"].get(container["name"], {}).get(network["name"]):
                 wrong = f"it reaches nobody on {network['name']}, and nobody reaches it there: {why}"
+                if why.startswith(NO_WAY_OUT):
+                    wrong = f"it reaches nobody beyond {network['name']}, and answers nobody from there: {why}"
                 mends = tuple(commands.reconnect(network["name"], container))
                 evidence = f"the engine lists the address {listed.address}, and the kernel says otherwise"
                 yield Finding("stale-endpoint", container["name"], wrong, evidence, mends, container["ours"])

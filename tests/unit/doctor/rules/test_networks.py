@@ -165,8 +165,8 @@ def test_a_bridge_that_is_not_whole_is_the_one_finding_with_the_command_that_men
     assert lost.wrong in found.wrong
 
 
-def test_a_container_that_is_off_its_bridge_is_the_one_finding_and_connected_anew() -> None:
-    why = "its interface is not on the bridge br-sse"
+@pytest.mark.parametrize("why", ["its interface is not on the bridge br-sse", "its default route of IPv4 is gone"])
+def test_a_container_that_is_off_its_bridge_is_the_one_finding_and_connected_anew(why: str) -> None:
     changes: Changes = {"unplugged": {"sse-kafka": {"sse-network": why}}, "connections": LOST}
     expect_finding(changes, "stale-endpoint", "sse-kafka", why, "docker network connect --ip=10.99.0.12")
 
