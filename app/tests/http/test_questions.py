@@ -20,6 +20,7 @@ def test_head_gets_what_get_says_without_a_body(replica: Replicas, path: str) ->
         client.send(f"HEAD {path} HTTP/1.1\nHost: x")
         head = client.head()
         assert (head.status, head.headers["content-type"]) == (said.status, said.headers["content-type"])
+        assert ("content-length" in head.headers) == ("content-length" in said.headers)
         client.send("GET /health/live HTTP/1.1\nHost: x\nConnection: close")
         assert client.answer().json["status"] == "ok"  # the next answer on the connection, and nothing between
         assert not client.raw

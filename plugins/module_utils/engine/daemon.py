@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import json
 import resource
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 PROC = Path("/proc")
 CONFIGURATION = "/etc/docker/daemon.json"
 PID_FILE = "/run/docker.pid"
+# What options that are on or off take, as Go's strconv.ParseBool has it.
+SWITCHES = {
+    **dict.fromkeys(["1", "t", "T", "true", "TRUE", "True"], True),
+    **dict.fromkeys(["0", "f", "F", "false", "FALSE", "False"], False),
+}
 UNLIMITED_FILES = 1 << 20  # the kernel's fs.nr_open, the most that a process can ask for, unless somebody changed it
 
 
@@ -89,9 +95,12 @@ def open_files_limit() -> int:
 def configuration(path: str = CONFIGURATION) -> Json | None:
     """Read dockerd's configuration file (dockerd(8)): empty where there is none, None where it holds no JSON object."""
     try:
-        text = Path(path).read_text(errors="replace")
+        content = Path(path).read_bytes()
     except OSError:
-        text = ""
+        content = b""
+    # An engine takes the mark with which editors of Windows begin a file, and reads what it says.
+    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = content.decode("utf-16" if is_utf16 else "utf-8-sig", errors="replace")
     try:
         parsed: Any = json.loads(text) if text.strip() else {}
     except ValueError:
@@ -126,7 +135,7 @@ def flags(command_line: list[str]) -> Json:
             continue
         if not equals and after and not after.startswith("-"):
             equals, value = "=", after
-        found[name[2:]] = {"true": True, "1": True, "false": False, "0": False}.get(value, value) if equals else True
+        found[name[2:]] = SWITCHES.get(value, value) if equals else True
     return found
 
 
@@ -138,8 +147,5 @@ def has_userland_proxy(configuration: Json, command_line: list[str], route_local
 
     :param route_localnet: text of the sysctl net.ipv4.conf.docker0.route_localnet; empty where there is no docker0
     """
-    wanted = configuration.get("userland-proxy", True)
-    for flag in command_line:
-        if flag.startswith("--userland-proxy"):
-            wanted = flag.partition("=")[2] in ("", "true", "1")
+    wanted = flags(command_line).get("userland-proxy", configuration.get("userland-proxy", True))
     return bool(wanted) or route_localnet.strip() == "0"

@@ -18,6 +18,11 @@ from ansible_collections.sse.platform.plugins.module_utils.engine import daemon
         ({"userland-proxy": False}, [], "1", False),
         ({"userland-proxy": False}, [], "0", True),  # the file is younger than the engine
         ({}, ["--userland-proxy=false"], "1", False),
+        ({}, ["--userland-proxy=False"], "1", False),
+        ({}, ["--userland-proxy=F", "--iptables=false"], "", False),
+        ({}, ["--userland-proxy-path=/usr/libexec/docker-proxy"], "", True),
+        ({"userland-proxy": False}, ["--userland-proxy-path", "/usr/libexec/docker-proxy"], "1", False),
+        ({"userland-proxy": False}, ["--userland-proxy"], "1", True),
         ({"userland-proxy": True}, [], "1", True),
         ({"userland-proxy": False}, [], "", False),  # docker0 is switched off
     ],
@@ -116,6 +121,14 @@ UNIX = """Num               RefCount Protocol Flags    Type St Inode Path
 0: 00000002 00000000 00010000 0001 01 72 /run/user/1000/docker.sock
 0: 00000002 00000000 00000000 0002 01 73
 """
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_daemon_json_that_an_editor_of_windows_wrote_is_read_as_the_engine_does(
+    tmp_path: Path, encoding: str
+) -> None:
+    (tmp_path / "daemon.json").write_text('{"iptables": false}\r\n', encoding=encoding)
+    assert daemon.configuration(str(tmp_path / "daemon.json")) == {"iptables": False}
 
 
 def test_a_missing_daemon_json_is_an_empty_one(tmp_path: Path) -> None:

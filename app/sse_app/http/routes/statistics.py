@@ -201,7 +201,7 @@ def router(authority: Authority, statistics: Statistics) -> APIRouter:
         access = authority.access(request.scope)
         access.require_reader()
         if HEAD in request.scope:
-            return Response(headers=HEADERS)
+            return StreamingResponse(iter(()), headers=HEADERS)  # Response would tell its length
         return statistics.watch(access.address, partial(authority.access_end, access.principal))
 
     _ = stats, watch
