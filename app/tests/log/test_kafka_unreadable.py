@@ -36,7 +36,7 @@ def batch(first: int, *names: bytes, codec: int = 0) -> bytes:
 
 def read(content: bytes, offset: int) -> tuple[list[Record], int]:
     tail = KafkaTail(None, ("sse-events", 0), offset, 2**20)
-    return list(tail._unpacked(content)), tail._offset
+    return asyncio.run(tail._unpacked(content)), tail._offset
 
 
 GOOD, BAD = b"fine", b"\xff\xfe\xff\xfe"
@@ -46,6 +46,29 @@ def test_a_header_whose_name_is_no_text_hides_the_rest_of_its_batch_and_nothing_
     found, following = read(batch(5, GOOD, BAD, GOOD) + batch(8, GOOD), 5)
     assert [(one.offset, one.draft.channel) for one in found] == [(5, "orders"), (7, MARKER), (8, "orders")]
     assert following == 9
+
+
+async def test_a_batch_of_very_many_records_leaves_others_their_turn_and_is_read_again_whole() -> None:
+    """Other programs may write a hundred thousand into one: each replica stood still for seconds."""
+    builder = _default.DefaultRecordBatchBuilder(2, 0, 0, -1, -1, 0, 500_000)
+    for offset in range(9_000):
+        builder.append(offset, 1_000, b"orders", b"1", [])
+    tail, turns = KafkaTail(None, ("sse-events", 0), 0, 2**20), 0
+    content = bytes(builder.build())
+    reading = asyncio.create_task(tail._unpacked(batch(0, GOOD) + content))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert tail._offset == 0
+    reading = asyncio.create_task(tail._unpacked(content))
+    while not reading.done():
+        turns += 1
+        await asyncio.sleep(0)
+    assert [one.offset for one in await reading] == list(range(9_000))
+    assert tail._offset == 9_000
+    assert turns > 9
 
 
 @pytest.mark.parametrize("codec", [2, 3, 4])  # snappy, lz4, zstd: the service has code for none of them
