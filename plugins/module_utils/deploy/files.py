@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError, files_told
 from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import LoadedStore
-from ansible_collections.sse.platform.plugins.module_utils.deploy.lock_holder import started
 from ansible_collections.sse.platform.plugins.module_utils.deploy.made import MadeStore
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SecretError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.trials import goes_on, trial_name
 from ansible_collections.sse.platform.plugins.module_utils.deploy.written import WrittenStore
 from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import make_way, write_directory
@@ -111,7 +111,7 @@ class Files:
 
         They are not among those that are in use: the directories of those belong to the user of another version.
         """
-        version = self.state / "trial" / f"{name}-{os.getpid()}-{started('self')}"
+        version = self.state / "trial" / trial_name(name)
         is_first = not self.state.is_dir()
         directories = {
             target: one
@@ -301,8 +301,7 @@ class Files:
     def prune_trials(self) -> None:
         """Remove the trials of runs that were killed. One that somebody looks at meanwhile would miss its files."""
         for path in (self.state / "trial").glob("*"):
-            pid, start = ["", *path.name.split("-")][-2:]
-            if not start or started(pid) != start:
+            if not goes_on(path.name):
                 shutil.rmtree(path, ignore_errors=True)
         with contextlib.suppress(OSError):  # there was none, or another one is in it
             (self.state / "trial").rmdir()

@@ -16,8 +16,10 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy import program
 from ansible_collections.sse.platform.plugins.module_utils.deploy.cause import cause
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.program import taken
+from ansible_collections.sse.platform.plugins.module_utils.deploy.trials import trial_name
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.host import processes
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import TRIAL
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -136,7 +138,7 @@ class Reloader:
             return
         trial = trial_of(spec, reload)
         with self.files.trial(name, spec) as mounts:
-            code, output = self.engine.try_out(f"{name}-{os.getpid()}-trial", trial, self.labels, mounts, CHECK_SECONDS)
+            code, output = self.engine.try_out(f"{trial_name(name)}{TRIAL}", trial, self.labels, mounts, CHECK_SECONDS)
         if code != 0:
             raise not_valid(name, spec, reload, code, output)
 
@@ -159,7 +161,7 @@ class Reloader:
         writes = {*spec["data"], *spec.get("shared", {})}
         read = {target: mount for target, mount in mounts.items() if target not in writes}
         trial = trial_of(spec, reload)
-        code, output = self.engine.try_out(f"{name}-{os.getpid()}-trial", trial, self.labels, read, CHECK_SECONDS)
+        code, output = self.engine.try_out(f"{trial_name(name)}{TRIAL}", trial, self.labels, read, CHECK_SECONDS)
         if code != 0:
             raise ApplyError(
                 f"{name}: its files are not valid, so it did not get the signal to read them: {cause(output)}\n"

@@ -28,10 +28,11 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.reload import 
 from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout_control import Control
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import StackFirewall
+from ansible_collections.sse.platform.plugins.module_utils.deploy.trials import goes_on
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.engine.health import check_health
 from ansible_collections.sse.platform.plugins.module_utils.host import live_files, state_modes
-from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL, UNRECORDED
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL, TRIAL, UNRECORDED
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action, plan, settling
 from ansible_collections.sse.platform.plugins.module_utils.model.secret import SALT
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError, fingerprint, reloads
@@ -334,9 +335,17 @@ class Rollout:
             Applier(engine, self.files, release["containers"], labels).refuse_invalid(planned.actions, check=True)
         return planned
 
+    def there(self, engine: Engine) -> list[Observed]:
+        """Return what runs, without the trials of a plan that somebody else makes now."""
+        return [
+            one
+            for one in engine.containers()
+            if not (one.name.endswith(TRIAL) and goes_on(one.name.removesuffix(TRIAL)))
+        ]
+
     def settled(self, engine: Engine) -> tuple[list[Observed], list[Action]]:
         """Return what runs, each under its own name and without leftovers, and what a run does about those first."""
-        there = engine.containers()
+        there = self.there(engine)
         cleared = settling(there, self.release, self.made_by_runs())
         gone = {action.id for action in cleared if action.kind == "clear"}
         back = {action.id: action.container for action in cleared if action.kind in {"restore", "rename"}}
@@ -359,7 +368,7 @@ class Rollout:
     def apply(self, report: Report) -> None:
         """Make the host run the release, and record what came of it."""
         engine = Engine()
-        cleared = settling(engine.containers(), self.release, self.made_by_runs())
+        cleared = settling(self.there(engine), self.release, self.made_by_runs())
         for action in cleared:
             Applier(engine, self.files, {}).carry_out(action)
         release = pin(
@@ -368,7 +377,7 @@ class Rollout:
         self.store.keep_given()
         report.secrets.extend(self.new_secrets())
         refuse_missing(release, engine)
-        observed = self.files.seen(engine.containers())
+        observed = self.files.seen(self.there(engine))
         planned = self.compare(engine, release, observed, self.made_from(observed), cleared)
         actions = planned.actions[len(cleared) :]
         labels = {
@@ -448,7 +457,7 @@ class Rollout:
             return [f"{', '.join(applier.seconds)}: new in the first release of {self.release['project']}, so it stays"]
         engine = applier.engine
         release = pin(before, engine, self.store, make=False, by_id=True)
-        observed = self.files.seen(engine.containers())
+        observed = self.files.seen(self.there(engine))
         planned = self.compare(engine, release, observed, self.made_from(observed), [])
         actions = [one for one in planned.actions if one.container in applier.seconds]
         labels = {**applier.labels, "release": str(before["number"])}

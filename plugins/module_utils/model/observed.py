@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 LABEL = "sse.platform."
 # Names that a container has only during its own replacement, or while its new configuration is checked.
 ASIDE = "-previous"
-LEFTOVERS = ("-next", ASIDE, "-trial")
+TRIAL = "-trial"
+LEFTOVERS = ("-next", ASIDE, TRIAL)
 INTERRUPTED = "interrupted"  # instead of a fingerprint: the container's reload was begun, and nobody saw its end
 UNRECORDED = "unrecorded"  # instead of a fingerprint: its last reload ended, and somebody deleted the record of it
 BY_HAND = "by hand"  # instead of a fingerprint: the labels are those of another container

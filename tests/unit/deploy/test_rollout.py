@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.sse.platform.plugins.module_utils.deploy import drift, errors, permissions, rollout
 from ansible_collections.sse.platform.plugins.module_utils.deploy.made import MadeStore
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import GIVEN, SecretError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.trials import trial_name
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import EngineError
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL, Observed
 from ansible_collections.sse.platform.plugins.module_utils.model.release import build
@@ -342,6 +343,19 @@ def test_a_preview_takes_a_container_that_comes_back_under_its_name_for_what_it_
     preview = run(tmp_path, {"a": container()}, check=True)
     assert preview.changes == ["> restore s-a: an interrupted run left it aside"]
     assert run(tmp_path, {"a": container()}).changes == preview.changes
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_the_trial_of_a_plan_is_left_alone_while_that_goes_on(
+    engine: FakeEngine, tmp_path: Path, check: bool, goes_on: bool
+) -> None:
+    run(tmp_path, {"a": container()})
+    name = f"{trial_name('s-a') if goes_on else 's-a-1-0'}-trial"
+    engine.create(name, container(), engine.all["id-1"]["labels"], {})
+    report = run(tmp_path, {"a": container()}, check=check)
+    assert report.changes == ([] if goes_on else [f"- {name}: left by an interrupted run"])
+    assert ("id-2" in engine.all) == (goes_on or check)
 
 
 @pytest.mark.parametrize("name", ["foo", "s-a-next", "s-b-previous"])
