@@ -129,6 +129,7 @@ class Arriving:
     def done(self) -> None:
         """Keep the connection for the next request, where the whole body was read, or close it."""
         if self._whole and not self._response.will_close:
+            self._response.close()  # Python 3.11 sends no other request while an answer with a length is open
             self._give_back()
         else:
             self.line.end()

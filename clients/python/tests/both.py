@@ -71,6 +71,19 @@ def pages(kind: str, url: str, channel: str, **how: Any) -> list[Page]:
     return asyncio.run(run())
 
 
+def publishes(kind: str, url: str, count: int) -> list[str]:
+    """The ids of events that one client publishes one after the other."""
+    if kind == "sync":
+        with Client(url) as one:
+            return [one.publish("c", number) for number in range(count)]
+
+    async def run() -> list[str]:
+        async with asyncio.timeout(LIMIT_SECONDS), AsyncClient(url) as one:
+            return [await one.publish("c", number) for number in range(count)]
+
+    return asyncio.run(run())
+
+
 def until(condition: Callable[[], bool]) -> None:
     limit = time.monotonic() + LIMIT_SECONDS
     while not condition() and time.monotonic() < limit:

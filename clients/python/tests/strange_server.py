@@ -24,10 +24,15 @@ class Asked:
 
 @dataclass
 class Server:
-    """Each request gets the parts of the next answer; the last one is repeated. An answer ends its connection."""
+    """Each request gets the parts of the next answer; the last one is repeated.
+
+    An answer ends its connection, unless the server keeps connections.
+    """
 
     answers: list[Iterable[bytes] | Callable[[Asked], Iterable[bytes]]]
     tls: ssl.SSLContext | None = None
+    keeps: bool = False
+    connections: int = 0
     asked: list[Asked] = field(default_factory=list[Asked])
     leaving: threading.Event = field(default_factory=threading.Event)
 
@@ -58,11 +63,15 @@ class Server:
             if self.tls:
                 connection = self.tls.wrap_socket(connection, server_side=True)
             with connection:
-                request = read(connection)
-                answer = self.answers[min(len(self.asked), len(self.answers) - 1)]
-                self.asked.append(request)
-                for part in answer(request) if callable(answer) else answer:
-                    connection.sendall(part)
+                self.connections += 1
+                while True:
+                    request = read(connection)
+                    answer = self.answers[min(len(self.asked), len(self.answers) - 1)]
+                    self.asked.append(request)
+                    for part in answer(request) if callable(answer) else answer:
+                        connection.sendall(part)
+                    if not self.keeps:
+                        return
         except OSError:
             pass  # the client has left
 

@@ -639,6 +639,16 @@ def test_no_proxy_names_networks_and_domains_as_others_read_them(
     assert sse_client.wire.proxy_of("http", host) == ("" if direct else "http://proxy:3128")
 
 
+@pytest.mark.parametrize(
+    "framing", [b"Content-Length: 16\r\n\r\n%b", b"Transfer-Encoding: chunked\r\n\r\n10\r\n%b\r\n0\r\n\r\n"]
+)
+def test_one_connection_carries_one_request_after_the_other(kind: str, framing: bytes) -> None:
+    said = b"HTTP/1.1 202 X\r\n" + framing % b'{"ids": ["1-a"]}'
+    with Server([[said]], keeps=True) as server:
+        assert both.publishes(kind, server.url, 5) == ["1-a"] * 5
+    assert (len(server.asked), server.connections) == (5, 1)  # no attempt has failed
+
+
 def test_idle_connections_are_used_again_and_threads_share_a_client() -> None:
     accepted: list[int] = []
 
