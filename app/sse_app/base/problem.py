@@ -12,6 +12,7 @@ from sse_app.base import request_context
 from sse_app.base.asgi import Scope, Send, answer
 from sse_app.base.json_value import JsonObject
 
+_PATH = 300  # characters of an address in a line of the log, of which a client may send thousands
 logger = logging.getLogger(__name__)
 SCHEMA: JsonObject = {
     "type": "object",
@@ -74,4 +75,6 @@ class Problem(Exception):  # noqa: N818 - the word of the RFC
 def report(problem: Problem, scope: Scope) -> None:
     """Write a line about a refused request to the log."""
     level = logging.WARNING if problem.status >= 500 else logging.INFO
-    logger.log(level, "%d to %s %s: %s", problem.status, scope["method"], scope["path"], problem)
+    path = scope["path"]
+    shown = path if len(path) <= _PATH else f"{path[:_PATH]}..."
+    logger.log(level, "%d to %s %s: %s", problem.status, scope["method"], shown, problem)

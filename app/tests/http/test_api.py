@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Any
 
@@ -134,3 +135,12 @@ def test_a_page_that_is_allowed_may_come_from_the_internet_to_a_private_address(
             client.send(asked + page)
             answer = client.answer()
             assert (answer.status, answer.headers.get("access-control-allow-private-network")) == (status, said)
+
+
+def test_the_log_shows_the_beginning_of_a_long_address(replica: Replicas, caplog: pytest.LogCaptureFixture) -> None:
+    """Else a few thousand requests would leave nothing else in a log of 30 MB."""
+    with caplog.at_level(logging.INFO):
+        assert replica.get(f"/{'a' * 5000}").status == 404
+    [line] = [one.getMessage() for one in caplog.records if "aaa" in one.getMessage()]
+    assert line.startswith("404 to GET /aaa")
+    assert len(line) < 400

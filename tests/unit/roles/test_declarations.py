@@ -210,6 +210,26 @@ def test_what_nobody_counts_does_not_fill_the_disk(
     assert subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode != 0  # nobody listens any more
 
 
+def test_a_client_makes_no_line_of_the_log_longer_than_one_write(rendered: dict[str, Rendered]) -> None:
+    """Else lines of two workers mix, and some thousand requests leave nothing else in a log of 30 MB."""
+    config = rendered["default"].nginx
+    [line] = re.findall(r"log_format line escape=json (.*?);\n", config, re.DOTALL)
+    # What nginx makes itself, or takes from a list of words.
+    bounded = {"time_iso8601", "remote_addr", "status", "bytes_sent", "request_time", "upstream_addr"}
+    bounded |= {"upstream_status", "limit", "request_id", "trace_id", "hint"}
+    cut: dict[str, int] = {}
+    for name in set(re.findall(r"\$(\w+)", line)) - bounded:
+        [body] = re.findall(rf"map \S+ \${name} {{\n(.*?)\n    }}", config, re.DOTALL)
+        [[expression, kept, most]] = re.findall(r'"~(\S*\(\?<(\w+)>\.{(\d+)}\)\.)" ', body)
+        assert f'"${kept}..."' in body
+        pattern = re.compile(expression.replace("(?<", "(?P<"))
+        assert not pattern.match("x" * int(most))
+        assert pattern.match("\n" * (int(most) + 1)) or name == "method"
+        cut[name] = int(most)
+    assert cut.keys() == {"path", "method"}
+    assert 6 * sum(cut.values()) < 2048  # a control character is six in JSON
+
+
 def test_one_viewer_gets_at_most_half_of_what_prometheus_is_asked(rendered: dict[str, Rendered]) -> None:
     config = rendered["default"].config("performance-dashboard", "/etc/nginx/nginx.conf")
     zones = dict(re.findall(r"limit_req_zone (\S+) zone=(\w+):", config))
