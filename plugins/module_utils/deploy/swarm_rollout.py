@@ -15,7 +15,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import A
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
 from ansible_collections.sse.platform.plugins.module_utils.engine.swarm_api import SwarmApi
-from ansible_collections.sse.platform.plugins.module_utils.model import swarm_placement, swarm_services
+from ansible_collections.sse.platform.plugins.module_utils.model import swarm_nodes, swarm_placement, swarm_services
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_plan import swarm_plan
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import Recorder
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import (
@@ -237,7 +237,7 @@ class SwarmRollout:
             report.around += [] if check and request.wave else made_here
             names = {one["Id"]: one["Name"] for one in self.engine.networks()} if self.is_there else {}
             actions = swarm_plan(services, observed, self.stack, release["project"], names, homes)
-            actions = self.chosen(actions, services)
+            actions = self.without_away(self.chosen(actions, services), held)
             outcome = rollout.Outcome(release["project"], number, actions, "")
             if check:
                 report.outcomes.append(outcome)
@@ -259,6 +259,25 @@ class SwarmRollout:
         """Return the actions of the plan that this run carries out."""
         wave = self.request.wave
         return actions if wave is None else [one for one in actions if wave_of(one, services) == wave]
+
+    def without_away(self, actions: list[Action], held: Mapping[str, str]) -> list[Action]:
+        """Leave out the services that wait for a drained host with their data: nobody can bring them up meanwhile.
+
+        :param held: the host with the data of each service
+        :raises ApplyError: one of them would have to change
+        """
+        asked = self.request.availability
+        drained = {
+            host for host, node in self.nodes.items() if asked.get(host, node["availability"]) == swarm_nodes.DRAINED
+        }
+        away = {one.container: held[one.container] for one in actions if held.get(one.container) in drained}
+        if changing := [one.container for one in actions if one.changes and one.container in away]:
+            hosts = " and ".join(dict.fromkeys(away[name] for name in changing))
+            raise ApplyError(
+                f"{', '.join(changing)} would change, and {hosts} with the data is drained: run ./sse node add first, "
+                "which gives it tasks again"
+            )
+        return [one for one in actions if one.container not in away]
 
     def apply(
         self,

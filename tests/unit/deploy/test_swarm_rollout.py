@@ -478,3 +478,17 @@ def test_a_preview_takes_a_host_that_is_to_join_for_a_node(spread: Stand) -> Non
     spread.swarm.removed.clear()
     assert told[1:] == spread.run(REPLICAS).changes
     assert told[-1].endswith(": moves to b: the replicas are unequally spread")
+
+
+def test_what_waits_for_a_drained_host_with_its_data_is_left_alone_and_may_not_change(stand: Stand) -> None:
+    stand.run(FULL)
+    stand.swarm.available["b"] = "drain"
+    stand.swarm.shown["sse-k"] = stand.swarm.shown["sse-k"]._replace(running={}, waits=["no suitable node"])
+    stand.swarm.shown["sse-a"] = stand.swarm.shown["sse-a"]._replace(running={"a": 1})
+    assert stand.run(FULL).changes == []
+    changed = {**FULL, "containers": {**FULL["containers"], "sse-k": container("k", data={"/d": "d"}, image="i:2")}}
+    for check in (True, False):
+        with pytest.raises(
+            ApplyError, match=r"sse-k would change, and b with the data is drained: run \./sse node add"
+        ):
+            stand.run(changed, check=check)
