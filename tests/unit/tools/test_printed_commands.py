@@ -24,7 +24,7 @@ SETTINGS = {name for role in options.load(ROOT / "roles", yaml.safe_load).values
 FILLED = "FILLED"  # what stands for a value that only a run knows
 COMMAND = re.compile(r"(?<![\w/])\./sse((?: (?!and\b|or\b|which\b|then\b)[-\w=./:@<>{}%'~\"]+)*)")
 ASSIGNED = re.compile(r"(?<![\w.])([a-z]+(?:_[a-z0-9]+)+)=(?:true|false|\d+|[A-Z]+)\b")
-PROSE = {"how", "gives", "inside", "installed"}  # words after ./sse in a sentence about it
+PROSE = {"how", "gives", "inside", "installed", "with"}  # words after ./sse in a sentence about it
 SOURCES = ("plugins/**/*.py", "tools/*.py", "roles/*/tasks/*.yml", "roles/*/vars/*.yml", "playbooks/**/*.yml")
 # Settings of other programs, which a text may name in the same form.
 FOREIGN = {"accept_ra", "bridge-nf-call-iptables", "overcommit_memory", "disable_ipv6", "ip_forward", "vm_overcommit"}
