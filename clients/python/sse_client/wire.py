@@ -93,10 +93,23 @@ class Line(io.RawIOBase):
         self.socket.close()
 
 
+class _Response(http.client.HTTPResponse):
+    """An answer; what may come before it (RFC 9110, section 15.2), such as 103 of a proxy, is passed over."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        known: Any = super()
+        while True:
+            version, status, reason = known._read_status()  # noqa: SLF001 - http.client passes over 100 alone
+            if status in (100, 101) or status >= 200:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
+
+
 class _Connection(http.client.HTTPConnection):
     """An http.client connection over a Line."""
 
     line: Line
+    response_class = _Response
 
 
 @dataclass(slots=True)
@@ -300,7 +313,7 @@ def _tunnel(line: Line, target: str, proxy: SplitResult) -> None:
     lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
     lines += [f"Proxy-Authorization: {_basic(proxy)}"] if proxy.username is not None else []
     line.sendall("\r\n".join([*lines, "", ""]).encode())
-    response = http.client.HTTPResponse(cast("Any", line), method="CONNECT")
+    response = _Response(cast("Any", line), method="CONNECT")
     response.begin()
     if response.status != 200:
         raise OSError(f"the proxy answered {response.status} {response.reason}")

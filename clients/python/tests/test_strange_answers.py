@@ -192,6 +192,16 @@ def test_latin_1_is_not_believed(kind: str) -> None:
         assert both.listen(kind, server.url) == [Message("message", "é", "")]
 
 
+@pytest.mark.parametrize("before", [[100], [103], [102, 100, 103, 199]])
+def test_what_comes_before_an_answer_is_none(kind: str, before: list[int]) -> None:
+    early = b"".join(b"HTTP/1.1 %d Wait\r\nLink: </a.css>; rel=preload\r\n\r\n" % one for one in before)
+    stored = answer(202, '{"ids": ["1-a"]}', "application/json")
+    with Server([[early + GOOD[0]], [early, *stored]]) as server:
+        assert both.listen(kind, server.url, 1) == [X]
+        assert both.publishes(kind, server.url, 1) == ["1-a"]
+        assert len(server.asked) == 2
+
+
 def test_silence_and_an_answer_that_does_not_come_end_a_connection(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sse_client.client.FIRST_BYTE_SECONDS", 0.3)
     monkeypatch.setattr("sse_client.async_client.FIRST_BYTE_SECONDS", 0.3)
