@@ -472,6 +472,11 @@ ENVIRONMENTS = [
         {"PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"},
         ("PYTHONUTF8", "PYTHONIOENCODING"),
     ),
+    Environment(
+        "PYTHON_GIL=0, with which a usual Python does not start, and other switches of newer ones",
+        {"PYTHON_GIL": "0", "PYTHON_JIT": "1", "PYTHON_FROZEN_MODULES": "off"},
+        ("PYTHON_GIL", "PYTHON_JIT", "PYTHON_FROZEN_MODULES"),
+    ),
     Environment("PYTHONWARNINGS=error", {"PYTHONWARNINGS": "error"}, ("PYTHONWARNINGS",)),
     Environment("a virtual environment that is active", {"VIRTUAL_ENV": "/home/me/other"}, ("VIRTUAL_ENV",)),
     Environment(

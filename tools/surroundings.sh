@@ -4,7 +4,7 @@
 
 # Variables that make Python, git and the shell work with something else than this checkout.
 clear_environment() {
-    for name in $(env | sed -n 's/^\(PYTHON[A-Z0-9]*\|GIT_[A-Z_0-9]*\|PIP_PYTHON\|CDPATH\|VIRTUAL_ENV\)=.*/\1/p'); do
+    for name in $(env | sed -n 's/^\(PYTHON[A-Z0-9_]*\|GIT_[A-Z_0-9]*\|PIP_PYTHON\|CDPATH\|VIRTUAL_ENV\)=.*/\1/p'); do
         case $name in
             PYTHONDONTWRITEBYTECODE | PYTHONPYCACHEPREFIX | PYTHONUNBUFFERED | PYTHONDEVMODE | PYTHONHASHSEED) ;;
             GIT_SSL_* | GIT_SSH* | GIT_AUTHOR_* | GIT_COMMITTER_* | GIT_CONFIG_* | GIT_TERMINAL_PROMPT) ;;
