@@ -230,6 +230,7 @@ class CallbackModule(CallbackBase):
         self._looks = False  # a run that only looks says nothing about changes
         self._found: list[str] = []  # the first lines of findings
         self._several_hosts = False
+        self._each_alone = False  # several hosts that know nothing of each other: a cluster's play is for groups
         self._phase = ""
         self._phase_since = self._started
         self._times: dict[str, float] = {}
@@ -249,6 +250,7 @@ class CallbackModule(CallbackBase):
         inventory = manager._inventory if manager else None  # noqa: SLF001 - the only way to the inventory
         hosts = inventory.get_hosts(play.hosts) if inventory else []
         self._several_hosts = self._waiting.several_hosts = len(hosts) > 1
+        self._each_alone = self._several_hosts and play.hosts in ("all", ["all"])
         names = sorted(str(host) for host in hosts)
         if names and names != self._hosts:
             self._hosts = names
@@ -376,11 +378,14 @@ class CallbackModule(CallbackBase):
             return
         closing = result.task.name == "Summary"
         lines = _lines(data["msg"])
+        indent = "" if closing else "  "
         if closing:
             self._print("")
             # What a look prints is laid out already, and its commands are copied.
             lines = lines if self._looks else status_table.wrapped(lines, self._width())
-        self._print_lines(lines, "" if closing else "  ")
+        if lines and self._each_alone and not result.task.run_once:
+            self._print(f"{indent}{self.host_label(result)}:", COLOR.highlight)
+        self._print_lines(lines, indent)
 
     def v2_on_file_diff(self, result: CallbackTaskResult) -> None:
         results = result.result["results"] if result.task.loop and "results" in result.result else [result.result]

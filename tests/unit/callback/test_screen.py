@@ -96,6 +96,33 @@ def test_the_closing_summary_is_printed_plainly(play) -> None:
     assert "\n\nall is well\n  really\n" in play(task)
 
 
+@pytest.mark.parametrize(
+    ("of", "once", "named"), [("all", False, True), ("all", True, False), ("ours", False, False), ("one", False, False)]
+)
+def test_of_several_hosts_what_one_says_is_named_unless_they_are_one(
+    tmp_path: Path, of: str, once: bool, named: bool
+) -> None:
+    (tmp_path / "hosts").write_text("[ours]\none\ntwo\n[ours:vars]\nansible_connection=local\n")
+    tasks = "".join(
+        f"    - {{name: {name}, ansible.builtin.debug: {{msg: fine}}, run_once: {once}}}\n"
+        for name in ("Say", "Summary")
+    )
+    (tmp_path / "play.yml").write_text(PLAY.replace("localhost", of) + tasks)
+    environment = os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    shown = subprocess.run(
+        ["ansible-playbook", "-i", "hosts", "play.yml"],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for host in ("one", "two"):
+        assert (f"\n  {host}:\n  fine\n" in shown) is named
+        assert (f"\n\n{host}:\nfine\n" in shown) is named
+        assert (f"{host}:" in shown) is named
+
+
 def test_a_diff_is_shown_with_its_task(play, tmp_path: Path) -> None:
     task = f"    - {{name: Write, ansible.builtin.copy: {{content: new, dest: {tmp_path}/file, mode: '0600'}}}}\n"
     shown = play(task, "--check", "--diff")
