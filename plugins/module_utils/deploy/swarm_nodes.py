@@ -146,6 +146,11 @@ class Removal(SwarmRollout):
         host = self.asked.host
         node = self.nodes.get(host)
         if node is None:
+            if host not in self.request.addresses:
+                raise ApplyError(
+                    f"{host} does not answer, and no node of the Swarm is called so; nothing was changed. Find its "
+                    "node with docker node ls on a manager, and take it out with docker node rm."
+                )
             return True
         identity = node["id"]
         running = self.api.running_on(identity)

@@ -464,7 +464,8 @@ def test_a_host_is_forgotten_when_it_is_drained_and_has_left(spread: Stand) -> N
     assert spread.swarm.removed == ["b"]
     assert attempts(spread.directory)[-1]["others"] == ["- node b"]
     assert remove(spread, "b") == []
-    assert remove(spread, "x") == []
+    with pytest.raises(ApplyError, match="x does not answer, and no node of the Swarm is called so"):
+        remove(spread, "x")
 
 
 def test_a_preview_takes_a_host_that_is_to_join_for_a_node(spread: Stand) -> None:
