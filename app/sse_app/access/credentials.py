@@ -10,6 +10,7 @@ from sse_app.base.problem import Problem
 
 COOKIE = "__Host-sse"  # browsers demand Secure, Path=/ and no Domain for this prefix (RFC 6265bis, 4.1.3.2)
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, section 2.1
+_SESSION = re.compile(rf"{re.escape(COOKIE)}=([^;]*)")
 _MOST_BYTES = 8192  # of a credential; NGINX reads header lines of 8 KB
 
 
@@ -46,7 +47,8 @@ def presented(scope: Scope, *, ticket: bool = False) -> Presented | None:
     if tickets:
         return _bounded(Presented("ticket", tickets[0]))
     # A browser adds its cookie to every request, so a cookie beside another credential is no contradiction.
-    cookie = next((value for name, value in _cookies(scope) if name == COOKIE), None)
+    found = (_session(value.decode("latin-1")) for value in header_values(scope, b"cookie"))
+    cookie = next((value for value in found if value is not None), None)
     return None if cookie is None else _bounded(Presented("session", cookie))
 
 
@@ -65,6 +67,10 @@ def _bounded(found: Presented) -> Presented:
     return found
 
 
-def _cookies(scope: Scope) -> list[tuple[str, str]]:
-    parts = (part.strip() for value in header_values(scope, b"cookie") for part in value.decode("latin-1").split(";"))
-    return [(name, value) for name, _, value in (part.partition("=") for part in parts)]
+def _session(cookies: str) -> str | None:
+    """The value of our cookie; the others are not taken apart: 24 KB of them took 11 ms, for which nobody pays."""
+    for found in _SESSION.finditer(cookies):
+        before = cookies[: found.start()].rstrip()
+        if not before or before.endswith(";"):
+            return found[1].strip()
+    return None

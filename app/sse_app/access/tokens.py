@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -24,6 +25,7 @@ from sse_app.base.settings import Settings
 _OPTIONS: Options = {"require": ["exp", "sub"], "enforce_minimum_key_length": True}
 _SECRET_BYTES = 32  # RFC 7518, section 3.2
 _MOST_KEYS = 100
+_MOST_VALUES = 100  # of a header, which is parsed again and again, and nobody pays for it: honest ones have some five
 _RSA_BITS = range(2048, 8192 + 1)
 _MOST_EXPONENT = 2**33 - 1  # as BoringSSL: 65537 is usual, and to verify with one of 3072 bits takes 100 times as long
 _MOST_NAME = 200  # characters of a subject or an issuer: both are part of the key of every record
@@ -42,14 +44,27 @@ class Key:
     issuer: str = ""  # whose tokens alone it verifies; empty: those of SSE_JWT_ISSUER, or of everybody
 
 
+@lru_cache(maxsize=100)  # asked twice for each token of an issuer
 def unverified(token: str) -> tuple[str, Json]:
     """The issuer and the key that a token names, which anybody can write; empty and None for what is no token."""
     try:
+        _refuse_crowd(token)
         header = jwt.get_unverified_header(token)
         claims = jwt.decode(token, options={"verify_signature": False})
     except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
         return "", None
     return str(claims.get("iss", "")), header.get("kid")
+
+
+def _refuse_crowd(token: str) -> None:
+    """Raise PyJWTError for a header with so many values that to parse it would cost more than everything else."""
+    head = token.partition(".")[0]
+    try:
+        text = base64.urlsafe_b64decode(head + "=" * (-len(head) % 4))
+    except ValueError:
+        return  # it is refused in any case
+    if text.count(b",") + text.count(b"[") + text.count(b"{") > _MOST_VALUES:
+        raise jwt.PyJWTError
 
 
 def from_secrets(text: bytes) -> list[Key]:
@@ -133,6 +148,7 @@ class Verifier:
     def verify(self, token: str) -> Principal:
         """The principal of a token; RefusedError says why it has none."""
         try:
+            _refuse_crowd(token)
             header = jwt.get_unverified_header(token)
         except jwt.PyJWTError:
             raise RefusedError("malformed", "the credential is not a JSON Web Token") from None

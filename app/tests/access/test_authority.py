@@ -21,8 +21,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sse_harness import APP, Answer, Client, Replicas, Stream, eventually, fetch
 
 from sse_app import keys
-from sse_app.access import api_keys
+from sse_app.access import api_keys, credentials, tokens
 from sse_app.access.authority import Authority
+from sse_app.access.credentials import RefusedError
 from sse_app.access.tickets import Ticket
 from sse_app.access.watched_file import WatchedFile
 from sse_app.base.metrics import Metrics
@@ -748,6 +749,36 @@ def test_a_broken_file_leaves_the_old_keys_in_force_and_says_so(
         assert "canary" not in caplog.text
         own.replace(own.keys, good)
         eventually(lambda: health("/health/ready").json["status"] == "ok")
+
+
+COOKIES = [
+    ("__Host-sse=x", "x"), ("a=b; __Host-sse=x; c=d", "x"), ("a=b;__Host-sse=x", "x"), (";;;  __Host-sse= x ;", "x"),
+    ("__Host-sse=x; __Host-sse=y", "x"), ("__Host-sse=x==", "x=="), ("a__Host-sse=x", None), ("a=__Host-sse=x", None),
+    ("__Host-sse =x", None), ("__host-sse=x", None), ("__Host-sse", None), ("__Host-sses=x", None), ("", None),
+    (";" * 8000, None), ("; " * 4000 + "__Host-sse=x", "x"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("cookie", "value"), COOKIES)
+def test_the_session_is_found_among_cookies_however_many_there_are(cookie: str, value: str | None) -> None:
+    """Its parts were made into a list, and 24 KB of them took 11 ms for which nobody pays."""
+    scope = {"query_string": b"", "headers": [(b"cookie", b"z=1"), (b"cookie", cookie.encode())]}
+    assert credentials.presented(scope) == (None if value is None else ("session", value))
+
+
+@pytest.mark.parametrize("crowd", [["1"] * 200, [{}] * 51, {str(n): 1 for n in range(150)}])
+def test_a_header_with_very_many_values_is_refused_before_it_is_parsed(
+    monkeypatch: pytest.MonkeyPatch, crowd: Any
+) -> None:
+    def parse(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    token_ = forged({"alg": "HS256", "x": crowd}, b"k" * 32)
+    monkeypatch.setattr(jwt, "get_unverified_header", parse)
+    monkeypatch.setattr(jwt, "decode", parse)
+    with pytest.raises(RefusedError, match="not a JSON Web Token"):
+        tokens.Verifier(lambda: tokens.from_secrets(b"k" * 32), Settings()).verify(token_)
+    assert tokens.unverified(token_) == ("", None)
 
 
 def rsa_jwk(modulus: int, exponent: int) -> dict[str, Any]:
