@@ -21,6 +21,7 @@ from sse_app.fanout.subscriber import Subscriber
 
 EXTENSION = "sse_app.connection"  # in the extensions of a scope: the StreamProtocol of the request
 _HEAD_BYTES = 65_536  # request line and headers; NGINX allows 32 KB
+_FIELDS = 200  # headers and trailers: each costs a microsecond and more before anybody knows whose request it is
 _URL_BYTES = 65_535  # the parser's own bound of an address
 _HEAD_SECONDS = 20.0  # from a new connection, or the first byte of a later request, to the end of its head
 _PIPELINED = 100  # requests that wait for the answers to earlier ones: about 3 KB each; browsers send none
@@ -106,6 +107,7 @@ class StreamProtocol(HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None
     _idle_since: float | None = None  # by the clock of the loop; None while a request is read or answered
     _hosts = 0
+    _fields = 0
     _wrong: Problem | None = None  # with a header of the request whose head is read
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] - as uvicorn types it
@@ -207,13 +209,16 @@ class StreamProtocol(HttpToolsProtocol):
         scope: Any = self.scope
         scope["extensions"] = {EXTENSION: self}
         self._in_head = True
-        self._hosts, self._wrong = 0, None
+        self._hosts, self._fields, self._wrong = 0, 0, None
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header; note what the parser lets pass, and a proxy may read otherwise (RFC 9112, 3.2 and 6.1).
 
         The parser leaves the white space after a value, which is no part of it (RFC 9112, section 5.1).
         """
+        self._fields += 1
+        if self._fields > _FIELDS:
+            raise Problem(431, f"the request has more than {_FIELDS} headers")
         name, value = name.lower(), value.rstrip(b" \t")
         if name == b"host":
             self._hosts += 1
