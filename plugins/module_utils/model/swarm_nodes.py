@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_placement import works
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_plan import only_moves
-from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import HOLDS_LABEL, Group
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import HOLDS_LABEL, SERVING, Group
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import NodeFact, ObservedService
     from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import SwarmService
 
-# What serves people: without a host for it, the platform is away.
-SERVING: tuple[Group, ...] = ("edge", "app")
 DRAINED = "drain"
 
 

@@ -27,6 +27,8 @@ DirectoryKind = Literal["config", "secrets", "data", "shared", "bind"]
 Group = Literal["managers", "edge", "app", "data", "every"]
 GROUPS: tuple[Group, ...] = ("managers", "edge", "app", "data")
 EVERY: Group = "every"
+# What serves people: without a host for it, the platform is away.
+SERVING: tuple[Group, ...] = ("edge", "app")
 # Of networks, objects and the containers of tasks. What a single host does by the label of its stack leaves them alone.
 SWARM_LABEL = f"{LABEL}swarm-stack"
 GROUP_LABEL = f"{LABEL}group."  # of a node, with stack and group behind it
