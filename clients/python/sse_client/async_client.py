@@ -31,6 +31,20 @@ _FAILURES = (httpx.TransportError, TimeoutError)
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
+class _Progress:
+    """How far a request has come, as httpx tells it; from a transport that tells nothing, it may have been sent."""
+
+    def __init__(self) -> None:
+        self.may_be_sent = True
+
+    async def trace(self, event: str, _: Mapping[str, Any]) -> None:
+        """Take note of a step: of a connection that is made, or of the first bytes of the request."""
+        if event.startswith("connection.connect_") and event.endswith(".started"):
+            self.may_be_sent = False
+        elif event.endswith(".send_request_headers.started"):
+            self.may_be_sent = True
+
+
 class AsyncClient:
     """A client of the service at an address; see Client. Use it as an async context manager, in one event loop.
 
@@ -169,7 +183,7 @@ class AsyncClient:
         """Tell whether another token can be asked for."""
         return callable(self._token)
 
-    async def send(self, request: Request, silence: float) -> httpx.Response:
+    async def send(self, request: Request, silence: float, progress: _Progress | None = None) -> httpx.Response:
         """Send a request; the body of the answer is not read yet."""
         url = httpx.URL(request.url)
         proxy = proxy_of(url.scheme, url.host) if self._trust_env and self._transport is None else ""
@@ -181,9 +195,8 @@ class AsyncClient:
             )
         seconds = httpx.Timeout(silence, connect=CONNECT_SECONDS).as_dict()
         headers = _bytes(request.headers)
-        built = httpx.Request(
-            request.method, url, headers=headers, content=request.body, extensions={"timeout": seconds}
-        )
+        extensions: dict[str, Any] = {"timeout": seconds, **({"trace": progress.trace} if progress else {})}
+        built = httpx.Request(request.method, url, headers=headers, content=request.body, extensions=extensions)
         try:
             # Not by httpx.AsyncClient, which adds headers of its own and reads redirects.
             response = await self._by_proxy[proxy].handle_async_request(built)
@@ -212,15 +225,16 @@ class AsyncClient:
         raise made.expired()
 
     async def _attempt(self, made: Call, headers: Mapping[str, str], seconds: float) -> dict[str, Any] | Again:
+        progress = _Progress()
         try:
             async with asyncio.timeout(seconds):
-                response = await self.send(made.request(headers), seconds)
+                response = await self.send(made.request(headers), seconds, progress)
                 try:
                     body = await _body(response, call.LONGEST_ANSWER)
                 finally:
                     await response.aclose()
         except _FAILURES as error:
-            return made.failed(_why(error), sent=not isinstance(error, _NOT_SENT))
+            return made.failed(_why(error), sent=progress.may_be_sent and not isinstance(error, _NOT_SENT))
         return made.answered(_answer(response).with_body(body, call.LONGEST_ANSWER), can_refresh=self.can_refresh)
 
 
@@ -385,7 +399,7 @@ async def _beginning(response: httpx.Response) -> bytes:
 
 
 def _why(error: BaseException) -> str:
-    if isinstance(error, httpx.TimeoutException):
+    if isinstance(error, (httpx.TimeoutException, TimeoutError)):
         return "no answer in time"
     if isinstance(error, httpx.RemoteProtocolError) and "Server disconnected" not in str(error):
         return "the connection was cut" if "peer closed" in str(error) else f"the answer is not HTTP ({error})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import re
@@ -463,7 +464,7 @@ def test_a_publish_that_is_sent_on_takes_its_body_and_key_along(kind: str) -> No
 
 def test_the_end_of_the_time_says_whether_something_may_be_stored(kind: str) -> None:
     with Server([UNKNOWN]) as server, pytest.raises(OutcomeUnknownError, match="key='mine'") as unknown:
-        both.ask(kind, server.url, "publish", "c", 1, key="mine", seconds=0.2)
+        both.ask(kind, server.url, "publish", "c", 1, key="mine", seconds=3)
     assert unknown.value.key == "mine"
     long = answer(503, '{"status": 503, "title": "paused"}', "application/problem+json", Retry_After="300")
     with Server([long]) as server, pytest.raises(RefusedError, match="503: paused"):
@@ -472,12 +473,19 @@ def test_the_end_of_the_time_says_whether_something_may_be_stored(kind: str) -> 
     with Server([]) as server:
         server.answers = [lambda _: server.hold()]
         with pytest.raises(OutcomeUnknownError):
-            both.ask(kind, server.url, "publish", "c", 1, seconds=0.3)
-    with socket.socket() as nobody:
+            both.ask(kind, server.url, "publish", "c", 1, seconds=3)
+    with socket.socket() as nobody, contextlib.ExitStack() as stack:
         nobody.bind(("127.0.0.1", 0))  # and does not listen
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
         with pytest.raises(UnreachableError, match="gave no answer"):
-            both.ask(kind, url, "publish", "c", 1, seconds=5)  # time for the last try to be refused, not cut off
+            both.ask(kind, url, "publish", "c", 1, seconds=0.5)
+        nobody.listen(0)
+        for _ in range(4):  # more than wait there: the kernel answers no other one
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(nobody.getsockname())
+        with pytest.raises(UnreachableError, match="gave no answer"):
+            both.ask(kind, url, "publish", "c", 1, seconds=0.5)
 
 
 def test_an_answer_that_comes_a_byte_at_a_time_does_not_outlast_the_time(kind: str) -> None:
