@@ -251,8 +251,8 @@ def installed(project: Path) -> bool:
 
 
 # CI has no time for these. Three hosts take longer than all others together, and tests/integration moves a stack into
-# segments, too, on the engine of this machine. CONTRIBUTING.md names the commands.
-LEFT_OUT = {"segmented", "swarm"}
+# segments and diagnoses faults, too, on the engine of this machine. CONTRIBUTING.md names the commands.
+LEFT_OUT = {"doctor", "segmented", "swarm"}
 
 
 def molecule(_: list[str]) -> Outcome:
@@ -324,9 +324,8 @@ PARTS: dict[str, Callable[[list[str]], Outcome]] = {
     "coverage": coverage,
 }
 BY_HAND = {"coverage"}
-# The lanes that run at the same time: half of the time, each of them waits for something. The first is the longest. The
-# others run in processes of their own that step back behind it.
-LANES = (("integration", "coverage"), ("lint", "unit", "stacks", "browser"), ("molecule",))
+# Parts that run beside the longest one, in a process that steps back a little behind it.
+BESIDE = PARTS.keys() - {"integration"} - BY_HAND
 NICE = 10
 # Where a run beside another one writes what it counted. Not SSE_..., of which the service takes no unknown one.
 OUTCOME = "TEST_OUTCOME_FILE"
@@ -353,7 +352,7 @@ def beside(names: list[str], more: list[str]) -> Generator[Callable[[], Outcome]
 
     What they print comes when all of them have ended.
     """
-    log, target = REPORTS / f"beside-{names[0]}.log", REPORTS / f"beside-{names[0]}.json"
+    log, target = REPORTS / "beside.log", REPORTS / "beside.json"
     target.unlink(missing_ok=True)
     command = ["nice", "-n", str(NICE), sys.executable, __file__, *names, *more]
     with log.open("w") as output:
@@ -380,18 +379,17 @@ def beside(names: list[str], more: list[str]) -> Generator[Callable[[], Outcome]
 
 
 def side_by_side(names: list[str], more: list[str]) -> Outcome:
-    """Run parts in their lanes, side by side, where they are of more than one."""
-    lanes = [lane for all_of_it in LANES if (lane := [one for one in names if one in all_of_it])]
-    if len(lanes) < 2:
+    """Run the longest part, which keeps one core busy, and the others beside it."""
+    others = [one for one in names if one in BESIDE]
+    if len(others) in {0, len(names)}:
         return run(names, more)
     # What several parts use is there before they begin: none of them installs it while another one looks for it.
     ready = modules(CLIENT) + modules(DASHBOARD)
     chromium()
     ssh()
-    say(f"== beside the others, and shown after them: {'; '.join(', '.join(lane) for lane in lanes[1:])}")
-    with contextlib.ExitStack() as stack:
-        outcomes = [stack.enter_context(beside(lane, more)) for lane in lanes[1:]]
-        return sum((outcome() for outcome in outcomes), ready + run(lanes[0], more))
+    say(f"== beside the others, and shown after them: {', '.join(others)}")
+    with beside(others, more) as outcome:
+        return ready + run([one for one in names if one not in BESIDE], more) + outcome()
 
 
 def main() -> int:

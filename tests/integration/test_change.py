@@ -181,6 +181,7 @@ def test_check_on_a_host_without_the_stack_works_and_leaves_nothing(other: Stack
     assert other.engine.networks.list(names=["it2-network"]) == []
 
 
+@pytest.mark.whole
 def test_a_container_that_answers_again_is_not_restarted_for_its_last_check(cached: Stack) -> None:
     process = cached.container("cache").attrs["State"]["Pid"]
     os.kill(process, signal.SIGSTOP)

@@ -70,6 +70,7 @@ def served(host: SecondHost, stack: Stack, address: str) -> int:
     return namespace.inside(host.holder.pid, lambda: request(endpoint, "GET", "/api/v1/health/ready", timeout=5)).status
 
 
+@pytest.mark.whole
 def test_an_engine_without_ip6tables_is_refused_before_anything_changes_with_the_way_to_turn_it_on(
     host: SecondHost, dual: SecondStack
 ) -> None:

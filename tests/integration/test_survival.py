@@ -73,6 +73,7 @@ def whole(stack: Stack) -> None:
     assert (again := stack.up()).unchanged, again.output
 
 
+@pytest.mark.whole
 def test_a_first_deployment_killed_again_and_again_converges_beside_another_stack(
     deployed: Stack, other: Stack
 ) -> None:
