@@ -291,6 +291,9 @@ class Feed:
         try:
             async with asyncio.timeout(_RECALL_SECONDS):
                 newest = await self._recall(None)
+                if newest is not None and newest.offset >= bounds.end:
+                    # Another replica may have read it since the log was asked. The log knows each record before Redis.
+                    bounds = await self._log.bounds()
                 if newest is None or newest.offset < bounds.start or await self._holds(newest, bounds):
                     return None
                 held, cut = bounds.start - 1, min(newest.offset, bounds.end)

@@ -7,7 +7,10 @@ import redis_server
 from redis_server import RedisServer
 from sse_harness import Replicas, eventually
 
+from sse_app.log.cursor import Cursor
 from sse_app.log.embedded import EmbeddedLog
+from sse_app.log.interface import Bounds, Draft
+from sse_app.resume.redis_history import RedisHistory
 
 
 def test_a_truncated_tail_is_told_in_the_live_stream_which_goes_on_at_the_first_difference(channel: str) -> None:
@@ -139,6 +142,32 @@ def restarted(log: EmbeddedLog) -> EmbeddedLog:
 
 def newest(redis: RedisServer) -> str:
     return (redis.client.lindex("sse-events:sequence", -1) or b"").decode()
+
+
+class Growing(EmbeddedLog):
+    """A log to which another replica appends a record each time right after somebody has asked for its bounds."""
+
+    async def bounds(self) -> Bounds:
+        found = await super().bounds()
+        if len(self._records) < 5:
+            await self.append([Draft(b"%d" % len(self._records), "another", "message", b"{}", b"")])
+        return found
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_record_that_another_replica_reads_while_this_one_starts_is_no_loss(
+    channel: str, monkeypatch: pytest.MonkeyPatch, lost: bool
+) -> None:
+    log = Growing(1000)
+
+    async def remembered(_: object, __: int | None = None) -> Cursor:
+        newest = log._records[-1]
+        return Cursor(1000, "00000000") if lost else Cursor(newest.offset, newest.fingerprint)
+
+    monkeypatch.setattr(RedisHistory, "recall", remembered)
+    with Replicas(log=log) as replica:
+        assert replica.publish({"channel": channel, "data": 1})
+        assert bool(replica.service.feed.cuts) == lost
 
 
 @redis_server.needed
