@@ -93,7 +93,7 @@ def happened(
     known = {one.id for one in (*before.values(), *after.values())}
     for identity, name, action in events:
         # Files that a program will read are tried by it, in a container that goes again.
-        trial = name.endswith("-trial") and done[name.rsplit("-", 2)[0]] in {"reload", "replace", "create"}
+        trial = name.endswith("-trial") and done[name.rsplit("-", 3)[0]] in {"reload", "replace", "create"}
         assert identity in known or trial, (name, action, done)
 
 

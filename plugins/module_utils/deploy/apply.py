@@ -15,11 +15,11 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.cause import c
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError, files_told
 from ansible_collections.sse.platform.plugins.module_utils.deploy.held_connections import held
 from ansible_collections.sse.platform.plugins.module_utils.deploy.made import MARK
-from ansible_collections.sse.platform.plugins.module_utils.deploy.reload import Reloader
+from ansible_collections.sse.platform.plugins.module_utils.deploy.reload import Reloader, put_names_back
 from ansible_collections.sse.platform.plugins.module_utils.deploy.taken_over import in_order, with_takeovers
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.engine.health import check_health
-from ansible_collections.sse.platform.plugins.module_utils.host import hosts_file, processes
+from ansible_collections.sse.platform.plugins.module_utils.host import processes
 from ansible_collections.sse.platform.plugins.module_utils.model.repair import limits
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import fingerprint
 
@@ -341,19 +341,11 @@ class Applier:
                     pass  # the action itself is one
         kinds = {one.kind for one in action.repairs}
         if not kinds.isdisjoint({"connect", "disconnect", "names"}):
-            self.put_names_back(action.id, spec)
+            put_names_back(self.engine, action.id, spec)
         if "update" in kinds:
             self.engine.update(action.id, limits(spec))
         if "write" in kinds:
             self.files.mounts(name, spec)
-
-    def put_names_back(self, container: str, spec: Spec) -> None:
-        """Have the names that a container has pinned lead to their addresses."""
-        path = self.engine.inspect(container).get("HostsPath", "")
-        try:
-            hosts_file.put_back(path, spec["hosts"])
-        except OSError as error:
-            raise ApplyError(f"{spec['container']}: its /etc/hosts can't be written: {error}") from error
 
     def replace(self, action: Action) -> None:
         """Replace a container. The new one is made before the old one stops; if it fails, the old one comes back."""

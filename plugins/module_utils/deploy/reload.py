@@ -18,7 +18,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import 
 from ansible_collections.sse.platform.plugins.module_utils.deploy.program import taken
 from ansible_collections.sse.platform.plugins.module_utils.deploy.trials import trial_name
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
-from ansible_collections.sse.platform.plugins.module_utils.host import processes
+from ansible_collections.sse.platform.plugins.module_utils.host import hosts_file, processes
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import TRIAL
 
 if TYPE_CHECKING:
@@ -220,7 +220,20 @@ class Reloader:
 
         :raises ApplyError: it did not say so in time
         """
+        put_names_back(self.engine, container, self.containers[name])  # a program may ask for them when it reads
         signalled(self.engine, container, name, reload, self.containers[name]["memory"])
+
+
+def put_names_back(engine: Engine, container: str, spec: Spec) -> None:
+    """Have the names that a container has pinned lead to their addresses.
+
+    :raises ApplyError: its file can't be written
+    """
+    path = engine.inspect(container).get("HostsPath", "")
+    try:
+        hosts_file.put_back(path, spec["hosts"])
+    except OSError as error:
+        raise ApplyError(f"{spec['container']}: its /etc/hosts can't be written: {error}") from error
 
 
 def signalled(engine: Engine, container: str, name: str, reload: Reload, memory: int) -> None:

@@ -24,15 +24,15 @@ def entries(text: str) -> Iterator[tuple[str, str]]:
 
 
 def misled(path: str, hosts: Mapping[str, str]) -> list[str]:
-    """Return the pinned names that are not in a file, or that lead elsewhere; none where it can't be read.
+    """Return the pinned names that lead elsewhere; none where the file can't be read.
+
+    One that is not in the file is no fault of anybody: the engine's DNS knows it, as long as its container runs.
 
     :param path: of the file on the host; empty where there is none
     :param hosts: the address of each pinned name, or a word that only the engine can resolve, which is left out
     """
-    there: dict[str, set[str]] = {}
-    for name, address in entries(procfs.read(path)):
-        there.setdefault(name, set()).add(address)
-    return [name for name, address in pinned(hosts).items() if there and there.get(name) != {address}]
+    there = addresses(path)
+    return [name for name, address in pinned(hosts).items() if there.get(name, {address}) != {address}]
 
 
 def put_back(path: str, hosts: Mapping[str, str]) -> None:
@@ -40,7 +40,8 @@ def put_back(path: str, hosts: Mapping[str, str]) -> None:
 
     :raises OSError: naming the file
     """
-    wrong = set(misled(path, hosts))
+    there = addresses(path)
+    wrong = {name for name, address in pinned(hosts).items() if there and there.get(name) != {address}}
     if not wrong:
         return
     lines: list[str] = []
@@ -52,6 +53,14 @@ def put_back(path: str, hosts: Mapping[str, str]) -> None:
             lines.append("\t".join([address, *others]))
     lines += [f"{address}\t{name}" for name, address in pinned(hosts).items() if name in wrong]
     Path(path).write_text("".join(f"{line}\n" for line in lines))
+
+
+def addresses(path: str) -> dict[str, set[str]]:
+    """Return the addresses of each name in a file; nothing where it can't be read."""
+    found: dict[str, set[str]] = {}
+    for name, address in entries(procfs.read(path)):
+        found.setdefault(name, set()).add(address)
+    return found
 
 
 def pinned(hosts: Mapping[str, str]) -> dict[str, str]:

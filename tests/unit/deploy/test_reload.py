@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING, Any, cast
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.deploy import files as files_module
@@ -15,9 +16,6 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store i
 from ansible_collections.sse.platform.plugins.module_utils.host.processes import Process
 from ansible_collections.sse.platform.plugins.module_utils.model import spec
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ME = f"{os.getuid()}:{os.getgid()}"
 MEGABYTE = 2**20
@@ -30,12 +28,14 @@ class Host:
         self.places = places
         self.trial = (code, output)
         self.says = says
+        self.hosts = ""
         self.read: list[str] = []  # what the program read, each time
         self.tried: list[Any] = []  # the specs of trials, and what each mounts
 
     def inspect(self, _: str) -> dict[str, Any]:
         mounts = [{"Destination": target, "Source": str(path)} for target, path in self.places.items()]
-        return {"Mounts": mounts, "State": {"Pid": os.getpid(), "Running": True, "Paused": False}}
+        state = {"Pid": os.getpid(), "Running": True, "Paused": False}
+        return {"Mounts": mounts, "State": state, "HostsPath": self.hosts}
 
     def try_out(self, _: str, spec: Any, __: object, mounts: Any, ___: float) -> tuple[int, str]:
         assert spec["entrypoint"] == ["check"]
@@ -45,6 +45,7 @@ class Host:
 
     def signal(self, _: str, name: str) -> int:
         assert name == "SIGHUP"
+        assert not self.hosts or "10.0.0.9\tpeer\n" in Path(self.hosts).read_text()
         self.read.append((self.places["/etc/c"] / "a").read_text())
         return os.getpid()
 
@@ -64,7 +65,7 @@ def declared(text: str) -> Any:
         },
         "test",
     )
-    return {**parsed, "image_id": "i"}
+    return {**parsed, "image_id": "i", "hosts": {"peer": "10.0.0.9"}}
 
 
 def running(state: Path, **answers: Any) -> tuple[Host, Files]:
@@ -103,6 +104,14 @@ def test_a_program_that_is_tried_has_an_empty_directory_in_place_of_what_it_shar
     tried.again("c", "id")
     assert [spec["tmpfs"] for spec, _ in host.tried] == [{"/tmp": 5, "/run/shared": MEGABYTE}] * 2
     assert all("/run/shared" not in mounts for _, mounts in host.tried)
+
+
+def test_what_a_program_asks_for_when_it_reads_is_in_the_names_that_it_has_pinned(tmp_path: Path) -> None:
+    host, files = running(tmp_path)
+    host.hosts = str(tmp_path / "hosts")
+    Path(host.hosts).write_text("127.0.0.1 localhost\n")  # as Docker leaves it when the container left a network
+    reloader(host, files).again("c", "id")
+    assert host.read
 
 
 @pytest.mark.parametrize("lacks", [{}, {"image_id": None}, {"fingerprints": {"key": "0"}}])
