@@ -15,7 +15,6 @@ import json
 import math
 import signal
 import threading
-from collections import OrderedDict
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +22,7 @@ from time import thread_time
 from typing import Any, NoReturn, Protocol
 
 from sse_app.base import channels
-from sse_app.base.account import Account
+from sse_app.base.account import Account, Accounts
 from sse_app.base.channels import prefixes_of
 from sse_app.base.event import Event
 from sse_app.base.json_value import Json, JsonObject, no_duplicates
@@ -37,7 +36,6 @@ _CHECK_SECONDS = 0.05
 _PAID_SECONDS = 0.00025  # of all checks of a body, for each token of the rate: honest data takes less
 _WAIT_SECONDS = 3.0  # for a body; after five and one, NGINX would ask the next replica, which has the same work then
 _WAITING = 20  # bodies of one address: in that time no more have their turn
-_ADDRESSES = 10_000  # in the memory of a replica; a forgotten one has its whole share again
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _LONGEST = 300  # characters of a message about a violation: it may quote the data
 
@@ -66,8 +64,8 @@ class Schemas:
         :param part: of the time of this replica that the checks of one address may take; 0: all of it
         """
         self._part = part
+        self._accounts = Accounts(part)
         self._metrics = metrics
-        self._accounts: OrderedDict[str, Account] = OrderedDict()
         self._exact: dict[str, _Validator] = {}
         self._prefixes: dict[str, _Validator] = {}
         if not Path(directory).is_dir():
@@ -83,7 +81,7 @@ class Schemas:
 
         :param tokens: what the rate of the publisher pays for the body; see access/limits.py
         """
-        account = self._account(address) if self._part else None
+        account = self._accounts.of(address) if self._part else None
         until = asyncio.get_running_loop().time() + _WAIT_SECONDS
         paid = _PAID_SECONDS * max(tokens, len(events))
         for index, event in enumerate(events):
@@ -103,16 +101,6 @@ class Schemas:
                 error = {"field": f"{index}.data", "pointer": pointer, "detail": detail}
                 raise Problem(422, f"event {index}, {pointer}: {detail}", errors=[error])
             await asyncio.sleep(0)  # between two checks others get their turn
-
-    def _account(self, address: str) -> Account:
-        accounts = self._accounts
-        account = accounts.get(address)
-        if account is None:
-            account = accounts[address] = Account(self._part)
-            if len(accounts) > _ADDRESSES:
-                accounts.popitem(last=False)
-        accounts.move_to_end(address)
-        return account
 
     async def _turn(self, account: Account, until: float) -> None:
         """Wait until an address may take more time; Problem 429 where that takes too long."""

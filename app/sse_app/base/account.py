@@ -1,6 +1,7 @@
 """What one address has taken of the time of this replica, and when it may take more."""
 
 import asyncio
+from collections import OrderedDict
 from time import monotonic
 
 SAVED_SECONDS = 0.03  # of processor time, which an address that was quiet may take at once
@@ -8,6 +9,7 @@ _BREATH_SECONDS = 0.005  # of processor time, for which one that waits saves bef
 BYTE_SECONDS = 5e-9  # of all processors for a byte on its way through kernel and NGINX, measured with 60 KB
 LARGE_BYTES = 4096  # at once to one stream: what is smaller costs its system call, and its bytes next to nothing
 SCOPE = "sse_app.account"  # where a request has its account
+_ADDRESSES = 10_000  # in the memory of a replica, about 2 MB; a forgotten one has its whole share again
 
 
 class Account:
@@ -42,3 +44,22 @@ class Account:
         async with self.turn:
             while (wait := self.wait) > 0:  # noqa: ASYNC110 - only time pays
                 await asyncio.sleep(wait + _BREATH_SECONDS / self._part)
+
+
+class Accounts(OrderedDict[str, Account]):
+    """The accounts of the addresses that were heard of last, by address."""
+
+    def __init__(self, part: float) -> None:
+        """`part` of each second pays for what an address takes."""
+        super().__init__()
+        self._part = part
+
+    def of(self, address: str) -> Account:
+        """The account of an address."""
+        account = self.get(address)
+        if account is None:
+            account = self[address] = Account(self._part)
+            if len(self) > _ADDRESSES:
+                self.popitem(last=False)
+        self.move_to_end(address)
+        return account

@@ -11,13 +11,12 @@ Publishes have a rate of their own, by events and bytes, over all replicas: see 
 
 import asyncio
 import math
-from collections import OrderedDict
 from collections.abc import Coroutine, Generator
 from time import thread_time
 from typing import Any
 
 from sse_app.base import request_context
-from sse_app.base.account import SCOPE, Account
+from sse_app.base.account import SCOPE, Account, Accounts
 from sse_app.base.asgi import Application, Receive, Scope, Send, header_values
 from sse_app.base.client_address import client_address
 from sse_app.base.metrics import Metrics
@@ -29,7 +28,6 @@ _AROUND_SECONDS = 0.0001  # that the server needs for the head of a request and 
 _WAIT_SECONDS = 5.0  # so long a request waits
 _WAITING = 100  # requests of one address that wait
 _WAITING_ALL = 1000  # requests of all addresses, of about 10 KB each
-_ADDRESSES = 10_000  # in the memory of a replica, about 2 MB; a forgotten one has its whole share again
 
 
 class _Measured:
@@ -68,12 +66,11 @@ class Shares:
     """ASGI application: hands requests on; those of an address that has taken its share wait, or are refused."""
 
     def __init__(self, settings: Settings, metrics: Metrics, otherwise: Application) -> None:
-        self._part = settings.time_percent_per_address / 100
+        self._accounts = Accounts(settings.time_percent_per_address / 100)
         self._proxies = settings.proxies
         self._retry = settings.retry_milliseconds
         self._metrics = metrics
         self._otherwise = otherwise
-        self._accounts: OrderedDict[str, Account] = OrderedDict()
         self._waiting = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,7 +79,8 @@ class Shares:
         if path == offer.PATH or (path == publish.PATH and scope["method"] == "POST"):
             await self._otherwise(scope, receive, send)
             return
-        account = self._account(client_address(scope, self._proxies))
+        account = self._accounts.of(client_address(scope, self._proxies))
+        account.charge(_AROUND_SECONDS)
         if account.waiting or account.wait > 0:
             try:
                 await self._turn(account)
@@ -97,17 +95,6 @@ class Shares:
         scope[SCOPE] = account
         coroutine: Any = self._otherwise(scope, receive, send)
         await _Measured(coroutine, account)
-
-    def _account(self, address: str) -> Account:
-        accounts = self._accounts
-        account = accounts.get(address)
-        if account is None:
-            account = accounts[address] = Account(self._part)
-            if len(accounts) > _ADDRESSES:
-                accounts.popitem(last=False)
-        accounts.move_to_end(address)
-        account.charge(_AROUND_SECONDS)
-        return account
 
     async def _turn(self, account: Account) -> None:
         """Wait until an address may take more; raises Problem 429 where that takes too long."""

@@ -16,6 +16,7 @@ from sse_harness import APP, Process, Replicas, fetch
 
 from sse_app.access import schemas as module
 from sse_app.access.schemas import Schemas
+from sse_app.base import account
 from sse_app.base.event import Event
 from sse_app.base.metrics import Metrics
 from sse_app.base.problem import Problem
@@ -220,7 +221,7 @@ async def test_what_the_rate_pays_for_never_waits(
 
 
 async def test_the_memory_of_addresses_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_ADDRESSES", 10)
+    monkeypatch.setattr(account, "_ADDRESSES", 10)
     schemas = Schemas(directory(tmp_path, a={"a": True}), 0.1)
     for number in range(50):
         await schemas.check([Event(channel="a", data=1)], f"198.51.100.{number}")

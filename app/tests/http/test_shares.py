@@ -114,7 +114,7 @@ def test_steps_count_and_what_a_request_waits_for_does_not(clock: Clock) -> None
         asked = Asked(work)
         task = asyncio.create_task(asked.ask(MINE))
         await asyncio.sleep(0)
-        mine = asked.shares._account(MINE)
+        mine = asked.shares._accounts.of(MINE)
         assert (mine.paid - clock.now) * 0.25 == pytest.approx(0.01, abs=0.0005)
         clock.now += 100
         answered.set()
@@ -191,7 +191,7 @@ def test_publishes_have_a_rate_of_their_own(clock: Clock) -> None:
 
 
 def test_the_memory_of_addresses_is_bounded(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shares, "_ADDRESSES", 10)
+    monkeypatch.setattr(account, "_ADDRESSES", 10)
 
     async def requests() -> None:
         async def work(_: str) -> None: ...
@@ -226,7 +226,7 @@ def ask(replicas: Replicas, path: str, address: str) -> tuple[int, dict[str, str
 def take(replicas: Replicas, address: str, seconds: float) -> None:
     """Have an address take so much of the time of the replica."""
     application: Any = replicas.service.application
-    replicas.call(lambda: application._account(address).charge(seconds))
+    replicas.call(lambda: application._accounts.of(address).charge(seconds))
 
 
 def test_a_refusal_says_when_to_come_back_and_a_stream_gets_200(replicas: Replicas) -> None:
