@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict, cast
@@ -24,10 +23,11 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.reload import 
     signalled,
     trial_of,
 )
+from ansible_collections.sse.platform.plugins.module_utils.deploy.trials import trial_name
 from ansible_collections.sse.platform.plugins.module_utils.engine.answers import seconds
 from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
-from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL, TRIAL
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import RELOADED, SWARM_LABEL
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Node:
     @files_told()
     def tried(self, name: str, spec: Spec, reload: Reload, own: list[NodeFiles]) -> tuple[int, str]:
         """Run the check of a service over files that are written for that alone."""
-        place = self.state / "trial" / f"{name}-{os.getpid()}"
+        place = self.state / "trial" / trial_name(name)
         is_first = not self.state.is_dir()
         mounts: Mounts = {target: (source, True) for target, source in spec["binds"].items() if Path(source).is_dir()}
         try:
@@ -123,7 +123,7 @@ class Node:
                 node_files.write(path, one, self.state / "trial")
                 state_modes.hand_over(path, self.state / "trial", state_modes.PRIVATE, node_files.owner_of(one["user"]))
                 mounts[one["target"]] = (str(path), True)
-            return self.engine.try_out(f"{place.name}-trial", trial_of(spec, reload), {}, mounts, CHECK_SECONDS)
+            return self.engine.try_out(f"{place.name}{TRIAL}", trial_of(spec, reload), {}, mounts, CHECK_SECONDS)
         finally:
             shutil.rmtree(self.state if is_first else place, ignore_errors=True)
 
