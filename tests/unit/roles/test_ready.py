@@ -28,7 +28,9 @@ class Replica:
     def serve(self) -> None:
         connection, _ = self.socket.accept()
         with connection:
-            self.asked = connection.recv(4096)
+            # An end with bytes that nobody read is a reset, and takes the answer with it.
+            while not self.asked.endswith(b"\r\n\r\n") and (more := connection.recv(4096)):
+                self.asked += more
             connection.sendall(self.answer)
 
 
