@@ -28,6 +28,8 @@ REPORTS = ROOT / ".ansible" / "test"  # ignored by git, and by the collection's 
 DASHBOARD = ROOT / "dashboard"
 CLIENT = ROOT / "clients" / "typescript"
 UNITS = ["-n", "4", "--dist", "loadfile", "tests/unit", "app/tests", "clients/python/tests"]
+PATHS = {"unit": UNITS, "stacks": ["tests/stacks"], "integration": ["tests/integration"]}  # of the parts by pytest
+FEW = 3  # failed tests of a part that are asked once more; more than these have another cause than a busy machine
 HALF = 1000  # characters from each end of a failed task's message in the summary; the rest is in Molecule's log
 
 
@@ -41,6 +43,7 @@ class Outcome:
     skipped: dict[str, list[str]] = field(default_factory=dict[str, list[str]])  # names by reason
     broken: list[str] = field(default_factory=list[str])  # what failed, a line each
     notes: list[str] = field(default_factory=list[str])  # lines for the summary
+    doubtful: dict[str, list[str]] = field(default_factory=dict[str, list[str]])  # tests to ask once more, by part
 
     def __add__(self, other: Outcome) -> Outcome:
         """Count two outcomes together."""
@@ -52,6 +55,7 @@ class Outcome:
             skipped={why: [*self.skipped.get(why, []), *other.skipped.get(why, [])] for why in reasons},
             broken=[*self.broken, *other.broken],
             notes=[*self.notes, *other.notes],
+            doubtful=self.doubtful | other.doubtful,
         )
 
 
@@ -98,8 +102,24 @@ def pytest(name: str, paths: list[str], more: list[str], runner: tuple[str, ...]
     """Run pytest over these paths, its output as it comes."""
     target = REPORTS / f"{name}.xml"
     target.unlink(missing_ok=True)
-    command = [sys.executable, *runner, "-m", "pytest", "-q", f"--junitxml={target}", *paths, *more]
-    return report(target, subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode)
+    kept = f"cache_dir={REPORTS / 'cache' / name}"  # of each part its own: two of them run at once
+    command = [sys.executable, *runner, "-m", "pytest", "-q", "-o", kept, f"--junitxml={target}", *paths, *more]
+    outcome = report(target, subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode)
+    if TOGETHER in os.environ and 0 < outcome.failed <= FEW and "--last-failed" not in more and target.exists():
+        outcome.doubtful[name], outcome.broken, outcome.failed = outcome.broken, [], 0
+    return outcome
+
+
+def once_more(total: Outcome) -> Outcome:
+    """Ask the few tests that failed beside other parts again, alone: the summary names those that pass only so."""
+    for name, tests in total.doubtful.items():
+        say(f"== {name}, once more: {', '.join(tests)}")
+        outcome = pytest(name, PATHS[name], ["--last-failed"])
+        passed = [one for one in tests if one not in outcome.broken]
+        outcome.notes += [f"not sure {one}: it failed beside other parts, and passed alone" for one in passed]
+        total += outcome
+    total.doubtful.clear()
+    return total
 
 
 def lint(_: list[str]) -> Outcome:
@@ -170,14 +190,14 @@ def engine() -> Outcome:
 def stacks(more: list[str]) -> Outcome:
     """Run what needs a real engine and makes small stacks of its own."""
     ready = engine()
-    return ready if ready.failed else ready + pytest("stacks", ["tests/stacks"], more)
+    return ready if ready.failed else ready + pytest("stacks", PATHS["stacks"], more)
 
 
 def integration(more: list[str]) -> Outcome:
     """Run what needs a real engine and the whole platform on it."""
     ready = engine() + modules(DASHBOARD)
     chromium()  # some of these tests watch a stack with a browser; without one they are skipped, and say so
-    return ready if ready.failed else ready + pytest("integration", ["tests/integration"], more)
+    return ready if ready.failed else ready + pytest("integration", PATHS["integration"], more)
 
 
 def browser(_: list[str]) -> Outcome:
@@ -330,6 +350,7 @@ NICE = 10
 # Where a run beside another one writes what it counted. Not SSE_..., of which the service takes no unknown one.
 OUTCOME = "TEST_OUTCOME_FILE"
 RUN = "TEST_RUN"  # which run of the tests it is, the same in both lanes
+TOGETHER = "TEST_TOGETHER"  # set in both lanes of a run that has two
 
 
 def run(names: Iterable[str], more: list[str]) -> Outcome:
@@ -340,8 +361,9 @@ def run(names: Iterable[str], more: list[str]) -> Outcome:
         begun = time.monotonic()
         outcome = PARTS[name](more)
         row = f"{name:12} {time.monotonic() - begun:7.1f} s  {outcome.passed} passed, {outcome.failed} failed"
-        skipped = sum(map(len, outcome.skipped.values()))
-        outcome.rows.append(row + (f", {skipped} skipped" if skipped else ""))
+        counted = {"skipped": outcome.skipped, "asked once more": outcome.doubtful}
+        more_of = [f", {number} {what}" for what, one in counted.items() if (number := sum(map(len, one.values())))]
+        outcome.rows.append(row + "".join(more_of))
         total += outcome
     return total
 
@@ -388,8 +410,10 @@ def side_by_side(names: list[str], more: list[str]) -> Outcome:
     chromium()
     ssh()
     say(f"== beside the others, and shown after them: {', '.join(others)}")
+    os.environ[TOGETHER] = "1"
     with beside(others, more) as outcome:
-        return ready + run([one for one in names if one not in BESIDE], more) + outcome()
+        total = ready + run([one for one in names if one not in BESIDE], more) + outcome()
+    return once_more(total)
 
 
 def main() -> int:

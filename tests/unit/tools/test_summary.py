@@ -122,3 +122,50 @@ def test_a_lane_makes_no_engine_when_the_other_lane_of_its_run_has_made_it(
     assert [tool.engine().passed, tool.engine().passed, len(made)] == [1, 0, 2]
     monkeypatch.setenv("TEST_RUN", "two")
     assert [tool.engine().passed, len(made)] == [1, 3]
+
+
+FLAKY = """
+from pathlib import Path
+TRIED = Path(__file__).with_suffix(".tried")
+def test_passes(): pass
+def test_passes_when_alone():
+    first = not TRIED.exists()
+    TRIED.touch()
+    assert not first
+def test_never_passes(): assert False
+"""
+
+
+@pytest.fixture
+def flaky(tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """One part of three tests, whose run had another one beside it; gives what the run said."""
+    said: list[str] = []
+    (tmp_path / "test_flaky.py").write_text(FLAKY)
+    monkeypatch.setattr(tool, "REPORTS", tmp_path)
+    monkeypatch.setattr(tool, "say", said.append)
+    monkeypatch.setattr(tool, "PATHS", {"stacks": [str(tmp_path)]})
+    monkeypatch.setenv("TEST_TOGETHER", "1")
+    return said
+
+
+def test_a_test_that_fails_beside_other_parts_is_asked_once_more_alone_and_named(
+    tool: ModuleType, flaky: list[str]
+) -> None:
+    first = tool.pytest("stacks", tool.PATHS["stacks"], [])
+    assert (first.passed, first.failed, len(first.doubtful["stacks"])) == (1, 0, 2)
+    total = tool.once_more(first)
+    assert (total.passed, total.failed, total.doubtful) == (2, 1, {})
+    assert [one.endswith(".test_never_passes") for one in total.broken] == [True]
+    assert [".test_passes_when_alone: it failed beside" in one for one in total.notes] == [True]
+    assert flaky[0].startswith("== stacks, once more: ")
+
+
+def test_tests_that_fail_alone_or_are_many_are_not_asked_again(
+    tool: ModuleType, flaky: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tool, "FEW", 1)
+    assert tool.pytest("stacks", tool.PATHS["stacks"], []).failed == 2
+    monkeypatch.setattr(tool, "FEW", 3)
+    monkeypatch.delenv("TEST_TOGETHER")
+    assert tool.pytest("stacks", tool.PATHS["stacks"], []).failed == 1
+    assert not flaky
