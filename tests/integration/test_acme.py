@@ -232,6 +232,7 @@ def test_sslyze_finds_no_weak_protocol_and_no_weak_cipher(issued: Issued, tmp_pa
     assert result["tls_fallback_scsv"]["supports_fallback_scsv"] is True
 
 
+@pytest.mark.whole
 def test_a_directory_that_is_gone_leaves_the_last_certificate_and_doctor_says_so(issued: Issued) -> None:
     stack, first = issued.stack, served(issued.stack)
     eventually(lambda: served(stack).serial != first.serial, "the certificate is renewed")

@@ -124,6 +124,7 @@ def test_who_may_come_in_is_told_per_family(host: SecondHost, dual: SecondStack)
     assert scan(host, dual) == public(dual, HOST6, GATEWAY6)
 
 
+@pytest.mark.whole
 def test_in_segments_every_edge_is_exact_in_both_families(host: SecondHost, dual: SecondStack) -> None:
     segmented: dict[str, Any] = {**IPV6, "network_layout": "segmented"}
     if not engine_api.has(host.engine.version()["ApiVersion"], engine_api.INTERNAL_IPV6):

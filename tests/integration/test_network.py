@@ -159,6 +159,7 @@ def answering(stack: Stack, neighbour: Neighbour) -> set[tuple[str, int]]:
     return namespace.inside(neighbour.pid, lambda: outside.look(sorted(targets), tcp.CONNECT_SECONDS))
 
 
+@pytest.mark.whole
 def test_a_neighbour_reaches_what_is_declared_public_and_nothing_else(stack: Stack, neighbour: Neighbour) -> None:
     assert answering(stack, neighbour) == set()
     # Without the stack's chain a neighbour is at Redis, though it is published on loopback alone.

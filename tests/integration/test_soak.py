@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from ansible_collections.sse.platform.tests.integration.soaking import soak
 from ansible_collections.sse.platform.tests.integration.stack import Stack
 
 
+@pytest.mark.whole
 def test_200_subscribers_lose_and_double_nothing_while_each_replica_redis_kafka_and_nginx_are_killed(
     stack: Stack,
 ) -> None:

@@ -126,6 +126,7 @@ def prometheus(stack: Stack, path: str) -> Any:
     return httpx.get(f"http://127.0.0.1:{stack.variables['prometheus_port']}/api/v1/{path}", timeout=5).json()["data"]
 
 
+@pytest.mark.whole
 def test_a_broken_edge_is_a_metric_and_an_alert(stack: Stack) -> None:
     edge = 'sse_reach_connects{source="it-app-1",target="it-redis-master",port="6379"}'
 

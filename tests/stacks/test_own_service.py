@@ -191,6 +191,7 @@ def test_its_checks_pass_doctor_has_no_finding_and_a_broken_check_is_named(own: 
     assert "st-own-hello: could not connect to redis-master:6379" in broken.output
 
 
+@pytest.mark.whole
 def test_a_build_gets_the_proxy_of_the_host_and_neither_image_nor_output_tells_its_password(
     own: Stack, registry: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -104,7 +104,14 @@ describe('the live log', () => {
     expect((await texts(4))[0]).toBe('before 59');
     await page.getByRole('button', { name: 'Go on' }).click();
     await expect.poll(async () => (await texts(4))[0], WAIT).toBe('meanwhile');
-    await page.locator('#log-lines').evaluate((list) => list.scrollTo(0, 500));
+    // The page hears of a scroll with the next frame, and before it a new line would still be shown.
+    await page.locator('#log-lines').evaluate(
+      (list) =>
+        new Promise((heard) => {
+          list.addEventListener('scroll', heard, { once: true });
+          list.scrollTo(0, 500);
+        }),
+    );
     await publish({ channel: 'pause', data: 'while somebody reads' });
     await expect.poll(() => text('more'), WAIT).toBe('↑ 1 new line');
     await page.locator('#more').click();
