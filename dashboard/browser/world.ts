@@ -61,6 +61,10 @@ export class World {
     writeFileSync(join(this.directory, `${name}.json`), JSON.stringify(content));
   }
 
+  remove(name: 'releases' | 'topology' | 'matrix'): void {
+    rmSync(join(this.directory, `${name}.json`), { force: true });
+  }
+
   releases(): Record<string, unknown> {
     const release = (number: number, minutes: number, changed: string): Record<string, unknown> => ({
       number,

@@ -80,7 +80,7 @@ describe('the story of the stack', () => {
   });
 
   it('says so where no run has written anything', async () => {
-    world.write('releases', []);
+    world.remove('releases');
     await visit(page, `${site.url}/#/releases`);
     await expect
       .poll(() => page.locator('.releases .hole').textContent(), WAIT)

@@ -102,12 +102,12 @@ describe('the picture', () => {
     await expect.poll(note, WAIT).toContain('How many events pass is not known.');
   });
 
-  it('says so where no run has written anything', async () => {
+  it('says so where what a run wrote is something else', async () => {
     world.write('topology', '<h1>It works!</h1>');
     await visit(page, `${site.url}/#/topology`);
     await expect
       .poll(() => page.locator('.topology .hole').first().textContent(), WAIT)
-      .toBe('No run has written topology.json yet. The next ./sse up or ./sse verify writes it.');
+      .toBe('topology.json holds no object. The next ./sse up or ./sse verify writes it anew.');
   });
 
   it('writes names as text', async () => {

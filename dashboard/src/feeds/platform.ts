@@ -1,10 +1,11 @@
 import type { Outcome } from '../logic/answers';
+import type { Releases } from '../logic/files';
 import { clockAhead } from '../logic/moment';
 import { type Facts, replicaHealth, type ReplicaHealth } from '../logic/parts';
 import type { Alert, Target } from '../logic/promjson';
 import { bad, good, isRecord, type Result } from '../logic/result';
 import { type Api, request } from './api';
-import type { Files, Written } from './files';
+import type { Files } from './files';
 import { Polled } from './polled';
 import type { Prometheus } from './prometheus';
 
@@ -22,7 +23,7 @@ export class Platform implements Facts {
   readonly access: Polled<Outcome>;
   readonly alerts: Polled<Alert[]>;
   readonly targets: Polled<Target[]>;
-  readonly releases: Polled<Written & Record<string, unknown>>;
+  readonly releases: Polled<Releases>;
   /** The worst objective over three days, as a share of 1, by the recording rules. */
   readonly slo: Polled<number>;
   private names: string[] | null = null;

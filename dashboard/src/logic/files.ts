@@ -144,8 +144,15 @@ export interface Matrix extends Dated {
   edges: MatrixEdge[];
 }
 
+/** What each file holds, by its name. */
+export interface Contents {
+  releases: Releases;
+  topology: Topology;
+  matrix: Matrix;
+}
+
+export type FileName = keyof Contents;
 const LISTS = { releases: ['releases', 'runs'], topology: ['tiers', 'containers', 'networks'], matrix: ['edges'] };
-export type FileName = keyof typeof LISTS;
 
 /** Says why something is not the file that it should be; empty where it is. */
 export function misfit(name: FileName, content: unknown): string {

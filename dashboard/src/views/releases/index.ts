@@ -1,5 +1,5 @@
 import '../../style/releases.css';
-import { misfit, type Releases } from '../../logic/files';
+import type { Releases } from '../../logic/files';
 import { ago, length, number } from '../../logic/format';
 import {
   chosen,
@@ -98,21 +98,18 @@ class ReleasesView implements Mounted {
     for (const [index, [only]] of FILTERS.entries())
       this.filters.children[index]?.setAttribute('aria-pressed', String(only === this.only));
     const { value, failure, asked } = this.room.platform.releases;
-    const wrong = value === null ? '' : misfit('releases', value);
-    if (value === null || wrong !== '') {
+    if (value === null) {
       this.list.replaceChildren();
-      const looking = asked ? `${failure?.what ?? ''} ${failure?.advice ?? ''}` : 'Looking…';
-      write(this.empty, wrong === '' ? looking : `${wrong}.`);
+      write(this.empty, asked ? `${failure?.what ?? ''} ${failure?.advice ?? ''}` : 'Looking…');
       this.empty.hidden = false;
       write(this.note, '');
       return;
     }
-    const file = value as unknown as Releases;
-    const all = entries(file);
+    const all = entries(value);
     const shown = chosen(all, this.only, this.text);
     this.empty.hidden = shown.length > 0;
     write(this.empty, all.length === 0 ? 'Nothing was released here yet.' : 'Nothing fits this choice.');
-    const items = shown.map((one) => this.item(one, file));
+    const items = shown.map((one) => this.item(one, value));
     // What stays where it is keeps the focus.
     const same =
       items.length === this.list.children.length && items.every((one, at) => one.root === this.list.children[at]);

@@ -1,8 +1,7 @@
 import '../../style/topology.css';
 import { Polled } from '../../feeds/polled';
-import type { Matrix, Releases, Topology } from '../../logic/files';
+import type { Matrix, Topology } from '../../logic/files';
 import { eventsPerDot, type Flow, flows, flowSentence, type Rates } from '../../logic/flows';
-import { misfit } from '../../logic/files';
 import { ago } from '../../logic/format';
 import { now } from '../../logic/moment';
 import { holds, hostOf, STALE_MS } from '../../logic/parts';
@@ -48,8 +47,8 @@ class TopologyView implements Mounted {
     root: HTMLElement,
     private readonly room: Room,
   ) {
-    this.topology = new Polled(() => room.files.read<Topology>('topology'), FILES_MS);
-    this.matrix = new Polled(() => room.files.read<Matrix>('matrix'), MATRIX_MS);
+    this.topology = new Polled(() => room.files.read('topology'), FILES_MS);
+    this.matrix = new Polled(() => room.files.read('matrix'), MATRIX_MS);
     this.rates = new Polled(() => askRates(room), RATES_MS);
     const head = h('div', { class: 'head' }, h('h1', {}, 'Topology'), this.toggle);
     const feet = h('div', { class: 'feet' }, this.key, this.passing, this.age);
@@ -114,8 +113,7 @@ class TopologyView implements Mounted {
 
   private draw(): void {
     const topology = this.topology.value;
-    const wrong = topology === null ? '' : misfit('topology', topology);
-    this.trouble.hidden = topology !== null && wrong === '';
+    this.trouble.hidden = topology !== null;
     this.panel.root.hidden = this.asMatrix || !this.trouble.hidden;
     this.drawing.root.hidden = this.asMatrix || !this.trouble.hidden;
     this.table.root.hidden = !this.asMatrix || !this.trouble.hidden;
@@ -123,12 +121,9 @@ class TopologyView implements Mounted {
     this.passing.hidden = this.drawing.root.hidden;
     this.body.dataset['as'] = this.asMatrix ? 'matrix' : 'picture';
     this.drawToggle();
-    if (topology === null || wrong !== '') {
+    if (topology === null) {
       const failure = this.topology.failure;
-      write(
-        this.trouble,
-        wrong !== '' ? `${wrong}.` : failure === null ? 'Looking…' : `${failure.what} ${failure.advice}`,
-      );
+      write(this.trouble, failure === null ? 'Looking…' : `${failure.what} ${failure.advice}`);
       write(this.age, '');
       return;
     }
@@ -136,7 +131,7 @@ class TopologyView implements Mounted {
   }
 
   private drawAll(topology: Topology): void {
-    const matrix = this.matrix.value !== null && misfit('matrix', this.matrix.value) === '' ? this.matrix.value : null;
+    const matrix = this.matrix.value;
     if (this.made?.topology !== topology || this.made.matrix !== matrix)
       this.made = { topology, matrix, picture: picture(topology, matrix) };
     const shown = this.made.picture;
@@ -209,9 +204,8 @@ class TopologyView implements Mounted {
   }
 
   private releaseMade(number: number): number | null {
-    const releases = this.room.platform.releases.value as unknown as Releases | null;
-    if (releases === null || misfit('releases', releases) !== '') return null;
-    const made = Date.parse(releases.releases.find((one) => one.number === number)?.when ?? '');
+    const releases = this.room.platform.releases.value;
+    const made = Date.parse(releases?.releases.find((one) => one.number === number)?.when ?? '');
     return Number.isNaN(made) ? null : made;
   }
 
