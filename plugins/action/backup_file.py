@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from ansible.errors import AnsibleActionFail, AnsiblePromptNoninteractive
 from ansible.utils.display import Display
 from ansible_collections.sse.platform.plugins.module_utils.deploy import backup_package, run_lock
-from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import BackupError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import BackupError, refuse_full_disk
 from ansible_collections.sse.platform.plugins.module_utils.deploy.backup_contents import backup_data
 from ansible_collections.sse.platform.plugins.plugin_utils import backup_file
 from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import ControllerAction
@@ -48,11 +48,12 @@ class ActionModule(ControllerAction):
     """Decides where a backup is, packs it, and opens it."""
 
     OPTIONS: ClassVar = {
-        "state": {"type": "str", "required": True, "choices": ["ready", "packed", "opened", "closed"]},
+        "state": {"type": "str", "required": True, "choices": ["ready", "fitting", "packed", "opened", "closed"]},
         "path": {"type": "str", "default": ""},
         "passphrase_file": {"type": "str", "default": ""},
         "written": {"type": "dict"},
         "archive": {"type": "str", "default": ""},
+        "archive_bytes": {"type": "int", "default": 0},
         "temporary": {"type": "bool", "default": False},
     }
 
@@ -78,6 +79,11 @@ class ActionModule(ControllerAction):
         backup_file.refuse_target(path)
         self._passphrase(arguments)
         return {"path": str(path), "archive": str(path.with_name(f".{path.name}.state"))}
+
+    def _fitting(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Refuse a disk without room for the archive and for the backup, which are there at the same time."""
+        refuse_full_disk(Path(arguments["path"]).parent, 2 * arguments["archive_bytes"])
+        return {}
 
     def _packed(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Write the file."""

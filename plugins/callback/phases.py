@@ -447,14 +447,15 @@ class CallbackModule(CallbackBase):
 
     def _show_failure(self, word: str, result: CallbackTaskResult, label: str = "") -> None:
         data = result.result
-        self._whys[result.host.get_name()] = "\n".join(_lines(data.get("msg")))
+        told = data.get("msg") or _kept_message(result)
+        self._whys[result.host.get_name()] = "\n".join(_lines(told))
         self._handle_warnings(data)
         self._print("")
         name = result.task.name or result.task.action
         what = f"{word} in {self._phase} on {self.host_label(result)}: {name}" + (f": {label}" if label else "")
         self._print(what, COLOR.error)
         self._print_lines(data.get("changes"), "    ", COLOR.changed)
-        shown = self._print_lines(data.get("msg"), "  ", COLOR.error)
+        shown = self._print_lines(told, "  ", COLOR.error)
         for stream in ("stdout", "stderr", "module_stdout", "module_stderr"):
             if output := str(data.get(stream) or "").strip():
                 self._print(f"  its {stream.removeprefix('module_')}:", COLOR.error)
@@ -516,6 +517,14 @@ class CallbackModule(CallbackBase):
             return
         text = f"{verb}: {changes}" if changes else f"nothing {verb}"
         self._print(f"{text} (in {total})", COLOR.changed if changes else COLOR.ok)
+
+
+def _kept_message(result: CallbackTaskResult) -> str:
+    """Return why a task with `no_log` failed: of its result, Ansible keeps only the chain of its errors."""
+    event = getattr(result.exception, "event", None)
+    while chain := getattr(event, "chain", None):
+        event = chain.event
+    return str(getattr(event, "msg", "")).removeprefix("Module failed: ")
 
 
 def _lines(value: object) -> list[str]:

@@ -63,6 +63,10 @@ archive:
   description: Path of the archive on the host, readable for the user of the connection.
   returned: O(state=written)
   type: str
+archive_bytes:
+  description: Size of the archive.
+  returned: O(state=written)
+  type: int
 manifest:
   description: What is in the backup.
   returned: O(state=written)
@@ -101,7 +105,7 @@ def written(module: AnsibleModule) -> dict[str, object]:
     if user := os.environ.get("SUDO_UID"):
         for path in (directory, directory / "state.tar.gz"):
             os.chown(path, int(user), -1)
-    return {"changed": False, **found}
+    return {"changed": False, "archive_bytes": (directory / "state.tar.gz").stat().st_size, **found}
 
 
 def fetched(module: AnsibleModule) -> dict[str, object]:

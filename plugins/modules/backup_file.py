@@ -17,12 +17,13 @@ options:
   state:
     description:
       - V(ready) refuses what would fail later.
+      - V(fitting) refuses a disk of the controller without room for the archive and the file.
       - V(packed) writes the file.
       - V(opened) checks the file and unpacks its archive into a temporary directory.
       - V(closed) removes that directory, and those of runs that were killed.
     type: str
     required: true
-    choices: [ready, packed, opened, closed]
+    choices: [ready, fitting, packed, opened, closed]
   path:
     description: Path of the backup. It is chosen by the name of the stack and the time when it is empty.
     type: str
@@ -42,6 +43,10 @@ options:
     description: Path of the fetched or unpacked archive on the controller.
     type: str
     default: ""
+  archive_bytes:
+    description: Size of the archive, for O(state=fitting).
+    type: int
+    default: 0
 """
 
 EXAMPLES = r"""

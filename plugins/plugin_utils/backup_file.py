@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -10,13 +11,10 @@ import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ansible.parsing.vault import AnsibleVaultError, VaultLib, VaultSecret
-from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import (
-    FORMAT,
-    BackupError,
-    refuse_full_disk,
-)
-from ansible_collections.sse.platform.plugins.module_utils.deploy.backup_package import MEMBERS
+from ansible.errors import AnsibleError
+from ansible.parsing.vault import VaultLib, VaultSecret
+from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import BackupError, refuse_full_disk
+from ansible_collections.sse.platform.plugins.module_utils.deploy.backup_package import MEMBERS, damaged, manifest_of
 from ansible_collections.sse.platform.plugins.module_utils.host.checksum import digest_of
 
 if TYPE_CHECKING:
@@ -46,13 +44,11 @@ def unpack(path: Path, passphrase: str, target: Path) -> tuple[Manifest, dict[st
         with tarfile.open(path, "r:") as packed:
             if packed.getnames() != MEMBERS:
                 raise BackupError(f"{path} is no backup of this collection: expected a file that ./sse backup wrote")
-            manifest: Any = json.loads(member(packed, "manifest.json").read())
-            if manifest.get("format") != FORMAT:
-                raise BackupError(
-                    f"{path} has format {manifest.get('format')}, and this version reads {FORMAT}: restore it with the "
-                    "version of the collection that wrote it"
-                )
-            secrets = decrypted(member(packed, "secrets.vault").read(), passphrase, path)
+            manifest = manifest_of(member(packed, "manifest.json").read(), path)
+            vaulted = member(packed, "secrets.vault").read()
+            if manifest.get("secrets", found := hashlib.sha256(vaulted).hexdigest()) != found:
+                raise damaged(path)  # which the passphrase is not to blame for
+            secrets = decrypted(vaulted, passphrase, path)
             refuse_full_disk(target, packed.getmember("state.tar.gz").size)
             with (target / "state.tar.gz").open("wb") as stream:
                 shutil.copyfileobj(member(packed, "state.tar.gz"), stream, 1 << 20)
@@ -62,7 +58,7 @@ def unpack(path: Path, passphrase: str, target: Path) -> tuple[Manifest, dict[st
         raise BackupError(f"{path} can't be read as a backup ({error}): take another one") from error
     with (target / "state.tar.gz").open("rb") as stream:
         if digest_of(stream) != manifest["state"]:
-            raise BackupError(f"{path} is damaged: its checksum is wrong. Take another backup")
+            raise damaged(path)
     return manifest, secrets
 
 
@@ -75,7 +71,7 @@ def decrypted(text: bytes, passphrase: str, path: Path) -> dict[str, str]:
     """Return the secrets of a backup."""
     try:
         return json.loads(vault(passphrase).decrypt(text))
-    except AnsibleVaultError:
+    except AnsibleError:  # of the vault: of its checksum, its form or its key
         raise BackupError(
             f"the passphrase does not open the secrets of {path}: expected the one with which it was written"
         ) from None

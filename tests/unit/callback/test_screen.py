@@ -91,6 +91,12 @@ def test_what_is_censored_stays_so(play) -> None:
     assert "canary" not in play(task, "-vv", status=2)
 
 
+def test_of_a_censored_failure_the_message_is_shown_as_of_any_other(play) -> None:
+    shown = play("    - {name: Break, ansible.builtin.fail: {msg: 'no room'}, no_log: true}\n", status=2)
+    assert "FAILED in prepare on localhost: Break\n  no room\n" in shown
+    assert "has been hidden" not in shown
+
+
 def test_the_closing_summary_is_printed_plainly(play) -> None:
     task = "    - {name: Summary, ansible.builtin.debug: {msg: [all is well, '  really']}}\n"
     assert "\n\nall is well\n  really\n" in play(task)

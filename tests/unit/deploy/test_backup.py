@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import json
@@ -278,6 +279,19 @@ def test_a_controller_without_room_for_the_archive_is_told(
         backup_file.unpack(path, PASSPHRASE, tmp_path / "unpacked")
 
 
+def test_a_disk_that_fills_while_the_file_is_written_is_told_and_nothing_is_left(
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(backup_package.os, "fsync", full)
+    (tmp_path / "kept").mkdir()
+    with pytest.raises(BackupError, match="b can't be written \\(No space left on device\\)"):
+        packed(state, tmp_path / "kept/b")
+    assert [one.name for one in (tmp_path / "kept").iterdir()] == ["state.tar.gz"]
+
+
 def test_what_a_backup_says_of_its_data_is_known_before_they_are_placed(state: Path, tmp_path: Path) -> None:
     written = backup.write("sse", str(state), [], tmp_path / "a.tar.gz")
     assert backup_data(tmp_path / "a.tar.gz", written["manifest"]) == {
@@ -295,6 +309,43 @@ def test_releases_of_a_later_version_are_refused(state: Path, tmp_path: Path) ->
         archive.add(path, "releases/sse-platform/0003.json")
     with pytest.raises(BackupError, match=rf"has format {FORMAT + 1}, and this version reads formats up to {FORMAT}"):
         backup_data(tmp_path / "later.tar.gz", written["manifest"])
+
+
+def flipped(path: Path, name: str, place: int, bit: int = 1) -> Path:
+    """Return a copy of a backup in which one bit of a member is another one."""
+    with tarfile.open(path) as packed:
+        start = packed.getmember(name).offset_data
+    content = bytearray(path.read_bytes())
+    content[start + place] ^= bit
+    made = path.with_name("flipped")
+    made.write_bytes(content)
+    return made
+
+
+def test_no_bit_of_what_is_kept_may_be_another_one(
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = packed(state, tmp_path / "b")
+    monkeypatch.setattr(backup_file, "decrypted", lambda *_: {})  # which takes long, and comes after the checksum
+    for name in backup_package.MEMBERS:
+        with tarfile.open(path) as archive:
+            size = archive.getmember(name).size
+        for place in range(0, size, 1 if name == "manifest.json" else 97):
+            with pytest.raises(BackupError, match="is damaged: its checksum is wrong"):
+                backup_file.unpack(flipped(path, name, place, 1 << place % 8), PASSPHRASE, tmp_path)
+            with pytest.raises(BackupError, match="is damaged"):
+                backup_package.refuse_damage(tmp_path / "flipped")
+
+
+def test_a_backup_from_before_there_was_a_checksum_is_read(state: Path, tmp_path: Path) -> None:
+    written = backup.write("sse", str(state), [], tmp_path / "a.tar.gz")
+    manifest = {**written["manifest"], "state": "0"}
+    assert backup_package.manifest_of(json.dumps(manifest).encode(), tmp_path) == manifest
+    del manifest["owners"]
+    assert backup_package.manifest_of(json.dumps(manifest).encode(), tmp_path) == manifest
+    del manifest["state"]
+    with pytest.raises(BackupError, match="is damaged"):
+        backup_package.manifest_of(json.dumps(manifest).encode(), tmp_path)
 
 
 def test_a_wrong_passphrase_is_told_and_not_shown(state: Path, tmp_path: Path) -> None:
