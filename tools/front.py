@@ -266,6 +266,9 @@ def of_cluster(name: str, verb: Verb, line: CommandLine, chosen: Sequence[str]) 
     """
     if name not in inventories.OF_CLUSTERS:
         raise RefusedError(inventories.of_one_host(name, chosen))
+    if name in inventories.OF_FIRST_MANAGER:
+        line.variables["asked_hosts"] = "managers[0]"
+        return ROOT / "playbooks" / f"{name}.yml"
     for option in verb.options:
         if option.variable in line.variables and option.variable in OF_ONE_HOST:
             raise RefusedError(

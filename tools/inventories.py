@@ -97,7 +97,9 @@ def pairs(node: Any) -> list[tuple[str, Any]]:
 
 
 # What works on the hosts of a cluster together.
-OF_CLUSTERS = ("up", "plan", "status", "verify", "logs", "node", "destroy")
+OF_CLUSTERS = ("up", "plan", "status", "verify", "logs", "releases", "diff", "history", "node", "destroy")
+# Those of them that read what one host keeps, which in a cluster is the first manager.
+OF_FIRST_MANAGER = ("releases", "diff", "history")
 # Those of them that one host has not.
 OF_CLUSTERS_ALONE = ("node",)
 

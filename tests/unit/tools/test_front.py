@@ -392,6 +392,12 @@ def test_a_verb_for_a_cluster_has_a_playbook_of_its_own_and_others_are_refused()
         found = front.of_cluster(name, verbs.VERBS[name], front.CommandLine({}, []), ["x"])
         assert found == ROOT / f"playbooks/cluster/{name}.yml"
         assert found.exists()
+    for name in inventories.OF_FIRST_MANAGER:
+        line = front.CommandLine({}, [])
+        assert front.of_cluster(name, verbs.VERBS[name], line, ["x"]) == ROOT / f"playbooks/{name}.yml"
+        hosts = yaml.safe_load((ROOT / f"playbooks/{name}.yml").read_text())[0]["hosts"]
+        assert "asked_hosts" in hosts
+        assert line.variables == {"asked_hosts": "managers[0]"}
     for word in verbs.VERBS["node"].arguments[0].words:
         line = front.read("node", verbs.VERBS["node"], [word, "two"])
         assert front.of_cluster("node", verbs.VERBS["node"], line, ["x"]) == ROOT / f"playbooks/cluster/node_{word}.yml"
