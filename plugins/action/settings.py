@@ -210,7 +210,7 @@ def _authorities_problems(name: str, path: str, decrypted: str) -> list[str]:
 
 def _reading_problems(module: str, name: str, path: str, decrypted: str, option: Option) -> list[str]:
     """Ask the program that will read a file whether it can."""
-    command = [sys.executable, "-m", module, decrypted]
+    command = [sys.executable, "-m", *module.split(), decrypted]
     environment = {**os.environ, "PYTHONPATH": str(COLLECTION / "app")}
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if run.returncode == 0:

@@ -16,21 +16,16 @@ from urllib.parse import quote
 import jwt
 from jwt.types import Options
 
-from sse_app.access import api_keys, watched_file
+from sse_app.access import api_keys, jwk, watched_file
 from sse_app.access.credentials import RefusedError
 from sse_app.access.principal import Principal
 from sse_app.base.json_value import Json, JsonObject
 from sse_app.base.settings import Settings
 
 _OPTIONS: Options = {"require": ["exp", "sub"], "enforce_minimum_key_length": True}
-_SECRET_BYTES = 32  # RFC 7518, section 3.2
-_MOST_KEYS = 100
 _MOST_VALUES = 100  # of a header, which is parsed again and again, and nobody pays for it: honest ones have some five
-_RSA_BITS = range(2048, 8192 + 1)
-_MOST_EXPONENT = 2**33 - 1  # as BoringSSL: 65537 is usual, and to verify with one of 3072 bits takes 100 times as long
 _MOST_NAME = 200  # characters of a subject or an issuer: both are part of the key of every record
 _LATEST = 253_402_300_799  # the end of the year 9999, in Unix seconds: a timer takes no longer time
-_ALGORITHMS = {("RSA", ""): "RS256", ("EC", "P-256"): "ES256", ("oct", ""): "HS256"}
 
 
 @dataclass(frozen=True)
@@ -69,15 +64,12 @@ def _refuse_crowd(token: str) -> None:
 
 def from_secrets(text: bytes) -> list[Key]:
     """The keys of a file of secrets, one a line."""
-    return [_secret_key(secret, None) for secret in watched_file.lines(text, _SECRET_BYTES)]
+    return [_secret_key(secret, None) for secret in watched_file.lines(text, jwk.SECRET_BYTES)]
 
 
 def from_jwks(text: bytes) -> list[Key]:
     """The signing keys of a JWK set (RFC 7517); other keys in it are ignored. ValueError for a set without any."""
-    found = [key for index, one in enumerate(_listed(text)) if (key := _jwk(one, f"keys[{index}]"))]
-    if not found:
-        raise ValueError("expected an RSA, P-256 or secret (oct) key for signatures: the set has none")
-    return found
+    return [_key(one) for one in jwk.parse(text)]
 
 
 def from_issuer(text: bytes) -> list[Key]:
@@ -87,46 +79,26 @@ def from_issuer(text: bytes) -> list[Key]:
     anybody can read holds no secret that could sign.
     """
     found, wrong = list[Key](), ""
-    for index, one in enumerate(_listed(text)):
+    for index, one in enumerate(jwk.listed(text)):
         try:
-            key = _jwk(one, f"keys[{index}]")
+            known = jwk.read(one, f"keys[{index}]")
+            found += [_key(known)] if known and known.algorithm != "HS256" else []
         except ValueError as error:
             wrong = wrong or f" ({error})"
-        else:
-            found += [key] if key and key.algorithm != "HS256" else []
     if not found:
         raise ValueError(f"expected an RSA or P-256 key for signatures: the set has none{wrong}")
     return found
 
 
-def _listed(text: bytes) -> list[Json]:
-    return watched_file.entries(text, _MOST_KEYS, 'a JWK set, {"keys": [...]},')
-
-
-def _jwk(given: Json, where: str) -> Key | None:
-    jwk = given if isinstance(given, dict) else {}
-    algorithm = _ALGORITHMS.get((str(jwk.get("kty")), str(jwk.get("crv") or "")))
-    if algorithm is None or jwk.get("use", "sig") != "sig" or jwk.get("alg", algorithm) != algorithm:
-        return None
-    if algorithm != "HS256" and "d" in jwk:
-        raise ValueError(f"{where}: this is a private key; expected its public part only")
+def _key(known: jwk.Jwk) -> Key:
+    if known.algorithm == "HS256":
+        return _secret_key(known.secret, known.id)
     try:
-        material = jwt.PyJWK(jwk, algorithm).key
+        material = jwt.PyJWK(known.given, known.algorithm).key
     except (jwt.PyJWTError, ValueError, TypeError) as error:
-        raise ValueError(f"{where}: expected a {algorithm} key ({type(error).__name__})") from None
-    id_ = jwk.get("kid")
-    if algorithm == "HS256":
-        if len(material) < _SECRET_BYTES:
-            raise ValueError(f"{where}: expected a secret of at least {_SECRET_BYTES} bytes")
-        return _secret_key(material, id_)
-    if algorithm == "RS256" and material.key_size not in _RSA_BITS:
-        raise ValueError(f"{where}: expected an RSA key of {_RSA_BITS[0]} to {_RSA_BITS[-1]} bits")
-    if algorithm == "RS256" and material.public_numbers().e > _MOST_EXPONENT:
-        raise ValueError(
-            f"{where}: expected an RSA key whose exponent e has at most {_MOST_EXPONENT.bit_length()} bits"
-        )
-    public = json.dumps([jwk.get(part) for part in ("kty", "n", "e", "crv", "x", "y")]).encode()
-    return Key(_source(public), id_, algorithm, material)
+        raise ValueError(f"expected a {known.algorithm} key ({type(error).__name__})") from None
+    public = json.dumps([known.given.get(part) for part in ("kty", "n", "e", "crv", "x", "y")]).encode()
+    return Key(_source(public), known.id, known.algorithm, material)
 
 
 def _secret_key(secret: bytes, id_: Json) -> Key:

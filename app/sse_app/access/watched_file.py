@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from sse_app.base.json_value import Json
+from sse_app.base.json_value import Json, no_duplicates
 
 T = TypeVar("T")
 _MOST_BYTES = 8 * 2**20  # read at once on the event loop: about 10 ms to parse
@@ -30,7 +30,7 @@ class WatchedFile(Generic[T]):
         self._parse = parse
         self._absent = absent
         self._seen = _stamp(path)
-        self.value = parse(_read(path))
+        self.value = parse(content(path))
         self.error: str = ""
 
     def changed(self) -> bool:
@@ -40,7 +40,7 @@ class WatchedFile(Generic[T]):
             if stamp == self._seen:
                 return False
             self._seen = stamp
-            value = self._parse(_read(self.path))
+            value = self._parse(content(self.path))
         except (OSError, ValueError) as error:
             if isinstance(error, OSError):
                 self._seen = None  # try again; invalid content is not read again before it changes
@@ -69,19 +69,20 @@ def _stamp(path: str) -> tuple[int, int, int] | None:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def _read(path: str) -> bytes:
+def content(path: str) -> bytes:
+    """What a file holds; ValueError where that is too much."""
     with Path(path).open("rb") as stream:
-        content = stream.read(_MOST_BYTES + 1)
-    if len(content) > _MOST_BYTES:
+        found = stream.read(_MOST_BYTES + 1)
+    if len(found) > _MOST_BYTES:
         raise ValueError(f"expected at most {_MOST_BYTES} bytes")
-    return content
+    return found
 
 
 def entries(text: bytes, most: int, expected: str) -> list[Json]:
     """The list under `keys` of a JSON object; ValueError says what was `expected`, and never shows a value."""
     try:
-        document: Json = json.loads(text)
-    except (ValueError, RecursionError):
+        document: Json = json.loads(text, object_pairs_hook=no_duplicates)
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
         raise ValueError("the file is not JSON") from None
     listed = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(listed, list) or len(listed) > most:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sse_harness import APP, Answer, Client, Replicas, Stream, eventually, fetch
 
-from sse_app import keys
+from sse_app import keys, token_keys
 from sse_app.access import api_keys, credentials, tokens
 from sse_app.access.authority import Authority
 from sse_app.access.credentials import RefusedError
@@ -781,6 +781,16 @@ def test_a_header_with_very_many_values_is_refused_before_it_is_parsed(
     assert tokens.unverified(token_) == ("", None)
 
 
+B32 = "A" * 43  # 32 bytes of 0 in base64url
+
+
+def test_the_command_that_looks_at_keys_of_tokens_needs_nothing_but_python(own: Files) -> None:
+    for kind, path in ("jwks", own.jwks), ("secrets", own.secret):
+        command = [sys.executable, "-S", "-m", "sse_app.token_keys", kind, str(path)]  # -S: without what pip installs
+        run = subprocess.run(command, cwd=APP, capture_output=True, text=True, check=False)
+        assert (run.returncode, run.stderr) == (0, "")
+
+
 def rsa_jwk(modulus: int, exponent: int) -> dict[str, Any]:
     """A key that nobody can sign for: it only costs time to try it."""
     numbers = rsa.RSAPublicNumbers(exponent, modulus).public_key()
@@ -809,12 +819,33 @@ def rsa_jwk(modulus: int, exponent: int) -> dict[str, Any]:
         ),
         ("jwks", json.dumps({"keys": [rsa_jwk(2**99_999 + 1, 65537)]}), "keys[0]: expected an RSA key of 2048 to 8192"),
         ("jwks", json.dumps({"keys": [rsa_jwk(2**2047 + 1, 2**2039 + 1)]}), "exponent e has at most 33 bits"),
+        ("jwks", json.dumps({"keys": [{**rsa_jwk(2**2047 + 1, 65537), "e": "AQAA"}]}), "odd n and e"),
+        ("jwks", json.dumps({"keys": [{**rsa_jwk(2**2047 + 1, 65537), "n": 5}]}), "expected an RSA key of 2048"),
+        (
+            "jwks",
+            json.dumps({"keys": [{"kty": "EC", "crv": "P-256", "x": "AAAA", "y": "AAAA"}]}),
+            "no point of that curve",
+        ),
+        ("jwks", json.dumps({"keys": [{"kty": "oct", "k": "A"}]}), "with k in base64url"),
+        ("jwks", json.dumps({"keys": [{"kty": "EC", "crv": "P-256", "x": B32, "y": B32}]}), "no point of that curve"),
         ("jwks", json.dumps({"keys": [jwt.algorithms.ECAlgorithm.to_jwk(EC, as_dict=True)]}), "this is a private key"),
+        ("keys", '{"keys": [], "keys": []}', "a name occurs twice in an object"),
+        ("jwks", '{"keys": [{"kty": "oct", "k": "canary", "k": "canary"}]}', "a name occurs twice in an object"),
     ],
 )
-def test_a_service_does_not_start_on_a_file_that_makes_no_sense(own: Files, file: str, content: str, said: str) -> None:
+def test_a_service_does_not_start_on_a_file_that_makes_no_sense(
+    own: Files, capsys: pytest.CaptureFixture[str], file: str, content: str, said: str
+) -> None:
+    """And the commands by which `./sse up` looks at these files say so before anything changes."""
     path: Path = getattr(own, file)
     path.write_text(content)
+    kind = {"jwks": "jwks", "secret": "secrets"}.get(file)
+    if file != "tickets":
+        assert (token_keys.main(kind, str(path)) if kind else keys.main([str(path)])) == 1
+        told = capsys.readouterr().err
+        assert told.startswith(f"{path}: ")
+        assert said in told
+        assert "canary" not in told.replace(str(path), "")
     with pytest.raises(ConfigurationError) as error:
         Authority(Settings(**own.settings), Metrics())
     assert said in str(error.value)

@@ -62,7 +62,7 @@ class Option(TypedDict, total=False):
     opens: Opening
     # From meta/values.yml: what is tried on the controller before anything changes.
     paths: dict[str, str]  # where in the value paths stand (paths.py says how), each of a file or a directory
-    read_by: str  # the Python module below app/ that will read the file
+    read_by: str  # the Python module below app/ that reads the file as the service will, with its first argument
     authorities: bool  # the file holds the certificates of authorities
     key_of: str  # this file is the key of the certificate that this other variable names
 

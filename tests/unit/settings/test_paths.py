@@ -172,3 +172,19 @@ def test_every_absent_file_is_told_at_once(project: Path) -> None:
         said = f"{name} is 'none/{name}': no such file on the controller; tried {project}/call/none/{name}, relative"
         assert said in text
     assert "services_extra.own.secret_files.a is 'none/a': no such file on the controller" in text
+
+
+def test_what_the_service_would_not_take_is_refused_before_anything_changes_and_not_shown(project: Path) -> None:
+    """Without that, a replica kept the last good file, `up` ended well, and the replica started never again."""
+    (project / "inventory/jwt.txt").write_text("canary\n")
+    (project / "inventory/jwks.json").write_text('{"keys": [{"kty": "oct", "k": "Y2FuYXJ5"}]}')
+    (project / "inventory/keys.json").write_text('{"keys": [], "keys": []}')
+    run = settings(project, app_auth=True, app_jwks_file="jwks.json", app_keys_file="keys.json")
+    said = " ".join((run.stdout + run.stderr).split())
+    assert run.returncode != 0
+    assert "3 settings are not accepted, and nothing was changed" in said
+    assert "expected secrets of at least 32 bytes, one a line" in said
+    assert "keys[0]: expected a secret of at least 32 bytes" in said
+    assert "a name occurs twice in an object" in said
+    assert "canary" not in said
+    assert "Y2FuYXJ5" not in said
