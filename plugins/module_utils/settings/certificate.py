@@ -43,15 +43,40 @@ def problems(certificate: GivenFile, key: GivenFile, now: dt.datetime, hosts: It
         certificates = x509.load_pem_x509_certificates(chain.read_bytes())
     except ValueError:
         return [*found, certificate.problem("it is no certificate in PEM", "the certificate and its chain in PEM")]
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         # Without a password here, OpenSSL would ask for the one of an encrypted key at the terminal.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain, secret, password="")
+        server.load_cert_chain(chain, secret, password="")
     except (ssl.SSLError, ValueError) as error:
         reason = getattr(error, "reason", None) or "not readable"
         expected = "the certificate's own key in PEM, without a password"
         found.append(key.problem(f"it does not fit the certificate ({reason})", expected))
     told = [*_time_problems(certificates, now), *_order_problems(certificates), *_name_problems(certificates[0], hosts)]
-    return [*found, *(certificate.problem(what, expected) for what, expected in told)]
+    found += [certificate.problem(what, expected) for what, expected in told]
+    if not found and (reason := _handshake(server, certificates[0])):
+        expected = "one for servers (extendedKeyUsage serverAuth, if it has any), with an RSA or P-256 key"
+        return [certificate.problem(f"no client could use it ({reason})", expected)]
+    return found
+
+
+def _handshake(server: ssl.SSLContext, leaf: x509.Certificate) -> str:
+    """Say why a client that trusts this very certificate ends the handshake; '' where it does not."""
+    from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415
+
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.load_verify_locations(cadata=leaf.public_bytes(Encoding.PEM).decode())
+    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # whoever signed it may be an authority of the clients alone
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    sides = [client.wrap_bio(back, there), server.wrap_bio(there, back, server_side=True)]
+    for side in sides * 3:  # a handshake takes two turns of the client
+        try:
+            side.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+        except ssl.SSLError as error:
+            return getattr(error, "verify_message", "") or error.reason or "the handshake failed"
+    return ""
 
 
 def authorities_problems(given: GivenFile, text: bytes, now: dt.datetime) -> list[str]:

@@ -127,3 +127,27 @@ def test_a_key_with_a_password_is_refused_without_asking_for_it(pair: tuple[Path
     subprocess.run(command, check=True, capture_output=True)
     locked.chmod(0o600)
     assert "without a password" in told(pair[0], locked)
+
+
+@pytest.mark.parametrize("usage", ["serverAuth", "clientAuth,serverAuth"])
+def test_a_certificate_for_servers_is_accepted(tmp_path: Path, usage: str) -> None:
+    pair = tmp_path / "used.pem", tmp_path / "used.key"
+    certificates.make(*pair, extensions=[f"extendedKeyUsage={usage}", "keyUsage=critical,digitalSignature"])
+    assert told(*pair) == ""
+
+
+@pytest.mark.parametrize("extension", ["extendedKeyUsage=clientAuth", "keyUsage=critical,keyCertSign"])
+def test_a_certificate_that_clients_refuse_in_the_handshake_is_refused(tmp_path: Path, extension: str) -> None:
+    pair = tmp_path / "used.pem", tmp_path / "used.key"
+    certificates.make(*pair, extensions=[extension])
+    assert "no client could use it (" in told(*pair)
+
+
+def test_a_key_of_a_curve_that_tls_does_not_know_is_refused(tmp_path: Path) -> None:
+    """NGINX takes such a certificate, and every handshake of it fails."""
+    chain, key = tmp_path / "odd.pem", tmp_path / "odd.key"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp256k1", "-nodes"]
+    command += ["-days", "1", "-subj", "/CN=odd", "-out", str(chain), "-keyout", str(key)]
+    subprocess.run(command, check=True, capture_output=True)
+    key.chmod(0o600)
+    assert "no client could use it (" in told(chain, key)
