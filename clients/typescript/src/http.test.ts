@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { history, OutcomeUnknownError, publish, RefusedError } from './http.js';
+import { history, OutcomeUnknownError, publish, type PublishOptions, RefusedError } from './http.js';
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -59,9 +59,34 @@ describe('publish', () => {
     ['data that JSON has no words for', { ...event, data: 1n }, {}],
     ['a key that no header can carry', event, { key: 'k\u20ac' }],
     ['an empty key, which the service takes for none', event, { key: '' }],
+    ['a key of white space, of which a header leaves nothing', event, { key: ' \t' }],
+    ['a key with NUL', event, { key: 'a\0' }],
   ])('throws %s at once, and sends nothing', async (_what, wrong, options) => {
     await expect(publish(wrong, { url, ...options })).rejects.toThrow(TypeError);
     expect(asked).toHaveLength(0);
+  });
+
+  it.each<[string, PublishOptions]>([
+    ['an address without a scheme', { url: 'sse.example.org' }],
+    ['an address with a password', { url: 'http://me:secret@127.0.0.1' }],
+    ['no address outside of a page', { url: '' }],
+    ['a token that no header can carry', { token: 'secret\u20ac' }],
+    ['a header with a wrong name', { headers: { 'a b': 'secret' } }],
+  ])('%s is refused at once: nothing was sent, and no outcome is unknown', async (_what, options) => {
+    const refused = new RefusedError(0, 'wrong address, token or header');
+    await expect(publish(event, { url, ...options })).rejects.toThrow(refused);
+    await expect(history('orders', { url, ...options })).rejects.toThrow(refused);
+    expect(asked).toHaveLength(0);
+  });
+
+  it('says what failed before anything was sent, such as a token that nobody gave', async () => {
+    const token = () => Promise.reject(new Error('no session'));
+    await expect(publish(event, { url, token, seconds: 0.3 })).rejects.toThrow('no session');
+    let asks = 0;
+    const once = () => (asks++ ? token() : 'secret');
+    answers = [status(503)];
+    const failed = publish(event, { url, token: once, key: 'mine', seconds: 0.5 });
+    await expect(failed).rejects.toThrow(new OutcomeUnknownError('mine'));
   });
 
   it.each([408, 425, 500, 520, 522, 524])('%i is tried again: the events may be stored', async (code) => {

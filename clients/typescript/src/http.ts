@@ -1,4 +1,4 @@
-import { isLater, parsed, textOf } from './state.js';
+import { isLater, parsed, textOf, tried } from './state.js';
 
 /** Where the platform is, and who asks. */
 export interface Access {
@@ -13,7 +13,10 @@ export interface Access {
 
 const ATTEMPT_MS = 15_000;
 
-/** The service refuses for good: another attempt would not change that. */
+/**
+ * The service refuses for good, or, with the status 0, nothing can be sent as it was asked for: another attempt would
+ * not change that.
+ */
 export class RefusedError extends Error {
   override name = 'RefusedError';
   constructor(
@@ -77,25 +80,32 @@ export interface History {
 }
 
 export function address(access: Access, path: string): string {
-  return `${(access.url ?? '').replace(/\/+$/, '')}/api/v1${path}`;
+  return `${(access.url ?? '').replace(/(\/api\/v1)?\/*$/, '')}/api/v1${path}`;
 }
 
-/** Sends a request with the credential and the headers of who asks, and with these. */
-export async function send(
-  access: Access,
-  path: string,
-  more: Record<string, string>,
-  request: RequestInit,
-): Promise<Response> {
+/** These headers, with the credential and the headers of who asks. */
+export async function headersOf(access: Access, more: Record<string, string>): Promise<Record<string, string>> {
   const token = typeof access.token === 'function' ? await access.token() : access.token;
-  const headers = { ...access.headers, ...(token ? { Authorization: `Bearer ${token}` } : {}), ...more };
-  return (access.fetch ?? fetch)(address(access, path), { ...request, headers });
+  return { ...access.headers, ...(token && { Authorization: `Bearer ${token}` }), ...more };
+}
+
+/** Sends a request. What nobody can send is no broken connection, although `fetch` fails alike. */
+export async function send(access: Access, path: string, request: RequestInit): Promise<Response> {
+  const url = address(access, path);
+  try {
+    return await (access.fetch ?? fetch)(url, request);
+  } catch (error) {
+    // The words of the error itself would show the token.
+    if (!access.fetch && !tried(() => new Request(url, request)))
+      throw new RefusedError(0, 'wrong address, token or header');
+    throw error;
+  }
 }
 
 /** Retry-After in milliseconds: seconds or a date (RFC 9110, section 10.2.3); 0 where there is none. */
 export function retryAfter(response: Response): number {
   const text = response.headers.get('Retry-After') ?? '';
-  const wait = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
+  const wait = Number(text) * 1000 || Date.parse(text) - Date.now();
   return wait > 0 ? wait : 0;
 }
 
@@ -112,32 +122,31 @@ export async function detailOf(response: Response): Promise<string> {
 export async function publish(events: NewEvent | NewEvent[], options: PublishOptions = {}): Promise<string[]> {
   // `crypto.randomUUID` is missing on pages that come over plain HTTP.
   const key = options.key ?? crypto.getRandomValues(new Uint32Array(4)).join('-');
-  // The service takes an empty key for none, and stores each attempt.
-  if (!key) throw new TypeError('key: it is empty');
+  // The service takes an empty key for none, and stores each attempt. White space around a header is no part of it.
+  if (!/^[!-~]+$/.test(key)) throw new TypeError('key: expected visible ASCII');
   const until = Date.now() + (options.seconds ?? 30) * 1000;
-  const headers = { 'Content-Type': 'application/json', 'Idempotency-Key': key };
-  // What cannot be sent is a mistake of the caller, which no attempt changes: both throw it.
-  new Headers(headers);
   const body = JSON.stringify(events);
   const unknown = new OutcomeUnknownError(key);
-  let last: Error | undefined;
+  let last: unknown;
   for (let failures = 0; ; failures += 1) {
     let wait = 0;
+    let failed: unknown;
     try {
       const signal = AbortSignal.timeout(Math.min(ATTEMPT_MS, until - Date.now()) | 0); // Node takes no fraction
-      const response = await send(options, '/events', headers, { method: 'POST', body, signal });
-      if (response.ok) {
-        const found = parsed(await response.text()) as { ids?: unknown } | null | undefined;
-        if (!Array.isArray(found?.ids)) throw foreign(response);
-        return found.ids.map(String);
-      }
-      const refused = await refusedBy(response);
-      if (!isLater(response.status)) throw refused;
-      last = response.status === 429 ? (last ?? refused) : unknown; // 429: nothing was stored
+      const request = {
+        method: 'POST',
+        headers: await headersOf(options, { 'Content-Type': 'application/json', 'Idempotency-Key': key }),
+        body,
+        signal,
+      };
+      failed = unknown;
+      const response = await send(options, '/events', request);
+      if (!isLater(response.status)) return (await bodyOf<{ ids: unknown[] }>(response, 'ids')).ids.map(String);
+      last = response.status === 429 ? (last ?? (await refusedBy(response))) : unknown; // 429: nothing was stored
       wait = retryAfter(response);
     } catch (error) {
       if (error instanceof RefusedError) throw error;
-      last = unknown;
+      last = failed ?? last ?? error; // what failed before anything was sent, such as a token that nobody gave
     }
     wait = Math.max(wait, Math.min(100 * 2 ** failures, 15_000) * (0.5 + Math.random() / 2));
     if (!(Date.now() + wait <= until)) throw last; // also where `seconds` is no number
@@ -149,8 +158,12 @@ async function refusedBy(response: Response): Promise<RefusedError> {
   return new RefusedError(response.status, await detailOf(response));
 }
 
-function foreign(response: Response): RefusedError {
-  return new RefusedError(response.status, 'the answer is not of the service');
+/** The document of an answer, which has a list of this name. */
+async function bodyOf<Body>(response: Response, list: keyof Body): Promise<Body> {
+  if (!response.ok) throw await refusedBy(response);
+  const body = parsed(await response.text()) as Body | undefined;
+  if (!Array.isArray(body?.[list])) throw new RefusedError(response.status, 'the answer is not of the service');
+  return body;
 }
 
 /** A query with what is given of these values, and not empty. */
@@ -164,9 +177,6 @@ export async function history(channel: string, options: HistoryOptions = {}): Pr
   const { limit, before, after, meta } = options;
   const query = withGiven(new URLSearchParams(), { limit, before, after, meta: meta ? 1 : '' });
   const path = `/channels/${encodeURIComponent(channel)}/history?${query}`;
-  const response = await send(options, path, {}, { signal: AbortSignal.timeout(ATTEMPT_MS) });
-  if (!response.ok) throw await refusedBy(response);
-  const body = parsed(await response.text()) as History | undefined;
-  if (!Array.isArray(body?.events)) throw foreign(response);
-  return body;
+  const request = { headers: await headersOf(options, {}), signal: AbortSignal.timeout(ATTEMPT_MS) };
+  return bodyOf<History>(await send(options, path, request), 'events');
 }

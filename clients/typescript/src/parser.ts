@@ -43,7 +43,7 @@ export class SseParser {
       this._rest = '';
     }
     this._rest += last;
-    if (this._rest.length > LONGEST_LINE) throw new RangeError(`a line of more than ${LONGEST_LINE} characters`);
+    if (this._rest.length > LONGEST_LINE) throw new RangeError('an endless line');
   }
 
   private _line(line: string): void {

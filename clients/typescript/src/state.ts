@@ -46,6 +46,7 @@ export type Signal =
   | { type: 'retry'; milliseconds: number }
   | { type: 'block'; at: number; block: Block }
   | { type: 'ended'; at: number; reason: string }
+  | { type: 'refused'; at: number; reason: string }
   | { type: 'closed'; at: number };
 
 /** Whether a status means "later". What cannot reach the service has numbers of its own, such as 522 and 524. */
@@ -95,8 +96,10 @@ export function advance(state: StreamState, signal: Signal): StreamState {
       return received(state, signal.at, signal.block);
     case 'ended':
       return ended(state, signal.at, signal.reason, 0);
-    case 'closed':
-      return { ...state, phase: 'closed', since: signal.at };
+    default: {
+      const { type: phase, at: since, ...reason } = signal;
+      return { ...state, phase, since, ...reason };
+    }
   }
 }
 
@@ -108,13 +111,8 @@ function isStream(contentType: string): boolean {
 function answered(state: StreamState, at: number, answer: Answer): StreamState {
   const { status, contentType, replica, retryAfterMs, detail } = answer;
   if (status === 200 && isStream(contentType)) return { ...state, replica, heardAt: at };
-  const said =
-    status === 200
-      ? `the answer is ${contentType || 'of no type'}, not text/event-stream`
-      : status === 204
-        ? 'the server has no stream here (204)'
-        : `HTTP ${status}`;
-  const reason = detail === '' ? said : `${said}: ${detail}`;
+  const said = status < 300 ? `${contentType || 'no type'}, not text/event-stream` : detail;
+  const reason = `HTTP ${status}` + (said && `: ${said}`);
   if (!isLater(status)) return { ...state, phase: 'refused', since: at, replica, reason };
   return ended({ ...state, replica }, at, reason, retryAfterMs);
 }
@@ -127,7 +125,7 @@ function received(state: StreamState, at: number, block: Block): StreamState {
   if (name === 'cursor') next.source = said('source') ?? state.source;
   if (name === 'bye') {
     next.byes += 1;
-    next.reason = `the server said goodbye (${said('reason') ?? 'no reason given'})`;
+    next.reason = `the server said goodbye (${said('reason')})`;
   } else if (state.phase !== 'open') next.reason = null;
   if (state.phase === 'open') return next;
   return { ...next, phase: 'open', since: at, opened: state.opened + 1, failures: 0 };
@@ -144,7 +142,7 @@ function ended(state: StreamState, at: number, reason: string, atLeastMs: number
     phase: 'waiting',
     since: at,
     failures,
-    reason: opened && state.reason !== null ? state.reason : reason,
+    reason: (opened && state.reason) || reason,
     delayMs: Math.min(Math.max(least, Math.min(backoff, LONGEST_DELAY_MS), atLeastMs), LONGEST_RETRY_MS),
   };
 }

@@ -233,19 +233,15 @@ describe('asks for', () => {
 
 describe('an answer that is no stream', () => {
   it.each<[string, Answer, string]>([
-    [
-      'a page',
-      status(200, '<html>', { 'Content-Type': 'text/html' }),
-      'the answer is text/html, not text/event-stream',
-    ],
+    ['a page', status(200, '<html>', { 'Content-Type': 'text/html' }), 'HTTP 200: text/html, not text/event-stream'],
     [
       'JSON',
       status(200, '{}', { 'Content-Type': 'application/json' }),
-      'the answer is application/json, not text/event-stream',
+      'HTTP 200: application/json, not text/event-stream',
     ],
-    ['stop', status(204), 'the server has no stream here (204)'],
+    ['stop', status(204), 'HTTP 204: no type, not text/event-stream'],
     ['a refusal', status(403, '{"detail":"no right to orders"}'), 'HTTP 403: no right to orders'],
-    ['an endless line', says('x'.repeat(9_000_000)), 'the server sent a line of more than 8388608 characters'],
+    ['an endless line', says('x'.repeat(9_000_000)), 'RangeError: an endless line'],
   ])('%s is named', async (_name, answer, reason) => {
     answers = [answer];
     const stream = open();
@@ -373,8 +369,54 @@ it('refuses a date that is none at once', () => {
   expect(() => open({ since: new Date('yesterday') })).toThrow(RangeError);
 });
 
+describe('what nobody can send', () => {
+  it.each<[string, Partial<StreamOptions>]>([
+    ['an address without a scheme', { url: 'sse.example.org' }],
+    ['an address with a password', { url: 'http://me:secret@127.0.0.1' }],
+    ['no address outside of a page', { url: '' }],
+    ['a token that no header can carry', { token: 'secret\u20ac' }],
+    ['a token with a line end inside', { token: 'secret\nX: 1' }],
+    ['a header with a wrong name', { headers: { 'a b': 'secret' } }],
+  ])('%s is refused, and not tried again without end', async (_name, options) => {
+    const stream = open(options);
+    await vi.waitFor(() => expect(stream.state.phase).toBe('refused'));
+    expect(stream.state.reason).toBe('RefusedError: HTTP 0: wrong address, token or header');
+    expect(asked).toHaveLength(0);
+  });
+
+  it('ends a loop', async () => {
+    const loop = (async () => {
+      for await (const _event of open({ url: 'sse.example.org' })) throw new Error('there is no event');
+    })();
+    await expect(loop).rejects.toThrow('wrong address');
+  });
+
+  it.each<[string, Partial<StreamOptions>, string]>([
+    ['a token that nobody gives now', { token: () => Promise.reject(new Error('no session')) }, 'Error: no session'],
+    ['no EventSource', { transport: 'eventsource' }, 'ReferenceError: EventSource is not defined'],
+  ])('%s is told, and ends no program', async (_name, options, reason) => {
+    const stream = open(options);
+    await vi.waitFor(() => expect(stream.state).toMatchObject({ phase: 'waiting', reason }));
+  });
+});
+
+it.each([
+  ['letters beyond ASCII', '\u65e5\u672c', '??'],
+  ['half of a pair', '\ud83d', '?'],
+  ['line ends', 'a\r\nX: 1', 'a??X: 1'],
+  ['NUL', 'a\0', 'a?'],
+])('resumes with a storage that holds %s, which the service calls malformed', async (_what, kept, sent) => {
+  open({ storage: { getItem: () => kept, setItem() {}, removeItem() {} } });
+  await vi.waitFor(() => expect(cursors()).toEqual([sent]));
+});
+
+it('takes one name of a channel for a list, and the address of the API for that of the platform', async () => {
+  open({ url: `${url}/api/v1/`, channels: 'orders' as unknown as string[] });
+  await vi.waitFor(() => expect(asked[0]?.url).toBe('/api/v1/stream?channel=orders'));
+});
+
 it('needs a channel', () => {
-  expect(() => open({ channels: [] })).toThrow('channels: at least one is needed');
+  expect(() => open({ channels: [] })).toThrow('channels: expected at least one');
 });
 
 it('knows the type of what each name carries', () => {

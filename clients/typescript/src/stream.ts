@@ -1,4 +1,4 @@
-import { type Access, address, detailOf, retryAfter, send, withGiven } from './http.js';
+import { type Access, address, detailOf, headersOf, RefusedError, retryAfter, send, withGiven } from './http.js';
 import { type Block, SseParser } from './parser.js';
 import { advance, initialState, parsed, type Signal, type StreamState, textOf, tried } from './state.js';
 
@@ -119,13 +119,13 @@ export class EventStream<Events extends object = Record<string, unknown>> {
   private _described: Described = {};
 
   constructor(options: StreamOptions) {
-    if (options.channels.length === 0) throw new TypeError('channels: at least one is needed, as in ["orders.*"]');
+    if (options.channels.length === 0) throw new TypeError('channels: expected at least one');
     this._options = options;
     this._key = options.storageKey ?? `sse ${options.url ?? ''} ${[...options.channels].sort().join(' ')}`;
     const kept = tried(() => options.storage?.getItem(this._key));
     this.state = initialState(performance.now(), (options.lastEventId ?? kept) || null);
     this._query(); // a date that is none is a mistake of the caller
-    options.signal?.addEventListener('abort', () => this.close(), { once: true });
+    options.signal?.addEventListener('abort', () => this.close());
     // Not before the caller has added listeners.
     queueMicrotask(() => void this._run());
     if (options.signal?.aborted) this.close();
@@ -179,7 +179,13 @@ export class EventStream<Events extends object = Record<string, unknown>> {
   private async _run(): Promise<void> {
     while (!this._over) {
       this._apply({ type: 'attempt' });
-      await (this._options.transport === 'eventsource' ? this._listen() : this._read());
+      try {
+        await (this._options.transport === 'eventsource' ? this._listen() : this._read());
+      } catch (error) {
+        // `fetch` gives a TypeError for a broken connection. All else says what it is.
+        const reason = error instanceof TypeError ? 'the connection broke' : `${error}`;
+        this._apply({ type: error instanceof RefusedError ? 'refused' : 'ended', reason });
+      }
       if (!this._over) await this._pause();
     }
   }
@@ -194,8 +200,8 @@ export class EventStream<Events extends object = Record<string, unknown>> {
   private async _read(): Promise<void> {
     this._described = {};
     const dead = new AbortController();
-    const cut = (this._cut = () => dead.abort());
     const silence = Math.min(this._options.silenceMs || SILENCE_MS, LONGEST_TIMER_MS);
+    const cut = (this._cut = () => dead.abort(`nothing was heard for ${silence / 1000} s`));
     let timer = setTimeout(cut, silence);
     try {
       const response = await this._ask(dead.signal, true);
@@ -211,19 +217,12 @@ export class EventStream<Events extends object = Record<string, unknown>> {
           clearTimeout(timer);
           this._apply({ type: 'heard' });
           parser.push(decoder.decode(part.value, { stream: true }));
-          if ((this._waiting ?? []).length > MOST_WAITING) await new Promise<void>((resolve) => (this._room = resolve));
+          if ((this._waiting?.length as number) > MOST_WAITING)
+            await new Promise<void>((resolve) => (this._room = resolve));
           timer = setTimeout(cut, silence);
         }
       }
       this._end('the server closed the stream');
-    } catch (error) {
-      this._end(
-        error instanceof RangeError
-          ? `the server sent ${error.message}`
-          : dead.signal.aborted
-            ? `nothing was heard for ${silence / 1000} s`
-            : 'the connection broke',
-      );
     } finally {
       clearTimeout(timer);
       cut();
@@ -232,7 +231,8 @@ export class EventStream<Events extends object = Record<string, unknown>> {
 
   private async _ask(signal: AbortSignal, again: boolean): Promise<Response> {
     const headers: Record<string, string> = { Accept: 'text/event-stream' };
-    if (this.state.cursor !== null) headers['Last-Event-ID'] = this.state.cursor;
+    // What a storage kept may be anything, and a header carries no line end. The service tells that it is malformed.
+    if (this.state.cursor !== null) headers['Last-Event-ID'] = this.state.cursor.replace(/[^ -~]/g, '?');
     const query = this._query();
     let path = `/stream?${query}`;
     const request: RequestInit = { cache: 'no-store', signal };
@@ -243,7 +243,8 @@ export class EventStream<Events extends object = Record<string, unknown>> {
       request.method = 'POST';
       request.body = JSON.stringify({ ...rest, channel: query.getAll('channel') });
     }
-    const response = await send(this._options, path, headers, request);
+    request.headers = await headersOf(this._options, headers);
+    const response = await send(this._options, path, request);
     // A token that has just ended: what makes tokens gives another one.
     if (response.status === 401 && again && typeof this._options.token === 'function') {
       await response.body?.cancel();
@@ -283,7 +284,8 @@ export class EventStream<Events extends object = Record<string, unknown>> {
       };
       for (const name of [...OWN, ...(this._options.types ?? [])]) source.addEventListener(name, heard);
       source.onerror = () => {
-        if (source.readyState === EventSource.CLOSED) over('the answer was no stream');
+        // 0 is CONNECTING, 2 CLOSED
+        if (source.readyState > 1) over('not text/event-stream');
         else if (!source.readyState) this._end('the connection broke'); // it connects again
       };
     });
@@ -292,8 +294,8 @@ export class EventStream<Events extends object = Record<string, unknown>> {
   private _query(more: Record<string, string> = {}): URLSearchParams {
     const { channels, from, last, since, query, meta, trace } = this._options;
     const found = new URLSearchParams(query);
-    for (const channel of channels) found.append('channel', channel);
-    const begin = this.state.cursor ? {} : { from, last, since: since instanceof Date ? since.toISOString() : since };
+    for (const channel of [channels].flat()) found.append('channel', channel);
+    const begin = this.state.cursor ? {} : { from, last, since: (since as Date | undefined)?.toISOString?.() ?? since };
     return withGiven(found, { meta: meta ? 1 : '', trace: trace ? 1 : '', ...begin, ...more });
   }
 
