@@ -183,6 +183,7 @@ class Facts(Options):
     rules: Rules | None  # of iptables; None where they cannot be read
     releases: Sequence[model.Release]
     releases_error: str
+    damaged_release: str  # the file that cannot be read; empty where there is none
     unplugged: dict[str, dict[str, str]]  # of containers of the stack: networks that they do not reach, with the reason
     host_side: list[Lost]  # what the engine keeps on the host for the stack's networks, and is gone
     firewall: FirewallState | None  # None where no release is there, or the engine's firewall has no place for it

@@ -198,6 +198,15 @@ def bill(state_directory: str | Path, project: str, number: int) -> Path:
     return Path(state_directory) / MATERIALS / project / f"{number:04d}.cdx.json"
 
 
+class DamagedReleaseError(spec.SpecError):
+    """A file of a release cannot be read."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        """Name the file, and what helps."""
+        super().__init__(f"{path} {why}: move it away, so that the release before it counts")
+        self.path = path
+
+
 class ReleaseStore:
     """The numbered releases of one project. A file has mode 0600, and only its outcome is ever rewritten."""
 
@@ -221,9 +230,9 @@ class ReleaseStore:
         except FileNotFoundError:
             return None
         except (ValueError, TypeError) as error:
-            raise spec.SpecError(
-                f"{path} is damaged ({error}): move it away, so that the release before it counts"
-            ) from None
+            raise DamagedReleaseError(path, f"is damaged ({error})") from None
+        except OSError as error:
+            raise DamagedReleaseError(path, f"can't be read ({error.strerror})") from None
 
     def all(self) -> list[StoredRelease]:
         """Return every release, oldest first."""

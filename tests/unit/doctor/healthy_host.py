@@ -168,6 +168,7 @@ HEALTHY: Changes = {
     "daemon_json_changed": 400.0,
     "releases": [{"containers": {"sse-kafka": SPEC}, "networks": {}}],
     "releases_error": "",
+    "damaged_release": "",
     "unplugged": {},
     "host_side": [],
     "firewall": FIREWALL,

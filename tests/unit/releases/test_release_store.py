@@ -172,6 +172,12 @@ def test_a_damaged_release_is_named(tmp_path: Path, text: str) -> None:
         store.read(1)
 
 
+def test_something_else_in_place_of_a_release_is_named(tmp_path: Path) -> None:
+    (tmp_path / "releases/p/0001.json").mkdir(parents=True)
+    with pytest.raises(SpecError, match=r"0001\.json can't be read \(Is a directory\): move it away"):
+        ReleaseStore(str(tmp_path), "p").latest()
+
+
 @pytest.mark.parametrize(
     ("outcomes", "newest"), [(["applied", "applied", "failed"], 2), (["failed"], 1)], ids=["applied", "none applied"]
 )

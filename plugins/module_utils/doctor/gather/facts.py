@@ -30,7 +30,10 @@ from ansible_collections.sse.platform.plugins.module_utils.host.procfs import re
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
-from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import (
+    DamagedReleaseError,
+    newest_releases,
+)
 
 
 def gather(options: Options) -> Facts:
@@ -64,6 +67,7 @@ def observe(options: Options) -> Facts:
         "rules": None,
         "releases": [],
         "releases_error": "",
+        "damaged_release": "",
         "unplugged": {},
         "host_side": [],
         "firewall": None,
@@ -95,6 +99,7 @@ def observe(options: Options) -> Facts:
         facts["releases"] = newest_releases(directory)
     except SpecError as error:
         facts["releases_error"] = str(error)
+        facts["damaged_release"] = str(error.path) if isinstance(error, DamagedReleaseError) else ""
     if host["engine"]:
         with contextlib.suppress(EngineError):
             facts["host_side"] = HostSide(Engine(), stack, directory).lost()

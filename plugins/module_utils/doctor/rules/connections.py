@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from shlex import quote
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import firewall_rules
 from ansible_collections.sse.platform.plugins.module_utils.deploy.host_side import KERNEL, SHARED
@@ -20,7 +21,9 @@ from ansible_collections.sse.platform.plugins.module_utils.model.ip_family impor
 def declared_connect(facts: Facts) -> Iterator[Finding]:
     """Check that each connection that the newest releases declare can be made."""
     if facts["releases_error"]:
-        yield Finding("releases", "releases", "they cannot be read", facts["releases_error"], ("./sse up",))
+        damaged = facts["damaged_release"]  # `up` refuses it, too
+        away = (f"mv {quote(damaged)} {quote(f'{damaged}.damaged')}",) if damaged else ()
+        yield Finding("releases", "releases", "they cannot be read", facts["releases_error"], (*away, "./sse up"))
     disturbed = lookup.disturbed(facts) | lookup.cut_off(facts)
     for tried in facts["connections"]:
         finding = explain(facts, tried) if disturbed.isdisjoint({tried.source, tried.target}) else None

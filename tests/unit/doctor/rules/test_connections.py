@@ -130,6 +130,13 @@ from ansible_collections.sse.platform.tests.unit.doctor.healthy_host import (
         ),
         ({"connections": LOST}, "unexplained", "sse-app-1", "no firewall rule blocks it", "docker logs"),
         ({"releases_error": "format 1"}, "releases", "releases", "format 1", "./sse up"),
+        (
+            {"releases_error": "it is", "damaged_release": "/s/3"},
+            "releases",
+            "releases",
+            "it is",
+            "mv /s/3 /s/3.damaged",
+        ),
     ],
     ids=short,
 )
