@@ -226,13 +226,18 @@ class ReleaseStore:
         """Return a release, or None where there is no file of it; raises spec.SpecError for a damaged file."""
         path = self.directory / f"{number:04d}.json"
         try:
-            return parse(path.read_text())
+            found = parse(path.read_text())
         except FileNotFoundError:
             return None
         except (ValueError, TypeError) as error:
             raise DamagedReleaseError(path, f"is damaged ({error})") from None
         except OSError as error:
             raise DamagedReleaseError(path, f"can't be read ({error.strerror})") from None
+        if (found["number"], found["project"]) != (number, self.project):  # a copy, which is no release of its own
+            raise DamagedReleaseError(
+                path, f"is in a wrong place (it is release {found['number']} of {found['project']})"
+            )
+        return found
 
     def all(self) -> list[StoredRelease]:
         """Return every release, oldest first."""

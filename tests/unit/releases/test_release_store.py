@@ -172,6 +172,14 @@ def test_a_damaged_release_is_named(tmp_path: Path, text: str) -> None:
         store.read(1)
 
 
+def test_a_copy_with_another_number_is_no_release(tmp_path: Path) -> None:
+    store = ReleaseStore(str(tmp_path), "p")
+    store.write(stored(build(a="old"), 2))
+    (store.directory / "0005.json").write_text((store.directory / "0002.json").read_text())
+    with pytest.raises(SpecError, match=r"0005\.json is in a wrong place \(it is release 2 of p\): move it"):
+        store.all()
+
+
 def test_something_else_in_place_of_a_release_is_named(tmp_path: Path) -> None:
     (tmp_path / "releases/p/0001.json").mkdir(parents=True)
     with pytest.raises(SpecError, match=r"0001\.json can't be read \(Is a directory\): move it away"):
