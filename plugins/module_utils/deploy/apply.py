@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.types import CanaryWatch, Spec
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5  # seconds between two health checks of a container that is starting
+BACK_SECONDS = 10  # in which an earlier container that came back has to end, to be said to have ended
 READ_LINES, SHOWN_LINES = 1000, 8  # of the log of a container that failed: where the cause is looked for, and its lines
 STOP_TIMEOUT = 10  # seconds, for a container whose spec is unknown
 
@@ -372,17 +373,33 @@ class Applier:
             lost = put_back()
             self.engine.rename(action.id, name)
             self.files.loaded.put_back(name, earlier)
-            back = f"The earlier {name} is back and runs."
-            try:
-                self.engine.start(action.id)
-            except EngineError as old:  # it did not run before either; why the new one failed counts more
-                back = f"The earlier {name} is back, and it can't start either: {reason(str(old))}"
+            back = f"The earlier {name} is back and {self.come_back(action.id, name)}"
             with contextlib.suppress(ApplyError):  # why the new one failed counts more
                 self.files.made.only(name, action.id)
             raise ApplyError("\n".join(filter(None, [str(error), back, lost]))) from error
         self.engine.remove(action.id)
         self.files.loaded.forget(name)
         self.files.made.only(name, made)
+
+    def come_back(self, container: str, name: str) -> str:
+        """Start the earlier container, and say how that went: what it reads may be of today, or it did not run before.
+
+        Why the new one failed counts more: it is waited for until it answers, and not for long.
+        """
+        try:
+            self.engine.start(container)
+            before, begun = self.engine.inspect(container)["RestartCount"], time.monotonic()
+            while time.monotonic() < begun + BACK_SECONDS:
+                found = self.engine.inspect(container)
+                if not found["State"]["Running"] or found["RestartCount"] > before:
+                    return f"does not run either: `docker logs {name}` says why."
+                with contextlib.suppress(EngineError):  # it ended in between; the next inspection says how
+                    if check_health(self.engine, container, self.containers[name])[0]:
+                        break
+                time.sleep(LONGEST_PAUSE)
+        except EngineError as error:
+            return f"can't start either: {reason(str(error))}"
+        return "runs."
 
     def judge(self, name: str, spec: Spec) -> None:
         """Verify a new replica, and watch it if it is the canary; raises ApplyError."""

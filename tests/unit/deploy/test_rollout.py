@@ -626,9 +626,19 @@ def test_a_container_that_the_engine_cannot_start_is_named_also_where_the_earlie
         run(tmp_path, {"a": container(image=f"{UNSTARTABLE}-2")})
     first, *__, last = str(failed.value).splitlines()
     assert first == f"s-a can't start: exec: {UNSTARTABLE}-2: executable file not found"
-    assert f"The earlier s-a is back, and it can't start either: exec: {UNSTARTABLE}: executable" in last
+    assert f"The earlier s-a is back and can't start either: exec: {UNSTARTABLE}: executable" in last
     assert [one["name"] for one in engine.all.values()] == ["s-a"]
     assert run(tmp_path, {"a": container()}).changes
+
+
+def test_an_earlier_container_that_comes_back_and_ends_is_not_said_to_run(engine: FakeEngine, tmp_path: Path) -> None:
+    """A file that both read was no good any more: it was said to run while it ended again and again."""
+    run(tmp_path, {"a": container()})
+    (old,) = engine.all
+    engine.all[old]["image"] = BROKEN
+    with pytest.raises(rollout.ApplyError) as failed:
+        run(tmp_path, {"a": container(image=BROKEN)})
+    assert "The earlier s-a is back and does not run either: `docker logs s-a` says why." in str(failed.value)
 
 
 def test_a_failed_run_names_what_it_did_before_and_which_container_came_back(
