@@ -8,7 +8,17 @@ import ssl
 import time
 import uuid
 from asyncio import sleep
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
@@ -19,6 +29,7 @@ import httpx
 from sse_client import call, exchange
 from sse_client.call import Call
 from sse_client.client import BODY_SECONDS, FIRST_BYTE_SECONDS, SILENCE_SECONDS, Waiting, said
+from sse_client.errors import SseError
 from sse_client.events import Page, StreamEvent, Ticket
 from sse_client.exchange import Again, Answer, Request
 from sse_client.reader import LONGEST
@@ -63,7 +74,7 @@ class AsyncClient:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._base = exchange.base_of(url)
-        self._headers = dict(headers or {})
+        self._headers = exchange.own_headers(headers or {})
         self._token = token
         self._made: str | None = None  # by the function
         self._tls = tls
@@ -101,9 +112,10 @@ class AsyncClient:
         return (await self.publish_batch([one], key=key, ticket=ticket, seconds=seconds))[0]
 
     async def publish_batch(
-        self, events: Sequence[Mapping[str, Any]], *, key: str | None = None, ticket: str = "", seconds: float = 30
+        self, events: Iterable[Mapping[str, Any]], *, key: str | None = None, ticket: str = "", seconds: float = 30
     ) -> list[str]:
         """Publish events, all or none, and return their ids once they are stored; see Client.publish_batch."""
+        events = call.batch(events)
         made = call.publish(self._base, events, str(uuid.uuid4()) if key is None else key, ticket)
         return call.ids(await self._asked(made, seconds), made, len(events))
 
@@ -170,7 +182,7 @@ class AsyncClient:
 
     # -- what the stream of this file uses, too
 
-    async def credential(self, *, refresh: bool = False) -> dict[str, str]:
+    async def credential(self, *, refresh: bool = False) -> dict[str, str | bytes]:
         """The headers of every request to the service itself; with `refresh`, a token is made anew."""
         if callable(self._token) and (refresh or self._made is None):
             made = self._token()
@@ -224,7 +236,7 @@ class AsyncClient:
             await sleep(step.seconds)
         raise made.expired()
 
-    async def _attempt(self, made: Call, headers: Mapping[str, str], seconds: float) -> dict[str, Any] | Again:
+    async def _attempt(self, made: Call, headers: Mapping[str, str | bytes], seconds: float) -> dict[str, Any] | Again:
         progress = _Progress()
         try:
             async with asyncio.timeout(seconds):
@@ -250,8 +262,10 @@ class AsyncStream:
         self._on_wait = on_wait
         self._closed = False
         self._waits: asyncio.Task[Any] | None = None
-        self._iterating = False
-        self._events = self._run()
+        self._given: Iterator[StreamEvent] = iter(())  # what is left of the part that came last
+        self._cut: CutError | None = None
+        self._next: asyncio.Task[Iterator[StreamEvent] | None] | None = None
+        self._parts = self._run()
 
     @property
     def last_event_id(self) -> str:
@@ -262,11 +276,20 @@ class AsyncStream:
         return self
 
     async def __anext__(self) -> StreamEvent:
-        self._iterating = True
-        try:
-            return await anext(self._events)
-        finally:
-            self._iterating = False
+        while not self._closed:
+            for found in self._given:
+                return found
+            # A task of its own: whoever stops waiting, as by a time-out, ends no stream, and may come back for more.
+            waited = self._next = self._next or asyncio.ensure_future(self._following())
+            try:
+                given = await asyncio.shield(waited)
+            finally:
+                if waited.done():
+                    self._next = None
+            if given is None:
+                break
+            self._given = given
+        raise StopAsyncIteration
 
     async def __aenter__(self) -> Self:
         return self
@@ -281,8 +304,24 @@ class AsyncStream:
         self._closed = True
         if self._waits:
             self._waits.cancel()
-        if not self._iterating:  # nobody else is about to tidy up
-            await self._events.aclose()
+        if waited := self._next:
+            await asyncio.wait({waited})
+            _ = waited.cancelled() or waited.exception()  # whoever waits for it is told
+        await self._parts.aclose()
+
+    async def _following(self) -> Iterator[StreamEvent] | None:
+        async for given in self._parts:
+            return given
+        return None
+
+    def _read(self, part: bytes) -> Iterator[StreamEvent]:
+        try:
+            yield from self._subscription.feed(part)
+        except CutError as error:
+            self._cut = error
+        except SseError:  # nothing can be read after it
+            self._closed = True
+            raise
 
     async def _wait_for(self, work: Coroutine[Any, Any, T]) -> T:
         """Wait in a task of its own, which aclose() can end; then it raises _ClosedError."""
@@ -300,7 +339,7 @@ class AsyncStream:
         finally:
             self._waits = None
 
-    async def _run(self) -> AsyncGenerator[StreamEvent]:
+    async def _run(self) -> AsyncGenerator[Iterator[StreamEvent]]:
         with suppress(_ClosedError):
             headers = await self._wait_for(self._client.credential())
             while True:
@@ -322,7 +361,7 @@ class AsyncStream:
                 if step.refresh:
                     headers = await self._wait_for(self._client.credential(refresh=True))
 
-    async def _connection(self, headers: Mapping[str, str]) -> AsyncGenerator[StreamEvent | Again]:
+    async def _connection(self, headers: Mapping[str, str | bytes]) -> AsyncGenerator[Iterator[StreamEvent] | Again]:
         """One connection to its end; last comes when to connect again, or nothing for never."""
         subscription = self._subscription
         response = None
@@ -336,8 +375,10 @@ class AsyncStream:
                 return
             parts = _parts(response)
             while part := await self._wait_for(_next(parts)):
-                for found in subscription.feed(part):
-                    yield found
+                yield self._read(part)
+                if cut := self._cut:
+                    self._cut = None
+                    raise cut
             yield subscription.ended("the connection was closed")
         except (*_FAILURES, CutError) as error:
             yield subscription.ended(_why(error))

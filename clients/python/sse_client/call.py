@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, cast
 from urllib.parse import quote, urlencode
 
@@ -35,7 +35,7 @@ class Call:
         self._unknown = False  # whether an attempt may have been carried out
         self._last: SseError | None = None
 
-    def request(self, headers: Mapping[str, str]) -> Request:
+    def request(self, headers: Mapping[str, str | bytes]) -> Request:
         """What to send now; `headers` are those of the caller and of the credential, for a trusted address alone."""
         sent: dict[str, str | bytes] = {**(headers if self.route.trusted else {}), "Accept": "application/json"}
         sent["Accept-Encoding"] = "identity"
@@ -103,6 +103,13 @@ def _stored_nothing(answer: Answer) -> bool:
     return answer.status == 429 or (answer.status == 503 and "status" in problem and "outcome" not in problem)
 
 
+def batch(events: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The events of a batch, which may come from a generator; raises ValueError for a single one."""
+    if isinstance(events, Mapping):  # its names would be the events
+        raise ValueError("events: found one; expected a list of events")  # noqa: TRY004 - as for every argument
+    return list(events)
+
+
 def publish(base: str, events: Sequence[Mapping[str, Any]], key: str, ticket: str) -> Call:
     """The call that publishes events, all or none; raises ValueError for what is no JSON."""
     if not events:
@@ -111,7 +118,7 @@ def publish(base: str, events: Sequence[Mapping[str, Any]], key: str, ticket: st
         body = json.dumps(list(events), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:
         raise ValueError("events: a text holds half of a surrogate pair, which UTF-8 cannot express") from None
-    except TypeError as error:
+    except (TypeError, RecursionError) as error:
         raise ValueError(f"events: {error}: expected what JSON can express") from None
     url = f"{base}/events" + (f"?{urlencode({'ticket': ticket})}" if ticket else "")
     return Call("POST", url, body, key=exchange.valid_key(key), expected='status 202 with JSON that has "ids"')

@@ -7,7 +7,7 @@ import ssl
 import threading
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from time import sleep
 from types import TracebackType
@@ -50,7 +50,7 @@ class Client:
         connect_to: Address | None = None,
     ) -> None:
         self._base = exchange.base_of(url)
-        self._headers = dict(headers or {})
+        self._headers = exchange.own_headers(headers or {})
         self._token = token
         self._made: str | None = None  # by the function
         home = exchange.origin(urlsplit(self._base))
@@ -84,7 +84,7 @@ class Client:
         return self.publish_batch([one], key=key, ticket=ticket, seconds=seconds)[0]
 
     def publish_batch(
-        self, events: Sequence[Mapping[str, Any]], *, key: str | None = None, ticket: str = "", seconds: float = 30
+        self, events: Iterable[Mapping[str, Any]], *, key: str | None = None, ticket: str = "", seconds: float = 30
     ) -> list[str]:
         """Publish events, all or none, and return their ids once they are stored.
 
@@ -97,6 +97,7 @@ class Client:
             UnreachableError: there was no connection in time, and nothing was stored.
             OutcomeUnknownError: there was no answer in time.
         """
+        events = call.batch(events)
         made = call.publish(self._base, events, str(uuid.uuid4()) if key is None else key, ticket)
         return call.ids(self._asked(made, seconds), made, len(events))
 
@@ -166,7 +167,7 @@ class Client:
 
     # -- what the stream of this file uses, too
 
-    def credential(self, *, refresh: bool = False) -> dict[str, str]:
+    def credential(self, *, refresh: bool = False) -> dict[str, str | bytes]:
         """The headers of every request to the service itself; with `refresh`, a token is made anew."""
         if callable(self._token) and (refresh or self._made is None):
             self._made = self._token()
@@ -197,7 +198,7 @@ class Client:
             sleep(step.seconds)
         raise made.expired()
 
-    def _attempt(self, made: Call, headers: Mapping[str, str], until: float) -> dict[str, Any] | Again:
+    def _attempt(self, made: Call, headers: Mapping[str, str | bytes], until: float) -> dict[str, Any] | Again:
         try:
             arriving = self._wire.send(made.request(headers), until)
             try:
@@ -270,7 +271,7 @@ class Stream:
             if step.refresh:
                 headers = self._client.credential(refresh=True)
 
-    def _connection(self, headers: Mapping[str, str]) -> Generator[StreamEvent, None, Again | None]:
+    def _connection(self, headers: Mapping[str, str | bytes]) -> Generator[StreamEvent, None, Again | None]:
         """One connection to its end; returns when to connect again, or None for never."""
         subscription = self._subscription
         arriving = None

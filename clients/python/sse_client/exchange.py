@@ -30,6 +30,8 @@ EXCERPT_BYTES = 65_536  # of an answer that is no stream
 _SHOWN = 120  # characters of it in an error
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,20 @@ def base_of(url: str) -> str:
     return f"{found.scheme}://{found.netloc}{path}/api/v1"
 
 
-def authorization(token: str) -> dict[str, str]:
+def own_headers(headers: Mapping[str, str]) -> dict[str, str | bytes]:
+    """Headers of the caller, as UTF-8; raises ValueError, which shows no value, for what no header can carry."""
+    for name, value in headers.items():
+        if not _NAME.fullmatch(name) or _CONTROL.search(str(value)):
+            raise ValueError(f"headers: found {name!r}; expected the name of a header, and a value on one line")
+    return {name: str(value).encode() for name, value in headers.items()}
+
+
+def sendable(last_event_id: str) -> bytes:
+    """An id as a header carries it: without white space around it, and without what a header cannot have."""
+    return _CONTROL.sub("?", last_event_id.strip(" \t")).encode()
+
+
+def authorization(token: str) -> dict[str, str | bytes]:
     """The header of a token; raises ValueError, which does not show it."""
     value = token.strip()
     if not _VISIBLE.fullmatch(value):

@@ -46,6 +46,9 @@ class Subscription:
     ) -> None:
         if not channels:
             raise ValueError("channels: at least one is needed, such as 'orders' or 'stock.*'")
+        for one in channels:
+            if not isinstance(one, str):  # pyright: ignore[reportUnnecessaryIsInstance] - None would be a name, too
+                raise ValueError(f"channels: found {one!r}; expected texts, such as 'orders', 'stock.*'")  # noqa: TRY004
         if any(character in last_event_id for character in "\r\n\0"):
             raise ValueError("last_event_id: a line end or NUL cannot be part of an id")
         if start and last_event_id:
@@ -76,7 +79,7 @@ class Subscription:
         self._fruitful = False
         self._described = {}
 
-    def request(self, headers: Mapping[str, str]) -> Request:
+    def request(self, headers: Mapping[str, str | bytes]) -> Request:
         """What to send now; `headers` are those of the caller and of the credential, for a trusted address alone."""
         sent: dict[str, str | bytes] = {
             **(headers if self.route.trusted else {}),
@@ -87,8 +90,7 @@ class Subscription:
         url = self.route.url
         asked = parse_qsl(urlsplit(url).query, keep_blank_values=True)
         if self.last_event_id:
-            # White space around a value is no part of it, and httpx refuses it.
-            sent["Last-Event-ID"] = self.last_event_id.strip(" \t").encode()
+            sent["Last-Event-ID"] = exchange.sendable(self.last_event_id)
             asked = [(name, value) for name, value in asked if name not in _START]
             url = _address(url, asked)
         if len(url) <= _LONGEST_ADDRESS:
@@ -104,7 +106,7 @@ class Subscription:
         encoding = answer.headers.get("content-encoding", "").strip().lower()
         if answer.status != 200 or answer.media_type != EVENT_STREAM or encoding not in _READABLE:
             return False
-        self._inflate = zlib.decompressobj(16 + zlib.MAX_WBITS) if encoding in exchange.GZIP else None
+        self._inflate = _inflater() if encoding in exchange.GZIP else None
         self._refreshed = False
         return True
 
@@ -158,8 +160,10 @@ class Subscription:
             return
         try:
             while part:
+                if self._inflate.eof:  # the next member (RFC 1952, section 2.2)
+                    self._inflate = _inflater()
                 yield self._inflate.decompress(part, _UNPACKED_BYTES)
-                part = self._inflate.unconsumed_tail
+                part = self._inflate.unconsumed_tail or self._inflate.unused_data
         except zlib.error:
             raise CutError("the stream is not valid gzip") from None
 
@@ -198,6 +202,10 @@ def start_of(*, from_earliest: bool, last: int | None, since: datetime | float |
     if len(found) > 1:
         raise ValueError(f"{' and '.join(found)} are two starting points: choose one")
     return found
+
+
+def _inflater() -> Any:
+    return zlib.decompressobj(16 + zlib.MAX_WBITS)
 
 
 def _address(url: str, query: list[tuple[str, str]]) -> str:

@@ -6,6 +6,7 @@ import base64
 import http.client
 import io
 import ipaddress
+import os
 import socket
 import ssl
 import threading
@@ -163,6 +164,7 @@ class Wire:
         self._elsewhere = elsewhere or {}
         self._idle: dict[tuple[str, str, int], _Connection] = {}
         self._lock = threading.Lock()
+        self._process = os.getpid()
 
     def send(self, request: Request, until: float, opened: Callable[[Line], None] | None = None) -> Arriving:
         """Send a request, and return its answer when the headers are there; `opened` gets the line before that.
@@ -171,6 +173,8 @@ class Wire:
         """
         url = urlsplit(request.url)
         key = exchange.origin(url)
+        if self._process != os.getpid():  # a fork: these connections, and whoever held the lock, are of the parent
+            self._process, self._lock, self._idle = os.getpid(), threading.Lock(), {}
         with self._lock:
             connection = self._idle.pop(key, None)
         if connection and not connection.line.rests:  # the service, or a proxy before it, has closed it meanwhile

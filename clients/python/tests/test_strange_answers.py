@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gzip
 import json
+import os
 import re
 import socket
 import ssl
@@ -177,6 +179,15 @@ def test_a_stream_is_read_wherever_it_is_cut(kind: str, encoding: str) -> None:
         assert both.listen(kind, server.url, cursors=True) == [Cursor("1-a"), Message("message", "é\nb", "2-b")]
 
 
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_stream_that_is_packed_in_several_members_is_read_to_its_end(kind: str, *, cut: bool) -> None:
+    texts = ["retry: 10\nid: 1-a\n\ndata: x\n", "id: 2-b\n\nid: 3-c\nda", "ta: y\n\n"]
+    members = [gzip.compress(one.encode()) for one in texts]
+    head = HEAD + b"Content-Encoding: gzip\r\nConnection: close\r\n\r\n"
+    with Server([[head, *members] if cut else [head + b"".join(members)], STOP]) as server:
+        assert both.listen(kind, server.url) == [X, Message("message", "y", "3-c")]
+
+
 def test_an_old_event_named_meta_is_told_from_what_describes_it(kind: str) -> None:
     meta = 'event: meta\ndata: {"channel":"a.x","time":"t"}\n\n'
     old = 'event: meta\ndata: {"channel":"forged"}\nid: 2-b\n\n'
@@ -185,6 +196,13 @@ def test_an_old_event_named_meta_is_told_from_what_describes_it(kind: str) -> No
             Message("meta", '{"channel":"forged"}', "2-b", "a.x", "t"),
             Message("message", "x", "3-c", "a.x", "t"),
         ]
+
+
+@pytest.mark.parametrize("control", ["\v", "\f", "\x01", "\x7f"])
+def test_an_id_that_no_header_can_carry_does_not_end_the_stream(kind: str, control: str) -> None:
+    with Server([stream(f"retry: 10\nid: a{control}b\ndata: x\n\n"), STOP]) as server:
+        assert both.listen(kind, server.url) == [Message("message", "x", f"a{control}b")]
+    assert [one.headers.get("last-event-id") for one in server.asked] == [None, "a?b"]
 
 
 def test_latin_1_is_not_believed(kind: str) -> None:
@@ -361,6 +379,18 @@ def test_a_token_that_is_made_is_kept_until_it_does_not_count() -> None:
     assert [one.headers["authorization"][7:] for one in server.asked] == ["old", "old", "old", "new", "new"]
 
 
+@pytest.mark.parametrize(
+    "headers", [{"X": "geheim\nY: 1"}, {"X": "geheim\0"}, {"X Y": "geheim"}, {"": "geheim"}, {"\u00e9": "geheim"}]
+)
+def test_a_header_that_nobody_can_send_is_refused_and_not_shown(kind: str, headers: dict[str, str]) -> None:
+    with Server([STORED]) as server:
+        with pytest.raises(ValueError, match=r"headers: found '.*expected the name of a header") as refused:
+            both.ask(kind, server.url, "publish", "c", 1, client={"headers": headers})
+        assert "geheim" not in str(refused.value)
+        assert both.ask(kind, server.url, "publish", "c", 1, client={"headers": {"X-Mine": "\u00e9\u20ac"}}) == "1-a"
+    assert [one.headers["x-mine"] for one in server.asked] == ["\u00e9\u20ac"]
+
+
 @pytest.mark.parametrize("token", ["a b", "a\nb", "\u00e9", "\r\nX: 1"])
 def test_a_token_that_no_header_can_carry_is_refused_and_not_shown(kind: str, token: str) -> None:
     with Server([GOOD]) as server:
@@ -498,6 +528,9 @@ def test_an_answer_that_comes_a_byte_at_a_time_does_not_outlast_the_time(kind: s
         both.ask(kind, server.url, "publish", "c", 1, seconds=0.4)
 
 
+ENDLESS: list[Any] = []
+for _ in range(5000):
+    ENDLESS = [ENDLESS]
 WRONG: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], str]] = {
     "key": ("publish", ("c", 1), {"key": "a b"}, "key: found 'a b'"),
     "key with a line": ("publish", ("c", 1), {"key": "a\r\nX: 1"}, "visible ASCII"),
@@ -507,6 +540,8 @@ WRONG: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], str]] = {
     "half a pair": ("publish", ("c", "\ud800"), {}, "surrogate"),
     "no time": ("publish", ("c", 1), {"seconds": 0}, "seconds: found 0; expected more than 0"),
     "no number": ("history", ("c",), {"seconds": float("nan")}, "seconds: found nan"),
+    "one event for a list": ("publish_batch", ({"channel": "c", "data": 1},), {}, "found one; expected a list"),
+    "nested without end": ("publish", ("c", ENDLESS), {}, "what JSON can express"),
     "both ways": ("history", ("c",), {"before": "1-a", "after": "2-b"}, "cannot be combined"),
 }
 
@@ -523,6 +558,8 @@ def test_what_cannot_be_right_is_refused_before_anything_is_sent(kind: str, name
     ("how", "shown"),
     [
         ({"channels": ()}, "channels: at least one"),
+        ({"channels": (None,)}, "channels: found None; expected texts"),  # it would be the channel "None"
+        ({"channels": (["a", "b"],)}, "expected texts"),
         ({"last": 3, "from_earliest": True}, "two starting points"),
         ({"last": 3, "last_event_id": "1-a"}, "cannot be combined with last_event_id"),
         ({"last": -1}, "last: found -1"),
@@ -566,6 +603,48 @@ def test_more_names_than_an_address_can_hold_are_asked_for_by_post(kind: str) ->
     asked = {"meta": "1", "channel": [*names, "a+b é"]}
     assert [json.loads(one.body) for one in server.asked] == [{**asked, "last": "10"}, {**asked, "last": "10"}, asked]
     assert [one.headers.get("last-event-id") for one in server.asked] == [None, None, "2-b"]
+
+
+def test_a_batch_may_come_from_a_generator(kind: str) -> None:
+    with Server([answer(202, '{"ids": ["1-a", "2-b"]}', "application/json")]) as server:
+        given = ({"channel": "c", "data": n} for n in range(2))
+        assert both.ask(kind, server.url, "publish_batch", given) == ["1-a", "2-b"]
+    assert [json.loads(one.body) for one in server.asked] == [[{"channel": "c", "data": n} for n in range(2)]]
+
+
+def test_who_stops_waiting_for_an_event_ends_no_stream() -> None:
+    async def run(url: str, comes: threading.Event) -> list[Any]:
+        found: list[Any] = []
+        async with sse_client.AsyncClient(url) as client, client.stream("c") as events:
+            for _ in range(3):
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(anext(events), 0.05)
+            comes.set()
+            found.append(await asyncio.wait_for(anext(events), both.LIMIT_SECONDS))
+            found.extend([one async for one in events])
+        return found
+
+    comes = threading.Event()
+
+    def late(_: Asked) -> Iterable[bytes]:
+        yield from stream("retry: 10\nid: 1-a\n\n")
+        comes.wait(both.LIMIT_SECONDS)
+        yield b"data: x\nid: 2-b\n\ndata: y\nid: 3-c\n\n"
+
+    with Server([late, STOP]) as server:
+        assert asyncio.run(run(server.url, comes)) == [X, Message("message", "y", "3-c")]
+    assert [one.headers.get("last-event-id") for one in server.asked] == [None, "3-c"]  # one connection, and the end
+
+
+def test_a_fork_takes_no_connection_of_its_parent() -> None:
+    kept = [b"HTTP/1.1 202 X\r\nContent-Length: 16\r\n\r\n" + b'{"ids": ["1-a"]}']
+    with Server([kept], keeps=True) as server, sse_client.Client(server.url) as client:
+        client.publish("c", 1)
+        if not (child := os.fork()):
+            os._exit(0 if client.publish("c", 2) == "1-a" else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        client.publish("c", 3)
+        assert (len(server.asked), server.connections) == (3, 2)
 
 
 def test_a_time_that_ended_before_anything_was_sent_leaves_nothing_unknown() -> None:
