@@ -183,7 +183,7 @@ class Oracle:
 
     async def arrive(self) -> None:
         """Wait until nothing is missing but what was told as lost."""
-        await eventually(lambda: not any(not one.gaps and one.lacks(self.ledger) for one in self.listeners))
+        await eventually(lambda: not any(one.lacks(self.ledger) and one.holes(self.ledger) for one in self.listeners))
         await asyncio.sleep(1)  # whatever comes twice comes now
 
 

@@ -59,6 +59,19 @@ def test_a_lost_end_of_the_log_excuses_what_was_accepted_before_it_was_told() ->
     assert not covers(told, 7, accepted=11)
 
 
+def test_a_subscriber_that_was_told_of_a_loss_is_still_waited_for() -> None:
+    """Else a run of losses ends before the last events have come, and calls them lost in silence."""
+
+    def happens(ledger: Ledger, one: Listener) -> None:
+        one.gap("4-x", "4-x", "truncated", 6.5)  # so the event of 5 is lost, and that of 8 is not
+        ledger.accept("e8", "p.a", "8-x", 8)
+        assert one.holes(ledger) == ["e8"]
+        one.event("e8", "p.a", "8-x")
+        assert one.holes(ledger) == []
+
+    assert judged(happens) == {"gaps told": 1, "gaps told: truncated": 1, "lost and told": 2}
+
+
 def test_a_pattern_is_a_prefix() -> None:
     assert wants(("p.*",), "p.a")
     assert not wants(("p.*",), "p")
