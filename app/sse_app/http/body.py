@@ -136,7 +136,9 @@ def _validated(items: Sequence[Json]) -> list[Event]:
 
 def wrong_fields(error: ValidationError, known: Collection[str]) -> Iterator[tuple[str, str]]:
     """What is wrong with an object: each field and why; for an unknown field, which is the nearest real one."""
-    for one in error.errors(include_url=False, include_context=False, include_input=False):
+    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    # An unknown name first: it is why another one is missing, and many clients show the first reason alone.
+    for one in sorted(errors, key=lambda one: one["type"] != "extra_forbidden"):
         detail = plain(one["msg"])
         if one["type"] == "extra_forbidden":
             detail = names.unknown(str(one["loc"][-1]), known)

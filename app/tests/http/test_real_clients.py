@@ -52,6 +52,8 @@ def test_an_unknown_parameter_of_a_post_is_refused_and_nothing_happens(replica: 
     [
         ("/api/v1/events", {"chanel": "a", "data": 1}, "channel"),
         ("/api/v1/events", [{"channel": "a", "data": 1, "evnt": "e"}], "event"),
+        ("/api/v1/events", [{"channel": "a", "data": 1}, {"channel": "a", "dta": 1}], "data"),
+        ("/api/v1/events", {"Channel": "a", "Data": 1}, "channel"),
         ("/api/v1/tickets", {"subscribes": ["a"]}, "subscribe"),
         ("/api/v1/stream", {"channels": ["a"]}, "channel"),
         ("/api/v1/stream", {"channel": ["a"], "lasteventid": "1-0123abcd"}, "lastEventId"),
@@ -62,7 +64,7 @@ def test_an_unknown_field_of_a_body_is_refused_with_the_nearest(
 ) -> None:
     answer = fetch(f"http://127.0.0.1:{replica.port}{path}", json.dumps(document).encode())
     assert answer.status == 422
-    assert f"did you mean {nearest}?" in answer.json["detail"] + str(answer.json.get("errors"))
+    assert f"did you mean {nearest}?" in answer.json["detail"]  # which is all that many clients show
 
 
 @pytest.mark.parametrize(
