@@ -133,7 +133,7 @@ async def fetch(url: str, settings: Settings) -> bytes:
         raise FetchError(f"no whole answer within {_SECONDS:g} s") from None
     except (OSError, ssl.SSLError) as error:
         raise FetchError(f"no connection: {error}") from None
-    except h11.RemoteProtocolError as error:
+    except h11.ProtocolError as error:
         raise FetchError(f"the answer is not HTTP: {error}") from None
 
 

@@ -54,7 +54,8 @@ def issuers(text: str) -> dict[str, str]:
     for name, url in found.items():
         if not 1 <= len(name) <= 200 or not name.isprintable():
             raise ValueError("an issuer: expected 1 to 200 printable characters")
-        if not isinstance(url, str) or not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s#]*)?", url):
+        asked = isinstance(url, str) and url.isascii() and url.isprintable()
+        if not asked or not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s#]*)?", url):
             raise ValueError(f"{name}: expected an address such as https://login.example.org/jwks.json")
     return found
 

@@ -17,6 +17,8 @@ from ansible_collections.sse.platform.plugins.module_utils.settings import netwo
 from ansible_collections.sse.platform.plugins.module_utils.settings.conversion import show
 from ansible_collections.sse.platform.plugins.module_utils.settings.options import Option
 
+MOST_ISSUERS = 100  # as the service itself accepts
+
 
 def problems(settings: Mapping[str, Any], options: Mapping[str, Option]) -> list[str]:
     """Say which rules the settings break, one sentence each."""
@@ -89,15 +91,21 @@ def _canary_problems(settings: Mapping[str, Any]) -> Iterator[str]:
 
 def _issuer_problems(settings: Mapping[str, Any]) -> Iterator[str]:
     """Refuse addresses of keys that the service would never ask. Where a name leads is its to find out."""
-    for issuer, address in settings.get("app_issuers", {}).items():
+    issuers = settings.get("app_issuers", {})
+    if len(issuers) > MOST_ISSUERS:
+        yield f"app_issuers has {len(issuers)} issuers: each is asked again and again; expected at most {MOST_ISSUERS}"
+    for issuer, address in issuers.items():
         found = f"app_issuers holds {address} for {issuer}"
+        if not issuer.isprintable():
+            yield f"app_issuers holds the issuer {issuer!r}: expected 1 to 200 printable characters"
         try:
             url = urlsplit(str(address))
-            usable = bool(url.hostname) and url.port != 0
+            usable = bool(url.hostname) and url.port != 0 and address.isascii() and address.isprintable()
         except ValueError:
             url, usable = urlsplit(""), False
         if not usable:
-            yield f"{found}: nothing can be asked there; expected an address such as https://login.example.org/jwks.json"
+            expected = "an address in ASCII such as https://login.example.org/jwks.json"
+            yield f"{found}: nothing can be asked there; expected {expected}"
             continue
         if url.scheme == "http" and settings.get("app_issuers_allow_http") is False:
             yield f"{found}: app_issuers_allow_http is false; expected https, or app_issuers_allow_http true"

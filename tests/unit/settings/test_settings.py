@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from ansible_collections.sse.platform.plugins.module_utils.settings import conve
 from hypothesis import given
 from hypothesis import strategies as st
 from sse_app.base.settings import Settings
+from sse_app.base.settings import issuers as read_by_the_service
 
 ROLES = Path(__file__).parents[3] / "roles"
 OPTIONS: dict[str, Any] = {
@@ -369,7 +371,8 @@ def test_a_share_that_turns_the_canary_away_is_refused(share: str, least: int) -
         *((f"https://{host}/x", "app_issuers_allow_private is false") for host in (
             "10.0.0.1", "127.0.0.1:8443", "169.254.169.254", "100.64.0.1", "[::1]", "[fd00::5]:443",
             "[::ffff:10.0.0.1]", "224.0.0.1", "localhost", "a.localhost")),
-        *((f"https://{host}/x", "nothing can be asked there") for host in ("x:99999", "x:0", "x:jwks", "[::1")),
+        *((f"https://{host}/x", "nothing can be asked there") for host in (
+            "x:99999", "x:0", "x:jwks", "[::1", "\u00e9.example")),
     ],
 )  # fmt: skip
 def test_an_issuer_that_would_never_be_asked_is_refused(address: str, said: str) -> None:
@@ -382,6 +385,21 @@ def test_an_issuer_that_would_never_be_asked_is_refused(address: str, said: str)
     assert bool(told(address, **dict.fromkeys(never, True))) is ("asked there" in said)
     for good in ("https://login.example.org:8443/jwks.json", "https://[2001:4860:4860::8888]/jwks.json"):
         assert told(good, **never) == ""
+
+
+@pytest.mark.parametrize(
+    "issuers",
+    [
+        {f"https://{number}/": "https://login.example.org/" for number in range(101)},
+        {"https://a\u00a0b/": "https://login.example.org/"},
+        {"a": "https://login.example.org/\u00e9"},
+        {"a": "https://login.example.org/\x01"},
+    ],
+)
+def test_issuers_are_refused_here_where_the_service_would_refuse_them(issuers: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        read_by_the_service(json.dumps(issuers))
+    assert cross_rules.problems({"app_issuers": issuers}, OPTIONS)
 
 
 def test_good_settings_break_no_rule() -> None:
