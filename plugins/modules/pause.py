@@ -90,10 +90,12 @@ def switched(module: AnsibleModule) -> tuple[bool, list[str]]:
 def rollout_told(module: AnsibleModule, directory: str, state: str) -> tuple[bool, list[str]]:
     """Tell the run that changes the stack what to do; return whether that is new, and what to say."""
     wanted = WANTED[state]
-    if module.check_mode:
-        return False, [f"the rollout would be told: {wanted}"]
-    found = rollout_control.give(directory, wanted, module.params["run"])
+    found = rollout_control.give(directory, wanted, module.params["run"], check=module.check_mode)
     is_new = found["since"] == str(module.params["run"].get("when", ""))
+    if module.check_mode:
+        return is_new, [
+            f"the rollout would be {wanted}" if is_new else f"the rollout was {rollout_control.told(found)}"
+        ]
     lines = {
         "paused": "The run ends the step that it is at, and then waits. `./sse resume rollout` lets it go on, and "
         "`./sse abort` brings back what it replaced.",

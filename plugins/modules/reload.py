@@ -119,6 +119,7 @@ def main() -> None:
             module.exit_json(changed=False, lines=[f"{name} would read its files anew" for __, name in wanted])
         engine = Engine()
         with lock(directory, options["run"], options["wait"]):
+            wanted = chosen(newest_releases(directory), options["services"])  # the run that it waited for may differ
             try:
                 lines = recorded(directory, options["run"], [(engine, directory, *one) for one in wanted])
             finally:

@@ -71,7 +71,7 @@ lines:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils.deploy import rollout, rotation
+from ansible_collections.sse.platform.plugins.module_utils.deploy import rollout, rotation, run_lock
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError, file_refused
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SecretError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import FirewallError
@@ -90,7 +90,16 @@ READY_SECONDS = 30.0  # that replicas have after a change, before they are verif
 
 
 def rotated(module: AnsibleModule) -> dict[str, Any]:
-    """Rotate, verify the stack, and return what to tell."""
+    """Rotate, verify the stack, and return what to tell. What another run changes is read when that run is over."""
+    options = module.params
+    if module.check_mode:
+        return rotated_alone(module)
+    with rollout.lock(options["state_directory"], options["meta"], options["wait"]):
+        return rotated_alone(module)
+
+
+def rotated_alone(module: AnsibleModule) -> dict[str, Any]:
+    """Do what `rotated` says while no other run changes the stack."""
     options = module.params
     directory, name = options["state_directory"], options["secret"]
     releases = [rotation.plain(one) for one in newest_releases(directory)]
@@ -114,6 +123,7 @@ def rotated(module: AnsibleModule) -> dict[str, Any]:
         same_images=True,
     )
     rotations = list(rotation.rotate_each(request, names, keep_old=options["keep_old"]))
+    run_lock.say_over(directory)
     verified = verify_stack(directory, newest_releases(directory), READY_SECONDS).report()
     for problem in live.write(directory, Api()):
         module.warn(problem)

@@ -168,10 +168,10 @@ kept_networks:
   type: dict
 """
 
-from typing import Any
+from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils.deploy import removal, rollout
+from ansible_collections.sse.platform.plugins.module_utils.deploy import removal, rollout, run_lock
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import ApplyError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import file_refused
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SecretError
@@ -203,7 +203,16 @@ READY_SECONDS = 30.0  # that replicas have after a change, before they are verif
 
 
 def present(module: AnsibleModule) -> None:
-    """Roll out every project, one after the other; in check mode only plan."""
+    """Roll out every project, one after the other, and verify them; in check mode only plan."""
+    options = module.params
+    if module.check_mode:
+        roll_out(module)
+    with rollout.lock(options["state_directory"], options["meta"], options["wait"]):  # nobody changes what is verified
+        roll_out(module)
+
+
+def roll_out(module: AnsibleModule) -> NoReturn:
+    """Do what `present` says, and end the module."""
     options = module.params
     directory = options["state_directory"]
     progress = Progress("" if module.check_mode else options["progress"])
@@ -242,6 +251,7 @@ def present(module: AnsibleModule) -> None:
     if module.check_mode:
         result |= foreseen(options, result)
     if options["verify"] and not module.check_mode:
+        run_lock.say_over(directory)
         patience = READY_SECONDS if result["changed"] else 0
         progress.tell(doing="verifying that everything works")
         result["verified"] = verified = verify_stack(directory, newest_releases(directory), patience).report()

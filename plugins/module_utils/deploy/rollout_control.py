@@ -55,19 +55,21 @@ def order(state_directory: str, run: Mapping[str, Any]) -> Order | None:
     return None
 
 
-def give(state_directory: str, state: State, run: Mapping[str, Any]) -> Order:
-    """Tell the run that changes the stack what to do; return what it is told.
+def give(state_directory: str, state: State, run: Mapping[str, Any], *, check: bool = False) -> Order:
+    """Tell the run that changes the stack what to do; return what it is told, or, in check mode, would be told.
 
     :param run: who asks, since when and why, as `RunMeta` has it
     :raises ControlError: no rollout runs, or it is aborted already
     """
     claim = run_lock.holder_of(state_directory)
+    back = " `./sse rollback` goes back from a release that was applied." if state == "aborted" else ""
     if claim is None:
-        back = " `./sse rollback` goes back from a release that was applied." if state == "aborted" else ""
         raise ControlError(f"No rollout runs now, so there is nothing to do.{back}")
     verb = claim["asked"].partition(" ")[0]
     if verb in STILL:
         raise ControlError(f"./sse {verb} changes the stack now, and it has no rollout: it can't be paused or aborted.")
+    if claim["over"]:
+        raise ControlError(f"The rollout is over, and {run_lock.named(claim)} only verifies what runs now.{back}")
     told = order(state_directory, claim)
     if told and (told["state"] == "aborted" or told["state"] == state):
         return told
@@ -81,6 +83,8 @@ def give(state_directory: str, state: State, run: Mapping[str, Any]) -> Order:
         "controller": claim["controller"],
         "process": claim["process"],
     }
+    if check:
+        return wanted
     write_file(Path(state_directory) / FILE, json.dumps(wanted), durable=True)
     wake(state_directory)
     return wanted

@@ -39,6 +39,7 @@ class Claim(TypedDict):
     controller: str  # the controller, by what no other machine has
     process: str  # the controller's process and its start, as in 123:456
     holder: str  # the process on this host that holds the lock, in the same form
+    over: str  # "yes" once it has no step left at which it could wait or go back
 
 
 class LockedError(RuntimeError):
@@ -58,7 +59,7 @@ def process(pid: int) -> str:
 
 def claim_of(run: Mapping[str, Any]) -> Claim:
     """Return what a run says of itself; what it does not say is empty."""
-    nobody: Claim = {"asked": "", "who": "", "where": "", "when": "", "controller": "", "process": "", "holder": ""}
+    nobody = dict.fromkeys(Claim.__annotations__, "")
     return cast("Claim", {**nobody, **{key: str(run[key]) for key in nobody if key in run}})
 
 
@@ -238,7 +239,7 @@ def taken_within(state_directory: str, run: Mapping[str, Any], seconds: float) -
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             claim = read(stream)
-            if is_own(claim, run):
+            if is_own(claim, run) or claim == {**claim_of(run), "holder": process(os.getpid()), "over": claim["over"]}:
                 stream.close()
                 return None
             if is_over(claim, run):
@@ -278,6 +279,13 @@ def sign(stream: IO[str], run: Mapping[str, Any], holder: str) -> None:
     stream.truncate(0)
     stream.write(json.dumps({**claim_of(run), "holder": holder}))
     stream.flush()
+
+
+def say_over(state_directory: str) -> None:
+    """Write into the file that the run which holds the lock has no step left at which it could wait or go back."""
+    with contextlib.suppress(OSError), (Path(state_directory) / FILE).open("r+") as stream:
+        claim = read(stream)
+        sign(stream, {**claim, "over": "yes"}, claim["holder"])
 
 
 @contextlib.contextmanager

@@ -91,4 +91,10 @@ def test_where_no_rollout_runs_the_order_is_refused_with_what_there_is(tmp_path:
         give(str(tmp_path), "paused", ANA)
     with run_lock.locked(str(tmp_path), RUN), pytest.raises(ControlError, match="not paused"):
         give(str(tmp_path), "resumed", ANA)
+    with run_lock.locked(str(tmp_path), RUN):
+        run_lock.say_over(str(tmp_path))
+        with pytest.raises(ControlError, match=r"The rollout is over, .* only verifies .*`./sse rollback` goes back"):
+            give(str(tmp_path), "aborted", ANA)
+    with run_lock.locked(str(tmp_path), RUN):
+        assert give(str(tmp_path), "paused", ANA, check=True)["state"] == "paused"
     assert "rollout.json" not in os.listdir(tmp_path)  # noqa: PTH208

@@ -306,3 +306,16 @@ def test_a_wait_ends_when_the_other_run_does(tmp_path: Path, first: Any) -> None
     threading.Timer(1, held.close).start()
     with run_lock.undisturbed(str(tmp_path), {}, 20):
         pass
+
+
+@pytest.mark.parametrize("run", [{}, {"controller": "here", "process": "1:2"}])
+def test_a_run_may_take_the_lock_again_while_it_holds_it(tmp_path: Path, run: dict[str, Any]) -> None:
+    with run_lock.locked(str(tmp_path), run):
+        with run_lock.locked(str(tmp_path), run):
+            run_lock.say_over(str(tmp_path))
+        held = run_lock.holder_of(str(tmp_path))
+        assert held
+        assert (held["holder"], held["over"]) == (run_lock.process(os.getpid()), "yes")
+        with pytest.raises(LockedError), run_lock.locked(str(tmp_path), {"process": "3:4"}):
+            pass
+    assert run_lock.holder_of(str(tmp_path)) is None

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.sse.platform.plugins.module_utils.deploy import run_lock
 from ansible_collections.sse.platform.plugins.module_utils.deploy.host_side import Lost
 from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import LoadedStore
 from ansible_collections.sse.platform.plugins.module_utils.host import iptables, listeners
@@ -144,6 +145,14 @@ def test_a_container_of_ours_that_no_release_names_is_told(tmp_path: Path) -> No
     engine = Engine({"sse-redis": spec(), "sse-old": spec()})
     [finding] = verified(engine, tmp_path, {"sse-redis": spec()}).findings
     assert (finding.subject, finding.wrong) == ("sse-old", "no release declares it")
+
+
+def test_what_a_running_rollout_goes_back_to_is_no_finding(tmp_path: Path) -> None:
+    engine = Engine({"sse-redis": spec(), "sse-redis-previous": spec()})
+    with run_lock.locked(str(tmp_path), {}):
+        assert verified(engine, tmp_path, {"sse-redis": spec()}).findings == []
+    [finding] = verified(engine, tmp_path, {"sse-redis": spec()}).findings
+    assert finding.subject == "sse-redis-previous"
 
 
 def test_a_reloaded_container_is_taken_for_what_it_was_told_last(tmp_path: Path) -> None:

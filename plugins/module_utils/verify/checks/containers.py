@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ansible_collections.sse.platform.plugins.module_utils.deploy.run_lock import holder_of
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, docker
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import ASIDE
 from ansible_collections.sse.platform.plugins.module_utils.verify.check import Checked, Kind, together
 
 if TYPE_CHECKING:
@@ -19,7 +21,10 @@ def check(running: Running, subjects: Sequence[Subject], _asked: None) -> Checke
     findings: list[Finding] = []
     for release in running.releases:
         ours = {one.name for one in running.observed if one.belongs(release["stack"], release["project"])}
-        for name in sorted(ours - set(release["containers"])):
+        aside = (
+            {f"{name}{ASIDE}" for name in release["containers"]} if holder_of(running.state_directory) else set[str]()
+        )
+        for name in sorted(ours - set(release["containers"]) - aside):  # a rollout goes back to these
             evidence = "it carries the labels of the stack, and no release names it"
             mend = (docker("rm", "-f", name),)
             findings.append(Finding("container", name, "no release declares it", evidence, mend))
