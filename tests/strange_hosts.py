@@ -329,6 +329,17 @@ ENGINES = [
         daemon={"default-network-opts": {"bridge": {"com.docker.network.bridge.enable_icc": "false"}}},
     ),
     Engine(
+        "the same as options of dockerd (--default-network-opt)",
+        REFUSED,
+        "as above",
+        ("default-network-opts", "gateway_mode_ipv4", "command line"),
+        flags=(
+            "--default-network-opt=bridge=com.docker.network.driver.mtu=1400",
+            "--default-network-opt",
+            "bridge=com.docker.network.bridge.gateway_mode_ipv4=isolated",
+        ),
+    ),
+    Engine(
         "default-network-opts for the MTU",
         WORKS,
         "",

@@ -135,7 +135,12 @@ def flags(command_line: list[str]) -> Json:
             continue
         if not equals and after and not after.startswith("-"):
             equals, value = "=", after
-        found[name[2:]] = SWITCHES.get(value, value) if equals else True
+        if name == "--default-network-opt":  # NETWORK=OPTION=VALUE, once for each
+            network, option, chosen = [*value.split("=", 2), "", ""][:3]
+            of_file = cast("dict[str, Json]", found.setdefault("default-network-opts", {}))
+            of_file.setdefault(network, {})[option] = chosen
+        else:
+            found[name[2:]] = SWITCHES.get(value, value) if equals else True
     return found
 
 

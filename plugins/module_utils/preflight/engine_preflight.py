@@ -226,9 +226,9 @@ def _configured(settings: Settings, host: HostFacts, engine: EngineFact, traits:
     chosen = {name for one in defaults.values() for name in one}
     if changed := sorted(name for name in chosen if any(part in name for part in NETWORK_OPTIONS)):
         yield (
-            f"default-network-opts in {file} changes who reaches whom on every new network ({', '.join(changed)}): "
-            "expected an engine without these defaults. Give those options to the networks that need them, and restart "
-            "the engine."
+            f"default-network-opts in {file}, or on the command line of dockerd, changes who reaches whom on every new "
+            f"network ({', '.join(changed)}): expected an engine without these defaults. Give those options to the "
+            "networks that need them, and restart the engine."
         )
     if traits["default_runtime"] not in {"", "runc", "crun"} and "runc" not in traits["runtimes"]:
         yield (
