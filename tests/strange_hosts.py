@@ -682,6 +682,12 @@ BUILT_THROUGH = [
         file=f'# http_proxy="x"\nPATH=/bin\nexport http_proxy="{P}"\nNO_PROXY=\'a\'\n',
     ),
     Proxy(
+        "/etc/environment, with comments behind, line ends of Windows and spaces around =",
+        (P, Q, ""),
+        "/etc/environment",
+        file=f'http_proxy = "{P}" # of the office\r\nHTTPS_PROXY={Q}\r\nno equals sign\r\n',
+    ),
+    Proxy(
         "`proxies` of Docker's config.json, before the environment",
         (P, "", "a"),
         "Docker's config.json",

@@ -128,8 +128,9 @@ def usable(proxies: Proxies) -> bool:
 
 def file_variables(text: str) -> dict[str, str]:
     """Read lines of ``NAME=value``, as in /etc/environment (pam_env(8))."""
-    lines = (line.strip().removeprefix("export ").partition("=") for line in text.splitlines())
-    return {name.strip(): value for name, equals, value in lines if equals and not name.startswith("#")}
+    without_comments = (line.partition("#")[0].strip() for line in text.splitlines())
+    lines = (line.removeprefix("export ").partition("=") for line in without_comments)
+    return {name.strip(): value for name, equals, value in lines if equals}
 
 
 def found() -> Proxies:
