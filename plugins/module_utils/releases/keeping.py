@@ -8,6 +8,7 @@ stack, and the engine prunes an image that has no tag.
 from __future__ import annotations
 
 import contextlib
+import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
@@ -44,9 +45,10 @@ def choose(releases: Sequence[StackRelease], running: StackRelease, labels: set[
     :param releases: every release of the stack, oldest first
     :param running: what runs now
     :param labels: the releases that running containers name
-    :param keep: how many releases that were applied stay; as many that failed stay if they are not older than those
+    :param keep: how many releases that were applied stay; as many that failed stay if they are not older than those.
+        Of some in a row that differ in nothing but secrets, the newest one stays: a rollback to any of them is the same
     """
-    applied = [one for one in releases if one.outcome == "applied"][-keep:]
+    applied = distinct([one for one in releases if one.outcome == "applied"])[-keep:]
     oldest = min([running.number, *(one.number for one in applied)])
     others = [one for one in releases if one.outcome != "applied" and one.number > oldest][-keep:]
     earlier = [one for one in applied if one.number != running.number]
@@ -57,6 +59,13 @@ def choose(releases: Sequence[StackRelease], running: StackRelease, labels: set[
         labels | {(project, part["number"]) for one in stay for project, part in one.parts.items()},
         {spec["image"]: spec.get("image_id") or "" for one in (*earlier, running) for spec in one.containers.values()},
         {found for one in earlier for spec in one.containers.values() if (found := spec.get("image_id"))} - current,
+    )
+
+
+def distinct(applied: Sequence[StackRelease]) -> list[StackRelease]:
+    """Leave out each release whose next one brings the same back."""
+    return [one for one, later in itertools.pairwise(applied) if one.comes_back != later.comes_back] + list(
+        applied[-1:]
     )
 
 

@@ -25,7 +25,7 @@ def target(releases: Sequence[StackRelease], asked: int | None) -> StackRelease:
     """Return the release to go back to.
 
     :param releases: every release that is kept, oldest first
-    :param asked: its number; without it, the newest one before the last that was applied
+    :param asked: its number; without it, the newest one before the last, of those that differ in more than secrets
     :raises spec.SpecError: where there is none, or where it is not one to go back to; the message names those that are
     """
     applied = [one for one in releases if one.outcome == "applied"]
@@ -35,7 +35,8 @@ def target(releases: Sequence[StackRelease], asked: int | None) -> StackRelease:
             raise spec.SpecError(
                 "there is no earlier release to go back to; `./sse releases` lists those that are kept"
             )
-        return before[-1]
+        others = [one for one in before if one.comes_back != releases[-1].comes_back]
+        return (others or before)[-1]
     found = kept_release(releases, asked)
     others = ", ".join(str(one.number) for one in applied if one is not releases[-1])
     expected = f"expected one that was applied: {others}" if others else "no other one that was applied is kept"

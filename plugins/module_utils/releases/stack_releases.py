@@ -44,6 +44,20 @@ class StackRelease(NamedTuple):
         return next((one for one in outcomes if one != "applied"), "applied") or "not known"
 
     @property
+    def comes_back(self) -> object:
+        """Return what a rollback to it brings back: everything but the values of secrets."""
+        return {
+            project: {
+                **{key: value for key, value in part.items() if key not in {"number", "meta"}},
+                "containers": {
+                    name: {key: value for key, value in one.items() if key != "fingerprints"}
+                    for name, one in part["containers"].items()
+                },
+            }
+            for project, part in self.parts.items()
+        }
+
+    @property
     def containers(self) -> dict[str, Spec]:
         """Return all specs by full name."""
         return {name: one for part in self.parts.values() for name, one in part["containers"].items()}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.model.release import FORMAT
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
-from ansible_collections.sse.platform.plugins.module_utils.releases import rollback
+from ansible_collections.sse.platform.plugins.module_utils.releases import keeping, rollback
 from ansible_collections.sse.platform.plugins.module_utils.releases.stack_releases import StackRelease
 
 DATA = {"container": "s-db", "directory": "db", "fits": {"db_mode": "a"}, "writes": "4.1"}
@@ -43,6 +43,23 @@ def here(image: str) -> str | None:
 def test_by_default_it_is_the_newest_one_that_was_applied_before_the_last(outcomes: list[str], found: int) -> None:
     kept = [stack(number, outcome) for number, outcome in enumerate(outcomes, 1)]
     assert rollback.target(kept, None).number == found
+
+
+def rotated(number: int, image: str = "1") -> StackRelease:
+    made = stack(number, image=image)
+    for one in made.containers.values():
+        one["fingerprints"] = {"db_password": str(number)}
+    return made
+
+
+def test_one_that_differs_only_in_secrets_is_no_way_back() -> None:
+    assert rollback.target([stack(1), rotated(2), rotated(3, image="2"), rotated(4, image="2")], None).number == 2
+
+
+def test_rotations_push_out_no_release() -> None:
+    kept = [stack(1, image="0"), *(rotated(number) for number in range(2, 9)), rotated(9, image="2")]
+    assert keeping.choose(kept, kept[-1], set(), 3).numbers == {1, 8, 9}
+    assert keeping.choose(kept[:-1], kept[-2], set(), 3).numbers == {1, 8}
 
 
 @pytest.mark.parametrize(
