@@ -28,7 +28,8 @@ TOOLS = ROOT / "tools"
 SOCKET = "/var/run/docker.sock"
 ENGINE_SECONDS = 2.0  # after which the engine is not waited for
 COMMON = ("-i", "-l", "-e", "-K", "-h", "--help", "--inventory", "--limit", "--extra-vars", "--ask-become-pass")
-OF_PLAYBOOKS = ("-v", "--check", "--diff", "--tags", "--skip-tags")
+OF_PLAYBOOKS = ("-v", "--check", "--diff")
+TAGS = ("--tags", "--skip-tags")
 SETTING = re.compile(r"^([a-z][a-z0-9_]+):", re.MULTILINE)
 HOST = re.compile(r"^ {4,8}([A-Za-z0-9][\w.-]*):(?: *\{.*\})? *$")  # below `hosts:` of an inventory in YAML
 VALUED = {"-i", "--inventory", "-l", "--limit", "-e", "--extra-vars", "-n", "--tail", "--since", "--grep", "--seconds"}
@@ -141,7 +142,7 @@ def flags(name: str, verb: Verb) -> list[str]:
     if tool.exists():
         common = () if name in {"test", "key"} else COMMON
         return [*declared(tool.read_text()), *common]
-    return [*(one.flag for one in verb.options), *OF_PLAYBOOKS, *COMMON]
+    return [*(one.flag for one in verb.options), *OF_PLAYBOOKS, *(TAGS if verb.takes_tags else ()), *COMMON]
 
 
 def declared(source: str) -> list[str]:

@@ -51,6 +51,7 @@ class Verb:
     findings: str = ""  # what it means when the verb ends with 2; empty: it never does
     playbook: str = ""  # its name, where that is not the verb
     more: str = ""  # some lines for -h about what one has to know
+    takes_tags: bool = False  # whether a run of some services is meant; else --tags would skip what the verb is for
 
 
 # What several verbs take.
@@ -87,6 +88,7 @@ VERBS: dict[str, Verb] = {
         ),
         options=(WHY, WAIT, CANARY),
         playbook="site",
+        takes_tags=True,
         more="Run it again whenever you like: it changes only what differs.",
     ),
     "scale": Verb(
@@ -100,6 +102,7 @@ VERBS: dict[str, Verb] = {
         options=(WHY, WAIT),
         settings=("stack_name", "app_replicas"),
         playbook="site",
+        takes_tags=True,
         more="It is `./sse up` with one setting changed. To keep the number, write the setting into the inventory.",
     ),
     "compose": Verb(
@@ -122,6 +125,7 @@ VERBS: dict[str, Verb] = {
         options=(WAIT,),
         settings=("stack_name", "app_replicas", "exposure_profile"),
         more="It changes nothing.",
+        takes_tags=True,
     ),
     "rollback": Verb(
         group="deploy",

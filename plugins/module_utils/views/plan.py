@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.types import ActionKind, Json, Release, Spec
 
 NOTHING = "nothing to change: what runs is as it is declared"
+NOTHING_CHOSEN = "nothing to change: the tags choose no container"
 # How changes begin that are not about a container.
 AROUND = ("~ firewall ", "~ network ", "~ host ", "~ permissions", "~ secret ", "!")
 ENDING = ("replace", "restart", "remove")  # these end the streams of a container
@@ -23,10 +24,13 @@ def lines(releases: Sequence[Release], result: Json, images: Sequence[str], netw
     """Write the plan.
 
     :param releases: what is declared
-    :param result: what the stack module returned in check mode
+    :param result: what the stack module returned in check mode; skipped, where tags choose no container
     :param images: references of the images to get
     :param networks: names of the networks to make
     """
+    if result.get("skipped"):
+        before = [*(f"+ image {one}" for one in images), *(f"+ network {one}" for one in networks)]
+        return before or [NOTHING_CHOSEN]
     actions = {one["container"]: one["kind"] for outcome in result["outcomes"] for one in outcome["actions"]}
     notes = {f"{sign(kind)} {name}": about(name, kind, result) for name, kind in actions.items()}
     steps = [with_note(line, notes) for line in result["diff"]["prepared"].splitlines()]

@@ -32,6 +32,7 @@ PLAYBOOKS = {verb.playbook or name for name, verb in verbs.VERBS.items() if not 
 PLAYBOOKS -= set(inventories.OF_CLUSTERS_ALONE)
 PLAYBOOKS |= {option.playbook for verb in verbs.VERBS.values() for option in verb.options if option.playbook}
 SCALE = verbs.Verb(
+    takes_tags=True,
     group="deploy",
     purpose="For tests.",
     arguments=(verbs.Argument("SERVICE=N", "the wanted replicas", "scale_to", many=True),),
@@ -153,6 +154,10 @@ def test_our_own_words_become_variables_and_the_others_stay_for_ansible() -> Non
         (verbs.VERBS["plan"], ["-z"], "./sse NAME has no option '-z'. Run"),
         (verbs.VERBS["drift"], ["--json"], "./sse NAME has no option '--json'. Run"),
         (verbs.VERBS["up"], ["-i"], "-i needs a value, and no word follows it."),
+        (verbs.VERBS["drift"], ["--tags", "app"], "./sse NAME takes no --tags: it is about the whole stack."),
+        (verbs.VERBS["restore"], ["x", "-Ct", "app"], "Those that take it: up, scale, plan. Nothing was done."),
+        (verbs.VERBS["destroy"], ["--skip=app"], "./sse NAME takes no --skip: "),
+        (verbs.VERBS["verify"], ["-tapp"], "./sse NAME takes no -tapp: "),
         (verbs.VERBS["up"], ["--check", "--tags"], "--tags needs a value, and no word follows it."),
     ],
 )
@@ -402,6 +407,9 @@ def test_a_verb_for_a_cluster_has_a_playbook_of_its_own_and_others_are_refused()
         line = front.read("node", verbs.VERBS["node"], [word, "two"])
         assert front.of_cluster("node", verbs.VERBS["node"], line, ["x"]) == ROOT / f"playbooks/cluster/node_{word}.yml"
         assert (ROOT / f"playbooks/cluster/node_{word}.yml").exists()
+    tagged = front.CommandLine({}, ["--tags", "app"])
+    with pytest.raises(front.RefusedError, match=r"sse up --tags is not available with deployment: swarm yet"):
+        front.of_cluster("up", verbs.VERBS["up"], tagged, ["x"])
     with pytest.raises(front.RefusedError, match=r"sse drift is not available with deployment: swarm yet: it is about"):
         front.of_cluster("drift", verbs.VERBS["drift"], front.CommandLine({}, []), ["x"])
 

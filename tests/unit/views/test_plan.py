@@ -61,3 +61,8 @@ def test_each_step_says_how_long_it_took_and_whose_streams_it_ends() -> None:
 def test_removed_containers_go_first_and_new_ones_come_after_what_they_need() -> None:
     kinds: Any = {"s-old": "remove", "s-db": "create", "s-web-1": "create", "s-web-2": "create", "s-proxy": "create"}
     assert plan.waves([RELEASE], kinds) == [["s-old"], ["s-db"], ["s-web-1", "s-web-2"], ["s-proxy"]]
+
+
+def test_where_tags_choose_no_container_none_is_named() -> None:
+    assert plan.lines([RELEASE], {"skipped": True}, [], []) == [plan.NOTHING_CHOSEN]
+    assert plan.lines([RELEASE], {"skipped": True}, [], ["s-network"]) == ["+ network s-network"]
