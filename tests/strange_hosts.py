@@ -488,6 +488,7 @@ ENVIRONMENTS = [
         {"PYTHON_GIL": "0", "PYTHON_JIT": "1", "PYTHON_FROZEN_MODULES": "off"},
         ("PYTHON_GIL", "PYTHON_JIT", "PYTHON_FROZEN_MODULES"),
     ),
+    Environment("PYTHONHASHSEED=x, with which no Python starts", {"PYTHONHASHSEED": "x"}, ("PYTHONHASHSEED",)),
     Environment("PYTHONWARNINGS=error", {"PYTHONWARNINGS": "error"}, ("PYTHONWARNINGS",)),
     Environment("a virtual environment that is active", {"VIRTUAL_ENV": "/home/me/other"}, ("VIRTUAL_ENV",)),
     Environment(
@@ -562,6 +563,17 @@ ENVIRONMENTS = [
     ),
     Environment("PIP_PYTHON", {"PIP_PYTHON": "/usr/bin/python2"}, ("PIP_PYTHON",)),
 ]
+
+
+# Variables of Ansible that end it at its start, before it can say why, and what ./sse says.
+WRONG_VARIABLES = {
+    "ANSIBLE_FORKS=many": "ANSIBLE_FORKS is 'many': expected a number",
+    "ANSIBLE_TIMEOUT=10s": "ANSIBLE_TIMEOUT is '10s': expected a number",
+    "ANSIBLE_VERBOSITY=vv": "ANSIBLE_VERBOSITY is 'vv': expected a number",
+    "ANSIBLE_REMOTE_PORT=ssh": "ANSIBLE_REMOTE_PORT is 'ssh': expected a number",
+    "ANSIBLE_PERSISTENT_CONNECT_TIMEOUT=inf": "ANSIBLE_PERSISTENT_CONNECT_TIMEOUT is 'inf': expected a number",
+    "ANSIBLE_HOME=/dev/null/x": "ANSIBLE_HOME is '/dev/null/x': expected a directory",
+}
 
 
 class Pip(NamedTuple):

@@ -86,6 +86,8 @@ def main(words: Sequence[str]) -> int:
         return NEEDS_ENVIRONMENT
     if dropped := surroundings.clean(os.environ):
         sys.stderr.write(f"sse: not used here, because ansible.cfg of this checkout decides: {', '.join(dropped)}\n")
+    if said := surroundings.unusable(os.environ):
+        return refuse(said)
     tool = ROOT / "tools" / f"{name}.py"
     if tool.exists():
         os.execv(sys.executable, [sys.executable, str(tool), *rest])

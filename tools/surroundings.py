@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Mapping, MutableMapping
 
 # How a host is reached, secrets, and what is shown: these variables of a user are kept.
 KEPT = re.compile(
@@ -16,6 +17,8 @@ KEPT = re.compile(
     r"DIFF_ALWAYS|KEEP_REMOTE_FILES|HOST_KEY_CHECKING|PRIVATE_KEY_FILE|ASK_\w+|BECOME_\w+|SSH_\w+|SCP_\w+|SFTP_\w+|"
     r"PARAMIKO_\w+|REMOTE_(USER|PORT)|VAULT_\w+|CONNECTION_PASSWORD_FILE|PERSISTENT_\w+|CALLBACKS_ENABLED|COLOR_\w+)"
 )
+# Numbers that Ansible reads before it can say what is wrong.
+NUMBERS = re.compile(r"ANSIBLE_(FORKS|TIMEOUT|VERBOSITY|REMOTE_PORT|PERSISTENT_\w+_TIMEOUT)")
 SCREEN = "SSE_SCREEN"  # names a stdout callback of Ansible, such as `default` or `minimal`
 SUDO_SECONDS = 15  # more than the time-out of a name server
 # What sudo says where it runs for nobody, whatever password is given: sudo's sudo.c, logging.c and pam.c, and sudo-rs'
@@ -48,6 +51,27 @@ def clean(environment: MutableMapping[str, str]) -> list[str]:
     if screen := environment.get(SCREEN):
         environment["ANSIBLE_STDOUT_CALLBACK"] = screen
     return found
+
+
+def unusable(environment: Mapping[str, str]) -> str:
+    """Say which variable of a user ends Ansible at its start, and what it expects; empty where none does."""
+    for name, value in environment.items():
+        if NUMBERS.fullmatch(name) and value and not _is_number(value):
+            return f"{name} is {value!r}: expected a number. Set it, or unset {name}. Nothing was done."
+    home = environment.get("ANSIBLE_HOME")
+    try:
+        Path(home or ".").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = error.strerror
+        return f"ANSIBLE_HOME is {home!r}: expected a directory ({why}). Set it, or unset it. Nothing was done."
+    return ""
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return float(text).is_integer()
+    except ValueError:
+        return False
 
 
 def sudo() -> Sudo:

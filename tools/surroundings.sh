@@ -4,9 +4,11 @@
 
 # Variables that make Python, git and the shell work with something else than this checkout.
 clear_environment() {
+    # Without a standard error, messages would go into the next file that is opened, and Ansible does not start.
+    [ ! -d /proc/self/fd ] || [ -e /proc/self/fd/2 ] || exec 2>/dev/null
     for name in $(env | sed -n 's/^\(PYTHON[A-Z0-9_]*\|GIT_[A-Z_0-9]*\|PIP_PYTHON\|CDPATH\|VIRTUAL_ENV\)=.*/\1/p'); do
         case $name in
-            PYTHONDONTWRITEBYTECODE | PYTHONPYCACHEPREFIX | PYTHONUNBUFFERED | PYTHONDEVMODE | PYTHONHASHSEED) ;;
+            PYTHONDONTWRITEBYTECODE | PYTHONPYCACHEPREFIX | PYTHONUNBUFFERED | PYTHONDEVMODE) ;;
             GIT_SSL_* | GIT_SSH* | GIT_AUTHOR_* | GIT_COMMITTER_* | GIT_CONFIG_* | GIT_TERMINAL_PROMPT) ;;
             *) unset "$name" ;;
         esac

@@ -112,6 +112,31 @@ def test_what_a_user_exported_leads_nothing_astray(checkout: Checkout, row: stra
     assert environment["ANSIBLE_CONFIG"] == str(checkout.root / "ansible.cfg")
 
 
+@pytest.mark.parametrize("pair", strange_hosts.WRONG_VARIABLES)
+def test_a_variable_that_ends_ansible_at_its_start_is_refused_with_what_is_expected(pair: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, ROOT / "tools" / "front.py", "status"],
+        env={"PATH": os.environ["PATH"], **dict([pair.split("=", 1)])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith(f"sse: {strange_hosts.WRONG_VARIABLES[pair]}")
+
+
+def test_numbers_of_ansible_as_it_takes_them_are_kept() -> None:
+    kept = {"ANSIBLE_FORKS": "5", "ANSIBLE_TIMEOUT": "1e1", "ANSIBLE_VERBOSITY": "", "ANSIBLE_REMOTE_PORT": "22.0"}
+    assert surroundings.unusable(kept) == ""
+
+
+def test_a_standard_error_that_is_closed_is_nobodys(checkout: Checkout) -> None:
+    checkout.prepared()
+    says = "import os, sys; assert sys.stderr; print(os.readlink('/proc/self/fd/2'))"
+    (checkout.root / "tools" / "front.py").write_text(says)
+    assert checkout.run("-c", f"exec '{checkout.root / 'sse'}' up 2>&-", command="sh").told == "/dev/null\n"
+
+
 # --- places
 
 
