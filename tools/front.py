@@ -32,7 +32,6 @@ VALUED = {
     *("--private-key", "--key-file", "--ssh-common-args", "--sftp-extra-args", "--scp-extra-args"),
     *("--ssh-extra-args", "--become-method", "--become-user", "--become-password-file", "--become-pass-file"),
     *("--connection-password-file", "--conn-pass-file", "--vault-id", "--vault-password-file", "--vault-pass-file"),
-    "--start-at-task",
 }
 SWITCHES = {
     *("--ask-become-pass", "--ask-pass", "--ask-vault-pass", "--ask-vault-password", "--become", "--check", "--diff"),
