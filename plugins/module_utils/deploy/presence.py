@@ -91,7 +91,8 @@ def with_repairs(action: Action, spec: Spec, present: Present, networks: Mapping
         return action
     kind = action.kind
     read = tuple(f"{target}/" for target in (*spec["config"], *spec["secrets"]))
-    in_place = not lost and not present.stays_down
+    beside = any(one.restart and not one.subject.startswith(read) for one in found)  # a directory that is made again
+    in_place = not (present.lost_mounts or present.stays_down or beside)
     if spec.get("reload") and kind == "keep" and in_place and any(one.subject.startswith(read) for one in found):
         kind = "reload"  # it may have been told to read them since
     elif any(one.restart for one in found) and (kind == "keep" or (kind == "start" and present.started)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -118,3 +119,23 @@ def test_changed_files_of_a_container_that_can_reload_are_read_anew_where_it_sti
     path.write_text("changed")
     found = with_repairs(Action(kind, "c", [], "id-c"), spec, USUAL._replace(**changes), {"n": "id-n"}, files)
     assert found.kind == mends
+
+
+@pytest.mark.parametrize("lost", [frozenset({"/data"}), frozenset[str]()], ids=["deleted", "moved away"])
+def test_changed_files_are_not_read_anew_by_a_container_that_has_also_lost_a_directory(
+    tmp_path: Path, lost: frozenset[str]
+) -> None:
+    spec: Any = {
+        **SPEC,
+        "config": {"/etc/c": {"a": "1"}},
+        "data": {"/data": "d"},
+        "reload": {"check": ["c"], "says": "done"},
+    }
+    files = Files(str(tmp_path), Store(str(tmp_path), {}, {}))
+    files.mounts("c", spec)
+    (files.directories("c", spec)["/etc/c"].path / "a").unlink()
+    shutil.rmtree(tmp_path / "data")
+    present = USUAL._replace(lost_mounts=lost)
+    found = with_repairs(Action("keep", "c", [], "id-c"), spec, present, {"n": "id-n"}, files)
+    assert found.kind == "restart"
+    assert [one.partition(":")[0] for one in found.reasons] == ["/etc/c/a", "/data"]
