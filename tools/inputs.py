@@ -76,7 +76,28 @@ def wrong_variables(given: str) -> str:
     if text and "=" not in text:
         name = re.split(r"[\s:]", text)[0]  # what follows it may be a value
         return f"-e {name[:40]!r} sets nothing; expected NAME=VALUE, @FILE, or JSON in quotes"
-    return f"-e {text.partition('=')[0]}=...: a quotation mark is not closed; expected two" if is_open(text) else ""
+    if is_open(text):
+        return f"-e {text.partition('=')[0]}=...: a quotation mark is not closed; expected two"
+    return lost_word(text)
+
+
+def lost_word(text: str) -> str:
+    """Say which word of `a=1 b=2` sets nothing: Ansible leaves it out, and so a part of a value that has a space."""
+    if not re.search(r"\s", text):
+        return ""
+    splitter = importlib.import_module("ansible.parsing.splitter")  # it takes time
+    try:
+        words = splitter.split_args(text)
+    except splitter.AnsibleParserError:  # Ansible says what is not closed
+        return ""
+    before = ""
+    for word in words:
+        name, equals, _ = word.strip().partition("=")
+        if word.strip() and not (name and equals):  # it may be a part of a secret
+            where = f"a word behind {before[:40]!r}" if before else repr(name[:40])
+            return f"-e: {where} sets nothing; expected NAME=VALUE, with quotation marks around a value with a space"
+        before = name
+    return ""
 
 
 def is_open(text: str) -> bool:

@@ -94,6 +94,12 @@ def test_files_that_ansible_passes_over_are_not_looked_at(tmp_path: Path) -> Non
         ("app_key: canary-4711", "-e 'app_key' sets nothing; expected NAME=VALUE"),
         ("app_key:canary-4711", "-e 'app_key' sets nothing"),
         ("a='canary-4711", "-e a=...: a quotation mark is not closed"),
+        ("app_replicas = 5", "-e: 'app_replicas' sets nothing; expected NAME=VALUE"),
+        ("app_replicas= 5", "-e: a word behind 'app_replicas' sets nothing"),
+        ("app_replicas =5", "-e: 'app_replicas' sets nothing"),
+        ("app_key=canary 4711 b=2", "-e: a word behind 'app_key' sets nothing; expected NAME=VALUE, with quotation"),
+        ("a=1 b", "-e: a word behind 'a' sets nothing"),
+        ("a=1\n b='x y'\n\n c={{ d | e }}", ""), ("a='b = c'", ""), (' a="b c"  d=', ""), ("a={{ b c=1", ""),
         ("a=1", ""), ("a='b c' d=2", ""), ('{"a": 1}', ""), ("", ""), ("@/dev/null", ""), ("a=it\\'s", ""),
     ],
 )  # fmt: skip
