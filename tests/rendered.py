@@ -27,7 +27,7 @@ HOSTS: dict[str, dict[str, Any]] = {
         "app_replicas": 5,
         "app_retention_bytes": 5 * 2**30,
     },
-    "guarded": {"app_auth": True, "app_keys_file": str(KEYS), "app_jwks_file": "/dev/null"},
+    "guarded": {"app_auth": True, "app_keys_file": str(KEYS), "app_jwks_file": str(KEYS.with_name("jwks.json"))},
     "tcp": {"app_link": "tcp", "app_replicas": 2},
     "zookeeper": {"kafka_coordination": "zookeeper"},
     "acme": {
