@@ -42,6 +42,7 @@ READERS: dict[str, tuple[Callable[[Any, str], Any], Any]] = {
     "kind": (spec.text, ...),
     "readers": (spec.list_of(spec.short_name), []),  # other services that may read it
     "kept": (spec.text, ""),  # why `./sse rotate` must not change it
+    "least": (length, 16),  # characters of a value that somebody gives: its readers would refuse a shorter one
 }
 KINDS = {
     # Random, in hexadecimal digits. With `overlap` its readers accept several, one a line, the newest first.
@@ -92,6 +93,8 @@ def parse(service: str, own: str, value: Any, path: str) -> dict[str, Secret]:
         secret["given"] = True
     if fields.get("overlap"):
         secret["overlap"] = True
+    if fields["least"] > READERS["least"][1]:
+        secret["least"] = fields["least"]
     if fields["kept"]:
         secret["kept"] = fields["kept"]
     return {own: secret, **({key: {**secret, "kind": PAIR[1], "pair": own}} if key else {})}
@@ -113,16 +116,18 @@ def refuse_unread(secrets: dict[str, Secret], service: str, container: Declarati
                     )
 
 
-def problems(given: Iterable[str], secrets: dict[str, Secret]) -> list[str]:
-    """Say which names of values that the user gives fit no declared secret, one sentence each."""
+def problems(given: Mapping[str, str], secrets: dict[str, Secret]) -> list[str]:
+    """Say which values that the user gives fit no declared secret, one sentence each, and show none."""
     names = set(given)
     known = ", ".join(sorted(secrets))
     found = [f"stack_secrets: {one!r} is unknown; expected one of {known}" for one in sorted(names - set(secrets))]
-    return found + [
-        f"stack_secrets: {one} and {secrets[one]['pair']} go together; {secrets[one]['pair']} is missing"
-        for one in sorted(names & set(secrets))
-        if secrets[one]["pair"] and secrets[one]["pair"] not in names
-    ]
+    for one in sorted(names & set(secrets)):
+        pair, least = secrets[one]["pair"], secrets[one].get("least", 0)
+        if pair and pair not in names:
+            found.append(f"stack_secrets: {one} and {pair} go together; {pair} is missing")
+        if len(given[one]) < least:
+            found.append(f"stack_secrets: {one} is too short (not shown); expected at least {least} characters")
+    return found
 
 
 def not_given(release: Release, given: Iterable[str]) -> list[str]:

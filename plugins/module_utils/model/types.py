@@ -121,6 +121,7 @@ class Secret(TypedDict):
     names: NotRequired[list[str]]  # of a certificate that the host makes, beside the names of the host itself
     overlap: NotRequired[bool]  # its readers accept several lines, of which the first is the newest
     kept: NotRequired[str]  # why it cannot be rotated; empty where it can
+    least: NotRequired[int]  # characters of a value that somebody gives
 
 
 class HttpCheck(TypedDict):

@@ -105,11 +105,14 @@ def problem(given: GivenPath, kind: str = "file") -> str:
 
 def _found(path: str, kind: str) -> str:
     try:
-        directory = stat.S_ISDIR(Path(path).stat().st_mode)
+        mode = Path(path).stat().st_mode
     except FileNotFoundError:
         return "" if kind == FILE_FOR_A_BUILD else f"no such {kind}"
     except OSError as error:
         return f"it can't be read ({error.strerror})"
+    directory = stat.S_ISDIR(mode)
     if directory != (kind == "directory"):
         return "it is a directory" if directory else "it is no directory"
+    if not directory and not stat.S_ISREG(mode):
+        return "it is a pipe, a socket or a device"  # which cannot be read twice
     return "" if os.access(path, os.R_OK) else "it can't be read (Permission denied)"

@@ -68,9 +68,17 @@ def test_a_secret_is_read_by_its_service_and_by_those_that_it_names(key: str) ->
     [(["cache_pasword"], "'cache_pasword' is unknown"), (["tls_key"], "tls_key and tls_certificate go together")],
 )
 def test_values_that_fit_no_secret_are_named(given: list[str], message: str) -> None:
-    [found] = secret.problems(given, DECLARED)
+    [found] = secret.problems(dict.fromkeys(given, "a" * 16), DECLARED)
     assert message in found
-    assert secret.problems(["cache_password", "tls_key", "tls_certificate"], DECLARED) == []
+    assert secret.problems(dict.fromkeys(["cache_password", "tls_key", "tls_certificate"], "a" * 16), DECLARED) == []
+
+
+def test_a_value_that_its_readers_would_refuse_as_too_short_is_refused_and_not_shown() -> None:
+    """The replicas got a key of 20 characters for their tickets, kept the last one, and could not start again."""
+    declared = secret.declared({"app": {"secrets": {"key": {"kind": "password", "least": 32}}}})
+    [found] = secret.problems({"key": "canary-of-20-letters"}, declared)
+    assert found == "stack_secrets: key is too short (not shown); expected at least 32 characters"
+    assert secret.problems({"key": "a" * 32}, declared) == []
 
 
 def test_a_secret_that_only_the_user_has_is_missed_where_a_container_reads_it() -> None:

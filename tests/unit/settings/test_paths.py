@@ -75,6 +75,8 @@ def test_what_cannot_be_read_is_said_with_the_paths_that_were_tried(tmp_path: Pa
     assert paths.problem(paths.resolve("/absent", here)) == "no such file on the controller"
     assert "it is a directory" in paths.problem(paths.resolve("there", here))
     assert "it is no directory" in paths.problem(paths.resolve("file", here), "directory")
+    os.mkfifo(tmp_path / "pipe")
+    assert "it is a pipe, a socket or a device" in paths.problem(paths.resolve("pipe", here))
     assert "no such file" in paths.problem(paths.resolve("dangling", here))
     assert "can't be read (Not a directory)" in paths.problem(paths.resolve("file/x", here))
     said = paths.problem(paths.resolve("x", paths.Place("/i/group_vars/all.yml", "/")))
