@@ -48,7 +48,7 @@ def find(stack: str, state_directory: str) -> list[Finding]:
     return [
         *of_networks(engine, releases),
         *(one.finding() for one in lost),
-        *(Finding("firewall", one.partition(":")[0], firewall.wrong, one, MEND) for one in closed),
+        *(Finding("firewall", firewall.chain, firewall.wrong, one, MEND) for one in closed),
         *(
             Finding("permissions", str(path), how, "stat", MEND)
             for path, how in permissions.differences(state_directory)
