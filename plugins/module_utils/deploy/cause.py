@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # How programs mark the line that says why: by its level, or as the class of an exception.
-MARK = re.compile(r"\b(?i:emerg|alert|crit|critical|fatal|error|failed|panic|panicked)\b|\w(?:Error|Exception)\b")
+# Perl says below the cause that its compilation failed.
+MARK = re.compile(r"\b(?i:emerg|alert|crit|critical|fatal|error|failed(?!--)|panic|panicked)\b|\w(?:Error|Exception)\b")
 # What they write where they mark nothing.
 TROUBLE = re.compile(
     r"(?i)can't|cannot|could not|unable to|denied|not permitted|no space|no such|not found|already in use|invalid|"
     r"refused|missing|unknown|segmentation fault|out of memory"
 )
-# A frame of a stack: of Java and .NET, of Python, of Go, of Rust, of Node, of Ruby and of PHP.
+# A frame of a stack: of Java and .NET, of Python, of Go, of Rust, of Node, of Ruby, of PHP, of Haskell and of Elixir.
 FRAME = re.compile(
     r"\s*(at (?:async |new |get )?[^\s(]+(?: \[as [^\]]+\])? ?\(.*\)(?: ~?\[.*\])?(?: in .+:line \d+)?|"
     r"at (?:async )?\S+:\d+(?::\d+)?|\.\.\. \d+ (?:more|common frames omitted)|--- End of .*stack trace.* ---|"
@@ -27,7 +28,8 @@ FRAME = re.compile(
     r"[\w./*()-]+\((?:\{?0x[^()]*|\.\.\.)?\)|"
     r"stack backtrace:|\d+: 0x[0-9a-f]+ - .*|\d+: (?:<.*>|[\w$]+)::\S.*|\d+: (?:rust_begin_unwind|main|_start)|"
     r"from \S+:\d+(?::in .*)?|Stack trace:|#\d+ (?:\S+\(\d+\): .*|\[internal function\]: .*|\{main\})|"
-    r"thrown in .* on line \d+)"
+    r"thrown in .* on line \d+|"
+    r"CallStack \(from HasCallStack\):|\w+, called at \S+:\d+:\d+ in .*|\([\w.]+ [\d.]+\S*\) \S+:\d+: .*)"
     r"\s*"
 )
 PYTHON = re.compile(r"\s*File \".*\", line \d+.*")  # its frame, which a line of source follows
@@ -56,13 +58,13 @@ WAYS = (
         "A disk of its own is mounted on a directory of data, so it has lost+found: mount it one directory higher.",
     ),
     (re.compile(r"(?i)no space left"), "The disk is full: make room (df -h; df -i)."),
-    (re.compile(r"(?i)address already in use"), "Another program has the port: ss -ltnp names it."),
+    (re.compile(r"(?i)address already in use|eaddrinuse"), "Another program has the port: ss -ltnp names it."),
     (
         re.compile(r"(?i)permission denied|AccessDenied"),
         FILES_OF_OTHERS,
     ),
     (
-        re.compile(r"OutOfMemoryError|(?i:cannot allocate memory|out of memory)"),
+        re.compile(r"OutOfMemoryError|(?i:cannot allocate memory|out of memory|not enough space|reserve enough space)"),
         "It has too little memory: give it more with its variable *_memory.",
     ),
     (

@@ -253,6 +253,44 @@ LOGS = {
         ["/docker-entrypoint.sh: info: failed to modify x", "1764360000: Warning: failed", "mosquitto: cannot open x"],
         "mosquitto:", "open",
     ),
+    "Perl": (
+        [
+            "Can't locate Shop/Orders.pm in @INC (you may need to install the module) at /app/x.pl line 3.",
+            "BEGIN failed--compilation aborted at /app/x.pl line 3.",
+        ],
+        "Can't locate Shop/Orders.pm",
+        "compilation aborted",
+    ),
+    "Haskell": (
+        [
+            "server: /data/db: openFile: permission denied (Permission denied)",
+            "CallStack (from HasCallStack):",
+            "  error, called at src/Main.hs:12:5 in main:Main",
+        ],
+        "openFile: permission denied",
+        "openFile",
+    ),
+    "Elixir": (
+        [
+            "** (Mix) Could not start application shop: Shop.Application.start(:normal, []) returned an error: x",
+            "    ** (EXIT) an exception was raised:",
+            '        ** (ArgumentError) could not fetch environment variable "DB"',
+            "            (elixir 1.17.2) lib/system.ex:706: System.fetch_env!/1",
+            "            (shop 0.1.0) lib/shop/repo.ex:9: Shop.Repo.init/2",
+        ],
+        "Could not start application shop",
+        "could not fetch environment variable",
+    ),
+    "Erlang": (
+        ["=CRASH REPORT====", "  crasher:", "    exception exit: {bad_return,{{shop,start,[]},{'EXIT',eaddrinuse}}}"],
+        "eaddrinuse",
+        "exception exit",
+    ),
+    "a Java whose memory the kernel does not give": (
+        ["VM warning: INFO: os::commit_memory(0xe0000000, 268435456, 0) failed; error='Not enough space' (errno=12)"],
+        "os::commit_memory",
+        "Not enough space",
+    ),
     "an error about a level": (["error: debug: it is unknown", "error: later"], "it is unknown", "later"),
     "trouble alone in a warning": (["[1] INFO up", "[2] WARN it cannot bind", "[3] INFO bye"], "WARN", "bind"),
     "only a warning": (["[1] INFO up", "[2] WARN it failed"], "[2] WARN it failed", "failed"),
@@ -265,7 +303,20 @@ def test_the_cause_is_told_without_the_frames_of_the_stack(what: str) -> None:
     told = telling(lines, 8)
     assert first in told[0]
     assert any(also in line for line in told)
-    begins = ("at ", "from ", "#", "--- ", "Stack trace", "main.main()", "main.(", "0: ", "1: ")
+    begins = (
+        "at ",
+        "from ",
+        "(elixir",
+        "CallStack",
+        "error, called",
+        "#",
+        "--- ",
+        "Stack trace",
+        "main.main()",
+        "main.(",
+        "0: ",
+        "1: ",
+    )
     assert not [line for line in told if line.startswith(begins) or (".go:" in line and "caller" not in line)]
 
 
@@ -278,6 +329,9 @@ def test_the_cause_is_told_without_the_frames_of_the_stack(what: str) -> None:
         ("Go that panics", "chown -R --reference=DIR DIR"),
         ("NGINX", "ss -ltnp"),
         ("a shell", "another architecture"),
+        ("Haskell", "chown -R --reference=DIR DIR"),
+        ("Erlang", "ss -ltnp"),
+        ("a Java whose memory the kernel does not give", "*_memory"),
         ("JSON", ""),
     ],
 )
