@@ -107,6 +107,11 @@ def write(stack: str, state_directory: str, left_out: list[str], target: Path) -
     sealed = {place: path for place, path in data.items() if holds_secrets(place)}
     wanted = {"releases": state / "releases", **{place: data[place] for place in data if place not in sealed}}
     refuse_links(state, data.values())
+    if gone := [str(path) for path in data.values() if not path.is_dir()]:
+        raise BackupError(
+            f"the data directory {gone[0]} is gone, so a backup would lack what was in it: put it back, or have "
+            "`./sse up` make it again, empty. No backup was made"
+        )
     secrets = secrets_of(state)
     needed = sum(size_of(one) for directory in wanted.values() for one in directory.rglob("*"))
     refuse_full_disk(target.parent, needed)

@@ -269,6 +269,13 @@ def test_the_archive_counts_too_where_it_comes_to_the_same_disk(
         backup.refuse_misfit(written["manifest"], "sse", str(tmp_path / "new"), 1 << 30)
 
 
+def test_data_that_are_gone_are_named(state: Path, tmp_path: Path) -> None:
+    (state / "data/own-name/keep").rename(tmp_path / "away")
+    with pytest.raises(BackupError, match=r"own-name/keep is gone, .* `./sse up` make it again, empty. No backup was"):
+        backup.write("sse", str(state), [], tmp_path / "a.tar.gz")
+    assert not (tmp_path / "a.tar.gz").exists()
+
+
 def test_a_controller_without_room_for_the_archive_is_told(
     state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
