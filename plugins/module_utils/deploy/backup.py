@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 PASSES = 5  # how often a directory is read again because files came or went while it was read
 RESTORING = "restoring"  # the directory of a restore that is not done yet, in the state directory
+INCOMING = "incoming"  # where the archive comes to, in the state directory: playbooks/tasks/place_backup.yml
 SPARE = 64 << 20  # bytes that stay free on the disk
 BLOCK = 1 << 20
 MEANWHILE = "/var/tmp"  # noqa: S108 - its directories are made by mkdtemp; where an archive is made  # nosec B108
@@ -286,6 +287,11 @@ def refuse_misfit(manifest: Manifest, stack: str, state_directory: str, packed: 
             "stack_delete_data=true, or restore beside it with -e stack_name=NAME -e stack_offset=100"
         )
     refuse_full_disk(state, manifest["bytes"] + packed)
+
+
+def forget_archive(state_directory: str) -> None:
+    """Remove the archive that a restore left whose `./sse` was killed; whoever calls this holds the lock."""
+    shutil.rmtree(Path(state_directory) / INCOMING, ignore_errors=True)
 
 
 def half_restored(state_directory: str) -> str:

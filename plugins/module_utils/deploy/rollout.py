@@ -19,7 +19,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy import (
     told_metrics,
 )
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import Applier, ApplyError, Pace, unasked
-from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import half_restored
+from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import forget_archive, half_restored
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import files_told
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
 from ansible_collections.sse.platform.plugins.module_utils.deploy.host_side import HostSide
@@ -270,6 +270,7 @@ def told(request: Request) -> Generator[None]:
 
 def prepare(directory: str, coming: list[types.Release]) -> None:
     """Make the directories that several containers mount: the engine would make them, with permissions of its own."""
+    forget_archive(directory)
     switches.ready(directory)
     live_files.ready(directory)
     state_modes.make(Path(directory) / state_modes.MATRIX)

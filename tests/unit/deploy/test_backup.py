@@ -269,6 +269,16 @@ def test_the_archive_counts_too_where_it_comes_to_the_same_disk(
         backup.refuse_misfit(written["manifest"], "sse", str(tmp_path / "new"), 1 << 30)
 
 
+def test_the_archive_of_a_killed_restore_is_where_the_playbook_brings_it(state: Path) -> None:
+    (state / backup.INCOMING).mkdir()
+    (state / backup.INCOMING / "state.tar.gz").write_text("half")
+    backup.forget_archive(str(state))
+    backup.forget_archive(str(state))
+    assert not (state / "incoming").exists()
+    place = Path(__file__).resolve().parents[3] / "playbooks/tasks/place_backup.yml"
+    assert f"{{{{ settings.stack_state_directory }}}}/{backup.INCOMING}" in place.read_text()
+
+
 def test_data_that_are_gone_are_named(state: Path, tmp_path: Path) -> None:
     (state / "data/own-name/keep").rename(tmp_path / "away")
     with pytest.raises(BackupError, match=r"own-name/keep is gone, .* `./sse up` make it again, empty. No backup was"):
