@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,6 +80,18 @@ async def test_nobody_on_the_host_publishes_or_reads(stack: Stack) -> None:
     assert all(one.startswith("-WRONGPASS") for one in answers[3:])
     kept = [one.stat() for one in (stack.state / "secrets").iterdir()]
     assert {(one.st_mode & 0o777, one.st_uid) for one in kept} == {(0o600, 0)}
+
+
+def test_who_does_not_say_who_it_is_takes_no_memory_of_kafka(stack: Stack) -> None:
+    """Each of 700 connections announced 512 KB, which filled the heap: the broker ended."""
+    before = stack.container("kafka").attrs["State"]["StartedAt"]
+    with contextlib.ExitStack() as opened:
+        for number in range(1100):
+            address = ("127.0.0.1", stack.kafka_ports[number % 2])
+            one = opened.enter_context(socket.create_connection(address, timeout=5))
+            one.sendall((2**19 - 1).to_bytes(4, "big") + b"a" * 100)
+        assert stack.publish("it.inner", {"n": 2}).status_code in {200, 201, 202}
+    assert stack.container("kafka").attrs["State"]["StartedAt"] == before
 
 
 async def test_each_client_on_the_host_has_its_own_rights_alone(stack: Stack) -> None:

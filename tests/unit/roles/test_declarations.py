@@ -724,6 +724,7 @@ def test_every_listener_of_kafka_but_the_controllers_asks_who_a_client_is(each: 
     assert listeners["CONTROLLER"] == "127.0.0.1:9093"
     assert each.kafka["sasl.enabled.mechanisms"] == "SCRAM-SHA-512"
     assert each.kafka["allow.everyone.if.no.acl.found"] == "false"
+    assert int(each.kafka["sasl.server.max.receive.size"]) <= 8192
     assert each.kafka["authorizer.class.name"].endswith("Authorizer")
 
 
