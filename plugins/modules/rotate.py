@@ -105,7 +105,7 @@ def rotated_alone(module: AnsibleModule) -> dict[str, Any]:
     releases = [rotation.plain(one) for one in newest_releases(directory)]
     if not releases:
         raise ApplyError(f"There is no release in {directory}: nothing was deployed here. Run `./sse up` first.")
-    names = rotation.asked(releases, name, options["secrets"], directory)
+    names = rotation.asked(releases, name, options["secrets"], directory, keep_old=options["keep_old"])
     if module.check_mode:
         return {"changed": bool(names), "lines": [f"{one} would get a new value" for one in names]}
     request = rollout.Request(

@@ -60,16 +60,22 @@ def chosen(releases: Sequence[Release], name: str, given: Mapping[str, str]) -> 
     return known[name]
 
 
-def asked(releases: Sequence[Release], name: str, given: Mapping[str, str], directory: str) -> list[str]:
+def asked(
+    releases: Sequence[Release], name: str, given: Mapping[str, str], directory: str, *, keep_old: bool = False
+) -> list[str]:
     """Return the names of the secrets to rotate: this one, or all that can be and have a value on this host.
 
     :raises ApplyError: there is no such secret, or it can't be rotated; nothing was changed
     """
-    if name != ALL:
-        chosen(releases, name, given)
-        return [name]
     known = declared(releases)
     store = Store(directory, dict(given), known)
+    if name != ALL:
+        one = chosen(releases, name, given)
+        if store.value(name, make=False) is None:
+            raise ApplyError(f"{name} has no value yet, because nothing has needed it. Nothing changed.")
+        if keep_old and not one.get("overlap"):
+            raise ApplyError(f"{name}: --keep-old is for secrets of which two can be valid at once. Nothing changed.")
+        return [name]
     able = [one for one, secret in known.items() if not refusal(one, secret, given)]
     # A certificate and its key are rotated together.
     return sorted(one for one in able if known[one]["kind"] != PAIR[1] and store.value(one, make=False) is not None)
@@ -125,11 +131,6 @@ def rotate(request: rollout.Request, name: str, *, keep_old: bool) -> tuple[roll
     store = Store(request.state_directory, request.secrets, declared(request.releases))
     names = [name, one["pair"]] if one["pair"] else [name]
     before = {each: store.value(each, make=False) for each in names}
-    old = before[name]
-    if old is None:
-        raise ApplyError(f"{name} has no value yet, because nothing has needed it. Nothing changed.")
-    if keep_old and not one.get("overlap"):
-        raise ApplyError(f"{name}: --keep-old is for secrets of which two can be valid at once. Nothing changed.")
     report = rollout.Report()
     try:
         for __ in values(store, name, one, keep_old=keep_old):
@@ -145,7 +146,7 @@ def rotate(request: rollout.Request, name: str, *, keep_old: bool) -> tuple[roll
         if isinstance(error, (ApplyError, EngineError)):
             raise ApplyError(f"{error}\n{name} has its earlier value again.") from error
         raise
-    return report, old
+    return report, before[name] or ""
 
 
 def lines(report: rollout.Report, name: str, seconds: float) -> list[str]:

@@ -103,6 +103,16 @@ def test_after_a_failure_the_earlier_value_is_back(tmp_path: Path, monkeypatch: 
     assert (tmp_path / "secrets/one_password").read_text() == "old-one_password"
 
 
+def test_what_a_run_would_refuse_is_refused_before_it(tmp_path: Path, runs: list[str]) -> None:
+    request(tmp_path)
+    with pytest.raises(ApplyError, match="one_password: --keep-old is for secrets of which two"):
+        rotation.asked([RELEASE], "one_password", {}, str(tmp_path), keep_old=True)
+    assert rotation.asked([RELEASE], "one_key", {}, str(tmp_path), keep_old=True) == ["one_key"]
+    (tmp_path / "secrets/one_key").unlink()
+    with pytest.raises(ApplyError, match="one_key has no value yet"):
+        rotation.asked([RELEASE], "one_key", {}, str(tmp_path))
+
+
 def test_all_stands_for_what_can_be_rotated_and_has_a_value(tmp_path: Path, runs: list[str]) -> None:
     asked = request(tmp_path)
     names = rotation.asked([RELEASE], "all", {}, str(tmp_path))
