@@ -11,6 +11,7 @@ import re
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterable
@@ -529,7 +530,7 @@ def test_an_answer_that_comes_a_byte_at_a_time_does_not_outlast_the_time(kind: s
 
 
 ENDLESS: list[Any] = []
-for _ in range(5000):
+for _ in range(100_000):
     ENDLESS = [ENDLESS]
 WRONG: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], str]] = {
     "key": ("publish", ("c", 1), {"key": "a b"}, "key: found 'a b'"),
@@ -636,14 +637,23 @@ def test_who_stops_waiting_for_an_event_ends_no_stream() -> None:
     assert [one.headers.get("last-event-id") for one in server.asked] == [None, "3-c"]  # one connection, and the end
 
 
+PATHS = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+FORKS = """
+import os, sys, sse_client
+client = sse_client.Client(sys.argv[1])
+client.publish("c", 1)
+if not (child := os.fork()):
+    os._exit(0 if client.publish("c", 2) == "1-a" else 1)
+ended = os.waitpid(child, 0)[1]
+client.publish("c", 3)
+sys.exit(ended)
+"""
+
+
 def test_a_fork_takes_no_connection_of_its_parent() -> None:
     kept = [b"HTTP/1.1 202 X\r\nContent-Length: 16\r\n\r\n" + b'{"ids": ["1-a"]}']
-    with Server([kept], keeps=True) as server, sse_client.Client(server.url) as client:
-        client.publish("c", 1)
-        if not (child := os.fork()):
-            os._exit(0 if client.publish("c", 2) == "1-a" else 1)
-        assert os.waitpid(child, 0)[1] == 0
-        client.publish("c", 3)
+    with Server([kept], keeps=True) as server:  # in a program of its own, which has one thread
+        subprocess.run([sys.executable, "-c", FORKS, server.url], check=True, timeout=both.LIMIT_SECONDS, env=PATHS)
         assert (len(server.asked), server.connections) == (3, 2)
 
 
