@@ -1096,6 +1096,7 @@ def page() -> str:
         "|---|---|",
         *(f"| {one.what} | {kept_or_gone(one)} |" for one in ENVIRONMENTS),
         *(f"| pip: {one.what} | {kept_of(one)} |" for one in PIPS[1:]),
+        *(f"| `{pair}` | refuses it: {said} |" for pair, said in WRONG_VARIABLES.items()),
         "",
         "An old or broken `python3` first in PATH, also of pyenv, is passed over, and the distribution's is taken. A",
         "commit is recorded also where the checkout belongs to another user. A checkout that is read-only works when",
