@@ -60,9 +60,10 @@ def unusable(environment: Mapping[str, str]) -> str:
             return f"{name} is {value!r}: expected a number. Set it, or unset {name}. Nothing was done."
     home = environment.get("ANSIBLE_HOME")
     try:
-        Path(home or ".").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        why = error.strerror
+        if home:
+            Path(home).expanduser().mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError) as error:
+        why = getattr(error, "strerror", "") or error
         return f"ANSIBLE_HOME is {home!r}: expected a directory ({why}). Set it, or unset it. Nothing was done."
     return ""
 
