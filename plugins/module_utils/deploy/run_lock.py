@@ -86,8 +86,13 @@ def read(stream: IO[str]) -> Claim:
 
 
 def is_over(claim: Claim, run: Mapping[str, Any]) -> bool:
-    """Tell whether a claim is of a run that was killed: it is of the same controller, whose process is gone."""
+    """Tell whether a claim is of a run that was killed: it is of the same controller, whose process is gone.
+
+    A run that waits has the list of those alive from its own beginning, so it knows nothing of a run that began later.
+    """
     if not claim["controller"] or claim["controller"] != run.get("controller"):
+        return False
+    if claim["when"] > str(run.get("when", "")) > "":
         return False
     return claim["process"] not in run.get("alive", [])
 

@@ -319,3 +319,12 @@ def test_a_run_may_take_the_lock_again_while_it_holds_it(tmp_path: Path, run: di
         with pytest.raises(LockedError), run_lock.locked(str(tmp_path), {"process": "3:4"}):
             pass
     assert run_lock.holder_of(str(tmp_path)) is None
+
+
+def test_a_run_that_waits_ends_none_that_began_after_it(tmp_path: Path) -> None:
+    here = {"controller": "here", "alive": ["1:2"]}
+    waits = {**here, "process": "1:2", "when": "2026-11-28T09:47:46Z"}
+    later = {**here, "process": "3:4", "when": "2026-11-28T09:47:47Z"}
+    earlier = {**later, "when": "2026-11-28T09:47:45Z"}
+    assert not run_lock.is_over(run_lock.claim_of(later), waits)
+    assert run_lock.is_over(run_lock.claim_of(earlier), waits)
