@@ -28,6 +28,10 @@ REPORTS = ROOT / ".ansible" / "test"  # ignored by git, and by the collection's 
 DASHBOARD = ROOT / "dashboard"
 CLIENT = ROOT / "clients" / "typescript"
 UNITS = ["-n", "4", "--dist", "loadfile", "tests/unit", "app/tests", "clients/python/tests"]
+SCRIPTS = {  # of the part browser, by the names of their reports
+    f"{project.name}-{script.replace(':', '-')}": (script, project)
+    for script, project in (("test", CLIENT), ("test", DASHBOARD), ("test:browser", DASHBOARD))
+}
 PATHS = {"unit": UNITS, "stacks": ["tests/stacks"], "integration": ["tests/integration"]}  # of the parts by pytest
 FEW = 3  # failed tests of a part that are asked once more; more than these have another cause than a busy machine
 HALF = 1000  # characters from each end of a failed task's message in the summary; the rest is in Molecule's log
@@ -99,22 +103,31 @@ def report(path: Path, ended: int) -> Outcome:
 
 
 def pytest(name: str, paths: list[str], more: list[str], runner: tuple[str, ...] = ()) -> Outcome:
-    """Run pytest over these paths, its output as it comes."""
+    """Run pytest over these paths, its output as it comes; few failures beside other parts are doubtful."""
     target = REPORTS / f"{name}.xml"
     target.unlink(missing_ok=True)
     kept = f"cache_dir={REPORTS / 'cache' / name}"  # of each part its own: two of them run at once
     command = [sys.executable, *runner, "-m", "pytest", "-q", "-o", kept, f"--junitxml={target}", *paths, *more]
-    outcome = report(target, subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode)
-    if TOGETHER in os.environ and 0 < outcome.failed <= FEW and "--last-failed" not in more and target.exists():
-        outcome.doubtful[name], outcome.broken, outcome.failed = outcome.broken, [], 0
+    ended = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode
+    return doubted(report(target, ended), target)
+
+
+def doubted(outcome: Outcome, target: Path) -> Outcome:
+    """Take few failures beside other parts for doubtful."""
+    if TOGETHER in os.environ and 0 < outcome.failed <= FEW and target.exists():
+        outcome.doubtful[target.stem], outcome.broken, outcome.failed = outcome.broken, [], 0
     return outcome
 
 
 def once_more(total: Outcome) -> Outcome:
     """Ask the few tests that failed beside other parts again, alone: the summary names those that pass only so."""
+    os.environ.pop(TOGETHER, None)
     for name, tests in total.doubtful.items():
         say(f"== {name}, once more: {', '.join(tests)}")
-        outcome = pytest(name, PATHS[name], ["--last-failed"])
+        if name in PATHS:
+            outcome = pytest(name, PATHS[name], ["--last-failed", "--last-failed-no-failures=none"])
+        else:
+            outcome = vitest(*SCRIPTS[name], files=sorted({f"{one.partition('.test.ts')[0]}.test.ts" for one in tests}))
         passed = [one for one in tests if one not in outcome.broken]
         outcome.notes += [f"not sure {one}: it failed beside other parts, and passed alone" for one in passed]
         total += outcome
@@ -235,15 +248,15 @@ def modules(project: Path) -> Outcome:
     return check(f"npm install of {project.name} by the lock", install, project)
 
 
-def vitest(script: str, project: Path) -> Outcome:
-    """Run one of a project's test scripts, its output as it comes."""
+def vitest(script: str, project: Path, files: Iterable[str] = ()) -> Outcome:
+    """Run one of a project's test scripts, or some files of it, its output as it comes; doubtful as with pytest."""
     target = REPORTS / f"{project.name}-{script.replace(':', '-')}.xml"
     target.unlink(missing_ok=True)
     reporters = ["--reporter=dot", "--reporter=junit", f"--outputFile.junit={target}"]
     run = subprocess.run(
-        [*npm(), "run", "-s", script, "--", *reporters], cwd=project, stdin=subprocess.DEVNULL, check=False
+        [*npm(), "run", "-s", script, "--", *reporters, *files], cwd=project, stdin=subprocess.DEVNULL, check=False
     )
-    return report(target, run.returncode)
+    return doubted(report(target, run.returncode), target)
 
 
 def chromium() -> bool:

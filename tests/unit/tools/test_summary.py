@@ -169,3 +169,23 @@ def test_tests_that_fail_alone_or_are_many_are_not_asked_again(
     monkeypatch.delenv("TEST_TOGETHER")
     assert tool.pytest("stacks", tool.PATHS["stacks"], []).failed == 1
     assert not flaky
+
+
+def test_files_of_a_browser_test_are_asked_once_more_too(
+    tool: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[object] = []
+
+    def vitest(script: str, project: Path, files: list[str]) -> object:
+        asked.extend((script, project.name, files))
+        return tool.Outcome(passed=2)
+
+    monkeypatch.setattr(tool, "vitest", vitest)
+    monkeypatch.setattr(tool, "say", asked.append)
+    monkeypatch.setenv("TEST_TOGETHER", "1")
+    target = tmp_path / "dashboard-test-browser.xml"
+    target.touch()
+    failed = tool.Outcome(failed=2, broken=["browser/a.test.ts.one > x", "browser/a.test.ts.two"])
+    total = tool.once_more(tool.doubted(failed, target))
+    assert (total.passed, total.failed, len(total.notes)) == (2, 0, 2)
+    assert asked[1:] == ["test:browser", "dashboard", ["browser/a.test.ts"]]
