@@ -96,10 +96,10 @@ def pairs(node: Any) -> list[tuple[str, Any]]:
     return [(str(key.value), one) for key, one in found]
 
 
-# What works on the hosts of a cluster together.
-OF_CLUSTERS = ("up", "plan", "status", "verify", "logs", "releases", "diff", "history", "node", "destroy")
-# Those of them that read what one host keeps, which in a cluster is the first manager.
+# What reads what one host keeps, which in a cluster is the first manager.
 OF_FIRST_MANAGER = ("releases", "diff", "history")
+# What works on the hosts of a cluster together.
+OF_CLUSTERS = ("up", "plan", "status", "verify", "logs", *OF_FIRST_MANAGER, "node", "destroy")
 # Those of them that one host has not.
 OF_CLUSTERS_ALONE = ("node",)
 

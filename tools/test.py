@@ -29,8 +29,9 @@ DASHBOARD = ROOT / "dashboard"
 CLIENT = ROOT / "clients" / "typescript"
 UNITS = ["-n", "4", "--dist", "loadfile", "tests/unit", "app/tests", "clients/python/tests"]
 SCRIPTS = {  # of the part browser, by the names of their reports
-    f"{project.name}-{script.replace(':', '-')}": (script, project)
-    for script, project in (("test", CLIENT), ("test", DASHBOARD), ("test:browser", DASHBOARD))
+    "typescript-test": ("test", CLIENT),
+    "dashboard-test": ("test", DASHBOARD),
+    "dashboard-test-browser": ("test:browser", DASHBOARD),
 }
 PATHS = {"unit": UNITS, "stacks": ["tests/stacks"], "integration": ["tests/integration"]}  # of the parts by pytest
 FEW = 3  # failed tests of a part that are asked once more; more than these have another cause than a busy machine
@@ -127,7 +128,7 @@ def once_more(total: Outcome) -> Outcome:
         if name in PATHS:
             outcome = pytest(name, PATHS[name], ["--last-failed", "--last-failed-no-failures=none"])
         else:
-            outcome = vitest(*SCRIPTS[name], files=sorted({f"{one.partition('.test.ts')[0]}.test.ts" for one in tests}))
+            outcome = vitest(name, sorted({f"{one.partition('.test.ts')[0]}.test.ts" for one in tests}))
         passed = [one for one in tests if one not in outcome.broken]
         outcome.notes += [f"not sure {one}: it failed beside other parts, and passed alone" for one in passed]
         total += outcome
@@ -225,10 +226,10 @@ def browser(_: list[str]) -> Outcome:
         if outcome.failed:
             return outcome
         outcome += check(f"types and style of {project.name}", [*npm(), "run", "-s", "lint"], project)
-        outcome += vitest("test", project)
+        outcome += vitest(f"{project.name}-test")
     if not chromium():
         return outcome + Outcome(skipped={"chromium is not installed": ["browser"]})
-    return outcome + vitest("test:browser", DASHBOARD)
+    return outcome + vitest("dashboard-test-browser")
 
 
 def npm() -> list[str]:
@@ -248,9 +249,10 @@ def modules(project: Path) -> Outcome:
     return check(f"npm install of {project.name} by the lock", install, project)
 
 
-def vitest(script: str, project: Path, files: Iterable[str] = ()) -> Outcome:
-    """Run one of a project's test scripts, or some files of it, its output as it comes; doubtful as with pytest."""
-    target = REPORTS / f"{project.name}-{script.replace(':', '-')}.xml"
+def vitest(name: str, files: Iterable[str] = ()) -> Outcome:
+    """Run one of SCRIPTS, or some files of it, its output as it comes; doubtful as with pytest."""
+    script, project = SCRIPTS[name]
+    target = REPORTS / f"{name}.xml"
     target.unlink(missing_ok=True)
     reporters = ["--reporter=dot", "--reporter=junit", f"--outputFile.junit={target}"]
     run = subprocess.run(

@@ -35,7 +35,8 @@ def target(releases: Sequence[StackRelease], asked: int | None) -> StackRelease:
             raise spec.SpecError(
                 "there is no earlier release to go back to; `./sse releases` lists those that are kept"
             )
-        others = [one for one in before if one.comes_back != releases[-1].comes_back]
+        now = releases[-1].comes_back
+        others = [one for one in before if one.comes_back != now]
         return (others or before)[-1]
     found = kept_release(releases, asked)
     others = ", ".join(str(one.number) for one in applied if one is not releases[-1])

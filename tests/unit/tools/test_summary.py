@@ -176,8 +176,8 @@ def test_files_of_a_browser_test_are_asked_once_more_too(
 ) -> None:
     asked: list[object] = []
 
-    def vitest(script: str, project: Path, files: list[str]) -> object:
-        asked.extend((script, project.name, files))
+    def vitest(name: str, files: list[str]) -> object:
+        asked.extend((name, files))
         return tool.Outcome(passed=2)
 
     monkeypatch.setattr(tool, "vitest", vitest)
@@ -188,4 +188,5 @@ def test_files_of_a_browser_test_are_asked_once_more_too(
     failed = tool.Outcome(failed=2, broken=["browser/a.test.ts.one > x", "browser/a.test.ts.two"])
     total = tool.once_more(tool.doubted(failed, target))
     assert (total.passed, total.failed, len(total.notes)) == (2, 0, 2)
-    assert asked[1:] == ["test:browser", "dashboard", ["browser/a.test.ts"]]
+    assert asked[1:] == ["dashboard-test-browser", ["browser/a.test.ts"]]
+    assert tool.SCRIPTS["dashboard-test-browser"] == ("test:browser", tool.DASHBOARD)

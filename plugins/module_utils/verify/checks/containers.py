@@ -19,11 +19,10 @@ if TYPE_CHECKING:
 def check(running: Running, subjects: Sequence[Subject], _asked: None) -> Checked:
     """Compare the containers of the stack with its releases."""
     findings: list[Finding] = []
+    rolling_out = holder_of(running.state_directory) is not None
     for release in running.releases:
         ours = {one.name for one in running.observed if one.belongs(release["stack"], release["project"])}
-        aside = (
-            {f"{name}{ASIDE}" for name in release["containers"]} if holder_of(running.state_directory) else set[str]()
-        )
+        aside = {f"{name}{ASIDE}" for name in release["containers"]} if rolling_out else set[str]()
         for name in sorted(ours - set(release["containers"]) - aside):  # a rollout goes back to these
             evidence = "it carries the labels of the stack, and no release names it"
             mend = (docker("rm", "-f", name),)
