@@ -125,10 +125,9 @@ class RedisHistory:
                     self._pass(newest)
             if not self._leads:
                 await asyncio.sleep(_LOOK_SECONDS)
-            elif self._pending:
-                await self._write(sequence)
             else:
                 await self._gather(looked + _LOOK_SECONDS - loop.time())
+                await self._write(sequence)
 
     def _pass(self, newest: bytes) -> None:
         """Drop what the writer has written: up to this mark, unless another record has that offset here."""
@@ -141,11 +140,13 @@ class RedisHistory:
 
     async def _gather(self, seconds: float) -> None:
         """Wait for records until that time is over, and a little for those that come after the first."""
-        self._offered.clear()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._offered.wait()
-                await asyncio.sleep(_LINGER_SECONDS)
+        if not self._pending:
+            self._offered.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._offered.wait()
+        if 0 < len(self._pending) < _BATCH:
+            await asyncio.sleep(_LINGER_SECONDS)
 
     async def _write(self, sequence: RedisSequence) -> None:
         batch, size = list[_Offer](), 0

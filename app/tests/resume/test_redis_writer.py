@@ -58,6 +58,16 @@ def test_one_replica_writes_records_together_and_the_others_keep_nothing_that_re
     assert not any(replica.service.redis_history._pending for replica in cluster.replicas)
 
 
+def test_records_that_keep_coming_are_written_together_too(cluster: Cluster) -> None:
+    cluster.redis.seconds = 0.005  # so that the next record is there before the last one is written
+    before = cluster.redis.appends  # type: ignore[attr-defined]
+    publish(cluster, 200, every=0.005)
+    cluster.wait(3)
+    assert cluster.redis.appends - before <= 25  # type: ignore[attr-defined]
+    end = len(cluster.log.path)
+    assert held(cluster)[-30:] == list(range(end - 30, end))
+
+
 def test_when_the_writer_dies_another_one_goes_on_without_a_hole(cluster: Cluster) -> None:
     publish(cluster, 5)
     cluster.wait(1)
