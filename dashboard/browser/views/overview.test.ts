@@ -32,6 +32,21 @@ describe('the overview of a platform where all is well', () => {
     await expect.poll(() => page.locator('#vitals').textContent(), WAIT).toBe('3/3 replicas0 alertsSLO 99.98 %');
   });
 
+  it.each(['range=15d', 'from=1795170000&to=1795171000'])(
+    'says how it is now where the charts show %s',
+    async (asked) => {
+      await open(true);
+      const told = async () => [
+        await page.locator('#subline').textContent(),
+        ...(await page.locator('.tiles b').allTextContents()),
+      ];
+      await expect.poll(told, WAIT).not.toContain('–');
+      const now = await told();
+      await open(true, `/#/overview?${asked}`);
+      await expect.poll(told, WAIT).toEqual(now);
+    },
+  );
+
   it('tells how often a budget of errors was used up, and draws nothing beside its tile', async () => {
     world.budget = -78.1234;
     await open();

@@ -13,9 +13,9 @@ export class Prometheus {
     return this.ask('query', { query: expression }, samplesOf);
   }
 
-  /** The values of an expression over a time, on one grid of times; all in seconds. A hole is null, never zero. */
+  /** The values of an expression over a time, on one grid that ends with it; all in seconds. A hole is null, never zero. */
   queryRange(expression: string, start: number, end: number, step: number): Promise<Result<Range>> {
-    const from = Math.floor(start / step) * step;
+    const from = end - Math.ceil((end - start) / step - 1e-6) * step;
     const parameters = { query: expression, start: String(from), end: String(end), step: String(step) };
     return this.ask('query_range', parameters, (data) => rangeOf(data, from, end, step));
   }

@@ -11,6 +11,10 @@ describe('an answer that isn’t a success says what to do', () => {
     const body = { title: 'Unavailable', detail: 'Kafka does not answer', outcome: 'unknown' };
     expect(explain({ status: 503, body }).what).toBe('Unavailable: Kafka does not answer');
   });
+  it('tells NGINX that is gone from replicas that are', () => {
+    expect(explain({ status: 502, body: { code: 'nginx-gone' } }).what).toMatch(/^NGINX does not answer/);
+    expect(explain({ status: 502, body: undefined }).what).toMatch(/^No replica answers/);
+  });
 });
 
 describe('health checks', () => {

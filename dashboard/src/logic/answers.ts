@@ -20,6 +20,12 @@ export const NO_SERVER: Failure = {
   advice: 'See whether the container performance-dashboard runs: ./sse status, then ./sse logs dashboard.',
 };
 
+/** The server of this page says so by a code of its own. */
+export const NGINX_GONE: Failure = {
+  what: 'NGINX does not answer: nobody outside reaches the platform.',
+  advice: 'See ./sse status, then ./sse logs nginx.',
+};
+
 export const TOO_LATE: Failure = {
   what: `There was no answer within ${TIMEOUT_MS / 1000} s.`,
   advice:
@@ -60,6 +66,7 @@ export function explain(answer: Pick<Answer, 'status' | 'body'>): Failure {
       };
     case 502:
     case 504:
+      if (isRecord(answer.body) && answer.body['code'] === 'nginx-gone') return NGINX_GONE;
       return {
         what: `No replica answers behind the proxy (HTTP ${answer.status}).`,
         advice: 'See ./sse status, then ./sse logs nginx and ./sse logs app.',

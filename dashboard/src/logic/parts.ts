@@ -211,19 +211,20 @@ function dataPart(name: string, check: string, state: State, effect: string, fac
   return part(name, state, said, `${effect} See ./sse status, then ./sse logs ${check}.`, source, seen.at);
 }
 
+/** Whether NGINX of the platform passes requests on: a replica that is not ready answers, too. */
+export function passesOn(outcome: Outcome | null): boolean {
+  if (outcome === null || outcome.ok) return outcome !== null;
+  return outcome.answer !== null && checksOf(outcome.answer.body, false) !== null;
+}
+
 function edgePart(seen: Seen<Outcome>, now: number): Part {
   const source = '/api/v1/health/ready, through NGINX';
   const none = missing('NGINX', 'Whether NGINX answers is', seen, source, now);
   if (none !== null || seen.value === null) return none ?? part('NGINX', 'unknown', 'Not known.', '', source, null);
-  const { answer } = seen.value;
   if (seen.value.ok)
     return part('NGINX', 'good', 'NGINX answers, and passes requests to a replica.', '', source, seen.at);
-  const code = (answer?.body as { code?: unknown } | undefined)?.code;
-  const advice = 'See ./sse status, then ./sse logs nginx.';
-  if (code === 'nginx-gone')
-    return part('NGINX', 'bad', 'NGINX does not answer: nobody outside reaches the platform.', advice, source, seen.at);
   // The replicas' own checks tell more about this, so it is no finding about NGINX.
-  if (answer !== null && checksOf(answer.body, false) !== null)
+  if (passesOn(seen.value))
     return part('NGINX', 'good', 'NGINX answers; the replica behind it is not ready.', '', source, seen.at);
   return part('NGINX', 'bad', seen.value.failure.what, seen.value.failure.advice, source, seen.at);
 }

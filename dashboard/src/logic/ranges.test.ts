@@ -12,6 +12,13 @@ it('the last 15 minutes are shown by default, on a grid that does not slide', ()
   expect(spanOf(query('range=nonsense'), 10_003).to).toBe(10_000);
 });
 
+it.each(RANGES)('$title ends now: less than the width of a point on a screen ago', ({ name, seconds }) => {
+  const now = 1_796_041_799;
+  const { from, to, step } = spanOf(query(`range=${name}`), now);
+  expect(now - to).toBeLessThan(Math.max(5, seconds / 1440));
+  expect([to - from, (to - from) % step]).toEqual([seconds, 0]);
+});
+
 it('a part that was dragged over stands still and does not reach into the future', () => {
   expect(spanOf(query('from=5000&to=99999'), 6000)).toMatchObject({ from: 5000, to: 6000, moving: false });
 });

@@ -28,9 +28,14 @@ export function spanOf(parameters: URLSearchParams, now: number): Span {
     const end = Math.min(to, now);
     return { from, to: end, step: stepOf(end - from), moving: false };
   }
-  const { seconds } = rangeOf(parameters.get('range'));
+  return lastOf(rangeOf(parameters.get('range')).seconds, now);
+}
+
+/** The last seconds up to now, on a grid that slides by a part of a step: its end is never a whole step old. */
+export function lastOf(seconds: number, now: number): Span {
   const step = stepOf(seconds);
-  const end = Math.floor(now / step) * step;
+  const grain = Math.max(STEPS[0] ?? 1, step / 12);
+  const end = Math.floor(now / grain) * grain;
   return { from: end - seconds, to: end, step, moving: true };
 }
 

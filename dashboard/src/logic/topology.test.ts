@@ -7,6 +7,7 @@ import { eventsPerDot, flows, flowSentence } from './flows';
 import {
   boxState,
   command,
+  edgeNow,
   edgeState,
   edgeTime,
   freshness,
@@ -75,6 +76,24 @@ describe('an edge', () => {
   });
 });
 
+describe('an edge now', () => {
+  const shown = picture(TOPOLOGY, MATRIX);
+  const states = (words: string) => {
+    const replicas = [{ name: 'app-1', state: words === 'answers' ? 'good' : 'bad', words, checks: {} } as const];
+    const now = { ...DARK, replicas, matrix: MATRIX, fresh: true };
+    return ['sse-nginx>sse-app-1', 'sse-app-1>sse-kafka', 'sse-nginx>sse-app-2'].map((id) => {
+      const found = shown.edges.find((one) => one.id === id);
+      return found && edgeNow(found, shown, now);
+    });
+  };
+  it('is as measured while both of its ends answer, ready or not', () => {
+    expect(states('answers')).toEqual(['reached', 'reached', 'reached']);
+    expect(states('is not ready: kafka')).toEqual(['reached', 'reached', 'reached']);
+  });
+  it('is not known where one of them does not, whatever was measured before', () =>
+    expect(states('does not answer')).toEqual(['unknown', 'unknown', 'reached']));
+});
+
 describe('the age of the matrix', () => {
   it.each<[what: string, made: number | null, now: number, fresh: boolean, sentence: RegExp]>([
     ['fresh', AT - 60_000, AT + 300_000, true, /^The connections were measured 5 min ago\.$/],
@@ -107,6 +126,20 @@ describe('a container is known', () => {
       'down',
     ],
     ['by its target', 'node-exporter', { targets: [target('node-exporter:9100', 'up')] }, 'up', 'up'],
+    [
+      'by its own answer that it is not ready, which is an answer',
+      'app-1',
+      { replicas: [{ ...replica('app-1', 'bad'), words: 'is not ready: kafka' }] },
+      'down',
+      'not ready',
+    ],
+    [
+      'by its silence',
+      'app-1',
+      { replicas: [{ ...replica('app-1', 'bad'), words: 'does not answer' }] },
+      'down',
+      'down',
+    ],
     ['by those who use it', 'redis-master', { replicas: [replica('app-1', 'good', { redis: 'ok' })] }, 'up', 'answers'],
     [
       'by those who miss it',

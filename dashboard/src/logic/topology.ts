@@ -197,7 +197,8 @@ function byItself(one: Pick<ReplicaHealth, 'state' | 'words'>): Told {
   const sentence = `Asked directly, it ${one.words}.`;
   if (one.state === 'good') return up('ready', sentence);
   if (one.state === 'unknown') return { state: 'unknown', word: 'not known', sentence };
-  return { state: 'down', word: one.state === 'warning' ? 'stopping' : 'down', sentence };
+  const silent = one.words === 'does not answer';
+  return { state: 'down', word: one.state === 'warning' ? 'stopping' : silent ? 'down' : 'not ready', sentence };
 }
 
 function byTarget(one: Pick<Target, 'health' | 'error'>): Told {
@@ -241,6 +242,27 @@ export function boxState(box: Box, now: Now): { state: BoxState; word: string } 
   const state = WORST.find((one) => all.some((other) => other.state === one)) ?? 'unknown';
   if (all.length === 1) return { state, word: first.word };
   return { state, word: `${all.filter((one) => one.state === 'up').length} of ${all.length} up` };
+}
+
+/** Whether nothing of a box answers now. The world never answers, and is always there. */
+function silent(box: Box | undefined, now: Now): boolean {
+  return (
+    box !== undefined && box.containers.length > 0 && box.containers.every((one) => told(one, now).word === 'down')
+  );
+}
+
+/** Whether a measurement of an edge still says how it is now: not where one of its ends has stopped to answer since. */
+export function measuredNow(edge: Edge, picture: Picture, now: Now): boolean {
+  const end = (id: string): Box | undefined => picture.boxes.find((one) => one.id === id);
+  return now.fresh && !silent(end(edge.source), now) && !silent(end(edge.target), now);
+}
+
+/** How an edge is now, as far as it is known. */
+export function edgeNow(edge: Edge, picture: Picture, now: Now): EdgeState {
+  const state = edgeState(edge);
+  if (state === 'outside') return state;
+  if (state === 'broken' && now.fresh) return state;
+  return measuredNow(edge, picture, now) ? state : 'unknown';
 }
 
 /** A command for the stack that is shown. */

@@ -1,12 +1,12 @@
 import '../../style/overview.css';
 import { ago } from '../../logic/format';
 import { h, write } from '../../parts/dom';
-import { rangeOf, RANGES, type Span, spanOf } from '../../logic/ranges';
+import { lastOf, rangeOf, RANGES, type Span, spanOf } from '../../logic/ranges';
 import type { Mounted, Room, View } from '../view';
 import { Charts } from './charts';
 import { Lead } from './lead';
 import { Probe } from './probe';
-import { askHistory, askReplicas, type History } from './queries';
+import { askHistory, askReplicas, askVitals, type History, type Vitals } from './queries';
 import { Replicas } from './replicas';
 import { Tiles } from './tiles';
 
@@ -38,6 +38,7 @@ class Overview implements Mounted {
   private readonly ranges = h('div', { class: 'ranges', role: 'group', 'aria-label': 'Time that is shown' });
   private parameters = new URLSearchParams();
   private history: History | null = null;
+  private vitals: Vitals | null = null;
   private ends: (() => void)[] = [];
   private timers: ReturnType<typeof setTimeout>[] = [];
   private shown = 0;
@@ -71,6 +72,7 @@ class Overview implements Mounted {
     this.ends = [this.room.platform.changed(() => this.drawParts()), this.room.clock.each(() => this.drawParts())];
     this.drawParts();
     void this.refresh(mine);
+    if (!this.chartsAreNow) void this.present(mine);
     void this.figures(mine);
   }
 
@@ -90,6 +92,11 @@ class Overview implements Mounted {
     return targets.find((one) => one.job === 'app' && one.every > 0)?.every ?? SCRAPE;
   }
 
+  /** Whether the charts show the last minutes: then the tiles need nothing else. */
+  private get chartsAreNow(): boolean {
+    return !this.parameters.has('from') && rangeOf(this.parameters.get('range')) === RANGES[0];
+  }
+
   private async refresh(mine: number): Promise<void> {
     const { span } = this;
     if (!document.hidden) {
@@ -97,11 +104,28 @@ class Overview implements Mounted {
       if (mine !== this.shown) return;
       this.history = history;
       this.charts.draw(history, span, this.room.platform.releases.value);
-      this.tiles.draw(history, this.room.clock.now());
+      if (this.chartsAreNow) this.drawVitals(history);
       this.drawParts();
     }
     const wait = span.moving ? Math.min(LONGEST_REFRESH_MS, Math.max(REFRESH_MS, span.step * 500)) : LONGEST_REFRESH_MS;
     this.timers[0] = setTimeout(() => void this.refresh(mine), wait);
+  }
+
+  /** The tiles are about now, also where the charts show a part of the past, or days. */
+  private async present(mine: number): Promise<void> {
+    if (!document.hidden) {
+      const span = lastOf(RANGES[0].seconds, this.room.clock.now() / 1000);
+      const vitals = await askVitals(this.room.prometheus, span, this.every);
+      if (mine !== this.shown) return;
+      this.drawVitals(vitals);
+      this.drawParts();
+    }
+    this.timers[2] = setTimeout(() => void this.present(mine), REFRESH_MS);
+  }
+
+  private drawVitals(vitals: Vitals): void {
+    this.vitals = vitals;
+    this.tiles.draw(vitals, this.room.clock.now());
   }
 
   private async figures(mine: number): Promise<void> {
@@ -128,7 +152,7 @@ class Overview implements Mounted {
     }
     const now = this.room.clock.now();
     this.lead.draw(this.room.platform, this.tiles.subscribers, now);
-    this.tiles.age(this.history, now);
+    this.tiles.age(this.vitals, now);
     this.replicas.draw(this.room.platform, this.search, now);
     write(this.hint, `${this.drawnFrom(now)}${HINTS[this.parameters.has('from') ? 'zoomed' : 'moving']}`);
   }

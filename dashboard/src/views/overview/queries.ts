@@ -6,33 +6,51 @@ import { type Span, windowOf } from '../../logic/ranges';
 
 /** What the overview asks Prometheus, in one place: each is cheap, and a sum over few series. */
 
-export interface History {
+/** What the tiles need: how it is now, and how it came to be. */
+export interface Vitals {
   published: Result<Range>;
   delivered: Result<Range>;
   latency: Result<Range>;
   subscribers: Result<Range>;
   /** The share of the error budget that is left, by objective. */
   budget: Result<Range>;
+}
+
+/** What the charts need beside that. */
+export interface History extends Vitals {
   /** When each replica was started: a step of it is a restart. */
   starts: Result<Range>;
   alerts: Result<Range>;
 }
 
-export async function askHistory(prometheus: Prometheus, span: Span, every: number): Promise<History> {
-  const ask = (expression: string): Promise<Result<Range>> =>
-    prometheus.queryRange(expression, span.from, span.to, span.step);
+type Ask = (expression: string) => Promise<Result<Range>>;
+
+export async function askVitals(prometheus: Prometheus, span: Span, every: number): Promise<Vitals> {
+  const ask = asking(prometheus, span);
   const window = `${windowOf(span.step, every)}s`;
-  const [published, delivered, latency, subscribers, budget, starts, alerts] = await Promise.all([
+  const [published, delivered, latency, subscribers, budget] = await Promise.all([
     // Each replica reads every event of the log: the one that has read most has read them all.
     ask(`max(rate(sse_events_total[${window}]))`),
     ask(`sum(rate(sse_deliveries_total[${window}]))`),
     ask(`sum by (le) (increase(sse_delivery_latency_seconds_bucket[${window}]))`),
     ask('sum by (instance) (sse_subscribers)'),
     ask('min by (slo) (slo:budget_left:ratio)'),
+  ]);
+  return { published, delivered, latency, subscribers, budget };
+}
+
+export async function askHistory(prometheus: Prometheus, span: Span, every: number): Promise<History> {
+  const ask = asking(prometheus, span);
+  const [vitals, starts, alerts] = await Promise.all([
+    askVitals(prometheus, span, every),
     ask('max by (instance) (process_start_time_seconds{job="app"})'),
     ask('count by (alertname) (ALERTS{alertstate="firing",alertname!="Watchdog",severity!~"none|info"})'),
   ]);
-  return { published, delivered, latency, subscribers, budget, starts, alerts };
+  return { ...vitals, starts, alerts };
+}
+
+function asking(prometheus: Prometheus, span: Span): Ask {
+  return (expression) => prometheus.queryRange(expression, span.from, span.to, span.step);
 }
 
 /** The figures of each replica now, by its name in `instance`. */
@@ -60,7 +78,9 @@ export async function askReplicas(prometheus: Prometheus, every: number, down: b
     prometheus.query('sse_subscribers'),
     prometheus.query(`rate(sse_deliveries_total[${window}])`),
     prometheus.query('sse_log_lag_records'),
-    prometheus.query(`histogram_quantile(0.99, sum by (instance, le) (rate(sse_delivery_latency_seconds_bucket[5m])))`),
+    prometheus.query(
+      `histogram_quantile(0.99, sum by (instance, le) (rate(sse_delivery_latency_seconds_bucket[${window}])))`,
+    ),
     prometheus.query(
       `${named(`rate(container_cpu_usage_seconds_total{name=~"(.+-)?app-[0-9]+"}[1m])`)} or rate(process_cpu_seconds_total{job="app"}[1m])`,
     ),

@@ -4,7 +4,7 @@ import type { Range } from '../../logic/promjson';
 import type { Result } from '../../logic/result';
 import { h, write } from '../../parts/dom';
 import { Sparkline } from '../../parts/sparkline';
-import type { History } from './queries';
+import type { Vitals } from './queries';
 
 class Tile {
   readonly root: HTMLElement;
@@ -27,7 +27,7 @@ class Tile {
   }
 }
 
-/** The figures of the last minutes; each says from when it is, and a dash where nothing is known. */
+/** The figures of now, whatever time the charts show; each says from when it is, and a dash where nothing is known. */
 export class Tiles {
   readonly root: HTMLElement;
   /** Streams at all replicas; null while that is not known. */
@@ -50,27 +50,27 @@ export class Tiles {
     this.root = h('dl', { class: 'tiles' }, ...all.map((tile) => tile.root));
   }
 
-  draw(history: History, now: number): void {
-    this.rate(this.published, history.published);
-    this.rate(this.delivered, history.delivered);
-    this.quantiles(history.latency);
-    const streams = summed(history.subscribers);
+  draw(vitals: Vitals, now: number): void {
+    this.rate(this.published, vitals.published);
+    this.rate(this.delivered, vitals.delivered);
+    this.quantiles(vitals.latency);
+    const streams = summed(vitals.subscribers);
     this.subscribers = last(streams);
     write(this.people.figure, number(this.subscribers));
     this.people.spark.draw(streams);
-    this.errorBudget(history.budget);
-    this.age(history, now);
+    this.errorBudget(vitals.budget);
+    this.age(vitals, now);
   }
 
   /** Says how old each figure is, or why there is none. */
-  age(history: History | null, now: number): void {
-    if (history === null) return;
+  age(vitals: Vitals | null, now: number): void {
+    if (vitals === null) return;
     const results: [Tile, Result<Range>][] = [
-      [this.published, history.published],
-      [this.delivered, history.delivered],
-      [this.latency, history.latency],
-      [this.people, history.subscribers],
-      [this.budget, history.budget],
+      [this.published, vitals.published],
+      [this.delivered, vitals.delivered],
+      [this.latency, vitals.latency],
+      [this.people, vitals.subscribers],
+      [this.budget, vitals.budget],
     ];
     for (const [tile, result] of results) write(tile.note, noteOf(tile, result, now));
   }

@@ -4,8 +4,7 @@ import { type Box as Placed, path, plan, type Plan, type Route, type Sizes } fro
 import {
   boxState,
   type Edge,
-  type EdgeState,
-  edgeState,
+  edgeNow,
   edgeTime,
   milliseconds,
   type Now,
@@ -210,7 +209,7 @@ export class Drawing {
     for (const edge of picture.edges) {
       const group = this.paths.get(edge.id);
       if (!group) continue;
-      const state: EdgeState = now.fresh ? edgeState(edge) : edge.kind === 'published' ? 'outside' : 'unknown';
+      const state = edgeNow(edge, picture, now);
       group.dataset['state'] = state;
       const time = state === 'reached' ? edgeTime(edge) : null;
       const label = group.querySelector('.ms');

@@ -4,8 +4,8 @@ import type { Matrix, Topology } from '../../logic/files';
 import { eventsPerDot, type Flow, flows, flowSentence, type Rates } from '../../logic/flows';
 import { ago } from '../../logic/format';
 import { now } from '../../logic/moment';
-import { holds, hostOf, STALE_MS } from '../../logic/parts';
-import { freshness, type Now, type Picture, picture } from '../../logic/topology';
+import { holds, hostOf, passesOn, STALE_MS } from '../../logic/parts';
+import { freshness, measuredNow, type Now, type Picture, picture } from '../../logic/topology';
 import { calm, h, write } from '../../parts/dom';
 import type { Mounted, Room, View } from '../view';
 import { Drawing } from './drawing';
@@ -145,7 +145,7 @@ class TopologyView implements Mounted {
     this.drawing.select(this.chosen);
     this.drawing.filter(this.found(shown));
     this.panel.draw(shown.boxes.find((one) => one.id === this.chosen) ?? null, topology, shown, now);
-    this.drawFlow(shown);
+    this.drawFlow(shown, now);
   }
 
   /** What Prometheus and the replicas say; what is too old is not known. */
@@ -155,7 +155,7 @@ class TopologyView implements Mounted {
     const recent = (at: number | null): boolean => at !== null && now - at <= STALE_MS;
     const answering = new Map([['dashboard', 'This page is from it.']]);
     if (recent(targets.at)) answering.set('prometheus', 'It answers this page.');
-    if (recent(edge.at) && edge.value?.ok === true)
+    if (recent(edge.at) && passesOn(edge.value))
       answering.set('nginx', 'It passes the requests of this page on to a replica.');
     return {
       answering,
@@ -180,9 +180,11 @@ class TopologyView implements Mounted {
     return found;
   }
 
-  private drawFlow(shown: Picture): void {
+  private drawFlow(shown: Picture, now: Now): void {
     const known = this.rates.at !== null && this.room.clock.now() - this.rates.at <= STALE_MS;
-    const found: Flow[] = known && this.rates.value !== null ? flows(shown, this.rates.value) : [];
+    // A rate is of half a minute: along an edge whose end does not answer any more, nothing passes.
+    const alive = { ...shown, edges: shown.edges.filter((one) => !now.fresh || measuredNow(one, shown, now)) };
+    const found: Flow[] = known && this.rates.value !== null ? flows(alive, this.rates.value) : [];
     this.drawing.flow(found, eventsPerDot(found));
     const at =
       found.length > 0 && this.rates.at !== null

@@ -5,6 +5,7 @@ import {
   command,
   type Edge,
   EVERYBODY,
+  measuredNow,
   milliseconds,
   type Now,
   type Picture,
@@ -77,12 +78,15 @@ export class Panel {
 
 function hint(topology: Topology, picture: Picture, now: Now): Node[] {
   const all = picture.boxes.flatMap((box) => box.containers);
-  const bad = all.filter((one) => told(one, now).state === 'down').map((one) => one.short);
+  const bad = all.map((one) => ({ name: one.short, ...told(one, now) })).filter((one) => one.state === 'down');
+  const down = bad.filter((one) => one.word === 'down').map((one) => one.name);
+  const troubled = bad.filter((one) => one.word !== 'down').map((one) => `${one.name} (${one.word})`);
   const dark = all.filter((one) => told(one, now).state === 'unknown').map((one) => one.short);
   const missing = Object.entries(topology.unavailable).map(([name, why]) => `${name} is not here: ${why}.`);
   const sentences = [
     `${all.length} containers on ${onNetworks(topology)}.`,
-    bad.length > 0 ? `Down: ${listed(bad)}.` : '',
+    down.length > 0 ? `Down: ${listed(down)}.` : '',
+    troubled.length > 0 ? `In trouble: ${listed(troubled)}.` : '',
     dark.length > 0 ? `Not known: ${listed(dark)}.` : '',
     ...missing,
   ].filter((one) => one !== '');
@@ -187,7 +191,7 @@ function edges(heading: string, all: Edge[], other: (one: Edge) => string, pictu
   const items = all.map((one) => {
     const who = `${title(picture, other(one))}:${one.ports.join(', ')}`;
     const why = one.kind === 'published' ? 'a published port' : one.whys.join('; ');
-    const found = verdict(one, now);
+    const found = verdict(one, picture, now);
     return h(
       'li',
       {},
@@ -199,7 +203,7 @@ function edges(heading: string, all: Edge[], other: (one: Edge) => string, pictu
   return [h('h3', {}, heading), h('ul', { class: 'reaches' }, ...items)];
 }
 
-function verdict(edge: Edge, now: Now): { state: string; text: string } {
+function verdict(edge: Edge, picture: Picture, now: Now): { state: string; text: string } {
   if (edge.kind === 'published') return { state: 'unknown', text: 'not measured from inside' };
   const broken = edge.measured.filter((one) => one.verdict === 'broken' || one.verdict === 'leak');
   const was = now.fresh ? '' : 'was ';
@@ -213,7 +217,11 @@ function verdict(edge: Edge, now: Now): { state: string; text: string } {
   }
   const times = edge.measured.flatMap((one) => (one.verdict === 'reached' && one.ms !== null ? [one.ms] : []));
   if (times.length < edge.measured.length || times.length === 0) return { state: 'unknown', text: 'not measured' };
-  return { state: now.fresh ? 'reached' : 'unknown', text: `${was}open, ${milliseconds(Math.max(...times))}` };
+  const known = measuredNow(edge, picture, now);
+  return {
+    state: known ? 'reached' : 'unknown',
+    text: `${known ? '' : 'was '}open, ${milliseconds(Math.max(...times))}`,
+  };
 }
 
 function title(picture: Picture, id: string): string {
