@@ -37,7 +37,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 swarm:
-  description: What the engine is in a Swarm, and, on a manager, the nodes; null where no engine answers.
+  description: >-
+    What the engine is in a Swarm, and, on a manager, the nodes; null where no engine answers. Where the managers agree
+    on nothing, there are no nodes, and C(error) has their reason.
   returned: always
   type: dict
 unmet:
@@ -84,7 +86,7 @@ def main() -> None:
     options, begun = module.params, time.time()
     swarm: SwarmFact | None = None
     with contextlib.suppress(OSError):  # no engine runs here yet
-        swarm = SwarmApi().local()
+        swarm = SwarmApi().looked_at()
     met = Met([], [])
     if options["address"] and options["peers"]:
         try:

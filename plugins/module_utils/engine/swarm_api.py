@@ -157,17 +157,29 @@ class SwarmApi(NamedTuple):
 
     def local(self) -> SwarmFact:
         """Say what this engine is in a Swarm, and, on a manager, what the nodes are."""
+        found = self.own()
+        return {**found, "nodes": [node_fact(one) for one in self.nodes()] if found["manager"] else []}
+
+    def looked_at(self) -> SwarmFact:
+        """Say the same where the managers agree on nothing, too: it has their reason then, and no nodes."""
+        found = self.own()
+        try:
+            return self.local() if found["manager"] else found
+        except RefusedError as error:
+            return {**found, "error": error.message}
+
+    def own(self) -> SwarmFact:
+        """Say what this engine is in a Swarm by itself, without the nodes."""
         local: _Local = json.loads(self._ask("GET", "/info")).get("Swarm") or {}
-        manager = bool(local.get("ControlAvailable"))
         return {
             "state": local.get("LocalNodeState") or "inactive",
             "error": local.get("Error") or "",
             "id": (local.get("Cluster") or {}).get("ID", ""),
             "node": local.get("NodeID") or "",
             "address": local.get("NodeAddr") or "",
-            "manager": manager,
+            "manager": bool(local.get("ControlAvailable")),
             "managers": [one["Addr"] for one in local.get("RemoteManagers") or []],
-            "nodes": [node_fact(one) for one in self.nodes()] if manager else [],
+            "nodes": [],
         }
 
     def init(self, address: str) -> None:

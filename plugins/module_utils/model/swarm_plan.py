@@ -141,10 +141,11 @@ def _task_differences(shown: Json, asked: Json) -> Iterator[str]:
     yield from spec.differences(_environment(before), _environment(after), "environment")
     for kind, key in (("config", "Configs"), ("secret", "Secrets")):
         yield from _object_differences(kind, _by_path(before.get(key)), _by_path(after.get(key)))
+    yield from _mount_differences(_by_target(before.get("Mounts")), _by_target(after.get("Mounts")))
     for key in after:
-        if key not in {"Env", "Configs", "Secrets"}:
+        if key not in {"Env", "Configs", "Secrets", "Mounts"}:
             yield from _lost(before.get(key), after[key], key)
-    for key in ("Mounts", "CapabilityAdd", "Sysctls", "Groups", "Hosts"):  # the engine adds to none of them
+    for key in ("CapabilityAdd", "Sysctls", "Groups", "Hosts"):  # the engine adds to none of them
         if before.get(key) and not after.get(key):
             yield f"{key}: {spec.show(before[key])} -> absent"
 
@@ -169,6 +170,21 @@ def _object_differences(kind: str, before: dict[str, Json], after: dict[str, Jso
             yield f"{kind} {path}: content"
         else:
             yield from _lost(old["File"], new["File"], f"{kind} {path}")
+
+
+def _by_target(mounts: list[Json] | None) -> dict[str, Json]:
+    return {one["Target"]: one for one in mounts or []}
+
+
+def _mount_differences(before: dict[str, Json], after: dict[str, Json]) -> Iterator[str]:
+    """Compare mounts, which the docker command writes back in another order."""
+    for target in dict.fromkeys([*before, *after]):
+        old, new = before.get(target), after.get(target)
+        if old is None or new is None:
+            was, should = ("absent" if one is None else "present" for one in (old, new))
+            yield f"mount {target}: {was} -> {should}"
+        else:
+            yield from _lost(old, new, f"mount {target}")
 
 
 def _name_of(one: Json) -> str:

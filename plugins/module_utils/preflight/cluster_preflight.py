@@ -71,6 +71,7 @@ def problems(wanted: Wanted, shown: Mapping[str, Shown]) -> list[str]:
         *_engine_problems(wanted.settings, shown),
         *_clock_problems(shown),
         *_subnet_problems(wanted, shown),
+        *_overlay_problems(wanted, shown),
         *_image_problems(wanted, shown),
         *(f"{host}: {one}" for host in shown for one in _node_problems(wanted, host, shown[host].host)),
     ]
@@ -181,6 +182,11 @@ def _swarm_problems(groups: Mapping[Group, list[str]], shown: Mapping[str, Shown
             )
         elif swarm and swarm["state"] == "locked":
             yield f"The Swarm of {host} is locked: open it with docker swarm unlock."
+        elif swarm and swarm["manager"] and not swarm["nodes"]:
+            yield (
+                f"The managers of the Swarm decide nothing, as {host} says ({swarm['error']}): more than half of them "
+                "have to run and reach each other. Start the others."
+            )
         elif swarm and swarm["manager"] and swarm["id"]:
             swarms.setdefault(swarm["id"], host)
     if len(swarms) > 1:
@@ -217,17 +223,23 @@ def _host_problems(settings: Settings, shown: Mapping[str, Shown]) -> Iterator[s
 
 
 def _port_problems(shown: Mapping[str, Shown]) -> Iterator[str]:
+    for host, port in closed_ports(shown):
+        peer = shown.get(port["peer"])
+        where = f" ({peer.address})" if peer else ""
+        yield (
+            f"{host} does not reach port {port['port']}/{port['protocol']} of {port['peer']}{where}: {port['why']}. "
+            "Expected 2377/tcp, 7946/tcp, 7946/udp and 4789/udp open between the hosts, and to nobody else."
+        )
+
+
+def closed_ports(shown: Mapping[str, Shown]) -> Iterator[tuple[str, Unmet]]:
+    """Yield the ports of the Swarm that do not answer, each with the host that asked."""
     for host, one in shown.items():
         for port in one.unmet:
             peer = shown.get(port["peer"])
-            name = f"{port['port']}/{port['protocol']}"
-            if peer and port["protocol"] == "udp" and name in peer.held:
+            if peer and port["protocol"] == "udp" and f"{port['port']}/udp" in peer.held:
                 continue  # its engine has the port, and says nothing to strangers
-            where = f" ({peer.address})" if peer else ""
-            yield (
-                f"{host} does not reach port {name} of {port['peer']}{where}: {port['why']}. Expected 2377/tcp, "
-                "7946/tcp, 7946/udp and 4789/udp open between the hosts, and to nobody else."
-            )
+            yield host, port
 
 
 def _engine_problems(settings: Settings, shown: Mapping[str, Shown]) -> Iterator[str]:
@@ -259,17 +271,23 @@ def _engine_problems(settings: Settings, shown: Mapping[str, Shown]) -> Iterator
 
 
 def _clock_problems(shown: Mapping[str, Shown]) -> Iterator[str]:
-    first = min(shown, key=lambda host: shown[host].ahead, default="")
-    last = max(shown, key=lambda host: shown[host].ahead, default="")
-    if first == last:
-        return
-    apart = shown[last].ahead - shown[first].ahead
-    sure = apart - shown[last].doubt - shown[first].doubt
-    if sure > CLOCK_SECONDS:
+    if found := clocks_apart(shown):
+        first, last, apart = found
         yield (
             f"The clock of {last} is {apart:.0f} s ahead of that of {first}: expected less than {CLOCK_SECONDS:.0f} s. "
             "Synchronize both, such as with systemd-timesyncd or chrony."
         )
+
+
+def clocks_apart(shown: Mapping[str, Shown]) -> tuple[str, str, float] | None:
+    """Return the hosts with the first and the last clock, and by how much these differ; None where all agree."""
+    first = min(shown, key=lambda host: shown[host].ahead, default="")
+    last = max(shown, key=lambda host: shown[host].ahead, default="")
+    if first == last:
+        return None
+    apart = shown[last].ahead - shown[first].ahead
+    sure = apart - shown[last].doubt - shown[first].doubt
+    return (first, last, apart) if sure > CLOCK_SECONDS else None
 
 
 def _subnet_problems(wanted: Wanted, shown: Mapping[str, Shown]) -> Iterator[str]:
@@ -282,6 +300,26 @@ def _subnet_problems(wanted: Wanted, shown: Mapping[str, Shown]) -> Iterator[str
                     f"network_subnet is '{network['subnet']}': on {host} it overlaps {', '.join(taken)}; {proposal}. "
                     "Expected addresses that no host of the cluster uses."
                 )
+
+
+def _overlay_problems(wanted: Wanted, shown: Mapping[str, Shown]) -> Iterator[str]:
+    """Refuse other networks with the name of an overlay, and an overlay that would have to be made anew."""
+    stack = wanted.settings["stack_name"]
+    for network in {one["name"]: one for release in wanted.releases for one in release["networks"].values()}.values():
+        name, subnet = network["name"], network["subnet"]
+        for host, one in shown.items():
+            for found in (fact for fact in one.host["networks"] if fact["name"] == name):
+                if found["driver"] != "overlay" or found["labels"].get(SWARM_LABEL) != stack:
+                    yield (
+                        f"The network {name} of {host} is of driver {found['driver']} and not the overlay of stack "
+                        f"{stack}: remove it, or choose another network_name."
+                    )
+                elif found["subnets"] != [subnet]:
+                    yield (
+                        f"The network {name} has the subnet {', '.join(found['subnets'])} on {host}, and would get "
+                        f"{subnet}: no overlay is made anew with services on it. Expected the old subnet, or "
+                        "./sse destroy first, which keeps the data."
+                    )
 
 
 def _image_problems(wanted: Wanted, shown: Mapping[str, Shown]) -> Iterator[str]:

@@ -91,6 +91,8 @@ def scaled(count: int) -> dict[str, Any]:
 
 OLD_CONFIG = [{"ConfigName": "c-0", "File": {"Name": "/etc/c", "UID": "1", "GID": "1", "Mode": 292}}]
 BY_HAND = {"made_by": service()}
+MOUNTS: list[dict[str, Any]] = request()["TaskTemplate"]["ContainerSpec"]["Mounts"]
+EXTRA: dict[str, Any] = {"Type": "bind", "Source": "/x", "Target": "/x"}
 
 
 @pytest.mark.parametrize(
@@ -105,6 +107,9 @@ BY_HAND = {"made_by": service()}
         ([observed(request(Configs=OLD_CONFIG))], "replace", ["config /etc/c: content"]),
         ([observed(request(Configs=[]))], "replace", ["config /etc/c: absent -> present"]),
         ([observed(request(Groups=["9"]))], "replace", ['Groups: ["9"] -> absent']),
+        ([observed(request(Mounts=[EXTRA, *MOUNTS]))], "replace", ["mount /x: present -> absent"]),
+        ([observed(request(Mounts=[]))], "replace", ["mount /t: absent -> present"]),
+        ([observed(request(Mounts=[{**MOUNTS[0], "Source": "/o"}]))], "replace", ["mount /t.Source: /o -> /s"]),
         ([observed(scaled(5))], "mend", ["Mode.Replicated.Replicas: 5 -> 2"]),
         ([observed(scaled(0), **BY_HAND)], "mend", ["Mode.Replicated.Replicas: 0 -> 2 (changed by hand)"]),
         ([observed({**request(), "Mode": {"Global": {}}})], "replace", ["Mode: Global -> Replicated"]),
@@ -124,6 +129,12 @@ def test_each_state_leads_to_its_action_with_reasons(
 ) -> None:
     [action] = swarm_plan([service()], runs, "sse", "p", NETWORKS)
     assert (action.kind, action.reasons) == (kind, reasons)
+
+
+def test_the_order_in_which_the_docker_command_writes_mounts_back_is_no_difference() -> None:
+    two = service(request(Mounts=[EXTRA, *MOUNTS]))
+    [action] = swarm_plan([two], [observed(request(Mounts=[*MOUNTS, EXTRA]), two)], "sse", "p", NETWORKS)
+    assert action.kind == "keep"
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,13 @@ TASK: dict[str, Any] = {
 }
 MANAGER = {"state": "active", "id": "swarm-1", "node": "n-a", "manager": True, "nodes": [node("a"), node("b")]}
 WORKER = {"state": "active", "node": "n-b", "managers": ["192.0.2.1:2377"]}
+OVERLAY: dict[str, Any] = {
+    "name": "sse-network",
+    "driver": "overlay",
+    "subnets": ["10.99.0.0/24"],
+    "labels": {"sse.platform.swarm-stack": "sse"},
+    "device": "",
+}
 LIVE: dict[str, Any] = {"engine": {"live_restore": True}}
 
 
@@ -152,12 +159,13 @@ def test_three_good_hosts_are_a_cluster() -> None:
         {"a": {"ahead": 4.0}},
         {"a": {"ahead": 6.0, "doubt": 1.5}},
         {"a": {"host": {"engine": {"live_restore": True, "managed": True}}}},
+        {"a": {"host": {"networks": [OVERLAY]}}},
         {"a": {"host": {"containers": [{**TASK, "labels": {"sse.platform.swarm-stack": "sse"}}]}}},
         {"b": {"host": {"containers": [{**TASK, "name": "x", "labels": {"sse.platform.stack": "other"}}]}}},
     ],
     ids=[
         *("bare hosts", "a Swarm that exists", "an engine that has the port", "clocks", "unsure clocks", "own engine"),
-        *("an own task that has the port", "another stack"),
+        *("the own overlay", "an own task that has the port", "another stack"),
     ],
 )
 def test_what_is_well_is_not_refused(changes: dict[str, Any]) -> None:
@@ -255,6 +263,26 @@ REFUSED: dict[str, tuple[Wanted, dict[str, Shown], str]] = {
         wanted(),
         shown(b=OVERLAP),
         "network_subnet is '10.99.0.0/24': on b it overlaps the route 10.99.0.0/16 through tun0; 10.98.0.0/24 is free",
+    ),
+    "a network of one host with the overlay's name": (
+        wanted(),
+        shown(b={"host": {"networks": [{**OVERLAY, "driver": "bridge"}]}}),
+        "The network sse-network of b is of driver bridge and not the overlay of stack sse",
+    ),
+    "an overlay of another stack": (
+        wanted(),
+        shown(a={"host": {"networks": [{**OVERLAY, "labels": {}}]}}),
+        "The network sse-network of a is of driver overlay and not the overlay of stack sse",
+    ),
+    "another subnet of an overlay": (
+        wanted(),
+        shown(a={"host": {"networks": [{**OVERLAY, "subnets": ["10.88.0.0/24"]}]}}),
+        "The network sse-network has the subnet 10.88.0.0/24 on a, and would get 10.99.0.0/24: no overlay is made anew",
+    ),
+    "managers that decide nothing": (
+        wanted(),
+        shown(a={"swarm": {**MANAGER, "nodes": [], "error": "The swarm does not have a leader"}}),
+        "The managers of the Swarm decide nothing, as a says (The swarm does not have a leader)",
     ),
     "memory of the host with data": (
         wanted(),
