@@ -263,6 +263,8 @@ OF_ONE_HOST = {
     "asked_canary": "replicas are replaced one after the other, and one that does not get healthy is taken back",
     "asked_watch": "run it again to look again",
     "asked_json": "it has lines for people alone",
+    "doctor_fix": "each finding has the commands, and says on which host",
+    "doctor_host": "it is about the cluster alone",
     "docker_remove_engine": "the engines of its hosts stay",
 }
 

@@ -99,7 +99,10 @@ def pairs(node: Any) -> list[tuple[str, Any]]:
 # What reads what one host keeps, which in a cluster is the first manager.
 OF_FIRST_MANAGER = ("releases", "diff", "history")
 # What works on the hosts of a cluster together.
-OF_CLUSTERS = ("up", "plan", "status", "verify", "logs", *OF_FIRST_MANAGER, "node", "destroy")
+OF_CLUSTERS = (
+    *("up", "plan", "rollback", "status", "verify", "drift", "doctor", "logs"),
+    *(*OF_FIRST_MANAGER, "node", "destroy"),
+)
 # Those of them that one host has not.
 OF_CLUSTERS_ALONE = ("node",)
 

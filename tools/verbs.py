@@ -140,7 +140,8 @@ VERBS: dict[str, Verb] = {
         options=(WHY, WAIT, CANARY),
         settings=("stack_name", "network_recreate_allowed"),
         more="It becomes a new release, so a rollback can be rolled back. Nothing is downloaded. Secrets keep their\n"
-        "values, and data stay as they are: a release that cannot read them is refused.",
+        "values, and data stay as they are: a release that cannot read them is refused. For a cluster, each host\n"
+        "that may have to run an image must still have it.",
     ),
     "rotate": Verb(
         group="work",
@@ -334,6 +335,7 @@ VERBS: dict[str, Verb] = {
         ),
         settings=("stack_name", "stack_state_directory"),
         findings="something differs; `./sse up` mends it",
+        more="Of a cluster it compares nodes, networks and services, and the files and the engine of each host.",
     ),
     "doctor": Verb(
         group="look",
@@ -348,6 +350,8 @@ VERBS: dict[str, Verb] = {
         ),
         settings=("stack_name", "stack_state_directory"),
         findings="something is wrong; each finding has the command that mends it (advice about others alone is 0)",
+        more="For a cluster it looks at all hosts together, at the managers, and at the ports and clocks between\n"
+        "them; docs/cluster.md lists what it finds.",
     ),
     "alert-test": Verb(
         group="look",

@@ -18,7 +18,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services 
     left_out,
     services,
 )
-from ansible_collections.sse.platform.plugins.module_utils.preflight import cluster_preflight
+from ansible_collections.sse.platform.plugins.module_utils.preflight import cluster_preflight, moved_data
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +36,7 @@ class ActionModule(release.ActionModule):
         "projects": {"type": "dict", "required": True},
         "looks": {"type": "bool", "default": False},
         "without": {"type": "str", "default": ""},
+        "stored": {"type": "list", "elements": "dict", "default": []},
     }
 
     def decide(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -52,6 +53,7 @@ class ActionModule(release.ActionModule):
             min(one["open_files"] for one in nodes.values()),
         )
         judges = not arguments["looks"]
+        stored: list[Release] = arguments["stored"]
         problems: dict[str, list[str]] = {}
         if judges:
             every = {name: one["settings"] for name, one in hosts.items()}
@@ -61,16 +63,27 @@ class ActionModule(release.ActionModule):
         notices: list[str] = []
         wanted: list[SwarmService] = []
         try:
-            made = self._releases(arguments["projects"], self.variable("stack_declarations"), settings, host)
+            if stored:
+                made = release.in_order(stored, list(arguments["projects"]))
+                settings = release.as_then(settings, made)
+            else:
+                made = self._releases(arguments["projects"], self.variable("stack_declarations"), settings, host)
             secrets = {name: one for one in made for name, one in one.get("secrets", {}).items()}
             wanted = [service for one in made for service in services(one, cluster)]
-            manager = next((one["swarm"] for one in nodes.values() if one["swarm"] and one["swarm"]["manager"]), None)
+            manager = next((one["swarm"] for one in nodes.values() if one["swarm"] and one["swarm"]["nodes"]), None)
             known = by_host(manager, nodes, set(hosts_of(EVERY, groups)) - set(nodes))
             asked = cluster_preflight.Wanted(settings, groups, made, wanted, holders(wanted, groups, known))
-            shown = {name: self._shown(one, made) for name, one in hosts.items()}
-            if judges:
+            shown = {name: self._shown(one, made, kept=bool(stored)) for name, one in hosts.items()}
+            if stored and judges:
+                given = {*settings["stack_secrets"], *self.variable("stack_secret_files")}
+                problems["Secrets of that release are not given"] = [
+                    line for one in made for line in secret.not_given(one, given)
+                ]
+                problems["Data would stay behind"] = list(moved_data.problems(host.get("kept"), made, settings))
+            elif judges:
                 given = secret.problems(settings["stack_secrets"], secrets)
                 problems["The given secrets do not fit the declarations"] = given
+            if judges:
                 apart = connections.problems(made, alone=False)
                 problems["The declared services do not reach each other"] = apart
                 problems["These hosts make no cluster"] = cluster_preflight.problems(asked, shown)
@@ -94,24 +107,41 @@ class ActionModule(release.ActionModule):
                 "mtu": min(one["host"]["uplink_mtu"] for one in hosts.values()),
             },
         }
-        # A drain puts no setting in place.
-        warnings = self._going_back(host, settings) if judges and not arguments["without"] else []
+        # Neither a drain nor a rollback puts a setting in place.
+        warnings = self._going_back(host, settings) if judges and not (stored or arguments["without"]) else []
         return {"ansible_facts": {**declared, **facts}, "warnings": warnings}
 
-    def _shown(self, variables: Mapping[str, Any], releases: list[Release]) -> cluster_preflight.Shown:
-        """Return what one host showed."""
+    def _shown(self, variables: Mapping[str, Any], releases: list[Release], *, kept: bool) -> cluster_preflight.Shown:
+        """Return what one host showed.
+
+        :param kept: nothing is downloaded or built for the releases
+        """
+        node = variables["cluster_node"]
+        unavailable = gone(variables["host"], releases) if kept else self._no_way(variables, releases)
+        return cluster_preflight.Shown(
+            variables["host"], node["swarm"], node["address"], node["unmet"], node["held"], node["ahead"],
+            node["doubt"], unavailable,
+        )  # fmt: skip
+
+    def _no_way(self, variables: Mapping[str, Any], releases: list[Release]) -> dict[str, str]:
+        """Return the images that have no way to a host, and why."""
         own: Choice = self.variable("images")
         theirs: Choice = variables["images"]
         used = {one["image"] for release in releases for one in release["containers"].values()}
         names = {reference: name for name, reference in own["references"].items() if reference in used}
-        unavailable = {
+        return {
             reference: theirs["unavailable"].get(name)
             or f"there it is {theirs['references'].get(name)}; set images_source to one source for all hosts"
             for reference, name in names.items()
             if theirs["references"].get(name) != reference or name in theirs["unavailable"]
         }
-        node = variables["cluster_node"]
-        return cluster_preflight.Shown(
-            variables["host"], node["swarm"], node["address"], node["unmet"], node["held"], node["ahead"],
-            node["doubt"], unavailable,
-        )  # fmt: skip
+
+
+def gone(host: HostFacts, releases: list[Release]) -> dict[str, str]:
+    """Return the images of kept releases that a host does not have any more, and what there is to do."""
+    used = {one["image"] for release in releases for one in release["containers"].values()}
+    why = (
+        "it is not there any more, and a rollback downloads and builds nothing. Load it there from an archive of that "
+        "time, or run ./sse up with the settings and the commit of that release"
+    )
+    return {reference: why for reference in used if reference not in host["images"]}

@@ -112,8 +112,7 @@ class ActionModule(ControllerAction):
 
     def _bring_back(self, stored: list[Release], order: list[str]) -> dict[str, Any]:
         """Return the same facts for releases that the host kept, with the networks and the exposure that they had."""
-        known = [one for project in order for one in stored if one["project"] == project]
-        releases = [*known, *(one for one in stored if one["project"] not in order)]
+        releases = in_order(stored, order)
         host: HostFacts = self.variable("host")
         settings = as_then(self.variable("settings"), releases)
         given = {*settings["stack_secrets"], *self.variable("stack_secret_files")}
@@ -166,6 +165,12 @@ class ActionModule(ControllerAction):
             )
             for project, names in projects.items()
         ]
+
+
+def in_order(stored: list[Release], order: list[str]) -> list[Release]:
+    """Return kept releases in the order of their projects; those of projects without one come last."""
+    known = [one for project in order for one in stored if one["project"] == project]
+    return [*known, *(one for one in stored if one["project"] not in order)]
 
 
 def as_then(settings: Settings, releases: list[Release]) -> Settings:

@@ -28,6 +28,13 @@ options:
     description: A host that is about to be drained. The others are judged as if it carried nothing.
     type: str
     default: ""
+  stored:
+    description: >-
+      Releases that the first manager kept, as M(sse.platform.releases) returns them, in place of those that the
+      declared services make. Their images have to be on the hosts.
+    type: list
+    elements: dict
+    default: []
 """
 
 EXAMPLES = r"""

@@ -21,9 +21,10 @@ options:
     description: >-
       V(list) for the table of releases, V(release) for one release, V(diff) for what leads from the first to the
       second of two releases, V(history) for every run. V(rollback) chooses the release to go back to, and refuses one
-      that this host cannot run any more. V(compose) for the release that runs as a Compose file.
+      that this host cannot run any more. V(applied) for what was applied last, which drift is compared with.
+      V(compose) for the release that runs as a Compose file.
     type: str
-    choices: [list, release, diff, history, rollback, compose]
+    choices: [list, release, diff, history, rollback, applied, compose]
     default: list
   numbers:
     description: >-
@@ -32,6 +33,12 @@ options:
     type: list
     elements: str
     default: []
+  images:
+    description: >-
+      Whether O(show=rollback) refuses a release whose images are not on this host. The images of a cluster are asked
+      for on each of its hosts, by M(sse.platform.cluster).
+    type: bool
+    default: true
 """
 
 EXAMPLES = r"""
@@ -72,7 +79,7 @@ target:
   type: int
 releases:
   description: What each project runs then, for O(sse.platform.release#module:stored) of M(sse.platform.release).
-  returned: O(show=rollback)
+  returned: O(show=rollback), O(show=applied)
   type: list
   elements: dict
 """
@@ -102,11 +109,12 @@ NUMBERS = {
     "diff": (2,),
     "history": (0,),
     "rollback": (0, 1),
+    "applied": (0,),
     "compose": (0,),
 }  # how many each view takes
 
 
-def look(directory: str, show: str, words: list[str]) -> dict[str, Any]:
+def look(directory: str, show: str, words: list[str], *, images: bool = True) -> dict[str, Any]:
     """Return what the module says; raises SpecError."""
     numbers = [number_of(word) for word in words]
     if len(numbers) not in NUMBERS[show]:
@@ -124,7 +132,9 @@ def look(directory: str, show: str, words: list[str]) -> dict[str, Any]:
     if show == "compose":
         return {**result, "lines": compose_lines(directory, running).splitlines()}
     if show == "rollback":
-        return {**result, **way_back(kept, running, numbers)}
+        return {**result, **way_back(kept, running, numbers, images=images)}
+    if show == "applied":
+        return {**result, **what_runs(running)}
     asked = [kept_release(kept, number) for number in numbers or [current]]
     if show == "release":
         return {**result, "lines": releases.details(asked[0], current)}
@@ -149,12 +159,25 @@ def compose_lines(directory: str, running: StackRelease | None) -> str:
     return compose_export.text(running.number, stack, containers, mounted, shared)
 
 
-def way_back(kept: list[StackRelease], running: StackRelease | None, numbers: list[int]) -> dict[str, Any]:
-    """Return the release to go back to, and what each project runs then; raises SpecError."""
+def what_runs(running: StackRelease | None) -> dict[str, Any]:
+    """Return the release that was applied last, of each project; raises SpecError where none was."""
+    if running is None:
+        raise SpecError("nothing was applied here yet: `./sse up` makes the first release")
+    return {"releases": [rollback.plain(one) for one in running.parts.values()], "lines": []}
+
+
+def way_back(
+    kept: list[StackRelease], running: StackRelease | None, numbers: list[int], *, images: bool
+) -> dict[str, Any]:
+    """Return the release to go back to, and what each project runs then; raises SpecError.
+
+    :param images: whether its images have to be on this host
+    """
     if running is None:
         raise SpecError("nothing was applied on this host yet: `./sse up` makes the first release")
     found = rollback.target(kept, numbers[0] if numbers else None)
-    if problems := rollback.problems(found, running, Engine().image_id):
+    image_id = Engine().image_id if images else str  # each has itself for an id where others are asked for it
+    if problems := rollback.problems(found, running, image_id):
         raise SpecError(
             "\n- ".join([f"There is no way back to release {found.number}; nothing was changed.", *problems])
         )
@@ -178,12 +201,14 @@ def main() -> None:
             "state_directory": {"type": "path", "required": True},
             "show": {"type": "str", "choices": list(NUMBERS), "default": "list"},
             "numbers": {"type": "list", "elements": "str", "default": []},
+            "images": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
     )
     options = module.params
     try:
-        module.exit_json(changed=False, **look(options["state_directory"], options["show"], options["numbers"]))
+        found = look(options["state_directory"], options["show"], options["numbers"], images=options["images"])
+        module.exit_json(changed=False, **found)
     except (SpecError, EngineError) as error:
         module.fail_json(msg=str(error))
 

@@ -23,13 +23,15 @@ options:
   state:
     description: >-
       V(prepared) makes the secrets that are missing, and returns what every host needs before tasks run there.
+      V(compared) returns in what the Swarm differs from the release, for M(sse.platform.cluster_drift).
       V(present) runs the release. V(verified) compares what runs with the release, tries the ports of every host, and
       sends events through each edge.
+      V(looked) returns the same without trying anything, for M(sse.platform.cluster_doctor).
       V(absent) removes the services, their objects and the overlay; data stay, and so does the Swarm.
       V(drained) moves what may move from O(host) to other hosts, one after the other, and ends the rest there.
       V(left) has the Swarm forget O(host), which has left it.
     type: str
-    choices: [prepared, present, verified, absent, drained, left]
+    choices: [prepared, compared, present, verified, looked, absent, drained, left]
     default: present
   releases:
     description: One release for each project, as M(sse.platform.cluster) returns them.
@@ -106,7 +108,7 @@ texts:
   type: dict
 findings:
   description: What is wrong, each with its host or its service.
-  returned: O(state=verified)
+  returned: O(state=verified), O(state=looked), O(state=compared)
   type: list
   elements: dict
 attempt:
@@ -123,6 +125,7 @@ changes:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sse.platform.plugins.module_utils.deploy import swarm_drift
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError, file_refused
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SecretError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.swarm_nodes import Asked, Drain, Removal
@@ -141,7 +144,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services 
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import run_meta
 from ansible_collections.sse.platform.plugins.module_utils.verify import swarm_checks, swarm_deliveries
 
-STATES = ("prepared", "present", "verified", "absent", "drained", "left")
+STATES = ("prepared", "compared", "present", "verified", "looked", "absent", "drained", "left")
 EXPECTED = (ApplyError, ForeignContainerError, RefusedError, SecretError, SpecError)
 
 
@@ -177,7 +180,7 @@ def main() -> None:
         meta=run_meta(options["meta"]),
         at_once=options["at_once"],
         mtu=known["mtu"],
-        check=module.check_mode,
+        check=module.check_mode or options["state"] == "compared",
         availability=options["availability"],
         wave=options["wave"],
         begun=options["begun"],
@@ -190,6 +193,10 @@ def main() -> None:
         rollout = rollout_of(options["state"], request, Asked(options["host"], options["away"]))
         if options["state"] == "prepared":
             module.exit_json(changed=False, **prepared(rollout))
+        if isinstance(rollout, swarm_drift.Look):
+            module.exit_json(changed=False, findings=[one._asdict() for one in swarm_drift.find(rollout)])
+        if options["state"] == "looked":
+            module.exit_json(changed=False, findings=[one._asdict() for one in looked(rollout)])
         if options["state"] == "verified":
             found, count = verified(rollout)
             fine = f"No findings: every service runs, every port is as declared, and {count} deliveries of events."
@@ -212,6 +219,8 @@ def rollout_of(state: str, request: SwarmRequest, asked: Asked) -> SwarmRollout:
     """Return the way to what is asked for."""
     if state == "drained":
         return Drain(request, asked)
+    if state == "compared":
+        return swarm_drift.Look(request)
     return Removal(request, asked) if state == "left" else SwarmRollout(request)
 
 
@@ -232,10 +241,10 @@ def prepared(rollout: SwarmRollout) -> dict[str, Any]:
     return {"directories": directories, "texts": texts, "specs": specs}
 
 
-def verified(rollout: SwarmRollout) -> tuple[list[Finding], int]:
-    """Compare what runs with the releases, and where that is as it should be, send events; return how many arrived."""
+def seen_by(rollout: SwarmRollout) -> swarm_checks.Seen:
+    """Return what the manager shows."""
     request = rollout.request
-    seen = swarm_checks.Seen(
+    return swarm_checks.Seen(
         rollout.compiled(),
         request.releases,
         request.cluster.hosts,
@@ -243,10 +252,20 @@ def verified(rollout: SwarmRollout) -> tuple[list[Finding], int]:
         rollout.nodes,
         rollout.api.services(),
     )
+
+
+def looked(rollout: SwarmRollout) -> list[Finding]:
+    """Say what is wrong with nodes, networks and services, and try nothing."""
+    return [*swarm_checks.findings(seen_by(rollout), {}), *swarm_drift.of_networks(rollout)]
+
+
+def verified(rollout: SwarmRollout) -> tuple[list[Finding], int]:
+    """Compare what runs with the releases, and where that is as it should be, send events; return how many arrived."""
+    seen = seen_by(rollout)
     found = swarm_checks.findings(seen, swarm_checks.answers(seen))
     if any(one.wrong != swarm_checks.NO_TASKS for one in found):
         return found, 0
-    checked = swarm_deliveries.through_edges(seen, request.cluster.state_directory)
+    checked = swarm_deliveries.through_edges(seen, rollout.directory)
     return [*found, *checked.findings], checked.verified
 
 

@@ -296,8 +296,9 @@ class SwarmRollout:
             if is_new:
                 asked = self.request.meta
                 meta: types.Meta = {"who": asked["who"], "when": asked["when"], "commit": asked["commit"]}
-                if asked["why"]:
-                    meta["note"] = asked["why"]
+                back = f"rollback to {asked['back_to']}" if asked.get("back_to") else ""
+                if note := ": ".join(filter(None, [back, asked["why"]])):
+                    meta["note"] = note
                 meta["outcome"] = outcome
                 store.write({**running.release, "number": running.number, "meta": meta})
 

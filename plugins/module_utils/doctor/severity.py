@@ -11,6 +11,7 @@ ORDER: Final[tuple[Severity, ...]] = ("critical", "warning", "info")
 WARNING = {
     *("bridge-nf", "certificate", "clock-skew", "daemon-json", "daemon-json-not-loaded", "docker-proxy"),
     *("iptables-mix", "releases", "restart-policy", "swarm", "told", "userland-proxy"),
+    *("image-missing", "live-restore", "placement", "quorum-short"),
 }
 INFO = {"unused-network"}
 

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 class Finding(NamedTuple):
@@ -30,6 +30,11 @@ class Finding(NamedTuple):
             f"  evidence: {self.evidence}",
             *(f"  mend: {one}" for one in self.mend),
         ]
+
+
+def of(told: Mapping[str, Any]) -> Finding:
+    """Return a finding that a module returned: on its way, JSON makes a list of the commands."""
+    return Finding(**told)._replace(mend=tuple(told["mend"]))
 
 
 def report(findings: Sequence[Finding], head: str = "") -> str:

@@ -79,16 +79,13 @@ def _node_findings(seen: Seen) -> Iterator[Finding]:
     for host in swarm_services.hosts_of(swarm_services.EVERY, seen.groups):
         if host not in seen.addresses:
             state = seen.nodes[host]["state"] if host in seen.nodes else "unknown by this name"
-            yield Finding(
-                "host", host, "it does not answer to this run", f"Ansible did not reach it; its node is {state}",
-                ("# start the host, or let SSH through",),
-            )  # fmt: skip
+            yield silent(host, f"its node is {state}")
     for host in seen.addresses:
         node = seen.nodes.get(host)
         if node is None:
             yield Finding(
                 "node", host, "it is no node of the Swarm", f"no node has the address {seen.addresses[host]}",
-                ("# run the playbook again: it has the host join",),
+                ("./sse up",),
             )  # fmt: skip
         elif node["state"] != "ready":
             yield Finding(
@@ -106,8 +103,17 @@ def _node_findings(seen: Seen) -> Iterator[Finding]:
     for step in swarm_placement.steps(_stack(seen), seen.groups, _held(seen), seen.nodes):
         yield Finding(
             "placement", step.host, "its labels or its role differ from the inventory", ", ".join(step.reasons),
-            ("# run the playbook again",),
+            ("./sse up",),
         )  # fmt: skip
+
+
+def silent(host: str, node: str) -> Finding:
+    """Return the finding of a host that does not answer.
+
+    :param node: what is known of its node
+    """
+    evidence = f"Ansible did not reach it; {node}"
+    return Finding("host", host, "it does not answer to this run", evidence, ("# start the host, or let SSH through",))
 
 
 def serving(seen: Seen, group: Group) -> list[str]:
@@ -136,9 +142,7 @@ def _service_findings(seen: Seen) -> Iterator[Finding]:
     for service in seen.services:
         found = by_name.get(service.name)
         if found is None:
-            yield Finding(
-                "service", service.name, "it is not there", "no service has this name", ("# run the playbook",)
-            )
+            yield Finding("service", service.name, "it is not there", "no service has this name", ("./sse up",))
             continue
         if not found.complete:
             where = ", ".join(f"{count} on {names.get(node, node)}" for node, count in sorted(found.running.items()))
@@ -165,7 +169,7 @@ def _service_findings(seen: Seen) -> Iterator[Finding]:
         if service.pinned and service.name not in _held(seen):
             yield Finding(
                 "placement", service.name, "no host is labelled as the one with its data", "no node has its label",
-                ("# run the playbook again where its data were lost; else label the host that has them",),
+                ("# ./sse up, where its data were lost; else label the host that has them",),
             )  # fmt: skip
 
 
@@ -178,7 +182,7 @@ def _spread_findings(seen: Seen) -> Iterator[Finding]:
         if where and one.name in homes and homes[one.name] not in where:
             yield Finding(
                 "placement", one.name, "its host has more replicas than another", f"it runs on {', '.join(where)}, and "
-                f"{homes[one.name]} has room", ("# run the playbook again: it moves them one after the other",),
+                f"{homes[one.name]} has room", ("./sse up",),
             )  # fmt: skip
 
 

@@ -94,7 +94,9 @@ def test_every_rule_has_a_fault_that_is_injected_for_real() -> None:
         prefix = "name-" if name == "names" else ""
         rules |= {prefix + rule for rule in re.findall(r'\bfound\(\s*"([a-z-]+)"', sources[name])}
     rules |= set(re.findall(r'return "([a-z-]+)", ', sources["connections"]))
-    stages = (root / "molecule" / "doctor" / "vars" / "stages.yml").read_text()
+    stages = "".join(
+        (root / "molecule" / place).read_text() for place in ("doctor/vars/stages.yml", "swarm/vars/stages.yml")
+    )
     tested = {
         rule for listed in re.findall(r"^    rules: \[(.*)\]$", stages, re.MULTILINE) for rule in listed.split(", ")
     }

@@ -394,7 +394,7 @@ def test_an_archive_beside_the_hosts_is_not_read_as_a_whole(tmp_path: Path) -> N
 
 
 def test_a_verb_for_a_cluster_has_a_playbook_of_its_own_and_others_are_refused() -> None:
-    for name in ("up", "plan", "status", "verify", "destroy"):
+    for name in ("up", "plan", "rollback", "status", "verify", "drift", "doctor", "destroy"):
         found = front.of_cluster(name, verbs.VERBS[name], front.CommandLine({}, []), ["x"])
         assert found == ROOT / f"playbooks/cluster/{name}.yml"
         assert found.exists()
@@ -411,8 +411,8 @@ def test_a_verb_for_a_cluster_has_a_playbook_of_its_own_and_others_are_refused()
     tagged = front.CommandLine({}, ["--tags", "app"])
     with pytest.raises(front.RefusedError, match=r"sse up --tags is not available with deployment: swarm yet"):
         front.of_cluster("up", verbs.VERBS["up"], tagged, ["x"])
-    with pytest.raises(front.RefusedError, match=r"sse drift is not available with deployment: swarm yet: it is about"):
-        front.of_cluster("drift", verbs.VERBS["drift"], front.CommandLine({}, []), ["x"])
+    with pytest.raises(front.RefusedError, match=r"sse scan is not available with deployment: swarm yet: it is about"):
+        front.of_cluster("scan", verbs.VERBS["scan"], front.CommandLine({}, []), ["x"])
 
 
 def test_a_verb_about_hosts_of_a_cluster_is_refused_where_there_is_none(tmp_path: Path) -> None:
@@ -424,7 +424,10 @@ def test_a_verb_about_hosts_of_a_cluster_is_refused_where_there_is_none(tmp_path
 
 @pytest.mark.parametrize(
     ("name", "word"),
-    [("up", "--canary"), ("status", "--watch"), ("status", "--json"), ("destroy", "--engine")],
+    [
+        *(("up", "--canary"), ("rollback", "--canary"), ("status", "--watch"), ("status", "--json")),
+        *(("doctor", "--fix"), ("doctor", "--host"), ("destroy", "--engine")),
+    ],
 )
 def test_an_option_that_a_cluster_does_not_have_is_refused_by_its_name(name: str, word: str) -> None:
     verb = verbs.VERBS[name]
