@@ -41,6 +41,8 @@ from measurements import (
     Resume,
     ResumeStep,
     Round,
+    ShapedRound,
+    Shapes,
     Step,
     Subscribed,
     SubscribeStep,
@@ -60,9 +62,11 @@ LADDER = (5, 10, 20, 30, 40, 60, 80, 100, 150, 200, 250, 300, 400, 600, 800, 100
 USERS = 1000  # channels with a subscriber each, as in notifications for each user
 USER_RATES = (200, 1000, 2000)  # events per second, over all of them
 PUBLISHERS = 16
+BIG_BYTES, BIG_RATE = 2048, 150  # of an event, and events per second to each subscriber
+SHAPED = ("ours", "nchan", "Mercure", "Centrifugo", "sse-starlette")
 IDLE_SUBSCRIBERS = 10_000
 RESUMED_EVENTS = 10_000
-ROWS = ["fan_out", "users", "posts", "nginx", "idle", "kafka"]
+ROWS = ["fan_out", "users", "posts", "shapes", "nginx", "idle", "kafka"]
 DOCUMENTS = [ROOT / "docs" / "performance.md", ROOT / "README.md"]
 
 
@@ -154,6 +158,27 @@ class Bench:
                     steps = [flood("warm-up", PUBLISHERS, 1, 1), flood("single", PUBLISHERS, 1, self.seconds)]
                     rounds.setdefault(name, []).append(measure(hub, *steps)["single"])
                     say(f"{name}: {report.post_line(rounds[name][-1])}")
+        return {"rounds": rounds}
+
+    def shapes(self) -> Shapes:
+        """Measure hubs by a client that sleeps, with larger events, and with streams that come and go."""
+        rounds: dict[str, list[ShapedRound]] = {}
+        for _ in range(self.rounds):
+            for name in SHAPED:
+                with self.attempt(f"{name}, other loads") as place:
+                    hub = PEERS[name](place)
+                    hub.spin = False
+                    big = window("big", BIG_RATE, self.seconds)
+                    big["bytes"] = BIG_BYTES
+                    steps: list[Step] = [subscribe(SUBSCRIBERS), window("warm-up", LOW, 1)]
+                    steps += [window("low", LOW, self.seconds), window("high", HIGH, self.seconds)]
+                    found = measure(hub, *steps)
+                    kept = report.keeps_up(found["high"])
+                    larger = measure(hub, subscribe(SUBSCRIBERS), big)["big"] if kept else None
+                    storm = measure(hub, {"name": "storm", "kind": "storm", "seconds": self.seconds})["storm"]
+                    one: ShapedRound = {"low": found["low"], "high": found["high"], "big": larger, "storm": storm}
+                    rounds.setdefault(name, []).append(one)
+                    say(f"{name}, other loads: {report.shapes_line(one)}")
         return {"rounds": rounds}
 
     def nginx(self) -> Links | None:
@@ -299,6 +324,7 @@ def run(options: argparse.Namespace) -> Result:
         "fan_out": bench.fan_out,
         "users": bench.users,
         "posts": bench.posts,
+        "shapes": bench.shapes,
         "nginx": bench.nginx,
         "idle": bench.idle,
         "kafka": bench.kafka,

@@ -34,6 +34,8 @@ from measurements import (
     Resume,
     ResumeStep,
     Step,
+    Storm,
+    StormStep,
     Subscribed,
     SubscribeStep,
     Window,
@@ -44,6 +46,7 @@ PAYLOAD_BYTES = 190
 CHANNEL = b"bench"  # in the requests of a hub; each of several channels has this name with a number
 CONNECTS = 100  # connections that are opened before their answers are read: below the listen backlog of every peer
 PUBLISHERS = 64  # connections; a publish that would need more is held back, and counted
+SETTLE_SECONDS = 1.0  # in which a hub notices that somebody has left
 LOST = 599  # instead of a status
 STEPS, STEP_MS = 1_000_000, 0.1  # of the histogram of latencies, as in reader.c
 DATA_SEGMENTS_IN = 152  # offset of tcpi_data_segs_in in struct tcp_info (linux/tcp.h)
@@ -219,9 +222,9 @@ class Load:
         """Return a request with the channel that this number has among so many; 0: there is only one."""
         return text.replace(CHANNEL, CHANNEL + b".%d" % (number % users)) if users else text
 
-    def event(self, number: int, tail: bytes) -> bytes:
-        """Return the body that publishes one event."""
-        body = payload(number)
+    def event(self, number: int, tail: bytes, size: int = PAYLOAD_BYTES) -> bytes:
+        """Return the body that publishes one event, with so many bytes of data."""
+        body = payload(number, size)
         if self.escape:  # application/x-www-form-urlencoded
             body = body.replace(b'"', b"%22").replace(b"{", b"%7B").replace(b"}", b"%7D")
         return tail.replace(b"PAYLOAD", body)
@@ -288,7 +291,7 @@ class Load:
         """Publish at a fixed rate to one set of subscribers, wait for the late events, and return what was measured."""
         subscribers = self.subscribers[step.get("set", "")]
         rate, grace, body = step["rate"], step["grace"], step.get("tail", "").encode() or self.publish_tail
-        users, head = step.get("users", 0), self.publish_head
+        users, head, size = step.get("users", 0), self.publish_head, step.get("bytes", PAYLOAD_BYTES)
         total, base = round(rate * step["seconds"]), self.next_number
         self.next_number += total
         wanted = total * (len(subscribers) // users if users else self.readers_of_each(subscribers))
@@ -306,7 +309,7 @@ class Load:
                 if now >= due:
                     if publisher := self._free():
                         number = base + done
-                        event = self.event(number, self._for(number, users, body))
+                        event = self.event(number, self._for(number, users, body), size)
                         request = self._request(event, self._for(number, users, head))
                         sent[done] = time.monotonic()
                         publisher.send(request)
@@ -405,6 +408,25 @@ class Load:
             "client_share": (time.process_time() - own) / elapsed,
         }
 
+    def come_and_go(self, requests: Sequence[bytes], seconds: float) -> int:
+        """Open these streams and leave them, again and again for this time; return how many they were."""
+        until, came = time.monotonic() + seconds, 0
+        while time.monotonic() < until:
+            self.subscribe(requests, "leaving")
+            for one in self.subscribers.pop("leaving"):
+                one.close()
+            came += len(requests)
+        return came
+
+    def passing(self, step: StormStep) -> Storm:
+        """Open streams and leave them, and return what they cost the hub. It is the last step of a job."""
+        spent, begun = self.spent(), time.monotonic()
+        came = self.come_and_go([self.job["subscribe"].encode()] * CONNECTS, step["seconds"])
+        took = time.monotonic() - begun
+        time.sleep(SETTLE_SECONDS)
+        used = {name: (after - spent[name]) / came * 1e6 for name, after in self.spent().items()}
+        return {"streams": came, "per_second": came / took, "cpu_us_per_stream": used}
+
     def open_streams(self, step: SubscribeStep) -> Subscribed:
         """Open streams, and return the memory that each of them takes in the hub."""
         before = resident_bytes(self.pids())
@@ -434,6 +456,8 @@ class Load:
                 return self.resume(step)
             case "flood":
                 return self.flood(step)
+            case "storm":
+                return self.passing(step)
 
     def close(self) -> None:
         """Close every connection."""

@@ -30,6 +30,7 @@ class WindowStep(TypedDict):
     set: NotRequired[str]  # of subscribers
     tail: NotRequired[str]  # in place of the body in the job
     users: NotRequired[int]  # channels: the events take one each, in turn
+    bytes: NotRequired[int]  # of the data of an event, in place of PAYLOAD_BYTES
 
 
 class IdleStep(TypedDict):
@@ -62,7 +63,15 @@ class FloodStep(TypedDict):
     seconds: float
 
 
-Step = SubscribeStep | WindowStep | IdleStep | ResumeStep | FloodStep
+class StormStep(TypedDict):
+    """Open streams and leave them, a hundred at a time."""
+
+    kind: Literal["storm"]
+    name: str
+    seconds: float
+
+
+Step = SubscribeStep | WindowStep | IdleStep | ResumeStep | FloodStep | StormStep
 
 
 class Job(TypedDict):
@@ -141,7 +150,15 @@ class Flood(TypedDict):
     client_share: float  # of its core: near 1 the client is what limits the rate
 
 
-Measured = Subscribed | Window | Idle | Resume | Flood
+class Storm(TypedDict):
+    """Streams came and went."""
+
+    streams: int
+    per_second: float
+    cpu_us_per_stream: dict[str, float]
+
+
+Measured = Subscribed | Window | Idle | Resume | Flood | Storm
 
 
 # --- what fanout.py makes of it
@@ -173,6 +190,21 @@ class Posts(TypedDict):
     """Every hub with its log in memory, and with no subscriber: single events, published as fast as answers come."""
 
     rounds: dict[str, list[Flood]]
+
+
+class ShapedRound(TypedDict):
+    """One hub in one round, with a client that sleeps until something is ready."""
+
+    low: Window
+    high: Window
+    big: Window | None  # larger events; None for a hub that fell behind at the high rate
+    storm: Storm
+
+
+class Shapes(TypedDict):
+    """Hubs with their log in memory, under other loads."""
+
+    rounds: dict[str, list[ShapedRound]]
 
 
 class Links(TypedDict):
@@ -220,6 +252,7 @@ class Result(_Result, total=False):
     fan_out: FanOut
     users: ForUsers
     posts: Posts
+    shapes: Shapes
     nginx: Links | None
     idle: IdleStreams | None
     kafka: ThroughKafka | None

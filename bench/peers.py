@@ -1,4 +1,4 @@
-"""The hubs that fanout.py compares, each on one core: ours, nchan, the library of Mercure, sse-starlette and fastapi.
+"""The hubs that fanout.py compares, each on one core: ours, nchan, Mercure, Centrifugo, sse-starlette and fastapi.
 
 A peer is installed below .ansible/bench and changes nothing of the system: Debian packages are unpacked and not
 installed, Python packages go into a virtual environment, and a Go program is built from pinned modules. A peer that
@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 import uuid
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
@@ -339,8 +340,7 @@ def mercure(place: Workplace) -> Hub:
     program = once("mercure", digest(*sorted(source.iterdir())), install) / "hub"
     port = place.port()
     pid = place.start([str(program), f"127.0.0.1:{port}", JWT_KEY], port)
-    [line] = [one for one in (source / "go.mod").read_text().splitlines() if "dunglas/mercure v" in one]
-    place.versions["Mercure"] = line.split("/mercure v")[1].split()[0]
+    place.versions["Mercure"] = version(source, "github.com/dunglas/mercure")
     return Hub(
         port,
         "GET /.well-known/mercure?topic=bench HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n",
@@ -350,6 +350,47 @@ def mercure(place: Workplace) -> Hub:
         escape=True,
         processes={"Mercure": [pid]},
     )
+
+
+def centrifugo(place: Workplace) -> Hub:
+    """Start Centrifugo with its engine in memory: streams of one direction, nobody signs in, no history."""
+    source = HUBS / "centrifugo"
+    [package] = [line.split()[1] for line in (source / "go.mod").read_text().splitlines() if line.startswith("tool ")]
+
+    def install(directory: Path) -> None:
+        program = str(directory / "centrifugo")
+        call("go", "build", "-mod=readonly", "-o", program, package, cwd=source, CGO_ENABLED="0")
+
+    program = once("centrifugo", digest(*sorted(source.iterdir())), install) / "centrifugo"
+    port = place.port()
+    settings = place.directory / "centrifugo.json"
+    settings.write_text(
+        json.dumps(
+            {
+                "http_server": {"address": "127.0.0.1", "port": str(port)},
+                "log": {"level": "error"},
+                "client": {"insecure": True, "allow_anonymous_connect_without_token": True},
+                "http_api": {"insecure": True},
+                "uni_sse": {"enabled": True},
+            }
+        )
+    )
+    pid = place.start([str(program), "-c", str(settings)], port)
+    place.versions["Centrifugo"] = version(source, package)
+    wanted = urllib.parse.quote('{"subs":{"bench":{}}}')
+    return Hub(
+        port,
+        f"GET /connection/uni_sse?cf_connect={wanted} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n",
+        "POST /api/publish HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n",
+        '{"channel":"bench","data":PAYLOAD}',
+        processes={"Centrifugo": [pid]},
+    )
+
+
+def version(source: Path, module: str) -> str:
+    """Return the version of a module that the go.mod of a hub requires."""
+    [line] = [one for one in (source / "go.mod").read_text().splitlines() if f"{module} v" in one]
+    return line.split(f"{module} v")[1].split()[0]
 
 
 def token(claims: object) -> str:
@@ -387,6 +428,7 @@ PEERS: dict[str, Callable[[Workplace], Hub]] = {
     "ours": ours,
     "nchan": nchan,
     "Mercure": mercure,
+    "Centrifugo": centrifugo,
     "sse-starlette": lambda place: python_hub(place, "sse-starlette"),
     "fastapi": lambda place: python_hub(place, "fastapi"),
 }

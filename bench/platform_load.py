@@ -16,12 +16,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from load import CONNECTS, Load, connected, payload
+from load import CONNECTS, PAYLOAD_BYTES, SETTLE_SECONDS, Load, connected, payload
 from measurements import Sample, Shape, ShapeJob, Usage
 from usage import Meter, since
 
 HEAD = "POST /api/v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nConnection: keep-alive\r\n"
-SETTLE_SECONDS = 1.0
 GRACE_SECONDS = 5.0  # for events that are late
 NOTHING: Sample = {
     "shape": "", "seconds": 0.0, "events": 0, "deliveries": 0, "rate": 0.0, "p50_ms": 0.0, "p99_ms": 0.0,
@@ -62,9 +61,9 @@ class PlatformLoad(Load):
         self.meter = Meter(job["containers"])
         self.stream_kb = 0.0
 
-    def event(self, number: int, tail: bytes) -> bytes:
+    def event(self, number: int, tail: bytes, size: int = PAYLOAD_BYTES) -> bytes:
         """Return the body of one event, for its channel."""
-        data = payload(number, self.shape["bytes"])
+        data = payload(number, size)
         return tail.replace(b"CHANNEL", channel(number, self.shape).encode()).replace(b"PAYLOAD", data)
 
     def readers_of_each(self, subscribers: Sequence[socket.socket]) -> int:
@@ -101,7 +100,14 @@ class PlatformLoad(Load):
     def published(self, seconds: float) -> Sample:
         """Publish at the rate of the shape."""
         found = self.window(
-            {"kind": "window", "name": "", "rate": self.shape["rate"], "seconds": seconds, "grace": GRACE_SECONDS}
+            {
+                "kind": "window",
+                "name": "",
+                "rate": self.shape["rate"],
+                "seconds": seconds,
+                "grace": GRACE_SECONDS,
+                "bytes": self.shape["bytes"],
+            }
         )
         return {
             **NOTHING,
@@ -145,12 +151,9 @@ class PlatformLoad(Load):
         """Connect, read the head of the answer, and leave, a hundred streams at a time."""
 
         def work() -> Sample:
-            begun, came = time.monotonic(), 0
-            while time.monotonic() < begun + self.shape["seconds"]:
-                self.subscribe([stream(channel(number, self.shape), self.headers) for number in range(CONNECTS)])
-                came += len(self.subscribers[""])
-                for one in self.subscribers.pop(""):
-                    one.close()
+            requests = [stream(channel(number, self.shape), self.headers) for number in range(CONNECTS)]
+            begun = time.monotonic()
+            came = self.come_and_go(requests, self.shape["seconds"])
             took = time.monotonic() - begun
             time.sleep(SETTLE_SECONDS)  # the replicas notice that somebody left
             return {**NOTHING, "events": came, "rate": came / took}

@@ -8,7 +8,20 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from measurements import FanOut, Flood, ForUsers, IdleStreams, Machine, Posts, Result, Round, ThroughKafka, Window
+from measurements import (
+    FanOut,
+    Flood,
+    ForUsers,
+    IdleStreams,
+    Machine,
+    Posts,
+    Result,
+    Round,
+    ShapedRound,
+    Shapes,
+    ThroughKafka,
+    Window,
+)
 
 EMPTY: FanOut = {"rounds": {}, "holds": {}}  # where nothing was measured
 LATE_SECONDS = 0.5  # from the last publish to the last delivery: more means a queue that grows
@@ -199,6 +212,66 @@ def posts_table(found: Posts) -> str:
     return grid(["hub", "CPU per event", "events/s reached", "the client's share of its core"], rows)
 
 
+def window_cell(found: Sequence[Window]) -> str:
+    """Write the medians of a window: CPU time and latency."""
+    used = statistics.median(total(one["cpu_us"]) for one in found)
+    p50, p99 = (statistics.median(one[key] for one in found) for key in ("p50_ms", "p99_ms"))
+    kept = all(map(keeps_up, found))
+    return f"{'' if kept else 'falls behind: '}{used:.1f} us, {p50:.1f} / {p99:.1f} ms"
+
+
+def storm_us(found: ShapedRound) -> float:
+    """Return the CPU time for each stream that comes and goes."""
+    return total(found["storm"]["cpu_us_per_stream"])
+
+
+def shapes_line(found: ShapedRound) -> str:
+    """Write one round of other loads as a line that is shown during the run."""
+    windows = [window_cell([one]) for one in (found["low"], found["high"], found["big"]) if one]
+    storm = f"{storm_us(found):.0f} us a stream, {found['storm']['per_second']:,.0f}/s"
+    return " | ".join([*windows, storm])
+
+
+def shapes_table(found: Shapes) -> str:
+    """Write the table of hubs under other loads."""
+    rows: list[list[str]] = []
+    for name, rounds in found["rounds"].items():
+        big = [one["big"] for one in rounds if one["big"]]
+        storm, rate = (statistics.median(read) for read in (
+            [storm_us(one) for one in rounds], [one["storm"]["per_second"] for one in rounds]))  # fmt: skip
+        rows.append(
+            [
+                name,
+                window_cell([one["low"] for one in rounds]),
+                window_cell([one["high"] for one in rounds]),
+                window_cell(big) if big else "-",
+                f"{storm:.0f} us, {rate:,.0f}/s",
+            ]
+        )
+    head = ["hub", "20 events/s: CPU per delivery, p50 / p99", "200 events/s", "2 KB at 150 events/s"]
+    return grid([*head, "a stream that comes and goes: CPU, reached"], rows)
+
+
+def shape_goals(result: Result) -> list[Goal]:
+    """Return each goal for other loads whose figures were measured."""
+    made: list[Goal] = []
+    at_most = bound(made)
+    rounds = (result.get("shapes") or {"rounds": {}})["rounds"]
+    ours, nchan = rounds.get("ours"), rounds.get("nchan")
+    if not ours or not nchan:
+        return made
+    low = [total(one["low"]["cpu_us"]) / total(other["low"]["cpu_us"]) for one, other in zip(ours, nchan, strict=False)]
+    at_most("CPU per delivery at 20 events/s, client sleeps, of nchan's", 0.7, statistics.median(low), " x")
+    late = [one["low"]["p99_ms"] / other["low"]["p99_ms"] for one, other in zip(ours, nchan, strict=False)]
+    at_most("p99 at 20 events/s, client sleeps, of nchan's", 0.9, statistics.median(late), " x")
+    pairs = [(one["big"], other["big"]) for one, other in zip(ours, nchan, strict=False)]
+    if big := [total(one["cpu_us"]) / total(other["cpu_us"]) for one, other in pairs if one and other]:
+        at_most("2 KB at 150 events/s, CPU per delivery, of nchan's", 0.9, statistics.median(big), " x")
+    storm = [storm_us(one) / storm_us(other) for one, other in zip(ours, nchan, strict=False)]
+    at_most("a stream that comes and goes, CPU, of nchan's", 1, statistics.median(storm), " x")
+    return made
+
+
 def nginx_table(result: Result) -> str:
     """Write the table of our service behind NGINX."""
     head = ["link", "20 events/s: CPU per delivery (of which NGINX), p50 / p99", "200 events/s"]
@@ -360,6 +433,9 @@ def sections(result: Result) -> dict[str, str]:
         made["users"] = users_table(users)
     if (posts := result.get("posts")) and posts["rounds"]:
         made["posts"] = posts_table(posts)
+    if (shapes := result.get("shapes")) and shapes["rounds"]:
+        made |= {"shapes_machine": machine_line(result), "shapes": shapes_table(shapes)}
+        made["shapes_goals"] = goal_table(shape_goals(result))
     if found := publish_goals(result):
         made |= {"publish_machine": machine_line(result), "publish_goals": goal_table(found)}
     if result.get("nginx"):

@@ -267,3 +267,50 @@ def test_a_channel_for_each_user_and_single_events_have_a_table_and_goals() -> N
 @pytest.mark.parametrize(("users", "expected"), [(0, b"?channel=bench "), (10, b"?channel=bench.3 ")])
 def test_events_take_the_channels_in_turn(users: int, expected: bytes) -> None:
     assert expected in load.Load._for(13, users, b"POST /publish?channel=bench HTTP/1.1")
+
+
+def shapes() -> Any:
+    def rounds(us: float, big: float | None) -> Any:
+        one = window(cpu_us={"hub": us}, p99_ms=us)
+        larger = None if big is None else window(rate=150, cpu_us={"hub": big})
+        storm = {"streams": 900, "per_second": 300.0, "cpu_us_per_stream": {"hub": 50 * us}}
+        return [{"low": one, "high": {**one, "rate": 200}, "big": larger, "storm": storm}] * 3
+
+    return {"rounds": {"ours": rounds(4.0, 6.0), "nchan": rounds(5.0, 8.0), "sse-starlette": rounds(20.0, None)}}
+
+
+def test_other_loads_have_a_table_and_goals_and_who_fell_behind_gets_no_larger_events() -> None:
+    found: Any = {**result(), "shapes": shapes()}
+    made = report.sections(found)
+    assert made["shapes"].splitlines()[2::2] == [
+        "| ours | 4.0 us, 5.0 / 4.0 ms | 4.0 us, 5.0 / 4.0 ms | 6.0 us, 5.0 / 20.0 ms | 200 us, 300/s |",
+        "| sse-starlette | 20.0 us, 5.0 / 20.0 ms | 20.0 us, 5.0 / 20.0 ms | - | 1000 us, 300/s |",
+    ]
+    goals = {goal.what.partition(":")[0]: (goal.measured, goal.met) for goal in report.shape_goals(found)}
+    assert goals == {
+        "CPU per delivery at 20 events/s, client sleeps, of nchan's": ("0.80 x", False),
+        "p99 at 20 events/s, client sleeps, of nchan's": ("0.80 x", True),
+        "2 KB at 150 events/s, CPU per delivery, of nchan's": ("0.75 x", True),
+        "a stream that comes and goes, CPU, of nchan's": ("0.80 x", True),
+    }
+
+
+def test_streams_that_come_and_go_are_counted_and_events_have_the_size_that_was_asked_for(library: Path) -> None:
+    with Hub() as port:
+        job: Any = {
+            "port": port, "subscribe": "GET /a HTTP/1.1\r\n\r\n", "publish_head": "POST / HTTP/1.1\r\n",
+            "publish_tail": "a PAYLOAD", "escape": False, "processes": {"hub": [os.getpid()]},
+            "reader": str(library), "spin": False,
+            "steps": [
+                {"name": "subscribed", "kind": "subscribe", "count": 2, "settle": 0},
+                {"name": "big", "kind": "window", "rate": 100, "seconds": 0.1, "grace": 5, "bytes": 2048},
+                {"name": "storm", "kind": "storm", "seconds": 0.01},
+            ],
+        }  # fmt: skip
+        made = load.Load(job)
+        found: Any = [made.do(step) for step in job["steps"]]
+        made.close()
+    assert (found[1]["deliveries"], found[1]["lost"]) == (20, 0)
+    assert found[2]["streams"] >= load.CONNECTS
+    assert found[2]["streams"] % load.CONNECTS == 0
+    assert len(made.event(1, b"PAYLOAD", 2048)) == 2048
