@@ -87,7 +87,8 @@ MEANINGS: dict[str, dict[str, str]] = {
     },
     "healthcheck": {
         "http": "`{port: 8090, path: /health}`: any answer of 2xx is healthy; asked by the host in each run",
-        "command": "a command inside the container that ends with 0; run by the engine again and again",
+        "command": "a command inside the container that ends with 0; run by the engine again and again; `http` asks "
+        "inside what `http` asks from the host, and needs bash or busybox in the image",
         "interval": "seconds between two runs of the command; each starts a process, and takes some 60 ms of a core",
         "timeout": "seconds until a check counts as failed",
         "retries": "how many checks must fail in a row",

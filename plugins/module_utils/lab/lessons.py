@@ -159,7 +159,11 @@ def overlay(lab: Lab) -> Measured:
 
 
 LESSONS = (
-    Lesson("default bridge", default_bridge, "It has no DNS: containers find each other by addresses that change."),
+    Lesson(
+        "default bridge",
+        default_bridge,
+        "It has no DNS: containers find each other by addresses that change. With icc off, they reach no other one.",
+    ),
     Lesson("custom bridge", custom_bridge, "Names work. A container reaches nothing on a network until you attach it."),
     Lesson("listening", listening, "A server on 127.0.0.1 of its container hears nobody else: listen on 0.0.0.0."),
     Lesson("expose and publish", publishing, "EXPOSE opens nothing. Publish for the host alone, on 127.0.0.1."),

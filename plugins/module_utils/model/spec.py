@@ -309,8 +309,24 @@ PUBLISHED_PORT: Fields = {"host_ip": (address, ...), "host_port": (port, ...), "
 REACH: Fields = {"to": (peer, ...), "why": (text, ...)}
 SECRET_FILE = {"secret": (text, ...), "format": (text, "{}")}
 HTTP_CHECK = {"port": (port, ...), "path": (absolute, "/")}
+# `command: http` has the engine ask inside the container what the host asks over HTTP. Bash asks without a further
+# process; an image with busybox has wget.
+SAME_AS_HTTP = ["http"]  # known by its identity: a list of the same word is a command of that name
+ASK_INSIDE = (
+    "if command -v bash >/dev/null; then exec bash -c '"
+    'exec 3<>"/dev/tcp/127.0.0.1/$0" && printf "GET %s HTTP/1.0\\r\\n\\r\\n" "$1" >&3 '
+    """&& read -r -t 4 _ status _ <&3 && [ "${status:0:1}" = 2 ]' "$0" "$1"; fi; """
+    'exec wget -q -T 4 -O /dev/null "http://127.0.0.1:$0$1"'
+)
+
+
+def health_command(value: Any, path: str) -> list[str]:
+    """Accept a command, or `http` for the request of the same health check."""
+    return SAME_AS_HTTP if value == SAME_AS_HTTP[0] else list_of(text)(value, path)
+
+
 HEALTH_CHECK: Fields = {
-    "command": (list_of(text), None),
+    "command": (health_command, None),
     "http": (record(HTTP_CHECK), None),
     "interval": (some_seconds, 10),  # seconds; each check is a process of its own, so declarations have at least 5
     "timeout": (some_seconds, 5),
@@ -391,6 +407,10 @@ def parse(value: Any, path: str) -> Declaration:
     check = declared["healthcheck"]
     if check["command"] is None and check["http"] is None:
         raise SpecError(f"{path}.healthcheck: give command, http, or both")
+    if check["command"] is SAME_AS_HTTP:
+        if check["http"] is None:
+            raise SpecError(f"{path}.healthcheck.http: required where command is http, and missing")
+        check["command"] = ["sh", "-c", ASK_INSIDE, str(check["http"]["port"]), check["http"]["path"]]
     reload = declared.get("reload")
     if reload and bool(reload["check"] and reload["says"]) == bool(reload.get("program") and reload.get("takes")):
         raise SpecError(f"{path}.reload: give either check and says, or program and takes")

@@ -36,6 +36,7 @@ HOLDS_LABEL = f"{LABEL}holds."  # of the one node that has the data of a service
 
 SECOND = 10**9  # the engine counts in nanoseconds
 RESTART_SECONDS, MONITOR_SECONDS = 1, 5
+LONGEST_WAIT = 60  # seconds
 LOG_DRIVER: Json = {"Name": "json-file", "Options": {"max-size": "10m", "max-file": "3"}}
 # The store of a Swarm takes no larger one (moby/swarmkit, manager/controlapi).
 LARGEST_CONFIG = 1000 * 1024
@@ -352,6 +353,10 @@ class _Builder:
                     "would replace the next one before this one works"
                 )
             self.left_out.append(f"{self.place}.healthcheck: no command, so the Swarm does not ask whether it works")
+            return {"Test": ["NONE"]}
+        if check["interval"] > LONGEST_WAIT and not self.rolling:
+            # Before the first check succeeds, after one interval, a Swarm gives its name to nobody, and waits for it.
+            self.left_out.append(f"{self.place}.healthcheck: rare, so the Swarm does not ask whether it works")
             return {"Test": ["NONE"]}
         return {
             "Test": ["CMD", *check["command"]],

@@ -96,6 +96,8 @@ def test_a_parser_knows_the_keys_of_its_type(fields: dict[str, object], kind: ty
         ({"reload": {"says": "done"}}, "redis.reload: give either check and says, or program"),
         ({"reload": {"check": ["c"], "says": "x", "signal": "SIGKILL"}}, "redis.reload.signal: 'SIGKILL' is not"),
         ({"healthcheck": {}}, "redis.healthcheck: give command, http, or both"),
+        ({"healthcheck": {"command": "http"}}, "redis.healthcheck.http: required"),
+        ({"healthcheck": {"command": "https", "http": {"port": 1}}}, "redis.healthcheck.command: "),
         ({"healthcheck": {"command": ["x"], "http": {"port": 0}}}, "redis.healthcheck.http.port"),
         ({"environment": {"A": {"b": 1}}}, "redis.environment.A"),
     ],

@@ -138,6 +138,7 @@ def test_what_a_container_is_says_where_and_how_often_it_runs(
             },
         ),
         ({"healthcheck": {"http": {"port": 1}}}, {"Healthcheck": {"Test": ["NONE"]}}),
+        ({"healthcheck": {"command": ["a"], "interval": 300}}, {"Healthcheck": {"Test": ["NONE"]}}),
     ],
 )
 def test_each_wish_of_a_container_is_a_word_of_the_engine(declared: dict[str, Any], asked: dict[str, Any]) -> None:
