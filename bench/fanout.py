@@ -223,9 +223,9 @@ class Bench:
     def kafka(self) -> ThroughKafka | None:
         """Measure the whole way: published with acks=all, read back from Kafka, and fanned out."""
         with self.attempt("Kafka") as place:
-            address, pids = peers.kafka(place)
-            hub = peers.ours(place, KAFKA_BROKERS=address, SSE_MAX_BATCH_EVENTS="500")
-            hub.processes["broker"] = pids
+            broker = peers.kafka(place)
+            hub = peers.ours(place, peers.HUB_CORE, **broker.settings, SSE_MAX_BATCH_EVENTS="500")
+            hub.processes["broker"] = broker.pids
             hub.spin = False  # the broker shares the core of the client
             found = measure(
                 hub,

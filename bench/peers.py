@@ -13,6 +13,8 @@ import hashlib
 import hmac
 import json
 import os
+import re
+import secrets
 import shutil
 import socket
 import subprocess
@@ -24,8 +26,11 @@ import uuid
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import jinja2
 import load
+import yaml
 from measurements import Job, Step, SubscribeStep, WindowStep
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -495,31 +500,37 @@ def by_link(hub: Hub, link: str, step: SubscribeStep | WindowStep) -> Step:
     return {**step, "name": name, "set": link, "tail": hub.publish_tail.replace('"bench"', f'"{link}"')}
 
 
-def kafka(place: Workplace) -> tuple[str, list[int]]:
-    """Start a broker from the platform's image in a container; return its address and its process ids on this host."""
+class Broker(NamedTuple):
+    """A broker that runs: its address and its processes on this host, and the settings of a replica that uses it."""
+
+    address: str
+    pids: list[int]
+    settings: dict[str, str]
+
+
+def kafka(place: Workplace, *, asks: bool = False) -> Broker:
+    """Start a broker from the platform's image, with the configuration of the platform, in a container.
+
+    :param asks: who somebody is (SASL/SCRAM) and what they may do (ACL), as in a deployed stack; else all may do all
+    """
     images = call("docker", "images", "--format", "{{.Repository}}:{{.Tag}}").split()
-    image = next((one for one in images if one.startswith("sse-platform/kafka:")), None)
+    image = next((one for one in images if one.startswith("sse-platform/kafka:") and needs_no_zookeeper(one)), None)
     if image is None:
-        raise SkippedError("there is no image sse-platform/kafka: ./sse up builds it")
+        raise SkippedError("there is no image sse-platform/kafka with KRaft: ./sse up builds it")
     port = place.port()
     name = f"sse-fanout-{port}"
-    directories = {target: place.directory / target for target in ("config", "secrets", "data", "tmp")}
+    home = place.directory / name
+    directories = {target: home / target for target in ("config", "secrets", "data", "tmp")}
     for directory in directories.values():
-        directory.mkdir()
+        directory.mkdir(parents=True)
     for writable in ("data", "tmp"):
         shutil.chown(directories[writable], 9092, 9092)
     for file in (ROOT / "roles/kafka/files").iterdir():
         shutil.copy(file, directories["config"])
-    (directories["secrets"] / "cluster_id").write_text(base64.urlsafe_b64encode(uuid.uuid4().bytes)[:22].decode())
-    (directories["config"] / "server.properties").write_text(
-        "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@127.0.0.1:9093\n"
-        "controller.listener.names=CONTROLLER\ninter.broker.listener.name=INTERNAL\n"
-        "listeners=INTERNAL://0.0.0.0:9092,HOST://0.0.0.0:19092,CONTROLLER://127.0.0.1:9093\n"
-        f"advertised.listeners=INTERNAL://localhost:9092,HOST://127.0.0.1:{port}\n"
-        "listener.security.protocol.map=INTERNAL:PLAINTEXT,HOST:PLAINTEXT,CONTROLLER:PLAINTEXT\n"
-        "log.dirs=/var/lib/kafka\nnum.partitions=1\nauto.create.topics.enable=false\n"
-        "default.replication.factor=1\noffsets.topic.replication.factor=1\n"
+    (directories["secrets"] / "cluster_id").write_text(
+        base64.urlsafe_b64encode(bytes(1) + uuid.uuid4().bytes[1:])[:22].decode()
     )
+    (directories["config"] / "server.properties").write_text(server_properties(port, asks=asks))
     options = (
         "-Xms512m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData -Djava.io.tmpdir=/var/tmp/kafka"
     )
@@ -538,9 +549,58 @@ def kafka(place: Workplace) -> tuple[str, list[int]]:
     )  # fmt: skip
     wait_until(
         lambda: accepts(port),
-        lambda: f"the broker does not start: {call('docker', 'logs', '--tail', '5', name)[-300:]}",
+        lambda: f"the broker does not start: {call('sh', '-c', f'docker logs --tail 5 {name} 2>&1')[-300:]}",
         2 * START_SECONDS,
     )
     pid = int(call("docker", "inspect", "--format", "{{.State.Pid}}", name))
     place.versions["Kafka"] = image
-    return f"127.0.0.1:{port}", descendants(pid)
+    address = f"127.0.0.1:{port}"
+    settings = {"KAFKA_BROKERS": address} | (signs_in(home, pid) if asks else {})
+    return Broker(address, descendants(pid), settings)
+
+
+def needs_no_zookeeper(image: str) -> bool:
+    """Tell whether an image has the Kafka of kafka_coordination=kraft, not the last one with ZooKeeper."""
+    return "kafka_2.13-4." in call(
+        "docker", "run", "--rm", "--network=none", "--entrypoint", "ls", image, "/opt/kafka/libs"
+    )
+
+
+def server_properties(port: int, *, asks: bool) -> str:
+    """Return the configuration of a deployed broker, for this port of the host."""
+    role = ROOT / "roles/kafka"
+    environment: Any = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True)  # nosec B701 - it makes no HTML
+    environment.filters["combine"] = combined
+    given = yaml.safe_load((role / "defaults/main.yml").read_text()) | {
+        "kafka_port": port,
+        "kafka_external_port": 9094,
+        "__kafka_names": ["kafka"],
+        "__kafka_message_bytes": 2**19,
+    }
+    text = environment.from_string((role / "templates/server.properties.j2").read_text()).render(given)
+    # The listener on which the broker speaks to itself stays as it is.
+    kept = [line for line in text.splitlines() if asks or not line.startswith("authorizer.")]
+    opened = [re.sub(r"(INTERNAL|EXTERNAL|HOST):SASL_PLAINTEXT", r"\1:PLAINTEXT", line) for line in kept]
+    return "\n".join(kept if asks else opened) + "\n"
+
+
+def combined(*parts: dict[str, object]) -> dict[str, object]:
+    """Return one dictionary of several, as the filter `combine` of Ansible does."""
+    return {key: value for part in parts for key, value in part.items()}
+
+
+def signs_in(home: Path, pid: int) -> dict[str, str]:
+    """Give the service a user of a broker, as a run of the platform does; return its settings."""
+    password, topic = secrets.token_urlsafe(24), "sse-events"
+    rights = {"admin": {}, "app": {right: [topic] for right in ("read", "write", "create")}}
+    now = {f"/run/users/{user}": password for user in rights} | {"/etc/accounts/users.json": json.dumps(rights)}
+    program = ROOT / "roles/kafka/files/accounts.py"
+    # In the network namespace of the broker; its loopback address is where the controller listens.
+    command = ["nsenter", f"--net=/proc/{pid}/ns/net", sys.executable, str(program)]
+    asked = json.dumps({"now": now, "before": {}})
+    done = subprocess.run(command, input=asked, capture_output=True, text=True, check=False, timeout=60)
+    if done.returncode:
+        raise SkippedError(f"the broker takes no users: {done.stderr.strip()[-200:]}")
+    file = home / "password"
+    file.write_text(password)
+    return {"KAFKA_USER": "app", "KAFKA_PASSWORD_FILE": str(file)}

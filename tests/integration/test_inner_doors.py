@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
     KafkaError,
@@ -91,6 +93,24 @@ def test_who_does_not_say_who_it_is_takes_no_memory_of_kafka(stack: Stack) -> No
             one = opened.enter_context(socket.create_connection(address, timeout=5))
             one.sendall((2**19 - 1).to_bytes(4, "big") + b"a" * 100)
         assert stack.publish("it.inner", {"n": 2}).status_code in {200, 201, 202}
+    assert stack.container("kafka").attrs["State"]["StartedAt"] == before
+
+
+async def test_who_has_signed_in_takes_a_bounded_part_of_the_memory_of_kafka(stack: Stack) -> None:
+    """Each of six connections announced a request of 100 MB, which filled the heap: the broker ended."""
+    before = stack.container("kafka").attrs["State"]["StartedAt"]
+    async with contextlib.AsyncExitStack() as opened:
+        for _ in range(20):
+            one = AIOKafkaClient(**client(stack, "reader"))
+            await one.bootstrap()
+            opened.push_async_callback(one.close)
+            (node,) = {broker.nodeId for broker in one.cluster.brokers()}
+            assert await one.ready(node)
+            writer = one._conns[node, ConnectionGroup.DEFAULT]._writer
+            writer.write((100_000_000).to_bytes(4, "big") + b"a" * 100)
+            await writer.drain()
+        published = await asyncio.to_thread(stack.publish, "it.inner", {"n": 3})
+        assert published.status_code in {200, 201, 202}
     assert stack.container("kafka").attrs["State"]["StartedAt"] == before
 
 
