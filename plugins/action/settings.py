@@ -64,7 +64,11 @@ class ActionModule(ControllerAction):
             raise AnsibleActionFail(f"{count} not accepted, and nothing was changed:{lines}")
 
         return {
-            "warnings": [*strangers, *(ONCE.format(name=name, value=value) for name, value in scale.items())],
+            "warnings": [
+                *strangers,
+                *(ONCE.format(name=name, value=value) for name, value in scale.items()),
+                *self._open_files(),
+            ],
             "ansible_facts": {
                 "settings": {**_without_secrets(settings), **network.derived(settings)},
                 "openings": openings(options),
@@ -139,6 +143,12 @@ class ActionModule(ControllerAction):
                 break
         # A default that is built from a refused value is refused only because of it.
         return settings, [text for name, text in problems.items() if not _mentions(templates.get(name), problems, name)]
+
+    def _open_files(self) -> Iterator[str]:
+        """Name the files with a secret that every user of the controller can read."""
+        for name, (given, kind, option) in self.files.items():
+            if option.get("private") and kind == "file" and paths.others_read(given.path):
+                yield f"{name}: every user of this controller can read {given.path}. Close it: chmod 600 {given.path}"
 
     def _file_problems(self, settings: Mapping[str, Any], options: Mapping[str, Option]) -> Iterator[str]:
         """Say what is wrong with files on the controller: all are tried before anything changes."""

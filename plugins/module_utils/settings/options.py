@@ -64,6 +64,7 @@ class Option(TypedDict, total=False):
     paths: dict[str, str]  # where in the value paths stand (paths.py says how), each of a file or a directory
     read_by: str  # the Python module below app/ that reads the file as the service will, with its first argument
     authorities: bool  # the file holds the certificates of authorities
+    private: bool  # the file holds a secret: a run tells where others can read it
     key_of: str  # this file is the key of the certificate that this other variable names
 
 

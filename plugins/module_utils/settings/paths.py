@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, cast
 BESIDE_INVENTORY = frozenset({"group_vars", "host_vars"})
 
 
+ENCRYPTED = b"$ANSIBLE_VAULT"
+
 # A file that is read only where an image has to be built from it: then its absence is refused there.
 FILE_FOR_A_BUILD = "file for a build"
 
@@ -101,6 +103,20 @@ def problem(given: GivenPath, kind: str = "file") -> str:
     )
     why = "" if given.written.startswith("~") else f", {begins}"
     return f"{found} on the controller; tried {' and '.join(given.tried)}{why}"
+
+
+def others_read(path: str) -> bool:
+    """Tell whether every user of the controller can read a file, which is not encrypted (Ansible Vault)."""
+    place = Path(path).resolve()
+    try:
+        if not place.stat().st_mode & stat.S_IROTH or not all(
+            one.stat().st_mode & stat.S_IXOTH for one in place.parents
+        ):
+            return False
+        with place.open("rb") as file:
+            return file.read(len(ENCRYPTED)) != ENCRYPTED
+    except OSError:  # then it is refused for that
+        return False
 
 
 def _found(path: str, kind: str) -> str:

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,27 @@ def test_ansible_tells_where_each_value_was_written_and_only_absolute_paths_flow
         "a": f"{inventory}/keys.json",
         "b": f"{inventory}/jwt.txt",
     }
+
+
+def test_a_secret_that_everybody_can_read_is_accepted_and_told(project: Path) -> None:
+    with tempfile.TemporaryDirectory() as place:  # pytest's own directories are closed
+        home, secret, link = Path(place), Path(place) / "jwt.txt", project / "link.txt"
+        link.symlink_to(secret)
+        home.chmod(0o755)
+        secret.write_text("a secret of at least 32 bytes, which is no host\n")
+        secret.chmod(0o644)
+        assert paths.others_read(str(link))
+        run = settings(project, "-e", f"app_jwt_secret_file={secret}", app_auth=True)
+        assert run.returncode == 0
+        told = " ".join((run.stderr + run.stdout).split())
+        assert f"app_jwt_secret_file: every user of this controller can read {secret}" in told
+        for mode, content in ((0o600, "secret"), (0o640, "secret"), (0o644, "$ANSIBLE_VAULT;1.1;AES256\n")):
+            secret.write_text(content)
+            secret.chmod(mode)
+            assert not paths.others_read(str(link))
+        secret.write_text("secret")
+        home.chmod(0o700)
+        assert not paths.others_read(str(secret))
 
 
 def test_authorities_that_are_none_are_told_at_once(project: Path) -> None:
