@@ -725,7 +725,11 @@ def test_every_listener_of_kafka_but_the_controllers_asks_who_a_client_is(each: 
     assert each.kafka["sasl.enabled.mechanisms"] == "SCRAM-SHA-512"
     assert each.kafka["allow.everyone.if.no.acl.found"] == "false"
     assert int(each.kafka["sasl.server.max.receive.size"]) <= 8192
-    assert 2**20 < int(each.kafka["socket.request.max.bytes"]) <= 2**21
+    request = int(each.kafka["socket.request.max.bytes"])
+    assert 2**20 < request <= 2**21
+    of_host = sum(int(each.kafka[f"listener.name.{name}.max.connections"]) for name in ("host", "external"))
+    heap = 2**20 * int(each.settings["kafka_heap"].removesuffix("m"))
+    assert of_host * request <= heap // 2
     assert each.kafka["authorizer.class.name"].endswith("Authorizer")
 
 
