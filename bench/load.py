@@ -42,6 +42,7 @@ from measurements import (
     WindowStep,
 )
 
+HOST = "127.0.0.1"
 PAYLOAD_BYTES = 190
 CHANNEL = b"bench"  # in the requests of a hub; each of several channels has this name with a number
 CONNECTS = 100  # connections that are opened before their answers are read: below the listen backlog of every peer
@@ -156,8 +157,8 @@ def segments(stream: socket.socket) -> int:
 class Publisher:
     """One connection that is kept open, with at most one request at a time."""
 
-    def __init__(self, port: int) -> None:
-        self.socket = connected(port)
+    def __init__(self, port: int, host: str) -> None:
+        self.socket = connected(port, host)
         self.socket.setblocking(False)
         self.lost = False
         self._answer = bytearray()
@@ -188,9 +189,9 @@ class Publisher:
         return int(head.split(b" ", 2)[1])
 
 
-def connected(port: int) -> socket.socket:
-    """Connect to a port of this machine."""
-    made = socket.create_connection(("127.0.0.1", port), 20)
+def connected(port: int, host: str = HOST) -> socket.socket:
+    """Connect to a port of this machine, or of a container on it."""
+    made = socket.create_connection((host, port), 20)
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return made
 
@@ -198,8 +199,9 @@ def connected(port: int) -> socket.socket:
 class Load:
     """Everything that one job does to one hub."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, host: str = HOST) -> None:
         self.job = job
+        self.host = host
         self.publish_head, self.publish_tail = job["publish_head"].encode(), job["publish_tail"].encode()
         self.escape = job["escape"]
         self.subscribers: dict[str, list[socket.socket]] = {}  # by the name of their set
@@ -240,7 +242,7 @@ class Load:
         """Open the streams of a set, one for each request, and read the head of each answer."""
         for begin in range(0, len(requests), CONNECTS):
             asked = requests[begin : begin + CONNECTS]
-            opened = [connected(self.job["port"]) for _ in asked]
+            opened = [connected(self.job["port"], self.host) for _ in asked]
             for one, request in zip(opened, asked, strict=True):
                 one.sendall(request)
             for one in opened:
@@ -271,7 +273,7 @@ class Load:
         return self._open() if len(self.publishers) < PUBLISHERS else None
 
     def _open(self) -> Publisher:
-        publisher = Publisher(self.job["port"])
+        publisher = Publisher(self.job["port"], self.host)
         self.publishers[publisher.socket.fileno()] = publisher
         self.epoll.register(publisher.socket.fileno(), select.EPOLLIN)
         return publisher

@@ -275,7 +275,7 @@ class Shape(TypedDict):
     """A kind of load, as users make it. Rates are events per second in all channels together."""
 
     name: str
-    kind: Literal["window", "flood", "storm", "churn"]
+    kind: Literal["window", "flood", "storm", "churn", "bystander"]
     channels: int
     each: int  # subscribers of each channel
     rate: float
@@ -288,6 +288,7 @@ class Shape(TypedDict):
 class ShapeJob(TypedDict):
     """What platform_load.py reads: one shape, for one stack."""
 
+    host: str
     port: int
     reader: str  # path of the compiled reader.c
     containers: dict[str, int]  # the first process of each

@@ -61,7 +61,9 @@ SHAPES = (
     shape("churn", "churn", each=1000, rate=20, concurrency=50),
     shape("big-2k", "window", each=100, rate=50, bytes=2048),
     shape("big-50k", "window", each=100, rate=5, bytes=51200),
+    shape("bystander", "bystander", rate=200),
 )
+REPLICA, REPLICA_PORT = "app-1", 8000  # what a bystander stands beside; each replica listens there, with both links
 NAMES = [*(one["name"] for one in SHAPES), "rest"]
 
 
@@ -89,6 +91,12 @@ class Bench:
         """The address of this machine in the network of the stack."""
         listed = ["docker", "network", "inspect", f"{self.stack}-network", "-f", "{{(index .IPAM.Config 0).Gateway}}"]
         return subprocess.run(listed, check=True, capture_output=True, text=True).stdout.strip()
+
+    def address(self, name: str) -> str:
+        """Return the address of a container, which this machine reaches without NGINX."""
+        [one] = [found for found in usage.inspected(self.stack) if usage.name_of(found, self.stack) == name]
+        networks: dict[str, Any] = one["NetworkSettings"]["Networks"]
+        return next(found["IPAddress"] for found in networks.values() if found["IPAddress"])
 
     def wanted(self, name: str) -> bool:
         """Tell whether a shape was asked for, by its name or its beginning."""
@@ -118,8 +126,10 @@ class Bench:
 
     def sample(self, one: Shape) -> Sample:
         """Have a client make one shape of load."""
+        beside = one["kind"] == "bystander"
         job: ShapeJob = {
-            "port": self.port,
+            "host": self.address(REPLICA) if beside else load.HOST,
+            "port": REPLICA_PORT if beside else self.port,
             "reader": str(self.reader),
             "containers": self.first_processes(),
             "headers": self.client.headers,

@@ -55,7 +55,8 @@ class PlatformLoad(Load):
                 "reader": job["reader"],
                 "spin": False,
                 "steps": [],
-            }
+            },
+            job["host"],
         )
         self.shape, self.headers = job["shape"], job["headers"]
         self.meter = Meter(job["containers"])
@@ -77,6 +78,7 @@ class PlatformLoad(Load):
             "flood": self.publishing,
             "storm": self.storm,
             "churn": self.churn,
+            "bystander": self.bystanding,
         }
         found = kinds[self.shape["kind"]]()
         return {**found, "shape": self.shape["name"], "stream_kb": self.stream_kb}
@@ -127,6 +129,12 @@ class PlatformLoad(Load):
         self.audience()
         return self.counted(lambda: self.published(self.shape["seconds"]))
 
+    def bystanding(self) -> Sample:
+        """Publish at a fixed rate to one replica. Nobody reads, and the others have nothing to do with it."""
+        self.subscribers[""] = []
+        self.published(1.0)
+        return self.counted(lambda: self.published(self.shape["seconds"]))
+
     def publishing(self) -> Sample:
         """Publish as fast as answers come. Nobody reads."""
         shape = self.shape
@@ -172,7 +180,7 @@ class PlatformLoad(Load):
             while not ended.wait(pause):
                 came += 1
                 try:
-                    with connected(self.job["port"]) as one:
+                    with connected(self.job["port"], self.host) as one:
                         one.settimeout(GRACE_SECONDS)
                         one.sendall(stream(channel(came, self.shape), self.headers))
                         failed += not one.recv(4096).startswith(b"HTTP/1.1 200")

@@ -60,6 +60,12 @@ def delivery_us(sample: Sample) -> float:
     return sum(sample["used"]["containers"].values()) / sample["deliveries"] if sample["deliveries"] else 0.0
 
 
+def bystander_us(sample: Sample) -> float:
+    """Return what one event costs a replica that neither took it nor has anybody who wants it."""
+    others = [us for name, us in sample["used"]["containers"].items() if re.fullmatch(r"app-(?!1$)\d+", name)]
+    return statistics.mean(others) / each(sample)
+
+
 def paired(samples: Sequence[Sample], others: Sequence[Sample], read: Us) -> float:
     """Return the median ratio of rounds that were measured one after the other; 0 where nothing was measured."""
     ratios = [read(one) / read(other) for one, other in zip(samples, others, strict=False) if read(other)]
@@ -209,6 +215,8 @@ def goals(result: PlatformResult) -> list[Goal]:
     if broadcast := base["samples"].get("broadcast"):
         at_most("1,000 subscribers at 20/s, CPU of a delivery", 25, median(broadcast, delivery_us), " us")
         at_most("the same, p99", 30, median(broadcast, lambda one: one["p99_ms"]), " ms")
+    if bystander := base["samples"].get("bystander"):
+        at_most("a replica with nobody on it, 200/s, CPU of an event", 80, median(bystander, bystander_us), " us")
     for name, other in others:
         posts, more = base["samples"].get("posts-16"), other["samples"].get("posts-16")
         if posts and more and other["replicas"] > base["replicas"]:

@@ -64,10 +64,11 @@ class Feed:
         self.writing = 0  # publishes on their way: they wait for their records, or will
         self._own = 0  # records since the last reading that this replica has written
         self._asked: list[asyncio.Future[None]] = []  # who waits for one more reading
-        self._pace = Pace(self._is_waited, lambda: 0 < self.writing <= len(self._waiting))
-
-    def _is_waited(self) -> bool:
-        return bool(self._hub.streams or self.writing or self._waiting)
+        self._pace = Pace(
+            waited=lambda: bool(hub.subscribers or self.writing or self._waiting),
+            watched=lambda: bool(hub.streams),
+            pressed=lambda: 0 < self.writing <= len(self._waiting),
+        )
 
     @property
     def lag(self) -> int:

@@ -1,15 +1,17 @@
 """How soon the log is read again: a reading costs a round trip, whatever it brings.
 
-Where nobody waits for a record, readings are a tenth of a second apart. Where a stream is open or a publish is on its
-way, the next reading follows at once, as long as records come one by one. When they come faster than that pays for, a
-few milliseconds are left between two readings, so that one brings several: the more, the smaller the share of records
-is that this replica has published. So many replicas do not read more often than a few of them do together.
+Where nobody waits for a record, readings are a tenth of a second apart, or a twenty-fifth where the platform's own
+checks hold a stream, as they do on every replica. Where somebody else's stream is open or a publish is on its way, the
+next reading follows at once, as long as records come one by one. When they come faster than that pays for, a few
+milliseconds are left between two readings, so that one brings several: the more, the smaller the share of records is
+that this replica has published. So many replicas do not read more often than a few of them do together.
 """
 
 import asyncio
 from collections.abc import Callable
 
 _IDLE_SECONDS = 0.1  # between readings whose records nobody waits for
+_WATCHED_SECONDS = 0.04  # the same where nobody but the platform's own checks waits
 _BUSY_SECONDS = 0.008  # between readings that come fast
 _PRESSED_SECONDS = 0.0007  # the same where every publish on its way waits for its record, and all records are its own
 _FAST_SECONDS = 0.015  # readings that are closer than this on average come fast
@@ -20,9 +22,15 @@ _WEIGHT = 0.1  # of the newest interval in the average
 class Pace:
     """Of one feed."""
 
-    def __init__(self, waited: Callable[[], bool], pressed: Callable[[], bool]) -> None:
-        """`waited` tells whether anybody waits for records, `pressed` whether nothing more will come before them."""
+    def __init__(self, waited: Callable[[], bool], watched: Callable[[], bool], pressed: Callable[[], bool]) -> None:
+        """What the feed knows of those who wait.
+
+        :param waited: whether anybody waits for records
+        :param watched: whether the platform's own checks do
+        :param pressed: whether nothing more will come before those that are waited for
+        """
         self._waited = waited
+        self._watched = watched
         self._pressed = pressed
         self._interval = _HELD_SECONDS  # average seconds between two readings
         self._read = 0.0  # when the last one ended, by the clock of the loop
@@ -48,7 +56,10 @@ class Pace:
         if not self.idle and self._interval > _FAST_SECONDS:
             return
         self._rested = loop.create_future()
-        self._end_in(_IDLE_SECONDS if self.idle else self._pressed_seconds if self._pressed() else _BUSY_SECONDS)
+        if self.idle:
+            self._end_in(_WATCHED_SECONDS if self._watched() else _IDLE_SECONDS)
+        else:
+            self._end_in(self._pressed_seconds if self._pressed() else _BUSY_SECONDS)
         try:
             await self._rested
         finally:

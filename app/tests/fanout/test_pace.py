@@ -16,8 +16,8 @@ class Reader:
     """Rests after each reading."""
 
     def __init__(self) -> None:
-        self.waited = self.pressed = False
-        self.pace = Pace(lambda: self.waited, lambda: self.pressed)
+        self.waited = self.watched = self.pressed = False
+        self.pace = Pace(lambda: self.waited, lambda: self.watched, lambda: self.pressed)
         self.times: list[float] = []
         self.found = self.own = 1
 
@@ -54,6 +54,12 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 def test_readings_for_nobody_are_a_tenth_of_a_second_apart(reader: Reader) -> None:
     run(reader.read(10, every=0.001))
+    assert reader.times[-1] == pytest.approx(1.0, abs=0.05)
+
+
+def test_readings_for_the_checks_of_the_platform_alone_are_a_little_closer(reader: Reader) -> None:
+    reader.watched = True
+    run(reader.read(25, every=0.001))
     assert reader.times[-1] == pytest.approx(1.0, abs=0.05)
 
 

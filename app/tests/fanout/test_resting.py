@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
 import pytest
 from cluster import Cluster
 
 from sse_app import service
-from sse_app.base.channels import exactly
+from sse_app.base.channels import RESERVED, exactly
 from sse_app.resume.blocks import Blocks
 from sse_app.resume.past import Past
+
+
+def until(cluster: Cluster, happens: Callable[[], bool]) -> None:
+    for _ in range(5000):
+        if happens():
+            return
+        cluster.wait(0.001)
+    pytest.fail("it does not happen within 5 s of the model's time")
 
 
 @pytest.fixture
@@ -21,11 +29,9 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     made = Cluster()
     made.wait(3)
     made.publish(0, ["a"])
-    while not made.replicas[1].service.feed.rests:
-        made.wait(0.001)
+    until(made, lambda: made.replicas[1].service.feed.rests)
     made.publish(0, ["a", "a", "b"])
-    while len(made.accepted) < 4:
-        made.wait(0.001)
+    until(made, lambda: len(made.accepted) == 4)
     feed = made.replicas[1].service.feed
     assert feed.rests
     assert made.replicas[1].service.hub.ring.end < len(made.log.path)
@@ -70,6 +76,24 @@ def test_a_cursor_of_another_replica_is_not_waited_for(cluster: Cluster) -> None
 def test_a_publish_ends_the_rest_of_its_replica(cluster: Cluster) -> None:
     begun = cluster.loop.time()
     cluster.publish(1, ["a"])
-    while len(cluster.accepted) < 5:
-        cluster.wait(0.001)
+    until(cluster, lambda: len(cluster.accepted) == 5)
     assert cluster.loop.time() - begun < 0.01
+
+
+def test_a_stream_of_the_platforms_own_checks_keeps_no_replica_from_resting(cluster: Cluster) -> None:
+    feed = cluster.replicas[1].service.feed
+    cluster.subscribe(1, [f"{RESERVED}canary"])
+    cluster.wait(2)  # for a second after a stream has begun, there is no long rest
+    cluster.publish(0, ["a"])
+    until(cluster, lambda: feed.rests)
+    cluster.publish(0, [f"{RESERVED}canary"])
+    begun = cluster.loop.time()
+    [subscription] = cluster.subscriptions
+    until(cluster, lambda: subscription.told[-1].startswith("message:"))
+    assert cluster.loop.time() - begun < 0.05
+    cluster.subscribe(1, ["a"])
+    cluster.wait(2)
+    cluster.publish(0, ["a"])
+    cluster.wait(0.05)
+    assert not feed.rests
+    cluster.heal()
