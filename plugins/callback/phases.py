@@ -36,6 +36,10 @@ from ansible import constants, context
 from ansible.playbook.task_include import TaskInclude
 from ansible.plugins.callback import CallbackBase
 from ansible.utils.color import stringc
+from ansible_collections.sse.platform.plugins.plugin_utils import compiled_imports
+
+compiled_imports.install()  # this plugin is the first of the collection that Ansible loads
+
 from ansible_collections.sse.platform.plugins.module_utils.views import status_table
 from ansible_collections.sse.platform.plugins.plugin_utils import progress, screen
 from ansible_collections.sse.platform.plugins.plugin_utils.board import TURN_SECONDS, Board, duration
