@@ -90,7 +90,7 @@ class ActionModule(ControllerAction):
                         declared[role] = self._declaration(role, given | self._handed(wirings, role))
                 declared |= {} if number else own
                 facts |= self._collected(declared)
-                self.know(facts)
+                self.know(facts, final=True)
         return {"ansible_facts": facts}
 
     def _collected(self, declared: dict[str, Any]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class ActionModule(ControllerAction):
             return found
         host = {key: value for key, value in found.items() if key not in OF_ANSIBLE and not key.startswith("_")}
         host["clock_ahead"] = ahead(host.pop("clock", begun), begun, time.time())
-        self.know({"host": host})
+        self.know({"host": host}, final=True)
         chosen = self.also(images.ActionModule)
         facts = {**checked["ansible_facts"], "host": host, **chosen["ansible_facts"]}
         return {**checked, "msg": chosen["msg"], "ansible_facts": facts}

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
-from ansible_collections.sse.platform.plugins.action import declare
+from ansible_collections.sse.platform.plugins.action import declare, prepare
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, secret, segments
 from ansible_collections.sse.platform.plugins.module_utils.model.release import build
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
@@ -37,14 +37,24 @@ if TYPE_CHECKING:
     )
 
 
+# What is needed to build and judge a release, and by no task after that. Ansible copies every fact for every task.
+ONLY_BEFORE = ("stack_declarations", "stack_routes")
+ONLY_BEFORE_OF_HOST = (
+    *("containers", "images", "listeners", "interfaces", "routes", "networks"),
+    *("kept", "data_markers", "data_links", "last_given", "surroundings"),
+)
+
+
 class ActionModule(ControllerAction):
     """Builds and judges the release on the controller, from what `host_info` saw on the host."""
 
+    _requires_connection = True
     OPTIONS: ClassVar = {
         "projects": {"type": "dict", "default": {}},
         "stored": {"type": "list", "elements": "dict", "default": []},
         "backup": {"type": "dict"},
         "declare": {"type": "bool", "default": False},
+        "prepare": {"type": "bool", "default": False},
     }
 
     def decide(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -52,6 +62,22 @@ class ActionModule(ControllerAction):
         (which networks to make, and which to drop when nothing is on them any more) and ``run_scope`` (the services
         that --tags and --skip-tags leave).
         """
+        if not arguments["prepare"]:
+            return self._resolve(arguments)
+        prepared = self.also(prepare.ActionModule)
+        if prepared.get("failed"):
+            return prepared
+        resolved = self._resolve({**arguments, "projects": self.variable("stack_projects")})
+        facts = {**prepared["ansible_facts"], **resolved["ansible_facts"]}
+        facts["host"] = {name: one for name, one in facts["host"].items() if name not in ONLY_BEFORE_OF_HOST}
+        return {
+            **prepared,
+            **resolved,
+            "ansible_facts": {name: one for name, one in facts.items() if name not in ONLY_BEFORE},
+            "warnings": [*prepared["warnings"], *resolved["warnings"]],
+        }
+
+    def _resolve(self, arguments: dict[str, Any]) -> dict[str, Any]:
         if self.variable("settings")["deployment"] == "swarm":
             raise AnsibleActionFail(
                 "deployment is swarm, and this runs the stack on one host; nothing was changed. Expected deployment "

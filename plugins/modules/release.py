@@ -37,6 +37,13 @@ options:
       both.
     type: bool
     default: false
+  prepare:
+    description: >-
+      Do before that what M(sse.platform.prepare) does. So one task does all, and returns the facts of all except those
+      that only this task needs: the declarations, and what the host has of containers, images and networks. The
+      variable C(stack_projects) says then what O(projects) says else, because it may speak of the settings.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""

@@ -303,6 +303,7 @@ def foreseen(options: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
 def result_of(report: rollout.Report) -> dict[str, Any]:
     """Return what the module says of a run."""
     return {
+        "invocation": {},  # else the answer would repeat the releases
         "changed": bool(report.changes),
         "changes": report.changes,
         "paused": report.paused,

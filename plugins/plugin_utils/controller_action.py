@@ -27,6 +27,7 @@ class ControllerAction(KeptModules):
         result = super().run(tmp, task_vars)
         __, arguments = self.validate_argument_spec(self.OPTIONS)
         self.variables = task_vars or {}
+        self.decided = frozenset[str]()
         return result | self.decide(arguments)
 
     @abstractmethod
@@ -41,18 +42,24 @@ class ControllerAction(KeptModules):
         other = action(
             self._task, self._connection, self._play_context, self._loader, self._templar, self._shared_loader_obj
         )
-        other.variables = self.variables
+        other.variables, other.decided = self.variables, self.decided
         decided = other.decide({name: one.get("default") for name, one in action.OPTIONS.items()} | (arguments or {}))
-        self.know(decided.get("ansible_facts", {}))
+        self.know(decided.get("ansible_facts", {}), final=True)
         return decided
 
-    def know(self, facts: dict[str, Any]) -> None:
-        """Take facts as variables."""
+    def know(self, facts: dict[str, Any], *, final: bool = False) -> None:
+        """Take facts as variables.
+
+        :param final: whether they hold no templates any more, so that nobody searches them for some
+        """
         self.variables = {**self.variables, **facts}
+        self.decided = self.decided | facts.keys() if final else self.decided - facts.keys()
         self._templar = self._templar.copy_with_new_env(available_variables=self.variables)
 
     def variable(self, name: str) -> Any:
-        """Return a variable of the run."""
+        """Return a variable of the run. What this task has decided itself is not searched for templates."""
+        if name in self.decided:
+            return self.variables[name]
         return self._templar.template(self.variables[name])
 
     def read(self, path: Path) -> Any:

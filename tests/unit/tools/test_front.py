@@ -270,9 +270,10 @@ def test_each_verb_that_the_lock_can_stop_takes_the_option_that_the_lock_names()
         for playbook in own | {one.playbook for one in verb.options if one.playbook}:
             for module, given in calls(ROOT / "playbooks" / f"{playbook}.yml"):
                 gives_back = module == "lock" and given.get("state") == "absent"
-                if module == "prepare" or (module in waits and {"run", "meta"} & given.keys() and not gives_back):
+                prepares = module == "prepare" or (module == "release" and given.get("prepare"))
+                if prepares or (module in waits and {"run", "meta"} & given.keys() and not gives_back):
                     found.add(name)
-                    assert module == "prepare" or "asked_wait" in given.get("wait", ""), (name, module)
+                    assert prepares or "asked_wait" in given.get("wait", ""), (name, module)
     # A plan locks nothing; what it sees while another run works does not count, so it may wait for that one, too.
     assert found | {"plan"} == takes
 
