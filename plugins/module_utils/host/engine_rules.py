@@ -10,12 +10,11 @@ block something. Pure: listings in, rules and commands out.
 from __future__ import annotations
 
 import ipaddress
-import shlex
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.host.iptables import ENGINES_OWN, PARENT
-from ansible_collections.sse.platform.plugins.module_utils.host.iptables_rules import Chain, Rule, Rules
+from ansible_collections.sse.platform.plugins.module_utils.host.iptables_rules import Chain, Rule, Rules, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -72,7 +71,7 @@ def devices(rule: Rule) -> set[str]:
 
 def sent_to(rule: Rule) -> tuple[str, int]:
     """Return where a rule sends packets on, as address and port; empty and 0 where it sends them nowhere."""
-    words = shlex.split(rule.text)
+    words = words_of(rule.text) if "--to-destination" in rule.text else []
     if "--to-destination" not in words:
         return "", 0
     address, __, port = words[words.index("--to-destination") + 1].rpartition(":")

@@ -9,6 +9,7 @@ import ipaddress
 import re
 import shutil
 import subprocess
+from pathlib import Path
 from typing import NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, IPV6, Family
@@ -158,9 +159,19 @@ class Place(NamedTuple):
             run(self.program, *WAIT, "-t", self.table, option, name)
 
 
+def programs(family: Family) -> list[str]:
+    """Return the paths of an IP family's programs that are here: the usual one, and those of the other set of tables.
+
+    The usual one is another name of one of the two that say their set.
+    """
+    here = [path for variant in VARIANTS if (path := shutil.which(f"{family.iptables}{variant}", path=PATH))]
+    same = {str(Path(path).resolve()): path for path in reversed(here)}
+    return [path for path in here if path in same.values()]
+
+
 def place(family: Family = IPV4) -> Place | None:
     """Return where the rules of an IP family can call a stack's chain; None where the engine has made no such place."""
-    found = [path for variant in VARIANTS if (path := shutil.which(f"{family.iptables}{variant}", path=PATH))]
+    found = programs(family)
     for path in found:
         if listing(path, PARENT) is not None:
             return Place(path, FILTER, PARENT)

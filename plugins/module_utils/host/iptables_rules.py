@@ -28,6 +28,7 @@ INERT = frozenset({"-m", "--comment", "--reject-with", "--to-destination", "--ra
 IPTABLES = "iptables"
 SETS = ("nft", "legacy")
 
+QUOTES = frozenset("\"'\\")
 OPENS = ("FIN,SYN,RST,ACK", "SYN")  # how --syn is listed
 
 Chain = tuple[str, str]  # table and chain
@@ -202,10 +203,15 @@ def parse(text: str) -> Rules:
     return rules
 
 
+def words_of(text: str) -> list[str]:
+    """Split a rule as a shell does; nearly none has a quote, and a plain split takes a fiftieth of the time."""
+    return shlex.split(text) if QUOTES.intersection(text) else text.split()
+
+
 def parse_rule(table: str, line: str) -> Rule:
     """Read one line that adds a rule to a chain."""
     __, chain, *rest = line.split(" ", 2)
-    words = shlex.split(rest[0]) if rest else []
+    words = words_of(rest[0]) if rest else []
     conditions: list[Condition] = []
     target, index = "", 0
     while index < len(words):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.host import iptables_rules
 from ansible_collections.sse.platform.plugins.module_utils.host.iptables_rules import Packet
@@ -121,3 +123,18 @@ def test_what_is_published_and_what_leaves_under_the_hosts_address_is_read() -> 
     assert iptables_rules.masqueraded(rules()) == {"10.99.0.0/24"}
     assert rules().programs("nat", "DOCKER") == ["iptables"]
     assert not rules().programs("mangle", "DOCKER")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-d 10.99.0.10/32 ! -i br-sse -p tcp -m tcp --dport 80 -j ACCEPT",
+        '-m comment --comment "two words" -j ACCEPT',
+        r"""-m comment --comment 'a "b" c' -j ACCEPT""",
+        r'-m comment --comment "a \"b\"" -j ACCEPT',
+        r"-m comment --comment a\ b -j ACCEPT",
+        "",
+    ],
+)
+def test_a_rule_is_split_as_a_shell_splits_it(text: str) -> None:
+    assert iptables_rules.words_of(text) == shlex.split(text)
