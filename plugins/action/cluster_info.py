@@ -6,7 +6,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ansible_collections.sse.platform.plugins.module_utils.preflight.cluster_preflight import address_of
+from ansible_collections.sse.platform.plugins.module_utils.preflight.cluster_preflight import (
+    address_of,
+    taken_ports,
+)
 from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import ControllerAction
 
 
@@ -25,6 +28,7 @@ class ActionModule(ControllerAction):
         asked = {
             "address": addresses[own],
             "peers": {host: address for host, address in addresses.items() if host != own and address},
+            "taken": {host: taken_ports(one["host"]) for host, one in facts.items() if host != own},
         }
         before = time.time()
         found = self._execute_module(

@@ -22,6 +22,12 @@ options:
     description: The address of each other host, by its name.
     type: dict
     default: {}
+  taken:
+    description: >-
+      Ports of peers that are not tried, by the name of the peer, such as V(4789/udp). Their engine has them, and says
+      nothing to strangers, so that each try would last until O(seconds) are over.
+    type: dict
+    default: {}
   seconds:
     description: After how many seconds a port that does not answer counts as closed.
     type: int
@@ -79,6 +85,7 @@ def main() -> None:
         argument_spec={
             "address": {"type": "str", "default": ""},
             "peers": {"type": "dict", "default": {}},
+            "taken": {"type": "dict", "default": {}},
             "seconds": {"type": "int", "default": 20},
         },
         supports_check_mode=True,
@@ -90,7 +97,8 @@ def main() -> None:
     met = Met([], [])
     if options["address"] and options["peers"]:
         try:
-            met = Meeting(options["address"], options["peers"], SWARM_PORTS, options["seconds"]).run()
+            meeting = Meeting(options["address"], options["peers"], SWARM_PORTS, options["seconds"], options["taken"])
+            met = meeting.run()
         except OSError as error:
             module.fail_json(msg=f"Nobody can listen at {options['address']}, the address of this host: {error}")
     clock = [begun, time.time()]

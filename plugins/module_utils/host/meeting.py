@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
 GREETING = b"sse-platform"
 PAUSE_SECONDS = 0.2  # between two tries, since the other host may begin later
@@ -54,13 +54,22 @@ class Met(NamedTuple):
 class Meeting:
     """One host's part of a meeting."""
 
-    def __init__(self, own: str, peers: Mapping[str, str], ports: Sequence[Port], seconds: float) -> None:
+    def __init__(
+        self,
+        own: str,
+        peers: Mapping[str, str],
+        ports: Sequence[Port],
+        seconds: float,
+        taken: Mapping[str, Collection[str]] | None = None,
+    ) -> None:
         """Prepare it.
 
         :param own: the address of this host that the others reach it by
         :param peers: such an address of each other host, by name
         :param seconds: after so many it ends, whoever is missing
+        :param taken: ports of peers that are not asked, because a program has them that says nothing to strangers
         """
+        self.taken = taken or {}
         self.own, self.peers, self.ports = own, peers, ports
         self.until = time.monotonic() + seconds
         self.over = threading.Event()
@@ -81,6 +90,7 @@ class Meeting:
                 threading.Thread(target=self.ask, args=(name, address, port))
                 for name, address in self.peers.items()
                 for port in self.ports
+                if f"{port.number}/{port.protocol}" not in self.taken.get(name, ())
             ]
             for thread in (*threads, *asking):
                 thread.start()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Settings,
     )
 
+TASK = "com.docker.swarm.task.id"  # the engine labels the containers of tasks with it
 MOST_MANAGERS = 7  # each of them writes down every decision
 # Clients see the order of times that several hosts wrote. A token is judged by the clock of the host that it comes to.
 CLOCK_SECONDS = 5.0
@@ -118,6 +119,18 @@ def address_of(host: HostFacts, given: str = "") -> str:
     device = next((one["device"] for one in host["routes"] if one["destination"] == "0.0.0.0/0"), "")
     found = (address for one in host["interfaces"] if one["name"] == device for address in one["addresses"])
     return next((text.partition("/")[0] for text in found if addresses.parse_any(text)), "")
+
+
+def taken_ports(host: HostFacts) -> list[str]:
+    """Return the UDP ports of a Swarm that the engine of a host certainly has: a stranger gets no answer there.
+
+    The kernel has that of the overlay from the first task on.
+    """
+    engine = host["engine"]
+    if not engine or engine["swarm"] != "active":
+        return []
+    tasks = [one for one in host["containers"] if TASK in one["labels"] and one["state"] == "running"]
+    return ["7946/udp", *(["4789/udp"] if tasks else [])]
 
 
 def _deployment_problems(settings: Settings) -> Iterator[str]:

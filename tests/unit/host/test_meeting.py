@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -15,12 +16,14 @@ def free() -> int:
         return one.getsockname()[1]
 
 
-def meet(hosts: dict[str, str], ports: dict[str, list[Port]], seconds: float) -> dict[str, Met]:
+def meet(
+    hosts: dict[str, str], ports: dict[str, list[Port]], seconds: float, taken: dict[str, list[str]] | None = None
+) -> dict[str, Met]:
     """Let each host meet the others at its own ports; a host that has none listens to nobody."""
 
     def part(name: str) -> Met:
         peers = {other: address for other, address in hosts.items() if other != name}
-        return Meeting(hosts[name], peers, ports[name], seconds).run()
+        return Meeting(hosts[name], peers, ports[name], seconds, taken).run()
 
     with ThreadPoolExecutor(len(ports)) as pool:
         return dict(zip(ports, pool.map(part, ports), strict=True))
@@ -50,6 +53,22 @@ def test_a_port_that_a_program_holds_counts_as_reached() -> None:
         found = meet({"a": "127.0.0.2", "b": "127.0.0.3"}, {"a": [port], "b": [port]}, 3)
     assert found["a"].held == [f"{port.number}/tcp"]
     assert not found["b"].unmet
+
+
+def test_a_port_that_says_nothing_to_strangers_is_not_waited_for() -> None:
+    tcp, udp = Port("tcp", free(), "x"), Port("udp", free(), "x")
+    pair = {"a": "127.0.0.2", "b": "127.0.0.3"}
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as two,
+    ):
+        one.bind(("127.0.0.2", udp.number))
+        two.bind(("127.0.0.3", udp.number))
+        begun = time.monotonic()
+        taken = {name: [f"{udp.number}/udp"] for name in pair}
+        found = meet(pair, {"a": [tcp, udp], "b": [tcp, udp]}, 30, taken)
+    assert found == dict.fromkeys(pair, Met([], [f"{udp.number}/udp"]))
+    assert time.monotonic() - begun < 15
 
 
 def test_an_address_of_another_host_is_refused() -> None:

@@ -132,6 +132,7 @@ TASK: dict[str, Any] = {
 }
 MANAGER = {"state": "active", "id": "swarm-1", "node": "n-a", "manager": True, "nodes": [node("a"), node("b")]}
 WORKER = {"state": "active", "node": "n-b", "managers": ["192.0.2.1:2377"]}
+OF_TASK = {"com.docker.swarm.task.id": "x"}
 OVERLAY: dict[str, Any] = {
     "name": "sse-network",
     "driver": "overlay",
@@ -352,6 +353,24 @@ def test_an_unavailable_image_counts_only_where_its_service_may_run() -> None:
     asked = wanted()._replace(services=[one for one in wanted().services if one.name == "sse-k"])
     assert problems(asked, shown(c={"unavailable": {"i": "x"}})) == []
     assert problems(asked, shown(b={"unavailable": {"i": "x"}})) == ["The image i of sse-k has no way to b: x."]
+
+
+@pytest.mark.parametrize(
+    ("changes", "taken"),
+    [
+        ({"engine": None}, []),
+        ({"engine": {"swarm": "inactive"}}, []),
+        ({"engine": {"swarm": "active"}}, ["7946/udp"]),
+        ({"engine": {"swarm": "active"}, "containers": [{**TASK, "labels": {}}]}, ["7946/udp"]),
+        ({"engine": {"swarm": "active"}, "containers": [{**TASK, "labels": OF_TASK}]}, ["7946/udp", "4789/udp"]),
+        (
+            {"engine": {"swarm": "active"}, "containers": [{**TASK, "state": "exited", "labels": OF_TASK}]},
+            ["7946/udp"],
+        ),
+    ],
+)
+def test_the_udp_ports_that_an_engine_has_are_known(changes: dict[str, Any], taken: list[str]) -> None:
+    assert cluster_preflight.taken_ports(host("192.0.2.1", **changes)) == taken
 
 
 def test_a_swarm_that_is_used_is_told_with_nodes_of_others() -> None:
