@@ -75,7 +75,15 @@ def told(pairs: list[dict[str, Cost]]) -> str:
         ratios = [closed / opened for closed, opened in zip(us["closed"], us["open"], strict=True)]
         medians = {kind: statistics.median(found) for kind, found in us.items()}
         spread = f" ({min(ratios):.3f} to {max(ratios):.3f})" if len(ratios) > 1 else ""
-        text = f"{name} {medians['closed']:.2f} us closed, {medians['open']:.2f} open, "
+        split = {
+            kind: ", ".join(
+                f"{process} {statistics.median(getattr(pair[kind], name)[process] for pair in pairs):.2f}"
+                for process in getattr(pairs[0][kind], name)
+            )
+            for kind in KINDS
+        }
+        both = " and ".join(f"{medians[kind]:.2f} us {kind} ({split[kind]})" for kind in KINDS)
+        text = f"{name} {both}, "
         parts.append(f"{text}ratio {statistics.median(ratios):.3f}{spread}")
     return "; ".join(parts)
 
