@@ -216,7 +216,7 @@ it('a file that is not what it should be is named', () => {
 });
 
 it('figures and commands are as people write them', () => {
-  expect([0.02, 0.4, 12.3].map(milliseconds)).toEqual(['<0.1 ms', '0.4 ms', '12 ms']);
+  expect([0.002, 0.02, 0.4, 12.3].map(milliseconds)).toEqual(['<0.01 ms', '0.02 ms', '0.4 ms', '12 ms']);
   expect(command('./sse logs kafka', 'sse')).toBe('./sse logs kafka');
   expect(command('./sse logs kafka', 'two')).toBe('./sse logs kafka -e stack_name=two');
 });

@@ -116,8 +116,13 @@ export function edgeTime(edge: Edge): number | null {
 }
 
 export function milliseconds(value: number): string {
-  if (value < 0.1) return '<0.1 ms';
-  return value < 10 ? `${value.toFixed(1)} ms` : `${Math.round(value)} ms`;
+  return `${milliFigure(value)} ms`;
+}
+
+/** Within one host a connection takes some hundredths of a millisecond. */
+export function milliFigure(value: number): string {
+  if (value < 0.1) return value < 0.005 ? '<0.01' : value.toFixed(2);
+  return value < 10 ? value.toFixed(1) : String(Math.round(value));
 }
 
 export interface Freshness {

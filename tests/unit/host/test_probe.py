@@ -40,6 +40,19 @@ def test_every_target_is_judged_by_its_own_answer() -> None:
     }
 
 
+def test_a_connection_takes_what_the_kernel_measured_and_not_what_the_batch_took(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slow = iter(range(1000))
+    with socket.create_server((HOME, 0)) as server:
+        monkeypatch.setattr(tcp.time, "monotonic", lambda: next(slow) / 100)  # a busy host: 10 ms between two lines
+        found = tcp.connect_all([server.getsockname()])[server.getsockname()]
+        assert not found.error
+        assert 0 < found.seconds < 0.005
+        monkeypatch.setattr(tcp, "RTT", 4000)  # a kernel that does not tell
+        assert tcp.connect_all([server.getsockname()])[server.getsockname()].seconds >= 0.01
+
+
 def test_what_is_silent_is_tried_again_and_only_what_is_needed_once_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -1,5 +1,5 @@
 import type { Matrix, MatrixEdge } from '../../logic/files';
-import { grid, MARKS, milliseconds, type Picture } from '../../logic/topology';
+import { grid, MARKS, milliFigure, milliseconds, type Picture } from '../../logic/topology';
 import { h, write } from '../../parts/dom';
 
 /** The matrix: who can connect to which port of whom. The keys of arrows move from cell to cell. */
@@ -120,7 +120,7 @@ export class MatrixTable {
 /** What was reached says how long that took, in ms. */
 function mark(edge: MatrixEdge): string {
   if (edge.verdict !== 'reached' || edge.ms === null) return MARKS[edge.verdict];
-  return edge.ms < 0.05 ? '<0.1' : edge.ms < 10 ? edge.ms.toFixed(1) : String(Math.round(edge.ms));
+  return milliFigure(edge.ms);
 }
 
 function legend(matrix: Matrix): HTMLElement {
