@@ -11,7 +11,7 @@ import type { Clock } from './views/view';
 
 /** The line at the top of every page: which stack and release, how it is, and the tools. */
 export function header(router: Router, api: Api, platform: Platform, clock: Clock): void {
-  tools(api);
+  tools(api, platform);
   navigation(router);
   const which = element('which');
   const vitals = element('vitals');
@@ -80,7 +80,7 @@ function navigation(router: Router): void {
   };
 }
 
-function tools(api: Api): void {
+function tools(api: Api, platform: Platform): void {
   const token = h('button', { type: 'button', class: 'quiet', id: 'token' }, 'Token');
   const colours = h('button', { type: 'button', class: 'quiet', id: 'theme' });
   const help = h(
@@ -93,9 +93,20 @@ function tools(api: Api): void {
     attribute(colours, 'title', `Theme: ${theme()}`);
     write(colours, { system: '◐', light: '☀', dark: '☾' }[theme()]);
   };
+  let answered = true;
   const named = (): void => {
-    write(token, api.token === '' ? 'Token' : 'Token ✓');
-    attribute(token, 'title', api.token === '' ? 'This page sends no token' : 'This page sends a token');
+    const value = answered ? platform.access.value : null;
+    const refused = value?.ok === false && value.answer?.status === 401;
+    const [mark, words] =
+      api.token === ''
+        ? ['', 'This page sends no token']
+        : value?.ok === true
+          ? [' ✓', 'This page sends a token, which the platform accepts']
+          : refused
+            ? [' ✗', 'This page sends a token, which the platform does not accept']
+            : [' …', 'This page sends a token'];
+    write(token, `Token${mark}`);
+    attribute(token, 'title', words);
   };
   token.addEventListener('click', () => tokenDialog(api));
   colours.addEventListener('click', () => {
@@ -103,7 +114,14 @@ function tools(api: Api): void {
     name();
   });
   help.addEventListener('click', () => helpDialog());
-  api.onToken(named);
+  api.onToken(() => {
+    answered = false; // what the platform said before was about another token
+    named();
+  });
+  platform.access.changed(() => {
+    answered = true;
+    named();
+  });
   name();
   named();
   element('tools').append(token, colours, help);

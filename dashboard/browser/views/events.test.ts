@@ -429,6 +429,8 @@ describe('how it looks', () => {
   it('on a phone', async () => {
     await scene(PHONE);
     await look(page, 'events-phone', { size: PHONE });
+    const drawn = () => page.locator('.timeline').evaluate((one) => [one.getAttribute('viewBox'), one.clientWidth]);
+    await expect.poll(async () => (await drawn())[0], WAIT).toBe(`0 0 ${(await drawn())[1]} 76`);
   });
 
   it('with a form that is refused', async () => {

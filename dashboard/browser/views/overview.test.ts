@@ -95,6 +95,12 @@ describe('how it looks', () => {
     await open(true);
     await drawn();
     await look(page, 'overview-phone', { size: PHONE });
+    // A figure stands between two titles: the one above it is its own.
+    const cells = page.locator('#replicas-title').locator('xpath=ancestor::section').locator('td:nth-child(n + 3)');
+    const order = await cells.evaluateAll((all) =>
+      all.map((one) => [getComputedStyle(one).display, getComputedStyle(one, '::after').order].join()),
+    );
+    expect(new Set(order)).toEqual(new Set(['grid,-1']));
   });
 
   it('with the help open', async () => {
@@ -231,6 +237,19 @@ describe('a token', () => {
     await expect.poll(() => sent.at(-1), WAIT).toBeUndefined();
   });
 
+  it('is marked as accepted only where the platform accepts it', async () => {
+    world.token = 'expired';
+    await open();
+    const button = () => page.locator('#token').textContent();
+    expect(await button()).toBe('Token');
+    await page.getByRole('button', { name: 'Token' }).click();
+    await page.getByLabel('API key or token').fill('old-token');
+    await page.getByRole('button', { name: 'Use this token' }).click();
+    await expect.poll(button, WAIT).toBe('Token ✗');
+    world.heal();
+    await expect.poll(button, WAIT).toBe('Token ✓');
+  });
+
   it('that no browser can send is refused with the reason, and the page goes on', async () => {
     await open();
     await page.getByRole('button', { name: 'Token' }).click();
@@ -254,7 +273,7 @@ describe('a token', () => {
     try {
       await open();
       await expect.poll(() => page.locator('.troubles').textContent(), WAIT).toContain('sends no token');
-      expect(await headline()).toBe('All is well.');
+      await expect.poll(headline, WAIT).toBe('All is well.');
       await page.getByRole('button', { name: 'Token' }).click();
       await page.getByLabel('API key or token').fill(`operator.${'0123456789abcdef'.repeat(3)}`);
       await page.getByRole('button', { name: 'Use this token' }).click();

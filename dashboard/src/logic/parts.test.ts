@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Outcome } from './answers';
 import { explain } from './answers';
-import { type Facts, parts, readyOf, replicaHealth, sentence, STALE_MS, worst } from './parts';
+import { type Facts, parts, readyOf, replicaHealth, type ReplicaHealth, sentence, STALE_MS, worst } from './parts';
 import type { Alert, Target } from './promjson';
 import type { Seen } from './result';
 
@@ -14,8 +14,8 @@ const failed = <T>(what: string, status: number | null, at: number | null = null
   status,
   asked: true,
 });
-const outcome = (status: number, body: unknown): Outcome => {
-  const answer = { status, replica: 'app-1', milliseconds: 3, body };
+const outcome = (status: number, body: unknown, replica: string | null = 'app-1'): Outcome => {
+  const answer = { status, replica, milliseconds: 3, body };
   return status === 200 && body !== undefined ? { ok: true, answer } : { ok: false, answer, failure: explain(answer) };
 };
 const OK = outcome(200, { status: 'ok', checks: { kafka: 'ok', redis: 'ok' } });
@@ -76,6 +76,23 @@ describe('the state is that of the worst part', () => {
     );
     expect(all[0]?.words).toBe('No replica answers.');
     expect(all.find((one) => one.name === 'Kafka')?.state).toBe('unknown');
+  });
+
+  it('NGINX that says itself that no replica answered is no second fault where none does', () => {
+    const own = outcome(503, { title: 'No replica answered', detail: 'try again', status: 503, request_id: 'a' }, null);
+    const nginx = (...replicas: ReplicaHealth[]) => {
+      const all = parts({ ...well, replicas: seen(replicas), edge: seen(own) }, NOW);
+      const found = all.find((one) => one.name === 'NGINX');
+      return [found?.state, found?.words];
+    };
+    expect(nginx(replica('app-1', gone), replica('app-2', gone))).toEqual([
+      'good',
+      'NGINX answers; no replica behind it does.',
+    ]);
+    expect(nginx(replica('app-1'), replica('app-2'))).toEqual([
+      'bad',
+      'NGINX reaches no replica, though they answer this page.',
+    ]);
   });
 
   it('Kafka is stopped', () => {

@@ -1,7 +1,7 @@
 import { checksOf, type Outcome } from './answers';
 import { counted, length, listed, number } from './format';
 import type { Alert, Target } from './promjson';
-import type { Failure, Seen } from './result';
+import { type Failure, isRecord, type Seen } from './result';
 
 /** The state of the platform: that of its worst part. Nothing here is good only because nobody said otherwise. */
 
@@ -79,7 +79,7 @@ export function parts(facts: Facts, now: number): Part[] {
           replicasPart(facts.replicas, now, kafka.state === 'bad'),
           kafka,
           dataPart('Redis', 'redis', 'warning', 'Streams go on; long resumes read the log instead.', facts, now),
-          edgePart(facts.edge, now),
+          edgePart(facts.edge, facts.replicas, now),
           accessPart(facts.access, facts.held, now),
           pausedPart(facts, now),
           prometheusPart(facts.alerts, now),
@@ -217,7 +217,15 @@ export function passesOn(outcome: Outcome | null): boolean {
   return outcome.answer !== null && checksOf(outcome.answer.body, false) !== null;
 }
 
-function edgePart(seen: Seen<Outcome>, now: number): Part {
+const LOGS = 'See ./sse status, then ./sse logs nginx.';
+
+/** Whether NGINX of the platform answers in place of a replica, as it does where none answered it. */
+function ownAnswer(outcome: Outcome): boolean {
+  const { answer } = outcome;
+  return answer?.status === 503 && answer.replica === null && isRecord(answer.body) && 'request_id' in answer.body;
+}
+
+function edgePart(seen: Seen<Outcome>, replicas: Seen<ReplicaHealth[]>, now: number): Part {
   const source = '/api/v1/health/ready, through NGINX';
   const none = missing('NGINX', 'Whether NGINX answers is', seen, source, now);
   if (none !== null || seen.value === null) return none ?? part('NGINX', 'unknown', 'Not known.', '', source, null);
@@ -226,7 +234,15 @@ function edgePart(seen: Seen<Outcome>, now: number): Part {
   // The replicas' own checks tell more about this, so it is no finding about NGINX.
   if (passesOn(seen.value))
     return part('NGINX', 'good', 'NGINX answers; the replica behind it is not ready.', '', source, seen.at);
-  return part('NGINX', 'bad', seen.value.failure.what, seen.value.failure.advice, source, seen.at);
+  const all = replicas.value ?? [];
+  if (ownAnswer(seen.value) && all.length > 0 && holds(replicas, now)) {
+    const silent = all.every((one) => one.words === 'does not answer');
+    return silent
+      ? part('NGINX', 'good', 'NGINX answers; no replica behind it does.', '', source, seen.at)
+      : part('NGINX', 'bad', 'NGINX reaches no replica, though they answer this page.', LOGS, source, seen.at);
+  }
+  const words = `${seen.value.failure.what.replace(/\.$/, '')}.`;
+  return part('NGINX', 'bad', words, seen.value.failure.advice, source, seen.at);
 }
 
 function accessPart(seen: Seen<Outcome>, held: boolean, now: number): Part | null {
@@ -294,7 +310,7 @@ function alertParts(seen: Seen<Alert[]>, now: number): Part[] {
       `Alert ${one.name}`,
       one.labels['severity'] === 'critical' ? 'bad' : 'warning',
       `${(one.annotations['summary'] ?? one.name).replace(/\.$/, '')}.`,
-      `The alert ${one.name} fires since ${length(now - one.since * 1000)}. ${one.annotations['description'] ?? ''}`.trim(),
+      `The alert ${one.name} fires; it has been so for ${length(now - one.since * 1000)}. ${one.annotations['description'] ?? ''}`.trim(),
       'Prometheus',
       seen.at,
     ),

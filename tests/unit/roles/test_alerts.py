@@ -36,6 +36,8 @@ def test_an_alert_says_how_bad_it_is_what_it_means_and_where_the_runbook_has_it(
     assert rule["labels"]["severity"] in SEVERITIES
     said = rule["annotations"]
     assert SENTENCE.match(said["summary"])
+    # The page shows it from the moment when the rule begins to be true, so it claims no time that has not passed yet.
+    assert not re.search(r"\bfor (a|an|\d+) (minute|hour)|\bin the last \d+", said["summary"])
     assert SENTENCE.match(said["description"])
     file, _, anchor = said["runbook"].partition("#")
     assert ROOT / file == RUNBOOK

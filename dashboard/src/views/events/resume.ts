@@ -52,6 +52,8 @@ export class ResumeDemonstration {
       this.facts,
     );
     this.clear();
+    // While nothing was shown yet; what a demonstration drew stays as it is.
+    new ResizeObserver(() => this.begun === 0 && this.clear()).observe(this.picture);
   }
 
   hide(): void {

@@ -121,7 +121,8 @@ export class Drawing {
   }
 
   private drawTiers(made: Plan, sizes: Sizes): void {
-    const bands = made.frames.flatMap((one) => {
+    const [bands, titles]: [SVGElement[], SVGElement[]] = [[], []];
+    for (const one of made.frames) {
       const [top, tall] = [one.y - 10, one.height + 20];
       const band = svg('rect', { class: 'band', x: 0.5, y: top, width: made.width - 1, height: tall, rx: 14 });
       const title = svg('text', {
@@ -130,14 +131,15 @@ export class Drawing {
         y: sizes.gutter > 0 ? one.y + 22 : top - 5,
       });
       title.textContent = one.title;
-      return [band, title];
-    });
+      bands.push(band);
+      titles.push(title);
+    }
     const layers = svg('g', {});
     this.paths = new Map();
     // Those that say most lie on top.
     const order = [...made.routes].sort((a, b) => this.weight(a) - this.weight(b));
     for (const route of order) layers.append(this.drawRoute(route));
-    this.edges.replaceChildren(...bands, layers, this.dots.layer);
+    this.edges.replaceChildren(...bands, layers, ...titles, this.dots.layer);
     this.dots.along(new Map([...this.paths].map(([id, group]) => [id, group.firstElementChild as SVGPathElement])));
   }
 
