@@ -37,6 +37,7 @@ def release(*containers: dict[str, Any]) -> Any:
         "stack": "sse",
         "project": "p",
         "layout": "single",
+        "allow_from": [],
         "networks": {"sse-network": NETWORK},
         "containers": {f"sse-{one['container']}": one for one in containers},
         "secrets": {"pw": password},
@@ -153,7 +154,7 @@ class Stand:
 
     def request(self, wanted: Any, **changes: Any) -> SwarmRequest:
         cluster = Cluster(self.groups, self.directory)
-        return SwarmRequest([wanted], cluster, ADDRESSES, {}, run_meta({"who": "me"}), **changes)
+        return SwarmRequest([wanted], cluster, ADDRESSES, {}, **{"meta": run_meta({"who": "me"}), **changes})
 
     def rollout(self, wanted: Any, **changes: Any) -> SwarmRollout:
         return SwarmRollout(self.request(wanted, **changes), self.swarm, self.engine)  # type: ignore[arg-type]
