@@ -51,6 +51,16 @@ const trespassers = () =>
   });
 
 describe('the picture', () => {
+  it('draws no connection of a replica that does not answer as measured, and no event that passes there', async () => {
+    world.stopped.add('app-2');
+    await open();
+    await expect.poll(() => how('sse-app-2'), WAIT).toBe('✗ down');
+    const edges = page.locator('.edge');
+    const states = () => edges.evaluateAll((all) => all.map((one) => (one as SVGElement).dataset['state']));
+    await expect.poll(async () => (await states()).filter((one) => one === 'unknown').length, WAIT).toBeGreaterThan(3);
+    expect(await states()).toContain('reached');
+  });
+
   it('has each tier, each container and its state, and no edge runs through a box', async () => {
     await open();
     expect(await page.locator('.tier').allTextContents()).toEqual(['World', 'Entry', 'Replicas', 'Data', 'Watchers']);
@@ -151,6 +161,16 @@ describe('the details', () => {
     await page.keyboard.press('Escape');
     await expect.poll(panel, WAIT).toContain('12 containers');
     expect(await box('sse-app-2').evaluate((one) => one === document.activeElement)).toBe(true);
+  });
+
+  it('that the engine has not asked yet are not said to have no health checks', async () => {
+    const early = (one: { short: string }) =>
+      one.short === 'app-2' ? { ...one, checked: { state: 'starting', log: [] } } : one;
+    const shown = topologyAt(world.now);
+    world.write('topology', { ...shown, containers: shown.containers.map(early) });
+    await open('?box=sse-app-2');
+    await expect.poll(panel, WAIT).toMatch(/The engine had not asked it yet when a run looked at \d\d:\d\d:\d\d UTC\./);
+    expect(await panel()).not.toContain('keeps no health checks');
   });
 
   it('are found by a search', async () => {

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.model import tiers
 from ansible_collections.sse.platform.plugins.module_utils.views import routing
-from ansible_collections.sse.platform.plugins.module_utils.views.diagram import Box, Topology, numbers
+from ansible_collections.sse.platform.plugins.module_utils.views.diagram import Box, Topology, numbers, span
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -232,7 +233,6 @@ def pill(name: str, place: Point) -> str:
 def box(one: Box, place: Point, health: Health, colour: Mapping[str, str]) -> str:
     """Draw a box: names, addresses, how it is, and a mark for each network."""
     x, y = place
-    names, addresses = one.lines
     room = routing.BOX_WIDTH - 20
     marks = [
         f'<rect x="{x + 10 + 14 * index:g}" y="{y + routing.BOX_HEIGHT - 7:g}" width="10" height="3" rx="1.5" '
@@ -243,8 +243,8 @@ def box(one: Box, place: Point, health: Health, colour: Mapping[str, str]) -> st
     return "".join(
         [
             rect("box", x, y, routing.BOX_WIDTH, routing.BOX_HEIGHT, 8),
-            text(x + 10, y + 21, cut(names, room / BOLD), "name"),
-            text(x + 10, y + 21 + LINE, cut(addresses, room / LETTER)),
+            text(x + 10, y + 21, cut(shortened(one.names, room / BOLD), room / BOLD), "name"),
+            text(x + 10, y + 21 + LINE, cut(shortened(one.addresses), room / LETTER)),
             f'<circle class="{health.mood}" cx="{x + 14:g}" cy="{y + 17 + 2 * LINE:g}" r="4"/>',
             text(x + 23, y + 21 + 2 * LINE, cut(health.text, (room - 13) / LETTER)),
             *marks,
@@ -261,6 +261,16 @@ def legend(drawn: Topology, colour: Mapping[str, str], height: float) -> list[st
         + text(left + 20, top + LINE * index, f"{name}, {subnet}")
         for index, (name, subnet) in enumerate(drawn.networks.items())
     ]
+
+
+def shortened(values: tuple[str, ...], letters: float = 0) -> str:
+    """Write the first and the last of several, and of the last only what differs where both have no room."""
+    whole = span(values)
+    if len(values) < 2 or len(whole) <= letters:
+        return whole
+    first, last = (re.split(r"(?<=[-.])", one) for one in (values[0], values[-1]))
+    same = next((index for index, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), 0)
+    return f"{values[0]} … {''.join(last[same:])}"
 
 
 def cut(value: str, letters: float) -> str:

@@ -39,6 +39,21 @@ def test_the_picture_has_a_title_the_tiers_the_world_every_name_and_every_arrow(
     assert sum("published" in str(one.get("class")) for one in edges) == 2
 
 
+@pytest.mark.parametrize(
+    ("values", "letters", "wanted"),
+    [
+        (("sse-nginx",), 4, "sse-nginx"),
+        (("sse-app-1", "sse-app-2", "sse-app-3"), 22, "sse-app-1 … sse-app-3"),
+        (("room-app-1", "room-app-2", "room-app-3"), 22, "room-app-1 … 3"),
+        (("10.161.128.21", "10.161.128.22", "10.161.128.23"), 0, "10.161.128.21 … 23"),
+        (("10.9.1.250", "10.9.2.3"), 0, "10.9.1.250 … 2.3"),
+        (("a", "b"), 0, "a … b"),
+    ],
+)
+def test_of_several_replicas_the_last_is_always_readable(values: Any, letters: int, wanted: str) -> None:
+    assert svg.shortened(values, letters) == wanted
+
+
 def test_what_a_release_holds_stays_text() -> None:
     hostile = container("evil", "x", ("redis:6379",), networks={'"><script>': "10.0.0.9"})
     other: Any = {**release(x=hostile), "networks": {'"><script>': {"subnet": "10.0.0.0/24"}}}

@@ -179,9 +179,16 @@ function checks(one: Container, topology: Topology, named: boolean): Node[] {
       h('i', { 'data-state': code === 0 ? 'reached' : 'broken' }, code === 0 ? 'passed' : `failed (${code})`),
     ),
   );
+  const looked = `when a run looked at ${topology.time.slice(11, 19)} UTC`;
   const asked = log.length === 0 ? 'The engine keeps no health checks of it' : 'Its last health checks';
+  // It asks for the first time after its interval: a run that ends before that has asked by itself.
+  const early = state === 'starting' && log.length === 0;
   return [
-    h('p', { class: 'note' }, `${who}${state} when a run looked at ${topology.time.slice(11, 19)} UTC. ${asked}.`),
+    h(
+      'p',
+      { class: 'note' },
+      early ? `${who}The engine had not asked it yet ${looked}.` : `${who}${state} ${looked}. ${asked}.`,
+    ),
     ...(items.length === 0 ? [] : [h('ul', { class: 'reaches checks' }, ...items)]),
   ];
 }
