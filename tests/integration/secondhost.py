@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import docker
 from ansible_collections.sse.platform.plugins.module_utils.host import iptables, listeners, namespace, tcp
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV6
+from ansible_collections.sse.platform.tests import engine_file
 from ansible_collections.sse.platform.tests.integration.stack import ROOT, Stack, eventually
 
 if TYPE_CHECKING:
@@ -102,8 +103,7 @@ class SecondHost:
 
     def configure(self, **keys: Any) -> None:
         """Configure the engine as the role docker does, and restart it. The role itself needs internet for packages."""
-        options = {"max-file": "3", "max-size": "10m"}
-        keys = {"live-restore": True, "log-driver": "json-file", "log-opts": options, "userland-proxy": False, **keys}
+        keys = {**engine_file.written(engine_file.ABSENT), **keys}
         Path(f"{self.directory}/etc/docker/daemon.json").write_text(json.dumps(keys))
         self.run("mkdir", "-p", ENGINE)
         self.restart_engine()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,7 @@ from ansible_collections.sse.platform.tests.integration.secondhost import (
     SecondStack,
 )
 from ansible_collections.sse.platform.tests.integration.stack import Stack, eventually
+from ansible_collections.sse.platform.tests.integration.test_docker_bench import ENGINE_CHECKS, ENGINE_OPEN
 
 PRODUCTION = {"exposure_profile": "production", "exposure_unauthenticated_publishing": True, "network_layout": "single"}
 GATEWAY4, GATEWAY6 = "10.87.0.1", "fd87:7e57::1"
@@ -71,6 +73,13 @@ def served(host: SecondHost, stack: Stack, address: str) -> int:
 
 
 @pytest.mark.whole
+def test_docker_bench_would_warn_of_an_engine_that_is_installed_as_named(host: SecondHost) -> None:
+    host.configure()
+    file = json.loads(host.run("cat", "/etc/docker/daemon.json"))
+    info: dict[str, Any] = host.engine.info()
+    assert {check for check, passes in ENGINE_CHECKS.items() if not passes(file, info)} == set(ENGINE_OPEN)
+
+
 def test_an_engine_without_ip6tables_is_refused_before_anything_changes_with_the_way_to_turn_it_on(
     host: SecondHost, dual: SecondStack
 ) -> None:

@@ -5,30 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import yaml
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
-from rendered import ROOT
+from ansible_collections.sse.platform.tests.engine_file import ABSENT, written
 
 CLOSED = {"icc": False, "no-new-privileges": True, "log-driver": "local"}
 LOGS = {"max-size": "10m", "max-file": "3"}
-ABSENT = {"engine": None, "dockerd": "", "daemon_json": {}}
 ENGINE = {"managed": True, "swarm": "inactive", "stable_ip6tables": True, "traits": {"options": {}}}
-
-
-def trusted(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: trusted(one) for key, one in value.items()}
-    return trust_as_template(value) if isinstance(value, str) else value
-
-
-def written(host: dict[str, Any], **settings: Any) -> dict[str, Any]:
-    role = ROOT / "roles/docker"
-    defaults = yaml.safe_load((role / "defaults/main.yml").read_text())
-    given = {**defaults, "network_ipv6": False, "network_layout": "flat", "deployment": "host", **settings}
-    variables = trusted(yaml.safe_load((role / "vars/main.yml").read_text()))
-    templar = Templar(loader=DataLoader(), variables={**variables, "host": host, "settings": given})
-    return templar.template(trust_as_template("{{ __docker_daemon }}"))
 
 
 def test_an_engine_that_it_installs_is_closed_for_containers_of_others_too() -> None:
