@@ -440,6 +440,7 @@ def main() -> None:
     )
     parser.add_argument("--write-docs", action="store_true", help="put the tables into docs/performance.md")
     options = parser.parse_args()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # users do not have it, and it makes each run compile everything
     figures = Figures()
     stack = Stack("bench", "10.86.0.0/24", 18280)
     command = compose_command()
