@@ -184,6 +184,16 @@ def test_a_link_is_never_followed(tmp_path: Path) -> None:
     assert stat.S_IMODE(outside.stat().st_mode) == 0o755
 
 
+def test_a_link_that_a_container_makes_meanwhile_is_not_followed(tmp_path: Path) -> None:
+    """It was a directory when it was looked at."""
+    outside, link = tmp_path / "outside", tmp_path / "link"
+    outside.mkdir(mode=0o755)
+    link.symlink_to(outside)
+    with pytest.raises(OSError, match="link"):
+        state_modes.give(link, 0o700, None)
+    assert stat.S_IMODE(outside.stat().st_mode) == 0o755
+
+
 @needs_root
 def test_a_state_directory_that_is_a_link_to_another_disk_is_judged_as_the_directory_that_it_is(tmp_path: Path) -> None:
     state, disk = tmp_path / "state", tmp_path / "disk/state"

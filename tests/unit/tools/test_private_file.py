@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import stat
 from pathlib import Path
+from typing import Any
 
 import private_file
 import pytest
+from ansible_collections.sse.platform.plugins.module_utils.deploy import backup_package
 from sse_app import keys
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -23,6 +25,9 @@ OWN = {
     "packing.py",
     "private_file.py",
 }
+
+
+MANIFEST: Any = {}
 
 
 def mode(path: Path) -> int:
@@ -63,6 +68,20 @@ def test_a_key_is_written_past_every_link(tmp_path: Path) -> None:
     path.unlink()
     path.symlink_to(target)
     assert keys.main([str(path), "orders", "--publish", "orders.*"]) == 1  # it holds no keys
+    assert target.read_text() == "mine"
+
+
+def test_a_link_that_comes_back_meanwhile_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody puts it there between its removal and the new file."""
+    target, state = tmp_path / "target", tmp_path / "state"
+    target.write_text("mine")
+    state.touch()
+    for name in (".keys.json.new", ".backup.new"):
+        (tmp_path / name).symlink_to(target)
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)
+    assert keys.main([str(tmp_path / "keys.json"), "orders", "--publish", "orders.*"]) == 1
+    with pytest.raises(backup_package.BackupError):
+        backup_package.pack(tmp_path / "backup", MANIFEST, {}, state, "a passphrase that is long enough")
     assert target.read_text() == "mine"
 
 
