@@ -206,6 +206,7 @@ FIRING: dict[str, dict[str, str]] = {
     "AlertsNotSent": {
         f"prometheus_notifications_errors_total{{{PROMETHEUS}}}": counter(0, 1),
         f"prometheus_notifications_dropped_total{{{PROMETHEUS}}}": counter(0, 0),
+        f"prometheus_notifications_alertmanagers_discovered{{{PROMETHEUS}}}": gauge(1, 1),
     },
     "CanaryLost": {'sse_canary_lost_total{replica="app-1"}': counter(0, 1)},
     "CanaryDoubled": {'sse_canary_doubled_total{replica="app-1"}': counter(0, 1)},
@@ -262,6 +263,15 @@ UNCOUNTED: dict[str, dict[str, str]] = {
     },
     "Watchdog": {},
 }
+# What somebody wanted, so that nothing may fire: five releases within an hour, and alerts before anybody is called.
+MEANT: dict[str, str] = {
+    f"container_start_time_seconds{{{NAMED}}}": "0x139 60x9 120x9 180x9 240x9 300x520",
+    f"process_start_time_seconds{{{APP}}}": "0x139 60x9 120x9 180x9 240x9 300x520",
+    **{f'sse_release_info{{number="{number}"}}': gauge(1, 1) for number in range(1, 6)},
+    f"prometheus_notifications_dropped_total{{{PROMETHEUS}}}": counter(0, 10),
+    f"prometheus_notifications_alertmanagers_discovered{{{PROMETHEUS}}}": gauge(0, 0),
+    "sse_canary_round_timestamp_seconds": "0+60x699",
+}
 
 
 def rules() -> str:
@@ -307,6 +317,7 @@ def tests(rule_file: str) -> str:
                 scenario("each alert fires on its trouble, and before and after it none does", trouble, FIRING),
                 scenario("what is not there is not well", absence, ABSENT),
                 scenario("what is not counted is not well", there | uncounted, UNCOUNTED),
+                scenario("what is meant is no trouble", there | MEANT, {"Watchdog": {}}),
             ],
         },
         sort_keys=False,
