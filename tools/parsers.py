@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import textwrap
 from pathlib import Path
 from typing import NoReturn
 
 from nearest import did_you_mean
 from verbs import VERBS
+
+WIDTH = 100  # characters of a line of help
 
 
 class Parser(argparse.ArgumentParser):
@@ -32,7 +35,7 @@ def of_verb(verb_name: str = "") -> Parser:
     lines += [f"  2  {verb.findings}"] if verb.findings else []
     return Parser(
         prog=f"./sse {name}",
-        description=f"{verb.purpose} {verb.more}".strip(),
+        description=textwrap.fill(f"{verb.purpose} {verb.more}", WIDTH, break_on_hyphens=False),
         epilog="\n".join(lines),
         formatter_class=argparse.RawTextHelpFormatter,
     )

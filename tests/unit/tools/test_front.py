@@ -15,6 +15,7 @@ import children
 import docs_reference
 import front
 import inventories
+import parsers
 import pytest
 import surroundings
 import verb_help
@@ -75,6 +76,11 @@ def test_the_help_of_a_playbook_is_short_and_complete(name: str) -> None:
     for wanted in (*verb.settings, *(option.flag for option in verb.options), *(one for one, _ in verb.examples)):
         assert wanted in text, wanted
     assert ("\n  2  " in text) == bool(verb.findings)
+
+
+@pytest.mark.parametrize("name", [name for name in verbs.VERBS if (TOOLS / f"{name}.py").exists()])
+def test_the_purpose_of_a_tool_is_wrapped_in_its_help(name: str) -> None:
+    assert max(map(len, parsers.of_verb(name).format_help().splitlines())) <= 110
 
 
 @pytest.mark.parametrize("name", [name for name, verb in verbs.VERBS.items() if not verb.playbook])
