@@ -83,7 +83,7 @@ describe('alerts', () => {
     await expect.poll(headline, WAIT).toBe('3 alerts fire, and users notice.');
     expect(await names()).toEqual(['KafkaUnreachable', 'DeliveryLatency', 'Gaps']);
     expect(await page.locator('#alerts-subline').textContent()).toMatch(
-      /^1 rule is about to fire\. 1 rule is not known\. ntfy does not take alerts\. 9 rules, asked /,
+      /^1 rule is about to fire\. 1 rule is not known\. The receiver ntfy does not take alerts\. 9 rules, asked /,
     );
     await look(page, 'alerts-fire');
     await page.getByRole('button', { name: 'Show 6 quiet rules' }).click();

@@ -121,8 +121,8 @@ describe('receivers', () => {
       'It took the last message 0 s ago.',
       'It took the last message 60 s ago.',
     ]);
-    expect([found.state, found.words]).toEqual(['bad', 'email does not take alerts.']);
-    expect(told({ a: [0, 1, 1], b: [0, 1, 1] }, {}).words).toBe('a and b are told.');
+    expect([found.state, found.words]).toEqual(['bad', 'The receiver email does not take alerts.']);
+    expect(told({ a: [0, 1, 1], b: [0, 1, 1] }, {}).words).toBe('The receivers a and b are told.');
   });
 
   it.each([

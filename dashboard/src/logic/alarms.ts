@@ -133,10 +133,11 @@ export function calling(targets: readonly Target[], sent: Range, failed: Range, 
   if (receivers.length === 0)
     return { state: 'unknown', words: 'Whether anybody is called is not known yet.', receivers };
   const broken = receivers.filter((one) => one.state === 'bad').map((one) => one.name);
+  const these = (names: string[]): string => `The ${names.length === 1 ? 'receiver' : 'receivers'} ${listed(names)}`;
   const words =
     broken.length === 0
-      ? `${listed(receivers.map((one) => one.name))} ${receivers.length === 1 ? 'is' : 'are'} told.`
-      : `${listed(broken)} ${broken.length === 1 ? 'does' : 'do'} not take alerts.`;
+      ? `${these(receivers.map((one) => one.name))} ${receivers.length === 1 ? 'is' : 'are'} told.`
+      : `${these(broken)} ${broken.length === 1 ? 'does' : 'do'} not take alerts.`;
   return { state: broken.length === 0 ? 'good' : 'bad', words, receivers };
 }
 
