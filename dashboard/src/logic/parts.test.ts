@@ -95,6 +95,18 @@ describe('the state is that of the worst part', () => {
     ]);
   });
 
+  it('alerts of one rule are one thing to look at, and the oldest of them speaks', () => {
+    const old = { ...alert('Restarts', 'warning'), since: 1, annotations: { summary: 'app-2 was started often' } };
+    const alerts = seen([alert('Restarts', 'warning'), old, alert('Restarts', 'warning'), alert('Late', 'warning')]);
+    const all = parts({ ...well, alerts }, NOW);
+    expect(parts({ ...well, alerts: { ...alerts, value: [...(alerts.value ?? [])].reverse() } }, NOW)).toEqual(all);
+    expect(all.filter((one) => one.name.startsWith('Alert ')).map((one) => one.words)).toEqual([
+      'app-2 was started often, and 2 more like it.',
+      'Late happens.',
+    ]);
+    expect(sentence(all)).toBe('app-2 was started often, and 2 more like it, and 1 more thing to look at.');
+  });
+
   it('Kafka is stopped', () => {
     const without = outcome(503, { status: 'unavailable', checks: { kafka: 'KafkaConnectionError', redis: 'ok' } });
     const [state, words] = says({

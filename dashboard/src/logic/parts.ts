@@ -305,16 +305,26 @@ export function firing(alerts: readonly Alert[]): Alert[] {
 
 function alertParts(seen: Seen<Alert[]>, now: number): Part[] {
   if (seen.value === null || !holds(seen, now)) return [];
-  return firing(seen.value).map((one) =>
-    part(
+  // Prometheus gives them in an order that changes from answer to answer: the sentence would change with it.
+  const order = (left: Alert, right: Alert): number =>
+    left.since - right.since || JSON.stringify(left.labels).localeCompare(JSON.stringify(right.labels));
+  const alike = new Map<string, Alert[]>();
+  for (const one of [...firing(seen.value)].sort(order)) {
+    const rule = `${one.name} ${one.labels['severity']}`;
+    alike.set(rule, [...(alike.get(rule) ?? []), one]);
+  }
+  return [...alike.values()].flatMap(([one, ...others]) => {
+    if (one === undefined) return [];
+    const more = others.length === 0 ? '' : `, and ${others.length} more like it`;
+    return part(
       `Alert ${one.name}`,
       one.labels['severity'] === 'critical' ? 'bad' : 'warning',
-      `${(one.annotations['summary'] ?? one.name).replace(/\.$/, '')}.`,
+      `${(one.annotations['summary'] ?? one.name).replace(/\.$/, '')}${more}.`,
       `The alert ${one.name} fires; it has been so for ${length(now - one.since * 1000)}. ${one.annotations['description'] ?? ''}`.trim(),
       'Prometheus',
       seen.at,
-    ),
-  );
+    );
+  });
 }
 
 /** What Prometheus does not reach, apart from replicas, which say it themselves. */
