@@ -36,12 +36,8 @@ from ansible import constants, context
 from ansible.playbook.task_include import TaskInclude
 from ansible.plugins.callback import CallbackBase
 from ansible.utils.color import stringc
-from ansible_collections.sse.platform.plugins.plugin_utils import compiled_imports
-
-compiled_imports.install()  # this plugin is the first of the collection that Ansible loads
-
 from ansible_collections.sse.platform.plugins.module_utils.views import status_table
-from ansible_collections.sse.platform.plugins.plugin_utils import progress, screen
+from ansible_collections.sse.platform.plugins.plugin_utils import compiled_imports, progress, screen
 from ansible_collections.sse.platform.plugins.plugin_utils.board import TURN_SECONDS, Board, duration
 from ansible_collections.sse.platform.plugins.plugin_utils.outcome import Outcome, writing
 from ansible_collections.sse.platform.plugins.plugin_utils.progress import Reader
@@ -223,6 +219,7 @@ class CallbackModule(CallbackBase):
         # This is loaded before anything runs, and a run is short. What is there now stays, so forks share its memory.
         gc.set_threshold(COLLECT_EVERY)
         gc.freeze()
+        compiled_imports.install()
         super().__init__()
         directory = os.environ[progress.DIRECTORY] = getattr(constants, "DEFAULT_LOCAL_TMP")  # noqa: B009 - made as Ansible starts
         self._waiting = Waiting(self._display, Reader(directory))

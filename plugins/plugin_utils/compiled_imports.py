@@ -23,7 +23,7 @@ class CompiledOnce:
     """A finder for the modules of this collection. Everything else, also its packages, is left to Ansible."""
 
     @staticmethod
-    def find_spec(name: str, path: Sequence[str] | None, _: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         """Return how Python itself loads a module of ours."""
         if path is None or not name.startswith(OURS):
             return None

@@ -14,7 +14,8 @@ PLUGINS = [str(Path(compiled_imports.__file__).parents[1])]
 OURS = compiled_imports.OURS
 PROGRAM = """
 from ansible_collections.sse.platform.plugins.callback import phases
-import ansible_collections.sse.platform.plugins.module_utils.views.status_table as later
+phases.CallbackModule()
+import ansible_collections.sse.platform.plugins.module_utils.model.release as later
 print(type(later.__spec__.loader).__name__)
 """
 
