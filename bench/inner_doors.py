@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import argparse
 import statistics
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import fanout
 import peers
 import report
+from measurements import Flood, Window
 
 GOAL = 1.05  # of deliveries, with all doors closed (issue 11)
 RATE = 20  # events a second, to each subscriber
@@ -33,19 +34,24 @@ class Cost(NamedTuple):
     publish: dict[str, float]
 
 
-def measure(hub: peers.Hub, options: argparse.Namespace) -> Cost:
-    """Deliver to many, then publish to nobody as fast as answers come."""
-    delivered = fanout.measure(
+def delivered(hub: peers.Hub, options: argparse.Namespace) -> dict[str, float]:
+    """Deliver to many at a fixed rate."""
+    found: Window = fanout.measure(
         hub,
         fanout.subscribe(options.subscribers),
         fanout.window("warm-up", RATE, 1),
         fanout.window("window", RATE, options.seconds),
     )["window"]
-    if delivered["lost"] or delivered["publish_errors"] or delivered["streams_cut"]:
-        raise SystemExit(f"a window does not count, because not all came: {delivered}")
-    warm_up, flood = (fanout.flood(name, 16, 1, seconds) for name, seconds in (("warm-up", 1), ("f", options.seconds)))
-    published: dict[str, Any] = fanout.measure(hub, warm_up, flood)["f"]
-    return Cost(delivered["cpu_us"], published["cpu_us_per_event"])
+    if found["lost"] or found["publish_errors"] or found["streams_cut"]:
+        raise SystemExit(f"a window does not count, because not all came: {found}")
+    return found["cpu_us"]
+
+
+def published(hub: peers.Hub, options: argparse.Namespace) -> dict[str, float]:
+    """Publish to nobody, as fast as answers come."""
+    steps = (fanout.flood("warm-up", 16, 1, 1), fanout.flood("flood", 16, 1, options.seconds))
+    found: Flood = fanout.measure(hub, *steps)["flood"]
+    return found["cpu_us_per_event"]
 
 
 def run(options: argparse.Namespace) -> list[dict[str, Cost]]:
@@ -62,7 +68,10 @@ def run(options: argparse.Namespace) -> list[dict[str, Cost]]:
         pairs: list[dict[str, Cost]] = []
         for number in range(options.pairs):
             order = list(hubs) if number % 2 else list(reversed(hubs))
-            pairs.append({kind: measure(hubs[kind], options) for kind in order})
+            # What is compared comes right after each other.
+            deliveries = {kind: delivered(hubs[kind], options) for kind in order}
+            publishes = {kind: published(hubs[kind], options) for kind in order}
+            pairs.append({kind: Cost(deliveries[kind], publishes[kind]) for kind in order})
             print(f"  {number + 1}: {told(pairs[-1:])}", flush=True)
         return pairs
 
