@@ -296,7 +296,7 @@ class SwarmRollout:
             if is_new:
                 asked = self.request.meta
                 meta: types.Meta = {"who": asked["who"], "when": asked["when"], "commit": asked["commit"]}
-                back = f"rollback to {asked['back_to']}" if asked.get("back_to") else ""
+                back = f"rollback to {number}" if (number := asked.get("back_to")) else ""
                 if note := ": ".join(filter(None, [back, asked["why"]])):
                     meta["note"] = note
                 meta["outcome"] = outcome
