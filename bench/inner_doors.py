@@ -76,12 +76,17 @@ def run(options: argparse.Namespace) -> list[dict[str, Cost]]:
         return pairs
 
 
+def ratios_of(pairs: list[dict[str, Cost]], name: str) -> list[float]:
+    """Return what a delivery or a publish costs with closed doors, of what it costs with open ones, in each pair."""
+    return [report.total(getattr(one["closed"], name)) / report.total(getattr(one["open"], name)) for one in pairs]
+
+
 def told(pairs: list[dict[str, Cost]]) -> str:
     """Return the medians of both kinds, and of the ratios within pairs."""
     parts: list[str] = []
     for name in Cost._fields:
         us = {kind: [report.total(getattr(pair[kind], name)) for pair in pairs] for kind in KINDS}
-        ratios = [closed / opened for closed, opened in zip(us["closed"], us["open"], strict=True)]
+        ratios = ratios_of(pairs, name)
         medians = {kind: statistics.median(found) for kind, found in us.items()}
         spread = f" ({min(ratios):.3f} to {max(ratios):.3f})" if len(ratios) > 1 else ""
         split = {
@@ -92,8 +97,7 @@ def told(pairs: list[dict[str, Cost]]) -> str:
             for kind in KINDS
         }
         both = " and ".join(f"{medians[kind]:.2f} us {kind} ({split[kind]})" for kind in KINDS)
-        text = f"{name} {both}, "
-        parts.append(f"{text}ratio {statistics.median(ratios):.3f}{spread}")
+        parts.append(f"{name} {both}, ratio {statistics.median(ratios):.3f}{spread}")
     return "; ".join(parts)
 
 
@@ -110,9 +114,7 @@ def main() -> None:
     except peers.SkippedError as error:
         raise SystemExit(str(error)) from error
     print(f"medians of {len(pairs)} pairs: {told(pairs)}")
-    ratio = statistics.median(
-        report.total(one["closed"].delivery) / report.total(one["open"].delivery) for one in pairs
-    )
+    ratio = statistics.median(ratios_of(pairs, "delivery"))
     print(f"deliveries: {ratio:.3f} times, goal at most {GOAL}: {'met' if ratio <= GOAL else 'missed'}")
 
 

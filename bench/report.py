@@ -6,7 +6,7 @@ import re
 import statistics
 import textwrap
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from measurements import (
     FanOut,
@@ -23,6 +23,7 @@ from measurements import (
     Window,
 )
 
+R = TypeVar("R")
 EMPTY: FanOut = {"rounds": {}, "holds": {}}  # where nothing was measured
 LATE_SECONDS = 0.5  # from the last publish to the last delivery: more means a queue that grows
 LATE_MS = 250  # p99: people notice no delay below this
@@ -53,12 +54,12 @@ def total(by_process: dict[str, float]) -> float:
     return sum(by_process.values())
 
 
-def paired(rounds: Sequence[Round], others: Sequence[Round], read: Callable[[Round], float]) -> float:
+def paired(rounds: Sequence[R], others: Sequence[R], read: Callable[[R], float]) -> float:
     """Return the median ratio of rounds that were measured in turn: a machine that slows down, slows both down."""
     return statistics.median(read(one) / read(other) for one, other in zip(rounds, others, strict=False))
 
 
-def low_us(found: Round) -> float:
+def low_us(found: Round | ShapedRound) -> float:
     """Return the CPU time for each delivery at the low rate, of all processes."""
     return total(found["low"]["cpu_us"])
 
@@ -225,10 +226,15 @@ def storm_us(found: ShapedRound) -> float:
     return total(found["storm"]["cpu_us_per_stream"])
 
 
+def storm_rate(found: ShapedRound) -> float:
+    """Return how many streams a second came and went."""
+    return found["storm"]["per_second"]
+
+
 def shapes_line(found: ShapedRound) -> str:
     """Write one round of other loads as a line that is shown during the run."""
     windows = [window_cell([one]) for one in (found["low"], found["high"], found["big"]) if one]
-    storm = f"{storm_us(found):.0f} us a stream, {found['storm']['per_second']:,.0f}/s"
+    storm = f"{storm_us(found):.0f} us a stream, {storm_rate(found):,.0f}/s"
     return " | ".join([*windows, storm])
 
 
@@ -237,8 +243,7 @@ def shapes_table(found: Shapes) -> str:
     rows: list[list[str]] = []
     for name, rounds in found["rounds"].items():
         big = [one["big"] for one in rounds if one["big"]]
-        storm, rate = (statistics.median(read) for read in (
-            [storm_us(one) for one in rounds], [one["storm"]["per_second"] for one in rounds]))  # fmt: skip
+        storm, rate = (statistics.median(map(read, rounds)) for read in (storm_us, storm_rate))
         rows.append(
             [
                 name,
@@ -260,15 +265,13 @@ def shape_goals(result: Result) -> list[Goal]:
     ours, nchan = rounds.get("ours"), rounds.get("nchan")
     if not ours or not nchan:
         return made
-    low = [total(one["low"]["cpu_us"]) / total(other["low"]["cpu_us"]) for one, other in zip(ours, nchan, strict=False)]
-    at_most("CPU per delivery at 20 events/s, client sleeps, of nchan's", 0.7, statistics.median(low), " x")
-    late = [one["low"]["p99_ms"] / other["low"]["p99_ms"] for one, other in zip(ours, nchan, strict=False)]
-    at_most("p99 at 20 events/s, client sleeps, of nchan's", 0.9, statistics.median(late), " x")
+    at_most("CPU per delivery at 20 events/s, client sleeps, of nchan's", 0.7, paired(ours, nchan, low_us), " x")
+    late = paired(ours, nchan, lambda one: one["low"]["p99_ms"])
+    at_most("p99 at 20 events/s, client sleeps, of nchan's", 0.9, late, " x")
     pairs = [(one["big"], other["big"]) for one, other in zip(ours, nchan, strict=False)]
     if big := [total(one["cpu_us"]) / total(other["cpu_us"]) for one, other in pairs if one and other]:
         at_most("2 KB at 150 events/s, CPU per delivery, of nchan's", 0.9, statistics.median(big), " x")
-    storm = [storm_us(one) / storm_us(other) for one, other in zip(ours, nchan, strict=False)]
-    at_most("a stream that comes and goes, CPU, of nchan's", 1, statistics.median(storm), " x")
+    at_most("a stream that comes and goes, CPU, of nchan's", 1, paired(ours, nchan, storm_us), " x")
     return made
 
 

@@ -157,16 +157,18 @@ class SwarmApi(NamedTuple):
 
     def local(self) -> SwarmFact:
         """Say what this engine is in a Swarm, and, on a manager, what the nodes are."""
-        found = self.own()
-        return {**found, "nodes": [node_fact(one) for one in self.nodes()] if found["manager"] else []}
+        return self._with_nodes(self.own())
 
     def looked_at(self) -> SwarmFact:
         """Say the same where the managers agree on nothing, too: it has their reason then, and no nodes."""
         found = self.own()
         try:
-            return self.local() if found["manager"] else found
+            return self._with_nodes(found)
         except RefusedError as error:
             return {**found, "error": error.message}
+
+    def _with_nodes(self, found: SwarmFact) -> SwarmFact:
+        return {**found, "nodes": [node_fact(one) for one in self.nodes()] if found["manager"] else []}
 
     def own(self) -> SwarmFact:
         """Say what this engine is in a Swarm by itself, without the nodes."""
