@@ -169,7 +169,10 @@ class Publisher:
             raise ConnectionError("a publish did not fit into an empty socket buffer")
 
     def receive(self) -> int:
-        """Read, and return the status of a complete answer, 0 before it is complete, LOST after the hub hung up."""
+        """Read, and return the status of a complete answer, 0 before it is complete, LOST after the hub hung up.
+
+        A hub may also say that this answer is the last one: NGINX does that after 1,000 requests of one connection.
+        """
         part = b""
         with suppress(ConnectionError):
             part = self.socket.recv(65536)
@@ -186,6 +189,7 @@ class Publisher:
         if length is None and b"chunked" in head.lower() and not body.endswith(b"0\r\n\r\n"):
             return 0
         self._answer.clear()
+        self.lost = re.search(rb"\r\nconnection: *close", head, re.IGNORECASE) is not None
         return int(head.split(b" ", 2)[1])
 
 
@@ -392,11 +396,11 @@ class Load:
             for publisher, status in self._answers(time.monotonic() + 1):
                 accepted += 200 <= status < 300
                 refused += not 200 <= status < 300
-                if time.monotonic() < begun + seconds and not publisher.lost:
-                    publisher.send(request())
-                    continue
                 sending.remove(publisher)
-                if not publisher.lost:
+                if time.monotonic() < begun + seconds and status != LOST:
+                    sending.append(self._open() if publisher.lost else publisher)
+                    sending[-1].send(request())
+                elif not publisher.lost:
                     self.idle.append(publisher)
         events, elapsed = accepted * batch, time.monotonic() - begun
         used = {name: after - spent[name] for name, after in self.spent().items()}

@@ -1,6 +1,6 @@
 """How soon the log is read again: a reading costs a round trip, whatever it brings.
 
-Where nobody waits for a record, readings are a tenth of a second apart, or a twenty-fifth where the platform's own
+Where nobody waits for a record, readings are a tenth of a second apart, or a twentieth where the platform's own
 checks hold a stream, as they do on every replica. Where somebody else's stream is open or a publish is on its way, the
 next reading follows at once, as long as records come one by one. When they come faster than that pays for, a few
 milliseconds are left between two readings, so that one brings several: the more, the smaller the share of records is
@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 
 _IDLE_SECONDS = 0.1  # between readings whose records nobody waits for
-_WATCHED_SECONDS = 0.04  # the same where nobody but the platform's own checks waits
+_WATCHED_SECONDS = 0.05  # the same where nobody but the platform's own checks waits
 _BUSY_SECONDS = 0.008  # between readings that come fast
 _PRESSED_SECONDS = 0.0007  # the same where every publish on its way waits for its record, and all records are its own
 _FAST_SECONDS = 0.015  # readings that are closer than this on average come fast

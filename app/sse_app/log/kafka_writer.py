@@ -18,10 +18,11 @@ _default: Any = importlib.import_module("aiokafka.record.default_records")
 
 RECORD_OVERHEAD = 320  # bytes, generously: framing, header names, digest and traceparent of a record
 _RETRY_SECONDS = 0.05
-_GATHER_SECONDS = 0.003  # left before a request, where requests come fast and bring several publishes each
-_FAST_SECONDS = 0.015  # requests that begin closer than this on average come fast
+_GATHER_SECONDS = (0.001, 0.01)  # left before a request, where requests come fast and bring several publishes each
+_FAST_SECONDS = 0.025  # requests that begin closer than this on average come fast
 _SEVERAL = 1.2  # publishes in a request on average: one publisher that waits for each answer never has more than 1
-_WEIGHT = 0.1  # of the newest request in both averages
+_WEIGHT = 0.05  # of the newest request in every average
+_EVEN = 0.75  # averages of publishes that come evenly differ by chance; from this on they count as even
 _MAGIC, _NO_COMPRESSION = 2, 0
 _ALL = -1  # acks
 
@@ -84,6 +85,8 @@ class KafkaWriter:
         self._begun = 0.0  # when the last request began, by the clock of the loop
         self._interval = 1.0  # average seconds between two requests
         self._found = 1.0  # average publishes in a request
+        self._flight = 1.0  # average seconds until a request is answered
+        self._meanwhile = 0.0  # average publishes that come until then
 
     async def append(self, drafts: Sequence[Draft]) -> int:
         """Write all or none at consecutive offsets, and return the first; TooLargeError where they are too many bytes.
@@ -113,19 +116,34 @@ class KafkaWriter:
             await self._gather()
             batch = self._under_way = self._batches.popleft()
             try:
-                batch.done(await self._sent(batch))
+                offset = await self._sent(batch)
             except Exception as error:  # noqa: BLE001 - each publish of the batch raises it
                 batch.fail(error)
+            else:
+                self._observe_flight()
+                batch.done(offset)
         self._task = self._under_way = None
 
     async def _gather(self) -> None:
-        """Let more publishes join the next request, where that saves requests: the broker flushes for each one."""
+        """Let more publishes join the next request, where that saves requests: the broker flushes for each one.
+
+        Publishers who wait for answers send the next publish right after one, and none while a request is under way:
+        then a longer wait brings nothing but a lower rate. Others send at all times. How evenly publishes come is
+        their rate while requests are under way, as a part of their rate at all times.
+        """
         if self._interval < _FAST_SECONDS and self._found > _SEVERAL and len(self._batches) == 1:
-            await asyncio.sleep(_GATHER_SECONDS)
+            evenly = min(1.0, self._meanwhile / self._flight / (self._found / self._interval) / _EVEN)
+            least, most = _GATHER_SECONDS
+            await asyncio.sleep(least + (most - least) * evenly**2)
         now = asyncio.get_running_loop().time()
         self._interval += (min(now - self._begun, 1.0) - self._interval) * _WEIGHT
         self._found += (len(self._batches[0].waiting) - self._found) * _WEIGHT
         self._begun = now
+
+    def _observe_flight(self) -> None:
+        """Take note of how long the request was under way that is answered now, and of what came meanwhile."""
+        self._flight += (asyncio.get_running_loop().time() - self._begun - self._flight) * _WEIGHT
+        self._meanwhile += (sum([len(one.waiting) for one in self._batches]) - self._meanwhile) * _WEIGHT
 
     async def _sent(self, batch: _Batch) -> int:
         """The offset of the first record, once the broker has stored all; what may be repeated is, until it is late.

@@ -59,7 +59,7 @@ def test_readings_for_nobody_are_a_tenth_of_a_second_apart(reader: Reader) -> No
 
 def test_readings_for_the_checks_of_the_platform_alone_are_a_little_closer(reader: Reader) -> None:
     reader.watched = True
-    run(reader.read(25, every=0.001))
+    run(reader.read(20, every=0.001))
     assert reader.times[-1] == pytest.approx(1.0, abs=0.05)
 
 

@@ -146,8 +146,39 @@ def published(publishers: int, each: int, broker: Broker) -> float:
 
 def test_publishers_that_come_back_at_once_share_a_request() -> None:
     broker = Slow(0.002)
-    published(8, 100, broker)
-    assert len(broker.batches) < 800 / 6
+    published(8, 200, broker)
+    assert len(broker.batches) < 1600 / 6
+
+
+@pytest.mark.parametrize("publishers", [5, 16])
+def test_publishers_that_wait_for_answers_are_answered_nearly_as_soon_as_the_broker_does(publishers: int) -> None:
+    """A wait for more of them would only lower their rate: they all wait already."""
+    took = published(publishers, 400, Slow(0.004))
+    assert took < 400 * (0.004 + 0.0009) * 1.4
+
+
+def test_publishes_that_come_evenly_wait_for_each_other_and_save_requests() -> None:
+    broker, loop = Slow(0.004), Loop()
+    late = list[float]()
+
+    async def publish(made: KafkaWriter, number: int) -> None:
+        begun = loop.time()
+        await made.append([draft(number)])
+        late.append(loop.time() - begun)
+
+    async def all_of_them() -> None:
+        made = writer(broker)
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(1000):
+                tasks.create_task(publish(made, number))
+                await asyncio.sleep(0.003)
+
+    try:
+        loop.run_until_complete(all_of_them())
+    finally:
+        loop.close()
+    assert len(broker.batches) < 1000 / 3.5  # with no wait, two requests take three
+    assert max(late) < 0.01 + 2 * 0.004 + 0.001
 
 
 @pytest.mark.parametrize("publishers", [1, 2])
