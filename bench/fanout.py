@@ -50,7 +50,7 @@ from measurements import (
     Window,
     WindowStep,
 )
-from peers import PEERS, PUBLISHED_TO, ROOT, Hub, SkippedError, Workplace
+from peers import FLOOR, PEERS, ROOT, WITH_FLOOR, Hub, SkippedError, Workplace
 
 Start = Callable[[Workplace], Hub]
 
@@ -63,7 +63,7 @@ USERS = 1000  # channels with a subscriber each, as in notifications for each us
 USER_RATES = (200, 1000, 2000)  # events per second, over all of them
 PUBLISHERS = 16
 BIG_BYTES, BIG_RATE = 2048, 150  # of an event, and events per second to each subscriber
-SHAPED = ("ours", "nchan", "Mercure", "Centrifugo", "sse-starlette")
+SHAPED = ("ours", "nchan", "Mercure", "Centrifugo", "sse-starlette", FLOOR)
 IDLE_SUBSCRIBERS = 10_000
 RESUMED_EVENTS = 10_000
 ROWS = ["fan_out", "users", "posts", "shapes", "nginx", "idle", "kafka"]
@@ -136,7 +136,7 @@ class Bench:
         """Measure every hub with a channel for each subscriber: here the publish costs most."""
         rounds: dict[str, list[list[Window]]] = {}
         for _ in range(self.rounds):
-            for name, start in PEERS.items():
+            for name, start in WITH_FLOOR.items():
                 with self.attempt(f"{name} for users") as place:
                     streams, warm_up = subscribe(USERS), window("warm-up", LOW, 1)
                     windows = [window(f"{rate}", rate, self.seconds) for rate in USER_RATES]
@@ -151,7 +151,7 @@ class Bench:
         """Measure every hub that gets single events from publishers which keep their connections."""
         rounds: dict[str, list[Flood]] = {}
         for _ in range(self.rounds):
-            for name, start in PUBLISHED_TO.items():
+            for name, start in WITH_FLOOR.items():
                 with self.attempt(f"{name}, single events") as place:
                     hub = start(place)
                     hub.spin = False
@@ -166,7 +166,7 @@ class Bench:
         for _ in range(self.rounds):
             for name in SHAPED:
                 with self.attempt(f"{name}, other loads") as place:
-                    hub = PEERS[name](place)
+                    hub = WITH_FLOOR[name](place)
                     hub.spin = False
                     big = window("big", BIG_RATE, self.seconds)
                     big["bytes"] = BIG_BYTES

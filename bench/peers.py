@@ -437,10 +437,11 @@ PEERS: dict[str, Callable[[Workplace], Hub]] = {
     "sse-starlette": lambda place: python_hub(place, "sse-starlette"),
     "fastapi": lambda place: python_hub(place, "fastapi"),
 }
-# No hub: what a publish costs at least where Python answers it.
-PUBLISHED_TO: dict[str, Callable[[Workplace], Hub]] = {
+# No hub: what a publish, a delivery and a stream cost at least where Python serves them.
+FLOOR = "no hub, the least by uvicorn"
+WITH_FLOOR: dict[str, Callable[[Workplace], Hub]] = {
     **PEERS,
-    "no hub, an echo by uvicorn": lambda place: python_hub(place, "uvicorn", "echo.py"),
+    FLOOR: lambda place: python_hub(place, "uvicorn", "least.py"),
 }
 
 
