@@ -21,7 +21,7 @@ import tempfile
 import textwrap
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -34,6 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / ".ansible" / "collections"))
 
 from ansible_collections.sse.platform.plugins.module_utils.model.types import Release, Spec  # noqa: E402
+from ansible_collections.sse.platform.plugins.module_utils.views import compose_export  # noqa: E402
 from ansible_collections.sse.platform.tests.integration.crowd import Crowd  # noqa: E402
 from ansible_collections.sse.platform.tests.integration.stack import Run, Stack, eventually  # noqa: E402
 
@@ -42,6 +43,7 @@ CHANGE = ("GOMAXPROCS", "1")  # the Go runtime of Prometheus reads it; it does n
 REQUEST_SECONDS = 20.0  # a connection may wait while NGINX is replaced
 STREAMS = 200
 APP_CHANGE = ("SSE_MAX_BODY_BYTES", "200000")  # it replaces every replica, and no client notices the new value
+ENDED = "service_completed_successfully"  # a condition of Compose
 REST_SECONDS = 20.0  # after this time a fresh stack has started everything
 DOCUMENT = ROOT / "docs" / "performance.md"
 # Goals: what is timed, what it is compared with (nothing: seconds count), and the limit.
@@ -289,11 +291,21 @@ def compose_file(stack: Stack, directory: Path) -> dict[str, Any]:
     :param directory: where the files of the containers are copied to
     """
     services: dict[str, Any] = {}
-    for name, one in stack.containers().items():
-        spec = spec_of(stack, name)
-        volumes = [volume(stack, mount, directory / name, spec["user"]) for mount in one.attrs["Mounts"]]
-        needed = [spec_of(stack, one)["container"] for one in spec["after"]]
-        services[spec["container"]] = compose_service(spec, volumes, needed)
+    containers = stack.containers()
+    specs = {name: spec_of(stack, name) for name in containers}
+    python = compose_export.with_python(specs)
+    for name, spec in specs.items():
+        files = {
+            mount["Destination"]: volume(stack, mount, directory / name, spec["user"])
+            for mount in containers[name].attrs["Mounts"]
+        }
+        after = [specs[one] for one in spec["after"]]
+        needed = {one["container"]: "service_healthy" for one in after}
+        needed |= {f"{one['container']}-users": ENDED for one in after if compose_export.program(one)}
+        services[spec["container"]] = compose_service(spec, list(files.values()), needed)
+        if compose_export.program(spec):
+            sources = {target: one.partition(":")[0] for target, one in files.items()}
+            services[f"{spec['container']}-users"] = compose_export.teller(spec, python, sources)
     subnet = stack.variables["network_subnet"]
     networks = {"stack": {"driver": "bridge", "ipam": {"config": [{"subnet": subnet}]}}}
     return {"name": "bench-compose", "services": services, "networks": networks}
@@ -314,7 +326,7 @@ def volume(stack: Stack, mount: dict[str, Any], directory: Path, user: str) -> s
     return f"{source}:{mount['Destination']}" + ("" if mount["RW"] else ":ro")
 
 
-def compose_service(spec: Spec, volumes: list[str], needed: list[str]) -> dict[str, Any]:
+def compose_service(spec: Spec, volumes: list[str], needed: Mapping[str, str]) -> dict[str, Any]:
     """Return a container as a service of a Compose file."""
     check = spec["healthcheck"]
     service: dict[str, Any] = {
@@ -338,7 +350,7 @@ def compose_service(spec: Spec, volumes: list[str], needed: list[str]) -> dict[s
         "sysctls": spec["sysctls"],
         "extra_hosts": [f"{host}:{address}" for host, address in spec["hosts"].items()],
         "restart": "unless-stopped",
-        "depends_on": {name: {"condition": "service_healthy"} for name in needed},
+        "depends_on": {name: {"condition": condition} for name, condition in needed.items()},
     }
     if check["command"]:
         service["healthcheck"] = {
@@ -381,7 +393,7 @@ def measure_compose(command: list[str], file: dict[str, Any], directory: Path, p
         path.write_text(json.dumps(file))
         figures.time("compose up, one variable of Prometheus changed", lambda: compose("up", "-d", "--wait"))
         for service in file["services"].values():
-            if service["command"] == ["-m", "sse_app"]:
+            if service.get("command") == ["-m", "sse_app"]:
                 service["environment"][APP_CHANGE[0]] = APP_CHANGE[1]
         path.write_text(json.dumps(file))
         what = f"compose up, one variable of the replicas changed, {STREAMS} streams"
