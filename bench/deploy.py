@@ -39,6 +39,8 @@ from ansible_collections.sse.platform.tests.integration.crowd import Crowd  # no
 from ansible_collections.sse.platform.tests.integration.stack import Run, Stack, eventually  # noqa: E402
 
 EMPTY_PLAY = "- hosts: all\n  gather_facts: false\n  tasks: []\n"
+# The floor of a run, which needs two modules: one that looks at the host, and one that compares and verifies.
+TWO_MODULES = EMPTY_PLAY.replace("[]", 2 * "\n    - ansible.builtin.ping:")
 CHANGE = ("GOMAXPROCS", "1")  # the Go runtime of Prometheus reads it; it does no harm
 REQUEST_SECONDS = 20.0  # a connection may wait while NGINX is replaced
 STREAMS = 200
@@ -226,10 +228,10 @@ class Asking:
                 self.failed += 1
 
 
-def empty_play() -> None:
-    """Run a play without tasks."""
+def run_play(text: str) -> None:
+    """Run a play that does nothing."""
     with tempfile.NamedTemporaryFile("w", suffix=".yml") as play:
-        play.write(EMPTY_PLAY)
+        play.write(text)
         play.flush()
         command = [str(Path(sys.executable).with_name("ansible-playbook")), play.name]
         environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
@@ -420,7 +422,8 @@ def one_round(stack: Stack, command: list[str] | None, figures: Figures) -> None
         figures.failed_requests[what] = figures.failed_requests.get(what, 0) + asking.failed
 
     stack.destroy()
-    figures.time("empty play", empty_play)
+    figures.time("empty play", lambda: run_play(EMPTY_PLAY))
+    figures.time("play of two modules that do nothing", lambda: run_play(TWO_MODULES))
     figures.time("up, fresh", stack.up)
     figures.time("up, nothing to change", stack.up)
     figures.time("plan, nothing to change", lambda: expect(stack.play("plan")))
