@@ -192,7 +192,9 @@ def main() -> None:
     try:
         rollout = rollout_of(options["state"], request, Asked(options["host"], options["away"]))
         if options["state"] == "prepared":
-            module.exit_json(changed=False, **prepared(rollout))
+            # Ansible would take given secrets out of the texts. The task that asks for these has `no_log`.
+            module.no_log_values = set[str]()
+            module.exit_json(changed=False, invocation={}, **prepared(rollout))
         if isinstance(rollout, swarm_drift.Look):
             module.exit_json(changed=False, findings=[one._asdict() for one in swarm_drift.find(rollout)])
         if options["state"] == "looked":
