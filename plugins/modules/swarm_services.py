@@ -26,12 +26,13 @@ options:
       V(compared) returns in what the Swarm differs from the release, for M(sse.platform.cluster_drift).
       V(present) runs the release. V(verified) compares what runs with the release, tries the ports of every host, and
       sends events through each edge.
+      V(told) returns what the control room says of the releases and of what runs where.
       V(looked) returns the same without trying anything, for M(sse.platform.cluster_doctor).
       V(absent) removes the services, their objects and the overlay; data stay, and so does the Swarm.
       V(drained) moves what may move from O(host) to other hosts, one after the other, and ends the rest there.
       V(left) has the Swarm forget O(host), which has left it.
     type: str
-    choices: [prepared, compared, present, verified, looked, absent, drained, left]
+    choices: [prepared, compared, present, verified, told, looked, absent, drained, left]
     default: present
   releases:
     description: One release for each project, as M(sse.platform.cluster) returns them.
@@ -71,6 +72,11 @@ options:
     description: Whether a host is drained, too, that holds the only copy of data, whose services are away then.
     type: bool
     default: false
+  known:
+    description: For V(verified), findings of the hosts that are told with those of the Swarm.
+    type: list
+    elements: dict
+    default: []
   meta:
     description: Who asked for the run, and what for, as M(sse.platform.stack) takes it.
     type: dict
@@ -111,6 +117,10 @@ findings:
   returned: O(state=verified), O(state=looked), O(state=compared)
   type: list
   elements: dict
+files:
+  description: By name, the texts that the control room reads on each host.
+  returned: O(state=told)
+  type: dict
 attempt:
   description: What the history has of this run, for the next wave.
   returned: O(state=present), not in check mode
@@ -137,14 +147,16 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.swarm_rollout 
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import RefusedError
 from ansible_collections.sse.platform.plugins.module_utils.host.progress import Progress
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import of as finding_of
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import report as report_of
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import ForeignContainerError
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import Cluster
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import run_meta
 from ansible_collections.sse.platform.plugins.module_utils.verify import swarm_checks, swarm_deliveries
+from ansible_collections.sse.platform.plugins.module_utils.views import live
 
-STATES = ("prepared", "compared", "present", "verified", "looked", "absent", "drained", "left")
+STATES = ("prepared", "compared", "present", "verified", "told", "looked", "absent", "drained", "left")
 EXPECTED = (ApplyError, ForeignContainerError, RefusedError, SecretError, SpecError)
 
 
@@ -163,6 +175,7 @@ def main() -> None:
             "availability": {"type": "dict", "default": {}},
             "host": {"type": "str", "default": ""},
             "away": {"type": "bool", "default": False},
+            "known": {"type": "list", "elements": "dict", "default": []},
             "meta": {"type": "dict", "default": {}},
             "wait": {"type": "int", "default": 0},
             "progress": {"type": "path", "default": ""},
@@ -199,8 +212,11 @@ def main() -> None:
             module.exit_json(changed=False, findings=[one._asdict() for one in swarm_drift.find(rollout)])
         if options["state"] == "looked":
             module.exit_json(changed=False, findings=[one._asdict() for one in looked(rollout)])
+        if options["state"] == "told":
+            module.exit_json(changed=False, files=live.of_cluster(options["state_directory"], running(rollout)))
         if options["state"] == "verified":
             found, count = verified(rollout)
+            found = [*map(finding_of, options["known"]), *found]
             fine = f"No findings: every service runs, every port is as declared, and {count} deliveries of events."
             said = report_of(found) if found else fine
             end = module.fail_json if found else module.exit_json
@@ -254,6 +270,12 @@ def seen_by(rollout: SwarmRollout) -> swarm_checks.Seen:
         rollout.nodes,
         rollout.api.services(),
     )
+
+
+def running(rollout: SwarmRollout) -> dict[str, list[str]]:
+    """Return the hosts where each service runs, as the inventory calls them."""
+    names = {node["id"]: host for host, node in rollout.nodes.items()}
+    return {one.name: sorted(names.get(node, node) for node in one.running) for one in rollout.api.services()}
 
 
 def looked(rollout: SwarmRollout) -> list[Finding]:

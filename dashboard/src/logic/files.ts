@@ -101,6 +101,7 @@ export interface Container {
   reaches: Reach[];
   reaches_host: number[];
   ways_out?: string[]; // only of a container that uses somebody else's servers
+  runs_on?: string[]; // the hosts, only in a cluster
   /** As the engine saw it when this was written; a run before this version did not say it. */
   checked?: Checked;
 }

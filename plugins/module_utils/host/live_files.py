@@ -38,12 +38,17 @@ def write(state_directory: str | Path, name: str, content: Mapping[str, Any], wh
     :raises OSError: it cannot be written
     """
     ready(state_directory)
+    write_file(Path(state_directory) / DIRECTORY / name, text_of(state_directory, content, when), mode=0o644)
+
+
+def text_of(state_directory: str | Path, content: Mapping[str, Any], when: dt.datetime | None = None) -> str:
+    """Return what a file holds; a value of a secret of this stack is left out."""
     whole = {"time": moment.text(when), **content}
     text = compact(whole)
     quoted = [one for one in secrets(Path(state_directory) / state_modes.SECRETS) if compact(one)[1:-1] in text]
     if quoted:
         text = compact(without(whole, quoted))
-    write_file(Path(state_directory) / DIRECTORY / name, f"{text}\n", mode=0o644)
+    return f"{text}\n"
 
 
 def compact(content: Any) -> str:

@@ -48,18 +48,40 @@ def write(state_directory: str, api: Api | None = None) -> list[str]:
     :param api: of the engine, which knows what the last health checks said; without it, that is left out
     """
     try:
-        kept = stack_releases(state_directory)
-        if not kept:
-            return []
-        running = list(applied_parts(part for one in kept for part in one.own).values())
-        current = max((one["number"] for one in running), default=0)
-        stack = kept[-1].own[0]["stack"]
-        told = releases(kept, current, attempts(state_directory), verifications(state_directory))
-        live_files.write(state_directory, RELEASES, {"stack": stack, **told})
-        live_files.write(state_directory, TOPOLOGY, {"stack": stack, "release": current, **topology(running, api)})
+        for name, content in contents(state_directory, api).items():
+            live_files.write(state_directory, name, content)
     except (OSError, SpecError, KeyError) as error:
         return [f"The control room may show old releases and an old topology: {error}"]
     return []
+
+
+def contents(state_directory: str, api: Api | None = None) -> dict[str, Json]:
+    """Return what both files hold; none where nothing was deployed.
+
+    :raises SpecError: a release is damaged
+    """
+    kept = stack_releases(state_directory)
+    if not kept:
+        return {}
+    running = list(applied_parts(part for one in kept for part in one.own).values())
+    current = max((one["number"] for one in running), default=0)
+    stack = kept[-1].own[0]["stack"]
+    told = releases(kept, current, attempts(state_directory), verifications(state_directory))
+    shown = {"stack": stack, "release": current, **topology(running, api)}
+    return {RELEASES: {"stack": stack, **told}, TOPOLOGY: shown}
+
+
+def of_cluster(state_directory: str, running: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return the texts of both files for the hosts of a cluster: with the hosts where each container runs.
+
+    :param state_directory: of the first manager, which keeps releases and secrets
+    :param running: by the name of each container
+    """
+    found = contents(state_directory)
+    for one in found.get(TOPOLOGY, {}).get("containers", ()):
+        one["runs_on"] = list(running.get(one["name"], ()))
+        one["ports"] = [port for port in one["ports"] if port["who"] == tiers.EVERYBODY]
+    return {name: live_files.text_of(state_directory, content) for name, content in found.items()}
 
 
 # --- releases

@@ -246,3 +246,23 @@ def test_the_examples_of_the_dashboard_have_the_fields_that_the_platform_writes(
         written, example = keys_of(shown(tmp_path, name)), keys_of(json.loads((EXAMPLES / name).read_text()))
         free = {one for one in written | example if ".endpoints." in one or ".allow_from" in one}
         assert written - free == example - free, name
+
+
+def test_a_cluster_is_told_with_the_hosts_of_each_container_and_without_ports_that_it_does_not_publish(
+    tmp_path: Path,
+) -> None:
+    ports = [
+        {"host_ip": "127.0.0.1", "host_port": 9000, "container_port": 9000},
+        {"host_ip": "0.0.0.0", "host_port": 80, "container_port": 80},
+    ]
+    make(tmp_path, 1, web={"ports": ports}, db={})
+    (tmp_path / "secrets").mkdir(exist_ok=True)
+    (tmp_path / "secrets/word").write_text(WORD)
+    attempt(tmp_path, f"it said {WORD}")
+    texts = live.of_cluster(str(tmp_path), {"s-web": ["one", "two"]})
+    assert sorted(texts) == ["releases.json", "topology.json"]
+    assert WORD not in "".join(texts.values())
+    found = {one["name"]: one for one in json.loads(texts["topology.json"])["containers"]}
+    assert (found["s-web"]["runs_on"], found["s-db"]["runs_on"]) == (["one", "two"], [])
+    assert [port["port"] for port in found["s-web"]["ports"]] == [80]
+    assert live.of_cluster(str(tmp_path / "elsewhere"), {}) == {}

@@ -144,6 +144,7 @@ function facts(one: Container, topology: Topology): HTMLElement {
     ],
     ['Health check', health(one)],
   ];
+  if (one.runs_on !== undefined) rows.unshift(['Runs on', one.runs_on.join(', ') || 'no host']);
   if (one.reaches_host.length > 0) rows.push(['On the host', `port ${one.reaches_host.join(', ')}`]);
   if (one.ways_out !== undefined) rows.push(['Outside of the stack', one.ways_out.join(', ')]);
   const nodes: Node[] = rows.flatMap(([term, text]) => [h('dt', {}, term), h('dd', {}, text)]);
