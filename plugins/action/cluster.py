@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ansible.errors import AnsibleActionFail
 from ansible_collections.sse.platform.plugins.action import declare, release
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, secret
+from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_placement import PlacementError, by_host, holders
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import (
@@ -18,7 +19,11 @@ from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services 
     left_out,
     services,
 )
-from ansible_collections.sse.platform.plugins.module_utils.preflight import cluster_preflight, moved_data
+from ansible_collections.sse.platform.plugins.module_utils.preflight import (
+    cluster_preflight,
+    moved_data,
+    swarm_ports,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,6 +65,7 @@ class ActionModule(release.ActionModule):
             unlike = list(cluster_preflight.unlike_settings(every))
             problems["The hosts do not have the same settings"] = unlike
         made: list[Release] = []
+        shown: dict[str, cluster_preflight.Shown] = {}
         notices: list[str] = []
         wanted: list[SwarmService] = []
         try:
@@ -104,6 +110,19 @@ class ActionModule(release.ActionModule):
                 "addresses": {name: one["address"] for name, one in nodes.items()},
                 "open_files": cluster.open_files,
                 "waves": 1 + max((service.wave for service in wanted), default=0),
+                "admitted": swarm_ports.admitted(shown),
+                "port_findings": [
+                    one._asdict() for one in swarm_ports.findings(shown, set(hosts_of(EVERY, groups)) - set(hosts))
+                ],
+                "open": {
+                    name: [
+                        (IPV4.wildcard, port["PublishedPort"], service.name)
+                        for service in wanted
+                        if name in hosts_of(service.group, groups)
+                        for port in service.request["EndpointSpec"]["Ports"]
+                    ]
+                    for name in hosts
+                },
                 "mtu": min(one["host"]["uplink_mtu"] for one in hosts.values()),
             },
         }
@@ -120,7 +139,7 @@ class ActionModule(release.ActionModule):
         unavailable = gone(variables["host"], releases) if kept else self._no_way(variables, releases)
         return cluster_preflight.Shown(
             variables["host"], node["swarm"], node["address"], node["unmet"], node["held"], node["ahead"],
-            node["doubt"], unavailable,
+            node["doubt"], node["admits"], node["sources"], unavailable,
         )  # fmt: skip
 
     def _no_way(self, variables: Mapping[str, Any], releases: list[Release]) -> dict[str, str]:

@@ -32,7 +32,15 @@ class ActionModule(ControllerAction):
         hosts = {host: self.variables["hostvars"][host] for host in self.variables["ansible_play_hosts"]}
         shown = {
             host: Shown(
-                one["host"], node["swarm"], node["address"], node["unmet"], node["held"], node["ahead"], node["doubt"]
+                one["host"],
+                node["swarm"],
+                node["address"],
+                node["unmet"],
+                node["held"],
+                node["ahead"],
+                node["doubt"],
+                node["admits"],
+                node["sources"],
             )
             for host, one in hosts.items()
             for node in [one["cluster_node"]]

@@ -23,6 +23,7 @@ class ActionModule(ControllerAction):
         answered = [host for host in every if host in self.variables["ansible_play_hosts"]]
         findings = drift_report.of_silent([host for host in every if host not in answered])
         findings += [finding.of(one) for one in self.variables["hostvars"][first]["swarm_compared"]["findings"]]
+        findings += [finding.of(one) for one in self.variable("cluster")["port_findings"]]
         own = self.variables
         for host in answered:
             variables = self.variables["hostvars"][host]

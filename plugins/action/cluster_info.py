@@ -44,6 +44,8 @@ class ActionModule(ControllerAction):
             "swarm": found["swarm"],
             "unmet": found["unmet"],
             "held": found["held"],
+            "admits": found["admits"],
+            "sources": found["sources"],
             "open_files": found["open_files"],
             "ahead": (most + least) / 2,
             "doubt": (most - least) / 2,

@@ -63,6 +63,15 @@ clock:
   returned: always
   type: list
   elements: float
+admits:
+  description: Who may reach the ports of the Swarm here, and whether that stays so after the next start of the host.
+  returned: always
+  type: dict
+sources:
+  description: The addresses of this host from which it reaches its peers, where they are not O(address).
+  returned: always
+  type: list
+  elements: str
 open_files:
   description: The most open files that a container may ask for here.
   returned: always
@@ -70,9 +79,12 @@ open_files:
 """
 
 import contextlib
+import socket
 import time
+from collections.abc import Iterable
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sse.platform.plugins.module_utils.deploy.node_firewall import NodeFirewall
 from ansible_collections.sse.platform.plugins.module_utils.engine.daemon import open_files_limit
 from ansible_collections.sse.platform.plugins.module_utils.engine.swarm_api import SwarmApi
 from ansible_collections.sse.platform.plugins.module_utils.host.meeting import SWARM_PORTS, Meeting, Met
@@ -103,8 +115,25 @@ def main() -> None:
             module.fail_json(msg=f"Nobody can listen at {options['address']}, the address of this host: {error}")
     clock = [begun, time.time()]
     module.exit_json(
-        changed=False, swarm=swarm, unmet=met.unmet, held=met.held, clock=clock, open_files=open_files_limit()
+        changed=False,
+        swarm=swarm,
+        unmet=met.unmet,
+        held=met.held,
+        clock=clock,
+        admits=NodeFirewall().admits(),
+        sources=sorted(sources(options["peers"].values()) - {options["address"]}),
+        open_files=open_files_limit(),
     )
+
+
+def sources(peers: Iterable[str]) -> set[str]:
+    """Return the addresses from which this host sends to others. Nothing is sent."""
+    found: set[str] = set()
+    for address in peers:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:  # no way there
+            way.connect((address, SWARM_PORTS[0].number))
+            found.add(way.getsockname()[0])
+    return found
 
 
 if __name__ == "__main__":

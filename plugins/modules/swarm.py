@@ -11,6 +11,7 @@ version_added: 0.3.0
 description:
   - Makes a Swarm of which the engine of this host is the first manager, or has the engine join one as a worker.
     M(sse.platform.swarm_services) makes managers of workers.
+  - Closes the ports of the Swarm on this host to everybody but its other hosts, by a chain of iptables(8).
   - A host that is in a Swarm stays in it, whichever that is, unless O(state=left) is asked for. An engine refuses that
     to a manager.
 extends_documentation_fragment: [sse.platform.attributes]
@@ -20,10 +21,10 @@ attributes:
 options:
   state:
     description: >-
-      V(present) makes a Swarm, V(joined) joins one, V(left) leaves the one that it is in, and V(asked) only returns the
-      token of workers.
+      V(present) makes a Swarm, V(joined) joins one, V(left) leaves the one that it is in and opens the ports, V(asked)
+      only returns the token of workers, and V(closed) only closes the ports.
     type: str
-    choices: [present, joined, left, asked]
+    choices: [present, joined, left, asked, closed]
     default: present
   address:
     description: The address by which the other hosts reach this one. Required for V(present) and V(joined).
@@ -33,6 +34,12 @@ options:
     type: list
     elements: str
     default: []
+  admitted:
+    description: >-
+      For V(closed), the addresses from which the ports can be reached. Where it is left out, they are open to
+      everybody, as an engine has them.
+    type: list
+    elements: str
   token:
     description: What a worker joins by, as V(asked) returns it. Needed for V(joined) where this host is in no Swarm.
     type: str
@@ -59,12 +66,17 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changes:
+  description: What was done to the firewall, one line each. In check mode, what would be done.
+  returned: O(state=closed), O(state=left)
+  type: list
+  elements: str
 token:
   description: What a worker joins by. Nobody may see it, so the task needs C(no_log).
   returned: O(state=asked)
   type: str
 state:
-  description: What the engine says of itself afterwards, such as C(active).
+  description: What the engine says of itself afterwards, such as C(active); empty for O(state=closed).
   returned: always
   type: str
 """
@@ -72,6 +84,8 @@ state:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sse.platform.plugins.module_utils.deploy.node_firewall import NodeFirewall
+from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import FirewallError
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import RefusedError
 from ansible_collections.sse.platform.plugins.module_utils.engine.swarm_api import SwarmApi
 
@@ -83,9 +97,10 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["present", "joined", "left", "asked"], "default": "present"},
+            "state": {"type": "str", "choices": ["present", "joined", "left", "asked", "closed"], "default": "present"},
             "address": {"type": "str"},
             "managers": {"type": "list", "elements": "str", "default": []},
+            "admitted": {"type": "list", "elements": "str"},
             "token": {"type": "str", "default": "", "no_log": True},
         },
         required_if=[("state", "present", ["address"]), ("state", "joined", ["address"])],
@@ -93,6 +108,9 @@ def main() -> None:
     )
     options, api = module.params, SwarmApi()
     try:
+        if options["state"] == "closed":
+            done = NodeFirewall().ensure(options["admitted"], check=module.check_mode)
+            module.exit_json(changed=bool(done), changes=done, state="")
         before = api.local()["state"]
         if options["state"] == "asked":
             token = "" if before != "active" else api.tokens().worker  # check mode may come before the Swarm
@@ -100,7 +118,9 @@ def main() -> None:
         if options["state"] == "left":
             if before != "inactive" and not module.check_mode:
                 api.leave()
-            module.exit_json(changed=before != "inactive", state=before if module.check_mode else api.local()["state"])
+            opened = NodeFirewall().ensure(None, check=module.check_mode)
+            state = before if module.check_mode else api.local()["state"]
+            module.exit_json(changed=before != "inactive" or bool(opened), changes=opened, state=state)
         changed = before == "inactive"
         if changed and not module.check_mode:
             if options["state"] == "present":
@@ -108,6 +128,8 @@ def main() -> None:
             else:
                 api.join(options["address"], [f"{one}:{PORT}" for one in options["managers"]], options["token"])
             wait(api)
+    except FirewallError as error:
+        module.fail_json(msg=f"The ports of the Swarm stay open to strangers: {error}")
     except RefusedError as error:
         module.fail_json(msg=f"The engine refuses: {error.message}")
     except OSError as error:

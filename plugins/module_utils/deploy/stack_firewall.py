@@ -35,7 +35,7 @@ from ansible_collections.sse.platform.plugins.module_utils.host.netlink import r
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import FAMILIES, IPV4, IPV6, Family
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
 
@@ -47,7 +47,7 @@ UNITS = Path("/etc/systemd/system")
 TARGET = "multi-user.target"
 UNIT = """\
 [Unit]
-Description=Firewall rules of stack {stack}, before the engine starts its containers
+Description={what}, before the engine starts its containers
 Before=docker.service
 
 [Service]
@@ -61,7 +61,7 @@ WantedBy={target}
 # These three make the file `restore`. Where its text changes, the next run writes all rules anew.
 SCRIPT = """\
 #!/bin/sh
-# Written by sse.platform: puts the rules of stack {stack} in place, all at once. Safe to run at any time.
+# Written by sse.platform: puts the rules of {what} in place, all at once. Safe to run at any time.
 set -eu
 """
 PART = """\
@@ -84,17 +84,79 @@ class FirewallError(RuntimeError):
     """The rules cannot be put in place."""
 
 
-class StackFirewall:
+class KeptRules:
+    """Files that put rules in place, and what runs them before the engine starts."""
+
+    what = ""  # the chain, for people
+    directory: Path
+    unit: Path
+    unit_text = ""  # what systemd is told
+    hook: Path  # what supervise-dockerd runs
+
+    def are_kept(self, files: Mapping[str, str]) -> bool:
+        """Tell whether the rules will be there after the next start of the host."""
+        if not all(holds(self.directory / name, text) for name, text in files.items()):
+            return False
+        if not systemd():
+            return self.hook.is_symlink() and self.hook.readlink() == self.directory / "restore"
+        wanted_by = self.unit.parent / f"{TARGET}.wants" / self.unit.name
+        return os.path.lexists(wanted_by) and holds(self.unit, self.unit_text)
+
+    def put(self, files: Mapping[str, str]) -> None:
+        """Write the files, and put the rules in place.
+
+        :raises FirewallError: iptables refuses them
+        """
+        write_directory(self.directory, dict(files), mode=0o400, owner=(0, 0))
+        done = iptables.run("/bin/sh", str(self.directory / "restore"))
+        if done.returncode:
+            raise FirewallError(f"iptables refuses the rules of {self.what}: {done.stderr.strip()}")
+
+    def enable(self) -> None:
+        """Have the rules put in place before the engine starts: by systemd, else by supervise-dockerd.
+
+        :raises FirewallError: systemd refuses
+        """
+        if systemd():
+            if self.unit.is_symlink():  # somebody masked it
+                self.unit.unlink()
+            self.unit.write_text(self.unit_text)
+            iptables.run("systemctl", "daemon-reload")
+            done = iptables.run("systemctl", "enable", self.unit.name)
+            if done.returncode:
+                raise FirewallError(
+                    f"The rules of {self.what} are in place, but nothing would put them back after a reboot: "
+                    f"systemctl enable {self.unit.name} says {done.stderr.strip()!r}. Mend that, and run this again."
+                )
+        else:
+            HOOKS.mkdir(parents=True, exist_ok=True)
+            self.hook.unlink(missing_ok=True)
+            self.hook.symlink_to(self.directory / "restore")
+
+    def forget(self) -> None:
+        """Remove everything that puts the rules back."""
+        if self.unit.exists():
+            iptables.run("systemctl", "disable", self.unit.name)
+            self.unit.unlink()
+            iptables.run("systemctl", "daemon-reload")
+        self.hook.unlink(missing_ok=True)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class StackFirewall(KeptRules):
     """The chains of one stack on this host, one in each IP family."""
 
     def __init__(self, stack: str, state_directory: str) -> None:
         """Look which iptables the engine uses."""
         self.stack = stack
-        self.chain = chain_name(stack)
+        self.chain = self.what = chain_name(stack)
         self.directory = Path(state_directory) / "firewall"
         self.places = {family: found for family in FAMILIES if (found := iptables.place(family))}
         self.unit = UNITS / f"sse-platform-firewall-{stack}.service"
         self.hook = HOOKS / stack
+        self.unit_text = UNIT.format(
+            what=f"Firewall rules of stack {stack}", script=self.directory / "restore", target=TARGET
+        )
         self.bypasses: dict[Family, Bypass] = {}
         self.wrong = ""  # what `ensure` found, for people
 
@@ -187,10 +249,7 @@ class StackFirewall:
         if not check:
             if wanted[IPV6] and IPV6 not in self.places:
                 raise FirewallError("the engine does not manage ip6tables, so nothing would close the stack's IPv6")
-            write_directory(self.directory, self.files(wanted), mode=0o400, owner=(0, 0))
-            done = iptables.run("/bin/sh", str(self.directory / "restore"))
-            if done.returncode:
-                raise FirewallError(f"iptables refuses the rules of {self.chain}: {done.stderr.strip()}")
+            self.put(self.files(wanted))
             for family in self.places:
                 if not wanted[family]:
                     self.drop(family)
@@ -206,7 +265,7 @@ class StackFirewall:
 
     def files(self, wanted: Rules) -> dict[str, str]:
         """Return the files that put the rules in place: a script, and one file of rules for each IP family."""
-        files = {"restore": SCRIPT.format(stack=self.stack)}
+        files = {"restore": SCRIPT.format(what=f"stack {self.stack}")}
         for family, one in self.places.items():
             if wanted[family]:
                 name = f"rules{family.version}"
@@ -220,39 +279,7 @@ class StackFirewall:
 
     def is_kept(self, wanted: Rules) -> bool:
         """Tell whether the rules will be there after the next start of the host."""
-        files = self.files(wanted)
-        if not all(holds(self.directory / name, text) for name, text in files.items()):
-            return False
-        if not systemd():
-            return self.hook.is_symlink() and self.hook.readlink() == self.directory / "restore"
-        wanted_by = self.unit.parent / f"{TARGET}.wants" / self.unit.name
-        return os.path.lexists(wanted_by) and holds(self.unit, self.unit_text)
-
-    @property
-    def unit_text(self) -> str:
-        """What systemd is told."""
-        return UNIT.format(stack=self.stack, script=self.directory / "restore", target=TARGET)
-
-    def enable(self) -> None:
-        """Have the rules put in place before the engine starts: by systemd, else by supervise-dockerd.
-
-        :raises FirewallError: systemd refuses
-        """
-        if systemd():
-            if self.unit.is_symlink():  # somebody masked it
-                self.unit.unlink()
-            self.unit.write_text(self.unit_text)
-            iptables.run("systemctl", "daemon-reload")
-            done = iptables.run("systemctl", "enable", self.unit.name)
-            if done.returncode:
-                raise FirewallError(
-                    f"The rules of {self.chain} are in place, but nothing would put them back after a reboot: "
-                    f"systemctl enable {self.unit.name} says {done.stderr.strip()!r}. Mend that, and run this again."
-                )
-        else:
-            HOOKS.mkdir(parents=True, exist_ok=True)
-            self.hook.unlink(missing_ok=True)
-            self.hook.symlink_to(self.directory / "restore")
+        return self.are_kept(self.files(wanted))
 
     def drop(self, family: Family) -> None:
         """Remove the chain of one IP family, and its call."""
@@ -265,12 +292,7 @@ class StackFirewall:
         """Remove the chains and everything that puts them back."""
         for family in self.places:
             self.drop(family)
-        if self.unit.exists():
-            iptables.run("systemctl", "disable", self.unit.name)
-            self.unit.unlink()
-            iptables.run("systemctl", "daemon-reload")
-        self.hook.unlink(missing_ok=True)
-        shutil.rmtree(self.directory, ignore_errors=True)
+        self.forget()
 
 
 def holds(path: Path, text: str) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ansible_collections.sse.platform.plugins.module_utils.doctor import severity
 from ansible_collections.sse.platform.plugins.module_utils.model import swarm_placement, swarm_services
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
-from ansible_collections.sse.platform.plugins.module_utils.preflight import cluster_preflight
+from ansible_collections.sse.platform.plugins.module_utils.preflight import cluster_preflight, swarm_ports
 from ansible_collections.sse.platform.plugins.module_utils.verify import swarm_checks
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def diagnose(facts: Facts, seen: Sequence[Finding]) -> list[Finding]:
         *_engine_findings(facts),
         *_quorum_findings(facts),
         *_port_findings(facts),
+        *swarm_ports.findings(facts.hosts, _every(facts) - set(facts.hosts)),
         *_clock_findings(facts),
         *_image_findings(facts),
     ]
@@ -51,6 +52,10 @@ def diagnose(facts: Facts, seen: Sequence[Finding]) -> list[Finding]:
     rest = [one for one in seen if not (one.rule == "node" and one.subject in down)]
     judged = [one._replace(severity=of_finding(one)) for one in [*own, *rest]]
     return sorted(judged, key=lambda one: severity.ORDER.index(one.severity))
+
+
+def _every(facts: Facts) -> set[str]:
+    return set(swarm_services.hosts_of(swarm_services.EVERY, facts.groups))
 
 
 def silent(facts: Facts) -> list[Finding]:

@@ -39,6 +39,13 @@ class SwarmFact(TypedDict):
     nodes: list[NodeFact]
 
 
+class Admits(TypedDict):
+    """Who may reach the Swarm's ports of a host, as its kernel has it."""
+
+    addresses: list[str] | None  # None where everybody may
+    kept: bool  # whether that is so after the next start of the host, too
+
+
 class ObservedService(NamedTuple):
     """One service of the Swarm as a manager shows it."""
 

@@ -16,10 +16,10 @@ from ansible_collections.sse.platform.plugins.module_utils.preflight import netw
 from ansible_collections.sse.platform.plugins.module_utils.preflight.network_steps import LABEL_STACK, is_ours
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.host.meeting import Unmet
-    from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import SwarmFact
+    from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import Admits, SwarmFact
     from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import Group, SwarmService
     from ansible_collections.sse.platform.plugins.module_utils.model.types import (
         ContainerFact,
@@ -47,6 +47,8 @@ class Shown(NamedTuple):
     held: list[str]  # ports of the Swarm that a program of this host holds
     ahead: float = 0.0  # seconds, of the controller's clock
     doubt: float = 0.0  # how far off that may be
+    admits: Admits | None = None  # None where that was not looked at
+    sources: Sequence[str] = ()  # addresses of this host from which it reaches the others
     unavailable: Mapping[str, str] = {}  # why an image has no way to this host, by its reference
 
 
@@ -102,14 +104,23 @@ def unlike_settings(settings: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 
 def notices(shown: Mapping[str, Shown]) -> Iterator[str]:
     """Say what is used as it is found."""
-    own = {one.address for one in shown.values()}
     for host, one in shown.items():
         if one.swarm and one.swarm["manager"]:
             nodes = one.swarm["nodes"]
             yield f"The Swarm that {host} is a manager of is used as it is: {len(nodes)} node{'s'[: len(nodes) != 1]}."
-            if others := sorted(node["name"] for node in nodes if node["address"] not in own):
-                yield f"It has nodes of others, which get nothing of this stack: {', '.join(others)}."
+            if others := nodes_of_others(shown):
+                yield (
+                    f"It has nodes of others, which get nothing of this stack: {', '.join(others)}. So its ports are "
+                    "left as they are: let nobody but its nodes reach 2377, 7946 and 4789."
+                )
             return
+
+
+def nodes_of_others(shown: Mapping[str, Shown]) -> list[str]:
+    """Return the nodes of the Swarm that are no hosts of the inventory, as a manager calls them."""
+    own = {one.address for one in shown.values()}
+    known = [one.swarm["nodes"] for one in shown.values() if one.swarm and one.swarm["nodes"]]
+    return sorted(node["name"] for nodes in known[:1] for node in nodes if node["address"] not in own)
 
 
 def address_of(host: HostFacts, given: str = "") -> str:
@@ -252,6 +263,8 @@ def closed_ports(shown: Mapping[str, Shown]) -> Iterator[tuple[str, Unmet]]:
             peer = shown.get(port["peer"])
             if peer and port["protocol"] == "udp" and f"{port['port']}/udp" in peer.held:
                 continue  # its engine has the port, and says nothing to strangers
+            if peer and peer.admits and one.address not in (peer.admits["addresses"] or [one.address]):
+                continue  # its own firewall is closed to this host, and a run opens it
             yield host, port
 
 

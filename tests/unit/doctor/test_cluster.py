@@ -15,7 +15,9 @@ ENGINE = {"version": "26.1.5", "live_restore": False}
 
 
 def node(name: str, **changes: Any) -> dict[str, Any]:
-    return {"id": f"n-{name}", "name": name, "role": "manager", "state": "ready", "reachable": True, **changes}
+    address = f"192.0.2.{ord(name) - ord('a')}"
+    own = {"id": f"n-{name}", "name": name, "address": address, "role": "manager", "state": "ready", "reachable": True}
+    return {**own, **changes}
 
 
 NODES = [node("a"), node("b"), node("c")]
@@ -98,6 +100,11 @@ CASES: dict[str, tuple[list[str], dict[str, Any], tuple[str, str, str, str]]] = 
         [],
         {"b": {"ahead": 60.0}, "c": {"ahead": 0.2}},
         ("clock-skew", "b", "its clock is apart from others", "warning"),
+    ),
+    "ports of the Swarm that are open": (
+        [],
+        {"b": {"admits": {"addresses": None, "kept": False}}},
+        ("swarm-ports", "b", "nothing closes the Swarm's ports to strangers: 2377, 7946 and 4789 are open", "critical"),
     ),
     "an image": (
         [],

@@ -377,7 +377,10 @@ def test_a_swarm_that_is_used_is_told_with_nodes_of_others() -> None:
     told = list(cluster_preflight.notices(shown(a={"swarm": {**MANAGER, "nodes": [node("a"), node("x")]}})))
     assert told == [
         "The Swarm that a is a manager of is used as it is: 2 nodes.",
-        "It has nodes of others, which get nothing of this stack: x.",
+        (
+            "It has nodes of others, which get nothing of this stack: x. So its ports are left as they are: let nobody "
+            "but its nodes reach 2377, 7946 and 4789."
+        ),
     ]
 
 
