@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import containers
+import inventories
 
 # isort: split
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
@@ -57,7 +58,9 @@ def find(options: argparse.Namespace) -> list[project.Project]:
     """Return the projects to check."""
     files = [*options.file, *options.target]
     if not files:
-        return [project.from_release(release) for release in containers.releases(options)]
+        cluster = inventories.is_cluster(options.inventory)
+        releases = containers.applied(options) if cluster else containers.releases(options)
+        return [project.from_release(release) for release in releases]
     target = files[0]
     if len(files) == 1 and not options.file and Path(target).is_dir():
         there = loading.found_in(Path(target), options.env_file)

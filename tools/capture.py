@@ -29,7 +29,7 @@ def main() -> int:
     sys.stderr.write(f"sse: capturing in {options.service} for at most {options.seconds} s\n")
     with stream:
         try:
-            found = containers.module(options, "capture", {"source": options.service, **limits})
+            found = containers.inside(options, "capture", options.service, limits)
         except SystemExit:
             path.unlink()
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -11,7 +12,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,10 @@ OWN_OPTIONS = {
     "publish": frozenset({"--timeout"}),
 }
 MARK = "sse-begins-here"  # of letters that every shell takes as they are
+# The hosts of a cluster, by the groups of its inventory.
+CLUSTER = "managers:edge:app:data"
 STACK = '{{ stack_name | default("sse") }}'
+STATE = '{{ stack_state_directory | default("/var/lib/" ~ stack_name | default("sse") ~ "-platform") }}'
 MISSING = re.compile(
     r"[Mm]issing sudo password|password is required|Incorrect sudo password|interactive authentication is required"
 )
@@ -59,6 +63,17 @@ class Container:
     def is_called(self, name: str) -> bool:
         """Tell whether a name means this container: it is its service, its short name or its full name."""
         return name in {self.service, self.short, self.name}
+
+
+@dataclass(frozen=True)
+class Task:
+    """A container of a cluster: what it is of, and where it is."""
+
+    container: Container
+    id: str
+    full: str  # the name of the container
+    running: bool
+    host: Host
 
 
 @dataclass(frozen=True)
@@ -132,6 +147,14 @@ class Host:
         shown = self.output("service", "inspect", "--format", form, *listed) if listed else ""
         return self.chosen(shown, wanted, "service")
 
+    def tasks(self) -> list[Task]:
+        """Return the containers that a Swarm has, or had, of the stack on this host."""
+        labels = ("com.docker.swarm.service.name", "sse.platform.service", "sse.platform.container")
+        form = "{{.ID}}\t{{.Names}}\t{{.State}}" + "".join(f'\t{{{{.Label "{one}"}}}}' for one in labels)
+        listed = self.output("ps", "-a", "--filter", f"label=sse.platform.swarm-stack={self.stack}", "--format", form)
+        split = (line.split("\t") for line in listed.splitlines())
+        return [Task(Container(*names), found, full, state == "running", self) for found, full, state, *names in split]
+
     def chosen(self, listed: str, wanted: list[str], what: str) -> list[Container]:
         """Return those of a list that are wanted; without a wish, all of them."""
         found = sorted((Container(*line.split("\t")) for line in listed.splitlines()), key=lambda one: one.name)
@@ -188,15 +211,79 @@ def host(options: argparse.Namespace, *, of_cluster: bool = False) -> Host:
         given = {"to": str(way), "stack": STACK}
         name, __ = ansible(options, "sse.platform.reach", given, "--become")
         found = json.loads(way.read_text())
+    return reached(options, name, found)
+
+
+def reached(options: argparse.Namespace, name: str, found: Json, known: str = "") -> Host:
+    """Return a host by how Ansible reaches it.
+
+    :param known: a password of sudo that somebody was asked for before
+    """
     asks = found["uid"] != 0 and not found["silent"]
     if asks and found["method"].rpartition(".")[2] != "sudo":
         raise SystemExit(f"sse: ansible_become_method of {name} is '{found['method']}': this verb knows sudo and root.")
-    password = found["password"] if asks else ""
+    password = found["password"] or known if asks else ""
     if asks and not password:
         password = reaching.ask(options, name, found["user"])
     sudo = () if found["uid"] == 0 else ("sudo",) if asks else ("sudo", "-n")
     ssh = (*found["ssh"], found["target"]) if found["ssh"] else ()
     return Host(ssh=ssh, sudo=sudo, stack=found["stack"], name=name, password=password)
+
+
+def of_cluster(options: argparse.Namespace) -> list[Host]:
+    """Return the hosts of a cluster that answer; each other one is told, and left out.
+
+    :raises SystemExit: none answers
+    """
+    with tempfile.TemporaryDirectory(prefix="sse-") as directory:
+        given = {"to": f"{directory}/{{{{ inventory_hostname }}}}", "stack": STACK}
+        results, __ = results_of(options, CLUSTER, "sse.platform.reach", given, "--become")
+        ways = {name: Path(directory) / name for name in results}
+        known = {name: json.loads(way.read_text()) for name, way in ways.items() if way.exists()}
+    silent = {name: str(one.get("msg", "it gives no reason")) for name, one in results.items() if name not in known}
+    if not known:
+        raise SystemExit("\n".join(dict.fromkeys(silent.values())))
+    for name, why in silent.items():
+        sys.stderr.write(f"sse: {name} is left out: {why.strip()}\n")
+    hosts: list[Host] = []
+    for name, found in known.items():
+        asked = next((one.password for one in hosts if one.password), "")
+        hosts.append(reached(options, name, found, asked))
+    return hosts
+
+
+def tasks(hosts: list[Host], wanted: list[str]) -> list[Task]:
+    """Return what runs on the hosts of a cluster of the services with these names, at least one task of each name.
+
+    :raises SystemExit: a name means nothing there, or nothing of it runs
+    """
+
+    def ask(host: Host) -> list[Task] | SystemExit:
+        try:
+            return host.tasks()
+        except SystemExit as error:
+            return error
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        answers = list(pool.map(ask, hosts))
+    found: list[Task] = []
+    asked: list[Host] = []
+    for host, answer in zip(hosts, answers, strict=True):
+        if isinstance(answer, SystemExit):
+            sys.stderr.write(f"sse: {host.name} is left out: {answer}\n")
+        else:
+            asked.append(host)
+            found += answer
+    if not asked:
+        raise SystemExit("sse: no host of the cluster says what runs there.")
+    where = ", ".join(host.name for host in asked)
+    listed = {f"{one.container.name}\t{one.container.service}\t{one.container.short}" for one in found}
+    chosen = replace(asked[0], name=where).chosen("\n".join(listed), wanted, "container")
+    able = [one for one in found if one.running and one.container in chosen]
+    for name in wanted:
+        if not any(one.container.is_called(name) for one in able):
+            raise SystemExit(f"sse: nothing of '{name}' runs on {where}. ./sse status says what is where.")
+    return sorted(able, key=lambda one: (one.container.short, hosts.index(one.host)))
 
 
 def refuse_cluster(options: argparse.Namespace) -> None:
@@ -206,9 +293,34 @@ def refuse_cluster(options: argparse.Namespace) -> None:
         raise SystemExit(f"sse: {inventories.of_one_host(verb, options.inventory)}")
 
 
-def module(options: argparse.Namespace, name: str, arguments: Mapping[str, object]) -> Json:
-    """Run a module of the collection as root on the one host that these options choose, and return its result."""
-    refuse_cluster(options)
+def inside(options: argparse.Namespace, name: str, source: str, arguments: Mapping[str, object]) -> Json:
+    """Run a module about one container: of a cluster, on the host where its first task runs; return its result.
+
+    :param source: a service, a container, or host, which is a word for the one of the options
+    """
+    if not inventories.is_cluster(options.inventory):
+        return module(options, name, {"source": source, **arguments})
+    if source == "host":
+        if not options.limit:
+            raise SystemExit("sse: 'host' is any of several here. Choose one with -l.")
+        return module(options, name, {"source": source, **arguments}, of_cluster=True)
+    task, *others = tasks(of_cluster(options), [source])
+    if others:
+        sys.stderr.write(f"sse: in {task.container.short}, the first of {len(others) + 1} containers\n")
+    task.host.say_where(options)
+    options.limit = task.host.name
+    return module(options, name, {"source": task.full, **arguments}, of_cluster=True)
+
+
+def module(
+    options: argparse.Namespace, name: str, arguments: Mapping[str, object], *, of_cluster: bool = False
+) -> Json:
+    """Run a module of the collection as root on the one host that these options choose, and return its result.
+
+    :param of_cluster: whether it may be one of a cluster
+    """
+    if not of_cluster:
+        refuse_cluster(options)
     if inventories.is_this_machine(options.inventory) and not reaching.has_password(options):
         found = surroundings.sudo()
         if found.state == "impossible":
@@ -220,25 +332,9 @@ def module(options: argparse.Namespace, name: str, arguments: Mapping[str, objec
 
 def ansible(options: argparse.Namespace, name: str, arguments: Mapping[str, object], *more: str) -> tuple[str, Json]:
     """Run any module on the one host that these options choose; return the name of the host and the result."""
-    if problem := inventories.missing(options.inventory) or inputs.problem(options.extra_vars, options.inventory):
-        raise SystemExit(f"sse: {problem}")
-    program = str(Path(sys.executable).with_name("ansible"))
-    given = inventories.words(options.inventory)
-    command = [program, options.limit or "all", *given, "-m", name, "-a", json.dumps(arguments), *more]
-    command += reaching.words(options)
-    for variables in options.extra_vars:
-        command += ["-e", variables]
-    shown = {"ANSIBLE_STDOUT_CALLBACK": "minimal", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_NOCOLOR": "1"}
-    os.environ.setdefault("ANSIBLE_CONFIG", str(ROOT / "ansible.cfg"))
-    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, env=os.environ | shown)
-    decoder = json.JSONDecoder()
-    found = {match[1]: decoder.raw_decode(run.stdout, match.end())[0] for match in RESULT.finditer(run.stdout)}
+    found, run = results_of(options, "all", name, arguments, *more)
     if len(found) > 1:
         raise SystemExit(f"Choose one host with -l: {', '.join(found)}.")
-    if not found:
-        if run.returncode:  # Ansible has said why
-            raise SystemExit(run.stdout.strip() or 1)
-        raise SystemExit(run.stdout.strip() or f"sse: {inventories.no_host(options.inventory, options.limit or 'all')}")
     ((host_name, result),) = found.items()
     if run.returncode or result.get("failed") or result.get("unreachable"):
         said = str(result.get("msg") or run.stdout.strip())
@@ -247,10 +343,55 @@ def ansible(options: argparse.Namespace, name: str, arguments: Mapping[str, obje
     return host_name, result
 
 
+def results_of(
+    options: argparse.Namespace, pattern: str, name: str, arguments: Mapping[str, object], *more: str
+) -> tuple[dict[str, Json], subprocess.CompletedProcess[str]]:
+    """Run a module on the hosts of a pattern, or on those that these options choose; return the result of each.
+
+    :raises SystemExit: there is no such host
+    """
+    if problem := inventories.missing(options.inventory) or inputs.problem(options.extra_vars, options.inventory):
+        raise SystemExit(f"sse: {problem}")
+    program = str(Path(sys.executable).with_name("ansible"))
+    given = inventories.words(options.inventory)
+    command = [program, options.limit or pattern, *given, "-m", name, "-a", json.dumps(arguments), *more]
+    command += reaching.words(options)
+    for variables in options.extra_vars:
+        command += ["-e", variables]
+    shown = {"ANSIBLE_STDOUT_CALLBACK": "minimal", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_NOCOLOR": "1"}
+    os.environ.setdefault("ANSIBLE_CONFIG", str(ROOT / "ansible.cfg"))
+    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, env=os.environ | shown)
+    decoder = json.JSONDecoder()
+    found = {match[1]: decoder.raw_decode(run.stdout, match.end())[0] for match in RESULT.finditer(run.stdout)}
+    if not found:
+        if run.returncode:  # Ansible has said why
+            raise SystemExit(run.stdout.strip() or 1)
+        raise SystemExit(run.stdout.strip() or f"sse: {inventories.no_host(options.inventory, options.limit or 'all')}")
+    return found, run
+
+
+def playbook(options: argparse.Namespace, name: str, variables: Mapping[str, object]) -> int:
+    """Run a playbook on the hosts that these options choose; what it shows goes to the errors. Return its exit code."""
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), str(ROOT / "playbooks" / name)]
+    command += [*inventories.words(options.inventory), *reaching.words(options)]
+    command += [word for given in (*options.extra_vars, json.dumps(variables)) for word in ("-e", given)]
+    os.environ.setdefault("ANSIBLE_CONFIG", str(ROOT / "ansible.cfg"))
+    return 1 if subprocess.run(command, stdout=sys.stderr, check=False).returncode else 0
+
+
+def applied(options: argparse.Namespace) -> list[Release]:
+    """Return what each project of a cluster runs, as its first manager keeps it.
+
+    :raises SystemExit: it does not answer, or nothing was deployed
+    """
+    asked = argparse.Namespace(**{**vars(options), "limit": "managers[0]"})
+    found = ansible(asked, "sse.platform.releases", {"state_directory": STATE, "show": "applied"}, "--become")[1]
+    return found["releases"]
+
+
 def observed(options: argparse.Namespace) -> Json:
     """Return the newest release of each project of the stack as `releases`, and what runs as `status`."""
-    state = '{{ stack_state_directory | default("/var/lib/" ~ stack_name | default("sse") ~ "-platform") }}'
-    found = module(options, "status", {"state_directory": state})
+    found = module(options, "status", {"state_directory": STATE})
     if not found["releases"]:
         raise SystemExit("Nothing was deployed here. Run ./sse up first.")
     return found

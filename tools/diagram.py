@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
 import containers
+import inventories
 import private_file
 
 # isort: split
@@ -19,6 +21,8 @@ def main() -> int:
     parser.add_argument("--svg", action="store_true", help="draw an SVG instead of Mermaid")
     parser.add_argument("-o", "--output", help="write to this file")
     options = parser.parse_args()
+    if inventories.is_cluster(options.inventory):
+        return of_cluster(options)
     found = containers.observed(options)
     topology = diagram.topology(found["releases"])
     if options.svg:
@@ -28,6 +32,22 @@ def main() -> int:
         picture = svg.draw(topology, seen["containers"], title, seen["time"].replace("T", " ").replace("Z", " UTC"))
     else:
         picture = diagram.mermaid(topology)
+    return write(options, picture)
+
+
+def of_cluster(options: argparse.Namespace) -> int:
+    """Draw what a cluster runs, with the hosts where it does."""
+    if options.svg:
+        raise SystemExit("sse: --svg draws one host. Without it, the picture of a cluster is Mermaid, with its hosts.")
+    topology = diagram.topology(containers.applied(options))
+    where: dict[str, list[str]] = {}
+    for task in containers.tasks(containers.of_cluster(options), []):
+        where.setdefault(task.container.name, []).append(task.host.name)
+    return write(options, diagram.mermaid(diagram.in_cluster(topology, where)))
+
+
+def write(options: argparse.Namespace, picture: str) -> int:
+    """Print the picture, or write it to a file; return the exit code."""
     if options.output:
         private_file.replace(Path(options.output), picture)
     else:

@@ -8,6 +8,7 @@ import os
 import sys
 
 import containers
+import inventories
 import reaching
 
 
@@ -19,13 +20,18 @@ def main() -> int:
     parser.add_argument("command", nargs=argparse.REMAINDER, help="the command and its arguments")
     options = parser.parse_args()
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    host = containers.host(options)
-    container, *others = host.containers([options.service])
+    if inventories.is_cluster(options.inventory):
+        task, *others = containers.tasks(containers.of_cluster(options), [options.service])
+        host, container, named = task.host, task.container, task.id
+    else:
+        host = containers.host(options)
+        container, *others = host.containers([options.service])
+        named = container.name
     if others:
         sys.stderr.write(f"sse: in {container.short}, the first of {len(others) + 1} containers\n")
     host.say_where(options)
     user = ["--user", options.user] if options.user else []
-    arguments = ["exec", "-i", *(["-t"] if terminal else []), *user, container.name, *(options.command or ["sh"])]
+    arguments = ["exec", "-i", *(["-t"] if terminal else []), *user, named, *(options.command or ["sh"])]
     if not host.password:
         command = host.docker(*arguments, terminal=terminal)
         os.execvp(command[0], command)

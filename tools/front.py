@@ -262,7 +262,6 @@ def play(name: str, verb: Verb, line: CommandLine) -> int:
 OF_ONE_HOST = {
     "asked_canary": "replicas are replaced one after the other, and one that does not get healthy is taken back",
     "asked_watch": "run it again to look again",
-    "asked_json": "it has lines for people alone",
     "doctor_fix": "each finding has the commands, and says on which host",
     "doctor_host": "it is about the cluster alone",
     "docker_remove_engine": "the engines of its hosts stay",
@@ -291,7 +290,8 @@ def of_cluster(name: str, verb: Verb, line: CommandLine, chosen: Sequence[str]) 
                 f"{OF_ONE_HOST[option.variable]}. Leave it out. Nothing was done."
             )
     words = [str(line.variables[one.variable]) for one in verb.arguments if one.words]
-    return ROOT / "playbooks" / "cluster" / f"{'_'.join([name, *words])}.yml"
+    own = "up" if verb.playbook == "site" else name
+    return ROOT / "playbooks" / "cluster" / f"{'_'.join([own, *words])}.yml"
 
 
 if __name__ == "__main__":

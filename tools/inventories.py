@@ -100,11 +100,12 @@ def pairs(node: Any) -> list[tuple[str, Any]]:
 OF_FIRST_MANAGER = ("releases", "diff", "history")
 # What works on the hosts of a cluster together.
 OF_CLUSTERS = (
-    *("up", "plan", "rollback", "status", "verify", "drift", "doctor", "logs"),
+    *("up", "scale", "plan", "rollback", "status", "verify", "drift", "doctor", "scan", "audit", "diagram"),
+    *("logs", "exec", "restart", "probe", "capture", "forward"),
     *(*OF_FIRST_MANAGER, "node", "destroy"),
 )
 # Those of them that one host has not.
-OF_CLUSTERS_ALONE = ("node",)
+OF_CLUSTERS_ALONE = ("node", "forward")
 
 
 def of_one_host(verb: str, inventories: Sequence[str]) -> str:

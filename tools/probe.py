@@ -57,8 +57,8 @@ def main() -> int:
     options = parser.parse_args()
     to = target(options.target)
     port = {"port": to.port} if to.port else {}
-    arguments = {"source": options.source, "target": to.name, "path": to.path, "tls": to.tls, **port}
-    steps: list[Step] = containers.module(options, "probe", arguments)["steps"]
+    arguments = {"target": to.name, "path": to.path, "tls": to.tls, **port}
+    steps: list[Step] = containers.inside(options, "probe", options.source, arguments)["steps"]
     for step in steps:
         sys.stdout.write("\n".join(shown(options.source, to, step)) + "\n")
     return 2 if any(step["failed_step"] for step in steps) else 0

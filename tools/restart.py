@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 import containers
+import inventories
 
 # isort: split
 from ansible_collections.sse.platform.plugins.module_utils.deploy.cause import telling, way_on
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 SHOWN_LINES = 12
 START_SECONDS = 60  # to become healthy, in addition to the start period of the health check
 CHECK_SECONDS = 30  # of one health check that declares no time-out, as the engine has it
+CLUSTER_SECONDS = 300  # for all tasks of a service: to end, to start and to be watched by the Swarm
 PAUSE_SECONDS = 0.3  # between two health checks
 NANOSECONDS = 10**9  # in a second; the engine counts in nanoseconds
 
@@ -29,6 +32,8 @@ def main() -> int:
     parser = containers.parser()
     parser.add_argument("service", nargs="+", help="services or containers, such as app or app-1")
     options = parser.parse_args()
+    if inventories.is_cluster(options.inventory):
+        return of_cluster(options)
     host = containers.host(options)
     host.say_where(options)
     for container in host.containers(options.service):
@@ -46,6 +51,41 @@ def main() -> int:
             return 1
         sys.stdout.write(f"{container.short}: back after {time.monotonic() - begun:.1f} s\n")
     return 0
+
+
+def of_cluster(options: argparse.Namespace) -> int:
+    """Have the Swarm replace the tasks of each chosen service; stop at the first one that it does not replace."""
+    options.limit = options.limit or "managers[0]"
+    host = containers.host(options, of_cluster=True)
+    host.say_where(options)
+    for service in host.services(options.service):
+        begun = time.monotonic()
+        sys.stdout.write(f"{service.short}: restarting\n")
+        sys.stdout.flush()
+        if problem := replaced(host, service.name):
+            sys.stdout.write(f"{service.short}: {problem}\n")
+            sys.stdout.write(f"./sse status says what runs where, ./sse logs {service.short} what it wrote\n")
+            return 1
+        sys.stdout.write(f"{service.short}: back after {time.monotonic() - begun:.1f} s\n")
+    return 0
+
+
+def replaced(host: containers.Host, name: str) -> str | None:
+    """Replace the tasks of a service, and wait until the new ones are healthy; return what went wrong.
+
+    The Swarm goes back where a new task does not get healthy.
+    """
+    update = host.start("service", "update", "--force", "--quiet", name, errors=subprocess.STDOUT)
+    with update:
+        try:
+            said, __ = update.communicate(timeout=CLUSTER_SECONDS)
+        except subprocess.TimeoutExpired:
+            update.kill()
+            return f"not replaced after {CLUSTER_SECONDS} s; the Swarm goes on with it"
+    if update.returncode == 0:
+        return None
+    lines = [line for line in said.splitlines() if line not in {name, containers.MARK}]
+    return "\n  ".join(lines) or f"docker service update ended with {update.returncode}"
 
 
 def restart(host: containers.Host, name: str) -> str | None:

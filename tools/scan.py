@@ -3,15 +3,23 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import socket
 import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import containers
+import inventories
 
 # isort: split
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, report
 from ansible_collections.sse.platform.plugins.module_utils.verify import outside
+
+if TYPE_CHECKING:
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Json
 
 
 def main() -> int:
@@ -26,6 +34,8 @@ def main() -> int:
         ports, allowed = outside.ports_of(options.ports), outside.ports_of(options.allow) if options.allow else []
     except ValueError as error:
         parser.error(str(error))
+    if inventories.is_cluster(options.inventory):
+        return cluster(options, ports, allowed)
     host = containers.host(options)
     say(f"connecting to {len(ports)} ports of the host from a neighbour")
     found = containers.module(options, "scan", {"ports": options.ports, "allow": allowed})
@@ -37,6 +47,11 @@ def main() -> int:
         answers["here"] = [one._asdict() for one in view.answers]
         lines += view.lines
         findings += view.findings
+    return ended(options, answers, lines, findings)
+
+
+def ended(options: argparse.Namespace, answers: Json, lines: list[str], findings: list[Finding]) -> int:
+    """Show what was found; return the exit code."""
     if options.json:
         document = {"answers": answers, "findings": [one._asdict() for one in findings]}
         sys.stdout.write(json.dumps(document, indent=2) + "\n")
@@ -49,6 +64,44 @@ def main() -> int:
 def say(text: str) -> None:
     """Show what happens at the moment."""
     sys.stderr.write(f"sse: {text}\n")
+
+
+def cluster(options: argparse.Namespace, ports: list[int], allowed: list[int]) -> int:
+    """Look at the hosts of a cluster from a neighbour of each, from each other host, and from here.
+
+    With -l, these hosts are looked at, by all.
+    """
+    only, options.limit = options.limit, None
+    if options.address:
+        raise SystemExit("sse: --address is about one host. A cluster is tried at the addresses of its inventory.")
+    hosts = {one.name: one for one in containers.of_cluster(options)}
+    with tempfile.TemporaryDirectory(prefix="sse-") as directory:
+        to = Path(directory) / "found.json"
+        given: dict[str, object] = {"scan_to": str(to), "scan_ports": options.ports, "scan_allow": allowed}
+        if only:
+            given["scan_only"] = only.replace(":", ",").split(",")
+        code = containers.playbook(options, "cluster/scan.yml", given)
+        if not to.exists():
+            return 1
+        found: Json = json.loads(to.read_text())
+    answers: Json = {}
+    lines: list[str] = []
+    findings: list[Finding] = []
+    for name, scanned in found["beside"].items():
+        views = {"beside": scanned, **{host: seen[name] for host, seen in found["from"].items() if name in seen}}
+        if addresses := reached_at(hosts[name], [], scanned["known"]):
+            view = from_here(scanned["known"], addresses, ports)
+            views["here"] = {
+                "lines": view.lines,
+                "answers": [one._asdict() for one in view.answers],
+                "findings": [one._asdict() for one in view.findings],
+            }
+        answers[name] = {place: one["answers"] for place, one in views.items()}
+        for one in views.values():
+            lines += [f"{name} {line}" if line.startswith("from") else line for line in one["lines"]]
+            findings += [Finding(**each)._replace(subject=f"{name}: {each['subject']}") for each in one["findings"]]
+    told = ended(options, answers, lines, list(dict.fromkeys(findings)))
+    return code or told
 
 
 def reached_at(host: containers.Host, asked: list[str], known: outside.Known) -> list[str]:

@@ -378,6 +378,7 @@ VERBS: dict[str, Verb] = {
         group="look",
         purpose="List the ports of the host that answer to others, and compare them with what is declared.",
         examples=(("scan", "try every port of this machine"), ("scan -i inventory/vm --allow 25", "accept port 25")),
+        more="Of a cluster it looks at every host: from a neighbour of it, from each other host, and from here.",
         findings="another port answers than those that are declared, or a declared one does not",
     ),
     "diagram": Verb(
@@ -431,6 +432,15 @@ VERBS: dict[str, Verb] = {
         group="work",
         purpose="Restart containers one at a time, and wait until each one is healthy.",
         examples=(("restart app", "restart every replica"), ("restart app-1 redis", "restart these two")),
+    ),
+    "forward": Verb(
+        group="work",
+        purpose="Open dashboard, Grafana and Prometheus of a cluster, which publishes them to nobody, on this machine.",
+        examples=(
+            ("forward -i inventory/cluster", "what people open in a browser, on 127.0.0.1 until Ctrl-C"),
+            ("forward app-1 -i inventory/cluster", "the ports of one container"),
+        ),
+        more="It forwards through SSH to the host where each of them runs. Nothing is opened to others.",
     ),
     "reload": Verb(
         group="work",

@@ -33,6 +33,29 @@ options:
     type: list
     elements: int
     default: []
+  declared:
+    description: >-
+      Of a host of a cluster, the ports that others may reach, each with its address and the name of its service. The
+      first manager keeps the releases.
+    type: list
+    elements: list
+  nodes:
+    description: Addresses of the hosts of its Swarm, which may reach the ports of the Swarm.
+    type: list
+    elements: str
+    default: []
+  others:
+    description: Look at these hosts instead, from this one. By name, what RV(known) was of each.
+    type: dict
+    default: {}
+  addresses:
+    description: The address of each of O(others), by its name.
+    type: dict
+    default: {}
+  own:
+    description: The name of this host among O(others), which does not look at itself.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -42,6 +65,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+views:
+  description: By host, C(lines), C(answers) and C(findings).
+  returned: with O(others), and nothing else then
+  type: dict
 lines:
   description: What answers, as text.
   returned: success
@@ -63,8 +90,9 @@ known:
   type: dict
 """
 
+import socket
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.doctor.gather.engine import containers
@@ -84,6 +112,11 @@ def main() -> None:
             "state_directory": {"type": "str", "default": ""},
             "ports": {"type": "str", "default": outside.ALL_PORTS},
             "allow": {"type": "list", "elements": "int", "default": []},
+            "declared": {"type": "list", "elements": "list"},
+            "nodes": {"type": "list", "elements": "str", "default": []},
+            "others": {"type": "dict", "default": {}},
+            "addresses": {"type": "dict", "default": {}},
+            "own": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
@@ -91,10 +124,12 @@ def main() -> None:
     directory = module.params["state_directory"] or f"/var/lib/{stack}-platform"
     try:
         ports = outside.ports_of(module.params["ports"])
-        releases = newest_releases(directory)
+        releases = newest_releases(directory) if module.params["declared"] is None else []
     except (ValueError, SpecError) as error:
         module.fail_json(msg=str(error))
-    if not releases:
+    if module.params["others"]:
+        look_at(module, ports)
+    if not releases and module.params["declared"] is None:
         module.fail_json(msg=f"No port is declared, because {directory} holds no release: ./sse up deploys a stack.")
     seen = machine.observe(directory)
     if seen["engine"] is None:
@@ -104,6 +139,9 @@ def main() -> None:
         for one in containers(stack)
     ]
     known = outside.knowledge(seen, releases, there, module.params["allow"])
+    known["nodes"] = module.params["nodes"]
+    if module.params["declared"] is not None:
+        known["declared"] = [(ip, int(port), name) for ip, port, name in module.params["declared"]]
     taken = [
         *(one["destination"] for one in seen["routes"]),
         *(each for one in seen["interfaces"] for each in one["addresses"]),
@@ -128,6 +166,26 @@ def main() -> None:
         findings=[one._asdict() for one in view.findings],
         known=known,
     )
+
+
+def look_at(module: AnsibleModule, ports: list[int]) -> None:
+    """Look at other hosts from this one, and say what each of them answers."""
+    views: dict[str, dict[str, Any]] = {}
+    for host, known in module.params["others"].items():
+        if host == module.params["own"]:
+            continue
+        address = module.params["addresses"][host]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:  # nothing is sent
+            way.connect((address, ports[0]))
+            own = way.getsockname()[0]
+        wanted = [(address, port) for port in ports]
+        view = outside.view(known, (f"{module.params['own']},", own), wanted, [address], outside.AFAR_SECONDS)
+        views[host] = {
+            "lines": view.lines,
+            "answers": [one._asdict() for one in view.answers],
+            "findings": [one._asdict() for one in view.findings],
+        }
+    module.exit_json(changed=False, views=views)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,10 @@ lines:
   returned: success
   type: list
   elements: str
+document:
+  description: The same, for C(./sse status --json).
+  returned: on a manager
+  type: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -61,7 +65,9 @@ def main() -> None:
     except OSError as error:
         module.fail_json(msg=f"No Docker Engine answers: {error}")
     lines = swarm_status.lines(swarm["nodes"], services, stack)
+    seen = {"document": swarm_status.document(swarm["nodes"], services, stack)} if swarm["manager"] else {}
     module.exit_json(
+        **seen,
         changed=False,
         manager=swarm["manager"],
         lines=lines if swarm["manager"] else ["This host is no manager of a Swarm."],

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from ansible_collections.sse.platform.plugins.module_utils.host import tcp
 from ansible_collections.sse.platform.plugins.module_utils.host.listeners import way_to_stop
+from ansible_collections.sse.platform.plugins.module_utils.host.meeting import SWARM_PORTS
 from ansible_collections.sse.platform.plugins.module_utils.model import connections
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import is_loopback, url_host
@@ -38,6 +39,10 @@ ALL_PORTS = "1-65535"
 SSH = re.compile(r"(sshd|dropbear|sshd?\.socket|dropbear\.socket) |.* starts (sshd?|dropbear)(@\S*)?\.service ")
 
 
+# What a Swarm's hosts need of each other over TCP.
+SWARM = frozenset(one.number for one in SWARM_PORTS if one.protocol == "tcp")
+
+
 class Seen(NamedTuple):
     """One container of the host: its addresses, and the ports that it publishes."""
 
@@ -59,6 +64,7 @@ class Known(TypedDict):
     listeners: list[Claim]  # processes of the host
     client: str  # where the SSH connection comes from
     allowed: list[int]  # ports that something else on the host may serve to others
+    nodes: list[str]  # addresses of the hosts of its Swarm, which reach each other's ports of it; none on one host
 
 
 class Answer(NamedTuple):
@@ -129,6 +135,7 @@ def knowledge(host: HostFacts, releases: Sequence[Release], containers: Sequence
         "listeners": [(one["address"], one["port"], one["process"]) for one in listeners],
         "client": host["ssh_client"],
         "allowed": allowed,
+        "nodes": [],
     }
 
 
@@ -246,6 +253,8 @@ def right(known: Known, source: str, address: str, port: int) -> tuple[str, str]
     who = (published or processes or [""])[0] or "nobody that can be seen from the host"
     if port in known["allowed"]:
         return who, "allowed by --allow"
+    if source in known["nodes"] and port in SWARM:
+        return who, "for the other hosts of the Swarm"
     if not published and any(SSH.match(process) for process in processes):
         return who, "how this host is managed"
     return who, ""
@@ -265,6 +274,8 @@ def undeclared(known: Known, one: Answer) -> Finding:
         mend = ("# The stack firewall should refuse this.", "./sse doctor")
     elif any(port == one.port for __, port, __ in known["declared"]) and known["allow_from"]:
         mend = (f"# exposure_allow_from is {', '.join(known['allow_from'])}, and not in force.", "./sse doctor")
+    elif known["nodes"] and one.port in SWARM:
+        mend = ("./sse up",)
     elif one.who in publishers:
         mend = (f"# Publish it on loopback (-p 127.0.0.1:{one.port}:...), or allow it with --allow {one.port}.",)
     elif (stop := way_to_stop(one.who)).startswith("systemctl"):

@@ -28,6 +28,12 @@ class Box(NamedTuple):
     networks: tuple[str, ...]
     published: tuple[tuple[bool, int], ...]  # whether this host alone reaches it, and the port of the host
     tier: Tier
+    hosts: tuple[str, ...] = ()  # of a cluster, where they run
+
+    @property
+    def on(self) -> str:
+        """Where they run in a cluster."""
+        return f"on {', '.join(self.hosts)}" if self.hosts else ""
 
     @property
     def lines(self) -> tuple[str, str]:
@@ -67,6 +73,22 @@ class Topology(NamedTuple):
     boxes: list[Box]
     arrows: list[Arrow]
     outside: tuple[Outside, ...] = ()
+
+
+def in_cluster(drawn: Topology, running: Mapping[str, Iterable[str]]) -> Topology:
+    """Return the picture of a cluster: with the hosts, and without ports that only one host would publish.
+
+    :param running: the hosts where each container runs
+    """
+    boxes = [
+        one._replace(
+            addresses=(),
+            published=tuple(port for port in one.published if not port[0]),
+            hosts=tuple(dict.fromkeys(host for name in one.names for host in running.get(name, ()))) or ("no host",),
+        )
+        for one in drawn.boxes
+    ]
+    return drawn._replace(boxes=boxes)
 
 
 def span(values: tuple[str, ...]) -> str:
@@ -140,7 +162,7 @@ def mermaid(drawn: Topology) -> str:
         lines.append(f"  subgraph net{index} [{network}, {subnet}]")
         for one in drawn.boxes:
             if one.networks[0] == network:
-                lines.append(f'    {one.id}["{"<br>".join(filter(None, one.lines))}"]')
+                lines.append(f'    {one.id}["{"<br>".join(filter(None, (*one.lines, one.on)))}"]')
         lines.append("  end")
     lines += [f"  {one.source} -->|{numbers(one.ports)}| {one.target}" for one in drawn.arrows]
     for one in drawn.outside:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ansible_collections.sse.platform.plugins.module_utils.model import moment
 from ansible_collections.sse.platform.plugins.module_utils.views.releases import columns
 
 if TYPE_CHECKING:
@@ -32,6 +33,38 @@ def lines(nodes: Sequence[NodeFact], services: Sequence[ObservedService], stack:
     ]
 
 
+def document(nodes: Sequence[NodeFact], services: Sequence[ObservedService], stack: str) -> Json:
+    """Describe a Swarm and what runs of a stack for programs."""
+    names = {node["id"]: node["name"] for node in nodes}
+    keys = ("name", "address", "role", "leader", "reachable", "state", "availability", "engine")
+    return {
+        "stack": stack,
+        "time": moment.text(),
+        "nodes": [{key: node[key] for key in keys} for node in sorted(nodes, key=lambda one: one["name"])],
+        "services": [
+            {
+                "name": one.name,
+                "project": one.label("project"),
+                "release": int(one.label("release") or 0),
+                "image": image_of(one),
+                "wanted": one.wanted,
+                "running": {names.get(node, node): count for node, count in sorted(one.running.items())},
+                "update": one.update,
+                "waits": one.waits,
+            }
+            for one in sorted(services)
+            if one.label("stack") == stack
+        ],
+    }
+
+
+def image_of(one: ObservedService) -> str:
+    """Return the image of a service."""
+    task: Json = one.request.get("TaskTemplate") or {}
+    container: Json = task.get("ContainerSpec") or {}
+    return str(container.get("Image", ""))
+
+
 def row_of_node(node: NodeFact) -> tuple[str, ...]:
     """Describe a node."""
     state = node["state"] if node["availability"] == "active" else f"{node['state']} ({node['availability']})"
@@ -44,8 +77,6 @@ def row_of_node(node: NodeFact) -> tuple[str, ...]:
 def row_of_service(one: ObservedService, names: Mapping[str, str]) -> tuple[str, ...]:
     """Describe a service."""
     where = [f"{names.get(node, node)}{f' ({count})' if count > 1 else ''}" for node, count in one.running.items()]
-    task: Json = one.request.get("TaskTemplate") or {}
-    container: Json = task.get("ContainerSpec") or {}
     tasks = f"{sum(one.running.values())} of {one.wanted}"
     update = f", {one.update}" if one.update not in {"", "completed"} else ""
     return (
@@ -53,5 +84,5 @@ def row_of_service(one: ObservedService, names: Mapping[str, str]) -> tuple[str,
         tasks + update,
         ", ".join(sorted(where)) or "-",
         one.label("release"),
-        str(container.get("Image", "")),
+        image_of(one),
     )

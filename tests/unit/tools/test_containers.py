@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
+from typing import Any
 
 import containers
 import pytest
@@ -76,3 +78,99 @@ def test_a_cluster_without_the_stack_is_told(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(containers.Host, "output", lambda *_: "")
     with pytest.raises(SystemExit, match="The stack 'sse' has no service on one"):
         containers.Host(ssh=(), sudo=(), stack="sse", name="one").services([])
+
+
+def in_cluster(name: str, *listed: str) -> containers.Host:
+    """A host of a cluster on which these containers are."""
+    made = containers.Host(ssh=("ssh", name), sudo=(), stack="sse", name=name)
+    object.__setattr__(made, "listed", "".join(f"{line}\n" for line in listed))
+    return made
+
+
+@pytest.fixture
+def two(monkeypatch: pytest.MonkeyPatch) -> list[containers.Host]:
+    """Two hosts of a cluster; the last one of three says nothing."""
+
+    def answer(host: containers.Host, *words: str) -> str:
+        assert words[:4] == ("ps", "-a", "--filter", "label=sse.platform.swarm-stack=sse")
+        if host.name == "three":
+            raise SystemExit("no engine")
+        return host.listed  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(containers.Host, "output", answer)
+    return [
+        in_cluster(
+            "one",
+            "a1\tsse-app-1.1.x\trunning\tsse-app-1\tapp\tapp-1",
+            "n1\tsse-nginx.1.x\trunning\tsse-nginx\tnginx\tnginx",
+        ),
+        in_cluster(
+            "two",
+            "a0\tsse-app-1.1.w\texited\tsse-app-1\tapp\tapp-1",  # it ran here before
+            "a2\tsse-app-2.1.x\trunning\tsse-app-2\tapp\tapp-2",
+            "n2\tsse-nginx.2.x\trunning\tsse-nginx\tnginx\tnginx",
+            "r1\tsse-redis.1.x\texited\tsse-redis\tredis\tredis",
+        ),
+        in_cluster("three"),
+    ]
+
+
+def test_a_task_of_a_cluster_is_found_on_its_host(
+    two: list[containers.Host], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words, found in (
+        (["app-1"], [("a1", "one")]),
+        (["sse-app-2"], [("a2", "two")]),
+        (["app"], [("a1", "one"), ("a2", "two")]),
+        (["nginx"], [("n1", "one"), ("n2", "two")]),
+    ):
+        assert [(task.id, task.host.name) for task in containers.tasks(two, words)] == found
+    assert set(capsys.readouterr().err.splitlines()) == {"sse: three is left out: no engine"}
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("redis", "sse: nothing of 'redis' runs on one, two. ./sse status says what is where."),
+        (
+            "ap",
+            "There is no service or container 'ap': did you mean 'app'? Expected one of app-1, app-2, nginx, redis.",
+        ),
+    ],
+)
+def test_a_name_of_which_nothing_runs_in_a_cluster_is_refused(two: list[containers.Host], word: str, said: str) -> None:
+    with pytest.raises(SystemExit) as refused:
+        containers.tasks(two, [word])
+    assert str(refused.value) == said
+
+
+def test_hosts_of_a_cluster_that_do_not_answer_are_told_and_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    way = {"ssh": ["ssh"], "target": "one", "uid": 1, "user": "u", "silent": False, "method": "sudo", "stack": "demo"}
+    silent = {"two": {"unreachable": True, "msg": "Failed to connect"}}
+    answering = {"one": way | {"password": ""}, "four": way | {"password": "", "target": "four"}}
+    asked: list[str] = []
+
+    def ask(__: Any, pattern: str, ___: str, arguments: dict[str, str], *____: str) -> Any:
+        assert pattern == "managers:edge:app:data"
+        for name, found in answering.items():
+            Path(arguments["to"].replace("{{ inventory_hostname }}", name)).write_text(json.dumps(found))
+        return {name: {} for name in answering} | silent, None
+
+    def password(_: Any, name: str, __: str) -> str:
+        asked.append(name)
+        return "secret"
+
+    monkeypatch.setattr(containers, "results_of", ask)
+    monkeypatch.setattr("reaching.ask", password)
+    hosts = containers.of_cluster(argparse.Namespace())
+    assert [(one.name, one.ssh, one.sudo, one.stack) for one in hosts] == [
+        ("one", ("ssh", "one"), ("sudo",), "demo"),
+        ("four", ("ssh", "four"), ("sudo",), "demo"),
+    ]
+    assert asked == ["one"]  # once for all
+    assert capsys.readouterr().err == "sse: two is left out: Failed to connect\n"
+    answering.clear()
+    with pytest.raises(SystemExit, match=r"^Failed to connect$"):
+        containers.of_cluster(argparse.Namespace())

@@ -418,8 +418,11 @@ def test_a_verb_for_a_cluster_has_a_playbook_of_its_own_and_others_are_refused()
     tagged = front.CommandLine({}, ["--tags", "app"])
     with pytest.raises(front.RefusedError, match=r"sse up --tags is not available with deployment: swarm yet"):
         front.of_cluster("up", verbs.VERBS["up"], tagged, ["x"])
-    with pytest.raises(front.RefusedError, match=r"sse scan is not available with deployment: swarm yet: it is about"):
-        front.of_cluster("scan", verbs.VERBS["scan"], front.CommandLine({}, []), ["x"])
+    with pytest.raises(front.RefusedError, match=r"sse lab is not available with deployment: swarm yet: it is about"):
+        front.of_cluster("lab", verbs.VERBS["lab"], front.CommandLine({}, []), ["x"])
+    line = front.read("scale", verbs.VERBS["scale"], ["app=5"])
+    assert front.of_cluster("scale", verbs.VERBS["scale"], line, ["x"]) == ROOT / "playbooks/cluster/up.yml"
+    assert line.variables == {"asked_scale": ["app=5"]}
 
 
 def test_a_verb_about_hosts_of_a_cluster_is_refused_where_there_is_none(tmp_path: Path) -> None:
@@ -432,7 +435,7 @@ def test_a_verb_about_hosts_of_a_cluster_is_refused_where_there_is_none(tmp_path
 @pytest.mark.parametrize(
     ("name", "word"),
     [
-        *(("up", "--canary"), ("rollback", "--canary"), ("status", "--watch"), ("status", "--json")),
+        *(("up", "--canary"), ("rollback", "--canary"), ("status", "--watch")),
         *(("doctor", "--fix"), ("doctor", "--host"), ("destroy", "--engine")),
     ],
 )

@@ -64,3 +64,26 @@ def test_a_container_that_stays_unhealthy_is_told(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(restart, "START_SECONDS", -29.9)  # with the start period of 30 s: until it is too late
     host = Host(CHECK, *["false"] * 500)
     assert restarted(host, monkeypatch) == "did not become healthy in time"
+
+
+class Manager:
+    """A manager of a cluster on which an update ends like this."""
+
+    def __init__(self, script: str) -> None:
+        self.script = script
+        self.asked: tuple[str, ...] = ()
+
+    def start(self, *arguments: str, errors: int | None = None) -> subprocess.Popen[str]:
+        self.asked = arguments
+        return subprocess.Popen(["sh", "-c", self.script], stdout=subprocess.PIPE, stderr=errors, text=True)
+
+
+def test_the_tasks_of_a_service_of_a_cluster_are_replaced_by_its_swarm(monkeypatch: pytest.MonkeyPatch) -> None:
+    manager: Any = Manager("echo sse-app-1")
+    assert restart.replaced(manager, "sse-app-1") is None
+    assert manager.asked == ("service", "update", "--force", "--quiet", "sse-app-1")
+    failing: Any = Manager("echo sse-app-1; echo 'service rolled back: update rolled back due to failure' >&2; exit 1")
+    assert restart.replaced(failing, "sse-app-1") == "service rolled back: update rolled back due to failure"
+    monkeypatch.setattr(restart, "CLUSTER_SECONDS", 0.1)
+    waiting: Any = Manager("exec sleep 60")
+    assert restart.replaced(waiting, "sse-app-1") == "not replaced after 0.1 s; the Swarm goes on with it"

@@ -38,6 +38,7 @@ def known(**changes: Any) -> Any:
         "listeners": [["0.0.0.0", 22, "sshd (pid 1)"], ["::", 25, "master (pid 2)"], ["::", 8081, "proxy (pid 3)"]],
         "client": CLIENT,
         "allowed": [],
+        "nodes": [],
         **changes,
     }  # fmt: skip
 
@@ -60,6 +61,15 @@ def test_an_answer_has_the_right_that_is_declared_for_its_address_and_port(
     address: str, port: int, who: str, right: str
 ) -> None:
     assert outside.right(known(), CLIENT, address, port) == (who, right)
+
+
+def test_the_ports_of_a_swarm_answer_its_own_hosts_alone() -> None:
+    cluster = known(nodes=[CLIENT], listeners=[["0.0.0.0", 2377, "dockerd (pid 7)"]])
+    assert outside.right(cluster, CLIENT, OUTER, 2377) == ("dockerd (pid 7)", "for the other hosts of the Swarm")
+    assert outside.right(cluster, "203.0.113.9", OUTER, 2377) == ("dockerd (pid 7)", "")
+    assert outside.right(known(listeners=cluster["listeners"]), CLIENT, OUTER, 2377)[1] == ""  # one host has no others
+    [finding] = outside.judge(cluster, "203.0.113.9", [(OUTER, 2377)])[1]
+    assert finding.mend == ("./sse up",)
 
 
 def test_what_is_allowed_is_no_finding_and_what_is_not_is_one_with_its_mend() -> None:

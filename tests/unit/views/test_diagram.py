@@ -52,6 +52,22 @@ def test_mermaid_shows_published_ports_networks_boxes_and_arrows() -> None:
     )
 
 
+def test_the_picture_of_a_cluster_says_where_everything_runs_and_shows_no_port_of_one_host() -> None:
+    running = {"sse-nginx": ["one", "two"], "sse-app-1": ["one"], "sse-app-2": ["two"]}
+    drawn = diagram.mermaid(diagram.in_cluster(diagram.topology([SMALL]), running))
+    assert drawn == (
+        "flowchart LR\n"
+        "  world([everybody]) -->|80| nginx\n"
+        "  subgraph net0 [sse-network, 10.0.0.0/24]\n"
+        '    nginx["sse-nginx<br>on one, two"]\n'
+        '    app_1["sse-app-1 … sse-app-2<br>on one, two"]\n'
+        '    redis["sse-redis<br>on no host"]\n'
+        "  end\n"
+        "  nginx -->|8000| app_1\n"
+        "  app_1 -->|6379| redis\n"
+    )
+
+
 def test_replicas_that_differ_are_boxes_of_their_own() -> None:
     differ = release(
         app1=container("app", "app-1", ("redis:6379",), rolling=True),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import ObservedService
-from ansible_collections.sse.platform.plugins.module_utils.views.swarm_status import lines
+from ansible_collections.sse.platform.plugins.module_utils.views.swarm_status import document, lines
 
 
 def node(name: str, **changes: Any) -> Any:
@@ -53,6 +53,48 @@ def test_nodes_and_services_are_told_with_what_is_wrong() -> None:
         "sse-nginx  2 of 2          one, two  3        app:1",
         "",
         "sse-app-1: no suitable node",
+    ]
+
+
+def test_the_same_is_told_to_programs() -> None:
+    services = [
+        service("sse-nginx", {"n-one": 1, "n-two": 1}, 2),
+        service("sse-app-1", {}, 1, waits=["no suitable node"], update="paused"),
+        service("theirs", {"n-one": 1}, 1, stack="other"),
+    ]
+    told = document([node("two"), node("one", role="manager", leader=True, reachable=True)], services, "sse")
+    assert [one["name"] for one in told["nodes"]] == ["one", "two"]
+    assert told["nodes"][0] | {"address": ""} == {
+        "name": "one",
+        "address": "",
+        "role": "manager",
+        "leader": True,
+        "reachable": True,
+        "state": "ready",
+        "availability": "active",
+        "engine": "26.1.5",
+    }
+    assert told["services"] == [
+        {
+            "name": "sse-app-1",
+            "project": "",
+            "release": 3,
+            "image": "app:1",
+            "wanted": 1,
+            "running": {},
+            "update": "paused",
+            "waits": ["no suitable node"],
+        },
+        {
+            "name": "sse-nginx",
+            "project": "",
+            "release": 3,
+            "image": "app:1",
+            "wanted": 2,
+            "running": {"one": 1, "two": 1},
+            "update": "",
+            "waits": [],
+        },
     ]
 
 
