@@ -27,6 +27,7 @@ class Settings(TypedDict):
     app_retention_bytes: int
     app_retention_seconds: int
     deployment: Literal["host", "swarm"]
+    backup_schedule: str
     deployment_address: str
     docker_package_source: Literal["distribution", "docker"]
     docker_restart_allowed: bool
@@ -309,6 +310,7 @@ class KeptData(TypedDict):
     directory: str
     fits: dict[str, str]  # setting -> value; one without a value is left out
     writes: str  # a later version writes what an earlier one may not be able to read; empty where that is not known
+    copies: NotRequired[int]  # how many containers have them, where that is more than one
 
 
 # What watches a canary gets its name, its spec, and the gate of the rollout, which it asks meanwhile.

@@ -150,6 +150,11 @@ def _deployment_problems(settings: Settings) -> Iterator[str]:
             f"deployment is {settings['deployment']}, and the inventory has managers, so its hosts are one cluster: "
             "expected deployment swarm in its group_vars, or an inventory without the group managers."
         )
+    if settings["backup_schedule"]:
+        yield (
+            f"backup_schedule is '{settings['backup_schedule']}', and no host of a cluster makes backups by itself: "
+            "expected '', and a timer of the machine that deploys which runs ./sse backup (docs/cluster.md)."
+        )
 
 
 def _group_problems(groups: Mapping[Group, list[str]], shown: Mapping[str, Shown]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from ansible_collections.sse.platform.plugins.module_utils.preflight.cluster_pre
 GIB = 2**30
 SETTINGS: Any = {
     "deployment": "swarm",
+    "backup_schedule": "",
     "stack_name": "sse",
     "stack_state_directory": "/state",
     "docker_package_source": "distribution",
@@ -189,6 +190,11 @@ REFUSED: dict[str, tuple[Wanted, dict[str, Shown], str]] = {
         wanted(deployment="host"),
         shown(),
         "deployment is host, and the inventory has managers, so its hosts are one cluster: expected deployment swarm",
+    ),
+    "a timer that one host would have": (
+        wanted(backup_schedule="hourly"),
+        shown(),
+        "backup_schedule is 'hourly', and no host of a cluster makes backups by itself: expected ''",
     ),
     "eight managers": (wanted({**GROUPS, "managers": list("abcdefgh")}), shown(), "The group managers has 8 hosts"),
     "a group without a host": (wanted({**GROUPS, "data": []}), shown(), "The group data of the inventory has no host"),
