@@ -5,6 +5,7 @@ The program is Python for the standard library of the host's interpreter. Standa
 ``before`` hold the files of the directories that it takes, by their path in the container, and ``config`` those of its
 configuration; ``before`` is empty where nobody knows it. Its output says what it verified; exit code 1 and a sentence
 on standard error say what failed. With ``look`` it changes nothing, and writes a line for each thing that differs.
+With ``copies``, one of containers that have copies of the same data writes the names of those that have all of it.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 It runs in the network namespace of the broker's container, and needs the standard library alone. It speaks
 to the controller's listener, which is on the loopback address of that namespace, so nobody else can reach it. Standard
 input is JSON: `now` and `before` hold the files that the container has and had, by path; `before` may be empty. With
-`look` it changes nothing, and prints what differs in the broker, one line for each thing.
+`look` it changes nothing, and prints what differs in the broker, one line for each thing. With `copies` it prints the
+names of the brokers that have everything.
 """
 
 import base64
@@ -19,6 +20,7 @@ import time
 CONTROLLER, CLIENTS = 9093, 9092
 USERS, RIGHTS = "/run/users/", "/etc/accounts/users.json"
 PLACE = "/etc/accounts/place.json"  # where there are several brokers: which of them this is, and where it is asked
+PROPERTIES, VOTERS = "/etc/kafka/server.properties", "controller.quorum.voters="
 ITERATIONS = 4096  # the passwords are random and long, so more would only cost the clients time
 SECONDS = 20.0  # until the broker knows what its controller has written
 SYNC_SECONDS = 120.0  # until one of several brokers has what the others have
@@ -296,6 +298,31 @@ def eventually(true, what):
         time.sleep(0.05)
 
 
+def whole(connection, properties):
+    """Return the names of the brokers that have everything, as this one knows it (Metadata, version 1)."""
+    answer = connection.ask(3, 1, struct.pack(">i", -1))
+    found = set()
+    for __ in range(answer.number("i")):
+        found.add(answer.number("i"))
+        answer.text()
+        answer.number("i")
+        answer.text()
+    answer.number("i")
+    for __ in range(answer.number("i")):
+        answer.number("h")
+        answer.text()
+        answer.number("B")
+        for __ in range(answer.number("i")):
+            answer.number("h")
+            answer.number("i")
+            answer.number("i")
+            __, in_sync = ([answer.number("i") for __ in range(answer.number("i"))] for __ in range(2))
+            found &= set(in_sync)
+    (voters,) = (line.partition("=")[2] for line in properties.splitlines() if line.startswith(VOTERS))
+    names = dict(voter.split(":")[0].split("@") for voter in voters.split(","))
+    return [name for number, name in names.items() if int(number) in found]
+
+
 def passwords_of(files):
     return {path[len(USERS) :]: password for path, password in files.items() if path.startswith(USERS)}
 
@@ -319,6 +346,10 @@ def look(passwords, users):
 
 def main():
     given = json.load(sys.stdin)
+    if given.get("copies"):
+        with Connection(json.loads(given["now"][PLACE])["port"]) as connection:
+            print(" ".join(whole(connection, given["config"][PROPERTIES])))
+        return
     if given.get("look"):
         print("\n".join(look(passwords_of(given["now"]), json.loads(given["now"][RIGHTS]))))
         return

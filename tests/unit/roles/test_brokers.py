@@ -7,6 +7,7 @@ import re
 import struct
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -61,6 +62,23 @@ def test_a_broker_says_what_it_lacks(program: dict[str, Any], answer: bytes, sai
             return program["Reader"](answer)
 
     assert program["not_in_sync"](Connection(), PLACE) == said
+
+
+@pytest.mark.parametrize(
+    ("answer", "names"),
+    [
+        (metadata(3, (1, [1, 2, 3], [1, 2, 3])), ["kafka", "kafka-2", "kafka-3"]),
+        (metadata(3), ["kafka", "kafka-2", "kafka-3"]),
+        (metadata(3, (1, [1, 2, 3], [1, 2, 3]), (1, [1, 2, 3], [1, 3])), ["kafka", "kafka-3"]),
+        (metadata(2, (1, [1, 2, 3], [1, 2, 3])), ["kafka", "kafka-2"]),  # the third one does not work
+        (metadata(3, (1, [1], [1])), ["kafka"]),
+        (metadata(3, (-1, [1, 2, 3], [2]), (1, [1, 2, 3], [1])), []),
+    ],
+)
+def test_a_broker_says_which_ones_have_everything(program: dict[str, Any], answer: bytes, names: list[str]) -> None:
+    connection = SimpleNamespace(ask=lambda *_: program["Reader"](answer))
+    properties = "a=b\ncontroller.quorum.voters=1@kafka:9093,2@kafka-2:9093,3@kafka-3:9093\nnode.id=2\n"
+    assert program["whole"](connection, properties) == names
 
 
 class Start:
