@@ -260,6 +260,7 @@ def play(name: str, verb: Verb, line: CommandLine) -> int:
 
 # The variables of options that are about one host, and what is instead of them for a cluster.
 OF_ONE_HOST = {
+    "asked_drill": "restore it on one host, or into another cluster, to try it",
     "asked_canary": "replicas are replaced one after the other, and one that does not get healthy is taken back",
     "asked_watch": "run it again to look again",
     "doctor_fix": "each finding has the commands, and says on which host",

@@ -102,7 +102,7 @@ OF_FIRST_MANAGER = ("releases", "diff", "history")
 OF_CLUSTERS = (
     *("up", "scale", "plan", "rollback", "status", "verify", "drift", "doctor", "scan", "audit", "diagram"),
     *("logs", "exec", "restart", "probe", "capture", "forward"),
-    *(*OF_FIRST_MANAGER, "node", "destroy"),
+    *(*OF_FIRST_MANAGER, "node", "destroy", "backup", "restore"),
 )
 # Those of them that one host has not.
 OF_CLUSTERS_ALONE = ("node", "forward")

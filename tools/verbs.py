@@ -277,7 +277,8 @@ VERBS: dict[str, Verb] = {
         ),
         settings=("stack_name", "backup_without", "backup_passphrase_file"),
         more="The passphrase comes from SSE_BACKUP_PASSPHRASE, from backup_passphrase_file, or from the terminal.\n"
-        "--drill without a FILE makes a backup, tries it, and removes it.",
+        "--drill without a FILE makes a backup, tries it, and removes it.\n"
+        "Of a cluster, each host reads the data that it has, and the file is the same (docs/cluster.md).",
     ),
     "restore": Verb(
         group="deploy",
@@ -289,7 +290,8 @@ VERBS: dict[str, Verb] = {
         arguments=(Argument("FILE", "a file that ./sse backup wrote", "asked_file"),),
         options=(WAIT,),
         settings=("stack_name", "stack_offset", "backup_passphrase_file"),
-        more="Ids survive: a client resumes with the Last-Event-ID that it had before.",
+        more="Ids survive: a client resumes with the Last-Event-ID that it had before.\n"
+        "A backup of one host comes back in a cluster, too, and that of a cluster on one host (docs/cluster.md).",
     ),
     "bundle": Verb(
         group="deploy",

@@ -16,6 +16,7 @@ from ansible.utils.display import Display
 from ansible_collections.sse.platform.plugins.module_utils.deploy import backup_package, run_lock
 from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import BackupError, refuse_full_disk
 from ansible_collections.sse.platform.plugins.module_utils.deploy.backup_contents import backup_data
+from ansible_collections.sse.platform.plugins.module_utils.deploy.backup_share import joined
 from ansible_collections.sse.platform.plugins.plugin_utils import backup_file
 from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import ControllerAction
 
@@ -52,6 +53,8 @@ class ActionModule(ControllerAction):
         "path": {"type": "str", "default": ""},
         "passphrase_file": {"type": "str", "default": ""},
         "written": {"type": "dict"},
+        "parts": {"type": "dict"},
+        "together": {"type": "bool", "default": False},
         "archive": {"type": "str", "default": ""},
         "archive_bytes": {"type": "int", "default": 0},
         "temporary": {"type": "bool", "default": False},
@@ -68,7 +71,7 @@ class ActionModule(ControllerAction):
         """Refuse what would fail later; return the path of the backup and where its archive goes meanwhile."""
         made = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         settings = self.variable("settings")
-        hosts = self.variables["ansible_play_hosts"]
+        hosts = [] if arguments["together"] else self.variables["ansible_play_hosts"]
         if arguments["path"] and len(hosts) > 1:
             raise BackupError(f"one file cannot hold the stacks of {', '.join(hosts)}: choose one host with --limit")
         where = f"-{self.variables['inventory_hostname']}" if len(hosts) > 1 else ""
@@ -88,10 +91,14 @@ class ActionModule(ControllerAction):
     def _packed(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Write the file."""
         archive, written, path = Path(arguments["archive"]), arguments["written"], Path(arguments["path"])
+        parts = {f"{archive}.{host}": one for host, one in (arguments["parts"] or {}).items()}
         try:
+            if parts:
+                written = joined(parts, archive)
             backup_package.pack(path, written["manifest"], written["secrets"], archive, self._passphrase(arguments))
         finally:
-            archive.unlink(missing_ok=True)
+            for one in (archive, *map(Path, parts)):
+                one.unlink(missing_ok=True)
         manifest, size = written["manifest"], path.stat().st_size
         numbers = ", ".join(f"{project} {number}" for project, number in manifest["numbers"].items())
         left_out = f", without the data of {', '.join(manifest['left_out'])}" if manifest["left_out"] else ""

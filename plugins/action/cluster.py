@@ -21,6 +21,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services 
 )
 from ansible_collections.sse.platform.plugins.module_utils.preflight import (
     cluster_preflight,
+    existing_data,
     moved_data,
     swarm_ports,
 )
@@ -42,6 +43,7 @@ class ActionModule(release.ActionModule):
         "looks": {"type": "bool", "default": False},
         "without": {"type": "str", "default": ""},
         "stored": {"type": "list", "elements": "dict", "default": []},
+        "backup": {"type": "dict"},
     }
 
     def decide(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -68,6 +70,7 @@ class ActionModule(release.ActionModule):
         shown: dict[str, cluster_preflight.Shown] = {}
         notices: list[str] = []
         wanted: list[SwarmService] = []
+        held: dict[str, str] = {}
         try:
             if stored:
                 made = release.in_order(stored, list(arguments["projects"]))
@@ -78,7 +81,8 @@ class ActionModule(release.ActionModule):
             wanted = [service for one in made for service in services(one, cluster)]
             manager = next((one["swarm"] for one in nodes.values() if one["swarm"] and one["swarm"]["nodes"]), None)
             known = by_host(manager, nodes, set(hosts_of(EVERY, groups)) - set(nodes))
-            asked = cluster_preflight.Wanted(settings, groups, made, wanted, holders(wanted, groups, known))
+            held = holders(wanted, groups, known)
+            asked = cluster_preflight.Wanted(settings, groups, made, wanted, held)
             shown = {name: self._shown(one, made, kept=bool(stored)) for name, one in hosts.items()}
             if stored and judges:
                 given = {*settings["stack_secrets"], *self.variable("stack_secret_files")}
@@ -96,6 +100,9 @@ class ActionModule(release.ActionModule):
                 without = arguments["without"]
                 rest = cluster_preflight.problems_without(without, asked, shown) if without else []
                 problems[f"The hosts cannot do without {without}"] = rest
+                backup: existing_data.BackupData | None = arguments["backup"]
+                unread = existing_data.of_backup(self.variable("stack_declarations"), backup) if backup else []
+                problems["This stack cannot read the backup"] = list(unread)
             notices = [*cluster_preflight.notices(shown), *left_out(wanted)]
         except (SpecError, PlacementError) as error:
             problems["A Swarm cannot run the declared services"] = [str(error)]
@@ -109,6 +116,7 @@ class ActionModule(release.ActionModule):
                 "groups": groups,
                 "addresses": {name: one["address"] for name, one in nodes.items()},
                 "open_files": cluster.open_files,
+                "held": held,
                 "waves": 1 + max((service.wave for service in wanted), default=0),
                 "admitted": swarm_ports.admitted(shown),
                 "port_findings": [

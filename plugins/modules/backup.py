@@ -19,13 +19,14 @@ attributes:
 options:
   state:
     description:
+      - V(asked) returns which copies of the same data are whole, as each container of this host with a copy says.
       - V(written) writes a backup into a new directory of the host.
       - V(fetched) removes that directory.
       - V(fitting) refuses what could not be restored here, and changes nothing.
       - V(restored) puts a backup into the state directory.
     type: str
     required: true
-    choices: [written, fetched, fitting, restored]
+    choices: [asked, written, fetched, fitting, restored]
   stack: {required: true}
   state_directory: {required: true}
   left_out:
@@ -46,6 +47,27 @@ options:
   secrets:
     description: The values of the secrets by their names.
     type: dict
+  host:
+    description: The name of this host, where the stack is on several. Each of them writes and restores what it has.
+    type: str
+    default: ""
+  first:
+    description: The host that keeps the secrets, the releases, and the data that O(held) does not name.
+    type: str
+    default: ""
+  held:
+    description: The host with the data of each container, by the container's full name.
+    type: dict
+    default: {}
+  releases:
+    description: What runs, for a host that keeps no releases, and for O(state=asked).
+    type: list
+    elements: dict
+    default: []
+  said:
+    description: What O(state=asked) returned on all hosts together.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -75,18 +97,35 @@ secrets:
   description: The values of the secrets by their names.
   returned: O(state=written)
   type: dict
+said:
+  description: By the full name of a container with a copy of data, the short names of those that are whole.
+  returned: O(state=asked)
+  type: dict
+comes:
+  description: Whether anything of the backup comes to this host.
+  returned: O(state=fitting)
+  type: bool
 """
 
 import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils.deploy import backup
+from ansible_collections.sse.platform.plugins.module_utils.deploy import backup, backup_copies
+from ansible_collections.sse.platform.plugins.module_utils.engine.client import EngineError
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 
 PREFIX = "sse-backup-"
+
+
+def asked(module: AnsibleModule) -> dict[str, object]:
+    """Ask who has a whole copy."""
+    options = module.params
+    found = backup_copies.said(options["state_directory"], options["stack"], options["releases"])
+    return {"changed": False, "said": found}
 
 
 def written(module: AnsibleModule) -> dict[str, object]:
@@ -97,7 +136,13 @@ def written(module: AnsibleModule) -> dict[str, object]:
     directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=backup.MEANWHILE))
     try:
         found = backup.write(
-            options["stack"], options["state_directory"], options["left_out"], directory / "state.tar.gz"
+            options["stack"],
+            options["state_directory"],
+            options["left_out"],
+            directory / "state.tar.gz",
+            share_of(options),
+            options["releases"],
+            backup_copies.copies(options["releases"], options["left_out"], options["said"]),
         )
     except BaseException:
         shutil.rmtree(directory)
@@ -119,8 +164,14 @@ def fetched(module: AnsibleModule) -> dict[str, object]:
 def fitting(module: AnsibleModule) -> dict[str, object]:
     """Refuse what could not be restored."""
     options = module.params
-    backup.refuse_misfit(options["manifest"], options["stack"], options["state_directory"], options["archive_bytes"])
-    return {"changed": False}
+    backup.refuse_misfit(
+        options["manifest"],
+        options["stack"],
+        options["state_directory"],
+        options["archive_bytes"],
+        share_of(options),
+    )
+    return {"changed": False, "comes": backup.comes(options["manifest"], options["stack"], share_of(options))}
 
 
 def restored(module: AnsibleModule) -> dict[str, object]:
@@ -133,14 +184,23 @@ def restored(module: AnsibleModule) -> dict[str, object]:
             options["secrets"],
             options["stack"],
             options["state_directory"],
+            share_of(options),
         )
     return {"changed": True}
+
+
+def share_of(options: dict[str, Any]) -> backup.Share:
+    """Return what of the stack this host has."""
+    return backup.Share(options["held"], options["host"], options["first"])
+
+
+STATES = {"asked": asked, "written": written, "fetched": fetched, "fitting": fitting, "restored": restored}
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "required": True, "choices": ["written", "fetched", "fitting", "restored"]},
+            "state": {"type": "str", "required": True, "choices": list(STATES)},
             "stack": {"type": "str", "required": True},
             "state_directory": {"type": "path", "required": True},
             "left_out": {"type": "list", "elements": "str", "default": []},
@@ -148,6 +208,11 @@ def main() -> None:
             "archive_bytes": {"type": "int", "default": 0},
             "manifest": {"type": "dict"},
             "secrets": {"type": "dict", "no_log": True},
+            "host": {"type": "str", "default": ""},
+            "first": {"type": "str", "default": ""},
+            "held": {"type": "dict", "default": {}},
+            "releases": {"type": "list", "elements": "dict", "default": []},
+            "said": {"type": "dict", "default": {}},
         },
         required_if=[
             ("state", "fetched", ["archive"]),
@@ -156,10 +221,9 @@ def main() -> None:
         ],
         supports_check_mode=True,
     )
-    states = {"written": written, "fetched": fetched, "fitting": fitting, "restored": restored}
     try:
-        module.exit_json(**states[module.params["state"]](module))
-    except (backup.BackupError, SpecError, OSError) as error:
+        module.exit_json(**STATES[module.params["state"]](module))
+    except (backup.BackupError, EngineError, SpecError, OSError) as error:
         module.fail_json(msg=str(error))
 
 

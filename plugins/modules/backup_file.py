@@ -35,6 +35,15 @@ options:
   written:
     description: The result of M(sse.platform.backup) with O(sse.platform.backup#module:state=written).
     type: dict
+  parts:
+    description: >-
+      The same of several hosts, by their names, and first that of the host that keeps the releases. The archive of each
+      is beside O(archive), with a dot and the name of the host behind it.
+    type: dict
+  together:
+    description: Whether the hosts of the play have one stack together, for O(state=ready).
+    type: bool
+    default: false
   temporary:
     description: Whether the backup goes into a temporary directory, for O(state=ready).
     type: bool

@@ -35,6 +35,9 @@ options:
     type: list
     elements: dict
     default: []
+  backup:
+    description: What a backup that is about to be restored says of the format of its data.
+    type: dict
 """
 
 EXAMPLES = r"""
@@ -47,8 +50,8 @@ EXAMPLES = r"""
 RETURN = r"""
 ansible_facts:
   description: >-
-    The fact C(releases) holds one release for each project, C(cluster) the groups, the addresses of all hosts and what
-    every engine allows, and C(notices) what is told at the end of a run.
+    The fact C(releases) holds one release for each project, C(cluster) the groups, the addresses of all hosts, the
+    host with the data of each service, and what every engine allows, and C(notices) what is told at the end of a run.
   returned: always
   type: dict
 """

@@ -18,7 +18,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.backup_package
 from ansible_collections.sse.platform.plugins.module_utils.host.checksum import digest_of
 
 if TYPE_CHECKING:
-    from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import Manifest
+    from ansible_collections.sse.platform.plugins.module_utils.deploy.backup_share import Manifest
 
 
 def vault(passphrase: str) -> VaultLib:

@@ -10,14 +10,26 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gzip
 import hashlib
 import os
 import shutil
 import tarfile
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import permissions
+from ansible_collections.sse.platform.plugins.module_utils.deploy.backup_share import (
+    MARKER,
+    WHOLE,
+    Share,
+    by_container,
+    comes,
+    is_copy,
+    name_in,
+    of_share,
+)
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SecretError, whole
 from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
@@ -26,11 +38,11 @@ from ansible_collections.sse.platform.plugins.module_utils.model.elsewhere impor
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Iterable, Mapping
+    from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
     from typing import IO
 
+    from ansible_collections.sse.platform.plugins.module_utils.deploy.backup_share import Manifest, Written
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
-    from typing_extensions import NotRequired  # for the type checker only: Python 3.10 does not have it
 
 FORMAT = 1
 PASSES = 5  # how often a directory is read again because files came or went while it was read
@@ -43,29 +55,6 @@ MEANWHILE = "/var/tmp"  # noqa: S108 - its directories are made by mkdtemp; wher
 
 class BackupError(ValueError):
     """A backup cannot be made or does not fit; the message says what to do."""
-
-
-class Manifest(TypedDict):
-    """What is in a backup."""
-
-    format: int
-    stack: str
-    made: str  # UTC, RFC 3339
-    numbers: dict[str, int]  # number of the release by project
-    containers: dict[str, str]  # full name by short name
-    left_out: list[str]  # services whose data are not in it
-    bytes: int  # of all files, unpacked
-    files: dict[str, str]  # path in the archive -> SHA-256
-    elsewhere: NotRequired[list[str]]  # data of the stack that are on somebody else's servers
-    owners: NotRequired[dict[str, list[int]]]  # user id and group id by container, where its data hold secrets
-
-
-class Written(TypedDict):
-    """A backup on the host, before the controller fetches it."""
-
-    archive: str  # path of a tar.gz
-    manifest: Manifest
-    secrets: dict[str, str]  # by name
 
 
 class _Reader:
@@ -81,53 +70,74 @@ class _Reader:
         return block
 
 
-def data_directories(state: Path, left_out: Collection[str]) -> dict[str, Path]:
+def data_directories(
+    state: Path, releases: Iterable[Release], left_out: Collection[str], share: Share = WHOLE
+) -> dict[str, Path]:
     """Return the data directories of every container, by their place in a backup, which holds no name of a stack."""
     return {
         f"data/{spec['container']}/{below}": state / "data" / name / below
-        for release in newest_releases(str(state))
+        for release in releases
         for name, spec in release["containers"].items()
-        if spec["service"] not in left_out
+        if spec["service"] not in left_out and share.has(name)
         for below in spec["data"].values()
     }
 
 
-def write(stack: str, state_directory: str, left_out: list[str], target: Path) -> Written:
+def write(
+    stack: str,
+    state_directory: str,
+    left_out: list[str],
+    target: Path,
+    share: Share = WHOLE,
+    known: Sequence[Release] = (),
+    copies: Mapping[str, str] = MappingProxyType({}),
+) -> Written:
     """Write a backup into a file on this host while the stack runs.
 
     :param left_out: services whose data are not wanted
+    :param share: what of it this host has, where there are several; `joined` makes one backup of what each has written
+    :param known: what runs, for a host that keeps no releases
+    :param copies: containers whose data are a copy of those of another one, which are read instead
     :raises BackupError: nothing was deployed, the disk is too small, or files change faster than they are read
     :raises OSError: a file cannot be read or written
     """
     state = Path(state_directory).resolve()  # it may be a link to another disk
-    releases = newest_releases(state_directory)
+    releases = newest_releases(state_directory) if share.keeps else known
     if not releases:
         raise BackupError(f"there is no release in {state_directory}: nothing was deployed here, so nothing is to keep")
     # Releases come first, so that whoever wants to know what is in a backup need not read all of it.
-    data = data_directories(state, left_out)
+    data = data_directories(state, releases, left_out, share)
     sealed = {place: path for place, path in data.items() if holds_secrets(place)}
-    wanted = {"releases": state / "releases", **{place: data[place] for place in data if place not in sealed}}
+    wanted = {"releases": state / "releases"} if share.keeps else {}
+    wanted |= {place: data[place] for place in data if place not in sealed}
     refuse_links(state, data.values())
     if gone := [str(path) for path in data.values() if not path.is_dir()]:
         raise BackupError(
             f"the data directory {gone[0]} is gone, so a backup would lack what was in it: put it back, or have "
             "`./sse up` make it again, empty. No backup was made"
         )
-    secrets = secrets_of(state)
-    needed = sum(size_of(one) for directory in wanted.values() for one in directory.rglob("*"))
-    refuse_full_disk(target.parent, needed)
+    secrets = secrets_of(state) if share.keeps else {}
+    short = {name: spec["container"] for one in releases for name, spec in one["containers"].items()}
+    alike = {short[name]: short[other] for name, other in copies.items()}
+    bytes_of = {
+        place: sum(map(size_of, directory.rglob(MARKER if is_copy(place, alike) else "*")))
+        for place, directory in wanted.items()
+    }
+    refuse_full_disk(target.parent, needed := sum(bytes_of.values()))
     files: dict[str, str] = {}
-    # Of a file with two names, both get its content.
-    with tarfile.open(target, "w:gz", compresslevel=1, dereference=True) as archive:
+    with opened_archive(target, ends=share == WHOLE) as archive:
         for place, directory in wanted.items():
-            files |= add_directory(archive, place, directory)
-        if (state / "history.jsonl").exists():
+            if not is_copy(place, alike):
+                files |= add_directory(archive, place, directory)
+            elif (directory / MARKER).exists():
+                files[f"{place}/{MARKER}"] = add_file(archive, f"{place}/{MARKER}", directory / MARKER)
+        if share.keeps and (state / "history.jsonl").exists():
             files["history.jsonl"] = add_file(archive, "history.jsonl", state / "history.jsonl")
     manifest: Manifest = {
         "format": FORMAT,
         "stack": stack,
         "made": moment.text(),
-        "numbers": {one["project"]: one["number"] for one in releases},
+        "numbers": {one["project"]: one["number"] for one in releases if "number" in one},
         "containers": {spec["container"]: name for one in releases for name, spec in one["containers"].items()},
         "left_out": sorted(left_out),
         "bytes": needed,
@@ -135,7 +145,25 @@ def write(stack: str, state_directory: str, left_out: list[str], target: Path) -
         "owners": owners(releases, sealed),
         "elsewhere": kept_there(releases),
     }
+    if share != WHOLE:
+        manifest["sizes"] = by_container(bytes_of)
+    if alike:
+        manifest["copies"] = alike
     return {"archive": str(target), "manifest": manifest, "secrets": {**secrets, **sealed_texts(sealed)}}
+
+
+@contextlib.contextmanager
+def opened_archive(target: Path, *, ends: bool) -> Generator[tarfile.TarFile]:
+    """Open an archive to write. Of a file with two names, both get its content.
+
+    :param ends: without its end, it is a part: parts in a row, with `END` behind them, are one archive
+    """
+    if ends:
+        with tarfile.open(target, "w:gz", compresslevel=1, dereference=True) as archive:
+            yield archive
+        return
+    with gzip.open(target, "wb", compresslevel=1) as stream:
+        yield tarfile.TarFile(fileobj=stream, mode="w", dereference=True)
 
 
 def secrets_of(state: Path) -> dict[str, str]:
@@ -269,10 +297,11 @@ def refuse_full_disk(directory: Path, needed: int) -> None:
         )
 
 
-def refuse_misfit(manifest: Manifest, stack: str, state_directory: str, packed: int = 0) -> None:
+def refuse_misfit(manifest: Manifest, stack: str, state_directory: str, packed: int = 0, share: Share = WHOLE) -> None:
     """Refuse to restore where a stack is already, or where the disk is too small; raises BackupError.
 
     :param packed: bytes of the archive, where it still has to come to this host
+    :param share: what of it comes to this host, where there are several
     """
     state = Path(state_directory)
     present = [
@@ -280,13 +309,17 @@ def refuse_misfit(manifest: Manifest, stack: str, state_directory: str, packed: 
     ]
     if present:
         where = ", ".join(str(state / name) for name in present)
+        several = share != WHOLE
         raise BackupError(
-            half_restored(state_directory)
+            half_restored(state_directory, several=several)
             or f"stack {stack!r} is here already ({where}), and nothing of it is overwritten. If an "
-            "interrupted restore brought it here, `./sse up` goes on. Else remove it with ./sse destroy -e "
-            "stack_delete_data=true, or restore beside it with -e stack_name=NAME -e stack_offset=100"
+            f"interrupted restore brought it here, `./sse up` goes on. Else remove it {removed_by(several)}"
+            + ("" if several else ", or restore beside it with -e stack_name=NAME -e stack_offset=100")
         )
-    refuse_full_disk(state, manifest["bytes"] + packed)
+    if share == WHOLE:
+        refuse_full_disk(state, manifest["bytes"] + packed)
+    elif comes(manifest, stack, share):
+        refuse_full_disk(state, packed + of_share(manifest, stack, share))
 
 
 def forget_archive(state_directory: str) -> None:
@@ -294,43 +327,62 @@ def forget_archive(state_directory: str) -> None:
     shutil.rmtree(Path(state_directory) / INCOMING, ignore_errors=True)
 
 
-def half_restored(state_directory: str) -> str:
-    """Say that a restore was killed while it put its files in place; nothing where none was."""
+def removed_by(several: bool) -> str:
+    """Say how a stack is removed with its data."""
+    if several:
+        return "with ./sse destroy and the same inventory, and delete its state directory on each host"
+    return "with ./sse destroy -e stack_delete_data=true"
+
+
+def half_restored(state_directory: str, *, several: bool = False) -> str:
+    """Say that a restore was killed while it put its files in place; nothing where none was.
+
+    :param several: whether the stack is on several hosts
+    """
     if not (Path(state_directory) / RESTORING).exists():
         return ""
     return (
         f"a restore into {state_directory} was killed before everything was in place, so what is there is not whole: "
-        "remove it with ./sse destroy -e stack_delete_data=true, and restore the backup again"
+        f"remove it {removed_by(several)}, and restore the backup again"
     )
 
 
-def restore(archive: Path, manifest: Manifest, secrets: Mapping[str, str], stack: str, state_directory: str) -> None:
+def restore(
+    archive: Path,
+    manifest: Manifest,
+    secrets: Mapping[str, str],
+    stack: str,
+    state_directory: str,
+    share: Share = WHOLE,
+) -> None:
     """Put a backup into the state directory of a stack that is not there yet.
 
     Every file is compared with the manifest before the first one is in place. Releases and history belong to the stack
     of the backup, and are left out under another name.
 
+    :param share: what of it comes to this host, where there are several
     :raises BackupError: the archive is not what its manifest says, or something is here already
     """
-    refuse_misfit(manifest, stack, state_directory)
+    refuse_misfit(manifest, stack, state_directory, share=share)
     state = Path(state_directory)
     fresh = state / RESTORING
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True, mode=0o700)
     try:
-        unpack(archive, manifest["files"], fresh)
+        unpack(archive, manifest["files"], fresh, lambda place: share.placed(place, manifest, stack))
         state_modes.make(state / "data")
         for directory in sorted((fresh / "data").glob("*")):
             directory.rename(state / "data" / name_in(manifest, stack, directory.name))
-        if manifest["stack"] == stack:
+        if share.keeps and manifest["stack"] == stack:
             for name in ("releases", "history.jsonl"):
                 if (fresh / name).exists():
                     (fresh / name).rename(state / name)
-        state_modes.make(state / state_modes.SECRETS)
+        if share.keeps:
+            state_modes.make(state / state_modes.SECRETS)
         for name, value in secrets.items():
-            if "/" in name:
+            if "/" in name and share.placed(name, manifest, stack):
                 unseal(state, manifest, stack, name, value)
-            else:
+            elif "/" not in name and share.keeps:
                 write_file(state / "secrets" / Path(name).name, value, durable=True)
         permissions.ensure(str(state))
     finally:
@@ -351,37 +403,42 @@ def unseal(state: Path, manifest: Manifest, stack: str, place: str, text: str) -
     write_file(path, text, owner=user, durable=True)
 
 
-def name_in(manifest: Manifest, stack: str, short: str) -> str:
-    """Return the full name that a container has in a stack; a name that its declaration chose stays."""
-    name = manifest["containers"].get(short, "")
-    return f"{stack}-{short}" if name == f"{manifest['stack']}-{short}" else name
-
-
-def unpack(archive: Path, files: Mapping[str, str], target: Path) -> None:
+def unpack(
+    archive: Path,
+    files: Mapping[str, str],
+    target: Path,
+    placed: Callable[[str], str | None] = lambda place: place,
+) -> None:
     """Unpack an archive with the owners of its files; a later copy of a file replaces an earlier one.
 
     Links come last: nothing is written through one.
+
+    :param placed: where something comes to, by its place in the archive; None where it is left out
     """
+    files = {name: digest for place, digest in files.items() if (name := placed(place))}
     found: dict[str, str] = {}
     links: dict[str, tarfile.TarInfo] = {}
     with tarfile.open(archive, "r:gz") as packed:
         for entry in packed:
-            path = target / entry.name
             if (
                 not (entry.isfile() or entry.isdir() or entry.issym())
                 or ".." in Path(entry.name).parts
                 or Path(entry.name).is_absolute()
             ):
                 raise BackupError(f"the archive holds {entry.name!r}, which no backup of this collection holds")
+            name = placed(entry.name)
+            if name is None:
+                continue
+            path = target / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            links.pop(entry.name, None)
+            links.pop(name, None)
             if entry.issym():
-                links[entry.name], found[entry.name] = entry, hash_of(entry.linkname)
+                links[name], found[name] = entry, hash_of(entry.linkname)
                 continue
             if entry.isdir():
                 path.mkdir(exist_ok=True)
             elif (content := packed.extractfile(entry)) is not None:
-                found[entry.name] = unpack_file(content, path, entry.size)
+                found[name] = unpack_file(content, path, entry.size)
             os.chown(path, entry.uid, entry.gid)
             path.chmod(entry.mode & 0o777)
     for name in found.keys() - files.keys():  # it went while the backup was made

@@ -15,7 +15,7 @@ from ansible_collections.sse.platform.plugins.module_utils.releases.release_stor
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import Manifest
+    from ansible_collections.sse.platform.plugins.module_utils.deploy.backup_share import Manifest
     from ansible_collections.sse.platform.plugins.module_utils.model.types import KeptData, StoredRelease
     from ansible_collections.sse.platform.plugins.module_utils.preflight.existing_data import BackupData
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import Manifest
+    from ansible_collections.sse.platform.plugins.module_utils.deploy.backup_share import Manifest
 
 VARIABLE = "SSE_BACKUP_PASSPHRASE"
 SHORTEST = 12  # characters of a passphrase: whoever has the file may try as many as they like

@@ -10,6 +10,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
+from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import forget_archive, half_restored
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError, files_told
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import SECRET, make_directory
 from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
@@ -41,9 +42,14 @@ def ensure(state_directory: str, directories: Iterable[NodeFiles], *, check: boo
     """Make what is missing or differs; return one line for each directory that was changed.
 
     :param check: change nothing
-    :raises ApplyError: a directory of the host that services look at is not there, or the kernel refuses a file
+    :raises ApplyError: a directory of the host that services look at is not there, a restore was killed here, or the
+        kernel refuses a file
     """
     state = Path(state_directory)
+    if broken := half_restored(state_directory, several=True):
+        raise ApplyError(f"{broken}. Nothing was changed here.")
+    if not check:
+        forget_archive(state_directory)
     changes: list[str] = []
     wanted = list(directories)
     for one in wanted:

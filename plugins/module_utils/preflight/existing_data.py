@@ -39,6 +39,8 @@ MARKER = spec.record(
         "says": (spec.dict_of(spec.text, WANTED), {}),
         # The version of the program that writes the data, where an earlier one cannot read what a later one wrote.
         "writes": (spec.matching(r"[0-9]+(\.[0-9]+)*", "a version such as '4.1'"), ""),
+        # The setting by which several containers have the data, each a copy, and how many they are.
+        "copies": (spec.dict_of(spec.text, spec.count), {}),
     }
 )
 
@@ -49,15 +51,23 @@ def kept(services: Mapping[str, Any], stack: str) -> list[KeptData]:
     :raises SpecError: for a declaration that is not valid
     """
     return [
-        {
-            "container": full_name(marker, declaration, stack),
-            "directory": marker["directory"],
-            "fits": {one["setting"]: one["value"] for one in marker["says"].values() if one["value"]},
-            "writes": marker["writes"],
-        }
+        in_release(marker, declaration, stack)
         for service, declaration in services.items()
         for marker in markers(service, declaration)
     ]
+
+
+def in_release(marker: dict[str, Any], declaration: Mapping[str, Any], stack: str) -> KeptData:
+    """Return what a release says of a marker."""
+    found: KeptData = {
+        "container": full_name(marker, declaration, stack),
+        "directory": marker["directory"],
+        "fits": {one["setting"]: one["value"] for one in marker["says"].values() if one["value"]},
+        "writes": marker["writes"],
+    }
+    if (most := max(marker["copies"].values(), default=1)) > 1:
+        found["copies"] = most
+    return found
 
 
 def markers(service: str, declaration: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -102,6 +112,13 @@ def of_backup(services: Mapping[str, Any], backup: BackupData) -> Iterator[str]:
             found = backup["markers"].get(f"{name}/{directory}", {})
             for problem in misfits(marker["says"], found, f"the data of {name} in the backup were"):
                 yield f"{problem}. The platform does not migrate data."
+            copies = kept[name, directory].get("copies", 1) if (name, directory) in kept else 1
+            for setting, wanted in marker["copies"].items():
+                if wanted != copies:
+                    yield (
+                        f"{setting} is {wanted}, but {copies} had the data of {name} in the backup: restore it with "
+                        f"{setting}={copies}, where that many have room. docs/cluster.md says what can be changed then."
+                    )
             wrote = kept[name, directory]["writes"] if (name, directory) in kept else ""
             if wrote and marker["writes"] and version(wrote) > version(marker["writes"]):
                 yield (

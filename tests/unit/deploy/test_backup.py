@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.sse.platform.plugins.module_utils.deploy import backup, backup_package
 from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import BackupError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.backup_contents import backup_data
+from ansible_collections.sse.platform.plugins.module_utils.deploy.backup_share import Share, comes, joined
 from ansible_collections.sse.platform.plugins.module_utils.model.release import FORMAT
 from ansible_collections.sse.platform.plugins.plugin_utils import backup_file
 
@@ -462,3 +463,93 @@ def test_a_backup_below_a_closed_directory_is_refused_in_one_sentence(
     monkeypatch.setattr(Path, "stat", closed)  # root may enter every directory
     with pytest.raises(BackupError, match="is no directory where you may write"):
         backup_file.refuse_target(tmp_path / "closed/x.backup")
+
+
+HELD = {"sse-log": "b", "sse-keeper": "b", "sse-metrics": "c"}
+
+
+def share(host: str, held: dict[str, str] = HELD) -> Share:
+    return Share(held, host, "a")
+
+
+@pytest.fixture
+def apart(state: Path, tmp_path: Path) -> dict[str, Path]:
+    """The same stack on three hosts: `a` keeps secrets and releases, the others have the data that they hold."""
+    states = {host: tmp_path / host for host in "abc"}
+    states["a"].mkdir()
+    for name in ("releases", "secrets", "history.jsonl"):
+        (state / name).rename(states["a"] / name)
+    for directory in sorted((state / "data").iterdir()):
+        host = HELD.get(directory.name, "a")
+        (states[host] / "data").mkdir(parents=True, exist_ok=True)
+        directory.rename(states[host] / "data" / directory.name)
+    return states
+
+
+def of_several(states: dict[str, Path], path: Path, *left_out: str) -> Path:
+    """Write a backup of several hosts as the playbook does."""
+    runs = [json.loads((states["a"] / "releases/sse-platform/0003.json").read_text())]
+    known = [{key: value for key, value in one.items() if key not in {"number", "meta"}} for one in runs]
+    parts = {
+        str(archive): backup.write("sse", str(directory), list(left_out), archive, share(host), known)
+        for host, directory in states.items()
+        for archive in [path.with_name(f"part.{host}")]
+    }
+    written = joined(parts, path.with_name("state.tar.gz"))
+    assert not list(path.parent.glob("part.*"))
+    backup_package.pack(path, written["manifest"], written["secrets"], Path(written["archive"]), PASSPHRASE)
+    return path
+
+
+def opened(path: Path) -> tuple[Path, Any, dict[str, str]]:
+    unpacked = path.with_name("unpacked")
+    unpacked.mkdir(exist_ok=True)
+    return (unpacked / "state.tar.gz", *backup_file.unpack(path, PASSPHRASE, unpacked))
+
+
+def test_what_several_hosts_have_is_one_backup_which_one_host_restores(apart: dict[str, Path], tmp_path: Path) -> None:
+    before = {name: text for directory in apart.values() for name, text in content(directory).items()}
+    path = of_several(apart, tmp_path / "packed")
+    archive, manifest, __ = opened(path)
+    assert backup_data(archive, manifest)["markers"] == {"log/log": {"version": "1"}}
+    assert manifest["sizes"]["log"] > 5000
+    restore(path, tmp_path / "new", "sse")
+    assert content(tmp_path / "new") == before
+
+
+def test_a_backup_of_one_host_comes_to_several_each_with_what_it_is_to_run(state: Path, tmp_path: Path) -> None:
+    before = content(state)
+    archive, manifest, secrets = opened(packed(state, tmp_path / "packed"))
+    held = {"demo-log": "b", "demo-keeper": "c", "demo-metrics": "b"}
+    for host in "abcd":
+        of_it = share(host, held)
+        assert comes(manifest, "demo", of_it) is (host != "d")
+        backup.refuse_misfit(manifest, "demo", str(tmp_path / host), 1, of_it)
+        backup.restore(archive, manifest, secrets, "demo", str(tmp_path / host), of_it)
+    found = {host: sorted(content(tmp_path / host)) for host in "abcd"}
+    assert found["a"] == ["data/own-name/keep/f", "secrets/password", "secrets/salt"]
+    assert found["c"] == ["data/demo-keeper/secrets/state/accounts/key"]
+    assert {name.split("/")[1] for name in found["b"]} == {"demo-log", "demo-metrics"}
+    assert found["d"] == []
+    assert content(tmp_path / "b")["data/demo-log/log/big.log"] == before["data/sse-log/log/big.log"]
+
+
+def test_each_host_needs_room_for_what_comes_to_it_alone(
+    apart: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    __, manifest, __ = opened(of_several(apart, tmp_path / "packed"))
+    manifest["sizes"]["log"] += 1 << 30
+    manifest["bytes"] += 1 << 30
+    monkeypatch.setattr(backup.shutil, "disk_usage", lambda _: SimpleNamespace(free=backup.SPARE + (1 << 20)))
+    for host in "acd":
+        backup.refuse_misfit(manifest, "sse", str(tmp_path / "new"), 0, share(host))
+    with pytest.raises(BackupError, match="are needed"):
+        backup.refuse_misfit(manifest, "sse", str(tmp_path / "new"), 0, share("b"))
+
+
+def test_a_host_that_has_something_of_the_stack_gets_nothing(state: Path, tmp_path: Path) -> None:
+    archive, manifest, secrets = opened(packed(state, tmp_path / "packed"))
+    (tmp_path / "c/data/sse-metrics").mkdir(parents=True)
+    with pytest.raises(BackupError, match=r"is here already .* delete its state directory on each host"):
+        backup.restore(archive, manifest, secrets, "sse", str(tmp_path / "c"), share("c"))
+    assert content(tmp_path / "c") == {}

@@ -37,11 +37,18 @@ def test_data_of_another_format_or_cluster_are_refused() -> None:
     assert "/state/data/sse-kafka/kafka were written with kraft (version=1): expected kraft" in told(KRAFT, "zookeeper")
 
 
-def of_backup(writes: str, wrote: str, coordination: str = "kraft") -> str:
+def of_backup(writes: str, wrote: str, coordination: str = "kraft", copies: int = 1, had: int = 1) -> str:
     """What is wrong with a backup that version `wrote` made, for a stack that runs version `writes`."""
     says = {"version": {"setting": "kafka_coordination", "value": coordination, "means": {"1": "kraft"}}}
     marker = {"container": "kafka", "directory": "kafka", "says": says, "writes": writes}
-    kept = {"container": "kafka", "directory": "kafka", "fits": {}, "writes": wrote}
+    marker |= {"copies": {"kafka_brokers": copies}}
+    kept = {
+        "container": "kafka",
+        "directory": "kafka",
+        "fits": {},
+        "writes": wrote,
+        **({"copies": had} if had > 1 else {}),
+    }
     backup = {"markers": {"kafka/kafka": KRAFT}, "kept": [kept]}
     services = {"kafka": {"containers": {"kafka": {}}, "existing_data": [marker]}}
     return "\n".join(existing_data.of_backup(services, cast("Any", backup)))
@@ -55,6 +62,22 @@ def test_a_backup_that_the_services_cannot_read_is_refused_with_the_reason() -> 
     assert "written by version 4.10, and this stack would run version 4.9" in of_backup("4.9", "4.10")
     told_of = of_backup("4.1", "4.1", "zookeeper")
     assert "kafka_coordination is 'zookeeper', but the data of kafka in the backup were written with kraft" in told_of
+
+
+@pytest.mark.parametrize(("copies", "had"), [(1, 3), (3, 1)])
+def test_a_backup_of_another_number_of_copies_is_refused_with_what_to_do(copies: int, had: int) -> None:
+    assert of_backup("4.1", "4.1", copies=had, had=had) == ""
+    told = of_backup("4.1", "4.1", copies=copies, had=had)
+    assert f"kafka_brokers is {copies}, but {had} had the data of kafka in the backup" in told
+    assert f"restore it with kafka_brokers={had}" in told
+
+
+def test_how_many_have_data_is_said_in_a_release_where_it_is_more_than_one() -> None:
+    marker = {"container": "kafka", "directory": "kafka"}
+    for copies, said in ((1, {}), (3, {"copies": 3})):
+        declared = {"kafka": {"existing_data": [{**marker, "copies": {"kafka_brokers": copies}}]}}
+        (kept,) = existing_data.kept(declared, "sse")
+        assert {key: one for key, one in cast("Any", kept).items() if key == "copies"} == said
 
 
 def test_a_wrong_declaration_is_refused_by_its_place() -> None:

@@ -401,7 +401,7 @@ def test_an_archive_beside_the_hosts_is_not_read_as_a_whole(tmp_path: Path) -> N
 
 
 def test_a_verb_for_a_cluster_has_a_playbook_of_its_own_and_others_are_refused() -> None:
-    for name in ("up", "plan", "rollback", "status", "verify", "drift", "doctor", "destroy"):
+    for name in ("up", "plan", "rollback", "status", "verify", "drift", "doctor", "destroy", "backup", "restore"):
         found = front.of_cluster(name, verbs.VERBS[name], front.CommandLine({}, []), ["x"])
         assert found == ROOT / f"playbooks/cluster/{name}.yml"
         assert found.exists()
@@ -436,7 +436,7 @@ def test_a_verb_about_hosts_of_a_cluster_is_refused_where_there_is_none(tmp_path
     ("name", "word"),
     [
         *(("up", "--canary"), ("rollback", "--canary"), ("status", "--watch")),
-        *(("doctor", "--fix"), ("doctor", "--host"), ("destroy", "--engine")),
+        *(("doctor", "--fix"), ("doctor", "--host"), ("destroy", "--engine"), ("backup", "--drill")),
     ],
 )
 def test_an_option_that_a_cluster_does_not_have_is_refused_by_its_name(name: str, word: str) -> None:
