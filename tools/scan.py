@@ -15,7 +15,7 @@ import containers
 import inventories
 
 # isort: split
-from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, report
+from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding, of, report
 from ansible_collections.sse.platform.plugins.module_utils.verify import outside
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def cluster(options: argparse.Namespace, ports: list[int], allowed: list[int]) -
         answers[name] = {place: one["answers"] for place, one in views.items()}
         for one in views.values():
             lines += [f"{name} {line}" if line.startswith("from") else line for line in one["lines"]]
-            findings += [Finding(**each)._replace(subject=f"{name}: {each['subject']}") for each in one["findings"]]
+            findings += [of({**each, "subject": f"{name}: {each['subject']}"}) for each in one["findings"]]
     told = ended(options, answers, lines, list(dict.fromkeys(findings)))
     return code or told
 

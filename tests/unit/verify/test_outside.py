@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import select
 import socket
@@ -236,3 +238,52 @@ def test_nothing_stays_of_a_neighbour_whose_maker_is_killed() -> None:
     while link.exists():  # the kernel removes a namespace in its own time, and tells nobody
         assert time.monotonic() < until
         time.sleep(0.05)
+
+
+def test_every_host_of_a_cluster_is_told_with_who_sees_what(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong: dict[str, Any] = {
+        "rule": "open-port",
+        "subject": "dockerd",
+        "wrong": "2377 is open",
+        "evidence": "it answers",
+        "mend": ["./sse up"],
+        "fixable": False,
+        "severity": "",
+    }
+    open_one = {"lines": ["from a machine beside it,: 1 answers"], "answers": [{"port": 2377}], "findings": [wrong]}
+    fine = {"lines": ["from one,: 1 answers"], "answers": [{"port": 2377}], "findings": []}
+    found = {
+        "beside": {"one": {**open_one, "known": known()}, "two": {**open_one, "known": known()}},
+        "from": {"one": {"two": fine}, "two": {"one": fine}},
+    }
+    asked: dict[str, Any] = {}
+
+    def play(_: Any, name: str, variables: dict[str, Any]) -> int:
+        asked.update(variables, name=name)
+        Path(variables["scan_to"]).write_text(json.dumps(found))
+        return 0
+
+    hosts = [containers.Host(ssh=("ssh", name), sudo=(), stack="sse", name=name) for name in ("one", "two")]
+    monkeypatch.setattr(containers, "playbook", play)
+    monkeypatch.setattr(containers, "of_cluster", lambda _: hosts)
+    monkeypatch.setattr(scan, "reached_at", lambda *_: [])
+    options = argparse.Namespace(limit="one,two", address=[], ports="2377", json=True)
+    assert scan.cluster(options, [2377], [25]) == 2
+    assert asked["name"] == "cluster/scan.yml"
+    assert (asked["scan_only"], asked["scan_allow"], options.limit) == (["one", "two"], [25], None)
+    document = json.loads(capsys.readouterr().out)
+    assert document["answers"] == {
+        "one": {"beside": [{"port": 2377}], "two": [{"port": 2377}]},
+        "two": {"beside": [{"port": 2377}], "one": [{"port": 2377}]},
+    }
+    assert [one["subject"] for one in document["findings"]] == ["one: dockerd", "two: dockerd"]
+    options.json = False
+    assert scan.cluster(options, [2377], []) == 2
+    assert "one: dockerd: 2377 is open [open-port]" in capsys.readouterr().out
+    monkeypatch.setattr(containers, "playbook", lambda *_: 1)
+    assert scan.cluster(options, [2377], []) == 1
+    options.address = ["192.0.2.1"]
+    with pytest.raises(SystemExit, match="--address is about one host"):
+        scan.cluster(options, [2377], [])
