@@ -21,6 +21,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import NamedTuple
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
@@ -28,13 +29,8 @@ from docker.errors import APIError
 from judging.faults import Suffering, Target, draw
 from judging.ledger import Account, Ledger, Listener
 
-SUBSCRIBERS = 150
-PUBLISHERS = 4
 CHANNELS = tuple(f"{group}.{number}" for group in "abcd" for number in range(3))
-BATCH = 5  # events of a publish at most
-AT_ONCE = 4  # publishes of a publisher at most
 AGAIN = 0.1  # of the publishes are sent once more after they were accepted
-PAUSE = 0.2  # seconds between two rounds of a publisher, on average
 CONNECT_SECONDS = 20.0
 ANSWER_SECONDS = 30.0
 SILENCE_SECONDS = 50.0  # more than three heartbeats
@@ -42,19 +38,33 @@ SETTLE_SECONDS = 120.0  # for a publish, and until every subscriber has every ev
 CALM = 2  # publishes of each publisher between two faults
 
 
+class Size(NamedTuple):
+    """How many there are, and how much they do."""
+
+    subscribers: int = 150
+    publishers: int = 4
+    batch: int = 5  # events of a publish at most
+    at_once: int = 4  # publishes of a publisher at most
+    pause: float = 0.2  # seconds between two rounds of a publisher, on average
+
+
 class Oracle:
     """Streams and publishers through one port."""
 
-    def __init__(self, port: int, seed: int) -> None:
-        self.port, self.chance = port, random.Random(seed)
+    def __init__(self, host: str, port: int, seed: int, size: Size) -> None:
+        self.host, self.port, self.size, self.chance = host, port, size, random.Random(seed)
         self.fate = random.Random(seed)  # of the faults alone: how fast publishers are changes nothing of them
         self.prefix = f"oracle.{uuid.uuid4().hex[:12]}"
         self.account = Account()
         self.ledger = Ledger(self.account)
-        self.listeners = [Listener(f"subscriber {one}", self.filter(one), self.account) for one in range(SUBSCRIBERS)]
-        self.settled = [0] * PUBLISHERS
+        self.listeners = [self.listener(f"subscriber {one}", self.filter(one)) for one in range(size.subscribers)]
+        self.settled = [0] * size.publishers
         self.suffered: list[str] = []
         self.ending = asyncio.Event()
+
+    def listener(self, name: str, patterns: tuple[str, ...]) -> Listener:
+        """Return what judges the streams of a subscriber."""
+        return Listener(name, patterns, self.account)
 
     def filter(self, number: int) -> tuple[str, ...]:
         """Every channel, a group, one channel, or channels and a group: each kind for as many subscribers."""
@@ -66,7 +76,7 @@ class Oracle:
     async def connection(self, request: str) -> AsyncIterator[tuple[int, bytes, asyncio.StreamReader]]:
         """Send a request over a new connection; give the status, the head, and what follows."""
         async with asyncio.timeout(CONNECT_SECONDS):
-            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            reader, writer = await asyncio.open_connection(self.host, self.port)
         try:
             writer.write(request.encode())
             head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), SILENCE_SECONDS)
@@ -80,14 +90,16 @@ class Oracle:
         """Publish batches with a key each, some of them at the same time."""
         numbers = itertools.count()
         while not self.ending.is_set():
-            at_once = [f"{publisher}:{next(numbers)}" for _ in range(self.chance.randint(1, AT_ONCE))]
+            at_once = [f"{publisher}:{next(numbers)}" for _ in range(self.chance.randint(1, self.size.at_once))]
             await asyncio.gather(*(self.settle(one) for one in at_once))
             self.settled[publisher] += 1
-            await asyncio.sleep(self.chance.uniform(0, 2 * PAUSE))
+            await asyncio.sleep(self.chance.uniform(0, 2 * self.size.pause))
 
     def batch(self, name: str) -> list[dict[str, str]]:
         """Draw some events; the data are the event's own name, and its channel."""
-        channels = [f"{self.prefix}.{self.chance.choice(CHANNELS)}" for _ in range(self.chance.randint(1, BATCH))]
+        channels = [
+            f"{self.prefix}.{self.chance.choice(CHANNELS)}" for _ in range(self.chance.randint(1, self.size.batch))
+        ]
         return [
             {"channel": one, "event": "count", "data": f"{name}:{place} {one}"} for place, one in enumerate(channels)
         ]
@@ -151,22 +163,13 @@ class Oracle:
 
     # --- the run
 
-    async def run(self, target: Target, seconds: float, count: int, losses: bool, engine: bool = False) -> None:
-        """Let the stack suffer for so long, or so many times."""
+    @contextlib.asynccontextmanager
+    async def traffic(self) -> AsyncIterator[None]:
+        """Have everybody publish and listen until the block ends, and wait for what is late."""
         readers = [asyncio.create_task(self.subscribe(one)) for one in self.listeners]
         await eventually(lambda: all(one.begun >= 0 for one in self.listeners))
-        publishers = [asyncio.create_task(self.publish(one)) for one in range(PUBLISHERS)]
-        suffered = self.suffered
-        until = time.monotonic() + seconds
-        while time.monotonic() < until and len(suffered) < count:
-            await self.calm()
-            both = draw(self.fate, target.parts, losses, engine)
-            suffered.append(" and ".join(map(str, both)))
-            sys.stderr.write(f"{time.strftime('%X')} {suffered[-1]}\n")
-            refused = sum(await asyncio.gather(*(asyncio.to_thread(suffer, target, one) for one in both)))
-            self.account.counts["faults that the engine refused"] += refused
-            if not await asyncio.to_thread(target.recover):
-                self.account.wrong("parts that did not come back", suffered[-1])
+        publishers = [asyncio.create_task(self.publish(one)) for one in range(self.size.publishers)]
+        yield
         await self.calm()
         self.ending.set()
         await asyncio.gather(*publishers)
@@ -175,6 +178,21 @@ class Oracle:
             if task.done():
                 task.result()  # a mistake of the oracle itself
             task.cancel()
+
+    async def run(self, target: Target, seconds: float, count: int, losses: bool, engine: bool = False) -> None:
+        """Let the stack suffer for so long, or so many times."""
+        suffered = self.suffered
+        async with self.traffic():
+            until = time.monotonic() + seconds
+            while time.monotonic() < until and len(suffered) < count:
+                await self.calm()
+                both = draw(self.fate, target.parts, losses, engine)
+                suffered.append(" and ".join(map(str, both)))
+                sys.stderr.write(f"{time.strftime('%X')} {suffered[-1]}\n")
+                refused = sum(await asyncio.gather(*(asyncio.to_thread(suffer, target, one) for one in both)))
+                self.account.counts["faults that the engine refused"] += refused
+                if not await asyncio.to_thread(target.recover):
+                    self.account.wrong("parts that did not come back", suffered[-1])
 
     async def calm(self) -> None:
         """Wait until each publisher has been accepted again."""
@@ -241,7 +259,7 @@ def judge(
 ) -> dict[str, object]:
     """Run the oracle; return its report."""
     target = Target(stack)
-    oracle = Oracle(target.port, seed)
+    oracle = Oracle("127.0.0.1", target.port, seed, Size())
     begun = time.monotonic()
     try:
         asyncio.run(oracle.run(target, seconds, count, losses, engine))
