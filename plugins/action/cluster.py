@@ -89,11 +89,11 @@ class ActionModule(release.ActionModule):
                 problems["Secrets of that release are not given"] = [
                     line for one in made for line in secret.not_given(one, given)
                 ]
-                problems["Data would stay behind"] = list(moved_data.problems(host.get("kept"), made, settings))
             elif judges:
                 given = secret.problems(settings["stack_secrets"], secrets)
                 problems["The given secrets do not fit the declarations"] = given
             if judges:
+                problems["Data would stay behind"] = list(moved_data.problems(host.get("kept"), made, settings))
                 apart = connections.problems(made, alone=False)
                 problems["The declared services do not reach each other"] = apart
                 problems["These hosts make no cluster"] = cluster_preflight.problems(asked, shown)
