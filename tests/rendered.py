@@ -150,6 +150,18 @@ ELSEWHERE: dict[str, dict[str, Any]] = {
         "redis_remote_tls": False,
         "redis_remote_plain_allowed": "true",
     },
+    "elsewhere_swarm": {
+        "deployment": "swarm",
+        "app_link": "tcp",
+        "exposure_bind": "0.0.0.0",
+        "exposure_unauthenticated_publishing": True,
+        "kafka_remote_servers": ["kafka-1.example.org:9093"],
+        "kafka_remote_user": "sse",
+        "kafka_remote_password_file": CA,
+        "kafka_remote_ca_file": CA,
+        "redis_remote_server": "redis.example.org:6380",
+        "redis_remote_password_file": CA,
+    },
 }
 # Releases for the hosts of a cluster together.
 CLUSTERS: dict[str, dict[str, Any]] = {

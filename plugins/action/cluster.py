@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
 from ansible_collections.sse.platform.plugins.action import declare, release
-from ansible_collections.sse.platform.plugins.module_utils.model import connections, secret
+from ansible_collections.sse.platform.plugins.module_utils.model import connections, elsewhere, secret
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
-from ansible_collections.sse.platform.plugins.module_utils.model.swarm_placement import PlacementError, by_host, holders
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_placement import (
+    PlacementError,
+    by_host,
+    carried,
+    holders,
+)
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import (
     EVERY,
     GROUPS,
@@ -117,6 +122,7 @@ class ActionModule(release.ActionModule):
                 "addresses": {name: one["address"] for name, one in nodes.items()},
                 "open_files": cluster.open_files,
                 "held": held,
+                "outward": uses_elsewhere(made, wanted, groups, held),
                 "waves": 1 + max((service.wave for service in wanted), default=0),
                 "admitted": swarm_ports.admitted(shown),
                 "port_findings": [
@@ -162,6 +168,21 @@ class ActionModule(release.ActionModule):
             for reference, name in names.items()
             if theirs["references"].get(name) != reference or name in theirs["unavailable"]
         }
+
+
+def uses_elsewhere(
+    releases: list[Release],
+    wanted: list[SwarmService],
+    groups: Mapping[Group, list[str]],
+    held: Mapping[str, str],
+) -> list[str]:
+    """Return the hosts that may run a container which uses something elsewhere.
+
+    :param held: the host that holds the data of each service
+    """
+    using = {name for name, __, __ in elsewhere.users(releases)}
+    may = (carried(service, groups, held) for service in wanted if service.name in using)
+    return list(dict.fromkeys(host for hosts in may for host in hosts))
 
 
 def gone(host: HostFacts, releases: list[Release]) -> dict[str, str]:

@@ -77,6 +77,10 @@ options:
     type: list
     elements: dict
     default: []
+  answers:
+    description: For V(verified), how many answers from elsewhere containers had, as M(sse.platform.elsewhere) counts.
+    type: int
+    default: 0
   meta:
     description: Who asked for the run, and what for, as M(sse.platform.stack) takes it.
     type: dict
@@ -176,6 +180,7 @@ def main() -> None:
             "host": {"type": "str", "default": ""},
             "away": {"type": "bool", "default": False},
             "known": {"type": "list", "elements": "dict", "default": []},
+            "answers": {"type": "int", "default": 0},
             "meta": {"type": "dict", "default": {}},
             "wait": {"type": "int", "default": 0},
             "progress": {"type": "path", "default": ""},
@@ -217,7 +222,9 @@ def main() -> None:
         if options["state"] == "verified":
             found, count = verified(rollout)
             found = [*map(finding_of, options["known"]), *found]
-            fine = f"No findings: every service runs, every port is as declared, and {count} deliveries of events."
+            elsewhere = f", {options['answers']} answers from elsewhere" if options["answers"] else ""
+            fine = f"No findings: every service runs, every port is as declared{elsewhere}, and {count} deliveries of "
+            fine += "events."
             said = report_of(found) if found else fine
             end = module.fail_json if found else module.exit_json
             end(changed=False, msg=said, findings=[one._asdict() for one in found])

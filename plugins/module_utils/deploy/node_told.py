@@ -86,6 +86,14 @@ def names(listed: Iterable[ListedContainer], stack: str, now: dt.datetime) -> st
     return json.dumps({"written": int(now.timestamp()), "containers": found}, indent=1) + "\n"
 
 
+def running(engine: Engine, stack: str) -> Iterator[tuple[str, str]]:
+    """Yield each container that runs on this host for a service of a stack, by the name of the service and its id."""
+    for one in engine.ask(engine.questions.containers) or []:
+        labels = one["Labels"] or {}
+        if labels.get(SWARM_LABEL) == stack and SERVICE in labels and one["State"] == "running":
+            yield labels[SERVICE], one["Id"]
+
+
 class Node:
     """The containers of one stack on one host of a cluster."""
 
@@ -159,11 +167,9 @@ class Node:
     def running(self) -> Iterator[tuple[str, Inspected]]:
         """Yield the newest container of each service that runs here."""
         found: dict[str, list[Inspected]] = {}
-        for one in self.engine.ask(self.engine.questions.containers) or []:
-            labels = one["Labels"] or {}
-            name = labels.get(SERVICE, "")
-            if labels.get(SWARM_LABEL) == self.stack and name in self.specs and one["State"] == "running":
-                found.setdefault(name, []).append(self.engine.inspect(one["Id"]))
+        for name, identity in running(self.engine, self.stack):
+            if name in self.specs:
+                found.setdefault(name, []).append(self.engine.inspect(identity))
         for name, all_of_it in sorted(found.items()):
             yield name, max(all_of_it, key=lambda one: seconds(one["State"]["StartedAt"]))
 

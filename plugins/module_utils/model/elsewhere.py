@@ -57,6 +57,16 @@ def place(one: Elsewhere) -> str:
     return f"{of}{one['name']} at {', '.join(one['servers'])}"
 
 
+def users(releases: Iterable[Release]) -> Iterator[tuple[str, Spec, Elsewhere]]:
+    """Return the containers that use something elsewhere, by their full names, each with what it uses."""
+    return (
+        (name, spec, one)
+        for release, one in of_releases(releases)
+        for name, spec in release["containers"].items()
+        if spec["container"] in one["containers"]
+    )
+
+
 def files(one: Elsewhere, container: Spec) -> dict[str, str]:
     """Return the paths at which a container has the secrets, by what the program calls them."""
     mounted = {

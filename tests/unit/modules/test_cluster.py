@@ -74,6 +74,7 @@ def test_the_log_of_a_cluster_moves_only_where_a_run_says_so() -> None:
     assert said.startswith(
         "Data would stay behind; nothing was changed.\n- the log would move from the container sse-log"
     )
-    assert Action(KEPT, log_remote_move_allowed=True).decide(ARGUMENTS)["ansible_facts"]["releases"]
+    allowed = Action(KEPT, log_remote_move_allowed=True).decide(ARGUMENTS)["ansible_facts"]
+    assert allowed["cluster"]["outward"] == []  # no container of this release uses it
     assert Action({}).decide(ARGUMENTS)["ansible_facts"]["releases"]
     assert Action(KEPT).decide({**ARGUMENTS, "looks": True})["ansible_facts"]["releases"]

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import pytest
+from ansible_collections.sse.platform.plugins.action import cluster
 from ansible_collections.sse.platform.plugins.module_utils.deploy import firewall_rules
 from ansible_collections.sse.platform.plugins.module_utils.images import catalogue
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, elsewhere
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import Cluster, services
 from ansible_collections.sse.platform.plugins.module_utils.views import audit, diagram, live, project, svg
 from rendered import CA, ELSEWHERE, ROOT, Rendered, images
 from sse_app.base.settings import Settings, load
 from sse_app.log.kafka import KafkaLog
 
-NAMES = tuple(ELSEWHERE)
+NAMES = [name for name, one in ELSEWHERE.items() if "deployment" not in one]
 
 
 @pytest.fixture(params=NAMES)
 def away(request: pytest.FixtureRequest, rendered: dict[str, Rendered]) -> Rendered:
-    """Every host of ELSEWHERE in turn."""
+    """Every host of ELSEWHERE that is alone, in turn."""
     return rendered[request.param]
 
 
@@ -149,6 +153,45 @@ def test_the_control_room_knows_the_ways_out(rendered: dict[str, Rendered]) -> N
         for name in ("app-1", "app-2", "app-3")
     }
     assert not [one for one in own if "ways_out" in one]
+
+
+def test_on_several_hosts_replicas_alone_need_it_and_nothing_of_it_is_a_service(rendered: dict[str, Rendered]) -> None:
+    releases = [rendered["elsewhere_swarm"].platform, rendered["elsewhere_swarm"].dashboard]
+    hosts: Any = {"managers": ["a"], "edge": ["a", "b"], "app": ["b", "c"], "data": ["a"]}
+    made = [service for one in releases for service in services(one, Cluster(hosts, "/state"))]
+    assert {one.name for one in made if one.group == "data"} == {"sse-prometheus", "sse-grafana"}
+    assert not {one.name for one in made if re.search("kafka|redis", one.name)}
+    held = {"sse-prometheus": "a", "sse-grafana": "a"}
+    assert cluster.uses_elsewhere(releases, made, hosts, held) == ["b", "c"]
+    assert cluster.uses_elsewhere([rendered["default"].platform], made, hosts, held) == []
+    # A new password there is a file of each host, and replaces no task.
+    replica = next(one for one in made if one.name == "sse-app-1")
+    [secrets] = [one for one in replica.directories if one["target"] == "/run/secrets"]
+    assert set(secrets["secrets"]) == {"kafka_password", "kafka_ca.pem", "redis_password"}
+
+
+@pytest.mark.parametrize("name", ["site", "restore", "rollback", "cluster/up", "cluster/rollback"])
+def test_it_is_asked_for_before_anything_changes(name: str) -> None:
+    """In the play that decides, nothing comes between what refuses a run and the question."""
+    import yaml  # noqa: PLC0415
+
+    changes = "docker|stack|images|network|lock|Lock|place_backup|services.yml"
+    tasks = [task for play in yaml.safe_load((ROOT / f"playbooks/{name}.yml").read_text()) for task in flat(play)]
+    words = [json.dumps({key: value for key, value in one.items() if key in DOES}) for one in tasks]
+    [first, *_] = [index for index, said in enumerate(words) if re.search(changes, said)]
+    assert any("elsewhere.yml" in said or "tasks/host.yml" in said for said in words[:first]), words
+    inner = yaml.safe_load((ROOT / "playbooks/tasks/host.yml").read_text())
+    assert inner[0]["ansible.builtin.import_tasks"] == "elsewhere.yml"
+
+
+DOES = ("ansible.builtin.import_tasks", "ansible.builtin.include_tasks", "ansible.builtin.import_role")
+DOES += ("ansible.builtin.include_role",)
+
+
+def flat(of: dict[str, Any]) -> list[dict[str, Any]]:
+    """The tasks of a play or of a block, in their order."""
+    inner = [task for key in ("tasks", "block") for task in of.get(key, [])]
+    return [one for task in inner for one in (flat(task) if "block" in task else [task])]
 
 
 def test_an_image_is_wanted_only_where_it_runs() -> None:

@@ -18,7 +18,7 @@ from ansible_collections.sse.platform.plugins.module_utils.engine.client import 
 from ansible_collections.sse.platform.plugins.module_utils.host import probe, procfs, served_certificate, tcp
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint
 from ansible_collections.sse.platform.plugins.module_utils.model import connections
-from ansible_collections.sse.platform.plugins.module_utils.model.elsewhere import of_releases, place
+from ansible_collections.sse.platform.plugins.module_utils.model.elsewhere import place, users
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, WILDCARDS
 from ansible_collections.sse.platform.plugins.module_utils.model.types import Elsewhere, Release, Spec
 from ansible_collections.sse.platform.plugins.module_utils.verify import kinds
@@ -116,12 +116,7 @@ def used_elsewhere(
     facts: types.Facts, running: Mapping[str, types.Container]
 ) -> list[tuple[types.Container, Spec, Elsewhere]]:
     """Return the running containers that use something outside of the stack, and what."""
-    return [
-        (running[name], spec, one)
-        for release, one in of_releases(facts["releases"])
-        for name, spec in release["containers"].items()
-        if name in running and spec["container"] in one["containers"]
-    ]
+    return [(running[name], spec, one) for name, spec, one in users(facts["releases"]) if name in running]
 
 
 def ask_elsewhere(asked: tuple[types.Container, Spec, Elsewhere]) -> list[types.Told]:

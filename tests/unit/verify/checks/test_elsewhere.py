@@ -77,6 +77,54 @@ def test_what_one_of_them_cannot_do_is_a_finding_of_its_own() -> None:
     assert away.wrong.endswith(": gone")
 
 
+class Host:
+    """One host of a cluster, with its tasks by the service that each is of."""
+
+    def __init__(self, *tasks: tuple[str, str, str, str], problem: str = "") -> None:
+        self.tasks = tasks
+        self.problem = problem
+        self.asked: list[str] = []
+        self.questions = self
+
+    def ask(self, question: Any) -> Any:
+        return question()
+
+    def containers(self) -> list[Any]:
+        return [
+            {
+                "Id": identity,
+                "State": state,
+                "Labels": {"sse.platform.swarm-stack": stack, "com.docker.swarm.service.name": service},
+            }
+            for identity, stack, service, state in self.tasks
+        ]
+
+    def execute(self, container: str, _: list[str], __: float) -> tuple[int, str]:
+        self.asked.append(container)
+        return 0, json.dumps({"problems": [self.problem] if container == "t2" else [], "notes": []})
+
+
+def test_on_several_hosts_each_asks_from_within_the_tasks_that_it_runs() -> None:
+    containers = {f"sse-{short}": subject(short).spec for short in ("web-1", "web-2", "log")}
+    releases: Any = [{"stack": "sse", "containers": containers, "elsewhere": [USED]}, {"stack": "sse"}]
+    host: Any = Host(
+        ("t1", "sse", "sse-web-1", "running"),
+        ("t2", "sse", "sse-web-2", "running"),
+        ("t3", "sse", "sse-web-2", "exited"),
+        ("t4", "sse", "sse-log", "running"),
+        ("t5", "two", "sse-web-1", "running"),
+        problem="no way",
+    )
+    found = elsewhere.in_tasks(host, releases, "b")
+    assert (sorted(host.asked), found.verified) == (["t1", "t2"], 1)
+    [finding] = found.findings
+    assert (finding.subject, finding.wrong, finding.evidence) == (
+        *("sse-web-2", "Cache at cache.example.org:6380: no way", "asked from within it on b"),
+    )
+    nothing: Any = Host()
+    assert elsewhere.in_tasks(nothing, releases, "c") == elsewhere.Checked([], 0)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
