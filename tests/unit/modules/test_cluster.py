@@ -64,7 +64,7 @@ def a_fitting_host(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 KEPT = {"containers": ["sse-log"], "elsewhere": []}
-ARGUMENTS = {"projects": {}, "looks": False, "without": "", "stored": []}
+ARGUMENTS = {name: one.get("default") for name, one in cluster.ActionModule.OPTIONS.items()} | {"projects": {}}
 
 
 def test_the_log_of_a_cluster_moves_only_where_a_run_says_so() -> None:
