@@ -46,6 +46,18 @@ def test_nginx_follows_names_on_several_hosts_alone(each: Rendered) -> None:
     assert replicas <= names <= set(each.containers), names - set(each.containers)
 
 
+def test_a_stream_of_a_host_that_is_lost_ends_before_a_replica_that_hangs_does(each: Rendered) -> None:
+    sysctls = {
+        name.removeprefix("net.ipv4.tcp_keepalive_"): value
+        for name, value in each.containers["nginx"]["sysctls"].items()
+    }
+    seconds = int(sysctls["time"]) + int(sysctls["intvl"]) * int(sysctls["probes"])
+    assert "proxy_socket_keepalive on;" in each.nginx
+    assert (
+        seconds < 15 < min(int(one) for one in re.findall(r"proxy_read_timeout (\d+)s;", each.nginx) if int(one) > 20)
+    )
+
+
 def test_the_whole_platform_runs_in_a_swarm_where_it_belongs(each: Rendered) -> None:
     found = of(each)
     assert len(found) == len(each.containers)
