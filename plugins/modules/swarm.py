@@ -40,6 +40,10 @@ options:
       everybody, as an engine has them.
     type: list
     elements: str
+  host:
+    description: What this host is called in RV(changes).
+    type: str
+    default: this host
   token:
     description: What a worker joins by, as V(asked) returns it. Needed for V(joined) where this host is in no Swarm.
     type: str
@@ -101,6 +105,7 @@ def main() -> None:
             "address": {"type": "str"},
             "managers": {"type": "list", "elements": "str", "default": []},
             "admitted": {"type": "list", "elements": "str"},
+            "host": {"type": "str", "default": "this host"},
             "token": {"type": "str", "default": "", "no_log": True},
         },
         required_if=[("state", "present", ["address"]), ("state", "joined", ["address"])],
@@ -110,7 +115,8 @@ def main() -> None:
     try:
         if options["state"] == "closed":
             done = NodeFirewall().ensure(options["admitted"], check=module.check_mode)
-            module.exit_json(changed=bool(done), changes=done, state="")
+            told = [f"~ {options['host']}: {line}" for line in done]
+            module.exit_json(changed=bool(done), changes=told, state="")
         before = api.local()["state"]
         if options["state"] == "asked":
             token = "" if before != "active" else api.tokens().worker  # check mode may come before the Swarm
