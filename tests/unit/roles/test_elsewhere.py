@@ -170,7 +170,7 @@ def test_on_several_hosts_replicas_alone_need_it_and_nothing_of_it_is_a_service(
     assert set(secrets["secrets"]) == {"kafka_password", "kafka_ca.pem", "redis_password"}
 
 
-@pytest.mark.parametrize("name", ["site", "restore", "rollback", "cluster/up", "cluster/rollback"])
+@pytest.mark.parametrize("name", ["site", "restore", "rollback", "cluster/up", "cluster/rollback", "cluster/restore"])
 def test_it_is_asked_for_before_anything_changes(name: str) -> None:
     """In the play that decides, nothing comes between what refuses a run and the question."""
     import yaml  # noqa: PLC0415
