@@ -72,6 +72,11 @@ def find(options: argparse.Namespace) -> list[project.Project]:
             raise project.ProjectError(f"{target}: expected a directory with one of {expected}, found none of them")
     if options.file or len(files) > 1 or target.endswith((".yml", ".yaml")) or Path(target).is_file():
         return [reading.read(list(map(Path, files)), options.env_file)]
+    if inventories.is_cluster(options.inventory):
+        raise project.ProjectError(
+            f"{target}: no file has this name, and the projects of a cluster are not told apart by host: expected a "
+            "Compose file, a directory with one, or no name for the platform of the cluster"
+        )
     host = containers.host(options)
     named = ("--filter", f"label={LABEL}={target}")
     ids = host.output("ps", "-aq", *named).split()
