@@ -23,10 +23,11 @@ options:
       - V(written) writes a backup into a new directory of the host.
       - V(fetched) removes that directory.
       - V(fitting) refuses what could not be restored here, and changes nothing.
-      - V(restored) puts a backup into the state directory.
+      - V(restored) puts a backup into the state directory. Of several hosts, each counts as half restored afterwards.
+      - V(settled) says that all of them have what comes to them.
     type: str
     required: true
-    choices: [asked, written, fetched, fitting, restored]
+    choices: [asked, written, fetched, fitting, restored, settled]
   stack: {required: true}
   state_directory: {required: true}
   left_out:
@@ -194,7 +195,21 @@ def share_of(options: dict[str, Any]) -> backup.Share:
     return backup.Share(options["held"], options["host"], options["first"])
 
 
-STATES = {"asked": asked, "written": written, "fetched": fetched, "fitting": fitting, "restored": restored}
+def settled(module: AnsibleModule) -> dict[str, object]:
+    """Say that everything is in its place."""
+    if not module.check_mode:
+        backup.placed_everywhere(module.params["state_directory"])
+    return {"changed": False}
+
+
+STATES = {
+    "asked": asked,
+    "written": written,
+    "fetched": fetched,
+    "fitting": fitting,
+    "restored": restored,
+    "settled": settled,
+}
 
 
 def main() -> None:

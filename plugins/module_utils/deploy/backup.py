@@ -360,7 +360,7 @@ def restore(
     Every file is compared with the manifest before the first one is in place. Releases and history belong to the stack
     of the backup, and are left out under another name.
 
-    :param share: what of it comes to this host, where there are several
+    :param share: what of it comes to this host, where there are several; half restored until `placed_everywhere`
     :raises BackupError: the archive is not what its manifest says, or something is here already
     """
     refuse_misfit(manifest, stack, state_directory, share=share)
@@ -385,8 +385,16 @@ def restore(
             elif "/" not in name and share.keeps:
                 write_file(state / "secrets" / Path(name).name, value, durable=True)
         permissions.ensure(str(state))
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+    except BaseException:
+        placed_everywhere(state_directory)
+        raise
+    if share == WHOLE:
+        placed_everywhere(state_directory)
+
+
+def placed_everywhere(state_directory: str) -> None:
+    """Say that everything is in its place, where there are several hosts on all of them."""
+    shutil.rmtree(Path(state_directory) / RESTORING, ignore_errors=True)
 
 
 def unseal(state: Path, manifest: Manifest, stack: str, place: str, text: str) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import plan_text, rollout, swarm_apply, told_metrics
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import ApplyError, unasked
+from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import half_restored
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
 from ansible_collections.sse.platform.plugins.module_utils.engine.swarm_api import SwarmApi
@@ -168,6 +169,8 @@ class SwarmRollout:
         found: dict[str, list[NodeFiles]] = {host: [] for host in self.request.addresses}
         specs: dict[str, dict[str, types.Spec]] = {host: {} for host in self.request.addresses}
         with self.alone():
+            if broken := half_restored(self.directory, several=True):
+                raise ApplyError(f"{broken}. Nothing was changed.")
             made = self.pinned(make=not self.request.check)
             compiled = [
                 (service, store, release["containers"][service.name])

@@ -526,6 +526,10 @@ def test_a_backup_of_one_host_comes_to_several_each_with_what_it_is_to_run(state
         assert comes(manifest, "demo", of_it) is (host != "d")
         backup.refuse_misfit(manifest, "demo", str(tmp_path / host), 1, of_it)
         backup.restore(archive, manifest, secrets, "demo", str(tmp_path / host), of_it)
+        # Until all hosts have what comes to them, none counts as restored.
+        assert "delete its state directory on each host" in backup.half_restored(str(tmp_path / host), several=True)
+        backup.placed_everywhere(str(tmp_path / host))
+        assert backup.half_restored(str(tmp_path / host)) == ""
     found = {host: sorted(content(tmp_path / host)) for host in "abcd"}
     assert found["a"] == ["data/own-name/keep/f", "secrets/password", "secrets/salt"]
     assert found["c"] == ["data/demo-keeper/secrets/state/accounts/key"]
