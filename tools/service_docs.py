@@ -32,6 +32,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "elsewhere": "what it uses on somebody else's servers: `name`, `servers` (`host:port`), `part` such as a "
         "topic, `containers` that connect, `why`, and a `program` that asks whether it fits; for services of the "
         "platform",
+        "resize": "the program that brings data from one container to several with copies; for the platform",
         "existing_data": "which data on the host fit it; for services of the platform",
     },
     "container": {

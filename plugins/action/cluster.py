@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
 from ansible_collections.sse.platform.plugins.action import declare, release
-from ansible_collections.sse.platform.plugins.module_utils.model import connections, elsewhere, secret
+from ansible_collections.sse.platform.plugins.module_utils.model import connections, elsewhere, secret, swarm_resize
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_placement import (
@@ -94,6 +94,9 @@ class ActionModule(release.ActionModule):
                 problems["Secrets of that release are not given"] = [
                     line for one in made for line in secret.not_given(one, given)
                 ]
+                problems["The number of those that keep copies would change"] = list(
+                    swarm_resize.unlike(self.variable("stack_declarations"), made)
+                )
             elif judges:
                 given = secret.problems(settings["stack_secrets"], secrets)
                 problems["The given secrets do not fit the declarations"] = given
@@ -123,6 +126,8 @@ class ActionModule(release.ActionModule):
                 "open_files": cluster.open_files,
                 "held": held,
                 "outward": uses_elsewhere(made, wanted, groups, held),
+                "resizes": [] if stored else swarm_resize.declared(self.variable("stack_declarations"), made),
+                "copies": any(service.keeps_copies for service in wanted),
                 "waves": 1 + max((service.wave for service in wanted), default=0),
                 "admitted": swarm_ports.admitted(shown),
                 "port_findings": [

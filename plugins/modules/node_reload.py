@@ -16,14 +16,26 @@ description:
   - Writes down the names of the containers of this host, for the exporter that reads their figures.
 extends_documentation_fragment: [sse.platform.attributes, sse.platform.stack.directory]
 attributes:
-  check_mode: {support: none}
+  check_mode: {support: partial, details: "With O(state=asked) it never changes anything."}
   diff_mode: {support: N/A, details: "The files hold secrets."}
 options:
+  state:
+    description: >-
+      V(told) tells them. V(asked) changes nothing, and returns what those lack that keep copies with others.
+      V(gathered) brings the only copy of everything into the containers of O(services): the others are about to go.
+    type: str
+    choices: [told, asked, gathered]
+    default: told
   state_directory: {required: true}
   stack_name:
     description: The name of the stack.
     type: str
     required: true
+  services:
+    description: For V(gathered), the services that are to be alone.
+    type: list
+    elements: str
+    default: []
   specs:
     description: The services that read files anew, as M(sse.platform.swarm_services) returns them.
     type: dict
@@ -41,9 +53,15 @@ EXAMPLES = r"""
 RETURN = r"""
 changes:
   description: One line for each container that was told.
-  returned: success
+  returned: O(state=told)
   type: list
   elements: str
+behind:
+  description: >-
+    What each container of this host lacks that keeps copies with others, by the name of its service; an empty text
+    where that is nothing.
+  returned: O(state=asked)
+  type: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -56,15 +74,24 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
+            "state": {"type": "str", "choices": ["told", "asked", "gathered"], "default": "told"},
+            "services": {"type": "list", "elements": "str", "default": []},
             "state_directory": {"type": "path", "required": True},
             "stack_name": {"type": "str", "required": True},
             "specs": {"type": "dict", "required": True},
         },
-        supports_check_mode=False,
+        supports_check_mode=True,
     )
     options = module.params
+    if module.check_mode and options["state"] != "asked":
+        module.exit_json(skipped=True, changed=False, changes=[], msg="This module has no check mode.")
     try:
         node = Node(Engine(), options["state_directory"], options["stack_name"], options["specs"])
+        if options["state"] == "asked":
+            module.exit_json(changed=False, behind=node.behind())
+        if options["state"] == "gathered":
+            node.gather(options["services"])
+            module.exit_json(changed=True)
         changes = node.tell()
         node.tell_names()
     except (ApplyError, EngineError) as error:

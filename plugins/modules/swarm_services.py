@@ -57,6 +57,11 @@ options:
       The services to bring up. Between two waves, M(sse.platform.node_reload) runs the programs of roles on each host.
       Without it, all services are brought up.
     type: int
+  behind:
+    description: >-
+      What each service lacks that keeps copies with others, as M(sse.platform.node_reload) returns it. With it, no such
+      service is replaced while another one lacks something.
+    type: dict
   begun:
     description: What an earlier wave of this run returned as RV(attempt).
     type: dict
@@ -175,6 +180,7 @@ def main() -> None:
             "secrets": {"type": "dict", "default": {}, "no_log": True},
             "at_once": {"type": "int", "default": 1},
             "wave": {"type": "int"},
+            "behind": {"type": "dict"},
             "begun": {"type": "dict"},
             "availability": {"type": "dict", "default": {}},
             "host": {"type": "str", "default": ""},
@@ -201,6 +207,7 @@ def main() -> None:
         check=module.check_mode or options["state"] == "compared",
         availability=options["availability"],
         wave=options["wave"],
+        behind=options["behind"],
         begun=options["begun"],
         run=options["meta"],
         wait=options["wait"],

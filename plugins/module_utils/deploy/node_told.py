@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict, cast
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import node_files, program, told_metrics
-from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import files_told
+from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError, files_told
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import contents
 from ansible_collections.sse.platform.plugins.module_utils.deploy.reload import (
     CHECK_SECONDS,
@@ -27,6 +27,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.trials import 
 from ansible_collections.sse.platform.plugins.module_utils.engine.answers import seconds
 from ansible_collections.sse.platform.plugins.module_utils.host import state_modes
 from ansible_collections.sse.platform.plugins.module_utils.host.atomic_write import write_file
+from ansible_collections.sse.platform.plugins.module_utils.model import swarm_services
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL, TRIAL
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import RELOADED, SWARM_LABEL
 
@@ -41,8 +42,9 @@ if TYPE_CHECKING:
 
 SERVICE = "com.docker.swarm.service.name"  # the label that the engine gives the container of a task
 
-# A program may wait until a container has what others of its kind on other hosts have.
-PROGRAM_SECONDS = 180.0
+# A program may wait until a container has what others of its kind on other hosts have, which it copies meanwhile. It
+# ends by itself where nothing is copied any more.
+PROGRAM_SECONDS = 6 * 3600.0
 
 What = Literal["nothing", "remember", "start", "tell"]
 
@@ -157,6 +159,30 @@ class Node:
             if what != "nothing":
                 self.remember(name, {"id": now.id, "files": now.files})
         return changes
+
+    def behind(self) -> dict[str, str]:
+        """Return what each container here that keeps copies with others lacks of them, by the name of its service."""
+        found: dict[str, str] = {}
+        for name, running in self.running():
+            reload = cast("Reload", self.specs[name].get("reload"))
+            if swarm_services.keeps_copies(self.specs[name]):
+                given = program.taken(running, reload.get("takes", []))
+                try:
+                    found[name] = program.behind(name, running["State"]["Pid"], reload.get("program", ""), given)
+                except ApplyError as error:
+                    found[name] = str(error).removeprefix(f"{name}: ")
+        return found
+
+    def gather(self, names: Iterable[str]) -> None:
+        """Have containers get the only copy of everything, where they are to be alone soon.
+
+        :raises ApplyError: with what its program says
+        """
+        for name, running in self.running():
+            if name in names:
+                reload = cast("Reload", self.specs[name].get("reload"))
+                given = program.taken(running, reload.get("takes", []))
+                program.gather(name, running["State"]["Pid"], reload.get("program", ""), given, PROGRAM_SECONDS)
 
     def tell_names(self) -> None:
         """Write down the containers of this host by their ids, for whoever reads the figures of the kernel."""

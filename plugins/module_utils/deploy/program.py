@@ -6,6 +6,8 @@ The program is Python for the standard library of the host's interpreter. Standa
 configuration; ``before`` is empty where nobody knows it. Its output says what it verified; exit code 1 and a sentence
 on standard error say what failed. With ``look`` it changes nothing, and writes a line for each thing that differs.
 With ``copies``, one of containers that have copies of the same data writes the names of those that have all of it.
+With ``behind``, one of them writes what it lacks of these copies. With ``gather`` it gets the only copy of everything,
+because the others are about to go.
 """
 
 from __future__ import annotations
@@ -75,6 +77,22 @@ def look(name: str, pid: int, program: str, now: Mapping[str, str], config: Mapp
     """
     given = {"now": dict(now), "before": {}, "config": dict(config), "look": True}
     return asked(name, pid, program, given, SECONDS).splitlines()
+
+
+def behind(name: str, pid: int, program: str, now: Mapping[str, str]) -> str:
+    """Ask a program what its container lacks of the copies that it keeps with others; empty where it lacks nothing.
+
+    :raises ApplyError: it could not ask
+    """
+    return asked(name, pid, program, {"now": dict(now), "before": {}, "config": {}, "behind": True}, SECONDS)
+
+
+def gather(name: str, pid: int, program: str, now: Mapping[str, str], seconds: float) -> None:
+    """Have a program bring the only copy of everything into its container, and wait until it is there.
+
+    :raises ApplyError: with the sentence that the program gives
+    """
+    asked(name, pid, program, {"now": dict(now), "before": {}, "config": {}, "gather": True}, seconds)
 
 
 def asked(name: str, pid: int, program: str, question: Mapping[str, object], seconds: float) -> str:

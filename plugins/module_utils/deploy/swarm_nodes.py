@@ -19,6 +19,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.swarm_rollout 
 )
 from ansible_collections.sse.platform.plugins.module_utils.model import swarm_nodes
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_placement import NodeStep
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import HOLDS_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,7 +93,14 @@ class Drain(SwarmRollout):
         held = self.held(services)
         problems = swarm_nodes.drain_problems(
             swarm_nodes.Draining(
-                host, self.request.cluster.hosts, self.nodes, services, held, observed, self.asked.away
+                host,
+                self.request.cluster.hosts,
+                self.nodes,
+                services,
+                held,
+                observed,
+                self.asked.away,
+                self.request.behind or {},
             )
         )
         if problems:
@@ -154,7 +162,8 @@ class Removal(SwarmRollout):
             return True
         identity = node["id"]
         running = self.api.running_on(identity)
-        problems = swarm_nodes.removal_problems(host, self.request.cluster.hosts, node, running)
+        asked = self.judged()
+        problems = swarm_nodes.removal_problems(asked, running)
         if problems:
             raise ApplyError("\n- ".join([f"{host} is not removed; nothing was changed.", *problems]))
         if not self.request.check:
@@ -165,4 +174,22 @@ class Removal(SwarmRollout):
                 self.asked.sleep(swarm_apply.PAUSE_SECONDS)
             self.api.remove_node(identity)
         report.around.append(f"- node {host}")
+        report.afterwards += [
+            f"~ {name} has no host now: take {host} out of the inventory and run ./sse up, which starts it on another "
+            "host of the group data, where it copies what the others have. Until then, lose none of them."
+            for name in swarm_nodes.left_behind(asked)
+        ]
         return True
+
+    def judged(self) -> swarm_nodes.Draining:
+        """Return what there is beside the host."""
+        services = self.compiled()
+        observed = {one.name: one for one in self.api.services()}
+        held = {
+            label.removeprefix(HOLDS_LABEL): host
+            for host, node in self.nodes.items()
+            for label in node["labels"]
+            if label.startswith(HOLDS_LABEL)
+        }
+        hosts, behind = self.request.cluster.hosts, self.request.behind or {}
+        return swarm_nodes.Draining(self.asked.host, hosts, self.nodes, services, held, observed, behind=behind)

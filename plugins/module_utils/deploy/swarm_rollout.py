@@ -16,7 +16,12 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import 
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
 from ansible_collections.sse.platform.plugins.module_utils.engine.swarm_api import SwarmApi
-from ansible_collections.sse.platform.plugins.module_utils.model import swarm_nodes, swarm_placement, swarm_services
+from ansible_collections.sse.platform.plugins.module_utils.model import (
+    swarm_copies,
+    swarm_nodes,
+    swarm_placement,
+    swarm_services,
+)
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_plan import swarm_plan
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import Recorder
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import (
@@ -65,6 +70,7 @@ class SwarmRequest:
     check: bool = False  # plan only
     availability: Mapping[str, str] = field(default_factory=dict[str, str])  # of hosts where it may have to change
     wave: int | None = None  # of the services to bring up; without it, all of them
+    behind: Mapping[str, str] | None = None  # what each service lacks that keeps copies; None where nobody asked
     begun: types.Attempt | None = None  # what an earlier wave of this run wrote into the history
     run: Mapping[str, Any] = field(default_factory=dict[str, Any])  # what this run says of itself, for the lock
     wait: float = 0  # seconds for which to wait for another run
@@ -241,6 +247,7 @@ class SwarmRollout:
             names = {one["Id"]: one["Name"] for one in self.engine.networks()} if self.is_there else {}
             actions = swarm_plan(services, observed, self.stack, release["project"], names, homes)
             actions = self.without_away(self.chosen(actions, services), held)
+            self.refuse_last_copies(actions, services, observed)
             outcome = rollout.Outcome(release["project"], number, actions, "")
             if check:
                 report.outcomes.append(outcome)
@@ -281,6 +288,21 @@ class SwarmRollout:
                 "which gives it tasks again"
             )
         return [one for one in actions if one.container not in away]
+
+    def refuse_last_copies(
+        self, actions: list[Action], services: list[SwarmService], observed: list[ObservedService]
+    ) -> None:
+        """Refuse to replace a service while another one that keeps copies with it lacks some of them.
+
+        :raises ApplyError: naming both, and what is lacking
+        """
+        behind = self.request.behind
+        if behind is None:
+            return
+        problems = swarm_copies.problems(actions, services, {one.name: one for one in observed}, behind)
+        if problems:
+            said = "A copy would be missing while another one is replaced. Expected all of them to run, and in sync"
+            raise ApplyError("\n- ".join([f"{said}; then run it again.", *problems]))
 
     def apply(
         self,

@@ -34,7 +34,7 @@ FORMAT = 3
 # `verify.resumes` the drill.
 KEYS = {
     *("canary", "checks", "containers", "drill", "elsewhere", "endpoints", "existing_data", "metrics", "routes"),
-    *("secret_files", "secrets", "unlimited"),
+    *("resize", "secret_files", "secrets", "unlimited"),
 }
 
 

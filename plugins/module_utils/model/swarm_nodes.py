@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from ansible_collections.sse.platform.plugins.module_utils.model import swarm_copies
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_placement import works
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_plan import only_moves
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import HOLDS_LABEL, SERVING, Group
@@ -29,6 +30,7 @@ class Draining(NamedTuple):
     held: Mapping[str, str]  # the host with the data of each service
     observed: Mapping[str, ObservedService]  # by name
     away: bool = False  # whether services may be away whose data no other host has
+    behind: Mapping[str, str] = {}  # what each service lacks that keeps copies with others
 
 
 def drain_problems(asked: Draining) -> list[str]:
@@ -65,15 +67,13 @@ def _data_problems(asked: Draining) -> Iterator[str]:
     for service in asked.services:
         if asked.held.get(service.name) != asked.host:
             continue
-        copies = [one.name for one in asked.services if one.together and one.together == service.together]
-        others = [name for name in copies if name != service.name]
-        lost = [name for name in others if name not in asked.observed or not asked.observed[name].complete]
-        if lost:
+        lacks = list(swarm_copies.lacking(service.name, asked.services, asked.observed, asked.behind))
+        if lacks:
             yield (
                 f"{asked.host} has a copy of the data of {service.name}, and of the other copies "
-                f"{' and '.join(lost)} {'does' if len(lost) == 1 else 'do'} not run: expected all of them."
+                f"{', and '.join(lacks)}: expected all of them to run, and in sync."
             )
-        elif not others:
+        elif not swarm_copies.others_of(service.name, asked.services):
             alone.append(service.name)
     if alone and not asked.away:
         yield (
@@ -103,26 +103,52 @@ def _differs(action: Action) -> bool:
     return action.changes and not only_moves(action)
 
 
-def removal_problems(host: str, groups: Mapping[Group, list[str]], node: NodeFact, running: list[str]) -> list[str]:
+def removal_problems(asked: Draining, running: list[str]) -> list[str]:
     """Return every reason why a host must not leave the Swarm, one sentence each.
 
-    :param node: that of the host
     :param running: the services that have something on the host
     """
     found: list[str] = []
+    host, groups, node = asked.host, asked.groups, asked.nodes[asked.host]
     if node["role"] == "manager" or host in groups.get("managers", ()):
         found.append(
             f"{host} is a manager: name another host in its place in the group managers, and run ./sse up, which has "
             "that one decide and this one only work."
         )
-    holds = [label.removeprefix(HOLDS_LABEL) for label in node["labels"] if label.startswith(HOLDS_LABEL)]
-    if holds:
-        found.append(
-            f"{host} has the data of {', '.join(sorted(holds))}, and nothing moves them to another host yet: expected "
-            "a host without data."
-        )
+    found += _held_problems(asked)
     if node["state"] == "ready" and node["availability"] != DRAINED:
         found.append(f"{host} gets tasks: run ./sse node drain {host} first, which moves its streams.")
     elif node["state"] == "ready" and running:
         found.append(f"{', '.join(running)} still run on {host}: expected nothing there.")
     return found
+
+
+def left_behind(asked: Draining) -> list[str]:
+    """Return the services whose data are on a host."""
+    labels = asked.nodes[asked.host]["labels"]
+    return sorted(label.removeprefix(HOLDS_LABEL) for label in labels if label.startswith(HOLDS_LABEL))
+
+
+def _held_problems(asked: Draining) -> Iterator[str]:
+    """Say which data on the host are nowhere else, or would have no other host."""
+    alone: list[str] = []
+    for name in left_behind(asked):
+        others = swarm_copies.others_of(name, asked.services)
+        if not others:
+            alone.append(name)
+            continue
+        for lacks in swarm_copies.lacking(name, asked.services, asked.observed, asked.behind):
+            yield f"{asked.host} has a copy of the data of {name}, and of the other copies {lacks}: expected all."
+        taken = {asked.host, *(asked.held[other] for other in others if other in asked.held)}
+        if not set(asked.groups.get("data", ())) - taken:
+            yield (
+                f"{asked.host} has a copy of the data of {name}, and each other host of the group data has one, too: "
+                "expected one more host there, to which it moves."
+            )
+    if alone:
+        yield (
+            f"{asked.host} has the only copy of the data of {', '.join(alone)}: while it is drained, copy their "
+            "directories to another host of the group data, with owners and permissions, and give that host their "
+            f"labels: docker node update --label-rm {HOLDS_LABEL}{alone[0]} OLD, then --label-add "
+            f"{HOLDS_LABEL}{alone[0]}=true NEW."
+        )

@@ -92,6 +92,11 @@ class SwarmService(NamedTuple):
         return not self.pinned and not self.is_global
 
     @property
+    def keeps_copies(self) -> bool:
+        """Tell whether other services keep copies of its data, each on a host of its own."""
+        return self.pinned and bool(self.together)
+
+    @property
     def fingerprint(self) -> str:
         """Return a hash of all that the engine is asked for (16 hex digits), without the labels of the release."""
         return hashlib.sha256(json.dumps(self.request, sort_keys=True).encode()).hexdigest()[:16]
@@ -189,13 +194,15 @@ def _waves(containers: Mapping[str, Spec]) -> list[tuple[int, int]]:
 def _members(containers: Mapping[str, Spec], name: str) -> list[str]:
     """Return the replicas with data that a container is one of, if a program runs after each, or itself alone."""
 
-    def alike(one: Spec) -> bool:
-        return bool(one["rolling"] and one["data"]) and _needs_program(one)
-
-    if not alike(containers[name]):
+    if not keeps_copies(containers[name]):
         return [name]
     service = containers[name]["service"]
-    return [other for other, one in containers.items() if one["service"] == service and alike(one)]
+    return [other for other, one in containers.items() if one["service"] == service and keeps_copies(one)]
+
+
+def keeps_copies(one: Spec) -> bool:
+    """Tell whether a container is a replica with data: a program says when it has what the others have."""
+    return bool(one["rolling"] and one["data"]) and _needs_program(one)
 
 
 def _needs_program(one: Spec) -> bool:

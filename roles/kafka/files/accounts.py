@@ -4,7 +4,8 @@ It runs in the network namespace of the broker's container, and needs the standa
 to the controller's listener, which is on the loopback address of that namespace, so nobody else can reach it. Standard
 input is JSON: `now` and `before` hold the files that the container has and had, by path; `before` may be empty. With
 `look` it changes nothing, and prints what differs in the broker, one line for each thing. With `copies` it prints the
-names of the brokers that have everything.
+names of the brokers that have everything, and with `behind` what this one lacks of what all have. With `gather`, the
+first of several gets the only copy of everything: the others are about to leave.
 """
 
 import base64
@@ -26,6 +27,7 @@ SECONDS = 20.0  # until the broker knows what its controller has written
 SYNC_SECONDS = 120.0  # until one of several brokers has what the others have
 SHA_512 = 2
 TOPIC, GROUP, TRANSACTION = 2, 3, 5
+BROKER_KIND = 4  # of a configuration; with an empty name, that of all brokers
 ANY, LITERAL, PREFIXED, ALLOW = 1, 3, 4, 3
 READ, WRITE, CREATE, DELETE, ALTER, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS = 3, 4, 5, 6, 7, 8, 10, 11
 # What each right of a user means in Kafka's words.
@@ -246,8 +248,11 @@ def change(connection, key, rights):
             answer.number("h")
 
 
-def not_in_sync(connection, place):
-    """Say what this broker of several lacks of what all have; empty where it lacks nothing (Metadata, version 1)."""
+def not_in_sync(connection, place, others=True):
+    """Say what this broker of several lacks of what all have; empty where it lacks nothing (Metadata, version 1).
+
+    With `others`, all the others have to work, too.
+    """
     answer = connection.ask(3, 1, struct.pack(">i", -1))
     brokers = answer.number("i")
     for __ in range(brokers):
@@ -256,7 +261,7 @@ def not_in_sync(connection, place):
         answer.number("i")
         answer.text()
     answer.number("i")
-    lacks = "" if brokers == place["brokers"] else f"{brokers} of {place['brokers']} brokers work"
+    lacks = "" if brokers == place["brokers"] or not others else f"{brokers} of {place['brokers']} brokers work"
     for __ in range(answer.number("i")):
         answer.number("h")
         topic = answer.text()
@@ -270,18 +275,178 @@ def not_in_sync(connection, place):
     return lacks
 
 
-def wait_until_in_sync(place):
-    """Wait until this broker has what the others have: the next one is changed after that."""
-    ends, lacks = time.monotonic() + SYNC_SECONDS, "it does not answer"
-    while lacks:
+class Partitions:
+    """All partitions, each with the numbers of the brokers that keep it, and of those that are in sync."""
+
+    def __init__(self, connection):
+        answer = connection.ask(3, 1, struct.pack(">i", -1))
+        self.brokers = set()
+        for __ in range(answer.number("i")):
+            self.brokers.add(answer.number("i"))
+            answer.text()
+            answer.number("i")
+            answer.text()
+        answer.number("i")
+        self.found = {}
+        for __ in range(answer.number("i")):
+            answer.number("h")
+            topic = answer.text()
+            answer.number("B")
+            for __ in range(answer.number("i")):
+                answer.number("h")
+                partition, __ = answer.number("i"), answer.number("i")
+                replicas, in_sync = ([answer.number("i") for __ in range(answer.number("i"))] for __ in range(2))
+                self.found[topic, partition] = (replicas, in_sync)
+
+
+def reassign(connection, wanted):
+    """Have other brokers keep partitions (AlterPartitionReassignments, version 0)."""
+    body = struct.pack(">i", 30000) + varint(len(wanted) + 1)
+    for (topic, partition), replicas in wanted.items():
+        body += compact(topic.encode()) + varint(2) + struct.pack(">i", partition) + varint(len(replicas) + 1)
+        body += struct.pack(f">{len(replicas)}i", *replicas) + b"\0\0"
+    answer = connection.ask(45, 0, body + b"\0", flexible=True)
+    answer.number("i")
+    code, why = answer.number("h"), answer.compact_text()
+    if code:
+        raise RefusedError(f"to move copies: {why or code}")
+    for __ in range(answer.varint() - 1):
+        topic = answer.compact_text()
+        for __ in range(answer.varint() - 1):
+            partition, code, why = answer.number("i"), answer.number("h"), answer.compact_text()
+            answer.varint()
+            if code:
+                raise RefusedError(f"to move copies of partition {partition} of {topic}: {why or code}")
+        answer.varint()
+
+
+def expect_in_sync(connection, number):
+    """Say how many copies must have an event before it counts as stored (IncrementalAlterConfigs, version 1).
+
+    What the file of a broker says of it is not heeded any more (KIP-966).
+    """
+    body = varint(2) + struct.pack(">b", BROKER_KIND) + compact(b"") + varint(2) + compact(b"min.insync.replicas")
+    body += b"\0" + compact(str(number).encode()) + b"\0\0" + b"\0" + b"\0"
+    answer = connection.ask(44, 1, body, flexible=True)
+    answer.number("i")
+    for __ in range(answer.varint() - 1):
+        code, why = answer.number("h"), answer.compact_text()
+        if code:
+            raise RefusedError(f"min.insync.replicas={number}: {why or code}")
+        answer.number("b")
+        answer.compact_text()
+        answer.varint()
+
+
+def sizes(connection):
+    """Return how many bytes this broker keeps (DescribeLogDirs, version 2)."""
+    answer = connection.ask(35, 2, b"\0\0", flexible=True)
+    answer.number("i")
+    total = 0
+    for __ in range(answer.varint() - 1):
+        answer.number("h")
+        answer.compact_text()
+        for __ in range(answer.varint() - 1):
+            answer.compact_text()
+            for __ in range(answer.varint() - 1):
+                answer.number("i")
+                total += answer.number("q")
+                answer.number("q")
+                answer.number("b")
+                answer.varint()
+            answer.varint()
+        answer.varint()
+    return total
+
+
+def keep_on(place, numbers):
+    """Have these brokers keep everything, as many as there are copies of each, and wait until all of them do.
+
+    A large log takes its time: this ends where nothing went on for a while.
+    """
+    ends, last, asked = time.monotonic() + SYNC_SECONDS, None, False
+    while True:
         try:
             with Connection(place["port"]) as connection:
-                lacks = not_in_sync(connection, place)
+                partitions = Partitions(connection)
+                if set(numbers) <= partitions.brokers and not asked:
+                    wanted = {
+                        key: [
+                            *(one for one in replicas if one in numbers),
+                            *(one for one in numbers if one not in replicas),
+                        ]
+                        for key, (replicas, __) in partitions.found.items()
+                        if set(replicas) != set(numbers)
+                    }
+                    if wanted:
+                        reassign(connection, wanted)
+                    asked = True
+                late = [
+                    f"partition {partition} of {topic}"
+                    for (topic, partition), (replicas, in_sync) in partitions.found.items()
+                    if set(replicas) != set(numbers) or set(in_sync) != set(numbers)
+                ]
+                lacks = "" if set(numbers) <= partitions.brokers else f"{len(partitions.brokers)} brokers work"
+                lacks = lacks or (f"{late[0]} (and {len(late) - 1} more)" if late else "")
+                now = (len(late), sorted(partitions.brokers), sizes(connection))
         except OSError as error:
-            lacks = str(error)
-        if lacks and time.monotonic() > ends:
-            raise RefusedError(f"broker {place['number']} is not in sync after {SYNC_SECONDS:.0f} s: {lacks}")
-        time.sleep(0.2 if lacks else 0)
+            lacks, now = str(error), last
+        if asked and not lacks:
+            return
+        if now != last:
+            ends, last = time.monotonic() + SYNC_SECONDS, now
+        if time.monotonic() > ends:
+            raise RefusedError(
+                f"nothing is copied for {SYNC_SECONDS:.0f} s, and not all is where it should be: {lacks}"
+            )
+        time.sleep(0.2)
+
+
+def gather(place):
+    """Have the first broker alone keep everything."""
+    if place["number"] == 1:
+        with Connection(place["port"]) as connection:
+            expect_in_sync(connection, 1)
+        keep_on(place, [1])
+
+
+def spread(place):
+    """Have as many brokers keep everything as there are copies, and only then expect more than one to have an event."""
+    copies = list(range(1, place["copies"] + 1))
+    with Connection(place["port"]) as connection:
+        few = any(len(replicas) < len(copies) for replicas, __ in Partitions(connection).found.values())
+    if few:
+        keep_on(place, copies)
+    with Connection(place["port"]) as connection:
+        expect_in_sync(connection, place["in_sync"])
+
+
+def lacking(place, seconds, others=True, patient=False):
+    """Wait until this broker has what the others have; return what it lacks then, empty where that is nothing.
+
+    With `patient`, as long as it copies something, too: a large log takes its time.
+    """
+    ends, has = time.monotonic() + seconds, None
+    while True:
+        now = has
+        try:
+            with Connection(place["port"]) as connection:
+                lacks = not_in_sync(connection, place, others)
+                if lacks and patient:
+                    now = sizes(connection)
+        except OSError as error:
+            lacks = f"it does not answer: {error}"
+        if now != has:
+            ends, has = time.monotonic() + seconds, now
+        if not lacks or time.monotonic() > ends:
+            return lacks
+        time.sleep(0.2)
+
+
+def wait_until_in_sync(place):
+    """Wait until this broker has what the others have: the next one is changed after that."""
+    if lacks := lacking(place, SYNC_SECONDS, patient=True):
+        raise RefusedError(f"broker {place['number']} is not in sync after {SYNC_SECONDS:.0f} s: {lacks}")
 
 
 def eventually(true, what):
@@ -353,11 +518,19 @@ def main():
     if given.get("look"):
         print("\n".join(look(passwords_of(given["now"]), json.loads(given["now"][RIGHTS]))))
         return
+    place = json.loads(given["now"].get(PLACE, "{}"))
+    if given.get("behind"):
+        print(lacking(place, SECONDS, others=False) if place else "")
+        return
+    if given.get("gather"):
+        gather(place)
+        return
     passwords, before = passwords_of(given["now"]), passwords_of(given["before"])
     users = json.loads(given["now"][RIGHTS])
-    place = json.loads(given["now"].get(PLACE, "{}"))
     if place:
         wait_until_in_sync(place)
+    if place.get("number") == 1:
+        spread(place)
     gone = sorted(set(before) - set(passwords))
     # Those that get in already keep their credential: a new one would cost their clients nothing, but tell of a change.
     new = {user: one for user, one in passwords.items() if before.get(user) != one or not signs_in(user, one)}

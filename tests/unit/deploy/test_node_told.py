@@ -219,3 +219,24 @@ def test_the_containers_of_a_host_are_named_by_their_ids(stand: Stand) -> None:
     stand.node.tell_names()
     told = json.loads((stand.state / "matrix/containers.json").read_text())
     assert told["containers"] == {"c1": {"name": "sse-a", "container": "a", "release": ""}}
+
+
+def test_those_that_keep_copies_say_what_they_lack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand = Stand(tmp_path / "state", monkeypatch, reload=PROGRAMMED, rolling=True, data={"/d": "d"})
+    stand.node.specs["sse-c"] = {**stand.node.specs["sse-a"], "rolling": False}
+    stand.write("1")
+    for name in ("sse-a", "sse-c"):
+        stand.engine.run(f"of {name}", name, EARLIER, {"/etc/x": stand.place})
+    asked: list[Any] = []
+
+    def behind(name: str, pid: int, program: str, now: Any) -> str:
+        asked.append((name, pid, program, now))
+        if len(asked) > 1:
+            raise ApplyError(f"{name}: its network namespace can't be entered")
+        return "partition 0 is late"
+
+    monkeypatch.setattr(node_told.program, "behind", behind)
+    assert stand.node.behind() == {"sse-a": "partition 0 is late"}
+    assert stand.node.behind() == {"sse-a": "its network namespace can't be entered"}
+    assert asked[0] == ("sse-a", 7, "p", {"/etc/x/a": "1"})
+    assert not stand.told

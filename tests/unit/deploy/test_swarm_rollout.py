@@ -183,6 +183,30 @@ def test_replicas_with_data_are_made_in_one_wave_and_changed_in_one_each(stand: 
     assert [[line.split(":")[0] for line in one] for one in changed] == [["~ sse-k-1"], ["~ sse-k-2"]]
 
 
+def test_one_of_several_copies_is_not_replaced_while_another_one_lacks_something(stand: Stand) -> None:
+    def three(image: str, *others: Any) -> Any:
+        own: Any = {"reload": PROGRAM, "data": {"/d": "d"}, "secrets": {"/run/s": {"key": {"secret": "pw"}}}}
+        copies = [container(f"k-{number}", rolling=True, image=image, **own) for number in (1, 2, 3)]
+        return release(*copies, *others)
+
+    stand.groups = {**GROUPS, "data": ["a", "b", "c"]}
+    in_sync = {"sse-k-1": "", "sse-k-2": "", "sse-k-3": ""}
+    stand.run(three("i:1"), behind={})  # nothing is there yet that could be lacking
+    before = dict(stand.swarm.shown)
+    late = {**in_sync, "sse-k-3": "partition 0 of events is not in sync here"}
+    for check in (True, False):
+        with pytest.raises(ApplyError, match=r"sse-k-1 would be away .*Image.*, and of those .* sse-k-3 lacks .* 0 of"):
+            stand.run(three("i:2"), behind=late, wave=0, check=check)
+    assert stand.swarm.shown == before
+    other = container("other")
+    assert stand.run(three("i:1", other), behind=late).changes == ["+ sse-other (new)"]
+    stand.run(three("i:2", other), behind={**in_sync, "sse-k-1": "it is away"}, wave=0)  # the very one that is mended
+    stand.swarm.shown["sse-k-1"] = stand.swarm.shown["sse-k-1"]._replace(running={})
+    with pytest.raises(ApplyError, match="sse-k-1 does not run"):  # a release that never gets healthy
+        stand.run(three("i:2", other), behind=in_sync, wave=1)
+    assert stand.swarm.shown["sse-k-2"].request == before["sse-k-2"].request
+
+
 # --- hosts that are drained, added again and removed
 
 REPLICAS = release(

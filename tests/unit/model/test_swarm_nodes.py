@@ -38,12 +38,13 @@ def runs(name: str, count: int = 1) -> ObservedService:
 
 
 SERVICES = [service("redis"), service("k1", "k"), service("k2", "k"), service("k3", "k")]
+IN_SYNC = {"k1": "", "k2": "", "k3": ""}
 HELD = {"redis": "c", "k1": "a", "k2": "b", "k3": "c"}
 
 
 def asked(host: str, *missing: str, **changes: Any) -> Draining:
     found = {one.name: runs(one.name, one.name not in missing) for one in SERVICES}
-    return Draining(host, GROUPS, nodes(), SERVICES, HELD, found)._replace(**changes)
+    return Draining(host, GROUPS, nodes(), SERVICES, HELD, found, behind=IN_SYNC)._replace(**changes)
 
 
 DOWN: Any = {"state": "down", "reachable": False}
@@ -75,7 +76,10 @@ DATA = "c holds the only copy of the data of redis: they would be away until it 
         (asked("c"), [DATA]),
         (asked("c", away=True), []),
         (asked("a", "k2"), ["a has a copy of the data of k1, and of the other copies k2 does not run"]),
-        (asked("a", "k2", "k3", away=True), ["of the other copies k2 and k3 do not run: expected all of them."]),
+        (asked("a", "k2", "k3", away=True), ["k2 does not run, and k3 does not run: expected all of them to run"]),
+        (asked("a", behind={**IN_SYNC, "k3": "it is late"}), ["of the other copies k3 lacks something: it is late"]),
+        (asked("a", behind={**IN_SYNC, "k1": "it is late"}), []),  # the one that would be away
+        (asked("a", behind={}), ["k2 lacks something: nobody could ask it, and k3 lacks"]),
         (asked("a", "redis"), []),  # which is away by itself
     ],
 )
@@ -108,7 +112,9 @@ def test_a_drain_rolls_nothing_else_out(around: list[str], actions: list[Action]
 
 
 DRAINED: Any = {"availability": "drain"}
-HOLDS: Any = {"labels": {"sse.platform.holds.sse-redis": "true", "sse.platform.group.sse.app": "true"}, **DRAINED}
+HOLDS: Any = {"labels": {"sse.platform.holds.redis": "true", "sse.platform.group.sse.app": "true"}, **DRAINED}
+COPY: Any = {"labels": {"sse.platform.holds.k3": "true"}}
+WIDER: Any = {**GROUPS, "data": ["a", "b", "d", "e"]}
 
 
 @pytest.mark.parametrize(
@@ -120,12 +126,35 @@ HOLDS: Any = {"labels": {"sse.platform.holds.sse-redis": "true", "sse.platform.g
         ("d", DRAINED, ["x", "y"], ["x, y still run on d"]),
         ("a", DRAINED, [], ["a is a manager: name another host in its place in the group managers"]),
         ("d", {**DRAINED, "role": "manager"}, [], ["d is a manager"]),
-        ("d", HOLDS, [], ["d has the data of sse-redis, and nothing moves them to another host yet"]),
+        ("d", HOLDS, [], ["d has the only copy of the data of redis: while it is drained, copy their directories"]),
+        ("d", {**DRAINED, **COPY}, [], ["each other host of the group data has one, too: expected one more host"]),
     ],
 )
 def test_a_host_leaves_only_where_nothing_of_it_is_needed(
     host: str, changes: Any, running: list[str], said: list[str]
 ) -> None:
-    found = removal_problems(host, GROUPS, node(host, **changes), running)
+    groups = {**GROUPS, "data": ["a", "b", "d"]}
+    found = removal_problems(asked(host, groups=groups, nodes=nodes(**{host: changes})), running)
+    assert len(found) == len(said), found
+    assert all(part in sentence for part, sentence in zip(said, found, strict=True)), found
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (asked("d"), []),
+        (asked("d", behind={**IN_SYNC, "k3": "it is away"}), []),  # its own copy, which may be lost
+        (
+            asked("d", behind={**IN_SYNC, "k2": "it is late"}),
+            ["and of the other copies k2 lacks something: it is late"],
+        ),
+        (asked("d", "k1"), ["and of the other copies k1 does not run"]),
+    ],
+)
+@pytest.mark.parametrize("state", [DRAINED, DOWN])
+def test_a_host_with_a_copy_leaves_where_the_others_have_all_and_one_more_host_can_take_it(
+    state: Any, asked: Draining, said: list[str]
+) -> None:
+    found = removal_problems(asked._replace(groups=WIDER, nodes=nodes(d={**COPY, **state})), [])
     assert len(found) == len(said), found
     assert all(part in sentence for part, sentence in zip(said, found, strict=True)), found

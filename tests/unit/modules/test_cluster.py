@@ -29,6 +29,7 @@ class Action(cluster.ActionModule):
         of_host = {"host": host, "cluster_node": node, "settings": given}
         groups = {group: ["a"] for group in ("managers", "edge", "app", "data")}
         self.variables = {**of_host, "hostvars": {"a": of_host}, "ansible_play_hosts": ["a"], "groups": groups}
+        self.variables["stack_declarations"] = {}
 
     def also(self, action: Any, arguments: Any = None) -> Any:
         return {"ansible_facts": {}}

@@ -81,6 +81,45 @@ def test_a_broker_says_which_ones_have_everything(program: dict[str, Any], answe
     assert program["whole"](connection, properties) == names
 
 
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ([metadata(2, (1, [1, 2, 3], [1, 2]))], ""),  # the one that is away may be why somebody asks
+        ([metadata(3, (1, [1, 2], [1])), metadata(3, (1, [1, 2], [1, 2]))], ""),  # it catches up meanwhile
+        ([metadata(3, (1, [1, 2], [1]))], "partition 0 of events is not in sync here"),
+        ([], "it does not answer: [Errno 111] refused"),
+    ],
+)
+def test_a_broker_that_lags_is_waited_for_a_while(program: dict[str, Any], answers: list[bytes], said: str) -> None:
+    left, now = list(answers), [0.0]
+
+    class Connection:
+        def __init__(self, _: int) -> None:
+            if not answers:
+                raise ConnectionRefusedError(111, "refused")
+
+        def __enter__(self) -> Any:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            now[0] += 5
+
+        def ask(self, *_: object) -> Any:
+            return program["Reader"](left.pop(0) if len(left) > 1 else left[0])
+
+    class Clock:
+        def monotonic(self) -> float:
+            now[0] += 1
+            return now[0]
+
+        def sleep(self, _: float) -> None:
+            pass
+
+    own = {**program, "Connection": Connection, "time": Clock()}
+    lacking = type(program["lacking"])(program["lacking"].__code__, own)
+    assert lacking(PLACE, 20.0, False, False) == said
+
+
 class Start:
     """start-kafka.sh below a directory, with a java that only tells how it was called."""
 
@@ -154,3 +193,87 @@ def test_one_broker_makes_its_password_and_several_have_one_in_common(start: Sta
     start.run(THREE)
     lines = [line for line in start.properties.splitlines() if 'password="s3cret" user_broker="s3cret"' in line]
     assert [line.split(".plain.")[0] for line in lines] == ["listener.name.broker", "listener.name.controller"]
+
+
+class Brokers:
+    """Brokers that are asked by the program: each question answers by the next state, and the last one stays."""
+
+    def __init__(self, program: dict[str, Any], *states: bytes) -> None:
+        self.program, self.states, self.now = program, list(states), 0.0
+        self.asked: list[tuple[int, bytes]] = []
+        self.own = {**program, "Connection": lambda _: self, "time": self, "sizes": lambda _: 0}
+        for name in ("keep_on", "gather", "spread"):
+            self.own[name] = type(program[name])(program[name].__code__, self.own)
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def monotonic(self) -> float:
+        self.now += 1
+        return self.now
+
+    def sleep(self, _: float) -> None:
+        pass
+
+    def ask(self, key: int, _: int, body: bytes, *, flexible: bool = False) -> Any:
+        assert flexible is (key != 3)
+        self.asked.append((key, body))
+        if key == 3:
+            return self.program["Reader"](self.states.pop(0) if len(self.states) > 1 else self.states[0])
+        empty = struct.pack(">ih", 0, 0) + b"\0\1" if key == 45 else struct.pack(">i", 0) + b"\1"
+        return self.program["Reader"](empty)
+
+    @property
+    def changes(self) -> list[tuple[int, bytes]]:
+        return [one for one in self.asked if one[0] != 3]
+
+
+ONE_HAS_ALL, COPYING, ALL_HAVE = (
+    metadata(3, (1, [1], [1])),
+    metadata(3, (1, [1, 2, 3], [1, 3])),
+    metadata(3, (1, [1, 2, 3], [1, 2, 3])),
+)
+FIRST = {**PLACE, "number": 1, "copies": 3, "in_sync": 2}
+# https://kafka.apache.org/protocol: lists and texts are one longer than they are, and each ends with its tags.
+TO_ALL = bytes.fromhex("00007530 02 07 6576656e7473 02 00000000 04 00000001 00000002 00000003 00 00 00")
+TO_FIRST = bytes.fromhex("00007530 02 07 6576656e7473 02 00000000 02 00000001 00 00 00")
+
+
+def in_sync(number: int) -> bytes:
+    return b"\2\4\1\2" + b"\x14min.insync.replicas" + b"\0\2" + str(number).encode() + b"\0\0\0\0"
+
+
+def test_all_get_what_the_first_broker_had_alone_and_only_then_two_must_have_an_event(program: dict[str, Any]) -> None:
+    brokers = Brokers(program, ONE_HAS_ALL, ONE_HAS_ALL, COPYING, COPYING, ALL_HAVE)
+    brokers.own["spread"](FIRST)
+    assert brokers.changes == [(45, TO_ALL), (44, in_sync(2))]
+    assert brokers.asked[-2][0] == 3  # all were in sync before that
+    brokers = Brokers(program, ALL_HAVE)
+    brokers.own["spread"](FIRST)
+    assert brokers.changes == [(44, in_sync(2))]
+
+
+def test_the_first_broker_gets_everything_before_the_others_go(program: dict[str, Any]) -> None:
+    brokers = Brokers(program, metadata(3, (2, [1, 2, 3], [2, 3])), metadata(3, (2, [1, 2], [2])), ONE_HAS_ALL)
+    brokers.own["gather"](FIRST)
+    assert brokers.changes == [(44, in_sync(1)), (45, TO_FIRST)]
+    brokers = Brokers(program, ALL_HAVE)
+    brokers.own["gather"](PLACE)
+    assert not brokers.asked
+
+
+@pytest.mark.parametrize(
+    ("states", "said"),
+    [
+        ([ONE_HAS_ALL, COPYING], r"nothing is copied for 120 s, .*: partition 0 of events \(and 0 more\)"),
+        ([metadata(2, (1, [1], [1]))], "2 brokers work"),
+    ],
+)
+def test_a_run_ends_where_nothing_is_copied_any_more(program: dict[str, Any], states: list[bytes], said: str) -> None:
+    brokers = Brokers(program, *states)
+    with pytest.raises(program["RefusedError"], match=said):
+        brokers.own["spread"](FIRST)
+    assert not [one for one in brokers.changes if one[0] == 44]

@@ -137,7 +137,7 @@ def test_three_brokers_agree_by_name_and_keep_three_copies(clusters: dict[str, R
         assert {one["to"].split(":")[0] for one in container["reaches"]} == others
         assert container["ports"] == []
         place = json.loads(three.config(name, "/etc/accounts/place.json"))
-        assert place == {"number": number, "brokers": 3, "port": 9096}
+        assert place == {"number": number, "brokers": 3, "port": 9096, "copies": 3, "in_sync": 2}
     app = three.containers["app-1"]["environment"]
     assert app["KAFKA_BROKERS"] == "kafka:9092,kafka-2:9092,kafka-3:9092"
     assert app["SSE_TOPIC_REPLICATION"] == "3"

@@ -1,0 +1,157 @@
+# Copyright: sse.platform maintainers, MIT License (see LICENSE)
+"""From one service with data to several that keep copies for each other, and back, without a loss. Pure.
+
+Who decides about the data is part of the data. A program of the role says who that is, gives others what they need to
+decide as well, and writes down last who decides from now on. Until then, everything is as it was.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
+
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_placement import works
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import NodeFact
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
+
+SPARE = 1.25  # of the disk that copies need, for what comes meanwhile
+GIB = 2**30
+
+
+class Resize(TypedDict):
+    """What a role declares of services whose number may change."""
+
+    program: str  # Python: looks at data, and has others decide about them
+    directory: str  # below the data of each of them
+    members: list[str]  # the services in full, the first one first
+    decides: str  # who is to decide; empty for the first one alone
+    stack: str
+
+
+class Seen(TypedDict):
+    """The data of one service on one host."""
+
+    decides: str  # who decides about them; empty for the first one alone
+    members: list[str]  # their containers
+    cluster: str  # whose data they are; empty where there are none
+    bytes: int
+    free: int  # bytes of its disk
+
+
+class Way(TypedDict):
+    """What is to be done."""
+
+    kind: Literal["none", "grow", "shrink"]
+    first: str
+    host: str  # that has the data of the first
+    holders: dict[str, str]  # the host of each of the others
+    members: list[str]  # all services, those before and those after, the first one first
+
+
+class Shown(TypedDict):
+    """What hosts and a manager show."""
+
+    seen: Mapping[str, Mapping[str, Seen]]  # by host, then by service
+    tasks: Mapping[str, tuple[int, int]]  # of each service that is there, how many should run, and how many do
+    nodes: Mapping[str, NodeFact]  # by the name of the host in the inventory
+
+
+def declared(declarations: Mapping[str, Any], releases: list[Release]) -> list[Resize]:
+    """Return what services declare, with the full names of their containers."""
+    found: list[Resize] = []
+    for one in declarations.values():
+        asked = one.get("resize")
+        if asked:
+            stack = releases[0]["stack"]
+            members = [f"{stack}-{name}" for name in asked["members"]]
+            found.append(cast("Resize", {**asked, "stack": stack, "members": members}))
+    return found
+
+
+def unlike(declarations: Mapping[str, Any], releases: list[Release]) -> Iterator[str]:
+    """Say where earlier releases have another number of services than is declared now: none says how to get there."""
+    for service, one in declarations.items():
+        for wanted in declared({service: one}, releases):
+            every = [pair for release in releases for pair in release["containers"].items()]
+            there = [name for name, spec in every if spec["service"] == service and spec["data"]]
+            if there and set(there) != set(wanted["members"]):
+                yield (
+                    f"That release has {', '.join(there)}, and the settings have {', '.join(wanted['members'])}: set "
+                    "the number as it was then, and run ./sse up, which brings the data there."
+                )
+
+
+def way(wanted: Resize, shown: Shown) -> Way:
+    """Return what is to be done so that those decide who are to."""
+    first, *others = wanted["members"]
+    places = {name: host for host, each in shown["seen"].items() for name in each}
+    host = places.get(first, "")
+    holders = {name: places[name] for name in others if name in places}
+    found = shown["seen"].get(host, {}).get(first)
+    before = [f"{wanted['stack']}-{name}" for name in found["members"]] if found else []
+    members = list(dict.fromkeys([*wanted["members"], *before]))
+    nothing: Way = {"kind": "none", "first": first, "host": host, "holders": holders, "members": members}
+    if not found or not found["cluster"] or found["decides"] == wanted["decides"]:
+        return nothing  # a new stack, or a first one that gets its copies from the others, or nothing to change
+    return {**nothing, "kind": "shrink" if found["decides"] else "grow"}
+
+
+def problems(wanted: Resize, chosen: Way, shown: Shown) -> list[str]:
+    """Return every reason why that must not be done, one sentence each, with the host."""
+    if chosen["kind"] == "none":
+        return []
+    own = shown["seen"][chosen["host"]][chosen["first"]]
+    if own["decides"] and wanted["decides"]:
+        why = (
+            f"{chosen['host']}: {own['decides']} decide about the data of {chosen['first']}, and {wanted['decides']} "
+            "would: expected the number as it was, or one first, and then several."
+        )
+        return [why]
+    found = [f"{host}: {why}" for host, why in _node_problems(chosen, shown)]
+    return [*found, *(_growing(wanted, chosen, shown) if chosen["kind"] == "grow" else _shrinking(chosen, shown))]
+
+
+def _node_problems(chosen: Way, shown: Shown) -> Iterator[tuple[str, str]]:
+    for host in dict.fromkeys([chosen["host"], *chosen["holders"].values()]):
+        node = shown["nodes"].get(host)
+        if node and not works(node):
+            yield (
+                host,
+                f"its node is {node['state']}, with availability {node['availability']}: expected one with tasks.",
+            )
+
+
+def _growing(wanted: Resize, chosen: Way, shown: Shown) -> Iterator[str]:
+    first, host = chosen["first"], chosen["host"]
+    own = shown["seen"][host][first]
+    should, do = shown["tasks"].get(first, (0, 0))
+    if should and not do:
+        yield f"{host}: {first} does not run, so nothing can be copied from it: expected it to run."
+    needs: dict[str, int] = {}
+    for name in wanted["members"][1:]:
+        place = chosen["holders"].get(name, "")
+        if not place:
+            yield f"No host is there for {name}: expected one more in the group data."
+            continue
+        needs[place] = needs.get(place, 0) + int(own["bytes"] * SPARE)
+        there = shown["seen"][place][name]
+        if there["cluster"] not in {"", own["cluster"]}:
+            yield (
+                f"{place} has data of {name} that are not of the same cluster ({there['cluster']} instead of "
+                f"{own['cluster']}): expected none there. Move them away."
+            )
+        if there["free"] + there["bytes"] < needs[place]:
+            yield (
+                f"{place}: {there['free'] / GIB:.1f} GiB are free for {name}, and a copy of what {first} has needs "
+                f"{needs[place] / GIB:.1f} GiB."
+            )
+
+
+def _shrinking(chosen: Way, shown: Shown) -> Iterator[str]:
+    for name in chosen["members"]:
+        should, do = shown["tasks"].get(name, (1, 0))
+        if should and not do:
+            yield f"{name} does not run, and all has to be on {chosen['first']} before it goes: expected it to run."
