@@ -58,6 +58,12 @@ def test_a_stream_of_a_host_that_is_lost_ends_before_a_replica_that_hangs_does(e
     )
 
 
+def test_on_one_host_the_kernel_of_nginx_is_as_it_was(rendered: dict[str, Rendered]) -> None:
+    for one in (one for one in rendered.values() if one.settings["deployment"] == "host"):
+        names = [name.rpartition(".")[2] for name in one.containers["nginx"]["sysctls"]]
+        assert names == ["ip_unprivileged_port_start", "tcp_rmem", "tcp_retries2"]
+
+
 def test_the_whole_platform_runs_in_a_swarm_where_it_belongs(each: Rendered) -> None:
     found = of(each)
     assert len(found) == len(each.containers)
