@@ -464,25 +464,9 @@ def eventually(true, what):
 
 
 def whole(connection, properties):
-    """Return the names of the brokers that have everything, as this one knows it (Metadata, version 1)."""
-    answer = connection.ask(3, 1, struct.pack(">i", -1))
-    found = set()
-    for __ in range(answer.number("i")):
-        found.add(answer.number("i"))
-        answer.text()
-        answer.number("i")
-        answer.text()
-    answer.number("i")
-    for __ in range(answer.number("i")):
-        answer.number("h")
-        answer.text()
-        answer.number("B")
-        for __ in range(answer.number("i")):
-            answer.number("h")
-            answer.number("i")
-            answer.number("i")
-            __, in_sync = ([answer.number("i") for __ in range(answer.number("i"))] for __ in range(2))
-            found &= set(in_sync)
+    """Return the names of the brokers that have everything, as this one knows it."""
+    partitions = Partitions(connection)
+    found = partitions.brokers.intersection(*(in_sync for __, in_sync in partitions.found.values()))
     (voters,) = (line.partition("=")[2] for line in properties.splitlines() if line.startswith(VOTERS))
     names = dict(voter.split(":")[0].split("@") for voter in voters.split(","))
     return [name for number, name in names.items() if int(number) in found]
