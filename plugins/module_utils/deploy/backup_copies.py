@@ -75,8 +75,8 @@ def copies(releases: Iterable[Release], left_out: Iterable[str], answers: Mappin
             what = ", ".join(f"{name} says {' '.join(answers.get(name, ())) or 'nothing'}" for name in each)
             raise BackupError(
                 f"{', '.join(each)} have copies of the same data, and most of them have to say of one that it lacks "
-                f"nothing ({what}): wait until they run and are in sync. Where they are more than the copies, as five "
-                "brokers are, none of them has everything: have fewer. No backup was made"
+                f"nothing ({what}): wait until they run and are in sync. Where there are more of them than copies, "
+                "none has everything: have fewer. No backup was made"
             )
         found |= {name: whole[0] for name in each if name != whole[0]}
     return found
