@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 30  # an engine waits up to 20 s for a manager that it joins
 DONE = (http.client.OK, http.client.CREATED, http.client.NO_CONTENT)
 ObjectKind = Literal["configs", "secrets"]
+# What a task is to become where it is replaced, and where its service shall have fewer, or none.
+ENDS = frozenset({"shutdown", "remove"})
+HAS_A_PROCESS = frozenset({"starting", "running"})  # the first one until its health check passes
 
 
 # --- what the engine answers: only the keys that are read here
@@ -355,7 +358,7 @@ def observed(service: Service, tasks: list[Task]) -> ObservedService:
             running[node] = running.get(node, 0) + 1
         else:
             waits.append(task["Status"].get("Err") or task["Status"].get("Message") or state)
-    ending = sum(task["DesiredState"] == "shutdown" and task["Status"].get("State") == "running" for task in tasks)
+    ending = sum(task["DesiredState"] in ENDS and task["Status"].get("State") in HAS_A_PROCESS for task in tasks)
     failure = last_error(tasks, update.get("StartedAt", ""))
     if failure and (waits or not running):
         waits.append(failure)

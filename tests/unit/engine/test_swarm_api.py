@@ -105,6 +105,8 @@ def test_a_service_is_what_its_tasks_are(
     [
         ([task("running"), task("running", desired="shutdown"), task("running", desired="shutdown")], 2),
         ([task("running"), task("shutdown", desired="shutdown"), task("failed", desired="shutdown")], 0),
+        ([task("running", desired="remove"), task("starting", desired="remove")], 2),
+        ([task("shutdown", desired="remove"), task("pending", desired="remove")], 0),
     ],
 )
 def test_a_task_that_is_to_end_and_runs_is_ending(tasks: list[Any], ending: int) -> None:
