@@ -59,6 +59,7 @@ class ActionModule(release.ActionModule):
         hosts = {name: self.variables["hostvars"][name] for name in self.variables["ansible_play_hosts"]}
         groups: dict[Group, list[str]] = {group: list(self.variables["groups"].get(group, [])) for group in GROUPS}
         nodes = {name: one["cluster_node"] for name, one in hosts.items()}
+        silent = set(hosts_of(EVERY, groups)) - set(nodes)
         cluster = Cluster(
             groups,
             settings["stack_state_directory"],
@@ -85,7 +86,7 @@ class ActionModule(release.ActionModule):
             secrets = {name: one for one in made for name, one in one.get("secrets", {}).items()}
             wanted = [service for one in made for service in services(one, cluster)]
             manager = next((one["swarm"] for one in nodes.values() if one["swarm"] and one["swarm"]["nodes"]), None)
-            known = by_host(manager, nodes, set(hosts_of(EVERY, groups)) - set(nodes))
+            known = by_host(manager, nodes, silent)
             held = holders(wanted, groups, known)
             asked = cluster_preflight.Wanted(settings, groups, made, wanted, held)
             shown = {name: self._shown(one, made, kept=bool(stored)) for name, one in hosts.items()}
@@ -111,7 +112,7 @@ class ActionModule(release.ActionModule):
                 backup: existing_data.BackupData | None = arguments["backup"]
                 unread = existing_data.of_backup(self.variable("stack_declarations"), backup) if backup else []
                 problems["This stack cannot read the backup"] = list(unread)
-            notices = [*cluster_preflight.notices(shown), *left_out(wanted)]
+            notices = [*cluster_preflight.notices(shown, silent), *left_out(wanted)]
         except (SpecError, PlacementError) as error:
             problems["A Swarm cannot run the declared services"] = [str(error)]
         for what, found in problems.items():
@@ -129,10 +130,8 @@ class ActionModule(release.ActionModule):
                 "resizes": [] if stored else swarm_resize.declared(self.variable("stack_declarations"), made),
                 "copies": any(service.keeps_copies for service in wanted),
                 "waves": 1 + max((service.wave for service in wanted), default=0),
-                "admitted": swarm_ports.admitted(shown),
-                "port_findings": [
-                    one._asdict() for one in swarm_ports.findings(shown, set(hosts_of(EVERY, groups)) - set(hosts))
-                ],
+                "admitted": swarm_ports.admitted(shown, silent),
+                "port_findings": [one._asdict() for one in swarm_ports.findings(shown, silent)],
                 "open": {
                     name: [
                         (IPV4.wildcard, port["PublishedPort"], service.name)

@@ -16,7 +16,7 @@ from ansible_collections.sse.platform.plugins.module_utils.preflight import netw
 from ansible_collections.sse.platform.plugins.module_utils.preflight.network_steps import LABEL_STACK, is_ours
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.host.meeting import Unmet
     from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import Admits, SwarmFact
@@ -102,13 +102,13 @@ def unlike_settings(settings: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
                 break
 
 
-def notices(shown: Mapping[str, Shown]) -> Iterator[str]:
+def notices(shown: Mapping[str, Shown], silent: Collection[str] = ()) -> Iterator[str]:
     """Say what is used as it is found."""
     for host, one in shown.items():
         if one.swarm and one.swarm["manager"]:
             nodes = one.swarm["nodes"]
             yield f"The Swarm that {host} is a manager of is used as it is: {len(nodes)} node{'s'[: len(nodes) != 1]}."
-            if others := nodes_of_others(shown):
+            if others := nodes_of_others(shown, silent):
                 yield (
                     f"It has nodes of others, which get nothing of this stack: {', '.join(others)}. So its ports are "
                     "left as they are: let nobody but its nodes reach 2377, 7946 and 4789."
@@ -116,11 +116,19 @@ def notices(shown: Mapping[str, Shown]) -> Iterator[str]:
             return
 
 
-def nodes_of_others(shown: Mapping[str, Shown]) -> list[str]:
-    """Return the nodes of the Swarm that are no hosts of the inventory, as a manager calls them."""
+def nodes_of_others(shown: Mapping[str, Shown], silent: Collection[str] = ()) -> list[str]:
+    """Return the nodes of the Swarm that are no hosts of the inventory, as a manager calls them.
+
+    :param silent: hosts that do not answer, which are known where they call themselves as the inventory does
+    """
     own = {one.address for one in shown.values()}
     known = [one.swarm["nodes"] for one in shown.values() if one.swarm and one.swarm["nodes"]]
-    return sorted(node["name"] for nodes in known[:1] for node in nodes if node["address"] not in own)
+    return sorted(
+        node["name"]
+        for nodes in known[:1]
+        for node in nodes
+        if node["address"] not in own and node["name"] not in silent
+    )
 
 
 def address_of(host: HostFacts, given: str = "") -> str:

@@ -9,7 +9,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.finding import 
 from ansible_collections.sse.platform.plugins.module_utils.preflight import cluster_preflight
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from ansible_collections.sse.platform.plugins.module_utils.preflight.cluster_preflight import Shown
 
@@ -17,23 +17,25 @@ RULE = "swarm-ports"
 MEND = ("./sse up",)
 
 
-def admitted(shown: Mapping[str, Shown]) -> list[str] | None:
+def admitted(shown: Mapping[str, Shown], silent: Collection[str] = ()) -> list[str] | None:
     """Return the addresses that may reach the ports: those of the hosts, and those that they come from.
 
     None where the Swarm has nodes of others, too: who joins those, nobody here is told.
+
+    :param silent: hosts that do not answer
     """
-    if cluster_preflight.nodes_of_others(shown):
+    if cluster_preflight.nodes_of_others(shown, silent):
         return None
     return sorted({address for one in shown.values() for address in (one.address, *one.sources) if address})
 
 
-def findings(shown: Mapping[str, Shown], silent: set[str]) -> Iterator[Finding]:
+def findings(shown: Mapping[str, Shown], silent: Collection[str]) -> Iterator[Finding]:
     """Yield what differs from that on the hosts of a Swarm.
 
     :param shown: what each host that answers showed
     :param silent: hosts that do not answer, so that nobody knows what they come from
     """
-    wanted = admitted(shown)
+    wanted = admitted(shown, silent)
     if wanted is None:
         return
     nodes = {node["address"] for one in shown.values() if one.swarm for node in one.swarm["nodes"]}

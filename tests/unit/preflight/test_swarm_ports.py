@@ -59,6 +59,13 @@ def test_an_address_may_be_that_of_a_host_that_does_not_answer() -> None:
     assert list(swarm_ports.findings({"a": shown(A, [A, B, C]), "b": shown(B, [A, B])}, {"c"})) == []
 
 
+def test_the_node_of_a_host_that_does_not_answer_is_none_of_others() -> None:
+    hosts = {"a": shown(A, None)}  # the inventory calls the other node n2, too
+    assert [(one.subject, one.wrong[:7]) for one in swarm_ports.findings(hosts, {"n2"})] == [("a", "nothing")]
+    assert len(list(cluster_preflight.notices(hosts, {"n2"}))) == 1
+    assert list(swarm_ports.findings(hosts, {"two"})) == []  # which may be that node, and nobody knows
+
+
 def test_a_host_that_is_new_is_expected_to_find_the_ports_closed_until_the_run_opens_them() -> None:
     port: Any = {"peer": "a", "protocol": "tcp", "port": 2377, "why": "no answer"}
     asking = shown(C, None)._replace(unmet=[port])
