@@ -19,12 +19,13 @@ import inventories
 from ansible_collections.sse.platform.plugins.module_utils.model.release import opened_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Json, PublishedPort, Release, Spec
 
 HERE = "127.0.0.1"
 READY_SECONDS = 20.0  # until SSH is connected, and what it leads to answers
+TRIES = 9  # of any port, which may be one that is about to be opened
 CLOSED_SECONDS = 0.5  # after so long, a connection that is still open has reached somebody
 # Each host has its containers on this bridge beside the overlay, so it reaches them, and no other machine does.
 BRIDGE = "docker_gwbridge"
@@ -80,7 +81,7 @@ def chosen(releases: list[Release], names: list[str], hosts: list[containers.Hos
         address = address_of(task)
         for port, inside in ports_of(specs, name):
             if names or port in urls:
-                here = free(port) if task.host.ssh else inside
+                here = free(port, {way.port for way in found}) if task.host.ssh else inside
                 found.append(Way(urls.get(port, task.container.short), task, address, inside, here, port in urls))
     return found
 
@@ -115,13 +116,17 @@ def address_of(task: containers.Task) -> str:
     return found[0].partition("/")[0]
 
 
-def free(port: int) -> int:
-    """Return a port of this machine that nobody has: this one, or any other where somebody has it."""
-    for wanted in (port, 0):
+def free(port: int, taken: Collection[int]) -> int:
+    """Return a port of this machine that nobody has: this one, or any other where somebody has it.
+
+    :param taken: ports that are about to be opened, such as those of other replicas
+    """
+    for wanted in (port, *[0] * TRIES):
         with contextlib.suppress(OSError), socket.socket() as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             trial.bind((HERE, wanted))
-            return trial.getsockname()[1]
+            if (found := trial.getsockname()[1]) not in taken:
+                return found
     raise SystemExit(f"sse: no port of {HERE} is free.")
 
 

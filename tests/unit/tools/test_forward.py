@@ -36,6 +36,9 @@ RELEASES: Any = [
 ]
 
 
+FREE = forward.free
+
+
 @pytest.fixture
 def hosts(monkeypatch: pytest.MonkeyPatch) -> list[containers.Host]:
     one, two = (containers.Host(ssh=("ssh", "-C", name), sudo=(), stack="sse", name=name) for name in ("one", "two"))
@@ -52,7 +55,7 @@ def hosts(monkeypatch: pytest.MonkeyPatch) -> list[containers.Host]:
 
     monkeypatch.setattr(containers, "tasks", tasks)
     monkeypatch.setattr(containers.Host, "output", listed)
-    monkeypatch.setattr(forward, "free", lambda wanted: wanted)
+    monkeypatch.setattr(forward, "free", lambda wanted, __: wanted)
     return [one, two]
 
 
@@ -90,8 +93,19 @@ def test_another_port_is_taken_where_somebody_has_that_one() -> None:
         taken.bind((forward.HERE, 0))
         taken.listen()
         wanted = taken.getsockname()[1]
-        assert forward.free(wanted) != wanted
-    assert forward.free(wanted) == wanted
+        assert forward.free(wanted, ()) != wanted
+    assert forward.free(wanted, ()) == wanted
+
+
+def test_replicas_with_the_same_port_get_ports_of_their_own_here(
+    hosts: list[containers.Host], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forward, "free", FREE)
+    listens = {"ports": [], "listens": [9092]}
+    monkeypatch.setitem(CONTAINERS, "sse-broker-1", listens)
+    monkeypatch.setitem(CONTAINERS, "sse-broker-2", listens)
+    ways = forward.chosen(RELEASES, ["broker-1", "broker-2"], hosts)
+    assert len({way.port for way in ways}) == 2
 
 
 HANGS_UP = """
