@@ -25,6 +25,7 @@ class ActionModule(ControllerAction):
         shown: swarm_resize.Shown = {
             "seen": {name: one["resize_seen"]["seen"] for name, one in hosts.items()},
             "tasks": hosts[first]["resize_tasks"]["tasks"],
+            "of": hosts[first]["resize_tasks"]["of"],
             "nodes": by_host(manager, nodes),
         }
         wanted: swarm_resize.Resize = arguments["resize"]

@@ -41,14 +41,20 @@ tasks:
   description: For each service that is there, how many tasks should run, and how many do.
   returned: O(state=looked)
   type: dict
+of:
+  description: For each service that is there, the role that declared it; empty for those of others.
+  returned: O(state=looked)
+  type: dict
 """
 
 import copy
 import time
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import RefusedError
 from ansible_collections.sse.platform.plugins.module_utils.engine.swarm_api import SwarmApi
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import ObservedService
 
 SECONDS = 240.0  # that one of them may take; a task that is stopped may take a minute to end
@@ -69,7 +75,7 @@ def main() -> None:
         present = {one.name: one for one in api.services()}
         if options["state"] == "looked":
             tasks = {one.name: (one.wanted, sum(one.running.values())) for one in present.values()}
-            module.exit_json(changed=False, tasks=tasks)
+            module.exit_json(changed=False, tasks=tasks, of={one.name: role(one) for one in present.values()})
         there = [present[name] for name in options["services"] if name in present]
         wanted = int(options["state"] == "started")
         for one in there:
@@ -88,6 +94,12 @@ def main() -> None:
     except OSError as error:
         module.fail_json(msg=f"No Docker Engine answers: {error}")
     module.exit_json(changed=changed)
+
+
+def role(one: ObservedService) -> str:
+    """Return the role that declared a service, as its containers are labelled."""
+    container: dict[str, Any] = one.request.get("TaskTemplate", {}).get("ContainerSpec", {})
+    return (container.get("Labels") or {}).get(f"{LABEL}service", "")
 
 
 def with_tasks(one: ObservedService, count: int) -> dict[str, object]:

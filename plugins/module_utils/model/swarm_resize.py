@@ -29,6 +29,7 @@ class Resize(TypedDict):
     members: list[str]  # the services in full, the first one first
     decides: str  # who is to decide; empty for the first one alone
     stack: str
+    service: str  # the role that declares it
 
 
 class Seen(TypedDict):
@@ -56,18 +57,19 @@ class Shown(TypedDict):
 
     seen: Mapping[str, Mapping[str, Seen]]  # by host, then by service
     tasks: Mapping[str, tuple[int, int]]  # of each service that is there, how many should run, and how many do
+    of: Mapping[str, str]  # of each service that is there, the role that declared it
     nodes: Mapping[str, NodeFact]  # by the name of the host in the inventory
 
 
 def declared(declarations: Mapping[str, Any], releases: list[Release]) -> list[Resize]:
     """Return what services declare, with the full names of their containers."""
     found: list[Resize] = []
-    for one in declarations.values():
+    for service, one in declarations.items():
         asked = one.get("resize")
         if asked:
             stack = releases[0]["stack"]
             members = [f"{stack}-{name}" for name in asked["members"]]
-            found.append(cast("Resize", {**asked, "stack": stack, "members": members}))
+            found.append(cast("Resize", {**asked, "stack": stack, "members": members, "service": service}))
     return found
 
 
@@ -102,7 +104,7 @@ def way(wanted: Resize, shown: Shown) -> Way:
 def problems(wanted: Resize, chosen: Way, shown: Shown) -> list[str]:
     """Return every reason why that must not be done, one sentence each, with the host."""
     if chosen["kind"] == "none":
-        return []
+        return list(_without_first(wanted, chosen, shown))
     own = shown["seen"][chosen["host"]][chosen["first"]]
     if own["decides"] and wanted["decides"]:
         why = (
@@ -112,6 +114,23 @@ def problems(wanted: Resize, chosen: Way, shown: Shown) -> list[str]:
         return [why]
     found = [f"{host}: {why}" for host, why in _node_problems(chosen, shown)]
     return [*found, *(_growing(wanted, chosen, shown) if chosen["kind"] == "grow" else _shrinking(chosen, shown))]
+
+
+def _without_first(wanted: Resize, chosen: Way, shown: Shown) -> Iterator[str]:
+    """Refuse another number while the first one has no data: it would begin with none, and the others would end."""
+    first, host = chosen["first"], chosen["host"]
+    seen = {name: one for each in shown["seen"].values() for name, one in each.items()}
+    if first in seen and seen[first]["cluster"]:
+        return
+    stack = f"{wanted['stack']}-"
+    go = [name for name, role in shown["of"].items() if role == wanted["service"] and name.startswith(stack)]
+    go = [name for name in go if name not in wanted["members"]]
+    unlike = [name for name, one in seen.items() if one["cluster"] and one["decides"] != wanted["decides"]]
+    if go or unlike:
+        yield (
+            f"{host}: {first} has no data here, and {', '.join([*go, *unlike])} may have the only ones: expected the "
+            f"number as it was, until {first} has a copy."
+        )
 
 
 def _node_problems(chosen: Way, shown: Shown) -> Iterator[tuple[str, str]]:

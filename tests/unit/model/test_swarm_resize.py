@@ -10,7 +10,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model import swarm_re
 THREE = "1@k,2@k-2,3@k-3"
 FIVE = f"{THREE},4@k-4,5@k-5"
 NAMES = ["s-k", "s-k-2", "s-k-3"]
-TO_THREE: Any = {"program": "p", "directory": "d", "stack": "s", "members": NAMES, "decides": THREE}
+TO_THREE: Any = {"program": "p", "directory": "d", "stack": "s", "service": "k", "members": NAMES, "decides": THREE}
 TO_ONE: Any = {**TO_THREE, "members": ["s-k"], "decides": ""}
 GIB = 2**30
 
@@ -29,7 +29,8 @@ def node(**changes: Any) -> Any:
 
 def shown(first: Any, second: Any = EMPTY, third: Any = EMPTY, **changes: Any) -> Any:
     seen = {"a": {"s-k": first}, "b": {"s-k-2": second}, "c": {"s-k-3": third}}
-    return {"seen": seen, "tasks": {"s-k": (1, 1)}, "nodes": {host: node() for host in "abc"}, **changes}
+    of = dict.fromkeys(["s-k", "s-k-2", "s-k-3", "other-k-4"], "k") | {"s-x": "x"}
+    return {"seen": seen, "tasks": {"s-k": (1, 1)}, "of": of, "nodes": {host: node() for host in "abc"}, **changes}
 
 
 ALONE = {"a": {"s-k": data(THREE)}, "b": {}, "c": {}}
@@ -60,6 +61,10 @@ RUN = dict.fromkeys(NAMES, (1, 1))
         (TO_ONE, shown(data(THREE), seen=ALONE, tasks={**RUN, "s-k-2": (0, 0)}), "shrink", []),  # a run was killed
         (TO_ONE, shown(data(THREE), seen=ALONE, tasks={**RUN, "s-k-2": (1, 0)}), "shrink", ["s-k-2 does not run, and"]),
         (TO_ONE, shown(data(THREE), seen=ALONE, tasks={"s-k": (1, 1)}), "shrink", ["s-k-2 does not", "s-k-3 does not"]),
+        # The host of the first one was replaced, and the others would end.
+        (TO_ONE, shown(EMPTY, seen={"a": {"s-k": EMPTY}}), "none", ["a: s-k has no data here, and s-k-2, s-k-3 may"]),
+        (TO_ONE, shown(EMPTY, seen={"a": {"s-k": EMPTY}}, of={"s-k": "k"}), "none", []),
+        ({**TO_THREE, "decides": FIVE}, shown(EMPTY, data(THREE), data(THREE)), "none", ["and s-k-2, s-k-3 may have"]),
         ({**TO_THREE, "decides": FIVE}, shown(data(THREE)), "shrink", ["a: 1@k,2@k-2,3@k-3 decide about the data"]),
     ],
 )  # fmt: skip
