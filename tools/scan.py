@@ -89,7 +89,7 @@ def cluster(options: argparse.Namespace, ports: list[int], allowed: list[int]) -
     findings: list[Finding] = []
     for name, scanned in found["beside"].items():
         views = {"beside": scanned, **{host: seen[name] for host, seen in found["from"].items() if name in seen}}
-        if addresses := reached_at(hosts[name], [], scanned["known"]):
+        if addresses := reached_at(hosts[name], [], scanned["known"], of_cluster=True):
             view = from_here(scanned["known"], addresses, ports)
             views["here"] = {
                 "lines": view.lines,
@@ -104,8 +104,11 @@ def cluster(options: argparse.Namespace, ports: list[int], allowed: list[int]) -
     return code or told
 
 
-def reached_at(host: containers.Host, asked: list[str], known: outside.Known) -> list[str]:
-    """Return the addresses of the host to try from here: the asked ones or, where none is asked, those of its name."""
+def reached_at(host: containers.Host, asked: list[str], known: outside.Known, *, of_cluster: bool = False) -> list[str]:
+    """Return the addresses of the host to try from here: the asked ones or, where none is asked, those of its name.
+
+    :param of_cluster: whether nobody can ask for one, so that a name which only SSH knows is told, and left out
+    """
     own = known["outer"]
     for one in asked:
         if one not in own:
@@ -116,9 +119,13 @@ def reached_at(host: containers.Host, asked: list[str], known: outside.Known) ->
     try:
         found = sorted({str(one[4][0]) for one in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)})
     except OSError as error:
+        if of_cluster:
+            say(f"not looking at {host.name} from here: the name {name} gives no address ({error})")
+            return []
         raise SystemExit(f"The name {name} gives no address ({error}). Give one with --address.") from None
     if any(one.startswith("127.") or one == "::1" for one in found):
-        say(f"not looking from here: {name} is this machine, which forwards SSH; --address names the host's own")
+        at, way = (f" at {host.name}", "") if of_cluster else ("", "; --address names the host's own")
+        say(f"not looking{at} from here: {name} is this machine, which forwards SSH{way}")
         return []
     return found
 

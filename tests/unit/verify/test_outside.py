@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,23 @@ def test_a_remote_host_is_tried_where_its_name_leads_or_at_an_address_that_it_ha
 def test_a_name_that_is_this_machine_is_not_taken_for_the_host(capsys: pytest.CaptureFixture[str]) -> None:
     assert scan.reached_at(remote(HOME), [], known()) == []
     assert "--address names the host's own" in capsys.readouterr().err
+    assert scan.reached_at(remote(HOME), [], known(), of_cluster=True) == []
+    assert "--address" not in capsys.readouterr().err  # which a cluster does not take
+
+
+def nowhere(*__: Any, **___: Any) -> None:
+    raise OSError("not known")
+
+
+def test_a_name_without_an_address_ends_the_scan_of_one_host_and_not_that_of_a_cluster(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", nowhere)
+    unknown = replace(remote("behind-a-jump-host"), name="two")
+    with pytest.raises(SystemExit, match=r"gives no address .*\. Give one with --address\.$"):
+        scan.reached_at(unknown, [], known())
+    assert scan.reached_at(unknown, [], known(), of_cluster=True) == []
+    assert "not looking at two from here: the name behind-a-jump-host" in capsys.readouterr().err
 
 
 def test_this_machine_is_looked_at_from_beside_alone() -> None:
@@ -268,7 +286,7 @@ def test_every_host_of_a_cluster_is_told_with_who_sees_what(
     hosts = [containers.Host(ssh=("ssh", name), sudo=(), stack="sse", name=name) for name in ("one", "two")]
     monkeypatch.setattr(containers, "playbook", play)
     monkeypatch.setattr(containers, "of_cluster", lambda _: hosts)
-    monkeypatch.setattr(scan, "reached_at", lambda *_: [])
+    monkeypatch.setattr(scan, "reached_at", lambda *_, **__: [])
     options = argparse.Namespace(limit="one,two", address=[], ports="2377", json=True)
     assert scan.cluster(options, [2377], [25]) == 2
     assert asked["name"] == "cluster/scan.yml"
