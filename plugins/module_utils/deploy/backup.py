@@ -342,7 +342,7 @@ def half_restored(state_directory: str, *, several: bool = False) -> str:
     if not (Path(state_directory) / RESTORING).exists():
         return ""
     return (
-        f"a restore into {state_directory} was killed before everything was in place, so what is there is not whole: "
+        f"a restore into {state_directory} ended before everything was in place, so what is there is not whole: "
         f"remove it {removed_by(several)}, and restore the backup again"
     )
 
@@ -370,24 +370,25 @@ def restore(
     fresh.mkdir(parents=True, mode=0o700)
     try:
         unpack(archive, manifest["files"], fresh, lambda place: share.placed(place, manifest, stack))
-        state_modes.make(state / "data")
-        for directory in sorted((fresh / "data").glob("*")):
-            directory.rename(state / "data" / name_in(manifest, stack, directory.name))
-        if share.keeps and manifest["stack"] == stack:
-            for name in ("releases", "history.jsonl"):
-                if (fresh / name).exists():
-                    (fresh / name).rename(state / name)
-        if share.keeps:
-            state_modes.make(state / state_modes.SECRETS)
-        for name, value in secrets.items():
-            if "/" in name and share.placed(name, manifest, stack):
-                unseal(state, manifest, stack, name, value)
-            elif "/" not in name and share.keeps:
-                write_file(state / "secrets" / Path(name).name, value, durable=True)
-        permissions.ensure(str(state))
     except BaseException:
         placed_everywhere(state_directory)
         raise
+    # From here on, what is there is not whole if this ends early, and the directory says so.
+    state_modes.make(state / "data")
+    for directory in sorted((fresh / "data").glob("*")):
+        directory.rename(state / "data" / name_in(manifest, stack, directory.name))
+    if share.keeps and manifest["stack"] == stack:
+        for name in ("releases", "history.jsonl"):
+            if (fresh / name).exists():
+                (fresh / name).rename(state / name)
+    if share.keeps:
+        state_modes.make(state / state_modes.SECRETS)
+    for name, value in secrets.items():
+        if "/" in name and share.placed(name, manifest, stack):
+            unseal(state, manifest, stack, name, value)
+        elif "/" not in name and share.keeps:
+            write_file(state / "secrets" / Path(name).name, value, durable=True)
+    permissions.ensure(str(state))
     if share == WHOLE:
         placed_everywhere(state_directory)
 

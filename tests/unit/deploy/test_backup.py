@@ -245,8 +245,23 @@ def test_what_a_killed_restore_left_is_no_stack_and_goes_when_it_is_restored_aga
     assert not (new / "restoring").exists()
     assert backup.half_restored(str(new)) == ""
     (new / "restoring").mkdir()
-    with pytest.raises(BackupError, match=r"was killed before everything was in place.*and restore the backup again"):
+    with pytest.raises(BackupError, match=r"ended before everything was in place.*and restore the backup again"):
         restore(path, new, "sse")
+
+
+def test_a_restore_that_fails_after_it_placed_something_counts_as_half_restored(
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, new = packed(state, tmp_path / "b"), tmp_path / "new"
+
+    def full(*__: object, **___: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(backup, "write_file", full)
+    with pytest.raises(OSError, match="No space"):
+        restore(path, new, "sse")
+    assert list((new / "data").iterdir())  # `./sse up` would begin with these, and with new secrets
+    assert "and restore the backup again" in backup.half_restored(str(new))
 
 
 def test_a_disk_that_is_too_small_is_refused_before_anything_is_written(

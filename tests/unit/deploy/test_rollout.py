@@ -320,7 +320,7 @@ def test_a_preview_tells_prometheus_nothing(tmp_path: Path, engine: FakeEngine) 
 @pytest.mark.parametrize("check", [True, False])
 def test_nothing_runs_on_data_that_a_killed_restore_left(tmp_path: Path, check: bool) -> None:
     (tmp_path / "restoring").mkdir()
-    with pytest.raises(rollout.ApplyError, match=r"was killed before everything was in place.*Nothing was changed\."):
+    with pytest.raises(rollout.ApplyError, match=r"ended before everything was in place.*Nothing was changed\."):
         run(tmp_path, {"a": container()}, check=check)
     assert not (tmp_path / "releases").exists()
 
