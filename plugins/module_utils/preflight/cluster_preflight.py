@@ -11,7 +11,11 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.model import addresses, engine_api, swarm_placement
-from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import GROUPS, SWARM_LABEL
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import (
+    GROUPS,
+    SWARM_LABEL,
+    holds_label,
+)
 from ansible_collections.sse.platform.plugins.module_utils.preflight import network_preflight, preflight
 from ansible_collections.sse.platform.plugins.module_utils.preflight.network_steps import LABEL_STACK, is_ours
 
@@ -69,6 +73,7 @@ def problems(wanted: Wanted, shown: Mapping[str, Shown]) -> list[str]:
         *_group_problems(wanted.groups, shown),
         *_address_problems(shown),
         *_swarm_problems(wanted.groups, shown),
+        *_data_problems(wanted, shown),
         *_host_problems(wanted.settings, shown),
         *_port_problems(shown),
         *_engine_problems(wanted.settings, shown),
@@ -245,6 +250,21 @@ def _swarm_problems(groups: Mapping[Group, list[str]], shown: Mapping[str, Shown
             f"{manager} is a manager of a Swarm, and not in the group managers: expected it there, or another manager "
             "first, which takes over."
         )
+
+
+def _data_problems(wanted: Wanted, shown: Mapping[str, Shown]) -> Iterator[str]:
+    """Name the nodes with data that are no hosts of the inventory: a service would begin with none elsewhere."""
+    swarm = next((one.swarm for one in shown.values() if one.swarm and one.swarm["nodes"]), None)
+    own = swarm_placement.by_host(swarm, {host: {"address": one.address} for host, one in shown.items()}).values()
+    for name, host in wanted.held_by.items():
+        label = holds_label(name)
+        for node in swarm["nodes"] if swarm and not any(label in one["labels"] for one in own) else ():
+            if label in node["labels"]:
+                yield (
+                    f"The data of {name} are on {node['name']} (its node is {node['state']}), which is no host of this "
+                    f"inventory, and {name} would begin on {host} without them: expected it in the inventory, until "
+                    f"./sse node remove. Where they are given up: docker node update --label-rm {label} {node['id']}"
+                )
 
 
 def _host_problems(settings: Settings, shown: Mapping[str, Shown]) -> Iterator[str]:

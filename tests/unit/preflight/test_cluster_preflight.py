@@ -132,6 +132,8 @@ TASK: dict[str, Any] = {
     "ports": [{"host_ip": "0.0.0.0", "host_port": 80, "protocol": "tcp"}],
 }
 MANAGER = {"state": "active", "id": "swarm-1", "node": "n-a", "manager": True, "nodes": [node("a"), node("b")]}
+HOLDS: dict[str, Any] = {"labels": {"sse.platform.holds.sse-k": "true"}}
+HOLDER = node("x", state="down", **HOLDS)
 WORKER = {"state": "active", "node": "n-b", "managers": ["192.0.2.1:2377"]}
 OF_TASK = {"com.docker.swarm.task.id": "x"}
 OVERLAY: dict[str, Any] = {
@@ -157,6 +159,7 @@ def test_three_good_hosts_are_a_cluster() -> None:
     [
         {name: {"host": {"engine": None}, "swarm": None} for name in "abc"},
         {"a": {"swarm": MANAGER}, "b": {"swarm": WORKER}},
+        {"a": {"swarm": {**MANAGER, "nodes": [node("a"), node("b", **HOLDS), HOLDER, node("y")]}}},
         {"a": {"unmet": [unmet(7946, "udp")]}, "c": {"held": ["7946/udp"]}},
         {"a": {"ahead": 4.0}},
         {"a": {"ahead": 6.0, "doubt": 1.5}},
@@ -166,7 +169,15 @@ def test_three_good_hosts_are_a_cluster() -> None:
         {"b": {"host": {"containers": [{**TASK, "name": "x", "labels": {"sse.platform.stack": "other"}}]}}},
     ],
     ids=[
-        *("bare hosts", "a Swarm that exists", "an engine that has the port", "clocks", "unsure clocks", "own engine"),
+        *(
+            "bare hosts",
+            "a Swarm that exists",
+            "data that a host has",
+            "an engine that has the port",
+            "clocks",
+            "unsure clocks",
+            "own engine",
+        ),
         *("the own overlay", "an own task that has the port", "another stack"),
     ],
 )
@@ -290,6 +301,16 @@ REFUSED: dict[str, tuple[Wanted, dict[str, Shown], str]] = {
         wanted(),
         shown(a={"swarm": {**MANAGER, "nodes": [], "error": "The swarm does not have a leader"}}),
         "The managers of the Swarm decide nothing, as a says (The swarm does not have a leader)",
+    ),
+    "data on a node that is no host of the inventory": (
+        wanted(),
+        shown(a={"swarm": {**MANAGER, "nodes": [node("a"), node("b"), HOLDER]}}),
+        "The data of sse-k are on x (its node is down), which is no host of this inventory, and sse-k would begin on b",
+    ),
+    "data on a node that had the address of a host": (
+        wanted(),
+        shown(a={"swarm": {**MANAGER, "nodes": [node("a"), {**HOLDER, "address": ADDRESSES["b"]}, node("b")]}}),
+        "The data of sse-k are on x (its node is down)",
     ),
     "memory of the host with data": (
         wanted(),
