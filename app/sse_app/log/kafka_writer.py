@@ -87,6 +87,7 @@ class KafkaWriter:
         self._found = 1.0  # average publishes in a request
         self._flight = 1.0  # average seconds until a request is answered
         self._meanwhile = 0.0  # average publishes that come until then
+        self._came = 0  # publishes since the last request began
 
     async def append(self, drafts: Sequence[Draft]) -> int:
         """Write all or none at consecutive offsets, and return the first; TooLargeError where they are too many bytes.
@@ -99,6 +100,7 @@ class KafkaWriter:
         future: asyncio.Future[int] = loop.create_future()
         size = sum([len(one.key) + len(one.channel) + 4 * len(one.event) + len(one.data) for one in drafts])
         size += len(drafts) * RECORD_OVERHEAD
+        self._came += 1
         last = self._batches[-1] if self._batches else None
         if last is not None and last.bytes + size <= self._most_bytes and last.add(drafts, size, future):
             return await future
@@ -138,12 +140,12 @@ class KafkaWriter:
         now = asyncio.get_running_loop().time()
         self._interval += (min(now - self._begun, 1.0) - self._interval) * _WEIGHT
         self._found += (len(self._batches[0].waiting) - self._found) * _WEIGHT
-        self._begun = now
+        self._begun, self._came = now, 0
 
     def _observe_flight(self) -> None:
         """Take note of how long the request was under way that is answered now, and of what came meanwhile."""
         self._flight += (asyncio.get_running_loop().time() - self._begun - self._flight) * _WEIGHT
-        self._meanwhile += (sum([len(one.waiting) for one in self._batches]) - self._meanwhile) * _WEIGHT
+        self._meanwhile += (self._came - self._meanwhile) * _WEIGHT
 
     async def _sent(self, batch: _Batch) -> int:
         """The offset of the first record, once the broker has stored all; what may be repeated is, until it is late.

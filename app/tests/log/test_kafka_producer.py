@@ -124,13 +124,13 @@ class Slow(Broker):
         return await super().send(leader, request)
 
 
-def published(publishers: int, each: int, broker: Broker) -> float:
+def published(publishers: int, each: int, broker: Broker, size: int = 10) -> float:
     """Seconds in which so many publishers publish, each of which waits for the answer; they answer after 0.3 ms."""
     loop = Loop()
 
     async def publish(made: KafkaWriter, number: int) -> None:
         for _ in range(each):
-            await made.append([draft(number)])
+            await made.append([draft(number, size)])
             await asyncio.sleep(0.0003 * (1 + number % 3))
 
     async def all_of_them() -> float:
@@ -155,6 +155,11 @@ def test_publishers_that_wait_for_answers_are_answered_nearly_as_soon_as_the_bro
     """A wait for more of them would only lower their rate: they all wait already."""
     took = published(publishers, 400, Slow(0.004))
     assert took < 400 * (0.004 + 0.0009) * 1.4
+
+
+def test_publishes_that_had_no_place_in_a_request_did_not_come_while_it_was_under_way() -> None:
+    """Two of these fit into a request, so four publishers who wait for answers need two requests each time."""
+    assert published(4, 400, Slow(0.004), size=3000) < 800 * (0.004 + 0.0009) * 1.4
 
 
 def test_publishes_that_come_evenly_wait_for_each_other_and_save_requests() -> None:
