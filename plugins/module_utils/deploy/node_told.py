@@ -176,13 +176,15 @@ class Node:
     def gather(self, names: Iterable[str]) -> None:
         """Have containers get the only copy of everything, where they are to be alone soon.
 
-        :raises ApplyError: with what its program says
+        :raises ApplyError: one of them does not run, or with what its program says
         """
-        for name, running in self.running():
-            if name in names:
-                reload = cast("Reload", self.specs[name].get("reload"))
-                given = program.taken(running, reload.get("takes", []))
-                program.gather(name, running["State"]["Pid"], reload.get("program", ""), given, PROGRAM_SECONDS)
+        found = dict(self.running())
+        for name in names:
+            if name not in found:
+                raise ApplyError(f"{name}: it does not run here, so it cannot get what the others have")
+            reload = cast("Reload", self.specs[name].get("reload"))
+            given = program.taken(found[name], reload.get("takes", []))
+            program.gather(name, found[name]["State"]["Pid"], reload.get("program", ""), given, PROGRAM_SECONDS)
 
     def tell_names(self) -> None:
         """Write down the containers of this host by their ids, for whoever reads the figures of the kernel."""

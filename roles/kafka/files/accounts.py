@@ -404,10 +404,11 @@ def keep_on(place, numbers):
 
 def gather(place):
     """Have the first broker alone keep everything."""
-    if place["number"] == 1:
-        with Connection(place["port"]) as connection:
-            expect_in_sync(connection, 1)
-        keep_on(place, [1])
+    if place.get("number") != 1:
+        raise RefusedError(f"everything is to be on the first broker, and the files of this one say {place}")
+    with Connection(place["port"]) as connection:
+        expect_in_sync(connection, 1)
+    keep_on(place, [1])
 
 
 def spread(place):

@@ -240,3 +240,16 @@ def test_those_that_keep_copies_say_what_they_lack(tmp_path: Path, monkeypatch: 
     assert stand.node.behind() == {"sse-a": "its network namespace can't be entered"}
     assert asked[0] == ("sse-a", 7, "p", {"/etc/x/a": "1"})
     assert not stand.told
+
+
+def test_the_others_do_not_go_where_the_one_that_is_to_have_everything_does_not_run(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand.write("1")
+    asked: list[str] = []
+    monkeypatch.setattr(node_told.program, "gather", lambda name, *_: asked.append(name))
+    with pytest.raises(ApplyError, match="sse-a: it does not run here"):
+        stand.node.gather(["sse-a"])
+    stand.engine.run("c1", "sse-a", EARLIER, {"/etc/x": stand.place})
+    stand.node.gather(["sse-a"])
+    assert asked == ["sse-a"]

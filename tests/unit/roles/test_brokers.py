@@ -261,7 +261,9 @@ def test_the_first_broker_gets_everything_before_the_others_go(program: dict[str
     brokers.own["gather"](FIRST)
     assert brokers.changes == [(44, in_sync(1)), (45, TO_FIRST)]
     brokers = Brokers(program, ALL_HAVE)
-    brokers.own["gather"](PLACE)
+    for place in (PLACE, {}):
+        with pytest.raises(program["RefusedError"], match="to be on the first broker"):
+            brokers.own["gather"](place)
     assert not brokers.asked
 
 
