@@ -21,6 +21,7 @@ from ansible_collections.sse.platform.plugins.plugin_utils import backup_file
 from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import ControllerAction
 
 PREFIX = "sse-restore-"
+STATE = ".state"  # ends the name of a directory beside a backup, for its archive
 RUN = "run"  # names the process of ansible-playbook, which is the parent of this one
 
 
@@ -81,24 +82,29 @@ class ActionModule(ControllerAction):
             path = private_directory() / name
         backup_file.refuse_target(path)
         self._passphrase(arguments)
-        return {"path": str(path), "archive": str(path.with_name(f".{path.name}.state"))}
+        return {"path": str(path), "archive": str(path.with_name(f".{path.name}{STATE}") / "state.tar.gz")}
 
     def _fitting(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Refuse a disk without room for the archive and for the backup, which are there at the same time."""
+        """Refuse a disk without room for the archive and for the backup, which are there at the same time.
+
+        Then make the directory of the archive: what fetches files lets others read them.
+        """
         refuse_full_disk(Path(arguments["path"]).parent, 2 * arguments["archive_bytes"])
+        directory = Path(arguments["archive"]).parent
+        shutil.rmtree(directory, ignore_errors=True)  # of a run that was killed
+        try:
+            directory.mkdir(mode=0o700)
+        except OSError as error:
+            raise BackupError(f"{directory} can't be made ({error.strerror}): remove what is there") from None
         return {}
 
     def _packed(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Write the file."""
         archive, written, path = Path(arguments["archive"]), arguments["written"], Path(arguments["path"])
         parts = {f"{archive}.{host}": one for host, one in (arguments["parts"] or {}).items()}
-        try:
-            if parts:
-                written = joined(parts, archive)
-            backup_package.pack(path, written["manifest"], written["secrets"], archive, self._passphrase(arguments))
-        finally:
-            for one in (archive, *map(Path, parts)):
-                one.unlink(missing_ok=True)
+        if parts:
+            written = joined(parts, archive)
+        backup_package.pack(path, written["manifest"], written["secrets"], archive, self._passphrase(arguments))
         manifest, size = written["manifest"], path.stat().st_size
         numbers = ", ".join(f"{project} {number}" for project, number in manifest["numbers"].items())
         left_out = f", without the data of {', '.join(manifest['left_out'])}" if manifest["left_out"] else ""
@@ -136,9 +142,10 @@ class ActionModule(ControllerAction):
         }
 
     def _closed(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Remove what `opened` unpacked, and what earlier runs left that were killed."""
+        """Remove what `opened` unpacked or `fitting` made, and what earlier runs left that were killed."""
         directory = Path(arguments["archive"] or arguments["path"]).parent
-        if directory.name.startswith(PREFIX):
+        is_ours = directory.name.startswith(".") and directory.name.endswith(STATE) and bool(arguments["archive"])
+        if is_ours or directory.name.startswith(PREFIX):
             shutil.rmtree(directory, ignore_errors=True)
         remove_left_over()
         return {}

@@ -17,10 +17,11 @@ options:
   state:
     description:
       - V(ready) refuses what would fail later.
-      - V(fitting) refuses a disk of the controller without room for the archive and the file.
+      - V(fitting) refuses a disk of the controller without room for the archive and the file, and makes a directory for
+        O(archive) that only this user can read.
       - V(packed) writes the file.
       - V(opened) checks the file and unpacks its archive into a temporary directory.
-      - V(closed) removes that directory, and those of runs that were killed.
+      - V(closed) removes the directory of either, and those of runs that were killed.
     type: str
     required: true
     choices: [ready, fitting, packed, opened, closed]

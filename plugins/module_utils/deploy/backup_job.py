@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import re
+import shutil
 import stat
 import sys
 import time
@@ -84,7 +85,7 @@ def run(job: Job, begun: float) -> Path:
     archive = path.with_name(f".{path.name}.state")
     with alone(Path(job["state_directory"])):
         for left in directory.glob(f".{job['stack']}-*.backup.*"):  # of a backup that was killed
-            left.unlink()
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
         try:
             written = write(job["stack"], job["state_directory"], job["left_out"], archive)
             archive.chmod(0o600)

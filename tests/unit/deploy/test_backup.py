@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible_collections.sse.platform.plugins.action.backup_file import ActionModule
 from ansible_collections.sse.platform.plugins.module_utils.deploy import backup, backup_package
 from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import BackupError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.backup_contents import backup_data
@@ -467,6 +468,26 @@ def test_a_backup_overwrites_nothing(tmp_path: Path) -> None:
         backup_file.refuse_target(tmp_path / "there")
     with pytest.raises(BackupError, match="no directory where you may write"):
         backup_file.refuse_target(tmp_path / "nowhere/b")
+
+
+def test_what_is_fetched_comes_to_a_directory_that_nobody_else_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    action: Any = object.__new__(ActionModule)
+    monkeypatch.setattr(ActionModule, "variable", lambda *_: {"stack_name": "sse"}, raising=False)
+    monkeypatch.setenv(backup_package.VARIABLE, PASSPHRASE)
+    ready = action._ready({"path": str(tmp_path / "b"), "together": True, "temporary": False, "passphrase_file": ""})
+    archive, given = Path(ready["archive"]), {**ready, "archive_bytes": 1}
+    assert not archive.parent.exists()  # a run that only checks makes nothing
+    for _ in range(2):  # what a killed run left goes
+        action._fitting(given)
+        assert (list(archive.parent.iterdir()), archive.parent.stat().st_mode & 0o777) == ([], 0o700)
+        archive.with_name(f"{archive.name}.one").touch()
+    action._closed(given)
+    assert not list(tmp_path.iterdir())
+    archive.parent.touch()
+    with pytest.raises(BackupError, match=r"can't be made .*: remove what is there"):
+        action._fitting(given)
 
 
 def test_a_backup_below_a_closed_directory_is_refused_in_one_sentence(

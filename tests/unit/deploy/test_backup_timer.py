@@ -92,7 +92,11 @@ def test_the_oldest_above_the_count_go_and_other_files_stay(host: Host) -> None:
     old = [f"sse-2026010{day}T033000Z.backup" for day in (1, 2, 3)]
     for name in (*old, "sse-by-hand.backup", "sse-other-20260101T033000Z.backup", ".sse-20260101T033000Z.backup.state"):
         (host.directory / name).touch()
+    killed = host.directory / ".sse-by-hand.backup.state"
+    killed.mkdir()
+    (killed / "state.tar.gz").touch()
     assert host.run().returncode == 0
+    assert not killed.exists()
     left = host.backups()
     assert old[2] in left
     assert len(left) == 4
