@@ -40,6 +40,7 @@ OWN_OPTIONS = {
     "listen": frozenset({"--timeout"}),
     "publish": frozenset({"--timeout"}),
 }
+END_SECONDS = 0.5  # that what was started may take to end
 MARK = "sse-begins-here"  # of letters that every shell takes as they are
 # The hosts of a cluster, by the groups of its inventory.
 CLUSTER = "managers:edge:app:data"
@@ -178,6 +179,22 @@ def after(mark: str, lines: Iterable[str]) -> Iterator[str]:
             return
         before.append(line)
     yield from before
+
+
+def stop(started: subprocess.Popen[str]) -> int:
+    """End what was started; return its exit code, and 0 where it did not end by itself.
+
+    What sudo runs is root's, so another user may not end it: it ends with this program, or when its own work is done.
+    """
+    with contextlib.suppress(PermissionError):
+        started.terminate()
+    try:
+        return max(started.wait(END_SECONDS), 0)
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(PermissionError):
+            started.kill()
+            started.wait()
+        return 0
 
 
 def output(command: list[str], password: str = "") -> str:  # nosec B107 - none by default

@@ -81,9 +81,8 @@ def main() -> int:
     except BrokenPipeError:  # whoever reads has had enough, as in `./sse logs | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     finally:
-        for one in readers.values():
-            one.terminate()
-    return max(max(one.wait(), 0) for one in readers.values())
+        ended = [containers.stop(one) for one in readers.values()]
+    return max(ended)
 
 
 def how_many(tail: str | None) -> int | None:

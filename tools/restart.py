@@ -76,12 +76,11 @@ def replaced(host: containers.Host, name: str) -> str | None:
     The Swarm goes back where a new task does not get healthy.
     """
     update = host.start("service", "update", "--force", "--quiet", name, errors=subprocess.STDOUT)
-    with update:
-        try:
-            said, __ = update.communicate(timeout=CLUSTER_SECONDS)
-        except subprocess.TimeoutExpired:
-            update.kill()
-            return f"not replaced after {CLUSTER_SECONDS} s; the Swarm goes on with it"
+    try:
+        said, __ = update.communicate(timeout=CLUSTER_SECONDS)
+    except subprocess.TimeoutExpired:
+        containers.stop(update)
+        return f"not replaced after {CLUSTER_SECONDS} s; the Swarm goes on with it"
     if update.returncode == 0:
         return None
     lines = [line for line in said.splitlines() if line not in {name, containers.MARK}]
@@ -114,12 +113,11 @@ def restart(host: containers.Host, name: str) -> str | None:
 
 def passes(check: subprocess.Popen[str], seconds: float) -> bool:
     """Tell whether a health check ends well within these seconds."""
-    with check:
-        try:
-            return check.wait(seconds) == 0
-        except subprocess.TimeoutExpired:
-            check.kill()
-            return False
+    try:
+        return check.wait(seconds) == 0
+    except subprocess.TimeoutExpired:
+        containers.stop(check)
+        return False
 
 
 if __name__ == "__main__":

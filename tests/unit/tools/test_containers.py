@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -174,3 +176,28 @@ def test_hosts_of_a_cluster_that_do_not_answer_are_told_and_left_out(
     answering.clear()
     with pytest.raises(SystemExit, match=r"^Failed to connect$"):
         containers.of_cluster(argparse.Namespace())
+
+
+class OfRoot(subprocess.Popen[str]):
+    """A process that another user started by sudo."""
+
+    def send_signal(self, sig: int) -> None:
+        if self.poll() is None:
+            raise PermissionError(sig, "Operation not permitted")
+
+
+def test_what_sudo_runs_is_left_to_its_own_end() -> None:
+    begun = time.monotonic()
+    with OfRoot(["sh", "-c", "read -r line; exit 3"], stdin=subprocess.PIPE, text=True) as waiting:
+        assert containers.stop(waiting) == 0
+        assert time.monotonic() - begun < 5
+        assert waiting.stdin
+        waiting.stdin.close()
+        assert waiting.wait() == 3
+        assert containers.stop(waiting) == 3
+    with subprocess.Popen(["sh", "-c", "trap '' TERM; echo; read -r line"], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True) as deaf:  # fmt: skip
+        assert deaf.stdout
+        deaf.stdout.readline()
+        assert containers.stop(deaf) == 0
+        assert deaf.returncode == -9

@@ -87,3 +87,12 @@ def test_the_tasks_of_a_service_of_a_cluster_are_replaced_by_its_swarm(monkeypat
     monkeypatch.setattr(restart, "CLUSTER_SECONDS", 0.1)
     waiting: Any = Manager("exec sleep 60")
     assert restart.replaced(waiting, "sse-app-1") == "not replaced after 0.1 s; the Swarm goes on with it"
+
+
+def test_a_health_check_that_hangs_under_sudo_does_not_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any) -> None:
+        raise PermissionError
+
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as hangs:
+        monkeypatch.setattr(hangs, "send_signal", refused)
+        assert not restart.passes(hangs, 0.1)
