@@ -15,6 +15,7 @@ import inventories
 
 # isort: split
 from ansible_collections.sse.platform.plugins.module_utils.deploy.cause import telling, way_on
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import holds_label
 
 if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Inspected
@@ -57,8 +58,10 @@ def of_cluster(options: argparse.Namespace) -> int:
     """Have the Swarm replace the tasks of each chosen service; stop at the first one that it does not replace."""
     options.limit = options.limit or "managers[0]"
     host = containers.host(options, of_cluster=True)
+    chosen = host.services(options.service)
+    refuse_copies(host, chosen)
     host.say_where(options)
-    for service in host.services(options.service):
+    for service in chosen:
         begun = time.monotonic()
         sys.stdout.write(f"{service.short}: restarting\n")
         sys.stdout.flush()
@@ -68,6 +71,21 @@ def of_cluster(options: argparse.Namespace) -> int:
             return 1
         sys.stdout.write(f"{service.short}: back after {time.monotonic() - begun:.1f} s\n")
     return 0
+
+
+def refuse_copies(host: containers.Host, chosen: list[containers.Container]) -> None:
+    """End where several would be restarted that keep copies for each other: nobody here knows when one has its copy."""
+    form = "{{json .Spec.TaskTemplate.Placement.Constraints}}"
+    asked = host.output("service", "inspect", "--format", form, *(one.name for one in chosen)).splitlines()
+    held = [one for one, placed in zip(chosen, asked, strict=True) if holds_label(one.name) in placed]
+    for service in {one.service for one in held}:
+        alike = [one.short for one in held if one.service == service]
+        if len(alike) > 1:
+            raise SystemExit(
+                f"sse: {', '.join(alike)} keep copies for each other, and this verb does not wait until one has what "
+                "it missed: restart one. Before the next one, ./sse node drain HOST --check of its host says whether "
+                "another one lacks something."
+            )
 
 
 def replaced(host: containers.Host, name: str) -> str | None:

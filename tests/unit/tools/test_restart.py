@@ -6,8 +6,10 @@ import json
 import subprocess
 from typing import Any
 
+import containers
 import pytest
 import restart
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import holds_label
 
 CHECK = ["CMD", "redis-cli", "ping"]
 
@@ -96,3 +98,17 @@ def test_a_health_check_that_hangs_under_sudo_does_not_pass(monkeypatch: pytest.
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as hangs:
         monkeypatch.setattr(hangs, "send_signal", refused)
         assert not restart.passes(hangs, 0.1)
+
+
+def test_of_those_that_keep_copies_one_is_restarted_at_a_time() -> None:
+    class Asked:
+        def output(self, *words: str) -> str:
+            return "".join(f'["node.labels.{holds_label(name)} == true"]\n' for name in words[4:])
+
+    host: Any = Asked()
+    log = [containers.Container(f"sse-log-{number}", "log", f"log-{number}") for number in (1, 2)]
+    with pytest.raises(SystemExit, match=r"^sse: log-1, log-2 keep copies for each other, .*: restart one\."):
+        restart.refuse_copies(host, log)
+    restart.refuse_copies(host, [log[0], containers.Container("sse-store", "store", "store")])
+    host.output = lambda *words: "[]\n" * len(words[4:])
+    restart.refuse_copies(host, log)  # replicas without data
