@@ -248,35 +248,8 @@ def change(connection, key, rights):
             answer.number("h")
 
 
-def not_in_sync(connection, place, others=True):
-    """Say what this broker of several lacks of what all have; empty where it lacks nothing (Metadata, version 1).
-
-    With `others`, all the others have to work, too.
-    """
-    answer = connection.ask(3, 1, struct.pack(">i", -1))
-    brokers = answer.number("i")
-    for __ in range(brokers):
-        answer.number("i")
-        answer.text()
-        answer.number("i")
-        answer.text()
-    answer.number("i")
-    lacks = "" if brokers == place["brokers"] or not others else f"{brokers} of {place['brokers']} brokers work"
-    for __ in range(answer.number("i")):
-        answer.number("h")
-        topic = answer.text()
-        answer.number("B")
-        for __ in range(answer.number("i")):
-            answer.number("h")
-            partition, leader = answer.number("i"), answer.number("i")
-            replicas, in_sync = ([answer.number("i") for __ in range(answer.number("i"))] for __ in range(2))
-            if leader < 0 or (place["number"] in replicas and place["number"] not in in_sync):
-                lacks = lacks or f"partition {partition} of {topic} is not in sync here"
-    return lacks
-
-
 class Partitions:
-    """All partitions, each with the numbers of the brokers that keep it, and of those that are in sync."""
+    """All partitions, each with the brokers that keep it and those that are in sync (Metadata, version 1)."""
 
     def __init__(self, connection):
         answer = connection.ask(3, 1, struct.pack(">i", -1))
@@ -287,16 +260,32 @@ class Partitions:
             answer.number("i")
             answer.text()
         answer.number("i")
-        self.found = {}
+        self.found, self.leaderless = {}, set()
         for __ in range(answer.number("i")):
             answer.number("h")
             topic = answer.text()
             answer.number("B")
             for __ in range(answer.number("i")):
                 answer.number("h")
-                partition, __ = answer.number("i"), answer.number("i")
+                partition, leader = answer.number("i"), answer.number("i")
                 replicas, in_sync = ([answer.number("i") for __ in range(answer.number("i"))] for __ in range(2))
                 self.found[topic, partition] = (replicas, in_sync)
+                if leader < 0:
+                    self.leaderless.add((topic, partition))
+
+
+def not_in_sync(connection, place, others=True):
+    """Say what this broker of several lacks of what all have; empty where it lacks nothing.
+
+    With `others`, all the others have to work, too.
+    """
+    partitions, number = Partitions(connection), place["number"]
+    if others and len(partitions.brokers) != place["brokers"]:
+        return f"{len(partitions.brokers)} of {place['brokers']} brokers work"
+    for (topic, partition), (replicas, in_sync) in partitions.found.items():
+        if (topic, partition) in partitions.leaderless or (number in replicas and number not in in_sync):
+            return f"partition {partition} of {topic} is not in sync here"
+    return ""
 
 
 def reassign(connection, wanted):
