@@ -296,7 +296,8 @@ def closed_ports(shown: Mapping[str, Shown]) -> Iterator[tuple[str, Unmet]]:
             peer = shown.get(port["peer"])
             if peer and port["protocol"] == "udp" and f"{port['port']}/udp" in peer.held:
                 continue  # its engine has the port, and says nothing to strangers
-            if peer and peer.admits and one.address not in (peer.admits["addresses"] or [one.address]):
+            admitted = peer and peer.admits and peer.admits["addresses"]
+            if admitted and not {one.address, *one.sources} <= set(admitted):
                 continue  # its own firewall is closed to this host, and a run opens it
             yield host, port
 

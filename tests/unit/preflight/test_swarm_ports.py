@@ -73,3 +73,6 @@ def test_a_host_that_is_new_is_expected_to_find_the_ports_closed_until_the_run_o
     assert list(cluster_preflight.closed_ports(hosts)) == []
     assert list(cluster_preflight.closed_ports({"a": shown(A, None), "c": asking})) == [("c", port)]
     assert list(cluster_preflight.closed_ports({"a": shown(A, [A, C]), "c": asking})) == [("c", port)]
+    sends = asking._replace(sources=["198.51.100.1"])  # since a route was changed
+    assert list(cluster_preflight.closed_ports({"a": shown(A, [A, C]), "c": sends})) == []
+    assert list(cluster_preflight.closed_ports({"a": shown(A, [A, C, "198.51.100.1"]), "c": sends})) == [("c", port)]
