@@ -90,6 +90,7 @@ known:
   type: dict
 """
 
+import contextlib
 import socket
 from functools import partial
 from typing import Any, Literal
@@ -175,8 +176,9 @@ def look_at(module: AnsibleModule, ports: list[int]) -> None:
         if host == module.params["own"]:
             continue
         address = module.params["addresses"][host]
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:  # nothing is sent
-            way.connect((address, ports[0]))
+        own = ""
+        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:  # no way there
+            way.connect((address, ports[0]))  # nothing is sent
             own = way.getsockname()[0]
         wanted = [(address, port) for port in ports]
         view = outside.view(known, (f"{module.params['own']},", own), wanted, [address], outside.AFAR_SECONDS)

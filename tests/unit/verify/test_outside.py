@@ -14,7 +14,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import containers
 import pytest
@@ -22,6 +23,7 @@ import scan
 from ansible_collections.sse.platform.plugins.module_utils.host import namespace, neighbour
 from ansible_collections.sse.platform.plugins.module_utils.verify import outside
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks.published_ports import Publication
+from ansible_collections.sse.platform.plugins.modules import scan as module
 
 HOME = "127.0.0.1"
 OUTER, OUTER6, INNER, NGINX, REDIS = "192.0.2.5", "2001:db8::5", "10.99.0.1", "10.99.0.10", "10.99.0.11"
@@ -305,3 +307,20 @@ def test_every_host_of_a_cluster_is_told_with_who_sees_what(
     options.address = ["192.0.2.1"]
     with pytest.raises(SystemExit, match="--address is about one host"):
         scan.cluster(options, [2377], [])
+
+
+def test_a_host_without_a_way_to_another_one_of_its_cluster_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Lost(socket.socket):
+        def connect(self, address: Any) -> None:
+            raise OSError(101, "Network is unreachable")
+
+    told: dict[str, Any] = {}
+    monkeypatch.setattr(module.socket, "socket", Lost)
+    monkeypatch.setattr(module.outside, "look", lambda *_: set())
+    monkeypatch.setattr(module.outside.tcp, "hindered", lambda *_: "Network is unreachable")
+    others = {"two": known(declared=[[OUTER, 80, "sse-nginx"]]), "one": known()}
+    params = {"others": others, "addresses": {"two": OUTER}, "own": "one"}
+    module.look_at(cast("Any", SimpleNamespace(params=params, exit_json=lambda **given: told.update(given))), [80])
+    assert [one["wrong"] for one in told["views"]["two"]["findings"]] == [
+        f"could not connect to {OUTER}:80 from outside"
+    ]
