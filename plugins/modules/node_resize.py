@@ -114,7 +114,15 @@ def looked(found: dict[str, Any], place: str) -> dict[str, Any]:
     while not there.exists():
         there = there.parent
     disk = os.statvfs(there)
-    return {"decides": "", "members": [], "cluster": "", "bytes": 0, **found, "free": disk.f_bavail * disk.f_frsize}
+    return {
+        "decides": "",
+        "members": [],
+        "cluster": "",
+        "bytes": 0,
+        "needed": 0,
+        **found,
+        "free": disk.f_bavail * disk.f_frsize,
+    }
 
 
 def asked(program: str, question: dict[str, Any]) -> dict[str, Any]:

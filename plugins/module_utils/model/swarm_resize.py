@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SPARE = 1.25  # of the disk that copies need, for what comes meanwhile
 GIB = 2**30
+LARGEST = GIB // 4  # of what others need to decide as well, which goes through the memory of whoever deploys
 
 
 class Resize(TypedDict):
@@ -39,6 +40,7 @@ class Seen(TypedDict):
     members: list[str]  # their containers
     cluster: str  # whose data they are; empty where there are none
     bytes: int
+    needed: int  # bytes of them that others need to decide as well
     free: int  # bytes of its disk
 
 
@@ -149,6 +151,11 @@ def _growing(wanted: Resize, chosen: Way, shown: Shown) -> Iterator[str]:
     should, do = shown["tasks"].get(first, (0, 0))
     if should and not do:
         yield f"{host}: {first} does not run, so nothing can be copied from it: expected it to run."
+    if own["needed"] > LARGEST:
+        yield (
+            f"{host}: what the others need to decide about the data of {first} has {own['needed'] / GIB:.2f} GiB: "
+            f"expected at most {LARGEST / GIB:.2f} GiB."
+        )
     needs: dict[str, int] = {}
     for name in wanted["members"][1:]:
         place = chosen["holders"].get(name, "")

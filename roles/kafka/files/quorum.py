@@ -4,7 +4,7 @@ The platform runs it on the host. Standard input is JSON: `do` says what, `data`
 JSON, too. A broker starts only where the file `quorum` names the brokers that decide by its configuration
 (start-kafka.sh), so that file is written last: until then, everything is as it was.
 
-- `look`: who decides, with their names, of which cluster the data are, and how much they are
+- `look`: who decides, with their names, of which cluster the data are, how much they are, and how much `take` takes
 - `take`: what a broker needs to decide like this one: the metadata of the cluster, without its votes
 - `give`: make that the data of the broker with the number `number`, instead of all that is there
 - `decide`: from now on, the brokers in `decides` decide; an empty text is this broker alone
@@ -21,11 +21,6 @@ import tarfile
 from pathlib import Path
 
 METADATA, META, QUORUM, VOTES = "__cluster_metadata-0", "meta.properties", "quorum", "quorum-state"
-LARGEST = 256 * 2**20  # of the metadata, which go through the memory of whoever deploys
-
-
-class RefusedError(Exception):
-    """What cannot be done."""
 
 
 def properties(path):
@@ -50,11 +45,9 @@ def look(data):
     if not found:
         return {}
     decides = (data / QUORUM).read_text().strip() if (data / QUORUM).exists() else ""
-    metadata = sum(one.stat().st_size for one in (data / METADATA).iterdir()) if (data / METADATA).is_dir() else 0
-    if metadata > LARGEST:
-        raise RefusedError(f"{data / METADATA} has {metadata} bytes: expected at most {LARGEST}")
     members = [one.partition("@")[2].partition(":")[0] for one in decides.split(",") if one]
-    return {"decides": decides, "members": members, "cluster": found.get("cluster.id", ""), "bytes": size(data)}
+    sizes = {"bytes": size(data), "needed": size(data / METADATA)}
+    return {"decides": decides, "members": members, "cluster": found.get("cluster.id", ""), **sizes}
 
 
 def take(data):
@@ -125,6 +118,6 @@ def main():
 
 try:
     print(json.dumps(main()))
-except (RefusedError, OSError, KeyError, tarfile.TarError) as error:
+except (OSError, KeyError, tarfile.TarError) as error:
     print(f"the data of a broker: {error}", file=sys.stderr)
     sys.exit(1)

@@ -17,7 +17,15 @@ GIB = 2**30
 
 def data(decides: str = "", cluster: str = "c", **changes: Any) -> Any:
     members = [one.partition("@")[2] for one in decides.split(",") if one]
-    return {"decides": decides, "members": members, "cluster": cluster, "bytes": GIB, "free": 2 * GIB, **changes}
+    return {
+        "decides": decides,
+        "members": members,
+        "cluster": cluster,
+        "bytes": GIB,
+        "needed": 9,
+        "free": 2 * GIB,
+        **changes,
+    }
 
 
 EMPTY = data(cluster="", bytes=0)
@@ -49,6 +57,8 @@ RUN = dict.fromkeys(NAMES, (1, 1))
         (TO_THREE, shown(data(), data(THREE), EMPTY, tasks={"s-k": (0, 0)}), "grow", []),  # a run was killed
         (TO_THREE, shown(data(), tasks={"s-k": (1, 0)}), "grow", ["a: s-k does not run, so nothing can be copied"]),
         (TO_THREE, shown(data(), data(THREE, "other")), "grow", ["b has data of s-k-2 that are not of the same"]),
+        (TO_THREE, shown(data(needed=GIB)), "grow", ["a: what the others need to decide about"]),
+        (TO_THREE, shown(data(THREE, needed=GIB), data(THREE), data(THREE)), "none", []),
         (TO_THREE, shown(data(bytes=3 * GIB)), "grow", ["b: 2.0 GiB are free for s-k-2, and a copy", "c: 2.0 GiB"]),
         (TO_THREE, shown(data(), seen={"a": {"s-k": data()}, "b": {"s-k-2": EMPTY}}), "grow", ["there for s-k-3"]),
         (

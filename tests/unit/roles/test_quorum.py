@@ -45,6 +45,7 @@ def test_others_get_the_metadata_and_no_votes_instead_of_all_that_they_have(tmp_
     first, second = broker(tmp_path / "1"), broker(tmp_path / "2", 2, "old")
     (second / "quorum").write_text("what was before")
     before = files(first)
+    assert 0 < run(first, "look")["needed"] <= run(first, "look")["bytes"]
     taken = run(first, "take")
     assert files(first) == before
     for __ in range(2):  # a run that was killed does it again
