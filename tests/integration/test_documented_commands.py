@@ -47,6 +47,7 @@ ELSEWHERE = {
     "bundle": ("a host without network", "tests/integration/offline.py"),
     "restart": ("streams, to see that they live on", "tests/integration/test_change.py"),
     "node": ("hosts of a cluster", "tests/unit/deploy/test_swarm_rollout.py"),
+    "forward": ("hosts of a cluster", "tests/unit/tools/test_forward.py"),
     "pause": ("a publisher that meets the answer", "tests/unit/deploy/test_switches.py"),
     "resume": ("a publisher that meets the answer", "tests/unit/deploy/test_switches.py"),
     "alert-test": ("a receiver", "tests/integration/test_alerts.py"),
