@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -136,6 +137,8 @@ def forward(ways: list[Way]) -> int:
     for way in ways:
         if way.task.host.ssh:
             by_host.setdefault(way.task.host.name, []).append(way)
+    for number in (signal.SIGTERM, signal.SIGHUP) if by_host else ():
+        signal.signal(number, ended_by)
     running = {name: subprocess.Popen(command(some), stdin=subprocess.DEVNULL) for name, some in by_host.items()}
     try:
         for way in ways:
@@ -163,6 +166,11 @@ def forward(ways: list[Way]) -> int:
         return 1
     finally:
         stop(running.values())
+
+
+def ended_by(number: int, _: object) -> None:
+    """End what forwards, too: SSH would go on without us, and keep the ports open."""
+    raise SystemExit(128 + number)
 
 
 def command(ways: list[Way]) -> list[str]:

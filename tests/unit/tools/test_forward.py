@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import containers
@@ -137,3 +141,27 @@ def test_a_port_behind_which_nobody_is_is_told(
     finally:
         forward.stop([ssh])
     assert not forward.ready(way._replace(port=number), ssh)  # it has ended
+
+
+FORWARDS = """
+import sys
+import containers, forward
+host = containers.Host(ssh=(sys.argv[1], "there"), sudo=(), stack="sse", name="there")
+task = containers.Task(containers.Container("sse-page", "page", "page"), "", "", True, host)
+forward.forward([forward.Way("page", task, "192.0.2.1", 80, int(sys.argv[2]), True)])
+"""
+
+
+def test_whoever_ends_it_ends_what_forwards(tmp_path: Path) -> None:
+    ssh, pid = tmp_path / "ssh", tmp_path / "pid"
+    ssh.write_text(f"#!/bin/sh\necho $$ >{pid}.new; mv {pid}.new {pid}; exec sleep 60\n")
+    ssh.chmod(0o755)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    tool = subprocess.Popen([sys.executable, "-c", FORWARDS, str(ssh), str(forward.free(0, ()))], env=environment)
+    until = time.monotonic() + 20
+    while not pid.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    tool.terminate()
+    assert tool.wait(10) == 128 + signal.SIGTERM
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
