@@ -23,7 +23,15 @@ from pathlib import Path
 METADATA, META, QUORUM, VOTES = "__cluster_metadata-0", "meta.properties", "quorum", "quorum-state"
 
 
+def expect_no_link(*paths):
+    """Refuse what the user of the broker may have put there to have root read or write elsewhere."""
+    for path in paths:
+        if path.is_symlink():
+            raise OSError(f"{path} is a link, and a broker makes none")
+
+
 def properties(path):
+    expect_no_link(path)
     try:
         lines = path.read_text().splitlines()
     except (FileNotFoundError, NotADirectoryError):
@@ -44,6 +52,7 @@ def look(data):
     found = properties(data / META)
     if not found:
         return {}
+    expect_no_link(data / QUORUM)
     decides = (data / QUORUM).read_text().strip() if (data / QUORUM).exists() else ""
     members = [one.partition("@")[2].partition(":")[0] for one in decides.split(",") if one]
     sizes = {"bytes": size(data), "needed": size(data / METADATA)}
@@ -51,6 +60,7 @@ def look(data):
 
 
 def take(data):
+    expect_no_link(data / METADATA)
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w:gz") as packed:
         for path in sorted((data / METADATA).iterdir()):
@@ -62,6 +72,7 @@ def take(data):
 def give(data, taken, number, decides):
     # The data directory itself is mounted, and belongs to the user of the broker.
     owner, new = data.stat(), data / "new"
+    expect_no_link(new)
     shutil.rmtree(new, ignore_errors=True)
     (data / META).unlink(missing_ok=True)  # without it, nobody takes what is half done for data
     new.mkdir(mode=0o700)
@@ -77,15 +88,16 @@ def give(data, taken, number, decides):
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     (new / METADATA).rename(data / METADATA)
     new.rmdir()
-    (data / QUORUM).write_text(decides + "\n")
+    write(data / QUORUM, decides + "\n")
     write(data / META, f"version=1\nnode.id={number}\ncluster.id={taken['cluster']}\n")
-    for path in (data / METADATA, data / QUORUM, data / META, *(data / METADATA).iterdir()):
-        os.chown(path, owner.st_uid, owner.st_gid)
+    for path in (data / METADATA, *(data / METADATA).iterdir()):
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
     os.sync()
     return {}
 
 
 def decide(data, decides):
+    expect_no_link(data / METADATA)
     # Its votes are of those who decided before.
     (data / METADATA / VOTES).unlink(missing_ok=True)
     if decides:
@@ -99,8 +111,10 @@ def decide(data, decides):
 def write(path, text):
     """Write a file in one step, for the user of its directory."""
     new, owner = path.with_name(path.name + ".new"), path.parent.stat()
-    new.write_text(text)
-    os.chown(new, owner.st_uid, owner.st_gid)
+    new.unlink(missing_ok=True)
+    with new.open("x") as file:  # which follows no link
+        file.write(text)
+        os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
     new.rename(path)
 
 

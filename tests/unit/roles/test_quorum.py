@@ -96,3 +96,24 @@ def test_nothing_is_written_elsewhere(tmp_path: Path, name: str) -> None:
     run(second, "give", taken=taken, number=2, decides="")
     assert set(files(second)) == {"__cluster_metadata-0/log", "meta.properties", "quorum"}
     assert {one.name for one in tmp_path.iterdir()} == {"2"}
+
+
+def test_nothing_is_read_or_written_through_a_link_that_a_broker_made(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "file").write_text("of root")
+    first = broker(tmp_path / "1")
+    (first / "quorum.new").symlink_to(secret / "file")
+    run(first, "decide", decides=THREE)
+    (first / "quorum").unlink()
+    (first / "quorum").symlink_to(secret / "file")
+    assert "is a link" in run(first, "look", code=1)
+    second = broker(tmp_path / "2")
+    (second / "new").symlink_to(secret)
+    given = run(broker(tmp_path / "3"), "take")
+    assert "is a link" in run(second, "give", code=1, taken=given, number=2, decides=THREE)
+    (first / "__cluster_metadata-0").rename(first / "moved")
+    (first / "__cluster_metadata-0").symlink_to(secret)
+    assert "is a link" in run(first, "take", code=1)
+    assert "is a link" in run(first, "decide", code=1, decides="")
+    assert files(secret) == {"file": "of root"}
