@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Inspected
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Spec
 
+FILES = frozenset(("now", "before", "config"))  # what is asked with more than that makes no file count
 SECONDS = 60.0  # a program asks a server on its own loopback address; on a busy machine that server starts slowly
 
 
@@ -111,7 +112,8 @@ def asked(name: str, pid: int, program: str, question: Mapping[str, object], sec
             ),
         )
     except subprocess.TimeoutExpired:
-        raise ApplyError(f"{name}: its new files did not count within {seconds:g} s") from None
+        what = "its program did not end" if question.keys() > FILES else "its new files did not count"
+        raise ApplyError(f"{name}: {what} within {seconds:g} s") from None
     except OSError as error:
         raise ApplyError(f"{name}: its network namespace can't be entered: {error}") from error
     if ended.returncode:

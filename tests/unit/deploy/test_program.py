@@ -52,6 +52,8 @@ def test_a_program_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(program, "SECONDS", 0.2)
     with pytest.raises(ApplyError, match="did not count within"):
         program.run("s-a", 1, "import threading; threading.Event().wait(60)", {}, {})
+    with pytest.raises(ApplyError, match=r"^s-a: its program did not end within 0.2 s$"):  # it was only asked
+        program.behind("s-a", 1, "import threading; threading.Event().wait(60)", {})
 
 
 def test_secrets_are_neither_in_the_environment_nor_in_the_command_of_a_program() -> None:
