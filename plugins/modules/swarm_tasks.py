@@ -42,7 +42,7 @@ tasks:
   returned: O(state=looked)
   type: dict
 of:
-  description: For each service that is there, the role that declared it; empty for those of others.
+  description: For each service that is there, its stack and the role that declared it; empty for those of others.
   returned: O(state=looked)
   type: dict
 """
@@ -56,6 +56,7 @@ from ansible_collections.sse.platform.plugins.module_utils.engine.api import Ref
 from ansible_collections.sse.platform.plugins.module_utils.engine.swarm_api import SwarmApi
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import ObservedService
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import SWARM_LABEL
 
 SECONDS = 240.0  # that one of them may take; a task that is stopped may take a minute to end
 
@@ -75,7 +76,7 @@ def main() -> None:
         present = {one.name: one for one in api.services()}
         if options["state"] == "looked":
             tasks = {one.name: (one.wanted, sum(one.running.values())) for one in present.values()}
-            module.exit_json(changed=False, tasks=tasks, of={one.name: role(one) for one in present.values()})
+            module.exit_json(changed=False, tasks=tasks, of={one.name: whose(one) for one in present.values()})
         there = [present[name] for name in options["services"] if name in present]
         wanted = int(options["state"] == "started")
         for one in there:
@@ -96,10 +97,11 @@ def main() -> None:
     module.exit_json(changed=changed)
 
 
-def role(one: ObservedService) -> str:
-    """Return the role that declared a service, as its containers are labelled."""
+def whose(one: ObservedService) -> tuple[str, str]:
+    """Return the stack of a service and the role that declared it, as its containers are labelled."""
     container: dict[str, Any] = one.request.get("TaskTemplate", {}).get("ContainerSpec", {})
-    return (container.get("Labels") or {}).get(f"{LABEL}service", "")
+    labels: dict[str, str] = container.get("Labels") or {}
+    return labels.get(SWARM_LABEL, ""), labels.get(f"{LABEL}service", "")
 
 
 def with_tasks(one: ObservedService, count: int) -> dict[str, object]:

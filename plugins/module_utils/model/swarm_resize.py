@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_placement import works
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import NodeFact
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
@@ -59,7 +59,7 @@ class Shown(TypedDict):
 
     seen: Mapping[str, Mapping[str, Seen]]  # by host, then by service
     tasks: Mapping[str, tuple[int, int]]  # of each service that is there, how many should run, and how many do
-    of: Mapping[str, str]  # of each service that is there, the role that declared it
+    of: Mapping[str, Sequence[str]]  # of each service that is there, its stack and the role that declared it
     nodes: Mapping[str, NodeFact]  # by the name of the host in the inventory
 
 
@@ -124,9 +124,8 @@ def _without_first(wanted: Resize, chosen: Way, shown: Shown) -> Iterator[str]:
     seen = {name: one for each in shown["seen"].values() for name, one in each.items()}
     if first in seen and seen[first]["cluster"]:
         return
-    stack = f"{wanted['stack']}-"
-    go = [name for name, role in shown["of"].items() if role == wanted["service"] and name.startswith(stack)]
-    go = [name for name in go if name not in wanted["members"]]
+    own = [wanted["stack"], wanted["service"]]
+    go = [name for name, whose in shown["of"].items() if list(whose) == own and name not in wanted["members"]]
     unlike = [name for name, one in seen.items() if one["cluster"] and one["decides"] != wanted["decides"]]
     if go or unlike:
         yield (

@@ -37,7 +37,7 @@ def node(**changes: Any) -> Any:
 
 def shown(first: Any, second: Any = EMPTY, third: Any = EMPTY, **changes: Any) -> Any:
     seen = {"a": {"s-k": first}, "b": {"s-k-2": second}, "c": {"s-k-3": third}}
-    of = dict.fromkeys(["s-k", "s-k-2", "s-k-3", "other-k-4"], "k") | {"s-x": "x"}
+    of = {**dict.fromkeys(NAMES, ("s", "k")), "s-two-k": ("s-two", "k"), "s-x": ("s", "x"), "other": ("", "")}
     return {"seen": seen, "tasks": {"s-k": (1, 1)}, "of": of, "nodes": {host: node() for host in "abc"}, **changes}
 
 
@@ -73,7 +73,7 @@ RUN = dict.fromkeys(NAMES, (1, 1))
         (TO_ONE, shown(data(THREE), seen=ALONE, tasks={"s-k": (1, 1)}), "shrink", ["s-k-2 does not", "s-k-3 does not"]),
         # The host of the first one was replaced, and the others would end.
         (TO_ONE, shown(EMPTY, seen={"a": {"s-k": EMPTY}}), "none", ["a: s-k has no data here, and s-k-2, s-k-3 may"]),
-        (TO_ONE, shown(EMPTY, seen={"a": {"s-k": EMPTY}}, of={"s-k": "k"}), "none", []),
+        (TO_ONE, shown(EMPTY, seen={"a": {"s-k": EMPTY}}, of={"s-two-k": ["s-two", "k"]}), "none", []),
         ({**TO_THREE, "decides": FIVE}, shown(EMPTY, data(THREE), data(THREE)), "none", ["and s-k-2, s-k-3 may have"]),
         ({**TO_THREE, "decides": FIVE}, shown(data(THREE)), "shrink", ["a: 1@k,2@k-2,3@k-3 decide about the data"]),
     ],
