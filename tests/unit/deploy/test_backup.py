@@ -525,7 +525,7 @@ def apart(state: Path, tmp_path: Path) -> dict[str, Path]:
 def of_several(states: dict[str, Path], path: Path, *left_out: str) -> Path:
     """Write a backup of several hosts as the playbook does."""
     runs = [json.loads((states["a"] / "releases/sse-platform/0003.json").read_text())]
-    known = [{key: value for key, value in one.items() if key not in {"number", "meta"}} for one in runs]
+    known: list[Any] = [{key: value for key, value in one.items() if key not in {"number", "meta"}} for one in runs]
     parts = {
         str(archive): backup.write("sse", str(directory), list(left_out), archive, share(host), known)
         for host, directory in states.items()
