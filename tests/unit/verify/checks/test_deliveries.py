@@ -173,7 +173,7 @@ def test_doubled_events_are_told() -> None:
 
 
 def test_a_replica_that_nginx_never_picks_is_told() -> None:
-    assert findings(unused="app-3") == [("app-3", "6 publishes, served by app-1, app-2, and none by it")]
+    assert findings(unused="app-3") == [("app-3", "9 publishes, served by app-1, app-2, and none by it")]
 
 
 def test_a_refused_publish_is_told_once_with_the_answer() -> None:
