@@ -40,7 +40,7 @@ async def least(scope: Any, receive: Receive, send: Send) -> None:
         message = await receive()
         body, more = body + message.get("body", b""), message.get("more_body", False)
     answer = json.dumps(json.loads(body)).encode()
-    event = {"type": "http.response.body", "body": b"data: " + answer + b"\n\n", "more_body": True}
+    event = {"type": "http.response.body", "body": b"data: " + body + b"\n\n", "more_body": True}
     for reader in tuple(readers):
         await reader(event)
     await send({"type": "http.response.start", "status": 200, "headers": JSON})
