@@ -10,6 +10,7 @@ from ansible_collections.sse.platform.plugins.action import declare, release
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, elsewhere, secret, swarm_resize
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import of_manager
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_placement import (
     PlacementError,
     by_host,
@@ -85,7 +86,7 @@ class ActionModule(release.ActionModule):
                 made = self._releases(arguments["projects"], self.variable("stack_declarations"), settings, host)
             secrets = {name: one for one in made for name, one in one.get("secrets", {}).items()}
             wanted = [service for one in made for service in services(one, cluster)]
-            manager = next((one["swarm"] for one in nodes.values() if one["swarm"] and one["swarm"]["nodes"]), None)
+            manager = of_manager(one["swarm"] for one in nodes.values())
             known = by_host(manager, nodes, silent)
             held = holders(wanted, groups, known)
             asked = cluster_preflight.Wanted(settings, groups, made, wanted, held)
@@ -153,12 +154,8 @@ class ActionModule(release.ActionModule):
 
         :param kept: nothing is downloaded or built for the releases
         """
-        node = variables["cluster_node"]
         unavailable = gone(variables["host"], releases) if kept else self._no_way(variables, releases)
-        return cluster_preflight.Shown(
-            variables["host"], node["swarm"], node["address"], node["unmet"], node["held"], node["ahead"],
-            node["doubt"], node["admits"], node["sources"], unavailable,
-        )  # fmt: skip
+        return cluster_preflight.Shown.of(variables, unavailable)
 
     def _no_way(self, variables: Mapping[str, Any], releases: list[Release]) -> dict[str, str]:
         """Return the images that have no way to a host, and why."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ansible_collections.sse.platform.plugins.module_utils.doctor import cluster as doctor
 from ansible_collections.sse.platform.plugins.module_utils.doctor.diagnosis import count, told
 from ansible_collections.sse.platform.plugins.module_utils.model import finding, swarm_placement
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import of_manager
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import (
     EVERY,
     Cluster,
@@ -30,25 +31,11 @@ class ActionModule(ControllerAction):
         """Return what is wrong, each with its host; the task has failed where anything is."""
         known = self.variable("cluster")
         hosts = {host: self.variables["hostvars"][host] for host in self.variables["ansible_play_hosts"]}
-        shown = {
-            host: Shown(
-                one["host"],
-                node["swarm"],
-                node["address"],
-                node["unmet"],
-                node["held"],
-                node["ahead"],
-                node["doubt"],
-                node["admits"],
-                node["sources"],
-            )
-            for host, one in hosts.items()
-            for node in [one["cluster_node"]]
-        }
+        shown = {host: Shown.of(one) for host, one in hosts.items()}
         applied: list[Release] = arguments["applied"]
         cluster = Cluster(known["groups"], self.variable("settings")["stack_state_directory"], known["open_files"])
         made = [service for one in applied for service in services(one, cluster)]
-        able = next((one.swarm for one in shown.values() if one.swarm and one.swarm["nodes"]), None)
+        able = of_manager(one.swarm for one in shown.values())
         addresses = {host: {"address": one.address} for host, one in shown.items()}
         nodes = swarm_placement.by_host(able, addresses, set(hosts_of(EVERY, known["groups"])) - set(shown))
         held = swarm_placement.holders(made, known["groups"], nodes)

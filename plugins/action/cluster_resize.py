@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
 from ansible_collections.sse.platform.plugins.module_utils.model import swarm_resize
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import of_manager
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_placement import by_host
 from ansible_collections.sse.platform.plugins.plugin_utils.controller_action import ControllerAction
 
@@ -21,7 +22,7 @@ class ActionModule(ControllerAction):
         hosts = {name: self.variables["hostvars"][name] for name in self.variables["ansible_play_hosts"]}
         first = self.variable("groups")["managers"][0]
         nodes = {name: one["cluster_node"] for name, one in hosts.items()}
-        manager = next((one["swarm"] for one in nodes.values() if one["swarm"] and one["swarm"]["nodes"]), None)
+        manager = of_manager(one["swarm"] for one in nodes.values())
         shown: swarm_resize.Shown = {
             "seen": {name: one["resize_seen"]["seen"] for name, one in hosts.items()},
             "tasks": hosts[first]["resize_tasks"]["tasks"],

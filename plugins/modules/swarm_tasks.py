@@ -49,7 +49,6 @@ of:
 
 import copy
 import time
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import RefusedError
@@ -99,8 +98,7 @@ def main() -> None:
 
 def whose(one: ObservedService) -> tuple[str, str]:
     """Return the stack of a service and the role that declared it, as its containers are labelled."""
-    container: dict[str, Any] = one.request.get("TaskTemplate", {}).get("ContainerSpec", {})
-    labels: dict[str, str] = container.get("Labels") or {}
+    labels: dict[str, str] = one.container.get("Labels") or {}
     return labels.get(SWARM_LABEL, ""), labels.get(f"{LABEL}service", "")
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypedDict
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Json
 
 
@@ -71,6 +73,17 @@ class ObservedService(NamedTuple):
         return self.label("stack") == stack and self.label("project") == project
 
     @property
+    def container(self) -> Json:
+        """Return what is asked of its containers; empty where that is not shown."""
+        task: Json = self.request.get("TaskTemplate") or {}
+        return task.get("ContainerSpec") or {}
+
+    @property
     def complete(self) -> bool:
         """Tell whether every task runs."""
         return bool(self.wanted) and sum(self.running.values()) >= self.wanted and not self.waits
+
+
+def of_manager(shown: Iterable[SwarmFact | None]) -> SwarmFact | None:
+    """Return the Swarm as the first manager that works shows it; None where none does."""
+    return next((one for one in shown if one and one["nodes"]), None)

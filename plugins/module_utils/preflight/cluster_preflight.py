@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.model import addresses, engine_api, swarm_placement
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import of_manager
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import (
     GROUPS,
     SWARM_LABEL,
@@ -54,6 +56,13 @@ class Shown(NamedTuple):
     admits: Admits | None = None  # None where that was not looked at
     sources: Sequence[str] = ()  # addresses of this host from which it reaches the others
     unavailable: Mapping[str, str] = {}  # why an image has no way to this host, by its reference
+
+    @classmethod
+    def of(cls, variables: Mapping[str, Any], unavailable: Mapping[str, str] = MappingProxyType({})) -> Shown:
+        """Return what a host showed, from the facts ``host`` and ``cluster_node`` among its variables."""
+        node: Mapping[str, Any] = variables["cluster_node"]
+        known = {key: node[key] for key in cls._fields if key not in {"host", "unavailable"}}
+        return cls(variables["host"], **known, unavailable=unavailable)
 
 
 class Wanted(NamedTuple):
@@ -127,11 +136,10 @@ def nodes_of_others(shown: Mapping[str, Shown], silent: Collection[str] = ()) ->
     :param silent: hosts that do not answer, which are known where they call themselves as the inventory does
     """
     own = {one.address for one in shown.values()}
-    known = [one.swarm["nodes"] for one in shown.values() if one.swarm and one.swarm["nodes"]]
+    swarm = of_manager(one.swarm for one in shown.values())
     return sorted(
         node["name"]
-        for nodes in known[:1]
-        for node in nodes
+        for node in (swarm["nodes"] if swarm else ())
         if node["address"] not in own and node["name"] not in silent
     )
 
@@ -254,7 +262,7 @@ def _swarm_problems(groups: Mapping[Group, list[str]], shown: Mapping[str, Shown
 
 def _data_problems(wanted: Wanted, shown: Mapping[str, Shown]) -> Iterator[str]:
     """Name the nodes with data that are no hosts of the inventory: a service would begin with none elsewhere."""
-    swarm = next((one.swarm for one in shown.values() if one.swarm and one.swarm["nodes"]), None)
+    swarm = of_manager(one.swarm for one in shown.values())
     own = swarm_placement.by_host(swarm, {host: {"address": one.address} for host, one in shown.items()}).values()
     for name, host in wanted.held_by.items():
         label = holds_label(name)

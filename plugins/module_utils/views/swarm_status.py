@@ -46,7 +46,7 @@ def document(nodes: Sequence[NodeFact], services: Sequence[ObservedService], sta
                 "name": one.name,
                 "project": one.label("project"),
                 "release": int(one.label("release") or 0),
-                "image": image_of(one),
+                "image": str(one.container.get("Image", "")),
                 "wanted": one.wanted,
                 "running": {names.get(node, node): count for node, count in sorted(one.running.items())},
                 "update": one.update,
@@ -56,13 +56,6 @@ def document(nodes: Sequence[NodeFact], services: Sequence[ObservedService], sta
             if one.label("stack") == stack
         ],
     }
-
-
-def image_of(one: ObservedService) -> str:
-    """Return the image of a service."""
-    task: Json = one.request.get("TaskTemplate") or {}
-    container: Json = task.get("ContainerSpec") or {}
-    return str(container.get("Image", ""))
 
 
 def row_of_node(node: NodeFact) -> tuple[str, ...]:
@@ -84,5 +77,5 @@ def row_of_service(one: ObservedService, names: Mapping[str, str]) -> tuple[str,
         tasks + update,
         ", ".join(sorted(where)) or "-",
         one.label("release"),
-        image_of(one),
+        str(one.container.get("Image", "")),
     )
