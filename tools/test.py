@@ -285,24 +285,33 @@ def installed(project: Path) -> bool:
     return copy.exists() and copy.stat().st_mtime >= lock.stat().st_mtime
 
 
-# CI has no time for these. Three hosts take longer than all others together, and tests/integration moves a stack into
-# segments, diagnoses faults, refuses subnets and ends the engine, too. CONTRIBUTING.md names the commands.
-LEFT_OUT = {"doctor", "reboot", "segmented", "subnet-conflict", "swarm"}
+# CI has no time for these: tests/integration moves a stack into segments, diagnoses faults, refuses subnets and ends
+# the engine, too. CONTRIBUTING.md names the commands.
+LEFT_OUT = {"doctor", "reboot", "segmented", "subnet-conflict"}
+CLUSTER = "swarm"  # a part of its own: its hosts need the whole machine, or their managers lose each other
 
 
 def molecule(_: list[str]) -> Outcome:
-    """Run the scenarios of CI; shown is which step of which scenario runs, the rest goes to a file."""
+    """Run the scenarios of CI that have one host each."""
     found = {path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")}
-    scenarios = len(found - LEFT_OUT)
-    if not scenarios:
-        return Outcome(skipped={"no scenarios": ["molecule"]})
+    excluded = found & (LEFT_OUT | {CLUSTER})
+    return scenarios("molecule", len(found - excluded), ["--all", *(f"--exclude={name}" for name in sorted(excluded))])
+
+
+def cluster(_: list[str]) -> Outcome:
+    """Run the scenario of three hosts, with some of its faults: `molecule test -s swarm` has all of them."""
+    return scenarios("cluster", 1, [f"--scenario-name={CLUSTER}"])
+
+
+def scenarios(name: str, number: int, which: list[str]) -> Outcome:
+    """Run so many scenarios; shown is which step of which of them runs, the rest goes to a file."""
     ready = engine()
     if ready.failed:
         return ready
-    log = REPORTS / "molecule.log"
-    environment = os.environ | {"PY_COLORS": "0", "ANSIBLE_FORCE_COLOR": "0", "NO_COLOR": "1"}
+    log = REPORTS / f"{name}.log"
+    environment = os.environ | {"PY_COLORS": "0", "ANSIBLE_FORCE_COLOR": "0", "NO_COLOR": "1", "TEST_BOUNDED": "1"}
     environment.pop("ANSIBLE_CONFIG", None)  # Molecule writes its own
-    command = ["molecule", "test", "--all", *(f"--exclude={name}" for name in sorted(LEFT_OUT & found)), "--report"]
+    command = ["molecule", "test", *which, "--report"]
     begun = time.monotonic()
     with (
         log.open("w") as file,
@@ -324,9 +333,9 @@ def molecule(_: list[str]) -> Outcome:
             if line.startswith("INFO") and "Executing" in line:
                 say(f"  {time.monotonic() - begun:4.0f} s  {line.removeprefix('INFO').strip()}")
     if run.returncode == 0:
-        return Outcome(passed=scenarios)
+        return Outcome(passed=number)
     say("\n".join(lines[-150:]))
-    return Outcome(failed=1, broken=failed_tasks(lines) or [f"molecule: it ended with {run.returncode}, see {log}"])
+    return Outcome(failed=1, broken=failed_tasks(lines) or [f"{name}: it ended with {run.returncode}, see {log}"])
 
 
 def failed_tasks(lines: list[str]) -> list[str]:
@@ -356,11 +365,13 @@ PARTS: dict[str, Callable[[list[str]], Outcome]] = {
     "integration": integration,
     "browser": browser,
     "molecule": molecule,
+    "cluster": cluster,
     "coverage": coverage,
 }
 BY_HAND = {"coverage"}
+ALONE = {"cluster"}  # parts that run after all others
 # Parts that run beside the longest one, in a process that steps back a little behind it.
-BESIDE = PARTS.keys() - {"integration"} - BY_HAND
+BESIDE = PARTS.keys() - {"integration"} - BY_HAND - ALONE
 NICE = 10
 # Where a run beside another one writes what it counted. Not SSE_..., of which the service takes no unknown one.
 OUTCOME = "TEST_OUTCOME_FILE"
@@ -415,6 +426,13 @@ def beside(names: list[str], more: list[str]) -> Generator[Callable[[], Outcome]
         lane.wait()
 
 
+def all_of(names: list[str], more: list[str]) -> Outcome:
+    """Run parts side by side, and after them those that need the whole machine."""
+    last = [one for one in names if one in ALONE]
+    total = side_by_side([one for one in names if one not in ALONE], more)
+    return total + run(last, more)
+
+
 def side_by_side(names: list[str], more: list[str]) -> Outcome:
     """Run the longest part, which keeps one core busy, and the others beside it."""
     others = [one for one in names if one in BESIDE]
@@ -440,7 +458,7 @@ def main() -> int:
         parser.error(f"no part {', '.join(sorted(unknown))}: there are {', '.join(PARTS)}")
     REPORTS.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault(RUN, str(uuid.uuid4()))
-    total = side_by_side(options.part or [one for one in PARTS if one not in BY_HAND], more)
+    total = all_of(options.part or [one for one in PARTS if one not in BY_HAND], more)
     if target := os.environ.get(OUTCOME):
         Path(target).write_text(json.dumps(asdict(total)))
         return int(total.failed > 0)

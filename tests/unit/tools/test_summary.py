@@ -100,6 +100,18 @@ def test_parts_without_an_engine_run_beside_the_others_and_count_with_them(tool:
     assert parts[-1] == "beside unit -x"
 
 
+def test_a_part_that_needs_the_whole_machine_runs_after_all_others(
+    tool: ModuleType, parts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tool, "ALONE", {"cluster"})
+    monkeypatch.setitem(tool.PARTS, "cluster", lambda _: tool.Outcome(passed=len(parts)))
+    before = tool.side_by_side(["unit", "integration"], []).passed
+    parts.clear()
+    outcome = tool.all_of(["cluster", "unit", "integration"], [])
+    assert outcome.passed > before + 3  # it has seen what both lanes said
+    assert [row.split()[0] for row in outcome.rows][-1] == "cluster"
+
+
 def test_parts_that_end_without_an_outcome_are_a_failure(tool: ModuleType, parts: list[str]) -> None:
     outcome = tool.side_by_side(["unit", "integration"], ["killed"])
     assert (outcome.passed, outcome.failed) == (2, 1)
