@@ -281,17 +281,18 @@ def of_cluster(name: str, verb: Verb, line: CommandLine, chosen: Sequence[str]) 
         return ROOT / "playbooks" / f"{name}.yml"
     if any(TAGS.match(word) for word in line.ansible):
         raise RefusedError(
-            f"./sse {name} --tags is not available with deployment: swarm yet: a run is about all services. "
-            "Leave it out. Nothing was done."
+            f"./sse {name} --tags is not available with deployment: swarm: services of one host wait for those of "
+            "another, so a run is about all of them. Leave it out: a run changes only what differs, which ./sse plan "
+            "says. ./sse restart SERVICE is about one of them. Nothing was done."
         )
     for option in verb.options:
         if option.variable in line.variables and option.variable in OF_ONE_HOST:
             raise RefusedError(
-                f"./sse {name} {option.flag} is not available with deployment: swarm yet: "
+                f"./sse {name} {option.flag} is not available with deployment: swarm: "
                 f"{OF_ONE_HOST[option.variable]}. Leave it out. Nothing was done."
             )
     words = [str(line.variables[one.variable]) for one in verb.arguments if one.words]
-    own = "up" if verb.playbook == "site" else name
+    own = "up" if verb.playbook == "site" else verb.playbook or name
     return ROOT / "playbooks" / "cluster" / f"{'_'.join([own, *words])}.yml"
 
 

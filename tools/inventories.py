@@ -102,18 +102,41 @@ OF_FIRST_MANAGER = ("releases", "diff", "history")
 OF_CLUSTERS = (
     *("up", "scale", "plan", "rollback", "status", "verify", "drift", "doctor", "scan", "audit", "diagram"),
     *("logs", "exec", "restart", "probe", "capture", "forward"),
-    *(*OF_FIRST_MANAGER, "node", "destroy", "backup", "restore"),
+    *(*OF_FIRST_MANAGER, "node", "destroy", "backup", "restore", "rotate"),
+    *("reload", "alert-test"),
 )
 # Those of them that one host has not.
 OF_CLUSTERS_ALONE = ("node", "forward")
 
 
+# Why a verb knows one host alone, and what to do in a cluster instead.
+INSTEAD = {
+    "compose": (
+        "a Compose file starts containers on one host",
+        "./sse releases show says what runs. A backup of the cluster comes back on one host, where ./sse compose works",
+    ),
+    "dashboard": (
+        "the dashboard is one of the services that a run brings to the hosts",
+        "./sse up changes only what differs, and ./sse forward opens the dashboard",
+    ),
+    "bundle": (
+        "a bundle has what one host without network needs",
+        "Let the hosts get images from a registry of yours (images_registry_prefix), or from packages",
+    ),
+    "lab": ("it makes networks and containers for a lesson on one host", "Run it on a machine that is in no cluster"),
+    **dict.fromkeys(
+        ("publish", "listen"),
+        ("a cluster has an address for each edge", "Say which one is meant, as by --url https://ADDRESS"),
+    ),
+}
+
+
 def of_one_host(verb: str, inventories: Sequence[str]) -> str:
     """Say that a verb knows one host alone, and these inventories are a cluster."""
+    why, instead = INSTEAD.get(verb, ("it is about one host", "docs/cluster.md says what a cluster has"))
     return (
-        f"./sse {verb} is not available with deployment: swarm yet: it is about one host, and the hosts of "
-        f"{shown(inventories)} are one cluster (they have managers). For a cluster there are {', '.join(OF_CLUSTERS)}; "
-        "docs/cluster.md says what to do in place of the others. Nothing was done."
+        f"./sse {verb} is not available with deployment: swarm: {why}, and the hosts of {shown(inventories)} are one "
+        f"cluster (they have managers). {instead}. Nothing was done."
     )
 
 

@@ -17,6 +17,11 @@ attributes:
   diff_mode: {support: none}
 options:
   state_directory: {required: true}
+  releases:
+    description: >-
+      What runs in a cluster. With it, the alert is sent where this host has what sends alerts, and RV(sent) says so.
+    type: list
+    elements: dict
 """
 
 EXAMPLES = r"""
@@ -31,6 +36,10 @@ lines:
   returned: always
   type: list
   elements: str
+sent:
+  description: Whether this host has what sends alerts.
+  returned: with O(releases)
+  type: bool
 findings:
   description: What is wrong with each receiver that did not take it.
   returned: where one did not
@@ -50,22 +59,33 @@ from ansible_collections.sse.platform.plugins.module_utils.verify.running import
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={"state_directory": {"type": "path", "required": True}}, supports_check_mode=True
+        argument_spec={
+            "state_directory": {"type": "path", "required": True},
+            "releases": {"type": "list", "elements": "dict"},
+        },
+        supports_check_mode=True,
     )
+    in_cluster = module.params["releases"]
     directory = module.params["state_directory"]
     try:
-        releases = newest_releases(directory)
+        releases = newest_releases(directory) if in_cluster is None else in_cluster
         if not releases:
             module.fail_json(msg=f"There is no release in {directory}: nothing was deployed here. ./sse up does that.")
-        if module.check_mode:
-            module.exit_json(changed=False, lines=["A test alert would be sent to every receiver"])
-        outcome = alert_test.run(Running(Engine(), directory, releases))
+        sender = alert_test.sender_of(Engine(), releases) if in_cluster is not None else None
+        sent = sender is not None or in_cluster is None
+        if module.check_mode or not sent:
+            would = ["A test alert would be sent to every receiver"] if sent else []
+            module.exit_json(changed=False, lines=would, sent=sent)
+        if sender:
+            outcome = alert_test.run_in(sender, releases)
+        else:
+            outcome = alert_test.run(Running(Engine(), directory, releases))
     except (alert_test.AlertTestError, EngineError, SpecError) as error:
         module.fail_json(msg=str(error))
     if outcome.findings:
         head = "\n".join([*outcome.lines, report(outcome.findings)])
         module.fail_json(msg=head, lines=outcome.lines, findings=[one._asdict() for one in outcome.findings])
-    module.exit_json(changed=False, lines=outcome.lines)
+    module.exit_json(changed=False, lines=outcome.lines, sent=True)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,21 @@ options:
     description: For how many seconds to wait while another run changes the stack.
     type: int
     default: 0
+  releases:
+    description: >-
+      What runs in a cluster. With it, the tasks on this host read their files, and the lock is with the caller.
+    type: list
+    elements: dict
+  others:
+    description: >-
+      In a cluster, what other hosts have had read its files. It is given to the first manager, which keeps the history;
+      without it, nothing is written there.
+    type: list
+    elements: str
+  host:
+    description: In a cluster, what the inventory calls this host.
+    type: str
+    default: this host
 """
 
 EXAMPLES = r"""
@@ -46,6 +61,11 @@ lines:
   returned: always
   type: list
   elements: str
+names:
+  description: The containers of this host that have read their files.
+  returned: with O(releases)
+  type: list
+  elements: str
 """
 
 import time
@@ -54,6 +74,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
+from ansible_collections.sse.platform.plugins.module_utils.deploy.node_told import Node
 from ansible_collections.sse.platform.plugins.module_utils.deploy.reload import Reloader, chosen
 from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout import lock
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
@@ -95,6 +116,31 @@ def recorded(directory: str, run: dict[str, Any], each: list[tuple[Engine, str, 
     return lines
 
 
+def in_cluster(module: AnsibleModule) -> dict[str, Any]:
+    """Have the tasks on this host read their files anew, and return what to tell."""
+    options = module.params
+    directory, others = options["state_directory"], options["others"]
+    wanted = chosen(options["releases"], options["services"])
+    if module.check_mode:
+        return {"changed": False, "names": [], "lines": [f"{name} would read its files anew" for __, name in wanted]}
+    specs = {name: release["containers"][name] for release, name in wanted}
+    recorder = Recorder(directory, run_meta(options["run"]), stack_number(directory)) if others is not None else None
+    names: list[str] = []
+    error = ""
+    try:
+        names = Node(Engine(), directory, wanted[0][0]["stack"], specs).again() if wanted else []
+    except (ApplyError, EngineError) as failure:
+        error = str(failure)
+        raise
+    finally:
+        if recorder:
+            every = dict.fromkeys([*(others or ()), *names])
+            changes = [AttemptChange(container=one, kind="reload", reasons=["asked for"], seconds=0.0) for one in every]
+            recorder.end(recorder.attempt["before"], changes, [], error)
+    lines = [f"{name} on {options['host']} has read its files anew; its connections go on" for name in names]
+    return {"changed": bool(names), "names": names, "lines": lines}
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -103,12 +149,17 @@ def main() -> None:
             "services": {"type": "list", "elements": "str", "required": True},
             "run": {"type": "dict", "default": {}},
             "wait": {"type": "int", "default": 0},
+            "releases": {"type": "list", "elements": "dict"},
+            "others": {"type": "list", "elements": "str"},
+            "host": {"type": "str", "default": "this host"},
         },
         supports_check_mode=True,
     )
     options = module.params
     directory = options["state_directory"]
     try:
+        if options["releases"] is not None:
+            module.exit_json(**in_cluster(module))
         releases = newest_releases(directory)
         if not releases:
             module.fail_json(

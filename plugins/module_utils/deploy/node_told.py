@@ -20,6 +20,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.files import c
 from ansible_collections.sse.platform.plugins.module_utils.deploy.reload import (
     CHECK_SECONDS,
     not_valid,
+    refuse_invalid,
     signalled,
     trial_of,
 )
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Inspected, ListedContainer
     from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Reload, Spec
+    from typing_extensions import NotRequired  # for the type checker only: Python 3.10 does not have it
 
 SERVICE = "com.docker.swarm.service.name"  # the label that the engine gives the container of a task
 
@@ -54,6 +56,7 @@ class Told(TypedDict):
 
     id: str  # of the container
     files: str  # the hash of those that it has read
+    given: NotRequired[dict[str, str]]  # to the program of its service: what that has to take back is what counts still
 
 
 class Moment(NamedTuple):
@@ -70,7 +73,7 @@ def what_to_do(told: Told | None, now: Moment, reload: Reload) -> What:
 
     :param told: what the last run told a container of this service; None where nobody knows
     """
-    if told and told == {"id": now.id, "files": now.files}:
+    if told and (told["id"], told["files"]) == (now.id, now.files):
         return "nothing"
     if now.changed > now.started or (told and told["id"] == now.id):
         return "tell"
@@ -147,18 +150,39 @@ class Node:
             spec = self.specs[name]
             reload = cast("Reload", spec.get("reload"))
             now = self.moment(name, found, reload)
-            what = what_to_do(self.told(name), now, reload)
+            told = self.told(name)
+            what = what_to_do(told, now, reload)
+            given = program.taken(found, reload.get("takes", [])) if reload.get("program") else {}
+            earlier = told.get("given", {}) if told else {}
             if what == "tell" and not reload.get("program"):
                 signalled(self.engine, now.id, name, reload, spec["memory"])
                 changes.append(f"~ {name}: reads its files anew")
             elif what in {"tell", "start"} and reload.get("program"):
-                given = program.taken(found, reload.get("takes", []))
+                before = earlier if earlier != given else {}
                 pid, config = found["State"]["Pid"], program.config_of(spec)
-                said = program.run(name, pid, reload.get("program", ""), given, {}, config, seconds=PROGRAM_SECONDS)
+                said = program.run(name, pid, reload.get("program", ""), given, before, config, seconds=PROGRAM_SECONDS)
                 changes.append(f"~ {name}: {said or 'its program has run'}")
-            if what != "nothing":
-                self.remember(name, {"id": now.id, "files": now.files})
+            if what != "nothing" or earlier != given:
+                self.remember(name, {"id": now.id, "files": now.files, "given": given})
         return changes
+
+    def again(self) -> list[str]:
+        """Have each container read its files as they are on this host, after a check; return those that did.
+
+        :raises ApplyError: they are not valid, and it goes on with what it has read before
+        """
+        done: list[str] = []
+        for name, found in self.running():
+            spec = self.specs[name]
+            reload = cast("Reload", spec.get("reload"))
+            if reload.get("program"):
+                given = program.taken(found, reload.get("takes", []))
+                program.run(name, found["State"]["Pid"], reload.get("program", ""), given, {}, program.config_of(spec))
+            else:
+                refuse_invalid(self.engine, name, spec, found, {})
+                signalled(self.engine, found["Id"], name, reload, spec["memory"])
+            done.append(name)
+        return done
 
     def behind(self) -> dict[str, str]:
         """Return what each container here that keeps copies with others lacks of them, by the name of its service."""

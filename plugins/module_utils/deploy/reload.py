@@ -10,7 +10,7 @@ import re
 import signal
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import program
 from ansible_collections.sse.platform.plugins.module_utils.deploy.cause import cause
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from ansible_collections.sse.platform.plugins.module_utils.deploy.files import Files
     from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import Loaded
+    from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Inspected
     from ansible_collections.sse.platform.plugins.module_utils.host.processes import Process
     from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
     from ansible_collections.sse.platform.plugins.module_utils.model.types import OldProcesses, Release, Reload, Spec
@@ -157,17 +158,7 @@ class Reloader:
         if reload.get("program"):
             self.run_program(container, name, {})
             return
-        mounts = {one["Destination"]: (one["Source"], True) for one in inspected["Mounts"] or []}
-        writes = {*spec["data"], *spec.get("shared", {})}
-        read = {target: mount for target, mount in mounts.items() if target not in writes}
-        trial = trial_of(spec, reload)
-        code, output = self.engine.try_out(f"{trial_name(name)}{TRIAL}", trial, self.labels, read, CHECK_SECONDS)
-        if code != 0:
-            raise ApplyError(
-                f"{name}: its files are not valid, so it did not get the signal to read them: {cause(output)}\n"
-                f"Its own program says so: `{' '.join(reload['check'])}`, exit code {code}.\n"
-                "Next: if you changed a file on the host, `./sse up` writes it as it was."
-            )
+        refuse_invalid(self.engine, name, spec, inspected, self.labels)
         self.signalled(container, name, reload)
 
     def reload(self, action: Action) -> None:
@@ -222,6 +213,26 @@ class Reloader:
         """
         put_names_back(self.engine, container, self.containers[name])  # a program may ask for them when it reads
         signalled(self.engine, container, name, reload, self.containers[name]["memory"])
+
+
+def refuse_invalid(engine: Engine, name: str, spec: Spec, inspected: Inspected, labels: dict[str, str]) -> None:
+    """Have the program of a service check the files that its running container has.
+
+    :raises ApplyError: they are not valid
+    """
+    reload = cast("Reload", spec.get("reload"))
+    # That of a Swarm has directories in memory, too, which come from nowhere.
+    mounts = {one["Destination"]: (one["Source"], True) for one in inspected["Mounts"] or [] if one["Source"]}
+    writes = {*spec["data"], *spec.get("shared", {})}
+    read = {target: mount for target, mount in mounts.items() if target not in writes}
+    trial = trial_of(spec, reload)
+    code, output = engine.try_out(f"{trial_name(name)}{TRIAL}", trial, labels, read, CHECK_SECONDS)
+    if code != 0:
+        raise ApplyError(
+            f"{name}: its files are not valid, so it did not get the signal to read them: {cause(output)}\n"
+            f"Its own program says so: `{' '.join(reload['check'])}`, exit code {code}.\n"
+            "Next: if you changed a file on the host, `./sse up` writes it as it was."
+        )
 
 
 def put_names_back(engine: Engine, container: str, spec: Spec) -> None:

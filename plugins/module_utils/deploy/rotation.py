@@ -7,7 +7,6 @@ import contextlib
 import difflib
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import rollout
@@ -129,8 +128,7 @@ def rotate(request: rollout.Request, name: str, *, keep_old: bool) -> tuple[roll
     """
     one = chosen(request.releases, name, request.secrets)
     store = Store(request.state_directory, request.secrets, declared(request.releases))
-    names = [name, one["pair"]] if one["pair"] else [name]
-    before = {each: store.value(each, make=False) for each in names}
+    before = kept(store, [name])
     report = rollout.Report()
     try:
         for __ in values(store, name, one, keep_old=keep_old):
@@ -138,15 +136,47 @@ def rotate(request: rollout.Request, name: str, *, keep_old: bool) -> tuple[roll
             report.record()
     except Exception as error:
         report.record(str(error))
-        for each, value in before.items():
-            keep(Path(store.directory) / each, value or "")
+        put_back(store, before)
         with contextlib.suppress(ApplyError, EngineError):
             rollout.run(replace(request, meta={**request.meta, "why": f"{name} could not be rotated"}), report)
             report.record()
         if isinstance(error, (ApplyError, EngineError)):
             raise ApplyError(f"{error}\n{name} has its earlier value again.") from error
         raise
-    return report, before[name] or ""
+    return report, before[name]
+
+
+def kept(store: Store, names: Sequence[str]) -> dict[str, str]:
+    """Return the values that these secrets have, with those that belong to them."""
+    pairs = [each for name in names for each in (name, store.declared[name]["pair"]) if each]
+    return {each: store.value(each, make=False) or "" for each in pairs}
+
+
+def put_back(store: Store, before: Mapping[str, str]) -> None:
+    """Give secrets the values that they had."""
+    for name, value in before.items():
+        keep(store.directory / name, value)
+
+
+def begin(store: Store, names: Sequence[str], *, keep_old: bool) -> list[str]:
+    """Write new values for several hosts; return the secrets of which the old value still counts beside the new one.
+
+    Those are narrowed when every host has both. Where this is killed, whoever hands out the values goes on from here.
+    """
+    both: list[str] = []
+    for name in names:
+        one = store.declared[name]
+        next(values(store, name, one, keep_old=True))
+        if one.get("overlap") and not keep_old:
+            both.append(name)
+    return both
+
+
+def narrow(store: Store, names: Sequence[str]) -> None:
+    """Let the new value alone count of secrets whose readers have taken it beside the old one."""
+    for name in names:
+        path = store.directory / name
+        keep(path, path.read_text().split()[0])
 
 
 def lines(report: rollout.Report, name: str, seconds: float) -> list[str]:

@@ -11,17 +11,22 @@ import datetime as dt
 import json
 import re
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ansible_collections.sse.platform.plugins.module_utils.deploy import node_told
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
 from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint, request
+from ansible_collections.sse.platform.plugins.module_utils.host.namespace import inside
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
+from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4
 from ansible_collections.sse.platform.plugins.module_utils.verify import kinds
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks import receivers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
     from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
 
 NAME = "TestAlert"
@@ -79,22 +84,75 @@ class Outcome(NamedTuple):
     findings: list[Finding]
 
 
-def run(running: Running, waits: Callable[[float], None] = time.sleep) -> Outcome:
-    """Send a test alert, and wait until each receiver has taken or refused it.
+class Sender(NamedTuple):
+    """What sends alerts in a cluster: the task on this host, asked from within its network."""
 
-    :raises AlertTestError: nobody is told of alerts, or the alert was not accepted
+    name: str
+    id: str
+    pid: int
+
+    def endpoint(self, port: int) -> Endpoint:
+        """Return an HTTP server of it, as it reaches it itself."""
+        return Endpoint(self.name, IPV4.loopback, port)
+
+
+def asked_of(releases: Sequence[Release]) -> tuple[str, dict[str, Any], list[str]]:
+    """Return the name of what sends alerts, what is asked of it, and the receivers that people have.
+
+    :raises AlertTestError: nobody is told of alerts
     """
-    asked = list(kinds.of_kind(running.releases, receivers.KIND.name))
+    asked = list(kinds.of_kind(releases, receivers.KIND.name))
     people = [name for __, parameters in asked for name in parameters["people"]]
     if not people:
         raise AlertTestError(
             "Nobody is told of alerts, so there is nobody to test: alerts_to names no receiver for people. "
             "docs/observability.md, Being called, says how to set it."
         )
-    name, parameters = asked[0]
+    return *asked[0], people
+
+
+def sender_of(engine: Engine, releases: Sequence[Release]) -> Sender | None:
+    """Return the task that sends alerts, where this host of a cluster has it.
+
+    :raises AlertTestError: nobody is told of alerts
+    """
+    name, __, ___ = asked_of(releases)
+    for stack in dict.fromkeys(release["stack"] for release in releases):
+        for found, identity in node_told.running(engine, stack):
+            if found == name:
+                return Sender(name, identity, engine.inspect(identity)["State"]["Pid"])
+    return None
+
+
+def run_in(sender: Sender, releases: Sequence[Release]) -> Outcome:
+    """Do what `run` does by a task of a cluster on this host.
+
+    :raises AlertTestError: the alert was not accepted
+    """
+    __, parameters, people = asked_of(releases)
+    return inside(sender.pid, lambda: send(sender, parameters, people))
+
+
+def run(running: Running, waits: Callable[[float], None] = time.sleep) -> Outcome:
+    """Send a test alert, and wait until each receiver has taken or refused it.
+
+    :raises AlertTestError: nobody is told of alerts, or the alert was not accepted
+    """
+    name, parameters, people = asked_of(running.releases)
     subject = running.found.get(name)
     if subject is None or not subject.runs:
         raise AlertTestError(f"{name} does not run, so no alert is sent. ./sse up starts it.")
+    return send(subject, parameters, people, waits)
+
+
+def send(
+    subject: Subject | Sender,
+    parameters: Mapping[str, Any],
+    people: Sequence[str],
+    waits: Callable[[float], None] = time.sleep,
+) -> Outcome:
+    """Send a test alert by a container, and wait until each receiver has taken or refused it."""
+    name = subject.name
     endpoint, begun = subject.endpoint(parameters["port"]), time.monotonic()
     before, since = read(endpoint), time.time()
     answer = request(
@@ -148,10 +206,11 @@ def alert(origin: Mapping[str, str]) -> dict[str, object]:
     }
 
 
-def finding(subject: Subject, receiver: str, since: float, *, refused: bool) -> Finding:
+def finding(subject: Subject | Sender, receiver: str, since: float, *, refused: bool) -> Finding:
     """Say that a receiver did not take the alert, and why."""
     try:
-        why = reason(Api().log(subject.inspected["Id"], LOG_LINES, since), receiver)
+        identity = subject.id if isinstance(subject, Sender) else subject.inspected["Id"]
+        why = reason(Api().log(identity, LOG_LINES, since), receiver)
     except OSError:
         why = ""
     wrong = f"the receiver {receiver} did not take the test alert"

@@ -181,7 +181,27 @@ def test_a_program_runs_for_each_new_container_and_for_changed_files(
     stand.write("2")
     assert stand.node.tell() == ["~ sse-a: verified"]
     assert stand.node.tell() == []
-    assert [one[2:] for one in stand.told] == [({"/etc/x/a": text}, {}, {"/etc/y/b": "fixed"}) for text in ("1", "2")]
+    first, second = (one[2:] for one in stand.told)
+    assert first == ({"/etc/x/a": "1"}, {}, {"/etc/y/b": "fixed"})
+    assert second == ({"/etc/x/a": "2"}, {"/etc/x/a": "1"}, {"/etc/y/b": "fixed"})
+
+
+def test_a_program_gets_what_counts_still_after_a_run_that_was_killed_and_after_one_that_wrote_down_less(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand = Stand(tmp_path / "state", monkeypatch, reload=PROGRAMMED)
+    stand.write("1")
+    stand.engine.run("c1", "sse-a", LATER, {"/etc/x": stand.place})
+    stand.node.tell()
+    record = stand.node.record("sse-a")
+    known = json.loads(record.read_text())
+    record.write_text(json.dumps({key: known[key] for key in ("id", "files")}))
+    assert stand.node.tell() == []  # an earlier version knew no more
+    stand.write("2")  # and then the run is killed
+    stand.write("3")
+    stand.node.tell()
+    assert stand.told[-1][2:4] == ({"/etc/x/a": "3"}, {"/etc/x/a": "1"})
+    assert record.stat().st_mode & 0o777 == 0o600
 
 
 def test_one_that_fails_is_told_again_by_the_next_run(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,3 +273,26 @@ def test_the_others_do_not_go_where_the_one_that_is_to_have_everything_does_not_
     stand.engine.run("c1", "sse-a", EARLIER, {"/etc/x": stand.place})
     stand.node.gather(["sse-a"])
     assert asked == ["sse-a"]
+
+
+def test_containers_read_their_files_again_as_they_are_after_a_check(stand: Stand) -> None:
+    stand.write("1")
+    stand.engine.run("c1", "sse-a", LATER, {"/etc/x": stand.place})
+    stand.engine.inspected["c1"]["Mounts"].append({"Destination": "/tmp", "Source": ""})  # in memory
+    assert stand.node.again() == ["sse-a"]
+    [(__, command, texts)] = stand.engine.trials
+    assert (command, texts) == (["check", "it"], {"/etc/x/a": "1"})
+    assert stand.told == [("signal", "c1")]
+    stand.engine.code = 1
+    with pytest.raises(ApplyError, match="sse-a: its files are not valid, so it did not get the signal"):
+        stand.node.again()
+    assert stand.told == [("signal", "c1")]
+
+
+def test_a_program_runs_again_where_a_service_has_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand = Stand(tmp_path / "state", monkeypatch, reload=PROGRAMMED)
+    stand.write("1")
+    stand.engine.run("c1", "sse-a", LATER, {"/etc/x": stand.place})
+    monkeypatch.setattr(node_told.program, "run", lambda name, pid, *given: stand.told.append((name, pid, *given[1:3])))
+    assert stand.node.again() == ["sse-a"]
+    assert stand.told == [("sse-a", 7, {"/etc/x/a": "1"}, {})]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.deploy import rollout, rotation
+from ansible_collections.sse.platform.plugins.module_utils.deploy import rollout, rotation, secret_store
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
 from ansible_collections.sse.platform.plugins.module_utils.model import secret
 
@@ -146,3 +146,26 @@ def test_of_all_only_those_that_can_overlap_keep_the_old_value(tmp_path: Path, r
     assert [(name, old) for name, old, _ in found] == [("one_key", ""), ("one_password", "old-one_password")]
     assert "old-one_key" in runs[0]
     assert "old-one_key" in (tmp_path / "secrets/one_key").read_text()
+
+
+def test_new_values_for_several_hosts_are_written_in_steps(tmp_path: Path) -> None:
+    request(tmp_path)
+    store = secret_store.Store(str(tmp_path), {}, SECRETS)
+    names = ["one_key", "one_password"]
+    before = rotation.kept(store, names)
+    assert before == {"one_key": "old-one_key", "one_password": "old-one_password"}
+    assert rotation.begin(store, names, keep_old=False) == ["one_key"]
+    new, old = (tmp_path / "secrets/one_key").read_text().split()
+    assert old == "old-one_key"
+    assert len((tmp_path / "secrets/one_password").read_text().split()) == 1
+    rotation.narrow(store, ["one_key"])
+    assert (tmp_path / "secrets/one_key").read_text() == new
+    rotation.put_back(store, before)
+    assert rotation.kept(store, names) == before
+
+
+def test_two_values_may_go_on_counting_on_several_hosts(tmp_path: Path) -> None:
+    request(tmp_path)
+    store = secret_store.Store(str(tmp_path), {}, SECRETS)
+    assert rotation.begin(store, ["one_key"], keep_old=True) == []
+    assert (tmp_path / "secrets/one_key").read_text().split()[1] == "old-one_key"

@@ -401,7 +401,8 @@ def test_an_archive_beside_the_hosts_is_not_read_as_a_whole(tmp_path: Path) -> N
 
 
 def test_a_verb_for_a_cluster_has_a_playbook_of_its_own_and_others_are_refused() -> None:
-    for name in ("up", "plan", "rollback", "status", "verify", "drift", "doctor", "destroy", "backup", "restore"):
+    whole = ("up", "plan", "rollback", "status", "verify", "drift", "doctor", "destroy", "backup", "restore", "rotate")
+    for name in whole:
         found = front.of_cluster(name, verbs.VERBS[name], front.CommandLine({}, []), ["x"])
         assert found == ROOT / f"playbooks/cluster/{name}.yml"
         assert found.exists()
@@ -416,13 +417,27 @@ def test_a_verb_for_a_cluster_has_a_playbook_of_its_own_and_others_are_refused()
         assert front.of_cluster("node", verbs.VERBS["node"], line, ["x"]) == ROOT / f"playbooks/cluster/node_{word}.yml"
         assert (ROOT / f"playbooks/cluster/node_{word}.yml").exists()
     tagged = front.CommandLine({}, ["--tags", "app"])
-    with pytest.raises(front.RefusedError, match=r"sse up --tags is not available with deployment: swarm yet"):
+    with pytest.raises(front.RefusedError, match=r"sse up --tags is not available with deployment: swarm"):
         front.of_cluster("up", verbs.VERBS["up"], tagged, ["x"])
-    with pytest.raises(front.RefusedError, match=r"sse lab is not available with deployment: swarm yet: it is about"):
+    with pytest.raises(front.RefusedError, match=r"sse lab is not available with deployment: swarm: it makes networks"):
         front.of_cluster("lab", verbs.VERBS["lab"], front.CommandLine({}, []), ["x"])
     line = front.read("scale", verbs.VERBS["scale"], ["app=5"])
     assert front.of_cluster("scale", verbs.VERBS["scale"], line, ["x"]) == ROOT / "playbooks/cluster/up.yml"
     assert line.variables == {"asked_scale": ["app=5"]}
+
+
+def test_every_verb_that_a_cluster_does_not_have_is_refused_with_a_reason_and_named_in_its_page() -> None:
+    page = (ROOT / "docs/cluster.md").read_text().partition("\n## Verbs\n")[2].partition("\n## ")[0]
+    of_no_host = {"key", "completion", "test"}
+    for name in set(verbs.VERBS) - of_no_host:
+        assert f"`{name}`" in page, name
+    for name in set(verbs.VERBS) - set(inventories.OF_CLUSTERS) - of_no_host:
+        said = inventories.of_one_host(name, ["x"])
+        assert said.startswith(f"./sse {name} is not available with deployment: swarm: ")
+        why, instead = inventories.INSTEAD.get(name, ("it is about one host", "docs/cluster.md"))
+        assert why in said
+        assert instead in said
+    assert set(inventories.INSTEAD).isdisjoint(inventories.OF_CLUSTERS)
 
 
 def test_a_verb_about_hosts_of_a_cluster_is_refused_where_there_is_none(tmp_path: Path) -> None:
@@ -442,9 +457,7 @@ def test_a_verb_about_hosts_of_a_cluster_is_refused_where_there_is_none(tmp_path
 def test_an_option_that_a_cluster_does_not_have_is_refused_by_its_name(name: str, word: str) -> None:
     verb = verbs.VERBS[name]
     line = front.read(name, verb, [word])
-    with pytest.raises(
-        front.RefusedError, match=rf"^\./sse {name} {word} is not available with deployment: swarm yet: "
-    ):
+    with pytest.raises(front.RefusedError, match=rf"^\./sse {name} {word} is not available with deployment: swarm: "):
         front.of_cluster(name, verb, line, ["x"])
 
 

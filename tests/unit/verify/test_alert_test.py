@@ -6,6 +6,7 @@ import http.server
 import json
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -126,6 +127,30 @@ def test_nobody_is_tested_where_nobody_is_told(said: Said) -> None:
     running: Any = Running(said, [])
     with pytest.raises(alert_test.AlertTestError, match="alerts_to names no receiver"):
         alert_test.run(running)
+
+
+def test_in_a_cluster_the_host_that_has_what_sends_alerts_sends_it_from_within_its_network(
+    said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    releases: Any = [{**one, "stack": "sse"} for one in Running(said, ["webhook"]).releases]
+    engine: Any = SimpleNamespace(inspect=lambda identity: {"State": {"Pid": int(identity)}})
+    tasks = [("sse-other", "8")]
+    monkeypatch.setattr(alert_test.node_told, "running", lambda _, stack: tasks if stack == "sse" else [])
+    assert alert_test.sender_of(engine, releases) is None
+    tasks.append(("sse-alertmanager", "7"))
+    sender = alert_test.sender_of(engine, releases)
+    assert sender
+    assert (sender.id, sender.endpoint(9093).url) == ("7", "http://127.0.0.1:9093")
+    entered: list[int] = []
+
+    def inside(pid: int, work: Any) -> Any:
+        entered.append(pid)
+        return work()
+
+    monkeypatch.setattr(alert_test, "inside", inside)
+    monkeypatch.setattr(alert_test, "send", lambda *given: alert_test.Outcome([given[0].name, *given[2]], []))
+    assert alert_test.run_in(sender, releases).lines == ["sse-alertmanager", "webhook"]
+    assert entered == [7]
 
 
 def test_an_alert_that_is_not_accepted_is_told(said: Said) -> None:

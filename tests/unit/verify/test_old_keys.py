@@ -41,3 +41,23 @@ def test_a_replica_that_still_accepts_the_old_key_is_named(monkeypatch: pytest.M
     monkeypatch.setattr(old_keys, "request", lambda *_, **__: Answer(422, "", ""))
     with pytest.raises(ValueError, match="one does not refuse the old key"):
         old_keys.refused(running(), "proof", "old")
+
+
+def test_each_replica_of_a_host_of_a_cluster_is_asked_from_within_its_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    containers = {"sse-one": {"container": "one"}, "sse-other": {"container": "other"}}
+    release: Any = {"stack": "sse", "containers": containers, "checks": [CHECK, STREAM]}
+    engine: Any = SimpleNamespace(inspect=lambda identity: {"State": {"Pid": int(identity)}})
+    tasks = [("sse-one", "7"), ("sse-other", "8")]
+    monkeypatch.setattr(old_keys.node_told, "running", lambda _, stack: tasks if stack == "sse" else [])
+    monkeypatch.setattr(old_keys, "ask", lambda one, path, key: f"{one.name}: {one.url}{path} refuses {key}")
+
+    def inside(pid: int, work: Any) -> str:
+        asked.append(pid)
+        return work()
+
+    monkeypatch.setattr(old_keys, "inside", inside)
+    said = old_keys.refused_in_tasks(engine, [release], {"proof": "old", "another": "x"})
+    assert said == ["sse-one: http://127.0.0.1:8000/events refuses verify.old"]
+    assert asked == [7]
+    assert old_keys.refused_in_tasks(engine, [release], {"another": "x"}) == []
