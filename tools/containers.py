@@ -50,6 +50,7 @@ MISSING = re.compile(
     r"[Mm]issing sudo password|password is required|Incorrect sudo password|interactive authentication is required"
 )
 # The line with which Ansible's callback `minimal` begins the result of a host.
+HEALTH = re.compile(r"\((?:health: )?(healthy|unhealthy|starting)\)$")  # in what `docker ps` shows of a container
 RESULT = re.compile(r"^(\S+) \| [A-Z!]+ => (?={)", re.MULTILINE)
 
 
@@ -75,6 +76,7 @@ class Task:
     full: str  # the name of the container
     running: bool
     host: Host
+    state: str = ""  # as of a container of one host: healthy, unhealthy, running, starting, exited, ...
 
 
 @dataclass(frozen=True)
@@ -151,10 +153,13 @@ class Host:
     def tasks(self) -> list[Task]:
         """Return the containers that a Swarm has, or had, of the stack on this host."""
         labels = ("com.docker.swarm.service.name", "sse.platform.service", "sse.platform.container")
-        form = "{{.ID}}\t{{.Names}}\t{{.State}}" + "".join(f'\t{{{{.Label "{one}"}}}}' for one in labels)
+        form = "{{.ID}}\t{{.Names}}\t{{.State}}\t{{.Status}}" + "".join(f'\t{{{{.Label "{one}"}}}}' for one in labels)
         listed = self.output("ps", "-a", "--filter", f"label=sse.platform.swarm-stack={self.stack}", "--format", form)
         split = (line.split("\t") for line in listed.splitlines())
-        return [Task(Container(*names), found, full, state == "running", self) for found, full, state, *names in split]
+        return [
+            Task(Container(*names), found, full, state == "running", self, state_of(state, told))
+            for found, full, state, told, *names in split
+        ]
 
     def chosen(self, listed: str, wanted: list[str], what: str) -> list[Container]:
         """Return those of a list that are wanted; without a wish, all of them."""
@@ -168,6 +173,12 @@ class Host:
             names = ", ".join(one.short for one in found)
             raise SystemExit(f"There is no service or container '{unknown[0]}'{meant} Expected one of {names}.")
         return [one for one in found if not wanted or any(one.is_called(name) for name in wanted)]
+
+
+def state_of(state: str, told: str) -> str:
+    """Return how a container is, from what `docker ps` shows of it, such as "Up 2 minutes (health: starting)"."""
+    found = HEALTH.search(told) if state == "running" else None
+    return found[1] if found else state
 
 
 def after(mark: str, lines: Iterable[str]) -> Iterator[str]:
@@ -397,13 +408,17 @@ def playbook(options: argparse.Namespace, name: str, variables: Mapping[str, obj
 
 
 def applied(options: argparse.Namespace) -> list[Release]:
-    """Return what each project of a cluster runs, as its first manager keeps it.
+    """Return what each project of a cluster runs, as its first manager keeps it."""
+    return kept(options)["releases"]
 
-    :raises SystemExit: it does not answer, or nothing was deployed
+
+def kept(options: argparse.Namespace) -> Json:
+    """Return what each project of a cluster runs as `releases`, and as `current` the number of that release.
+
+    :raises SystemExit: the first manager does not answer, or nothing was deployed
     """
     asked = argparse.Namespace(**{**vars(options), "limit": "managers[0]"})
-    found = ansible(asked, "sse.platform.releases", {"state_directory": STATE, "show": "applied"}, "--become")[1]
-    return found["releases"]
+    return ansible(asked, "sse.platform.releases", {"state_directory": STATE, "show": "applied"}, "--become")[1]
 
 
 def observed(options: argparse.Namespace) -> Json:

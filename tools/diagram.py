@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
 import containers
@@ -37,13 +38,24 @@ def main() -> int:
 
 def of_cluster(options: argparse.Namespace) -> int:
     """Draw what a cluster runs, with the hosts where it does."""
-    if options.svg:
-        raise SystemExit("sse: --svg draws one host. Without it, the picture of a cluster is Mermaid, with its hosts.")
-    topology = diagram.topology(containers.applied(options))
+    kept = containers.kept(options)
+    topology = diagram.topology(kept["releases"])
+    hosts = containers.of_cluster(options)
+    found = containers.tasks(hosts, [])
     where: dict[str, list[str]] = {}
-    for task in containers.tasks(containers.of_cluster(options), []):
+    for task in found:
         where.setdefault(task.container.name, []).append(task.host.name)
-    return write(options, diagram.mermaid(diagram.in_cluster(topology, where)))
+    if not options.svg:
+        return write(options, diagram.mermaid(diagram.in_cluster(topology, where)))
+    names = [host.name for host in hosts]
+    drawn = diagram.on_hosts(topology, where, names)
+    states = {svg.at_host(task.container.name, task.host.name): task.state for task in found}
+    states |= {svg.at_host(name, diagram.NO_HOST): "runs nowhere" for box in topology.boxes for name in box.names}
+    many = f"{len(names)} host{'s' if len(names) > 1 else ''}"
+    title = f"{hosts[0].stack}, release {kept['current']}, {many}, {len(found)} containers"
+    when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+    shown = [*names, *([diagram.NO_HOST] if any(diagram.NO_HOST in box.hosts for box in drawn.boxes) else [])]
+    return write(options, svg.draw(drawn, (), title, when, shown, states))
 
 
 def write(options: argparse.Namespace, picture: str) -> int:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Release, Spec, Tier
 
 
+NO_HOST = "no host"  # in the place of hosts, for what runs nowhere
+
+
 class Box(NamedTuple):
     """One container, or several replicas with the same connections."""
 
@@ -84,11 +87,38 @@ def in_cluster(drawn: Topology, running: Mapping[str, Iterable[str]]) -> Topolog
         one._replace(
             addresses=(),
             published=tuple(port for port in one.published if not port[0]),
-            hosts=tuple(dict.fromkeys(host for name in one.names for host in running.get(name, ()))) or ("no host",),
+            hosts=tuple(dict.fromkeys(host for name in one.names for host in running.get(name, ()))) or (NO_HOST,),
         )
         for one in drawn.boxes
     ]
     return drawn._replace(boxes=boxes)
+
+
+def on_hosts(drawn: Topology, running: Mapping[str, Iterable[str]], hosts: Iterable[str]) -> Topology:
+    """Return the picture of a cluster with a box for each host where a service runs, and every connection of those.
+
+    :param running: the hosts where each container runs
+    :param hosts: all of them, in the order in which they are drawn
+    """
+    order = [*hosts, NO_HOST]
+    placed: dict[str, list[Box]] = {}
+    for one in in_cluster(drawn, running).boxes:
+        where = {name: tuple(running.get(name, ())) or (NO_HOST,) for name in one.names}
+        here = {host: tuple(name for name in one.names if host in where[name]) for host in order}
+        placed[one.id] = [
+            one._replace(id=f"{one.id}@{host}", names=names, hosts=(host,)) for host, names in here.items() if names
+        ]
+    arrows = [
+        Arrow(source.id, target.id, one.ports)
+        for one in drawn.arrows
+        for source in placed[one.source]
+        for target in placed[one.target]
+        if source is not target
+    ]
+    outside = tuple(
+        one._replace(sources=tuple(box.id for source in one.sources for box in placed[source])) for one in drawn.outside
+    )
+    return Topology(drawn.networks, [box for boxes in placed.values() for box in boxes], arrows, outside)
 
 
 def span(values: tuple[str, ...]) -> str:

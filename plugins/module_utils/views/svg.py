@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from html import escape
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.model import tiers
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 WORLD = (tiers.EVERYBODY, tiers.THIS_HOST)
 GUTTER, HEAD, LINE, ROUND = 96, 66, 17, 6
 PILL_HEIGHT, MARGIN = 34, 16
+AROUND = 14  # from a box to the frame of its host in a cluster
+LABEL_LINE, LABEL_LINES, LABEL_LETTER = 11, 4, 5.6  # of the ports at the heads of arrows
+LONGEST = 30  # letters of the name of such a host
 LETTER, BOLD = 6.7, 7.8  # how wide a character is at most, on the whole
 # One for each network. Their lightness differs, for people who do not see colours.
 COLOURS = ("#0969da", "#1a7f37", "#bc4c00", "#8250df", "#bf3989", "#4d6b00")
@@ -70,22 +74,38 @@ class Health(NamedTuple):
     text: str
 
 
-def draw(drawn: Topology, seen: Sequence[Seen] = (), title: str = "", when: str = "") -> str:
+def draw(
+    drawn: Topology,
+    seen: Sequence[Seen] = (),
+    title: str = "",
+    when: str = "",
+    hosts: Sequence[str] = (),
+    cluster: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """Draw it.
 
     :param seen: how each container is; those that are not in it are drawn as unknown
     :param when: when that was looked at
+    :param hosts: of a cluster, from the top: each one has its boxes, and the networks are around all of them
+    :param cluster: how each container of a cluster is, by `at_host`
     """
     arrows = {(one.source, one.target): numbers(one.ports) for one in drawn.arrows}
     arrows |= {(who, one.id): ports for who, one, ports in published(drawn)}
     arrows |= {(source, one.id): numbers(one.ports) for one in drawn.outside for source in one.sources}
     names = [who for who in WORLD if any(source == who for source, __ in arrows)] + [one.id for one in drawn.outside]
     pills = {name: name for name in names} | {one.id: f"{one.name} elsewhere" for one in drawn.outside}
-    rows = [names, *([one.id for one in drawn.boxes if one.tier == tier] for tier in tiers.TIERS)]
+    if hosts:
+        rows = [names, *([one.id for one in drawn.boxes if host in one.hosts] for host in hosts)]
+        gutter = max(GUTTER, 30 + BOLD * max(len(cut(one, LONGEST)) for one in hosts))
+    else:
+        rows = [names, *([one.id for one in drawn.boxes if one.tier == tier] for tier in tiers.TIERS)]
+        gutter = GUTTER
     plan = routing.plan(rows, list(arrows))
-    width, height = plan.width + GUTTER + MARGIN, plan.height + HEAD + LINE * (len(drawn.networks) + 1)
+    lower = lines_of_labels(plan.routes, arrows) if hosts else {}
+    head = HEAD + (2 * AROUND if hosts and not names else 0)
+    width, height = plan.width + gutter + MARGIN, plan.height + head + LINE * (len(drawn.networks) + 1)
     colour = {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(drawn.networks)}
-    states = {one["name"]: one["state"] for one in seen}
+    states = {one["name"]: one["state"] for one in seen} | dict(cluster)
     health = {one.id: health_of(one, states) for one in drawn.boxes}
     size = f'width="{width:g}" height="{height:g}"'
     parts = [
@@ -95,10 +115,10 @@ def draw(drawn: Topology, seen: Sequence[Seen] = (), title: str = "", when: str 
         ARROWHEAD,
         f'<rect class="page" {size}/>',
         *heading(title, summary(list(health.values())), when),
-        f'<g transform="translate({GUTTER} {HEAD})">',
-        *frames(drawn, plan, colour, bool(names)),
-        *titles(plan),
-        *(edge(one, arrows[one.source, one.target], pills) for one in plan.routes),
+        f'<g transform="translate({gutter:g} {head})">',
+        *(host_frames if hosts else frames)(drawn, plan, colour, bool(names)),
+        *titles(plan, hosts, gutter),
+        *(edge(one, arrows[one.source, one.target], pills, lower.get(one, 0)) for one in plan.routes),
         *(pill(said, plan.boxes[name]) for name, said in pills.items()),
         *(box(one, plan.boxes[one.id], health[one.id], colour) for one in drawn.boxes),
         "</g>",
@@ -118,9 +138,14 @@ def published(drawn: Topology) -> list[tuple[str, Box, str]]:
     ]
 
 
+def at_host(name: str, host: str = "") -> str:
+    """Return under which name the state of a container is kept: in a cluster, several hosts may have one of a name."""
+    return f"{name}@{host}" if host else name
+
+
 def health_of(one: Box, states: Mapping[str, str]) -> Health:
     """Return the worst of the containers of a box, and what they are."""
-    found = Counter(states.get(name, "unknown") for name in one.names)
+    found = Counter(states.get(at_host(name, *one.hosts), "unknown") for name in one.names)
     moods = {"unknown" if s == "unknown" else "good" if s in GOOD else "busy" if s in BUSY else "bad" for s in found}
     worst = next(mood for mood in ("bad", "busy", "unknown", "good") if mood in moods)
     many = len(one.names) > 1
@@ -162,31 +187,73 @@ def frames(drawn: Topology, plan: Plan, colour: Mapping[str, str], world: bool) 
     return found
 
 
+def host_frames(drawn: Topology, plan: Plan, colour: Mapping[str, str], world: bool) -> list[str]:
+    """Draw each host of a cluster around what runs there, and around all of them the network that they have."""
+    shelves: dict[int, list[float]] = {}
+    for number, top in plan.shelves:
+        if number or not world:
+            shelves.setdefault(number, []).append(top)
+    if not shelves:
+        return []
+    found: list[str] = []
+    if len(drawn.networks) == 1:
+        ((name, subnet),) = drawn.networks.items()
+        top, bottom = above(plan, min(map(min, shelves.values()))) - 4, plan.height - 4
+        frame = rect("net", 2, top, plan.width - 4, bottom - top, 12, f' stroke="{colour[name]}"')
+        found += [frame, text(plan.width - 14, top - 6, f"overlay {name}, {subnet}", anchor="end")]
+    for tops in shelves.values():
+        height = max(tops) + routing.BOX_HEIGHT - min(tops) + 2 * AROUND
+        found.append(rect("frame", 10, min(tops) - AROUND, plan.width - 20, height, 12))
+    return found
+
+
 def above(plan: Plan, shelf: float) -> float:
     """Return where the host begins: below the world, and above every arrow that comes to its first shelf."""
     worlds = [top + routing.BOX_HEIGHT for __, top in plan.shelves if top < shelf]
     return (max(worlds) if worlds else 0) + 8
 
 
-def titles(plan: Plan) -> list[str]:
-    """Write the name of each tier left of its first shelf."""
-    names = [tiers.WORLD, *tiers.TIERS.values()]
+def titles(plan: Plan, hosts: Sequence[str], gutter: float) -> list[str]:
+    """Write the name of each tier, or of each host of a cluster, left of its first shelf."""
+    names = [tiers.WORLD.upper(), *(hosts or map(str.upper, tiers.TIERS.values()))]
     first: dict[int, float] = {}
+
+    def kind(number: int) -> str:
+        return "name" if hosts and number else "tier"
+
     for number, top in plan.shelves:
         first.setdefault(number, top)
     return [
-        text(-GUTTER + 18, top + (routing.BOX_HEIGHT / 2) + 4, names[number].upper(), "tier")
+        text(18 - gutter, top + (routing.BOX_HEIGHT / 2) + 4, cut(names[number], LONGEST), kind(number))
         for number, top in first.items()
     ]
 
 
-def edge(route: Route, ports: str, pills: Collection[str]) -> str:
-    """Draw an arrow with round corners; its ports stand at its head."""
+def lines_of_labels(routes: Sequence[Route], arrows: Mapping[tuple[str, str], str]) -> dict[Route, int]:
+    """Say on which line beside its head the ports of each arrow stand, so that they do not lie on each other."""
+    found: dict[Route, int] = {}
+    ends: dict[tuple[float, int], float] = {}  # of the labels at one height, on one line
+    heads = sorted(routes, key=lambda one: one.points[-1])
+    for index, route in enumerate(heads):
+        x, y = route.points[-1]
+        end = x + 8 + LABEL_LETTER * len(arrows[route.source, route.target])
+        # On the first line is the head of the next arrow, too.
+        covers = any(one.points[-1][1] == y and x < one.points[-1][0] < end for one in heads[index + 1 :])
+        lines = range(int(covers), LABEL_LINES)
+        line = min(lines, key=lambda one: (ends.get((y, one), 0.0) > x, one))
+        ends[y, line] = end
+        found[route] = line
+    return found
+
+
+def edge(route: Route, ports: str, pills: Collection[str], lower: int = 0) -> str:
+    """Draw an arrow with round corners; its ports stand at its head, or some lines farther away."""
     kind = "edge published" if route.source in WORLD else "edge"
     points = trimmed(route, pills)
     x, y = points[-1]
     up = points[-2][1] > y
-    label = text(x + 5, y + 13 if up else y - 6, ports, "label")
+    away = LABEL_LINE * lower
+    label = text(x + 5, y + 13 + away if up else y - 6 - away, ports, "label")
     return f'<path class="{kind}" d="{rounded(points)}"/>{label}'
 
 
@@ -243,7 +310,7 @@ def box(one: Box, place: Point, health: Health, colour: Mapping[str, str]) -> st
     return "".join(
         [
             rect("box", x, y, routing.BOX_WIDTH, routing.BOX_HEIGHT, 8),
-            text(x + 10, y + 21, cut(shortened(one.names, room / BOLD), room / BOLD), "name"),
+            text(x + 10, y + 21, cut(name_of(one, room / BOLD), room / BOLD), "name"),
             text(x + 10, y + 21 + LINE, cut(shortened(one.addresses), room / LETTER)),
             f'<circle class="{health.mood}" cx="{x + 14:g}" cy="{y + 17 + 2 * LINE:g}" r="4"/>',
             text(x + 23, y + 21 + 2 * LINE, cut(health.text, (room - 13) / LETTER)),
@@ -263,14 +330,26 @@ def legend(drawn: Topology, colour: Mapping[str, str], height: float) -> list[st
     ]
 
 
+def name_of(one: Box, letters: float) -> str:
+    """Write the names of a box; replicas on a host of a cluster need not follow each other."""
+    if not one.hosts or len(one.names) < 2:
+        return shortened(one.names, letters)
+    return ", ".join([one.names[0], *(tail(one.names[0], name) for name in one.names[1:])])
+
+
 def shortened(values: tuple[str, ...], letters: float = 0) -> str:
     """Write the first and the last of several, and of the last only what differs where both have no room."""
     whole = span(values)
     if len(values) < 2 or len(whole) <= letters:
         return whole
-    first, last = (re.split(r"(?<=[-.])", one) for one in (values[0], values[-1]))
+    return f"{values[0]} … {tail(values[0], values[-1])}"
+
+
+def tail(value: str, other: str) -> str:
+    """Return in what another name or address differs from one."""
+    first, last = (re.split(r"(?<=[-.])", one) for one in (value, other))
     same = next((index for index, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), 0)
-    return f"{values[0]} … {''.join(last[same:])}"
+    return "".join(last[same:])
 
 
 def cut(value: str, letters: float) -> str:

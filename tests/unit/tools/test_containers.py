@@ -72,7 +72,7 @@ def test_a_verb_about_one_host_is_refused_for_a_cluster_before_anybody_is_asked(
     monkeypatch.setattr("sys.argv", ["/tools/alert_test.py"])
     asked = argparse.Namespace(inventory=[str(tmp_path)])
     for refuse in (containers.host, lambda options: containers.module(options, "status", {})):
-        with pytest.raises(SystemExit, match=r"^sse: \./sse alert-test is not available with deployment: swarm yet: "):
+        with pytest.raises(SystemExit, match=r"^sse: \./sse alert-test is not available with deployment: swarm: "):
             refuse(asked)
 
 
@@ -103,15 +103,15 @@ def two(monkeypatch: pytest.MonkeyPatch) -> list[containers.Host]:
     return [
         in_cluster(
             "one",
-            "a1\tsse-app-1.1.x\trunning\tsse-app-1\tapp\tapp-1",
-            "n1\tsse-nginx.1.x\trunning\tsse-nginx\tnginx\tnginx",
+            "a1\tsse-app-1.1.x\trunning\tUp 2 minutes (healthy)\tsse-app-1\tapp\tapp-1",
+            "n1\tsse-nginx.1.x\trunning\tUp 2 minutes (healthy)\tsse-nginx\tnginx\tnginx",
         ),
         in_cluster(
             "two",
-            "a0\tsse-app-1.1.w\texited\tsse-app-1\tapp\tapp-1",  # it ran here before
-            "a2\tsse-app-2.1.x\trunning\tsse-app-2\tapp\tapp-2",
-            "n2\tsse-nginx.2.x\trunning\tsse-nginx\tnginx\tnginx",
-            "r1\tsse-redis.1.x\texited\tsse-redis\tredis\tredis",
+            "a0\tsse-app-1.1.w\texited\tExited (0) 1 minute ago\tsse-app-1\tapp\tapp-1",  # it ran here before
+            "a2\tsse-app-2.1.x\trunning\tUp 2 minutes (healthy)\tsse-app-2\tapp\tapp-2",
+            "n2\tsse-nginx.2.x\trunning\tUp 2 minutes (healthy)\tsse-nginx\tnginx\tnginx",
+            "r1\tsse-redis.1.x\texited\tExited (0) 1 minute ago\tsse-redis\tredis\tredis",
         ),
         in_cluster("three"),
     ]
@@ -201,3 +201,17 @@ def test_what_sudo_runs_is_left_to_its_own_end() -> None:
         deaf.stdout.readline()
         assert containers.stop(deaf) == 0
         assert deaf.returncode == -9
+
+
+@pytest.mark.parametrize(
+    ("state", "told", "wanted"),
+    [
+        ("running", "Up 2 minutes (healthy)", "healthy"),
+        ("running", "Up 3 seconds (health: starting)", "starting"),
+        ("running", "Up 2 days (unhealthy)", "unhealthy"),
+        ("running", "Up 2 days", "running"),
+        ("exited", "Exited (0) 2 days ago", "exited"),
+    ],
+)
+def test_how_a_task_is_says_its_health_check(state: str, told: str, wanted: str) -> None:
+    assert containers.state_of(state, told) == wanted

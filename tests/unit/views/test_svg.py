@@ -125,3 +125,45 @@ def test_arrows_of_two_sources_never_lie_on_each_other_where_they_are_level(seed
     for (net, y, low, high), (other, other_y, other_low, other_high) in combinations(level, 2):
         if net != other and y == other_y:
             assert high < other_low or other_high < low
+
+
+HOSTS = ("one", "a-second-host-with-a-long-name.of.example.org")
+
+
+def of_cluster(running: Any, hosts: Any = HOSTS, *releases: Any) -> ET.Element:
+    spread = diagram.on_hosts(diagram.topology([SMALL, *releases]), running, hosts)
+    states = {svg.at_host(name, host): "healthy" for name, found in running.items() for host in found}
+    states[svg.at_host("sse-redis", diagram.NO_HOST)] = "runs nowhere"
+    return ET.fromstring(svg.draw(spread, (), "sse", "", [*hosts, diagram.NO_HOST], states))
+
+
+def test_of_a_cluster_each_host_is_a_frame_in_the_overlay_and_has_its_boxes_and_every_connection() -> None:
+    both = list(HOSTS)
+    root = of_cluster({"sse-nginx": both, "sse-app-1": ["one"], "sse-app-2": both[1:], "sse-redis": []})
+    shown = texts(root)
+    for wanted in ("one", "a-second-host-with-a-long-nam…", "no host", "overlay sse-network, 10.0.0.0/24", "everybody"):
+        assert wanted in shown
+    assert [shown.count(name) for name in ("sse-nginx", "sse-app-1", "sse-app-2", "sse-redis")] == [2, 1, 1, 1]
+    assert "this host" not in shown  # a Swarm publishes nothing for one host alone
+    assert "runs nowhere" in shown
+    assert shown.count("80") == 2  # everybody to both
+    assert shown.count("8000") == 4  # each of both to each replica
+    assert len([one for one in root.iter(f"{SVG}rect") if one.get("class") == "frame"]) == 3
+    assert len([one for one in root.iter(f"{SVG}rect") if one.get("class") == "net"]) == 1
+
+
+def test_replicas_of_one_host_need_not_follow_each_other() -> None:
+    running = {"sse-app-1": ["one"], "sse-app-2": ["one"]}
+    spread = diagram.on_hosts(diagram.topology([SMALL]), running, ("one",))
+    assert "sse-app-1, 2" in texts(ET.fromstring(svg.draw(spread, hosts=("one", diagram.NO_HOST))))
+
+
+def test_the_ports_at_the_heads_of_many_arrows_lie_neither_on_each_other_nor_on_the_next_head() -> None:
+    names = [f"s{number}" for number in range(6)]
+    routes = [routing.Route(name, "t", ((30.0 * n, 90.0), (30.0 * n, 50.0))) for n, name in enumerate(names)]
+    ports = {(name, "t"): "9093, 9095" if n % 2 else "80" for n, name in enumerate(names)}
+    lines = svg.lines_of_labels(routes, ports)
+    spans = [(lines[one], one.points[-1][0], 5.6 * len(ports[one.source, "t"])) for one in routes]
+    for (line, x, width), (other, to, __) in combinations(spans, 2):
+        assert line != other or x + width < to
+        assert line or not x < to < x + width
