@@ -1,16 +1,27 @@
 #!/bin/bash
-# Lose a part of the cluster, or change it, beside 200 streams and 20 publishers: lose.sh NAME. The hosts are those of this
-# scenario, and INVENTORY names its inventory. Clients come through an edge that is not lost. It fails where an event was
-# lost, doubled or out of order, or where a gap was told.
+# Lose a part of the cluster, or change it, beside 200 streams and 20 publishers: lose.sh NAME. INVENTORY names the
+# inventory. The hosts are those of this scenario, or of the directory SCENARIO, which may have faults of its own in
+# stages.sh. Clients come through an edge that is not lost. It fails where an event was lost, doubled or out of order, or
+# where a gap was told.
 set -eu
 here=$(dirname -- "$(readlink -f -- "$0")")
 root=$here/../..
+scenario=${SCENARIO:-$here}
+declare -A addresses=()
+names=()
+while read -r name address; do
+    names+=("$name")
+    addresses[$name]=$address
+done < <(sed -n 's/^  \([^ ]*\): {address: \([0-9.]*\),.*/\1 \2/p' "$scenario/vars/hosts.yml")
+network=$(sed -n 's/^test_network: //p' "$scenario/vars/hosts.yml")
 
-in_host() { docker exec "mol-swarm-$1" sh -ec "$2"; }
+host() { echo "${names[$1 - 1]}"; }
+number() { for one in "${!names[@]}"; do [ "${names[one]}" != "$1" ] || echo $((one + 1)); done; }
+in_host() { docker exec "$(host "$1")" sh -ec "$2"; }
 # A host that answers, to ask what managers know.
 asked() {
-    for host in 1 2 3; do
-        in_host $host "$1" 2>/dev/null && return
+    for host in $(seq "${#names[@]}"); do
+        in_host "$host" "$1" 2>/dev/null && return
     done
     return 1
 }
@@ -20,8 +31,8 @@ kill_tasks() {
         in_host "$host" "docker ps -q --filter label=com.docker.swarm.service.name=$1 | xargs -r docker kill"
     done
 }
-leader() { asked "docker node ls --format '{{.ManagerStatus}} {{.Hostname}}'" | sed -n 's/^Leader mol-swarm-//p'; }
-holder() { asked "docker service ps --filter desired-state=running --format '{{.Node}}' $1" | sed 's/^mol-swarm-//'; }
+leader() { number "$(asked "docker node ls --format '{{.ManagerStatus}} {{.Hostname}}'" | sed -n 's/^Leader //p')"; }
+holder() { number "$(asked "docker service ps --filter desired-state=running --format '{{.Node}}' $1")"; }
 # Until every service has its tasks again. A manager needs a moment to see that one has not, and a broker to be in sync.
 settled() {
     for _ in $(seq 100); do
@@ -33,16 +44,15 @@ settled() {
     return 1
 }
 away() {
-    docker kill "mol-swarm-$1" >/dev/null
+    docker kill "$(host "$1")" >/dev/null
     sleep "$2"
-    docker start "mol-swarm-$1" >/dev/null
+    docker start "$(host "$1")" >/dev/null
     settled
 }
 cut_off() {
-    address=$(docker inspect --format '{{(index .NetworkSettings.Networks "mol-swarm-network").IPAddress}}' "mol-swarm-$1")
-    docker network disconnect mol-swarm-network "mol-swarm-$1"
+    docker network disconnect "$network" "$(host "$1")"
     sleep "$2"
-    docker network connect --ip "$address" mol-swarm-network "mol-swarm-$1"
+    docker network connect --ip "${addresses[$(host "$1")]}" "$network" "$(host "$1")"
     settled
 }
 play() {
@@ -53,6 +63,8 @@ play() {
 }
 
 lost=${LOST-}
+# shellcheck source=/dev/null # not every scenario has it
+[ ! -f "$scenario/stages.sh" ] || . "$scenario/stages.sh"
 case $1 in
     replica) lose() { kill_tasks sse-app-1 "1 2 3"; settled; } ;;
     broker) lose() { kill_tasks sse-kafka-2 "1 2 3"; settled; } ;;
@@ -64,17 +76,17 @@ case $1 in
     update) lose() { play up -e app_memory=300m; } ;;
     rollback) lose() { play rollback; } ;;
     nginx) lose() { play up -e nginx_drain_seconds=200; } ;;
-    drain) lost=3; lose() { play node_drain -e asked_host="mol-swarm-$lost" -e asked_away=true; sleep 10; } ;;
-    add) lost=3; lose() { play node_add -e asked_host="mol-swarm-$lost"; settled; } ;;
-    *) echo "lose.sh: $1 is none of the faults" >&2; exit 2 ;;
+    drain) lost=3; lose() { play node_drain -e asked_host="$(host "$lost")" -e asked_away=true; sleep 10; } ;;
+    add) lost=3; lose() { play node_add -e asked_host="$(host "$lost")"; settled; } ;;
+    *) declare -F lose >/dev/null || { echo "lose.sh: $1 is none of the faults" >&2; exit 2; } ;;
 esac
 if [ "${2-}" = now ]; then
     lose
     exit
 fi
-[[ $lost =~ ^[123]?$ ]] || { echo "lose.sh: which host to lose is not known: $lost" >&2; exit 1; }
+[[ $lost =~ ^[1-4]?$ ]] || { echo "lose.sh: which host to lose is not known: $lost" >&2; exit 1; }
 edge=1
 [ "$lost" != 1 ] || edge=2
 export LOST=$lost
-address=$(sed -n "s/^  mol-swarm-$edge: {address: \([0-9.]*\),.*/\1/p" "$here/vars/hosts.yml")
-exec "${PYTHON:-python3}" "$root/tests/judging/outages.py" "http://$address" -- bash "$here/lose.sh" "$1" now
+url=http://${addresses[$(host "$edge")]}
+exec "${PYTHON:-python3}" "$root/tests/judging/outages.py" "$url" -- bash "$here/lose.sh" "$1" now

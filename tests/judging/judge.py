@@ -139,10 +139,10 @@ class Oracle:
 
     # --- subscribers
 
-    async def subscribe(self, listener: Listener) -> None:
-        """Hold one stream after the other, each from where the last one ended."""
+    async def subscribe(self, listener: Listener, last: str = "") -> None:
+        """Hold one stream after the other, each from where the last one ended, the first one after an id."""
         query = "&".join(f"channel={one}" for one in listener.patterns)
-        stream = Blocks(listener)
+        stream = Blocks(listener, last)
         while True:
             resume = f"Last-Event-ID: {stream.last}\r\n" if stream.last else ""
             try:
@@ -225,9 +225,9 @@ def suffer(target: Target, one: Suffering) -> bool:
 class Blocks:
     """The blocks of one subscriber's streams."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Listener, last: str) -> None:
         self.listener = listener
-        self.last, self.retry = "", 1.0
+        self.last, self.retry = last, 1.0
 
     async def read(self, reader: asyncio.StreamReader) -> None:
         """Read the chunks of one response until it ends."""
