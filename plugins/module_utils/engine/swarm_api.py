@@ -23,12 +23,14 @@ from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed 
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Json
     from typing_extensions import NotRequired  # for the type checker only: Python 3.10 does not have it
 
 ANSWER_SECONDS = 30  # an engine waits up to 20 s for a manager that it joins
+TRIES = 5  # of a change, while the Swarm notes something of what is changed
+BEHIND = "update out of sequence"  # moby/swarmkit, manager/state/store
 DONE = (http.client.OK, http.client.CREATED, http.client.NO_CONTENT)
 ObjectKind = Literal["configs", "secrets"]
 # What a task is to become where it is replaced, and where its service shall have fewer, or none.
@@ -41,6 +43,11 @@ HAS_A_PROCESS = frozenset({"starting", "running"})  # the first one until its he
 
 class _Version(TypedDict):
     Index: int
+
+
+class _Versioned(TypedDict):
+    Version: _Version
+    Spec: Json
 
 
 class _NodeSpec(TypedDict, total=False):
@@ -219,11 +226,8 @@ class SwarmApi(NamedTuple):
 
         :param availability: active, pause or drain; empty: it stays
         """
-        found: Node = json.loads(self._ask("GET", f"/nodes/{node}"))
-        wanted = {**found["Spec"], "Role": role, "Labels": dict(labels)}
-        if availability:
-            wanted["Availability"] = availability
-        self._ask("POST", f"/nodes/{node}/update?version={found['Version']['Index']}", wanted)
+        more = {"Availability": availability} if availability else {}
+        self._update(f"/nodes/{node}", lambda spec: {**spec, "Role": role, "Labels": dict(labels), **more})
 
     def remove_node(self, node: str) -> None:
         """Take a node that is down out of the list; its labels go with it."""
@@ -268,11 +272,37 @@ class SwarmApi(NamedTuple):
         :param force: replace them although nothing differs
         :raises RefusedError: also where somebody else changed it meanwhile
         """
-        found: Service = json.loads(self._ask("GET", f"/services/{service}"))
-        # A number that counts these; any other number than the last one replaces the tasks.
-        forced = found["Spec"].get("TaskTemplate", {}).get("ForceUpdate", 0) + force
-        wanted = {**request, "TaskTemplate": {**request["TaskTemplate"], "ForceUpdate": forced}}
-        self._ask("POST", f"/services/{service}/update?version={found['Version']['Index']}", wanted)
+
+        def wanted(spec: Json) -> Json:
+            # A number that counts these; any other number than the last one replaces the tasks.
+            forced = spec.get("TaskTemplate", {}).get("ForceUpdate", 0) + force
+            return {**request, "TaskTemplate": {**request["TaskTemplate"], "ForceUpdate": forced}}
+
+        self._update(f"/services/{service}", wanted)
+
+    def _update(self, path: str, wanted: Callable[[Json], Json]) -> None:
+        """Change a node or a service as its spec is now.
+
+        The Swarm counts what it notes of it, too, such as that its engine came back or that an update ended. So a
+        change that comes behind such a note is asked for again.
+
+        :raises RefusedError: also where somebody else changed the spec meanwhile
+        """
+        first: _Versioned = json.loads(self._ask("GET", path))
+        found, asked = first, wanted(first["Spec"])
+        for left in reversed(range(TRIES)):
+            try:
+                self._ask("POST", f"{path}/update?version={found['Version']['Index']}", asked)
+            except RefusedError as error:
+                if not left or BEHIND not in error.message:
+                    raise
+                found = json.loads(self._ask("GET", path))
+                if found["Spec"] == asked:  # a manager that hands it to the leader may do that twice
+                    return
+                if found["Spec"] != first["Spec"]:
+                    raise
+            else:
+                return
 
     def remove(self, service: str) -> None:
         """Remove a service. Its tasks end after that."""

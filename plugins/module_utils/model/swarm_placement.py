@@ -225,16 +225,19 @@ def steps(
 ) -> Iterator[NodeStep]:
     """Yield what has to change at nodes so that each has its role and its labels; labels of others stay.
 
+    A manager that is to be a worker comes last: who takes its place decides by then, so that one may be lost meanwhile.
+
     :param held: the host that holds the data of each service
     :param nodes: by the name of its host in the inventory
     :param availability: of the hosts where it may have to change
     """
-    for host, node in nodes.items():
+    deciding = hosts.get("managers", ())
+    for host, node in sorted(nodes.items(), key=lambda one: one[1]["role"] == "manager" and one[0] not in deciding):
         own = {group_label(stack, group) for group in (*GROUPS, EVERY) if host in hosts_of(group, hosts)}
         own |= {holds_label(name) for name, holder in held.items() if holder == host}
         theirs = {key: value for key, value in node["labels"].items() if not _is_ours(key, stack)}
         wanted = theirs | dict.fromkeys(sorted(own), "true")
-        role = "manager" if host in hosts.get("managers", ()) else "worker"
+        role = "manager" if host in deciding else "worker"
         reasons = [f"role: {node['role']} -> {role}"] if node["role"] != role else []
         reasons += [f"label {key}" for key in wanted if node["labels"].get(key) != wanted[key]]
         reasons += [f"no label {key}" for key in node["labels"] if key not in wanted]

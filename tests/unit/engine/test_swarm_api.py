@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -161,6 +162,48 @@ def test_a_change_is_of_the_version_that_was_read_and_forces_nothing(engine_sock
         "Role": "worker",
         "Labels": {"own": "true"},
     }
+
+
+class Noting:
+    """A Swarm that notes something of a node so many times, each time between a question and the change."""
+
+    def __init__(self, notes: int, spec: dict[str, Any]) -> None:
+        self.notes, self.spec, self.version, self.changes = notes, spec, 7, list[dict[str, Any]]()
+
+    def ask(self, method: str, path: str, body: Any = None) -> bytes:
+        if method == "GET":
+            found = {**NODE, "Version": {"Index": self.version}, "Spec": self.spec if self.changes else NODE["Spec"]}
+            return json.dumps(found).encode()
+        self.changes.append(body)
+        if self.notes:
+            self.notes -= 1
+            self.version += 1
+        if not path.endswith(f"version={self.version}"):
+            raise RefusedError(path, 500, b'{"message":"rpc error: code = Unknown desc = update out of sequence"}')
+        return b""
+
+
+WORKER = {**NODE["Spec"], "Role": "worker"}
+
+
+@pytest.mark.parametrize(("notes", "spec", "asked"), [(0, NODE["Spec"], 1), (2, NODE["Spec"], 3), (1, WORKER, 1)])
+def test_a_change_that_comes_behind_a_note_of_the_swarm_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch, notes: int, spec: dict[str, Any], asked: int
+) -> None:
+    swarm = Noting(notes, spec)
+    monkeypatch.setattr(SwarmApi, "_ask", swarm.ask)
+    SwarmApi().change_node("n1", "worker", {"theirs": "x"})
+    assert swarm.changes == [WORKER] * asked
+
+
+@pytest.mark.parametrize(("notes", "spec"), [(9, NODE["Spec"]), (1, {**NODE["Spec"], "Availability": "drain"})])
+def test_a_change_that_never_comes_first_or_behind_that_of_somebody_else_is_refused(
+    monkeypatch: pytest.MonkeyPatch, notes: int, spec: dict[str, Any]
+) -> None:
+    swarm = Noting(notes, spec)
+    monkeypatch.setattr(SwarmApi, "_ask", swarm.ask)
+    with pytest.raises(RefusedError, match="out of sequence"):
+        SwarmApi().change_node("n1", "worker", {"theirs": "x"})
 
 
 def test_hosts_make_and_join_a_swarm_at_their_own_addresses(engine_socket: Stand) -> None:

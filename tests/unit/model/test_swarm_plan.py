@@ -272,6 +272,12 @@ def test_each_node_gets_its_role_and_its_labels_and_keeps_those_of_others() -> N
     assert not list(steps("sse", HOSTS, {"k1": "c"}, after))  # type: ignore[arg-type]
 
 
+def test_a_manager_decides_until_another_one_does_in_its_place() -> None:
+    hosts: Any = {"managers": ["a", "c"], "edge": ["b"]}
+    there = {host: node(host, role="worker" if host == "c" else "manager") for host in "bac"}
+    assert [(one.host, one.role) for one in steps("sse", hosts, {}, there)][1:] == [("c", "manager"), ("b", "worker")]
+
+
 # --- where replicas run
 
 
