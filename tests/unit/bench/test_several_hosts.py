@@ -26,7 +26,7 @@ def test_the_scenario_has_each_fault_and_no_other_in_this_order() -> None:
     script = (several_hosts.SCENARIO / "lose.sh").read_text()
     assert set(re.findall(r"(?m)^    (\w+)\) ", script)) == set(several_hosts.FAULTS)
     verify = (several_hosts.SCENARIO / "verify.yml").read_text()
-    assert f"loop: [{', '.join(several_hosts.FAULTS)}]" in verify
+    assert f"all_faults: [{', '.join(several_hosts.FAULTS)}]" in verify
 
 
 def test_a_fault_is_a_row_with_what_both_sides_waited() -> None:
