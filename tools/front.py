@@ -224,7 +224,7 @@ def play(name: str, verb: Verb, line: CommandLine) -> int:
     chosen_option = next((one for one in verb.options if one.playbook and one.variable in line.variables), None)
     playbook = ROOT / "playbooks" / f"{(chosen_option and chosen_option.playbook) or verb.playbook or name}.yml"
     if inventories.is_cluster(chosen):
-        playbook = of_cluster(name, verb, line, chosen)
+        playbook = of_cluster(name, verb, line, chosen, chosen_option)
     elif name in inventories.OF_CLUSTERS_ALONE:
         raise RefusedError(inventories.of_clusters_alone(name, chosen))
     command = ["ansible-playbook", str(playbook), *line.ansible]
@@ -260,7 +260,6 @@ def play(name: str, verb: Verb, line: CommandLine) -> int:
 
 # The variables of options that are about one host, and what is instead of them for a cluster.
 OF_ONE_HOST = {
-    "asked_drill": "restore it on one host, or into another cluster, to try it",
     "asked_canary": "replicas are replaced one after the other, and one that does not get healthy is taken back",
     "asked_watch": "run it again to look again",
     "doctor_fix": "each finding has the commands, and says on which host",
@@ -269,9 +268,10 @@ OF_ONE_HOST = {
 }
 
 
-def of_cluster(name: str, verb: Verb, line: CommandLine, chosen: Sequence[str]) -> Path:
+def of_cluster(name: str, verb: Verb, line: CommandLine, chosen: Sequence[str], option: Option | None = None) -> Path:
     """Return the playbook of a verb for the hosts of a cluster together.
 
+    :param option: the one that has a playbook of its own
     :raises RefusedError: the verb, or one of its options, is about one host
     """
     if name not in inventories.OF_CLUSTERS:
@@ -285,12 +285,15 @@ def of_cluster(name: str, verb: Verb, line: CommandLine, chosen: Sequence[str]) 
             "another, so a run is about all of them. Leave it out: a run changes only what differs, which ./sse plan "
             "says. ./sse restart SERVICE is about one of them. Nothing was done."
         )
-    for option in verb.options:
-        if option.variable in line.variables and option.variable in OF_ONE_HOST:
+    for one in verb.options:
+        if one.variable in line.variables and one.variable in OF_ONE_HOST:
             raise RefusedError(
-                f"./sse {name} {option.flag} is not available with deployment: swarm: "
-                f"{OF_ONE_HOST[option.variable]}. Leave it out. Nothing was done."
+                f"./sse {name} {one.flag} is not available with deployment: swarm: "
+                f"{OF_ONE_HOST[one.variable]}. Leave it out. Nothing was done."
             )
+    if option:
+        line.variables["asked_hosts"] = "managers[0]"
+        return ROOT / "playbooks" / "cluster" / f"{option.playbook}.yml"
     words = [str(line.variables[one.variable]) for one in verb.arguments if one.words]
     own = "up" if verb.playbook == "site" else verb.playbook or name
     return ROOT / "playbooks" / "cluster" / f"{'_'.join([own, *words])}.yml"
