@@ -41,6 +41,9 @@ def main() -> int:
     parser = containers.parser()
     parser.add_argument("file", metavar="FILE", type=Path, help="the bundle, for instance sse-bundle.tar")
     options = parser.parse_args()
+    cluster = inventories.is_cluster(options.inventory)
+    if cluster:
+        for_cluster(options)
     target: Path = options.file.absolute()
     if target.exists():
         raise SystemExit(f"sse: {target} exists, and a bundle overwrites nothing: remove it, or give another name.")
@@ -57,14 +60,25 @@ def main() -> int:
         raise SystemExit(f"sse: the bundle could not be written: {error}") from None
     finally:
         part.unlink(missing_ok=True)
-    packing.say(f"wrote {target}, {packing.size(target.stat().st_size)}. On the host without network:")
-    sys.stdout.write(f"tar xf {target.name} && cd {TOP} && ./sse up\n")
+    size = packing.size(target.stat().st_size)
+    where = f"machine that deploys, with your inventory copied into {TOP}" if cluster else "host without network"
+    packing.say(f"wrote {target}, {size}. On the {where}:")
+    words = "".join(f" -i {one}" for one in options.inventory) if cluster else ""
+    sys.stdout.write(f"tar xf {target.name} && cd {TOP} && ./sse up{words}\n")
     return 0
+
+
+def for_cluster(options: argparse.Namespace) -> None:
+    """Have this machine get the images in place of the first manager, with its settings: no host needs a network."""
+    if options.limit:
+        raise SystemExit("sse: a bundle is for all hosts of a cluster, and this machine makes it: leave out -l.")
+    options.limit = "managers[0]"
+    options.extra_vars = [*options.extra_vars, json.dumps({"ansible_connection": "local"})]
 
 
 def write(options: argparse.Namespace, part: Path) -> None:
     """Write the bundle."""
-    host = containers.host(options)
+    host = containers.host(options, of_cluster=True)
     with tempfile.TemporaryDirectory(prefix="sse-bundle-") as directory, private_file.create(part) as file:
         work = Path(directory)
         asked = ask_images(options, work)

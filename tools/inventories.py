@@ -102,7 +102,7 @@ OF_FIRST_MANAGER = ("releases", "diff", "history")
 OF_CLUSTERS = (
     *("up", "scale", "plan", "rollback", "status", "verify", "drift", "doctor", "scan", "audit", "diagram"),
     *("logs", "exec", "restart", "probe", "capture", "forward"),
-    *(*OF_FIRST_MANAGER, "node", "destroy", "backup", "restore", "rotate"),
+    *(*OF_FIRST_MANAGER, "node", "destroy", "backup", "restore", "bundle", "rotate"),
     *("reload", "alert-test"),
 )
 # Those of them that one host has not.
@@ -118,10 +118,6 @@ INSTEAD = {
     "dashboard": (
         "the dashboard is one of the services that a run brings to the hosts",
         "./sse up changes only what differs, and ./sse forward opens the dashboard",
-    ),
-    "bundle": (
-        "a bundle has what one host without network needs",
-        "Let the hosts get images from a registry of yours (images_registry_prefix), or from packages",
     ),
     "lab": ("it makes networks and containers for a lesson on one host", "Run it on a machine that is in no cluster"),
     **dict.fromkeys(

@@ -301,7 +301,9 @@ VERBS: dict[str, Verb] = {
             ("bundle sse-bundle.tar -i inventory/vm", "with the images that the settings of this inventory need"),
         ),
         more="It gets images that are missing, and changes nothing else. On the host without network:\n"
-        "tar xf sse-bundle.tar && cd sse-bundle && ./sse up",
+        "tar xf sse-bundle.tar && cd sse-bundle && ./sse up\n"
+        "For a cluster (-i inventory/cluster), this machine gets the images. Unpack it on the one that deploys, which\n"
+        "brings to each host what that lacks.",
     ),
     # -- look and verify
     "status": Verb(

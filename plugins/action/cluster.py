@@ -33,9 +33,8 @@ from ansible_collections.sse.platform.plugins.module_utils.preflight import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
-    from ansible_collections.sse.platform.plugins.module_utils.images.choice import Choice
     from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import Group, SwarmService
     from ansible_collections.sse.platform.plugins.module_utils.model.types import HostFacts, Release, Settings
 
@@ -78,6 +77,7 @@ class ActionModule(release.ActionModule):
         notices: list[str] = []
         wanted: list[SwarmService] = []
         held: dict[str, str] = {}
+        lacks: dict[str, list[str]] = {}
         try:
             if stored:
                 made = release.in_order(stored, list(arguments["projects"]))
@@ -91,6 +91,7 @@ class ActionModule(release.ActionModule):
             held = holders(wanted, groups, known)
             asked = cluster_preflight.Wanted(settings, groups, made, wanted, held)
             shown = {name: self._shown(one, made, kept=bool(stored)) for name, one in hosts.items()}
+            lacks = lacking(wanted, groups, held, {name: one["host"].get("images", {}) for name, one in hosts.items()})
             if stored and judges:
                 given = {*settings["stack_secrets"], *self.variable("stack_secret_files")}
                 problems["Secrets of that release are not given"] = [
@@ -142,6 +143,7 @@ class ActionModule(release.ActionModule):
                     ]
                     for name in hosts
                 },
+                "lacks": lacks if judges and not stored else {},
                 "mtu": min(one["host"]["uplink_mtu"] for one in hosts.values()),
             },
         }
@@ -154,21 +156,26 @@ class ActionModule(release.ActionModule):
 
         :param kept: nothing is downloaded or built for the releases
         """
-        unavailable = gone(variables["host"], releases) if kept else self._no_way(variables, releases)
-        return cluster_preflight.Shown.of(variables, unavailable)
+        return cluster_preflight.Shown.of(variables, gone(variables["host"], releases) if kept else {})
 
-    def _no_way(self, variables: Mapping[str, Any], releases: list[Release]) -> dict[str, str]:
-        """Return the images that have no way to a host, and why."""
-        own: Choice = self.variable("images")
-        theirs: Choice = variables["images"]
-        used = {one["image"] for release in releases for one in release["containers"].values()}
-        names = {reference: name for name, reference in own["references"].items() if reference in used}
-        return {
-            reference: theirs["unavailable"].get(name)
-            or f"there it is {theirs['references'].get(name)}; set images_source to one source for all hosts"
-            for reference, name in names.items()
-            if theirs["references"].get(name) != reference or name in theirs["unavailable"]
-        }
+
+def lacking(
+    wanted: list[SwarmService],
+    groups: Mapping[Group, list[str]],
+    held: Mapping[str, str],
+    images: Mapping[str, Collection[str]],
+) -> dict[str, list[str]]:
+    """Return the images that each host may have to run and does not have; only hosts that lack one.
+
+    :param images: those that each host has
+    """
+    found: dict[str, set[str]] = {}
+    for service in wanted:
+        image = service.request["TaskTemplate"]["ContainerSpec"]["Image"]
+        for host in carried(service, groups, held):
+            if host in images and image not in images[host]:
+                found.setdefault(host, set()).add(image)
+    return {host: sorted(references) for host, references in found.items()}
 
 
 def uses_elsewhere(

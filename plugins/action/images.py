@@ -55,7 +55,8 @@ class ActionModule(ControllerAction):
             self._refuse_misfit(chosen, settings, observed)
         except (images.ImagesError, ContextError) as error:
             raise AnsibleActionFail(f"{error}. Nothing was changed") from None
-        self._refuse_absent(chosen["asked"], settings, has_engine=observed["engine"] is not None)
+        if settings["deployment"] != "swarm":  # another host may hand them over there: see the action image_way
+            self._refuse_absent(chosen["asked"], settings, has_engine=observed["engine"] is not None)
         return {
             "ansible_facts": {"images": chosen},
             "msg": f"Images: {chosen['source']} ({chosen['reason']}), {len(chosen['missing'])} missing",
@@ -85,19 +86,23 @@ class ActionModule(ControllerAction):
 
     def _refuse_absent(self, asked: dict[str, str], settings: Settings, *, has_engine: bool) -> None:
         """Refuse images of one's own that no registry has, before anything changes."""
-        if settings["images_registry_ca"]:
-            # The engine is told of this authority when images are pulled, so until then it can't ask that registry.
-            mirror = images.registry_host(settings["images_registry_prefix"])
-            asked = {one: place for one, place in asked.items() if registry_of(one) != mirror}
-        if not asked:
-            return
-        problems = self._asked_by_engine(list(asked), settings) if has_engine else self._asked_by_host(list(asked))
+        problems = self._absent(asked, settings, has_engine=has_engine)
         if problems:
             lines = "".join(f"\n- {asked[one]}: {one} can't be had: {why}." for one, why in sorted(problems.items()))
             raise AnsibleActionFail(
                 f"Images of your own can't be had; nothing was changed.{lines}\n"
                 f"Expected {spec.IMAGE_EXPECTED}. roles/images/vars/main.yml is the image catalogue."
             )
+
+    def _absent(self, asked: dict[str, str], settings: Settings, *, has_engine: bool) -> dict[str, str]:
+        """Return why images of one's own cannot be had, by reference."""
+        if settings["images_registry_ca"]:
+            # The engine is told of this authority when images are pulled, so until then it can't ask that registry.
+            mirror = images.registry_host(settings["images_registry_prefix"])
+            asked = {one: place for one, place in asked.items() if registry_of(one) != mirror}
+        if not asked:
+            return {}
+        return self._asked_by_engine(list(asked), settings) if has_engine else self._asked_by_host(list(asked))
 
     def _asked_by_engine(self, references: list[str], settings: Settings) -> dict[str, str]:
         """Have the engine ask the registries as it would to pull; return the reasons by reference."""

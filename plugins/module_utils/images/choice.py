@@ -54,6 +54,7 @@ class Choice(TypedDict):
     unavailable: dict[str, str]  # name -> reason
     missing: list[str]  # keys of the images to get
     steps: list[dict[str, Any]]  # `Step`, in order
+    every: list[dict[str, Any]]  # the same as if the host had none, for the other hosts of a cluster
     asked: dict[str, str]  # reference that a registry must have -> the place that names it
     needed: list[str]  # references of all images of ours that this run, or one with another source, can need
 
@@ -208,6 +209,7 @@ def choose(catalogue: Catalogue, settings: Settings, host: Host, collection: Pat
         "unavailable": {name: unavailable[key] for name, key in keys.items() if key not in steps},
         "missing": [step.image for step in missing],
         "steps": [asdict(step) for step in missing],
+        "every": [asdict(step) for step in missing_steps(every, needed, frozenset())],
         "asked": own_images.asked(own, missing, host.present),
         "needed": sorted(reference for reference in of_any_source if reference.startswith(f"{OURS}/")),
     }

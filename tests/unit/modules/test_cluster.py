@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -45,6 +46,7 @@ class Action(cluster.ActionModule):
                 "networks": {},
                 "containers": {},
                 "unavailable": {},
+                "allow_from": [],
                 "elsewhere": [AWAY],
             }
         ]
@@ -79,3 +81,16 @@ def test_the_log_of_a_cluster_moves_only_where_a_run_says_so() -> None:
     assert allowed["cluster"]["outward"] == []  # no container of this release uses it
     assert Action({}).decide(ARGUMENTS)["ansible_facts"]["releases"]
     assert Action(KEPT).decide({**ARGUMENTS, "looks": True})["ansible_facts"]["releases"]
+
+
+def test_a_host_lacks_what_it_may_have_to_run_and_no_more() -> None:
+    def service(name: str, group: str, image: str) -> Any:
+        request = {"TaskTemplate": {"ContainerSpec": {"Image": image}}}
+        return SimpleNamespace(name=name, group=group, request=request, pinned=group == "data", together="")
+
+    wanted = [service("web", "edge", "web:1"), service("app", "app", "app:1"), service("log", "data", "log:1")]
+    groups: Any = {"edge": ["a", "b"], "app": ["b"], "data": ["a", "c"]}
+    images = {"a": ["web:1"], "b": [], "c": []}
+    assert cluster.lacking(wanted, groups, {"log": "c"}, images) == {"b": ["app:1", "web:1"], "c": ["log:1"]}
+    whole = {name: ["web:1", "app:1", "log:1"] for name in images}
+    assert cluster.lacking(wanted, groups, {"log": "c"}, whole) == {}

@@ -202,6 +202,19 @@ def test_the_images_are_those_of_the_inventories_that_were_given(
         assert words[: words.index("-e")] == given
 
 
+def test_for_a_cluster_this_machine_gets_the_images_with_the_settings_of_the_first_manager(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.argv", ["bundle.py"])
+    given = ["-i", "inventory/cluster-example", "-e", "x=1"]
+    options = containers.parser().parse_args(given)
+    asking.for_cluster(options)
+    assert options.limit == "managers[0]"
+    assert options.extra_vars == ["x=1", '{"ansible_connection": "local"}']
+    with pytest.raises(SystemExit, match="leave out -l"):
+        asking.for_cluster(containers.parser().parse_args([*given, "-l", "two"]))
+
+
 @pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="dpkg-deb is not installed")
 def test_the_index_of_the_packages_has_what_apt_compares(tmp_path: Path) -> None:
     control = "Package: tiny-one\nVersion: 1\nArchitecture: all\nMaintainer: t <t@example.org>\nDescription: t\n"
