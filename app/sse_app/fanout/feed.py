@@ -18,7 +18,7 @@ from sse_app.log.duplicates import Dropped, Window
 from sse_app.log.interface import CUT, MARKER, Bounds, Draft, Log, LogUnavailableError, OutOfRangeError, Record
 
 _CHUNK = 1000  # records per read: about 10 ms of work
-_RETRY_SECONDS = (0.2, 2.0)  # between attempts to reach the log: the first pause and the longest
+_RETRY_SECONDS = (0.2, 1.0)  # between attempts to reach the log: the first pause and the longest
 _CUTS = 1000  # that are known: each is an accident
 _RECALL_SECONDS = 2.0  # for what Redis remembers: without it a replica starts, too
 _MARK_SECONDS = 5.0  # for a marker: an append without an answer must not keep a replica from reading

@@ -12,11 +12,11 @@ from typing import Any
 
 from sse_app.base.settings import Settings
 from sse_app.log.interface import Bounds, Draft, LogUnavailableError, OutOfRangeError, Record, Tail, TooLargeError
+from sse_app.log.kafka_client import KafkaClient
 from sse_app.log.kafka_tail import ANSWER_SECONDS, IDLE_MILLISECONDS, UNREADABLE, KafkaTail, decoded, described
 from sse_app.log.kafka_writer import RECORD_OVERHEAD, KafkaWriter
 
 _aiokafka: Any = importlib.import_module("aiokafka")  # without types
-_client: Any = importlib.import_module("aiokafka.client")
 _admin: Any = importlib.import_module("aiokafka.admin")
 _config: Any = importlib.import_module("aiokafka.admin.config_resource")
 _errors: Any = importlib.import_module("aiokafka.errors")
@@ -56,6 +56,7 @@ class KafkaLog:
     async def prepare(self) -> None:
         """Create the topic where it is missing; refuse one with several partitions, which have no common order."""
         admin = _admin.AIOKafkaAdminClient(**self._client_options())
+        admin._client = KafkaClient(**self._client_options())  # noqa: SLF001 - nothing public takes one
         try:
             async with asyncio.timeout(2 * ANSWER_SECONDS):
                 await admin.start()
@@ -177,7 +178,7 @@ class KafkaLog:
         try:
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    client = _client.AIOKafkaClient(**self._client_options(), retry_backoff_ms=50)
+                    client = KafkaClient(**self._client_options(), retry_backoff_ms=50)
                     await client.bootstrap()
                     await client.set_topics([self._settings.topic])
             except Exception as error:
@@ -197,6 +198,7 @@ class KafkaLog:
             fetch_max_bytes=self._most_fetched,
             retry_backoff_ms=50,
         )
+        consumer._client = KafkaClient(**self._client_options(), retry_backoff_ms=50)  # noqa: SLF001 - as above
         try:
             await consumer.start()
             consumer.assign([self._partition])
@@ -243,7 +245,7 @@ class KafkaLog:
                 self._producer = None
             if self._producer is None:
                 self._password = password
-                client = _client.AIOKafkaClient(**options, retry_backoff_ms=50)
+                client = KafkaClient(**options, retry_backoff_ms=50)
                 try:
                     await client.bootstrap()
                     await client.set_topics([self._settings.topic])
