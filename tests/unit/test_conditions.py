@@ -1,0 +1,63 @@
+"""Conditions of tasks are true or false: Ansible refuses a list or a text, and only when a run gets there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = sorted(
+    file.relative_to(ROOT).as_posix()
+    for pattern in ("playbooks/**/*.yml", "roles/*/tasks/*.yml", "roles/*/handlers/*.yml")
+    for file in ROOT.glob(pattern)
+)
+KEYS = ("when", "until", "failed_when", "changed_when")
+# A part that compares or tests is true or false.
+JUDGES = re.compile(r"==|!=|<|>|\b(in|is|not|bool|exists)\b|default\((true|false)")
+TRUE_OR_FALSE = {
+    *("run_scope.containers", "host.backup_timer", "timed_backups.changed", "fitting_backup.comes", "cluster.copies"),
+    *("settings.docker_remove_engine", "settings.stack_delete_data", "settings.verify_matrix", "ansible_check_mode"),
+    *("__docker_absent", "__docker_differs", "__docker_supervised", "__docker_runs", "true", "false"),
+}
+
+
+class Reader(yaml.SafeLoader):
+    """Reads files of Ansible, whose tags mean nothing here."""
+
+
+Reader.add_multi_constructor("!", lambda *_: None)  # type: ignore[no-untyped-call]
+
+
+def conditions(found: Any) -> Iterator[str]:
+    if isinstance(found, list):
+        for one in found:
+            yield from conditions(one)
+    elif isinstance(found, dict):
+        for key, value in found.items():
+            if key in KEYS:
+                yield from (" ".join(str(one).split()) for one in (value if isinstance(value, list) else [value]))
+            else:
+                yield from conditions(value)
+
+
+def open_ended(condition: str) -> list[str]:
+    """The parts of a condition that may be a list or a text."""
+    parts = [] if condition.startswith("not (") else re.split(r"\band\b|\bor\b", condition)
+    parts = [one.strip(" ()") for one in parts]
+    return [one for one in parts if not JUDGES.search(one) and one.lower() not in TRUE_OR_FALSE]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_condition_is_true_or_false(file: str) -> None:
+    read = yaml.load((ROOT / file).read_text(), Reader)
+    assert {one: parts for one in conditions(read) if (parts := open_ended(one))} == {}
+
+
+def test_a_list_at_the_end_is_found() -> None:
+    assert open_ended("host == asked and hostvars[first].judged.changes") == ["hostvars[first].judged.changes"]
+    assert open_ended("host == asked and judged.changes | length > 0") == []
