@@ -181,13 +181,12 @@ from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.host import kept_code
 from ansible_collections.sse.platform.plugins.module_utils.host.progress import Progress
-from ansible_collections.sse.platform.plugins.module_utils.model import watch
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import ForeignContainerError
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.model.types import CanaryWatch
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import attempts, experience, run_meta
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
-from ansible_collections.sse.platform.plugins.module_utils.verify.canary import Canary
+from ansible_collections.sse.platform.plugins.module_utils.verify import canary as canaries
 from ansible_collections.sse.platform.plugins.module_utils.verify.one_replica import verify_replica
 from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running
 from ansible_collections.sse.platform.plugins.module_utils.verify.verifier import verify_stack
@@ -197,8 +196,6 @@ EXPECTED = (
     *(ApplyError, EngineError, FirewallError, ForeignContainerError, SecretError, SpecError),
     removal.NoStackError,
 )
-SHORTEST = 5  # seconds for which a canary may be watched, as stack_canary_seconds
-LONGEST = 3600
 READY_SECONDS = 30.0  # that replicas have after a change, before they are verified
 
 
@@ -278,13 +275,9 @@ def canary_of(options: dict[str, Any]) -> CanaryWatch | None:
     :raises ApplyError: the replica could not be judged
     """
     asked = options["canary"]
-    seconds = str(asked.get("seconds") or "0")
-    if seconds == "0":
+    if not (seconds := canaries.seconds_of(asked)):
         return None
-    if not seconds.isdigit() or not SHORTEST <= int(seconds) <= LONGEST:
-        raise ApplyError(f"--canary {seconds}: expected {SHORTEST} to {LONGEST} seconds. Nothing was changed.")
-    chosen = watch.chosen(asked["watches"], watch.parse_all(asked["setting"], "stack_canary"))
-    canary = Canary(chosen, asked["metrics"], int(seconds))
+    canary = canaries.Canary(canaries.watches_of(asked), asked["metrics"], seconds)
     directory = options["state_directory"]
     canary.refuse(Running(Engine(), directory, newest_releases(directory)))
     return canary.watch

@@ -28,11 +28,12 @@ options:
       sends events through each edge.
       V(told) returns what the control room says of the releases and of what runs where.
       V(looked) returns the same without trying anything, for M(sse.platform.cluster_doctor).
+      V(judged) has Prometheus say what O(canary) would be judged by, and fails where it has no value now.
       V(absent) removes the services, their objects and the overlay; data stay, and so does the Swarm.
       V(drained) moves what may move from O(host) to other hosts, one after the other, and ends the rest there.
       V(left) has the Swarm forget O(host), which has left it.
     type: str
-    choices: [prepared, compared, present, verified, told, looked, absent, drained, left]
+    choices: [prepared, compared, present, verified, told, looked, judged, absent, drained, left]
     default: present
   releases:
     description: One release for each project, as M(sse.platform.cluster) returns them.
@@ -86,6 +87,10 @@ options:
     description: For V(verified), how many answers from elsewhere containers had, as M(sse.platform.elsewhere) counts.
     type: int
     default: 0
+  canary:
+    description: What watches the first replica of each service that is replaced, as M(sse.platform.stack) takes it.
+    type: dict
+    default: {}
   meta:
     description: Who asked for the run, and what for, as M(sse.platform.stack) takes it.
     type: dict
@@ -154,6 +159,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.swarm_rollout 
     SwarmRollout,
 )
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import RefusedError
+from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.sse.platform.plugins.module_utils.host.progress import Progress
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import of as finding_of
@@ -162,11 +168,14 @@ from ansible_collections.sse.platform.plugins.module_utils.model.plan import For
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import Cluster
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import run_meta
+from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
 from ansible_collections.sse.platform.plugins.module_utils.verify import swarm_checks, swarm_deliveries
+from ansible_collections.sse.platform.plugins.module_utils.verify.canary import seconds_of
+from ansible_collections.sse.platform.plugins.module_utils.verify.swarm_canary import Overlay, SwarmCanary
 from ansible_collections.sse.platform.plugins.module_utils.views import live
 
-STATES = ("prepared", "compared", "present", "verified", "told", "looked", "absent", "drained", "left")
-EXPECTED = (ApplyError, ForeignContainerError, RefusedError, SecretError, SpecError)
+STATES = ("prepared", "compared", "present", "verified", "told", "looked", "judged", "absent", "drained", "left")
+EXPECTED = (ApplyError, EngineError, ForeignContainerError, RefusedError, SecretError, SpecError)
 
 
 def main() -> None:
@@ -187,6 +196,7 @@ def main() -> None:
             "away": {"type": "bool", "default": False},
             "known": {"type": "list", "elements": "dict", "default": []},
             "answers": {"type": "int", "default": 0},
+            "canary": {"type": "dict", "default": {}},
             "meta": {"type": "dict", "default": {}},
             "wait": {"type": "int", "default": 0},
             "progress": {"type": "path", "default": ""},
@@ -196,6 +206,10 @@ def main() -> None:
     )
     options, known = module.params, module.params["cluster"]
     progress = Progress("" if module.check_mode else options["progress"])
+    try:
+        canary = canary_of(options)
+    except EXPECTED as error:
+        module.fail_json(msg=str(error))
     request = SwarmRequest(
         releases=options["releases"],
         cluster=Cluster(known["groups"], options["state_directory"], known["open_files"]),
@@ -212,6 +226,7 @@ def main() -> None:
         run=options["meta"],
         wait=options["wait"],
         tell=progress.tell,
+        canary=canary.watch if canary else None,
     )
     report = SwarmReport()
     try:
@@ -226,6 +241,11 @@ def main() -> None:
             module.exit_json(changed=False, findings=[one._asdict() for one in looked(rollout)])
         if options["state"] == "told":
             module.exit_json(changed=False, files=live.of_cluster(options["state_directory"], running(rollout)))
+        if options["state"] == "judged":
+            if canary and rollout.is_there:
+                running_now = {name for name, nodes in running(rollout).items() if nodes}
+                canary.refuse_now(newest_releases(options["state_directory"]), running_now)
+            module.exit_json(changed=False)
         if options["state"] == "verified":
             found, count = verified(rollout)
             found = [*map(finding_of, options["known"]), *found]
@@ -245,6 +265,18 @@ def main() -> None:
         refused = file_refused(error) if error.filename else f"No Docker Engine answers: {error}"
         module.fail_json(msg=report.failure(RuntimeError(refused)), **result_of(report))
     module.exit_json(**result_of(report))
+
+
+def canary_of(options: dict[str, Any]) -> SwarmCanary | None:
+    """Return what watches the first replica; None where nothing is to be watched.
+
+    :raises ApplyError: nobody can be watched for so long, or by that
+    """
+    if not (seconds := seconds_of(options["canary"])):
+        return None
+    releases = options["releases"]
+    overlay = Overlay(Engine(), releases[0]["stack"])
+    return SwarmCanary(options["canary"], seconds, overlay, releases, options["state_directory"])
 
 
 def rollout_of(state: str, request: SwarmRequest, asked: Asked) -> SwarmRollout:

@@ -13,13 +13,20 @@ import time
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import ApplyError, unasked
+from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout_control import AbortedError
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import RefusedError
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, swarm_placement, swarm_services
-from ansible_collections.sse.platform.plugins.module_utils.model.swarm_plan import STOPPED, remade, set_free
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_plan import (
+    STOPPED,
+    only_moves,
+    remade,
+    set_free,
+)
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import SWARM_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
     from ansible_collections.sse.platform.plugins.module_utils.deploy.node_files import NodeFiles
     from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
@@ -29,7 +36,7 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action
     from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import ObservedService
     from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import SwarmService
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import Json, Network, Release
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import CanaryWatch, Json, Network, Release
 
 BEGIN_SECONDS = 5.0  # within which a Swarm begins an update; measured: 0.4
 PAUSE_SECONDS = 0.5  # between two looks
@@ -59,6 +66,8 @@ class Running(NamedTuple):
     tell: Callable[..., None] = unasked  # gets what happens to a service while it happens, as keywords
     homes: Mapping[str, swarm_placement.Home] = {}  # where services that may move are to run
     at_once: int = 1  # replicas that are replaced together
+    gate: Callable[[], None] = unasked  # before each step; it waits, or raises ApplyError
+    canary: CanaryWatch | None = None  # watches a replica; raises ApplyError where it is not good
 
 
 def node_files(service: SwarmService, store: Store, *, make: bool) -> list[NodeFiles]:
@@ -220,7 +229,9 @@ class SwarmApplier:
             if action.kind == "remove":
                 self.timed(action.container, lambda one=action: self.remove(one.container, one.id))
         by_name = {action.container: action for action in actions if action.kind != "remove"}
-        for names in self.batches(by_name):
+        canaries = self.canaries(by_name)
+        for names in self.batches(by_name, canaries):
+            self.running.gate()
             ways: list[tuple[str, Way | None]] = []
             for name in names:
                 way = self.timed(name, lambda one=name: self.begin(by_name[one], observed.get(one)))
@@ -228,16 +239,65 @@ class SwarmApplier:
             for name, way in ways:
                 if way:
                     self.timed(name, lambda it=way: it.end(self))
+                    if name in canaries:
+                        self.timed(name, lambda it=way: self.judge(it))
+        if self.seconds:
+            self.running.gate()  # it may have been aborted during the last step
 
-    def batches(self, actions: Mapping[str, Action]) -> Iterator[list[str]]:
-        """Yield what is brought up together: replicas, as many as may be away at once, or all that are new."""
+    def canaries(self, actions: Mapping[str, Action]) -> set[str]:
+        """Return the first replica of each service that is replaced, where somebody watches it.
+
+        One that only moves is as it was before. Of what keeps copies, each is waited for until it has all of them.
+        """
+        found: dict[str, str] = {}
+        for name, service in self.services.items() if self.running.canary else ():
+            action = actions.get(name)
+            if action and action.kind == "replace" and service.together and service.moves and not only_moves(action):
+                found.setdefault(service.together, name)
+        return set(found.values())
+
+    def judge(self, way: Way) -> None:
+        """Watch a new replica; where it is not good, the service gets its earlier specification again.
+
+        :raises AbortedError: an operator aborted the rollout, which then goes back for all that it replaced
+        :raises ApplyError: what was seen, and what runs now
+        """
+        name, before = way.service.name, way.before
+        if self.running.canary is None or before is None:
+            return
+        self.running.tell(row=name, doing="watch")
+        try:
+            self.running.canary(name, self.running.release["containers"][name], self.running.gate)
+        except AbortedError:
+            raise
+        except ApplyError as error:
+            try:
+                self.put_back(way.service, before)
+            except (ApplyError, RefusedError, OSError) as other:
+                raise ApplyError(f"{error}\nThe earlier {name} does not come back: {other}") from error
+            raise ApplyError(f"{error}\nThe earlier {name} is back and runs.") from error
+
+    def put_back(self, service: SwarmService, before: ObservedService) -> None:
+        """Give a service the request that it had before, and wait until it runs as it did."""
+        now = next((one for one in self.running.api.services() if one.name == service.name), None)
+        home = self.running.homes.get(service.name)
+        wanted = swarm_placement.at_home(before.request, home.node) if home else before.request
+        self.running.api.change(before.id, wanted)
+        Way(service, now, new_tasks=True, free=before.request if home else None).end(self)
+
+    def batches(self, actions: Mapping[str, Action], alone: AbstractSet[str] = frozenset()) -> Iterator[list[str]]:
+        """Yield what is brought up together: replicas, as many as may be away at once, or all that are new.
+
+        :param alone: those that nothing else is brought up with
+        """
         batch: list[str] = []
         for name, service in self.services.items():
             if name not in actions:
                 continue
             new = all(actions[one].kind == "create" for one in (*batch, name))
             alike = batch and service.together and service.together == self.services[batch[0]].together
-            if batch and not (alike and (new or len(batch) < self.running.at_once)):
+            apart = name in alone or not alone.isdisjoint(batch)
+            if batch and (apart or not (alike and (new or len(batch) < self.running.at_once))):
                 yield batch
                 batch = []
             batch.append(name)

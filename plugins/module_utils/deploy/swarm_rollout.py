@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.sse.platform.plugins.module_utils.deploy import plan_text, rollout, swarm_apply, told_metrics
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import ApplyError, unasked
 from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import half_restored
+from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout_control import Control
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import Store
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
 from ansible_collections.sse.platform.plugins.module_utils.engine.swarm_api import SwarmApi
@@ -75,6 +76,7 @@ class SwarmRequest:
     run: Mapping[str, Any] = field(default_factory=dict[str, Any])  # what this run says of itself, for the lock
     wait: float = 0  # seconds for which to wait for another run
     tell: Callable[..., None] = unasked
+    canary: types.CanaryWatch | None = None  # watches the first replica of each service that is replaced
 
 
 @dataclass
@@ -109,6 +111,7 @@ class SwarmRollout:
         self.request = request
         self.api, self.engine = api or SwarmApi(), engine or Api()
         self.directory = request.cluster.state_directory
+        self.control = Control(self.directory, request.run)
         self.stack = request.releases[0]["stack"]
         swarm = self.look()
         if not swarm["manager"] and not request.check:
@@ -240,8 +243,9 @@ class SwarmRollout:
             observed = self.api.services() if self.is_there else []
             homes = self.homes(services, observed)
             running = swarm_apply.Running(
-                self.api, self.engine, store, release, number, tell=request.tell, homes=homes, at_once=request.at_once
-            )
+                self.api, self.engine, store, release, number, tell=request.tell, homes=homes, at_once=request.at_once,
+                gate=self.control.gate, canary=request.canary,
+            )  # fmt: skip
             made_here = swarm_apply.make_overlays(running, present, request.mtu, check=check)
             report.around += [] if check and request.wave else made_here
             names = {one["Id"]: one["Name"] for one in self.engine.networks()} if self.is_there else {}

@@ -11,13 +11,13 @@ import urllib.parse
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
-from ansible_collections.sse.platform.plugins.module_utils.host.http import Endpoint, request
+from ansible_collections.sse.platform.plugins.module_utils.host.http import Answer, Endpoint, request
 from ansible_collections.sse.platform.plugins.module_utils.model import watch as watches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import Json, Spec, Watch
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import Json, Release, Spec, Watch
     from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running
 
 QUERY = "/api/v1/query?query="
@@ -26,6 +26,7 @@ LOOK_SECONDS = 5.0  # between two looks; Prometheus' own scrapes are 15 s apart 
 LATE_SECONDS = 40.0  # after the watch, for an expression that needs two scrapes of the new process
 SHORTEST_WINDOW = 10  # seconds; a rate over less never has two samples
 STRIKES = 2  # looks in a row at which a value is bad: one may be of the moment of the start
+SHORTEST, LONGEST = 5, 3600  # seconds for which a canary may be watched, as stack_canary_seconds
 
 
 class CanaryError(ApplyError):
@@ -58,15 +59,24 @@ class Canary:
 
         :raises CanaryError: Prometheus does not run, refuses an expression, or has no data for it
         """
-        if not running.subjects:
+        self.refuse_unjudged([one.spec for one in running.subjects], where(running))
+
+    def refuse_unjudged(self, specs: Sequence[Spec], prometheus: Endpoint | None) -> None:
+        """Ask every expression about what runs now.
+
+        :param specs: of the containers that run
+        :param prometheus: its API; None where none runs
+        :raises CanaryError: Prometheus does not run, refuses an expression, or has no data for it
+        """
+        if not specs:
             return  # nothing runs, so nothing is replaced
-        rolling = {one.spec["service"]: one.spec for one in running.subjects[::-1] if one.spec["rolling"]}
+        rolling = {one["service"]: one for one in specs[::-1] if one["rolling"]}
         if silent := sorted(set(rolling) - {one["service"] for one in self.watches}):
             raise CanaryError(
                 f"--canary: {', '.join(silent)} declares no expression to judge a canary by. Nothing was changed. "
                 "Next: add some to the setting stack_canary, or run without --canary."
             )
-        self.prometheus = where(running)
+        self.prometheus = prometheus
         if self.prometheus is None:
             raise CanaryError(
                 "--canary: no Prometheus runs in this stack, so nobody could judge the canary. Nothing was changed. "
@@ -119,13 +129,17 @@ class Canary:
             return Value(None, f"Prometheus scrapes no metrics of {spec['container']}")
         text = one["expr"].replace(watches.INSTANCE, instance).replace(watches.WINDOW, f"{window}s")
         text = text.replace(watches.OTHERS, "|".join(re.escape(other).replace("\\", "\\\\") for other in others))
-        answer = request(self.prometheus, "GET", QUERY + urllib.parse.quote(text), timeout=ANSWER_SECONDS)
+        answer = self.answer(self.prometheus, QUERY + urllib.parse.quote(text))
         if answer.status != 200:
             return Value(None, str(answer.record.get("error") or answer.shown))
         found = [number for number in numbers(answer.record.get("data", {})) if not math.isnan(number)]
         if not found:
             return Value(None, f"no data for {text}")
         return Value(max(found) if one["above"] is not None else min(found))
+
+    def answer(self, prometheus: Endpoint, path: str) -> Answer:
+        """Return what Prometheus answers."""
+        return request(prometheus, "GET", path, timeout=ANSWER_SECONDS)
 
     def targets(self, short: str) -> tuple[str, list[str]]:
         """Return the instance of a container as Prometheus calls it, and those of the other replicas."""
@@ -145,12 +159,37 @@ def verdict(name: str, one: Watch, found: str, waited: float) -> str:
 
 
 def where(running: Running) -> Endpoint | None:
-    """Return the API of the Prometheus of a stack: services declare a check of it."""
-    for release in running.releases:
-        for check in release.get("checks", []):
-            if check["kind"] == "scraped" and (there := running.named(check["containers"])):
-                return there[0].endpoint(check["parameters"]["port"])
+    """Return the API of the Prometheus of a stack."""
+    for shorts, port in declared(running.releases):
+        if there := running.named(shorts):
+            return there[0].endpoint(port)
     return None
+
+
+def declared(releases: Sequence[Release]) -> Iterator[tuple[list[str], int]]:
+    """Yield the containers of a Prometheus and the port of its API: services declare a check of it."""
+    for release in releases:
+        for check in release.get("checks", []):
+            if check["kind"] == "scraped":
+                yield check["containers"], check["parameters"]["port"]
+
+
+def seconds_of(asked: Mapping[str, Any]) -> int:
+    """Return for how many seconds a canary is asked for; 0 where none is.
+
+    :raises CanaryError: no canary is watched for so long
+    """
+    seconds = str(asked.get("seconds") or "0")
+    if seconds == "0":
+        return 0
+    if not seconds.isdigit() or not SHORTEST <= int(seconds) <= LONGEST:
+        raise CanaryError(f"--canary {seconds}: expected {SHORTEST} to {LONGEST} seconds. Nothing was changed.")
+    return int(seconds)
+
+
+def watches_of(asked: Mapping[str, Any]) -> list[Watch]:
+    """Return what a canary is judged by: what services declare, and what the setting says."""
+    return watches.chosen(asked["watches"], watches.parse_all(asked["setting"], "stack_canary"))
 
 
 def numbers(data: Json) -> Iterator[float]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.deploy import swarm_apply
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout_control import AbortedError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.swarm_apply import Running, SwarmApplier
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import RefusedError
 from ansible_collections.sse.platform.plugins.module_utils.model import spec, swarm_placement
@@ -439,3 +440,71 @@ def test_labels_alone_are_waited_for_by_nobody() -> None:
 def test_a_node_that_does_not_take_its_role_is_told(answer: Any, role: str, said: str) -> None:
     with pytest.raises(ApplyError, match=said):
         changed(Nodes(answer), role, "role: x")
+
+
+def watched(swarm: StandIn, verdicts: dict[str, str], wanted: Any, **how: Any) -> list[str]:
+    """Bring a release up with somebody who watches the first replica; return whom that was."""
+    seen: list[str] = []
+
+    def watch(name: str, spec: Any, gate: Any) -> None:
+        seen.append(f"{name} {spec['image']}")
+        gate()
+        if why := verdicts.get(name):
+            raise ApplyError(f"{name}: the canary is not good: {why}")
+
+    bring(swarm, wanted, canary=watch, **how)
+    return seen
+
+
+def test_the_first_replica_alone_is_watched_before_the_others_follow() -> None:
+    swarm = StandIn()
+    assert watched(swarm, {}, release(*replicas("i:1"), container("z"))) == []  # nothing was there before
+    assert watched(swarm, {}, release(*replicas("i:2"), container("z", image="i:2")), at_once=2) == ["sse-r-1 i:2"]
+    assert swarm.done[4:] == ["change sse-r-1", "change sse-r-2", "change sse-r-3", "change sse-z"]
+    assert watched(swarm, {}, release(*replicas("i:2"), container("z", image="i:3"))) == []  # z has no replicas
+
+
+def test_a_canary_that_is_not_good_has_its_earlier_request_again_and_no_other_follows() -> None:
+    swarm = StandIn()
+    bring(swarm, release(*replicas("i:1")))
+    before = dict(swarm.shown)
+    with pytest.raises(ApplyError, match=r"gaps is 3\nThe earlier sse-r-1 is back and runs\."):
+        watched(swarm, {"sse-r-1": "gaps is 3"}, release(*replicas("i:2")))
+    assert swarm.done[3:] == ["change sse-r-1", "change sse-r-1"]
+    assert {name: one.request for name, one in swarm.shown.items()} == {
+        name: one.request for name, one in before.items()
+    }
+    swarm.ends = {"r-1": {}}
+    home = {"sse-r-1": swarm_placement.Home("b", "id-b")}
+    with pytest.raises(ApplyError, match="is back and runs"):
+        watched(swarm, {"sse-r-1": "gaps is 3"}, release(*replicas("i:2")), homes=home)
+    assert swarm.shown["sse-r-1"].request == before["sse-r-1"].request  # any host may take it
+    assert swarm.done[5:] == ["change sse-r-1"] * 4
+
+
+def test_an_earlier_replica_that_does_not_come_back_is_told_with_both_reasons() -> None:
+    swarm = StandIn()
+    bring(swarm, release(*replicas("i:1")))
+
+    def breaks(name: str, *_: Any) -> None:
+        swarm.ends = {"r-1": {"running": {}, "waits": ["no suitable node"]}}
+        raise ApplyError(f"{name}: gaps is 3")
+
+    with pytest.raises(ApplyError, match=r"gaps is 3\nThe earlier sse-r-1 does not come back: .*no suitable node"):
+        bring(swarm, release(*replicas("i:2")), canary=breaks)
+
+
+def test_a_rollout_asks_before_each_step_and_after_the_last_whether_it_may_go_on() -> None:
+    swarm = StandIn()
+    asked: list[int] = []
+    bring(swarm, release(*replicas("i:1")), gate=lambda: asked.append(len(swarm.done)))
+    assert asked == [0, 3]
+
+    def aborted() -> None:
+        asked.append(len(swarm.done))
+        if len(swarm.done) == 4:
+            raise AbortedError("The rollout was aborted by ana.")
+
+    with pytest.raises(AbortedError):
+        bring(swarm, release(*replicas("i:2")), gate=aborted)
+    assert swarm.done[3:] == ["change sse-r-1"]

@@ -21,6 +21,7 @@ PLAIN_WORDS = {"alerts"}  # a service is called after what it sends, and sentenc
 EXCEPTIONS = {
     ("action/settings.py", "app"): "the directory with the source of the service, whose parser reads a file of keys",
     ("modules/stack.py", "canary"): "the first replica of a rollout is called so, too",
+    ("modules/swarm_services.py", "canary"): "the same",
     ("module_utils/verify/canary.py", "canary"): "the same",
     ("module_utils/model/release.py", "canary"): "the key of a declaration that says how such a replica is judged",
     ("module_utils/model/watch.py", "canary"): "the same",
