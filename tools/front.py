@@ -260,7 +260,6 @@ def play(name: str, verb: Verb, line: CommandLine) -> int:
 
 # The variables of options that are about one host, and what is instead of them for a cluster.
 OF_ONE_HOST = {
-    "asked_watch": "run it again to look again",
     "doctor_fix": "each finding has the commands, and says on which host",
     "doctor_host": "it is about the cluster alone",
     "docker_remove_engine": "the engines of its hosts stay",

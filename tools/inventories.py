@@ -104,6 +104,7 @@ OF_CLUSTERS = (
     *("logs", "exec", "restart", "probe", "capture", "forward"),
     *(*OF_FIRST_MANAGER, "node", "destroy", "backup", "restore", "bundle", "rotate"),
     *("reload", "alert-test"),
+    *("pause", "resume", "abort"),
 )
 # Those of them that one host has not.
 OF_CLUSTERS_ALONE = ("node", "forward")

@@ -34,6 +34,9 @@ options:
     description: The services that read files anew, as M(sse.platform.swarm_services) returns them.
     type: dict
     default: {}
+  switches:
+    description: What is paused, as M(sse.platform.swarm_services) returns it. Without it, that stays as it is here.
+    type: dict
 """
 
 EXAMPLES = r"""
@@ -56,8 +59,8 @@ changes:
 from typing import TYPE_CHECKING
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils.deploy import node_files
-from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.deploy import node_files, switches
+from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError, file_refused
 from ansible_collections.sse.platform.plugins.module_utils.deploy.node_told import Node
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
 
@@ -73,6 +76,7 @@ def main() -> None:
             "directories": {"type": "list", "elements": "dict", "required": True},
             "texts": {"type": "dict", "default": {}, "no_log": True},
             "specs": {"type": "dict", "default": {}},
+            "switches": {"type": "dict", "no_log": True},
         },
         supports_check_mode=True,
     )
@@ -83,8 +87,12 @@ def main() -> None:
     try:
         check(options["state_directory"], given, options["specs"], may_lack=module.check_mode)
         changes = node_files.ensure(options["state_directory"], given, check=module.check_mode)
+        if options["switches"] is not None:
+            changes += switches.keep(options["state_directory"], options["switches"], check=module.check_mode)
     except (ApplyError, EngineError) as error:
         module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=file_refused(error))
     module.exit_json(changed=bool(changes), changes=changes)
 
 

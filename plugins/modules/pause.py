@@ -23,10 +23,20 @@ options:
     type: str
     required: true
   state:
-    description: V(present) pauses, V(absent) ends the pause. V(aborted) has a rollout go back.
+    description: >-
+      V(present) pauses, V(absent) ends the pause. V(aborted) has a rollout go back. V(copied) pauses here what another
+      host of the cluster has paused, and nothing else.
     type: str
-    choices: [present, absent, aborted]
+    choices: [present, absent, aborted, copied]
     default: present
+  several:
+    description: Whether the stack is one of several hosts, each of which needs the same files.
+    type: bool
+    default: false
+  files:
+    description: For V(copied), what the first manager returned.
+    type: dict
+    default: {}
   run:
     description: Who asks and why, as the fact C(this_run) of M(sse.platform.settings) says it.
     type: dict
@@ -47,10 +57,17 @@ lines:
   returned: always
   type: list
   elements: str
+files:
+  description: The files of the pause, for further hosts. One is a password, so the task needs C(no_log).
+  returned: O(several=true), not in check mode
+  type: dict
 """
+
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.deploy import rollout_control, switches
+from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import file_refused
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import Recorder, run_meta
@@ -81,7 +98,8 @@ def switched(module: AnsibleModule) -> tuple[bool, list[str]]:
     else:
         switches.resume(directory, what)
     recorder.end(number, [], [f"{what} was {'paused' if wanted else 'resumed'}"])
-    live.write(directory, Api())
+    if not options["several"]:  # the control room of a cluster says on which host everything runs, too
+        live.write(directory, Api())
     if wanted:
         return True, [*switches.lines(directory), "Every publish gets 503 with Retry-After now. Streams go on."]
     return True, [f"{what} goes on. It was paused" + (f" by {before.who} since {before.since}" if before else "")]
@@ -111,16 +129,28 @@ def main() -> None:
         argument_spec={
             "state_directory": {"type": "path", "required": True},
             "what": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent", "aborted"], "default": "present"},
+            "state": {"type": "str", "choices": ["present", "absent", "aborted", "copied"], "default": "present"},
+            "several": {"type": "bool", "default": False},
+            "files": {"type": "dict", "default": {}, "no_log": True},
             "run": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
+    directory = module.params["state_directory"]
     try:
+        if module.params["state"] == "copied":
+            lines = switches.keep(directory, module.params["files"], check=module.check_mode)
+            module.exit_json(changed=bool(lines), lines=lines)
         changed, lines = switched(module)
     except (switches.SwitchError, rollout_control.ControlError, SpecError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=changed, lines=lines)
+    except OSError as error:
+        module.fail_json(msg=file_refused(error))
+    more: dict[str, Any] = {}
+    if module.params["several"] and module.params["what"] == switches.PUBLISHING and not module.check_mode:
+        module.no_log_values = set[str]()  # the task has no_log
+        more = {"files": switches.kept(directory)}
+    module.exit_json(changed=changed, lines=lines, **more)
 
 
 if __name__ == "__main__":

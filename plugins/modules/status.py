@@ -64,19 +64,17 @@ document:
   type: dict
 """
 
-import os
-import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.deploy import guests, rollout_control, run_lock, switches
 from ansible_collections.sse.platform.plugins.module_utils.deploy.loaded import LoadedStore
 from ansible_collections.sse.platform.plugins.module_utils.engine.client import Engine, EngineError
-from ansible_collections.sse.platform.plugins.module_utils.host.progress import Progress
 from ansible_collections.sse.platform.plugins.module_utils.model import moment
 from ansible_collections.sse.platform.plugins.module_utils.model.release import opened, opened_at
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.model.types import StoredRelease
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import newest_releases
+from ansible_collections.sse.platform.plugins.module_utils.views import watching
 from ansible_collections.sse.platform.plugins.module_utils.views.status import (
     Watcher,
     nothing_runs,
@@ -87,7 +85,6 @@ from ansible_collections.sse.platform.plugins.module_utils.views.status import (
 from ansible_collections.sse.platform.plugins.module_utils.views.status_table import Status
 
 SECONDS = 2.0  # between two looks
-NOT_WATCHED = "This host cannot be watched: {why}. This is how it is now; repeat ./sse status instead."
 
 
 def look(watcher: Watcher, directory: str, *, first: bool) -> tuple[Status, list[StoredRelease]]:
@@ -111,24 +108,6 @@ def look(watcher: Watcher, directory: str, *, first: bool) -> tuple[Status, list
     return seen, releases
 
 
-def watch(watcher: Watcher, directory: str, progress: Progress, process: int) -> None:
-    """Tell what is seen until nobody wants to know it any more."""
-    begun, first = time.monotonic(), True
-    while not progress.gone(time.monotonic() - begun) and (not process or alive(process)):
-        progress.tell(status=look(watcher, directory, first=first)[0])
-        first = False
-        time.sleep(SECONDS)
-
-
-def alive(process: int) -> bool:
-    """Tell whether a process of this host runs."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -145,13 +124,11 @@ def main() -> None:
     directory = options["state_directory"]
     try:
         watcher = Watcher(Engine(), options["stack"], LoadedStore(directory))
-        if options["watch"] and options["progress"]:
-            progress = Progress(options["progress"])
-            watch(watcher, directory, progress, options["watcher"])
-            if progress.descriptor is None:
-                module.warn(NOT_WATCHED.format(why="the way to tell what changes there did not come about within 20 s"))
-        elif options["watch"]:
-            module.warn(NOT_WATCHED.format(why="that takes SSH or this machine, and the screen of sse"))
+        if options["watch"]:
+            firsts = iter([True])
+            watching.watch(
+                options, lambda: look(watcher, directory, first=next(firsts, False))[0], module.warn, SECONDS
+            )
         seen, releases = look(watcher, directory, first=True)
     except (EngineError, SpecError) as error:
         module.fail_json(msg=str(error))

@@ -66,6 +66,12 @@ options:
   begun:
     description: What an earlier wave of this run returned as RV(attempt).
     type: dict
+  aborted:
+    description: >-
+      Why a rollout was aborted. With it, O(releases) are those that were applied before, and of the services of
+      O(begun) each is brought back to what they say.
+    type: str
+    default: ""
   availability:
     description: For hosts where that may have to change, V(active), V(pause) or V(drain). That of all others stays.
     type: dict
@@ -139,6 +145,19 @@ attempt:
   description: What the history has of this run, for the next wave.
   returned: O(state=present), not in check mode
   type: dict
+aborted:
+  description: Who aborted the rollout, and why; empty where nobody did. What it has done stays meanwhile.
+  returned: O(state=present)
+  type: str
+back:
+  description: With O(aborted), one line for each service that is as it was before.
+  returned: O(state=present)
+  type: list
+  elements: str
+switches:
+  description: What is paused, by the names of the files that say so, as M(sse.platform.node_files) takes it.
+  returned: O(state=prepared)
+  type: dict
 changes:
   description: What was done with its reasons, one line each. In check mode, what would be done.
   returned: O(state=present), O(state=drained), O(state=left)
@@ -149,8 +168,9 @@ changes:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils.deploy import swarm_drift
+from ansible_collections.sse.platform.plugins.module_utils.deploy import swarm_drift, switches
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError, file_refused
+from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout_control import AbortedError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SecretError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.swarm_nodes import Asked, Drain, Removal
 from ansible_collections.sse.platform.plugins.module_utils.deploy.swarm_rollout import (
@@ -191,6 +211,7 @@ def main() -> None:
             "wave": {"type": "int"},
             "behind": {"type": "dict"},
             "begun": {"type": "dict"},
+            "aborted": {"type": "str", "default": ""},
             "availability": {"type": "dict", "default": {}},
             "host": {"type": "str", "default": ""},
             "away": {"type": "bool", "default": False},
@@ -227,6 +248,7 @@ def main() -> None:
         wait=options["wait"],
         tell=progress.tell,
         canary=canary.watch if canary else None,
+        aborted=options["aborted"],
     )
     report = SwarmReport()
     try:
@@ -234,7 +256,8 @@ def main() -> None:
         if options["state"] == "prepared":
             # Ansible would take given secrets out of the texts. The task that asks for these has `no_log`.
             module.no_log_values = set[str]()
-            module.exit_json(changed=False, invocation={}, **prepared(rollout))
+            kept = switches.kept(options["state_directory"])
+            module.exit_json(changed=False, invocation={}, switches=kept, **prepared(rollout))
         if isinstance(rollout, swarm_drift.Look):
             module.exit_json(changed=False, findings=[one._asdict() for one in swarm_drift.find(rollout)])
         if options["state"] == "looked":
@@ -259,6 +282,8 @@ def main() -> None:
             rollout.remove(report)
         else:
             rollout.run(report)
+    except AbortedError as error:
+        module.exit_json(**{**result_of(report), "aborted": str(error)})
     except EXPECTED as error:
         module.fail_json(msg=report.failure(error), **result_of(report))
     except OSError as error:
@@ -341,7 +366,13 @@ def verified(rollout: SwarmRollout) -> tuple[list[Finding], int]:
 
 def result_of(report: SwarmReport) -> dict[str, Any]:
     """Return what the module says of a run."""
-    return {"changed": bool(report.changes), "changes": report.changes, "attempt": report.attempt}
+    return {
+        "changed": bool(report.changes),
+        "changes": report.changes,
+        "attempt": report.attempt,
+        "aborted": "",
+        "back": report.back,
+    }
 
 
 if __name__ == "__main__":

@@ -20,6 +20,22 @@ options:
     description: The name of the stack.
     type: str
     required: true
+  state_directory:
+    description: Where the host keeps everything of the stack. With it, what is paused is told, too.
+    type: path
+    default: ""
+  watch:
+    description: Look again every 2 seconds, until nobody reads O(progress) any more.
+    type: bool
+    default: false
+  progress:
+    description: A file of the host into which the module writes what it sees, as for M(sse.platform.stack).
+    type: path
+    default: ""
+  watcher:
+    description: The process on this host that reads O(progress), where it is one of this host.
+    type: int
+    default: 0
 """
 
 EXAMPLES = r"""
@@ -45,33 +61,71 @@ document:
   type: dict
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sse.platform.plugins.module_utils.deploy import rollout_control, run_lock, switches
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import RefusedError
 from ansible_collections.sse.platform.plugins.module_utils.engine.swarm_api import SwarmApi
-from ansible_collections.sse.platform.plugins.module_utils.views import swarm_status
+from ansible_collections.sse.platform.plugins.module_utils.model import moment
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import SwarmFact
+from ansible_collections.sse.platform.plugins.module_utils.views import swarm_status, watching
+from ansible_collections.sse.platform.plugins.module_utils.views.status_table import Status
+
+SECONDS = 2.0  # between two looks
+
+
+def look(api: SwarmApi, stack: str, directory: str) -> tuple[SwarmFact, Status, dict[str, Any]]:
+    """Return what the engine says of its Swarm, the same for people, and for programs.
+
+    :raises RefusedError: the managers decide nothing
+    :raises OSError: no engine answers
+    """
+    swarm = api.local()
+    services = api.services() if swarm["manager"] else []
+    told = (*switches.lines(directory), *rollout_control.lines(directory), *run_lock.lines(directory))
+    paused = list(told if directory else ())
+    lines = swarm_status.lines(swarm["nodes"], services, stack)
+    seen: Status = {
+        "stack": stack,
+        "time": moment.text(),
+        "paused": paused,
+        "problems": [],
+        "guests": [],
+        "containers": [],
+        "open": [],
+        "note": "",
+        "lines": lines if swarm["manager"] else ["This host is no manager of a Swarm."],
+    }
+    return swarm, seen, {**swarm_status.document(swarm["nodes"], services, stack), "paused": paused}
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec={"stack_name": {"type": "str", "required": True}}, supports_check_mode=True)
-    stack = module.params["stack_name"]
-    api = SwarmApi()
+    module = AnsibleModule(
+        argument_spec={
+            "stack_name": {"type": "str", "required": True},
+            "state_directory": {"type": "path", "default": ""},
+            "watch": {"type": "bool", "default": False},
+            "progress": {"type": "path", "default": ""},
+            "watcher": {"type": "int", "default": 0},
+        },
+        supports_check_mode=True,
+    )
+    options, api = module.params, SwarmApi()
+    asked = options["stack_name"], options["state_directory"]
     try:
-        swarm = api.local()
-        services = api.services() if swarm["manager"] else []
+        if options["watch"]:
+            watching.watch(options, lambda: look(api, *asked)[1], module.warn, SECONDS)
+        swarm, seen, document = look(api, *asked)
     except RefusedError as error:
         said = error.message.rstrip(".")
         module.fail_json(msg=f"The Swarm does not answer: {said}. Without most of its managers it does not.")
     except OSError as error:
         module.fail_json(msg=f"No Docker Engine answers: {error}")
-    lines = swarm_status.lines(swarm["nodes"], services, stack)
-    seen = {"document": swarm_status.document(swarm["nodes"], services, stack)} if swarm["manager"] else {}
-    module.exit_json(
-        **seen,
-        changed=False,
-        manager=swarm["manager"],
-        lines=lines if swarm["manager"] else ["This host is no manager of a Swarm."],
-    )
+    more = {"document": document} if swarm["manager"] else {}
+    lines = [*seen["paused"], *seen.get("lines", [])]
+    module.exit_json(**more, changed=False, manager=swarm["manager"], lines=lines)
 
 
 if __name__ == "__main__":

@@ -275,6 +275,7 @@ class SwarmApplier:
                 self.put_back(way.service, before)
             except (ApplyError, RefusedError, OSError) as other:
                 raise ApplyError(f"{error}\nThe earlier {name} does not come back: {other}") from error
+            self.seconds.pop(name, None)  # nothing of it was changed after all
             raise ApplyError(f"{error}\nThe earlier {name} is back and runs.") from error
 
     def put_back(self, service: SwarmService, before: ObservedService) -> None:

@@ -10,7 +10,13 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.sse.platform.plugins.module_utils.deploy import plan_text, rollout, swarm_apply, told_metrics
+from ansible_collections.sse.platform.plugins.module_utils.deploy import (
+    plan_text,
+    rollout,
+    run_lock,
+    swarm_apply,
+    told_metrics,
+)
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import ApplyError, unasked
 from ansible_collections.sse.platform.plugins.module_utils.deploy.backup import half_restored
 from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout_control import Control
@@ -27,6 +33,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.swarm_plan impo
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import Recorder
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import (
     ReleaseStore,
+    newest_releases,
     next_number,
     stack_number,
 )
@@ -77,6 +84,7 @@ class SwarmRequest:
     wait: float = 0  # seconds for which to wait for another run
     tell: Callable[..., None] = unasked
     canary: types.CanaryWatch | None = None  # watches the first replica of each service that is replaced
+    aborted: str = ""  # why what this run has changed is to be as the releases have it, which were applied before
 
 
 @dataclass
@@ -93,6 +101,16 @@ class SwarmReport:
         """One line for each change."""
         done = [plan_text.line(one) for outcome in self.outcomes for one in outcome.actions if one.changes]
         return [*self.around, *done, *self.afterwards]
+
+    @property
+    def back(self) -> list[str]:
+        """One line for each service that is as an earlier release has it."""
+        return [
+            f"{one.container} is back as release {outcome.number} has it"
+            for outcome in self.outcomes
+            for one in outcome.actions
+            if one.changes
+        ]
 
     def failure(self, error: Exception) -> str:
         """Say what went wrong, and what this run had done before."""
@@ -217,7 +235,9 @@ class SwarmRollout:
             except Exception as error:
                 self.end(recorder, report, str(error))
                 raise
-            self.end(recorder, report, whole=whole)
+            if whole and not check:
+                run_lock.say_over(self.directory)
+            self.end(recorder, report, request.aborted, whole=whole)
             if not check:
                 told_metrics.tell_releases(self.directory)
 
@@ -225,6 +245,8 @@ class SwarmRollout:
         """Give nodes their labels, make what is missing, and roll out each project; tell whether no wave follows."""
         request, check = self.request, self.request.check
         joining = self.foresee() if check and self.is_there else []
+        kept = newest_releases(self.directory) if request.aborted else []
+        before = {one["project"]: one["number"] for one in kept}
         made = self.pinned(make=not check)
         compiled = [swarm_services.services(release, request.cluster) for release, __ in made]
         held = self.held([service for services in compiled for service in services])
@@ -238,13 +260,13 @@ class SwarmRollout:
             report.around += swarm_apply.change_nodes(self.api, steps)
         for (release, store), services in zip(made, compiled, strict=True):
             store_of = ReleaseStore(self.directory, release["project"])
-            number = store_of.number_for(release, fresh)
+            number = before.get(release["project"]) or store_of.number_for(release, fresh)
             present = self.engine.networks() if self.is_there else []
             observed = self.api.services() if self.is_there else []
             homes = self.homes(services, observed)
             running = swarm_apply.Running(
                 self.api, self.engine, store, release, number, tell=request.tell, homes=homes, at_once=request.at_once,
-                gate=self.control.gate, canary=request.canary,
+                gate=unasked if request.aborted else self.control.gate, canary=request.canary,
             )  # fmt: skip
             made_here = swarm_apply.make_overlays(running, present, request.mtu, check=check)
             report.around += [] if check and request.wave else made_here
@@ -272,6 +294,9 @@ class SwarmRollout:
     def chosen(self, actions: list[Action], services: list[SwarmService]) -> list[Action]:
         """Return the actions of the plan that this run carries out."""
         wave = self.request.wave
+        if self.request.aborted:
+            touched = {one["container"] for one in (self.request.begun or {}).get("changes", [])}
+            actions = [one for one in actions if one.container in touched]
         return actions if wave is None else [one for one in actions if wave_of(one, services) == wave]
 
     def without_away(self, actions: list[Action], held: Mapping[str, str]) -> list[Action]:

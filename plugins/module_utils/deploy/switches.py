@@ -118,6 +118,38 @@ def resume(state_directory: str, what: str) -> bool:
     return True
 
 
+def kept(state_directory: str) -> dict[str, str]:
+    """Return the files of a pause, for further hosts of a cluster; none where nothing is paused."""
+    found: dict[str, str] = {}
+    for name, path in places(state_directory).items():
+        with contextlib.suppress(OSError):
+            found[name] = path.read_text(errors="replace")
+    return found if PUBLISHING in found else {}
+
+
+def keep(state_directory: str, files: Mapping[str, str], *, check: bool = False) -> list[str]:
+    """Pause what another host of the cluster has paused, and nothing else; return one line where that is a change.
+
+    :param files: what `kept` returned there
+    """
+    if kept(state_directory) == files:
+        return []
+    if not check and PUBLISHING in files:
+        ready(state_directory)
+        for name, mode in ((PASS, 0o600), (PUBLISHING, 0o644)):
+            if name in files:
+                write_file(places(state_directory)[name], files[name], mode=mode, durable=True)
+    elif not check:
+        resume(state_directory, PUBLISHING)
+    return [f"~ {PUBLISHING} is {'paused' if PUBLISHING in files else 'resumed'}, as on the first manager"]
+
+
+def places(state_directory: str) -> dict[str, Path]:
+    """Return the path of each file of a pause."""
+    state = Path(state_directory)
+    return {PUBLISHING: state / DIRECTORY / PUBLISHING, PASS: state / PASS}
+
+
 def operator(state_directory: str) -> dict[str, str]:
     """Return the header with which a request of the operator passes while publishing is paused."""
     try:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.views.status import Seen
+    from typing_extensions import NotRequired  # for the type checker only: Python 3.10 does not have it
 
 COLUMNS: Final = ("CONTAINER", "STATE", "CPU", "MEMORY", "ADDRESS", "PORTS", "IMAGE", "RESTARTS", "UPTIME", "RELEASE")
 # Which columns a narrow screen does without, in this order.
@@ -35,6 +36,7 @@ class Status(TypedDict):
     containers: list[Seen]
     open: list[str]  # where people open what runs
     note: str  # why there is nothing to see; empty where there is
+    lines: NotRequired[list[str]]  # in place of the containers: the nodes and services of a Swarm
 
 
 def plain(text: str, __: str) -> str:
@@ -45,9 +47,16 @@ def plain(text: str, __: str) -> str:
 def lines(seen: Status, width: int = 0, paint: Paint = plain) -> list[str]:
     """Write everything; a width of 0 is that of a file, where no line is cut or wrapped."""
     notes = [*seen["paused"], *seen["problems"], *seen.get("guests", [])]
+    if "lines" in seen:
+        return [*wrapped(notes, width), *(cut(line, width or len(line)) for line in seen["lines"])]
     table = grid(seen["containers"], width, paint) if seen["containers"] else wrapped([seen["note"]], width)
     opened = ["", *wrapped(seen["open"], width)] if seen["open"] else []
     return [*wrapped(notes, width), *table, *opened]
+
+
+def cut(text: str, width: int) -> str:
+    """Cut a text that is too long."""
+    return text if len(text) <= width else text[: width - 1] + CUT
 
 
 def wrapped(texts: Sequence[str], width: int) -> list[str]:
@@ -100,8 +109,7 @@ def row_of(one: Seen, row: Mapping[str, str], shown: Sequence[str], widths: Mapp
 
 def laid(column: str, text: str, width: int) -> str:
     """Fit a cell to the width of its column."""
-    if len(text) > width:
-        text = text[: width - 1] + CUT
+    text = cut(text, width)
     return text.rjust(width) if column in NUMBERS else text.ljust(width)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.deploy import run_lock
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError
+from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout_control import AbortedError, Control
 from ansible_collections.sse.platform.plugins.module_utils.deploy.swarm_nodes import Asked, Drain, Removal
 from ansible_collections.sse.platform.plugins.module_utils.deploy.swarm_rollout import SwarmReport
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import attempts
@@ -205,6 +206,66 @@ def test_one_of_several_copies_is_not_replaced_while_another_one_lacks_something
     with pytest.raises(ApplyError, match="sse-k-1 does not run"):  # a release that never gets healthy
         stand.run(three("i:2", other), behind=in_sync, wave=1)
     assert stand.swarm.shown["sse-k-2"].request == before["sse-k-2"].request
+
+
+def test_a_canary_that_is_not_good_is_told_and_nothing_of_it_was_changed(stand: Stand) -> None:
+    def replicas(image: str) -> Any:
+        return release(*[container(f"r-{number}", rolling=True, image=image) for number in (1, 2)])
+
+    def watch(name: str, *_: Any) -> None:
+        raise ApplyError(f"{name}: the canary is not good: gaps is 3")
+
+    stand.run(replicas("i:1"))
+    report = SwarmReport()
+    with pytest.raises(ApplyError, match="gaps is 3") as failed:
+        stand.rollout(replicas("i:2"), canary=watch).run(report)
+    assert "kept" not in report.failure(failed.value)
+    assert stand.numbers() == [(1, "applied"), (2, "failed")]
+    assert attempts(stand.directory)[-1]["error"] == "sse-r-1: the canary is not good: gaps is 3"
+
+
+def aborting(stand: Stand, monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    """Have an operator abort the rollout once so many services have changed."""
+    asked = stand.swarm.change
+    changed: list[str] = []
+
+    def gate(_: Any) -> None:
+        if len(changed) >= after:
+            raise AbortedError("The rollout was aborted by ana.")
+
+    def change(name: str, request: Any, **how: Any) -> None:
+        changed.append(name)
+        asked(name, request, **how)
+
+    monkeypatch.setattr(stand.swarm, "change", change)
+    monkeypatch.setattr(Control, "gate", gate)
+
+
+def test_an_aborted_rollout_goes_back_for_what_it_changed_and_for_nothing_else(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def both(image: str) -> Any:
+        return release(container("a", image=image), container("b", image=image), container("c"))
+
+    stand.run(both("i:1"))
+    before = {name: one.request for name, one in stand.swarm.shown.items()}
+    by_hand = stand.swarm.shown["sse-c"].request | {"Labels": {**before["sse-c"]["Labels"], "sse.platform.spec": "x"}}
+    stand.swarm.shown["sse-c"] = stand.swarm.shown["sse-c"]._replace(request=by_hand, labels=by_hand["Labels"])
+    aborting(stand, monkeypatch, 1)
+    report = SwarmReport()
+    with pytest.raises(AbortedError):
+        stand.rollout(both("i:2")).run(report)
+    assert stand.numbers() == [(1, "applied"), (2, "failed")]
+    assert report.attempt
+    assert [one["container"] for one in report.attempt["changes"]] == ["sse-a"]
+    why = "The rollout was aborted by ana."
+    back = stand.run(both("i:1"), begun=report.attempt, aborted=why)
+    assert back.back == ["sse-a is back as release 1 has it"]
+    assert stand.swarm.shown["sse-a"].request == before["sse-a"]
+    assert stand.swarm.shown["sse-c"].request == by_hand
+    assert stand.numbers() == [(1, "applied"), (2, "failed")]
+    [*_, line] = attempts(stand.directory)
+    assert (line["outcome"], line["error"]) == ("failed", why)
 
 
 # --- hosts that are drained, added again and removed

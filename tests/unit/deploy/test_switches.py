@@ -70,3 +70,20 @@ def test_a_pause_that_no_container_would_see_is_refused(tmp_path: Path) -> None:
     for releases in ([], [release("/elsewhere")]):
         with pytest.raises(switches.SwitchError, match=r"Run `\./sse up`"):
             switches.refuse_unknown(releases, state)
+
+
+def test_further_hosts_of_a_cluster_pause_what_the_first_one_has_paused(tmp_path: Path) -> None:
+    first, other = str(tmp_path / "first"), str(tmp_path / "other")
+    assert switches.keep(other, switches.kept(first)) == []
+    switches.pause(first, "publishing", RUN)
+    told = ["~ publishing is paused, as on the first manager"]
+    assert switches.keep(other, switches.kept(first), check=True) == told
+    assert switches.lines(other) == []
+    assert switches.keep(other, switches.kept(first)) == told
+    assert (switches.lines(other), switches.operator(other)) == (switches.lines(first), switches.operator(first))
+    assert switches.keep(other, switches.kept(first)) == []
+    assert stat.S_IMODE((tmp_path / "other" / switches.PASS).stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "other/switches/publishing").stat().st_mode) == 0o644
+    switches.resume(first, "publishing")
+    assert switches.keep(other, switches.kept(first)) == ["~ publishing is resumed, as on the first manager"]
+    assert (switches.kept(other), switches.operator(other)) == ({}, {})

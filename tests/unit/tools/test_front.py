@@ -455,7 +455,6 @@ def test_a_verb_about_hosts_of_a_cluster_is_refused_where_there_is_none(tmp_path
 @pytest.mark.parametrize(
     ("name", "word"),
     [
-        ("status", "--watch"),
         *(("doctor", "--fix"), ("doctor", "--host"), ("destroy", "--engine")),
     ],
 )

@@ -90,3 +90,9 @@ def test_a_time_is_shown_in_its_largest_unit_of_which_there_are_two(seconds: int
 @pytest.mark.parametrize(("used", "shown"), [(5 * 2**20, "5M"), (1536 * 2**20, "1.5G"), (2**30, "1G"), (0, "0M")])
 def test_memory_is_shown_as_people_say_it(used: int, shown: str) -> None:
     assert status_table.size(used) == shown
+
+
+def test_a_swarm_is_shown_by_its_lines_below_what_is_paused() -> None:
+    seen: Any = {"paused": ["PAUSED"], "problems": [], "guests": [], "lines": ["NODE  ADDRESS", "a     192.0.2.1"]}
+    assert status_table.lines(seen) == ["PAUSED", "NODE  ADDRESS", "a     192.0.2.1"]
+    assert status_table.lines(seen, 10) == ["PAUSED", "NODE  ADD~", "a     192~"]
