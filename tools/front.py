@@ -260,10 +260,12 @@ def play(name: str, verb: Verb, line: CommandLine) -> int:
 
 # The variables of options that are about one host, and what is instead of them for a cluster.
 OF_ONE_HOST = {
-    "doctor_fix": "each finding has the commands, and says on which host",
-    "doctor_host": "it is about the cluster alone",
     "docker_remove_engine": "the engines of its hosts stay",
 }
+
+
+# Options with which a verb looks into each host of a cluster by itself, as into one host.
+OF_EACH_HOST = ("doctor_host",)
 
 
 def of_cluster(name: str, verb: Verb, line: CommandLine, chosen: Sequence[str], option: Option | None = None) -> Path:
@@ -292,6 +294,9 @@ def of_cluster(name: str, verb: Verb, line: CommandLine, chosen: Sequence[str], 
     if option:
         line.variables["asked_hosts"] = "managers[0]"
         return ROOT / "playbooks" / "cluster" / f"{option.playbook}.yml"
+    if any(one in line.variables for one in OF_EACH_HOST):
+        line.variables["asked_hosts"] = "managers:edge:app:data"
+        return ROOT / "playbooks" / f"{name}.yml"
     words = [str(line.variables[one.variable]) for one in verb.arguments if one.words]
     own = "up" if verb.playbook == "site" else verb.playbook or name
     return ROOT / "playbooks" / "cluster" / f"{'_'.join([own, *words])}.yml"

@@ -355,7 +355,7 @@ VERBS: dict[str, Verb] = {
         settings=("stack_name", "stack_state_directory"),
         findings="something is wrong; each finding has the command that mends it (advice about others alone is 0)",
         more="For a cluster it looks at all hosts together, at the managers, and at the ports and clocks between\n"
-        "them; docs/cluster.md lists what it finds.",
+        "them; docs/cluster.md lists what it finds. With --host it looks into each of them by itself.",
     ),
     "alert-test": Verb(
         group="look",

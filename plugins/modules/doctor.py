@@ -47,6 +47,12 @@ options:
     description: The time on the controller, in UTC as RFC 3339 writes it. The clock of the host is compared to it.
     type: str
     default: ""
+  several:
+    description: >-
+      Whether the host is one of a cluster. Its containers are tasks of a Swarm then, and what its releases declare is
+      left to M(sse.platform.cluster_doctor).
+    type: bool
+    default: false
   host:
     description: >-
       Also tell what is wrong with containers and networks that are not of the stack. This is advice: it does not make
@@ -157,6 +163,7 @@ def main() -> None:
             "bind": text,
             "public_ports": {"type": "list", "elements": "int", "required": True},
             "clock": {"type": "str", "default": ""},
+            "several": {"type": "bool", "default": False},
             "host": {"type": "bool", "default": False},
             "fix": {"type": "bool", "default": False},
         },

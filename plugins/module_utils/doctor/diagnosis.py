@@ -21,6 +21,7 @@ from ansible_collections.sse.platform.plugins.module_utils.doctor.rules import (
 from ansible_collections.sse.platform.plugins.module_utils.doctor.types import Facts, Rule
 from ansible_collections.sse.platform.plugins.module_utils.model.connections import containers_of, networks_of
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
+from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
 from ansible_collections.sse.platform.plugins.module_utils.preflight import engine_preflight
 
 RULES: tuple[Rule, ...] = tuple(
@@ -37,7 +38,9 @@ ROOT_CAUSES = ("restart-loop", "detached", "bridge-down", "bridge-address")
 
 def diagnose(facts: Facts) -> list[Finding]:
     """Return every finding once with its severity: root causes first, then the worst."""
-    found = dict.fromkeys(for_this_engine(facts, finding) for rule in RULES for finding in rule(facts))
+    found = dict.fromkeys(
+        for_this_engine(facts, for_tasks(facts, finding)) for rule in RULES for finding in rule(facts)
+    )
     judged = [one._replace(severity=severity.of_rule(one.rule)) for one in found]
     return sorted(judged, key=lambda one: (one.rule not in ROOT_CAUSES, severity.ORDER.index(one.severity)))
 
@@ -83,6 +86,14 @@ def for_this_engine(facts: Facts, finding: Finding) -> Finding:
         return finding
     named = f"docker -H unix://{engine_preflight.SOCKET} "
     return finding._replace(mend=tuple(DOCKER.sub(named, line) for line in finding.mend))
+
+
+def for_tasks(facts: Facts, finding: Finding) -> Finding:
+    """Have the Swarm replace a task that something is wrong with: what is done to its container ends with that."""
+    one = lookup.container(facts, finding.subject) if facts.get("several") else None
+    if not one or not one["ours"]:
+        return finding
+    return finding._replace(mend=(f"./sse restart {one['labels'][f'{LABEL}container']}",), fixable=False)
 
 
 def of_others(facts: Facts, finding: Finding) -> bool:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, TypedDict
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy.host_side import Lost
 from ansible_collections.sse.platform.plugins.module_utils.engine.answers import Info
@@ -13,6 +13,9 @@ from ansible_collections.sse.platform.plugins.module_utils.host.served_certifica
 from ansible_collections.sse.platform.plugins.module_utils.model import types as model
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 from ansible_collections.sse.platform.plugins.module_utils.verify.checks.published_ports import Publication
+
+if TYPE_CHECKING:
+    from typing_extensions import NotRequired  # for the type checker only: Python 3.10 does not have it
 
 THE_HOST = "host"  # the source of a connection that no container makes, but the host itself
 
@@ -33,6 +36,7 @@ class Options(TypedDict):
     bind: str  # the address of the host for the public ports
     public_ports: list[int]
     clock: str  # the time of the controller (RFC 3339); empty where it is not known
+    several: NotRequired[bool]  # whether the host is one of a cluster, whose containers are tasks of a Swarm
 
 
 class ListedEndpoint(NamedTuple):

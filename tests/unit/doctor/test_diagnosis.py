@@ -129,3 +129,14 @@ def test_every_finding_has_a_severity_and_the_worst_comes_first() -> None:
     assert ranks == sorted(ranks)
     for rules in (severity.WARNING, severity.INFO):
         assert all(severity.of_rule(rule) != "critical" for rule in rules)
+
+
+def test_what_is_wrong_with_a_task_is_mended_by_the_swarm_and_never_by_hand() -> None:
+    """On one host its owner restarts a container; a Swarm replaces the task, and keeps nothing of the container."""
+    by_hand = Finding("stale-endpoint", APP["name"], "w", "e", ("docker network disconnect n x",), fixable=True)
+    task = changed(APP, labels={"sse.platform.stack": "sse", "sse.platform.container": "app-1"})
+    assert diagnosis.for_tasks(facts({"containers": [task]}), by_hand) == by_hand
+    one = diagnosis.for_tasks(facts({"containers": [task], "several": True}), by_hand)
+    assert (one.mend, one.fixable) == (("./sse restart app-1",), False)
+    of_host = by_hand._replace(subject="kernel")
+    assert diagnosis.for_tasks(facts({"containers": [task], "several": True}), of_host) == of_host

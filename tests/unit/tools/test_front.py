@@ -455,7 +455,7 @@ def test_a_verb_about_hosts_of_a_cluster_is_refused_where_there_is_none(tmp_path
 @pytest.mark.parametrize(
     ("name", "word"),
     [
-        *(("doctor", "--fix"), ("doctor", "--host"), ("destroy", "--engine")),
+        ("destroy", "--engine"),
     ],
 )
 def test_an_option_that_a_cluster_does_not_have_is_refused_by_its_name(name: str, word: str) -> None:
@@ -465,9 +465,19 @@ def test_an_option_that_a_cluster_does_not_have_is_refused_by_its_name(name: str
         front.of_cluster(name, verb, line, ["x"])
 
 
+def test_doctor_looks_at_the_hosts_together_or_into_each_of_them() -> None:
+    verb = verbs.VERBS["doctor"]
+    line = front.read("doctor", verb, ["--fix"])
+    assert front.of_cluster("doctor", verb, line, ["x"]) == ROOT / "playbooks/cluster/doctor.yml"
+    line = front.read("doctor", verb, ["--host", "--fix", "-l", "two"])
+    assert front.of_cluster("doctor", verb, line, ["x"]) == ROOT / "playbooks/doctor.yml"
+    assert line.variables["asked_hosts"] == "managers:edge:app:data"
+
+
 def test_every_option_of_a_verb_for_clusters_is_read_there_or_refused() -> None:
     texts = [path.read_text() for path in (ROOT / "playbooks/cluster").glob("*.yml")]
-    known = {*front.OF_ONE_HOST, *re.findall(r"\basked_\w+|\bstack_destroy_confirmed\b", "".join(texts)), this_run.WHY}
+    read = re.findall(r"\basked_\w+|\bstack_destroy_confirmed\b|\bdoctor_fix\b", "".join(texts))
+    known = {*front.OF_ONE_HOST, *front.OF_EACH_HOST, *read, this_run.WHY}
     own = {path.stem for path in (ROOT / "playbooks/cluster").glob("*.yml")}
     for name in set(inventories.OF_CLUSTERS) & set(verbs.VERBS):
         assert {one.variable for one in verbs.VERBS[name].options if one.playbook not in own} <= known, name

@@ -28,8 +28,11 @@ SWARM_BRIDGE = "docker_gwbridge"
 SWARM_ENDPOINT = re.compile(r"ingress-sbox|lb-.*")
 
 
-def network(stack: str, fact: NetworkFact) -> DoctorNetwork:
-    """Add the endpoints and the options of a network to what the host facts say about it."""
+def network(stack: str, fact: NetworkFact, label: str = LABEL_STACK) -> DoctorNetwork:
+    """Add the endpoints and the options of a network to what the host facts say about it.
+
+    :param label: by which things of the stack are known
+    """
     inspected: answers.InspectedNetwork | None = None
     with contextlib.suppress(RefusedError):  # it has been removed meanwhile
         inspected = Api().network(fact["id"])
@@ -37,7 +40,7 @@ def network(stack: str, fact: NetworkFact) -> DoctorNetwork:
     members = (inspected and inspected.get("Containers")) or {}
     return {
         **fact,
-        "ours": fact["labels"].get(LABEL_STACK) == stack,
+        "ours": fact["labels"].get(label) == stack,
         "scope": inspected["Scope"] if inspected else "local",
         "mtu": int(options.get("com.docker.network.driver.mtu") or 0),
         "masquerade": options.get("com.docker.network.bridge.enable_ip_masquerade") != "false",
@@ -50,16 +53,19 @@ def network(stack: str, fact: NetworkFact) -> DoctorNetwork:
     }
 
 
-def containers(stack: str) -> list[Container]:
-    """Describe every container of the host."""
+def containers(stack: str, label: str = LABEL_STACK) -> list[Container]:
+    """Describe every container of the host.
+
+    :param label: by which things of the stack are known
+    """
     found: list[Container] = []
     for one in Api().containers():
         with contextlib.suppress(RefusedError):  # it has been removed meanwhile
-            found.append(container(stack, Api().container(one["Id"]), answers.health_of(one["Status"])))
+            found.append(container(stack, Api().container(one["Id"]), answers.health_of(one["Status"]), label))
     return found
 
 
-def container(stack: str, inspected: answers.Inspected, health: str) -> Container:
+def container(stack: str, inspected: answers.Inspected, health: str, label: str = LABEL_STACK) -> Container:
     """Take what the rules need from what the engine says about a container."""
     state, config, wanted = inspected["State"], inspected["Config"], inspected["HostConfig"]
     log = (state.get("Health") or {}).get("Log") or []
@@ -68,7 +74,7 @@ def container(stack: str, inspected: answers.Inspected, health: str) -> Containe
         "name": inspected["Name"].lstrip("/"),
         "id": inspected["Id"],
         "labels": labels,
-        "ours": labels.get(LABEL_STACK) == stack,
+        "ours": labels.get(label) == stack,
         "status": state["Status"],
         "running": state["Running"] and not state["Paused"],
         "stays_down": kept_down.stays_down(inspected),

@@ -29,6 +29,7 @@ from ansible_collections.sse.platform.plugins.module_utils.host import machine, 
 from ansible_collections.sse.platform.plugins.module_utils.host.procfs import read
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import SWARM_LABEL
 from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import (
     DamagedReleaseError,
@@ -49,6 +50,8 @@ def observe(options: Options) -> Facts:
     stack, directory = options["stack"], options["state_directory"]
     now = time.time()
     host = machine.observe(directory)
+    several = options.get("several", False)
+    label = SWARM_LABEL if several else engine.LABEL_STACK
     facts: Facts = {
         **options,
         "host": host,
@@ -80,8 +83,8 @@ def observe(options: Options) -> Facts:
     }
     if host["engine"]:
         for __ in range(2):  # again where they disagree: a container may have come or gone between the two questions
-            facts["containers"] = engine.containers(stack)
-            facts["networks"] = [engine.network(stack, one) for one in host["networks"]]
+            facts["containers"] = engine.containers(stack, label)
+            facts["networks"] = [engine.network(stack, one, label) for one in host["networks"]]
             if next(lookup.unclaimed_endpoints(facts), None) is None:
                 break
         namespaces.look_inside(facts["containers"], host["listeners"])
@@ -95,6 +98,8 @@ def observe(options: Options) -> Facts:
                 facts["unplugged"] |= {one["name"]: found} if found else {}
     # After the containers: the rules of a container that starts meanwhile are too many, not too few.
     facts["rules"] = namespaces.rules(os.getpid())
+    if several:
+        return facts  # what its releases declare is of the Swarm, which the hosts together are judged by
     try:
         facts["releases"] = newest_releases(directory)
     except SpecError as error:
